@@ -3,7 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from robotrain_workloads.reference_scripts.from_script import Entry, ReferenceScript, ScriptOption, load_scripts
+from robotrain_workloads.reference_scripts.from_script import (
+    REFUSED,
+    Entry,
+    ReferenceScript,
+    ScriptOption,
+    load_scripts,
+)
 
 
 def format_page() -> str:
@@ -45,6 +51,8 @@ def _format_entry(entry: Entry) -> str:
         return "; ".join(texts) + "".join(f" ({note})" for note in notes)
     if not entry:
         return "nothing to do"
+    if entry.startswith(REFUSED):
+        return f"not translated: {_format_entry(entry.removeprefix(REFUSED))}"
     if entry.startswith("part of "):
         return f"see `{entry.removeprefix('part of ')}`"
     if entry.startswith(("--", "$ ")):

@@ -2,7 +2,7 @@
 
     ./uvw run python bench/first_step.py [--pairs 5]
 
-The environment must have been built once (the README's first command does). Both run with OMP_NUM_THREADS=1. Processor
+Both run with OMP_NUM_THREADS=1. Processor
 time is that of all processes until the first step; it can be compared on a machine that does other things as well.
 """
 
@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import rows
+from environments import find_python
 from robotrain_runtime.contract import document, event
-from robotrain_runtime.environments import environment
 from robotrain_workloads.lerobot_train import container
 from rows import Row
 
 ROOT = Path(__file__).parents[1]
 ROBOTRAIN = str(Path(sys.executable).with_name("robotrain"))
-LOCK = ROOT / "workloads/robotrain_workloads/lerobot_train/locks/train.txt"
+LOCK = "lerobot_train/locks/train.txt"
 CEILING, BUSY_CEILING = 1.05, 1.15
 OPTIONS = ("--training-steps", "2", "--log-freq", "1", "--no-val-split", "--num-workers", "0", "--device", "cpu")
 
@@ -131,8 +131,7 @@ def trainer_options(folder: Path) -> list[str]:
 
 def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of pairs that took turns: of each the pair of the median ratio."""
-    cache = Path(os.environ.get("ROBOTRAIN_CACHE") or Path.home() / ".cache/robotrain")
-    python = environment.get_python(environment.get_environment_folder(LOCK, cache))
+    python = find_python(LOCK)
     pairs = 1 if options.quick else options.pairs
     with tempfile.TemporaryDirectory() as name:
         _, trainer = ours(Path(name) / "warm")

@@ -2,7 +2,7 @@
 
     ./uvw run python bench/replay.py [--pairs 3] [--episodes 8] [--batch 8]
 
-The environment of evaluations must have been built once. Both act with the same untrained policy, on one thread, and
+Both act with the same untrained policy, on one thread, and
 their actions must agree; what is measured is from the first frame to the last, on examples/pusht-camera and on a
 dataset that is recorded for it, of two cameras of 320 × 240. Reading alone stands beside: there, on a CPU, most of the
 time is the network's, which a batch of several episodes does not make smaller.
@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from environments import find_python
+
 ROOT = Path(__file__).parents[1]
-LOCK = ROOT / "workloads/robotrain_workloads/lerobot_eval/locks/eval.txt"
 FLOOR = 2.0
 INSIDE = "ROBOTRAIN_BENCH_INSIDE"
 LENGTH, FPS = 60, 10
@@ -37,10 +38,7 @@ def main() -> None:
     if os.environ.get(INSIDE):
         measure(given)
         return
-    from robotrain_runtime.environments import environment
-
-    cache = Path(os.environ.get("ROBOTRAIN_CACHE") or Path.home() / ".cache/robotrain")
-    python = environment.get_python(environment.get_environment_folder(LOCK, cache))
+    python = find_python("lerobot_eval/locks/eval.txt")
     quiet = {
         "SVT_LOG": "0",
         "HF_HUB_OFFLINE": "1",

@@ -19,6 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from environments import find_python
+
 ROOT = Path(__file__).parents[1]
 FLOOR = 1.5
 CASES = {"state": ("state", False), "films": ("state", True), "pictures": ("pictures", False)}
@@ -48,15 +50,15 @@ import json, sys, time
 from pathlib import Path
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import load_policy
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
-from robotrain_workloads.lerobot_eval.rollout.rollout import roll
+from robotrain_workloads.lerobot_eval.rollout.rollout import run_rollout
 policy, films, to, episodes, steps = sys.argv[1:]
 loaded = load_policy(Path(policy), "cpu")
 folder = Path(to, "videos") if films == "True" else None
-asked = RolloutRequest(env="pusht", episodes=int(episodes), steps=int(steps), video_folder=folder)
+request = RolloutRequest(env="pusht", episodes=int(episodes), steps=int(steps), video_folder=folder)
 began = time.perf_counter()
-rolled = roll(loaded, asked, lambda episode: None)
-told = {"seconds": time.perf_counter() - began, "rewards": [episode.sum_reward for episode in rolled]}
-Path(to, "told.json").write_text(json.dumps(told))
+results = run_rollout(loaded, request, lambda episode: None)
+figures = {"seconds": time.perf_counter() - began, "rewards": [episode.sum_reward for episode in results]}
+Path(to, "figures.json").write_text(json.dumps(figures))
 """
 THEIRS = """
 import sys
@@ -116,7 +118,7 @@ def once(way: str, policy: Path, films: bool, given: argparse.Namespace, folder:
     with tempfile.TemporaryDirectory(dir=folder) as to:
         if way == "ours":
             used = run([PYTHON, "-c", OURS, str(policy), str(films), to, str(given.episodes), str(given.steps)])
-            return json.loads(Path(to, "told.json").read_text()) | {"processor": used}
+            return json.loads(Path(to, "figures.json").read_text()) | {"processor": used}
         used = run([PYTHON, "-c", THEIRS, str(films), *options(policy, given), f"--output_dir={to}/out"])
         found = json.loads(Path(to, "out/eval_info.json").read_text())
     rewards = found["per_task"][0]["metrics"]["sum_rewards"]
@@ -143,13 +145,6 @@ def run(command: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def python() -> str:
-    """That of the environment of evaluations, which is built when it is not there."""
-    lock = ROOT / "workloads/robotrain_workloads/lerobot_eval/locks/eval.txt"
-    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock)]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip() + "/bin/python"
-
-
 if __name__ == "__main__":
-    PYTHON = python()
+    PYTHON = str(find_python("lerobot_eval/locks/eval.txt"))
     main()

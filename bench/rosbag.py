@@ -6,8 +6,7 @@ The bags are those of examples/pusht-bags, with their camera. First batch: from 
 against `robotrain bags convert` and LeRobot's loader; of the clock, and of processors. Loader: batches of 64 as float
 tensors, one thread, against LeRobot's loader without worker processes, on the dataset with images and on that with
 video, which LeRobot makes by default. Step: forward, backward and optimizer of the same weights and batches, in turns
-in one process; medians. Memory: the most anonymous memory while 50 bags are decoded and read, against 10 of them. The
-environments of both workloads must have been built.
+in one process; medians. Memory: the most anonymous memory while 50 bags are decoded and read, against 10 of them.
 """
 
 import argparse
@@ -25,12 +24,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import rows
-from robotrain_runtime.environments import environment
+from environments import find_python
 from rows import Row
 
 ROOT = Path(__file__).parents[1]
 BAGS = ROOT / "examples/pusht-bags/bags"
-WORKLOADS = ROOT / "workloads/robotrain_workloads"
 CHUNK, BATCH, FEW = 16, 64, 10
 TOPICS = {
     "image_topics": "/camera/top/compressed=top",
@@ -156,7 +154,7 @@ def main() -> int:
 def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows; of pairs that took turns the pair of the median ratio."""
     pairs, batches, turns = (1, 5, 10) if options.quick else (options.pairs, 40, 100)
-    ours, theirs = (find_python(WORKLOADS / lock) for lock in OURS_AND_THEIRS)
+    ours, theirs = (str(find_python(lock)) for lock in OURS_AND_THEIRS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         firsts = []
@@ -200,12 +198,6 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
 
 
 OURS_AND_THEIRS = ("rosbag_act_train/locks/rosbag.txt", "lerobot_train/locks/train.txt")
-
-
-def find_python(lock: Path) -> str:
-    """Return the Python of a lock's environment."""
-    cache = Path(os.environ.get("ROBOTRAIN_CACHE") or Path.home() / ".cache/robotrain")
-    return str(environment.get_python(environment.get_environment_folder(lock, cache)))
 
 
 def load_arguments(bags: Path, cache: Path, batches: int) -> list[str]:

@@ -22,13 +22,16 @@ import source_tree  # noqa: E402
 
 TRACE = """
 import os, sys
-entered, packages = set(), {packages!r}
+entered, functions, moves, last, packages = set(), set(), 0, "", {packages!r}
 def note(frame, event, argument):
     name = frame.f_globals.get("__name__", "")
     code = frame.f_code
     is_function = code.co_flags & 1 and not code.co_name.startswith(("<", "__create_fn__"))  # no body of a class
     if event == "call" and is_function and name.partition(".")[0] in packages:
+        global moves, last
         entered.add(name)
+        functions.add(code)
+        moves, last = moves + (name != last), name
 os._exit = sys.exit
 sys.argv = ["robotrain", *{arguments!r}]
 from robotrain.cli import main
@@ -40,7 +43,7 @@ except SystemExit as ended:
     code = ended.code
 sys.setprofile(None)
 loaded = [name for name in sys.modules if name.partition(".")[0] in packages]
-print(chr(10), code, len(entered), len(loaded), file=sys.stderr)
+print(chr(10), code, len(entered), len(functions), moves, len(loaded), file=sys.stderr)
 """
 LATER_FEATURES = (
     "pipeline",
@@ -77,7 +80,9 @@ COMMANDS = {
 
 
 def count_modules(root: Path, arguments: list[str]) -> str:
-    """How many modules of the product a command calls a function of, and how many it loads."""
+    """How many modules of the product a command calls a function of, how often it moves from one to another in its main
+    thread, and how many it loads.
+    """
     python = root / ".venv/bin/python"
     program = TRACE.format(packages=set(source_tree.PACKAGES), arguments=arguments)
     with tempfile.TemporaryDirectory() as state:
@@ -88,8 +93,9 @@ def count_modules(root: Path, arguments: list[str]) -> str:
             capture_output=True,
             text=True,
         )
-    code, entered, loaded = done.stderr.split()[-3:]
-    return f"{entered} entered, {loaded} loaded" + ("" if code in ("0", "None") else f" (exit code {code})")
+    code, entered, functions, moves, loaded = done.stderr.split()[-5:]
+    figures = f"{entered} entered, {functions} functions, {moves} moves between modules, {loaded} loaded"
+    return figures + ("" if code in ("0", "None") else f" (exit code {code})")
 
 
 def count_code_lines(text: str) -> int:
@@ -135,10 +141,19 @@ def main() -> None:
         for cycle in source_tree.find_cycles(source_tree.folder_imports(modules, package)):
             cycles += 1
             behind.append("cycle: " + ", ".join(cycle))
+    circles = source_tree.find_cycles(source_tree.file_imports(modules))
+    behind += ["circle of files: " + ", ".join(circle) for circle in circles]
+    called_once = source_tree.find_functions_called_once(modules)
+    behind += [f"called once: {name}" for name in called_once]
+    imported_once = source_tree.find_modules_imported_once(modules)
+    behind += [f"imported once, by {importer}: {name}" for name, importer in imported_once.items()]
     vague, classes = source_tree.find_vague_names(modules), source_tree.find_repeated_classes(modules)
     behind += [f"vague: {name}" for name in vague]
     behind += [f"class {name}: {', '.join(where)}" for name, where in classes.items()]
     print(f"folder cycles            {cycles}")
+    print(f"file circles             {len(circles)}")
+    print(f"private, one caller      {len(called_once)}")
+    print(f"one importer, its folder {len(imported_once)}")
     print(f"class names used twice   {len(classes)}")
     print(f"vague names              {len(vague)}")
     for name, arguments in COMMANDS.items():

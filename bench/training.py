@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import rows
-from first_step import LOCK, ROBOTRAIN, ROOT, make_environ, trainer_options
+from environments import find_python
+from first_step import ROBOTRAIN, ROOT, make_environ, trainer_options
 from robotrain_runtime.contract import event
-from robotrain_runtime.environments import environment
 from rows import Row
 
 WALL_CEILING, CPU_CEILING = 1.03, 1.01
@@ -90,8 +90,7 @@ def _last_cpu(stat: Path) -> float:
 
 def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of pairs that took turns: of each the pair of the median ratio."""
-    cache = Path(os.environ.get("ROBOTRAIN_CACHE") or Path.home() / ".cache/robotrain")
-    python = environment.get_python(environment.get_environment_folder(LOCK, cache))
+    python = find_python("lerobot_train/locks/train.txt")
     pairs, steps = (1, 60) if options.quick else (options.pairs, options.steps)
     taken = []
     with tempfile.TemporaryDirectory() as name:

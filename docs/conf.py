@@ -29,25 +29,28 @@ autodoc_preserve_defaults = True
 
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)[^)]*\)")
 """A link to a file of the repository that is no document: people read it there, and the site has no such page."""
+PAGE_LINK = re.compile(r"\[([\w-]+\.md)\]\(\1(#[\w-]+)?\)")
+"""A link to another page that shows its file's name."""
 
-
-MODULES = "<!-- the public modules -->"
+MODULES = "<!-- what follows is written by .ci/pages: the public modules -->"
 COMMANDS = "<!-- the commands -->"
-PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
 
 
 def setup(app: Any) -> None:
     """Connect what the documents need beside the extensions."""
     app.connect("source-read", replace_repository_links)
+    app.connect("source-read", use_titles_of_pages)
     app.connect("source-read", insert_public_modules)
     app.connect("source-read", insert_commands)
 
 
 def insert_public_modules(app: Any, document: str, source: list[str]) -> None:
-    """Put the public names into the reference: there is no second list."""
-    if MODULES in source[0]:
+    """Put the docstrings of the public names in place of their tables."""
+    introduction, found, _ = source[0].partition(MODULES)
+    if found:
         described: dict[int, str] = {}
-        source[0] = source[0].replace(MODULES, "\n".join(_describe_module(name, described) for name in PUBLIC_MODULES))
+        modules = [_describe_module(name, described) for name in references.PUBLIC_MODULES]
+        source[0] = introduction + "\n".join(modules)
 
 
 def insert_commands(app: Any, document: str, source: list[str]) -> None:
@@ -84,6 +87,15 @@ def replace_repository_links(app: Any, document: str, source: list[str]) -> None
     """Name files outside `docs/` in place of linking to them; the README is the first page."""
     text = source[0].replace("(../README.md)", "(index.md)")
     source[0] = OUTSIDE.sub(lambda link: _format_path(link[1], link[2].removeprefix("../")), text)
+
+
+def use_titles_of_pages(app: Any, document: str, source: list[str]) -> None:
+    """Let links that show a file's name show the title of its page: readers of the site do not know the files."""
+    source[0] = PAGE_LINK.sub(lambda link: f"[{_read_title(link[1])}]({link[1]}{link[2] or ''})", source[0])
+
+
+def _read_title(page: str) -> str:
+    return Path(__file__).with_name(page).read_text().partition("\n")[0].removeprefix("# ")
 
 
 def _format_path(words: str, path: str) -> str:

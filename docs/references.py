@@ -1,7 +1,12 @@
-"""What the documents show of the program itself: the help of every command, and LeRobot's spellings."""
+"""What the documents show of the program: the help of every command, LeRobot's spellings, the public names."""
 
+import ast
+import importlib
+import inspect
+import itertools
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 
@@ -11,6 +16,8 @@ from robotrain_workloads.lerobot_eval.workload import OWNED_OPTIONS as EVALUATIO
 from robotrain_workloads.lerobot_train.workload import OWNED_OPTIONS as TRAINING_OPTIONS
 from typer.testing import CliRunner
 
+PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
+PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
 OPTIONS = "--no-plugins"
 WORKLOAD_COMMANDS = ("from-lerobot", "bags")
 """The commands of built-in plugins; `robotrain plugins` lists them."""
@@ -62,3 +69,30 @@ def _format_hint(hint: str) -> str:
     if not hint.startswith(("--", "robotrain")):
         return hint
     return ", or ".join(f"`{way}`" for way in hint.split(", or "))
+
+
+def format_public_names() -> str:
+    """Return a table for each public module: its names, and the first line about each."""
+    return "\n".join(_format_public_module(name) for name in PUBLIC_MODULES)
+
+
+def _format_public_module(name: str) -> str:
+    module = importlib.import_module(name)
+    names = [member for member in module.__all__ if not member.startswith("_")]
+    rows = "".join(f"| `{member}` | {_read_first_line(getattr(module, member), member)} |\n" for member in names)
+    return f"### `{name}`\n\n| name | what it is |\n| --- | --- |\n{rows}"
+
+
+def _read_first_line(thing: object, name: str) -> str:
+    """Return the first line of a docstring; of data, which has none of its own, the text below its definition."""
+    if inspect.isclass(thing) or inspect.isfunction(thing):
+        return (inspect.getdoc(thing) or "").partition("\n")[0]
+    modules = [module for found, module in sys.modules.items() if found.partition(".")[0] in PUBLIC_PACKAGES]
+    for module in [module for module in modules if name in vars(module) and module.__file__]:
+        body = ast.parse(inspect.getsource(module)).body
+        for statement, text in itertools.pairwise(body):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+            if is_text and any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                return str(text.value.value).partition("\n")[0]
+    return ""

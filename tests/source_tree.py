@@ -1,7 +1,8 @@
 """The structure of the source tree: packages, imports between folders, names. Files are read as text, none is run."""
 
 import ast
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -222,6 +223,50 @@ def folder_imports(modules: Iterable[Module], package: str) -> dict[str, dict[st
             if target is None or package in (module.folder, target.folder) or module.folder == target.folder:
                 continue
             found[module.folder][target.folder].append(f"{module.name} imports {target.name}")
+    return found
+
+
+def file_imports(modules: Iterable[Module]) -> dict[str, list[str]]:
+    """Which file imports which other, wherever the import stands; the `__init__` of a package is left out."""
+    inside = {module.name: module for module in modules if not module.is_package}
+    found: dict[str, list[str]] = defaultdict(list)
+    for module in inside.values():
+        for name in module.imports:
+            target = inside.get(name) or inside.get(name.rpartition(".")[0])
+            if target is not None and target is not module:
+                found[module.name].append(target.name)
+    return found
+
+
+def find_modules_imported_once(modules: Iterable[Module]) -> dict[str, str]:
+    """Modules with one importer, which is in the same folder: the importer of each."""
+    importers: dict[str, set[str]] = defaultdict(set)
+    listed = list(modules)
+    inside = {module.name for module in listed if not module.is_package}
+    for module in listed:
+        for name in module.imports:
+            target = name if name in inside else name.rpartition(".")[0]
+            if target in inside and target != module.name:
+                importers[target].add(module.name)
+    return {
+        name: importer
+        for name, (importer, *others) in sorted((name, tuple(found)) for name, found in importers.items())
+        if not others and importer.rpartition(".")[0] == name.rpartition(".")[0]
+    }
+
+
+def find_functions_called_once(modules: Iterable[Module]) -> list[str]:
+    """Private functions and methods that their file mentions once beside their definition."""
+    found = []
+    for module in modules:
+        nodes = list(ast.walk(ast.parse(module.text)))
+        mentions = Counter(getattr(node, "id", getattr(node, "attr", "")) for node in nodes)
+        private = [
+            node
+            for node in nodes
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and re.match("_[^_]", node.name)
+        ]
+        found += [f"{module.name}:{node.lineno} {node.name}" for node in private if mentions[node.name] == 1]
     return found
 
 

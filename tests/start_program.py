@@ -5,11 +5,8 @@ import io
 import os
 import signal
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
-
-import pytest
 
 RUNTIME = """
 import os, signal, sys, time
@@ -34,18 +31,15 @@ def pack_runtime() -> bytes:
     return zip_files(**{"robotrain_runtime/__init__.py": "", "robotrain_runtime/__main__.py": RUNTIME})
 
 
-def start_python(*words: str, **options) -> "subprocess.Popen[str]":
+def start(*words: str, **options) -> "subprocess.Popen[str]":
     options["env"] = os.environ | options.pop("environ", {})
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, *words], stdout=pipe, stderr=pipe, text=True, **options)
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 class StartProgramTests:
     """`program` is its text. The fixture `start` returns what starts it for a whole job, after the text `before`."""
 
     program: str
-    module: str
-    """One that it needs of Python's library."""
 
     def test_a_signal_reaches_the_runtime(self, start: Start) -> None:
         started = start(wait="1")
@@ -62,16 +56,6 @@ class StartProgramTests:
             started.communicate(timeout=30)
             assert started.returncode == 0
 
-    @pytest.mark.parametrize("is_old", [True, False])
-    def test_a_python_that_will_not_do_is_told_in_a_sentence(self, start: Start, is_old: bool) -> None:
-        lacks = "sys.version_info = (3, 9)" if is_old else f"sys.modules[{self.module!r}] = None"
-        started = start(f"import sys\n{lacks}\n")
-        _, err = started.communicate(timeout=30)
-        assert started.returncode == 2
-        assert err.startswith("error: ")
-        assert ("3.10 is the oldest that will do" if is_old else "lacks a part of its library") in err
-        assert err.count("\n") == 1
-
-    def test_an_old_python_can_read_it_to_say_that_it_is_too_old(self) -> None:
-        ast.parse(self.program, feature_version=(3, 7))
+    def test_an_old_python_can_read_it(self) -> None:
+        ast.parse(self.program, feature_version=(3, 10))
         assert self.program.isascii()

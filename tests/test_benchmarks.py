@@ -1,7 +1,9 @@
 """The benchmarks' rows and the command that runs all of them."""
 
 import json
+import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import pytest
@@ -81,3 +83,43 @@ def test_rows_that_are_not_measured_again_stay_on_the_page() -> None:
 def test_every_benchmark_of_the_suite_exists() -> None:
     missing = [one.name for one in suite.BENCHMARKS if not (ROOT / "bench" / f"{one.name}.py").is_file()]
     assert not missing
+
+
+SMALLEST: dict[str, Sequence[str]] = {
+    "azureml_status": ["--pairs", "1", "--lines", "10"],
+    "azureml_submit": ["--pairs", "1"],
+    "code_folder": ["--quick", "--files", "100"],
+    "data_plane": ["--quick", "--only", "look"],
+    "first_step": ["--quick"],
+    "isaac_export": ["--quick"],
+    "isaac_watching": ["--quick", "--events", "1000"],
+    "listing": ["--quick", "--records", "1000", "--lines", "10"],
+    "pipeline_plan": ["--quick"],
+    "plan_size": ["--quick"],
+    "replay": ["--pairs", "1", "--episodes", "1"],
+    "rollout": ["--pairs", "1", "--episodes", "1", "--steps", "5", "--only", "state"],
+    "rosbag": ["--quick"],
+    "rosbag_policy": ["--episodes", "1", "--steps", "2"],
+    "startup": ["--pairs", "1"],
+    "structure": [],
+    "sweep": ["--trials", "1", "--steps", "2"],
+    "training": ["--pairs", "1", "--steps", "10"],
+    "watching": ["--quick", "--seconds", "5", "--megabytes", "10", "--points", "1000"],
+}
+"""The options of each benchmark at its smallest. What kills submits is started by test_kills.py."""
+
+
+def test_each_benchmark_has_options_to_be_started_with() -> None:
+    scripts = {path.stem for path in (ROOT / "bench").glob("*.py")}
+    assert set(SMALLEST) == scripts - {"rows", "suite", "environments", "compare_lines", "kills", "pipeline_kills"}
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("name", SMALLEST)
+def test_each_benchmark_starts_and_ends_with_figures(tmp_path, name: str) -> None:
+    command = [sys.executable, str(ROOT / f"bench/{name}.py"), *SMALLEST[name]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip(), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: a figure above its ceiling, on a busy machine

@@ -65,6 +65,15 @@ def test_each_is_under_the_licence_of_the_repository():
     assert [folder.name for folder in FOLDERS if (folder / "LICENSE").read_text() != licence] == []
 
 
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_each_can_be_found_by_topic_and_python(folder):
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    oldest = int(project["requires-python"].removeprefix(">=3."))
+    versions = {f"Programming Language :: Python :: 3.{minor}" for minor in range(oldest, 14)}
+    assert "robot learning" in project["keywords"]
+    assert versions == {name for name in project["classifiers"] if name.startswith("Programming Language")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES.values())
 def test_a_wheel_installs_alone_and_imports(name, wheels, tmp_path):

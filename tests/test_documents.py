@@ -179,10 +179,10 @@ def test_every_feature_is_explained_to_who_declares_it():
     assert all(f"`{limit}`" in limits for limit in LIMITS)
 
 
-def test_every_command_of_help_is_in_the_readme_and_the_other_way_round():
+def test_every_command_of_help_stands_in_the_list_by_task():
     from robotrain.command_table import COMMANDS
 
-    shown = set(re.findall(r"robotrain ([a-z]+)", (ROOT / "README.md").read_text()))
+    shown = set(re.findall(r"robotrain ([a-z]+)", (ROOT / "docs/cli.md").read_text()))
     assert set(COMMANDS) <= shown
 
 
@@ -191,6 +191,14 @@ def test_the_table_of_lerobots_spellings_is_fresh(monkeypatch):
     table = importlib.import_module("references").format_spellings()
     assert "| `--steps` | `--training-steps` |" in table
     assert (ROOT / "docs/from-lerobot-train.md").read_text().endswith(table), "run .ci/pages"
+
+
+def test_the_table_of_public_names_is_fresh(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    table = importlib.import_module("references").format_public_names()
+    assert "| `Platform` | A place to run jobs. |" in table
+    assert not re.findall(r"^\| `(\w+)` \|  \|$", table, re.MULTILINE), "each has a docstring"
+    assert GUIDE.endswith(table), "run .ci/pages"
 
 
 @pytest.mark.slow

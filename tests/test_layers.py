@@ -30,7 +30,7 @@ RUNTIME_MODULES = {
     "robotrain_azureml": {"checkpoints.model_lineage"},
 }
 """What each package uses of the runtime beside its contract and its plugin interface."""
-ROSBAG_EXTRA = {"numpy", "rosbags", "mcap", "simplejpeg", "PIL"}
+ROSBAG_EXTRA = {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL"}
 """What the extra `rosbag` adds for `robotrain bags`; imported where it is used."""
 DEPENDENCIES = {
     "robotrain_runtime": set(),

@@ -5,174 +5,25 @@ sources (a list for several).
 """
 
 import itertools
-import json
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Registered
-from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config import job_file
-from robotrain.config import project_file as projects
-from robotrain.config.coerce import ValueTable
-from robotrain.config.env_files import VariableLayer, read_dotenv_files, read_environment
-from robotrain.config.project_file import Project
-from robotrain.config.provenance import Origin, Value, make_variable_name
-from robotrain.config.request import Request, SourceText
-from robotrain.config.resolve import find_field
-from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, suggest_name
+from robotrain.api_call import JobFilePath, prepare_call
+from robotrain.errors import Problem, Rejected, Stage, raise_if_any
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
-from robotrain.model.source import SourceKind
-from robotrain.model.workload import Workload
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact
 from robotrain.store import progress_cache, records
 from robotrain.submission import pin as pinning
-from robotrain.submission import prepare, reconcile, registration, submitter
+from robotrain.submission import reconcile, registration, submitter, unfinished
 from robotrain.submission.run_name import make_labels
-
-PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
-
-
-def _prepare_call(
-    plugins: Plugins,
-    job: "JobFilePath",
-    values: Mapping[str, Any],
-    *,
-    platform_name: str,
-    workload_name: str,
-    profile: str,
-    trainer_args: Iterable[str] | None,
-    run_name: str = "",
-) -> prepare.PreparedJob:
-    """Resolve and check the job of a call. Raise Rejected with all problems.
-
-    :param values: parameters, settings and sources by the names of their options.
-    """
-    file = job_file.read_job_file(Path(job)) if job is not None else None
-    names = (read_environment(), *read_dotenv_files(Path.cwd()))
-    project = projects.load_project(Path.cwd(), find_value(profile, "profile", PROFILE_VARIABLE, names))
-    named = workload_name or (file.workload if file else "") or _convert_to_text(project.workload if project else None)
-    workload = plugins.workload(named or plugins.default_workload())
-    platform = plugins.platform(choose_platform(platform_name, names, project, plugins))
-    known = dict(_list_known_names(workload, platform, plugins.source_kinds()))
-    request = Request(
-        parameters=dict(_select_declared(values, workload.parameters)),
-        settings=dict(_select_declared(values, platform.settings)),
-        sources=tuple(_collect_sources(values, known)),
-        assigned_args=_check_trainer_args(trainer_args),
-        file=file,
-        config=_make_value("config", str(values["config"])) if values.get("config") else None,
-        variables=names,
-        project=project,
-        terraform=TerraformLayer(names, project, Path.cwd()),
-        defaults={workload.name_parameter: Value(run_name, Origin("call", "name"))} if run_name else {},
-    )
-    problems = [_make_unknown_problem(name, known, workload, platform) for name in values if name not in known]
-    problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
-    problems += projects.find_unknown_tables(project, plugins) if project else []
-    problems += [] if named else plugins.default_problems()
-    return prepare.prepare_job(request, workload, platform, plugins, tuple(problems))
-
-
-def choose_platform(given: str, names: Iterable[VariableLayer], project: Project | None, plugins: Plugins) -> str:
-    """Return the platform's name from the strongest layer that has one. Raise Rejected if none does."""
-    value = find_value(given, "platform", PLATFORM_VARIABLE, names) or (project.platform if project else None)
-    if value is not None:
-        return str(value.value)
-    suggestions = tuple(Suggestion(f"platform={name!r}") for name in plugins.list_names("platform"))
-    title = "no platform was chosen"
-    raise Rejected([Problem(code="platform-missing", stage=Stage.USAGE, title=title, suggestions=suggestions)])
-
-
-def find_value(given: str, argument: str, name: str, names: Iterable[VariableLayer]) -> Value | None:
-    """Return the value of an argument, or else that of its environment variable."""
-    if given:
-        return Value(given, Origin("call", argument))
-    return next((value for layer in names if (value := layer.find_first((name,)))), None)
-
-
-def _check_trainer_args(arguments: Iterable[str] | None) -> tuple[Value, ...] | None:
-    """Return the trainer's arguments. Raise Rejected for a single text instead of a list."""
-    if not isinstance(arguments, str):
-        origin = Origin("call", "trainer_args")
-        return None if arguments is None else tuple(Value(argument, origin) for argument in arguments)
-    suggestion = Suggestion("trainer_args=['--NAME=VALUE']")
-    title = "trainer_args takes a list of texts"
-    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
-
-
-def _convert_to_text(value: Value | None) -> str:
-    return str(value.value) if value else ""
-
-
-def _list_known_names(
-    workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
-) -> Iterator[tuple[str, tuple[str, str, tuple[str, ...]] | None]]:
-    """Yield all names of values; for a source with its role, flag and the kinds that share the flag."""
-    for declared in (workload.parameters, platform.settings):
-        yield from ((parameter.name, None) for parameter in get_parameters(declared))
-    for role in workload.roles:
-        flags = dict.fromkeys(kind.roles[role].flag for kind in kinds.values() if role in kind.roles)
-        for flag in flags:
-            sharing = [name for name, kind in kinds.items() if role in kind.roles and kind.roles[role].flag == flag]
-            yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing))
-    if workload.config_reader:
-        yield "config", None
-
-
-def _select_declared(values: Mapping[str, Any], declared: type) -> Iterator[tuple[str, Value]]:
-    for parameter in get_parameters(declared):
-        if values.get(parameter.name) is not None:
-            given = values[parameter.name]
-            if parameter.param.json and isinstance(given, Mapping | list | tuple):
-                given = json.dumps(given)
-            yield parameter.name, _make_value(parameter.name, given)
-
-
-def _make_value(name: str, given: Any) -> Value:
-    origin = Origin("call", name)
-    if not isinstance(given, Mapping):
-        return Value(format_value(given), origin)
-    title = f"{name} takes a single value, not a table"
-    refusal = Problem(code="value-invalid", stage=Stage.USAGE, title=title, where=name)
-    entries = [(str(key), Value(format_value(item), origin)) for key, item in given.items() if item is not None]
-    return Value(ValueTable(tuple(entries), refusal), origin)
-
-
-def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[SourceText]:
-    for name, given in values.items():
-        if not known.get(name) or given is None:
-            continue
-        role, _, kinds = known[name]
-        for text in [given] if isinstance(given, str | PathLike) else given:
-            yield SourceText(role=role, kinds=kinds, text=str(text), origin=Origin("call", name), base=Path.cwd())
-
-
-def format_value(value: Any) -> str:
-    """Return a value as on the command line."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(float(value)) if isinstance(value, float) else str(value)
-
-
-def _make_unknown_problem(name: str, known: Mapping[str, Any], workload: Workload, platform: Platform) -> Problem:
-    shown = redact(re.sub(r"[^\w-]", "?", name))
-    title = f"{workload.name} on {platform.name} has no value {shown!r}"
-    fields = (find_field(name, declared) for declared in (workload.parameters, platform.settings))
-    field = next((field for field in fields if field), name)
-    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, suggestions=suggest_name(field, known))
-
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
 """Seconds between two polls of a run."""
@@ -224,6 +75,7 @@ class Run:
         just_submitted: bool = False,
     ) -> None:
         self.name = records.find_run(name)
+        self._given = name
         self.warnings = tuple(warnings)
         self._plugins = plugins or manager.get_plugins()
         self._was_running = just_submitted  # and plugins of the site are not notified of its end yet
@@ -277,8 +129,10 @@ class Run:
     def cancel(self) -> None:
         """Stop the run and return when it has ended; a run that has ended does not change.
 
-        Of a pipeline, all steps are stopped, and no more begin; also steps that a lost driver left running.
+        Of a pipeline, all steps are stopped, and no more begin; also steps that a lost driver left running. Raise
+        Rejected if several runs that have not ended share the name that this one was found by.
         """
+        self._require_own_name()
         record, platform = self._submitted_record, self._platform
         if not record.steps and platform.status(record.reference).finished:
             return
@@ -293,7 +147,11 @@ class Run:
         return list(self._platform.outputs(self._submitted_record.reference))
 
     def register(self, name: str = "", step: int | None = None) -> Registered:
-        """Register a checkpoint (default: the last) as a version of a model (default: the one that the job names)."""
+        """Register a checkpoint (default: the last) as a version of a model (default: the one that the job names).
+
+        Raise Rejected if several runs that have not ended share the name that this one was found by.
+        """
+        self._require_own_name()
         return registration.register_checkpoint(self.name, name, step, self._plugins)
 
     def _wait_for_end(self, timeout: float | None, on_event: Callable[[event.EventRecord], None] | None) -> Status:
@@ -320,6 +178,9 @@ class Run:
                 raise TimeoutError(f"{self.name} is still {status.state if status else 'running'} after {timeout:g} s")
             time.sleep(min(pause, remaining))
             pause = min(pause * 1.5, MAX_POLL_SECONDS)
+
+    def _require_own_name(self) -> None:
+        unfinished.find_run_to_change(self._given, self._plugins, run=self.name)
 
     @property
     def _submitted_record(self) -> RunRecord:
@@ -351,9 +212,6 @@ def _require_success(run: str, status: Status) -> Status:
     return status
 
 
-JobFilePath = str | Path | None
-
-
 def submit(
     job: JobFilePath = None,
     *,
@@ -367,19 +225,19 @@ def submit(
     note: str = "",
     **values: Any,
 ) -> Run:
-    """Check a job, render its plan and submit it; the same call after a crash finds the submitted run.
+    """Check a job, render its plan and submit it; the same call while that run has not ended returns it.
 
     Raise Rejected with all problems.
 
     :param job: a job file, whose values `values` override.
     :param trainer_args: options for the trainer, instead of those of the job file.
-    :param new: start a new run even if an interrupted submit of the same job exists.
+    :param new: start a new run even if the same job is running, or an interrupted submit of it exists.
     :param pin: resolve branches and tags to commits now.
     :param name: what to call the run, as `--name` does; default: its data and policy.
     """
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
-    prepared = _prepare_call(
+    prepared = prepare_call(
         plugins,
         job,
         values,
@@ -390,9 +248,11 @@ def submit(
         run_name=name,
     )
     warnings: list[Problem] = list(prepared.warnings)
-    record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=pin, labels=labels)
-    warnings += site.notify_run_changed(plugins, record)
-    return Run(record.run, plugins, warnings, just_submitted=True)
+    record, is_new = submitter.submit_job(
+        prepared, warnings.extend, lambda run: None, plugins, new=new, pinning=pin, labels=labels
+    )
+    warnings += site.notify_run_changed(plugins, record) if is_new else []
+    return Run(record.run, plugins, warnings, just_submitted=is_new)
 
 
 def render(
@@ -413,7 +273,7 @@ def render(
     if attempt < 1:
         title = "attempt takes a whole number greater than 0"
         raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
-    prepared = _prepare_call(
+    prepared = prepare_call(
         manager.get_plugins(),
         job,
         values,
@@ -441,7 +301,7 @@ def explain(
 
     The first argument of each trainer option has the option's name as `option`.
     """
-    prepared = _prepare_call(
+    prepared = prepare_call(
         manager.get_plugins(),
         job,
         values,

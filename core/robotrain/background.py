@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from robotrain_runtime.contract import child_python
+
 
 def start_module(module: str, argument: str, log: Path, environ: Mapping[str, str], mode: int) -> int:
     """Start a module in a session of its own, which no terminal ends; its output goes to `log`. Return its pid.
@@ -14,7 +16,7 @@ def start_module(module: str, argument: str, log: Path, environ: Mapping[str, st
     """
     return os.posix_spawn(
         sys.executable,
-        [sys.executable, "-P", "-m", module, argument],
+        child_python.make_module_command(module, argument),
         environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -54,9 +54,50 @@ OTHER_WORDS = {
     "prune": "runs --prune --older-than 30d",
     "clean": "runs --prune --older-than 30d",
     "gc": "runs --prune --older-than 30d",
+    "describe": "status RUN",
+    "info": "status RUN",
+    "query": "status RUN",
+    "jobs": "runs",
+    "squeue": "runs",
+    "scancel": "cancel RUN",
+    "down": "cancel RUN",
+    "log": "logs RUN",
+    "attach": "watch RUN",
+    "follow": "logs -f RUN",
+    "stream": "logs -f RUN",
+    "download": "outputs RUN --to FOLDER",
+    "retry": "resubmit RUN",
+    "rerun": "resubmit RUN",
+    "restart": "resubmit RUN",
+    "continue": "resume RUN",
+    "dashboard": "ui RUN",
+    "open": "ui RUN",
+    "create": "submit job.yaml --platform PLATFORM",
+    "sbatch": "submit job.yaml --platform PLATFORM",
+    "build": "image",
+    "check": "doctor",
+    "login": "doctor",
+    "auth": "doctor",
+    "logout": "doctor",
+    "config": "explain job.yaml --platform PLATFORM",
+    "configure": "init",
+    "version": "--version",
     "help": "--help",
 }
 """Words of other tools, and the command line that does the same; none of them is run. RUN stands for what is typed."""
+_NO_SIGN_IN = "robotrain has no sign-in of its own: it uses those of the tools of each platform."
+WORD_REASONS = {
+    **dict.fromkeys(("login", "auth", "logout"), _NO_SIGN_IN),
+    "config": "Settings stand in job.yaml, robotrain.toml, .env and the environment.",
+}
+"""Why no command line does the same as a word of `OTHER_WORDS`."""
+GROUP_WORDS = ("workflow", "job", "jobs", "task")
+"""Words of other tools before a command: `workflow submit`."""
+WORD_REMARKS = {
+    "doctor": "checks this machine, and the sign-ins",
+    "explain job.yaml --platform PLATFORM": "shows each value of a job, and where it stands",
+}
+"""What lines of `OTHER_WORDS` do."""
 REMOVAL_LINES = {
     "runs --prune --older-than 30d": "runs that ended more than 30 days ago",
     "cache --prune --unused 30d": "cached environments and data that no run used for 30 days",

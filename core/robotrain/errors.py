@@ -58,6 +58,8 @@ class Problem:
     """The missing parameters and roles that it is about; it is dropped if one was given with an invalid value."""
     source: str = ""
     """The address of the source that it is about, if `given` says more than that."""
+    transient: bool = False
+    """Whether the same request may work later, for example because a network fails."""
 
     def __post_init__(self) -> None:
         from robotrain.redaction import redact_problem
@@ -73,11 +75,13 @@ class Rejected(Exception):
     """A request is rejected, with all its problems.
 
     :param transient: the same request may work later, for example if a network fails; whoever follows a run retries.
+        It is so too if all its errors are transient.
     """
 
     def __init__(self, problems: Iterable[Problem], transient: bool = False) -> None:
         self.problems = tuple(problems)
-        self.transient = transient
+        errors = select_errors(self.problems)
+        self.transient = transient or (bool(errors) and all(problem.transient for problem in errors))
         super().__init__("; ".join(map(_summarize_problem, self.problems)))
 
     def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...], bool]]:
@@ -126,7 +130,9 @@ def collect_problems(problems: list[Problem]) -> Iterator[None]:
     try:
         yield
     except Rejected as rejected:
-        problems += rejected.problems
+        from dataclasses import replace  # costs start-up
+
+        problems += (replace(one, transient=one.transient or rejected.transient) for one in rejected.problems)
 
 
 Severity = Literal["error", "warning", "note"]

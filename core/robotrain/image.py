@@ -21,6 +21,7 @@ from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain import __version__
+from robotrain.cluster.spec import make_python_search
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -112,6 +113,11 @@ The base image's torch is kept if it is a build of the locked release; that of a
 # All other packages of the lock are installed over it with --no-deps. A base without torch gets the locked one."""
 
 
+SEARCH_FILE = "python.sh"
+PYTHON = f"/bin/sh {CONTEXT_MOUNT}/{SEARCH_FILE}"
+"""The base image's Python, which some images have at an unusual place."""
+
+
 def format_dockerfile(workload: str, image: str, locked: Sequence[LockedEnvironment], uv: str, version: str) -> str:
     """Return the Dockerfile for versions of uv and robotrain."""
     width = max(len(env.name) for env in locked)
@@ -131,14 +137,14 @@ def _list_layers(locked: Sequence[LockedEnvironment], uv: str) -> Iterator[str]:
     """Yield the instructions, the smallest layer first: unchanged layers are not built again."""
     flags = "--no-deps --require-hashes --only-binary :all:"
     # NVIDIA's images pin versions by PIP_CONSTRAINT
-    pip = f"PIP_CONSTRAINT= PIP_CACHE_DIR={CACHE_MOUNT}/pip python3 -m pip install --disable-pip-version-check {flags}"
+    pip = f"PIP_CONSTRAINT= PIP_CACHE_DIR={CACHE_MOUNT}/pip {PYTHON} -m pip install --disable-pip-version-check {flags}"
     yield _run_instruction(f"{pip} --target {IMAGE_FOLDER}/uv/{uv} -r {CONTEXT_MOUNT}/{UV_REQUIREMENTS}")
     # without compiled bytecode, each container would compile it again
     variables = f"UV_CACHE_DIR={CACHE_MOUNT}/uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 PYTHONPATH={CONTEXT_MOUNT}"
     for env in sorted(locked, key=lambda env: env.gib):
         options = f"{CONTEXT_MOUNT}/{LOCKS_FOLDER}/{env.name} --python {env.python} --gib {env.gib:g}"
         options += " --base-torch" * env.base_torch
-        command = f"python3 -B -m {RUNTIME_PACKAGE} environment {options} --cache {IMAGE_FOLDER}"
+        command = f"{PYTHON} -B -m {RUNTIME_PACKAGE} environment {options} --cache {IMAGE_FOLDER}"
         yield _run_instruction(f"{variables} {command}")
 
 
@@ -151,15 +157,16 @@ DOCKERFILE_NAME = "Dockerfile"
 MARKER_SCHEMA = 1
 
 
-def build_context_files(workload: str, image: str, locked: Sequence[LockedEnvironment]) -> dict[str, bytes]:
+def build_context_files(workload: Workload, image: str, locked: Sequence[LockedEnvironment]) -> dict[str, bytes]:
     """Return the files by path; equal arguments give equal bytes."""
     with zipfile.ZipFile(io.BytesIO(pack_modules(()).archive)) as packed:
         runtime = {name: packed.read(name) for name in packed.namelist()}
     pinned = re.search(r"^uv==(\S+)", runtime[UV_REQUIREMENTS].decode(), re.MULTILINE)
     assert pinned is not None
-    text = format_dockerfile(workload, image, locked, pinned[1], __version__)
+    text = format_dockerfile(workload.name, image, locked, pinned[1], __version__)
     locks = {f"{LOCKS_FOLDER}/{env.name}": env.lock for env in locked}
-    return {DOCKERFILE_NAME: text.encode(), **locks, **runtime}
+    search = make_python_search(workload.profile.container.interpreters)
+    return {DOCKERFILE_NAME: text.encode(), SEARCH_FILE: search.encode(), **locks, **runtime}
 
 
 def write_context(content: Mapping[str, bytes], folder: Path) -> None:

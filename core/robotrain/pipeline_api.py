@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain import api
+from robotrain.api_call import PROFILE_VARIABLE, choose_platform, find_value, format_value
 from robotrain.config import project_file
 from robotrain.config.env_files import read_dotenv_files, read_environment
 from robotrain.errors import Problem, Rejected, make_usage_problem, raise_if_any
@@ -33,15 +34,17 @@ class PipelineRun(api.Run):
             raise Rejected([make_usage_problem("step-without-run", f"step {name} of {self.name} {state}")])
         return api.Run(found.run, self._plugins)
 
-    def resume(self) -> "PipelineRun":
+    def resume(self, new: bool = False) -> "PipelineRun":
         """Continue the pipeline, and return it, or the new run that has only the steps that are not done.
 
         Raise Rejected if it still runs, or every step has succeeded.
+
+        :param new: start a new run even if one that continues it is running.
         """
         repeated = continue_pipeline(self._submitted_record, self._plugins)
         if repeated is None:
             return PipelineRun(self.name, self._plugins)
-        return _submit(repeated, self._plugins, new=False, problems=())
+        return _submit(repeated, self._plugins, new, problems=())
 
 
 def pipeline(
@@ -53,27 +56,30 @@ def pipeline(
     new: bool = False,
     name: str = "",
     note: str = "",
+    pin: bool = True,
 ) -> PipelineRun:
-    """Check every step of a pipeline file and submit it; the same call after a crash finds the submitted pipeline.
+    """Check every step of a pipeline file and submit it; the same call while it has not ended returns it.
 
     Raise Rejected with all problems.
 
     :param values: by step, values by the names of their options, which override those of the file.
-    :param new: start a new run even if an interrupted submit of the same pipeline exists.
+    :param new: start a new run even if the same pipeline is running, or an interrupted submit of it exists.
+    :param pin: whether to resolve branches and tags to commits.
     :param name: what to call the run, as `--name` does; default: the name of the pipeline.
     """
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
     variables = (read_environment(), *read_dotenv_files(Path.cwd()))
-    project = project_file.load_project(Path.cwd(), api.find_value(profile, "profile", api.PROFILE_VARIABLE, variables))
-    chosen = plugins.platform(api.choose_platform(platform, variables, project, plugins))
+    project = project_file.load_project(Path.cwd(), find_value(profile, "profile", PROFILE_VARIABLE, variables))
+    chosen = plugins.platform(choose_platform(platform, variables, project, plugins))
     context = RequestContext(platform=chosen, plugins=plugins, variables=variables, project=project)
     sets = [
-        f"{step}.{name}={api.format_value(value)}"
+        f"{step}.{name}={format_value(value)}"
         for step, given in (values or {}).items()
         for name, value in given.items()
     ]
-    pinned, problems = pin_pipeline(prepare_pipeline(request_from_file(Path(file), context, sets), chosen, plugins))
+    prepared = prepare_pipeline(request_from_file(Path(file), context, sets), chosen, plugins)
+    pinned, problems = pin_pipeline(prepared, pin)
     raise_if_any(problems)
     return _submit(pinned, plugins, new, (*pinned.warnings, *problems), labels)
 
@@ -86,6 +92,8 @@ def _submit(
     labels: RunLabels = NO_LABELS,
 ) -> PipelineRun:
     warnings = list(problems)
-    record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=False, labels=labels)
-    warnings += site.notify_run_changed(plugins, record)
-    return PipelineRun(record.run, plugins, warnings, just_submitted=True)
+    record, is_new = submitter.submit_job(
+        prepared, warnings.extend, lambda run: None, plugins, new=new, pinning=False, labels=labels
+    )
+    warnings += site.notify_run_changed(plugins, record) if is_new else []
+    return PipelineRun(record.run, plugins, warnings, just_submitted=is_new)

@@ -9,46 +9,64 @@ TYPE_CHECKING = False  # importing `typing` would cost start-up; type checkers k
 if TYPE_CHECKING:
     from typing import Any
 
-    from robotrain_runtime.contract.document import JobSource, Placement
-    from robotrain_runtime.contract.event import Registered
+    from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
+    from robotrain_runtime.contract.event import Checkpoint, Registered
     from robotrain_runtime.contract.parameter import Param
 
     from robotrain.cluster.platform import ClusterPlatform
     from robotrain.config.coerce import parse_pairs
     from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
     from robotrain.model.capabilities import ANY, YES, Capabilities, Support, no, not_yet
-    from robotrain.model.health import HealthCheck, report_failure, report_ok, report_warning
+    from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
     from robotrain.model.job import Job
+    from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan, make_job_document
     from robotrain.model.platform import Platform, PlatformDefault
-    from robotrain.model.run import Output, RunGone, RunRecord, RunState, Status
-    from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind, SourceNotFound, SourceUnreachable
+    from robotrain.model.run import Output, Reference, RunGone, RunRecord, RunState, Status, StepStatus
+    from robotrain.model.source import (
+        Pinning,
+        RoleFlag,
+        Source,
+        SourceError,
+        SourceKind,
+        SourceNotFound,
+        SourceUnreachable,
+    )
     from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
-    from robotrain.plugins.hookspecs import hook
+    from robotrain.plugins.hookspecs import API_VERSION, hook
     from robotrain.redaction import holds_secret, redact
     from robotrain.run_folder.status import RunFolderPlatform
 
 __all__ = [
     "ANY",
+    "API_VERSION",
     "YES",
     "Capabilities",
+    "Checkpoint",
     "ClusterPlatform",
     "Container",
+    "Dimension",
     "HealthCheck",
+    "HealthFix",
+    "HealthResult",
     "Job",
+    "JobDocument",
     "JobSource",
     "Metric",
+    "Mount",
     "NotSubmitted",
     "Output",
     "OutputProfile",
     "Param",
     "Payload",
     "Pinning",
+    "PipelineStep",
     "Placement",
     "Plan",
     "Platform",
     "PlatformDefault",
     "Problem",
+    "Reference",
     "Registered",
     "Rejected",
     "Resources",
@@ -58,14 +76,17 @@ __all__ = [
     "RunGone",
     "RunRecord",
     "RunState",
+    "Source",
     "SourceError",
     "SourceKind",
     "SourceNotFound",
     "SourceUnreachable",
     "Stage",
     "Status",
+    "StepStatus",
     "Suggestion",
     "Support",
+    "SweepSpec",
     "Unanswered",
     "Workload",
     "WorkloadProfile",
@@ -86,18 +107,19 @@ _MODULES = {
     "robotrain.config.coerce": "parse_pairs",
     "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered",
     "robotrain.model.capabilities": "ANY YES Capabilities Support no not_yet",
-    "robotrain.model.health": "HealthCheck report_failure report_ok report_warning",
+    "robotrain.model.health": "HealthCheck HealthFix HealthResult report_failure report_ok report_warning",
     "robotrain.model.job": "Job",
+    "robotrain.model.pipeline": "PipelineStep SweepSpec",
     "robotrain.model.plan": "Payload Plan make_job_document",
     "robotrain.model.platform": "Platform PlatformDefault",
-    "robotrain.model.run": "Output RunGone RunRecord RunState Status",
-    "robotrain.model.source": "Pinning RoleFlag SourceError SourceKind SourceNotFound SourceUnreachable",
+    "robotrain.model.run": "Output Reference RunGone RunRecord RunState Status StepStatus",
+    "robotrain.model.source": "Pinning RoleFlag Source SourceError SourceKind SourceNotFound SourceUnreachable",
     "robotrain.model.workload": "Container Metric OutputProfile Resources Role Workload WorkloadProfile",
-    "robotrain.plugins.hookspecs": "hook",
+    "robotrain.plugins.hookspecs": "API_VERSION hook",
     "robotrain.redaction": "holds_secret redact",
     "robotrain.run_folder.status": "RunFolderPlatform",
-    "robotrain_runtime.contract.document": "JobSource Placement",
-    "robotrain_runtime.contract.event": "Registered",
+    "robotrain_runtime.contract.document": "Dimension JobDocument JobSource Mount Placement",
+    "robotrain_runtime.contract.event": "Checkpoint Registered",
     "robotrain_runtime.contract.parameter": "Param",
 }
 """The names that each module defines."""

@@ -8,10 +8,19 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, Unanswered
+from robotrain.secret_rules import (
+    AT,
+    SCHEME,
+    compile_pattern,
+    find_named_secret,
+    find_secret_arguments,
+    list_possible_shapes,
+)
+from robotrain.secret_rules import holds_secret as holds_secret
+from robotrain.secret_rules import value_holds_secret as value_holds_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,55 +31,17 @@ MIN_WORD = 4
 """Length of a word from which on a suggestion that repeats it is dropped."""
 MAX_REMEMBERED = 4096
 
-_AT = r"(?:@|＠|%(?:25)*40)"
 _COLON = r"(?::|：|%(?:25)*3a)"
 _EQUALS = r"(?:=|＝|%(?:25)*3d)"
 _QUERY_START = r"(?:[?#？＃]|%(?:25)*(?:3f|23))"
-_SCHEME = r"(?<![a-z0-9+.-])[a-z0-9+.-]+:[/\\]+(?![/\\])"
 _SAS = r"(?:(?:25)*(?:26|3f))?s(?:v|s|rt|p|e|t|pr|r|ip|i|dd|cid|koid|ktid|kt|ke|ks|kv|aoid|uoid)"
 _SECRETS = r"key|token|secret|pass|password|passwd|pwd|passphrase|signature|credentials?|authorization|sas|sig"
 _NAME = rf"(?<![\w.-])(?:[\w.-]*(?:{_SECRETS})|{_SAS})"
 
 _USERINFO = (
-    rf"({_SCHEME})(?=[^/\\]*(?:{_AT}|{_COLON}))(.*{_AT})(.*)",
-    rf"((?<![a-z0-9+.-])https?:[/\\]+(?![/\\]))(?=[^/\\.]*[/\\])(.*{_AT})(.*)",  # no host has no dot: `https://pass/word@host`
+    rf"({SCHEME})(?=[^/\\]*(?:{AT}|{_COLON}))(.*{AT})(.*)",
+    rf"((?<![a-z0-9+.-])https?:[/\\]+(?![/\\]))(?=[^/\\.]*[/\\])(.*{AT})(.*)",  # no host has no dot: `https://pass/word@host`
 )
-_TOKENS = {
-    "hf_": r"hf_[a-z0-9]{16,}",
-    "gh": r"gh[opsur]_[a-z0-9]{16,}",
-    "github_pat_": r"github_pat_\w{16,}",
-    "wandb_v": r"wandb_v\d_\w{16,}",
-    "sk-": r"(?<![a-z0-9])sk-(?:\w+-){0,8}\w{16}[\w-]*",
-    "eyj": r"(?-i:eyJ)[\w-]{8,}[\w.%=+-]*",
-    "ia": r"(?-i:A[KS]IA[0-9A-Z]{12,})",
-    "==": r"[a-z0-9+/]{86}==",
-    "xox": r"xox[a-z]-[a-z0-9-]{10,}",
-    "xapp-": r"xapp-\d-[a-z0-9-]{10,}",
-    "gl": r"(?<![a-z0-9])gl(?:pat|rt|cbt|ptt|ft|imt|agent|oas|dt|soat|ffct)-[\w-]{20,}",
-    "aiza": r"(?-i:AIza[\w-]{35})",
-    "ya29.": r"(?<![a-z0-9])ya29\.[\w-]{20,}",
-    "gocspx-": r"GOCSPX-[\w-]{20,}",
-    "nvapi-": r"(?<![a-z0-9])nvapi-[\w-]{20,}",
-    "npm_": r"(?<![a-z0-9])npm_[a-z0-9]{36}",
-    "pypi-": r"(?<![a-z0-9])pypi-[\w-]{50,}",
-    "dapi": r"(?<![a-z0-9])dapi[a-f0-9]{32}(?:-\d)?",
-    "dckr_": r"dckr_pat_[\w-]{20,}",
-    "k_": r"(?<![a-z0-9])[sr]k_(?:live|test|prod)_\w{10,}",
-    "q~": r"(?<![\w~.-])[\w~.-]{3}\d(?-i:Q)~[\w~.-]{31,34}",
-    "-----begin": r"-----BEGIN[A-Z ]* PRIVATE KEY(?: BLOCK)?-----.*",
-}
-"""Tokens by their shape, each with lower-case text in it; most are rules of gitleaks 8 (config/gitleaks.toml)."""
-_CREDENTIAL_NAME = (
-    r"(?:(?:api|access|account|auth|client|database|db|encryption|license|master|private|secret|service|shared|signing"
-    r"|storage)[-_.]?key|passw(?:or)?d|passphrase|pwd|secret|authorization|credentials?"
-    r"|(?<!pad_)(?<!bos_)(?<!eos_)(?<!unk_)(?<!sep_)(?<!cls_)(?<!mask_)(?<!image_)token)"
-)
-"""The end of a name whose value is a secret; `key` alone, or the `pad_token` of a tokenizer, is none."""
-_NO_SECRET = (
-    r"(?:|none|null|nil|true|false|auto|default|-?[\d.]{1,6}|\$\{?\w+\}?|\*+|x+|<[^>]*>|\{\w*\}|NAME|FILE|\.\.\.|…)"
-)
-_ASSIGNMENT = rf"(?<![a-z0-9])[\w.-]*{_CREDENTIAL_NAME}[\"']?(?:\s*=\s*|\s*:\s+|\s*:(?=[\"']))[\"']?([^\s\"',;&]*)"
-_BEARER = r"\bauthorization\b\W+(?:bearer|basic|token)\s+\S|\bbearer\s+(?=\S*\d)[\w~+/.-]{16,}"
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _HOST = r"[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*(?::[0-9]{1,5})?"
 _IMAGE_NAME = rf"(?:{_HOST}/(?:{_PART}/)*{_PART}|(?:{_PART}/)+{_PART}|{_PART}(?=:[0-9]+\.[0-9]))"
@@ -83,7 +54,7 @@ _IMAGE = (
 _TO_PLACEHOLDERS = str.maketrans("@:", "\ue000\ue001")
 _FROM_PLACEHOLDERS = str.maketrans("\ue000\ue001", "@:")
 """Private-use characters that hide the `@` and `:` of a digest from the rules."""
-_REDACTED_ADDRESS = rf"(?:(?<=[\s\"'`(\[{{<])|\A)({_SCHEME}{HIDDEN})@"
+_REDACTED_ADDRESS = rf"(?:(?<=[\s\"'`(\[{{<])|\A)({SCHEME}{HIDDEN})@"
 """An address in a sentence whose password is already hidden."""
 _KEYS = (
     r"(?-i:(A[KS]IA[0-9A-Z]{12,}))([\s,;:/|\"']+)[a-z0-9/+]{40}(?![a-z0-9/+])",
@@ -93,14 +64,9 @@ _KEYS = (
 _CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
-@functools.cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
-
-
 def _hide_userinfo(match: re.Match[str]) -> str:
     before, hidden, after = match.groups()
-    if _compile(_QUERY_START).search(hidden):  # the text after the `@` may belong to the query
+    if compile_pattern(_QUERY_START).search(hidden):  # the text after the `@` may belong to the query
         after = HIDDEN
     return f"{before}{HIDDEN}@{after}"
 
@@ -126,8 +92,8 @@ def _list_rules(
     :param uses_placeholders: the text may contain `_TO_PLACEHOLDERS`.
     """
     names = "".join(f"{re.escape(scheme)}:|" for scheme in schemes)
-    before = rf"^(?!{_SCHEME}|{names}/(?!/)|\.\.?/|~)()((?:(?!{_COLON}).)*{_COLON}.*{_AT})(.*)"
-    within = rf"(?<![^\s/\\@:?#])(?!{names}(?!))[^\s/\\@:?#]*:[^\s/\\@?#]*{_AT}"
+    before = rf"^(?!{SCHEME}|{names}/(?!/)|\.\.?/|~)()((?:(?!{_COLON}).)*{_COLON}.*{AT})(.*)"
+    within = rf"(?<![^\s/\\@:?#])(?!{names}(?!))[^\s/\\@:?#]*:[^\s/\\@?#]*{AT}"
     return (
         *((_AT_MARKERS, pattern, _hide_userinfo) for pattern in _USERINFO),
         *([((f"{HIDDEN}@",), _REDACTED_ADDRESS, "\\1\ue000")] if uses_placeholders else ()),
@@ -138,7 +104,6 @@ def _list_rules(
         ((":",), rf"({_NAME})(?:[\"']\s*:|:(?=\s))\s*\S.*", rf"\1: {HIDDEN}"),
         (("bearer",), r"\b(bearer)\s+\S.*", rf"\1 {HIDDEN}"),
         *((_KEY_MARKERS if index else ("ia",), pattern, rf"\1\2{HIDDEN}") for index, pattern in enumerate(_KEYS)),
-        *(((marker,), pattern, HIDDEN) for marker, pattern in _TOKENS.items()),
     )
 
 
@@ -147,7 +112,7 @@ def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGT
 
     :param schemes: words that are not a user before a colon: `scheme:name@label` does not change.
     """
-    original = text = text[: max(MAX_REMEMBERED, 4 * max_length)]  # the rest is never shown
+    original = text = _hide_typed_secrets(text[: max(MAX_REMEMBERED, 4 * max_length)])  # the rest is never shown
     redacted = _apply_rules(text, schemes, max_length)
     while redacted != text:  # the result of one rule may match another
         text, redacted = redacted, _apply_rules(redacted, schemes, max_length)
@@ -158,40 +123,6 @@ def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGT
     return redacted
 
 
-def holds_secret(text: str) -> bool:
-    """Return whether a text certainly contains a secret, so that it must not be stored."""
-    lower = text.lower()  # most texts hold none of the markers: their patterns need not be compiled
-    patterns = [pattern for marker, pattern in _TOKENS.items() if marker in lower]
-    if (":/" in lower or ":\\" in lower) and any(one in lower for one in "@＠%"):
-        patterns += [rf"{_SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{_AT}", rf"(?<![a-z0-9+.-])https?:[/\\]+[^/\\?#\s@]+{_AT}"]
-    if "sig=" in lower or "key=" in lower:
-        patterns += [r"[?&;]sig=", r"(?:account|sharedaccess)key="]
-    if "bearer" in lower or "authorization" in lower:
-        patterns.append(_BEARER)
-    return any(_compile(pattern).search(text) for pattern in patterns)
-
-
-@functools.lru_cache(MAX_REMEMBERED)
-def value_holds_secret(text: str) -> bool:
-    """Return whether a user's value contains a secret, by its shape or by a name before it (`password=…`)."""
-    if holds_secret(text):
-        return True
-    if "=" not in text and ":" not in text:
-        return False
-    assigned = (match[1] for match in _compile(_ASSIGNMENT).finditer(text))
-    return any(not _compile(_NO_SECRET).fullmatch(value) for value in assigned)
-
-
-def find_secret_arguments(arguments: Sequence[str]) -> list[int]:
-    """Return the indices of command-line arguments with a secret, also one behind its option: `--api-key`, `KEY`."""
-    found = [index for index, text in enumerate(arguments) if value_holds_secret(text)]
-    for index, (name, value) in enumerate(pairwise(arguments), 1):
-        is_option = not value.startswith("-") and _compile(rf"--?[\w.-]*{_CREDENTIAL_NAME}").fullmatch(name)
-        if is_option and not _compile(_NO_SECRET).fullmatch(value):
-            found.append(index)
-    return sorted(set(found))
-
-
 def hide_secret_arguments(arguments: Sequence[str]) -> list[str]:
     """Return the command-line arguments with each secret among them hidden, also one behind its option."""
     found = {*find_secret_arguments(arguments)}
@@ -200,14 +131,46 @@ def hide_secret_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def redact_if_secret(text: str) -> str:
-    """Return a plugin's text, redacted only if it contains a secret."""
-    return redact(text, max_length=1000) if holds_secret(text) else text
+    """Return a text that is no single value, redacted only if it contains a secret."""
+    text = _hide_typed_secrets(text)
+    return redact(text, max_length=MAX_SENTENCE) if value_holds_secret(text) else text
+
+
+_typed_secrets: set[str] = set()
+"""The secrets among the unknown words of a command line that only their names tell."""
+
+
+def remember_secrets(arguments: Sequence[str]) -> None:
+    """Hide from now on the values of unknown options that are named like secrets, wherever they stand.
+
+    What suggests another option with the value, for example, does not know that it is a secret.
+    """
+    _typed_secrets.clear()
+    for index in find_secret_arguments(arguments):
+        text = arguments[index]
+        start = find_named_secret(text)
+        value = text[start:] if start is not None else "" if holds_secret(text) else text
+        if len(value) >= MIN_WORD and not arguments[index - 1].endswith(("-credential", "-credentials")):
+            _typed_secrets.add(value)
+
+
+def _hide_typed_secrets(text: str) -> str:
+    for secret in _typed_secrets:
+        if secret in text:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    return text
+
+
+def can_repeat(value: str) -> bool:
+    """Return whether a suggestion may repeat a value: nothing in it would be hidden."""
+    return HIDDEN not in redact(value)
 
 
 def redact_argument(arguments: Sequence[str], index: int) -> str:
     """Return a command-line argument with a secret for a message, after its option if that names the secret."""
     shown = redact(arguments[index])
-    return shown if HIDDEN in shown else f"{redact(arguments[index - 1])} {HIDDEN}"
+    is_shown = HIDDEN in shown and (shown != HIDDEN or not arguments[index - 1].startswith("-"))
+    return shown if is_shown else f"{redact(arguments[index - 1])} {HIDDEN}"
 
 
 _hidden_words: dict[str, frozenset[str]] = {}
@@ -219,7 +182,7 @@ def _list_words(text: str) -> frozenset[str]:
 
 
 def redact_problem(problem: Problem) -> dict[str, Any]:
-    """Return the fields of a problem for everyone's eyes: no secret, no control character, no long text.
+    """Return the fields of a problem as they are shown: without secrets and control characters, and no long text.
 
     A suggestion made from a value, part of which is hidden elsewhere in the problem, is dropped: it would repeat that.
     """
@@ -232,15 +195,16 @@ def redact_problem(problem: Problem) -> dict[str, Any]:
 
 
 def redact_sentence(text: str) -> str:
-    """Return a sentence that others wrote, for everyone's eyes: redacted only if it certainly contains a secret."""
-    text = "\n".join(_escape_controls(line) for line in redact_if_secret(text).split("\n"))
+    """Return a sentence that others wrote as it is shown: redacted only if it certainly contains a secret."""
+    text = "\n".join(escape_controls(line) for line in redact_if_secret(text).split("\n"))
     return _truncate(text, MAX_SENTENCE)
 
 
-def _escape_controls(text: str) -> str:
+def escape_controls(text: str) -> str:
+    """Return a text with its control characters escaped, ends of lines among them."""
     if text.isprintable():  # compiling the pattern takes longer than many commands redact
         return text
-    return _compile(_CONTROL).sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return compile_pattern(_CONTROL).sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 @functools.lru_cache(MAX_REMEMBERED)
@@ -254,9 +218,13 @@ def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
     folded = _fold_letters(text)
     for markers, pattern, replacement in _list_rules(schemes, free):
         if any(marker in folded for marker in markers):
-            text = _compile(pattern).sub(replacement, text)
+            text = compile_pattern(pattern).sub(replacement, text)
             folded = _fold_letters(text)
-    text = _escape_controls(text)
+    for pattern in list_possible_shapes(text):
+        text = compile_pattern(pattern).sub(HIDDEN, text)
+    if (start := find_named_secret(text)) is not None:
+        text = text[:start] + HIDDEN
+    text = escape_controls(text)
     return _truncate(text.translate(_FROM_PLACEHOLDERS) if free else text, longest)
 
 

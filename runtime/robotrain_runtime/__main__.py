@@ -15,6 +15,7 @@ from robotrain_runtime.contract import claim, document
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, EXIT_REFUSED, JobFailed
+from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 
@@ -131,9 +132,12 @@ def _register_model(options: argparse.Namespace) -> int:
     return 0
 
 
+MAX_DOCUMENT_BYTES = 64 << 20
+
+
 def _read_document(job: Path) -> JobDocument:
     try:
-        return document.parse_document(job.read_text(encoding="utf-8"))
+        return document.parse_document(read_limited_file(job, MAX_DOCUMENT_BYTES).decode())
     except (OSError, ValueError) as error:
         raise JobFailed(f"{job} is not a valid job document: {error}", EXIT_REFUSED) from error
 

@@ -12,43 +12,50 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.checkpoint import CheckpointManifest
     from robotrain_runtime.contract.container_plugin import (
         ArtifactTarget,
+        BatchFetch,
         BatchFetcher,
         CheckpointMark,
         ContainerContext,
         DataPreparation,
         GpuRequirement,
+        ModelRegistry,
         PublishingSpec,
         PythonEnvironment,
         SourceContainerPlugin,
         SurveyedSource,
         TargetContainerPlugin,
         TargetInspection,
+        TargetWriter,
         TrackingContainerPlugin,
         TrackingSpec,
         WorkCommand,
         WorkloadContainerPlugin,
     )
     from robotrain_runtime.contract.document import JobDocument, JobSource
-    from robotrain_runtime.contract.event import Download, Metrics, Note, emit_event
-    from robotrain_runtime.contract.failure import Cancelled, JobFailed, PermanentError
+    from robotrain_runtime.contract.event import Checkpoint, Download, Metrics, Note, emit_event
+    from robotrain_runtime.contract.failure import Cancelled, Finding, JobFailed, PermanentError
     from robotrain_runtime.contract.parameter import Param
     from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
 
 __all__ = [
     "ArtifactTarget",
+    "BatchFetch",
     "BatchFetcher",
     "Cancelled",
+    "Checkpoint",
     "CheckpointManifest",
     "CheckpointMark",
     "ContainerContext",
     "DataPreparation",
     "Download",
+    "Finding",
     "GpuRequirement",
     "HelperProcess",
     "JobDocument",
     "JobFailed",
     "JobSource",
     "Metrics",
+    "ModelRegistry",
     "Note",
     "Param",
     "PermanentError",
@@ -58,6 +65,7 @@ __all__ = [
     "SurveyedSource",
     "TargetContainerPlugin",
     "TargetInspection",
+    "TargetWriter",
     "TrackingContainerPlugin",
     "TrackingSpec",
     "WorkCommand",
@@ -68,12 +76,13 @@ __all__ = [
 
 _MODULES = {
     "robotrain_runtime.contract.checkpoint": "CheckpointManifest",
-    "robotrain_runtime.contract.container_plugin": "ArtifactTarget BatchFetcher CheckpointMark ContainerContext"
-    " DataPreparation GpuRequirement PublishingSpec PythonEnvironment SourceContainerPlugin SurveyedSource"
-    " TargetContainerPlugin TargetInspection TrackingContainerPlugin TrackingSpec WorkCommand WorkloadContainerPlugin",
+    "robotrain_runtime.contract.container_plugin": "ArtifactTarget BatchFetch BatchFetcher CheckpointMark"
+    " ContainerContext DataPreparation GpuRequirement ModelRegistry PublishingSpec PythonEnvironment"
+    " SourceContainerPlugin SurveyedSource TargetContainerPlugin TargetInspection TargetWriter"
+    " TrackingContainerPlugin TrackingSpec WorkCommand WorkloadContainerPlugin",
     "robotrain_runtime.contract.document": "JobDocument JobSource",
-    "robotrain_runtime.contract.event": "Download Metrics Note emit_event",
-    "robotrain_runtime.contract.failure": "Cancelled JobFailed PermanentError",
+    "robotrain_runtime.contract.event": "Checkpoint Download Metrics Note emit_event",
+    "robotrain_runtime.contract.failure": "Cancelled Finding JobFailed PermanentError",
     "robotrain_runtime.contract.parameter": "Param",
     "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
 }

@@ -1,10 +1,13 @@
 """An Azure ML workspace on this machine: in a moment, and with Azurite and MLflow for what is slow."""
 
+import types
+
 import pytest
-from azure_stand_in.fixtures import azure, azure_session, tenant_session, workspace_session
+from azure_stand_in.fixtures import azure, azure_session, outputs, tenant_session, workspace_session
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.fixtures import azureml, azureml_session, azureml_stored, nobody
 from azureml_observed_run import observing, run
+from robotrain_azure import lookup
 
 __all__ = [
     "azure",
@@ -14,10 +17,21 @@ __all__ = [
     "azureml_stored",
     "nobody",
     "observing",
+    "outputs",
     "run",
     "tenant_session",
     "workspace_session",
 ]
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch) -> list[float]:
+    """The seconds that look-ups waited for a busy Azure, by a clock that only waiting moves."""
+    slept: list[float] = []
+    clock = types.SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
+    monkeypatch.setattr(lookup, "time", clock)
+    monkeypatch.setattr(lookup, "_WAITS", lookup._SharedWaits())
+    return slept
 
 
 @pytest.fixture

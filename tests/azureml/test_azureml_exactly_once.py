@@ -72,6 +72,20 @@ def killed_at(azureml, forked, words, number: int, after: bool) -> bool:
     return ended == -signal.SIGKILL
 
 
+def test_a_killed_submit_leaves_no_folder_in_the_temporary_folder(azureml, forked, words, fresh, tmp_path, monkeypatch):
+    fresh()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    azureml.fault("POST .*/startPendingUpload", act=forked.kill, gone=True)
+    assert forked.run(*words) == -signal.SIGKILL
+    assert list((tmp_path / "temporary").iterdir()) == []
+    runs = files.get_state_folder() / "runs"
+    assert [path.parent.name for path in runs.glob("*/sending/job.yaml")], "in the run's folder, while it was sent"
+    assert forked.run(*words) == 0
+    assert not list(runs.glob("*/sending"))
+    assert len(azureml.jobs) == 1
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_submit_that_is_killed_at_any_call_and_repeated_leaves_one_job(
     azureml, robotrain, forked, words, after, fresh
@@ -96,13 +110,12 @@ def test_a_submit_that_is_killed_at_any_call_and_repeated_leaves_one_job(
 def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again(
     azureml, robotrain, started, words, tmp_path, monkeypatch, number
 ):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # nothing is staged there
     azureml.fault("PUT .*/jobs/", times=1, latency=30)
     with started() as process:
         while not list_requests(azureml, "PUT /jobs/"):
             assert process.poll() is None
             time.sleep(0.02)
-        assert list(tmp_path.glob("robotrain-*"))
         process.send_signal(number)
         said = process.communicate(timeout=30)[1].decode()
     assert process.returncode == 130

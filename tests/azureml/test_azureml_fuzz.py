@@ -54,7 +54,7 @@ SCOPES = (
     "subscriptions/S/resourcegroups/g/providers/Microsoft.MachineLearningServices/workspaces/w",
 )
 BLOB_TAILS = ["a", "a b", "é", "$(x)", "$$(x)$$", "${{x}}", "a%b", "#!", "[x]", "a,b", "a: b", "- a", "☃😀", "o'b", '"']
-COMMAND = {"code": "code", "command": "python3 start.py"}
+COMMAND = {"code": "code", "command": "/bin/sh python.sh -I start.py"}
 
 
 def full(kind: str, folder: str, role: str) -> st.SearchStrategy[Any]:

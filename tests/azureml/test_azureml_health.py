@@ -66,8 +66,18 @@ def test_where_no_workspace_is_set_nobody_is_asked(nobody):
 
 def test_what_terraform_would_tell_is_not_missing(nobody):
     Path("infrastructure/terraform/.terraform").mkdir(parents=True)
-    ((state, says),) = found("azureml settings")
+    (state, says), (missing, why) = found("azureml settings")
     assert (state, "infrastructure/terraform" in says) == ("ok", True)
+    assert (missing, "its subscription id is not set" in why) == ("warn", True)
+
+
+def test_the_part_of_a_workspace_that_is_missing_is_named_with_what_doctor_reads(outputs):
+    outputs(resource_group={"name": "robots"}, azureml_workspace={"name": "robots-ml"})
+    (check,) = [check for check in doctor.list_health_checks() if check.name == "azureml workspace"]
+    (finding,) = check.run()
+    assert finding.text == "the workspace is incomplete: its subscription id is not set, so Azure was not asked"
+    ways = [way.text for way in finding.suggestions]
+    assert ways == ["AZURE_SUBSCRIPTION_ID=ID", "az login"], "not the options of a submit"
 
 
 def test_a_compute_of_several_identities_is_well_where_a_submit_asks_for_the_first(there):

@@ -62,7 +62,7 @@ def document(words, robotrain, tmp_path) -> dict:
 def test_steps_are_components_that_are_never_reused(document):
     steps = document["jobs"]
     assert [*steps] == ["train_1", "evaluate", "register"]
-    assert document["settings"] == {"continue_on_step_failure": True, "force_rerun": True}
+    assert document["settings"] == {"continue_on_step_failure": False, "force_rerun": True}
     assert [step["component"]["is_deterministic"] for step in steps.values()] == [False] * 3
     assert [step["tags"]["robotrain.step"] for step in steps.values()] == ["Train-1", "evaluate", "register"]
     run = document["tags"]["robotrain.run"]
@@ -108,6 +108,68 @@ def test_a_step_waits_for_one_that_it_reads_nothing_of(words, robotrain, tmp_pat
         "mode": "ro_mount",
         "path": f"${{{{parent.jobs.evaluate.outputs.{output}}}}}",
     }
+
+
+CPU, CPU_CLIENT = "cpu-pool", "c4000000-0000-0000-0000-000000000004"
+TRAIN_EVAL = ("--dataset-asset", "azureml:episodes:3", "-r", "pusht-act")
+NO_TYPE = None
+
+
+@pytest.fixture
+def train_eval(there, name_workspace, robotrain):
+    """The dry run of `pipeline train-eval`, with computes of other kinds and identities."""
+    types = {name: {"nvidia.com/gpu": str(gpus)} for name, gpus in {"gpuspot": 1, "gpuspot2": 2, "gpu": 1}.items()}
+    there.kubernetes(COMPUTE, types)
+    there.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
+    there.managed_compute(CPU, vm_size="Standard_D4s_v5", identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
+    there.kubernetes("k8s-no-one", identities=())
+    name_workspace(there, COMPUTE)
+    words = ("pipeline", "train-eval", "--platform", "azureml", *TRAIN_EVAL, "--dry-run", "--json")
+    rollout = ("--env", "pusht")
+    return lambda *options: robotrain(*words, *(() if "--skip-inference" in options else rollout), *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "compute", "client", "instance_type"),
+    [
+        ((), COMPUTE, "own", NO_TYPE),
+        (("--compute-register", "k8s-cpu"), "k8s-cpu", CPU_CLIENT, NO_TYPE),
+        (("--compute-register", CPU), CPU, CPU_CLIENT, NO_TYPE),
+        (("--compute-register", "k8s-no-one"), "k8s-no-one", None, NO_TYPE),
+        (("--set", "register.compute=k8s-cpu", "--set", "register.instance_type=cpu"), "k8s-cpu", CPU_CLIENT, "cpu"),
+        (("--instance-type", "gpu", "--compute-register", CPU), CPU, CPU_CLIENT, NO_TYPE),
+        (("--num-gpus", "2", "--skip-inference", "--set", "register.instance_type=gpu"), COMPUTE, "own", "gpu"),
+    ],
+)
+def test_a_registration_has_a_machine_and_an_identity_of_its_own(
+    train_eval, there, options, compute, client, instance_type
+):
+    answer = train_eval(*options)
+    assert answer.exit_code == 0, answer.stderr
+    assert ("azureml-identity-missing" in answer.stderr) == (compute == "k8s-no-one")
+    assert "azureml-register-place" not in answer.stderr
+    steps = yaml.safe_load(answer.json["files"]["pipeline-job.yaml"]["text"])["jobs"]
+    register = steps["register"]
+    wanted = there.environ["AZURE_CLIENT_ID"] if client == "own" else client
+    assert register["compute"] == f"azureml:{compute}"
+    assert register["identity"].get("client_id") == wanted
+    assert register["environment_variables"].get("AZURE_CLIENT_ID") == wanted
+    assert register["resources"].get("instance_type") == instance_type
+    assert steps["train"]["compute"] == f"azureml:{COMPUTE}"
+    assert steps["train"]["identity"]["client_id"] == there.environ["AZURE_CLIENT_ID"]
+
+
+def test_a_registration_on_a_managed_compute_has_the_place_of_the_step_before_with_a_note(train_eval):
+    answer = train_eval("--compute", CPU)
+    assert (answer.exit_code, "azureml-register-place" in answer.stderr) == (0, True), answer.stderr
+    steps = yaml.safe_load(answer.json["files"]["pipeline-job.yaml"]["text"])["jobs"]
+    assert {step["compute"] for step in steps.values()} == {f"azureml:{CPU}"}
+
+
+def test_a_setting_of_a_registration_is_checked_before_anything_is_sent(train_eval):
+    answer = train_eval("--set", "register.instance_type=no such", "--set", "register.batch_size=4")
+    assert answer.exit_code == 2
+    assert {"azureml-value-invalid", "set-unknown-key"} <= {one["code"] for one in answer.json["problems"]}
 
 
 OTHER_SUBSCRIPTION = "0d0d0d0d-0d0d-4d0d-8d0d-0d0d0d0d0d0d"
@@ -266,12 +328,58 @@ def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, there,
 
 
 @pytest.mark.slow
+def test_a_registration_that_is_repeated_keeps_its_machine_and_its_identity(words, robotrain, there):
+    there.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
+    own = ("--set", "register.compute=k8s-cpu", "--set", "register.instance_type=cpu")
+    sent = robotrain("pipeline", "submit", *words, *own, "--json")
+    assert sent.exit_code == 0, sent.stderr
+    run, job = sent.json["run"], sent.json["reference"]["job"]
+    finish_training(there, run, job)
+    there.store.put(there.container, {f"azureml/{job}-evaluate/handover/step.json": b"{}"})
+    there.steps(job)["evaluate"].state("Completed")
+    there.steps(job)["register"].fail("ServiceError", "no room")
+    again = robotrain("pipeline", "resume", run, "--json")
+    assert again.exit_code == 0, again.stderr
+    (node,) = there.jobs[again.json["reference"]["job"]].body["jobs"].values()
+    assert node["computeId"].endswith("/computes/k8s-cpu")
+    assert (node["identity"]["client_id"], node["resources"]["instance_type"]) == (CPU_CLIENT, "cpu")
+
+
+@pytest.mark.slow
 def test_steps_that_azure_ml_ends_without_a_start_are_skipped(submit, there, robotrain):
     run, job = submit()
     steps = there.steps(job)
     steps["train_1"].fail("UserError", "Failed to pull image")
     assert list_states(robotrain, run) == {"Train-1": "failed", "evaluate": "skipped", "register": "skipped"}
     assert "step Train-1 failed: cannot pull its image" in robotrain("status", run, "--json").json["reason"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "state", "exit_code", "states"),
+    [
+        ("Failed", "failed", 5, ["succeeded", "failed", "skipped"]),
+        ("Canceled", "cancelled", 5, ["succeeded", "cancelled", "skipped"]),
+    ],
+)
+def test_the_verdict_is_that_of_the_steps_whatever_azure_ml_says_of_the_whole(
+    words, robotrain, there, tmp_path, end, state, exit_code, states
+):
+    rendered = robotrain("pipeline", "render", *words, "--to", tmp_path / "plan")
+    assert rendered.exit_code == 0, rendered.stderr
+    file = tmp_path / "plan/pipeline-job.yaml"
+    file.write_text(file.read_text().replace("continue_on_step_failure: false", "continue_on_step_failure: true"))
+    sent = robotrain("submit", "--plan", tmp_path / "plan", "--json")
+    assert sent.exit_code == 0, sent.stderr
+    run, job = sent.json["run"], sent.json["reference"]["job"]
+    finish_training(there, run, job)
+    fail_evaluation(there, job) if end == "Failed" else there.steps(job)["evaluate"].state(end)
+    assert there.jobs[job].status == "Completed"
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], [step["state"] for step in status["steps"]]) == (state, states)
+    assert status["reason"].startswith(f"step evaluate {state}")
+    assert robotrain("wait", run).exit_code == exit_code
+    assert state in robotrain("runs").stdout
 
 
 @pytest.mark.slow

@@ -117,17 +117,17 @@ def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(there):
 
 
 @pytest.mark.parametrize(
-    ("status", "code"),
+    ("status", "code", "expected"),
     [
-        (403, "AuthorizationFailed"),
-        pytest.param(429, "TooManyRequests", marks=pytest.mark.slow),
-        pytest.param(503, "Busy", marks=pytest.mark.slow),
+        (403, "AuthorizationFailed", ("azureml-unchecked", "warning")),
+        pytest.param(429, "TooManyRequests", ("azureml-busy", "error"), marks=pytest.mark.slow),
+        pytest.param(503, "Busy", ("azureml-busy", "error"), marks=pytest.mark.slow),
     ],
 )
-def test_what_azure_does_not_tell_is_not_missing(there, status, code):
+def test_what_azure_does_not_tell_is_not_missing(there, status, code, expected):
     there.fault("GET .*/(computes|environments|datastores|permissions|data)", status=status, code=code)
     [problem] = run_preflight(make_plan(there, *assets("azureml:a:3")))
-    assert (problem.code, problem.severity) == ("azureml-unchecked", "warning")
+    assert (problem.code, problem.severity) == expected
     for what in (COMPUTE, "lerobot-training-env", "workspaceblobstore", "a:3", "your roles"):
         assert what in problem.title
     assert "missing" not in format_problem(problem)
@@ -135,10 +135,9 @@ def test_what_azure_does_not_tell_is_not_missing(there, status, code):
 
 
 @pytest.mark.slow
-def test_a_workspace_that_has_a_bad_moment_does_not_keep_the_rest_from_being_looked_at(there):
+def test_a_workspace_that_stays_busy_stops_the_submit(there):
     there.fault("GET .*/workspaces/robots-ml\\?", status=503, code="ServerBusy")
-    wanted = make_plan(there, compute="typo")
-    assert list_codes(run_preflight(wanted)) == [("azureml-unchecked", "warning"), ("azureml-compute-missing", "error")]
+    assert list_codes(run_preflight(make_plan(there, compute="typo"))) == [("azureml-busy", "error")]
 
 
 def test_a_compute_that_is_not_there_is_offered_those_that_are(there):

@@ -188,10 +188,11 @@ def test_its_output_is_what_another_run_goes_on_from(sent, observing, robotrain)
     run, job = sent
     (listed,) = robotrain("outputs", run, "--json").json["outputs"]
     assert listed["uri"].endswith(f"azureml/{job.name}/checkpoints/000400")
-    answer = robotrain("resume", run, "--training-steps", "2000", "--dry-run")
+    answer = robotrain("resume", run, "--training-steps", "2000", "--dry-run", "--json")
     assert answer.exit_code == 0, answer.stderr
+    spec = answer.json["files"][answer.json["spec"]]["text"]
     place = f"azureml://datastores/workspaceblobstore/paths/azureml/{job.name}/checkpoints/000400"
-    assert f"    path: {place}/\n" in answer.stdout
+    assert f"    path: {place}/\n" in spec
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from robotrain.model.plan import Payload, write_plan_files
 from robotrain_azureml.spec import render, submission_spec
 from robotrain_runtime.contract import document as contract_document
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
-from start_program import StartProgramTests, pack_runtime, start_python
+from start_program import StartProgramTests, pack_runtime, start
 
 RENDER = """
 import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.."]
@@ -55,7 +55,7 @@ tags:
   robotrain.run: {run}
   robotrain.job: {digest}
 code: code
-command: python3 start.py
+command: /bin/sh python.sh -I start.py
 environment: azureml:lerobot-training-env:2.11.0-cuda12.8-cudnn9-runtime-sha256-{image}
 compute: azureml:k8s-robot-dev-00
 resources:
@@ -112,7 +112,7 @@ def test_the_job_of_the_reference_is_this_one() -> None:
 
 def test_the_job_lies_beside_its_code_and_names_it() -> None:
     made = render_plan(job())
-    assert set(made.files) == {"job.yaml", "azureml.json", "code/start.py", "code/payload.zip", "code/job.json"}
+    assert set(made.files) == {"job.yaml", "azureml.json", *submission_spec.CODE_FILES, submission_spec.SEARCH_FILE}
     assert (made.spec, read_spec(made)["code"]) == ("job.yaml", "code")
     assert made.shown == ("job.yaml", "code/job.json")
     assert made.files["code/payload.zip"] == azureml_plans.payload().archive
@@ -121,7 +121,7 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
 
 def test_the_command_is_the_same_for_every_job() -> None:
     odd = job(job_name="$(id) `id` ${{inputs.x}}", trainer_args=("; rm -rf /", "{{x}}"))
-    assert {read_spec(render_plan(of))["command"] for of in (job(), odd)} == {"python3 start.py"}
+    assert {read_spec(render_plan(of))["command"] for of in (job(), odd)} == {"/bin/sh python.sh -I start.py"}
     assert render_plan(odd).files["code/start.py"] == render_plan(job()).files["code/start.py"]
     assert "rm -rf" not in render_plan(odd).files["job.yaml"].decode()
     assert azureml_plans.read_document(render_plan(odd)).trainer_args == odd.trainer_args
@@ -360,18 +360,16 @@ def code(tmp_path: Path) -> Path:
     return tmp_path / "plan" / "code"
 
 
-def begin(code: Path, before: str = "", **environ: str):
-    (code / "start.py").write_text(before + render.START_PROGRAM)
-    return start_python(*render.START_COMMAND.split()[1:], cwd=code, environ=environ)
+def begin(code: Path, **environ: str):
+    return start(*render.START_COMMAND.split(), cwd=code, environ=environ)
 
 
 class TestTheProgram(StartProgramTests):
     program = render.START_PROGRAM
-    module = "zipfile"
 
     @pytest.fixture
     def start(self, code: Path):
-        return lambda before="", **environ: begin(code, before, **environ)
+        return lambda **environ: begin(code, **environ)
 
     def test_it_holds_nothing_that_a_template_would_read(self) -> None:
         assert "$" not in self.program + render.START_COMMAND
@@ -391,7 +389,7 @@ def test_it_unpacks_and_becomes_the_runtime(code: Path) -> None:
 
 def test_nothing_is_written_into_the_code(code: Path) -> None:
     begin(code).communicate(timeout=30)
-    assert sorted(path.name for path in code.iterdir()) == ["job.json", "payload.zip", "start.py"]
+    assert sorted(path.name for path in code.iterdir()) == ["job.json", "payload.zip", "python.sh", "start.py"]
 
 
 @pytest.mark.parametrize(

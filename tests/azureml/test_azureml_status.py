@@ -167,7 +167,7 @@ FAILURES = {
     "Azure ML itself": ("InternalServerError", ("Azure ML itself failed, not the job",)),
     "the look before the start": (USER.format(4), ("preflight checks failed", "exit code 4")),
     "a document": (USER.format(2), ("job document",)),
-    "no python": (USER.format(127), ("no `python3`", "--image")),
+    "no python": (USER.format(127), ("no Python 3.10", "--image")),
     "words that nobody foresaw": ("the moon was full", ("it failed (Azure ML: the moon was full)",)),
 }
 

@@ -49,7 +49,7 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
     }
     assert sent == {
         path.removeprefix("code/"): wanted.files[path]
-        for path in (submission_spec.START_FILE, submission_spec.DOCUMENT_FILE, submission_spec.PAYLOAD_FILE)
+        for path in (submission_spec.SEARCH_FILE, *submission_spec.CODE_FILES)
     }
     assert job.body["codeId"] == reference["code"]
     assert not list(tmp_path.glob("robotrain-*"))

@@ -68,7 +68,8 @@ def test_a_grid_is_a_search_space_of_choices(render):
     assert job["objective"] == {"goal": "minimize", "primary_metric": "val/loss"}
     assert job["limits"] == {"max_total_trials": 4, "max_concurrent_trials": 2, "trial_timeout": 7200}
     assert job["trial"]["command"] == (
-        "python3 start.py --set learning_rate=${{search_space.learning_rate}} --set seed=${{search_space.seed}}"
+        "/bin/sh python.sh -I start.py"
+        " --set learning_rate=${{search_space.learning_rate}} --set seed=${{search_space.seed}}"
     )
     assert "path" not in job["outputs"]["checkpoints"], "trials would share it"
     assert job["compute"] == f"azureml:{COMPUTE}"
@@ -94,6 +95,21 @@ def test_ranges_are_distributions_whose_logarithms_azure_takes(render):
 def test_the_metric_and_its_direction_are_the_objective(render, robotrain, there):
     job, _ = render(*GRID, "--metric", "train/loss")
     assert job["objective"] == {"goal": "minimize", "primary_metric": "train/loss"}
+
+
+@pytest.mark.parametrize("options", [("--no-val-split",), ("--eval-freq", "0")])
+def test_the_objective_is_a_metric_that_the_trials_will_log(render, sweep, options):
+    job, _ = render("--over", "seed=1,2", *options)
+    assert job["objective"] == {"goal": "minimize", "primary_metric": "train/loss"}
+    refused = sweep("--over", "seed=1,2", *options, "--metric", "val/loss", "--dry-run", "--json")
+    [problem] = [one for one in refused.json["problems"] if one["severity"] == "error"]
+    assert (refused.exit_code, problem["code"]) == (3, "sweep-metric-unknown")
+    assert "use   --metric train/loss" in refused.stderr
+
+
+def test_the_objective_is_logged_by_every_trial(render):
+    job, _ = render("--over", "val_split=0,0.2")
+    assert job["objective"]["primary_metric"] == "train/loss"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +238,7 @@ def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, there, robotr
     assert "not run again: trial-2, trial-3, trial-4" in again.stderr
     (step,) = [one for one in plan_steps(again) if one["name"] == "trial-1"]
     assert (step["parameters"]["learning_rate"], step["parameters"]["seed"]) == (1e-5, 1)
-    assert f"robotrain resume {run}" in robotrain("status", run).stdout
+    assert "robotrain resume sweep-azureml-act" in robotrain("status", run).stdout
 
 
 def plan_steps(answer) -> list[dict]:
@@ -290,6 +306,14 @@ def test_an_edited_plan_is_checked_as_that_of_its_trial(plan, file, before, afte
     assert not [one for one in AzureMLPlatform().preflight(plan) if one.code.startswith("plan-")]
     found = {one.code for one in AzureMLPlatform().preflight(edited) if one.severity == "error"}
     assert found == {code}
+
+
+def test_plan_of_an_earlier_version_is_read_as_before(plan):
+    """It starts the image's `python3` itself."""
+    files = {path: content for path, content in plan.files.items() if path != "code/python.sh"}
+    files["sweep-job.yaml"] = files["sweep-job.yaml"].replace(b"/bin/sh python.sh -I start.py", b"python3 start.py")
+    earlier = replace(plan, files=files)
+    assert not [one for one in AzureMLPlatform().preflight(earlier) if one.code.startswith("plan-")]
 
 
 def test_truth_values_and_texts_are_choices_of_text(there):

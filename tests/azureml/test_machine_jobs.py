@@ -14,6 +14,7 @@ from azure_stand_in.ml.fixtures import enclosed
 from azure_stand_in.ml.job_execution import Machine
 from azure_stand_in.sign_in import token
 from azure_stand_in.vault import AUDIENCE, Vault
+from osmo_stand_in.pod.room import HIDDEN_PYTHON
 
 __all__ = ["enclosed", "tenant_session"]
 
@@ -120,7 +121,7 @@ def test_a_job_finds_its_code_its_inputs_and_its_output_and_its_failure_is_told(
 
 
 def test_only_an_identity_of_the_compute_is_answered(executes, sent):
-    job = sent(f"python3 - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
+    job = sent(f"{HIDDEN_PYTHON} - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
     assert executes.wait(job.name) == "Completed", job.said()
     assert job.said() == [TRAINS, "400"]
 

@@ -32,6 +32,23 @@ DAMAGES = {
     "a link to itself": "loop",
 }
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
+ODD_FIELDS = {
+    "metrics": [[{"name": 5}], [{"name": "a", "better": 7}], 7, {"a": 1}, [None]],
+    "outputs": [{"noun": 5}, [], "x", {"folder": {}}],
+    "reference": [{"folder": 7}, {"folder": None}, {"": {}}],
+    "settings": [{"a": [1]}, {"runs_dir": 5}],
+    "values": [{"seed": [1, 2]}, {"seed": "ab"}, {"seed": ["1", "2", "3"]}, []],
+    "created": [float("inf"), float("nan"), -1e300, 10**400, "x", True],
+    "name": ["a\x1b[31mb", "x" * 100_000, 5, "\ud800"],
+    "note": ["a\x1b]0;b\x07", ["a"]],
+    "steps": [["a", 5], "ab", {"a": 1}],
+    "step": ["../../x", 5],
+    "pipeline": ["../x", "train-2", 5],
+    "platform": ["../x", "", "a\x1b[31mb"],
+    "workload": ["", "\x1b"],
+    "phase": ["gone", 5],
+    "makes": ["bread", 5],
+}
 COMMANDS = (
     ("runs",),
     ("runs", "--json"),
@@ -92,6 +109,31 @@ def test_a_damaged_record_hides_no_other_run(robotrain, runs, name):
     assert (answer.exit_code, "[record-broken]" in answer.stderr) == (1, True), answer.stderr
 
 
+@pytest.mark.parametrize("field", ODD_FIELDS)
+def test_an_odd_field_hides_no_other_run_and_is_printed_escaped(robotrain, runs, field):
+    path = records.get_run_folder("train-2") / records.RECORD_FILE
+    whole = json.loads(path.read_text())
+    for value in ODD_FIELDS[field]:
+        path.write_text(json.dumps(whole | {field: value}))
+        for command in (("runs",), ("runs", "--json"), ("status", "train-2"), ("status", "train-3")):
+            answer = robotrain(*command)  # an exception would fail the test
+            assert not {"\x1b", "\x07"} & {*answer.stdout, *answer.stderr}, value
+            if command[0] == "runs":
+                assert "train-1" in answer.stdout
+                assert "train-3" in answer.stdout
+
+
+@pytest.mark.parametrize("field", ["started", "ended", "reason", "exit_code", "state"])
+def test_an_odd_field_of_a_final_status_hides_no_run(robotrain, runs, field):
+    path = records.get_run_folder("train-2") / records.FINAL_STATUS_FILE
+    whole = {"state": "failed", "reason": "a", "exit_code": 1, "started": 1e9, "ended": 1e9 + 1}
+    for value in (10**400, float("inf"), float("nan"), -1e300, "x", ["a"], {}, True):
+        path.write_text(json.dumps(whole | {field: value}))
+        for command in (("runs",), ("runs", "--json"), ("status", "train-2"), ("report", "train-2", "--to", "pages")):
+            answer = robotrain(*command)  # an exception would fail the test
+            assert "Traceback" not in answer.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize(
@@ -121,8 +163,10 @@ def test_nobody_else_reads_the_state(robotrain, runs):
     assert answer.exit_code == 0, answer.stderr
     run = answer.stdout.strip()
     robotrain("cancel", run)
+    assert robotrain("wait", run).exit_code in (0, 5)
     state = files.get_state_folder()
     for folder in (state / "runs", state / "runs" / run, state / "local" / run, state / "payloads"):
         assert folder.stat().st_mode & 0o077 == 0, folder
-    for path in (state / "runs" / run).rglob("*"):
-        assert path.stat().st_mode & 0o077 == 0, path
+    for folder in (state / "runs" / run, state / "local" / run):
+        for path in folder.rglob("*"):
+            assert path.stat().st_mode & 0o077 == 0, path

@@ -30,6 +30,12 @@ def brings(checks: str, body: str = "") -> str:
     return f"{HEAD}\n{body}\n@hook\ndef robotrain_health():\n    return [{checks}]\n"
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """A busy machine is no failure: a check without an answer is one."""
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "60")
+
+
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
@@ -300,6 +306,28 @@ def test_a_check_that_hangs_or_fails_is_named_and_the_others_are_done(checks, in
     assert found["records"]["state"] == "ok"
 
 
+def test_a_check_without_an_answer_is_no_clean_bill(install, robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
+    monkeypatch.setattr(calls, "call_all_with_timeout", be_patient_with_others)
+    install("acme", {"acme": "acme_bad"}, acme_bad=brings("check('odd', look)", "def look():\n    time.sleep(60)"))
+    answer = robotrain("doctor")
+    assert "not everything was checked: no answer of odd" in answer.stderr
+    assert "found nothing" not in answer.stderr
+    assert "ROBOTRAIN_HOOK_SECONDS=30 robotrain doctor …" in answer.stdout
+    assert robotrain("doctor", "--json").json["unanswered"] == ["odd"]
+
+
+def test_a_check_without_an_answer_hides_no_failure(install, robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
+    monkeypatch.setattr(calls, "call_all_with_timeout", be_patient_with_others)
+    body = "def look():\n    time.sleep(60)\n\ndef fail():\n    yield report_failure('it is broken')\n"
+    install("acme", {"acme": "acme_bad"}, acme_bad=brings("check('odd', look), check('bad', fail)", body))
+    answer = robotrain("doctor")
+    assert answer.exit_code == 4
+    assert "1 of " in answer.stderr
+    assert "would fail; not everything was checked: no answer of odd" in answer.stderr
+
+
 def test_a_plugin_that_brings_something_else_is_named(checks, install):
     install("acme", {"acme": "acme_bad"}, acme_bad=brings("'text'"))
     says = checks()["plugins"]["findings"][0]["says"]
@@ -365,7 +393,7 @@ def test_checks_of_other_platforms_and_of_work_done_elsewhere_are_left_out(check
 
 def test_the_json_is_an_api(robotrain):
     answer = robotrain("doctor", "--json", "--platform", "local").json
-    assert list(answer) == ["platform", "healthy", "checks", "fixed"]
+    assert list(answer) == ["platform", "healthy", "checks", "fixed", "unanswered"]
     assert (answer["platform"], answer["healthy"], answer["fixed"]) == ("local", True, [])
     for check in answer["checks"]:
         assert list(check) == ["name", "by", "state", "findings"]
@@ -417,7 +445,9 @@ def test_what_a_hung_check_left_behind_spoils_no_json(command, install, tmp_path
 
 def test_on_a_narrow_terminal_sentences_go_on_below_themselves(command):
     terminal = VirtualTerminal(
-        [*command, "doctor", "--platform", "local"], os.environ | {"TERM": "xterm", "NO_COLOR": "1"}, 70
+        [*command, "doctor", "--platform", "local"],
+        os.environ | {"TERM": "xterm", "NO_COLOR": "1"},
+        70,
     )
     assert terminal.end() == 0
     terminal.close()

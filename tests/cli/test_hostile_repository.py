@@ -1,8 +1,11 @@
 """A folder is not trusted because one stands in it: no file of a project chooses what runs on this machine."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
+from robotrain.config import env_files
 
 JOB = ("lerobot-train", "-d", "lerobot/pusht")
 
@@ -54,6 +57,32 @@ def test_doctor_runs_none_either(uncounted_cache, robotrain, trap, file, platfor
     assert not trap.exists()
 
 
+MODULES = ("importlib", "json", "pip", "robotrain_local", "robotrain_runtime", "runpy", "sitecustomize", "subprocess")
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """A file that the modules of the current folder create when a child process imports them."""
+    for name in MODULES:
+        Path(f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write('{name} ')\n")
+    return tmp_path / "imported"
+
+
+WITHOUT_UV = [("doctor",), pytest.param(("submit", "--dry-run", *JOB), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("words", WITHOUT_UV)
+def test_no_child_process_imports_a_module_of_the_folder(
+    uncounted_cache, robotrain, imported, monkeypatch, tmp_path, words
+):
+    """As on a machine without uv, where pip is looked for to download it."""
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.delenv("UV", raising=False)
+    robotrain(*words, "--platform", "local")
+    assert not imported.exists()
+
+
 def test_a_flag_and_the_environment_choose(robotrain, trap, monkeypatch):
     Path("robotrain.toml").write_text(FILES["robotrain.toml"])
     answer = robotrain("explain", *JOB, "--platform", "local", "--environment", "/opt/mine", "--json")
@@ -94,3 +123,71 @@ def test_a_file_of_megabytes_is_not_read(robotrain, file):
     Path(file).write_text({".env": "A=", "robotrain.toml": "x = '", "job.yaml": "x: "}[file] + "y" * 2_000_000)
     answer = robotrain("explain", *(("job.yaml",) if file == "job.yaml" else JOB), "--platform", "local")
     assert (answer.exit_code, "larger than 256 KiB" in answer.stderr.replace("It", "it")) == (2, True), answer.stderr
+
+
+COSTLY_LINES = {
+    "references that do not end": "A=" + "${" * 60_000,
+    "one that ends at last": "A=" + "${" * 60_000 + ":x}",
+    "defaults that do not end": "A=" + "${a:-" * 50_000,
+    "blanks": "A=x" + " " * 200_000 + "y",
+    "quotes": "A='" * 60_000,
+}
+
+
+@pytest.mark.parametrize("line", COSTLY_LINES)
+def test_an_env_file_is_read_in_linear_time(line, tmp_path):
+    (tmp_path / ".env").write_text(COSTLY_LINES[line])
+    started = time.process_time()
+    env_files.read_dotenv(tmp_path / ".env")
+    assert time.process_time() - started < 2  # a second time for each `${` takes minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${ONE}/x", "1/x"),
+        ("a${ONE:-2}b${NONE:-2}c${NONE}", "a1b2c"),
+        ("${ONE", "${ONE"),
+        ("${a:b}", "${a:b}"),
+        ("$ONE", "$ONE"),
+    ],
+)
+def test_references_of_an_env_file_are_filled_in(text, value, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONE", "1")
+    (tmp_path / ".env").write_text(f"A={text}\n")
+    assert env_files.read_dotenv(tmp_path / ".env").values["A"].value == value
+
+
+LOCAL = (*JOB, "--platform", "local")
+READERS = {
+    "job.yaml": ("explain", "job.yaml", "--platform", "local"),
+    "pipeline.yaml": ("pipeline", "render", "pipeline.yaml", "--platform", "local"),
+    "points.csv": ("sweep", *LOCAL, "--points", "points.csv", "--dry-run"),
+    ".env": ("explain", *LOCAL),
+    ".env.local": ("explain", *LOCAL),
+    "robotrain.toml": ("explain", *LOCAL),
+}
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "/dev/zero"])
+@pytest.mark.parametrize("file", READERS)
+def test_a_pipe_or_a_device_is_not_read(robotrain, file, kind):
+    if kind == "a pipe":
+        os.mkfifo(file)
+    else:
+        Path(file).symlink_to(kind)
+    answer = robotrain(*READERS[file])  # a wait would fail the test
+    if not file.startswith(".env") and file != "robotrain.toml":  # these are looked for, not named
+        assert (answer.exit_code, "regular file" in answer.stderr) == (2, True), answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "line"), [("job.yaml", "key{}: 1\n"), ("robotrain.toml", "key{} = 1\n"), (".env", "no assignment {}\n")]
+)
+def test_what_is_printed_of_a_file_of_errors_is_bounded(robotrain, file, line):
+    Path(file).write_text("".join(map(line.format, range(10_000))))
+    command = READERS[file]
+    answer = robotrain(*command, "--json")
+    assert answer.exit_code == 2
+    assert len(answer.stderr) < 60_000
+    assert len(answer.stdout) < 500_000

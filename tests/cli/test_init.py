@@ -184,6 +184,15 @@ def test_a_pipeline_of_an_existing_job_evaluates_on_its_data(robotrain, data, pu
     assert robotrain("init", "--pipeline").exit_code == 2
 
 
+@pytest.mark.parametrize("example", ["pusht-mini", "pusht-bags"])
+def test_training_and_evaluation_of_an_example_have_names_of_their_own(robotrain, example):
+    """So that `report pusht-mini` means the training, whatever was evaluated since."""
+    assert robotrain("init", "--example", example).exit_code == 0
+    files = (Path(example, name) for name in ("job.yaml", "evaluate.yaml"))
+    names = [yaml.safe_load(file.read_text())["parameters"]["job_name"] for file in files]
+    assert names == [example, f"{example}-eval"]
+
+
 def test_an_example_comes_with_its_data_and_its_commands(robotrain, tmp_path):
     answer = robotrain("init", "--example", "pusht-mini")
     assert answer.exit_code == 0

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from robotrain.cli.commands import watch
 from robotrain.cli.watch import follower
 from robotrain.plugins.manager import Plugins
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, StageEvent
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, Registered, StageEvent
 from typer import Exit
 
 GUIDE = (Path(__file__).parents[2] / "docs/plugins.md").read_text()
@@ -29,10 +30,24 @@ def impatient(monkeypatch):
         monkeypatch.setattr(follower, name, 0.1)
 
 
-def test_several_are_waited_for_and_one_that_failed_makes_the_exit_code_5(scripted, robotrain, soon):
+@pytest.fixture
+def once_followed(monkeypatch, soon):
+    """Do things one after the other once a command follows a run: `once_followed(lambda: run.log("a line"), …)`."""
+    began = threading.Event()
+    enter = follower.RunFollower.__enter__
+
+    def note_and_enter(followed):
+        began.set()
+        return enter(followed)
+
+    monkeypatch.setattr(follower.RunFollower, "__enter__", note_and_enter)
+    return lambda *deeds: soon(lambda: began.wait(60), *deeds)
+
+
+def test_several_are_waited_for_and_one_that_failed_makes_the_exit_code_5(scripted, robotrain, once_followed):
     first = scripted.run("train-1", step(1), age=20)
     scripted.run("train-2", step(2), **BROKE, age=10)
-    soon(lambda: first.log(step(3), DONE), lambda: first.status(state="succeeded"))
+    once_followed(lambda: first.log(step(3), DONE), lambda: first.status(state="succeeded"))
     answer = robotrain("wait", "train-1", "train-2")
     assert answer.exit_code == 5
     assert "train-1 succeeded\n  step 3/3 (100%)" in answer.stdout
@@ -53,12 +68,35 @@ def test_several_that_all_succeeded_are_0_and_a_list_as_data(scripted, robotrain
 
 
 @pytest.mark.parametrize("runs", [("eval-1",), ("eval-1", "eval-2")])
-def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, runs):
+def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, once_followed, runs):
     told = [Metrics(step=2, total=2, unit="episode", values=values) for values in ({"ep1_success": 1.0}, {"rest": 1.0})]
-    for name in ("eval-1", "eval-2"):
-        scripted.run(name, told[0], StageEvent(name="work", state="done"), told[1], DONE, state="succeeded")
+    log = (told[0], StageEvent(name="work", state="done"), told[1], DONE)
+    followed = [scripted.run(name, *log) for name in ("eval-1", "eval-2")]
+    once_followed(lambda: [run.status(state="succeeded") for run in followed])
     lines = [line for line in robotrain("wait", *runs).stderr.splitlines() if "episode 2/2 (100%)  success 1/1" in line]
     assert len(lines) == len(runs)
+
+
+@pytest.mark.parametrize("runs", [("train-1",), ("train-1", "train-2")])
+def test_of_runs_that_have_ended_wait_tells_the_outcome_only(scripted, robotrain, runs):
+    for name in ("train-1", "train-2"):
+        scripted.run(name, step(1), step(2), "Traceback (most recent call last):", step(3), **BROKE)
+    answer = robotrain("wait", *runs)
+    assert (answer.exit_code, answer.stderr) == (5, "")
+    assert answer.stdout.count("failed: out of paint") == len(runs)
+    assert "│" not in answer.stdout, "no curve"
+    assert "robotrain logs --tail 40 train-1" in answer.stdout
+
+
+def test_how_a_run_that_ends_meanwhile_ended_is_told_once_with_the_end_of_its_log(scripted, robotrain, once_followed):
+    why = "RuntimeError: out of paint"
+    run = scripted.run("train-1", step(1), step(2), "Traceback (most recent call last):", "  paint()", why)
+    end = Outcome(state="failed", exit_code=1, reason=why)
+    once_followed(lambda: run.log(end), lambda: run.status(**{**BROKE, "reason": why}))
+    answer = robotrain("wait", "train-1")
+    assert (answer.stdout + answer.stderr).count(why) == 1
+    assert "  |   paint()\n" in answer.stderr
+    assert (answer.stdout + answer.stderr).count("step 2/3") == 1
 
 
 def test_how_a_run_ended_is_told_once(scripted, robotrain):
@@ -69,25 +107,25 @@ def test_how_a_run_ended_is_told_once(scripted, robotrain):
         scripted.run(name, *log, end, **{**BROKE, "reason": why})
     alone, both, watched = robotrain("wait", "train-1"), robotrain("wait", "train-1", "train-2"), robotrain("watch")
     assert (alone.stdout + alone.stderr).count(why) == 1
-    assert "  |   paint()\n" in alone.stderr
-    assert (alone.stdout + alone.stderr).count("step 2/3") == 1
     assert "left" not in both.stdout
     assert (both.stdout + both.stderr).count(why) == 2  # once a run
     assert watched.stdout.count(why) == 1
     assert f"train-2  failed, exit code 1: {why}" in watched.stdout
 
 
-def test_the_last_step_and_its_validation_loss_are_told(scripted, robotrain):
+def test_the_last_step_and_its_validation_loss_are_told(scripted, robotrain, once_followed):
     last = Metrics(step=3, total=3, values={"val/loss": 0.5})
-    scripted.run("train-1", step(1), StageEvent(name="publish", state="started"), last, DONE, state="succeeded")
+    run = scripted.run("train-1", step(1), StageEvent(name="publish", state="started"), last, DONE)
+    once_followed(lambda: run.status(state="succeeded"))
     assert "  step 3/3 (100%)  loss 1  val 0.5 at 3" in robotrain("wait").stderr
 
 
 @pytest.mark.parametrize("command", ["wait", "watch"])
-def test_a_step_that_was_told_is_told_once_and_then_its_validation_loss(scripted, robotrain, command):
+def test_a_step_that_was_told_is_told_once_and_then_its_validation_loss(scripted, robotrain, once_followed, command):
     last = Metrics(step=3, total=3, values={"val/loss": 0.5})
     between = StageEvent(name="publish", state="started")  # prints what is pending
-    scripted.run("train-1", step(3), between, last, DONE, state="succeeded")
+    run = scripted.run("train-1", step(3), between, last, DONE)
+    once_followed(lambda: run.status(state="succeeded"))
     answer = robotrain(command, "train-1")
     shown = (answer.stdout + answer.stderr).splitlines()
     assert sum("step 3/3" in line for line in shown) == 1
@@ -148,7 +186,9 @@ def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypat
     assert "robotrain wait train-1" in answer.stderr
 
 
-def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_conditions(scripted, robotrain):
+def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_conditions(
+    scripted, robotrain, once_followed
+):
     rate = {"rollout/success_rate": 0.25, "rollout/episodes": 4.0}
     found = Evaluated(episodes=4, scores=rate, results="/x/results", passed=False, conditions="pusht, easy starts")
     work = [StageEvent(name="work", state="started"), "loading LeRobot", "hello", Metrics(step=0, total=4, values={})]
@@ -156,13 +196,28 @@ def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_condit
         StageEvent(name="work", state="failed"),
         Outcome(state="failed", exit_code=1, reason="1 of 4 is too little"),
     ]
-    scripted.run("eval-1", *work, found, "1 of 4 is too little", *failed, state="failed", reason="1 of 4 is too little")
+    run = scripted.run("eval-1", *work, found, "1 of 4 is too little", *failed)
+    once_followed(lambda: run.status(state="failed", reason="1 of 4 is too little"))
     answer = robotrain("wait")
     assert answer.exit_code == 5
     told = ["work: started", "  loading LeRobot", "  step 0/4", "4 episodes evaluated; below the required score"]
     assert answer.stderr.splitlines() == [*told, "work: done"]
     assert answer.stdout.count("1 of 4 is too little") == 1
     assert "under       pusht, easy starts" in answer.stdout
+
+
+@pytest.mark.parametrize(("rate", "warns"), [(0.0, True), (0.25, False)])
+def test_a_registered_policy_without_a_success_is_warned_of_with_its_score(scripted, robotrain, rate, warns):
+    scores = {"rollout/success_rate": rate, "rollout/episodes": 4.0}
+    found = Evaluated(episodes=4, scores=scores, results="/x/results", conditions="pusht")
+    model = Registered(name="pusher", version="3", step=8, uri="models:/pusher/3")
+    scripted.run("eval-1", found, model, DONE, state="succeeded")
+    text = "pusher version 3 is registered, though 0 of 4 episodes succeeded"
+    for command in ("wait", "status"):
+        answer = robotrain(command)
+        assert answer.exit_code == 0
+        assert (text in answer.stdout) is warns
+    assert (text in robotrain("status", "--json").json["warnings"]) is warns
 
 
 def test_what_waiting_does_not_mend_ends_it_at_once_and_nobody_claims_to_know_more(scripted, robotrain):
@@ -191,7 +246,9 @@ def stream(run, as_json=False):
     from robotrain.store import records
 
     plugins = Plugins()
-    watch.follow_submitted(records.read_record(run), plugins.platform("pluto"), plugins, as_json, True, "", None)
+    watch.follow_submitted(
+        records.read_record(run), plugins.platform("pluto"), plugins, as_json, True, "", None, is_new=True
+    )
 
 
 def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):

@@ -165,7 +165,7 @@ def test_of_a_plan(robotrain, mars, words):
 
 def test_of_submit(robotrain, mars):
     told = robotrain("submit", *JOB, "--json").json
-    assert list(told) == ["run", "platform", "job", "reference", "shown", "notes"]
+    assert list(told) == ["run", "platform", "job", "reference", "shown", "notes", "new"]
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "watch"])

@@ -72,18 +72,63 @@ def test_what_to_type_next_depends_on_how_it_is(scripted, robotrain, state, left
 
 
 @pytest.mark.parametrize(
-    ("fault", "left", "second"),
+    ("fault", "left", "others"),
     [
-        ("configuration", [], "robotrain resubmit train-1 --set NAME=VALUE"),
-        ("data", LEFT, "robotrain resume train-1 --set NAME=VALUE"),
-        ("", [], "robotrain resubmit train-1"),
+        ("configuration", [], []),
+        ("data", LEFT, []),
+        ("", [], []),
+        ("", LEFT, ["robotrain resume train-1"]),
+        ("network", [], ["robotrain resubmit train-1"]),
     ],
 )
-def test_what_would_fail_again_is_not_what_to_type_next(scripted, robotrain, fault, left, second):
+def test_what_would_fail_again_is_not_what_to_type_next(scripted, robotrain, fault, left, others):
     outcome = Outcome(state="failed", exit_code=4, reason="out of paint", fault=fault)
     scripted.run("train-1", *left, outcome, state="failed", reason="out of paint")
-    assert robotrain("status", "--json").json["next"] == ["robotrain logs --tail 40 train-1", second]
-    assert ("fail again" in robotrain("status").stdout) == bool(fault)
+    assert sorted(robotrain("status", "--json").json["next"]) == ["robotrain logs --tail 40 train-1", *others]
+
+
+INSTEAD = "the policy has the type act, but --policy-type is diffusion"
+
+
+@pytest.mark.parametrize(
+    ("reason", "errors", "change"),
+    [
+        (INSTEAD, [f"{INSTEAD}. Instead: --policy-type act"], "--set policy_type=act"),
+        ("it is full", ["it is full. Instead: make room / --batch-size 4 / --batch-size 2"], "--set batch_size=4"),
+        (
+            "it is full; it is old",
+            ["it is full. Instead: --batch-size 4", "it is old. Instead: -- --policy.chunk_size=16"],
+            "--set batch_size=4 -- --policy.chunk_size=16",
+        ),
+        ("no steps are left", ["no steps are left. Instead: --set training_steps=8"], "--set training_steps=8"),
+        ("it is odd", ["it is odd. Instead: --set seed=$(id)"], "--set seed='$(id)'"),  # the text may be a dataset's
+        ("--device cuda: there is none (--device auto takes the first)", [], "--set device=auto"),
+        ("--num-gpus 2: there is one (--num-gpus 1; --device cpu trains on its cores)", [], "--set num_gpus=1"),
+        ("it is an old dataset (--convert-v21)", [], "--set convert_v21=true"),
+        ("out of memory: use a smaller --batch-size or fewer --num-workers", [], "--set batch_size=VALUE"),
+        ("the loss is not finite (--batch-size N)", [], "--set batch_size=VALUE"),
+        ("it needs --unheard-of 3", [], ""),
+        (f"it has no name (--job-name hf_{'a1B2' * 8})", [], ""),
+        ("it is full (--batch-size 8)", [], "--set batch_size=VALUE"),  # what the run had
+    ],
+)
+def test_the_change_that_a_failure_names_is_what_to_type_next(scripted, robotrain, reason, errors, change):
+    outcome = Outcome(state="failed", exit_code=4, reason=reason, fault="configuration")
+    notes = [Note(level="error", text=text) for text in errors]
+    scripted.run("train-1", *notes, outcome, state="failed", reason=reason)
+    values = {
+        "batch_size": ["8", "32"],
+        "device": ["cuda", "auto"],
+        "num_gpus": ["2", "1"],
+        "policy_type": ["diffusion", "act"],
+    }
+    record = dataclasses.replace(records.read_record("train-1"), values=values, workload="lerobot-train")
+    records.write_record(record)
+    logs, *others = robotrain("status", "--json").json["next"]
+    assert logs == "robotrain logs --tail 40 train-1"
+    assert others == [f"robotrain resubmit train-1 {change}"] * bool(change)
+    remark = "VALUE in place of 8" if "VALUE" in change else "with the change that the reason names"
+    assert (remark in robotrain("status").stdout) is bool(change)
 
 
 def test_an_option_that_the_trainer_refused_is_what_to_change(scripted, robotrain):

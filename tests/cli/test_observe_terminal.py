@@ -6,6 +6,7 @@ import re
 import pytest
 from robotrain_runtime.contract.event import (
     Checkpoint,
+    Evaluated,
     Metrics,
     Note,
     Outcome,
@@ -184,19 +185,38 @@ def test_without_unicode_it_is_drawn_with_what_there_is(scripted, glass):
 
 
 @pytest.mark.parametrize("columns", [40, 200])
-def test_the_listing_fits_and_a_name_is_never_cut(scripted, glass, robotrain, columns):
+def test_the_listing_fits_and_a_run_is_found_by_what_is_shown_of_it(scripted, glass, robotrain, columns):
     reason = "CUDA out of memory. Tried to allocate 20.00 GiB " * 5
     scripted.run(NAME, *LEFT, state="failed", reason=reason, started=1e9, ended=1e9 + 90)
     listing = glass("runs", columns=columns)
     assert listing.end() == 0
     titles, row, *below = listing.screen.text.splitlines()
     assert all(len(line) <= columns for line in (row, *below))
-    assert row.startswith(f"{NAME}  failed")
-    assert ("AGE" in titles) is (columns > 40)
+    shown = NAME if columns == 200 else "fab69e8c-1"
+    assert row.startswith(f"{shown}  failed")
+    assert robotrain("status", shown, "--json").json["run"] == NAME
+    assert ("PLATFORM" in titles) is (columns > 40)
     (reasons,) = [row[titles.index("REASON") :]] if columns == 200 else below
     assert reasons.strip().startswith("CUDA out of memory. Tried to")
     assert reasons.endswith("…")
     assert reason.strip() in robotrain("status").stdout
+
+
+def test_in_80_columns_names_come_first_and_results_are_kept(scripted, glass, robotrain):
+    scripted.run("eval-05ab1234-12", called="pusht-mini-eval", state="succeeded", started=1e9, ended=1e9 + 90)
+    scores = {"rollout/success_rate": 0.9, "rollout/episodes": 20.0, "rollout/success_low": 0.7}
+    end = (Evaluated(episodes=20, scores=scores, results="/x", conditions="pusht"), DONE)
+    scripted.run("eval-05ab1234-1", *end, called="pusht-mini-eval", state="succeeded", started=1e9, ended=1e9 + 90)
+    scripted.run(NAME, *LEFT, DONE, called="pusht-" + "mini-" * 6, state="succeeded", started=1e9, ended=1e9 + 90)
+    listing = glass("runs", columns=80)
+    assert listing.end() == 0
+    titles, train, evaluation, _ = listing.screen.text.splitlines()
+    assert max(map(len, (titles, train, evaluation))) <= 80
+    assert titles.split()[:6] == ["NAME", "RUN", "STATE", "STEP", "LOSS", "SCORE"]
+    assert train.split()[:4] == ["pusht-mini-mini-mini-mi…", "fab69e8c-1", "succeeded", "200/200"]
+    assert evaluation.split()[:3] == ["pusht-mini-eval", "05ab1234-1", "succeeded"]
+    assert "90%" in evaluation
+    assert robotrain("status", "05ab1234-1", "--json").json["run"] == "eval-05ab1234-1", "not -12"
 
 
 def test_waiting_renews_one_line_below_those_that_stay(scripted, glass):

@@ -8,10 +8,10 @@ import pytest
     [
         ("status a b", "unexpected argument 'b'", "robotrain status [RUN]"),
         ("rename", "`robotrain rename` needs an argument: RUN", "robotrain rename RUN [NAME]"),
-        ("report a --too x", "`robotrain report` has no option --too", "--to"),
+        ("report a --too x", "`robotrain report` has no option --too", "--to FILE"),
         ("rename --n", "`robotrain rename` has no option --n", "robotrain rename --help"),
         ("--vresion", "`robotrain` has no option --vresion", "--version"),
-        ("resume --step 3", "`robotrain resume` has no option --step", "--steps"),
+        ("resume --step 3", "`robotrain resume` has no option --step", "--steps INT"),
         (
             "resubmit mine --lr",
             "`robotrain resubmit` has no option --lr",

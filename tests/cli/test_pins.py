@@ -72,7 +72,7 @@ def pins(run):
 
 def test_submit_pins_and_no_pin_does_not(robotrain, moon):
     assert pins(robotrain("submit", *JOB).stdout.strip()) == ["dataset-full"]
-    assert pins(robotrain("submit", *JOB, "--no-pin").stdout.strip()) == [""]
+    assert pins(robotrain("submit", *JOB, "--no-pin", "--new").stdout.strip()) == [""]
 
 
 def test_a_pin_changes_nothing_of_the_runs_name_and_travels_in_the_document(robotrain, moon):
@@ -127,6 +127,19 @@ def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(
     assert "The moon does not answer." in answer.stderr
     assert "--no-pin" in answer.stderr
     assert robotrain("submit", *JOB, "--no-pin").exit_code == 0
+
+
+def test_the_steps_of_a_pipeline_and_of_a_sweep_are_sent_unpinned_if_asked(robotrain, moon, venus, tmp_path):
+    steps = "steps: {a: {workload: WORKLOAD, sources: {dataset: [{moon: basalt}]}}}"
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(steps.replace("WORKLOAD", "lerobot-train"))
+    moon.write_text("away")
+    for words in (("pipeline", "submit", file, "--platform", "venus"), ("sweep", *JOB, "--over", "seed=1,2")):
+        refused = robotrain(*words, "--dry-run")
+        assert (refused.exit_code, "--no-pin" in refused.stderr) == (4, True)
+        sent = robotrain(*words, "--no-pin", "--dry-run", "--json")
+        assert sent.exit_code == 0, sent.stderr
+        assert json.loads(sent.json["files"]["pipeline.json"]["text"])["unpinned"] is True
 
 
 def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, moon):

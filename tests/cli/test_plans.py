@@ -35,6 +35,7 @@ def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, venus, job, tmp_path
 def test_a_plan_can_be_sent_once(robotrain, venus, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     run = robotrain("submit", "--plan", tmp_path / "plan").stdout.strip()
+    (venus / f"{run}.json").write_text('{"state": "succeeded"}')
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
     assert f"{run} is already submitted" in answer.stderr
@@ -173,7 +174,7 @@ def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, venus, job, tmp_p
 
 
 def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, venus, sent):
-    answer = robotrain("resubmit", sent)
+    answer = robotrain("resubmit", sent, "--new")
     again = answer.stdout.strip()
     assert again == sent[:-1] + "2"
     assert f"same plan as {sent}" in answer.stderr
@@ -300,7 +301,7 @@ def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotra
     modules = plans.read_stored_plan(run).container_plugins
     monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
     write_format_1(run, **{"source.local_path": "robotrain_sources.local.container"})
-    answer = robotrain("resubmit", run)
+    answer = robotrain("resubmit", run, "--new")
     assert (answer.exit_code, "payload: " in answer.stderr) == (0, True), answer.stderr
     again = plans.read_stored_plan(answer.stdout.strip())
     assert (again.container_plugins, again.payload.archive) == (modules, b"of a newer robotrain")
@@ -373,6 +374,7 @@ def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(robot
     from robotrain.submission import prepare
 
     monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
+    (venus / "others.json").write_text('{"state": "failed"}')
     (venus / "mood").write_text("hangs up")
     robotrain("submit", *job, "--no-pin")
     (venus / "mood").unlink()

@@ -170,8 +170,8 @@ def test_runs_shows_names_and_filters_by_them(submit, robotrain):
     picked = submit("--name", "pick-v3", "--note", "new gripper")
     submit("--seed", "7")
     titles, _, first = robotrain("runs").stdout.splitlines()
-    assert titles.split()[:3] == ["RUN", "STATE", "NAME"]
-    assert "pick-v3" in first
+    assert titles.split()[:3] == ["NAME", "RUN", "STATE"]
+    assert first.split()[:2] == ["pick-v3", picked]
     (row,) = robotrain("runs", "--name", "pick-*", "--json").json["runs"]
     assert (row["run"], row["name"], row["note"]) == (picked, "pick-v3", "new gripper")
     assert robotrain("runs", "--workload", "lerobot-eval", "--json").json["runs"] == []
@@ -267,7 +267,7 @@ def test_runs_until_a_time(scripted, robotrain, words, found):
         (["--status", "failed"], "usage", "--state"),
         (["--sort", "loss"], "usage", "robotrain runs --help"),
         (["--limit", "3"], "usage", "--number"),
-        (["--sinc", "1d"], "usage", "--since"),
+        (["--sinc", "1d"], "usage", "--since TIME"),
         (["--until", "1d", "--prune"], "usage", "robotrain runs --prune --keep 20"),
     ],
 )
@@ -327,7 +327,19 @@ def test_after_a_training_the_next_commands_evaluate_it_on_its_data(submit, robo
     run = submit()
     line = f"robotrain submit lerobot-eval --policy-run {run} --dataset-repo-id lerobot/pusht --platform mars"
     assert robotrain("status", "--json").json["next"][-1] == line
-    assert line in robotrain("wait").stdout
+    assert line.replace(run, "pusht-act") in robotrain("wait").stdout
+
+
+def test_next_commands_call_a_run_by_its_name_where_no_other_run_has_it(submit, robotrain):
+    first = submit("--name", "pick")
+    for command in (("status", first), ("wait", first)):
+        assert "robotrain report pick " in robotrain(*command).stdout
+    assert f"robotrain report {first}" in robotrain("status", first, "--json").json["next"]
+    second = submit("--name", "pick", "--batch-size", "8")
+    for run in (first, second):
+        assert f"robotrain report {run} " in robotrain("status", run).stdout
+    named_as_a_run = submit("--name", first[:-4], "--batch-size", "9")
+    assert f"robotrain report {named_as_a_run} " in robotrain("status", named_as_a_run).stdout
 
 
 def test_a_word_for_an_evaluation_is_answered_with_the_whole_line_of_the_run(submit, robotrain):
@@ -418,7 +430,7 @@ def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit, robotr
 )
 def test_every_command_says_which_run_of_a_name_it_takes(robotrain, venus, pusht, words):
     line = ("submit", "--platform", "venus", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "8")
-    runs = [robotrain(*line, "--name", name).json["run"] for name in ("pick-v3", "pick-v3", "other")]
+    runs = [robotrain(*line, "--new", "--name", name).json["run"] for name in ("pick-v3", "pick-v3", "other")]
     for run in runs:
         (venus / f"{run}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
     data = ("--dataset-path", pusht) if words[0] == "submit" else ()
@@ -512,7 +524,7 @@ def test_on_a_terminal_what_differs_has_a_line_of_its_own(submit, robotrain, mon
     run = submit("--batch-size", "16", "--", "--policy.chunk_size=16", "--policy.n_action_steps=4")
     monkeypatch.setattr(output, "get_terminal_width", lambda stream: 80)
     _, first, changed, _ = robotrain("runs").stdout.splitlines()
-    assert first.startswith(run)
+    assert first.split()[:2] == ["pusht-act", run]
     assert changed == "  batch_size 8 → 16, --policy.chunk_size – → 16, --policy.n_action_steps – → 4"
 
 

@@ -17,6 +17,7 @@ def terminal(monkeypatch, capsys):
     """What is printed on a terminal of 40 columns, by lines."""
     monkeypatch.setenv("HOME", HOME)
     monkeypatch.setattr(output, "get_terminal_width", lambda stream: 40)
+    monkeypatch.setattr(output, "has_color", lambda stream: True)
 
     def read(text):
         output.print_message(text)
@@ -58,6 +59,12 @@ def test_colors_take_no_room(terminal):
     assert terminal(line) == [line]
 
 
+def test_other_control_characters_are_escaped(terminal, monkeypatch):
+    assert terminal("a\x1b[2Jb\x07\udc80\tc") == ["a\\x1b[2Jb\\x07\\udc80\tc"]
+    monkeypatch.setattr(output, "has_color", lambda stream: False)
+    assert terminal("\x1b[31ma") == ["\\x1b[31ma"]
+
+
 def test_nothing_changes_where_no_terminal_is(capsys, monkeypatch):
     monkeypatch.setenv("HOME", HOME)
     text = f"{HOME}/a " + "word " * 60
@@ -88,5 +95,12 @@ def test_help_fits_a_terminal(robotrain):
 
 def test_a_dry_run_gives_its_answer_before_the_plan(mars):
     words = ["submit", "--platform", "mars", "--dataset-repo-id", "lerobot/pusht", "--no-pin", "--dry-run"]
-    shown = CliRunner().invoke(app, words).output
-    assert 0 <= shown.index("is valid; nothing was sent") < shown.index("# ")
+    shown = CliRunner().invoke(app, words)
+    assert 0 <= shown.output.index("is valid; nothing was sent") < shown.output.index("run  ")
+    lines = [line.split(maxsplit=1) for line in shown.stdout.splitlines()]
+    assert [name for name, _ in lines] == ["run", "job", "sources", "plan", "files"]
+    facts = dict(lines)
+    assert facts["job"] == "lerobot-train on mars"
+    assert facts["sources"] == "dataset huggingface lerobot/pusht"
+    assert facts["run"].startswith("lerobot-train-")
+    assert "robotrain render" in facts["files"]

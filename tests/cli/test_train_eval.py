@@ -57,6 +57,11 @@ def test_names_of_jobs_come_from_one_name(steps):
     assert steps("--name", "pick", *ROLLOUT)["evaluate"]["parameters"]["job_name"] == "pick-eval"
 
 
+def test_the_name_of_the_run_does_not_change_the_pipeline(steps):
+    assert steps("--name", "pick", *ROLLOUT)[""] == steps("--name", "place", *ROLLOUT)[""] == steps(*ROLLOUT)[""]
+    assert steps("-j", "pick", *ROLLOUT)[""] != steps(*ROLLOUT)[""]
+
+
 def test_values_that_both_share_reach_both_and_others_one(steps):
     found = steps("--dataset-id", "mine", "--device", "cpu", "--seed", "3", "--experiment-name", "of-training")
     assert {found[name]["parameters"]["dataset_id"] for name in ("train", "evaluate")} == {"mine"}
@@ -88,6 +93,8 @@ def test_a_job_file_describes_the_training(steps, pusht):
         (("--register-model", "a", "-r", "b"), "options-conflict"),
         (("--preprocessing-config", "file"), "option-unknown"),
         (("--compute-preprocess=cpu",), "option-unknown"),
+        (("--wait", "--skip-wait"), "options-conflict"),
+        (("--wait",), "options-conflict"),
         (("--timeout", "soon"), "time-malformed"),
         (("--poll-interval", "0"), "value-invalid"),
         (("--eval-episods", "3"), "option-unknown"),

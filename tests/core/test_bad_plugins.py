@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from broken_plugins import LITTLE_TIME, MARS, hook, kind, mars
-from robotrain.plugins import calls
+from robotrain.model.run import Status, StepStatus
+from robotrain.plugins import calls, guards
 
 JOB = ("--dataset-path", "x")
 ON_MARS = ("--platform", "mars", *JOB)
@@ -74,7 +75,15 @@ ANSWERS = [
         "bytes are due",
     ),
     ("render", "render", "return Plan(platform='mars', run=run, job=job, spec='a', files={})", "none of its files"),
+    ("render", "render", "return {'a': b''}", "it returned an object of the type dict; expected Plan"),
+    ("render", "check", "return ['too deep']", "it returned an object of the type str; expected Problem"),
+    ("submit", "preflight", "yield 'too deep'", "it returned an object of the type str; expected Problem"),
+    ("submit", "submit", "return 'job 7'", "it returned an object of the type str; expected Reference"),
+    ("status", "status", "return 'running'", "it returned an object of the type str; expected Status"),
     ("status", "status", "return Status(state='fine')", "its state is 'fine'; expected one of pending, running, "),
+    ("logs", "logs", "yield b'line'", "it returned an object of the type bytes; expected str"),
+    ("outputs", "outputs", "return None", "it returned None; expected Iterable[Output]"),
+    ("outputs", "outputs", "yield 'checkpoint'", "it returned a list of str; expected Iterable[Output]"),
 ]
 
 
@@ -362,6 +371,43 @@ def test_a_half_that_is_not_there(robotrain, bad):
 def test_a_text_that_a_source_kind_cannot_parse_for_a_bug_of_its_own(robotrain, bad):
     bad(kind("lambda text, base: text.nope"), "source.pet")
     told(robotrain("render", "--platform", "local", "--pet", "rex"), "failed in parse: AttributeError", code=2)
+
+
+def test_a_source_of_the_wrong_type(robotrain, bad):
+    bad(kind("lambda text, base: text"), "source.pet")
+    wrong = "failed in parse: it returned an object of the type str; expected Source"
+    told(robotrain("render", "--platform", "local", "--pet", "rex"), wrong, code=2)
+
+
+YIELDING_KIND = """
+import re
+from robotrain.plugin import RoleFlag, SourceKind, hook
+
+class Pet(str):
+    kind = "pet"
+
+def warn(source):
+    yield "it barks"
+
+@hook
+def robotrain_source_kinds():
+    return [SourceKind(name="pet", title="pets", form="NAME", help="", roles={"dataset": RoleFlag("--dataset-path")},
+                       recognizes=lambda text: re.match("pet-", text), parse=lambda text, base: Pet(text), warn=warn)]
+"""
+
+
+def test_functions_of_a_source_may_yield_and_return_any_true_value(robotrain, bad):
+    bad(YIELDING_KIND, "source.pet")
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "pet-rex", "--json")
+    assert "it barks" in answer.stderr
+    assert "failed" not in answer.stderr
+    assert "it barks" not in robotrain(*LOCAL).stderr
+
+
+def test_steps_of_a_pipeline_may_be_yielded_beside_its_status():
+    answer = Status(state="running"), iter([StepStatus(name="train", state="running")])
+    _, steps = guards._require_type(answer, "tuple[Status, list[StepStatus]]")
+    assert [step.name for step in steps] == ["train"]
 
 
 NOISE = "print('noise on stdout')\n"

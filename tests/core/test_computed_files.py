@@ -78,7 +78,7 @@ def test_json_with_a_check_sum_is_whole_or_refused(tmp_path: Path) -> None:
                 files.read_checked_json(path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(OSError, match="not a regular file"):
+    with pytest.raises(OSError, match="Not a regular file"):
         files.read_checked_json(path)
 
 

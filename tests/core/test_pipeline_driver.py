@@ -142,6 +142,20 @@ def ended(robotrain, engine, submit, monkeypatch):
     return submit()
 
 
+def test_a_pipeline_without_a_driver_is_not_started_again(submit, robotrain, engine, tmp_path):
+    """Its steps may still run: the same command says how it goes on."""
+    run = submit()
+    assert submit() == run, "while the driver works, it is the same run"
+    stop_driver(run)
+    answer = robotrain("pipeline", "submit", tmp_path / "here/pipeline.yaml", "--platform", "venus", "--json")
+    (problem,) = answer.json["problems"]
+    assert (answer.exit_code, problem["code"]) == (1, "run-unfinished-unsure")
+    assert problem["instead"][0]["text"] == f"robotrain pipeline resume {run}"
+    assert records.list_runs(), "nothing was removed"
+    assert robotrain("pipeline", "resume", run).exit_code == 0
+    assert submit() == run
+
+
 def test_what_a_step_reports_is_not_taken_for_a_report_of_the_pipeline(ended, robotrain):
     logged = ["[train] loading", "[train] [robotrain] work: started", "[train] [robotrain] succeeded, exit code 0"]
     assert set(robotrain("logs", ended).stdout.splitlines()) >= set(logged)
@@ -557,3 +571,36 @@ def test_a_driver_that_does_not_begin_in_time_is_ended(engine, monkeypatch):
         driven_platform.start_driver("shift-1", manager.get_plugins())
     assert [problem.code for problem in refused.value.problems] == ["driver-not-started"]
     assert find_drivers("shift-1") == []
+
+
+def test_a_step_that_its_platform_has_not_started_is_pending(engine, submit, robotrain):
+    run = submit()
+    wait_for(run, "train", "running")
+    engine.end(step_run(run, "train"), "pending")
+    until = time.monotonic() + 60
+    while (status := robotrain("status", run, "--json").json)["state"] != "pending":
+        assert time.monotonic() < until, status
+        time.sleep(0.05)
+    assert [one["state"] for one in status["steps"]] == ["pending", "waiting", "waiting"]
+    assert status["started"] is None
+    engine.end(step_run(run, "train"), "running")
+    while (status := robotrain("status", run, "--json").json)["state"] != "running":
+        assert time.monotonic() < until, status
+        time.sleep(0.05)
+    assert status["steps"][0]["state"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "reason"),
+    [
+        (["succeeded", "succeeded"], "succeeded", ""),
+        (["succeeded", "skipped"], "cancelled", "step evaluate skipped"),
+        (["cancelled", "skipped"], "cancelled", "step train cancelled"),
+        (["failed", "skipped"], "failed", "step train failed"),
+        (["cancelled", "lost"], "failed", "step evaluate lost"),
+    ],
+)
+def test_a_pipeline_has_succeeded_only_if_every_step_has(ends, state, reason):
+    steps = {name: progress.StepState(state=end) for name, end in zip(("train", "evaluate"), ends, strict=True)}
+    status = progress.PipelineProgress(steps=steps).compute_status("shift-1", has_driver=False)
+    assert (status.state, status.reason) == (state, reason)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,45 @@ def test_all_steps_are_one_submission(submitted, vesta):
 
 def test_a_pipeline_is_called_as_its_file_says_unless_it_is_named(submitted, file, robotrain):
     assert records.read_record(submitted).name == "shift"
-    command = ("pipeline", "submit", file, "--platform", "vesta", "--name", "whole", "--note", "first", "--json")
+    command = (
+        "pipeline",
+        "submit",
+        file,
+        "--platform",
+        "vesta",
+        "--name",
+        "whole",
+        "--note",
+        "first",
+        "--json",
+        "--new",
+    )
     named = robotrain(*command).json["run"]
     assert (records.read_record(named).name, records.read_record(named).note) == ("whole", "first")
-    again = robotrain("resubmit", "whole", "--json").json["run"]
+    again = robotrain("resubmit", "whole", "--new", "--json").json["run"]
     assert records.read_record(again).name == "whole"
+
+
+def test_a_pipeline_that_runs_is_not_sent_again(submitted, file, robotrain, reach, vesta):
+    def submit(*words: object) -> dict:
+        return robotrain("pipeline", "submit", file, "--platform", "vesta", "--json", *words).json
+
+    assert (submit()["run"], submit("--name", "other")["new"]) == (submitted, False)
+    assert robotrain("resubmit", submitted, "--json").json["run"] == submitted
+    changed = submit("--set", "train.altitude=60")
+    assert changed["new"] is True, "settings of a step count, though the digest does not have them"
+    assert submit("--set", "train.altitude=60")["run"] == changed["run"]
+    assert submit("--new")["new"] is True
+    for path in (vesta / "jobs").iterdir():
+        reach(path.name, "failed", train="succeeded", evaluate="failed")
+    assert submit()["new"] is True
+
+
+def test_a_pipeline_resumed_twice_is_one_run(submitted, robotrain, reach):
+    reach(submitted, "failed", train="succeeded", evaluate="failed")
+    line = ("pipeline", "resume", submitted, "--json")
+    runs = [robotrain(*line, *more).json["run"] for more in ((), (), ("--new",))]
+    assert runs[0] == runs[1] != runs[2]
 
 
 def test_each_step_knows_what_it_reads_and_hands_over(file, robotrain):
@@ -84,10 +119,10 @@ def test_each_step_knows_what_it_reads_and_hands_over(file, robotrain):
 
 
 def test_the_engine_is_asked_about_the_settings_of_all_steps_side_by_side(file, robotrain, monkeypatch):
-    both = threading.Barrier(2, timeout=20)
+    every = threading.Barrier(3, timeout=20)
 
-    def query(*asked: object) -> dict[str, object]:
-        both.wait()
+    def query(*asked: object) -> "Mapping[str, object]":
+        every.wait()
         return {}
 
     monkeypatch.setattr(Platform, "query_settings", query)

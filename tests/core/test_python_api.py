@@ -35,7 +35,7 @@ def test_a_submitted_run_is_the_one_of_the_command_line(submit, venus, robotrain
 def test_the_call_and_the_command_line_name_the_same_job(submit, venus, pusht, robotrain):
     by_call = submit(learning_rate=3e-5, system_metrics=False, training_steps=7)
     typed = ("--learning-rate", "3e-5", "--no-system-metrics", "--training-steps", 7, "--no-pin")
-    by_hand = robotrain("submit", "--platform", "venus", "--dataset-path", pusht, *typed)
+    by_hand = robotrain("submit", "--platform", "venus", "--dataset-path", pusht, "--new", *typed)
     assert by_hand.stdout.strip() == by_call.name[:-1] + "2"
 
 
@@ -73,7 +73,7 @@ def robotrain_run_changed(run, change, status):
 
 def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(submit, venus, install):
     install("acme", {"acme": "acme_told"}, acme_told=TOLD)
-    one, two, seen = submit(), submit(), submit()
+    one, two, seen = (submit(new=True) for _ in range(3))
     becomes(venus, one, state="failed")
     for _ in range(2):
         with pytest.raises(api.RunFailed):

@@ -7,7 +7,7 @@ import sys
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from robotrain import redaction
+from robotrain import redaction, secret_rules
 from robotrain.redaction import HIDDEN, MAX_LENGTH, redact
 
 SAFE = (
@@ -196,12 +196,23 @@ TOKENS = {
     "dckr_": f"dckr_pat_{MIXED[:27]}",
     "k_": f"sk_live_{MIXED[:24]}",
     "q~": f"abc8Q~{MIXED[:34]}",
+    "api_org_": "api_org_" + "aBcD" * 9,
+    "gsk_": "gsk_" + "aB1c" * 13,
+    "xai-": "xai-" + "aB1c" * 20,
+    "hooks.slack.com/": f"https://hooks.slack.com/services/T0123ABCD/B0123ABCD/{'aB1c' * 6}",
+    "glsa_": f"glsa_{'aB1c' * 8}_0a1b2c3d",
+    "glc_": "glc_" + "aB1c" * 10,
+    "dose": "dose" + "0a1b" * 8,
+    "_v1_": "dop_v1_" + "0a1b" * 16,
+    "dp.": "dp.pt." + "aB1c" * 10 + "aB1",
+    "sg.": f"SG.{'aB1c' * 5}ab.{'aB1c' * 10}abc",
+    "hv": "hvs.CAES" + "aB1c" * 22,
     "-----begin": "-----BEGIN RSA PRIVATE KEY-----\naB1c",
 }
 
 
 def test_every_known_token_is_hidden_wherever_it_stands() -> None:
-    assert TOKENS.keys() == redaction._TOKENS.keys()
+    assert TOKENS.keys() == secret_rules.TOKENS.keys()
     for token in TOKENS.values():
         assert redaction.holds_secret(f"see {token}")
         for text in (token, f"see {token}, which", f"https://acc.blob.core.windows.net/c/{token}/x"):

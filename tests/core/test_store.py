@@ -13,7 +13,7 @@ import pytest
 from robotrain.errors import Rejected, Stage, format_problem
 from robotrain.model.job import Job
 from robotrain.model.run import RunRecord
-from robotrain.store import name_lock, records
+from robotrain.store import files, name_lock, records
 from robotrain.store.name_lock import NameLock
 from robotrain.store.records import UnknownRun
 
@@ -295,3 +295,18 @@ def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(
         records.write_record(record("a-1", phase="sent"))
     assert records.read_record("a-1") == record("a-1")
     assert os.listdir(state / "runs" / "a-1") == ["record.json"]
+
+
+def test_a_tree_is_made_private_except_what_others_share(tmp_path):
+    shared, folder = tmp_path / "shared", tmp_path / "run"
+    (folder / "deep").mkdir(parents=True, mode=0o755)
+    shared.write_text("a")
+    shared.chmod(0o644)
+    (folder / "deep/file").write_text("a")
+    (folder / "deep/program").write_text("a")
+    (folder / "deep/program").chmod(0o755)
+    (folder / "link").symlink_to(shared)
+    (folder / "hard").hardlink_to(shared)
+    files.make_tree_private(folder)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
+    assert modes == {"run": 0o700, "deep": 0o700, "file": 0o600, "program": 0o700, "link": 0o644, "hard": 0o644}

@@ -41,8 +41,8 @@ def name_of(answer) -> str:
     return answer.stdout.strip()
 
 
-def test_same_job_twice_creates_two_runs(submit, venus):
-    first, second = name_of(submit()), name_of(submit())
+def test_same_job_twice_creates_two_runs_with_new(submit, venus):
+    first, second = name_of(submit()), name_of(submit("--new"))
     assert taken(venus) == {first: 1, second: 1}
     assert (first[-2:], second[-2:]) == ("-1", "-2")
 
@@ -87,7 +87,7 @@ def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(subm
     assert name_of(again) == left
     assert "interrupted before venus had it" in again.stderr
     assert taken(venus) == {left: 1}
-    assert name_of(submit()).endswith("-2")
+    assert name_of(submit("--new")).endswith("-2")
 
 
 def test_new_leaves_what_was_cut_off_alone(submit, cut_off, venus):
@@ -319,7 +319,7 @@ def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, venus)
 
 
 def test_a_payload_is_kept_once_for_all_runs(submit, venus):
-    runs = [name_of(submit()) for _ in range(3)]
+    runs = [name_of(submit("--new")) for _ in range(3)]
     links = [os.stat(plans.get_plan_folder(run) / "payload.zip").st_nlink for run in runs]
     assert links == [4, 4, 4]
 
@@ -330,7 +330,7 @@ def test_a_payload_that_was_torn_is_kept_anew(submit, venus):
     kept.chmod(0o644)
     kept.write_bytes(b"")  # as after a power cut
     assert plans.read_stored_plan(first).changed == ("payload.zip",)
-    assert plans.read_stored_plan(name_of(submit())).changed == ()
+    assert plans.read_stored_plan(name_of(submit("--new"))).changed == ()
 
 
 def test_no_editor_writes_into_the_payload_that_runs_share(submit, venus):

@@ -244,11 +244,11 @@ def test_a_full_disk_leaves_nothing(runs: Runs, plan: Numbered, monkeypatch: pyt
 def test_a_run_that_cannot_be_looked_for_is_not_taken_for_one_that_is_not_there(
     runs: Runs, plan: Numbered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stale(path: Path) -> bytes:
+    def stale(path: Path, limit: int) -> bytes:
         raise OSError(116, "Stale file handle", str(path))
 
     sending = plan(1)
-    monkeypatch.setattr(Path, "read_bytes", stale)
+    monkeypatch.setattr("robotrain_local.submit.files.read_limited_file", stale)
     with pytest.raises(Rejected) as caught:
         runs.local.find(sending)
     assert caught.value.problems[0].code == "run-folder-unreadable"

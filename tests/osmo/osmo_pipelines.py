@@ -12,6 +12,11 @@ RUN = "train-eval-aa4c8800-1"
 WHOLE = Job(workload="train-eval", parameters=())
 
 
+def registration_settings(of: Job, given: Any) -> Any:
+    """The settings that core gives a registration."""
+    return OsmoPlatform().choose_registration_settings(of, given, ())[0]
+
+
 def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more: Any) -> PipelineStep:
     """A step; what it takes from others are sources of its job."""
     given = {"tracking_uri": "https://mlflow.example"} | more.pop("settings", {})
@@ -20,7 +25,7 @@ def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more:
         name=name,
         needs=tuple(dict.fromkeys((*takes, *needs))),
         job=of,
-        settings=settings(**given),
+        settings=registration_settings(of, settings(**given)) if more.get("registers") else settings(**given),
         payload=packed or payload(),
         container_plugins=PLUGIN_MODULES,
         takes=takes,

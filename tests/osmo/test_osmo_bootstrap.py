@@ -1,6 +1,7 @@
-"""The bootstrap program, which starts the runtime with the `python3` of any image."""
+"""The bootstrap program, which starts the runtime with the Python of any image."""
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from osmo_plans import unpack_archive
 from osmo_stand_in.service.redaction import redacted
 from robotrain.model.plan import Payload
 from robotrain_osmo.spec import render, submission_spec, workflow
-from start_program import StartProgramTests, pack_runtime, start_python, zip_files
+from start_program import StartProgramTests, pack_runtime, start, zip_files
 
 
 def pack_archive(payload: Payload, document: bytes) -> bytes:
@@ -25,21 +26,21 @@ def packed(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return place
 
 
-def begin(place: str, folder: Path, before: str = "", **environ: str):
-    _, option, program, *rest = render.make_task_command(place, str(folder))
-    return start_python(option, before + program, *rest, environ=environ)
+def begin(place: str, folder: Path, **environ: str):
+    return start(*render.make_task_command(place, str(folder)), environ=environ)
 
 
 class TestTheProgram(StartProgramTests):
-    program = render.make_task_command("", "")[2]
-    module = "bz2"
+    program = render.make_task_command("", "")[6]
 
     @pytest.fixture
     def start(self, packed: Path, tmp_path: Path):
-        return lambda before="", **environ: begin(str(packed), tmp_path / "run", before, **environ)
+        return lambda **environ: begin(str(packed), tmp_path / "run", **environ)
 
     def test_it_holds_nothing_that_a_template_or_kubernetes_would_read(self) -> None:
-        assert workflow.GUARD.find_syntax(self.program) == ""
+        for word in render.make_task_command("archive", "folder"):
+            assert workflow.GUARD.find_syntax(word) == ""
+            assert not re.search(r"\$[({]", word)
 
 
 def test_it_unpacks_and_becomes_the_runtime(packed: Path, tmp_path: Path) -> None:

@@ -134,12 +134,13 @@ class TestGpus:
     def test_enough_are_enough(self, have: int | None, device: str) -> None:
         assert find_codes(job(device=device), gpus=have) == set()
 
-    def test_processes_without_shared_memory_are_warned_about(self) -> None:
-        assert one("osmo-no-shared-memory", job(num_workers=4)).severity == "warning"
-        assert one("osmo-no-shared-memory", job(num_workers=4), shared_memory="none").severity == "warning"
-        assert "osmo-no-shared-memory" not in {
-            found.code for found in find_problems(job(num_workers=4), shared_memory="mount")
-        }
+    @pytest.mark.parametrize("workers", [4, None])
+    def test_processes_without_shared_memory_are_warned_about(self, workers: int | None) -> None:
+        """None: the container chooses, and may choose several."""
+        assert one("osmo-no-shared-memory", job(num_workers=workers)).severity == "warning"
+        assert one("osmo-no-shared-memory", job(num_workers=workers), shared_memory="none").severity == "warning"
+        assert "osmo-no-shared-memory" not in find_codes(job(num_workers=workers), shared_memory="mount")
+        assert "osmo-no-shared-memory" not in find_codes(job(num_workers=0))
 
 
 class TestNames:

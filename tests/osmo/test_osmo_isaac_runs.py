@@ -85,7 +85,7 @@ def uploads(osmo) -> list[str]:
     return [call[2] for call in osmo.calls if call[:2] == ["data", "upload"]]
 
 
-@pytest.mark.parametrize("delivery", ["inline", "dataset"])
+@pytest.mark.parametrize("delivery", ["inline", "dataset", "named"])
 def test_the_program_of_a_training_folder_runs_with_its_arguments_and_variables(
     robotrain, osmo, pod, submit, folder, tmp_path, delivery
 ):
@@ -93,9 +93,10 @@ def test_the_program_of_a_training_folder_runs_with_its_arguments_and_variables(
     saved.mkdir()
     (saved / "model_4.pt").write_text("weights")
     start = ("--checkpoint-uri", saved, "-M", "warm-start", "--storage-account", "acct", "--tracking-uri", "none")
-    code = ("--training-path", folder, "--delivery", delivery)
+    named = ("--dataset-bucket", "custom", "--dataset-name", "my-training-v1")
+    code = ("--training-path", folder, *(named if delivery == "named" else ("--delivery", delivery)))
     run, workflow, _ = submit("isaac-train", *WORDS, *start, *code, "--", "agent.seed=1", "--own", "a b")
-    assert len(osmo.workflows[workflow].task.get("inputs", [])) == {"inline": 1, "dataset": 2}[delivery]
+    assert len(osmo.workflows[workflow].task.get("inputs", [])) == (1 if delivery == "inline" else 2)
     assert osmo.run(workflow, environ=pod) == 0, robotrain("logs", run).stdout
     log = robotrain("logs", run).stdout
     said = dict(line.split(": ", 1) for line in log.splitlines() if ": " in line)
@@ -104,13 +105,33 @@ def test_the_program_of_a_training_folder_runs_with_its_arguments_and_variables(
     expected = f"--mode train --task Isaac-Ant-v0 --num_envs 8 {checkpoint} --checkpoint-mode warm-start"
     expected += " --register-checkpoint isaac-ant-v0 --max_iterations 5 --seed 3 --headless agent.seed=1 --own a b"
     assert " ".join(arguments) == expected
-    for name, value in VARIABLES.items():
-        assert f"variable: {name}={value}" in log
+    name = "my-training-v1" if delivery == "named" else "training-code"
+    for variable, value in {**VARIABLES, "OSMO_DATASET_NAME": name}.items():
+        assert f"variable: {variable}={value}" in log
     assert (said["checkpoint"], said["beside"], said["python"]) == ("weights", "first", "of Isaac Lab")
     root, *others = said["root"].split()
     assert [root, *others] == [root] * 3
-    assert root == "/data/training-code/training" or not isolates()
+    assert root == f"/data/{name}/training" or not isolates()
     assert robotrain("status", run, "--json").json["state"] == "succeeded"
+
+
+def test_a_named_training_folder_has_a_version_for_each_content(osmo, pod, submit, folder, robotrain):
+    place = ("--storage-account", "acct", "--tracking-uri", "none")
+    code = ("--training-path", folder, "--dataset-name", "mine", *place)
+    _, first, _ = submit("isaac-train", *code)
+    sent = uploads(osmo)
+    _, second, _ = submit("isaac-train", *code, "--new")
+    assert uploads(osmo) == sent
+    (folder / "agent.txt").write_text("another")
+    _, third, _ = submit("isaac-train", *code)
+    urls = [osmo.workflows[one].task["inputs"][0]["url"] for one in (first, second, third)]
+    assert urls[0] == urls[1] != urls[2]
+    name, _, version = urls[0].rpartition("/")
+    assert name == "azure://acct/training/mine"
+    _, again, _ = submit("isaac-train", "--training-dataset", f"mine:{version}", *place)
+    assert osmo.workflows[again].task["inputs"] == [{"url": urls[0]}]
+    refused = robotrain("submit", "isaac-train", "--platform", "osmo", *code, "--delivery", "inline")
+    assert (refused.exit_code, "[options-conflict]" in refused.stderr) == (3, True)
 
 
 def test_a_training_folder_is_uploaded_once_for_each_content(robotrain, osmo, pod, submit, folder):

@@ -223,3 +223,18 @@ def test_the_tracking_run_is_known_by_what_was_put_into_it(blobs):
     told = read_run_log(blobs.set_status("COMPLETED", exit_code=0).reference)
     assert (told.run_id, told.trimmed) == ("abc123", False)
     assert told.find_artifacts("abc123") == {400: "checkpoints/000400"}
+
+
+def test_a_log_whose_end_does_not_come_leaves_the_outputs_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(logs, "ENDED_LOG_SECONDS", 0.3)
+    command = tmp_path / "osmo"
+    ended = '{"name": "a-1", "status": "COMPLETED", "start_time": "2026-11-22T10:00:00"}'
+    command.write_text(
+        f"#!/bin/sh\n[ $2 = query ] && echo '{ended}' && exit\necho 'Workflow a-1 has logs:'\nexec sleep 60\n"
+    )
+    command.chmod(0o755)
+    with pytest.raises(Rejected) as rejected:
+        OsmoPlatform().outputs({"workflow": "a-1", "cli": str(command), "run": "a"})
+    assert [problem.code for problem in rejected.value.problems] == ["osmo-log-unread"]
+    assert rejected.value.transient

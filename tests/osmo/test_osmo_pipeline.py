@@ -1,11 +1,14 @@
 """A pipeline is one workflow: a task a step, checked before anything is sent (pipelines.md, part A)."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from osmo_pipelines import RUN, plan, step, steps
 from osmo_plans import job, payload, read_yaml, unpack_archive
 from robotrain.errors import Rejected
+from robotrain.model.pipeline import PipelineStep
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.spec import workflow
 from robotrain_runtime.contract import document
@@ -62,7 +65,7 @@ def test_a_registration_has_few_resources_and_the_longest_limit_is_osmos():
     found = read_yaml(plan(made).files["workflow.yaml"])["workflow"]
     assert found["timeout"]["exec_timeout"] == "12h"
     commands = {task["name"]: task["command"] for task in found["tasks"]}
-    assert commands["train"][0] == "python3"
+    assert commands["train"][0] == "/bin/sh"
     assert commands["evaluate"][:4] == ["timeout", "-k", "300", "7200"]
     assert found["resources"]["register"]["gpu"] == 0
     assert found["resources"]["train"]["gpu"] == 1
@@ -110,19 +113,50 @@ def test_more_than_twenty_steps_are_refused():
     assert codes(rejected) == ["osmo-too-many-steps"]
 
 
-def test_the_workflow_is_measured_without_aliases_and_the_refusal_says_how_many_steps_fit():
-    packed = payload(250 << 10)
-    many = [step(f"s{index}", job(), packed=packed) for index in range(4)]
-    assert len(plan(many[:3]).files["workflow.yaml"]) < workflow.LARGE_WORKFLOW_BYTES
-    with pytest.raises(Rejected, match="of 4 steps is too large") as rejected:
-        plan(many)
-    assert "3 steps fit" in rejected.value.problems[0].why
-    with_storage = [
-        step(f"s{index}", job(), packed=packed, settings={"storage_account": "account1"}) for index in range(4)
-    ]
-    made = plan(with_storage)
+def many(count: int, kib: int, **given: Any) -> list[PipelineStep]:
+    """Steps whose archive has this size before it is text."""
+    return [step(f"s{index}", job(), packed=payload(kib << 10), settings=given) for index in range(count)]
+
+
+def test_twenty_steps_are_one_workflow_because_the_text_that_is_sent_counts(osmo):
+    made = plan(many(20, 170, pool="default"))
+    sent, expanded = made.files["workflow.yaml"], sum(len(one["files"][0]["contents"]) for one in tasks(made).values())
+    assert len(sent) < workflow.LARGE_WORKFLOW_BYTES < workflow.MAX_WORKFLOW_BYTES < 4_000_000 < expanded
+    assert OsmoPlatform().submit(made)["workflow"] in osmo.workflows
+
+
+@pytest.mark.parametrize(
+    ("count", "kib", "fact", "fit"), [(20, 420, "10.9 MB in OSMO", "14 steps"), (2, 900, "1 MiB", "no")]
+)
+def test_a_workflow_that_osmo_would_not_take_is_refused_with_the_steps_that_fit(count, kib, fact, fit):
+    with pytest.raises(Rejected) as rejected:
+        plan(many(count, kib))
+    (problem,) = rejected.value.problems
+    assert problem.code == "osmo-workflow-too-large"
+    assert fact in problem.title
+    assert f"{fit}" in problem.why
+    assert problem.suggestions[0].text == "--storage-account NAME"
+
+
+@pytest.mark.parametrize(("count", "kib"), [(20, 420), (2, 900), (4, 350)])
+def test_with_a_storage_account_a_large_archive_is_uploaded_once(count, kib):
+    made = plan(many(count, kib, storage_account="account1"))
     found = tasks(made)
     assert "payload.tar.bz2" in made.files
     assert all("files" not in task and task["inputs"][-1]["url"].startswith("azure://") for task in found.values())
     uploads = json.loads(made.files["steps/s0/osmo.json"])["uploads"]
     assert [one["path"] for one in uploads] == [""]
+
+
+def test_the_preflight_of_a_pipeline_asks_each_question_once(osmo):
+    limits = {"train": "12h", "evaluate": "2h", "register": "1h"}
+    own = {"train": {"gpus": 2}, "evaluate": {"gpus": 1, "memory": "16Gi"}, "register": {}}
+    made = [
+        replace(one, settings=replace(one.settings, pool="default", exec_timeout=limits[one.name], **own[one.name]))
+        for one in steps(settings={"hf_credential": "hf_token"})
+    ]
+    osmo.credentials["hf_token"] = {"hf_token": "x"}
+    list(OsmoPlatform().preflight(plan(made)))
+    asked = [tuple(call[:2]) for call in osmo.calls]
+    assert sorted(asked) == sorted(set(asked))
+    assert {("version", "-t"), ("pool", "list"), ("resource", "list"), ("config", "show")} <= set(asked)

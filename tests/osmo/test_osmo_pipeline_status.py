@@ -4,6 +4,7 @@ import pytest
 from osmo_pipelines import RUN, plan, steps
 from osmo_stand_in.interrupted_submit import CutShort, cut_short
 from robotrain.errors import Rejected
+from robotrain_osmo.observe import logs
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Outcome, Published
@@ -65,7 +66,32 @@ def test_the_reason_is_that_of_the_first_step_that_failed_in_its_own_words(osmo,
     assert [whole.state, whole.exit_code] == ["failed", 5]
     assert whole.reason == f"step evaluate failed: {THRESHOLD}"
     assert OSMO.status(of(reference, "evaluate")).reason == THRESHOLD
+    _, listed = OSMO.query_pipeline(reference)
+    assert [one.reason for one in listed] == ["", THRESHOLD, ""]
     assert OSMO.status(of(reference, "train")).state == "succeeded"
+
+
+def test_the_log_of_an_ended_pipeline_is_read_once_for_all_steps(osmo, reference):
+    complete(osmo, reference, "train")
+    osmo.set_state(reference["workflow"], task="evaluate", task_status="FAILED", exit_code=1)
+    osmo.forget()
+    OSMO.query_pipeline(reference)
+    for step in ("train", "evaluate"):
+        list(OSMO.logs(of(reference, step), False))
+        list(OSMO.outputs(of(reference, step)))
+    assert [call[1] for call in osmo.calls].count("logs") == 1
+
+
+def test_outputs_of_a_log_that_osmo_does_not_send_are_unknown_not_missing(osmo, reference, monkeypatch):
+    complete(osmo, reference, "train", "evaluate", "register")
+    monkeypatch.setattr(logs.read_raw_lines, "__defaults__", (0.3, False))
+    osmo.fail("workflow logs", "hang", times=None)
+    for step in ("train", "evaluate"):
+        with pytest.raises(Rejected) as rejected:
+            list(OSMO.outputs(of(reference, step)))
+        assert [problem.code for problem in rejected.value.problems] == ["osmo-overdue"]
+        assert rejected.value.transient
+    assert OSMO.query_pipeline(reference)[0].state == "succeeded"
 
 
 def test_a_step_whose_own_limit_is_over_says_so(osmo, reference):

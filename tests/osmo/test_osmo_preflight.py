@@ -7,14 +7,13 @@ import pytest
 from osmo_small_plans import SUBMISSION_SPEC, make_plan
 from osmo_stand_in import platform, pool
 from osmo_stand_in.datasets import Datasets
-from robotrain.errors import Stage, format_problem, select_errors
+from robotrain.errors import format_problem, select_errors
 from robotrain_azure import preflight_checks
 from robotrain_osmo.client import service as client_service
 from robotrain_osmo.client.service import Pool, PoolPlatform
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.preflight import run_preflight, service
 from robotrain_osmo.preflight.service import OsmoVersions
-from robotrain_osmo.spec import submission_spec
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoInput, OsmoUpload
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource, Placement
@@ -64,6 +63,9 @@ def test_a_platform_without_the_gpus_is_told_with_those_that_have_them(osmo):
     (problem,) = found(make_plan(gpus=16, gpu_platform="h100"))
     assert [fix.text for fix in problem.suggestions] == ["--gpus 8"]
     assert codes(found(make_plan(gpus=8, gpu_platform="empty"))) == []
+    osmo.pools["default"] = pool(kinds, guarantee=4)
+    problems = found(make_plan(gpus=9, gpu_platform="h100"))
+    assert codes(problems) == [("osmo-quota", "error"), ("osmo-gpus-missing", "warning")]
 
 
 def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
@@ -166,14 +168,12 @@ def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
     wanted = osmo_plans.render_plan(
         osmo_plans.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
-    order = submission_spec.SUBMISSION.load(wanted, Stage.PREFLIGHT)
-    job_document = osmo_plans.read_document(wanted)
-    [problem] = run_preflight.check_datasets(job_document, order)
+    [problem] = [one for one in found(wanted) if one.code == "osmo-dataset-unknown"]
     assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x")
     Datasets(osmo.store).upload("mine/pusht", str(tmp_path / "data"))
-    assert list(run_preflight.check_datasets(job_document, order)) == []
+    assert "osmo-dataset-unknown" not in dict(codes(found(wanted)))
 
 
 def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
@@ -293,6 +293,22 @@ def test_a_pool_without_a_free_gpu_is_told_as_a_note(priority, usage, told):
     assert codes(problems) == ([("osmo-pool-full", "note")] if told else [])
 
 
+@pytest.mark.parametrize(
+    ("order", "guarantee", "fixes"),
+    [
+        ({"gpus": 9}, 4, ["--priority LOW", "--gpus 4"]),
+        ({"gpus": 1}, 0, ["--priority LOW"]),
+        ({"gpus": 9, "priority": "LOW"}, 4, []),
+        ({"gpus": 4, "priority": "HIGH"}, 4, []),
+        ({"gpus": 9}, None, []),
+    ],
+)
+def test_more_gpus_than_the_pool_guarantees_are_refused_as_osmo_would(order, guarantee, fixes):
+    problems = in_pool(order=order, guaranteed_gpus=guarantee)
+    assert codes(problems) == ([("osmo-quota", "error")] if fixes else [])
+    assert [fix.text for problem in problems for fix in problem.suggestions] == fixes
+
+
 @pytest.mark.slow
 def test_pools_are_read_from_what_a_service_answers(osmo):
     osmo.pools["p"] = pool(platforms={"a": platform(allowed_mounts=SHM)}, max_exec_timeout="7d")
@@ -342,10 +358,10 @@ def test_versions_that_differ_are_told_by_what_comes_of_it(server, there, told):
 def test_a_credential_of_another_type_is_none(monkeypatch):
     order = dataclasses.replace(SUBMISSION_SPEC, credentials=(HF,))
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"hf_token": "DATA", "other": "GENERIC"})
-    [problem] = service.check_credentials(order, 1.0)
+    [problem] = service.check_credentials([order], 1.0)
     assert (problem.code, problem.where) == ("osmo-credential-type", "--hf-credential")
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"huggingface": "GENERIC"})
-    [missing] = service.check_credentials(order, 1.0)
+    [missing] = service.check_credentials([order], 1.0)
     assert "huggingface" in missing.why
 
 
@@ -374,9 +390,9 @@ def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
 def test_an_identity_is_not_looked_up_in_silence_where_no_subscription_is_known():
     order = dataclasses.replace(SUBMISSION_SPEC, publishes="azure://acc/c/out", identity="1111")
     job_document = osmo_plans.read_document(make_plan())
-    [problem] = run_preflight.check_azure_access(job_document, order)
+    [problem] = run_preflight.check_identity_roles([job_document], [order])
     assert (problem.code, problem.severity, problem.where) == ("azure-unchecked", "warning", "--workload-identity")
     assert [way.text for way in problem.suggestions] == ["--subscription-id ID"]
     assert not list(
-        run_preflight.check_azure_access(job_document, dataclasses.replace(SUBMISSION_SPEC, identity="1111"))
+        run_preflight.check_identity_roles([job_document], [dataclasses.replace(SUBMISSION_SPEC, identity="1111")])
     )

@@ -294,7 +294,7 @@ def test_checkpoints_that_only_their_place_knows_are_told_and_gone_on_from(osmo,
     name = run.set_status("RUNNING").set_status("FAILED", exit_code=1).record()
     text = robotrain("status", name).stdout
     assert "it saved no checkpoint" in text
-    assert f"robotrain resubmit {name}" in text
+    assert "robotrain resubmit" not in text, "nothing says that another attempt would go better"
     for step in (400, 800):
         osmo.put(f"{place}/{step:06}", files | {checkpoint.MANIFEST: sealed(files, step)})
     text = robotrain("status", name).stdout

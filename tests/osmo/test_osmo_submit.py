@@ -114,10 +114,11 @@ def test_a_credential_without_the_key_is_told_with_the_keys_it_has(osmo):
     assert "--hf-credential hf_token:KEY" in told
 
 
-def test_a_moment_s_hurry_of_the_service_costs_one_more_try(osmo):
+def test_a_moment_s_hurry_of_the_service_costs_one_more_try(osmo, capsys):
     osmo.fail("workflow submit", "sandbox", times=1)
     assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
     assert len(submits(osmo)) == 2
+    assert "within half a second; trying again" in capsys.readouterr().err
 
 
 @pytest.mark.slow

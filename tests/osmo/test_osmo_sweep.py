@@ -10,6 +10,8 @@ from robotrain.submission import pin
 
 pytestmark = pytest.mark.slow
 
+FIND_LOST_PINS = pin.find_lost_pins
+
 WORDS = ("--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{'a' * 40}", "--tracking-uri", "none")
 
 
@@ -70,3 +72,22 @@ def test_with_a_limit_the_next_trial_is_sent_when_one_ends_and_cancel_stops_all(
     assert robotrain("cancel", run).exit_code == 0
     states = [step.state for step in progress.read_progress(run).steps.values()]
     assert states == ["failed", "cancelled", "cancelled"]
+
+
+def test_a_service_that_is_away_is_waited_for_and_a_commit_needs_no_hub(sweep, osmo, robotrain, monkeypatch):
+    monkeypatch.setattr(driver, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(pin, "find_lost_pins", FIND_LOST_PINS)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    for words in ("pool list", "workflow submit"):
+        osmo.fail(words, "refused", times=3, after=1 if words == "pool list" else 0)  # not the preflight of the sweep
+    run, _ = sweep("--at-most", "2")
+    wait_until(lambda: len(osmo.workflows) == 2)
+    wait_until(lambda: robotrain("status", run, "--json").json["state"] == "pending")
+    states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]
+    assert states == ["pending", "pending", "waiting"]
+    for _ in range(3):
+        for name in list(osmo.workflows):
+            osmo.set_state(name, task_status="COMPLETED", exit_code=0)
+        wait_until(lambda: has_ended(run) or len(osmo.workflows) == 3)
+    wait_until(lambda: has_ended(run))
+    assert robotrain("status", run, "--json").json["state"] == "succeeded"

@@ -46,7 +46,8 @@ def pod(azure, data_python, training_python, tmp_path, monkeypatch):
 
 def test_two_prefixes_train_in_a_pod_and_publish(robotrain, osmo, azure, pod, tmp_path):
     sources = put(azure, "osmo", "pusht-mini", "pusht-more")
-    place = ("--publish-url", azure.url("osmo", "runs/first"))
+    place = ("--publish-url", azure.url("osmo", "runs/first"), "--publish-dataset", "models/pusht")
+    place += ("--buckets", "models=s3://robots/models")
     words = ("--pool", "default", "--tracking-uri", "none", "--gpus", "0")
     answer = robotrain("submit", "--platform", "osmo", *words, *sources, *place, *sized(4, 2), "--json", *NETWORK)
     assert answer.exit_code == 0, answer.stderr
@@ -56,7 +57,10 @@ def test_two_prefixes_train_in_a_pod_and_publish(robotrain, osmo, azure, pod, tm
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["step"]) == ("succeeded", 4)
     names = [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]]
-    assert names[-1].endswith("000004")
+    assert "dataset" in names
+    assert any(name.endswith("000004") for name in names)
+    written = osmo.objects(f"s3://robots/models/pusht/{workflow}")
+    assert {"step.json", "policy/config.json", "policy/model.safetensors"} <= {*written}
 
 
 def test_a_preempted_training_goes_on_and_its_last_checkpoint_becomes_a_model(robotrain, osmo, azure, workspace, pod):

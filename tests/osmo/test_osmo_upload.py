@@ -223,7 +223,7 @@ def test_a_folder_that_was_uploaded_and_is_gone_is_not_compared_with_others_from
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [(), ("--set", "batch_size=4")])
+@pytest.mark.parametrize("more", [("--new",), ("--set", "batch_size=4")])
 def test_a_run_is_sent_again_when_the_folder_is_gone_that_was_uploaded(osmo, robotrain, pusht, tmp_path, more):
     data = tmp_path / "pusht"
     shutil.copytree(pusht, data)

@@ -28,9 +28,13 @@ MADE = {
 }
 
 
+SEARCH = r"(?m)^( {8}- )\|-\n {10}tried=\n(?: {10}.*\n)+"
+
+
 def readable(of: Plan) -> str:
-    """Without the program that starts the job, what is in the archive, and digests."""
+    """Without the programs that start the job, what is in the archive, and digests."""
     text = of.files["workflow.yaml"].decode()
+    text = re.sub(SEARCH, r"\1(the program that finds the Python of the image)\n", text)
     text = re.sub(r"(?m)^( {8}- )\|-\n(?: {10}.*\n|\n)+", r"\1(the program that unpacks the job)\n", text)
     text = re.sub(r"contents: '[^']+'", "contents: (the archive)", text)
     text = re.sub(r"(ROBOTRAIN_PLAN: )'\w{32}'", r"\1(a digest)", text)

@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 from osmo_stand_in.example import RESOURCES, TASK
+from osmo_stand_in.pod.room import HIDDEN_PYTHON
 
 STEPS = {"train": (), "evaluate": ("train",), "register": ("train", "evaluate")}
 
@@ -162,7 +163,7 @@ def running(name: str, code: int = 0, **more) -> dict[str, object]:
     environment = {"OUT": "{{output}}", "STEP": name, "CODE": str(code), "LOST": "{{input:7}}"}
     if more.get("inputs"):
         environment |= {"IN": "{{input:0}}", "BY_NAME": "{{input:train}}"}
-    return {**TASK, "name": name, "command": ["python3", "-c", WRITES], "environment": environment, **more}
+    return {**TASK, "name": name, "command": [HIDDEN_PYTHON, "-c", WRITES], "environment": environment, **more}
 
 
 @pytest.mark.slow
@@ -193,7 +194,7 @@ def test_pods_run_one_after_the_other_and_outputs_travel(osmo, osmo_cli, osmo_po
 
 @pytest.mark.slow
 def test_a_cancelled_workflow_kills_the_task_that_runs_and_starts_no_other(osmo, osmo_cli, osmo_post):
-    waits = {**TASK, "command": ["python3", "-c", "import time; time.sleep(60)"]}
+    waits = {**TASK, "command": [HIDDEN_PYTHON, "-c", "import time; time.sleep(60)"]}
     tasks = [{**waits, "name": "train"}, {**waits, "name": "evaluate", "inputs": [{"task": "train"}]}]
     osmo_post({"name": "dag", "resources": {"default": RESOURCES}, "tasks": tasks})
     pods = osmo.start("dag-1")

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 from osmo_stand_in.example import URL, task
 from osmo_stand_in.pod.namespace import Namespace
-from osmo_stand_in.pod.room import UNSHARE, isolates
+from osmo_stand_in.pod.room import HIDDEN_PYTHON, UNSHARE, isolates
+from robotrain.cluster.spec import make_python_search
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ time.sleep(float(open(os.environ["IN"] + "/seconds").read()))
 sys.exit(7)
 """
 RUN = task(
-    command=["python3", "-c", PROGRAM, "/opt/job.tar"],
+    command=[HIDDEN_PYTHON, "-c", PROGRAM, "/opt/job.tar"],
     environment={"IN": "{{input:0}}", "Z": "a$$b $(IN) $(NO)"},
     inputs=[{"url": URL}],
     credentials={"held": {"HF_TOKEN": "hf_token"}},
@@ -64,6 +65,19 @@ def test_a_preempted_pod_is_gone_with_its_disk_and_runs_again(osmo, osmo_cli, ru
     assert osmo_cli("workflow", "logs", runs)[1].count("again") == 0
 
 
+@pytest.mark.skipif(not isolates(), reason="this machine has no namespaces for users")
+def test_image_is_like_that_of_isaac_lab(osmo, osmo_cli, osmo_post):
+    """PATH has no Python, its user is not root, and the command that robotrain sends finds the Python all the same."""
+    shows = (
+        "command -v python python3; id -u; exec /bin/sh -c \"$0\" robotrain -I -c 'import sys; print(sys.executable)'"
+    )
+    osmo_post(task(command=["/bin/sh", "-c", shows, make_python_search([HIDDEN_PYTHON])]))
+    assert osmo.run("hello-1", timeout=60) == 0
+    log = osmo_cli("workflow", "logs", "hello-1")[1]
+    said = [line.partition("[train] ")[2] for line in log.splitlines() if "[train] " in line]
+    assert said == ["1000", HIDDEN_PYTHON]
+
+
 def test_what_the_machine_cannot_start_is_a_start_error(osmo, osmo_post):
     osmo_post(task(args=["x" * 140_000]))
     assert osmo.run("hello-1", timeout=60) == 3003
@@ -72,7 +86,7 @@ def test_what_the_machine_cannot_start_is_a_start_error(osmo, osmo_post):
 
 def test_a_cancelled_workflow_is_killed_with_all_its_processes(osmo, osmo_cli, osmo_post):
     left = "import subprocess, time; subprocess.Popen(['sleep', '61.5'], start_new_session=True); time.sleep(60)"
-    osmo_post(task(command=["python3", "-c", left]))
+    osmo_post(task(command=[HIDDEN_PYTHON, "-c", left]))
     running = osmo.start("hello-1")
     assert running.pid
     osmo_cli("workflow", "cancel", "hello-1")

@@ -88,7 +88,7 @@ RAW = [
     ("workflow:\n  name: '{{ x }}'\n", "Jinja substitution failure: <class 'jinja2.exceptions.UndefinedError'>"),
     ("workflow:\n  name: '{{ ''.__class__.mro() }}'\n", "Jinja substitution failure"),
     ("workflow:\n  name: '{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}'\n", LATE),
-    (f"workflow:\n  name: {'a' * 2_500_000}\n", LATE),
+    (f"workflow:\n  name: {'a' * 1_100_000}\n", LATE),
 ]
 
 
@@ -98,6 +98,16 @@ def test_a_text_that_is_no_workflow_is_refused(osmo, osmo_post, text, told):
     status, body = osmo_post(text=text)
     assert status == 400
     assert told in body["message"]
+
+
+def test_aliases_count_in_full_for_what_is_kept_but_not_for_what_is_sent(osmo, osmo_post):
+    tasks = f"  - &one {{name: a, image: a, command: [{'x' * 400}]}}\n  - {{<<: *one, name: b}}\n"
+    text = f"workflow:\n  name: hello\n  tasks:\n{tasks}  resources: {{default: {{cpu: 1, gpu: 0}}}}\n"
+    osmo.limits(expanded_bytes=800)
+    assert len(text) < 800
+    assert osmo_post(text=text)[0] == 500
+    osmo.limits(expanded_bytes=1000)
+    assert osmo_post(text=text)[0] == 200
 
 
 @pytest.mark.parametrize("version", ["6.3.1", "6.4.0"])

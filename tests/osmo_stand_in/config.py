@@ -82,6 +82,7 @@ DEFAULT: dict[str, Any] = {
         "max_task_log_lines": 1000,
         "min_supported": "",
         "sandbox_seconds": 0.5,
+        "expanded_bytes": 8_000_000,
         "images_refused": [],
         "registries_open": [],
         "registries_unknown": [],

@@ -8,7 +8,7 @@ FILE = {"path": "/opt/job.tar", "base64": True, "contents": base64.b64encode(b"{
 TASK = {
     "name": "train",
     "image": "ubuntu:24.04",
-    "command": ["python3", "-c", "print('it runs')"],
+    "command": ["sh", "-c", "echo it runs"],
     "environment": {"OUT": "{{output}}/x", "RUN": "{{workflow_id}}"},
     "files": [FILE],
 }

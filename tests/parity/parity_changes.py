@@ -40,6 +40,7 @@ VALUES = {
     "success_reward": "0.9",
     "success_threshold": "0.5",
     "replay_episodes": "0,2-4",
+    "agent_config": "/data/agent.yaml",
 }
 """Of those whose values have a form of their own."""
 COMMAND = ("command",)
@@ -63,6 +64,8 @@ JUDGED = {"lerobot_version": "it changes nothing, and is refused unless it is th
 """Those that only say what the job counts on."""
 REFUSED = ("accept_eula",)
 """Those whose other value is refused everywhere."""
+LENIENT = ("pass_unknown",)
+"""Those that only change what is refused of the options after `--`."""
 
 
 ALONE = ("publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_coeff")
@@ -83,7 +86,7 @@ def parameters() -> Iterator[Any]:
     turns = itertools.count()
     for workload in workloads().values():
         for parameter in get_parameters(workload.parameters):
-            if parameter.name not in (*JUDGED, *REFUSED):
+            if parameter.name not in (*JUDGED, *REFUSED, *LENIENT):
                 possible = [one for one in PLATFORMS if _possible(one, parameter, workload.targets)]
                 platform = possible[next(turns) % len(possible)]
                 name = f"{platform}-{workload.name}-{parameter.name}"
@@ -92,7 +95,7 @@ def parameters() -> Iterator[Any]:
 
 def changed_together(workload: Workload) -> Mapping[str, str | None]:
     """Options that change all parameters that can be given together and that every platform can do."""
-    alone = {*ALONE, *JUDGED, *REFUSED, *(name for _, name in BESIDE)}
+    alone = {*ALONE, *JUDGED, *REFUSED, *LENIENT, *(name for _, name in BESIDE)}
     found: dict[str, str | None] = {}
     for parameter in get_parameters(workload.parameters):
         if parameter.name not in alone and all(_possible(one, parameter, workload.targets) for one in PLATFORMS):

@@ -135,7 +135,44 @@ def test_a_package_that_is_not_the_locked_one_stops_the_build_and_leaves_nothing
         build(lock, tmp_path / "cache")
     assert "uv reported" in failed.value.reason
     assert "ash mismatch" in failed.value.reason
-    assert not environment.is_complete(environment.get_environment_folder(lock, tmp_path / "cache"))
+    assert not environment.is_complete(environment.get_environment_folder(lock, tmp_path / "cache"), lock)
+
+
+@needs_uv
+@pytest.mark.parametrize("name", ["uv.toml", "pyproject.toml"])
+def test_configuration_of_uv_in_a_folder_does_not_count(lock, tmp_path, monkeypatch, name):
+    """Neither that of the folder in which robotrain starts nor that of the cache."""
+    folder = tmp_path / "cloned"
+    (folder / "runs").mkdir(parents=True)
+    table = "tool.uv.pip" if name == "pyproject.toml" else "pip"
+    for place in (folder, tmp_path):
+        (place / name).write_text(f'[{table}]\ntarget = "{tmp_path}/elsewhere"\n')
+    monkeypatch.chdir(folder / "runs")
+    monkeypatch.setenv("UV_PROJECT", str(folder))
+    assert joints(build(lock, Path("cache"))) == "6"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@needs_uv
+def test_configuration_of_uv_of_the_user_counts_and_packages_elsewhere_are_no_environment(lock, tmp_path, monkeypatch):
+    (tmp_path / "config" / "uv").mkdir(parents=True)
+    (tmp_path / "config/uv/uv.toml").write_text(f'[pip]\ntarget = "{tmp_path}/elsewhere"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    with pytest.raises(JobFailed, match=r"tiny-arm is not in the environment .* \[pip\] target"):
+        build(lock, tmp_path / "cache")
+    assert (tmp_path / "elsewhere/tiny_arm.py").exists()
+    assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
+
+
+@needs_uv
+def test_environment_that_is_marked_complete_without_its_packages_is_built_again(lock, tmp_path):
+    left = environment.get_environment_folder(lock, tmp_path / "cache")
+    (left / "bin").mkdir(parents=True)
+    (left / "bin" / "python").symlink_to(sys.executable)
+    environment.write_marker(left, {"lock": lock.name})
+    assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
+    built = build(lock, tmp_path / "cache")
+    assert (built, joints(built)) == (left, "6")
 
 
 def test_equal_locks_share_an_environment_wherever_they_lie(lock, tmp_path):

@@ -55,6 +55,17 @@ def test_a_driver_that_does_not_work_is_quoted(driver):
 
 
 @pytest.mark.parametrize(
+    ("gpus", "without", "way"),
+    [((), "", None), ((), "--device cpu", "--device cpu"), ((H100,), "--device cpu", "--num-gpus 1")],
+)
+def test_a_number_of_gpus_is_suggested_only_where_there_are_some(driver, gpus, without, way):
+    driver(*gpus)
+    asked = GpuRequirement(count=2, without=without)
+    (finding,) = hardware.find_gpu_problems(asked, Placement(work="/w", cache="/c"))
+    assert [text.partition("   ")[0] for text in finding.ways[1:]] == ([way] if way else [])
+
+
+@pytest.mark.parametrize(
     ("visible", "left"),
     [(None, 2), ("1", 1), ("", 0), ("0,7,1", 1), ("GPU-0a1b,GPU-2c3d", 2)],
 )

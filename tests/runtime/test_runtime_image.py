@@ -1,6 +1,5 @@
 """What the image holds is taken and not made again: environments by their locks, torch by its version."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from built_environment import make_built_environment
 from pretend_index import sha256, wheel
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
@@ -143,29 +143,21 @@ def test_one_that_was_baked_in_is_taken_and_nothing_is_written_anywhere(packages
     assert says(baked, "arm") == "locked"
 
 
-def baked_by_hand(lock: Path, image: Path, python: str = sys.executable, **facts: str) -> Path:
-    made = environment.get_environment_folder(lock, image)
-    (made / "bin").mkdir(parents=True)
-    (made / "bin/python").symlink_to(python)
-    (made / environment.MARKER).write_text(json.dumps(facts))
-    return made
-
-
 def test_one_that_is_not_whole_or_does_not_run_here_is_not_taken(image, tmp_path):
     def found(number: int) -> Path | None:
         return environment.find_environment(tmp_path / f"{number}.txt", VERSION, tmp_path / "cache")
 
     locks = [write_lock(tmp_path / f"{number}.txt", f"arm=={number}\n") for number in range(4)]
-    whole = baked_by_hand(locks[0], image, version=VERSION)
-    (baked_by_hand(locks[1], image) / environment.MARKER).unlink()
-    baked_by_hand(locks[2], image, python="/no/such/python")
-    baked_by_hand(locks[3], image, version="3.1")
+    whole = make_built_environment(locks[0], image, version=VERSION)
+    (make_built_environment(locks[1], image) / environment.MARKER).unlink()
+    make_built_environment(locks[2], image, python="/no/such/python")
+    make_built_environment(locks[3], image, version="3.1")
     assert [found(number) for number in range(4)] == [whole, None, None, None]
 
 
 def test_preflight_asks_for_nothing_when_it_was_baked_in(image, tmp_path, monkeypatch):
     lock = write_lock(tmp_path / "lock.txt", "arm==1.0\n")
-    baked_by_hand(lock, image)
+    make_built_environment(lock, image)
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
     wanted = PythonEnvironment(lock=lock, python=VERSION, gib=10**6, platform="Plan9-sparc")
     assert (

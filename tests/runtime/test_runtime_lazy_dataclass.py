@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from typing import Any
 
@@ -65,6 +66,7 @@ CALLS = {
     "fields": lambda cls: [field.name for field in dataclasses.fields(cls)],
     "defaults of the class": lambda cls: (cls.count, hasattr(cls, "tags")),
     "copied": lambda cls: copy.copy(cls("a")),
+    "signature": lambda cls: str(inspect.signature(cls)).replace("<factory>", "[]"),
     "two instances": lambda cls: cls("a").tags is cls("a").tags,
 }
 

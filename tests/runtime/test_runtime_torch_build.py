@@ -104,6 +104,8 @@ with open({str(told)!r}, "a") as told:
 if sys.argv[1] == "venv":
     made = pathlib.Path(sys.argv[-1], "bin"); made.mkdir(parents=True)
     (made / "python").write_text({python!r}); (made / "python").chmod(0o755)
+    for name in ("arm", "sympy", "torch", "torchvision"):
+        pathlib.Path(sys.argv[-1], "lib/python3/site-packages", name + "-1.dist-info").mkdir(parents=True)
 elif "-r" in sys.argv:
     print(pathlib.Path(sys.argv[sys.argv.index("-r") + 1]).read_text().count("--hash"), "hashes")
 else:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.model.source import SourceError, SourceNotFound
+from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch, pin
 from robotrain_sources.huggingface.kind import KIND
@@ -367,7 +367,7 @@ def test_one_question_is_asked_once(hub: Hub) -> None:
 def test_who_works_offline_hears_how_to_do_without_the_hub() -> None:
     code = (
         "from pathlib import Path\n"
-        "from robotrain.model.source import SourceError\n"
+        "from robotrain.model.source import SourceError, SourceUnreachable\n"
         "from robotrain_sources.huggingface.kind import KIND\n"
         "try:\n"
         "    KIND.pinning.resolve(KIND.parse('u/d@main', Path()), 'dataset')\n"
@@ -404,3 +404,14 @@ def test_a_command_that_pins_nothing_does_not_load_the_library() -> None:
     code = "import sys, robotrain_sources.huggingface.kind; print('huggingface_hub' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.strip() == "False"
+
+
+def test_a_hub_that_does_not_answer_says_nothing_against_a_commit(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(SourceUnreachable, match="cannot be reached"):
+        gone("u/d", MAIN)
+    with pytest.raises(SourceError) as raised:  # but a branch has to be resolved
+        now("u/d")
+    assert not isinstance(raised.value, SourceUnreachable)
+    with pytest.raises(SourceError, match="cannot be reached"):
+        KIND.pinning.read_files(KIND.parse("u/d", Path("/")), "dataset", MAIN, ("meta/info.json",))

@@ -271,3 +271,23 @@ def test_what_latest_stood_for_is_told_and_its_names_are_offered(left: Left) -> 
     offered = KIND.roles["policy"].complete
     assert offered is not None
     assert offered("l") == ["latest", RUN]
+
+
+def explain_checkpoint(robotrain: Any, text: str) -> str:
+    answer = robotrain("explain", "isaac-validate", "--platform", "local", "--checkpoint-uri", text, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    return next(row["value"] for row in answer.json["values"] if row["name"] == "checkpoint")
+
+
+@pytest.mark.parametrize("text", ["cart-v1", "cart-v1@400", "last", "isaac-train-1a2b3c4d-1"])
+def test_a_flag_that_takes_many_kinds_takes_the_name_of_a_run(robotrain: Any, left: Left, text: str) -> None:
+    left(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
+    assert explain_checkpoint(robotrain, text).startswith("local_path /runs/checkpoints/000400")
+    Path(text).mkdir()
+    assert explain_checkpoint(robotrain, f"./{text}") == f"local_path {Path(text).absolute()}"
+
+
+def test_a_folder_of_this_place_is_meant_before_a_run_of_its_name(robotrain: Any, left: Left) -> None:
+    left(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
+    Path("cart-v1").mkdir()
+    assert explain_checkpoint(robotrain, "cart-v1") == f"local_path {Path('cart-v1').absolute()}"

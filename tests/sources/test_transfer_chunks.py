@@ -31,7 +31,7 @@ def read(monkeypatch: pytest.MonkeyPatch, *requested: float, origins: int = 1) -
         return SimpleNamespace(stream=lambda min_chunk_size: sizes.append(min_chunk_size) or arrive(seconds))
 
     async def run() -> None:
-        places = [SimpleNamespace(open_store=lambda: None, get_store_path=lambda name: name) for _ in range(origins)]
+        places = [SimpleNamespace(has_ranges=True, open_store=lambda: None, get_store_path=str) for _ in range(origins)]
         reader = RemoteReader(places, StallDetector(20.0))
         for seconds, origin in zip(requested, itertools.cycle(places), strict=False):
             try:

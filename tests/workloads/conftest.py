@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from robotrain.cli.commands import submit
+from robotrain.pipelines import prepare
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
@@ -240,3 +242,59 @@ def bag_document(tmp_path):
         return replace(made, workload="rosbag-act-train", parameters=values(**changed))
 
     return make
+
+
+SCRIPT_SETTINGS = {
+    "OSMO_POOL": "gp",
+    "AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000000",
+    "AZURE_RESOURCE_GROUP": "rg-robotics",
+    "AZUREML_WORKSPACE_NAME": "aml-robotics",
+    "AZUREML_COMPUTE": "k8s-robot-dev",
+    "AZURE_STORAGE_ACCOUNT_NAME": "account3",
+}
+"""What the scripts take of Terraform and of the user's profiles."""
+ONLY_OF_SUBMIT = {"--stream": 0, "--dry-run": 0, "--assets-only": 0, "--name": 1, "--save-spec": 1}
+"""Options of `submit` that `render` does not have, each with the number of its values."""
+
+
+@pytest.fixture
+def translate(robotrain, monkeypatch):
+    """Translate a line, `translate("from-lerobot", "lerobot-train", …)` → Answer; what is printed is rendered."""
+
+    def run(command: str, *line: str):
+        answer = robotrain(command, "--json", "--", *line)
+        if answer.exit_code == 0:
+            _render_translation(robotrain, monkeypatch, answer.json["command"])
+        return answer
+
+    return run
+
+
+def _render_translation(robotrain, monkeypatch, words) -> None:
+    taken = []
+    words = ["local" if word == "PLATFORM" else word for word in words[1:]]
+    with monkeypatch.context() as world:
+        for name, value in SCRIPT_SETTINGS.items():
+            world.setenv(name, value)
+        if "pipeline" in words[:1] and "--help" not in words:
+            world.setattr(prepare, "pin_pipeline", lambda prepared, *rest: (prepared, ()))
+            world.setattr(submit, "submit_job", lambda ctx, ready, *rest: taken.append(ready))
+            answer = robotrain(*words)
+            assert taken, answer.stderr
+        elif words[0] == "submit":
+            answer = robotrain("render", *_drop_options(words[1:]))
+        else:
+            answer = robotrain(*words)
+    assert answer.exit_code == 0, answer.stderr
+
+
+def _drop_options(words):
+    """Return the words without the options that only `submit` has."""
+    kept, remaining = [], list(words)
+    while remaining:
+        word = remaining.pop(0)
+        if word in ONLY_OF_SUBMIT:
+            del remaining[: ONLY_OF_SUBMIT[word]]
+        else:
+            kept.append(word)
+    return kept

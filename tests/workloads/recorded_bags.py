@@ -46,26 +46,35 @@ class Recording:
     lost: range = range(0)
     offset: Callable[[int], int] = lambda step: 0
     """Nanoseconds that a step's header stamps are moved by."""
+    camera_offset: int = 0
+    """Nanoseconds that the camera's header stamps are moved by."""
+    clock: Callable[[int], int] = lambda step: 0
+    """Nanoseconds that the system's clock, which makes all times of a step, is moved by."""
+    without: Sequence[str] = ()
+    """Topics that are not recorded."""
     messages: list[tuple[str, str, int, Any]] = field(default_factory=list)
 
-    def write(self, folder: Path, storage: str = "sqlite3") -> Path:
-        """Write the bag and return its folder."""
-        from rosbags.rosbag2 import StoragePlugin, Writer
+    def write(self, folder: Path, storage: str = "sqlite3", compression: str = "none") -> Path:
+        """Write the bag and return its folder. compression: as ros2 bag record --compression-mode."""
+        from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
         shutil.rmtree(folder, ignore_errors=True)
         plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
-        with Writer(folder, version=9, storage_plugin=plugin) as bag:
+        bag = Writer(folder, version=9, storage_plugin=plugin)
+        bag.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
+        with bag:
             connections: dict[str, Any] = {}
-            for topic, kind, log, message in [*self._iterate(), *self.messages]:
+            for topic, kind, log, message in [*self.list_messages(), *self.messages]:
                 if topic not in connections:
                     connections[topic] = bag.add_connection(topic, kind, typestore=_store())
                 bag.write(connections[topic], log, _store().serialize_cdr(message, kind))
         return folder
 
-    def _iterate(self) -> list[tuple[str, str, int, Any]]:
+    def list_messages(self) -> list[tuple[str, str, int, Any]]:
+        """Return the messages of each step, in the order of recording."""
         found = []
         for step in range(self.steps):
-            log = START + round(step * SECOND / self.fps)
+            log = START + round(step * SECOND / self.fps) + self.clock(step)
             stamp = log + self.offset(step) if self.stamped else 0
             values = {"pusher_x": float(step), "pusher_y": 100.0 + step, "pusher_z": 7.0}
             found.append(
@@ -74,15 +83,16 @@ class Recording:
             if step not in self.lost:
                 kind = COMPRESSED if self.encoding in ("jpeg", "png") else RGB
                 picture = make_picture(step, self.size)
-                found.append((self.camera, kind, log + 1000, image(stamp, picture, self.encoding, self.padding)))
+                taken = stamp + self.camera_offset
+                found.append((self.camera, kind, log + 1000, image(taken, picture, self.encoding, self.padding)))
             found.append(("/action", FLOATS, log + 2000, floats([step + 0.5, step - 0.5])))
-        return found
+        return [one for one in found if one[0] not in self.without]
 
 
 def make_picture(step: int, size: tuple[int, int]) -> np.ndarray:
     """A picture whose colors tell the step: red is the step, green its rows, blue constant."""
     picture = np.zeros((*size, 3), np.uint8)
-    picture[..., 0], picture[..., 2] = step * 4, 200
+    picture[..., 0], picture[..., 2] = step * 4 % 256, 200
     picture[..., 1] = np.arange(size[0])[:, None] * 5
     return picture
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from built_environment import make_built_environment
 from robotrain.plugins.manager import Plugins
-from robotrain_runtime.environments import environment
 from robotrain_workloads.lerobot_eval.container import ENVIRONMENT as EVALUATION
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 
@@ -25,10 +25,7 @@ def look(workload="lerobot-train"):
 
 @pytest.mark.parametrize(("workload", "needed"), [("lerobot-train", ENVIRONMENT), ("lerobot-eval", EVALUATION)])
 def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch, workload, needed):
-    built = environment.get_environment_folder(needed.lock, cache)
-    (built / "bin").mkdir(parents=True)
-    (built / "bin" / "python").symlink_to(sys.executable)
-    (built / environment.MARKER).write_text("{}")
+    built = make_built_environment(needed.lock, cache)
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere")
     (found,) = look(workload)
     assert found.state == "ok"

@@ -117,7 +117,7 @@ def test_cameras_are_those_that_the_environment_has(find_mismatches, policy):
 
 
 def test_what_the_policys_own_processors_rename_or_fill_up_fits(find_mismatches, policy, dataset):
-    data = dataset(features=RECORDED | {"observation.images.top": camera(48, 64)})
+    data = dataset(features=RECORDED | {"observation.images.top": camera(96, 96)})
     renamed = policy("renamed", input_features=recorded_camera("observation.images.camera1"))
     assert find_mismatches(policy=renamed, dataset=data) != []
     rename = {"rename_map": {"observation.images.top": "observation.images.camera1"}}
@@ -129,6 +129,36 @@ def test_what_the_policys_own_processors_rename_or_fill_up_fits(find_mismatches,
     long = {"observation.state": {"type": "STATE", "shape": [32]}}
     assert find_mismatches(policy=policy("padded", input_features=long, max_state_dim=32), dataset=data) == []
     assert len(find_mismatches(policy=policy("not", input_features=long), dataset=data)) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "fits"),
+    [
+        ({"type": "act"}, False),
+        ({"type": "diffusion", "crop_shape": [32, 32]}, False),
+        ({"type": "diffusion", "resize_shape": [32, 32]}, True),
+        ({"type": "smolvla"}, True),
+    ],
+)
+def test_pictures_have_the_size_that_the_policy_was_trained_with(find_mismatches, policy, dataset, settings, fits):
+    data = dataset(features=RECORDED | {"observation.images.top": camera(48, 64)})
+    trained = policy(input_features=recorded_camera("observation.images.top"), **settings)
+    found = [sentence for sentence in find_mismatches(policy=trained, dataset=data) if "observation.images" in sentence]
+    assert bool(found) is not fits
+    if found:
+        assert all(size in found[0] for size in ("64 wide and 48 high", "trained with 96 and 96"))
+
+
+def test_a_size_that_is_asked_for_is_the_policys(find_mismatches, policy):
+    trained = policy(input_features=recorded_camera("observation.image"))
+    size = "--env.observation_height={0} --env.observation_width={0}"
+    assert find_mismatches(policy=trained, env="pusht", args=size.format(96).split()) == []
+    (sentence,) = find_mismatches(policy=trained, env="pusht", args=size.format(384).split())
+    assert "384 wide and 384 high in pusht" in sentence
+    scaling = policy(
+        "scaling", type="diffusion", resize_shape=[96, 96], input_features=recorded_camera("observation.image")
+    )
+    assert find_mismatches(policy=scaling, env="pusht", args=size.format(384).split()) == []
 
 
 def test_an_untrained_policy_is_judged_by_the_dataset_that_it_is_made_for(find_mismatches, dataset):

@@ -1,45 +1,69 @@
-"""`robotrain from-lerobot`, and LeRobot's spellings typed at robotrain: each leads to the right flag and value."""
+"""`robotrain from-lerobot`: each line that it prints is rendered and means the same; for others, it says why not."""
 
 import json
+import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_stand_in import HubStandIn
+from robotrain_workloads.lerobot_options import option_tree
 
+ROOT = Path(__file__).parents[2]
+ACT = "--val-split 0 --learning-rate 1e-5 --save-freq 20000"
+WEIGHTS = "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
 LINES = {
-    "lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000 --batch_size=8": (
-        "--policy-type act --dataset-repo-id lerobot/pusht --training-steps 1000 --batch-size 8"
+    "lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000 --batch_size=4": (
+        f"--policy-type act --dataset-repo-id lerobot/pusht --training-steps 1000 --batch-size 4 {ACT} -- {WEIGHTS}"
     ),
     "lerobot-train --policy.type diffusion --dataset.repo_id lerobot/pusht --policy.horizon=48": (
-        "--policy-type diffusion --dataset-repo-id lerobot/pusht -- --policy.horizon=48"
+        "--policy-type diffusion --dataset-repo-id lerobot/pusht --val-split 0 --batch-size 8 --save-freq 20000 --"
+        f" --policy.horizon=48 {WEIGHTS}"
     ),
-    "lerobot-train --dataset.repo_id=me/cups --dataset.root=/data/cups --seed=3 --num_workers=2": (
-        "--dataset-id me/cups --dataset-path /data/cups --seed 3 --num-workers 2"
+    "lerobot-train --policy.type=act --dataset.repo_id=me/cups --dataset.root=/data/cups --seed=3 --num_workers=2": (
+        "--policy-type act --dataset-id me/cups --dataset-path /data/cups --seed 3 --num-workers 2 --batch-size 8"
+        f" {ACT} -- {WEIGHTS}"
     ),
-    "lerobot-train --policy.path=lerobot/act_aloha --dataset.repo_id=me/cups --policy.push_to_hub=false": (
-        "--policy-repo-id lerobot/act_aloha --dataset-repo-id me/cups"
+    "accelerate launch --num_processes=2 --mixed_precision=bf16 --main_process_port 0 /env/bin/lerobot-train"
+    " --policy.type=act --dataset.repo_id=me/cups": (
+        "--num-gpus 2 --mixed-precision bf16 --policy-type act --dataset-repo-id me/cups --batch-size 8"
+        f" {ACT} -- {WEIGHTS}"
     ),
-    "lerobot-train --config_path=outputs/checkpoints/000400/pretrained_model/train_config.json --resume=true": (
-        "--resume-from outputs/checkpoints/000400"
+    "python -m lerobot.scripts.lerobot_train --policy.type=act --dataset.repo_id=me/cups --output_dir='a b'"
+    " --job_name=cups": (
+        "--policy-type act --dataset-repo-id me/cups --output-dir 'a b' --job-name cups --batch-size 8"
+        f" {ACT} -- {WEIGHTS}"
     ),
-    "accelerate launch --num_processes=2 --mixed_precision=bf16 /env/bin/lerobot-train --dataset.repo_id=me/cups": (
-        "--num-gpus 2 --mixed-precision bf16 --dataset-repo-id me/cups"
+    "lerobot-train --policy.type=act --dataset.repo_id=me/cups --dataset.revision=v3.0 --dataset.episodes=[0,1]"
+    " --wandb.enable=false --dataset.eval_split=0.2 --save_freq=5000 --save_checkpoint=true": (
+        "--policy-type act --dataset-repo-id me/cups@v3.0 --no-wandb --val-split 0.2 --save-freq 5000 --learning-rate"
+        f" 1e-5 --batch-size 8 -- '--dataset.episodes=[0,1]' {WEIGHTS}"
     ),
-    "python -m lerobot.scripts.lerobot_train --dataset.repo_id=me/cups --output_dir='a b' --job_name=cups": (
-        "--dataset-repo-id me/cups --output-dir 'a b' --job-name cups"
+    "accelerate launch --multi_gpu --num_processes=2 '$(which lerobot-train)' --policy.type=act"
+    " --dataset.repo_id=me/cups": (
+        f"--num-gpus 2 --policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- {WEIGHTS}"
     ),
-    "lerobot-train --dataset.repo_id=me/cups --dataset.revision=v3.0 --dataset.episodes=[0,1] --wandb.enable=false": (
-        "--dataset-repo-id me/cups@v3.0 --no-wandb -- '--dataset.episodes=[0,1]'"
+    "torchrun --nproc-per-node=4 --nnodes=1 -m lerobot.scripts.lerobot_train --policy.type=act"
+    " --dataset.repo_id=me/cups": (
+        f"--num-gpus 4 --policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- {WEIGHTS}"
     ),
-    "accelerate launch --multi_gpu --num_processes=2 '$(which lerobot-train)' --dataset.repo_id=me/cups": (
-        "--num-gpus 2 --dataset-repo-id me/cups"
+    "uv run --extra train python lerobot/scripts/train.py --policy.type=act --dataset.repo_id=me/cups"
+    " --policy.pretrained_backbone_weights=null": (
+        f"--policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- --policy.pretrained_backbone_weights=null"
     ),
-    "torchrun --nproc-per-node=4 --nnodes=1 -m lerobot.scripts.lerobot_train --dataset.repo_id=me/cups": (
-        "--num-gpus 4 --dataset-repo-id me/cups"
+    "lerobot-train --policy.type=act --dataset.repo_id=me/cups --optimizer.lr=1e-4 --policy.optimizer_lr=1e-6": (
+        "--policy-type act --dataset-repo-id me/cups --learning-rate 1e-6 --batch-size 8 --val-split 0 --save-freq"
+        f" 20000 -- {WEIGHTS}"
     ),
-    "uv run --extra train python lerobot/scripts/train.py --dataset.repo_id=me/cups": "--dataset-repo-id me/cups",
+    "lerobot-train --policy.type=act --dataset.repo_id=me/cups --optimizer.lr=1e-4": (
+        f"--policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- {WEIGHTS}"
+    ),
     "lerobot-eval --policy.path=me/act --policy.pretrained_revision=v2 --env.type=pusht --eval.use_async_envs=false": (
-        "lerobot-eval --policy-repo-id me/act@v2 --env pusht"
+        "lerobot-eval --policy-repo-id me/act@v2 --env pusht --eval-episodes 50"
+    ),
+    "lerobot-eval --policy.path=me/act --env.type=pusht --env.render_mode=rgb_array --eval.use_async_envs=true": (
+        "lerobot-eval --policy-repo-id me/act --env pusht --eval-episodes 50"
     ),
     "lerobot-eval --policy.path=lerobot/diffusion_pusht --env.type=pusht --eval.n_episodes=20 --eval.batch_size=5": (
         "lerobot-eval --policy-repo-id lerobot/diffusion_pusht --env pusht --eval-episodes 20 --eval-batch-size 5"
@@ -47,137 +71,195 @@ LINES = {
 }
 
 
+def read_options(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the options of a line with their values, and what stands after `--`."""
+    before, after = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+    starts = [index for index, word in enumerate(before) if word.startswith("--")]
+    ends = [*starts[1:], len(before)]
+    return {before[start]: " ".join(before[start + 1 : end]) for start, end in zip(starts, ends, strict=True)}, after
+
+
 @pytest.mark.parametrize("line", LINES)
-def test_a_line_of_lerobot_becomes_a_robotrain_line_that_is_understood(robotrain: Any, line: str) -> None:
-    answer = robotrain("from-lerobot", "--", *shlex.split(line))
+def test_a_line_of_lerobot_becomes_a_robotrain_line_that_means_the_same(translate: Any, line: str) -> None:
     expected = shlex.split(LINES[line])
     workload = [expected.pop(0)] if expected[0] == "lerobot-eval" else []
-    words = shlex.split(answer.stdout)
-    assert words == ["robotrain", "submit", *workload, "--platform", "PLATFORM", *expected]
-    rendered = robotrain("explain", "--json", *(word.replace("PLATFORM", "local") for word in words[2:]))
-    codes = {problem["code"] for problem in json.loads(rendered.stdout).get("problems", [])}
-    assert not {code for code in codes if code.startswith(("option-", "trainer-arg-", "script-", "word-", "usage"))}
+    words = translate("from-lerobot", *shlex.split(line)).json["command"]
+    start = ["robotrain", "submit", *workload, "--platform", "PLATFORM"]
+    assert words[: len(start)] == start
+    assert read_options(words[len(start) :]) == read_options(expected)
 
 
-def test_what_has_no_equal_is_named_with_what_to_do(robotrain: Any) -> None:
-    line = ("lerobot-train", "--dataset.repo_id=me/cups", "--policy.push_to_hub=true", "--env_eval_freq=100")
-    answer = robotrain("from-lerobot", "--json", "--", *line)
-    assert answer.json["command"][-2:] == ["--dataset-repo-id", "me/cups"]
-    assert set(answer.json["left_out"]) == {"--policy.push_to_hub", "--env_eval_freq"}
-    assert "--publish-url" in answer.json["left_out"]["--policy.push_to_hub"]
+def test_the_lines_of_the_documents_are_translated_as_they_say(translate: Any) -> None:
+    found = 0
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for command, line in re.findall(r"^robotrain (from-\w+) -- (.+)$", page.read_text(), re.MULTILINE):
+            answer = translate(command, *shlex.split(line, comments=True))
+            assert answer.exit_code == 0, (page.name, line, answer.stderr)
+            found += 1
+    assert found >= 4
 
 
-@pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
-@pytest.mark.parametrize("kind", ["pi0", "--policy.type diffussion"])
-def test_a_line_for_a_policy_that_is_not_trained_is_refused(robotrain: Any, kind: str, json: tuple[str, ...]) -> None:
-    typed = kind.split() if " " in kind else [f"--policy.type={kind}"]
-    line = ("lerobot-train", "--dataset.repo_id=me/cups", *typed, "--policy.repo_id=me/policy")
-    answer = robotrain("from-lerobot", *json, "--", *line)
-    assert answer.exit_code == 2
-    assert "robotrain submit" not in answer.stdout + answer.stderr
-    text = answer.stdout if json else answer.stderr
-    assert kind.split()[-1] in text
-    assert "act and diffusion" in text
-    assert ("--policy.type=diffusion" in text) == (" " in kind)
+def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
+    line = (
+        "HF_USER=me CUDA_VISIBLE_DEVICES=0,1 lerobot-train --policy.type=act --dataset.repo_id=me/cups"
+        " --policy.push_to_hub=true --policy.repo_id=me/policy --env.type=aloha --eval.n_episodes=10 --eval_freq=1000"
+        " --env_eval_freq=100 --optimizer.lr=1 --policy.optimizer_lr=2"
+    )
+    left_out = translate("from-lerobot", *line.split()).json["left_out"]
+    expected = {
+        **dict.fromkeys(("HF_USER", "CUDA_VISIBLE_DEVICES"), "variables of the environment"),
+        **dict.fromkeys(("--policy.push_to_hub", "--policy.repo_id"), "--publish-url"),
+        **dict.fromkeys(("--env.type", "--eval.n_episodes", "--eval_freq"), "lerobot-eval"),
+        "--env_eval_freq": "no simulator",
+        "--optimizer.lr": "--policy.optimizer_lr",
+    }
+    assert set(left_out) == set(expected)
+    assert all(text in left_out[option] for option, text in expected.items()), left_out
 
 
-LEFT_OUT = {
-    "lerobot-train --config_path=lerobot/diffusion_pusht": {"--config_path": "no configuration file"},
-    "lerobot-train --config_path=a/checkpoints/last/pretrained_model/train_config.json": {"--config_path": "no config"},
+BASE = "lerobot-train --policy.type=act --dataset.repo_id=me/cups"
+REFUSED = {
+    "lerobot-train --config_path=lerobot/diffusion_pusht --policy.type=act": {"--config_path": "no configuration file"},
+    "lerobot-train --resume=true --config_path=lerobot/act": {"--config_path": "no configuration file"},
+    "lerobot-train --config_path=a/checkpoints/last/pretrained_model/train_config.json --policy.type=act": {
+        "--config_path": "no configuration file"
+    },
+    "lerobot-train --resume=true --config_path=a/pretrained_model/train_config.json": {
+        "--config_path": "a/pretrained_model/train_config.json, which cannot be read"
+    },
     "lerobot-train --resume=true": {"--resume": "--resume-from"},
-    "lerobot-train --env.type=aloha --eval.n_episodes=10 --eval_freq=1000": dict.fromkeys(
-        ("--env.type", "--eval.n_episodes", "--eval_freq"), "lerobot-eval"
+    f"{BASE} --resume --steps --policy.use_vae": dict.fromkeys(
+        ("--resume", "--steps", "--policy.use_vae"), "without a value"
     ),
-    "lerobot-train --policy.type=act --policy.dtype=bfloat16 --policy.chunk_sise=3": {
+    "lerobot-train --dataset.repo_id=me/cups": {"--policy.type": "--policy.type=act"},
+    "lerobot-train --policy.type=act": {"": "dataset"},
+    f"{BASE} --policy.dtype=bfloat16 --policy.chunk_sise=3": {
         "--policy.dtype": "has no option",
         "--policy.chunk_sise": "use --policy.chunk_size=3",
     },
-    "lerobot-train --policy.type=act --policy.repo_id=me/policy": {"--policy.repo_id": "--publish-url"},
-    "accelerate launch --num_machines=2 --config_file a.yaml --mixed_precision=fp8 lerobot-train": {
+    f"{BASE} --dataset.root=/data/cups --dataset.revision=v3.0": {"--dataset.revision": "--dataset.root"},
+    f"{BASE} --use_policy_training_preset=false --optimizer.lr=1": {"--use_policy_training_preset": "preset"},
+    f"{BASE} --save_checkpoint=false": {"--save_checkpoint": "--save_freq"},
+    "lerobot-eval --policy.path=me/act --env.type=pusht --env.render_mode=human": {"--env.render_mode": "no window"},
+    f"{BASE} --seed=a": {"flag": "--seed"},
+    f"{BASE} --policy.n_action_steps=200": {"--policy.n_action_steps": "--policy.chunk_size"},
+    f"{BASE} '--job_name=$DB_PASS'": {"--job_name": "$DB_PASS"},
+    f"{BASE} more": {"more": "not an option"},
+    f"accelerate launch --num_machines=2 --config_file a.yaml --mixed_precision=fp8 {BASE}": {
         "--num_machines": "one machine",
-        "--config_file": "starts the processes",
+        "--config_file": "--num_processes",
         "--mixed_precision": "bf16",
     },
-    "HF_USER=me CUDA_VISIBLE_DEVICES=0,1 lerobot-train": dict.fromkeys(
-        ("HF_USER", "CUDA_VISIBLE_DEVICES"), "variables of the environment"
-    ),
+    "lerobot-train --dataset.repo_id=me/cups --policy.type=pi0": {"--policy.type": "act and diffusion, not pi0"},
+    "lerobot-train --dataset.repo_id=me/cups --policy.type=diffussion": {"--policy.type": "--policy.type=diffusion"},
     "lerobot-eval --policy.path=me/act --env.type=libero --env.task=libero_object --rename_map=x": {
         "--env.type": "pusht or aloha",
         "--env.task": "pusht or aloha",
         "--rename_map": "--policy. and --env.",
     },
+    "lerobot-eval --policy.path=me/act": {"": "neither a dataset nor an environment"},
 }
 
 
-@pytest.mark.parametrize("line", LEFT_OUT)
-def test_what_would_be_refused_is_left_out_with_the_reason(robotrain: Any, line: str) -> None:
-    answer = robotrain("from-lerobot", "--json", "--", *shlex.split(line))
-    left_out = answer.json["left_out"]
-    assert set(left_out) == set(LEFT_OUT[line])
-    assert all(text in left_out[option] for option, text in LEFT_OUT[line].items()), left_out
-    assert "--" not in answer.json["command"]
+@pytest.mark.parametrize("line", REFUSED)
+def test_a_line_that_cannot_mean_the_same_is_refused_with_every_reason(translate: Any, line: str) -> None:
+    answer = translate("from-lerobot", *shlex.split(line))
+    texts = [(one["where"], one["given"], f"{one['title']} {one['why']}") for one in answer.json["problems"]]
+    assert (answer.exit_code, len(texts)) == (2, len(REFUSED[line])), texts
+    for (where, given, text), (option, fact) in zip(texts, REFUSED[line].items(), strict=True):
+        assert option in (where, "flag", "") or option in given
+        assert fact in text
+    plain = translate("from-lerobot", *shlex.split(line))
+    assert "robotrain submit --platform" not in plain.stdout
 
 
-def test_what_a_line_leaves_to_be_added_is_noted(robotrain: Any) -> None:
-    line = "lerobot-train --config_path=a/pretrained_model/train_config.json --resume=true"
-    assert "dataset" in robotrain("from-lerobot", "--json", "--", *line.split()).json["notes"]["--config_path"]
-    line = "lerobot-train --policy.path=lerobot/diffusion_pusht --dataset.repo_id=me/cups"
-    notes = robotrain("from-lerobot", "--json", "--", *line.split()).json["notes"]
-    assert "--policy-type diffusion" in notes["--policy.path"]
-    assert "ACT or a Diffusion policy" in notes["--policy.path"]
-
-
-def test_a_line_may_be_pasted_in_quotes(robotrain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_USER", "me")
-    answer = robotrain("from-lerobot", "lerobot-train \\\n  --dataset.repo_id=${HF_USER}/cups \\\n  --steps=5")
-    assert answer.stdout.split()[4:] == ["--dataset-repo-id", "me/cups", "--training-steps", "5"]
-
-
-def test_variables_in_quotes_stay_as_they_are_unless_they_name_the_account(robotrain: Any, monkeypatch: Any) -> None:
-    monkeypatch.setenv("DB_PASS", "mine")
-    answer = robotrain("from-lerobot", "--json", "lerobot-train --dataset.repo_id=me/a '--job_name=$DB_PASS'")
-    assert answer.json["command"][-1] == "$DB_PASS"
-    assert "$DB_PASS" in answer.json["notes"]["--job_name"]
-    assert "mine" not in answer.stdout
+def test_the_help_of_a_program_is_that_of_its_workload(translate: Any) -> None:
+    answer = translate("from-lerobot", "lerobot-eval", "--help")
+    assert answer.json["command"] == ["robotrain", "submit", "lerobot-eval", "--help"]
 
 
 @pytest.mark.parametrize(
-    ("command", "line"), [("from-lerobot", "lerobot-train --job_name='a"), ("from-script", "lerobot-train \\")]
+    ("config", "expected"),
+    [
+        ({"type": "diffusion", "optimizer_lr": 2e-4}, {"--policy-type": "diffusion", "--learning-rate": "0.0002"}),
+        ({"type": "act"}, {"--policy-type": "act", "--learning-rate": "1e-5"}),
+        ({"type": "smolvla"}, None),
+    ],
 )
-def test_a_line_with_an_open_quotation_is_refused(robotrain: Any, command: str, line: str) -> None:
-    answer = robotrain(command, "--", line)
-    assert (answer.exit_code, answer.stdout) == (2, "")
-    assert "cannot be read as shell words" in answer.stderr
+def test_a_policy_is_trained_on_as_its_configuration_says(
+    translate: Any,
+    policy: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    config: dict[str, Any],
+    expected: dict[str, str] | None,
+) -> None:
+    folder = policy(**config)
+    with HubStandIn() as hub:
+        hub.repository("lab/policy", {"config.json": (folder / "config.json").read_bytes()})
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        for path in (str(folder), "lab/policy"):
+            answer = translate("from-lerobot", "lerobot-train", f"--policy.path={path}", "--dataset.repo_id=me/cups")
+            if expected is None:
+                (problem,) = answer.json["problems"]
+                assert (answer.exit_code, problem["where"], "smolvla" in problem["why"]) == (2, "--policy.path", True)
+            else:
+                options, after = read_options(answer.json["command"][4:])
+                assert expected.items() <= options.items()
+                assert after == []
+                other = {"act": "diffusion", "diffusion": "act"}[config["type"]]
+                line = ("lerobot-train", f"--policy.path={path}", f"--policy.type={other}", "--dataset.repo_id=me/cups")
+                (problem,) = translate("from-lerobot", *line).json["problems"]
+                assert (problem["where"], config["type"] in problem["why"]) == ("--policy.type", True)
 
 
-def test_a_line_of_another_program_is_refused(robotrain: Any) -> None:
-    answer = robotrain("from-lerobot", "--", "python", "train.py", "--steps=3")
-    assert answer.exit_code == 2
-    assert "lerobot-train" in answer.stderr
+def test_a_policy_that_cannot_be_read_is_trained_on_only_if_its_type_is_given(
+    translate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    line = ("lerobot-train", "--policy.path=lerobot/smolvla_base", "--dataset.repo_id=me/cups")
+    (problem,) = translate("from-lerobot", *line).json["problems"]
+    assert "add --policy.type=act" in problem["why"]
+    assert problem["why"].count("robotrain trains") == 1
+    options, _ = read_options(translate("from-lerobot", *line, "--policy.type=act").json["command"][4:])
+    assert options["--policy-type"] == "act"
 
 
-def test_a_secret_does_not_travel(robotrain: Any) -> None:
-    secret = "hf_" + "a" * 34
-    answer = robotrain("from-lerobot", "--", "lerobot-train", "--dataset.repo_id=me/cups", f"--hub.token={secret}")
-    assert secret not in answer.stdout + answer.stderr
+def test_a_training_that_is_resumed_keeps_the_options_of_its_checkpoint(translate: Any, tmp_path: Path) -> None:
+    saved = {
+        "dataset": {"repo_id": "me/cups", "root": "/data/cups", "revision": "v3.0", "eval_split": 0.0},
+        "policy": {"type": "diffusion", "optimizer_lr": 3e-4, "push_to_hub": True, "device": "cuda", "use_amp": False},
+        "wandb": {"enable": False, "project": "lerobot"},
+        "optimizer": {"lr": 3e-4},
+        "output_dir": "/old",
+        **{"steps": 400, "batch_size": 8, "seed": 7, "job_name": "cups"},
+    }
+    file = tmp_path / "checkpoints/000400/pretrained_model/train_config.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(saved))
+    answer = translate("from-lerobot", "lerobot-train", f"--config_path={file}", "--resume=true", "--steps=800")
+    options, after = read_options(answer.json["command"][4:])
+    assert options == {
+        **{
+            "--dataset-id": "me/cups",
+            "--dataset-path": "/data/cups",
+            "--val-split": "0.0",
+            "--policy-type": "diffusion",
+        },
+        **{"--device": "cuda", "--mixed-precision": "no", "--job-name": "cups", "--training-steps": "800"},
+        **{"--batch-size": "8", "--seed": "7", "--no-wandb": "", "--resume-from": str(file.parents[1])},
+    }
+    assert after == []
 
 
-SPELLINGS = {
-    "--dataset.repo_id=lerobot/pusht": "--dataset-repo-id lerobot/pusht",
-    "--dataset.root=/data/pusht": "--dataset-path /data/pusht",
-    "--policy.path=lerobot/act_aloha": "--policy-repo-id lerobot/act_aloha",
-    "--policy.path=./mine": "--policy-path ./mine",
-    "--optimizer.lr=1e-5": "--learning-rate 1e-5",
-    "--dataset.eval_split=0.2": "--val-split 0.2",
-    "--wandb.enable=true": "--wandb, or --no-wandb",
-    "--policy.use_amp=true": "--mixed-precision bf16",
-}
+def test_a_line_may_be_pasted_in_quotes(translate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_USER", "me")
+    line = "lerobot-train --policy.type=act \\\n  --dataset.repo_id=${HF_USER}/cups \\\n  --steps=5"
+    options, _ = read_options(translate("from-lerobot", line).json["command"][4:])
+    assert (options["--dataset-repo-id"], options["--training-steps"]) == ("me/cups", "5")
 
 
-@pytest.mark.parametrize("typed", SPELLINGS)
-def test_lerobots_own_spelling_is_answered_with_the_flag_and_the_value(robotrain: Any, typed: str) -> None:
-    for words in ([typed], ["--", typed], typed.split("=", 1)):
-        answer = robotrain("explain", "--platform", "local", "--json", "--dataset-path", "x", *words)
-        assert answer.exit_code == 2
-        found = [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
-        assert any(SPELLINGS[typed] in text for text in found), found
+def test_the_defaults_of_lerobot_are_those_of_its_classes() -> None:
+    assert option_tree.find_default("policy.optimizer_lr", "act") == 1e-5
+    assert option_tree.find_default("eval.n_episodes", "act") == 50
+    assert option_tree.find_default("dataset.repo_id", "act") is None

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.cli.commands import submit, train_eval
+from robotrain.cli.commands import train_eval
 from robotrain.config.sources import list_source_variables
-from robotrain.pipelines import prepare
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
 from robotrain_runtime.contract.parameter import get_parameters
@@ -55,6 +54,10 @@ LINES = {
         "submit isaac-train --platform osmo --dataset-bucket custom --training-path FOLDER --delivery dataset --cpu 8 "
         "--memory 64Gi"
     ),
+    "submit-osmo-dataset-training.sh --dataset-bucket custom --dataset-name my-training-v1 --training-path FOLDER": (
+        "submit isaac-train --platform osmo --dataset-bucket custom --dataset-name my-training-v1 "
+        "--training-path FOLDER --delivery dataset"
+    ),
     "submit-azureml-training.sh -m 100 --gui --job-name anymal --experiment-name e --stream": (
         "submit isaac-train --platform azureml --max-iterations 100 --no-headless --name anymal --experiment-name e "
         "--stream"
@@ -93,52 +96,53 @@ LINES = {
         f"--with-register --register-model m --compute c1 --compute-train c2 {ACT}"
     ),
 }
-SETTINGS = {
-    "OSMO_POOL": "gp",
-    "AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000000",
-    "AZURE_RESOURCE_GROUP": "rg-robotics",
-    "AZUREML_WORKSPACE_NAME": "aml-robotics",
-    "AZUREML_COMPUTE": "k8s-robot-dev",
-    "AZURE_STORAGE_ACCOUNT_NAME": "account3",
-}
-"""What the scripts take of Terraform and of the user's profiles."""
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_line_of_a_script_becomes_a_robotrain_line_that_is_taken(
-    robotrain: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str
-) -> None:
+def test_a_line_of_a_script_becomes_a_robotrain_line_that_is_taken(translate: Any, tmp_path: Path, line: str) -> None:
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts/train.sh").write_text("true\n")
     words = [word.replace("FOLDER", str(tmp_path)) for word in shlex.split(line)]
     expected = [word.replace("FOLDER", str(tmp_path)) for word in shlex.split(LINES[line])]
-    taken: list[Any] = []
-    answer = robotrain("from-script", "--", *words)
-    assert shlex.split(answer.stdout) == ["robotrain", *expected], answer.stderr
-
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    if expected[0] == "pipeline":
-        monkeypatch.setattr(prepare, "pin_pipeline", lambda prepared: (prepared, ()))
-        monkeypatch.setattr(submit, "submit_job", lambda ctx, ready, *rest: taken.append(ready))
-        answer = robotrain(*expected)
-        assert (answer.exit_code, len(taken)) == (0, 1), answer.stderr
-    else:
-        rendered = robotrain("render", *(word for word in expected[1:] if word not in ("--stream", "--name", "anymal")))
-        assert rendered.exit_code == 0, rendered.stderr
+    answer = translate("from-script", *words)
+    assert answer.json["command"] == ["robotrain", *expected], answer.stderr
 
 
-def test_what_has_no_equal_is_named_with_what_to_do_instead(robotrain: Any) -> None:
-    line = (
-        "SLEEP_AFTER_UNPACK=1h EDITOR=vi submit-osmo-training.sh -w my.yaml --bogus 1 --use-local-osmo -- --set a=1 b=2"
-    )
-    answer = robotrain("from-script", "--json", "--", *line.split())
-    assert answer.json["command"] == ["robotrain", "submit", "isaac-train", "--platform", "osmo"]
-    expected = {"--workflow", "--bogus", "--use-local-osmo", "--set", "--sleep-after-unpack", "EDITOR"}
-    assert set(answer.json["left_out"]) == expected
-    assert "--osmo-cli" in answer.json["left_out"]["--use-local-osmo"]
-    assert "--plan" in answer.json["left_out"]["--workflow"]
+def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
+    line = "EDITOR=vi submit-osmo-lerobot-eval.sh -d u/d --policy-repo-id u/p --record-video --mlflow-enable"
+    answer = translate("from-script", *line.split())
+    assert answer.json["command"][1:5] == ["submit", "lerobot-eval", "--platform", "osmo"]
+    assert set(answer.json["left_out"]) == {"--record-video", "--mlflow-enable", "EDITOR"}
     assert "OSMO_POOL" in answer.json["notes"]["--pool"]
+
+
+def test_what_changes_the_job_is_refused_with_what_to_do_instead(translate: Any) -> None:
+    line = (
+        "SLEEP_AFTER_UNPACK=1h AZURE_AUTHORITY_HOST=https://login.example submit-osmo-training.sh -w my.yaml --bogus 1"
+        " --use-local-osmo -- --set a=1 b=2"
+    )
+    answer = translate("from-script", *line.split())
+    reasons = {one["where"]: one["why"] for one in answer.json["problems"]}
+    expected = {"--workflow", "--bogus", "--use-local-osmo", "--set", "--sleep-after-unpack"}
+    assert (answer.exit_code, set(reasons)) == (2, {*expected, "AZURE_AUTHORITY_HOST"})
+    assert "--osmo-cli" in reasons["--use-local-osmo"]
+    assert "--plan" in reasons["--workflow"]
+
+
+@pytest.mark.parametrize("line", ["submit-azureml-lerobot-training.sh", "submit-osmo-lerobot-training.sh"])
+def test_a_policy_that_robotrain_does_not_train_is_refused(translate: Any, line: str) -> None:
+    for kind in ("pi0", "smolvla"):
+        answer = translate("from-script", line, "-d", "u/d", "-p", kind)
+        (problem,) = answer.json["problems"]
+        assert (answer.exit_code, problem["where"]) == (2, "--policy-type")
+        assert "act and diffusion" in problem["why"]
+
+
+def test_a_line_that_no_platform_accepts_is_refused(translate: Any) -> None:
+    for words, fact in ((("--steps", "5"), "needs a dataset"), (("-d", "u/d", "--steps", "many"), "--training-steps")):
+        answer = translate("from-script", "submit-osmo-lerobot-training.sh", *words)
+        (problem,) = answer.json["problems"]
+        assert (answer.exit_code, fact in problem["title"]) == (2, True), problem
 
 
 def test_the_help_keeps_its_paragraphs(robotrain: Any) -> None:
@@ -149,21 +153,22 @@ def test_the_help_keeps_its_paragraphs(robotrain: Any) -> None:
         assert re.search(rf"\n\n  robotrain {command} (\\\n +)?-- ", shown)
 
 
-def test_a_preview_is_an_explanation_and_a_help_is_a_help(robotrain: Any) -> None:
+def test_a_preview_is_an_explanation_and_a_help_is_a_help(translate: Any) -> None:
     for typed, expected in (("--config-preview", ["explain", "isaac-train"]), ("-h", ["submit", "isaac-train"])):
-        words = shlex.split(robotrain("from-script", "submit-osmo-training.sh", typed).stdout)
+        words = translate("from-script", "submit-osmo-training.sh", typed).json["command"]
         assert words[1:3] == expected
         assert ("--help" in words) == (typed == "-h")
 
 
 @pytest.mark.parametrize(("name", "notes"), [("my_model", ["--register-checkpoint"]), ("my-model", [])])
-def test_a_difference_is_noted_where_there_is_one(robotrain: Any, name: str, notes: list[str]) -> None:
+def test_a_difference_is_noted_where_there_is_one(translate: Any, name: str, notes: list[str]) -> None:
     line = ("submit-osmo-lerobot-training.sh", "-d", "u/d", "-r", name, "--", "--pool", "gp")
-    assert list(robotrain("from-script", "--json", "--", *line).json["notes"]) == notes
+    assert list(translate("from-script", *line).json["notes"]) == notes
 
 
-def test_a_part_without_its_whole_is_said_to_have_no_effect(robotrain: Any) -> None:
-    answer = robotrain("from-script", "--json", "submit-osmo-lerobot-eval.sh", "--policy-revision", COMMIT)
+def test_a_part_without_its_whole_is_said_to_have_no_effect(translate: Any) -> None:
+    line = ("submit-osmo-lerobot-eval.sh", "-d", "u/d", "--builtin-policy", "--policy-revision", COMMIT)
+    answer = translate("from-script", *line)
     assert "--policy-repo-id" in answer.json["left_out"]["--policy-revision"]
 
 

@@ -1,10 +1,13 @@
 """`isaac-export` before anything runs: parameters, plans of the platforms, and what a laptop sees of a checkpoint."""
 
+import functools
 import hashlib
+import http.server
 import io
 import json
 import pathlib
 import pickle
+import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 import yaml
 from robotrain.report import evaluation
 from robotrain_runtime.contract.document import parse_document
-from robotrain_workloads.isaac_export import container, results_reader
+from robotrain_workloads.isaac_export import container, exported_checkpoint, results_reader
 
 URL = "https://account1.blob.core.windows.net/train/run/000019"
 ON: Mapping[str, tuple[str, ...]] = {
@@ -142,3 +145,79 @@ def test_the_pipeline_of_the_documentation_exports_what_it_trains(
     if platform == "local":
         steps = {step["name"]: step for step in json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]}
         assert steps["export"]["inputs"] == [{"role": "checkpoint", "step": "train"}]
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A web server with the files of a training, without encryption: `web(files)` returns its address."""
+    servers = []
+
+    def serve(files: Mapping[str, str]) -> str:
+        for name, text in files.items():
+            (tmp_path / "web" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "web" / name).write_text(text)
+        handler = functools.partial(QuietHandler, directory=str(tmp_path / "web"))
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[0].serve_forever, args=(0.02,), daemon=True).start()
+        return f"http://127.0.0.1:{servers[0].server_port}"
+
+    monkeypatch.setattr(exported_checkpoint, "SAFE_SCHEME", "http://")
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *said: object) -> None:
+        pass
+
+
+LEFT = {"params/agent.yaml": "policy: {}\n", "params/robotrain.json": '{"task": "Isaac-Reach-v0"}'}
+BESIDE = {
+    "rsl_rl": ("run/model_19.pt", {f"run/{name}": text for name, text in LEFT.items()}),
+    "skrl, a folder deeper": ("run/checkpoints/agent_320.pt", {f"run/{name}": text for name, text in LEFT.items()}),
+    "of another program": ("run/model_19.pt", {"run/params/agent.yaml": "policy: {}\n"}),
+}
+
+
+@pytest.mark.parametrize(("name", "files"), BESIDE.values(), ids=BESIDE)
+def test_what_lies_beside_a_checkpoint_at_a_web_address_is_downloaded(
+    checkpoint: MakeCheckpoint, web: Any, tmp_path: Path, name: str, files: Mapping[str, str]
+) -> None:
+    source = checkpoint(agent=None) / "model_19.pt"
+    found = exported_checkpoint.fetch_files(source, f"{web(files)}/{name}", "", tmp_path / "to")
+    assert found.agent is not None
+    assert found.agent.read_text() == "policy: {}\n"
+    assert list(exported_checkpoint.find_file_problems(found, None)) == []
+    task = "Isaac-Reach-v0" if "run/params/robotrain.json" in files else "Isaac-Ant-v0"
+    assert exported_checkpoint.choose_task(None, found, source, tmp_path) == task
+
+
+def test_agent_configuration_may_be_named(checkpoint: MakeCheckpoint, web: Any, tmp_path: Path) -> None:
+    source, address = checkpoint(agent=None), web({"other/agent.yaml": "policy: {}\n"})
+    (path := tmp_path / "mine.yaml").write_text("policy: {}\n")
+    for config in (f"{address}/other/agent.yaml", str(path)):
+        found = exported_checkpoint.fetch_files(source, f"{address}/model_19.pt", config, tmp_path / "to")
+        assert found.agent is not None
+        assert found.agent.read_text() == "policy: {}\n"
+    for config in (f"{address}/none.yaml", "/no/such/agent.yaml"):
+        with pytest.raises(FileNotFoundError, match="--agent-config"):
+            exported_checkpoint.fetch_files(source, "", config, tmp_path / "to")
+
+
+def test_checkpoint_with_nothing_beside_it_names_the_option(
+    checkpoint: MakeCheckpoint, web: Any, tmp_path: Path
+) -> None:
+    source = checkpoint(agent=None)
+    found = exported_checkpoint.fetch_files(source, f"{web({'x': ''})}/run/model_19.pt", "", tmp_path / "to")
+    (problem,) = exported_checkpoint.find_file_problems(found, None)
+    assert "--agent-config URL" in problem
+
+
+def test_local_checkpoint_takes_a_named_agent_configuration(robotrain: Any, checkpoint: MakeCheckpoint) -> None:
+    words = ("--checkpoint-uri", checkpoint(agent=None), "--agent-config", "https://example.org/agent.yaml")
+    answer = render(robotrain, "osmo", *words)
+    assert answer.exit_code == 0, answer.stderr
+    refused = render(robotrain, "osmo", *words[:2], "--agent-config", "agent.yaml")
+    assert refused.exit_code == 2

@@ -1,12 +1,13 @@
 """What `isaac-train` refuses before a simulator starts: options of the scripts, overrides, impossible starts."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from robotrain_workloads.isaac import checkpoint_file
-from robotrain_workloads.isaac.script_options import find_option_problems
+from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script, find_option_problems
 from robotrain_workloads.isaac_train.parameters import make_script
 
 ERROR = "script-option-invalid"
@@ -74,6 +75,38 @@ def test_options_of_one_version_are_checked_against_it(robotrain: Any) -> None:
     assert refused(robotrain, "--isaac-version", "2.3", "--", "physics=newton")["code"] == ERROR
     assert accepted(robotrain, "--isaac-version", "3.0", "--", "--deterministic", "physics=newton") == ""
     assert accepted(robotrain, "--", "--deterministic").startswith("warning: not every Isaac Lab has --deterministic")
+
+
+NEW = ("--viz", "kit,newton", "--max_visible_envs", "4", "--frontend", "warp", "renderer=newton", "presets=a,b")
+NEW_TRAIN = ("--capture_env_sensors", "2", "--capture_env_sensors_format", "file")
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [("skrl", NEW), ("skrl", NEW_TRAIN), ("rsl_rl", ("--external_callback", "my_tasks.register", "--visualizer=kit"))],
+)
+def test_options_that_are_new_in_3_are_taken(robotrain: Any, backend: str, words: tuple[str, ...]) -> None:
+    assert accepted(robotrain, "-b", backend, "--isaac-version", "3.0", "--", *words) == ""
+    assert {problem.level for problem in find_option_problems(words, make_script(backend), "2.3")} == {"error"}
+
+
+def test_options_of_training_and_play_differ() -> None:
+    play = Script(PLAY_OPTIONS, {}, "rsl_rl")
+    assert [problem.given for problem in find_option_problems(NEW_TRAIN, play, "3.0")] == [*NEW_TRAIN[::2]]
+    assert list(find_option_problems(("--train_env_cfg", "--video_interval", "5"), play, "3.0")) == []
+    assert list(find_option_problems(("--train_env_cfg",), make_script("rsl_rl"), "3.0"))
+
+
+@pytest.mark.parametrize("words", [("--brand_new", "3"), ("brandnew=3",)])
+def test_what_is_not_known_is_handed_on_if_asked_for(robotrain: Any, words: tuple[str, ...]) -> None:
+    assert refused(robotrain, "--", *words)["code"] == ERROR
+    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", "--pass-unknown", "--", *words)
+    assert answer.exit_code == 0, answer.stderr
+    assert "warning: " in answer.stderr
+    document = json.loads(answer.json["files"]["job.json"]["text"])
+    assert document["trainer_args"] == [*words]
+    still = ("--pass-unknown", "--", "--vid")  # an abbreviation would mean another option
+    assert refused(robotrain, *still)["code"] == ERROR
 
 
 def test_the_container_judges_by_the_version_that_is_there() -> None:

@@ -11,7 +11,7 @@ import pytest
 from robotrain_workloads.isaac import installation
 from robotrain_workloads.isaac_smoke_test import container
 
-TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y"}
+TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y", "OMNI_KIT_ACCEPT_EULA": "YES"}
 
 
 @pytest.fixture

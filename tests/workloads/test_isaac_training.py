@@ -245,6 +245,9 @@ def test_rsl_rl_is_resumed_to_the_same_iteration_after_a_stop(submit: Submit) ->
     assert resumed.steps[-1] == 39
     assert min(resumed.metrics["loss_value_function"]) == last
     assert any("resuming from" in note.text for note in resumed.of(Note))
+    assert "has 40 iterations, and the training ends after 40" in refusal(
+        submit(command=("resume", resumed.folder.name))
+    )
 
 
 def test_skrl_is_stopped_with_a_checkpoint_and_goes_on_at_its_timestep(cut: Ended, submit: Submit) -> None:
@@ -259,6 +262,8 @@ def test_skrl_is_stopped_with_a_checkpoint_and_goes_on_at_its_timestep(cut: Ende
     assert {"mean_reward", "Episode_Termination/fell", "Loss / Policy loss"} <= set(resumed.metrics)
     assert last < min(resumed.metrics["Loss / Policy loss"])
     assert max(resumed.metrics["Loss / Policy loss"]) > 55 * ROLLOUTS
+    again = submit(command=("resume", resumed.folder.name), lab="3.0", generation=NEW)
+    assert "has 60 iterations, and the training ends after 60" in refusal(again)
 
 
 def test_a_warm_start_of_rsl_rl_keeps_the_normalizer_and_not_the_optimizer(trained: Ended, submit: Submit) -> None:

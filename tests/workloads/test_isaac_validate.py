@@ -177,7 +177,7 @@ def test_the_pipeline_of_the_example_is_planned_on_every_platform(
     [
         ((), "source-missing"),
         (("--checkpoint-uri", BLOB, "--video-length", "50"), "video-not-recorded"),
-        (("--checkpoint-uri", BLOB, "--", "--video_interval", "3"), "script-option-invalid"),
+        (("--checkpoint-uri", BLOB, "--isaac-version", "2.3", "--", "--video_interval", "3"), "script-option-invalid"),
         (("--checkpoint-uri", BLOB, "--", "--video"), "trainer-arg-owned"),
     ],
 )

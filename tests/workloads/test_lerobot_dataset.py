@@ -1,5 +1,6 @@
 """A dataset that cannot be trained on is told apart before anything is built, each with its own sentence."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,15 @@ HOSTILE_DESCRIPTIONS = [
     ({"total_frames": 20.5}, "total_frames"),
     ({"features": {"action": {"dtype": "float32", "shape": [10**12]}}}, "shape of action"),
     ({"features": {"action": {"dtype": "float32", "shape": "2"}}}, "shape of action"),
+    ({"features": {"action": {"dtype": "object", "shape": [2]}}}, "'object'"),
+    ({"features": {"action": {"dtype": "bfloat16", "shape": [2]}}}, "'bfloat16'"),
+    ({"features": {"action": {"dtype": ["float32"], "shape": [2]}}}, "dtype"),
+    ({"features": {"action": {}, **{f"observation.a{number}": {} for number in range(20_000)}}}, "20,001 features"),
+    ({"chunks_size": 10**18}, "chunks_size"),
+    ({"chunks_size": 0}, "chunks_size"),
+    ({"chunks_size": "1000"}, "chunks_size"),
+    ({"data_files_size_in_mb": -1}, "data_files_size_in_mb"),
+    ({"video_files_size_in_mb": float("inf")}, "video_files_size_in_mb"),
     ({"features": {"action": {}, "../../x": {"dtype": "float32"}}}, "../../x"),
 ]
 
@@ -190,6 +200,38 @@ def test_statistics_that_are_no_finite_numbers_are_named(dataset, statistics):
     assert f"{folder}/meta/stats.json" in problem
     (folder / "meta/stats.json").write_text('{"action": {"mean": [[1, 2.5]]}, "next.reward": {"mean": [NaN]}}')
     assert find_problems(folder) == ""
+
+
+IMPOSSIBLE_STATISTICS = [
+    ({"std": [1, -0.1]}, "negative"),
+    ({"min": [1, 5], "max": [2, 4]}, "larger than max"),
+    ({"mean": [1, 2, 3]}, "mean of action has 3 values, and the feature has 2"),
+    ({"mean": []}, "has 0 values"),
+    ({"std": "1"}, "finite"),
+]
+
+
+@pytest.mark.parametrize("description_only", [True, False])
+@pytest.mark.parametrize(("values", "named"), IMPOSSIBLE_STATISTICS)
+def test_statistics_that_cannot_be_right_are_named(dataset, values, named, description_only):
+    folder = dataset(features={"action": {"dtype": "float32", "shape": [2]}})
+    (folder / "meta/stats.json").write_text(json.dumps({"action": values}))
+    (problem,) = find_dataset_problems(folder, description_only=description_only)
+    assert named in problem
+
+
+@pytest.mark.parametrize("name", ["float", "double", "float16", "bool", "large_string"])
+def test_types_of_the_library_datasets_are_taken_as_lerobot_does(dataset, name):
+    folder = dataset(features={"action": {"dtype": "float32", "shape": [2]}, "extra": {"dtype": name, "shape": [1]}})
+    assert find_problems(folder) == ""
+
+
+@pytest.mark.parametrize(("values", "is_right"), [([[[0.5]], [[0.5]], [[0.5]]], True), ([0.1] * 96, False)])
+def test_a_camera_has_a_statistic_a_channel(dataset, values, is_right):
+    camera = {"dtype": "image", "shape": [96, 96, 3]}
+    folder = dataset(features={"action": {"dtype": "float32", "shape": [2]}, "observation.image": camera})
+    (folder / "meta/stats.json").write_text(json.dumps({"observation.image": {"mean": values}}))
+    assert (find_problems(folder) == "") is is_right
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link to a device", "text"])

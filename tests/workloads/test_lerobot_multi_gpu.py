@@ -95,7 +95,7 @@ def test_several_gpus_are_several_processes_that_accelerate_starts(training, tmp
 
 
 def test_cores_are_shared_by_the_processes_unless_the_person_said_how(monkeypatch):
-    monkeypatch.setattr(device, "_count_cores", lambda: 16)
+    monkeypatch.setattr(device, "count_cores", lambda: 16)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [device.count_threads(count) for count in (1, 2, 4, 32)] == [15, 7, 3, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "6")
@@ -107,8 +107,11 @@ def test_cores_are_shared_by_the_processes_unless_the_person_said_how(monkeypatc
     [
         ({"device": "auto"}, None),
         ({"device": "cpu", "num_gpus": 4}, None),
-        ({"device": "auto", "num_gpus": 4}, GpuRequirement(count=4, cuda="12.8")),
-        ({"device": "cuda", "mixed_precision": "bf16"}, GpuRequirement(count=1, bf16=True, cuda="12.8")),
+        ({"device": "auto", "num_gpus": 4}, GpuRequirement(count=4, cuda="12.8", without=device.WITHOUT_GPU)),
+        (
+            {"device": "cuda", "mixed_precision": "bf16"},
+            GpuRequirement(count=1, bf16=True, cuda="12.8", without=device.WITHOUT_GPU),
+        ),
         ({"device": "cuda", "num_gpus": 2, "mixed_precision": "fp16"}, GpuRequirement(count=2, cuda="12.8")),
     ],
 )

@@ -24,6 +24,8 @@ def folders(document) -> dict[JobSource, Path]:
 
 
 def work(document):
+    """The command of a training that loads its data itself, so that no note says what the machine chose."""
+    document = dataclasses.replace(document, parameters={**document.parameters, "num_workers": 0})
     return container.work(document, folders(document), Path(document.placement.work))
 
 

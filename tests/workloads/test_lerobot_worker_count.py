@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from robotrain_runtime.contract import document
+from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.event import Note
+from robotrain_workloads.lerobot import machine_limits
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot_train import container, trainer_options
+from robotrain_workloads.lerobot_train import container, worker_count
 from small_training import SMALL, STEPS
 
 MIB = 1 << 20
@@ -19,12 +21,19 @@ IN_64_MIB = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=64m tmpfs
 CAMERA = {"dtype": "video", "shape": [480, 640, 3]}
 
 
+@pytest.fixture(autouse=True)
+def many_cores(monkeypatch):
+    """Say that this machine has eight cores and 64 GiB of memory, of which auto chooses the most."""
+    monkeypatch.setattr(worker_count, "count_cores", lambda: 8)
+    monkeypatch.setattr(worker_count, "get_available_memory", lambda: 64 << 30)
+
+
 @pytest.fixture
 def set_shared_memory(monkeypatch):
     """Say how much shared memory this machine has: `has(64 * MIB)`; None for a machine without such a place."""
 
     def set_size(size: int | None) -> None:
-        monkeypatch.setattr(trainer_options, "get_free_shared_memory", lambda place: size)
+        monkeypatch.setattr(worker_count, "get_free_shared_memory", lambda place: size)
 
     return set_size
 
@@ -36,12 +45,16 @@ def camera(folder: Path, **feature) -> Path:
     return folder
 
 
-def choose_workers(document) -> tuple[int, list[str]]:
-    """The processes that the trainer is told to load with, and what is said of them."""
+def get_work(document) -> WorkCommand:
     data = {source: Path(source.uri) for source in document.sources}
-    work = container.work(document, data, Path(document.placement.work))
-    assert all(isinstance(note, Note) and note.level == "warning" for note in work.notes)
-    return int(get_option_value(work.arguments, "--num_workers") or -1), [note.text for note in work.notes]
+    return container.work(document, data, Path(document.placement.work))
+
+
+def choose_workers(document) -> tuple[int, list[str]]:
+    """The processes that the trainer is told to load with, and the warnings about them."""
+    work = get_work(document)
+    warnings = [note.text for note in work.notes if isinstance(note, Note) and note.level == "warning"]
+    return int(get_option_value(work.arguments, "--num_workers") or -1), warnings
 
 
 def test_a_machine_with_enough_changes_nothing(training, dataset, set_shared_memory):
@@ -69,6 +82,67 @@ def test_as_many_load_as_there_is_room_for(training, dataset, set_shared_memory)
     assert f"with {count} of 8 processes" in said
 
 
+@pytest.mark.parametrize(
+    ("ranks", "cores", "memory", "count", "facts"),
+    [
+        (1, 1, 64, 0, ["in the training process itself", "1 core ", "--num-workers N"]),
+        (1, 2, 64, 0, ["in the training process itself", "2 cores"]),
+        (1, 3, 64, 2, ["with 2 processes", "3 cores"]),
+        (1, 64, 64, 4, ["with 4 processes", "64 cores"]),
+        (1, 64, None, 4, ["with 4 processes"]),
+        (2, 8, 64, 3, ["with 3 processes", "8 cores for 2 GPUs"]),
+        (8, 8, 64, 0, ["in the training process itself", "8 cores for 8 GPUs"]),
+        (1, 8, 4, 1, ["with 1 process", "4.0 GiB of memory"]),
+        (1, 8, 1, 0, ["in the training process itself", "1.0 GiB of memory"]),
+    ],
+    ids=str,
+)
+def test_auto_chooses_from_cores_and_memory_and_says_why(
+    training, dataset, set_shared_memory, monkeypatch, ranks, cores, memory, count, facts
+):
+    set_shared_memory(64 << 30)
+    monkeypatch.setattr(worker_count, "count_cores", lambda: cores)
+    monkeypatch.setattr(worker_count, "get_available_memory", lambda: memory and memory << 30)
+    work = get_work(training(camera(dataset()), num_gpus=ranks))
+    assert get_option_value(work.arguments, "--num_workers") == str(count)
+    (text,) = [note.text for note in work.notes if isinstance(note, Note) and "data is loaded" in note.text]
+    assert all(fact in text for fact in facts), text
+
+
+CGROUP_FILES = {
+    "version 2": ({"cpu.max": "150000 100000\n", "memory.max": f"{3 << 30}\n"}, 1, 3 << 30),
+    "version 1": (
+        {
+            "cpu/cpu.cfs_quota_us": "200000\n",
+            "cpu/cpu.cfs_period_us": "100000\n",
+            "memory/memory.limit_in_bytes": f"{5 << 30}\n",
+        },
+        2,
+        5 << 30,
+    ),
+    "no limit": ({"cpu.max": "max 100000\n", "memory.max": "max\n"}, 16, 8 << 30),
+    "no cgroup": ({}, 16, 8 << 30),
+}
+
+
+@pytest.mark.parametrize(("files", "cores", "memory"), CGROUP_FILES.values(), ids=CGROUP_FILES)
+def test_limits_of_the_container_count(tmp_path, monkeypatch, files, cores, memory):
+    monkeypatch.setattr(machine_limits.os, "sched_getaffinity", lambda process: set(range(16)), raising=False)
+    (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {8 << 20} kB\n")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert machine_limits.count_cores(tmp_path) == cores
+    assert machine_limits.get_available_memory(tmp_path, tmp_path / "meminfo") == memory
+    assert machine_limits.get_available_memory(tmp_path / "gone", tmp_path / "gone") is None
+
+
+def test_the_options_are_checked_before_a_number_is_chosen(training, dataset, tmp_path):
+    document = training(dataset())
+    warm = container.warm_up(document, {source: Path(source.uri) for source in document.sources}, tmp_path)
+    assert get_option_value(warm.arguments, "--num_workers") == "0"
+
+
 def test_whoever_asked_for_none_hears_nothing(training, dataset, set_shared_memory):
     set_shared_memory(0)
     assert choose_workers(training(camera(dataset()), num_workers=0)) == (0, [])
@@ -82,7 +156,7 @@ def test_small_data_loads_beside_training_in_64_mib(training, dataset, set_share
 @pytest.mark.parametrize(
     "more",
     [
-        {"num_gpus": 2},
+        {"num_gpus": 2, "num_workers": 4},
         {"policy_type": "diffusion"},
         {"args": ["--prefetch_factor=8"]},
         {"image": {"dtype": "image"}},
@@ -141,8 +215,8 @@ def test_never_more_than_asked_for_and_silence_when_it_is_as_many(
 
 
 def test_the_real_place_is_read(tmp_path):
-    assert (trainer_options.get_free_shared_memory(tmp_path) or 0) > 0
-    assert trainer_options.get_free_shared_memory(tmp_path / "gone") is None
+    assert (worker_count.get_free_shared_memory(tmp_path) or 0) > 0
+    assert worker_count.get_free_shared_memory(tmp_path / "gone") is None
 
 
 @pytest.mark.slow

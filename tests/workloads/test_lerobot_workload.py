@@ -12,13 +12,24 @@ from robotrain_workloads.lerobot_train import container
 FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "results_reader", "environment_health", "local_datasets", "profile"),
-    *("from_lerobot", "from_script", "translated_line"),
+    *("from_lerobot", "from_script", "line_translator", "start_config", "translated_line"),
 )
 ENVIRONMENT_SIDE = {
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
     "rosbag_act_train/": {
         *("robotrain", "typer", "yaml", "jinja2", "lerobot"),
-        *("numpy", "rosbags", "mcap", "simplejpeg", "PIL", "torch", "torchvision", "safetensors"),
+        *(
+            "numpy",
+            "rosbags",
+            "mcap",
+            "backports",
+            "compression",
+            "simplejpeg",
+            "PIL",
+            "torch",
+            "torchvision",
+            "safetensors",
+        ),
     },
 }
 """What is imported by folders whose programs have an environment of their own; `robotrain bags` has an extra."""

@@ -65,6 +65,37 @@ def test_a_policy_folder_is_compared_with_the_dataset_that_it_is_evaluated_or_tr
         assert misfits(workload, "--policy-path", fitting, "--dataset-path", pusht) == []
 
 
+NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone": "resnet18", "n_action_steps": 4}
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (("--policy.chunk_size=32",), "--policy.chunk_size=32 does not fit the policy, whose weights need 16"),
+        (("--policy.dim_model", "64"), "--policy.dim_model=64 does not fit the policy, whose weights need 32"),
+        (("--policy.use_vae", "true"), ""),  # LeRobot starts this part, which only training uses, from new weights
+        (("--policy.vision_backbone=resnet34",), "whose weights need resnet18"),
+        (("--policy.chunk_size=16", "--policy.use_vae=False", "--policy.vision_backbone=resnet18"), ""),
+        (("--policy.n_action_steps=8", "--policy.dropout=0.1"), ""),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
+    robotrain, policy, pusht, platform, options, wrong
+):
+    trained = policy("trained", input_features=STATE, output_features=NARROW, **NETWORK)
+    words = ("submit", "lerobot-train", *platform, "--policy-path", trained, "--dataset-path", pusht, "--json")
+    answer = robotrain(*words, "--", *options)
+    found = [one for one in answer.json.get("problems", ()) if "does not fit the policy, whose" in one["title"]]
+    assert [wrong in one["title"] for one in found] == [True] * bool(wrong)
+    for one in found:
+        assert answer.exit_code == 4
+        (way,) = one["instead"]
+        ways = robotrain(*words, *way["text"].split())
+        assert not [two for two in ways.json.get("problems", ()) if "whose weights" in two["title"]]
+
+
 @pytest.fixture
 def hub(monkeypatch, tmp_path, policy, pusht):
     """A Hub with the private policy lab/arm, whose configuration lies on another host, and the dataset lab/pusht."""

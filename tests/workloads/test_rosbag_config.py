@@ -23,6 +23,7 @@ data:
   timestamp: log
   image_size: [48, 64]
   on_clock_jump: split
+  exclude_bags: [ep003, day two/ep004]
   val_split: 0.2
   salvage: true
 model:
@@ -66,6 +67,7 @@ EXPECTED = {
     "learning_rate": 1e-5,
     "mixed_precision": "bf16",
     "timestamp": "log",
+    "exclude_bags": "ep003,day two/ep004",
     "tolerance_s": 0.02,
     "use_vae": False,
     "salvage": True,
@@ -96,7 +98,7 @@ def test_every_key_sets_its_parameter(explain, tmp_path):
     found = values(explain(WHOLE))
     assert found["dataset"]["value"] == f"local_path {tmp_path / 'project' / 'recordings'}"
     assert {name: found[name]["value"] for name in EXPECTED} == EXPECTED
-    assert found["training_steps"]["origin"] == "config file config.yaml:37"
+    assert found["training_steps"]["origin"] == "config file config.yaml:38"
     content = yaml.safe_load(WHOLE)
     given = [(section, key) for section, keys in content.items() for key, value in keys.items() if value is not None]
     known = config_file.SECTIONS
@@ -117,7 +119,7 @@ def test_the_keys_are_all_parameters_of_the_training():
 def test_flags_and_the_job_file_win(explain, tmp_path, robotrain):
     found = values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
     assert (found["chunk_size"]["value"], found["dataset"]["value"]) == (60, f"local_path {tmp_path}")
-    assert found["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:20"}
+    assert found["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:21"}
     job = tmp_path / "project" / "job.yaml"
     job.write_text("workload: rosbag-act-train\nconfig: config.yaml\nparameters: {fps: 10}\n")
     found = values(robotrain("explain", job, "--platform", "local", "--json"))

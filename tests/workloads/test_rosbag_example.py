@@ -124,9 +124,9 @@ def test_recorded_again_they_hold_the_same_messages(tmp_path, training_python, r
     environ = {**os.environ, "PYTHONPATH": str(packages)}  # LeRobot's has what reads pusht-mini, this one rosbags
     command = [training_python, EXAMPLE / "record.py", tmp_path / "again", "--episodes", "2"]
     subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
+    recorded = {bag.name: bag for bag in find_bags(EXAMPLE / "bags")}
     for bag in find_bags(tmp_path / "again/bags"):
-        recorded = Bag(bag.name, (), EXAMPLE / "bags" / bag.name)
-        assert read_messages(bag) == read_messages(recorded)
+        assert read_messages(bag) == read_messages(recorded[bag.name])
 
     command = [training_python, "-c", READ, ROOT / "examples/pusht-mini/dataset/data"]
     told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -33,6 +33,13 @@ def load(bags, cache, **changed):
     )
 
 
+def test_bags_are_read_on_a_system_without_processor_affinity(tmp_path, monkeypatch):
+    """As macOS is."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    Recording().write(tmp_path / "bags" / "ep000")
+    assert load([tmp_path / "bags"], tmp_path / "cache", image_topics="/camera/top=top", num_workers=0).episodes
+
+
 def test_sources_are_the_union_of_their_bags(tmp_path):
     for name in ("one/ep000", "one/ep001", "two/ep000"):
         Recording().write(tmp_path / name)
@@ -55,7 +62,7 @@ def test_bags_that_differ_are_named(tmp_path):
 
 def make_episode(name, steps, start=0.0):
     rows = np.arange(steps, dtype=np.float32)[:, None] + start
-    return LoadedEpisode(name, {"observation.state": rows, "action": rows * 2}, {})
+    return LoadedEpisode(name, name.partition("#")[0], {"observation.state": rows, "action": rows * 2}, {})
 
 
 def test_actions_behind_the_end_are_padded():
@@ -85,6 +92,31 @@ def test_episodes_are_held_out_whole_and_do_not_count_in_statistics():
     assert measure_limits(train)["action.max"].tolist() == expected.max(0).tolist()
     assert split_episodes(episodes[:1], 0.5, 7) == (episodes[:1], [])
     assert split_episodes(episodes, 0, 7) == (episodes, [])
+
+
+def test_pieces_of_a_bag_are_held_out_together():
+    episodes = [make_episode(f"{bag}#{piece}", 5) for bag in "abcd" for piece in (1, 2, 3)]
+    for seed in range(10):
+        train, held_out = split_episodes(episodes, 0.25, seed)
+        assert (len(train), len(held_out)) == (9, 3)
+        assert {one.bag for one in train}.isdisjoint(one.bag for one in held_out)
+    assert split_episodes(episodes[:3], 0.5, 7) == (episodes[:3], [])
+
+
+def test_every_bag_that_cannot_be_read_is_named_with_the_way_out(tmp_path):
+    for number in range(4):
+        Recording(without=("/action",) if number in (1, 3) else ()).write(tmp_path / "bags" / f"ep{number}")
+    topics = {"image_topics": "/camera/top=top", "environment_state_topic": None}
+    with pytest.raises(BagError) as caught:
+        load([tmp_path / "bags"], tmp_path / "cache", exclude_bags="ep0", **topics)
+    first, second = str(caught.value).splitlines()
+    assert "ep1: no topic /action" in first
+    assert first.endswith(" (--exclude-bags ep0,ep1,ep3)"), "where `robotrain status` finds it"
+    assert "ep3: no topic /action" in second
+    loaded = load([tmp_path / "bags"], tmp_path / "cache", exclude_bags="ep1,ep3", **topics)
+    assert [one.bag for one in loaded.episodes] == ["0:ep0", "0:ep2"]
+    with pytest.raises(BagError, match="no bag has the name ep9"):
+        load([tmp_path / "bags"], tmp_path / "cache", exclude_bags="ep9", **topics)
 
 
 def test_options_that_do_not_go_together_are_named_at_once():

@@ -50,10 +50,14 @@ class TestLerobotEval(WorkloadKit):
         return (*self.job, *request.param, "--", *SMALL["act"])
 
 
+ONLY_JUDGED = {"pass_unknown": "it changes which options after -- are refused"}
+
+
 class TestIsaacTrain(WorkloadKit):
     workload = "isaac-train"
     job = ()
     changed: ClassVar = {"checkpoint_mode": "resume", "sha256": "a" * 64}
+    unchanged: ClassVar = ONLY_JUDGED
     tells = ("metrics", "checkpoint")
 
 
@@ -61,6 +65,7 @@ class TestIsaacValidate(WorkloadKit):
     workload = "isaac-validate"
     job = ("--checkpoint-uri", str(PUSHT), "--record-video")
     changed: ClassVar = {"sha256": "a" * 64, "record_video": "false"}
+    unchanged: ClassVar = ONLY_JUDGED
     tells = ("metrics", "evaluated")
 
 
@@ -73,7 +78,8 @@ class TestIsaacSmokeTest(WorkloadKit):
 class TestIsaacExport(WorkloadKit):
     workload = "isaac-export"
     job = ("--checkpoint-uri", "/data/run")
-    changed: ClassVar = {"sha256": "ab" * 32}
+    changed: ClassVar = {"sha256": "ab" * 32, "agent_config": "/data/agent.yaml"}
+    unchanged: ClassVar = ONLY_JUDGED
     tells = ("metrics", "evaluated")
 
 

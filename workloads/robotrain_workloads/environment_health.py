@@ -11,6 +11,7 @@ from robotrain.model import health
 from robotrain.model.amounts import format_size
 from robotrain.model.health import HealthCheck, HealthResult, convert_problem, report_ok, report_warning
 from robotrain.store import files
+from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.environments import environment, environment_check, interpreter, uv
@@ -63,7 +64,15 @@ def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iter
 def _find_uv_cache(program: Path) -> Path | None:
     command = [str(program), "cache", "dir", "--color", "never"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+        result = subprocess.run(
+            command,
+            cwd=child_python.NEUTRAL_FOLDER,  # as when it installs: no uv.toml of a folder counts
+            env=uv.make_uv_environ(),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return Path(result.stdout.strip()) if result.returncode == 0 and result.stdout.strip() else None

@@ -6,12 +6,13 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 from robotrain.cli.command_factory import format_help, make_plain_app
+from robotrain.cli.line_check import find_line_problems
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.errors import Rejected, make_usage_problem
+from robotrain.errors import Problem, Rejected, make_usage_problem, raise_if_any
 
 SECRET_REASON = "its value looks like a secret, which does not belong in a command line"
 
@@ -24,6 +25,8 @@ class TranslatedLine(NamedTuple):
     """Options without an equal, each with what to do instead."""
     notes: Mapping[str, str] = {}
     """Options that mean something else here, each with the difference."""
+    refused: Mapping[str, str] = {}
+    """Options without which the line would not mean the same, each with the reason why they are not translated."""
 
 
 def make_line_app(command: Callable[..., None]) -> typer.Typer:
@@ -47,13 +50,26 @@ def split_line(words: Sequence[str]) -> Sequence[str]:
         ) from None
 
 
-def print_line(line: TranslatedLine, as_json: bool) -> None:
-    """Print the line on stdout; what it lacks on stderr."""
+def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
+    """Print the line on stdout; what it lacks on stderr.
+
+    Raise Rejected with the reasons for a line that would mean something else, or that no platform accepts.
+    """
+    problems = [_explain_refusal(option, reason) for option, reason in line.refused.items()]
+    if not problems and "--help" not in line.words:
+        problems = find_line_problems(ctx, line.words[1:])
+    if not as_json:
+        for option, text in line.left_out.items():
+            print_message(f"left out: {option}\n  {text}")
+        for option, text in line.notes.items():
+            print_message(f"note: {option}\n  {text}")
+    raise_if_any(problems)
     if as_json:
         print_json({"command": list(line.words), "left_out": dict(line.left_out), "notes": dict(line.notes)})
-        return
-    for option, text in line.left_out.items():
-        print_message(f"left out: {option}\n  {text}")
-    for option, text in line.notes.items():
-        print_message(f"note: {option}\n  {text}")
-    print_result(shlex.join(line.words))
+    else:
+        print_result(shlex.join(line.words))
+
+
+def _explain_refusal(option: str, reason: str) -> Problem:
+    sentence = reason if reason.startswith("robotrain") else f"{reason[:1].upper()}{reason[1:]}"
+    return make_usage_problem("option-not-translated", f"{option} cannot be translated", option, f"{sentence}.")

@@ -20,7 +20,6 @@ from robotrain.errors import (
     Rejected,
     Suggestion,
     collect_problems,
-    find_nearest_name,
     make_usage_problem,
     raise_if_any,
     suggest_name,
@@ -90,7 +89,7 @@ NameOption = Annotated[str, _make_label_option("--name")]
 NoteOption = Annotated[str, _make_label_option("--note")]
 WAIT_HELP = "Wait until the run, or the last step of a pipeline, ends; the exit code says how it ended."
 DRY_RUN_HELP = "Check the job, or every step of a pipeline, and show what would be sent; do not submit."
-NEW_HELP = "Start a new run even if an interrupted submit of the same job or pipeline exists."
+NEW_HELP = "Start a new run even if the same job or pipeline is running, or an interrupted submit of it exists."
 WaitOption = Annotated[bool, typer.Option("--wait", help=WAIT_HELP)]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=DRY_RUN_HELP)]
 NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
@@ -116,6 +115,7 @@ class TrainerArgsCommand(OwnCommand):
 
         :param near: the options of this command that are similar to `flag`, better than a similar one of others.
         """
+        from robotrain.cli.option_spelling import find_misspelt_option
         from robotrain.config.overrides import list_flag_keys
 
         run, value = self._read_run_and_value(flag, ctx)
@@ -129,12 +129,12 @@ class TrainerArgsCommand(OwnCommand):
         if self.key_prefix and not flag.startswith("--"):
             return near
         if not near and flag not in keys and not self.key_prefix:  # a step may be of any workload: too many are near
-            flag = find_nearest_name(flag, keys) or flag
+            flag = find_misspelt_option(flag, keys) or flag
         return (Suggestion(f"{line} --set {self.key_prefix}{keys[flag]}={value}"),) if flag in keys else near
 
     def _read_run_and_value(self, flag: str, ctx: Any) -> tuple[str, str]:
         """Return the run and the value of an unknown option as they were typed, or what stands for them."""
-        from robotrain.redaction import find_secret_arguments
+        from robotrain.secret_rules import find_secret_arguments
 
         with_value = {name for one in self.params if not getattr(one, "is_flag", True) for name in one.opts}
         found = {"run": self.argument, flag: "VALUE"}
@@ -169,14 +169,32 @@ def find_run(text: str) -> str:
     return run
 
 
-def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
+def find_run_to_change(ctx: typer.Context, text: str, unfinished_first: bool = False) -> str:
+    """Return the run that a text refers to, for a command that changes it; print which, if several have that name.
+
+    Raise Rejected if several runs that have not ended share the name.
+
+    :param unfinished_first: take the run of a name that has not ended, if there is one, instead of the newest.
+    """
+    from robotrain.store import name_index
+    from robotrain.submission import unfinished
+
+    run = unfinished.find_run_to_change(text, get_plugins(ctx), unfinished_first=unfinished_first)
+    if text and (choice := name_index.describe_choice(text, run)):
+        print_message(f"{text} is {run}, {choice}")
+    return run
+
+
+def open_run(ctx: typer.Context, run: str, find: Callable[[str], str] = find_run) -> tuple[RunRecord, Any]:
     """Return a run's record and platform; a run whose submit was interrupted is looked up there first.
 
     Raise Rejected when there is no such run.
+
+    :param find: returns the run that a text refers to.
     """
     from robotrain.store import records
 
-    record = records.read_record(find_run(run))
+    record = records.read_record(find(run))
     platform = get_plugins(ctx).platform_of(record)
     if record.phase != "sent":
         from robotrain.submission import reconcile
@@ -240,13 +258,15 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     return open_step(ctx, found.run, step) if record.steps else (record, platform)  # a trial of an engine's sweep
 
 
-def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunRecord, Any]]:
+def open_runs(
+    ctx: typer.Context, runs: Sequence[str] | None, find: Callable[[str], str] = find_run
+) -> list[tuple[RunRecord, Any]]:
     """Return the records and platforms of several runs, each once; raise Rejected with all problems."""
     opened: dict[str, tuple[RunRecord, Any]] = {}
     problems: list[Problem] = []
     for run in runs or [""]:
         with collect_problems(problems):
-            record, platform = open_run(ctx, run)
+            record, platform = open_run(ctx, run, find)
             opened[record.run] = record, platform
     raise_if_any(problems)
     return list(opened.values())

@@ -27,6 +27,11 @@ PLATFORM_ENV, PROFILE_ENV = make_variable_name("platform"), make_variable_name("
 NAMES_KEY, FILES_KEY, PROJECTS_KEY = "robotrain.names", "robotrain.files", "robotrain.projects"
 PLACEHOLDERS = ("PLATFORM", "NAME")
 """What stands for the name of a platform in help and documents."""
+ENGINES = (
+    *("airflow", "argo", "aws", "docker", "gcp", "k8s", "kubeflow", "kubernetes", "lsf", "modal", "pbs", "ray"),
+    *("runpod", "sagemaker", "skypilot", "slurm", "ssh", "torchx", "vertex"),
+)
+"""Names of engines, clouds and tools, none of which is a kind of machine."""
 
 
 class Choice(NamedTuple):
@@ -170,16 +175,19 @@ def make_not_loaded_problem(
     ways = problem.suggestions
     if error.misspelled:
         ways = near or (*alternatives, *problem.suggestions)
+    why = f"robotrain itself brings no platform for {name}." if name.lower() in ENGINES else ""
     code = f"{family}-not-loaded"
-    return dataclasses.replace(problem, code=code, where=origin.where, given=redact(name), why="", suggestions=ways)
+    return dataclasses.replace(problem, code=code, where=origin.where, given=redact(name), why=why, suggestions=ways)
 
 
 def suggest_platform_settings(flag: str, value: str, plugins: Plugins) -> tuple[Suggestion, ...]:
-    """Suggest the platform settings that other tools call `flag`, with the given value."""
+    """Suggest the platform settings that other tools call `flag`, with the given value if no engine has that name."""
     from robotrain_runtime.contract.parameter import get_parameters
 
     from robotrain.redaction import redact
 
+    if value.lower() in ENGINES:
+        return ()
     text = shlex.quote(redact(value))
     return tuple(
         Suggestion(f"--platform {name} {parameter.flag} {text}", "if you mean the kind of machine")

@@ -74,11 +74,16 @@ def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]
     if within is None:
         return _format_rows([(column, column.width) for column in shown])
     fixed = [column for column in shown if not column.is_flexible]
-    while _measure_columns(fixed) > within and (dropped := max(fixed, key=lambda column: column.drop_order)).drop_order:
+    while measure_columns(fixed) > within and (dropped := max(fixed, key=lambda column: column.drop_order)).drop_order:
         fixed.remove(dropped)
-    room = within - _measure_columns(fixed) - GAP
+    room = within - measure_columns(fixed) - GAP
     kept = [column for column in shown if column in fixed or (column.is_flexible and column.fits(room))]
     return _format_rows([(column, min(column.width, room) if column.is_flexible else column.width) for column in kept])
+
+
+def measure_columns(columns: Sequence[Column]) -> int:
+    """Return the terminal columns that columns of a table take together."""
+    return sum(column.width for column in columns) + GAP * max(0, len(columns) - 1)
 
 
 def wrap_rows(rows: Sequence[Sequence[str]], within: int | None) -> Iterator[str]:
@@ -134,10 +139,6 @@ def _format_rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:
     return [
         [pad_text(truncate(cell, width), width) for cell, width in zip(line, widths, strict=True)] for line in lines
     ]
-
-
-def _measure_columns(columns: Sequence[Column]) -> int:
-    return sum(column.width for column in columns) + GAP * max(0, len(columns) - 1)
 
 
 def _measure_character(character: str) -> int:

@@ -6,7 +6,7 @@ Only public parts of Typer are used, so that versions with and without a vendore
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from robotrain.cli.options import (
     make_words_argument,
 )
 from robotrain.cli.output import print_message
-from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
+from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, Origin, Value
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -231,18 +231,34 @@ class JobCommand(TyperCommand):
     ) -> "tuple[Request, Workload, Platform, list[Problem]]":
         """Return what the arguments ask for, the chosen workload and platform, and the problems so far."""
         from robotrain.cli import usage
-        from robotrain.config.request import Request
-        from robotrain.config.terraform import TerraformLayer
 
-        plugins, order = get_plugins(ctx), ctx.meta.get(ORDER_KEY, [])
+        plugins = get_plugins(ctx)
         problems = [
             *usage.find_option_clashes(self.options, plugins),
             *usage.find_swallowed_flags(values, self.options),
-            *usage.find_repeated_options(order, self.options),
+            *usage.find_repeated_options(ctx.meta.get(ORDER_KEY, []), self.options),
             *usage.find_unknown_tables(choice, plugins),
             *usage.check_save_path(values.get("save_as")),
         ]
         workload, platform = self._load_chosen(choice, plugins, problems, values)
+        request, mistakes = self.make_request(ctx, choice, values, workload, platform, problems)
+        return request, workload, platform, [*problems, *mistakes]
+
+    def make_request(
+        self,
+        ctx: typer.Context,
+        choice: Choice,
+        values: dict[str, Any],
+        workload: "Workload",
+        platform: "Platform",
+        problems: "Sequence[Problem]",
+    ) -> "tuple[Request, Sequence[Problem]]":
+        """Return what the arguments ask for, and the problems of `--set`."""
+        from robotrain.cli import usage
+        from robotrain.config.request import Request
+        from robotrain.config.terraform import TerraformLayer
+
+        order = ctx.meta.get(ORDER_KEY, [])
         request = Request(
             parameters=usage.collect_values(values, self.options, PARAMETER_PREFIX),
             settings=usage.collect_values(values, self.options, SETTING_PREFIX),
@@ -257,13 +273,13 @@ class JobCommand(TyperCommand):
             unread=usage.find_unread_inputs(problems, self.options),
         )
         if name := values.get("name"):
-            request = replace(request, defaults={workload.name_parameter: Value(name, Origin("flag", "--name"))})
+            request = replace(request, defaults={workload.name_parameter: Value(name, FLAG_NAME)})
         if sets := [text for text in values.get(SET_NAME) or () if not usage.is_flag(text, self.options)]:
             from robotrain.config import overrides
 
-            request, mistakes = overrides.apply_overrides(request, sets, workload, platform, plugins.source_kinds())
-            problems += mistakes
-        return request, workload, platform, problems
+            kinds = get_plugins(ctx).source_kinds()
+            return overrides.apply_overrides(request, sets, workload, platform, kinds)
+        return request, ()
 
     def _load_chosen(
         self, choice: Choice, plugins: "Plugins", problems: "list[Problem]", values: dict[str, Any]

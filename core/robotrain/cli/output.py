@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import sys
@@ -18,17 +19,31 @@ SEVERITY_STYLES = {"error": "red", "warning": "yellow"}
 
 def print_result(text: str) -> None:
     """Print a result on stdout."""
-    _write_line(sys.stdout, text)
+    _write_line(sys.stdout, _escape_controls(text, sys.stdout))
 
 
 def print_text(text: str) -> None:
     """Print a result for people on stdout."""
-    _write_line(sys.stdout, fit_text(text, sys.stdout))
+    _write_line(sys.stdout, fit_text(_escape_controls(text, sys.stdout), sys.stdout))
 
 
 def print_message(text: str) -> None:
-    """Print a message for people on stderr."""
-    _write_line(sys.stderr, fit_text(text, sys.stderr))
+    """Print a message for people on stderr, without secrets that stand in what was typed or found."""
+    from robotrain.redaction import redact_if_secret
+
+    text = "\n".join(map(redact_if_secret, text.split("\n")))
+    _write_line(sys.stderr, fit_text(_escape_controls(text, sys.stderr), sys.stderr))
+
+
+def _escape_controls(text: str, stream: TextIO | None) -> str:
+    """Return a text with its control characters escaped, except ends of lines, tabs and the colors of `paint_text`."""
+    if text.replace("\n", "").isprintable():
+        return text
+    from robotrain.redaction import escape_controls
+
+    colors = rf"\x1b\[(?:{'|'.join(['0', *ANSI_STYLES.values()])})m|" if has_color(stream) else ""
+    parts = re.split(rf"({colors}[\n\t])", text)
+    return "".join(part if index % 2 else escape_controls(part) for index, part in enumerate(parts))
 
 
 ESCAPE_CODE = "\x1b\\[[0-9;]*m"
@@ -104,10 +119,17 @@ def print_json(value: Any) -> None:
     print_result(json.dumps(make_json_safe(value), indent=2, default=str, allow_nan=False))
 
 
+MAX_PRINTED, MAX_DUMPED = 100, 500
+"""The largest number of problems that are printed, and of those in JSON: a damaged file can have thousands."""
+
+
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print problems, errors last, so that they are nearest to the prompt."""
     width = min(100, get_terminal_width(sys.stderr) or 100)
-    for problem in sorted(problems, key=lambda problem: problem.severity == "error"):
+    found = sorted(problems, key=lambda problem: problem.severity != "error")
+    if len(found) > MAX_PRINTED:
+        print_message(f"{len(found)} problems; the first {MAX_PRINTED} are:")
+    for problem in sorted(found[:MAX_PRINTED], key=lambda problem: problem.severity == "error"):
         text = format_problem(problem, width)
         if has_color(sys.stderr):
             style = SEVERITY_STYLES.get(problem.severity, "")
@@ -116,7 +138,7 @@ def print_problems(problems: Iterable[Problem]) -> None:
 
 
 def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Return problems as data; the keys are an API."""
+    """Return problems as data, at most `MAX_DUMPED`; the keys are an API."""
     from robotrain.redaction import redact, redact_if_secret
 
     return [
@@ -133,7 +155,7 @@ def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
                 for way in problem.suggestions
             ],
         }
-        for problem in problems
+        for problem in itertools.islice(problems, MAX_DUMPED)
     ]
 
 

@@ -7,10 +7,21 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from robotrain.cli.command_factory import OwnCommand
-from robotrain.command_table import COMMANDS, EVALUATION_WORDS, OTHER_WORDS, REMOVAL_LINES
+from robotrain.cli.command_factory import OwnCommand, get_plugins
+from robotrain.cli.foreign_options import find_foreign_option, list_commands_with
+from robotrain.cli.option_spelling import find_misspelt_option
+from robotrain.command_table import (
+    ALIASES,
+    COMMANDS,
+    EVALUATION_WORDS,
+    GROUP_WORDS,
+    OTHER_WORDS,
+    REMOVAL_LINES,
+    WORD_REASONS,
+    WORD_REMARKS,
+)
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_name
-from robotrain.redaction import hide_secret_arguments, holds_secret, redact
+from robotrain.redaction import can_repeat, hide_secret_arguments, redact, remember_secrets
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
@@ -36,8 +47,7 @@ def explain_parse_error(error: Any) -> Problem:
             title, why = f"{command} needs {kind}{_name_parameter(parameter, context)}", _get_help(parameter)
             ways = [_suggest_usage(context)]
         case "NoSuchOption" if context:
-            title, where = f"{command} has no option {flag}", flag
-            ways = [*_suggest_options(flag, context)]
+            return _explain_unknown_option(flag, command, context)
         case "BadOptionUsage" if flag:
             option = _find_option(context, flag) if context else None
             metavar = _get_metavar(option, context) if option else "VALUE"
@@ -130,12 +140,28 @@ def _suggest_usage(context: Any) -> Suggestion:
     return Suggestion(" ".join([_get_path(context), *(piece.strip("{}") for piece in pieces)]))
 
 
-def _suggest_options(flag: str, context: Any) -> tuple[Suggestion, ...]:
-    """Return what to type instead of an option that the command does not have."""
-    near = suggest_name(flag, _list_flags(context))
+def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
+    """Return the problem of an option that the command does not have: what to type instead, or who has it."""
+    title, flags = f"{command} has no option {flag}", [*_list_flags(context)]
+    near = _suggest_spelling(flag, context)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         near = context.command.suggest_changes(flag, near, context)
-    return near or (Suggestion(f"{_get_path(context)} --help", "lists its options"),)
+        if not near and (found := find_foreign_option(flag, "", None, flags)):
+            return make_usage_problem("usage", title, flag, found[0], suggestions=found[1])
+        if not near and (commands := list_commands_with(flag, get_plugins(context))):
+            why = f"Commands with {flag}: {', '.join(commands)}."
+            return make_usage_problem("usage", title, flag, why)
+    ways = near or (Suggestion(f"{_get_path(context)} --help", "lists its options"),)
+    return make_usage_problem("usage", title, flag, suggestions=ways)
+
+
+def _suggest_spelling(flag: str, context: Any) -> tuple[Suggestion, ...]:
+    """Return the option that is misspelt, with what stands for its value."""
+    near = find_misspelt_option(flag, _list_flags(context))
+    option = _find_option(context, near) if near else None
+    if option is None:
+        return ()
+    return (Suggestion(near if option.is_flag else f"{near} {_get_metavar(option, context)}"),)
 
 
 def explain_early_option(args: list[str], error: Any) -> Problem | None:
@@ -154,12 +180,21 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
 
     :param arguments: what is typed after it.
     """
+    remember_secrets(arguments)
     known = [*COMMANDS, *plugins.list_names("command")]
+    after = arguments[0] if arguments else ""
+    if name in GROUP_WORDS and after in OTHER_WORDS:
+        name, arguments = after, arguments[1:]
+    elif name in GROUP_WORDS and (command := ALIASES.get(after, after)) in known:
+        title = f"robotrain has no command {name!r}"
+        way = f"robotrain {shlex.join([command, *map(redact, hide_secret_arguments(arguments)[1:])])}"
+        return make_usage_problem("command-unknown", title, suggestions=[Suggestion(way)])
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
     ways = list[Suggestion]()
     if line := OTHER_WORDS.get(name):
-        title, why = f"robotrain has no command {name!r}", ""
-        ways.append(Suggestion(f"robotrain {_fill_in_runs(line, arguments)}", REMOVAL_LINES.get(line, "")))
+        title, why = f"robotrain has no command {name!r}", WORD_REASONS.get(name, "")
+        remark = REMOVAL_LINES.get(line) or WORD_REMARKS.get(line, "")
+        ways.append(Suggestion(f"robotrain {_fill_in_runs(line, arguments)}", remark))
         if "--prune" in line:
             ways += [Suggestion(f"robotrain {way}", remark) for way, remark in REMOVAL_LINES.items() if way != line]
     elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
@@ -189,7 +224,7 @@ def _make_evaluation_command(arguments: Sequence[str]) -> str:
 
 def _fill_in_runs(line: str, arguments: Sequence[str]) -> str:
     """Return a command line with the typed runs in place of its RUNs, as far as there are any."""
-    typed = [word for word in arguments if RUN_WORD.fullmatch(word) and not holds_secret(word)]
+    typed = [word for word in arguments if RUN_WORD.fullmatch(word) and can_repeat(word)]
     words = line.split(" ")
     places = [place for place, word in enumerate(words) if word == "RUN"]
     for place, word in zip(places, typed, strict=False):

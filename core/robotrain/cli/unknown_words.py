@@ -1,34 +1,47 @@
 """Problems of unknown words and options of a job command, with suggestions."""
 
 import os
-import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.cli.choice import Choice, is_job_file, load_or_none
-from robotrain.cli.command_factory import load_command
-from robotrain.cli.options import ComposedOptions, list_flags
+from robotrain.cli.options import ComposedOptions
 from robotrain.config.provenance import DEFAULT_ORIGIN
 from robotrain.errors import Problem, Suggestion, find_nearest_name, make_usage_problem, suggest_name
-from robotrain.plugins.claims import read_claims
-from robotrain.redaction import holds_secret, redact
+from robotrain.redaction import can_repeat, redact, remember_secrets
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
-
-GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-from")
-"""Options of `robotrain` itself, which stand before the command."""
-JOB_COMMANDS = ("submit", "render", "explain")
 
 
 def find_unknown_words(
     words: Sequence[str], choice: Choice, options: ComposedOptions, plugins: "Plugins"
 ) -> Iterator[Problem]:
     """Find unknown options, each with its owner or the nearest name, and words that are no workload or job file."""
+    remember_secrets(words)
     unknown, plain = _split_words(words)
-    without_file = [flag for flag, value in unknown.items() if not is_job_file(value)]
+    if unknown:
+        yield from _find_unknown_options(unknown, plain, choice, options, plugins)
+    workloads = [word for word in plain if word in plugins.list_names("workload")]
+    files = [word for word in plain if is_job_file(word)]
+    for names in (workloads, files):
+        if len(names) > 1:
+            title = f"only one job at a time: you named {redact(names[0])} and {redact(names[1])}"
+            yield make_usage_problem("word-repeated", title)
+    for word in plain:
+        if word not in workloads and word not in files:
+            yield explain_unknown_word(word, choice, plugins)
+
+
+def _find_unknown_options(
+    unknown: Mapping[str, str], plain: Sequence[str], choice: Choice, options: ComposedOptions, plugins: "Plugins"
+) -> Iterator[Problem]:
+    from robotrain.cli.foreign_options import is_variable  # costs start-up
+    from robotrain.cli.unknown_option import make_unknown_option_problem
+
+    without_file = [flag for flag, value in unknown.items() if not is_job_file(value) and not is_variable(flag, value)]
     by_workload = group_by_other_workload(without_file, choice, plugins)
     misspelled = {near for word in plain if (near := find_nearest_name(word, plugins.list_names("workload")))}
     yield from (
@@ -39,16 +52,7 @@ def find_unknown_words(
     reported = {flag for flags in by_workload.values() for flag in flags}
     for flag, value in unknown.items():
         if flag not in reported:
-            yield _make_unknown_option_problem(flag, value, choice, options, plugins)
-    workloads = [word for word in plain if word in plugins.list_names("workload")]
-    files = [word for word in plain if is_job_file(word)]
-    for names in (workloads, files):
-        if len(names) > 1:
-            title = f"only one job at a time: you named {redact(names[0])} and {redact(names[1])}"
-            yield make_usage_problem("word-repeated", title)
-    for word in plain:
-        if word not in workloads and word not in files:
-            yield explain_unknown_word(word, choice, plugins)
+            yield make_unknown_option_problem(flag, value, choice, options, plugins)
 
 
 def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -67,104 +71,13 @@ def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return unknown, plain
 
 
-def _make_unknown_option_problem(
-    flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: "Plugins"
-) -> Problem:
-    """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
-    from robotrain.config.resolve import fill_in_value, replace_managed_option
-    from robotrain.config.trainer_args import find_option_of_program
-
-    flag = redact(flag)
-    dashed = flag.replace("_", "-")
-    platform = load_or_none(plugins.platform, choice.platform)
-    workload = load_or_none(plugins.workload, choice.workload)
-    code, why, ways = "option-elsewhere", "", list[str]()
-    if hints := [(one, hint) for one in (workload, platform) if one and (hint := one.option_hints.get(dashed))]:
-        title, why = f"{hints[0][0].name} takes no {flag}", fill_in_value(hints[0][1], value)
-        if value and (equal := re.fullmatch(r"use (--[a-z][a-z0-9-]*) [A-Z]+", hints[0][1])):
-            why, ways = "", [fill_in_value(equal[1], value)]
-    elif is_job_file(value) and not _find_command_with(flag):
-        return explain_file_option(flag, value)
-    elif owners := list(find_option_owners(flag, choice, plugins)):
-        here = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload
-        title = f"{flag} is an option of {' and '.join(map(' '.join, owners))}, not of {here}"
-        ways = [f"--platform {name}" if family == "platform" else name for family, name in owners]
-    elif command := _find_command_with(flag):
-        title, ways = f"{flag} is an option of `robotrain {command}` only", [f"robotrain {command} … {flag}"]
-    elif flag in GLOBAL_SWITCHES:
-        title, ways = f"{flag} is a global option: put it before the command", [f"robotrain {flag} … submit …"]
-    elif workload and flag in workload.managed_options:
-        code, title = "option-owned", f"robotrain sets {flag} itself"
-        why, ways = replace_managed_option(flag, value, workload)
-    elif flag == "--workload":
-        known = plugins.list_names("workload")
-        title, why = "the workload is a word after the command, not an option", f"Workloads: {', '.join(known)}."
-        name = value if value in known else find_nearest_name(value, known) or "WORKLOAD"
-        code, ways = "option-unknown", [f"robotrain submit {name} …"]
-    elif name := next((name for name, one in plugins.workloads().items() if flag in one.option_hints), ""):
-        title = f"there is no option {flag}"
-        why = f"With workload {name}: {plugins.workloads()[name].option_hints[flag]}."
-    elif dashed != flag and dashed in options.flags:
-        code, title, ways = "option-unknown", f"there is no option {flag}", [fill_in_value(dashed, value)]
-    elif own := find_option_of_program(workload.option_finder if workload else "", flag, value):
-        code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {own}"]
-        why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
-    elif "." in flag:
-        code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {flag}=…"]
-        why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
-    else:
-        code, title, why = "option-unknown", f"there is no option {flag}", _describe_excluded_kinds(plugins.without)
-        ways = [fill_in_value(way.text, value) for way in suggest_name(flag, options.flags)]
-    return make_usage_problem(code, title, flag, why, suggestions=map(Suggestion, ways))
-
-
-def _describe_excluded_kinds(without: Sequence[str]) -> str:
-    """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
-    kinds = [claim for claim in read_claims() if claim.family == "source"] if without else []
-    off = {claim.dotted: name for claim in kinds for name in without if claim.matches(name)}
-    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
-    return f"The options of {', '.join(off)} are switched off by {words}." if off else ""
-
-
-def _find_command_with(flag: str) -> str | None:
-    """Return the command over a job that has this option as its own."""
-    for command in JOB_COMMANDS:
-        options = ComposedOptions()
-        load_command(command).add_own_options(options)
-        if flag in options.flags:
-            return command
-    return None
-
-
-def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterator[tuple[str, str]]:
-    """Yield family and name of the platforms and workloads that have an option; the chosen ones are left out."""
-    for name, platform in plugins.platforms().items():
-        if name != choice.platform and flag in list_flags(platform.settings):
-            yield "platform", name
-    for name, workload in plugins.workloads().items():
-        if name != choice.workload and flag in list_flags(workload.parameters):
-            yield "workload", name
-
-
-def find_flag_owner(flag: str, plugins: "Plugins") -> str:
-    """Return whose option a flag is, in words, among all that stand beside a source's; empty for nobody's."""
-    nothing, train_eval = Choice("", ""), "train-eval"
-    commands = {name: load_command(name) for name in (*JOB_COMMANDS, "sweep")}
-    commands[f"pipeline {train_eval}"] = load_command("pipeline").commands[train_eval]
-    for name, command in commands.items():
-        if flag in command.compose_own(nothing, plugins).flags:
-            return f"`robotrain {name}`"
-    for kind in plugins.source_kinds().values():
-        if any(flag in (one.flag, *one.aliases) for one in kind.roles.values()):
-            return f"source kind {kind.name}"
-    return " ".join(next(find_option_owners(flag, nothing, plugins), ()))
-
-
 def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Plugins") -> dict[str, list[str]]:
     """Return the unknown options that belong to exactly one other workload, by its name.
 
     One that several have belongs to the one that another option already names.
     """
+    from robotrain.cli.unknown_option import find_option_owners  # costs start-up
+
     groups: dict[str, list[str]] = {}
     chosen = (load_or_none(plugins.platform, choice.platform), load_or_none(plugins.workload, choice.workload))
     hints = {flag for plugin in chosen if plugin for flag in plugin.option_hints}
@@ -225,7 +138,7 @@ def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator
     folder = Path(word)
     if word in plugins.list_names("platform"):
         yield Suggestion(f"--platform {word}")
-    elif holds_secret(word):
+    elif not can_repeat(word):
         return
     elif "=" in word and (values := list(_suggest_value(word, choice, plugins))):
         yield from values
@@ -259,11 +172,3 @@ def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Su
         yield Suggestion(f"-- {shlex.quote(word)}")
     elif workload and (option := find_option_of_program(workload.option_finder, f"--{name}", value)):
         yield Suggestion(f"-- {shlex.quote(option)}")
-
-
-def explain_file_option(flag: str, file: str) -> Problem:
-    """Return the problem of a job file that was given for an option that does not exist."""
-    way = Suggestion(f"robotrain submit {shlex.quote(file)} …")
-    return make_usage_problem(
-        "option-unknown", f"the job file is a word, not the value of {flag}", flag, suggestions=[way]
-    )

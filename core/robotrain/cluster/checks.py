@@ -1,4 +1,4 @@
-"""Helpers of a platform's rules: problems, template syntax, durations, image references, values that look like secrets.
+"""Helpers of a platform's rules: problems, template syntax, durations, image references.
 
 Messages suggest names that exist.
 """
@@ -139,15 +139,3 @@ def _guess_duration(text: str, longest: int) -> str:
     total = sum(int(count) * int(TIME_UNITS[unit]) for count, unit in parts)
     unit = next(unit for unit in ("d", "h", "m", "s") if total % TIME_UNITS[unit] == 0)
     return f"{total // int(TIME_UNITS[unit])}{unit}" if 0 < total <= longest else ""
-
-
-_TOKEN_PATTERN = (
-    r"(?i)hf_[a-z0-9]{16,}|[a-z0-9+/]{80,}={0,2}|eyj[\w.-]{8,}"
-    r"|wandb_v\d_\w{16,}|\w{40,}|(?<![a-z0-9])[a-f0-9]{32,}(?![a-z0-9])"
-)
-"""What tokens look like. Storage keys and old Weights & Biases keys are recognized by their length alone."""
-
-
-def looks_like_secret(text: str) -> bool:
-    """Return whether a text looks like a secret and must not be shown or sent."""
-    return bool(re.search(_TOKEN_PATTERN, text))

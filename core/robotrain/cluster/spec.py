@@ -3,7 +3,7 @@
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from robotrain_runtime.contract.document import collect_fields, convert_json
@@ -143,9 +143,39 @@ def _make_dumper() -> Any:
     return Dumper
 
 
+NAMES = ("python3", "python")
+USUAL_PATHS = ("/opt/conda/bin/python", "/opt/venv/bin/python", "/usr/local/bin/python3", "/usr/bin/python3")
+"""Where images have a Python, if none is on PATH; workloads know more about their own (`Container.interpreters`)."""
+_SEARCH = """\
+tried=
+for python in INTERPRETERS; do
+    if found=`"$python" -I -c 'PROBE' 2>/dev/null`; then
+        exec "$python" "$@"
+    fi
+    test "$found" || found=none
+    tried="$tried $python ($found)"
+done
+echo "error: the image has no Python 3.10 or newer with its whole library: use another --image. Tried:$tried" >&2
+exit 127
+"""
+_PROBE = "import sys; print(sys.version.split()[0]); assert sys.version_info >= (3, 10); import bz2, ssl, zipfile"
+
+
+def make_python_search(interpreters: Sequence[str] = ()) -> str:
+    """Return the program for `/bin/sh` that becomes the image's Python, which gets its arguments.
+
+    It holds no template syntax and no value of the user. If there is no Python, it says which ones it tried.
+
+    :param interpreters: those of the workload's container.
+    """
+    tried = " ".join((*NAMES, *interpreters, *USUAL_PATHS))
+    return _SEARCH.replace("INTERPRETERS", tried).replace("PROBE", _PROBE)
+
+
 _PROGRAM = """\
 import os
 import sys
+import MODULES
 
 
 def refuse(why):
@@ -153,25 +183,19 @@ def refuse(why):
     sys.exit(2)
 
 
-if sys.version_info < (3, 10):
-    found = sys.version.split()[0]
-    refuse("the python3 of this image is " + found + ", and 3.10 is the oldest that will do: use another --image")
-try:
-    import MODULES
-except ImportError as error:
-    refuse("the python3 of this image lacks a part of its library (" + str(error) + "): use another --image")
 try:
     UNPACK
 except Exception as error:
     refuse("the job cannot be unpacked: " + (str(error) or type(error).__name__))
 os.chdir(folder)
 os.environ["PYTHONPATH"] = os.path.join(folder, "payload")
+os.environ["PYTHONSAFEPATH"] = "1"
 os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "DOCUMENT"] + options)
 """
 
 
 def make_start_program(modules: str, *unpack: str, document: str = "job.json") -> str:
-    """Return the program. Python 3.6 can read it, to report that it is too old; it holds no template syntax.
+    """Return the program for the Python that the search finds; it holds no template syntax.
 
     :param modules: what `unpack` imports beside os and sys.
     :param unpack: the lines that set `folder`, where they leave the document and the payload in `payload/`, and

@@ -185,6 +185,15 @@ def _convert_plain_value(parameter: Parameter, text: Any) -> Any:
     return number if is_within else None
 
 
+def is_kind_of_value(parameter: Parameter, text: str) -> bool:
+    """Return whether a text is of the kind that a parameter takes: a number, a choice, a text. Bounds do not count."""
+    if parameter.choices:
+        return text in parameter.choices or text.lower() in dict(parameter.param.foreign_values)
+    if parameter.bare_type in (int, float):
+        return bool(re.fullmatch(r"[+-]?[0-9][0-9_.]*([eE][+-]?[0-9]+|[kKmM%])?", text))
+    return True
+
+
 def _matches_pattern(pattern: str, text: str) -> bool:
     """Return whether a text matches, and certainly in pydantic's engine too."""
     return "\n" not in text and "(?" not in pattern.replace("(?:", "") and bool(re.search(pattern, text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,6 @@ def read_dotenv_files(folder: Path) -> Iterator[VariableLayer]:
 def read_dotenv(path: Path) -> VariableLayer:
     """Return the values of a file; `${NAME}` is a variable of the environment or of an earlier line."""
     from dotenv.parser import parse_stream
-    from dotenv.variables import parse_variables
 
     values: dict[str, Value] = {}
     problems: list[Problem] = []
@@ -58,6 +58,9 @@ def read_dotenv(path: Path) -> VariableLayer:
         return VariableLayer(path.name, {}, (_make_unreadable_problem(path, f"{error.strerror}."),))
     except ValueError as error:
         return VariableLayer(path.name, {}, (_make_unreadable_problem(path, str(error)),))
+    if blanks := next((found for found in re.finditer(r"[^\S\r\n]+", content) if len(found[0]) > MAX_BLANKS), None):
+        where = f"{path.name}:{content.count(chr(10), 0, blanks.start()) + 1}"
+        return VariableLayer(path.name, {}, (_make_malformed_problem(where),))
     bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
     for binding in bindings:
         where = f"{path.name}:{_get_line(binding.original)}"
@@ -65,8 +68,8 @@ def read_dotenv(path: Path) -> VariableLayer:
             problems.append(_make_malformed_problem(where))
         elif binding.key and binding.value:
             parts = []
-            for atom in parse_variables(binding.value):
-                parts.append(atom.resolve(known))
+            for text in _expand_references(binding.value, known):
+                parts.append(text)
                 room -= len(parts[-1])
                 if room < 0:  # each line may repeat the one before it many times
                     return VariableLayer(path.name, {}, (*problems, _make_expanding_problem(where)))
@@ -74,6 +77,24 @@ def read_dotenv(path: Path) -> VariableLayer:
             known[binding.key] = os.environ.get(binding.key) or text
             values[binding.key] = Value(text, Origin(path.name, where))
     return VariableLayer(path.name, {name: value for name, value in values.items() if value.value}, tuple(problems))
+
+
+MAX_BLANKS = 200
+"""Blanks in a row: python-dotenv looks for a comment after each of them."""
+
+
+def _expand_references(text: str, known: Mapping[str, str | None]) -> Iterator[str]:
+    """Yield the parts of a value, with what stands for each `${NAME}` and `${NAME:-DEFAULT}`, as python-dotenv.
+
+    Its own pattern reads the rest of the value for each `${` that is not closed.
+    """
+    at = 0
+    while (start := text.find("${", at)) >= 0 and (end := text.find("}", start)) >= 0:
+        yield text[at:start]
+        name, _, default = text[start + 2 : end].partition(":-")
+        at = end + 1
+        yield text[start:at] if ":" in name else known.get(name, default) or ""
+    yield text[at:]
 
 
 def _get_line(original: Any) -> int:

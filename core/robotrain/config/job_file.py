@@ -15,7 +15,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.provenance import CONFIG_LAYER, JOB_FILE_LAYER, Origin, Value, read_limited
+from robotrain.config.provenance import CONFIG_LAYER, JOB_FILE_LAYER, MAX_KEYS, Origin, Value, read_limited
 from robotrain.config.request import SourceText
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, suggest_name
@@ -143,6 +143,9 @@ class JobReader:
             return
         if node.kind != "mapping":
             self.add_problem(node, f"{what} must be a mapping of names to values")
+            return
+        if len(node.pairs) > MAX_KEYS:
+            self.add_problem(node, f"{what} has {len(node.pairs)} names; it can have at most {MAX_KEYS}")
             return
         seen: set[str] = set()
         for key, value in node.pairs:

@@ -16,7 +16,8 @@ from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.redaction import find_secret_arguments, redact
+from robotrain.redaction import redact
+from robotrain.secret_rules import find_secret_arguments
 
 SET_FLAG = "--set"
 SET_FORM = f"{SET_FLAG} KEY=VALUE"

@@ -24,6 +24,8 @@ class NewPlugin(NamedTuple):
 
     family: str
     given: str
+    remote: bool = False
+    """Whether a platform's engine shares no disk with the machine that submits."""
 
     @property
     def name(self) -> str:
@@ -71,8 +73,9 @@ class NewPlugin(NamedTuple):
             "version": __version__,
         }
         root = files(__package__).joinpath("plugin_templates")
+        own = f"{self.family}_remote" if self.remote else self.family
         made = {}
-        for path, template in (one for folder in (EVERY, self.family) for one in _read_templates(root / folder)):
+        for path, template in (one for folder in (EVERY, own) for one in _read_templates(root / folder)):
             place = path.replace("PACKAGE", self.package).replace("SHORT", short)
             made[place.removesuffix(SUFFIX)] = Template(template).substitute(words)
         return dict(sorted(made.items()))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.provenance import Origin, Value, read_limited
+from robotrain.config.provenance import MAX_KEYS, Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_name
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file
@@ -79,6 +79,7 @@ class _ProjectReader:
 
     def read_level(self, body: Mapping[str, Any], at: str) -> ProjectLevel:
         """Return the top level, or the profile whose table is `at`."""
+        body = self.read_table(body, at)
         for name in body:
             if name not in (*WORD_KEYS, *TABLE_KEYS):
                 self.add_unknown_key(name, at)
@@ -115,9 +116,12 @@ class _ProjectReader:
         return {name: value for name in table if (value := self.read_value(table, name, at))}
 
     def read_table(self, body: Any, at: str) -> dict[str, Any]:
-        if isinstance(body, dict):
+        if not isinstance(body, dict):
+            self.add_problem("", f"{at} must be a table, [{at}]")
+        elif len(body) > MAX_KEYS:
+            self.add_problem(at, f"the table has {len(body)} names; it can have at most {MAX_KEYS}")
+        else:
             return body
-        self.add_problem("", f"{at} must be a table, [{at}]")
         return {}
 
     def read_word(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain.store.files import read_limited_file
+
 
 class Origin(NamedTuple):
     """Where a value comes from."""
@@ -34,12 +36,16 @@ class Value(NamedTuple):
 
 MAX_LETTERS = 1 << 18
 """The largest job file, robotrain.toml or .env file, and the largest text that its references expand to."""
+MAX_KEYS = 1000
+"""Names in one table of such a file; nobody writes so many."""
 JOB_FILE_LAYER, CONFIG_LAYER = "job file", "config file"
 PROJECT_LAYER = "robotrain.toml"
 FOLDER_LAYERS = (JOB_FILE_LAYER, CONFIG_LAYER, ".env.local", ".env", PROJECT_LAYER)
 """The layers of files that may come with a cloned repository: they may not name a program to run."""
 DEFAULT_ORIGIN = Origin("default")
-PLATFORM_LAYER = "platform"
+FLAG_NAME, CALL_NAME = Origin("flag", "--name"), Origin("call", "name")
+"""The origins of a parameter with the name of the run."""
+PLATFORM_LAYER, PIPELINE_LAYER = "platform", "pipeline"
 DEFAULT_LAYERS = ("default", PLATFORM_LAYER)
 """The layers of values that the user did not give."""
 
@@ -47,13 +53,12 @@ DEFAULT_LAYERS = ("default", PLATFORM_LAYER)
 def read_limited(path: Path) -> str:
     """Return the text of a file that a person wrote. Raise OSError, or ValueError with a sentence."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(MAX_LETTERS + 1)
+        text = read_limited_file(path, MAX_LETTERS).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("It is not UTF-8 text.") from None
-    if len(text) > MAX_LETTERS:
-        raise ValueError(f"It is larger than {MAX_LETTERS >> 10} KiB.")
-    return text
+    except ValueError as error:
+        raise ValueError(f"I{str(error)[1:]}.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def make_variable_name(name: str) -> str:

@@ -13,12 +13,21 @@ from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
 from robotrain.config.coerce import coerce_values, describe_expected_value, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
-from robotrain.config.provenance import DEFAULT_ORIGIN, FOLDER_LAYERS, Origin, Value
-from robotrain.config.sources import JobInputs, collect_sources
+from robotrain.config.provenance import (
+    CALL_NAME,
+    DEFAULT_ORIGIN,
+    FLAG_NAME,
+    FOLDER_LAYERS,
+    PIPELINE_LAYER,
+    Origin,
+    Value,
+)
+from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
 from robotrain.config.trainer_args import collect_trainer_args, split_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_name
 from robotrain.model.job import Job
-from robotrain.redaction import find_secret_arguments, holds_secret, redact, redact_argument
+from robotrain.redaction import can_repeat, redact, redact_argument
+from robotrain.secret_rules import find_secret_arguments
 
 if TYPE_CHECKING:
     from robotrain.config.job_file import JobFile
@@ -54,6 +63,7 @@ def resolve_job(
     request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Resolution:
     """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
+    request = take_upload_names(request, workload.roles, kinds, platform.settings.__annotations__)
     file, project = request.file, request.project
     in_file = file.parameters if file else {}
     config = _read_config(request, workload)
@@ -65,8 +75,12 @@ def resolve_job(
     typed_settings, settings_problems = coerce_values(platform.settings, settings)
     unchanged = request.complete and not request.settings
     of_platform = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
-    weakest = (of_platform, request.defaults)
+    label = request.defaults.get(workload.name_parameter)
+    is_labelled = label is not None and label.origin in (FLAG_NAME, CALL_NAME)
+    defaults = {name: value for name, value in request.defaults.items() if not is_labelled or value is not label}
+    weakest = (of_platform, defaults)
     parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
+    labels = _apply_label(parameters, workload.name_parameter, label) if label and is_labelled else ()
     typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
     inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config, dict(fields))
@@ -79,6 +93,7 @@ def resolve_job(
         sources=tuple(one.job_source for one in inputs.chosen),
         trainer_args=tuple(str(argument.value) for argument in arguments),
         profile=workload.profile,
+        labels=labels,
     )
     problems = [
         *(file.problems if file else ()),
@@ -112,6 +127,15 @@ def resolve_job(
         | _find_unread_parameters(parameters, parameter_problems)
         | _find_unread_parameters(in_file, layer_problems),
     )
+
+
+def _apply_label(parameters: dict[str, Value], name: str, label: Value) -> tuple[tuple[str, Any], ...]:
+    """Give a parameter that its user did not set the name of the run; return what it was, for the job's digest."""
+    before = parameters.get(name)
+    if before is None or not (before.origin == DEFAULT_ORIGIN or before.origin.layer == PIPELINE_LAYER):
+        return ()
+    parameters[name] = label
+    return ((name, before.value),)
 
 
 def _read_config(request: Request, workload: Workload) -> JobFile | None:
@@ -230,7 +254,7 @@ def _suggest_override(
     if request.step:
         field = field or find_field(flag, platform.settings)
         field = field and f"{redact(request.step)}.{field}"
-    is_shown = value and not holds_secret(value) and value.isprintable() and len(value) <= MAX_FILLED_IN
+    is_shown = value and can_repeat(value) and value.isprintable() and len(value) <= MAX_FILLED_IN
     return Suggestion(f"--set {field}={value if is_shown else 'VALUE'}") if field else None
 
 
@@ -257,7 +281,7 @@ def fill_in_value(hint: str, value: str) -> str:
     """
     if not value or value.lower() in ("true", "false"):
         return hint
-    if holds_secret(value) or len(value) > MAX_FILLED_IN or not value.isprintable():
+    if not can_repeat(value) or len(value) > MAX_FILLED_IN or not value.isprintable():
         return hint
     if re.fullmatch(r"--[a-z][a-z0-9-]*", hint):
         return f"{hint} {shlex.quote(value)}"

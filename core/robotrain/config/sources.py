@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
+import dataclasses
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, make_variable_name
+from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
 from robotrain.config.request import Request, SourceText
 from robotrain.errors import (
     Problem,
@@ -27,7 +28,7 @@ from robotrain.errors import (
 )
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
-from robotrain.redaction import holds_secret, redact
+from robotrain.redaction import redact, value_holds_secret
 
 if TYPE_CHECKING:
     from robotrain.config.env_files import VariableLayer
@@ -65,6 +66,26 @@ class JobInputs:
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
     """The roles with an invalid source."""
+
+
+def take_upload_names(
+    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], settings: Container[str]
+) -> Request:
+    """Return the request with names to upload sources by as settings of the platform (`RoleFlag.upload_setting`).
+
+    :param settings: the names of the platform's settings.
+    """
+    for role, rule in roles.items():
+        given = [text for text in request.sources if text.role == role]
+        if rule.many or len(given) != 2:
+            continue
+        for text in given:
+            flag = kinds[text.kinds[0]].roles.get(role) if len(text.kinds) == 1 and text.kinds[0] in kinds else None
+            if flag and flag.upload_setting in settings:
+                kept = tuple(one for one in request.sources if one is not text)
+                named = {flag.upload_setting: Value(text.text, text.origin), **request.settings}
+                return dataclasses.replace(request, sources=kept, settings=named)
+    return request
 
 
 def collect_sources(
@@ -201,7 +222,7 @@ def parse_source(
         source = kind.parse(text.text, text.base)
         if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a parser may return another kind
             raise SourceError(f"It stands for a {source.kind}, which is not installed as a {text.role}.")
-        if holds_secret(str(source)):  # if its kind did not refuse it
+        if value_holds_secret(str(source)):  # if its kind did not refuse it
             raise SourceError("It contains what looks like a secret, and jobs are stored and sent unencrypted.")
         return source
     except SourceError as error:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.provenance import Origin, Value
-from robotrain.redaction import hide_secret_arguments, holds_secret
+from robotrain.redaction import can_repeat, hide_secret_arguments
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -49,7 +49,7 @@ def find_option_of_program(finder: str, flag: str, value: str) -> str:
         return ""
     import importlib
 
-    is_shown = not holds_secret(value) and value.isprintable()
+    is_shown = can_repeat(value) and value.isprintable()
     found: str = importlib.import_module(finder).find_option(flag, value if is_shown else "…")
     return found
 

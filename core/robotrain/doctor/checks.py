@@ -148,8 +148,8 @@ def check_completion() -> Iterator[HealthResult]:
 
 def _mentions_completion(path: Path) -> bool:
     try:
-        return COMPLETION_MARK in path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return COMPLETION_MARK.encode() in files.read_state_file(path)
+    except (OSError, ValueError):
         return False
 
 

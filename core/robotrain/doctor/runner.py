@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from robotrain.doctor import checks
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, Suggestion
 from robotrain.model.health import HealthCheck, HealthFix, HealthResult, HealthState, report_failure, report_warning
 from robotrain.plugins import calls
 from robotrain.redaction import redact
@@ -25,6 +25,8 @@ class CheckResult:
     is_named_platform: bool = False
     """Whether the user named its platform."""
     findings: tuple[HealthResult, ...] = ()
+    is_overdue: bool = False
+    """Whether it gave no answer in its time, so that nothing is known."""
 
     @property
     def state(self) -> HealthState:
@@ -44,7 +46,8 @@ def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult
     done = []
     for result, (found, error) in zip(results, answers, strict=True):
         failed = (_make_failed_check_finding(result, error),) if error else ()
-        done.append(replace(result, findings=failed or _weigh_findings(result, found or ())))
+        findings = failed or _weigh_findings(result, found or ())
+        done.append(replace(result, findings=findings, is_overdue=isinstance(error, calls.PluginTimeout)))
     return done
 
 
@@ -87,9 +90,14 @@ def _make_call(check: HealthCheck) -> Callable[[], list[HealthResult]]:
 
 def _make_failed_check_finding(result: CheckResult, error: BaseException) -> HealthResult:
     """Return the finding of a check that failed: a warning for a plugin's check."""
-    overdue = isinstance(error, calls.PluginTimeout)
-    text = str(error) if overdue else f"the check itself failed: {type(error).__name__}: {redact(str(error))}"
+    if isinstance(error, calls.PluginTimeout):
+        way = Suggestion(f"ROBOTRAIN_HOOK_SECONDS={LONGER_SECONDS} robotrain doctor …", "gives it more time")
+        return report_failure(str(error), way) if result.is_named_platform else report_warning(str(error), way)
+    text = f"the check itself failed: {type(error).__name__}: {redact(str(error))}"
     return report_warning(text) if result.distribution else report_failure(text)
+
+
+LONGER_SECONDS = 30
 
 
 RUNS_HERE = "runs_here"

@@ -31,6 +31,7 @@ class Support(NamedTuple):
 
 
 YES = Support("yes")
+"""The support of what was tried and works."""
 UNKNOWN = Support("unknown", "the platform does not say")
 ANY = "*"
 """In a declaration: every name that is not listed, third-party ones included.

@@ -1,5 +1,6 @@
 """A job: platform-neutral, complete, immutable; its digest names the run."""
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import field
@@ -9,6 +10,8 @@ from robotrain_runtime.contract.document import JobSource, Scalar
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.workload import WorkloadProfile
+
+GPUS_PARAMETER = "num_gpus"
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,8 @@ class Job:
     trainer_args: tuple[str, ...] = ()
     profile: WorkloadProfile = field(default=WorkloadProfile(), compare=False, repr=False)
     """What the workload declares for platforms; not part of the digest."""
+    labels: tuple[tuple[str, Scalar], ...] = ()
+    """Parameters that only say what the run is called, each with the value that the digest has instead."""
 
     def __getitem__(self, parameter: str) -> Any:
         """Return the value of a parameter. Raise KeyError."""
@@ -30,15 +35,20 @@ class Job:
     @property
     def training_gpus(self) -> int:
         """The GPUs that it trains on; 0 if its workload has no such parameter."""
-        count = dict(self.parameters).get("num_gpus")
+        count = dict(self.parameters).get(GPUS_PARAMETER)
         return count if isinstance(count, int) else 0
+
+    def without_gpus(self) -> "Job":
+        """Return the job as it is for a machine that it does not train on, such as one that registers its policy."""
+        kept = tuple((name, None if name == GPUS_PARAMETER else value) for name, value in self.parameters)
+        return dataclasses.replace(self, parameters=kept)
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of all that identifies the job, in hexadecimal."""
+        """The SHA-256 of all that identifies the job, whatever `--name` says, in hexadecimal."""
         body = {
             "workload": self.workload,
-            "parameters": dict(self.parameters),
+            "parameters": {**dict(self.parameters), **dict(self.labels)},
             "sources": [[source.role, source.kind, source.uri] for source in self.sources],
             "trainer_args": self.trainer_args,
         }

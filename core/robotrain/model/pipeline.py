@@ -59,7 +59,7 @@ class SweepSpec:
     trials: tuple[str, ...]
     """The name of each trial, in the order in which the engine begins them."""
     space: Mapping[str, Dimension]
-    """What is chosen from, by parameter: for the job document too, which is `dataclasses.replace`d with it."""
+    """What is chosen from, by parameter. Put it into the job document too, with `dataclasses.replace`."""
     sampler: Literal["grid", "random"]
     """Every combination, or random ones."""
     sampler_seed: int = 0

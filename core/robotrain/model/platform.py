@@ -209,6 +209,19 @@ class Platform:
         """
         raise make_feature_error(self, "native_dag")
 
+    def choose_registration_settings(
+        self, job: Job, settings: Any, own: Collection[str]
+    ) -> tuple[Any, Iterable[Problem]]:
+        """Return the settings of a pipeline's step that registers a policy, which trains on nothing, and notes.
+
+        Called before and after its settings were looked up, and again with the settings that it returned.
+
+        :param job: the job of the step whose policy it registers.
+        :param settings: those of that step, with its own ones.
+        :param own: the names of the settings that its user gave it.
+        """
+        return settings, ()
+
     def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
         """Return why the engine cannot run a sweep on its own, as the end of a sentence; empty if it can."""
         return ""

@@ -73,8 +73,19 @@ class Progress:
 
     @property
     def warnings(self) -> list[str]:
-        """The texts of warnings and errors."""
-        return [note.text for note in self.notes if note.level != "info"]
+        """The texts of warnings and errors, and of what the events together warn of."""
+        noted = [note.text for note in self.notes if note.level != "info"]
+        return [*noted, *filter(None, (self.registration_warning,))]
+
+    @property
+    def registration_warning(self) -> str:
+        """A sentence if a policy was registered although no episode succeeded; empty otherwise."""
+        if not (self.evaluated and self.registered):
+            return ""
+        counted = scores.count_successes(self.evaluated, scores.find_share_metric(self.declared_metrics))
+        model = self.registered[-1]
+        why = scores.format_failure_count(counted)
+        return f"{model.name} version {model.version} is registered, though {why}" if why else ""
 
     @property
     def has_measured(self) -> bool:

@@ -11,6 +11,7 @@ from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.workload import SWEEP_NOUN, Metric, OutputProfile, Produces
 
 RunState = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
+"""The state of a run; `lost` is one that disappeared without an outcome."""
 
 RunChange = Literal["sent", "cancelled", "ended"]
 """What a notification is about. An interrupted submit that was found again counts as `sent`."""

@@ -95,6 +95,14 @@ def count_successes(evaluated: Evaluated, metric: Metric | None) -> tuple[int, i
     return (round(rate * tried), round(tried)) if rate is not None and tried and 0 < tried < MAX_EPISODES else None
 
 
+def format_failure_count(counted: tuple[int, int] | None) -> str:
+    """Return `0 of 20 episodes succeeded` if none did; empty if one did, and for None.
+
+    :param counted: what `count_successes` returns.
+    """
+    return f"0 of {counted[1]} episodes succeeded" if counted and not counted[0] else ""
+
+
 def format_interval(evaluated: Evaluated, metric: Metric | None) -> str:
     """Return the confidence interval as `64-95%`; empty if unknown."""
     low, high = (get_share(evaluated.scores, name) for name in ((metric.low, metric.high) if metric else ("", "")))

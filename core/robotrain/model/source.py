@@ -45,6 +45,8 @@ class RoleFlag:
     """Whether it cannot be combined with a source of another kind in this role."""
     combine_hint: str = ""
     """What to use to combine several sources, where `exclusive`."""
+    upload_setting: str = ""
+    """The platform's setting that takes the text if another source of the role is given: the name to upload that by."""
     help: str = field(default="", compare=False)
     """The help text, if not that of the kind: kinds that share a flag may describe it differently."""
     form: str = field(default="", compare=False)

@@ -93,6 +93,8 @@ class Container:
     """The image, by digest."""
     environment: str = "robotrain-env"
     """The name of the image's environment on platforms with named environments."""
+    interpreters: tuple[str, ...] = ()
+    """Paths of Pythons in such images that PATH does not name; the job starts with the first that works."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -211,6 +213,8 @@ class Workload:
     name_parameter: str = "job_name"
     """The parameter, if there is one, with the name that tracking shows; by default the `--name` of the run."""
     profile: WorkloadProfile = WorkloadProfile()
+    logs_metric: Callable[["Job", str], bool] = field(default=lambda job, metric: True)
+    """Return whether a job reports a metric that the profile declares, by its parameters and sources; pure."""
     evaluates: tuple[str, ...] = ()
     """The workloads whose policies it evaluates: `pipeline train-eval` puts it after one of them."""
     inherits: tuple[str, ...] = ()

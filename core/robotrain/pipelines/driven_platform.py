@@ -192,8 +192,8 @@ def _has_begun(run: str) -> bool:
 
 def _read_end(log: Path) -> str:
     try:
-        lines = log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip().splitlines()
-    except OSError:
+        lines = files.read_state_file(log)[-TAIL_BYTES:].decode(errors="replace").strip().splitlines()
+    except (OSError, ValueError):
         lines = []
     return lines[-1] if lines else "It ended without a message."
 

@@ -140,11 +140,21 @@ class PipelineDriver:
                 state.run = run
                 self._save()
 
-            record = submitter.submit_job(job, lambda found: None, lambda run: None, owner=owner, on_claim=note_claim)
+            record = submitter.submit_job(
+                job,
+                lambda found: None,
+                lambda run: None,
+                self._plugins,
+                pinning=not self._jobs.plan.unpinned,
+                owner=owner,
+                on_claim=note_claim,
+            ).record
             site.notify_run_changed(self._plugins, record)
         elif record.phase == "sending":
             stored = plans.read_stored_plan(record.run)
-            record = submitter.submit_plan(stored, self._platform, lambda found: None, lambda run: None, owner)
+            record = submitter.submit_plan(
+                stored, self._platform, lambda found: None, lambda run: None, self._plugins, owner
+            ).record
         state.run, state.state, state.reason = record.run, "running", ""
         state.started = state.started or time.time()
         self._save()
@@ -189,17 +199,26 @@ class PipelineDriver:
         except RunGone as gone:
             return self._end(state, "lost", gone.problems[0].title)
         except Exception as error:  # it is asked again
-            state.reason = redact(f"{type(error).__name__}: {error}", max_length=500)
+            reason = redact(f"{type(error).__name__}: {error}", max_length=500)
+            if reason != state.reason:
+                state.reason = reason
+                self._save()
             return False
-        state.reason = status.reason
-        if not status.finished:
-            return False
-        self._end_run(record, state, status)
-        return True
+        if status.finished:
+            state.reason = status.reason
+            self._end_run(record, state, status)
+            return True
+        is_queued = status.state == "pending"  # again, after it lost its machine
+        if (is_queued, status.reason) != (state.queued, state.reason):
+            state.queued, state.reason = is_queued, status.reason
+            state.started = status.started or (None if is_queued else state.started or time.time())
+            self._save()
+        return False
 
     def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
         records.save_final_status(record.run, status)
-        state.started, state.exit_code = status.started or state.started, status.exit_code
+        state.started = status.started or state.started or record.created
+        state.exit_code = status.exit_code
         self._end(state, status.state, status.reason, status.ended)
         site.notify_run_ended(self._plugins, record, status)
 

@@ -11,8 +11,6 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
 
-from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.provenance import Origin, Value
 from robotrain.errors import Problem, raise_if_any
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, RenderedPlan
@@ -26,13 +24,12 @@ from robotrain.pipelines.plan import (
     parse_pipeline,
     render_pipeline,
 )
+from robotrain.pipelines.progress import find_first_failure
 from robotrain.store import files, plans, records
 from robotrain.submission.prepare import find_secrets_in_plan
 from robotrain.submission.resubmit import replace_sources
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import Scalar
-
     from robotrain.model.job import Job
     from robotrain.model.plan import Plan
     from robotrain.model.platform import Platform
@@ -76,7 +73,7 @@ class NativePlatform(PipelinePlatform):
         """Return the plan of the steps that are not finished. Raise Rejected.
 
         :param payloads: the archives of its steps, by the path in the plan.
-        :param jobs: the job of each step that has one.
+        :param jobs: the job of each step; of a registration, as `make_registration_job` makes it.
         """
         described = render_pipeline(job, plan, payloads, values)
         steps = [step for step in plan.steps if step.name not in plan.finished]
@@ -100,7 +97,7 @@ class NativePlatform(PipelinePlatform):
         self, step: PlannedStep, jobs: Mapping[str, PreparedJob], hands_over: bool, copies: Mapping[str, Any]
     ) -> PipelineStep:
         """Return a step. `copies`: by step, the source that is read because its engine no longer has its output."""
-        prepared = jobs[step.policy_from or step.name]
+        prepared = jobs[step.name]
         if any(name in copies for name in list_read_steps(step)):
             sources = [
                 JobSource(role=one.role, **copies[one.uri]) if one.kind == STEP_KIND and one.uri in copies else one
@@ -123,7 +120,7 @@ class NativePlatform(PipelinePlatform):
             name=step.name,
             needs=step.needs,
             job=job,
-            settings=_change_settings(prepared.settings, step.settings) if step.model else prepared.settings,
+            settings=prepared.settings,
             payload=prepared.payload or Payload(b""),
             container_plugins={**prepared.container_plugins, **(STEP_SOURCE if takes else {})},
             takes=takes,
@@ -153,17 +150,25 @@ class NativePlatform(PipelinePlatform):
         return None if found is None else {**found, REFERENCE_KEY: plan.run}
 
     def status(self, reference: Reference) -> Status:
-        """Return the status of the whole."""
-        return self._platform.status(reference)
+        """Return the status of the whole, as `query_pipeline` does."""
+        status = self._platform.status(reference)
+        return status if status.state != "succeeded" else self.query_pipeline(reference)[0]
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps in the plan's order, those that an earlier run finished included."""
         return self._complete_steps(reference, self._platform.list_steps(reference))
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
-        """Return the status of the whole, and the steps as `list_steps` does."""
+        """Return the status of the whole, and the steps as `list_steps` does.
+
+        The whole has succeeded only if no step failed, was cancelled or never began, whatever its engine says of it.
+        """
         status, listed = self._platform.query_pipeline(reference)
         steps = self._complete_steps(reference, listed)
+        is_sweep = bool(self._read_plan(reference).sweep)  # its engine may end one before all trials began
+        judged = {step.name: step for step in steps if not (is_sweep and step.state == "skipped")}
+        if status.state == "succeeded" and (failure := find_first_failure(judged)):
+            status = dataclasses.replace(status, state=failure.state, reason=failure.reason, exit_code=None)
         if status.finished and status.state != "succeeded":
             with contextlib.suppress(Exception):  # whatever a plugin raises: the next query records it
                 self._record_ended_steps(reference, [one.name for one in steps if one.state == "succeeded"])
@@ -272,16 +277,6 @@ class NativePlatform(PipelinePlatform):
                 raise RunGone(f"the plan of {run} is gone")
             self._plans[run] = parse_pipeline(stored.plan.files[PIPELINE_FILE])
         return self._plans[run]
-
-
-def _change_settings(settings: Any, changes: Mapping[str, Scalar]) -> Any:
-    """Return settings of a platform with other values. Raise Rejected for an invalid one."""
-    origin = Origin("pipeline", "register")
-    merged = {**dict(list_fields(settings)), **changes}
-    values = {name: Value(value, origin) for name, value in merged.items() if value is not None}
-    changed, invalid = coerce_values(type(settings), values)
-    raise_if_any(invalid)
-    return changed
 
 
 def read_ended_steps(run: str) -> dict[str, dict[str, str]] | None:

@@ -18,6 +18,7 @@ from robotrain.config.job_file import JOB_KEYS, JobFile, JobReader, find_unknown
 from robotrain.config.request import Request
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, select_errors, suggest_name
+from robotrain.pipelines.registration_step import set_registration_settings
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import hide_secret_arguments, redact
 
@@ -65,8 +66,7 @@ def request_from_file(
     problems = list(request.problems)
     if context.project:
         problems += project_file.find_unknown_tables(context.project, context.plugins)
-    changes = _group_changes(sets, [step.name for step in request.steps], problems)
-    steps = [_change_step(step, changes.get(step.name, ()), context, problems) for step in request.steps]
+    steps = change_steps(request.steps, sets, context.platform, context.plugins, problems)
     if trainer_args:
         steps, mistakes = _add_trainer_args(steps, trainer_args, context)
         problems += [] if _has_errors(request, context.plugins) else mistakes
@@ -230,6 +230,14 @@ def _merge_jobs(file: JobFile, step: JobFile) -> JobFile:
     )
 
 
+def change_steps(
+    steps: Sequence[StepRequest], sets: Sequence[str], platform: Platform, plugins: Plugins, problems: list[Problem]
+) -> list[StepRequest]:
+    """Return the steps with the values of `STEP.KEY=VALUE` texts; what is wrong with these is added to `problems`."""
+    changes = _group_changes(sets, [step.name for step in steps], problems)
+    return [_change_step(step, changes.get(step.name, ()), platform, plugins, problems) for step in steps]
+
+
 def _group_changes(sets: Sequence[str], steps: Sequence[str], problems: list[Problem]) -> dict[str, list[str]]:
     """Return the changes of each step, as KEY=VALUE; a step that does not exist is a problem."""
     found: dict[str, list[str]] = {}
@@ -260,21 +268,20 @@ def _group_changes(sets: Sequence[str], steps: Sequence[str], problems: list[Pro
 
 
 def _change_step(
-    step: StepRequest, changes: Sequence[str], context: RequestContext, problems: list[Problem]
+    step: StepRequest, changes: Sequence[str], platform: Platform, plugins: Plugins, problems: list[Problem]
 ) -> StepRequest:
     """Return the step with other values."""
-    if not changes or step.request is None:
-        if changes:
-            title = f"step {step.name} registers a policy and has no values to set"
-            problems.append(Problem(code="set-malformed", stage=Stage.USAGE, title=title, where=overrides.SET_FLAG))
+    if not changes:
         return step
+    if step.request is None:
+        return set_registration_settings(step, changes, platform, problems)
     try:
-        workload = context.plugins.workload(step.workload)
+        workload = plugins.workload(step.workload)
     except Rejected:  # reported with the step
         return step
-    kinds = context.plugins.source_kinds()
+    kinds = plugins.source_kinds()
     request, mistakes = overrides.apply_overrides(
-        step.request, changes, workload, context.platform, kinds, prefix=f"{step.name}."
+        step.request, changes, workload, platform, kinds, prefix=f"{step.name}."
     )
     problems += mistakes
     return replace(step, request=request)

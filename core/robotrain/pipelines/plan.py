@@ -13,15 +13,17 @@ from robotrain_runtime.contract.document import JobSource, Scalar, collect_field
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
 from robotrain.submission.packing import pack_payload
+from robotrain.submission.prepare import JobPart, PreparedJob
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from robotrain.model.job import Job
-    from robotrain.submission.prepare import PreparedJob
 
 PIPELINE_FILE = "pipeline.json"
 SCHEMA = 1
+OPTIONAL_KEYS = ("resumes", "finished", "unpinned", "sweep")
+"""Keys of the plan that are left out if they are empty."""
 MAX_INDENTED = 50
 """The most steps of a plan whose file is indented for readers."""
 
@@ -56,6 +58,8 @@ class PlannedStep:
     """The model to register a version of."""
     policy_from: str = ""
     """The step whose policy is registered."""
+    own_settings: tuple[str, ...] = ()
+    """Of a registration: the settings that its user gave it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,8 @@ class PipelinePlan:
     """The run of the pipeline that this one continues."""
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The steps that it finished, as in `progress.StepState`."""
+    unpinned: bool = False
+    """Whether branches and tags are not resolved to commits, neither at the submit nor when a step begins."""
     sweep: dict[str, Any] = field(default_factory=dict)
     """Of a sweep: what its steps, the trials, differ in, as in `robotrain.sweeps.space`."""
 
@@ -111,7 +117,7 @@ def render_pipeline(
     :param payloads: the archives of its steps, by the path in the plan.
     """
     body = {one.name: getattr(plan, one.name) for one in fields(plan)} | {"steps": [*map(_dump_step, plan.steps)]}
-    body = {name: value for name, value in body.items() if name not in ("resumes", "finished", "sweep") or value}
+    body = {name: value for name, value in body.items() if name not in OPTIONAL_KEYS or value}
     indent = 1 if len(plan.steps) <= MAX_INDENTED else None  # a hundred times as fast without
     files = {**payloads, PIPELINE_FILE: (json.dumps(body, indent=indent) + "\n").encode()}
     return RenderedPlan(
@@ -151,6 +157,23 @@ def parse_pipeline(content: bytes) -> PipelinePlan:
         found = data.get("schema") if isinstance(data, dict) else None
         raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {found!r}")
     return _get_adapter().validate_python(data)
+
+
+def list_parts(plan: PipelinePlan, values: Sequence[Mapping[str, Any]]) -> list[JobPart]:
+    """Return the settings and sources of each step; of a registration, the settings that are its own."""
+    return [
+        JobPart(
+            {name: step.settings.get(name) for name in step.own_settings} if step.model else step.settings,
+            step.sources,
+            list_step_values(values, step.name),
+        )
+        for step in plan.steps
+    ]
+
+
+def list_stored_parts(stored: RenderedPlan) -> list[JobPart]:
+    """Return the settings and sources of each step of a stored pipeline. Raise ValueError if it cannot be read."""
+    return list_parts(parse_pipeline(stored.plan.files[PIPELINE_FILE]), stored.values)
 
 
 def list_step_values(values: Iterable[Mapping[str, Any]], step: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
 from robotrain.config.coerce import list_fields
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
@@ -28,13 +28,19 @@ from robotrain.pipelines.plan import (
     PipelinePlan,
     PlannedStep,
     StepPacker,
+    list_stored_parts,
     render_pipeline,
+)
+from robotrain.pipelines.registration_step import (
+    find_unused_settings,
+    make_registration_job,
+    settle_registration_job,
 )
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
 from robotrain.redaction import redact
 from robotrain.submission.pin import pin_job, query_settings_of_all
-from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan, prepare_job
+from robotrain.submission.prepare import JobPart, PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.registration import check_model_name
 
 if TYPE_CHECKING:
@@ -55,6 +61,8 @@ class PreparedStep(StepRequest):
 
     job: PreparedJob | None = None
     """None for a registration."""
+    registration: PreparedJob | None = None
+    """The job of a registration, where the platform's engine runs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +71,7 @@ class PreparedPipeline(PreparedJob):
 
     steps: tuple[PreparedStep, ...] = ()
     at_most: int | None = None
+    unpinned: bool = False
     sweep: Mapping[str, Any] = field(default_factory=dict)
 
     def find_input_problems(self) -> Iterable[Problem]:
@@ -90,6 +99,14 @@ class PreparedPipeline(PreparedJob):
                     check.describe_output(step.name, step.job)
             yield from check.notes
 
+    def list_parts(self) -> list[JobPart]:
+        """Return the settings and sources of each step."""
+        return [_list_step_part(step) for step in self.steps]
+
+    def list_stored_parts(self, stored: RenderedPlan) -> list[JobPart]:
+        """Return those of a run of the same pipeline."""
+        return list_stored_parts(stored)
+
     @property
     def is_native(self) -> bool:
         """Whether the platform's engine starts the steps, not a driver of this machine."""
@@ -104,10 +121,12 @@ class PreparedPipeline(PreparedJob):
             platform=self.platform.name,
             at_most=self.at_most,
             steps=tuple(_plan_step(step, packer) for step in self.steps),
+            unpinned=self.unpinned,
             sweep=dict(self.sweep),
         )
         if isinstance(self.platform, NativePlatform):
-            jobs = {step.name: packer.complete(step.job) for step in self.steps if step.job}
+            made = {step.name: step.job or step.registration for step in self.steps}
+            jobs = {name: packer.complete(job) for name, job in made.items() if job}
             return self.platform.render_steps(self.job, plan, packer.files, jobs, self.values)
         rendered = render_pipeline(self.job, plan, packer.files, self.values)
         raise_if_any(find_secrets_in_plan(rendered.plan))
@@ -133,12 +152,20 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
                 problems += _label(one, notes)
             except Rejected as rejected:
                 problems += _label(one, (found for found in rejected.problems if not _is_about_step(found, one)))
+    registrations: dict[str, PreparedJob] = {}
     for one in request.steps:
         if one.request is None:
             problems += _label(one, _check_registration(one, by_name, workloads, prepared, platform, plugins))
+            if not _is_native(platform, request):
+                problems += _label(one, find_unused_settings(one))
+            elif one.policy_from in prepared:
+                with collect_problems(problems):
+                    registrations[one.name] = make_registration_job(
+                        prepared[one.policy_from], one.settings, one.settings
+                    )
     raise_if_any(_deduplicate(problems))
     order = order_steps({one.name: one.needs for one in request.steps})
-    steps = tuple(_make_prepared_step(by_name[name], prepared.get(name)) for name in order)
+    steps = tuple(_make_prepared_step(by_name[name], prepared.get(name), registrations.get(name)) for name in order)
     return PreparedPipeline(
         job=_make_job(request, steps),
         platform=_choose_engine(platform, plugins, request),
@@ -155,7 +182,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     )
 
 
-def _make_prepared_step(one: StepRequest, job: PreparedJob | None) -> PreparedStep:
+def _make_prepared_step(one: StepRequest, job: PreparedJob | None, registration: PreparedJob | None) -> PreparedStep:
     return PreparedStep(
         name=one.name,
         where=one.where,
@@ -166,6 +193,7 @@ def _make_prepared_step(one: StepRequest, job: PreparedJob | None) -> PreparedSt
         settings=one.settings,
         after=one.after,
         job=job,
+        registration=registration,
     )
 
 
@@ -217,23 +245,33 @@ def _is_about_step(problem: Problem, one: StepRequest) -> bool:
     return problem.code == "source-not-accepted" and problem.given in {given.step for given in one.inputs}
 
 
-def pin_pipeline(prepared: PreparedPipeline) -> tuple[PreparedPipeline, list[Problem]]:
+def pin_pipeline(prepared: PreparedPipeline, pinning: bool = True) -> tuple[PreparedPipeline, list[Problem]]:
     """Return the pipeline with the sources of all steps pinned, each once, and the problems.
 
     Settings that the platform looks up are asked for here where its engine gets all steps at once; a driver asks when
     it submits a step.
+
+    :param pinning: whether to ask at all, now and when a driver submits a step.
     """
+    if not pinning:
+        return dataclasses.replace(prepared, unpinned=True), []
     sources = {source: step.job for step in prepared.steps if step.job for source in step.job.job.sources}
     every = dataclasses.replace(prepared.job, sources=tuple(sources))
     pinned, problems = pin_job(every, prepared.kinds, pin_by_platform=lambda source: sources[source].pin_source(source))
     pins = dict(zip(sources, pinned.sources, strict=True))
     steps = {step.name: _pin_step(step, pins) for step in prepared.steps}
-    jobs = {name: step.job for name, step in steps.items() if step.job} if prepared.is_native else {}
+    made = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
+    jobs = {name: job for name, job in made.items() if job}
     if prepared.sweep:  # the engine gets the job of the first trial
         jobs = dict(list(jobs.items())[:1])
     for name, (job, found) in zip(jobs, query_settings_of_all(list(jobs.values())), strict=True):
-        steps[name] = dataclasses.replace(steps[name], job=job)
         problems += found
+        if steps[name].job:
+            steps[name] = dataclasses.replace(steps[name], job=job)
+        else:
+            registration, notes = settle_registration_job(job, steps[name].settings)
+            steps[name] = dataclasses.replace(steps[name], registration=registration)
+            problems += notes
     return dataclasses.replace(prepared, steps=tuple(steps.values())), _deduplicate(problems)
 
 
@@ -343,7 +381,8 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
             needs=step.needs,
             model=step.model,
             policy_from=step.policy_from,
-            settings={name: value.value for name, value in step.settings.items()},
+            settings=dict(list_fields(step.registration.settings)) if step.registration else {},
+            own_settings=tuple(step.settings) if step.registration else (),
         )
     job = step.job.job
     return PlannedStep(
@@ -359,6 +398,13 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
         payload=packer.pack(step.job.container_plugins),
         produces=step.job.produces,
     )
+
+
+def _list_step_part(step: PreparedStep) -> JobPart:
+    if step.job:
+        return step.job.list_parts()[0]
+    settings = dict(list_fields(step.registration.settings)) if step.registration else {}
+    return JobPart({name: settings.get(name) for name in step.settings}, (), ())
 
 
 def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
@@ -385,5 +431,7 @@ def _list_values(steps: Iterable[PreparedStep]) -> Iterator[dict[str, object]]:
     for step in steps:
         if step.job is None:
             yield {"name": f"{step.name}.register", "value": step.model, "origin": "pipeline", "overrode": []}
+            rows = step.registration.values if step.registration else ()
+            yield from ({**row, "name": f"{step.name}.{row['name']}"} for row in rows if row["name"] in step.settings)
         for row in step.job.values if step.job else ():
             yield {**row, "name": f"{step.name}.{row['name']}"}

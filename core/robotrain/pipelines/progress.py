@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from robotrain_runtime.contract.files import is_locked
 
@@ -16,7 +16,7 @@ from robotrain.store import files, records
 PROGRESS_FILE, DRIVER_FILE, CANCEL_FILE, LOG_FILE = "steps.json", "driver", "cancel", "driver.log"
 """In the run's folder: the states; the file that the driver locks; a request to cancel; what the driver prints."""
 UNFINISHED: tuple[StepStateName, ...] = ("waiting", "pending", "running")
-UNSUCCESSFUL: tuple[StepStateName, ...] = ("failed", "lost", "cancelled")
+FAILED: tuple[StepStateName, ...] = ("failed", "lost")
 LOST_REASON = "its driver was stopped, as by a restart of the machine; `robotrain pipeline resume {}` goes on"
 
 
@@ -39,11 +39,18 @@ class StepState:
     """Of a trial that ended: its last values of the sweep's metrics."""
     by_earlier_run: bool = False
     """Whether an earlier run of the pipeline finished it, so that its time does not count."""
+    queued: bool = False
+    """Whether its run was submitted and its platform has not started it; its state is `running` then."""
 
     @property
     def finished(self) -> bool:
         """Whether the state is final."""
         return self.state not in UNFINISHED
+
+    @property
+    def shown_state(self) -> StepStateName:
+        """The state as views show it."""
+        return "pending" if self.queued and self.state == "running" else self.state
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,17 +81,34 @@ class PipelineProgress:
                 return Status(state="lost", reason=LOST_REASON.format(run), started=started)
             reasons = [f"step {name}: {step.reason}" for name, step in self._list_unfinished() if step.reason]
             return Status(state="running" if started else "pending", reason="; ".join(reasons), started=started)
-        failed = [(name, step) for name, step in self.steps.items() if step.state in UNSUCCESSFUL]
-        if not failed:
+        if (failure := find_first_failure(self.steps)) is None:
             return Status(state="succeeded", started=started, ended=ended)
-        of_fault = [pair for pair in failed if pair[1].state != "cancelled"]
-        name, first = min(of_fault or failed, key=lambda pair: pair[1].ended or float("inf"))
-        state: Literal["failed", "cancelled"] = "failed" if of_fault else "cancelled"
-        reason = f"step {name} {first.state}" + (f": {first.reason}" if first.reason else "")
-        return Status(state=state, reason=reason, exit_code=first.exit_code, started=started, ended=ended)
+        exit_code = self.steps[failure.step].exit_code
+        return Status(state=failure.state, reason=failure.reason, exit_code=exit_code, started=started, ended=ended)
 
     def _list_unfinished(self) -> Iterable[tuple[str, StepState]]:
         return ((name, step) for name, step in self.steps.items() if not step.finished)
+
+
+class StepFailure(NamedTuple):
+    """The step by which a pipeline did not succeed, and what that means for the whole."""
+
+    step: str
+    state: Literal["failed", "cancelled"]
+    reason: str
+
+
+def find_first_failure(steps: Mapping[str, StepState | StepStatus]) -> StepFailure | None:
+    """Return the step that failed first; one that was cancelled or never began only if none failed. None if all ran."""
+    states = {name: step.state for name, step in steps.items()}
+    failed = [name for name, state in states.items() if state in FAILED]
+    cancelled = [name for name, state in states.items() if state == "cancelled"]
+    skipped = [name for name, state in states.items() if state == "skipped"]
+    if not (found := failed or cancelled or skipped):
+        return None
+    name = min(found, key=lambda one: steps[one].ended or float("inf"))
+    reason = f"step {name} {states[name]}" + (f": {steps[name].reason}" if steps[name].reason else "")
+    return StepFailure(name, "failed" if failed else "cancelled", reason)
 
 
 def make_step_status(name: str, step: StepState) -> StepStatus:
@@ -92,7 +116,7 @@ def make_step_status(name: str, step: StepState) -> StepStatus:
     model = step.registered
     return StepStatus(
         name=name,
-        state=step.state,
+        state=step.shown_state,
         run=step.run,
         reason=step.reason,
         started=step.started,

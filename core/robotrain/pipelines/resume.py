@@ -12,10 +12,18 @@ from robotrain.model.platform import NoSettings
 from robotrain.model.run import STEP_KEY, RunGone
 from robotrain.pipelines import driven_platform, progress
 from robotrain.pipelines.native_platform import COPY_KEY, NativePlatform, list_read_steps, read_ended_steps
-from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, parse_pipeline, render_pipeline
+from robotrain.pipelines.plan import (
+    PIPELINE_FILE,
+    PipelinePlan,
+    get_payload_path,
+    list_parts,
+    list_stored_parts,
+    parse_pipeline,
+    render_pipeline,
+)
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.store import records
-from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.prepare import JobPart, PreparedJob
 from robotrain.submission.resubmit import read_plan_to_repeat
 
 if TYPE_CHECKING:
@@ -40,6 +48,14 @@ class RepeatedPipeline(PreparedJob):
             return render_pipeline(self.job, plan, self.payloads, self.values)
         return self.platform.render_steps(self.job, plan, self.payloads, self.jobs, self.values)
 
+    def list_parts(self) -> list[JobPart]:
+        """Return the settings and sources of each step."""
+        return list_parts(self.plan, self.values)
+
+    def list_stored_parts(self, stored: RenderedPlan) -> list[JobPart]:
+        """Return those of a run of the same pipeline."""
+        return list_stored_parts(stored)
+
 
 def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     """Return the unchanged pipeline of a run, all steps of which run again. Raise Rejected."""
@@ -60,7 +76,7 @@ def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
         platforms=plugins.platforms,
         plan=plan,
         payloads={path: stored.plan.files[path] for path in payloads},
-        jobs={step.name: step_jobs.make_job(step) for step in plan.steps if step.workload} if record.native else {},
+        jobs={step.name: step_jobs.make_engine_job(step) for step in plan.steps} if record.native else {},
     )
 
 

@@ -18,6 +18,7 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.model.source import SourceError
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
+from robotrain.pipelines.registration_step import make_registration_job
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import renew_payload, replace_sources
@@ -68,6 +69,15 @@ class StepJobs:
             produces=step.produces,
             platforms=self._plugins.platforms,
         )
+
+    def make_engine_job(self, step: PlannedStep) -> PreparedJob:
+        """Return the job of a step that the platform's engine runs, a registration included. Raise Rejected."""
+        if step.workload:
+            return self.make_job(step)
+        source = next(one for one in self.plan.steps if one.name == step.policy_from)
+        origin = Origin("pipeline", self.plan.run)
+        given = {name: Value(value, origin) for name, value in step.settings.items()}
+        return make_registration_job(self.make_job(source), given, step.own_settings)
 
     def complete_job(self, step: PlannedStep, runs: Mapping[str, str]) -> PreparedJob:
         """Return the job of a step with what it takes from the runs of other steps. Raise Rejected."""

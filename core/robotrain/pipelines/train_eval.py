@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.job_file import JobFile
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.provenance import PIPELINE_LAYER, Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.pipelines.prepare import RUN_NAME_PATTERN
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
 NAME = "train-eval"
-ORIGIN = Origin("pipeline", NAME)
+ORIGIN = Origin(PIPELINE_LAYER, NAME)
 NAME_PARAMETER, DATASET_ROLE, POLICY_ROLE = "job_name", "dataset", "policy"
 
 
@@ -54,6 +54,7 @@ def make_train_eval(
     train = dataclasses.replace(
         training,
         parameters={**training.parameters, **_name_job(training, names, TRAIN)},
+        defaults=_label_job(training, TRAIN),
         settings={**training.settings, **wanted.settings.get(TRAIN, {})},
     )
     steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
@@ -88,17 +89,28 @@ def explain_missing_policy(problem: Problem, training: Request) -> Problem:
 
 
 def _choose_names(training: Request, default: str) -> str:
-    """Return what the names of the jobs begin with."""
+    """Return what the names of the jobs begin with, unless the run has a name of its own."""
     in_file = training.file.parameters if training.file else {}
-    layers = (training.parameters, in_file, training.defaults)
+    layers = (training.parameters, in_file)
     value = next((layer[NAME_PARAMETER] for layer in layers if NAME_PARAMETER in layer), None)
     return str(value.value) if value and value.value else default
 
 
+SUFFIXES = {TRAIN: "train", EVALUATE: "eval"}
+"""What the names of the steps' jobs end with."""
+
+
 def _name_job(training: Request, name: str, step: str) -> dict[str, Value]:
-    given = training.parameters.get(NAME_PARAMETER)
-    suffix = {TRAIN: "train", EVALUATE: "eval"}[step]
-    return {NAME_PARAMETER: Value(f"{name}-{suffix}", given.origin if given else ORIGIN)}
+    in_file = training.file.parameters if training.file else {}
+    given = training.parameters.get(NAME_PARAMETER) or in_file.get(NAME_PARAMETER)
+    return {NAME_PARAMETER: Value(f"{name}-{SUFFIXES[step]}", given.origin if given else ORIGIN)}
+
+
+def _label_job(training: Request, step: str) -> dict[str, Value]:
+    """Return the request's defaults with the name of the run as that of the step's job."""
+    label = training.defaults.get(NAME_PARAMETER)
+    named = {NAME_PARAMETER: Value(f"{label.value}-{SUFFIXES[step]}", label.origin)} if label else {}
+    return {**training.defaults, **named}
 
 
 def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Request:
@@ -114,6 +126,7 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
     return dataclasses.replace(
         training,
         parameters={**shared, **_name_job(training, name, EVALUATE), **wanted.parameters},
+        defaults=_label_job(training, EVALUATE),
         settings={**training.settings, **wanted.settings.get(EVALUATE, {})},
         sources=(*(one for one in training.sources if one.role == DATASET_ROLE), policy),
         trainer_args=None,

@@ -20,6 +20,9 @@ HOOK_SECONDS_VARIABLE = "ROBOTRAIN_HOOK_SECONDS"
 PLUGIN_SECONDS_VARIABLE = "ROBOTRAIN_PLUGIN_SECONDS"
 DEFAULT_SECONDS = {HOOK_SECONDS_VARIABLE: 5.0, PLUGIN_SECONDS_VARIABLE: 300.0}
 """By the variable of the limit: of hooks; of importing a requested plugin, of preflight and of pinning."""
+ONLINE_SECONDS = 20.0
+"""The time limit of a question to a remote service that decides what a command does, unless `HOOK_SECONDS_VARIABLE` is
+set."""
 MAX_SECONDS = 3600.0
 CallResult = tuple[Any, BaseException | None]
 """What a call returned, and what it raised, be it SystemExit."""
@@ -77,6 +80,11 @@ def get_time_limit(setting: str = HOOK_SECONDS_VARIABLE) -> float:
             return seconds
     title = f"{setting} is a number of seconds above 0, up to {MAX_SECONDS:g}"
     raise Rejected([make_usage_problem("value-invalid", title)])
+
+
+def get_online_limit() -> float:
+    """Return the time limit of a question to a remote service. Raise Rejected."""
+    return get_time_limit() if os.environ.get(HOOK_SECONDS_VARIABLE) else ONLINE_SECONDS
 
 
 def start_call(function: Callable[[], T]) -> DeadlineFuture[T]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim
 
 hook = pluggy.HookimplMarker("robotrain")
+"""Marks a function of a plugin's module as the implementation of the hook of its name."""
 spec = pluggy.HookspecMarker("robotrain")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
@@ -16,6 +16,7 @@ from robotrain.plugins.claims import HOOKS, Claim, exclude_claims, read_claims
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
+    from robotrain.model.plan import RenderedPlan
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.model.source import SourceKind
@@ -87,14 +88,24 @@ class Plugins:
 
     def platform_of(self, record: RunRecord) -> Platform:
         """Return the platform of a run; for a pipeline, one that shows its steps as one run. Raise PluginError."""
-        platform = self.platform(record.platform)
-        if not record.steps:
+        return self._choose_engine(record.platform, record.steps, record.native, record.is_sweep)
+
+    def platform_of_plan(self, rendered: RenderedPlan) -> Platform:
+        """Return the platform of a plan, as `platform_of` does of its run. Raise PluginError."""
+        from robotrain.model.workload import SWEEP_NOUN
+
+        is_sweep = rendered.plan.job.profile.outputs.noun == SWEEP_NOUN
+        return self._choose_engine(rendered.plan.platform, rendered.steps, rendered.native, is_sweep)
+
+    def _choose_engine(self, name: str, steps: Collection[str], is_native: bool, is_sweep: bool) -> Platform:
+        platform = self.platform(name)
+        if not steps:
             return platform
         from pkgutil import resolve_name
 
-        kind = "pipelines.native_platform:Native" if record.native else "pipelines.driven_platform:Driven"
-        if record.is_sweep:
-            kind = "sweeps.sweep_platform:NativeSweep" if record.native else "sweeps.sweep_platform:Sweep"
+        kind = "pipelines.native_platform:Native" if is_native else "pipelines.driven_platform:Driven"
+        if is_sweep:
+            kind = "sweeps.sweep_platform:NativeSweep" if is_native else "sweeps.sweep_platform:Sweep"
         return cast("Platform", resolve_name(f"robotrain.{kind}Platform")(platform, self))
 
     def workload(self, name: str) -> Workload:

@@ -27,9 +27,10 @@ from robotrain.sweeps import results
 from robotrain.sweeps.space import format_point
 
 
-def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None) -> str:
+def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None, name: str = "") -> str:
     """Return the page; equal facts give equal pages.
 
+    :param name: the name of the run, if no other run has it.
     :param run_pages: the file of the page of each run that has one in the same folder.
     """
     known, record = facts.progress, facts.record
@@ -42,10 +43,11 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None)
         main_series = {}  # a chart of one point shows less than the score
     return render_template(
         "run.html",
-        record.run,
+        f"{name} ({record.run})" if name else record.run,
         facts.written,
         run_pages,
         record=record,
+        run_name=name,
         status=facts.status,
         known=known,
         last_lines=facts.last_lines,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
-from robotrain_runtime.contract.files import make_atomically, write_atomically
+from robotrain_runtime.contract.files import make_atomically, read_limited_file, write_atomically
 
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model import plan as plans
@@ -48,6 +48,7 @@ def _is_alive(owner: RunOwner, folder: Path) -> bool:
 
 ENGINE_END_FILE = "engine-end"
 """How the job ended, in the engine's words: most engines forget ended jobs."""
+MAX_END_BYTES = 1 << 16
 POLL_PAUSE_SECONDS = 1.0
 MAX_POLLS = 60
 LOCAL_STATES: Mapping[str, RunState] = {"pending": "pending", "running": "running", "lost": "lost"}
@@ -200,8 +201,8 @@ class RunFolderPlatform(Platform):
     def _read_or_record_end(self, folder: Path, engine_state: str) -> str:
         """Return the engine's state, or the recorded end of a job that it has forgotten; record an end."""
         path = folder / ENGINE_END_FILE
-        with suppress(OSError):  # the folder may be another user's
-            known = path.read_text(encoding="utf-8") if path.exists() else ""
+        with suppress(OSError, ValueError):  # the folder may be another user's
+            known = read_limited_file(path, MAX_END_BYTES).decode(errors="replace") if path.exists() else ""
             if not engine_state:
                 return known
             if engine_state != known and self.states.get(engine_state.partition(" ")[0]) in FINAL_STATES:

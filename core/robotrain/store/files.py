@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.files import open_regular_file as open_regular_file
+from robotrain_runtime.contract.files import read_limited_file as read_limited_file
 from robotrain_runtime.contract.files import sync_folder as sync_folder
 from robotrain_runtime.contract.files import write_atomically as write_atomically
 from robotrain_runtime.contract.files import write_given_file as write_given_file
@@ -103,23 +105,30 @@ def close_to_others(folder: Path) -> None:
             folder.chmod(PRIVATE_FOLDER)
 
 
+def make_tree_private(folder: Path) -> None:
+    """Let only the owner read what a folder contains, as far as this user may change it.
+
+    Links are left as they are, symbolic or not: they may lead to what others share.
+    """
+    for place, _, names in os.walk(folder):
+        with suppress(OSError):
+            os.chmod(place, PRIVATE_FOLDER)
+        for name in names:
+            path = os.path.join(place, name)
+            with suppress(OSError):
+                found = os.lstat(path)
+                if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_mode & 0o077:
+                    os.chmod(path, stat.S_IMODE(found.st_mode) & 0o700)
+
+
 def write_private_file(path: Path, content: bytes) -> None:
     """Replace the content of `path` in one step; only its owner can read it. Raise OSError."""
     write_atomically(path, content, PRIVATE_FILE)
 
 
 def read_state_file(path: Path) -> bytes:
-    """Return the content of a file of the state. Raise OSError, ValueError if it is too large.
-
-    Anything may lie there: a pipe is not waited for.
-    """
-    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        if found.st_size > MAX_STATE_FILE:
-            raise ValueError(f"it is larger than {MAX_STATE_FILE >> 20} MiB")
-        return file.readall()
+    """Return the content of a file of the state. Raise OSError, ValueError if it is too large."""
+    return read_limited_file(path, MAX_STATE_FILE)
 
 
 def read_json(path: Path) -> Any:

@@ -33,14 +33,37 @@ def find_named_runs(name: str) -> list[str]:
     return [run for run, known in read_names().items() if known == name] if name else []
 
 
+def list_runs_of_same_name(text: str, run: str) -> list[str]:
+    """Return the runs with the name of a run that a text meant by its name; only the run if it meant the run itself."""
+    name = _find_meant_name(text, run)
+    return find_named_runs(name) if name else [run]
+
+
 def describe_choice(text: str, run: str) -> str:
     """Return why a text that is a name, or the beginning of one, means a run; empty for any other text."""
-    if not text or run.startswith(text) or not (name := read_names().get(run, "")).startswith(text):
+    if not (name := _find_meant_name(text, run)):
         return ""
-    count = len(find_named_runs(name))
+    found = find_named_runs(name)
+    which = "the newest" if run == found[0] else "the only unfinished one"
     if name == text:
-        return f"the newest of {count} runs of this name" if count > 1 else ""
-    return f"the newest of {count} runs named {name}" if count > 1 else f"named {name}"
+        return f"{which} of {len(found)} runs of this name" if len(found) > 1 else ""
+    return f"{which} of {len(found)} runs named {name}" if len(found) > 1 else f"named {name}"
+
+
+def _find_meant_name(text: str, run: str) -> str:
+    """Return the name of a run that a text is, or begins; empty if the text means the run itself or the newest."""
+    name = "" if text in records.NEWEST_NAMES or run.startswith(text) else read_names().get(run, "")
+    return name if name.startswith(text) else ""
+
+
+def find_unique_name(run: str) -> str:
+    """Return what to call a run in a command: its name if that means no other run, or else the run itself."""
+    names = read_names()
+    name = names.get(run, "")
+    is_shared = sum(name == other for other in names.values()) > 1 or any(
+        records.iterate_runs(lambda other: other.startswith(name))
+    )
+    return run if not name or is_shared else name
 
 
 def list_file_names() -> dict[str, str]:

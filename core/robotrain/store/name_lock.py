@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -130,10 +130,29 @@ def claim_run_name(job: Job, adopt: Callable[[RunRecord], bool]) -> tuple[NameLo
     the name of the lowest free attempt. Raise Rejected.
     """
     with report_write_errors():
-        for attempt in _list_attempts(job):
+        for attempt in list_attempts(job):
             if interrupted := _lock_interrupted(job.run_name(attempt), adopt):
                 return interrupted
         return next((lock, None) for attempt in itertools.count(1) if (lock := _lock_free_name(job.run_name(attempt))))
+
+
+@contextlib.contextmanager
+def lock_job(job: Job, platform: str, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Let no other process submit the job to the platform during the block. Raise Rejected.
+
+    :param on_wait: called if another process does, before waiting for its end.
+    """
+    folder = files.get_state_folder() / "submitting" / f"{platform}-{job.run_name(1).rpartition('-')[0]}"
+    with report_write_errors():
+        if (lock := acquire_name_lock(folder)) is None:
+            on_wait()
+        while lock is None:
+            time.sleep(LOCK_RETRY_SECONDS)
+            lock = acquire_name_lock(folder)
+    try:
+        yield
+    finally:
+        lock.release_and_remove()
 
 
 def claim_exact_name(run: str, adopt: Callable[[RunRecord], bool]) -> tuple[NameLock, RunRecord | None] | None:
@@ -164,7 +183,7 @@ def _is_taken(name: str) -> bool:
     return has_record(name) or os.path.lexists(os.path.join(get_runs_folder(), name, REMOVED_FILE))
 
 
-def _list_attempts(job: Job) -> list[int]:
+def list_attempts(job: Job) -> list[int]:
     """Return the attempts of `job` that have a folder, lowest first."""
     stem = job.run_name(1).rpartition("-")[0] + "-"
     try:

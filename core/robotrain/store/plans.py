@@ -84,6 +84,8 @@ PAYLOAD_FILE = "robotrain-payload.zip"
 SCHEMA = 2
 """The format of the manifest, to be increased with each change that readers of the values or files depend on."""
 OPTION_NAME = re.compile(r"--?[A-Za-z_]")
+MAX_PLAN_FILE = 1 << 30
+"""Bytes: payloads may have a policy's code and data."""
 MAX_INDENTED_VALUES = 2000
 """The most values of a plan whose manifest is indented for readers."""
 
@@ -138,8 +140,8 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
 
     try:
         found = _get_manifest_adapter().validate_python(_read_manifest(folder))
-        content = {path: _resolve_path(folder, path).read_bytes() for path in found.files}
-        payload = Payload(_resolve_path(folder, found.payload).read_bytes())
+        content = {path: files.read_limited_file(_resolve_path(folder, path), MAX_PLAN_FILE) for path in found.files}
+        payload = Payload(files.read_limited_file(_resolve_path(folder, found.payload), MAX_PLAN_FILE))
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
     except NewerFormat as newer:

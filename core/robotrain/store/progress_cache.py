@@ -36,6 +36,7 @@ MIN_STORED_BYTES = 1 << 18
 """Fewer new bytes of events are read faster than they are stored."""
 BLOCK_SIZE = 1 << 14
 """Larger blocks take a third longer: the memory of their objects is fetched from the system anew for each."""
+MAX_LINE = 1 << 20
 MIN_ALIKE_BYTES = 1 << 13
 """Fewer bytes are parsed faster than the pattern of their lines is compiled."""
 TOGETHER = 64
@@ -85,7 +86,7 @@ def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True
 
     :param with_incomplete: an incomplete last line counts if it is an event.
     """
-    with path.open("rb") as file:
+    with files.open_regular_file(path) as file:
         progress, start = _load(record, file) or (Progress(record.metrics), 0)
         file.seek(start)
         offset, rest = start, b""
@@ -94,6 +95,8 @@ def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True
             if newline:
                 _add_lines(progress, whole)
                 offset += len(whole) + 1
+            elif len(rest) > MAX_LINE:  # no event
+                offset, rest = offset + len(rest), b""
         if offset - start >= MIN_STORED_BYTES:
             with contextlib.suppress(OSError):
                 _store(record, progress, file, offset)

@@ -19,7 +19,7 @@ from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import RunRecord, Status, list_run_parts
 from robotrain.model.workload import Metric, OutputProfile
-from robotrain.redaction import redact
+from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import files
 
 
@@ -125,6 +125,8 @@ REMOVED_FILE = "forgotten"
 STEP_FILE = "step"
 """Stands in the folder of a run that is a step of a pipeline."""
 MAX_NAMES = 8
+MAX_TIME = 1e11
+"""Seconds since the epoch."""
 OPEN_MAPPINGS = ("reference", "settings")
 """Fields whose values may be of any type."""
 NEWEST_NAMES = ("", "last", "latest")
@@ -145,6 +147,8 @@ def get_run_folder(run: str) -> Path:
 def write_record(record: RunRecord) -> None:
     """Write a record, replacing an earlier one atomically. Raise Rejected."""
     home = get_run_folder(record.run)
+    notes = tuple(map(redact_if_secret, record.notes))
+    record = dataclasses.replace(record, note=redact_if_secret(record.note), notes=notes)
     body = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     text = json.dumps({"schema": SCHEMA} | body, indent=1, sort_keys=True, default=_convert_to_mapping) + "\n"
     with report_write_errors():
@@ -236,6 +240,7 @@ def find_run(text: str = "") -> str:
         if len({*beginning.values()}) == 1:
             return next(iter(beginning))
         matches = [*beginning] or [*iterate_runs(lambda name: text in name)]
+        matches = [name for name in matches if name.endswith(f"-{text}")] or matches  # without its workload
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -346,7 +351,7 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     if schema != SCHEMA:
         raise Rejected([make_broken_record_problem(path, "it has no format number that robotrain wrote")])
     listed = data["metrics"] if isinstance(data.get("metrics"), list) else []
-    named = (entry for entry in listed if isinstance(entry, dict) and "name" in entry)
+    named = (entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("name"), str))
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
     known = {field.name for field in dataclasses.fields(RunRecord)}.difference(("outputs", "metrics"))
     found = {name: value for name, value in data.items() if name in known}
@@ -356,12 +361,19 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     wrong = dict.fromkeys(re.split(r"[.:\[]", error)[0] for error in errors)
     if not wrong and any(len(pair) != 2 for pair in record.values.values()):
         wrong = {"values": None}
+    if not wrong and not is_time(record.created):
+        wrong = {"created": None}
     if wrong:
         raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong)}")])
     if record.run != path.parent.name:
         raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
     outputs = _parse_declaration(OutputProfile, data.get("outputs"))
     return dataclasses.replace(record, outputs=outputs, metrics=metrics, **open_mappings)
+
+
+def is_time(value: Any) -> bool:
+    """Return whether a value can be seconds since the epoch."""
+    return isinstance(value, int | float) and 0 <= value < MAX_TIME
 
 
 def _parse_declaration(kind: Any, data: Any) -> Any:
@@ -399,9 +411,11 @@ def save_final_status(run: str, status: Status) -> None:
 def read_final_status(run: str) -> Status | None:
     """Return the stored status of an ended run; None if there is none."""
     try:
-        status = Status(**files.read_json(get_run_folder(run) / FINAL_STATUS_FILE))
-        return status if status.finished else None
-    except (OSError, ValueError, TypeError):  # an incomplete file: a JSON or UTF-8 error is a ValueError
+        errors: list[str] = []
+        status: Status = convert_json(Status, files.read_json(get_run_folder(run) / FINAL_STATUS_FILE), "", errors)
+        is_whole = not errors and all(one is None or is_time(one) for one in (status.started, status.ended))
+        return status if is_whole and status.finished else None
+    except (OSError, ValueError):  # an incomplete file: a JSON or UTF-8 error is a ValueError
         return None
 
 

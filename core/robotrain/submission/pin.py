@@ -147,7 +147,8 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         return _make_problem("pin-unseen", title, source, error.why, severity="warning")
     except Exception as error:
         title = f"cannot check that the pinned revision of {source.uri} still exists"
-        return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
+        problem = _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
+        return dataclasses.replace(problem, transient=True)
     if not why:
         return None
     suggestions = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()

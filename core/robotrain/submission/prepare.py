@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -31,7 +31,7 @@ from robotrain.submission.run_name import make_default_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from robotrain_runtime.contract.document import JobSource
+    from robotrain_runtime.contract.document import JobSource, Scalar
 
 ENCODED_FILE = r"""[A-Za-z0-9+/]{200,}={0,2}|'(?!eyJ)[A-Za-z0-9!"#$%&()*+./;<?@\[\]^_`~}-]{1000,}'"""
 """A file in base64, or all of a text in base85, which may match a secret's pattern by chance. Of known secrets only a
@@ -56,6 +56,16 @@ def _contains_secret(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return "\0" not in text and holds_secret(re.sub(ENCODED_FILE, "", text))
+
+
+class JobPart(NamedTuple):
+    """What a run has besides its job's digest: for each step of a pipeline, else once."""
+
+    settings: Mapping[str, Scalar]
+    sources: Sequence[JobSource]
+    """With their pins."""
+    values: Sequence[Mapping[str, Any]]
+    """With the origins of the settings."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -101,6 +111,14 @@ class PreparedJob:
             values=self.values,
             produces=self.produces,
         )
+
+    def list_parts(self) -> list[JobPart]:
+        """Return its settings and sources."""
+        return [JobPart(dict(list_fields(self.settings)), self.job.sources, self.values)]
+
+    def list_stored_parts(self, stored: RenderedPlan) -> list[JobPart]:
+        """Return those of the plan of a run of the same job. Raise ValueError if it cannot be read."""
+        return [JobPart(stored.settings, stored.plan.job.sources, stored.values)]
 
     def pin_source(self, source: JobSource) -> str:
         """Return the pin of a source that the platform pins."""

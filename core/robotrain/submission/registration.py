@@ -8,7 +8,7 @@ from robotrain_runtime.contract.event import Registered
 
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.capabilities import make_feature_error
-from robotrain.redaction import holds_secret, redact
+from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import plans, records
 from robotrain.submission import reconcile
 
@@ -55,7 +55,7 @@ def _open_run(run: str, plugins: "Plugins") -> "tuple[RunRecord, Platform]":
 
 def check_model_name(name: str) -> Iterator[Problem]:
     """Yield a problem if a registry would refuse the name."""
-    if not re.fullmatch(MODEL_NAME_PATTERN, name) or holds_secret(name):
+    if not re.fullmatch(MODEL_NAME_PATTERN, name) or value_holds_secret(name):
         why = "Letters, digits, `_`, `.` and `-`, at most 255."
         title = "the name of the model is invalid"
         yield make_usage_problem("model-name-invalid", title, why=why, given=redact(name))

@@ -13,7 +13,7 @@ from robotrain.check import capability_checks
 from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.job_file import JobFile
-from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
+from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.config.trainer_args import compare_options
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
@@ -175,8 +175,9 @@ def _complete_request(request: Request, stored: RenderedPlan) -> Request:
     With other platform settings, the platform's own defaults and looked-up values are determined again.
     """
     file = _make_job_file(stored)
+    labels = {name: Value(stored.plan.job[name], FLAG_NAME) for name, _ in stored.plan.job.labels}
     if not request.settings:
-        return dataclasses.replace(request, file=file)
+        return dataclasses.replace(request, file=file, defaults=labels)
     origins = {row["name"]: row["origin"] for row in stored.values}
     platform_given = pin.list_platform_given_names(stored.values, stored.plan.platform)
     defaults = {name: value for name, value in file.parameters.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
@@ -186,7 +187,7 @@ def _complete_request(request: Request, stored: RenderedPlan) -> Request:
         for platform, table in file.platforms.items()
     }
     file = dataclasses.replace(file, parameters=parameters, platforms=settings)
-    return dataclasses.replace(request, file=file, defaults=defaults)
+    return dataclasses.replace(request, file=file, defaults=defaults | labels)
 
 
 def _make_job_file(stored: RenderedPlan) -> JobFile:
@@ -201,7 +202,7 @@ def _make_job_file(stored: RenderedPlan) -> JobFile:
         folder=Path("/"),
         workload=job.workload,
         sources=tuple(sources),
-        parameters=_format_values(dict(job.parameters), origin),
+        parameters=_format_values({**dict(job.parameters), **dict.fromkeys(dict(job.labels))}, origin),
         platforms={stored.plan.platform: _format_values(stored.settings, origin)},
         trainer_args=tuple(Value(argument, origin) for argument in job.trainer_args) or None,
     )

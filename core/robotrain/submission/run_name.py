@@ -53,15 +53,19 @@ def is_valid_name(name: str) -> bool:
 
 
 def _find_problems(labels: RunLabels, name_line: str) -> Iterator[Problem]:
-    from robotrain.redaction import holds_secret, redact
+    from robotrain.redaction import can_repeat, redact, value_holds_secret
     from robotrain.store.records import NEWEST_NAMES  # costs start-up
 
-    if labels.name and not is_valid_name(labels.name):
+    for where, text in ((name_line if name_line.startswith("-") else "NAME", labels.name), ("--note", labels.note)):
+        if value_holds_secret(text):
+            title, why = f"{where} contains what looks like a secret", "Records of runs are stored unencrypted."
+            yield make_usage_problem("secret-in-job", title, where, why, redact(text))
+    if labels.name and not is_valid_name(labels.name) and not value_holds_secret(labels.name):
         why = "A name is up to 80 letters, digits, `.`, `_` and `-`, and begins with a letter or digit."
         if labels.name in NEWEST_NAMES:
             why = f"`{labels.name}` means the newest run."
         where = name_line if name_line.startswith("-") else "NAME"
-        cleaned = "" if holds_secret(labels.name) else clean_name(labels.name)
+        cleaned = clean_name(labels.name) if can_repeat(labels.name) else ""
         ways = [Suggestion(f"{name_line} {cleaned}")] if is_valid_name(cleaned) else []
         title = f"{where} is not a name for a run"
         yield make_usage_problem("value-invalid", title, where, why, redact(labels.name), suggestions=ways)

@@ -8,26 +8,38 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
-from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.document import JobSource
 
 from robotrain import redaction
-from robotrain.config.coerce import list_fields
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Unanswered, raise_if_any
-from robotrain.model.job import parse_attempt
+from robotrain.errors import (
+    NotSubmitted,
+    Problem,
+    Rejected,
+    Stage,
+    Unanswered,
+    make_problem,
+    raise_if_any,
+    select_errors,
+)
+from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import pin, prepare, reconcile
+from robotrain.submission import pin, prepare, reconcile, unfinished
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.reconcile import ADOPTED_NOTE
 from robotrain.submission.run_name import NO_LABELS, RunLabels
+from robotrain.submission.unfinished import UnfinishedRun
+
+if TYPE_CHECKING:
+    from robotrain.plugins.manager import Plugins
 
 
 class StepOwner(NamedTuple):
@@ -41,6 +53,14 @@ NO_OWNER = StepOwner()
 ReportProblems = Callable[[Iterable[Problem]], None]
 AnnounceRun = Callable[[str], None]
 RESUBMITTED_NOTE = "its submit was interrupted before the platform had the run; it was submitted again"
+
+
+class Submission(NamedTuple):
+    """The run that a submit ends with."""
+
+    record: RunRecord
+    is_new: bool = True
+    """Whether this submit sent or completed it; otherwise the job was running already, and nothing was sent."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,20 +79,25 @@ class SubmitContext:
 
 
 def dry_run_job(
-    prepared: PreparedJob, report: ReportProblems, *, new: bool = False, pinning: bool = True
+    prepared: PreparedJob, report: ReportProblems, plugins: "Plugins", *, new: bool = False, pinning: bool = True
 ) -> RenderedPlan:
     """Do everything but submit the job. Raise Rejected if preflight fails."""
     raise_if_any(name_lock.check_state_folder())
     claim = name_lock.claim_run_name(
-        prepared.job, lambda record: not new and _is_same_submission(record, prepared, NO_OWNER)
+        prepared.job, lambda record: not new and unfinished.is_same_submission(record, prepared, NO_OWNER)
     )
     run = _release_claim(claim, report)
-    return _render_and_preflight(prepared, parse_attempt(run), report, pinning)
+    pinned, problems = _pin_sources(prepared, parse_attempt(run), pinning)
+    if not new and not select_errors(problems):
+        _find_same_run(pinned, plugins, report)
+    return _render_and_preflight(pinned, parse_attempt(run), report, problems)
 
 
-def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems) -> None:
+def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems, plugins: "Plugins") -> None:
     """Do everything but submit the plan. Raise Rejected if preflight fails or the plan's name is taken."""
     raise_if_any(name_lock.check_state_folder())
+    if same := unfinished.find_run_of_plan(rendered, plugins):
+        return report([unfinished.make_same_run_note(same, new=False)])
     _release_claim(_claim_plan_name(rendered), report)
     _run_preflight(rendered, platform, report)
 
@@ -81,40 +106,65 @@ def submit_job(
     prepared: PreparedJob,
     report: ReportProblems,
     announce: AnnounceRun,
+    plugins: "Plugins",
     *,
     new: bool = False,
     pinning: bool = True,
     owner: StepOwner = NO_OWNER,
     on_claim: AnnounceRun = lambda run: None,
     labels: RunLabels = NO_LABELS,
-) -> RunRecord:
-    """Submit the job to its platform.
+) -> Submission:
+    """Submit the job to its platform, or return the run of the same job that has not ended.
 
     Raise Rejected if preflight fails or the platform refuses; no run then exists, and the name is free again.
 
     :param report: called with warnings and notes.
     :param announce: called with the run's name as soon as the platform accepted it.
-    :param new: start a new run even if an interrupted submit of the same job exists.
-    :param owner: the step that the run is.
+    :param new: start a new run even if the same job runs, or an interrupted submit of it exists.
+    :param owner: the step that the run is: its pipeline submits each step once, whatever else runs.
     :param on_claim: called with the run's name before it is recorded.
     :param labels: what the user calls the run; by default its name is made from its data and parameters.
     """
     raise_if_any(name_lock.check_state_folder())
-    labels = labels._replace(name=labels.name or prepared.default_name)
+    given_name, labels = labels.name, labels._replace(name=labels.name or prepared.default_name)
     context = SubmitContext(prepared.platform, report, announce, True, owner, on_claim, labels)
+
+    def find_same(job: PreparedJob) -> UnfinishedRun | None:
+        return None if new or owner != NO_OWNER else _find_same_run(job, plugins, report, given_name)
+
+    with _lock_job(prepared.job, context, new):
+        return _submit_once(prepared, context, find_same, new=new, pinning=pinning)
+
+
+def _submit_once(
+    prepared: PreparedJob,
+    context: SubmitContext,
+    find_same: Callable[[PreparedJob], UnfinishedRun | None],
+    *,
+    new: bool,
+    pinning: bool,
+) -> Submission:
     left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
     while True:
         lock, interrupted = name_lock.claim_run_name(
-            prepared.job, lambda record: not new and _must_finish_submit(record, prepared, owner, left_alone)
+            prepared.job, lambda record: not new and _must_finish_submit(record, prepared, context.owner, left_alone)
         )
         with lock:
             if interrupted is None:
-                report(reconcile.list_left_alone_warnings(left_alone.values()))
+                context.report(reconcile.list_left_alone_warnings(left_alone.values()))
                 with _release_on_failure(lock):
-                    rendered = _render_and_preflight(prepared, parse_attempt(lock.run), report, pinning)
-                return _store_and_submit(lock, rendered, context)
+                    pinned, problems = _pin_sources(prepared, parse_attempt(lock.run), pinning)
+                    same = None if select_errors(problems) else find_same(pinned)
+                    if same is None:
+                        rendered = _render_and_preflight(pinned, parse_attempt(lock.run), context.report, problems)
+                if same is not None:
+                    lock.release_and_remove()
+                    return Submission(same.record, is_new=False)
+                return Submission(_store_and_submit(lock, rendered, context))
+            if same := find_same(prepared):
+                return Submission(same.record, is_new=False)
             if record := _reconcile_interrupted(lock, interrupted, reconcile.read_recorded_plan(interrupted), context):
-                return record
+                return Submission(record)
             left_alone[interrupted.run] = interrupted
 
 
@@ -123,21 +173,51 @@ def submit_plan(
     platform: Platform,
     report: ReportProblems,
     announce: AnnounceRun,
+    plugins: "Plugins",
     owner: StepOwner = NO_OWNER,
     labels: RunLabels = NO_LABELS,
-) -> RunRecord:
-    """Submit a plan under the name it was rendered for. Raise Rejected, also if that name is taken."""
+) -> Submission:
+    """Submit a plan under the name it was rendered for, or return that run if it has not ended.
+
+    Raise Rejected, also if that name is taken.
+    """
     raise_if_any(name_lock.check_state_folder())
     context = SubmitContext(platform, report, announce, new=False, owner=owner, labels=labels)
-    lock, interrupted = _claim_plan_name(rendered)
-    with lock:
-        if interrupted is None:
-            with _release_on_failure(lock):
-                _run_preflight(rendered, platform, report)
-            return _store_and_submit(lock, rendered, context)
-        if record := _reconcile_interrupted(lock, interrupted, rendered, context):
-            return record
-        raise Rejected([reconcile.make_other_machine_problem(interrupted)])
+    with _lock_job(rendered.plan.job, context):
+        if owner == NO_OWNER and (same := unfinished.find_run_of_plan(rendered, plugins)):
+            report([unfinished.make_same_run_note(same, labels.name, new=False)])
+            return Submission(same.record, is_new=False)
+        lock, interrupted = _claim_plan_name(rendered)
+        with lock:
+            if interrupted is None:
+                with _release_on_failure(lock):
+                    _run_preflight(rendered, platform, report)
+                return Submission(_store_and_submit(lock, rendered, context))
+            if record := _reconcile_interrupted(lock, interrupted, rendered, context):
+                return Submission(record)
+            raise Rejected([reconcile.make_other_machine_problem(interrupted)])
+
+
+def _lock_job(job: Job, context: SubmitContext, new: bool = False) -> contextlib.AbstractContextManager[None]:
+    """Return a context without other submits of the job; one for anything that may run beside the same job."""
+    if new or context.owner != NO_OWNER:
+        return contextlib.nullcontext()
+
+    def report_waiting() -> None:
+        title = f"another process submits this job to {context.platform.name}; waiting for its end"
+        context.report([make_problem("run-being-sent", title, severity="note")])
+
+    return name_lock.lock_job(job, context.platform.name, report_waiting)
+
+
+def _find_same_run(
+    prepared: PreparedJob, plugins: "Plugins", report: ReportProblems, name: str = ""
+) -> UnfinishedRun | None:
+    """Return the run of the same job that has not ended, and report it; None if there is none. Raise Rejected."""
+    same = unfinished.find_same_run(prepared, plugins, report)
+    if same:
+        report([unfinished.make_same_run_note(same, name)])
+    return same
 
 
 def _claim_plan_name(rendered: RenderedPlan) -> tuple[NameLock, RunRecord | None]:
@@ -170,13 +250,20 @@ def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportPro
     return lock.run
 
 
-def _render_and_preflight(prepared: PreparedJob, attempt: int, report: ReportProblems, pinning: bool) -> RenderedPlan:
-    """Return the pinned plan after preflight. Raise Rejected with all problems of pins and preflight."""
+def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with its pins and the settings that its platform looks up, and the problems."""
     problems = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
     if pinning:
         prepared, network_problems = query_network(prepared)
         problems += network_problems
-    problems += prepared.find_input_problems()
+    return prepared, problems
+
+
+def _render_and_preflight(
+    prepared: PreparedJob, attempt: int, report: ReportProblems, earlier_problems: Iterable[Problem]
+) -> RenderedPlan:
+    """Return the plan after preflight. Raise Rejected with all problems of pins and preflight."""
+    problems = [*earlier_problems, *prepared.find_input_problems()]
     rendered = prepared.render(attempt)
     try:
         _run_preflight(rendered, prepared.platform, report, problems)
@@ -322,40 +409,13 @@ def _must_finish_submit(
     record: RunRecord, prepared: PreparedJob, owner: StepOwner, left_alone: dict[str, RunRecord]
 ) -> bool:
     """Return whether this submit must finish an interrupted one; if not, add it to `left_alone`."""
-    if record.run not in left_alone and _is_same_submission(record, prepared, owner):
+    if record.run not in left_alone and unfinished.is_same_submission(record, prepared, owner):
         return True
     if (record.pipeline, record.step) != owner:  # its own pipeline finishes it
         return False
     if not name_lock.is_being_submitted(record.run):
         left_alone[record.run] = record
     return False
-
-
-def _is_same_submission(record: RunRecord, prepared: PreparedJob, owner: StepOwner) -> bool:
-    """Return whether a record has the same job, owner, platform, settings, pins and payload."""
-    if (record.pipeline, record.step) != owner:
-        return False
-    if (record.job, record.platform) != (prepared.job.digest, prepared.platform.name):
-        return False
-    if not _has_same_settings(record, dict(list_fields(prepared.settings))):
-        return False
-    pins = [source.pin for source in prepared.job.sources]
-    if not any(pins) and prepared.payload is None:
-        return True
-    stored = plans.find_stored_plan(record.run)
-    if stored is None:
-        return True  # reconciling it reports the damaged plan
-    same_pins = all(pin in ("", source.pin) for pin, source in zip(pins, stored.plan.job.sources, strict=False))
-    return same_pins and prepared.payload in (None, stored.payload)
-
-
-def _has_same_settings(record: RunRecord, settings: Mapping[str, Scalar]) -> bool:
-    """Return whether the settings are equal, apart from those that the platform looked up at the earlier submit."""
-    changed = {name for name in {*settings, *record.settings} if settings.get(name) != record.settings.get(name)}
-    if not changed or any(settings.get(name) is not None for name in changed):
-        return not changed
-    stored = plans.find_stored_plan(record.run)
-    return stored is None or changed <= pin.list_platform_given_names(stored.values, record.platform)
 
 
 def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:

@@ -34,6 +34,7 @@ from robotrain.sweeps.space import (
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
+    from robotrain.model.job import Job
     from robotrain.model.platform import Platform
     from robotrain.model.workload import Metric, Workload
     from robotrain.plugins.manager import Plugins
@@ -92,6 +93,10 @@ class _SweepPreparer:
             problems += self._check_dimensions()
         obstacle = sweep_platform.find_request_obstacle(request, self.platform, metrics)
         checked = self._check_samples(problems, all_values=self.is_tpe or not obstacle)
+        logged = self._select_logged(metrics, [job.job for job in checked.values()], problems)
+        if metrics and not (obstacle or logged):
+            obstacle = "there is no metric that every trial reports"
+        metrics = logged or metrics
         is_later = (self.is_tpe or not obstacle) and not select_errors(problems)
         space = dict(self._list_dimensions(checked)) if is_later else {}
         names = [f"trial-{number:0{len(str(len(points)))}}" for number in range(1, len(points) + 1)]
@@ -126,7 +131,37 @@ class _SweepPreparer:
             found = _name_points(rejected.problems, dict(zip(names, points, strict=True)))
             raise Rejected(dict.fromkeys(found)) from None
         raise_if_any(_check_folders(prepared, request.workload))
+        logged = self._select_logged(metrics, [step.job.job for step in prepared.steps if step.job], problems)
+        raise_if_any(problems)
+        plan = dataclasses.replace(plan, metrics=logged or metrics)
+        prepared = dataclasses.replace(prepared, sweep=dump_sweep(plan))
         return PreparedSweep(pipeline=_name_model(prepared, plan), obstacle=obstacle)
+
+    def _select_logged(
+        self, metrics: tuple[tuple[str, str], ...], jobs: Sequence[Job], problems: list[Problem]
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the metrics that every job reports; that a named one is none of these is a problem."""
+        workload = self.request.workload
+        logged = tuple(pair for pair in metrics if all(workload.logs_metric(job, pair[0]) for job in jobs))
+        if not self.request.metric or logged == metrics:
+            return logged
+        declared = [one.name for one in workload.profile.metrics if one.better and not one.pattern]
+        known = [name for name in declared if all(workload.logs_metric(job, name) for job in jobs)]
+        title = f"not every trial will report {self.request.metric}"
+        why = f"With these values, all of them report: {', '.join(known) or 'no metric that compares them'}."
+        ways = tuple(Suggestion(f"--metric {name}") for name in known[:1])
+        problems.append(
+            Problem(
+                code="sweep-metric-unknown",
+                stage=Stage.CHECK,
+                title=title,
+                where="--metric",
+                given=self.request.metric,
+                why=why,
+                suggestions=ways,
+            )
+        )
+        return metrics
 
     def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
         """Return the combinations of all trials; for a sampler that chooses later, the first values of each."""

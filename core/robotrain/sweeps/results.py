@@ -92,7 +92,7 @@ def read_results(run: str) -> SweepResults | None:
         Trial(
             trial,
             step.run,
-            step.state,
+            step.shown_state,
             step.values or dict(plan.points.get(trial, {})),
             step.scores.get(name) if step.state == "succeeded" else None,
         )

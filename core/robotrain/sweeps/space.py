@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import math
 import random
@@ -16,10 +17,15 @@ from robotrain_runtime.contract.document import Dimension
 
 from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
 from robotrain.redaction import redact
+from robotrain.store.files import read_limited_file
 
 OVER_FLAG = "--over"
 FORMS = ("NAME=VALUE,VALUE", "NAME=1..5", "NAME=log:1e-5..1e-2", "NAME=uniform:0.1..0.5")
 MAX_TRIALS = 1000
+MAX_DIGITS = 18
+"""Digits of an end of a range of whole numbers, with its sign."""
+MAX_POINTS_BYTES = 4 << 20
+"""The largest file of points."""
 NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 DIGITS = 6
 """Significant digits of a value that is drawn from a range."""
@@ -97,12 +103,12 @@ def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
     for part in (part.strip() for part in given.split(",")):
         low, dots, high = part.partition("..")
         if dots and re.fullmatch(r"[+-]?\d+", low) and re.fullmatch(r"[+-]?\d+", high):
-            whole = range(int(low), int(high) + 1)
-            if not whole or len(whole) > MAX_TRIALS:
+            room = MAX_TRIALS - len(values)
+            if max(len(low), len(high)) > MAX_DIGITS or not 0 <= int(high) - int(low) < room:
                 why = f"A range has its smaller end first, and at most {MAX_TRIALS} values."
                 problems.append(make_over_problem(f"{redact(name)}: the range is empty or too long", part, why))
                 return None
-            values += map(str, whole)
+            values += map(str, range(int(low), int(high) + 1))
         elif dots and re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high):
             ways = (f"{OVER_FLAG} {redact(name)}=uniform:{part}", f"{OVER_FLAG} {redact(name)}=log:{part}")
             problems.append(make_over_problem(f"{redact(name)}: this range is not of whole numbers", part, ways=ways))
@@ -178,9 +184,10 @@ def _draw_value(axis: Axis, source: random.Random, integers: Collection[str]) ->
 def read_points(path: Path) -> list[SpacePoint]:
     """Return the points of a CSV file: names in its first line, a point in each of the others. Raise Rejected."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(reader.line_num, row) for reader in [csv.reader(file)] for row in reader if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_limited_file(path, MAX_POINTS_BYTES).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""))
+        rows = [(reader.line_num, row) for row in reader if any(row)]
+    except (OSError, ValueError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise_if_any([_make_points_problem("the file of points cannot be read", str(path), f"{why}.")])
         raise AssertionError from error

@@ -22,7 +22,6 @@ from robotrain.pipelines.native_platform import BEGUN_STATES, NativePlatform
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY
 from robotrain.pipelines.plan import render_pipeline
 from robotrain.pipelines.progress import (
-    UNSUCCESSFUL,
     PipelineProgress,
     StepState,
     read_progress,
@@ -141,16 +140,6 @@ class NativeSweepPlatform(NativePlatform):
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole."""
         return self.query_pipeline(reference)[0]
-
-    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
-        """Return the status of the whole, which has failed if a trial has, and the trials."""
-        status, steps = super().query_pipeline(reference)
-        failed = [step for step in steps if step.state in UNSUCCESSFUL]
-        if status.state != "succeeded" or not failed:
-            return status, steps
-        first = min(failed, key=lambda step: step.ended or float("inf"))
-        reason = f"step {first.name} {first.state}" + (f": {first.reason}" if first.reason else "")
-        return dataclasses.replace(status, state="failed", reason=reason, exit_code=None), steps
 
     def drive_rest(self, plan: PipelinePlan) -> PipelinePlan:
         """Return the plan by which this machine runs the trials of the sweep `plan.resumes` that are not finished.

@@ -189,8 +189,8 @@ class Bench:
         return self.run_command("submit", "--no-pin", *words, *job)
 
     def submit_job(self) -> RunRecord:
-        """Submit the world's job, and return the record of its run."""
-        return records.read_record(self.submit("--json").require("the job must be submitted").json["run"])
+        """Submit the world's job as a new run, and return its record."""
+        return records.read_record(self.submit("--new", "--json").require("the job must be submitted").json["run"])
 
     def start_run(self, run: RunRecord) -> None:
         """Make the engine report that a run is running, if the world has a word for that."""

@@ -24,7 +24,7 @@ class SubmitTests(PlatformTestBase):
     """`submit`, and `find` after an interrupted one."""
 
     def test_each_submit_creates_one_run(self, bench: Bench) -> Iterator[str]:
-        """A second submit of what was sent is another run; a reference has texts by which the run is found again."""
+        """A second submit with `--new` is another run; a reference has texts by which the run is found again."""
         first, second = bench.submit_job(), bench.submit_job()
         if first.reference == second.reference:
             yield f"two runs have the same reference: {first.reference}"
@@ -94,6 +94,8 @@ def _is_permanent(error: Exception) -> bool:
 def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
     """Submit, which must be interrupted, and again; yield what is wrong unless there is one run."""
     before = records.list_runs()
+    for name in before:  # a job that is running is not submitted again
+        bench.run_for("cancel", name)
     with interruption:
         try:
             is_submitted = call_in_time("submit", bench.submit).exit_code == 0
@@ -104,7 +106,7 @@ def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractConte
     if is_submitted:
         yield f"the submit was not interrupted {how}: the world's block must keep it from succeeding"
     left = [name for name in records.list_runs() if name not in before]
-    run = bench.submit_job().run
+    run = bench.submit("--json").require("the job must be submitted").json["run"]
     new = [name for name in records.list_runs() if name not in before]
     if new != [run]:
         yield f"the submit interrupted {how} left {left}, and the same command created {run}"

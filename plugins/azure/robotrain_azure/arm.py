@@ -34,6 +34,9 @@ UNREACHED_PATTERN = rf"{UNREACHABLE_PATTERN}|SSLError"
 SIGN_IN_ERROR = "ClientAuthenticationError"
 NO_ANSWER_ERRORS = frozenset({"ServiceRequestError", "ServiceResponseError", "IncompleteReadError"})
 """Class names of errors in Azure's libraries."""
+BROKEN_OFF_ERRORS = frozenset({"ServiceResponseError", "IncompleteReadError"})
+BROKEN_OFF_PATTERN = r"(?i)timed out|connection aborted|connection reset|RemoteDisconnected"
+"""Of a connection that was made, or of a host that may answer the next time."""
 
 
 class ServiceError(OSError):
@@ -58,6 +61,13 @@ class ArmError(ServiceError):
 
     retry_after = 0.0
     """The seconds to wait that Azure asked for."""
+    broke_off = False
+    """Whether the connection was reset or timed out."""
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it passes if one waits: not if a host has no address or refuses connections."""
+        return self.is_transient and (bool(self.status) or self.broke_off)
 
 
 class ArmClient:
@@ -65,6 +75,8 @@ class ArmClient:
 
     `host` replaces the resource manager's host by another one that takes the same tokens.
     """
+
+    longest_pause = LONGEST_PAUSE
 
     def __init__(self, patience: float = 0.0, host: str = "") -> None:
         self._patience = patience
@@ -111,11 +123,17 @@ class ArmClient:
                 if error.status == 401 and error.code in EXPIRED_TOKEN_CODES and renewals:
                     credential.clear_shared_credential()
                     self._pipeline, renewals = None, renewals - 1
-                elif error.is_transient and time.monotonic() + max(pause, error.retry_after) < until:
-                    time.sleep(max(pause, error.retry_after))
-                    pause = min(2 * pause, LONGEST_PAUSE)
+                elif error.is_transient and self._wait(error, max(pause, error.retry_after), until):
+                    pause = min(2 * pause, self.longest_pause)
                 else:
                     raise
+
+    def _wait(self, error: ArmError, seconds: float, until: float) -> bool:
+        """Wait before the request is sent again; return False if it is not to be."""
+        if time.monotonic() + seconds >= until:
+            return False
+        time.sleep(seconds)
+        return True
 
     def _send_request(self, method: str, url: str, query: Mapping[str, str], body: object) -> dict[str, Any]:
         try:
@@ -156,7 +174,9 @@ def make_no_answer_error(error: BaseException, host: str) -> ArmError:
         return ArmError(title + (f" ({reason[0]})" if reason else ""), code=SIGNED_OUT)
     cause = "the connection was closed" if kinds & NO_ANSWER_ERRORS else type(error).__name__
     target = "Azure's sign-in" if SIGN_IN_ERROR in kinds else host
-    return ArmError(f"{target} cannot be reached ({unreached[0] if unreached else cause})", code=UNREACHABLE)
+    found = ArmError(f"{target} cannot be reached ({unreached[0] if unreached else cause})", code=UNREACHABLE)
+    found.broke_off = bool(kinds & BROKEN_OFF_ERRORS or re.search(BROKEN_OFF_PATTERN, str(error)))
+    return found
 
 
 def _make_refusal_error(status: int, text: str) -> ArmError:

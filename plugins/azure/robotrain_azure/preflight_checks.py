@@ -56,26 +56,30 @@ def check_workspace(workspace: Workspace) -> Iterator[Problem]:
         )
 
 
-def check_identity_blob_roles(client_id: str, subscription: str, accounts: Mapping[str, bool]) -> Iterator[Problem]:
+def check_identity_blob_roles(
+    client_id: str, subscription: str, accounts: Mapping[str, bool], arm: ArmClient | None = None
+) -> Iterator[Problem]:
     """Warn if the job's identity may not read blobs of these storage accounts, or write where `accounts` is true."""
     if not accounts:
         return
+    arm = arm or ArmClient(PATIENCE_SECONDS)
     holder, subject = RoleHolder("", IDENTITY_FLAG, client_id), ", ".join(sorted(accounts))
     why: ArmError | str = f"You can see no identity with that client id in the subscription {subscription}."
     try:
-        if principal := roles.find_principal(ArmClient(PATIENCE_SECONDS), subscription, client_id):
-            yield from check_blob_roles(RoleHolder(principal, IDENTITY_FLAG, client_id), subscription, accounts)
+        if principal := roles.find_principal(arm, subscription, client_id):
+            yield from check_blob_roles(RoleHolder(principal, IDENTITY_FLAG, client_id), subscription, accounts, arm)
             return
     except ArmError as error:
         why = error
     yield _make_unchecked_problem(holder, subject, why)
 
 
-def check_blob_roles(holder: RoleHolder, subscription: str, accounts: Mapping[str, bool]) -> Iterator[Problem]:
+def check_blob_roles(
+    holder: RoleHolder, subscription: str, accounts: Mapping[str, bool], arm: ArmClient
+) -> Iterator[Problem]:
     """Check the same for an identity whose object id is known."""
     if not accounts:
         return
-    arm = ArmClient(PATIENCE_SECONDS)
     try:
         account_ids = roles.list_storage_accounts(arm, subscription)
     except ArmError as error:
@@ -92,9 +96,9 @@ def check_blob_roles(holder: RoleHolder, subscription: str, accounts: Mapping[st
         yield from _check_permission(arm, account_ids[name], holder, permission, name, action, role)
 
 
-def check_model_roles(holder: RoleHolder, workspace: Workspace) -> Iterator[Problem]:
+def check_model_roles(holder: RoleHolder, workspace: Workspace, arm: ArmClient) -> Iterator[Problem]:
     """Warn if the job's identity may not register models in a workspace."""
-    name, arm = f"the workspace {workspace.name}", ArmClient(PATIENCE_SECONDS)
+    name = f"the workspace {workspace.name}"
     action, role = f"register models in {name}", errors.DATA_SCIENTIST_ROLE
     yield from _check_permission(arm, workspace.resource, holder, roles.REGISTER_MODELS, name, action, role)
 

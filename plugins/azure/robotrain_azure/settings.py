@@ -122,6 +122,8 @@ _SHARED_HINTS = {
     "--environment": "the job installs its locked environment: choose the image with --image IMAGE",
     "--torch-backend": "PyTorch is locked: choose an image that contains it with --image IMAGE",
     "--runs-dir": "the job runs in a container: use --work-dir",
+    "--tag --tags --label": "use --labels NAME=VALUE",
+    "--timeout --time --time-limit --walltime": "use --exec-timeout TIME",
 }
 """Hints by options of other tools, separated by spaces."""
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -50,13 +50,15 @@ LIBRARIES = {
     "azure.identity": "azure-identity",
     "azure.storage.blob": "azure-storage-blob",
 }
-WORKSPACE_SUGGESTION = Suggestion(
-    "--subscription-id ID --resource-group GROUP --workspace-name NAME",
-    "or AZURE_RESOURCE_GROUP and AZUREML_WORKSPACE_NAME, or a table in robotrain.toml",
-)
+WORKSPACE_VARIABLES = {
+    "--subscription-id": "AZURE_SUBSCRIPTION_ID=ID",
+    "--resource-group": "AZURE_RESOURCE_GROUP=GROUP",
+    "--workspace-name": "AZUREML_WORKSPACE_NAME=NAME",
+}
+"""By the option of a submit that names a part of the workspace: the variable that does, for `doctor` too."""
 CHASSIS_TAG_FILE, AZURE_CHASSIS_TAG = Path("/sys/class/dmi/id/chassis_asset_tag"), "7783-7084-3265-9085-8269-3286-77"
 """Where Linux describes the machine, and the value on Azure's machines."""
-COMPUTE_SUGGESTION = Suggestion("--compute NAME", "or AZUREML_COMPUTE, or compute in robotrain.toml")
+COMPUTE_SUGGESTION = Suggestion("AZUREML_COMPUTE=NAME", "in the environment, or compute in robotrain.toml")
 
 
 def list_health_checks() -> Iterable[HealthCheck]:
@@ -100,13 +102,30 @@ def check_settings() -> Iterator[HealthResult]:
     workspace, compute = get_workspace(configured), job_settings.get_compute_name(configured)
     if terraform and not (workspace and compute):
         yield report_ok(f"missing settings are read from Terraform's outputs in {terraform} at submission")
+        if not configured.subscription_id:
+            yield _report_incomplete_workspace(("--subscription-id",), "unless Terraform has an output subscription_id")
         return
-    yield (
-        report_ok(f"{workspace.name} in {workspace.group}")
-        if workspace
-        else report_missing("no workspace is set", WORKSPACE_SUGGESTION)
-    )
+    missing = _find_missing_parts(configured)
+    yield report_ok(f"{workspace.name} in {workspace.group}") if workspace else _report_incomplete_workspace(missing)
     yield report_ok(f"compute {compute}") if compute else report_missing("no compute is set", COMPUTE_SUGGESTION)
+
+
+def _find_missing_parts(settings: AzureMLSettings) -> tuple[str, ...]:
+    """Return the options of a submit that would name the missing parts of the workspace."""
+    names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
+    return tuple(flag for flag, name in zip(WORKSPACE_VARIABLES, names, strict=True) if not name)
+
+
+def _report_incomplete_workspace(missing: Sequence[str], *more: str) -> HealthResult:
+    """Return the result for a workspace of which parts are missing; `doctor` takes no options for them."""
+    subject = " and ".join(flag.removeprefix("--").replace("-", " ") for flag in missing)
+    text = f"the workspace is incomplete: its {subject} {'are' if missing[1:] else 'is'} not set"
+    text = "no workspace is set" if len(missing) == len(WORKSPACE_VARIABLES) else text
+    variables = " ".join(WORKSPACE_VARIABLES[flag] for flag in missing)
+    ways = [Suggestion(variables, "in the environment, or in [platforms.azureml] of robotrain.toml")]
+    if "--subscription-id" in missing:
+        ways.append(Suggestion("az login", "then `az account set --subscription ID` chooses the default one"))
+    return report_missing(", ".join((text, *more)), *ways)
 
 
 def check_workspace() -> Iterator[HealthResult]:
@@ -118,7 +137,7 @@ def check_workspace() -> Iterator[HealthResult]:
 
     configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME, with_terraform=True)
     if (workspace := get_workspace(configured)) is None:
-        yield report_warning("no workspace is set, so Azure was not asked", WORKSPACE_SUGGESTION)
+        yield _report_incomplete_workspace(_find_missing_parts(configured), "so Azure was not asked")
         return
     preflight = PreflightContext(ArmClient(), _make_submission_spec(configured))
     try:

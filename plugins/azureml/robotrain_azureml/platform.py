@@ -61,9 +61,12 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
         "--set-env": "jobs get the variables that they need; use --hf-credential for a token",
         "--use-local-osmo --osmo-cli --server": "OSMO is not used: the job goes to the workspace",
         "--pool --gpu-platform": "an OSMO setting: on Azure ML use --compute and --instance-type",
-        "--gpus": "use --num-gpus; the instance type must have that many",
-        "--cpu --memory --storage": "the instance type sets the machine's size: --instance-type NAME",
+        "--gpu --gpus": "use --num-gpus; the instance type must have that many",
+        "--cpu --cpus --num-cpus --cpus-per-task --memory --mem --storage --disk --disk-size": (
+            "the instance type sets the machine's size: --instance-type NAME"
+        ),
         "--shared-memory": "use --shm-size SIZE",
+        "--input-mode": "not needed: a data asset is mounted, a registered model is downloaded",
         "--priority": "not supported; priorities are set where a Kubernetes compute is attached",
         "--queue-timeout": "a job waits for a free machine until `robotrain cancel RUN`",
         "--buckets --dataset-bucket": f"buckets exist only in OSMO: use --blob-url {BLOB}",
@@ -74,6 +77,22 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
         "--hf-token --hub-token-file": "jobs contain no tokens: --hf-credential NAME names a key vault's secret",
         "--blob-credential --blob-credential-file": (
             "the job reads blobs with the compute's managed identity: --workload-identity ID selects one"
+        ),
+        "--serverless": (
+            "serverless compute is not supported: a job signs in with the identity of its compute, and it has none; "
+            "use --compute NAME, such as a cluster whose least number of nodes is 0"
+        ),
+        "--queue-settings --job-tier": (
+            "queue_settings (`job_tier`, `priority`) belong to serverless compute, which is not supported: a job signs "
+            "in with the identity of its compute, and it has none; use --compute NAME"
+        ),
+        "--sampling-algorithm --bayesian": (
+            "Azure ML runs grid and random sweeps; its bayesian sampling takes no logarithmic ranges: "
+            "`robotrain sweep` has --sampler tpe"
+        ),
+        "--early-termination --early-termination-policy --bandit-policy --median-stopping-policy": (
+            "early termination is not supported: a trial that Azure ML stops has no last value and no policy "
+            "to compare or register; use fewer --training-steps or samples"
         ),
         "--wandb-credential": "Weights & Biases is not supported on Azure ML yet: use --platform osmo",
     }
@@ -93,6 +112,7 @@ class AzureMLPlatform(ClusterPlatform):
     prepare_ignores = ("source-missing", "azureml-compute-missing")
 
     derive_defaults = lazy_method("robotrain_azureml.spec.job_settings:derive_defaults")
+    choose_registration_settings = lazy_method("robotrain_azureml.spec.job_settings:choose_registration_settings")
     container_plugins = lazy_method("robotrain_azureml.spec.render:find_container_plugins")
     query_settings = lazy_method("robotrain_azureml.preflight.compute:fetch_compute_settings")
     check = lazy_method("robotrain_azureml.spec.check_job:check_job")

@@ -184,7 +184,7 @@ def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
     process.send_signal(signaled, signal.SIGTERM)  # the supervisor passes on only the first one
     if is_first:  # a second signal would interrupt the saving that the first one started
         _signal_new_heads(folder, supervisor, signaled)
-    grace_seconds = spec.parse_spec((folder / spec.SPEC_FILE).read_bytes()).grace_seconds
+    grace_seconds = spec.read_spec(folder).grace_seconds
     in_time = _wait_until(lambda: read_status(folder).finished, grace_seconds + MARGIN_SECONDS)
     if in_time:  # the process that recorded the end is exiting
         _wait_until(lambda: not process.list_run_processes(supervisor), HANDOVER_SECONDS)

@@ -7,14 +7,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.redaction import redact
 from robotrain.run_folder import log, outputs
-from robotrain_runtime.contract import failure
+from robotrain_runtime.contract import child_python, failure
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.machine import disk_cache
 
@@ -56,7 +55,7 @@ def _run_runtime(folder: Path, arguments: list[str], bundled: bool) -> "subproce
     """Run the runtime that was sent with the run if `bundled` is set, else the installed one."""
     environ = {name: value for name, value in os.environ.items() if name not in spec.EXCLUDED_VARIABLES}
     return subprocess.run(
-        [sys.executable, "-P", "-m", "robotrain_runtime", *arguments],
+        child_python.make_module_command("robotrain_runtime", *arguments),
         cwd=folder,
         env=environ | ({"PYTHONPATH": str(folder / spec.PAYLOAD_FOLDER)} if bundled else {}),
         stdin=subprocess.DEVNULL,
@@ -100,7 +99,7 @@ def remove_run(reference: Reference, dry_run: bool = False) -> int:
 
 def _check_removable(folder: Path) -> Problem | None:
     try:
-        run = spec.parse_spec((folder / spec.SPEC_FILE).read_bytes()).run
+        run = spec.read_spec(folder).run
     except (OSError, ValueError):
         run = ""
     if run != folder.name:  # a record may name any folder

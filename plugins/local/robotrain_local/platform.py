@@ -55,7 +55,14 @@ _HINTS = {
     "--azure-subscription-id --azure-resource-group --azure-workspace-name --subscription-id --resource-group"
     " --workspace-name": "only for cloud platforms: the local platform runs the job on this machine",
     "--mlflow-enable MLFLOW_ENABLE": "not needed: every run is tracked; change this with --tracking-uri URI, or none",
-    "--gpus": "use --num-gpus N",
+    "--gpu --gpus": "use --num-gpus N",
+    "--cpu --cpus --num-cpus --cpus-per-task --memory --mem --storage --disk --disk-size": (
+        "a run takes what it needs of this machine: cores, memory and disk are not reserved"
+    ),
+    "--timeout --time --time-limit --walltime --exec-timeout": (
+        "a run on this machine has no time limit; `robotrain cancel RUN` stops it"
+    ),
+    "--tag --tags --label --labels": "use --note TEXT",
     "--mlflow-tracking-uri": "use --tracking-uri URI",
     "--dataset-root DATASET_ROOT": "not needed: a local dataset is read in place",
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",

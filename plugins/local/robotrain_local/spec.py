@@ -11,7 +11,7 @@ from typing import Any
 
 from robotrain.store import files
 from robotrain_runtime.contract import event, failure
-from robotrain_runtime.contract.files import lock_file
+from robotrain_runtime.contract.files import lock_file, open_regular_file
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SPEC_FILE = "process.json"
@@ -62,6 +62,11 @@ def parse_spec(content: bytes) -> ProcessSpec:
         if isinstance(error, ProcessSpecError):
             raise
         raise ProcessSpecError(f"{SPEC_FILE} does not describe a process: {error}") from None
+
+
+def read_spec(folder: Path) -> ProcessSpec:
+    """Return the spec in a run's folder. Raise OSError, and ValueError if it is invalid."""
+    return parse_spec(files.read_state_file(folder / SPEC_FILE))
 
 
 PAYLOAD_FILE = "payload.zip"
@@ -122,7 +127,7 @@ def record_exit(folder: Path, exit_code: int, reason: str = "") -> None:
 
 
 def _create_locked_file(path: Path, content: bytes) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, files.PRIVATE_FILE)
     with contextlib.suppress(OSError):  # a file system without locks
         lock_file(handle)
     os.write(handle, content)
@@ -136,9 +141,9 @@ TAIL_BYTES = 1 << 14
 def read_failure_reason(folder: Path) -> str:
     """Return the reason of a failure from the end of the log, or \"\"."""
     try:
-        with (folder / LOG_FILE).open("rb") as log:
+        with open_regular_file(folder / LOG_FILE) as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - TAIL_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
-    except FileNotFoundError:
+            lines = log.read(TAIL_BYTES).decode(errors="replace").splitlines()
+    except OSError:
         return ""
     return failure.explain_output([line for line in lines if not line.startswith(event.PREFIX)])

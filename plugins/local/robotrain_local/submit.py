@@ -46,7 +46,7 @@ def submit_plan(plan: Plan) -> Reference:
         title, why = "cannot start the run's supervisor process", f"{error.strerror or error}."
         raise Rejected([make_problem("supervisor-not-started", title, "", sys.executable, why)]) from error
     with contextlib.suppress(OSError):  # if missing, the next submit of this plan is taken for a repetition
-        (folder / spec.SUBMITTED_FILE).touch()
+        (folder / spec.SUBMITTED_FILE).touch(files.PRIVATE_FILE)
     return {"folder": str(folder)}
 
 
@@ -76,7 +76,7 @@ def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
     without = {*process_spec.without, process.MARK_VARIABLE}
     environ = {name: value for name, value in os.environ.items() if name not in without}
     log = folder / spec.LOG_FILE
-    return background.start_module("robotrain_local.supervisor", str(folder), log, environ, 0o644)
+    return background.start_module("robotrain_local.supervisor", str(folder), log, environ, files.PRIVATE_FILE)
 
 
 def _wait_until_started(folder: Path, pid: int) -> None:
@@ -128,8 +128,9 @@ def is_interrupted_submit(plan: Plan, folder: Path) -> bool:
 def has_same_plan(plan: Plan, folder: Path) -> bool:
     """Return whether `folder` holds exactly this plan; the payload is compared by its digest in the spec."""
     try:
-        return all((folder / path).read_bytes() == plan.files[path] for path in plan.files if path != spec.PAYLOAD_FILE)
-    except (FileNotFoundError, NotADirectoryError):
+        kept = {path: content for path, content in plan.files.items() if path != spec.PAYLOAD_FILE}
+        return all(files.read_limited_file(folder / path, len(kept[path])) == kept[path] for path in kept)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
 
 
@@ -166,6 +167,7 @@ def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> No
             files.make_private_folder(part)
             plans.write_plan_files(plan, part)
             payload.extractall(part / spec.PAYLOAD_FOLDER)
+            files.make_tree_private(part)
     except OSError:
         if not has_same_plan(plan, folder):  # else another submit of this plan was faster
             raise
@@ -179,11 +181,11 @@ def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> 
     for path, content in {**unpacked, **plan.files}.items():
         if _read_bytes(folder / path) != content:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / path, content)
+            write_atomically(folder / path, content, files.PRIVATE_FILE)
 
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError:
+        return files.read_state_file(path)
+    except (OSError, ValueError):
         return b""

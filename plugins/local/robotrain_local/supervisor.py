@@ -12,9 +12,12 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from robotrain.store import files
+from robotrain_runtime.contract import child_python
+
 from robotrain_local import process, spec
 from robotrain_local.process import Process
-from robotrain_local.spec import SPEC_FILE, ProcessSpec, parse_spec
+from robotrain_local.spec import ProcessSpec, read_spec
 
 NOT_STARTED = 127
 KILL_SECONDS = 10.0
@@ -38,7 +41,7 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._handle_stop)
         signal.signal(signal.SIGALRM, self._kill_others)
-        command = [sys.executable, "-P", "-m", self._spec.module, *self._spec.arguments]
+        command = child_python.make_module_command(self._spec.module, *self._spec.arguments)
         environ = os.environ | dict(self._spec.environment) | {process.MARK_VARIABLE: self._me.mark}
         self._child = subprocess.Popen(command, env=environ)
         if self._stopping:  # requested before the child existed
@@ -83,7 +86,9 @@ def main(folder: Path) -> None:
         return spec.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
     try:
         os.chdir(folder)
-        spec.record_exit(folder, Supervisor(parse_spec((folder / SPEC_FILE).read_bytes()), me).run())
+        exit_code = Supervisor(read_spec(folder), me).run()
+        files.make_tree_private(folder)  # the trainer writes with the user's umask
+        spec.record_exit(folder, exit_code)
     except OSError as error:
         spec.record_exit(folder, NOT_STARTED, f"cannot start the runtime: {error}")
 

@@ -12,6 +12,8 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 DATASET_PATTERN = r"[A-Za-z0-9_-]+"
 DATASET_FLAG = "--dataset-name"
+PUBLISH_FLAG = "--publish-dataset"
+CODE_NAME_FLAG = "--code-dataset"
 CODE_FLAG = "--training-dataset"
 """Not that of datasets: a workload may take both. Where it does not, that of datasets is its other spelling."""
 FORM = "[BUCKET/]NAME[:VERSION]"
@@ -58,7 +60,9 @@ KIND = SourceKind(
             CODE_FLAG,
             (DATASET_FLAG,),
             repeatable=False,
-            help="Your own training program in an OSMO bucket (default bucket: training), as with --training-path.",
+            upload_setting="code_dataset",
+            help="Your own training program in an OSMO bucket (default bucket: training), as with --training-path; "
+            "together with it, the name that its folder is uploaded by.",
         ),
     },
     recognizes=lambda text: False,  # any word could be a dataset's name

@@ -84,7 +84,7 @@ def check_configured_pool() -> Iterator[HealthResult]:
 
     settings = read_configured_settings(OsmoSettings, "osmo")
     if settings.pool and _find_command(settings):
-        problems = run_checks([partial(service.check_pool, make_submission_spec(settings), QUERY_SECONDS)])
+        problems = run_checks([partial(service.check_pool, [make_submission_spec(settings)], QUERY_SECONDS)])
         found = [convert_problem(problem) for problem in problems if problem.severity != "note"]
         yield from found or [report_ok(f"{settings.pool}, with {settings.gpu_platform}")]
 

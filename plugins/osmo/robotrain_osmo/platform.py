@@ -54,6 +54,9 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
         "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
         "--use-local-osmo": "name the command with --osmo-cli PATH",
         "--gpu": "use --gpus N for the task, --num-gpus N to train on several",
+        "--cpus --num-cpus --cpus-per-task": "use --cpu N",
+        "--mem": "use --memory SIZE",
+        "--disk --disk-size": "use --storage SIZE",
         "--dataset-root DATASET_ROOT": "not needed: data is downloaded to the container's cache in --work-dir",
         "OSMO_CONFIG_DIR": "the `osmo` command reads OSMO_CONFIG_FILE_DIR",
         "--mlflow-tracking-uri": "use --tracking-uri URI",
@@ -84,6 +87,7 @@ class OsmoPlatform(ClusterPlatform):
 
     defaults = lazy_method("robotrain_osmo.spec.resources:get_parameter_defaults")
     derive_defaults = lazy_method("robotrain_osmo.spec.resources:derive_defaults")
+    choose_registration_settings = lazy_method("robotrain_osmo.spec.resources:choose_registration_settings")
     container_plugins = lazy_method("robotrain_osmo.spec.environment:find_container_plugins")
     suggest_settings = lazy_method("robotrain_osmo.doctor:suggest_settings")
     check = lazy_method("robotrain_osmo.spec.check_job:check_job")

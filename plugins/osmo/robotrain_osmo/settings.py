@@ -93,6 +93,15 @@ class OsmoSettings(AzureSettings):
             "content; auto: inline while the workflow has at most 512 KiB"
         ),
     ] = "auto"
+    code_dataset: Annotated[
+        str | None,
+        Param(
+            help="name by which the folder of --training-path is uploaded, as a new version for each content (default "
+            "bucket: training); --dataset-name beside --training-path is the same",
+            metavar="[BUCKET/]NAME",
+            destination=True,
+        ),
+    ] = None
     dataset_bucket: Annotated[
         str,
         Param(
@@ -108,6 +117,15 @@ class OsmoSettings(AzureSettings):
             "that name in the storage account)",
             metavar="NAME=URL,…",
             table=True,
+            destination=True,
+        ),
+    ] = None
+    publish_dataset: Annotated[
+        str | None,
+        Param(
+            help="OSMO dataset that a successful task writes its newest policy and its results to (default bucket: "
+            "--dataset-bucket)",
+            metavar="[BUCKET/]NAME",
             destination=True,
         ),
     ] = None

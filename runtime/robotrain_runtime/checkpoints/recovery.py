@@ -19,6 +19,7 @@ from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Published, Tracking
 from robotrain_runtime.contract.failure import CancelCheck, JobFailed, PermanentError
+from robotrain_runtime.contract.files import open_regular_file
 
 EVENTS_FILE = "events.jsonl"
 LogFunction = Callable[[str], None]
@@ -52,8 +53,8 @@ def read_earlier_attempts(work: Path) -> EarlierAttempts:
     evaluated: Evaluated | None = None
     delivered: frozenset[str] = frozenset()
     text = ""
-    with suppress(OSError):
-        text = (work / EVENTS_FILE).read_text(encoding="utf-8", errors="replace")
+    with suppress(OSError), open_regular_file(work / EVENTS_FILE) as file:
+        text = file.read().decode(errors="replace")
     for line in text.splitlines():
         if '"event": "metrics"' in line:  # most lines: not parsed
             continue

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.files import read_limited_file, write_atomically
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 if TYPE_CHECKING:
@@ -82,11 +82,14 @@ def seal_checkpoint(
     return manifest
 
 
+MAX_MANIFEST_BYTES = 16 << 20
+
+
 def read_manifest(folder: Path, manifest_path: Path | None = None) -> CheckpointManifest | None:
     """Return the manifest of a checkpoint; None if there is none, or one of another schema."""
     try:
-        return parse_manifest((manifest_path or folder / MANIFEST).read_bytes())
-    except OSError:
+        return parse_manifest(read_limited_file(manifest_path or folder / MANIFEST, MAX_MANIFEST_BYTES))
+    except (OSError, ValueError):
         return None
 
 

@@ -198,6 +198,8 @@ class GpuRequirement:
     """Whether they must support bf16."""
     cuda: str = ""
     """The CUDA version of the locked environment, such as `12.8`; empty for none."""
+    without: str = ""
+    """The option with which the job runs on a machine that has no GPU, for a suggestion; empty for none."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

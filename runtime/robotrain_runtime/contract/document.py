@@ -47,6 +47,8 @@ class Mount:
     folder: str
     origin: str = ""
     """What the platform mounted, for messages."""
+    label: str = ""
+    """The name that the user gave an uploaded folder; empty for none."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -157,7 +159,7 @@ def format_document(document: JobDocument) -> str:
     return json.dumps(collect_fields(document), indent=1, sort_keys=True, default=collect_fields) + "\n"
 
 
-OMITTED_IF_EMPTY = ("space", "tags")
+OMITTED_IF_EMPTY = ("space", "tags", "label")
 """Fields without which documents had been written before."""
 
 

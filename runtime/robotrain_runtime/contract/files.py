@@ -1,16 +1,43 @@
-"""Files and folders: atomic writes, locks, sizes; and the format of sizes and durations.
+"""Files and folders: limited reads, atomic writes, locks, sizes; and the format of sizes and durations.
 
 All packages use these functions.
 """
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from io import FileIO
 from pathlib import Path
 
 POLL_SECONDS = 0.05
+READ_BYTES = 1 << 20
+
+
+def open_regular_file(path: Path) -> FileIO:
+    """Open a file for reading, unbuffered. Raise OSError, also for a pipe or a device: neither is waited for."""
+    file = open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return file
+
+
+def read_limited_file(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file. Raise OSError, and ValueError if it has more than `max_bytes`.
+
+    Whatever robotrain did not write itself is read with it: anything may lie there.
+    """
+    with open_regular_file(path) as file:
+        content = bytearray()
+        while len(content) <= max_bytes and (piece := file.read(min(max_bytes + 1 - len(content), READ_BYTES))):
+            content += piece
+    if len(content) > max_bytes:
+        raise ValueError(f"it is larger than {max_bytes >> 10} KiB")
+    return bytes(content)
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:

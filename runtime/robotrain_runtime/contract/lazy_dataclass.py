@@ -17,6 +17,7 @@ else:
 
         def declare(cls: type) -> type:
             cls.__match_args__ = _Pending(cls, "__match_args__", _make_match_args)
+            cls.__signature__ = _Signature()
             make_fields = functools.partial(_make_fields, frozen=frozen, kw_only=kw_only)
             if any(isinstance(value, dataclasses.Field) for value in vars(cls).values()):
                 make_fields(cls)  # now: until then, these would be attributes of the class
@@ -40,6 +41,23 @@ class _Pending:
         made = self.make(self.cls)
         setattr(self.cls, self.name, made)
         return made.__get__(instance) if instance is not None and callable(made) else made
+
+
+class _Signature:
+    """The arguments of a class, for `help()` and documentation."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        import inspect
+
+        parameters = []
+        for field in dataclasses.fields(owner):
+            kind = inspect.Parameter.KEYWORD_ONLY if field.kw_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
+            is_required = field.default is dataclasses.MISSING
+            default = inspect.Parameter.empty if is_required else field.default
+            if callable(field.default_factory):
+                default = field.default_factory()
+            parameters.append(inspect.Parameter(field.name, kind, default=default, annotation=field.type))
+        return inspect.Signature(sorted(parameters, key=lambda one: one.kind), return_annotation=None)
 
 
 def _make_fields(cls: Any, frozen: bool, kw_only: bool) -> Any:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.files import read_limited_file, write_atomically
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 STEP_KIND = "step"
 """The kind of a source that an earlier step of the same pipeline makes."""
 STEP_FILE, POLICY_FOLDER, RESULTS_FOLDER = "step.json", "policy", "results"
 SCHEMA = 1
+MAX_BYTES = 16 << 20
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ def write_step_output(folder: Path, output: StepOutput) -> None:
 
 def read_step_output(folder: Path) -> StepOutput:
     """Return what a step handed over. Raise OSError or ValueError with a sentence."""
-    data = json.loads((folder / STEP_FILE).read_text(encoding="utf-8"))
+    data = json.loads(read_limited_file(folder / STEP_FILE, MAX_BYTES))
     if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
         raise ValueError(f"{folder / STEP_FILE} has another schema than {SCHEMA}")
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract import files
+from robotrain_runtime.contract import child_python, files
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter, torch_build, uv
@@ -35,10 +35,26 @@ def get_python(environment: Path) -> Path:
     return environment if environment.is_file() else environment / "bin" / "python"
 
 
-def is_complete(built: Path) -> bool:
-    """Whether the environment is complete and runs: the image may lack the Python that it was built with."""
-    if not (built / MARKER).is_file():
-        return False
+def is_complete(built: Path, lock: Path) -> bool:
+    """Whether the environment of a lock is complete and runs."""
+    return (built / MARKER).is_file() and not list_missing_packages(built, lock) and _runs_here(built)
+
+
+def list_missing_packages(built: Path, lock: Path) -> list[str]:
+    """Return the names of the locked packages that an environment lacks, sorted.
+
+    Those of an image's torch, which was imported when it was linked, may have no metadata there.
+    """
+    marker = _read_marker(built)
+    folders = built.glob("lib/python*/site-packages/*.dist-info")
+    linked = marker.get("unpinned", ()) if "torch_of" in marker else ()
+    names = [*(folder.stem.partition("-")[0] for folder in folders), *(pin.partition("==")[0] for pin in linked)]
+    present = set(map(torch_build.normalize_name, names))
+    return sorted(torch_build.list_required(lock.read_text(encoding="utf-8"), "unpinned" in marker) - present)
+
+
+def _runs_here(built: Path) -> bool:
+    """Whether an environment runs: the image may lack the Python that it was built with."""
     version = interpreter.get_python_version(get_python(built), START_SECONDS)
     return bool(version) and _read_marker(built).get("version") in (None, version)
 
@@ -72,14 +88,14 @@ def find_environment(lock: Path, python: str, cache: Path, torch_backend: str | 
 
     `python` is a version or a range, as in `PythonEnvironment`.
     """
-    built = _find_complete(cache, _make_name(lock, torch_backend))
+    built = _find_complete(cache, lock, _make_name(lock, torch_backend))
     if built is None and torch_backend is None and (torch := torch_build.find_image_torch(lock, python)):
-        built = _find_complete(cache, _make_name(lock, variant=torch.key))
+        built = _find_complete(cache, lock, _make_name(lock, variant=torch.key))
     if built is not None:
         return built
     if (get_environment_folder(lock, cache, torch_backend) / MARKER).is_file():  # of an image whose Python is not here
         own = interpreter.find_interpreter(python)
-        return _find_complete(cache, _make_name(lock, torch_backend, f"python {own}")) if own else None
+        return _find_complete(cache, lock, _make_name(lock, torch_backend, f"python {own}")) if own else None
     return None
 
 
@@ -110,7 +126,7 @@ def build_environment(
         if python is None:
             raise JobFailed(f"Python {version} is missing on this machine: the environment cannot be built")
         place = get_environment_folder(lock, cache, torch_backend)
-        if (place / MARKER).is_file() and not is_complete(place):
+        if (place / MARKER).is_file() and not _runs_here(place):
             place = cache / ENVIRONMENTS / _make_name(lock, torch_backend, f"python {python}")
         built = EnvironmentBuild(place, lock, python, cache, log_line, stop, torch_backend).build_once()
     if remark := read_remark(built):
@@ -139,9 +155,9 @@ def build_on_base_torch(lock: Path, version: str, cache: Path, log_line: LogFunc
     return built
 
 
-def _find_complete(cache: Path, name: str) -> Path | None:
+def _find_complete(cache: Path, lock: Path, name: str) -> Path | None:
     folders = (folder / ENVIRONMENTS / name for folder in (cache, uv.get_image_folder()))
-    return next((folder for folder in folders if is_complete(folder) and not _is_unwanted(folder)), None)
+    return next((folder for folder in folders if is_complete(folder, lock) and not _is_unwanted(folder)), None)
 
 
 def _is_unwanted(built: Path) -> bool:
@@ -186,7 +202,7 @@ class EnvironmentBuild:
         lock, stop = self.place.with_suffix(".lock"), self.stop.interruptible()
         wait_message = f"another run is building {self.place}: waiting"
         with files.hold_lock(lock, lambda: self.log_line(wait_message), waiting=stop):
-            if not is_complete(self.place):
+            if not is_complete(self.place, self.lock):
                 try:
                     self._build()
                 except OSError as error:
@@ -209,6 +225,11 @@ class EnvironmentBuild:
             self._run(tool, "venv", "--quiet", "--relocatable", "--python", self.python, scratch)
             facts = self._install_lock(tool, scratch)
             write_marker(scratch, {"lock": self.lock.name, "python": str(self.python), **facts})
+            if missing := list_missing_packages(scratch, self.lock):
+                raise JobFailed(
+                    f"uv reported success, but {missing[0]} is not in the environment ({len(missing)} packages are"
+                    " missing): your uv.toml, or a variable UV_…, makes it install elsewhere, for example [pip] target"
+                )
 
     def _install_lock(self, tool: Path, scratch: Path) -> dict[str, object]:
         """Install the lock, perhaps with another torch. Return the facts for the marker."""
@@ -235,7 +256,8 @@ class EnvironmentBuild:
         """Link the image's torch. Raise ImageTorchUnusable if it cannot be imported then."""
         torch.link(next(scratch.glob("lib/python*/site-packages")))
         output: list[str] = []
-        command = [str(get_python(scratch)), "-c", torch_build.IMPORT_PROBE, *split.locked_torch_pins]
+        arguments = ("-c", torch_build.IMPORT_PROBE, *split.locked_torch_pins)
+        command = child_python.make_isolated_command(get_python(scratch), *arguments)
         if child.run_program(command, environ=uv.make_uv_environ(), stop=self.stop, on_line=output.append):
             raise ImageTorchUnusable(output[-1] if output else "Python crashed")
         remark = f"{torch.description}: not pinned by hash"

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import robotrain_runtime
-from robotrain_runtime.contract import failure, plugin_loader
+from robotrain_runtime.contract import child_python, failure, plugin_loader
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import StageEvent
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
@@ -67,12 +67,14 @@ class BackgroundBuild:
             return
         self._relay.emit(StageEvent(name="environment", state="started"))
         placement, root = self._placement, Path(str(robotrain_runtime.__file__)).parents[1]
-        command = [sys.executable, "-m", "robotrain_runtime", "environment", str(required.lock)]
-        command += ["--cache", placement.cache, "--python", required.python, "--gib", f"{required.gib:g}"]
+        command = [sys.executable, "-m", "robotrain_runtime", "environment", os.path.abspath(required.lock)]
+        command += ["--cache", os.path.abspath(placement.cache), "--python", required.python]
+        command += ["--gib", f"{required.gib:g}"]
         command += ["--torch-backend", placement.torch_backend] if placement.torch_backend else []
         self._process = subprocess.Popen(
             command,
-            env={**os.environ, "PYTHONPATH": str(root), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
+            cwd=child_python.NEUTRAL_FOLDER,
+            env=child_python.make_import_environ([root]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -155,13 +157,8 @@ def make_program_environ(document: JobDocument, added: Mapping[str, str] = Mappi
     """Return the environment variables of the run's programs: this process's, robotrain's and `added`."""
     inherited = {name: value for name, value in os.environ.items() if name not in uv.PYTHON_VARIABLES}
     uv_path = uv.find_uv(Path(document.placement.cache))
-    own = {
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": os.pathsep.join(plugin_loader.list_import_folders(document)),
-        **({"UV": str(uv_path)} if uv_path else {}),
-        **make_tracking_environ(document),
-    }
-    return {**inherited, **own, **added}
+    own = {**({"UV": str(uv_path)} if uv_path else {}), **make_tracking_environ(document), **added}
+    return child_python.make_import_environ(plugin_loader.list_import_folders(document), inherited) | own
 
 
 def check_promised_variables(promised: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> None:

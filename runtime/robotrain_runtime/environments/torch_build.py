@@ -79,6 +79,15 @@ def split_lock(lock: str) -> SplitLock | None:
     )
 
 
+def list_required(lock: str, is_other_build: bool) -> set[str]:
+    """Return the names of the packages that an environment of a lock has on every machine.
+
+    is_other_build: it has another build of torch than the locked one, which needs other packages.
+    """
+    pins = [pin for pin in _parse_pins(lock) if ";" not in pin.requirement]
+    return {pin.name for pin in pins if not (is_other_build and re.match(BUILD_PACKAGES, pin.name))}
+
+
 def get_backend_key(backend: str) -> str:
     """Return what distinguishes the environment of a build; `auto` depends on the machine's driver."""
     try:
@@ -102,13 +111,18 @@ def _is_only_for_build(pin: LockPin, build: set[str]) -> bool:
     return pin.dependents <= build
 
 
+def normalize_name(name: str) -> str:
+    """Return the name of a distribution as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def _parse_pins(lock: str) -> Iterator[LockPin]:
     for entry in re.findall(r"^[A-Za-z0-9][^\n]*\n(?:[ \t][^\n]*\n)*", lock + "\n", re.MULTILINE):
         lines = [re.sub(r"\s*(--hash=\S+)?\s*\\?$", "", line).strip() for line in entry.splitlines()]
         comments = [re.sub(r"^#\s*(via\b)?", "", line).strip() for line in lines if line.startswith("#")]
         name = re.match(r"[A-Za-z0-9._-]+", entry)
         assert name is not None
-        yield LockPin(name[0].lower().replace("_", "-"), lines[0], entry, frozenset(filter(None, comments)))
+        yield LockPin(normalize_name(name[0]), lines[0], entry, frozenset(filter(None, comments)))
 
 
 def _format_torch_pins(pins: Sequence[str]) -> list[str]:

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract import failure, files
+from robotrain_runtime.contract import child_python, failure, files
+from robotrain_runtime.contract.child_python import NEUTRAL_FOLDER
 from robotrain_runtime.contract.event import Fault
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process import child
@@ -43,14 +44,9 @@ def classify_uv_error(text: str) -> Fault:
 
 
 REMEMBERED_UV_LINES = 12
-PYTHON_VARIABLES = (
-    "VIRTUAL_ENV",
-    "CONDA_PREFIX",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "UV_PROJECT_ENVIRONMENT",
-    "UV_SYSTEM_PYTHON",
-)
+PYTHON_VARIABLES = child_python.FOREIGN_VARIABLES | {"UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON"}
+PLACE_VARIABLES = ("UV_PROJECT", "UV_WORKING_DIR")
+"""Variables that let uv read the configuration of another folder than that in which it starts."""
 UV_VARIABLES = ("UV_TORCH_BACKEND", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_REQUIRE_HASHES")
 """Variables that change what uv installs."""
 FAULT_TEXTS = {"disk_full": "the disk is full", "network": "packages could not be fetched"}
@@ -59,7 +55,10 @@ LogFunction = Callable[[str], None]
 
 
 def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSignal) -> list[str]:
-    """Run uv; return the packages that it installed. Raise JobFailed or StopRequested."""
+    """Run uv outside of any project; return the packages that it installed. Raise JobFailed or StopRequested.
+
+    The user's and the system's uv.toml apply, that of a folder never does.
+    """
     output: deque[str] = deque(maxlen=REMEMBERED_UV_LINES)
     installed = []
 
@@ -70,8 +69,9 @@ def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSigna
         else:
             log_line(f"uv: {line}" if line.startswith("error") else line)  # robotrain's own error follows
 
-    arguments = [str(part) for part in command]
-    if code := child.run_program(arguments, environ=make_uv_environ(), stop=stop, on_line=take_line):
+    arguments = [str(part.absolute() if isinstance(part, Path) else part) for part in command]
+    environ = make_uv_environ()
+    if code := child.run_program(arguments, environ=environ, stop=stop, on_line=take_line, folder=NEUTRAL_FOLDER):
         lines = [line for line in output if line]
         first = next((index for index, line in enumerate(lines) if line.startswith(("error", "×"))), 0)
         message = " / ".join(line.removeprefix("error: ") for line in lines[first:])
@@ -83,8 +83,9 @@ def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSigna
 
 
 def make_uv_environ() -> dict[str, str]:
-    """Return the environment variables without those that select another Python or other packages."""
-    return {name: value for name, value in os.environ.items() if name not in (*PYTHON_VARIABLES, *UV_VARIABLES)}
+    """Return the environment variables without those that select another Python, other packages or a project."""
+    left_out = {*PYTHON_VARIABLES, *UV_VARIABLES, *PLACE_VARIABLES}
+    return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
 UV_LOCK = Path(__file__).with_name("uv.txt")
@@ -96,7 +97,7 @@ def find_uv(cache: Path) -> Path | None:
     """Return a uv of this machine: that of `UV`, on PATH, beside this Python, fetched earlier, or in the image."""
     fetched = (_get_fetched_folder(folder) / "bin" / "uv" for folder in (cache, get_image_folder()))
     paths = (os.environ.get("UV"), shutil.which("uv"), Path(sys.executable).with_name("uv"), *fetched)
-    return next((Path(path) for path in paths if path and os.access(path, os.X_OK)), None)
+    return next((Path(path).absolute() for path in paths if path and os.access(path, os.X_OK)), None)
 
 
 def find_python_with_pip() -> Path | None:
@@ -130,8 +131,9 @@ def _install_uv(target: Path, stop: StopSignal) -> None:
     output = deque[str](maxlen=REMEMBERED_PIP_LINES)
     with files.make_atomically(target, replace=True) as fetched:
         flags = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-        command = [str(python), "-m", "pip", "install", *flags, "--target", str(fetched), "-r", str(UV_LOCK)]
-        if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append):
+        words = ("-m", "pip", "install", *flags, "--target", fetched.absolute(), "-r", UV_LOCK.absolute())
+        command = child_python.make_isolated_command(python.absolute(), *words)
+        if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append, folder=NEUTRAL_FOLDER):
             why, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
             raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {why}", fault=fault)
 
@@ -142,6 +144,7 @@ def _get_fetched_folder(cache: Path) -> Path:
 
 def _has_pip(python: str) -> bool:
     try:
-        return subprocess.run([python, "-c", PIP_PROBE], capture_output=True, timeout=10).returncode == 0
+        command = child_python.make_isolated_command(os.path.abspath(python), "-c", PIP_PROBE)
+        return subprocess.run(command, cwd=NEUTRAL_FOLDER, capture_output=True, timeout=10).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -46,14 +46,15 @@ def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> 
     try:
         gpus = _select_visible(query_gpus())
     except DriverUnavailable as why:
-        yield _make_gpu_finding("gpu-missing", f"the job asks for {many}, and this machine shows none", f"{why}.")
+        title = f"the job asks for {many}, and this machine shows none"
+        yield _make_gpu_finding("gpu-missing", title, f"{why}.", *_list_ways(required, 0))
         return
     if len(gpus) < required.count:
         value = os.environ.get(VISIBLE_DEVICES)
         why_few = f"It shows {', '.join(gpu.name for gpu in gpus) or 'none'}."
         why_few += "" if value is None else f" {VISIBLE_DEVICES} is {value or 'empty'}."
         title = f"the job asks for {many}, and this machine shows {len(gpus)}"
-        yield _make_gpu_finding("gpu-too-few", title, why_few)
+        yield _make_gpu_finding("gpu-too-few", title, why_few, *_list_ways(required, len(gpus)))
     used = gpus[: required.count]
     yield from _check_driver(get_cuda_version(required, placement), used)
     if required.bf16:
@@ -156,11 +157,17 @@ def _check_bf16(used: Sequence[Gpu]) -> Iterator[Finding]:
         )
 
 
-_GPU_SUGGESTIONS = ("choose a machine with that many GPUs", "--num-gpus N   no more than there are")
+_OTHER_MACHINE = "a machine with that many GPUs"
+
+
+def _list_ways(required: GpuRequirement, found: int) -> tuple[str, ...]:
+    """Return what to do on a machine that has `found` GPUs, fewer than required."""
+    here = f"--num-gpus {found}   as many as there are" if found else required.without
+    return (_OTHER_MACHINE, here) if here else (_OTHER_MACHINE,)
 
 
 def _make_gpu_finding(code: str, title: str, why: str, *ways: str) -> Finding:
-    return Finding(code=code, title=title, why=why, ways=ways or _GPU_SUGGESTIONS)
+    return Finding(code=code, title=title, why=why, ways=ways or (_OTHER_MACHINE,))
 
 
 def _parse_version(version: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 from robotrain_runtime.contract import event, failure
@@ -80,11 +81,12 @@ class Program:
         on_line: Callable[[str], None],
         on_event: Callable[[EventRecord], None] = lambda record: None,
         stdin: int = subprocess.DEVNULL,
+        folder: Path | None = None,
     ) -> None:
         self._lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
         self._on_line = on_line
         self._oom_kills = failure.count_oom_kills()
-        self.process, receive = start_program(arguments, environ, stdin)
+        self.process, receive = start_program(arguments, environ, stdin, folder=folder)
         assert self.process.stdout is not None
         self._readers = (
             start_reader(forward_lines, self.process.stdout, self._take_line, on_event),
@@ -125,13 +127,18 @@ class Program:
 
 
 def run_program(
-    arguments: Sequence[str], *, environ: Mapping[str, str], stop: StopSignal, on_line: Callable[[str], None]
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    stop: StopSignal,
+    on_line: Callable[[str], None],
+    folder: Path | None = None,
 ) -> int:
-    """Run a program; return its exit status, negative for a signal.
+    """Run a program in a folder; return its exit status, negative for a signal.
 
     Raise StopRequested once the program has ended after a stop, OSError if it cannot be started.
     """
-    return Program(arguments, environ=environ, on_line=on_line).wait(stop)
+    return Program(arguments, environ=environ, on_line=on_line, folder=folder).wait(stop)
 
 
 def start_program(
@@ -139,10 +146,11 @@ def start_program(
     environ: Mapping[str, str],
     stdin: int = subprocess.DEVNULL,
     before_exec: Callable[[], object] | None = None,
+    folder: Path | None = None,
 ) -> "tuple[subprocess.Popen[bytes], int]":
     """Start a program; return it and the read end of its event pipe. Raise OSError.
 
-    `before_exec` is called in the new process first.
+    `before_exec` is called in the new process first. `folder` is where it starts; None for that of this process.
     """
     receive, send = os.pipe()
     try:
@@ -154,6 +162,7 @@ def start_program(
             stderr=subprocess.STDOUT,
             pass_fds=(send,),
             preexec_fn=before_exec,
+            cwd=folder,
         )
     except OSError:
         os.close(receive)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
-from robotrain_runtime.contract import event, failure
+from robotrain_runtime.contract import child_python, event, failure
 from robotrain_runtime.contract.event import EventRecord
 from robotrain_runtime.contract.failure import Cancelled, PermanentError, describe_error
 from robotrain_runtime.process import child
@@ -94,7 +94,9 @@ class HelperProcess:
         self._log_line = log_line
         self._on_event = on_event
         self._outbox: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._process, receive = child.start_program(command, environ, subprocess.PIPE, _ignore_stops)
+        self._process, receive = child.start_program(
+            command, environ, subprocess.PIPE, _ignore_stops, child_python.NEUTRAL_FOLDER
+        )
         self._readers = [
             child.start_reader(self._read_output, self._process.stdout),
             child.start_reader(self._read_messages, os.fdopen(receive, "rb")),

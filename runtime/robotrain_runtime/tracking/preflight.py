@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain_runtime.contract import failure, plugin_loader
+from robotrain_runtime.contract import child_python, failure, plugin_loader
 from robotrain_runtime.contract.address import make_page_address, redact_address
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
@@ -117,6 +117,7 @@ def _run_check_program(command: Sequence[str], environ: Mapping[str, str], uri: 
     try:
         done = subprocess.run(
             command,
+            cwd=child_python.NEUTRAL_FOLDER,
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

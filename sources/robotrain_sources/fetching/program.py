@@ -1,6 +1,5 @@
 """Fetch programs: started in an environment, they answer with one marked line of output."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,12 +9,12 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 import robotrain_runtime
+from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import ContainerContext
 
 import robotrain_sources
 from robotrain_sources.fetching.errors import FetchError, format_error, format_system_error
 
-FOREIGN_VARIABLES = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH")
 STOP_SECONDS = 5.0
 
 
@@ -35,6 +34,7 @@ def run_program(
         raise OSError(f"there is no environment to run {module} in")
     with subprocess.Popen(
         [str(place.python), "-m", module, *arguments],
+        cwd=child_python.NEUTRAL_FOLDER,
         env={**make_process_env(modules), **environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -81,8 +81,7 @@ def make_process_env(modules: Iterable[str] = ()) -> dict[str, str]:
     """
     names = (robotrain_sources.__name__, robotrain_runtime.__name__, *modules)
     roots = dict.fromkeys(str(_find_import_root(sys.modules[name])) for name in names)
-    inherited = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
-    return {**inherited, "PYTHONPATH": os.pathsep.join(roots), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    return child_python.make_import_environ(roots)
 
 
 def _find_import_root(module: ModuleType) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -32,13 +33,25 @@ class SingleFile(DataOrigin):
     def list_files(self) -> Iterator[SourceFile]:
         """Yield the file with its size and ETag."""
         headers = errors.retry_once(self._request_headers)
-        if not (total := re.fullmatch(r"bytes 0-0/(\d+)", headers.get("Content-Range", ""))):
-            why = f"{self._file.host} cannot send a part of {self._file}: downloads need a server with HTTP ranges"
-            raise FetchError(why, "configuration")
-        etag = headers.get("ETag", "")
-        changing = "\0".join((str(self._file), etag, headers.get("Last-Modified", "")))
+        etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
+        ranged = re.fullmatch(r"bytes 0-0/(\d+)", headers.get("Content-Range", ""))
+        size = ranged[1] if ranged else headers.get("Content-Length", "")
+        if not size.isdigit():
+            raise FetchError(f"{self._file.host} does not tell the size of {self._file}", "configuration")
+        if not int(size):
+            raise FetchError(f"{self._file} is empty", "data")
+        is_tagged = bool(etag) and not etag.startswith("W/")
+        self.has_ranges = bool(ranged and is_tagged)
+        if not self.has_ranges:
+            lacks = " and ".join(
+                name for name, given in (("ranges", ranged), ("a strong ETag", is_tagged)) if not given
+            )
+            how = "read in one request, anew after a failure, and compared only with a SHA-256 that the job gives"
+            print(f"{self._file.host} answers without {lacks}: {self._file.name} is {how}", flush=True)
+        changing = "\0".join((str(self._file), etag, modified))
         self.place += f"/{hashlib.sha256(changing.encode()).hexdigest()[:16]}"
-        yield SourceFile(name=self._file.name, size=int(total[1]), version="" if etag.startswith("W/") else etag)
+        version = etag or modified or str(time.time_ns())  # without any, a file in the cache may be an older one
+        yield SourceFile(name=self._file.name, size=int(size), version=version)
 
     def open_store(self) -> Any:
         """Return the store of the folder that the file is in; it follows redirections."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from robotrain.errors import Suggestion, find_nearest_name
 from robotrain.model.health import HealthCheck, HealthResult, report_ok, report_warning
-from robotrain.model.source import Source, SourceError, SourceNotFound
+from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
 
 from robotrain_sources import parallel
 from robotrain_sources.huggingface.errors import (
@@ -134,12 +134,17 @@ def resolve_pin(source: Source, role: str) -> str:
 
 
 def explain_lost_pin(source: Source, role: str, pin: str) -> str:
-    """Return why the commit `pin` is not available; empty if it is. Raise SourceError."""
+    """Return why the commit `pin` is not available; empty if it is.
+
+    Raise SourceUnreachable if the Hub does not say: a commit never changes, and the run looks for it again.
+    """
     repository = Repository(parse_repository(str(source)).id, pin)
     try:
         _run_with_deadline(lambda: _query_commit(repository, role))
     except RepositoryInaccessible as missing:
         return missing.why
+    except SourceError as error:
+        raise SourceUnreachable(error.why, error.suggestion) from error
     return ""
 
 
@@ -159,10 +164,14 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
 
     Raise what the library raises, and SourceError.
     """
-    repository = parse_repository(str(source)).id
+    repository, kind = parse_repository(str(source)).id, _get_repository_kind(role)
 
     def download() -> dict[str, bytes]:
-        return _download_files(repository, _get_repository_kind(role), pin, paths)
+        try:
+            return _download_files(repository, kind, pin, paths)
+        except Exception as error:
+            request = HubRequest(repository=repository, kind=kind, revision=pin, token="", remedy="", is_pin=True)
+            raise SourceError(_format_sentence(explain_hub_error(error, request).why)) from None
 
     return parallel.run_with_deadline(READ_SECONDS, download, "The Hub")
 

@@ -1,5 +1,6 @@
 """The source kind `run`: the policy that an earlier run trained."""
 
+import os.path
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +11,18 @@ from robotrain.plugins.hookspecs import hook
 from robotrain_sources.role_flags import CHECKPOINT
 
 _HINT = r"\s*latest\s*$|\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*)?\s*$"
+_NAME = r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})(?:@\S*)?"
+
+
+def recognize_run(text: str) -> bool:
+    """Return whether a text means a run: by its identifier, or, unless a file here has that name, by its name."""
+    if re.match(_HINT, text):
+        return True
+    if not (name := re.fullmatch(_NAME, text)) or os.path.exists(text):
+        return False
+    from robotrain.store import name_index
+
+    return text == "last" or bool(name_index.find_named_runs(name[1]))
 
 
 def parse_source(text: str, base: Path) -> Source:
@@ -55,7 +68,7 @@ KIND = SourceKind(
         ),
         "checkpoint": CHECKPOINT,
     },
-    recognizes=lambda text: bool(re.match(_HINT, text)),
+    recognizes=recognize_run,
     parse=parse_source,
     describe_meaning=describe_meaning,
     find_related=find_related,

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from robotrain_runtime.contract import failure
+from robotrain_runtime.contract import child_python, failure
 from robotrain_runtime.contract.container_plugin import (
     BatchFetch,
     ContainerContext,
@@ -91,6 +91,7 @@ class TransferProcess:
         try:
             self._process = subprocess.Popen(
                 [str(self._place.python), "-m", MODULE],
+                cwd=child_python.NEUTRAL_FOLDER,
                 env=program.make_process_env(self._modules),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

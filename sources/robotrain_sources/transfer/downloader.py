@@ -236,6 +236,9 @@ class LargeFile:
     def _plan_ranges(self) -> tuple[list[ByteRange], list[ByteRange]]:
         """Return all ranges of the file in order, and those that are missing."""
         ranges, missing, position = [], [], 0
+        if not self._download.origin.has_ranges:
+            whole = [ByteRange(0, self._entry.size)]
+            return whole, whole
         for start, stop in self._download.catalog.list_ranges(self._entry.name):
             missing += (gap := list(_cut_ranges(position, start, self._entry.size)))
             arrived = ByteRange(start, stop)
@@ -256,6 +259,9 @@ class LargeFile:
 
         async def fetch_rest() -> None:
             nonlocal position
+            if not self._download.origin.has_ranges:  # the request begins at the start again
+                self._context.meter.add_bytes(byte_range.start - position)
+                position = byte_range.start
             async for pieces in self._context.reader.read_range(self._download.origin, self._entry, position, stop):
                 count = sum(map(len, pieces))
                 if position + count > stop:

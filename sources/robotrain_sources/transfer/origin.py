@@ -73,6 +73,11 @@ class DataOrigin:
 
     place: str
     """The folders below the cache's that hold its data."""
+    has_ranges: bool = True
+    """Whether parts of a file can be read that fit together by its version; else one request reads all of it.
+
+    `list_files` may set it.
+    """
 
     def list_files(self) -> Iterator[SourceFile]:
         """Yield the files page by page, in any order, without folder markers. May raise anything."""

@@ -199,9 +199,12 @@ class RemoteReader:
     async def read_range(
         self, origin: DataOrigin, entry: SourceFile, start: int, stop: int
     ) -> AsyncIterator[list[bytes]]:
-        """Yield the bytes from `start` to `stop`, about CHUNK_SIZE at a time; also those before a failure."""
+        """Yield the bytes from `start` to `stop`, about CHUNK_SIZE at a time; also those before a failure.
+
+        Of an origin without ranges, all of the file is requested, and `start` is 0.
+        """
         began = time.monotonic()
-        answer = await self._send_request(origin, entry, {"range": (start, stop)})
+        answer = await self._send_request(origin, entry, {"range": (start, stop)} if origin.has_ranges else {})
         stream = answer.stream(min_chunk_size=self._chunk_sizes[id(origin)])
         chunks: list[bytes] = []
         chunk_bytes = 0
@@ -221,7 +224,7 @@ class RemoteReader:
             raise failure
 
     async def _send_request(self, origin: DataOrigin, entry: SourceFile, options: dict[str, Any]) -> Any:
-        if entry.version:
+        if entry.version and origin.has_ranges:
             options["if_match"] = entry.version
         store, path = self._stores[id(origin)], origin.get_store_path(entry.name)
         return await self._stall_detector.wait_for(self._get(store, path, options=options))

@@ -193,9 +193,9 @@ class AzureML:
         made = computes.managed(vm_size, most, least, priority)
         return computes.add(self.ml, name, made, self._identities(identities), state, system)
 
-    def environment(self, name: str, version: str, image: str) -> str:
-        """Register one."""
-        self.ml.environments.setdefault(name.lower(), {})[version] = {**DEFAULT, "image": image}
+    def environment(self, name: str, version: str, image: str, **made: Any) -> str:
+        """Register one. made: how Azure builds it, as `build` or `condaFile`."""
+        self.ml.environments.setdefault(name.lower(), {})[version] = {**DEFAULT, "image": image or None, **made}
         return f"{self.at}/environments/{name}/versions/{version}"
 
     def data(

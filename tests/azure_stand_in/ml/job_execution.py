@@ -100,7 +100,7 @@ class Running:
         self.job = job
         self.attempts = 0
         self._machine = machine
-        self._room = Room(machine.folder / job.name, machine.own)
+        self._room = Room(machine.folder / job.name, machine.own, user=0)  # it mounts inside
         self._process: subprocess.Popen[bytes] | None = None
         self._namespace = Namespace()
         self._begun, self._ended = threading.Event(), threading.Event()
@@ -180,7 +180,7 @@ class Running:
         machine = self._machine
         identity = managed.environ if machine.like_app_service else managed.environ_of_job
         environ = environ_of(machine.azureml, self.job, laid, identity, machine.spelled, self._experiment)
-        image = {"PATH": f"{self._room.python()}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home)}
+        image = {"PATH": self._room.path(), "HOME": str(home)}
         typed, environ = self._room.words(laid.words(command), {**image, **environ, **machine.environ})
         self._process = subprocess.Popen(
             typed,

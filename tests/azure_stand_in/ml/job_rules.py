@@ -112,6 +112,8 @@ def _code(job: Sent) -> Iterator[str]:
 
 def _environment(job: Sent) -> Iterator[str]:
     said = job.said.get("environmentId", "")
+    if said.startswith(("azureml://registries/", "azureml:AzureML-")):  # the SDK sends these as they are
+        return
     found = addresses.asset(said, job.ml)
     if found is None or found.kind != "environments":
         yield f"The environment '{said}' is no version of an environment of this workspace."

@@ -126,12 +126,12 @@ def _made(here: Here, ml: Ml, name: str, body: dict[str, Any]) -> Job:
     code = addresses.asset(str(body.get("codeId") or ""), ml)
     found = addresses.folder(assets_uri(ml, code), ml) if code else None
     environment = addresses.asset(body["environmentId"], ml)
-    assert environment
+    known = ml.environments[environment.name.lower()][environment.version] if environment else {}
     inputs = {one: _bound(ml, given) for one, given in (body.get("inputs") or {}).items() if given.get("uri")}
     outputs = {one: _out(ml, name, one, given) for one, given in (body.get("outputs") or {}).items()}
     identity = ml.computes[addresses.part(body["computeId"], ml, "computes").lower()].get("identity") or {}
     users = {one["clientId"]: one["principalId"] for one in (identity.get("userAssignedIdentities") or {}).values()}
-    image = ml.environments[environment.name.lower()][environment.version].get("image") or ""
+    image = known.get("image") or ""
     at = f"{ml.at}/jobs/{name}"
     where = (found.container, found.prefix) if found else None
     holder = _holder(body, users, identity.get("principalId") or "")

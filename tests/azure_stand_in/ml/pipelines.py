@@ -196,6 +196,11 @@ class Pipeline(Job):
         self._here, self._ml, self._make, self._run = here, ml, make, run
         self._advancing = threading.RLock()
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a failed step counts for nothing: the others go on, and the whole is Completed."""
+        return bool((self.body.get("settings") or {}).get("continue_on_step_failure"))
+
     def advance(self) -> None:
         """Begin each step whose earlier ones have ended well; end with the last."""
         with self._advancing:
@@ -210,7 +215,7 @@ class Pipeline(Job):
                         self._begin(step)
             live = [child for child in self.children.values() if not child.finished]
             ended = [child.status for child in self.children.values() if child.finished]
-            if "Failed" in ended and not (self.body.get("settings") or {}).get("continue_on_step_failure"):
+            if "Failed" in ended and not self._goes_on:
                 for child in live:
                     self._cancel(child)
                 live = [child for child in live if not child.finished]
@@ -219,7 +224,7 @@ class Pipeline(Job):
                     self.state("Running")
             elif self.cancelled.is_set():
                 self.state("Canceled")
-            elif "Failed" in ended or "Canceled" in ended:
+            elif ("Failed" in ended or "Canceled" in ended) and not self._goes_on:
                 first = next((step for step, child in self.children.items() if child.status == "Failed"), "")
                 self.fail("PipelineFailed", f"Pipeline has some failed steps. See child run {first} for details.")
             else:
@@ -239,8 +244,7 @@ class Pipeline(Job):
 
     def _is_ready(self, step: str) -> bool:
         stopped = self.cancelled.is_set() or (
-            any(child.status == "Failed" for child in self.children.values())
-            and not (self.body.get("settings") or {}).get("continue_on_step_failure")
+            any(child.status == "Failed" for child in self.children.values()) and not self._goes_on
         )
         earlier = needs(self.body["jobs"][step])
         return not stopped and all(one in self.children and self.children[one].status == "Completed" for one in earlier)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from osmo_stand_in import config
+from osmo_stand_in.datasets import Datasets
 from osmo_stand_in.pod import tokens
 from osmo_stand_in.pod.namespace import Namespace
 from osmo_stand_in.pod.room import Room, task_output
@@ -130,7 +131,7 @@ class Running:
     def _execute(self, task: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]]) -> int:
         environment = tokens.environment(task, secrets)
         typed = [tokens.expanded(word, environment) for word in (*task["command"], *task.get("args", []))]
-        image = {"PATH": f"{self.room.python()}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.room.scratch / "home")}
+        image = {"PATH": self.room.path(), "HOME": str(self.room.scratch / "home")}
         words, environ = self.room.words(typed, {**image, **environment, **self.environ})
         (self.room.scratch / "home").mkdir()
         try:
@@ -204,6 +205,10 @@ class Running:
         if not task.get("outputs") or self._has_dependants():
             self.store.upload(task_output(self.name, task["name"]), whole)
         for output in task.get("outputs", []):
+            if "dataset" in output:
+                Datasets(self.store).upload(output["dataset"]["name"], whole)
+                self._say(f"Uploaded {output['dataset']['name']}")
+                continue
             self.store.upload(output["url"], whole, output.get("regex"))
             self._say(f"Uploaded {output['url']}")
         self._say("All Outputs Uploaded")

@@ -1,6 +1,6 @@
 """Runs in a mount namespace of its own: puts one tree of files over the machine's, and becomes the command there.
 
-`enclosed.py DISK ROOT MOUNTS COMMAND…`. Alone: it imports nothing of the stand-in.
+`enclosed.py DISK ROOT MOUNTS USER COMMAND…`. Alone: it imports nothing of the stand-in.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from pathlib import Path
 
 BIND = 4096 | 16384  # MS_BIND | MS_REC
 LIBC = ctypes.CDLL(None, use_errno=True)
+NEW_USER = 0x10000000  # CLONE_NEWUSER
 NOT_FOUND = 127
 
 
@@ -45,15 +46,26 @@ def bind(source: Path, target: Path) -> None:
         mount(str(source), str(target), "", BIND)
 
 
+def become_user(user: str) -> None:
+    """Become an unprivileged user, in a user namespace of its own, as soon as the command is executed."""
+    if LIBC.unshare(NEW_USER):
+        raise OSError(ctypes.get_errno(), "unshare")
+    Path("/proc/self/setgroups").write_text("deny")
+    for kind in ("uid_map", "gid_map"):
+        Path(f"/proc/self/{kind}").write_text(f"{user} 0 1")
+
+
 def main() -> None:
     """Become the command."""
-    disk, root, mounts, *command = sys.argv[1:]
+    disk, root, mounts, user, *command = sys.argv[1:]
     here = os.getcwd()
     Path(root).mkdir(exist_ok=True)
     mount("tmpfs", root, "tmpfs", 0)
     merge(Path(disk), Path("/"), Path(root))
     for target, source in json.loads(mounts).items():
         mount(source, root + target, "", BIND)
+    if int(user):
+        become_user(user)
     os.chroot(root)
     os.chdir(here)
     try:

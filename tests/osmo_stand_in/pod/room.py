@@ -19,6 +19,8 @@ from osmo_stand_in.store import Store
 
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 READ_ONLY = 0o444
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+HIDDEN_PYTHON = "/isaac-sim/kit/python/bin/python3"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Room:
     scratch: Path
     own: Sequence[str] = ()
     mounts: Mapping[str, str] = field(default_factory=dict)
+    user: int = 1000
+    """Who runs the command, where that can be chosen: newer images of Isaac Lab have an unprivileged user."""
 
     @property
     def disk(self) -> Path:
@@ -69,14 +73,20 @@ class Room:
         file.write_bytes(content)
         file.chmod(READ_ONLY)
 
-    def python(self) -> Path:
-        """A folder with a `python3` that has no library but its own."""
-        folder = self.scratch / "bin"
-        folder.mkdir(parents=True, exist_ok=True)
-        own = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-        if not (folder / "python3").exists():
-            (folder / "python3").symlink_to(own)
-        return folder
+    def path(self) -> str:
+        """PATH of the container. As in Isaac Lab's image it has no Python, which lies in a folder of its own."""
+        folder, is_like_isaac = self.scratch / "bin", isolates()
+        for python in (self.disk / HIDDEN_PYTHON.lstrip("/"), *(() if is_like_isaac else (folder / "python3",))):
+            python.parent.mkdir(parents=True, exist_ok=True)
+            if not python.exists():
+                python.symlink_to(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
+        folder.mkdir(exist_ok=True)
+        if not is_like_isaac:
+            return f"{folder}:{SYSTEM_PATH}"
+        for program in (one for place in SYSTEM_PATH.split(":") for one in Path(place).iterdir()):
+            if not re.match("python|pypy", program.name) and not os.path.lexists(folder / program.name):
+                (folder / program.name).symlink_to(program)
+        return str(folder)
 
     def words(self, command: Sequence[str], environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         """What to start, with which environment, so that the container's paths lead here."""
@@ -84,7 +94,7 @@ class Room:
             inside = [sys.executable, "-IS", str(Path(__file__).with_name("enclosed.py")), str(self.disk)]
             own = {place: str(self.disk / place.lstrip("/")) for place in self.own}  # over what this machine has there
             mounts = json.dumps(own | dict(self.mounts))
-            return [*UNSHARE, *inside, str(self.scratch / "root"), mounts, *command], dict(environment)
+            return [*UNSHARE, *inside, str(self.scratch / "root"), mounts, str(self.user), *command], dict(environment)
         mapped = {name: self._mapped(value) for name, value in environment.items()}
         return [self._mapped(word) for word in command], mapped
 

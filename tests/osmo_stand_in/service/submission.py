@@ -75,6 +75,8 @@ def _document(state: State, there: Mapping[str, Any], asked: Asked) -> tuple[dic
         values = template.values_of(defaults, list(asked.values), list(asked.strings))
         text = template.render(section, values, there["limits"]["sandbox_seconds"], asked.hurried)
         document: dict[str, Any] = yaml.load(text, Loader=loader())
+        if (size := _expanded(document)) > there["limits"]["expanded_bytes"]:  # nobody knows the real one's words
+            raise refusal.broken(f"the workflow has {size} bytes")
     except yaml.YAMLError as error:
         _failed(state, there, asked, f"failed-{number}", str(error))
         raise refusal.usage(f"Workflow spec is not properly formatted: {error}", number) from error
@@ -83,6 +85,13 @@ def _document(state: State, there: Mapping[str, Any], asked: Asked) -> tuple[dic
     if isinstance(workflow, dict):
         _label(workflow, asked, str(name))
     return document, str(name)
+
+
+def _expanded(value: Any) -> int:
+    """The letters of all values, with every alias in full."""
+    if isinstance(value, dict):
+        return sum(map(_expanded, value.values()))
+    return sum(map(_expanded, value)) if isinstance(value, list) else len(str(value))
 
 
 def loader() -> Any:

@@ -12,7 +12,7 @@ from robotrain_sources.transfer import origin
 from robotrain_sources.transfer.origin import SourceFile
 
 
-class Shelf:
+class Shelf(origin.DataOrigin):
     """One of them."""
 
     def __init__(self, uri: str, pin: str, secret: str) -> None:

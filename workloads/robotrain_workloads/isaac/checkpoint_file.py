@@ -21,6 +21,7 @@ NUMBERED = {"rsl_rl": r"model_(\d+)\.pt", "skrl": r"agent_(\d+)\.pt"}
 BEST = "best_agent.pt"
 FACTS_FILE = "params/robotrain.json"
 TASK, FRAMEWORK, THRESHOLD = "task", "framework", "success_threshold"
+TOTAL, ROLLOUTS = "total", "rollouts"
 MODEL_TAGS = (TASK, FRAMEWORK, THRESHOLD)
 LATEST = "/latest"
 FRAMEWORKS = {"skrl": "skrl", "rsl_rl": "rsl_rl", "rsl-rl": "rsl_rl", "rslrl": "rsl_rl"}
@@ -80,10 +81,14 @@ def get_address(source: JobSource) -> str:
     return f"{source.uri.removesuffix(LATEST)}/{source.pin}" if is_latest else source.uri
 
 
-def write_facts(folder: Path, task: str, framework: str) -> None:
-    """Write the facts into the folder of a checkpoint."""
+def write_facts(folder: Path, task: str, framework: str, total: int | None = None, rollouts: int = 1) -> None:
+    """Write the facts into the folder of a checkpoint.
+
+    :param total: the length of the training, in the unit of the checkpoint's name.
+    :param rollouts: how much of it is one iteration.
+    """
     (folder / "params").mkdir(parents=True, exist_ok=True)
-    content = json.dumps({TASK: task, FRAMEWORK: framework}) + "\n"
+    content = json.dumps({TASK: task, FRAMEWORK: framework, TOTAL: total, ROLLOUTS: rollouts}) + "\n"
     (folder / FACTS_FILE).write_text(content, encoding="utf-8")
 
 
@@ -102,6 +107,17 @@ def read_facts(file: Path, source: Path, cache: Path) -> CheckpointFacts:
         framework=FRAMEWORKS.get(find_fact(FRAMEWORK).lower(), find_fact(FRAMEWORK)),
         success_threshold=threshold if threshold is not None and 0 <= threshold <= 1 else None,
     )
+
+
+def read_length(file: Path) -> tuple[int, int] | None:
+    """Return the total of a checkpoint's training, and how much of it is one iteration; None if unknown."""
+    for folder in file.parents[:2]:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            content = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+            total, rollouts = int(content[TOTAL]), int(content[ROLLOUTS])
+            if total > 0 < rollouts:
+                return total, rollouts
+    return None
 
 
 def find_params(file: Path) -> Path | None:

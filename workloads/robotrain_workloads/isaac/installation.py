@@ -15,6 +15,7 @@ from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_workloads.isaac import script_options
+from robotrain_workloads.lerobot.machine_limits import count_cores
 
 IMAGE_FOLDER = Path("/workspace/isaaclab")
 """Where the images have it."""
@@ -34,7 +35,9 @@ ENVIRONMENT = PythonEnvironment(
     required_packages={"tensorboard": "2", "mlflow-skinny": "3"},
 )
 """What runs beside Isaac Lab: its own Python is not changed."""
-TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y"}
+TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y", "OMNI_KIT_ACCEPT_EULA": "YES"}
+"""The last is that of an Isaac Sim that pip installed. No job is sent without the user's consent."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,17 @@ def make_script_words(folder: Path, name: str, backend: str, version: str | None
     return (str(scripts / backend / name),)
 
 
-def make_environ() -> dict[str, str]:
-    """Return the environment variables for Isaac Lab: robotrain's packages stay out of its Python."""
+def make_environ(processes: int = 1) -> dict[str, str]:
+    """Return the environment variables for Isaac Lab: robotrain's packages stay out of its Python.
+
+    processes: how many share the cores of this machine, one for each GPU.
+    """
     left_out = {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME"}
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
-    return {**inherited, **TERMS, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    threads = str(max(1, count_cores() // max(1, processes)))  # else each process takes all cores
+    root = {"OMNI_KIT_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}  # the simulator refuses to start as root
+    own = {**TERMS, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    return {**dict.fromkeys(THREAD_VARIABLES, threads), **root, **inherited, **own}
 
 
 @functools.lru_cache(8)
@@ -142,6 +151,7 @@ def find_script_problems(document: JobDocument, folder: Path, script: script_opt
     if expected not in (None, series):
         version = read_version(folder) or series
         yield f"the job is for Isaac Lab {expected}, but {folder} has {version}\n--isaac-version {series}"
+    script = script._replace(pass_unknown=bool(document.parameters.get("pass_unknown")))
     for problem in script_options.find_option_problems(document.trainer_args, script, series):
         if problem.level == "error":
             yield f"{problem.title}: {problem.why}" + (f"\n{problem.suggestion}" if problem.suggestion else "")

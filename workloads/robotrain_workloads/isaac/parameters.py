@@ -28,6 +28,9 @@ IsaacLabPath = Annotated[
         program=True,
     ),
 ]
+PassUnknown = Annotated[
+    bool, Param(help="hand options after -- that robotrain does not know to Isaac Lab's script, with a warning")
+]
 AcceptTerms = Annotated[bool, Param(help="accept NVIDIA's license and privacy terms of Isaac Sim for this job")]
 IsaacLabVersion = Annotated[
     IsaacVersion | None,

@@ -25,13 +25,16 @@ POLL_SECONDS = 0.25
 
 
 class ProcessGroup:
-    """The processes of `isaaclab.sh`. The shell ends at once when it is signalled, and Python as its orphan later."""
+    """The processes of `isaaclab.sh`. The shell ends at once when it is signalled, and Python as its orphan later.
 
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
+    `ranks`: how many of them train together.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path, ranks: int = 1) -> None:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans are reaped here
         self._process = subprocess.Popen(
-            command, cwd=folder, env=installation.make_environ(), stdin=subprocess.DEVNULL, start_new_session=True
+            command, cwd=folder, env=installation.make_environ(ranks), stdin=subprocess.DEVNULL, start_new_session=True
         )
 
     @property

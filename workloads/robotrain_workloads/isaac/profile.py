@@ -6,6 +6,12 @@ from robotrain.model.workload import Container, Resources
 CONTAINER = Container(
     image="nvcr.io/nvidia/isaac-lab:2.3.2@sha256:388dbc806f48359a964cb9f807feb226da95d0a107f470fdcad9780ea10fe6f2",
     environment="isaaclab-training-env",
+    interpreters=(  # the image has `python3` as an alias of an interactive shell only
+        "/isaac-sim/kit/python/bin/python3",
+        "/isaac-sim/python.sh",
+        "/workspace/isaaclab/_isaac_sim/kit/python/bin/python3",
+        "/workspace/isaaclab/_isaac_sim/python.sh",
+    ),
 )
 SMOKE_TEST_HINT = "use the workload isaac-smoke-test: no job is replaced by a test or a pause"
 OPTION_HINTS = {

@@ -56,5 +56,6 @@ def check_digest(job: "Job") -> Iterator[Problem]:
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
+    script = script._replace(pass_unknown=job["pass_unknown"])
     found = script_options.find_option_problems(job.trainer_args, script, job["isaac_version"])
     yield from rules.make_option_problems(found)

@@ -46,16 +46,35 @@ BACKEND_OPTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "skrl": {"--ml_framework": "torch", "--algorithm": "AMP|PPO|IPPO|MAPPO"},
 }
-NEW_OPTIONS = {"--deterministic": SWITCH}
+NEW_OPTIONS = {
+    "--deterministic": SWITCH,
+    "--visualizer": "text",
+    "--viz": "text",
+    "--max_visible_envs": "int",
+    "--frontend": "torch|warp",
+}
 """Those that only 3.0 has."""
+NEW_TRAIN_OPTIONS = {
+    **NEW_OPTIONS,
+    "--capture_env_sensors": "int",
+    "--capture_env_sensors_length": "int",
+    "--capture_env_sensors_interval": "int",
+    "--capture_env_sensors_format": "tensorboard|file",
+}
+NEW_PLAY_OPTIONS = {**NEW_OPTIONS, "--video_interval": "int", "--train_env_cfg": SWITCH}
+NEW_BACKEND_OPTIONS: Mapping[str, Mapping[str, str]] = {"rsl_rl": {"--external_callback": "text"}, "skrl": {}}
 SWITCHES = frozenset(
     name
-    for options in (TRAIN_OPTIONS, PLAY_OPTIONS, *BACKEND_OPTIONS.values(), NEW_OPTIONS)
+    for options in (TRAIN_OPTIONS, PLAY_OPTIONS, *BACKEND_OPTIONS.values(), NEW_TRAIN_OPTIONS, NEW_PLAY_OPTIONS)
     for name, kind in options.items()
     if kind == SWITCH
 )
 ROOTS = ("env", "agent")
-NEW_ROOTS = ("physics", "presets")
+NEW_ROOTS = ("physics", "renderer", "presets")
+"""Of the presets of a task, which only 3.0 has."""
+PASS_UNKNOWN = "--pass-unknown"
+"""robotrain's option to hand on what is not known here."""
+PASSED_ON = "If the script does not have it, it fails once the simulator has started."
 AGENT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "rsl_rl": (
         *("seed", "device", "num_steps_per_env", "max_iterations", "clip_actions", "save_interval", "experiment_name"),
@@ -94,13 +113,21 @@ class Script(NamedTuple):
     """Those that robotrain sets itself, each with robotrain's own."""
     backend: str = ""
     """The library whose script it is; empty for any."""
+    new_options: Mapping[str, str] = NEW_PLAY_OPTIONS
+    """Further ones of 3.0."""
+    pass_unknown: bool = False
+    """Whether options and presets that are not known here are handed on."""
 
     def list_options(self, version: str) -> Mapping[str, str]:
         """Return its options, each with the kind of its value; robotrain's own are left out."""
-        own = {name: kind for name, kind in self.options.items() if name not in self.owned}
-        theirs = [options for backend, options in BACKEND_OPTIONS.items() if self.backend in ("", backend)]
-        new = NEW_OPTIONS if version == "3.0" else {}
-        return {**own, **{name: kind for options in theirs for name, kind in options.items()}, **new}
+        tables = [self.options, *map(BACKEND_OPTIONS.__getitem__, self.list_backends())]
+        if version == "3.0":
+            tables += [self.new_options, *map(NEW_BACKEND_OPTIONS.__getitem__, self.list_backends())]
+        return {name: kind for table in tables for name, kind in table.items() if name not in self.owned}
+
+    def list_backends(self) -> list[str]:
+        """Return the library whose script it is, or all."""
+        return [name for name in BACKEND_OPTIONS if self.backend in ("", name)]
 
     def list_agent_fields(self) -> set[str]:
         """Return the usual fields of an agent."""
@@ -149,9 +176,11 @@ def _explain_unknown(name: str, script: Script, known: Mapping[str, Mapping[str,
             return OptionProblem(
                 name, f"{script.backend} has no option {name}", f"It belongs to {other}.", f"--backend {other}"
             )
-    if "3.0" not in known and name in NEW_OPTIONS:
+    if "3.0" not in known and name in script.list_options("3.0"):
         return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", "It is new in 3.0.")
-    why = "The script would fail, but only once the simulator has started."
+    if script.pass_unknown:
+        return OptionProblem(name, f"{name} is not known here and handed on", PASSED_ON, level="warning")
+    why = f"The script would fail, but only once the simulator has started; {PASS_UNKNOWN} hands the option on."
     return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, find_near_option(name, options))
 
 
@@ -163,7 +192,9 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
         yield OptionProblem(text, f"{text!r} is neither an option nor an override", form, "agent.seed=1")
         return
     roots = ROOTS if version == "2.3" else (*ROOTS, *NEW_ROOTS)
-    if match["root"] not in roots:
+    if match["root"] not in roots and script.pass_unknown:
+        yield OptionProblem(text, f"{match['root']} is not known here and handed on", PASSED_ON, level="warning")
+    elif match["root"] not in roots:
         near = difflib.get_close_matches(match["root"], roots, 1)
         suggestion = text.replace(match["root"], near[0], 1) if near else ""
         yield OptionProblem(text, f"there is no {match['root']!r} to override", form, suggestion)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -29,6 +30,7 @@ ENVIRONMENT = PythonEnvironment(
 )
 FORWARDED_PARAMETERS = (
     *("job_name", "task", "backend", "num_envs", "video_length", "seed", "isaaclab_path", "isaac_version"),
+    "agent_config",
 )
 """Parameters that become options of the exporter if set."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
@@ -46,12 +48,14 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
         folder = installation.find_installation(values["isaaclab_path"])
         if source is None:
             return
-        files = exported_checkpoint.find_files(data[source])
-        problems = list(exported_checkpoint.find_file_problems(files, str(values["sha256"] or "")))
-        yield from problems
-        if problems:
-            return
-        answer = exported_checkpoint.ask_isaac_lab(folder, files)
+        with tempfile.TemporaryDirectory() as scratch:
+            address, config = checkpoint_file.get_address(source), str(values["agent_config"] or "")
+            files = exported_checkpoint.fetch_files(data[source], address, config, Path(scratch))
+            problems = list(exported_checkpoint.find_file_problems(files, str(values["sha256"] or "")))
+            yield from problems
+            if problems:
+                return
+            answer = exported_checkpoint.ask_isaac_lab(folder, files)
     except OSError as error:
         yield str(error)
         return

@@ -49,9 +49,10 @@ class Exporter:
         self._own, self._arguments = own, arguments
         self._formats: list[str] = own.formats.split(",")
         self._folder = installation.find_installation(own.isaaclab_path)
-        source = exported_checkpoint.find_files(own.checkpoint)
-        self._task = exported_checkpoint.choose_task(own.task, source, own.checkpoint, own.cache)
         self._scratch = own.work / SCRATCH_FOLDER
+        fetched = self._scratch / "fetched"
+        source = exported_checkpoint.fetch_files(own.checkpoint, own.source, own.agent_config, fetched)
+        self._task = exported_checkpoint.choose_task(own.task, source, own.checkpoint, own.cache)
         self._files = self._copy_checkpoint(source)
         self._group: ProcessGroup | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -272,6 +273,7 @@ def main(arguments: Sequence[str]) -> None:
     for name in ("num-envs", "max-steps", "video-length", "seed"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--agent-config", default="")
     parser.add_argument("--isaaclab-path")
     parser.add_argument("--isaac-version")
     try:

@@ -44,6 +44,16 @@ class IsaacExportParameters:
         shared.Backend | None, Param(help="the library that you expect; a checkpoint of the other one is rejected")
     ] = None
     sha256: shared.CheckpointDigest = None
+    agent_config: Annotated[
+        str | None,
+        Param(
+            help="params/agent.yaml of the training, if it is not beside the checkpoint: an https URL, or an absolute "
+            "path where the job runs",
+            metavar="FILE",
+            pattern=r"^(https://\S+|/.*)$",
+            pattern_help="an https URL or an absolute path",
+        ),
+    ] = None
     num_envs: Annotated[int, Param(help="environments that are played", short="-n", env=("NUM_ENVS",), gt=0)] = 4
     max_steps: Annotated[
         int,
@@ -69,6 +79,7 @@ class IsaacExportParameters:
     ] = None
     publish_url: ResultsUrl = None
     isaac_version: shared.IsaacLabVersion = None
+    pass_unknown: shared.PassUnknown = False
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: SystemMetrics = True

@@ -41,6 +41,8 @@ def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
             continue  # what is not here is checked where the job runs
         try:
             files = exported_checkpoint.find_files(Path(source.uri))
+            if job["agent_config"]:
+                files = files._replace(agent=Path(job["agent_config"]))
             problems = list(exported_checkpoint.find_file_problems(files, job["sha256"]))
             if not problems and (name := _find_foreign_class(files.weights)):
                 problems = [f"{files.weights} cannot be read as weights: it holds a {name}"]

@@ -54,7 +54,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     if begin.file is not None:
         problems = list(start.find_start_problems(begin, found.checkpoint, backend))
         yield from problems
-        if not problems and (left := start.find_iteration_problem(begin, found.checkpoint, values["max_iterations"])):
+        if not problems and (left := start.find_iteration_problem(document, begin, found.checkpoint)):
             yield left
     output = _get_checkpoints_folder(Path(document.placement.work))
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "checkpoints")

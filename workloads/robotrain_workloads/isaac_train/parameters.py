@@ -100,6 +100,7 @@ class IsaacTrainParameters:
     skip_register_checkpoint: Annotated[bool, Param(help="do not register the last checkpoint")] = False
     publish_url: CheckpointsUrl = None
     isaac_version: shared.IsaacLabVersion = None
+    pass_unknown: shared.PassUnknown = False
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: SystemMetrics = True
@@ -107,9 +108,9 @@ class IsaacTrainParameters:
 
 def make_script(backend: str) -> "Script":
     """Return the training script of a backend."""
-    from robotrain_workloads.isaac.script_options import TRAIN_OPTIONS, Script
+    from robotrain_workloads.isaac.script_options import NEW_TRAIN_OPTIONS, TRAIN_OPTIONS, Script
 
-    return Script(TRAIN_OPTIONS, OWNED_OPTIONS, backend)
+    return Script(TRAIN_OPTIONS, OWNED_OPTIONS, backend, NEW_TRAIN_OPTIONS)
 
 
 def choose_mode(parameters: Mapping[str, Any], roles: Collection[str]) -> Mode:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.isaac.checkpoint_file import find_checkpoint_file, parse_number
+from robotrain_workloads.isaac.checkpoint_file import find_checkpoint_file, parse_number, read_length
 from robotrain_workloads.isaac_train import parameters
 from robotrain_workloads.isaac_train.parameters import Mode
 
@@ -59,14 +59,22 @@ def find_start_problems(start: CheckpointStart, found: Mapping[str, object], bac
         )
 
 
-def find_iteration_problem(start: CheckpointStart, found: Mapping[str, object], total: object) -> str:
-    """Return why no iterations are left after a checkpoint of rsl_rl; empty if some are, or if it is unknown."""
-    iteration = found.get("iteration")
-    if start.mode != "resume" or not isinstance(iteration, int) or not isinstance(total, int):
+def find_iteration_problem(document: JobDocument, start: CheckpointStart, found: Mapping[str, object]) -> str:
+    """Return why no iterations are left after a checkpoint; empty if some are, or if it is unknown.
+
+    A run that is resumed without a number of iterations ends where it would have ended: the checkpoint knows.
+    """
+    if start.mode != "resume" or start.file is None:
         return ""
-    if iteration + 1 < total:
+    is_same_run = any(source.role == "resume" for source in document.sources)
+    length = read_length(start.file)
+    total, rollouts = document.parameters["max_iterations"], length[1] if length else 1
+    if total is None and length and is_same_run:
+        total = length[0] // rollouts
+    done = start.number // rollouts if length and start.number is not None else 0
+    if isinstance(iteration := found.get("iteration"), int):  # of rsl_rl, whose first one is 0
+        done = iteration + 1
+    if not isinstance(total, int) or done < total:
         return ""
-    return (
-        f"{start.file} has {iteration + 1} iterations, and the training ends after {total}\n"
-        f"--max-iterations {2 * (iteration + 1)}"
-    )
+    way = f"--set max_iterations={2 * done}" if is_same_run else f"--max-iterations {2 * done}"
+    return f"{start.file} has {done} iterations, and the training ends after {total}\n{way}"

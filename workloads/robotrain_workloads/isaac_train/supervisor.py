@@ -123,6 +123,7 @@ class TrainingFollower:
         self._nothing_left: dict[str, int] = {}
         self._folder: Path | None = None
         self._total: int | None = None
+        self._rollouts = 1
         self._reader: EventFileReader | None = None
         self._read_events_at = 0.0
 
@@ -158,7 +159,7 @@ class TrainingFollower:
                 emit_event(Metrics(values=found, step=step, total=self._total))
 
     def _begin(self, report: dict[str, Any]) -> None:
-        self._folder, self._total = Path(report["folder"]), int(report["total"])
+        self._folder, self._total, self._rollouts = Path(report["folder"]), int(report["total"]), report["rollouts"]
         self._reader = EventFileReader(self._folder)
         emit_event(Metrics(values={}, step=int(report["first"]), total=self._total))
         emit_event(Track(tags={"log_dir": str(self._folder)}))
@@ -169,7 +170,7 @@ class TrainingFollower:
         if target.exists() or self._folder is None:
             return
         with make_atomically(target, key="save") as scratch:
-            checkpoint_file.write_facts(scratch, self._own.task, self._own.backend)
+            checkpoint_file.write_facts(scratch, self._own.task, self._own.backend, self._total, self._rollouts)
             shutil.copyfile(file, scratch / file.name)
             for name in PARAMS:
                 if (self._folder / "params" / name).is_file():
@@ -242,7 +243,7 @@ def main(arguments: Sequence[str]) -> int:
         command = list(make_command(own, arguments[separator + 1 :]))
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    return TrainingFollower(ProcessGroup(command, folder), own).run()
+    return TrainingFollower(ProcessGroup(command, folder, own.num_gpus), own).run()
 
 
 if __name__ == "__main__":

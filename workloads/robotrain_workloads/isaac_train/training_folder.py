@@ -43,8 +43,11 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     """Return the command that runs the folder's program, with the arguments and variables of the contract."""
     source = find_source(document)
     assert source is not None
-    values, is_mounted = document.parameters, any(mount.role == CODE_ROLE for mount in document.placement.mounts)
-    name = DEFAULT_NAME if source.kind == "local_path" else source.uri.rpartition("/")[2].partition(":")[0]
+    values = document.parameters
+    labels = [mount.label for mount in document.placement.mounts if mount.role == CODE_ROLE]
+    is_mounted, label = bool(labels), next(iter(labels), "")
+    own_name = DEFAULT_NAME if source.kind == "local_path" else source.uri.rpartition("/")[2].partition(":")[0]
+    name = label or own_name
     own = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
     own += ["--name", name] if is_mounted else []
     arguments = list(_make_arguments(document, data))
@@ -128,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     scratch.mkdir(parents=True, exist_ok=True)
     print(f"running {own.entry} of {root}", flush=True)
     command = ("bash", str(root / own.entry), *arguments[separator + 1 :])
-    follower = GroupFollower(ProcessGroup(command, scratch))
+    follower = GroupFollower(ProcessGroup(command, scratch, int(os.environ.get("NUM_GPUS") or 1)))
     follower.run()
     code = follower.group.exit_code or 0
     return STOPPED_STATUS if follower.is_stopped else 128 - code if code < 0 else code

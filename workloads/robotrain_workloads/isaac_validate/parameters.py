@@ -67,6 +67,7 @@ class IsaacValidateParameters:
     experiment_name: Annotated[str | None, Param(help="the tracking experiment (default: isaaclab-evaluation)")] = None
     publish_url: ResultsUrl = None
     isaac_version: shared.IsaacLabVersion = None
+    pass_unknown: shared.PassUnknown = False
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: SystemMetrics = True

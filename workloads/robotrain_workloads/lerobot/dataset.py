@@ -36,6 +36,16 @@ TEMPLATE = re.compile(
     r"(?:[^{}]|\{(?:chunk_index|file_index|video_key|episode_chunk|episode_index)(?::0?\d{1,2}d)?\}){1,500}"
 )
 LARGEST_COUNT = 10**10
+SIZES = ("chunks_size", "data_files_size_in_mb", "video_files_size_in_mb")
+LARGEST_SIZE = 10**7
+"""Files in a folder, and megabytes of a file."""
+MOST_FEATURES = 1000
+NUMERIC_TYPES = re.compile(r"float(?:16|32|64)?|double|u?int(?:8|16|32|64)|bool_?")
+"""Names that the library `datasets` takes: its aliases too."""
+CAMERA_TYPES = ("image", "video")
+OTHER_TYPES = (*CAMERA_TYPES, "string", "large_string", "language")
+"""The types of features that LeRobot reads beside numbers."""
+MOST_CHANNELS = 4
 LARGEST_SAMPLE = 10**9
 """The most values of a feature in one frame."""
 LARGEST_FLOAT = 3.4e38
@@ -66,11 +76,13 @@ def find_dataset_problems(
         yield problem
         return
     yield from _find_empty_counts(info, name)
+    yield from _find_size_problems(info, name)
     yield from _find_shape_problems(info, name)
     templates = list(_find_template_problems(info, name))
     yield from templates
     if not description_only and not templates:
         yield from _find_incomplete_files(folder, info, name)
+    if not templates:
         yield from _find_statistics_problems(folder, info)
 
 
@@ -152,9 +164,22 @@ def _find_empty_counts(info: Mapping[str, Any], name: str) -> Iterator[str]:
         yield f"{name} has no feature `action`, which a policy learns"
 
 
+def _find_size_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
+    for key in SIZES:
+        value = info.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST_SIZE:
+            yield f"{INFO_FILE} of {name} says {key} {str(value)[:40]}: this is no possible size"
+
+
 def _find_shape_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
-    for feature, description in get_features(info).items():
-        shape = description.get("shape", [])
+    features = get_features(info)
+    if len(features) > MOST_FEATURES:
+        yield f"{name} has {len(features):,} features: at most {MOST_FEATURES:,} are read"
+        return
+    for feature, description in features.items():
+        shape, kind = description.get("shape", []), description.get("dtype", "float32")
+        if kind not in OTHER_TYPES and not NUMERIC_TYPES.fullmatch(str(kind)):
+            yield f"{INFO_FILE} of {name}: {feature} has the dtype {str(kind)[:40]!r}, which LeRobot does not read"
         if "/" in feature or feature in (".", ".."):
             yield f"{INFO_FILE} of {name} has the feature {feature!r}: a name must not contain `/`"
         elif not isinstance(shape, list) or not all(type(length) is int and length > 0 for length in shape):
@@ -182,18 +207,46 @@ def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator
     except (OSError, ValueError) as error:
         yield str(error)
         return
-    for feature in get_features(info):
+    for feature, description in get_features(info).items():
         values = statistics.get(feature)
         if not feature.startswith(("observation", "action")) or not isinstance(values, dict):
             continue
-        if wrong := [key for key in STATISTICS if not _are_finite(values.get(key, 0))]:
-            yield f"{path}: {', '.join(wrong)} of {feature} must be finite numbers: its values cannot be normalized"
+        if why := _explain_statistics(values, description):
+            yield f"{path}: {why.format(feature)}: its values cannot be normalized"
 
 
-def _are_finite(values: Any) -> bool:
-    if isinstance(values, list):
-        return all(map(_are_finite, values))
-    return isinstance(values, int | float) and abs(values) <= LARGEST_FLOAT
+def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any]) -> str:
+    """Return what of a feature's statistics cannot be right, with `{}` for the feature; empty if nothing is."""
+    numbers = {key: [*_flatten(values[key])] for key in STATISTICS if key in values}
+    if wrong := [key for key, found in numbers.items() if not all(map(_is_finite, found))]:
+        return f"{', '.join(wrong)} of {{}} must be finite numbers"
+    if min(numbers.get("std", ()), default=0) < 0:
+        return "std of {} is negative"
+    if any(low > high for low, high in zip(numbers.get("min", ()), numbers.get("max", ()), strict=False)):
+        return "min of {} is larger than max"
+    lengths, shape = {key: len(found) for key, found in numbers.items()}, description.get("shape")
+    if description.get("dtype") in CAMERA_TYPES:
+        wrong = [key for key, length in lengths.items() if not 1 <= length <= MOST_CHANNELS]
+        return f"{', '.join(wrong)} of {{}} must have a number a channel" if wrong else ""
+    if not isinstance(shape, list) or not all(type(length) is int for length in shape):
+        return ""
+    expected = math.prod(shape)
+    wrong = [f"{key} of {{}} has {length} values" for key, length in lengths.items() if length != expected]
+    return f"{', '.join(wrong)}, and the feature has {expected}" if wrong else ""
+
+
+def _flatten(values: Any) -> Iterator[Any]:
+    waiting = [values]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += reversed(value)
+        else:
+            yield value
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= LARGEST_FLOAT
 
 
 def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> Iterator[str]:

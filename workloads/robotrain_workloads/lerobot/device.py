@@ -9,7 +9,10 @@ from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note, emit_event
 
-from robotrain_workloads.lerobot import parameters
+from robotrain_workloads.lerobot.machine_limits import count_cores
+from robotrain_workloads.lerobot.parameters import PRECISION_HINT, PRECISION_VARIABLE, find_precision_problem
+
+WITHOUT_GPU = "--device cpu   computes on the CPU, slowly"
 
 
 def choose_device(requested: str, activity: str = "training") -> str:
@@ -29,8 +32,8 @@ def choose_device(requested: str, activity: str = "training") -> str:
     chosen = available[0] if requested == "auto" else requested
     if problem := _explain_missing_gpus(torch, requested, chosen):
         raise SystemExit(f"error: {problem}")
-    if problem := parameters.find_precision_problem(chosen, os.environ.get(parameters.PRECISION_VARIABLE, "no")):
-        raise SystemExit(f"error: {problem} ({parameters.PRECISION_HINT})")
+    if problem := find_precision_problem(chosen, os.environ.get(PRECISION_VARIABLE, "no")):
+        raise SystemExit(f"error: {problem} ({PRECISION_HINT})")
     if chosen == "cpu":
         _leave_core_free(torch)
     if is_first_rank():
@@ -47,7 +50,9 @@ def find_gpu_requirement(parameters: Mapping[str, Scalar], cuda: str = "") -> Gp
     assert isinstance(count, int)
     if device in ("cpu", "mps") or (device == "auto" and count == 1):
         return None
-    return GpuRequirement(count=count, bf16=parameters["mixed_precision"] == "bf16", cuda=cuda)
+    precision = parameters["mixed_precision"]
+    without = "" if find_precision_problem("cpu", str(precision)) else WITHOUT_GPU
+    return GpuRequirement(count=count, bf16=precision == "bf16", cuda=cuda, without=without)
 
 
 def is_first_rank() -> bool:
@@ -63,7 +68,7 @@ def count_ranks() -> int:
 def count_threads(processes: int) -> int:
     """Return the threads of each process on this machine; OMP_NUM_THREADS takes precedence."""
     value = os.environ.get("OMP_NUM_THREADS", "")
-    return int(value) if value.isdecimal() else max(1, (_count_cores() - 1) // processes)
+    return int(value) if value.isdecimal() else max(1, (count_cores() - 1) // processes)
 
 
 def _explain_missing_gpus(torch: Any, requested: str, chosen: str) -> str:
@@ -85,10 +90,6 @@ def _leave_core_free(torch: Any) -> None:
         return
     os.environ["OMP_NUM_THREADS"] = str(count_threads(1))
     torch.set_num_threads(count_threads(1))
-
-
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _describe_device(torch: Any, device: str) -> str:

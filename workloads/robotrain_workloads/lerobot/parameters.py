@@ -44,6 +44,27 @@ ID_HINTS: Mapping[str, str] = {
     **dict.fromkeys(("--policy-revision", "POLICY_REVISION"), _POLICY_HINT),
     "--repo-id": "use --dataset-repo-id OWNER/NAME for data, --policy-repo-id OWNER/NAME for a policy",
 }
+_TRAINING_HINTS = {
+    "--epochs --epoch --num-epochs --n-epochs --max-epochs --num-train-epochs": (
+        "training is counted in steps, not epochs: --training-steps N; an epoch is the frames of the dataset, divided"
+        " by --batch-size"
+    ),
+    "--max-steps --num-steps --n-steps --max-train-steps --num-train-steps": "use --training-steps N",
+    "--bs --batch --per-device-train-batch-size --train-batch-size": "use --batch-size N",
+    "--workers --n-workers --dataloader-num-workers --num-data-workers": "use --num-workers N",
+    "--precision --dtype": "use --mixed-precision TYPE",
+    "--checkpoint --from-checkpoint --pretrained": (
+        "use --resume-from CHECKPOINT to continue a training, --policy-path FOLDER to train on from a policy"
+    ),
+    "--experiment": "use --experiment-name NAME",
+    "--bf16": "use --mixed-precision bf16",
+    "--fp16 --amp": "use --mixed-precision fp16",
+    "--out-dir --outdir --output --save-dir --checkpoint-dir": "use --output-dir FOLDER",
+    "--save-steps --save-every --checkpoint-freq": "use --save-freq N",
+    "--log-steps --logging-steps --log-every": "use --log-freq N",
+}
+TRAINING_HINTS: Mapping[str, str] = {flag: hint for flags, hint in _TRAINING_HINTS.items() for flag in flags.split()}
+"""Options of other trainers, each with what trainings of robotrain have for it."""
 
 
 def make_dataset_param(help: str) -> Param:

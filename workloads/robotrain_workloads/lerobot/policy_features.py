@@ -9,6 +9,8 @@ from robotrain_workloads.lerobot.options import get_option_value
 
 STATE, WORLD, ACTION = "observation.state", "observation.environment_state", "action"
 CHANNELS = ("channel", "channels")
+UNSCALED_TYPES = ("act", "diffusion", "tdmpc", "vqbet")
+"""Types that take pictures as they are; others scale them to a size of their own."""
 
 
 class FeatureOrigin(NamedTuple):
@@ -23,9 +25,18 @@ DATASET_ORIGIN = FeatureOrigin("the dataset", "record")
 
 
 def find_feature_mismatches(
-    settings: Mapping[str, Any], info: Mapping[str, Any], options: Sequence[str], origin: FeatureOrigin = DATASET_ORIGIN
+    settings: Mapping[str, Any],
+    info: Mapping[str, Any],
+    options: Sequence[str],
+    origin: FeatureOrigin = DATASET_ORIGIN,
+    *,
+    is_trained: bool = True,
 ) -> Iterator[str]:
-    """Yield one sentence for each feature that does not match. `options` are the user's, which may rename features."""
+    """Yield one sentence for each feature that does not match.
+
+    options: those of the user, which may rename features.
+    is_trained: whether the policy is trained on these features, so that ACT, or a crop, may get used to another size.
+    """
     recorded = _rename_features(info, options)
     for name, shape in get_policy_inputs(settings).items():
         if name not in recorded and name in (STATE, WORLD):
@@ -37,7 +48,7 @@ def find_feature_mismatches(
         elif name in (STATE, WORLD):
             yield from _compare_sizes(name, shape, recorded[name], origin)
         else:
-            yield from _compare_images(name, shape, get_image_shape(recorded[name]), settings, origin)
+            yield from _compare_images(name, shape, get_image_shape(recorded[name]), settings, origin, is_trained)
     outputs = settings.get("output_features") or {}
     if ACTION in outputs and ACTION in recorded:
         yield from _compare_sizes(ACTION, _get_shape(outputs[ACTION]), recorded[ACTION], origin)
@@ -97,9 +108,14 @@ def _format_count(number: int, noun: str) -> str:
 
 
 def _compare_images(
-    name: str, shape: Sequence[int], available: Sequence[int], settings: Mapping[str, Any], origin: FeatureOrigin
+    name: str,
+    shape: Sequence[int],
+    available: Sequence[int],
+    settings: Mapping[str, Any],
+    origin: FeatureOrigin,
+    is_trained: bool,
 ) -> Iterator[str]:
-    """Compare shapes of channels, height, width. ACT takes any size; so does a policy that resizes or crops."""
+    """Compare shapes of channels, height, width. ACT can be trained with any size; so can a policy that crops."""
     if len(shape) != 3 or len(available) != 3:
         return
     if shape[0] != available[0]:
@@ -108,7 +124,10 @@ def _compare_images(
         return
     crop: Sequence[int] = settings.get("crop_shape") or []
     is_cropped = len(crop) == 2 and crop[0] <= available[1] and crop[1] <= available[2]
-    takes_any_size = settings.get("type") != "diffusion" or settings.get("resize_shape") or is_cropped
+    kind = settings.get("type")
+    takes_any_size = settings.get("resize_shape") or (
+        (kind != "diffusion" or is_cropped) if is_trained else kind not in UNSCALED_TYPES
+    )
     if not takes_any_size and list(shape[1:]) != list(available[1:]):
         yield (
             f"{name} is {available[2]} wide and {available[1]} high in {origin.name}, but the policy was trained with"

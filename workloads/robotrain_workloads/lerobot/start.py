@@ -12,7 +12,7 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
-from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_features
+from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_features, policy_options
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
 
@@ -135,6 +135,7 @@ def find_start_problems(document: JobDocument, data: Mapping[JobSource, Path], r
     expected_type = document.parameters["policy_type"]
     is_complete = start.mode != "weights"
     yield from policy.find_policy_problems(model, start.settings, expected_type, with_processors=is_complete)
+    yield from _compare_options(document, start)
     if root is not None:
         yield from _compare_features(document, start, root)
 
@@ -149,7 +150,13 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
         model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
         name = source.uri if source and not Path(source.uri).is_absolute() else model  # a step has no folder yet
         yield from policy.find_type_problem(name, start.settings["type"], document.parameters["policy_type"])
+        yield from _compare_options(document, start)
         yield from _compare_features(document, start, root)
+
+
+def _compare_options(document: JobDocument, start: Start) -> Iterator[str]:
+    is_resumed = start.mode == "checkpoint"
+    return policy_options.find_option_mismatches(start.settings, document.trainer_args, is_resumed=is_resumed)
 
 
 def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterator[str]:

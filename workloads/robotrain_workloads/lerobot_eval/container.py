@@ -18,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, policy, run_setup
+from robotrain_workloads.lerobot import dataset, dataset_preparation, device, lineage, policy, run_setup
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
@@ -106,7 +106,8 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
     """Return the GPUs that the job needs; None when it also runs without."""
     if document.parameters["device"] != "cuda":
         return None
-    return GpuRequirement(count=1, cuda=run_setup.read_cuda_version(environment(document).lock))
+    cuda = run_setup.read_cuda_version(environment(document).lock)
+    return GpuRequirement(count=1, cuda=cuda, without=device.WITHOUT_GPU)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

@@ -8,7 +8,6 @@ the policy acts in this one. PyAV decodes: LeRobot shares a decoder of torchcode
 
 import importlib
 import math
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from itertools import islice
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from robotrain_workloads.lerobot.machine_limits import count_cores
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results.evaluation import LatencySummary, ReplayEpisode, ReplayRequest
@@ -77,7 +77,7 @@ class Recording:
         `ahead`: stretches that are read while the policy acts; with 0 nothing runs meanwhile.
         """
         torch: Any = importlib.import_module("torch")
-        longest, threads = max(map(self.count_frames, episodes)), len(os.sched_getaffinity(0)) - 1
+        longest, threads = max(map(self.count_frames, episodes)), count_cores() - 1
         starts = range(0, longest, self._length)
         with (
             ThreadPoolExecutor(max(1, min(MOST_THREADS, threads))) as pool,

@@ -52,6 +52,7 @@ OPTION_HINTS = {
     "--num-episodes": EPISODES_HINT,
     "--eval-env": "use --env NAME",
     "--eval-seed": "use --seed N",
+    "--bs": "use --batch-size N",
     **ID_HINTS,
     "DEFAULT_LEROBOT_EVAL_IMAGE": IMAGE_HINT,
 }
@@ -73,6 +74,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_lerobot_options(job)
     yield from rules.check_registration(job)
     yield from shared_rules.check_publish_url(job, "results")
+
+
+def logs_metric(job: "Job", metric: str) -> bool:
+    """Return whether an evaluation reports a metric: of rollouts with an environment, of a replay with a dataset."""
+    if metric.startswith("rollout/"):
+        return bool(job["env"])
+    return not metric.startswith("replay/") or any(source.role == "dataset" for source in job.sources)
 
 
 LEROBOT_EVAL = Workload(
@@ -113,6 +121,7 @@ LEROBOT_EVAL = Workload(
     option_hints=OPTION_HINTS,
     named_by=("env",),
     check=check_job,
+    logs_metric=logs_metric,
 )
 
 PARAMETERS = dict.fromkeys(("env", "eval_episodes", "starts", "success_threshold", "record_video", "replay_episodes"))

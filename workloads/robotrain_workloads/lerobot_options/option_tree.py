@@ -155,6 +155,23 @@ def list_policy_defaults(policy: str) -> dict[str, object]:
     return {name: field[1] for name, field in fields.items() if len(field) > 1}
 
 
+def find_default(name: str, policy: str) -> object:
+    """Return LeRobot's default for an option of training; None where it has none, or no plain value.
+
+    :param policy: the type of the policy.
+    """
+    tree = load_option_tree()
+    fields = tree.classes[tree.root]
+    parents, _, last = name.rpartition(".")
+    if parents == "policy":
+        fields = tree.classes[_list_policies(tree)[policy]]
+    elif parents:
+        nested = [*_list_nested(fields[parents][0])] if parents in fields else []
+        fields = tree.classes[nested[0]] if len(nested) == 1 else {}
+    field = fields.get(last, ())
+    return field[1] if len(field) > 1 else None
+
+
 def _list_policies(tree: OptionTree) -> Mapping[str, str]:
     return _list_choices(tree.classes[tree.root]["policy"][0])
 

@@ -31,7 +31,7 @@ from robotrain_workloads.lerobot import (
 )
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
-from robotrain_workloads.lerobot_train import tracking, trainer_options, wandb
+from robotrain_workloads.lerobot_train import tracking, trainer_options, wandb, worker_count
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
@@ -80,7 +80,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     begin = recovered or start.load_start(data)
     if recovered is None:
         notes = (*notes, *start.list_start_notes(document, begin, root))
-    workers, worker_notes = trainer_options.choose_worker_count(document, begin, root)
+    workers, worker_notes = worker_count.choose_worker_count(document, begin, root)
     values = {**document.parameters, "num_workers": workers}
     wandb_options: Iterable[str] = ("--wandb.enable=false",)
     if values["wandb"]:
@@ -105,7 +105,8 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
         if begin.mode != "checkpoint" and lineage.find_start_source(described) == lineage.find_start_source(
             dict.fromkeys(document.sources, work)
         ):
-            values, user_options = document.parameters, document.trainer_args
+            values = {**document.parameters, "num_workers": document.parameters["num_workers"] or 0}
+            user_options = document.trainer_args
             options = (
                 *trainer_options.make_owned_options(values, Path("dataset"), work / "unmade", begin),
                 *trainer_options.make_default_options(values, user_options, begin),

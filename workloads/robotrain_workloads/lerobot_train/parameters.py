@@ -121,6 +121,9 @@ class TrainParameters:
     ] = None
     lerobot_version: shared.LeRobotVersion = None
     seed: shared.Seed = 1000
-    num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
+    num_workers: Annotated[
+        int | None,
+        Param(help="processes that load data, for each GPU (default: chosen for the machine, at most 4)", ge=0),
+    ] = None
     device: shared.TrainingDevice = "auto"
     allow_non_finite: Annotated[bool, Param(help="keep a policy whose loss or weights are NaN or infinite")] = False

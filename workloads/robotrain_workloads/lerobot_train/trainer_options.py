@@ -1,21 +1,11 @@
-"""Options that robotrain gives LeRobot's trainer, and the number of data-loading processes. Standard library only.
-
-These processes pass batches in shared memory, of which a container may have little: without it they die of a bus error.
-"""
+"""Options that robotrain gives LeRobot's trainer. Standard library only."""
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.event import Note
-
-from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.options import get_option_value, list_option_names
 from robotrain_workloads.lerobot.start import Start
 
@@ -29,19 +19,6 @@ DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
 TRAIN_CONFIG = "pretrained_model/train_config.json"
 DECAY = "--policy.optimizer_weight_decay"
-SHARED_MEMORY = Path("/dev/shm")
-MIB = 1 << 20
-SPARE_BYTES = 32 * MIB
-"""For everything but batches, in each training process."""
-PREFETCH_OPTION = "--prefetch_factor"
-DEFAULT_PREFETCH = 4
-"""LeRobot's default: prepared batches of each process."""
-BATCHES_IN_USE = 2
-"""Batches that PyTorch and Accelerate hold."""
-FRAMES_PER_SAMPLE = {"act": 1, "diffusion": 2}
-"""Images of each camera in a sample, unless `--policy.n_obs_steps` is set."""
-LONGEST_SEQUENCE = 100
-"""The most values of another feature in a sample: ACT's chunk of actions."""
 
 
 def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Start) -> Iterator[str]:
@@ -130,64 +107,6 @@ def _limit_interval(interval: int, first: int, steps: int) -> int:
     """Return an interval that is met at least once between the first step and the last; 0: never."""
     limited = min(interval, steps)
     return limited if limited == 0 or steps // limited * limited > first else steps - first
-
-
-def get_free_shared_memory(place: Path = SHARED_MEMORY) -> int | None:
-    """Return the free bytes of shared memory; None where there is no such place."""
-    with suppress(OSError):
-        usage = os.statvfs(place)
-        return usage.f_bavail * usage.f_frsize
-    return None
-
-
-def choose_worker_count(document: JobDocument, start: Start, root: Path) -> tuple[int, tuple[Note, ...]]:
-    """Return the requested number, or as many as shared memory allows, with a note."""
-    values, available = document.parameters, get_free_shared_memory(SHARED_MEMORY)
-    requested, batch_size, ranks = (_expect_int(values[name]) for name in ("num_workers", "batch_size", "num_gpus"))
-    if not requested or available is None:
-        return requested, ()
-    loaders = 2 if values["val_split"] and values["eval_freq"] != 0 else 1  # one for held-out episodes
-    batch = loaders * batch_size * _estimate_sample_bytes(document, start, root)
-    prefetch = _get_number_option(document, PREFETCH_OPTION, DEFAULT_PREFETCH)
-
-    def count_bytes(count: int) -> int:
-        return ranks * (SPARE_BYTES + (count * prefetch + BATCHES_IN_USE) * batch)
-
-    fitting = next((count for count in range(requested, 0, -1) if count_bytes(count) <= available), 0)
-    if fitting == requested:
-        return fitting, ()
-    workers = f"with {fitting} of {requested} processes" if fitting else "in the training process itself"
-    text = (
-        f"data is loaded {workers}: {SHARED_MEMORY} has {available / MIB:.0f} MiB free, but --num-workers"
-        f" {requested} may need {math.ceil(count_bytes(requested) / MIB)} MiB (add shared memory to the container, or"
-        f" set --num-workers {fitting})"
-    )
-    return fitting, (Note(level="warning", text=text),)
-
-
-def _estimate_sample_bytes(document: JobDocument, start: Start, root: Path) -> int:
-    """Return the most bytes of a sample; 0 when the dataset does not tell."""
-    saved = start.settings.get("n_obs_steps")
-    default = saved if isinstance(saved, int) else FRAMES_PER_SAMPLE.get(str(document.parameters["policy_type"]), 1)
-    frames = _get_number_option(document, "--policy.n_obs_steps", default)
-    try:
-        features = dataset.get_features(dataset.load_dataset_info(root))
-    except (OSError, ValueError):
-        return 0
-    return sum(_estimate_feature_bytes(feature, frames) for feature in features.values())
-
-
-def _estimate_feature_bytes(feature: Mapping[str, Any], frames: int) -> int:
-    """Return the bytes of a feature in a sample: video frames stay bytes, all else becomes 32 bits wide."""
-    with suppress(ValueError, KeyError, TypeError):
-        width, times = {"video": (1, frames), "image": (4, frames)}.get(feature["dtype"], (4, LONGEST_SEQUENCE))
-        return width * times * math.prod(int(length) for length in feature["shape"])
-    return 0
-
-
-def _get_number_option(document: JobDocument, name: str, default: int) -> int:
-    value = get_option_value(document.trainer_args, name) or ""
-    return int(value) if value.isdecimal() else default
 
 
 def _expect_int(value: Any) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from robotrain.model.workload import Container, Metric, OutputProfile, Role, Workload, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
+from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT, TRAINING_HINTS
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 OPTION_HINTS = {
     **ID_HINTS,
+    **TRAINING_HINTS,
+    **dict.fromkeys(("--project", "--wandb-project"), "use --experiment-name NAME"),
     "DEFAULT_LEROBOT_TRAIN_IMAGE": IMAGE_HINT,
 }
 
@@ -37,6 +39,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job)
     yield from train_rules.check_keep(job)
     yield from train_rules.check_wandb_project(job)
+
+
+def logs_metric(job: "Job", metric: str) -> bool:
+    """Return whether a training reports a metric: no validation loss without held-out episodes or an interval."""
+    values = dict(job.parameters)
+    interval = values["save_freq"] if values["eval_freq"] is None else values["eval_freq"]
+    return metric != "val/loss" or bool(values["val_split"] and interval)
 
 
 LEROBOT_TRAIN = Workload(
@@ -68,6 +77,7 @@ LEROBOT_TRAIN = Workload(
     template=__name__,
     default=True,
     check=check_job,
+    logs_metric=logs_metric,
     pipeline_name="lerobot-pipeline",
 )
 

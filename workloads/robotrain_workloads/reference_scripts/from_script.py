@@ -25,6 +25,8 @@ EXAMPLE = "robotrain from-script -- submit-osmo-lerobot-training.sh -d OWNER/NAM
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 SUBMIT_OPTIONS = ("--save-spec", "--assets-only", "--stream", "--name")
 """Options of `submit` that `explain` does not have; `pipeline` lacks the first two."""
+REFUSED = "! "
+"""Before the reason of an entry without which the line would not mean the same."""
 ON_VALUES = ("true", "1", "yes", "on")
 
 
@@ -76,21 +78,22 @@ def from_script(
 ) -> None:
     """Print the robotrain line that does what a line of a script of physical-ai-toolchain does.
 
-    Environment variables may stand before the script, as NAME=VALUE. An option without an equal is left out, and named
-    with what to do instead. Nothing is submitted.
+    Environment variables may stand before the script, as NAME=VALUE. An option that changes nothing is left out, named
+    with what to do instead; a line that cannot mean the same is an error. Nothing is submitted.
 
     robotrain from-script -- submit-osmo-lerobot-training.sh -d lerobot/pusht --training-steps 1000
     """
     translated, script = translate_script_line(split_line(line or []))
-    print_line(_drop_foreign_options(translated, script, ctx), json)
+    print_line(ctx, _drop_foreign_options(translated, script, ctx), json)
 
 
 def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, ReferenceScript]:
     """Return the robotrain line for a line of a script, and the script. Raise Rejected if there is none."""
     at, script = _find_script(line)
     left_out: dict[str, str] = {}
+    refused: dict[str, str] = {}
     notes: dict[str, str] = {}
-    given = _read_values(line[at + 1 :], script, left_out)
+    given = _read_values(line[at + 1 :], script, refused)
     _add_variables(line[:at], script, given, left_out)
     typed = set(given)
     for option in script.options:
@@ -101,16 +104,19 @@ def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, Referenc
         for text in texts if option.metavar.endswith("...") else texts[-1:]:
             words, reason = _translate_option(option, text, given)
             if words and value_holds_secret(text):
-                words, reason = [], SECRET_REASON
+                words, reason = [], f"{REFUSED}{SECRET_REASON}"
             if words[:1] == ["$"]:
                 command[: len(words) - 1] = words[1:]
             else:
                 flags += words
-            left_out |= {name: reason} if reason and name in typed else {}
+            if reason.startswith(REFUSED):
+                refused[name] = reason.removeprefix(REFUSED)
+            elif reason and name in typed:
+                left_out[name] = reason
             if words and (found := _find_note(option.entry, text)):
                 notes[name] = found
     notes |= {flag: text for flag, text in script.needed.items() if flag not in flags}
-    return TranslatedLine((*command, "--platform", script.platform, *flags), left_out, notes), script
+    return TranslatedLine((*command, "--platform", script.platform, *flags), left_out, notes, refused), script
 
 
 def _find_script(line: Sequence[str]) -> tuple[int, ReferenceScript]:
@@ -141,7 +147,7 @@ def _get_stem(word: str) -> str:
     return re.sub(r"\.(sh|py)$", "", word.rpartition("/")[2])
 
 
-def _read_values(words: Sequence[str], script: ReferenceScript, left_out: dict[str, str]) -> Values:
+def _read_values(words: Sequence[str], script: ReferenceScript, refused: dict[str, str]) -> Values:
     """Return the values of the options; those of the platform's own command stand after `--`, or anywhere."""
     known, forwarded = _index(script.options), _index(script.forwarded)
     if script.forwards_unknown:
@@ -162,7 +168,7 @@ def _read_values(words: Sequence[str], script: ReferenceScript, left_out: dict[s
                         )
                     ]
                 )
-            left_out[redact(word)] = "it went to the platform's own command, which robotrain calls itself"
+            refused[redact(word)] = "it went to the platform's own command, which robotrain calls itself"
             _skip_values(remaining)
         elif not option.metavar:
             found[option.name] = (option, [""])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -55,7 +57,14 @@ GapOption = Annotated[
 SizeOption = Annotated[str, option("--image-size", "HEIGHTxWIDTH", "The size that pictures are scaled to.")]
 JumpOption = Annotated[
     Literal["refuse", "split"] | None,
-    typer.Option("--on-clock-jump", help="What a clock that goes back by more than 1 s does to its bag."),
+    typer.Option("--on-clock-jump", help="What a clock that goes back does to its bag."),
+]
+TimestampOption = Annotated[
+    Literal["header", "log"] | None,
+    typer.Option("--timestamp", help="The time that counts: of headers, where all have one, or of the recording."),
+]
+ExcludeOption = Annotated[
+    list[str] | None, option("--exclude-bag", "NAME", "A bag that is left out, as `inspect` names it [repeatable].")
 ]
 SalvageOption = Annotated[
     bool, typer.Option("--salvage", help="Read the whole chunks of MCAP files that end too early.")
@@ -74,6 +83,8 @@ def inspect(
     max_gap_s: GapOption = None,
     image_size: SizeOption = "",
     on_clock_jump: JumpOption = None,
+    timestamp: TimestampOption = None,
+    exclude_bag: ExcludeOption = None,
     salvage: SalvageOption = False,
     chunk_size: Annotated[
         int | None,
@@ -132,6 +143,8 @@ def convert(
     max_gap_s: GapOption = None,
     image_size: SizeOption = "",
     on_clock_jump: JumpOption = None,
+    timestamp: TimestampOption = None,
+    exclude_bag: ExcludeOption = None,
     salvage: SalvageOption = False,
     task: Annotated[str, typer.Option(metavar="TEXT", help="The task that every episode shows.")] = TASK,
     robot: Annotated[str, option("--robot", "NAME", "The kind of robot.")] = "",
@@ -154,7 +167,8 @@ def convert(
     given = _read_given(config, folder, locals())
     salvage = salvage or given.salvage
     survey = _survey(given, 2, salvage)
-    raise_if_any(_make_bag_problem(one.problem) for one in survey.refused)
+    excluded = survey.settings.exclude_bags
+    raise_if_any(_make_bag_problem(one.problem, (*excluded, one.bag.name)) for one in survey.refused)
     if not any(reading.episodes for reading in survey.usable):
         raise Rejected([_make_bag_problem(f"{survey.folder}: no bag makes an episode")])
     from robotrain_workloads.rosbag_act_train.convert import ConversionFailed, convert_bags
@@ -175,7 +189,7 @@ def convert(
 def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> BagConfig:
     """Return the settings of bags from a config file and from options, which win: a folder at least."""
     from robotrain_workloads.rosbag_act_train import config_file
-    from robotrain_workloads.rosbag_act_train.parameters import parse_cameras
+    from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names
 
     configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {}, None, False)
     settings = dict(configured.settings)
@@ -184,11 +198,13 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
         raise Rejected([make_usage_problem("usage", "the folder of bags is missing", why="Name it, or give --config.")])
     if not found.is_dir():
         raise Rejected([make_usage_problem("usage", f"{found} is not a folder")])
-    for name in ("state_topic", "environment_state_topic", "action_topic", "sync", "on_clock_jump"):
+    for name in ("state_topic", "environment_state_topic", "action_topic", "sync", "on_clock_jump", "timestamp"):
         if options[name]:
             settings[name] = None if options[name] == "none" else options[name]
     if options["image_topic"]:
         settings["image_topics"] = parse_cameras(",".join(options["image_topic"]))
+    if options["exclude_bag"]:
+        settings["exclude_bags"] = parse_names(",".join(options["exclude_bag"]))
     problems: list[Problem] = []
 
     def convert_option(name: str, parse: Callable[[Any], Any]) -> None:
@@ -207,7 +223,7 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
 
 
 def _survey(given: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
-    from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
+    from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, UnknownBag
     from robotrain_workloads.rosbag_act_train.survey import survey_bags
 
     assert given.folder is not None
@@ -215,14 +231,21 @@ def _survey(given: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
     def change(guessed: DataSettings) -> DataSettings:
         return replace(guessed, **given.settings)
 
+    excluded = given.settings.get("exclude_bags", ())
     try:
-        return survey_bags(given.folder, change, min_steps=min_steps, salvage=salvage, report=print_message)
+        return survey_bags(
+            given.folder, change, min_steps=min_steps, salvage=salvage, excluded=excluded, report=print_message
+        )
+    except UnknownBag as error:
+        near = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
+        raise Rejected([make_usage_problem("usage", str(error), "--exclude-bag", suggestions=near)]) from None
     except BagError as error:
         raise Rejected([_make_bag_problem(str(error))]) from None
 
 
-def _make_bag_problem(text: str) -> Problem:
-    return Problem(code="rosbag-unusable", stage=Stage.PREFLIGHT, title=text)
+def _make_bag_problem(text: str, excluded: Sequence[str] = ()) -> Problem:
+    ways = (Suggestion(_format_exclusion(excluded), "leaves the bag out"),) if excluded else ()
+    return Problem(code="rosbag-unusable", stage=Stage.PREFLIGHT, title=text, suggestions=ways)
 
 
 def _check_packages() -> None:
@@ -243,7 +266,7 @@ def _check_packages() -> None:
 def _make_rows(survey: BagSurvey) -> list[list[str]]:
     """Return the table of topics: one row a topic and bag."""
     rows = [["bag", "topic", "type", "messages", "per second", "longest gap", "used as"]]
-    used = _describe_use(survey.settings)
+    used = {topic: use for use, topics in survey.settings.uses.items() for topic in topics}
     for one in survey.bags:
         name = one.bag.name
         for topic, facts in one.topics.items():
@@ -259,16 +282,6 @@ def _describe_topic(facts: TopicFacts) -> list[str]:
         return [str(facts.messages), "", ""]
     gap, _ = facts.times.longest_gap
     return [str(facts.messages), f"{facts.times.rate:.1f}", f"{gap:.2f} s" if gap else ""]
-
-
-def _describe_use(settings: DataSettings) -> dict[str, str]:
-    used = {topic: f"camera {camera}" for topic, camera in settings.image_topics.items()}
-    named = (
-        ("state", settings.state_topic),
-        ("environment state", settings.environment_state_topic),
-        ("action", settings.action_topic),
-    )
-    return {**used, **{topic: name for name, topic in named if topic}}
 
 
 def _print_strips(survey: BagSurvey, salvage: bool) -> None:
@@ -302,12 +315,25 @@ def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Pat
     if survey.settings.action_topic is None:
         lines.append("no topic of actions: the action of a step is the next state")
     lines += [f"salvaged of {one.bag.name}: {one.salvaged}" for one in survey.usable if one.salvaged]
+    uses = {topics[0]: use for use, topics in survey.settings.uses.items()}
+    lines += [
+        f"not in every bag: {topic} ({uses.get(topic, 'not used')}), in {has} of {of}"
+        for topic, (has, of) in survey.partial_topics.items()
+    ]
+    lines += [f"left out: {name}" for name in survey.settings.exclude_bags]
     lines += [f"would be refused: {one.problem}" for one in survey.refused]
+    if survey.refused and survey.usable:
+        names = (*survey.settings.exclude_bags, *(one.bag.name for one in survey.refused))
+        lines.append(f"leave them out with {_format_exclusion(names)}")
     lines += [f"{name} written: {path}" for name, path in (("settings", config), ("page", html)) if path]
     print_message("\n".join(lines))
+
+
+def _format_exclusion(names: Sequence[str]) -> str:
+    return " ".join(f"--exclude-bag {shlex.quote(name)}" for name in names)
 
 
 app = make_plain_app()
 app.info.help = "Look at ROS 2 bags, and convert them to a LeRobot dataset."
 for _command in (inspect, convert):
-    app.command(help=format_help(_command.__doc__ or ""))(_command)
+    app.command(help=format_help(getdoc(_command) or ""))(_command)

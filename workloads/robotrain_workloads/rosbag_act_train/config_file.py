@@ -30,7 +30,7 @@ FOLDER, BLOB_URL, STORAGE = "bag_dir", "blob_url", "storage"
 _PLACES = {FOLDER: "dataset.local_path", BLOB_URL: "dataset.blob_url", STORAGE: "dataset.blob_url"}
 _BAG_KEYS = (
     *("image_topics", "state_topic", "environment_state_topic", "action_topic", "joint_names", "action_joint_names"),
-    *("fps", "sync", "tolerance_s", "max_gap_s", "timestamp", "image_size", "on_clock_jump"),
+    *("fps", "sync", "tolerance_s", "max_gap_s", "timestamp", "image_size", "on_clock_jump", "exclude_bags"),
 )
 """The keys of `data:` that are fields of DataSettings, as well as parameters."""
 _MODEL_KEYS = (
@@ -53,7 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """The keys of each section, with the parameter or source that each one sets."""
-LISTS = ("joint_names", "action_joint_names", "image_size")
+LISTS = ("joint_names", "action_joint_names", "image_size", "exclude_bags")
 _NUMBERS = ("fps", "tolerance_s", "max_gap_s")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "sync": ("nearest", "previous"),
@@ -218,7 +218,8 @@ def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
         if node.kind != "sequence":
             raise ValueError("It is [height, width] in pixels." if key == "image_size" else "It is a list.")
         texts = [_get_text(item, "It is a list of values.") for item in node.items]
-        yield "x".join(texts) if key == "image_size" else ",".join(texts)
+        if texts:
+            yield "x".join(texts) if key == "image_size" else ",".join(texts)
     elif key == "n_obs_steps":
         if _get_text(node) != "1":
             raise ValueError("ACT takes one observation: it is 1.")

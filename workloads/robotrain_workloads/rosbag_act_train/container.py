@@ -24,7 +24,8 @@ from robotrain_workloads.lerobot import device, lineage, policy, run_setup, star
 from robotrain_workloads.lerobot.policy import STEP_FILE
 from robotrain_workloads.rosbag_act_train import parameters, policy_start
 from robotrain_workloads.rosbag_act_train.act.config import TYPE
-from robotrain_workloads.rosbag_act_train.bags.bag_files import STORAGE_SUFFIXES
+from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, select_bags
+from robotrain_workloads.rosbag_act_train.bags.storage import STORAGE_SUFFIXES, is_storage_file
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 LAUNCHER = "robotrain_workloads.rosbag_act_train.launcher"
@@ -68,12 +69,18 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what would stop the training, as far as names of files tell; bags are read when it starts."""
     for source, folder in data.items():
-        if source.role == "dataset" and not any(path.suffix in STORAGE_SUFFIXES for path in folder.rglob("*")):
+        if source.role == "dataset" and not any(map(is_storage_file, folder.rglob("*"))):
             yield f"{source.uri} holds no ROS 2 bag: no file in it ends in {' or '.join(STORAGE_SUFFIXES)}"
         elif source.role == "resume":
             yield from _find_resume_problems(document, folder)
         elif source.role == "policy":
             yield from _find_policy_problems(document, folder)
+    folders = [folder for source, folder in data.items() if source.role == "dataset"]
+    if excluded := parameters.parse_names(document.parameters["exclude_bags"]):  # type: ignore[arg-type]
+        try:
+            select_bags(folders, excluded)
+        except BagError as error:
+            yield str(error)
     if (file := document.parameters["backbone_file"]) is not None and not Path(str(file)).is_file():
         yield f"--backbone-file {file} is not there"
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))

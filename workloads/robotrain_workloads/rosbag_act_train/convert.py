@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from robotrain_runtime.contract import child_python
 
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
 from robotrain_workloads.rosbag_act_train.bags.pictures import CACHE_FOLDER, read_episode_pictures
@@ -46,7 +47,7 @@ def convert_bags(
     """
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as scratch:
-        work = Path(scratch)
+        work = Path(scratch).absolute()  # LeRobot's side starts elsewhere
         try:
             episodes = [
                 episode
@@ -126,9 +127,13 @@ def _find_python(say: Callable[[str], None]) -> Path:
 
 
 def _run_program(python: Path, job: Path, say: Callable[[str], None]) -> None:
-    command = [str(python), str(PROGRAM), str(job)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        child_python.make_isolated_command(python, PROGRAM, job),
+        cwd=child_python.NEUTRAL_FOLDER,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     ) as process:
         lines: list[str] = []
         for line in process.stdout or ():

@@ -71,9 +71,17 @@ class RosbagActParameters:
         Clock, Param(help="the time that counts: of headers, where all have one, or of the recording")
     ] = "header"
     max_gap_s: Annotated[float, Param(help="a longer silence splits a bag into episodes, in seconds", gt=0)] = 0.5
-    on_clock_jump: Annotated[ClockJump, Param(help="what a clock that goes back by more than 1 s does to its bag")] = (
-        "refuse"
-    )
+    on_clock_jump: Annotated[ClockJump, Param(help="what a clock that goes back does to its bag")] = "refuse"
+    exclude_bags: Annotated[
+        str | None,
+        Param(
+            help="bags that are left out, by the names that `robotrain bags inspect` shows",
+            aliases=("--exclude-bag",),
+            pattern=r"^[^,]+(,[^,]+)*$",
+            pattern_help="names with commas between them",
+            metavar="NAME,…",
+        ),
+    ] = None
     image_size: Annotated[
         str | None,
         Param(
@@ -88,7 +96,7 @@ class RosbagActParameters:
     val_split: Annotated[
         float,
         Param(
-            help="the share of episodes that is held out",
+            help="the share of bags that is held out, each with all its episodes",
             off="--no-val-split",
             off_value="0",
             env=("VAL_SPLIT",),
@@ -170,6 +178,11 @@ def parse_cameras(text: str) -> dict[str, str]:
     """Return the camera of each topic; the topic names it where nothing else does."""
     topics = [part.partition("=") for part in text.split(",") if part]
     return {topic: camera or topic.strip("/").replace("/", "_") for topic, _, camera in topics}
+
+
+def parse_names(text: str | None) -> tuple[str, ...]:
+    """Return the names of a list with commas."""
+    return tuple(text.split(",")) if text else ()
 
 
 def read_topic(text: str | None) -> str | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, Topic, find_bags, format_time, open_bag
+from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, Topic, format_time, open_bag, select_bags
 from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading, dump_counts, read_bag
 from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOINT_TYPE, VECTOR_TYPES, get_stamp
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings, suggest_settings
-from robotrain_workloads.rosbag_act_train.bags.timeline import TopicTimes
+from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings, count_bags, suggest_settings
+from robotrain_workloads.rosbag_act_train.bags.timeline import TopicTimes, make_topic_times
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,19 @@ class BagSurvey:
     bags: Sequence[BagFacts]
 
     @property
+    def partial_topics(self) -> dict[str, tuple[int, int]]:
+        """The topics that some bags have and some lack: how many have it, of how many that could be opened.
+
+        Topics of one camera are one, under the name of the first.
+        """
+        opened = [one.topics for one in self.bags if one.topics]
+        readable = {name for topics in opened for name, facts in topics.items() if facts.times is not None}
+        cameras = [topics for topics in self.settings.uses.values() if len(topics) > 1]
+        alone = [(name,) for name in sorted(readable) if not any(name in topics for topics in cameras)]
+        counted = {topics[0]: count_bags(topics, opened) for topics in (*cameras, *alone)}
+        return {name: (count, len(opened)) for name, count in counted.items() if count < len(opened)}
+
+    @property
     def usable(self) -> list[BagReading]:
         """The bags that would train."""
         return [one.reading for one in self.bags if one.reading and not one.problem]
@@ -62,6 +73,7 @@ def survey_bags(
     *,
     min_steps: int,
     salvage: bool,
+    excluded: Collection[str] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> BagSurvey:
     """Read every bag in a folder.
@@ -71,12 +83,14 @@ def survey_bags(
         change: Puts what the user gave in place of what was guessed from the topics.
         min_steps: Shorter pieces do not train: the chunk size.
         salvage: Read the whole chunks of MCAP files that end too early.
+        excluded: The names of bags that are left out.
         report: Takes a line before each bag.
 
     Raises:
-        BagError: the folder holds no bag.
+        BagError: the folder holds no bag, or none is left.
+        UnknownBag: no bag has one of the names.
     """
-    bags = find_bags(folder)
+    (bags,) = select_bags([folder], excluded)
     facts = []
     for number, bag in enumerate(bags, 1):
         report(f"reading {bag.name} ({number} of {len(bags)})")
@@ -84,6 +98,7 @@ def survey_bags(
     settings = change(_suggest(facts))
     joints: Mapping[str, tuple[str, ...]] = {}
     for one in facts:
+        one.problem = one.problem or _find_missing_topics(one, facts, settings)
         if one.problem:
             continue
         try:
@@ -97,11 +112,23 @@ def survey_bags(
     return BagSurvey(folder, replace(settings, **_name_joints(settings, joints)), facts)
 
 
+def _find_missing_topics(one: BagFacts, facts: Sequence[BagFacts], settings: DataSettings) -> str:
+    """Return which topics the bag lacks that other bags have; empty if none."""
+    opened = [other.topics for other in facts if other.topics]
+    missing = [
+        f"no topic {topics[0]} ({use}), which {count} of {len(opened)} bags have"
+        for use, topics in settings.uses.items()
+        if not any(topic in one.topics for topic in topics) and (count := count_bags(topics, opened))
+    ]
+    return f"{one.bag.path}: {'; '.join(missing)}" if missing else ""
+
+
 def dump_survey(survey: BagSurvey) -> dict[str, Any]:
     """Return the survey as data; the keys are an API."""
     return {
         "folder": str(survey.folder),
         "settings": survey.settings.dump(),
+        "partial_topics": {name: {"bags": has, "of": of} for name, (has, of) in survey.partial_topics.items()},
         "bags": [_dump_bag(one) for one in survey.bags],
     }
 
@@ -135,24 +162,16 @@ def _read_topics(bag: Bag, salvage: bool) -> BagFacts:
     try:
         with open_bag(bag, salvage=salvage) as opened:
             read = [name for name, one in opened.topics.items() if _is_readable(one)]
-            logs: dict[str, list[int]] = {name: [] for name in read}
-            stamps: dict[str, list[int]] = {name: [] for name in read}
-            for message in opened.read(read):
-                logs[message.topic].append(message.log_ns)
-                stamps[message.topic].append(get_stamp(message.content))
+            stamps: dict[str, list[tuple[int, int, int]]] = {name: [] for name in read}
+            for number, message in enumerate(opened.read(read)):
+                stamps[message.topic].append((message.log_ns, get_stamp(message.content), number))
             facts.topics = {
-                name: TopicFacts(one.type, one.count, _make_times(logs, stamps, name))
+                name: TopicFacts(one.type, one.count, make_topic_times(stamps[name]) if name in stamps else None)
                 for name, one in sorted(opened.topics.items())
             }
     except BagError as error:
         facts.problem = str(error)
     return facts
-
-
-def _make_times(logs: Mapping[str, list[int]], stamps: Mapping[str, list[int]], name: str) -> TopicTimes | None:
-    if name not in logs:
-        return None
-    return TopicTimes(np.asarray(logs[name], np.int64), np.asarray(stamps[name], np.int64))
 
 
 def _is_readable(topic: Topic) -> bool:

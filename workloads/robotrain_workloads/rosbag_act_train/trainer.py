@@ -181,6 +181,8 @@ class ActTraining:
         text = f"{len(train)} episodes to train on ({steps} steps), {len(held_out)} held out"
         if loaded.dropped:
             text += f", {loaded.dropped} pieces shorter than a chunk dropped"
+        if self.values["val_split"] and not held_out:
+            text += ": whole bags are, and there is only one"
         self.group.emit(Note(level="info", text=text))
         return train, held_out
 

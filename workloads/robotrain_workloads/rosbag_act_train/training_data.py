@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
-from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
+from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, select_bags
+from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading, read_bag
 from robotrain_workloads.rosbag_act_train.bags.pictures import EpisodePictures, read_episode_pictures
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
-from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, read_topic
+from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, parse_names, read_topic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class LoadedEpisode:
 
     name: str
     """The number of its source and its bag's name."""
+    bag: str
+    """The same without the number of the piece, where a bag makes several episodes."""
     values: Mapping[str, NDArray[np.float32]]
     """State, environment's state and action; shape (steps, values)."""
     cameras: Mapping[str, EpisodePictures]
@@ -62,6 +65,7 @@ def make_settings(values: Mapping[str, Any]) -> DataSettings:
         timestamp=values["timestamp"],
         image_size=(int(height), int(width)) if height else None,
         on_clock_jump=values["on_clock_jump"],
+        exclude_bags=parse_names(values["exclude_bags"]),
         joint_names=tuple(joints.split(",")) if joints else None,
         action_joint_names=tuple(action_joints.split(",")) if action_joints else None,
     )
@@ -92,37 +96,67 @@ def load_bags(
         BagError: a bag cannot be used, no episode is left, or two bags differ in sizes.
     """
     episodes: list[LoadedEpisode] = []
-    joints: Mapping[str, tuple[str, ...]] = {}
-    dropped = 0
-    for number, folder in enumerate(folders):
-        for bag in find_bags(folder):
-            reading = read_bag(bag, settings, min_steps=chunk, salvage=salvage, joints=joints)
-            joints, dropped = reading.joints, dropped + len(reading.dropped)
-            if reading.salvaged:
-                report(f"{bag.name}: salvaged {reading.salvaged}")
-            if not reading.episodes:
-                report(f"{bag.name}: no episode of at least {chunk} steps")
-                continue
-            taken = read_episode_pictures(reading, cache, size=settings.image_size, salvage=salvage, workers=workers)
-            for episode, cameras in zip(reading.episodes, taken, strict=True):
-                loaded = LoadedEpisode(f"{number}:{episode.name}", episode.values, cameras)
-                if episodes and (difference := _find_difference(episodes[0], loaded)):
-                    raise BagError(bag.path, difference)
-                episodes.append(loaded)
-            report(f"{bag.name}: {sum(one.steps for one in reading.episodes)} steps")
+    readings = _read_bags(folders, settings, chunk, salvage)
+    for name in settings.exclude_bags:
+        report(f"{name}: left out")
+    for source, reading in readings:
+        bag = reading.bag
+        if reading.salvaged:
+            report(f"{bag.name}: salvaged {reading.salvaged}")
+        if not reading.episodes:
+            report(f"{bag.name}: no episode of at least {chunk} steps")
+            continue
+        taken = read_episode_pictures(reading, cache, size=settings.image_size, salvage=salvage, workers=workers)
+        for episode, cameras in zip(reading.episodes, taken, strict=True):
+            loaded = LoadedEpisode(f"{source}:{episode.name}", f"{source}:{bag.name}", episode.values, cameras)
+            if episodes and (difference := _find_difference(episodes[0], loaded)):
+                raise BagError(bag.path, difference)
+            episodes.append(loaded)
+        report(f"{bag.name}: {sum(one.steps for one in reading.episodes)} steps")
+    dropped = sum(len(reading.dropped) for _, reading in readings)
     if not episodes:
         raise BagError(folders[0], f"no episode is left: {dropped} pieces are shorter than a chunk of {chunk} steps")
     return LoadedBags(episodes, dropped)
 
 
+def _read_bags(
+    folders: Sequence[Path], settings: DataSettings, chunk: int, salvage: bool
+) -> list[tuple[int, BagReading]]:
+    """Return the readings of all bags, each with the number of its source. Raise BagError with every problem."""
+    readings: list[tuple[int, BagReading]] = []
+    problems: list[tuple[str, BagError]] = []
+    joints: Mapping[str, tuple[str, ...]] = {}
+    for source, bags in enumerate(select_bags(folders, settings.exclude_bags)):
+        for bag in bags:
+            try:
+                reading = read_bag(bag, settings, min_steps=chunk, salvage=salvage, joints=joints)
+            except BagError as error:
+                problems.append((bag.name, error))
+                continue
+            joints = reading.joints
+            readings.append((source, reading))
+    if problems:
+        first, others = problems[0][1], [f"\n{error}" for _, error in problems[1:]]
+        names = ",".join(dict.fromkeys((*settings.exclude_bags, *(name for name, _ in problems))))
+        # A plain remedy stands where `robotrain status` finds it: at the end of the first line.
+        way = f"--exclude-bags {shlex.quote(names)}" if readings else ""
+        hint, line = (f" ({way})", "") if way and shlex.quote(names) == names else ("", f"\n{way}" if way else "")
+        raise BagError(first.file, first.why + hint + "".join(others) + line, first.time_ns) from first
+    return readings
+
+
 def split_episodes(
     episodes: Sequence[LoadedEpisode], share: float, seed: int
 ) -> tuple[list[LoadedEpisode], list[LoadedEpisode]]:
-    """Return the episodes to train on and those that are held out: at least one of each, if there are two."""
-    count = min(max(round(len(episodes) * share), 1), len(episodes) - 1) if share else 0
-    held_out = set(np.random.default_rng(seed).permutation(len(episodes))[:count].tolist())
-    train = [one for index, one in enumerate(episodes) if index not in held_out]
-    return train, [one for index, one in enumerate(episodes) if index in held_out]
+    """Return the episodes to train on and those that are held out: those of whole bags, at least one, if there are two.
+
+    The pieces of one bag stay together: they show the same moments of the same scene.
+    """
+    bags = list(dict.fromkeys(one.bag for one in episodes))
+    count = min(max(round(len(bags) * share), 1), len(bags) - 1) if share else 0
+    held_out = {bags[index] for index in np.random.default_rng(seed).permutation(len(bags))[:count]}
+    train = [one for one in episodes if one.bag not in held_out]
+    return train, [one for one in episodes if one.bag in held_out]
 
 
 def measure_statistics(episodes: Sequence[LoadedEpisode]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads.lerobot.parameters import TRAINING_HINTS
 from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
 
 if TYPE_CHECKING:
@@ -41,6 +42,17 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job)
 
 
+OPTION_HINTS = {
+    **TRAINING_HINTS,
+    **dict.fromkeys(("--fp16", "--amp"), "rosbag-act-train has no fp16: --mixed-precision bf16 takes as little memory"),
+}
+
+
+def logs_metric(job: "Job", metric: str) -> bool:
+    """Return whether a training reports a metric: no validation loss without held-out episodes."""
+    return metric != "val/loss" or bool(job["val_split"])
+
+
 ROSBAG_ACT_TRAIN = Workload(
     name="rosbag-act-train",
     summary="train an ACT policy from ROS 2 bags",
@@ -62,7 +74,9 @@ ROSBAG_ACT_TRAIN = Workload(
         ),
         experiment="rosbag-act-training",
     ),
+    option_hints=OPTION_HINTS,
     check=check_job,
+    logs_metric=logs_metric,
     config_reader="robotrain_workloads.rosbag_act_train.config_file",
     template=__name__,
     package="robotrain_workloads.rosbag_act_train.package",

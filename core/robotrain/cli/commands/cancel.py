@@ -1,11 +1,12 @@
 """`robotrain cancel`: stop runs, and show what they saved."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import typer
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
-from robotrain.cli.arguments import JsonOption, RunsArgument, open_runs
+from robotrain.cli.arguments import JsonOption, RunsArgument, find_run_to_change, open_runs
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_text
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
@@ -25,7 +26,8 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
     """
     from robotrain.plugins import site
 
-    stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs)]
+    find = functools.partial(find_run_to_change, ctx, unfinished_first=True)
+    stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs, find)]
     _cancel_in_parallel([one for one in stopping if not one.has_ended])
     for one in stopping:
         if not one.has_ended and not one.problems:

@@ -42,14 +42,22 @@ def doctor(
     chosen = choice.platform
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
         load_named_plugin(plugins, "platform", chosen, choice.origins[1])
-    limit, done = calls.get_time_limit(), list[str]()
+    limit, done = calls.get_online_limit() if online else calls.get_time_limit(), list[str]()
     results = runner.run_checks(runner.list_checks(plugins, chosen, online), limit)
     if fix:
         results, done = runner.apply_fixes(results, limit, print_message)
     failed = any(result.state == "fail" for result in results)
     if json:
         checks = [*map(_dump_check, results)]
-        print_json({"platform": chosen or None, "healthy": not failed, "checks": checks, "fixed": done})
+        print_json(
+            {
+                "platform": chosen or None,
+                "healthy": not failed,
+                "checks": checks,
+                "fixed": done,
+                "unanswered": _list_silent(results),
+            }
+        )
     else:
         width = max(len(result.check.name) for result in results)
         findings = ((finding, result.check.name) for result in results for finding in result.findings)
@@ -57,6 +65,11 @@ def doctor(
         print_message(_summarize_results(results, chosen, fix))
     if failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
+
+
+def _list_silent(results: Sequence["CheckResult"]) -> list[str]:
+    """Return the names of the checks that gave no answer in their time."""
+    return [result.check.name for result in results if result.is_overdue]
 
 
 def _dump_check(result: "CheckResult") -> dict[str, Any]:
@@ -94,11 +107,15 @@ def _format_finding(finding: "HealthResult", name: str, name_width: int) -> Iter
 
 
 def _summarize_results(results: Sequence["CheckResult"], platform: str, fixed: bool) -> str:
-    failed = sum(result.state == "fail" for result in results)
+    failed = sum(result.state == "fail" for result in results if not result.is_overdue)
     warnings = sum(finding.state == "warn" for result in results for finding in result.findings)
     to = f" to {platform}" if platform else ""
+    silent = _list_silent(results)
+    unchecked = f"not everything was checked: no answer of {', '.join(silent)}"
     if failed:
-        text = f"{failed} of {len(results)} checks failed: a submit{to} would fail"
+        text = f"{failed} of {len(results)} checks failed: a submit{to} would fail" + (f"; {unchecked}" * bool(silent))
+    elif silent:
+        text = unchecked
     else:
         text = f"found nothing that would stop a submit{to}"
         text += f"; {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""

@@ -44,7 +44,7 @@ def image(
     _check_image_name(start)
     locked = image.find_locked_environments(chosen, found.source_kinds().values())
     base = start or image.choose_default_image(locked[0].python)
-    files = image.build_context_files(chosen.name, base, locked)
+    files = image.build_context_files(chosen, base, locked)
     if to:
         image.write_context(files, Path(to))
         environments = " and ".join(f"{one.name} ({one.digest})" for one in locked)

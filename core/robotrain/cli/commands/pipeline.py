@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ from robotrain.cli.arguments import (
     WaitOption,
     argument,
     complete_platforms,
+    find_run_to_change,
     open_run,
     option,
 )
@@ -45,6 +47,7 @@ SetOption = Annotated[
 NativeOption = Annotated[
     bool, typer.Option("--native-only", help="Refuse a platform that needs this machine to start the steps.")
 ]
+NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not resolve branches and tags to commits.")]
 ToOption = Annotated[str, option("--to", "DIR", "Write all files of the plan to this folder.")]
 
 
@@ -118,6 +121,7 @@ def submit(
     dry_run: DryRunOption = False,
     new: NewOption = False,
     native_only: NativeOption = False,
+    no_pin: NoPinOption = False,
     name: NameOption = "",
     note: NoteOption = "",
     json: JsonOption = False,
@@ -136,7 +140,7 @@ def submit(
     from robotrain.pipelines.prepare import pin_pipeline
 
     prepared = prepare_file(ctx, file, platform, profile, set or [])
-    ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared), native_only)
+    ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared, not no_pin), native_only)
     submit_job(ctx, ready, {**ctx.params, "no_pin": True})
 
 
@@ -145,6 +149,7 @@ def resume(
     run: RunArgument = "",
     wait: WaitOption = False,
     dry_run: DryRunOption = False,
+    new: NewOption = False,
     name: NameOption = "",
     note: NoteOption = "",
     json: JsonOption = False,
@@ -154,7 +159,7 @@ def resume(
 
     robotrain pipeline resume pusht-mini-8a147544-1
     """
-    record, _ = open_run(ctx, run)
+    record, _ = open_run(ctx, run, functools.partial(find_run_to_change, ctx))
     if not record.steps:
         title = f"{record.run} is not a pipeline"
         way = Suggestion(f"robotrain resume {record.run}", "continues from its last checkpoint")

@@ -67,21 +67,33 @@ def new(
     family: Annotated[
         Literal["platform", "source", "workload"], argument("platform|source|workload", "What the plugin adds.")
     ],
-    name: Annotated[str, argument("NAME", "Its name, such as mars: the name that users will type.")],
+    name: Annotated[str, argument("NAME", "Its name, such as my-cluster: the name that users will type.")],
     to: Annotated[str, option("--to", "DIR", "The folder to write; default: a new one, robotrain-NAME.")] = "",
+    remote: Annotated[
+        bool, typer.Option("--remote", help="A platform whose machines share no disk with this one.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write the package of a plugin that works: with its claim, a README, and a test that runs the conformance kit.
 
-    robotrain plugins new platform mars
+    robotrain plugins new platform my-cluster
+
+    robotrain plugins new platform my-server --remote
 
     robotrain plugins new source lab-set --to ./plugins/lab-set
 
     Its comments say what to change. Existing files are never replaced.
     """
     from robotrain.config.plugin_package import NewPlugin
+    from robotrain.installation import format_development_commands
+    from robotrain.redaction import redact
 
-    plugin = NewPlugin(family, name)
+    if remote and family != "platform":
+        why = f"A {family} has no machines."
+        way = Suggestion(f"robotrain plugins new {family} {shlex.quote(redact(name))}")
+        title = "--remote is an option of platforms only"
+        raise Rejected([make_usage_problem("option-elsewhere", title, "--remote", why, suggestions=[way])])
+    plugin = NewPlugin(family, name, remote)
     _reject_name(plugin, get_plugins(ctx))
     folder = Path(to or plugin.distribution)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
@@ -93,7 +105,7 @@ def new(
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     paths = [os.path.join(folder, path) for path in files]
-    next_line = f"cd {shlex.quote(str(folder))} && uv pip install -e '.[test]' && python -m pytest"
+    next_line = f"cd {shlex.quote(str(folder))} && {format_development_commands()}"
     if json:
         answer = {"claim": plugin.claim, "distribution": plugin.distribution, "folder": str(folder.absolute())}
         print_json({**answer, "files": paths, "next": next_line})
@@ -106,7 +118,7 @@ def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
     """Raise Rejected for a name that is malformed, that an installed plugin has, or whose flag is another's."""
     from importlib.util import find_spec
 
-    from robotrain.cli import unknown_words
+    from robotrain.cli import unknown_option
     from robotrain.config.plugin_package import MAX_NAME, is_valid_name
     from robotrain.plugins.claims import list_built_in_distributions
     from robotrain.redaction import redact
@@ -124,7 +136,7 @@ def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
         ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}"), Suggestion("robotrain plugins")]
         raise Rejected([make_usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
     flag = plugin.flag
-    if flag and (owner := unknown_words.find_flag_owner(flag, installed)):
+    if flag and (owner := unknown_option.find_flag_owner(flag, installed)):
         title = f"the name {plugin.name!r} is taken: {owner} has the option {flag}"
         why = "The flag of a source kind is made of its name, and only one can have it."
         ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}")]
@@ -135,7 +147,7 @@ HELP = """List the installed plugins, what they provide, and why any failed to l
 
 robotrain plugins
 
-robotrain plugins new platform mars
+robotrain plugins new platform my-cluster
 """
 group = make_app(new)
 group.callback(invoke_without_command=True)(list_plugins)

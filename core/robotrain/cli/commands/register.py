@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, open_step, option
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_step, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.errors import Rejected, make_usage_problem
@@ -34,8 +34,9 @@ def register(
     from robotrain.store import records
     from robotrain.submission import registration
 
+    run = find_run_to_change(ctx, run)
     of_step = open_step(ctx, run, step) if step and not step.isdecimal() else None
-    run = of_step[0].run if of_step else find_run(run)
+    run = of_step[0].run if of_step else run
     plugins = get_plugins(ctx)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
     registered = registration.register_checkpoint(run, name, _parse_step(step), plugins, on_start, of_step)
@@ -51,6 +52,9 @@ def register(
             print_result(f"  {note}")
         if evaluated and (text := scores.format_scores_with_conditions(evaluated, record.metrics)):
             print_result(f"  {text}")
+        counted = scores.count_successes(evaluated, scores.find_share_metric(record.metrics)) if evaluated else None
+        if why := scores.format_failure_count(counted):
+            print_message(f"warning: this policy is registered, though {why}")
 
 
 def _parse_step(step: str) -> int | None:

@@ -4,13 +4,16 @@ import shlex
 from dataclasses import replace
 from typing import Annotated
 
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, option
+import typer
+
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_result
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 
 def rename(
+    ctx: typer.Context,
     run: Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)],
     name: Annotated[str, argument("[NAME]", "What to call the run; other runs may have the same name.")] = "",
     note: Annotated[str | None, option("--note", "TEXT", "A new note; an empty one removes it.")] = None,
@@ -29,7 +32,7 @@ def rename(
         title = "there is neither a new name nor a new note"
         raise Rejected([make_usage_problem("usage", title, suggestions=[Suggestion(f"robotrain rename {run} NAME")])])
     labels = make_labels(name, note or "", f"robotrain rename {shlex.quote(run)}")
-    found = find_run(run)
+    found = find_run_to_change(ctx, run)
     lock = name_lock.acquire_name_lock(records.get_run_folder(found))
     if lock is None:
         raise Rejected([records.make_being_submitted_problem(records.read_record(found))])

@@ -9,6 +9,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, RunsArgument, check_is_folder, find_run, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.store.files import open_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,19 +71,20 @@ def _choose_file_name(run: str, folder: Path, file_names: "Mapping[str, str]") -
 
 
 def _read_run(file: Path) -> str:
-    """Return the run that a page is about, which is its title; empty if it is no such page."""
+    """Return the run that a page is about, which is its title or stands in brackets there; empty for another file."""
     try:
-        with file.open("rb") as page:
+        with open_regular_file(file) as page:
             found = TITLE.search(page.read(MAX_HEAD))
     except OSError:
         return ""
-    return found[1].decode(errors="replace") if found else ""
+    return found[1].decode(errors="replace").rpartition("(")[2].rstrip(")") if found else ""
 
 
 def _render_page(runs: "Sequence[RunFacts]", folder: Path, file_names: "Mapping[str, str]") -> str:
     """Return the page, with links to the pages of other runs that are in its folder."""
     from robotrain.report.comparison import render_comparison_page
     from robotrain.report.run_page import render_run_page
+    from robotrain.store import name_index
 
     pages = {path.stem: _read_run(path) for path in sorted(folder.glob("*.html")) if path.is_file()}
     run_pages = {
@@ -90,7 +92,11 @@ def _render_page(runs: "Sequence[RunFacts]", folder: Path, file_names: "Mapping[
         for stem, run in pages.items()
         if stem in (run, name := file_names.get(run, run), f"{name}.{run}")
     }
-    return render_run_page(runs[0], run_pages) if len(runs) == 1 else render_comparison_page(runs, run_pages)
+    if len(runs) > 1:
+        return render_comparison_page(runs, run_pages)
+    run = runs[0].record.run
+    name = name_index.find_unique_name(run)
+    return render_run_page(runs[0], run_pages, name if name != run else "")
 
 
 def _summarize_run(facts: "RunFacts") -> str:

@@ -14,7 +14,7 @@ from robotrain.cli.arguments import (
     RunArgument,
     TrainerArgsCommand,
     WaitOption,
-    find_run,
+    find_run_to_change,
     open_run,
     option,
 )
@@ -60,7 +60,7 @@ def resubmit(
     Each option after -- replaces the same option of the run; its other options stay.
     """
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
-    if record := _find_pipeline(run, {"--set": set, "--repin": repin, "--": trainer_args}):
+    if record := _find_pipeline(ctx, run, {"--set": set, "--repin": repin, "--": trainer_args}):
         from robotrain.cli.commands import pipeline
 
         return pipeline.resubmit_pipeline(ctx, record, ctx.params)
@@ -98,7 +98,7 @@ def resume(
 
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
     changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
-    if record := _find_pipeline(run, changes):
+    if record := _find_pipeline(ctx, run, changes):
         from robotrain.cli.commands import pipeline
 
         return pipeline.resume_pipeline(ctx, record, ctx.params)
@@ -113,11 +113,11 @@ def resume(
     _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), ctx.params)
 
 
-def _find_pipeline(run: str, changes: dict[str, Any]) -> "RunRecord | None":
+def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> "RunRecord | None":
     """Return the record of a pipeline; None for any other run. Raise Rejected for options that it does not take."""
     from robotrain.store import records
 
-    record = records.read_record(find_run(run))
+    record = records.read_record(find_run_to_change(ctx, run))
     if not record.steps:
         return None
     if given := [flag for flag, value in changes.items() if value]:

@@ -1,5 +1,7 @@
 """`robotrain runs`: list the runs submitted from this machine."""
 
+import dataclasses
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from robotrain.cli.output import print_json, print_message, print_problems, prin
 from robotrain.errors import Suggestion, raise_if_any
 
 if TYPE_CHECKING:
+    from robotrain.cli.columns import Column
     from robotrain.cli.run_list.listed_runs import ListedRun
     from robotrain.cli.run_list.run_filter import RunFilter
 
@@ -49,6 +52,12 @@ STATES_WITH_COMMAND = ("broken", "interrupted", "lost", "unknown")
 """States whose reason ends in a command to paste, which stays whole."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
+RUN_START = re.compile("^.+-(?=[0-9a-f]{8}-[0-9]+$)")
+"""The workload in the name of a run, and the dash behind it."""
+MAX_KEPT_ORDER = 3
+"""The drop order up to which columns are kept by shortening names and runs: those of results."""
+MAX_NARROW_NAME = 24
+"""The most columns of a name on a narrow terminal."""
 MAX_PIPED_TEXT = 80
 """The most columns of a sentence where the output is no terminal: there each run is one line, with every column."""
 
@@ -158,12 +167,12 @@ def _describe_empty_list(wanted: "RunFilter") -> str:
 
 
 def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
-    """Return the table; on a terminal, less important columns are left out until it fits. What differs from the run
-    before is a line of its own there, and so is the reason where there is too little room beside the other columns.
-    Elsewhere, such as in a pipe, each run is one line.
+    """Return the table; on a terminal, names and runs are shortened and less important columns left out until it fits.
+    What differs from the run before is a line of its own there, and so is the reason where there is too little room
+    beside the other columns. Elsewhere, such as in a pipe, each run is one line.
     """
     from robotrain.cli import output
-    from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line, truncate
+    from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
     from robotrain.model import scores
     from robotrain.model.amounts import format_short_age
     from robotrain.store import run_values
@@ -186,33 +195,31 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     known = [one.progress for one in listed]
     headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]
     columns = [
+        Column("NAME", [one.record.name if one.record else "" for one in listed], drop_order=1),
         Column("RUN", [one.run for one in listed]),
         Column("STATE", [one.state for one in listed]),
-        Column("NAME", [one.record.name if one.record else "" for one in listed], drop_order=1),
         Column("PLATFORM", [one.record.platform if one.record else "" for one in listed], drop_order=5),
-        Column("STEP", [_format_steps(one) for one in listed], drop_order=2),
-        Column(
-            "LOSS",
-            ["" if one.loss is None else f"{one.loss:.4g}" for one in known],
-            drop_order=4,
-        ),
-        Column("SCORE", headlines, drop_order=4),
+        Column("STEP", [_format_steps(one) for one in listed], drop_order=3),
+        Column("LOSS", ["" if one.loss is None else f"{one.loss:.4g}" for one in known], drop_order=2),
+        Column("SCORE", headlines, drop_order=2),
         Column("CONDITIONS", [to_cell(one.conditions) for one in known], drop_order=8),
         Column(
             "AGE",
             [format_short_age(now - one.record.created) if one.record else "" for one in listed],
-            drop_order=3,
+            drop_order=4,
         ),
         Column("TOOK", [_format_duration(one, now) for one in listed], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
     columns += [Column("CHANGED", changes, drop_order=9)] if width is None else []
+    if width is not None and measure_columns([one for one in columns if one.drop_order <= MAX_KEPT_ORDER]) > width:
+        columns[:2] = map(_shorten_identifiers, columns[:2])
     titles, *rows = fit_columns(columns, width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
-    has_reasons = titles[-1].rstrip() == "REASON"
+    has_reasons, state = titles[-1].rstrip() == "REASON", [title.rstrip() for title in titles].index("STATE")
     for one, cells, reason, changed in zip(listed, rows, reasons, changes, strict=True):
         style = output.STATE_STYLES.get(one.state, "")
-        cells[1] = output.paint_text(cells[1], style, colour)
+        cells[state] = output.paint_text(cells[state], style, colour)
         lines.append((" " * GAP).join(cells).rstrip())
         if width is None:
             continue
@@ -220,6 +227,14 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
         for text, of_text in [*below, *([(changed, "dim")] if changed else [])]:
             lines.append(output.paint_text(" " * GAP + truncate(text, width - GAP), of_text, colour))
     return lines
+
+
+def _shorten_identifiers(column: "Column") -> "Column":
+    """Return the column of names or runs for a narrow terminal; a run without its workload is still found."""
+    from robotrain.cli.columns import truncate
+
+    cells = [truncate(RUN_START.sub("", cell), MAX_NARROW_NAME) for cell in column.cells]
+    return dataclasses.replace(column, cells=cells)
 
 
 def _format_steps(listed_run: "ListedRun") -> str:

@@ -14,10 +14,11 @@ import typer
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
 from robotrain.cli.choice import Choice
+from robotrain.cli.columns import truncate
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
-from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
+from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result, print_text
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.redaction import redact
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.submission.prepare import PreparedJob
+    from robotrain.submission.submitter import Submission
 
 HELP = """Check a job, render its plan, and submit it to a platform.
 
@@ -38,7 +40,8 @@ HELP = """Check a job, render its plan, and submit it to a platform.
   robotrain submit --plan plan/          submits what `render … --to plan/` wrote
 
 Everything after `--` is passed to the trainer unchanged; an option there replaces the same option of the job file. If a
-submit is interrupted, run the same command again: it finds the run, or submits it.
+submit, or waiting for its run, is interrupted, run the same command again: it finds the run, or submits it. A job that
+has not ended is not submitted again without --new.
 """
 
 SUBMIT_SWITCHES = {
@@ -46,12 +49,14 @@ SUBMIT_SWITCHES = {
     "--stream": "show the log until the run ends, then exit as --wait does",
     "--dry-run": "check, render and run the preflight checks, but do not submit",
     "--assets-only": "upload what the run needs (its environment, local folders), but do not submit",
-    "--new": "start a new run even if an interrupted submit of the same job exists",
+    "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
 PLAN_OPTIONS = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json", "name", "note")
 """Options that go with `--plan`; all others belong to a job."""
+MAX_OUTLINE = 400
+"""Characters of a line about a plan: a pipeline may have many steps."""
 Announcer = Callable[[str], None]
 """Prints the name of a run before it is sent."""
 
@@ -123,13 +128,15 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
     check_asset_options(prepared.platform, options)
     labels = make_labels(options.get("name") or "", options.get("note") or "")
     print_problems(prepared.warnings)
-    new, pinning = bool(options.get("new")), not options.get("no_pin")
+    plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
 
     def dry_run() -> RenderedPlan:
-        return submitter.dry_run_job(prepared, print_problems, new=new, pinning=pinning)
+        return submitter.dry_run_job(prepared, print_problems, plugins, new=new, pinning=pinning)
 
-    def submit(announce: Announcer) -> RunRecord:
-        return submitter.submit_job(prepared, print_problems, announce, new=new, pinning=pinning, labels=labels)
+    def submit(announce: Announcer) -> Submission:
+        return submitter.submit_job(
+            prepared, print_problems, announce, plugins, new=new, pinning=pinning, labels=labels
+        )
 
     _submit_or_dry_run(ctx, prepared.platform, options, dry_run, submit)
 
@@ -142,7 +149,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     from robotrain.submission.run_name import make_labels
 
     plugins = get_plugins(ctx)
-    platform = plugins.platform(rendered.plan.platform)
+    platform = plugins.platform_of_plan(rendered)
     check_asset_options(platform, options)
     labels = make_labels(options.get("name") or "", options.get("note") or "")
     if rendered.changed:
@@ -153,11 +160,11 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     print_problems(problems)
 
     def dry_run() -> RenderedPlan:
-        submitter.dry_run_plan(rendered, platform, print_problems)
+        submitter.dry_run_plan(rendered, platform, print_problems, plugins)
         return rendered
 
-    def submit(announce: Announcer) -> RunRecord:
-        return submitter.submit_plan(rendered, platform, print_problems, announce, labels=labels)
+    def submit(announce: Announcer) -> Submission:
+        return submitter.submit_plan(rendered, platform, print_problems, announce, plugins, labels=labels)
 
     _submit_or_dry_run(ctx, platform, options, dry_run, submit)
 
@@ -167,47 +174,89 @@ def _submit_or_dry_run(
     platform: Platform,
     options: dict[str, Any],
     dry_run: Callable[[], RenderedPlan],
-    submit: Callable[[Announcer], RunRecord],
+    submit: Callable[[Announcer], Submission],
 ) -> None:
-    from robotrain.cli.commands import render
-
     as_json = bool(options.get("json"))
     if options.get("dry_run"):
-        plan = dry_run().plan
-        print_message(f"dry run: {plan.run} is valid; nothing was sent")
-        print_json(render.dump_plan(plan)) if as_json else print_result(render.format_plan(plan))
+        rendered = dry_run()
+        print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
+        if as_json:
+            from robotrain.cli.commands import render
+
+            print_json(render.dump_plan(rendered.plan))
+        else:
+            print_text(format_outline(rendered, _find_render_command(ctx, options)))
     elif options.get("assets_only"):
         prepare_assets(dry_run(), platform, as_json)
     else:
+        announce = print_message if as_json else print_result
         with interrupt_on_sigterm():
-            record = submit(print_message if as_json else print_result)
-        finish_submission(ctx, record, platform, options)
+            submission = submit(announce)
+        if not submission.is_new:
+            announce(submission.record.run)
+            platform = get_plugins(ctx).platform_of(submission.record)  # an engine or a driver may run it
+        finish_submission(ctx, submission.record, platform, options, submission.is_new)
 
 
-def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform, options: dict[str, Any]) -> None:
-    """Print a submitted run and the next commands; follow it if requested."""
+def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
+    """Return what a plan sends, in five lines.
+
+    :param render_command: the command that prints the files of the plan, and writes them to a folder.
+    """
+    from robotrain.model.amounts import format_size
+
+    plan, job = rendered.plan, rendered.plan.job
+    texts = (f"{source.role} {source.kind} {redact(source.uri)}" for source in job.sources)
+    size = format_size(sum(map(len, plan.files.values())))
+    rows = [
+        ("run", plan.run),
+        ("job", f"{job.workload} on {plan.platform}"),
+        ("steps", ", ".join(rendered.steps)) if rendered.steps else ("sources", "; ".join(texts) or "none"),
+        ("plan", f"{len(plan.files)} files, {size}; the spec is {plan.spec}"),
+        ("files", "--json prints them" + (f", and so does `{render_command}`" if render_command else "")),
+    ]
+    return "\n".join(f"{name:<9} {truncate(text, MAX_OUTLINE)}" for name, text in rows)
+
+
+def _find_render_command(ctx: typer.Context, options: dict[str, Any]) -> str:
+    """Return the command that renders what this one submits; empty if there is none."""
+    is_rendered = ctx.info_name == "submit" and options.get("plan") is None
+    words = ctx.command_path.split()[1:-1]
+    return " ".join(["robotrain", *words, "render"]) if is_rendered else ""
+
+
+def finish_submission(
+    ctx: typer.Context, record: RunRecord, platform: Platform, options: dict[str, Any], is_new: bool = True
+) -> None:
+    """Print a submitted run and the next commands; follow it if requested.
+
+    :param is_new: whether this command submitted it.
+    """
     from robotrain.cli.watch import run_summary
     from robotrain.model.job import parse_attempt
     from robotrain.plugins import site
 
     run, plugins, as_json = record.run, get_plugins(ctx), bool(options.get("json"))
-    if (attempt := parse_attempt(run)) > 1:
+    if is_new and (attempt := parse_attempt(run)) > 1:
         print_message(f"  this is attempt {attempt} of the same job")
     native = dict(run_summary.list_native_names(record, platform))
     for name, value in native.items():
         print_message(f"  {name} {value}")
     unsaved = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
-    print_problems([*unsaved, *site.notify_run_changed(plugins, record)])
+    print_problems([*unsaved, *(site.notify_run_changed(plugins, record) if is_new else ())])
     if options.get("stream") or options.get("wait"):
         from robotrain.cli.commands.watch import follow_submitted
 
         stream, timeout, poll = bool(options.get("stream")), options.get("timeout") or "", options.get("poll_seconds")
-        follow_submitted(record, platform, plugins, as_json, stream, timeout, poll)
+        follow_submitted(record, platform, plugins, as_json, stream, timeout, poll, is_new)
     elif as_json:
         identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
-        print_json(identity | {"shown": native, "notes": list(record.notes)})
+        print_json(identity | {"shown": native, "notes": list(record.notes), "new": is_new})
     else:
-        print_message(f"  robotrain status {run}    see its state\n  robotrain logs -f {run}   follow its log")
+        from robotrain.store import name_index
+
+        name = name_index.find_unique_name(run)
+        print_message(f"  robotrain status {name}    see its state\n  robotrain logs -f {name}   follow its log")
     if unsaved:
         raise typer.Exit(unsaved[0].stage.exit_code)
 

@@ -36,7 +36,8 @@ SWITCHES = {
     "--wait": "wait until the last trial ends, and print the table of results; the exit code is 5 if a trial failed",
     "--dry-run": "check every trial and show the plan; do not submit",
     "--native-only": "submit nothing unless the platform runs the sweep on its own",
-    "--new": "start a new run even if an interrupted submit of the same sweep exists",
+    "--no-pin": "do not resolve branches and tags to commits",
+    "--new": "start a new run even if the same sweep is running, or an interrupted submit of it exists",
     "--json": "print JSON",
 }
 VALUES = {
@@ -103,7 +104,7 @@ class SweepCommand(JobCommand):
             problems=tuple(problems),
         )
         prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
-        pinned, found = pin_pipeline(prepared.pipeline)
+        pinned, found = pin_pipeline(prepared.pipeline, not values.get("no_pin"))
         if prepared.obstacle and values.get("native_only"):
             raise Rejected([make_driven_problem(platform, prepared.obstacle)])
         print_problems(describe_driver(pinned, wanted, platform, prepared.obstacle))
@@ -134,9 +135,12 @@ def _read_space(
     given = values.get("sampler") or "grid"
     sampler: SamplerName = next((name for name in SAMPLERS if name == given), "grid")
     if given != sampler:
-        ways = [Suggestion(f"--sampler {name}") for name in SAMPLERS]
+        ways, why = [Suggestion(f"--sampler {name}") for name in SAMPLERS], ""
+        if given.lower() in ("bayesian", "bayes"):
+            ways = [Suggestion("--sampler tpe --samples 20", "a Bayesian method; this machine submits the trials")]
+            why = "The engines of platforms run grid and random sweeps only."
         title = f"there is no sampler of this name; there are {', '.join(SAMPLERS)}"
-        problems.append(make_usage_problem("value-invalid", title, "--sampler", suggestions=ways))
+        problems.append(make_usage_problem("value-invalid", title, "--sampler", why, suggestions=ways))
     samples = _read_count(values, "samples", problems)
     if sampler in ("random", "tpe") and not values.get("samples"):
         ways = [Suggestion(f"--sampler {sampler} --samples 20")]

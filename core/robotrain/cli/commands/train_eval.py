@@ -14,7 +14,7 @@ from robotrain.cli.arguments import LABELS
 from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand
-from robotrain.cli.options import ComposedOptions, add_declared
+from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
 from robotrain.errors import Problem, Suggestion, make_usage_problem
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, f
 Everything after `--` is passed to the trainer unchanged. The policy is registered only if its evaluation succeeds.
 """
 SWITCHES = {
+    "--wait": "follow the pipeline to its end; this is the default",
     "--skip-wait": "return when the pipeline is submitted; it runs on to its end",
     "--skip-inference": "do not evaluate the policy",
     "--skip-register": "do not register the policy, even if a model is named",
     "--with-register": "register the policy; needs --register-model",
     "--stream": "show the logs of the steps while following",
     "--dry-run": "check every step and show the plan, but do not submit",
-    "--new": "start a new run even if an interrupted submit of the same pipeline exists",
+    "--no-pin": "do not resolve branches and tags to commits",
+    "--new": "start a new run even if the same pipeline is running, or an interrupted submit of it exists",
     "--native-only": "refuse a platform that needs this machine to start the steps",
     "--json": "print JSON",
 }
@@ -99,6 +101,7 @@ class TrainEvalCommand(JobCommand):
         from robotrain.cli.pipeline_preview import preview_pipeline
         from robotrain.errors import Rejected
         from robotrain.pipelines import train_eval
+        from robotrain.pipelines.pipeline_file import change_steps
         from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
 
         plugins = get_plugins(ctx)
@@ -106,11 +109,17 @@ class TrainEvalCommand(JobCommand):
         answered = [word for word in words if word.partition("=")[0] in ANSWERS]
         if answered:
             raise Rejected(map(_make_foreign_option_problem, answered))
+        if values.get("wait") and values.get("skip_wait"):
+            title = "--wait and --skip-wait cannot be used together"
+            raise Rejected([make_usage_problem("options-conflict", title, "--wait")])
         follow = not values.get("skip_wait") and not values.get("dry_run")
         environ = os.environ if follow else {}
         timeout = _complete_minutes(values.get("timeout") or environ.get("TIMEOUT_MINS", ""))
         parse_timeout(timeout)
         poll_seconds = _parse_seconds(values.get("poll_interval") or environ.get("POLL_INTERVAL"))
+        steps = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
+        sets = [text for text in values.get(SET_NAME) or () if text.partition(".")[0] in steps]
+        values[SET_NAME] = [text for text in values.get(SET_NAME) or () if text not in sets]
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         evaluation = train_eval.find_evaluation(workload.name, plugins)
         given = usage.collect_values(values, self.options, EVALUATION_PREFIX)
@@ -134,11 +143,13 @@ class TrainEvalCommand(JobCommand):
             settings=settings,
         )
         pipeline_request = train_eval.make_train_eval(request, workload, wanted, problems)
+        changed = change_steps(pipeline_request.steps, sets, platform, plugins, problems)
+        pipeline_request = replace(pipeline_request, steps=tuple(changed), problems=tuple(problems))
         prepared = prepare_pipeline(pipeline_request, platform, plugins)
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
-        pinned, found = pin_pipeline(prepared)
-        options = {**values, "wait": follow, "stream": follow and values.get("stream")}
+        pinned, found = pin_pipeline(prepared, not values.get("no_pin"))
+        options = {**values, "wait": follow or values.get("wait"), "stream": follow and values.get("stream")}
         options |= {"timeout": timeout, "poll_seconds": poll_seconds}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))
         ready = preview_pipeline(ready, map(explain, found), bool(values.get("native_only")))

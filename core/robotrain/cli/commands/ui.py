@@ -17,6 +17,7 @@ import webbrowser
 from pathlib import Path
 
 import typer
+from robotrain_runtime.contract import child_python
 
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
@@ -128,7 +129,13 @@ def _serve(command: str, path: str, has_browser: bool) -> None:
     with tempfile.TemporaryFile() as output:
         try:
             server = subprocess.Popen(
-                words, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+                words,
+                cwd=child_python.NEUTRAL_FOLDER,  # the server imports from the folder in which it starts
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,
             )
         except OSError as error:
             raise _make_unstarted_error(command, error.strerror or str(error)) from None

@@ -54,7 +54,7 @@ def watch(
     """
     from robotrain.cli.watch.follower import RunFollower
     from robotrain.cli.watch.renderer import ChangeRenderer, JsonRenderer, SilentRenderer
-    from robotrain.cli.watch.run_summary import suggest_commands
+    from robotrain.cli.watch.run_summary import list_next_commands
 
     opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
     drawn = not json and output.is_live(sys.stdout)
@@ -66,7 +66,7 @@ def watch(
         _follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
     for one in follower.runs:
         if drawn and one.is_over and not one.failure:
-            print_message("   ".join(suggest_commands(one.record, one.status, one.progress)[0]))
+            print_message("   ".join(list_next_commands(one.record, one.status, one.progress)[0]))
     _exit_with_outcome(follower)
 
 
@@ -81,17 +81,21 @@ def wait(
     robotrain wait --timeout 12h last
     """
     from robotrain.cli.watch.follower import RunFollower
-    from robotrain.cli.watch.renderer import ChangeRenderer, LiveLineRenderer
+    from robotrain.cli.watch.renderer import ChangeRenderer, EndRenderer, LiveLineRenderer
 
     seconds = parse_timeout(timeout)
     opened = open_runs(ctx, runs)
-    renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
+    renderer: Renderer
+    if had_ended := all(_has_ended(record, platform) for record, platform in opened):
+        renderer = EndRenderer(print_message_line)
+    else:
+        renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
     follower = RunFollower(opened, renderer, get_plugins(ctx))
     in_time = _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
         print_problems([_make_timeout_problem(follower, timeout)])
     elif len(opened) == 1:
-        return _print_end(follower.runs[0], json, with_tail=True)
+        return _print_end(follower.runs[0], json, with_tail=not had_ended, with_curve=not had_ended)
     if json:
         known = [_dump_run(one) for one in follower.runs]
         print_json(known if len(known) > 1 else known[0])
@@ -102,6 +106,14 @@ def wait(
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
+def _has_ended(record: RunRecord, platform: Platform) -> bool:
+    """Return whether a run has ended; False also where that cannot be asked, which following reports."""
+    try:
+        return platform.status(record.reference).finished
+    except Exception:  # whatever a plugin raises
+        return False
+
+
 def follow_submitted(
     record: RunRecord,
     platform: Platform,
@@ -110,10 +122,12 @@ def follow_submitted(
     stream: bool,
     timeout: str,
     poll_seconds: float | None,
+    is_new: bool,
 ) -> None:
-    """Follow a run that was just submitted; raise typer.Exit with 5 if it does not succeed, 1 after `timeout`.
+    """Follow a run that a submit ended with; raise typer.Exit with 5 if it does not succeed, 1 after `timeout`.
 
     :param stream: print its log on stderr, instead of its progress.
+    :param is_new: whether this command submitted it.
     """
     from robotrain.cli.watch.follower import RunFollower
     from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
@@ -121,7 +135,7 @@ def follow_submitted(
     seconds = parse_timeout(timeout)
     renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
     runs = [(record, platform)]
-    follower = RunFollower(runs, renderer, plugins, just_sent=True, poll_seconds=poll_seconds)
+    follower = RunFollower(runs, renderer, plugins, just_sent=is_new, poll_seconds=poll_seconds)
     if not _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
         print_problems([_make_timeout_problem(follower, timeout)])
         raise typer.Exit(Stage.SUBMIT.exit_code)
@@ -211,10 +225,11 @@ def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
     return make_problem("wait-timeout", title, "--timeout", "", why, *ways)
 
 
-def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
+def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:
     """Print how one run ended; raise typer.Exit if it did not succeed, and why if it could not be followed.
 
     :param with_tail: if it failed, also print the last lines of its log.
+    :param with_curve: also draw its main metric.
     """
     from robotrain.cli.watch import run_summary
 
@@ -225,7 +240,7 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
         steps = run_summary.dump_steps(record, followed.steps) if followed.steps else {}
         print_json(run_summary.dump_status(record, status, known) | steps)
     else:
-        if curve := _draw_curve(known):
+        if with_curve and (curve := _draw_curve(known)):
             print_text(curve)
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
         if with_tail and explains and (tail := _drop_reason([*followed.tail], status.reason)):
@@ -264,6 +279,7 @@ def _format_end(followed: FollowedRun) -> str:
     if known.evaluated:
         rows += [("scores", known.score_text), ("under", scores.format_conditions(known.evaluated))]
     rows += run_summary.list_places(followed.record.run, known, run_summary.is_machine_gone(followed.platform, status))
+    rows += [("warning", known.registration_warning)]
     lines = [f"{name:<11} {value}" for name, value in rows if value]
     lines[:0] = run_summary.format_run_steps(record, followed.steps)
     lines += run_summary.format_next_steps(record, status, known)
@@ -282,7 +298,7 @@ def _format_brief_end(followed: FollowedRun) -> list[str]:
         lines.append(f"  {known.format_line(ended=followed.is_over)}")
     if known.evaluated and (within := scores.format_conditions(known.evaluated)):
         lines.append(f"  under: {within}")
-    text, why = run_summary.suggest_commands(followed.record, followed.status, known)[0]
+    text, why = run_summary.list_next_commands(followed.record, followed.status, known)[0]
     return [*lines, f"  {'next':<11} {text}   {why}"]
 
 

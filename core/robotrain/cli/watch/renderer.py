@@ -137,6 +137,12 @@ class SilentRenderer(Renderer):
         """Leave it to the dashboard."""
 
 
+class EndRenderer(Renderer):
+    """Writes only what does not work: the runs have ended, and a summary follows."""
+
+    shows_past = False
+
+
 class LogRenderer(Renderer):
     """Writes the log."""
 

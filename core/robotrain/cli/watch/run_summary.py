@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import event
 
 from robotrain.cli.output import print_message
+from robotrain.cli.watch.named_changes import VALUE, NamedChange, find_named_change
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
@@ -257,6 +258,8 @@ def list_places(run: str, known: Progress, gone: bool) -> Iterator[tuple[str, st
 
 JOB_FAULTS = ("configuration", "data", "code")
 """Faults of the job itself: an unchanged job would fail again."""
+EXTERNAL_FAULTS = ("stopped", "preempted", "evicted", "network")
+"""Faults that no change of the job mends."""
 
 
 def suggest_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
@@ -285,33 +288,45 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         if line := make_evaluation_command(record):
             yield line, "evaluate what it trained"
         return
-    if known.outcome and known.outcome.worth_a_retry and known.outcome.fault != "stopped":
-        what = f"the job is not at fault ({known.outcome.fault.replace('_', ' ')}): it may succeed now"
-        yield (f"robotrain resume {run}" if known.checkpoint else f"robotrain resubmit {run}"), what
+    fault = known.outcome.fault if known.outcome else ""
+    change = _find_change(record, status, known) if status.state == "failed" and fault not in EXTERNAL_FAULTS else None
+    again = f"robotrain resume {run}" if known.checkpoint else f"robotrain resubmit {run}"
+    if known.outcome and known.outcome.worth_a_retry and fault != "stopped" and not change:
+        yield again, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
         return
     if status.state == "failed":
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
     if known.checkpoint and known.step is not None and known.step == known.total:
         yield f"robotrain outputs --to FOLDER {run}", "it reached its last step: download its outputs"
-    elif known.outcome and known.outcome.fault in JOB_FAULTS:
-        again = "resume" if known.checkpoint else "resubmit"
-        named = find_named_options(record, known.outcome.reason)
-        options = [f"{name}=VALUE" for name in named]
-        given = " and ".join(record.values[name][0] for name in named)
-        change = f"VALUE in place of {given}" if given else "change a value"
-        what = f"{change}: the same job would fail again ({known.outcome.fault})"
-        yield f"robotrain {again} {run} {' '.join(['--', *options]) if options else '--set NAME=VALUE'}", what
-    elif known.checkpoint:
-        yield f"robotrain resume {run}", f"continue from step {known.checkpoint_step}"
-    else:
-        yield f"robotrain resubmit {run}", "start it over"
+    elif change:
+        value = f"{VALUE} in place of {change.replaced}" if change.replaced else f"choose {VALUE}"
+        what = "with the change that the reason names" if change.is_complete else value
+        yield f"{again} {change.words}", f"{what}: the same job would fail again{f' ({fault})' if fault else ''}"
+    elif known.checkpoint and fault not in JOB_FAULTS:
+        yield again, f"continue from step {known.checkpoint_step}"
+    elif status.state != "failed":
+        yield again, "start it over"
 
 
-def find_named_options(record: RunRecord, text: str) -> list[str]:
-    """Return the options for the trainer that the run had and that a text names."""
-    known = [name for name in record.values if name.startswith("-") or "." in name]
-    return [name for name in known if re.search(rf"(?<![\w.-]){re.escape(name)}(?!\.?[\w-])", text)]
+def _find_change(record: RunRecord, status: Status, known: Progress) -> NamedChange | None:
+    """Return the change that the reason of a failure names, or the errors that it sums up."""
+    from robotrain.redaction import holds_secret  # costs start-up
+
+    reason = known.outcome.reason if known.outcome else status.reason
+    errors = [note.text for note in known.notes if note.level == "error"]
+    titles = [text for text in errors if text.partition(".")[0] in reason or reason in text]
+    change = find_named_change(record, titles or [reason]) if reason else None
+    return change if change and not holds_secret(change.words) else None
+
+
+def list_next_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
+    """Return the next commands for people, which call the run by its name where no other run has it."""
+    from robotrain.store import name_index  # costs start-up
+
+    name = name_index.find_unique_name(record.run)
+    run = re.compile(rf"(?<![\w./-]){re.escape(record.run)}(?![\w./-])")
+    return [(run.sub(name, text), why) for text, why in suggest_commands(record, status, known)]
 
 
 def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
@@ -327,6 +342,6 @@ def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iter
 
 def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:
     """Return the next commands as lines; remarks of commands longer than `MAX_ALIGNED` are not aligned."""
-    commands = suggest_commands(record, status, known)
+    commands = list_next_commands(record, status, known)
     width = max((len(text) for text, _ in commands if len(text) <= MAX_ALIGNED), default=0)
     return [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]

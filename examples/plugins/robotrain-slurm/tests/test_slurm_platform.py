@@ -133,7 +133,7 @@ def test_folder_with_other_content_is_not_touched(world):
     run = submit(world)
     (world.runs / f"{run.name[:-1]}2").mkdir()
     with pytest.raises(Rejected, match="with another content"):
-        submit(world)
+        submit(world, new=True)
 
 
 def test_refused_job_leaves_nothing_and_can_be_corrected(world):

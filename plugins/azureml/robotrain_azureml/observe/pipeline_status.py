@@ -33,7 +33,8 @@ def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     """Return the status of a pipeline and its steps; both are asked for once. Raises RunGone, Rejected."""
     job, region_error = job_state.query_job(reference)
     steps = query_steps(reference, job.is_finished)
-    failed = explain_failed_pipeline(steps, job) if job.state == "failed" else None
+    judged = ("failed", "succeeded")  # a whole that Azure ML calls completed may have failed steps
+    failed = explain_failed_pipeline(steps, job) if job.state in judged else None
     return failed or status.make_job_status(reference, job, region_error), [step for step, _ in steps]
 
 

@@ -223,17 +223,17 @@ REGISTER_PARAMETER = "register_checkpoint"
 
 def check_storage_roles(preflight: PreflightContext, accounts: Mapping[str, bool]) -> Iterator[Problem]:
     """Check the job identity's roles on storage accounts. `accounts`: whether the job writes to each."""
-    spec = preflight.spec
+    spec, arm = preflight.spec, preflight.arm
     if spec.identity:
-        yield from preflight_checks.check_identity_blob_roles(spec.identity, spec.subscription, accounts)
+        yield from preflight_checks.check_identity_blob_roles(spec.identity, spec.subscription, accounts, arm)
     elif holder := find_compute_role_holder(preflight):
-        yield from preflight_checks.check_blob_roles(holder, spec.subscription, accounts)
+        yield from preflight_checks.check_blob_roles(holder, spec.subscription, accounts, arm)
 
 
 def check_model_roles(preflight: PreflightContext, document: JobDocument) -> Iterator[Problem]:
     """Check that the job may register models, if it should. Raises ArmError."""
     if document.parameters.get(REGISTER_PARAMETER) and (holder := find_role_holder(preflight)):
-        yield from preflight_checks.check_model_roles(holder, preflight.spec.target_workspace)
+        yield from preflight_checks.check_model_roles(holder, preflight.spec.target_workspace, preflight.arm)
 
 
 def find_assignee(preflight: PreflightContext) -> str:

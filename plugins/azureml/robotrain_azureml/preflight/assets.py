@@ -24,31 +24,52 @@ from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.service import datastore
-from robotrain_azureml.spec.submission_spec import WorkspaceAsset
+from robotrain_azureml.spec.submission_spec import WorkspaceAsset, WorkspaceEnvironment
 from robotrain_azureml.submit import submit
 
 
 def check_environment(preflight: PreflightContext) -> Iterator[Problem]:
     """Check the environment's image; note that a missing one will be registered. Raises ArmError."""
-    environment, image = preflight.spec.environment, fetch_environment_image(preflight)
-    if image is None:
-        name = f"{environment.name}:{environment.version}"
-        title = f"the environment {name} will be registered in the workspace at submission"
+    environment = preflight.spec.environment
+    if environment.registry:
+        yield _make_unseen_environment_problem(environment)
+        return
+    image = fetch_environment_image(preflight)
+    if image is None and environment.is_curated:
+        yield submit.make_missing_environment_problem(environment, Stage.PREFLIGHT)
+    elif image is None:
+        title = f"the {environment.label} will be registered in the workspace at submission"
         yield make_preflight_problem("azureml-environment-new", title, "--image", environment.image, severity="note")
+    elif image != environment.image and environment.accepts(image):
+        yield _make_unseen_environment_problem(environment)
     elif image != environment.image:
         yield submit.make_environment_differs_problem(environment, image, Stage.PREFLIGHT)
 
 
+def _make_unseen_environment_problem(environment: WorkspaceEnvironment) -> Problem:
+    title = f"the {environment.label} is taken as it is: its image was not checked"
+    why = "It needs Python 3.10 or newer, and CUDA for the GPUs of the job; the job installs its own packages."
+    code, flag = "azureml-environment-unseen", "--environment-name"
+    return make_preflight_problem(code, title, flag, environment.reference, why, severity="warning")
+
+
 def fetch_environment_image(preflight: PreflightContext) -> str | None:
-    """Return the environment's image, empty if it is built from files; None if it does not exist. Raises ArmError."""
+    """Return the environment's image, empty if Azure builds it or a registry has it; None if it does not exist.
+
+    Raises ArmError.
+    """
     environment = preflight.spec.environment
+    if environment.registry:
+        return ""
     try:
         resource = preflight.get(f"environments/{environment.name}/versions/{environment.version}")
     except ArmError as error:
         if error.status == 404:
             return None
         raise
-    return str((resource.get("properties") or {}).get("image") or "")
+    properties = resource.get("properties") or {}
+    is_built = properties.get("condaFile") or properties.get("build")
+    return "" if is_built else str(properties.get("image") or "")
 
 
 WORKSPACE_SCOPE = r"subscriptions/([^/]+)/resourcegroups/([^/]+)(?:/providers/[^/]+)?/workspaces/([^/]+)"
@@ -114,8 +135,10 @@ def _make_asset_problem(
     if error.status == 404:
         problem = context.make_workspace_problem(error, workspace)
         return replace(problem, where=asset.flag, given=asset.format_value())
-    diagnosis = errors.diagnose_workspace_error(error, workspace)
-    return context.make_unchecked_problem([f"the {asset.label} of {workspace.name}"], diagnosis)
+    subjects, diagnosis = [f"the {asset.label} of {workspace.name}"], errors.diagnose_workspace_error(error, workspace)
+    if error.is_transient:
+        return context.make_no_answer_problem(subjects, error, diagnosis)
+    return context.make_unchecked_problem(subjects, diagnosis)
 
 
 def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace) -> Problem:

@@ -8,6 +8,7 @@ from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.lookup import LookupClient
 from robotrain_azure.preflight_checks import IDENTITY_FLAG
 from robotrain_azure.workspace import Workspace, get_workspace
 
@@ -144,13 +145,13 @@ UNKNOWN_SETTINGS: Mapping[str, tuple[str, Suggestion]] = {
 def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
     """Return settings that only the workspace knows, in one request; empty without a workspace or compute.
 
-    Raises Rejected with a warning if that fails: the preflight gives details.
+    Raises Rejected if that fails: an error if Azure gave no answer, else a warning, as the preflight gives details.
     """
     workspace, name = get_workspace(settings), job_settings.get_compute_name(settings)
     missing = [field for field in UNKNOWN_SETTINGS if getattr(settings, field) is None]
     if not missing or workspace is None or not name:
         return {}
-    arm = ArmClient()
+    arm = LookupClient()
     try:
         compute = machines.parse_compute(arm.get(f"{workspace.resource}/computes/{name}"))
     except ArmError as error:
@@ -172,6 +173,9 @@ def _make_fetch_problem(
 ) -> Problem:
     if errors.is_part_missing(error, name):
         return make_missing_compute_problem(name, severity="warning")
+    if error.is_transient:
+        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        return context.make_no_answer_problem([f"the compute {name}"], error, diagnosis)
     if error.status == 403:
         try:
             arm.get(workspace.resource)

@@ -3,7 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
@@ -12,6 +12,7 @@ from robotrain.redaction import redact
 from robotrain_azure import errors, storage
 from robotrain_azure.arm import API_VERSION, UNREACHABLE, ArmClient, ArmError
 from robotrain_azure.errors import Diagnosis
+from robotrain_azure.lookup import PATIENCE_SECONDS, LookupClient
 from robotrain_azure.storage import Datastore
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.deadline import DeadlineFuture
@@ -19,15 +20,12 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
-PATIENCE_SECONDS = 2.0
-"""How long transient errors of Azure are retried, in seconds."""
 
-
-class CachingArmClient(ArmClient):
+class CachingArmClient(LookupClient):
     """A client that requests each resource once, for all checks of a preflight. Thread-safe."""
 
     def __init__(self) -> None:
-        super().__init__(PATIENCE_SECONDS)
+        super().__init__()
         self._answers: dict[object, DeadlineFuture[dict[str, Any]]] = {}
         self._lock = threading.Lock()
 
@@ -78,7 +76,6 @@ def suggest_existing(
     return suggest_names(template, wanted, names, list_command)
 
 
-SAME_COMMAND = Suggestion("repeat the same command", "when it can be reached")
 UNCHECKED_CODE = "azureml-unchecked"
 MAX_CHECKS = 8
 
@@ -88,9 +85,8 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     diagnosis = errors.diagnose_workspace_error(error, workspace)
     if diagnosis.kind == "signed-out":
         return azureml_errors.make_signed_out_problem(error, workspace, Stage.PREFLIGHT, severity=severity)
-    if error.code == UNREACHABLE:
-        title, why = "Azure cannot be reached from this machine", _redact_reason(diagnosis)
-        return make_preflight_problem("azureml-unreachable", title, "", "", why, SAME_COMMAND, severity=severity)
+    if error.is_transient:
+        return make_no_answer_problem([f"the workspace {workspace.name}"], error, diagnosis)
     if diagnosis.kind == "other":
         return make_unchecked_problem([f"the workspace {workspace.name}"], diagnosis)
     code, why, fixes = azureml_errors.PROBLEM_CODES[diagnosis.kind], _redact_reason(diagnosis), diagnosis.suggestions
@@ -100,6 +96,19 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     group = error.code == "ResourceGroupNotFound"
     where, given = ("--resource-group", workspace.group) if group else ("--workspace-name", workspace.name)
     return make_preflight_problem(code, diagnosis.title, where, given, why, *fixes, severity=severity)
+
+
+def make_no_answer_problem(subjects: Iterable[str], error: ArmError, diagnosis: Diagnosis) -> Problem:
+    """Return the problem of look-ups that Azure did not answer for as long as a submit waits: nothing is sent."""
+    names = ", ".join([*subjects][:MAX_CHECKS])
+    if error.code == UNREACHABLE:
+        code, title = "azureml-unreachable", "Azure cannot be reached from this machine"
+    else:
+        code, title = "azureml-busy", f"Azure does not answer what is asked about {names}"
+    waited = f" robotrain waits {PATIENCE_SECONDS / 60:g} minutes at most." if error.is_passing else ""
+    fix = Suggestion("repeat the same command", "later: nothing was sent")
+    problem = make_preflight_problem(code, title, "", "", f"{_redact_reason(diagnosis)}{waited}", fix)
+    return replace(problem, transient=True)  # whoever drives a pipeline asks again
 
 
 def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Problem:
@@ -146,8 +155,12 @@ class UncheckedParts:
         for subject, error in sorted(self._errors, key=lambda item: item[0]):
             groups.setdefault((error.status, error.code), []).append((subject, error))
         for group in groups.values():
-            diagnosis = errors.diagnose_workspace_error(group[0][1], self._workspace)
-            yield make_unchecked_problem(dict.fromkeys(subject for subject, _ in group), diagnosis)
+            subjects, error = dict.fromkeys(subject for subject, _ in group), group[0][1]
+            diagnosis = errors.diagnose_workspace_error(error, self._workspace)
+            if error.is_transient:
+                yield make_no_answer_problem(subjects, error, diagnosis)
+            else:
+                yield make_unchecked_problem(subjects, diagnosis)
 
 
 def _redact_reason(diagnosis: Diagnosis) -> str:

@@ -12,7 +12,7 @@ from robotrain.redaction import redact
 from robotrain_azure import workspace
 
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.spec import job_settings, render
+from robotrain_azureml.spec import job_settings, render, submission_spec
 from robotrain_azureml.spec.render import EXPRESSION_START, HUB_CREDENTIAL_FLAG
 
 VARIABLE_FLAGS = {
@@ -87,6 +87,15 @@ def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
         title = "no compute is set"
         yield make_problem("azureml-compute-missing", title, "--compute", "", why, *fixes, stage=Stage.RESOLVE)
         return
+    if name.lower().removeprefix("azureml:") == "serverless":
+        title = "serverless compute is not supported"
+        why = (
+            "A job signs in with the managed identity of its compute, which robotrain looks up; serverless compute has "
+            "none. A cluster whose least number of nodes is 0 costs nothing while it is idle."
+        )
+        fix = "--compute NAME"
+        yield make_problem("azureml-compute-serverless", title, "--compute", name, why, fix, stage=Stage.CHECK)
+        return
     least, most = _COMPUTE_LENGTHS[settings.compute_kind]
     if not re.fullmatch(_COMPUTE_PATTERN, name) or not least <= len(name) <= most:
         why = f"It has {least} to {most} letters, digits and `-`, and starts with a letter."
@@ -97,7 +106,7 @@ def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
 
 def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
     flag, instance_type = "--instance-type", settings.instance_type
-    if instance_type is None:
+    if instance_type in (None, job_settings.COMPUTE_DEFAULT):
         return
     if settings.compute_kind == "managed":
         title = "a managed compute has no instance types"
@@ -164,8 +173,33 @@ def _check_image(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         )
 
 
+REGISTRY_START = "azureml://"
+REGISTRY_FORM = "azureml://registries/REGISTRY/environments/NAME/versions/VERSION"
+
+
+def _check_registry_environment(name: str, settings: AzureMLSettings) -> Iterator[Problem]:
+    """Check the full name of an environment of a registry, which has its image and its version."""
+    if job_settings.parse_registry_environment(name) is None:
+        why = f"It is {REGISTRY_FORM}; a label, such as `latest`, could change."
+        yield _make_invalid_problem("--environment-name", name, "a valid environment name", why)
+        return
+    for flag, value in (("--image", settings.image), ("--environment-version", settings.environment_version)):
+        if value:
+            title = f"{flag} has no effect with an environment of a registry"
+            why = "Its full name has its version, and the registry has its image."
+            yield make_problem("options-conflict", title, flag, value, why, f"omit {flag}", stage=Stage.CHECK)
+
+
 def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     name, version = job_settings.get_environment_name(job.profile, settings), settings.environment_version
+    if name.startswith(REGISTRY_START):
+        yield from _check_registry_environment(name, settings)
+        return
+    if name.lower().startswith(submission_spec.CURATED_PREFIX) and not version:
+        why = "Azure's own environments begin with it; robotrain registers none."
+        title = f"the environment {redact(name)} needs a version"
+        fix = "--environment-version VERSION"
+        yield make_problem("azureml-value-invalid", title, "--environment-version", "", why, fix, stage=Stage.CHECK)
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
         why = "It has at most 255 letters, digits, `_`, `.` and `-`, and starts with a letter or a digit."
         bare = name.removeprefix("azureml:").partition(":")[0]

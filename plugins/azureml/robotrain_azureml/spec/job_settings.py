@@ -1,16 +1,20 @@
 """Settings as the job uses them: compute, machine, environment, timeout, tags, secret; and their defaults."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from robotrain.cluster import checks
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.workload import WorkloadProfile
+from robotrain.secret_rules import looks_like_secret
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
 
 from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec.submission_spec import WorkspaceEnvironment
 
 MAX_COMPUTE_NAME = 16
 """The length limit of a compute name derived from a cluster's (contract B)."""
@@ -36,16 +40,75 @@ INSTANCE_TYPE_GPUS: Mapping[str, int] = {"gpuspot": 1, "gpuspot2": 2, "gpuspot4"
 DEFAULT_INSTANCE_TYPES: Mapping[int, str] = {1: "gpuspot", 2: "gpuspot2", 4: "gpuspot4"}
 
 
+COMPUTE_DEFAULT = ""
+"""The instance type that stands for the default one of a Kubernetes compute, which has no GPU unless it was changed.
+
+Nobody can give it: an empty value counts as unset.
+"""
+
+
 def choose_instance_type(job: Job, settings: AzureMLSettings) -> str:
     """Return the instance type: as set, else by the GPUs; empty on a managed compute or if none fits."""
     if settings.compute_kind == "managed":
         return ""
-    return settings.instance_type or DEFAULT_INSTANCE_TYPES.get(job.training_gpus or 1, "")
+    if settings.instance_type is not None:
+        return settings.instance_type
+    return DEFAULT_INSTANCE_TYPES.get(job.training_gpus or 1, "")
+
+
+def choose_registration_settings(
+    job: Job, settings: AzureMLSettings, own: Collection[str]
+) -> tuple[AzureMLSettings, list[Problem]]:
+    """Return the settings of a step that registers a policy: it needs no GPU, so it waits for no machine with one.
+
+    A managed compute has one kind of machines: there it has the place of the step whose policy it registers, and a
+    note says so.
+    """
+    if "instance_type" not in own:
+        settings = replace(settings, instance_type=None if settings.compute_kind == "managed" else COMPUTE_DEFAULT)
+    if settings.compute_kind != "managed" or "compute" in own:
+        return settings, []
+    name = get_compute_name(settings)
+    title = f"the policy is registered on the compute {name} too: it may wait for a machine with a GPU"
+    why = "A managed compute has one kind of machines."
+    fixes = (
+        Suggestion("--compute-register NAME", "of `pipeline train-eval`"),
+        Suggestion("--set STEP.compute=NAME", "of `pipeline submit`"),
+    )
+    code = "azureml-register-place"
+    return settings, [make_problem(code, title, "", name, why, *fixes, stage=Stage.CHECK, severity="note")]
 
 
 def get_image(profile: WorkloadProfile, settings: AzureMLSettings) -> str:
     """Return the container image."""
     return profile.container.image if settings.image is None else settings.image
+
+
+_NAME_PART, _VERSION_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", r"[A-Za-z0-9._-]{1,255}"
+_REGISTRY_ENVIRONMENT = (
+    rf"azureml://registries/(?P<registry>{_NAME_PART})"
+    rf"/environments/(?P<name>{_NAME_PART})/versions/(?P<version>{_VERSION_PART})"
+)
+
+
+def parse_registry_environment(text: str) -> tuple[str, str, str] | None:
+    """Return the registry, the name and the version of an environment's full name; None for another text."""
+    match = re.fullmatch(_REGISTRY_ENVIRONMENT, text)
+    return (match["registry"], match["name"], match["version"]) if match else None
+
+
+def make_environment(job: Job, settings: AzureMLSettings) -> WorkspaceEnvironment:
+    """Return the environment that the job uses. Raises ValueError."""
+    name = get_environment_name(job.profile, settings)
+    if found := parse_registry_environment(name):
+        registry, name, version = found
+        return WorkspaceEnvironment(name=name, version=version, image="", registry=registry, chosen=True)
+    return WorkspaceEnvironment(
+        name=name,
+        version=get_environment_version(job.profile, settings),
+        image=get_image(job.profile, settings),
+        chosen=bool(settings.image is None and settings.environment_name and settings.environment_version),
+    )
 
 
 def get_environment_name(profile: WorkloadProfile, settings: AzureMLSettings) -> str:
@@ -120,7 +183,7 @@ def make_secret_address(text: str, vault: str) -> str:
 
 
 def _refuse_token(text: str) -> None:
-    if text.lower().startswith("hf_") or checks.looks_like_secret(text):
+    if text.lower().startswith("hf_") or looks_like_secret(text):
         raise SecretNameError("This looks like a token: jobs contain only the name of its secret.")
 
 
@@ -137,10 +200,13 @@ def derive_defaults(job: Job, settings: AzureMLSettings) -> dict[str, PlatformDe
         unless = "" if settings.compute_kind else "; none on a managed compute"
         reason = f"for {gpus} GPU{'' if gpus == 1 else 's'}{unless}"
         defaults["instance_type"] = PlatformDefault(instance_type, reason)
+    environment = make_environment(job, settings)
     return defaults | {
         "image": PlatformDefault(get_image(job.profile, settings), for_workload),
         "environment_name": PlatformDefault(get_environment_name(job.profile, settings), for_workload),
-        "environment_version": PlatformDefault(get_environment_version(job.profile, settings), "from the image"),
+        "environment_version": PlatformDefault(
+            environment.version, f"from the {'environment' if environment.registry else 'image'}"
+        ),
         "display_name": PlatformDefault("", "the run's name"),
         "experiment_name": PlatformDefault(get_experiment_name(job), for_workload),
         "compute_kind": PlatformDefault("", LOOKED_UP),

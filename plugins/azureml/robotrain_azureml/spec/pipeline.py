@@ -73,7 +73,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
             "display_name": run,
             "experiment_name": experiment,
             "tags": {render.RUN_TAG: run, render.DIGEST_TAG: job.digest},
-            "settings": {"continue_on_step_failure": True, "force_rerun": True},
+            "settings": {"continue_on_step_failure": False, "force_rerun": True},
             "jobs": {one.spec.key: one.node for one in rendered},
         }
     ).encode()
@@ -102,6 +102,8 @@ def _render_step(
     """Return a step. `outputs_of`: by step of this pipeline, the output that it always has."""
     name = f"{run}-{step.name}"
     body, placement, submission = render.render_job(step.job, step.settings, name)
+    if step.registers:
+        submission = dataclasses.replace(submission, gpus=0)
     read = {other: f"step_{make_key(other)}" for other in step.takes}
     ports = {read[other]: _make_input(other, HANDOVER, finished) for other in read}
     for other in step.needs:  # Azure ML knows no other order than that of what is read
@@ -240,7 +242,7 @@ def _make_step_plan(plan: Plan, step: StepSpec, node: Mapping[str, Any]) -> Plan
     folder = make_step_folder(step.name)
     if node["component"]["code"] != f"{folder}/{CODE_FOLDER}" or node["tags"][STEP_TAG] != step.name:
         raise ValueError
-    code = {path: plan.files[f"{folder}/{path}"] for path in submission_spec.CODE_FILES}
+    code = submission_spec.read_code(plan.files, f"{folder}/")
     return make_job_plan(plan, step.submission, make_body(node, step.submission.run), code, step.resumable)
 
 

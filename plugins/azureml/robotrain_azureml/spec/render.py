@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from robotrain.cluster import spec as cluster_spec
-from robotrain.cluster.spec import drop_empty, make_start_program
+from robotrain.cluster.spec import drop_empty, make_python_search, make_start_program
 from robotrain.config.coerce import parse_pairs
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, make_job_document
@@ -50,7 +50,7 @@ def dump_yaml(job: Mapping[str, Any]) -> str:
     return cluster_spec.dump_yaml(job, QUOTED_KEY, _refuse_expression)
 
 
-START_COMMAND = "python3 start.py"
+START_COMMAND = "/bin/sh python.sh -I start.py"
 START_PROGRAM = make_start_program(
     "json, shutil, zipfile",
     "code, options = os.path.dirname(os.path.abspath(__file__)), sys.argv[1:]",
@@ -111,7 +111,7 @@ DIGEST_TAG = "robotrain.job"
 
 def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iterable[JobInput]) -> dict[str, Any]:
     """Return the job without empty values. Its command is always the same: no value of the user is in it."""
-    own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, make_environment(job, settings)
+    own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, job_settings.make_environment(job, settings)
     output = job.profile.outputs.folder
     uri = spec_inputs.make_output_uri(settings.datastore, run, output)
     machine = drop_empty({"instance_type": job_settings.choose_instance_type(job, settings)})
@@ -125,7 +125,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "tags": {**own_tags, **parse_pairs(settings.labels), **own_tags},
             "code": submission_spec.CODE_FOLDER,
             "command": START_COMMAND,
-            "environment": f"azureml:{environment.name}:{environment.version}",
+            "environment": environment.reference,
             "compute": f"azureml:{job_settings.get_compute_name(settings)}",
             "resources": {"instance_count": 1, **machine, "shm_size": settings.shm_size},
             "limits": drop_empty({"timeout": job_settings.parse_timeout(settings)}),
@@ -134,15 +134,6 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "inputs": {job_input.name: dict(job_input.entry) for job_input in inputs},
             "outputs": {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}},
         }
-    )
-
-
-def make_environment(job: Job, settings: AzureMLSettings) -> submission_spec.WorkspaceEnvironment:
-    """Return the environment that the job uses."""
-    return submission_spec.WorkspaceEnvironment(
-        name=job_settings.get_environment_name(job.profile, settings),
-        version=job_settings.get_environment_version(job.profile, settings),
-        image=job_settings.get_image(job.profile, settings),
     )
 
 
@@ -186,6 +177,7 @@ def make_code(
         job, run=run, platform="azureml", container_plugins=container_plugins, placement=placement
     )
     return {
+        submission_spec.SEARCH_FILE: make_python_search(job.profile.container.interpreters).encode(),
         submission_spec.START_FILE: START_PROGRAM.encode(),
         submission_spec.DOCUMENT_FILE: format_document(replace(document, **more)).encode(),
         submission_spec.PAYLOAD_FILE: payload.archive,
@@ -222,7 +214,7 @@ def make_submission_spec(
         subscription=at.subscription,
         group=at.group,
         workspace=at.name,
-        environment=make_environment(job, settings),
+        environment=job_settings.make_environment(job, settings),
         compute=job_settings.get_compute_name(settings),
         compute_kind=settings.compute_kind or "",
         instance_type=job_settings.choose_instance_type(job, settings),

@@ -15,7 +15,12 @@ CODE_FOLDER = "code"
 DOCUMENT_FILE = f"{CODE_FOLDER}/job.json"
 PAYLOAD_FILE = f"{CODE_FOLDER}/payload.zip"
 START_FILE = f"{CODE_FOLDER}/start.py"
+SEARCH_FILE = f"{CODE_FOLDER}/python.sh"
+"""The program that finds the Python of the image."""
 SUBMISSION_SCHEMA = 1
+
+CURATED_PREFIX = "azureml-"
+"""What the names of environments of Azure's own begin with in a workspace."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,32 @@ class WorkspaceEnvironment:
     name: str
     version: str
     image: str
+    registry: str = ""
+    """The registry that has it instead of the workspace: it is never registered, and not seen from here."""
+    chosen: bool = False
+    """Whether the user chose the environment and no image: one that Azure builds is taken as it is."""
+
+    def accepts(self, image: str) -> bool:
+        """Return whether it is taken with the image that the workspace has for it, which is empty if it is built."""
+        return self.chosen and (not image or self.is_curated)
+
+    @property
+    def is_curated(self) -> bool:
+        """Whether it is one of Azure's own, which nobody else can register."""
+        return self.name.lower().startswith(CURATED_PREFIX)
+
+    @property
+    def reference(self) -> str:
+        """The environment as a job names it."""
+        if self.registry:
+            return f"azureml://registries/{self.registry}/environments/{self.name}/versions/{self.version}"
+        return f"azureml:{self.name}:{self.version}"
+
+    @property
+    def label(self) -> str:
+        """The environment in words."""
+        place = f" of the registry {self.registry}" if self.registry else ""
+        return f"environment {self.name}:{self.version}{place}"
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -118,6 +149,14 @@ class AzureMLSubmissionSpec:
 
 
 CODE_FILES = (START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)
+
+
+def read_code(files: Mapping[str, bytes], folder: str = "") -> dict[str, bytes]:
+    """Return the files of a job's code, which lie below `folder` of a plan. Raise KeyError if it is incomplete."""
+    search = {SEARCH_FILE} & {path.removeprefix(folder) for path in files}  # plans of earlier versions have none
+    return {path: files[folder + path] for path in (*search, *CODE_FILES)}
+
+
 SUBMISSION = SubmissionSpecFile(
     AzureMLSubmissionSpec, SUBMISSION_FILE, SUBMISSION_SCHEMA, "Azure ML", (JOB_FILE, *CODE_FILES)
 )

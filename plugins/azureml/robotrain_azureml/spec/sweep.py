@@ -137,7 +137,7 @@ def make_sweep(body: Mapping[str, Any], search: Mapping[str, Any]) -> dict[str, 
             name: {key: value for key, value in output.items() if key != "path"}
             for name, output in body["outputs"].items()
         },
-        "trial": {**trial, "command": Expression(render.START_COMMAND + "".join(arguments))},
+        "trial": {**trial, "command": Expression(body["command"] + "".join(arguments))},
     }
 
 
@@ -149,22 +149,27 @@ def load_document(plan: Plan) -> dict[str, Any]:
     return document
 
 
+EARLIER_START_COMMAND = "python3 start.py"
+"""Of plans without a search for the image's Python."""
+
+
 def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
     """Return the plan of the trial's job, and how it is submitted. Raise Rejected if the plan is damaged."""
     whole = SWEEP_SPEC.load(plan, stage)
     try:
         document = load_document(plan)
-        body = _make_body(document, whole.trial)
+        command = render.START_COMMAND if submission_spec.SEARCH_FILE in plan.files else EARLIER_START_COMMAND
+        body = _make_body(document, whole.trial, command)
         if make_sweep(body, document)["trial"]["command"] != document["trial"]["command"]:
             raise ValueError
-        code = {path: plan.files[path] for path in submission_spec.CODE_FILES}
+        code = submission_spec.read_code(plan.files)
         return make_job_plan(plan, whole.trial, body, code, whole.resumable), whole.trial
     except (KeyError, TypeError, ValueError, AttributeError):
         why = f"{SWEEP_FILE} is not a sweep job with the trial of this plan."
         raise Rejected([SWEEP_SPEC.make_damaged_plan_problem(stage, why)]) from None
 
 
-def _make_body(document: Mapping[str, Any], spec: AzureMLSubmissionSpec) -> dict[str, Any]:
+def _make_body(document: Mapping[str, Any], spec: AzureMLSubmissionSpec, command: str) -> dict[str, Any]:
     """Return the sweep job as the command job of one trial. Raise KeyError, TypeError or AttributeError."""
     uri = spec_inputs.make_output_uri(spec.datastore, spec.run, spec.output)
     timeout = document["limits"].get("trial_timeout")
@@ -173,7 +178,7 @@ def _make_body(document: Mapping[str, Any], spec: AzureMLSubmissionSpec) -> dict
         "name": document["name"],
         **{key: document[key] for key in _SHARED_KEYS if key in document},
         **{key: document["trial"][key] for key in _TRIAL_KEYS if key in document["trial"]},
-        "command": render.START_COMMAND,
+        "command": command,
         **({"limits": {"timeout": timeout}} if timeout else {}),
         "outputs": {
             name: {**output, "path": uri} if name == spec.output else dict(output)

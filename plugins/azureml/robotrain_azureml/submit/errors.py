@@ -80,7 +80,7 @@ MISSING_PARTS = (
     (
         r"\benvironments?\b",
         "--environment-name",
-        "environment {spec.environment.name}:{spec.environment.version}",
+        "{spec.environment.label}",
         "environment list",
     ),
 )

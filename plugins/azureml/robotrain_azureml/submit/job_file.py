@@ -1,13 +1,13 @@
 """The job file as it is submitted: validated, under the job's own name, in a folder that the SDK reads.
 
-The folder is a temporary one: a `.git`, an ignore file or a link would change what the SDK uploads.
+It is a new folder of the run: a `.git`, an ignore file or a link would change what the SDK uploads.
 """
 
 import contextlib
 import dataclasses
 import itertools
 import re
-import tempfile
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from robotrain.cluster.answers import as_mapping
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
+from robotrain.store import files, records
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
@@ -23,6 +24,8 @@ from robotrain_azureml.spec import check_job, inputs, submission_spec
 from robotrain_azureml.spec.render import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
+STAGING_FOLDER = "sending"
+"""In the run's folder, while a submit works."""
 IDENTITY_KEYS = ("identity.client_id", "environment_variables.AZURE_CLIENT_ID")
 """The identity of mounts and outputs, and of the job's process."""
 _INPUT_VARIABLE = r"\$\{AZURE_ML_INPUT_(\w+)\}"
@@ -66,9 +69,7 @@ def _list_spec_values(spec: AzureMLSubmissionSpec) -> Iterator[ExpectedValue]:
     output_uri = inputs.make_output_uri(spec.datastore, spec.run, spec.output)
     yield ExpectedValue("name", spec.run, "--attempt N")
     yield ExpectedValue("compute", f"azureml:{spec.compute}", "--compute NAME")
-    yield ExpectedValue(
-        "environment", f"azureml:{spec.environment.name}:{spec.environment.version}", "--environment-name NAME"
-    )
+    yield ExpectedValue("environment", spec.environment.reference, "--environment-name NAME")
     yield ExpectedValue("resources.instance_type", spec.instance_type, "--instance-type NAME")
     for key in IDENTITY_KEYS:
         yield ExpectedValue(key, spec.identity, "--workload-identity CLIENT-ID")
@@ -221,17 +222,29 @@ def _parse_job_file(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) -> di
 
 
 @contextlib.contextmanager
-def stage_job(files: Mapping[str, bytes]) -> Iterator[Path]:
-    """Write a job file and its code to a temporary folder and yield the path of the first file. Raises Rejected."""
-    with contextlib.ExitStack() as stack:
-        try:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotrain-")))
-            for path, content in files.items():
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(content)
-        except OSError as error:
-            title, given = "cannot write the job to a temporary folder", str(error.filename or tempfile.gettempdir())
-            fix = Suggestion("TMPDIR=/path/to/folder", "an environment variable that selects another folder")
-            why = f"{error.strerror or error}."
-            raise Rejected([make_problem("not-staged", title, "", given, why, fix)]) from error
-        yield folder / next(iter(files))
+def stage_job(run: str, content: Mapping[str, bytes]) -> Iterator[Path]:
+    """Write a job file and its code to a folder of the run and yield the path of the first file. Raises Rejected.
+
+    What a killed submit left there is removed by the next one, or with the run.
+    """
+    folder = records.get_run_folder(run) / STAGING_FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with _report_staging_errors(folder):
+            for path, data in content.items():
+                files.make_private_folder((folder / path).parent)
+                files.write_private_file(folder / path, data)
+        yield folder / next(iter(content))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _report_staging_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        title, why = "cannot write the job to the folder of its run", f"{error.strerror or error}."
+        fix = Suggestion("ROBOTRAIN_STATE=/path/to/folder", "an environment variable that selects another folder")
+        given = str(error.filename or folder)
+        raise Rejected([make_problem("not-staged", title, "", given, why, fix)]) from error

@@ -161,9 +161,11 @@ class SdkClient:
             )
 
     def get_environment_image(self, name: str, version: str) -> str:
-        """Return the image of an environment; empty if it is built from files."""
+        """Return the image of an environment; empty if Azure builds it from files."""
         with _silence_sdk():
-            return str(self._client.environments.get(name, version).image or "")
+            found = self._client.environments.get(name, version)
+            is_built = bool(found.conda_file or found.build)
+            return "" if is_built else str(found.image or "")
 
     def register_environment(self, name: str, version: str, image: str) -> str:
         """Register an environment with an image and return its image."""

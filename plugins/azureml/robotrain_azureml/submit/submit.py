@@ -108,7 +108,7 @@ def _submit_named(plan: Plan) -> Reference:
 
 def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Reference:
     spec = parts[0].spec
-    with job_file.stage_job(pipeline_file.make_files(plan, name)) as file:
+    with job_file.stage_job(plan.run, pipeline_file.make_files(plan, name)) as file:
         sdk = make_sdk_client(spec)
         try:
             job = sdk.load_job(file)
@@ -175,7 +175,7 @@ def prepare_workspace(sdk: SdkClient, parts: Iterable[PlanPart]) -> Iterator[Pre
     """Prepare the workspace for parts of a plan. The environment comes first: a different one stops the submit."""
     for plan, spec, _ in parts:
         environment = spec.environment
-        label = f"environment {environment.name}:{environment.version}"
+        label = environment.label
         try:
             new = ensure_environment(sdk, environment)
             yield PreparedPart(f"{label} was registered with {environment.image}" if new else f"{label} exists", new)
@@ -191,8 +191,12 @@ CONFLICT_STATUSES = (400, 409, 412)
 
 def ensure_environment(sdk: SdkClient, environment: WorkspaceEnvironment) -> bool:
     """Register the environment unless it exists; return whether it is new. Raises Rejected if its image differs."""
+    if environment.registry:
+        return False
     name, version = environment.name, environment.version
     image, new = _fetch_environment_image(sdk, environment), False
+    if image is None and environment.is_curated:
+        raise Rejected([make_missing_environment_problem(environment, Stage.SUBMIT)])
     if image is None:
         try:
             image, new = sdk.register_environment(name, version, environment.image), True
@@ -200,7 +204,7 @@ def ensure_environment(sdk: SdkClient, environment: WorkspaceEnvironment) -> boo
             image = _fetch_environment_image(sdk, environment) if get_http_status(error) in CONFLICT_STATUSES else None
             if image is None:  # else a colleague was faster
                 raise
-    if image != environment.image:
+    if image != environment.image and not environment.accepts(image):
         raise Rejected([make_environment_differs_problem(environment, image, Stage.SUBMIT)])
     return new
 
@@ -214,17 +218,33 @@ def _fetch_environment_image(sdk: SdkClient, environment: WorkspaceEnvironment) 
         raise
 
 
+def make_missing_environment_problem(environment: WorkspaceEnvironment, stage: Stage) -> Problem:
+    """Return the problem of an environment of Azure's own that the workspace does not show."""
+    return make_problem(
+        "azureml-environment-missing",
+        f"the workspace has no {environment.label}",
+        "--environment-name",
+        environment.name,
+        "Its name begins like those of Azure's own environments: robotrain cannot register it.",
+        Suggestion("az ml environment list --registry-name azureml", "lists them, with their versions"),
+        Suggestion("--environment-name azureml://registries/azureml/environments/NAME/versions/VERSION"),
+        stage=stage,
+    )
+
+
 def make_environment_differs_problem(environment: WorkspaceEnvironment, image: str, stage: Stage) -> Problem:
     """Return the problem of an environment with another image; `image` is empty if it is built from files."""
-    content = f"the image {image}" if image else "no image: it is built from files"
+    content = f"the image {image}" if image else "no image: Azure builds it from files"
     return make_problem(
         "azureml-environment-differs",
-        f"the environment {environment.name}:{environment.version} of the workspace has another image",
+        f"the {environment.label} of the workspace has another image",
         "--environment-version",
         environment.version,
         f"It has {content}; the job needs {environment.image}. A version cannot be changed.",
         Suggestion("--environment-version VERSION", "registers a new version with the job's image"),
         Suggestion("--environment-name NAME", "registers a new environment"),
-        Suggestion(f"--image {image}", "if the job can run in that image") if image else "",
+        Suggestion(f"--image {image}", "if the job can run in that image")
+        if image
+        else Suggestion("--environment-name NAME --environment-version VERSION", "without --image takes it as it is"),
         stage=stage,
     )

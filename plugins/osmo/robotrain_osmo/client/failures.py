@@ -15,7 +15,7 @@ from robotrain.redaction import redact
 UNKNOWN_WORKFLOW_CODE = "osmo-workflow-unknown"
 UNREACHABLE_CODES = ("osmo-unreachable", "osmo-service-down", "osmo-busy", "osmo-overdue", "osmo-not-osmo")
 """Failures that may pass without action."""
-TRANSIENT_CODES = (*UNREACHABLE_CODES, "osmo-interrupted", "osmo-failed")
+TRANSIENT_CODES = (*UNREACHABLE_CODES, "osmo-render-time", "osmo-too-many-runs", "osmo-interrupted", "osmo-failed")
 """Failures worth a retry; the last two have unknown causes."""
 MAX_TEXT_LENGTH = 400
 
@@ -39,7 +39,13 @@ class CommandFailure:
     def to_problem(self, stage: Stage = Stage.SUBMIT) -> Problem:
         """Return the failure as a problem."""
         return Problem(
-            code=self.code, stage=stage, title=self.title, where=self.where, why=self.why, suggestions=self.suggestions
+            code=self.code,
+            stage=stage,
+            title=self.title,
+            where=self.where,
+            why=self.why,
+            suggestions=self.suggestions,
+            transient=self.code in TRANSIENT_CODES,
         )
 
 
@@ -47,7 +53,7 @@ class CommandFailed(Rejected):
     """A failed call of the `osmo` command."""
 
     def __init__(self, failure: CommandFailure, stage: Stage = Stage.SUBMIT) -> None:
-        super().__init__([failure.to_problem(stage)], transient=failure.code in TRANSIENT_CODES)
+        super().__init__([failure.to_problem(stage)])
         self.failure = failure
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +21,18 @@ MAX_ATTEMPTS = {"osmo-render-time": 2, "osmo-busy": 4}
 
 
 def call_command(
-    cli: str, *words: str, seconds: float = COMMAND_SECONDS, stage: Stage = Stage.SUBMIT, **options: Any
+    cli: str,
+    *words: str,
+    seconds: float = COMMAND_SECONDS,
+    stage: Stage = Stage.SUBMIT,
+    report: Callable[[str], None] = lambda line: None,
+    **options: Any,
 ) -> tuple[ProcessResult, CommandFailure | None]:
     """Run the command like `run_command`, repeating it with growing delays after a transient failure.
 
     Return the last result and its failure, if any. Raise CommandFailed if the command cannot be started.
+
+    :param report: called with a line before each repetition.
     """
     for attempt in itertools.count():
         try:
@@ -35,6 +42,7 @@ def call_command(
         failure = failures.diagnose_failure(result)
         if failure is None or attempt + 1 >= MAX_ATTEMPTS.get(failure.code, 1):
             break
+        report(f"{failure.title}; trying again")
         time.sleep(failure.retry_delay * 2**attempt)
     return result, failure
 
@@ -125,6 +133,8 @@ class Pool:
     free_gpus: int | None = None
     quota_gpus: int | None = None
     """Unused GPUs of the guaranteed quota."""
+    guaranteed_gpus: int | None = None
+    """The guaranteed quota; also None if there is no limit."""
 
 
 def list_pools(cli: str, seconds: float) -> list[Pool]:
@@ -137,6 +147,7 @@ def list_pools(cli: str, seconds: float) -> list[Pool]:
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
     usage, platforms = as_mapping(data.get("resource_usage")), as_mapping(data.get("platforms"))
+    guaranteed = as_int(as_mapping(as_mapping(data.get("resources")).get("gpu")).get("guarantee"))
     return Pool(
         name=as_text(data.get("name")),
         status=as_text(data.get("status")),
@@ -145,6 +156,7 @@ def _parse_pool(data: Mapping[str, Any]) -> Pool:
         total_gpus=as_int(usage.get("total_capacity")),
         free_gpus=as_int(usage.get("total_free")),
         quota_gpus=as_int(usage.get("quota_free")),
+        guaranteed_gpus=guaranteed if guaranteed is not None and guaranteed >= 0 else None,
     )
 
 

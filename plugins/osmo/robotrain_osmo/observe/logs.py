@@ -7,13 +7,15 @@ active, the command for its log never ends.
 """
 
 import re
+import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from typing import NamedTuple
 
 from robotrain.cluster import reasons
 from robotrain.external_command import CommandStream
-from robotrain.model.run import Reference
+from robotrain.model.run import STEP_KEY, Reference
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_osmo.client import failures, service
@@ -69,10 +71,12 @@ def open_log(reference: Reference, *more: str) -> CommandStream:
     return service.start_stream(workflow_state.get_command(reference), "workflow", "logs", name, *more)
 
 
-def read_raw_lines(log: CommandStream, start: float = START_SECONDS) -> Iterator[str | None]:
+def read_raw_lines(log: CommandStream, start: float = START_SECONDS, is_awaited: bool = False) -> Iterator[str | None]:
     """Yield each line, and None after a pause of QUIET_SECONDS, or of `start` seconds before the first line.
 
     Raise Rejected if the command fails.
+
+    :param is_awaited: raise Rejected also if the command prints nothing at all in `start` seconds.
     """
     started, held = False, list[str]()
     while True:
@@ -84,6 +88,8 @@ def read_raw_lines(log: CommandStream, start: float = START_SECONDS) -> Iterator
                 raise CommandFailed(failure) from None
             return
         if line is None:
+            if is_awaited and not started:
+                raise CommandFailed(failures.TIMEOUT)
             yield from held
             held.clear()
             yield None
@@ -127,26 +133,82 @@ def read_outcome(reference: Reference) -> Outcome | None:
     last = () if pipeline_steps.is_step(reference) else ("-n", str(reasons.OUTCOME_LINES))  # other tasks may go on
     with open_log(reference, *last) as log:
         lines = _select_lines(reference, read_raw_lines(log, OUTCOME_SECONDS))
-        return reasons.find_outcome(_read_until_quiet(lines, OUTCOME_SECONDS))
+        return reasons.find_outcome(map(parse_text, _read_until_quiet(lines, OUTCOME_SECONDS)))
+
+
+def read_outcomes(reference: Reference, workflow: WorkflowState) -> dict[str, Outcome | None]:
+    """Return the outcome that each step of an ended pipeline logged, or None. Raise Rejected."""
+    read = _find_ended_log(reference) or _read_log(reference, workflow)
+    found = {}
+    for name in pipeline_steps.list_step_names(reference):
+        own = _select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(read.lines))
+        found[name] = reasons.find_outcome(parse_text(raw) for raw in own if raw is not None)
+    return found
 
 
 def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
-    with open_log(reference) as log:  # it starts during the query
-        workflow = workflow_state.query_workflow(reference)
-        if workflow.has_no_log:
-            return
-        lines, count = deque[str](maxlen=tail), 0
-        try:
-            read = _read_to_end if workflow.is_finished and not workflow.others_active else _read_until_quiet
-            for line in read(_select_lines(reference, read_raw_lines(log))):
-                lines.append(line)
-                count += 1
-        except CommandFailed:
-            if workflow.started is not None:  # otherwise the error may mean that there is no log
-                raise
+    read = _find_ended_log(reference) or _read_log(reference)
+    if read.failure is not None:
+        raise read.failure
+    lines, count = deque[str](maxlen=tail), 0
+    for raw in _select_lines(reference, iter(read.lines)):
+        lines.append(parse_text(raw or ""))
+        count += 1
     if tail is None and count >= MAX_LOG_LINES:
         yield TRIMMED_LINE
     yield from lines
+    if read.is_cut:
+        yield INCOMPLETE_LINE
+
+
+class _ReadLog(NamedTuple):
+    """What was read of a workflow's log."""
+
+    lines: Sequence[str] = ()
+    is_cut: bool = False
+    """Whether the rest did not come in time."""
+    failure: CommandFailed | None = None
+
+
+ENDED_LOG_SECONDS_KEPT = 60.0
+_ended_logs: dict[tuple[str, str], tuple[float, _ReadLog]] = {}
+"""What was last read of the log of an ended workflow, by command and workflow, and when.
+
+The steps of a pipeline share it: each reading may wait until OSMO has sent nothing for a while.
+"""
+
+
+def _find_ended_log(reference: Reference) -> _ReadLog | None:
+    at, read = _ended_logs.get(_get_log_key(reference), (0.0, None))
+    return read if time.monotonic() - at < ENDED_LOG_SECONDS_KEPT else None
+
+
+def _get_log_key(reference: Reference) -> tuple[str, str]:
+    command = workflow_state.get_command(reference)
+    return shutil.which(command) or command, reference.get("workflow", "")
+
+
+def _read_log(reference: Reference, workflow: WorkflowState | None = None) -> _ReadLog:
+    """Read the log of a workflow so far. Raise Rejected if the workflow cannot be queried.
+
+    :param workflow: its state, if it is known.
+    """
+    with open_log(reference) as log:  # it starts during the query
+        workflow = workflow or workflow_state.query_workflow(reference)
+        if workflow.has_no_log:
+            return _ReadLog()
+        has_ended = workflow.is_finished and not workflow.others_active
+        try:
+            raw_lines = read_raw_lines(log, is_awaited=True)
+            lines = list(_read_to_end(raw_lines) if has_ended else _read_until_quiet(raw_lines))
+            is_cut = lines[-1:] == [INCOMPLETE_LINE]
+            read = _ReadLog(lines[:-1] if is_cut else lines, is_cut)
+        except CommandFailed as failure:  # if it has not started, that may mean that there is no log
+            read = _ReadLog(failure=failure if workflow.started is not None else None)
+    if has_ended:
+        _ended_logs.clear()  # one is enough: only one command asks for several steps
+        _ended_logs[_get_log_key(reference)] = time.monotonic(), read
+    return read
 
 
 def _select_lines(
@@ -169,7 +231,7 @@ def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float = CURRENT_
     for raw in raw_lines:
         if raw is None or time.monotonic() > until:
             return
-        yield parse_text(raw)
+        yield raw
 
 
 def _read_to_end(raw_lines: Iterator[str | None]) -> Iterator[str]:
@@ -178,7 +240,7 @@ def _read_to_end(raw_lines: Iterator[str | None]) -> Iterator[str]:
     for raw in raw_lines:
         if raw is not None:
             last_line = time.monotonic()
-            yield parse_text(raw)
+            yield raw
         elif time.monotonic() - last_line > ENDED_LOG_SECONDS - QUIET_SECONDS:
             yield INCOMPLETE_LINE
             return

@@ -19,16 +19,32 @@ from robotrain_runtime.contract.checkpoint import MANIFEST
 from robotrain_osmo import storage
 from robotrain_osmo.client import service
 from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
-from robotrain_osmo.observe.logs import MAX_LOG_LINES, TRIMMED_LINE
+from robotrain_osmo.observe.logs import INCOMPLETE_LINE, MAX_LOG_LINES, TRIMMED_LINE
 from robotrain_osmo.storage import to_storage_url
 
 TRIMMED_LOG_NOTE = f"OSMO keeps only the last {MAX_LOG_LINES:,} lines of a log, and this one is longer"
 
 
 def read_run_log(reference: Reference) -> RunLog:
-    """Read the log of a workflow, or of a step's task. Raise RunGone or Rejected."""
+    """Read the log of a workflow, or of a step's task. Raise RunGone, or Rejected, also for a part of the log."""
+    run_log, is_cut = _read_present_log(reference)
+    if is_cut:
+        raise _make_unread_error(reference)
+    return run_log
+
+
+def _read_present_log(reference: Reference) -> tuple[RunLog, bool]:
+    """Read what OSMO sends of a log; return also whether it broke off. Raise RunGone or Rejected."""
     lines = list(logs.read_logs(reference, follow=False))
-    return outputs.parse_run_log(lines, trimmed=lines[:1] == [TRIMMED_LINE])
+    return outputs.parse_run_log(lines, trimmed=lines[:1] == [TRIMMED_LINE]), lines[-1:] == [INCOMPLETE_LINE]
+
+
+def _make_unread_error(reference: Reference) -> Rejected:
+    title = f"could not look for the outputs of {reference['workflow']}: OSMO does not send the end of its log"
+    retry = Suggestion("the same command", "a little later")
+    url = reference.get("publishes", "")
+    listing = Suggestion(f"osmo data list {to_storage_url(url)} --no-pager", "lists the storage") if url else ""
+    return Rejected([make_problem("osmo-log-unread", title, "", "", "", retry, listing)], transient=True)
 
 
 _SEALED_CHECKPOINT = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}$"
@@ -40,12 +56,15 @@ def list_outputs(reference: Reference) -> list[Output]:
     Raise RunGone, or Rejected, also if the run published none of its outputs; a step only warns of that.
     """
     reference = pipeline_steps.select_step(reference)
-    run_log, url = read_run_log(reference), reference.get("publishes", "")
+    (run_log, is_cut), url = _read_present_log(reference), reference.get("publishes", "")
     found = {output.name: output for output in run_log.list_published()}
     if storage.is_storage_url(url):
         found |= {output.name: output for output in _list_copied(reference, url, run_log)}
     elif url and run_log.trimmed:
         print(f"warning: {TRIMMED_LOG_NOTE}: there may be earlier checkpoints at {url}", file=sys.stderr)
+    found |= {output.name: output for output in _list_published_dataset(reference)}
+    if is_cut and not found:
+        raise _make_unread_error(reference)
     if not found and not url and (run_log.progress.checkpoint or run_log.evaluation):
         problem = _make_unpublished_problem(reference, run_log)
         if not pipeline_steps.is_step(reference):
@@ -58,7 +77,24 @@ def describe_reference(reference: Reference) -> Mapping[str, str]:
     """Return the workflow's id and the storage that OSMO copies its outputs to, for display."""
     url = reference.get("publishes", "")
     facts = {"workflow": reference.get("workflow", ""), "copied to": url if storage.is_storage_url(url) else ""}
+    facts["dataset"] = reference.get("dataset", "")
     return {name: value for name, value in facts.items() if value}
+
+
+LIST_SECONDS = 60.0
+
+
+def _list_published_dataset(reference: Reference) -> Iterator[Output]:
+    """Yield the OSMO dataset that the task has written; up to 6.3, only its name is known (`describe_reference`)."""
+    url = reference.get("dataset", "")
+    if "://" not in url:
+        return
+    try:
+        if service.is_storage_empty(workflow_state.get_command(reference), url, LIST_SECONDS):
+            return
+    except Rejected as rejected:
+        print(f"warning: cannot list {url} from this machine: {rejected}", file=sys.stderr)
+    yield Output(name="dataset", kind="file", source=storage.KIND.name, uri=url)
 
 
 def _list_copied(reference: Reference, url: str, run_log: RunLog) -> Iterator[Output]:

@@ -1,8 +1,13 @@
 """The status of a pipeline and of its steps, whose tasks are those of one workflow."""
 
-from robotrain.model.run import STEP_KEY, Reference, RunGone, Status, StepStateName, StepStatus
+import contextlib
+from collections.abc import Mapping
 
-from robotrain_osmo.observe import pipeline_steps, status, workflow_state
+from robotrain.errors import Rejected
+from robotrain.model.run import STEP_KEY, Reference, RunGone, Status, StepStateName, StepStatus
+from robotrain_runtime.contract.event import Outcome
+
+from robotrain_osmo.observe import logs, pipeline_steps, status, workflow_state
 from robotrain_osmo.observe.workflow_state import WorkflowState
 
 SKIPPED_STATUS = "FAILED_UPSTREAM"
@@ -23,9 +28,13 @@ def list_steps(reference: Reference) -> list[StepStatus]:
 def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     """Return the status of a pipeline and its steps, by one request. Raise RunGone or Rejected."""
     answer = workflow_state.query_answer(reference)
-    steps = _parse_steps(reference, answer)
-    whole = _make_status(reference, workflow_state.parse_workflow(answer), steps)
-    return whole, [_make_step_status(name, step) for name, step in steps.items()]
+    steps, workflow = _parse_steps(reference, answer), workflow_state.parse_workflow(answer)
+    outcomes: Mapping[str, Outcome | None] = {}
+    if workflow.is_finished and any(status.is_own_failure(step) for step in steps.values()):
+        with contextlib.suppress(Rejected):  # the states are known without the log
+            outcomes = logs.read_outcomes(reference, workflow)
+    whole = _make_status(reference, workflow, steps, outcomes)
+    return whole, [_make_step_status(name, step, outcomes.get(name)) for name, step in steps.items()]
 
 
 def has_step_output(reference: Reference) -> bool:
@@ -41,7 +50,12 @@ def _parse_steps(reference: Reference, answer: object) -> dict[str, WorkflowStat
     return {name: workflow_state.parse_step(answer, name) for name in pipeline_steps.list_step_names(reference)}
 
 
-def _make_status(reference: Reference, workflow: WorkflowState, steps: dict[str, WorkflowState]) -> Status:
+def _make_status(
+    reference: Reference,
+    workflow: WorkflowState,
+    steps: Mapping[str, WorkflowState],
+    outcomes: Mapping[str, Outcome | None],
+) -> Status:
     """Return the status of the whole: the reason is that of the first step that failed, never of a skipped one."""
     started = min((step.started for step in steps.values() if step.started), default=None)
     if not workflow.is_finished:
@@ -56,7 +70,7 @@ def _make_status(reference: Reference, workflow: WorkflowState, steps: dict[str,
         return Status(state=workflow.state, reason=reason, started=started, ended=ended)
     of_fault = [pair for pair in bad if pair[1].state == "failed"]
     name, first = min(of_fault or bad, key=lambda pair: pair[1].ended or float("inf"))
-    why = status.explain_status(pipeline_steps.select_step({**reference, STEP_KEY: name}), first)
+    why = status.explain_failure(first, outcomes.get(name))
     return Status(
         state="failed" if of_fault else "cancelled",
         reason=f"step {name} {first.state}" + (f": {why}" if why else ""),
@@ -71,7 +85,7 @@ def _has_begun(step: WorkflowState) -> bool:
     return not step.is_finished and step.task_status != "WAITING"
 
 
-def _make_step_status(name: str, step: WorkflowState) -> StepStatus:
+def _make_step_status(name: str, step: WorkflowState, outcome: Outcome | None = None) -> StepStatus:
     state: StepStateName = step.state
     reason = ""
     if step.failure == SKIPPED_STATUS:
@@ -79,6 +93,6 @@ def _make_step_status(name: str, step: WorkflowState) -> StepStatus:
     elif not step.is_finished:
         state, reason = (state, status.explain_waiting(step)) if _has_begun(step) else ("waiting", "")
     elif state != "succeeded":
-        reason = status.explain_failure(step)
+        reason = status.explain_failure(step, outcome)
     ended = step.ended if step.is_finished else None
     return StepStatus(name=name, state=state, reason=reason, started=step.started, ended=ended)

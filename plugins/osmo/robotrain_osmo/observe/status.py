@@ -3,6 +3,7 @@
 Reasons start in lowercase without a full stop because they follow the run's name and state.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,6 +11,7 @@ from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
 from robotrain.model.run import Reference, Status
+from robotrain_runtime.contract.event import Outcome
 
 from robotrain_osmo.client import service
 from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
@@ -76,17 +78,20 @@ def explain_status(reference: Reference, workflow: WorkflowState) -> str:
         return explain_waiting(workflow, query_blocking_event(reference) if is_stuck else "")
     if workflow.state == "succeeded":
         return ""
-    is_own = workflow.failure == "FAILED" and (workflow.exit_code is None or 0 < workflow.exit_code < 256)
-    reason = _explain_by_log(reference, workflow) if is_own else ""
-    return reason or explain_failure(workflow)
+    outcome = None
+    if is_own_failure(workflow):
+        with contextlib.suppress(Rejected):  # the state is known without it
+            outcome = logs.read_outcome(reference)
+    return explain_failure(workflow, outcome)
 
 
-def _explain_by_log(reference: Reference, workflow: WorkflowState) -> str:
+def is_own_failure(workflow: WorkflowState) -> bool:
+    """Return whether the run itself may have logged why it failed."""
+    return workflow.failure == "FAILED" and (workflow.exit_code is None or 0 < workflow.exit_code < 256)
+
+
+def _explain_by_outcome(workflow: WorkflowState, outcome: Outcome | None) -> str:
     """Return the reason that the run itself logged, or ""."""
-    try:
-        outcome = logs.read_outcome(reference)
-    except Rejected:  # the state is known without it
-        return ""
     reason = reasons.explain_outcome(outcome, workflow.exit_code)
     explanation = OSMO_EXIT_CODES.get(workflow.exit_code or 0)
     return f"{explanation} ({reason})" if reason and explanation else reason
@@ -185,8 +190,13 @@ def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
     return f"{restart}: {pending}" if restart else pending
 
 
-def explain_failure(workflow: WorkflowState) -> str:
-    """Return why a workflow failed, from its status, exit code and message, or who cancelled it."""
+def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> str:
+    """Return why a workflow failed, from its status, exit code and message, or who cancelled it.
+
+    :param outcome: what the run itself logged at its end, which counts more.
+    """
+    if is_own_failure(workflow) and (reason := _explain_by_outcome(workflow, outcome)):
+        return reason
     status, code = workflow.failure, workflow.exit_code
     if status == CANCELLED_STATUS:
         user = workflow.cancelled_by

@@ -1,6 +1,6 @@
 """The preflight checks of a plan, and those of inputs, uploads, datasets and Azure roles."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -30,23 +30,37 @@ QUERY_SECONDS = 20.0
 
 
 def list_checks(plan: Plan) -> list[PreflightCheck]:
-    """Return the checks of a plan: of its workflow, of the service, and of what each job needs. Raise Rejected."""
-    checks: list[PreflightCheck] = []
-    services: dict[OsmoSubmissionSpec, None] = {}
-    for part, submission in pipeline_plan.list_parts(plan, Stage.PREFLIGHT):
-        services[replace(submission, run="", task="", uploads=(), inputs=(), publishes="")] = None
-        job_document = document.parse_document(part.files[submission_spec.DOCUMENT_FILE].decode())
-        checks += [
-            partial(check_datasets, job_document, submission),
-            *(partial(check_input, submission, item) for item in submission.inputs),
-            *(partial(check_upload, part, submission, item) for item in submission.uploads),
-            partial(check_azure_access, job_document, submission),
-            partial(preflight_checks.check_data, job_document),
-        ]
-    of_service = [  # most steps of a pipeline ask the same of it
-        partial(check, submission, QUERY_SECONDS) for submission in services for check in SERVICE_CHECKS
+    """Return the checks of a plan: of its workflow, of the service, and of what its jobs need. Raise Rejected.
+
+    The steps of a pipeline need much of the same: each question is asked once.
+    """
+    parts = pipeline_plan.list_parts(plan, Stage.PREFLIGHT)
+    jobs = [document.parse_document(part.files[submission_spec.DOCUMENT_FILE].decode()) for part, _ in parts]
+    submissions = [submission for _, submission in parts]
+    tasks = tuple(
+        dict.fromkeys(replace(one, run="", task="", uploads=(), inputs=(), publishes="") for one in submissions)
+    )
+    uploads = {item: partial(check_upload, part, one, item) for part, one in parts for item in one.uploads}
+    inputs = {item: partial(check_input, one, item) for one in submissions for item in one.inputs}
+    datasets = {name: partial(check_dataset, submissions[0], name) for name in _list_datasets(jobs, submissions[0])}
+    targets = filter(None, (workspace.parse_tracking_uri(one.placement.tracking_uri) for one in jobs))
+    workspaces = {target: partial(preflight_checks.check_workspace, target) for target in targets}
+    data = {_describe_data(one): partial(preflight_checks.check_data, one) for one in jobs}
+    return [
+        partial(workflow.check_workflow_size, plan),
+        *(partial(check, tasks, QUERY_SECONDS) for check in SERVICE_CHECKS),
+        *datasets.values(),
+        *inputs.values(),
+        *uploads.values(),
+        *workspaces.values(),
+        partial(check_identity_roles, jobs, submissions),
+        *data.values(),
     ]
-    return [partial(workflow.check_workflow_size, plan), *of_service, *checks]
+
+
+def _describe_data(job: JobDocument) -> object:
+    """Return what the checks of a job's data depend on."""
+    return job.workload, job.sources, job.parameters.get("publish_url"), tuple(job.placement.credentials)
 
 
 def pin_source(source: JobSource, settings: OsmoSettings) -> str:
@@ -131,36 +145,40 @@ def _make_unlisted_problem(item: OsmoUpload, failed: CommandFailed) -> Problem:
 MISSING_CODES = ("osmo-bucket-unknown", "osmo-dataset-unknown")
 
 
-def check_datasets(job_document: JobDocument, submission: OsmoSubmissionSpec) -> Iterator[Problem]:
-    """Check that OSMO datasets exist. Other failures are reported by other checks."""
-    if submission.server not in DATASET_SERVERS:
-        return
-    datasets = {(item.role, item.uri) for item in job_document.sources if item.kind == dataset.KIND.name}
-    for mount in job_document.placement.mounts:
-        if (mount.role, mount.uri) not in datasets:
-            continue
-        words = ("dataset", "info", mount.origin, "-t", "json")
-        try:
-            service.query_json(submission.cli, *words, seconds=QUERY_SECONDS)
-        except CommandFailed as error:
-            if error.failure.code in MISSING_CODES:
-                problem = error.failure.to_problem(Stage.PREFLIGHT)
-                yield replace(problem, where=dataset.DATASET_FLAG, given=mount.origin)
+def _list_datasets(jobs: Iterable[JobDocument], submission: OsmoSubmissionSpec) -> Iterator[str]:
+    """Yield the names of the built-in OSMO datasets that the jobs read."""
+    for job in jobs if submission.server in DATASET_SERVERS else ():
+        sources = {(item.role, item.uri) for item in job.sources if item.kind == dataset.KIND.name}
+        yield from (mount.origin for mount in job.placement.mounts if (mount.role, mount.uri) in sources)
 
 
-def check_azure_access(job_document: JobDocument, submission: OsmoSubmissionSpec) -> Iterator[Problem]:
-    """Check the workspace and the identity's roles, as the account that is signed in on this machine."""
-    if target := workspace.parse_tracking_uri(job_document.placement.tracking_uri):
-        yield from preflight_checks.check_workspace(target)
-    accounts = find_storage_accounts(job_document, submission) if submission.identity else {}
-    subscription = submission.subscription or (target.subscription if target else "")
-    if accounts and subscription:
-        yield from preflight_checks.check_identity_blob_roles(submission.identity, subscription, accounts)
-    elif accounts:
-        title = f"cannot check the roles of the job's identity on {', '.join(sorted(accounts))}"
-        why, fix = "The subscription of the storage accounts is not set.", Suggestion("--subscription-id ID")
-        flag = preflight_checks.IDENTITY_FLAG
-        yield make_preflight_problem("azure-unchecked", title, flag, submission.identity, why, fix, severity="warning")
+def check_dataset(submission: OsmoSubmissionSpec, name: str) -> Iterator[Problem]:
+    """Check that an OSMO dataset exists. Other failures are reported by other checks."""
+    try:
+        service.query_json(submission.cli, "dataset", "info", name, "-t", "json", seconds=QUERY_SECONDS)
+    except CommandFailed as error:
+        if error.failure.code in MISSING_CODES:
+            problem = error.failure.to_problem(Stage.PREFLIGHT)
+            yield replace(problem, where=dataset.DATASET_FLAG, given=name)
+
+
+def check_identity_roles(jobs: Sequence[JobDocument], submissions: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
+    """Check the roles of the identity of each job, as the account that is signed in on this machine."""
+    accounts: dict[tuple[str, str], dict[str, bool]] = {}
+    for job, submission in zip(jobs, submissions, strict=True):
+        target = workspace.parse_tracking_uri(job.placement.tracking_uri)
+        subscription = submission.subscription or (target.subscription if target else "")
+        known = accounts.setdefault((submission.identity, subscription), {})
+        for name, writes in find_storage_accounts(job, submission).items() if submission.identity else ():
+            known[name] = writes or known.get(name, False)
+    for (identity, subscription), used in accounts.items():
+        if used and subscription:
+            yield from preflight_checks.check_identity_blob_roles(identity, subscription, used)
+        elif used:
+            title = f"cannot check the roles of the job's identity on {', '.join(sorted(used))}"
+            why, fix = "The subscription of the storage accounts is not set.", Suggestion("--subscription-id ID")
+            flag = preflight_checks.IDENTITY_FLAG
+            yield make_preflight_problem("azure-unchecked", title, flag, identity, why, fix, severity="warning")
 
 
 def find_storage_accounts(job_document: JobDocument, submission: OsmoSubmissionSpec) -> dict[str, bool]:

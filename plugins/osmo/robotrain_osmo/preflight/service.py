@@ -1,6 +1,9 @@
-"""Preflight checks of the OSMO service: versions, retry limit, credentials, pool."""
+"""Preflight checks of the OSMO service: versions, retry limit, credentials, pool.
 
-from collections.abc import Iterator
+The tasks of a workflow have the same command, pool and service: each check asks once for all of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -39,9 +42,9 @@ def query_versions(cli: str, seconds: float) -> OsmoVersions:
     return OsmoVersions(*(".".join(str(one[part]) for part in parts if part in one) for one in numbers))
 
 
-def check_versions(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
+def check_versions(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
     """Check that the service, the command and the `server` setting have the same version. Raise CommandFailed."""
-    yield from compare_versions(submission.server, query_versions(submission.cli, seconds))
+    yield from compare_versions(tasks[0].server, query_versions(tasks[0].cli, seconds))
 
 
 def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Problem]:
@@ -83,10 +86,10 @@ def query_max_retries(cli: str, seconds: float) -> int:
         raise CommandFailed(failures.INVALID_JSON, Stage.PREFLIGHT) from None
 
 
-def check_retry_limit(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
+def check_retry_limit(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
     """Check that OSMO restarts tasks. Failures are reported by other checks."""
     try:
-        count = query_max_retries(submission.cli, seconds)
+        count = query_max_retries(tasks[0].cli, seconds)
     except CommandFailed:
         return
     if count < 1:
@@ -100,10 +103,11 @@ def make_no_retries_problem() -> Problem:
     return make_preflight_problem("osmo-no-retries", title, "", "", why, RETRY_SUGGESTION, resume, severity="warning")
 
 
-def check_credentials(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
+def check_credentials(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
     """Check that the workflow's credentials exist and have the right type. Raise CommandFailed."""
-    available = list_credentials(submission.cli, seconds) if submission.credentials else {}
-    for credential in submission.credentials:
+    needed = dict.fromkeys(credential for task in tasks for credential in task.credentials)
+    available = list_credentials(tasks[0].cli, seconds) if needed else {}
+    for credential in needed:
         name, kind = credential.name, available.get(credential.name)
         if kind is None:
             yield make_missing_credential_problem(credential, Stage.PREFLIGHT, available)
@@ -119,13 +123,15 @@ LOW_PRIORITY = "LOW"
 """The priority that may exceed the guaranteed quota."""
 
 
-def check_pool(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
-    """Check that the pool accepts the workflow and has free GPUs. Raise CommandFailed."""
-    yield from find_pool_problems(submission, service.list_pools(submission.cli, seconds))
+def check_pool(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
+    """Check that the pool accepts the tasks and has free GPUs. Raise CommandFailed."""
+    pools = service.list_pools(tasks[0].cli, seconds)
+    for task in tasks:
+        yield from find_pool_problems(task, pools)
 
 
 def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) -> Iterator[Problem]:
-    """Check the workflow against the `available` pools."""
+    """Check a task against the `available` pools."""
     pool = next((pool for pool in available if pool.name == submission.pool), None)
     if pool is None:
         names, title = [pool.name for pool in available], f"there is no pool {submission.pool}"
@@ -142,6 +148,7 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
         yield make_preflight_problem("osmo-platform-unknown", title, "--gpu-platform", given, "", *fixes)
         return
     yield from _check_shared_memory(submission, machines)
+    yield from _check_quota(submission, pool)
     yield from _check_free_gpus(submission, pool)
 
 
@@ -193,26 +200,43 @@ def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform)
     yield make_preflight_problem(code, title, "--shared-memory", given, "", fix, severity=severity)
 
 
-def check_gpu_machines(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
-    """Warn if no machine of the platform has so many GPUs: OSMO accepts the workflow, and it waits for its limit.
+def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
+    """Warn if no machine of a task's platform has so many GPUs: OSMO does not check that, and the task waits.
 
     Failures, and platforms without machines, are reported by other checks.
     """
-    name, gpus = submission.gpu_platform, submission.gpus
-    if not gpus:
+    if not any(task.gpus for task in tasks):
         return
     try:
-        largest = service.list_largest_gpu_counts(submission.cli, submission.pool, seconds)
+        largest = service.list_largest_gpu_counts(tasks[0].cli, tasks[0].pool, seconds)
     except CommandFailed:
         return
+    for task in tasks:
+        yield from _check_largest_machine(task, largest)
+
+
+def _check_largest_machine(submission: OsmoSubmissionSpec, largest: Mapping[str, int]) -> Iterator[Problem]:
+    name, gpus = submission.gpu_platform, submission.gpus
     if (count := largest.get(name, gpus)) >= gpus:
         return
     title = f"no machine of the platform {name} has {gpus} GPU{'s' if gpus > 1 else ''}: the workflow will not start"
-    why = f"Its machines have {f'at most {count}' if count else 'none'}; OSMO accepts the workflow and lets it wait."
+    why = f"Its machines have {f'at most {count}' if count else 'none'}, which OSMO does not check."
     fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
     fixes += [Suggestion(f"--gpus {count}")] if count else []
     fixes = fixes or [Suggestion(f"osmo resource list --pool {submission.pool}", "lists the machines")]
     yield make_preflight_problem("osmo-gpus-missing", title, "--gpu-platform", name, why, *fixes, severity="warning")
+
+
+def _check_quota(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
+    """Check the GPUs of a task against the pool's guarantee, above which OSMO accepts only the priority LOW."""
+    guaranteed = pool.guaranteed_gpus
+    if guaranteed is None or submission.gpus <= guaranteed or submission.priority == LOW_PRIORITY:
+        return
+    fixes = [Suggestion("--priority LOW", "may use free GPUs, and is preempted if others need them")]
+    fixes += [Suggestion(f"--gpus {guaranteed}", "the guaranteed number")] if guaranteed else []
+    count, given = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
+    title = f"the pool {pool.name} guarantees only {count}"
+    yield make_preflight_problem("osmo-quota", title, "--gpus", given, "OSMO refuses the workflow.", *fixes)
 
 
 def _check_free_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:

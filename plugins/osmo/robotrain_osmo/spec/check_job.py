@@ -38,6 +38,7 @@ def _check_all(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     yield from check_credential_names(job, settings)
     yield from check_buckets(settings)
     yield from check_dataset_sources(job, settings)
+    yield from check_published_dataset(settings)
     yield from check_upload_storage(job, settings)
     yield from check_resume_source(job)
     yield from check_tracking.check_publishing(job, settings)
@@ -144,10 +145,11 @@ def check_quantities(settings: OsmoSettings) -> Iterator[Problem]:
 
 def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Warn of data loading processes without shared memory, of which a pod has 64 MiB."""
-    workers = dict(job.parameters).get("num_workers")
-    if workers and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
+    workers = dict(job.parameters).get("num_workers", 0)
+    if workers != 0 and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
         why = "A pod has 64 MiB unless the platform mounts more. The training ends with a bus error if it needs more."
-        title = f"{workers} processes load data without shared memory"
+        many = "several" if workers is None else workers  # None: the container chooses, perhaps the most that it may
+        title = f"{many} processes load data without shared memory"
         fixes = ("--shared-memory mount", "--num-workers 0")
         yield make_warning("osmo-no-shared-memory", title, "--num-workers", "", why, *fixes)
 
@@ -204,13 +206,18 @@ def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]
 
 def _check_dataset_source(source: JobSource, settings: OsmoSettings) -> Iterator[Problem]:
     reference = dataset.parse_dataset(source.uri)
-    bucket, flag = inputs.choose_bucket(source, settings), inputs.INPUT_FLAGS[source.role, source.kind]
-    if reference.version:
+    bucket, flag = inputs.choose_bucket(source.uri, source.role, settings), inputs.INPUT_FLAGS[source.role, source.kind]
+    if reference.version and not re.fullmatch(inputs.VERSION_PATTERN, reference.version):
         unversioned = dataset.OsmoDataset(reference.name, reference.bucket)
         title = f"OSMO {settings.server} has no versions of datasets"
         why = "Since 6.4, a dataset is a folder in a bucket, which has one version."
         fixes = (f"{flag} {unversioned}", "--server 6.3")
         yield make_unsupported_problem("osmo-server-without", title, flag, source.uri, why, *fixes)
+    yield from _check_bucket_place(bucket, flag, source.uri, settings)
+
+
+def _check_bucket_place(bucket: str, flag: str, given: str, settings: OsmoSettings) -> Iterator[Problem]:
+    """Check that the location of a bucket is known, for servers since 6.4."""
     if bucket in parse_pairs(settings.buckets or ""):
         return
     code, with_url = "osmo-bucket-unknown", f"--buckets {bucket}=azure://ACCOUNT/CONTAINER"
@@ -218,18 +225,47 @@ def _check_dataset_source(source: JobSource, settings: OsmoSettings) -> Iterator
         title = f"the location of the bucket {bucket} is not set"
         why = "Since 6.4, OSMO needs the URL of the bucket, or the storage account with a container of its name."
         others = ("--storage-account NAME", "--server 6.3")
-        yield make_missing_value_problem(code, title, flag, source.uri, why, with_url, *others)
+        yield make_missing_value_problem(code, title, flag, given, why, with_url, *others)
     elif not re.fullmatch(storage.CONTAINER_PATTERN, bucket):
         title = f"the bucket {bucket} cannot be a container of the storage account {settings.storage_account}"
         why = "Container names are 3 to 63 lowercase letters, digits and single dashes. Set the URL of the bucket."
-        yield make_missing_value_problem(code, title, flag, source.uri, why, with_url)
+        yield make_missing_value_problem(code, title, flag, given, why, with_url)
+
+
+def check_published_dataset(settings: OsmoSettings) -> Iterator[Problem]:
+    """Check the name of the dataset that the task writes, and that the location of its bucket is known."""
+    if text := settings.publish_dataset:
+        is_placed = settings.server in inputs.DATASET_SERVERS
+        yield from _check_written_dataset(dataset.PUBLISH_FLAG, text, settings.dataset_bucket, is_placed, settings)
+
+
+def _check_written_dataset(
+    flag: str, text: str, bucket: str, is_placed: bool, settings: OsmoSettings
+) -> Iterator[Problem]:
+    """Check the name of a dataset. `bucket`: its default bucket. `is_placed`: OSMO itself knows where its bucket is."""
+    try:
+        given = dataset.parse_dataset(text)
+    except SourceError as error:
+        fix = error.suggestion and f"{flag} {error.suggestion}"
+        yield make_invalid_value_problem(flag, text, "the name of an OSMO dataset", error.why, fix)
+        return
+    if given.version:
+        fix, why = (
+            f"{flag} {dataset.OsmoDataset(given.name, given.bucket)}",
+            "The version is chosen when it is written.",
+        )
+        yield make_invalid_value_problem(flag, text, "a dataset without a version", why, fix)
+    elif not is_placed:
+        yield from _check_bucket_place(given.bucket or bucket, flag, text, settings)
 
 
 def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that local folders can be uploaded."""
     for source in job.sources:
         inline = source.role == "code" and settings.delivery != "dataset"  # `render` says if it is too large
-        if source.kind == "local_path" and not settings.storage_account and not inline:
+        if source.kind == "local_path" and source.role == "code" and settings.code_dataset:
+            yield from _check_code_dataset(settings.code_dataset, settings)
+        elif source.kind == "local_path" and not settings.storage_account and not inline:
             flag = inputs.INPUT_FLAGS.get((source.role, source.kind), "")
             why = "The folder is on this machine, and no storage account is set for uploads."
             other = {
@@ -240,6 +276,15 @@ def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             title = "the upload location of the folder is not set"
             fixes = ("--storage-account NAME", other)
             yield make_missing_value_problem("osmo-no-storage", title, flag, source.uri, why, *fixes)
+
+
+def _check_code_dataset(text: str, settings: OsmoSettings) -> Iterator[Problem]:
+    """Check the name that a folder of code is uploaded by, and that the location of its bucket is known."""
+    flag = dataset.CODE_NAME_FLAG
+    yield from _check_written_dataset(flag, text, inputs.choose_default_bucket("code", settings), False, settings)
+    if settings.delivery == "inline":
+        title, why = "a folder that is sent in the workflow has no name", "--delivery inline uploads nothing."
+        yield make_unsupported_problem("options-conflict", title, flag, text, why, "--delivery dataset")
 
 
 def check_resume_source(job: Job) -> Iterator[Problem]:

@@ -156,7 +156,8 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     outputs = job.profile.outputs
     has_own_program = any(source.role == "code" for source in job.sources)
     if inputs.PUBLISH_PARAMETER in values and not url and not has_own_program:
-        yield from _warn_of_loss(outputs, values.get(outputs.register_parameter) is not None, settings)
+        keeps_last = values.get(outputs.register_parameter) is not None or settings.publish_dataset is not None
+        yield from _warn_of_loss(outputs, keeps_last, settings)
     if not storage.is_storage_url(url):
         return
     if values.get("keep") is not None:

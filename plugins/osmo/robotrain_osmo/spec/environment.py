@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from robotrain.cluster import checks
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
+from robotrain.secret_rules import looks_like_secret
 from robotrain_azure import workspace
 
 from robotrain_osmo.settings import OsmoSettings
@@ -66,7 +66,7 @@ class CredentialError(ValueError):
 def parse_credential(text: str, flag: str) -> OsmoCredential:
     """Return the credential that the option `flag` names with `NAME[:KEY]`. Raise CredentialError if it is invalid."""
     name, colon, key = text.partition(":")
-    if checks.looks_like_secret(text):
+    if looks_like_secret(text):
         raise CredentialError("This looks like a secret. A job contains only names of credentials.")
     if not re.fullmatch(NAME_PATTERN, name):
         raise CredentialError("A credential name is a letter followed by letters, digits, `_` and `-`.")
@@ -127,6 +127,9 @@ def suggest_another_credential(credential: OsmoCredential) -> Suggestion:
 
 
 SUBMISSION_VARIABLE = "ROBOTRAIN_SUBMISSION"
+OUTPUT_VARIABLE = "ROBOTRAIN_STEP_OUTPUT"
+OUTPUT_REFERENCE = f"${{{OUTPUT_VARIABLE}}}"
+"""The folder of the task that OSMO keeps when it has succeeded, for later tasks and as a dataset."""
 PLAN_VARIABLE = "ROBOTRAIN_PLAN"
 """Distinguishes workflows of one name."""
 AZURE_AUTHORITY = "https://login.microsoftonline.com"

@@ -56,12 +56,15 @@ class TaskInput:
     """The input in the workflow."""
     origin: str
     """What the folder contains, for messages."""
+    label: str = ""
+    """The name that the user gave an uploaded folder."""
     upload: OsmoUpload | None = None
     required: OsmoInput | None = None
 
     def to_mount(self, index: int) -> Mount:
         """Return the input as a mount of the runtime. `index`: its position in the task's inputs."""
-        return Mount(role=self.source.role, uri=self.source.uri, folder=make_input_reference(index), origin=self.origin)
+        folder = make_input_reference(index)
+        return Mount(role=self.source.role, uri=self.source.uri, folder=folder, origin=self.origin, label=self.label)
 
 
 INPUT_VARIABLE = "ROBOTRAIN_INPUT_{}"
@@ -102,11 +105,17 @@ def _make_upload_url(settings: OsmoSettings, *path: str) -> str:
 
 def _make_upload_input(source: JobSource, settings: OsmoSettings, unpinned_path: str) -> TaskInput:
     pin = folder_content.parse_pin(source.pin)
-    url = _make_upload_url(settings, *(("data", pin.hex) if pin else unpinned_path.split("/")))
+    label = ""
+    if source.role == "code" and settings.code_dataset:
+        label = dataset.parse_dataset(settings.code_dataset).name
+        version = pin.hex[:VERSION_LENGTH] if pin else f"robotrain/{unpinned_path}"
+        url = str(_find_code_folder(settings.code_dataset, settings).join(*version.split("/")))
+    else:
+        url = _make_upload_url(settings, *(("data", pin.hex) if pin else unpinned_path.split("/")))
     files, size = (pin.files, pin.size) if pin else (None, None)
     flag = INPUT_FLAGS.get((source.role, source.kind), "")
     upload = OsmoUpload(path=source.uri, url=url, files=files, size=size, flag=flag)
-    return TaskInput(source=source, entry={"url": url}, origin=url, upload=upload)
+    return TaskInput(source=source, entry={"url": url}, origin=url, label=label, upload=upload)
 
 
 def _make_checkpoint_input(source: JobSource) -> TaskInput:
@@ -116,25 +125,60 @@ def _make_checkpoint_input(source: JobSource) -> TaskInput:
     return TaskInput(source=source, entry={"url": source.uri}, origin=source.uri, required=required)
 
 
-def choose_bucket(source: JobSource, settings: OsmoSettings) -> str:
+VERSION_LENGTH = 16
+VERSION_PATTERN = rf"[0-9a-f]{{{VERSION_LENGTH}}}"
+"""Digits of the digest of a folder of code that name its version, a folder of its own."""
+
+
+def _find_code_folder(name: str, settings: OsmoSettings) -> storage.OsmoStorage:
+    """Return the folder of the versions of a dataset of code."""
+    return _get_bucket_url(choose_bucket(name, "code", settings), settings).join(dataset.parse_dataset(name).name)
+
+
+def choose_bucket(name: str, role: str, settings: OsmoSettings) -> str:
     """Return the bucket of an OSMO dataset: its own, else that of the settings, which is another one for code."""
-    if bucket := dataset.parse_dataset(source.uri).bucket:
-        return bucket
+    return dataset.parse_dataset(name).bucket or choose_default_bucket(role, settings)
+
+
+def choose_default_bucket(role: str, settings: OsmoSettings) -> str:
+    """Return the bucket of datasets that name none."""
     is_default = settings.dataset_bucket == OsmoSettings.dataset_bucket
-    return CODE_BUCKET if source.role == "code" and is_default else settings.dataset_bucket
+    return CODE_BUCKET if role == "code" and is_default else settings.dataset_bucket
 
 
 def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
     reference = dataset.parse_dataset(source.uri)
-    bucket = choose_bucket(source, settings)
+    bucket = choose_bucket(source.uri, source.role, settings)
     if settings.server in DATASET_SERVERS:
         name = str(dataset.OsmoDataset(reference.name, bucket, reference.version))
         return TaskInput(source=source, entry={"dataset": {"name": name}}, origin=name)
-    given = parse_pairs(settings.buckets or "").get(bucket)
-    account = storage.OsmoStorage("azure", (settings.storage_account or "", bucket))
-    url = str((storage.parse_storage_url(given) if given else account).join(reference.name))
+    version = (reference.version,) if reference.version else ()
+    url = str(_get_bucket_url(bucket, settings).join(reference.name, *version))
     required = OsmoInput(url=url, flag=INPUT_FLAGS[source.role, source.kind])
     return TaskInput(source=source, entry={"url": url}, origin=url, required=required)
+
+
+def _get_bucket_url(bucket: str, settings: OsmoSettings) -> storage.OsmoStorage:
+    given = parse_pairs(settings.buckets or "").get(bucket)
+    return (
+        storage.parse_storage_url(given)
+        if given
+        else storage.OsmoStorage("azure", (settings.storage_account or "", bucket))
+    )
+
+
+def find_published_dataset(settings: OsmoSettings, submission: str) -> str:
+    """Return the OSMO dataset that the task writes: its name, since 6.4 the URL of its folder; "" for none.
+
+    :param submission: since 6.4, the name of its version, which is that of no other submission.
+    """
+    if not settings.publish_dataset:
+        return ""
+    given = dataset.parse_dataset(settings.publish_dataset)
+    bucket = given.bucket or settings.dataset_bucket
+    if settings.server in DATASET_SERVERS:
+        return str(dataset.OsmoDataset(given.name, bucket))
+    return str(_get_bucket_url(bucket, settings).join(given.name).join(submission))
 
 
 PUBLISH_PARAMETER = "publish_url"

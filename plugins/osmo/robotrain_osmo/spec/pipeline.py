@@ -30,11 +30,8 @@ from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, 
 
 MAX_STEPS = 20
 """Tasks of a workflow that OSMO accepts unless it is configured otherwise; the limit `steps` of its capabilities."""
-OUTPUT_VARIABLE = "ROBOTRAIN_STEP_OUTPUT"
-OUTPUT_REFERENCE = f"${{{OUTPUT_VARIABLE}}}"
 STOP_SECONDS = 300
 """How long a step whose time is over may take to stop."""
-REGISTER_CORES, REGISTER_MEMORY = 2, "8Gi"
 WORKFLOW_SETTINGS = {
     "pool": "--pool",
     "priority": "--priority",
@@ -119,8 +116,9 @@ class _StepTask:
         variables = environment.make_environment(builder.job, builder.settings, len(inputs), digest)
         variables[environment.SUBMISSION_VARIABLE] = builder.submission
         if step.hands_over:
-            variables[OUTPUT_VARIABLE] = "{{output}}"
-        command = render.make_task_command(archive, builder.work, _get_document_name(step))
+            variables[environment.OUTPUT_VARIABLE] = "{{output}}"
+        interpreters = builder.job.profile.container.interpreters
+        command = render.make_task_command(archive, builder.work, _get_document_name(step), interpreters)
         if self.stop_after:
             command = ["timeout", "-k", str(STOP_SECONDS), str(self.stop_after), *command]
         return builder.build_task(step.name, command, variables, inputs, files, step.name)
@@ -144,10 +142,8 @@ def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mappi
     entries += ({"task": name, "regex": r"^step\.json$"} for name in others)
     job, settings = step.job, resources.fill_settings(step.job, step.settings)
     if step.registers:
-        memory = min(settings.memory or "", REGISTER_MEMORY, key=resources.parse_size)
-        settings = replace(settings, gpus=0, cpu=min(settings.cpu or 0, REGISTER_CORES), memory=memory)
         kept = ((name, None if name == spec_inputs.PUBLISH_PARAMETER else value) for name, value in job.parameters)
-        job = replace(job, parameters=tuple(kept))
+        job, settings = replace(job, parameters=tuple(kept)), replace(settings, publish_dataset=None)
     return TaskBuilder(
         job=job,
         settings=settings,
@@ -169,7 +165,7 @@ def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
     placement = replace(
         placement,
         mounts=(*placement.mounts, *step.list_mounts(folders)),
-        handover=OUTPUT_REFERENCE if step.hands_over else "",
+        handover=environment.OUTPUT_REFERENCE if step.hands_over else placement.handover,
     )
     document = plan.make_job_document(
         builder.job,
@@ -212,19 +208,16 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
     digest = render.compute_digest(archive.encode(), *map(submission_spec.SUBMISSION.dump, submissions))
     file = {"path": render.ARCHIVE_PATH, "contents": workflow.ARCHIVE_PLACEHOLDER}
 
-    def measure(count: int) -> int:
-        """Return the size of the workflow of the first steps without aliases, as OSMO keeps it."""
+    def dump_inline(count: int) -> tuple[str, bool]:
+        """Return the workflow of the first steps with the archive in it, and whether OSMO accepts it."""
         spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [file], digest), count)
-        return len(workflow.dump_workflow(spec)) + count * len(archive)
+        text, others = _dump_with_shared_files(spec, archive), count - 1
+        is_small = len(text) + others * len(archive) <= workflow.MAX_EXPANDED_BYTES
+        return text, is_small and len(text) <= workflow.MAX_WORKFLOW_BYTES
 
-    size = measure(len(tasks))
+    text, fits = dump_inline(len(tasks))
     uploaded: dict[str, bytes] = {}
-    if size <= workflow.MAX_WORKFLOW_BYTES and (
-        len(archive) <= workflow.LARGE_WORKFLOW_BYTES or not settings.storage_account
-    ):
-        spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [file], digest))
-        text = _dump_with_shared_files(spec, archive)
-    elif settings.storage_account:
+    if settings.storage_account and not (fits and len(text) <= workflow.LARGE_WORKFLOW_BYTES):
         content = render.decode_archive(archive)
         upload = spec_inputs.make_archive_upload(content, settings)
         submissions[0] = replace(submissions[0], uploads=(*submissions[0].uploads, upload))
@@ -235,13 +228,10 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
 
         text = workflow.dump_workflow(build(refer))
         uploaded = {submission_spec.PAYLOAD_FILE: content}
-    else:
-        fit = next(
-            (count for count in range(len(tasks) - 1, 0, -1) if measure(count) <= workflow.MAX_WORKFLOW_BYTES), 0
-        )
-        raise Rejected([_make_too_large_problem(size, fit, len(tasks))])
-    if len(text) > workflow.MAX_WORKFLOW_BYTES:
-        raise Rejected([workflow.make_too_large_problem(len(text))])
+        fits = len(text) <= workflow.MAX_WORKFLOW_BYTES
+    if not fits:
+        count = next((count for count in range(len(tasks) - 1, 0, -1) if dump_inline(count)[1]), 0)
+        raise Rejected([_make_too_large_problem(len(text), 0 if uploaded else len(archive), count, len(tasks))])
     return {
         submission_spec.WORKFLOW_FILE: text.encode(),
         SUBMISSION_FILE: submission_spec.SUBMISSION.dump(_combine_submissions(submissions, run)),
@@ -284,11 +274,14 @@ def _combine_submissions(submissions: Sequence[OsmoSubmissionSpec], run: str) ->
     )
 
 
-def _make_too_large_problem(size: int, fit: int, count: int) -> Problem:
-    return Problem(
-        code="osmo-workflow-too-large",
-        stage=Stage.CHECK,
-        title=f"the workflow of {count} steps is too large: {format_size(size)}, and OSMO accepts about 1 MB",
-        why=f"OSMO keeps the runtime and the modules of all steps once for each step: {fit} steps fit.",
-        suggestions=(Suggestion("--storage-account NAME", "uploads them once instead"), _DRIVEN),
-    )
+def _make_too_large_problem(sent: int, archive: int, fit: int, count: int) -> Problem:
+    """Return the problem of a workflow of `count` steps, of which `fit` fit with the archive, 0 if it is uploaded."""
+    if sent > workflow.MAX_WORKFLOW_BYTES:
+        size = f"{format_size(sent)}, and OSMO has no time to read more than 1 MiB"
+    else:
+        expanded = sent + (count - 1) * archive
+        size = f"{format_size(expanded)} in OSMO, which stores the code once for each step"
+    title, upload = f"the workflow of {count} steps is too large: {size}", "uploads them once instead"
+    why = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if archive else ""
+    ways = ((Suggestion("--storage-account NAME", upload),) if archive else ()) + (_DRIVEN,)
+    return Problem(code="osmo-workflow-too-large", stage=Stage.CHECK, title=title, why=why, suggestions=ways)

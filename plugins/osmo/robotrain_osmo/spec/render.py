@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from robotrain.cluster.spec import drop_empty, make_start_program
+from robotrain.cluster.spec import drop_empty, make_python_search, make_start_program
 from robotrain.errors import Rejected, make_problem
 from robotrain.model import plan
 from robotrain.model.job import Job
@@ -111,14 +111,18 @@ UNPACK_LINES = (
 )
 
 
-def make_task_command(archive: str, folder: str, document: str = DOCUMENT_FILE) -> list[str]:
+def make_task_command(
+    archive: str, folder: str, document: str = DOCUMENT_FILE, interpreters: Sequence[str] = ()
+) -> list[str]:
     """Return the command of the task, which unpacks the archive into the run's folder and starts the runtime.
 
     :param archive: the path of the archive, as text or as bytes; it may start with a variable `${NAME}`.
     :param document: the name of the job document in it.
+    :param interpreters: those of the workload's container.
     """
     program = make_start_program("base64, bz2, io, tarfile", *UNPACK_LINES, document=document)
-    return ["python3", "-c", program.rstrip("\n"), archive, folder]
+    search = make_python_search(interpreters).rstrip("\n")
+    return ["/bin/sh", "-c", search, "robotrain", "-I", "-c", program.rstrip("\n"), archive, folder]
 
 
 ARCHIVE_PATH = "/opt/robotrain/job.tar.bz2.b85"
@@ -168,7 +172,8 @@ CODE_MEMBER = "code"
 def find_inline_code(job: Job, settings: OsmoSettings) -> JobSource | None:
     """Return the folder of code that may travel in the workflow; None if there is none on this machine."""
     found = (one for one in job.sources if (one.role, one.kind) == ("code", "local_path") and Path(one.uri).is_dir())
-    return next(found, None) if settings.delivery != "dataset" else None
+    is_uploaded = settings.delivery == "dataset" or settings.code_dataset
+    return None if is_uploaded else next(found, None)
 
 
 @lazy_dataclass(frozen=True)
@@ -215,6 +220,11 @@ class TaskBuilder:
         return spec_inputs.find_checkpoint_copy(self.job, self.work, self.submission)
 
     @property
+    def published_dataset(self) -> str:
+        """The OSMO dataset that the task writes, or "". See `find_published_dataset`."""
+        return spec_inputs.find_published_dataset(self.settings, self.submission)
+
+    @property
     def inputs(self) -> list[Mapping[str, Any]]:
         """Inputs of the task: the sources, those of other tasks, then the copy of an earlier attempt."""
         copies = [{"url": str(copy.url)} for copy in self._restored_copies]
@@ -251,7 +261,7 @@ class TaskBuilder:
         digest = compute_digest(content, submission)
         task = self.build_task(
             self.job.workload,
-            make_task_command(path, self.work),
+            make_task_command(path, self.work, interpreters=self.job.profile.container.interpreters),
             environment.make_environment(self.job, self.settings, len(inputs), digest),
             inputs,
             [] if uploaded else [{"path": path, "contents": workflow.ARCHIVE_PLACEHOLDER}],
@@ -279,6 +289,7 @@ class TaskBuilder:
             mounts=tuple(mounts),
             promised=environment.make_compat_env(self.job),
             submission=environment.SUBMISSION_VARIABLE,
+            handover=environment.OUTPUT_REFERENCE if self.published_dataset else "",
             left=spec_inputs.make_input_reference(len(self.inputs) - 1) if self._restored_copies else "",
             ways=CREDENTIAL_OPTIONS,
         )
@@ -294,12 +305,14 @@ class TaskBuilder:
     ) -> dict[str, Any]:
         """Return a task without empty fields. Files come last: people do not read them."""
         credentials = environment.collect_credentials(self.job, self.settings)
+        dataset = self.published_dataset
         task = {
             "name": name,
             "image": self.settings.image,
             "command": list(command),
             "inputs": [dict(entry) for entry in inputs],
-            "environment": dict(variables),
+            "outputs": [{"url": dataset} if "://" in dataset else {"dataset": {"name": dataset}}] if dataset else [],
+            "environment": {**variables, **({environment.OUTPUT_VARIABLE: "{{output}}"} if dataset else {})},
             "credentials": environment.make_credential_references(credentials),
             "volumeMounts": [SHARED_MEMORY_FOLDER] if self.settings.shared_memory == MOUNT_SHARED_MEMORY else [],
             "exitActions": {"RESCHEDULE": ",".join(map(str, workflow.RETRY_EXIT_CODES))},
@@ -319,6 +332,7 @@ class TaskBuilder:
             inputs=tuple(item.required for item in self.task_inputs if item.required),
             credentials=environment.collect_credentials(self.job, self.settings),
             publishes=spec_inputs.find_publish_url(self.job, self.checkpoint_copy),
+            dataset=self.published_dataset,
         )
 
 

@@ -1,12 +1,13 @@
 """Resources of the task: GPUs, CPU, memory, disk, image, time limit and their defaults."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError
+from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 
@@ -49,6 +50,21 @@ def fill_settings(job: Job, settings: OsmoSettings) -> OsmoSettings:
     """Return the settings with the resources that the workload declares in place of those that are not set."""
     declared = _get_declared_resources(job)
     return replace(settings, **{name: value for name, value in declared.items() if getattr(settings, name) is None})
+
+
+REGISTER_CORES, REGISTER_MEMORY = 2, "8Gi"
+"""What a step that registers a policy has at most, unless its user gives it more."""
+
+
+def choose_registration_settings(
+    job: Job, settings: OsmoSettings, own: Collection[str]
+) -> tuple[OsmoSettings, Iterable[Problem]]:
+    """Return the settings of a step that registers a policy: no GPU, few cores, little memory."""
+    filled = fill_settings(job, settings)
+    changes: dict[str, Any] = {"gpus": 0, "cpu": min(filled.cpu or 0, REGISTER_CORES)}
+    if "memory" not in own:
+        changes["memory"] = min(filled.memory or "", REGISTER_MEMORY, key=parse_size)
+    return replace(settings, **{name: value for name, value in changes.items() if name not in own}), ()
 
 
 def derive_defaults(job: Job, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:

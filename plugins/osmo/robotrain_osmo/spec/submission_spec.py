@@ -75,6 +75,8 @@ class OsmoSubmissionSpec:
     credentials: tuple[OsmoCredential, ...] = ()
     publishes: str = ""
     """URL that the run or OSMO copies checkpoints to; may contain WORKFLOW_ID."""
+    dataset: str = ""
+    """OSMO dataset that the task writes: its name, or the URL of its folder, which may contain WORKFLOW_ID."""
     identity: str = ""
     """Client id of the jobs' workload identity."""
     subscription: str = ""

@@ -30,7 +30,7 @@ from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
 from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.spec import environment, pipeline_plan
-from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
+from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
 
 SUBMIT_SECONDS = 300.0
@@ -57,13 +57,19 @@ def submit_plan(plan: Plan) -> Reference:
         with hold_lock(submission.run) as handles:
             before = list_workflow_ids(submission)
             NOTE.write(plan, {"before": before, "workflow": ""})
-            result, failure = service.call_command(submission.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=handles)
+            result, failure = service.call_command(
+                submission.cli, *words, seconds=SUBMIT_SECONDS, report=_report, pass_fds=handles
+            )
     if failure is not None:
         return _handle_failure(plan, submission, failure)
     workflow = _read_workflow_id(result)
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
         NOTE.write(plan, {"before": before, "workflow": workflow})
     return make_reference(plan, submission, workflow)
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 LOCK_FILE = "osmo.sending"
@@ -237,7 +243,9 @@ def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) ->
     """Return the reference of a workflow for the run's record."""
     shared = {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
     if not pipeline_plan.is_pipeline(plan):
-        return {**shared, "task": submission.task, "publishes": submission.get_publish_url(workflow)}
+        dataset = submission.dataset.replace(WORKFLOW_ID, workflow)
+        own = {"task": submission.task, "publishes": submission.get_publish_url(workflow)}
+        return {**shared, **own, **({"dataset": dataset} if dataset else {})}
     parts = [own for _, own in pipeline_plan.list_parts(plan, Stage.SUBMIT)]
     return shared | pipeline_steps.make_reference({own.task: own.get_publish_url(workflow) for own in parts})
 

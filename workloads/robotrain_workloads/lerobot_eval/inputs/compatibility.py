@@ -37,7 +37,8 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
     if policy_type in TRANSFORMERS_TYPES and document.placement.environment is None:  # a user's own is not checked
         yield explain_missing_package(f"LeRobot {LEROBOT_VERSION}'s {policy_type}", "transformers")
     for info in infos[:1]:  # several have the same features, or cannot be merged
-        yield from policy_features.find_feature_mismatches(_pad_state(settings, info), info, options)
+        padded = _pad_state(settings, info)
+        yield from policy_features.find_feature_mismatches(padded, info, options, is_trained=False)
     if env := document.parameters["env"]:
         yield from simulation.find_environment_problems(settings, str(env), document.trainer_args)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.policy_features import (
     ACTION,
     STATE,
@@ -21,7 +22,8 @@ from robotrain_workloads.lerobot.policy_features import (
 OBSERVATION_TYPE_OPTION = "--env.obs_type="
 """With this option the user decides what the environment shows."""
 COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
-OBSERVATION_OPTIONS = ("obs_type", "observation_height", "observation_width")
+SIZE_OPTIONS = ("observation_height", "observation_width")
+OBSERVATION_OPTIONS = ("obs_type", *SIZE_OPTIONS)
 EASY_STARTS = "easy"
 PLACEABLE_ENVIRONMENT = "pusht"
 """The environment whose objects can be placed."""
@@ -83,11 +85,18 @@ def find_environment_problems(settings: Mapping[str, Any], env: str, options: Se
     camera = cameras[0] if len(cameras) == 1 else environment.camera  # with one camera each, names do not matter
     sizes = {ACTION: environment.action, STATE: environment.state, WORLD: environment.world}
     features: dict[str, Any] = {name: {"dtype": "float32", "shape": [size]} for name, size in sizes.items() if size}
-    shape = [3, *(inputs.get(camera, [])[1:] or [0, 0])]  # rendered in the policy's size
+    own = inputs.get(camera, [])[1:] or [0, 0]  # a note of the run says so if the environment's default is another
+    shape = [3, *(_get_length(options, name, length) for name, length in zip(SIZE_OPTIONS, own, strict=False))]
     features[camera] = {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
-    yield from find_feature_mismatches(settings, {"features": features}, (), FeatureOrigin(env, "show"))
+    origin = FeatureOrigin(env, "show")
+    yield from find_feature_mismatches(settings, {"features": features}, (), origin, is_trained=False)
     if environment.is_exclusive and cameras and WORLD in inputs:
         yield f"the policy reads both {WORLD} and {camera}, but {env} shows only one of them"
+
+
+def _get_length(options: Sequence[str], name: str, default: int) -> int:
+    value = get_option_value(options, f"--env.{name}") or ""
+    return int(value) if value.isdecimal() else default
 
 
 @dataclass(frozen=True, slots=True)

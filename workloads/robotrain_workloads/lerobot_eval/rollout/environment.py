@@ -17,6 +17,7 @@ from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
+from robotrain_workloads.lerobot_eval.inputs.simulation import SIZE_OPTIONS
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 
 ENVIRONMENT_OPTION = "--env."
@@ -25,7 +26,6 @@ STATE_OBSERVATION, IMAGE_OBSERVATION = "environment_state_agent_pos", "pixels_ag
 KEY_POINTS = "observation.environment_state"
 ACTION = "action"
 Shapes = Mapping[str, tuple[int, ...]]
-SIZE_KEYWORDS = ("observation_height", "observation_width")
 ImageSize = tuple[int, ...]
 """Height and width."""
 RENDERER_VARIABLE = "MUJOCO_GL"
@@ -75,7 +75,7 @@ def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> Roll
         emit_event(Note(level="info", text=text))
     # LeRobot reads the options of the image's size, but does not pass them on to Gymnasium.
     requested = {option.removeprefix(ENVIRONMENT_OPTION).partition("=")[0] for option in request.env_options}
-    render_size = {name: getattr(config, name) for name in SIZE_KEYWORDS if name in requested}
+    render_size = {name: getattr(config, name) for name in SIZE_OPTIONS if name in requested}
     return RolloutEnvironment(config=config, render_size=render_size, renamed=renames, scaled=is_scaled)
 
 

@@ -13,7 +13,6 @@ stays in this process and decides for a whole batch, and the processes only step
 
 import contextlib
 import importlib
-import os
 import random
 import sys
 import traceback
@@ -25,8 +24,10 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode
+from robotrain_workloads.lerobot.machine_limits import count_cores
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
+from robotrain_workloads.lerobot_eval.inputs.simulation import SIZE_OPTIONS
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 from robotrain_workloads.lerobot_eval.rollout import environment as rollout_environment
 from robotrain_workloads.lerobot_eval.rollout import video, worker_pool
@@ -129,7 +130,7 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: R
     read = rollout_environment.get_image_size(rollout_environment.get_feature_shapes(features))
     differs = rendered and read and rendered != read and not environment.render_size
     default_size, policy_size = ("x".join(map(str, size)) for size in (rendered, read))
-    keywords = dict(zip(rollout_environment.SIZE_KEYWORDS, read, strict=False))
+    keywords = dict(zip(SIZE_OPTIONS, read, strict=False))
     try:
         draws = _draws_random_numbers(actor, observations, loaded.device, request.seed)
     except Exception as error:
@@ -250,7 +251,7 @@ def _order_episodes(episodes: Iterator[RolloutEpisode], on_episode: OnEpisode) -
 
 def _count_workers(request: RolloutRequest) -> int:
     if sys.platform == "linux":
-        return len(os.sched_getaffinity(0)) if request.workers is None else request.workers
+        return count_cores() if request.workers is None else request.workers
     if request.workers:
         text = f"--env-workers {request.workers}: works only on Linux; one process is used here"
         emit_event(Note(level="warning", text=text))

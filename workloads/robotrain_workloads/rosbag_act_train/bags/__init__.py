@@ -7,4 +7,4 @@ Sync = Literal["nearest", "previous"]
 Clock = Literal["header", "log"]
 """Which time counts: that of header stamps, where all are set, or that of the recording."""
 ClockJump = Literal["refuse", "split"]
-"""What a clock that goes back by more than a second does to its bag."""
+"""What a clock that goes back does to its bag."""

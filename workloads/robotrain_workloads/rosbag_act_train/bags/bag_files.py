@@ -6,17 +6,32 @@ How damaged bags answer was measured with rosbags 0.11.9: `docs/rosbag.md` has t
 from __future__ import annotations
 
 import contextlib
+import difflib
+import errno
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from robotrain_workloads.rosbag_act_train.bags.storage import (
+    COMPRESSED_SUFFIX,
+    STORAGE_SUFFIXES,
+    RawMessage,
+    SalvagedReader,
+    decompress_file,
+    get_plain_path,
+    is_storage_file,
+    iterate_messages,
+)
 
 METADATA = "metadata.yaml"
-STORAGE_SUFFIXES = (".db3", ".mcap")
 _PART = re.compile(r"^(?P<name>.+)_(?P<part>\d+)$")
 _NANOSECONDS = 1_000_000_000
+_MAX_LISTED = 12
 
 
 class BagError(ValueError):
@@ -28,6 +43,15 @@ class BagError(ValueError):
         super().__init__(f"{file}{at}: {why}")
 
 
+class UnknownBag(BagError):
+    """A name that no bag has."""
+
+    def __init__(self, folder: Path, name: str, known: Sequence[str]) -> None:
+        self.name, self.near = name, difflib.get_close_matches(name, known, 1)
+        listed = ", ".join(known[:_MAX_LISTED]) + (", …" if len(known) > _MAX_LISTED else "")
+        super().__init__(folder, f"no bag has the name {name}, so that it cannot be left out; there are {listed}")
+
+
 @dataclass(frozen=True)
 class Bag:
     """The files of one recording."""
@@ -35,7 +59,7 @@ class Bag:
     name: str
     """Its path below the folder that was searched, without a suffix."""
     files: tuple[Path, ...]
-    """The storage files, in the order of recording."""
+    """The storage files, in the order of recording; none where only `metadata.yaml` is there."""
     folder: Path | None = None
     """The folder with `metadata.yaml`; None where there is none."""
 
@@ -70,22 +94,23 @@ def find_bags(folder: Path) -> list[Bag]:
     """Return the bags in a folder and below it, by name.
 
     Raises:
-        BagError: there is none, or a folder has metadata and no storage file.
+        BagError: there is none.
     """
     bags: list[Bag] = []
     for one in sorted({folder, *(path.parent for path in folder.rglob("*") if path.is_file())}):
         if any(part.startswith(".") for part in one.relative_to(folder).parts):
             continue
-        files = sorted((path for path in one.iterdir() if path.suffix in STORAGE_SUFFIXES), key=_get_part)
+        files = sorted((path for path in one.iterdir() if is_storage_file(path)), key=_get_part)
         if (one / METADATA).is_file():
-            if not files:
-                raise BagError(one, f"has {METADATA} but no file that ends in {' or '.join(STORAGE_SUFFIXES)}")
             bags.append(Bag(name=_make_name(folder, one), files=tuple(files), folder=one))
             continue
         parts: dict[str, list[Path]] = {}
         for file in files:
-            match = _PART.match(file.stem)
-            parts.setdefault(match["name"] if match and not _stands_alone(file) else file.stem, []).append(file)
+            if file != get_plain_path(file) and get_plain_path(file) in files:
+                continue  # it was decompressed by hand
+            stem = get_plain_path(file).stem
+            match = _PART.match(stem)
+            parts.setdefault(match["name"] if match and not _stands_alone(file) else stem, []).append(file)
         alone = len(parts) == 1 and one != folder
         for stem, group in parts.items():
             name = _make_name(folder, one) if alone else _make_name(folder, one / stem)
@@ -95,33 +120,58 @@ def find_bags(folder: Path) -> list[Bag]:
     return sorted(bags, key=lambda bag: bag.name)
 
 
+def select_bags(folders: Sequence[Path], excluded: Collection[str]) -> list[list[Bag]]:
+    """Return the bags of each folder, without those of some names.
+
+    Raises:
+        BagError: a folder holds no bag, or none is left.
+        UnknownBag: no folder has a bag of one of the names.
+    """
+    found = [find_bags(folder) for folder in folders]
+    known = [bag.name for bags in found for bag in bags]
+    for name in excluded:
+        if name not in known:
+            raise UnknownBag(folders[0], name, known)
+    left = [[bag for bag in bags if bag.name not in excluded] for bags in found]
+    if not any(left):
+        raise BagError(folders[0], "all bags are left out")
+    return left
+
+
 class OpenBag:
     """A bag that is open for reading."""
 
-    def __init__(self, bag: Bag, topics: Mapping[str, Topic], reader: Any, salvaged: str = "") -> None:
-        self.bag, self.topics, self._reader = bag, topics, reader
+    def __init__(
+        self,
+        bag: Bag,
+        topics: Mapping[str, Topic],
+        iterate: Callable[[Collection[str]], Iterator[RawMessage]],
+        deserialize: Callable[[bytes, str], Any],
+        salvaged: str = "",
+    ) -> None:
+        self.bag, self.topics = bag, topics
+        self._iterate, self._deserialize = iterate, deserialize
         self.salvaged = salvaged
         """How much of a damaged file was read; empty for a whole one."""
 
     def read(self, topics: Collection[str]) -> Iterator[Message]:
-        """Yield the messages of some topics in the order of their log times.
+        """Yield the messages of some topics in the order of recording.
 
         Raises:
             BagError: the storage is damaged, or a message does not have its type's form.
         """
         last: int | None = None
-        connections = [one for one in self._reader.connections if one.topic in topics]
-        messages = self._reader.messages(connections) if connections else iter(())
+        messages = self._iterate([topic for topic in topics if topic in self.topics])
         while True:
             try:
-                connection, log_ns, raw = next(messages)
-                content = self._reader.deserialize(raw, connection.msgtype)
+                topic, log_ns, data = next(messages)
+                content = self._deserialize(data, self.topics[topic].type)
             except StopIteration:
                 return
-            except Exception as error:  # apsw, lz4 and zstd have no common error; each means damage here
+            except Exception as error:  # apsw, mcap, lz4 and zstd have no common error; each means damage here
                 raise BagError(self.bag.path, f"the file is damaged after this time: {error}", last) from error
             last = log_ns
-            yield Message(connection.topic, connection.msgtype, log_ns, content)
+            yield Message(topic, self.topics[topic].type, log_ns, content)
 
 
 @contextlib.contextmanager
@@ -135,27 +185,34 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
     Raises:
         BagError: it cannot be opened, or holds no message.
     """
-    from rosbags.highlevel import AnyReader, AnyReaderError
+    from rosbags.highlevel import AnyReader
     from rosbags.typesys import Stores, get_typestore
 
+    if not bag.files:
+        raise BagError(bag.path, f"has {METADATA} but no file that ends in {' or '.join(STORAGE_SUFFIXES)}")
     store = get_typestore(Stores.LATEST)
     with contextlib.ExitStack() as stack:
         salvaged = ""
         try:
-            paths = [bag.folder] if bag.folder else list(bag.files)
+            if bag.folder:
+                paths = [bag.folder]
+            else:
+                scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotrain-bag-")))
+                paths = [decompress_file(file, scratch) for file in bag.files]
             reader: Any = stack.enter_context(AnyReader(paths, default_typestore=store))
-        except (AnyReaderError, OSError, ValueError, KeyError) as error:
+            iterate = partial(iterate_messages, reader)
+        except Exception as error:  # damage: rosbags, apsw, mcap and zstd have no common error
             reader = _salvage(bag, store) if salvage else None
             if reader is None:
                 raise BagError(_find_damaged(bag, error), _explain_unreadable(bag, error)) from error
-            salvaged = reader.describe()
+            iterate, salvaged = reader.iterate_messages, _describe_salvaged(reader)
         topics = {name: Topic(info.msgtype or "", info.msgcount) for name, info in reader.topics.items()}
         if not sum(topic.count for topic in topics.values()):
             why = "holds no message"
             if any(Path(f"{file}-journal").exists() for file in bag.files) or bag.folder is None:
                 why += ": the recorder was stopped before it closed the file"
             raise BagError(bag.path, why)
-        yield OpenBag(bag, topics, reader, salvaged)
+        yield OpenBag(bag, topics, iterate, reader.deserialize, salvaged)
 
 
 def format_time(time_ns: int) -> str:
@@ -164,95 +221,28 @@ def format_time(time_ns: int) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 
 
-def _salvage(bag: Bag, store: Any) -> Any:
-    files = [file for file in bag.files if file.suffix == ".mcap"]
+def _salvage(bag: Bag, store: Any) -> SalvagedReader | None:
+    files = [file for file in bag.files if get_plain_path(file).suffix == ".mcap"]
     return SalvagedReader(files, store) if files else None
 
 
-class SalvagedConnection(NamedTuple):
-    """A topic and its type."""
-
-    topic: str
-    msgtype: str
-
-
-@dataclass
-class SalvagedTopic:
-    """What is known of a topic, with the names that rosbags uses."""
-
-    msgtype: str
-    msgcount: int = 0
-
-
-class SalvagedReader:
-    """The whole chunks of MCAP files that end too early, in place of `rosbags.highlevel.AnyReader`: the part of its
-    interface that this package uses. All messages are in memory.
-    """
-
-    def __init__(self, files: Sequence[Path], store: Any) -> None:
-        self._store = store
-        self._messages: list[tuple[SalvagedConnection, int, bytes]] = []
-        self.topics: dict[str, SalvagedTopic] = {}
-        for file in files:
-            for connection, log_ns, raw in self._read_file(file):
-                self._messages.append((connection, log_ns, raw))
-                self.topics.setdefault(connection.topic, SalvagedTopic(connection.msgtype)).msgcount += 1
-        self._messages.sort(key=lambda message: message[1])
-
-    @property
-    def connections(self) -> list[SalvagedConnection]:
-        """One connection for each topic."""
-        return [SalvagedConnection(name, topic.msgtype) for name, topic in self.topics.items()]
-
-    def describe(self) -> str:
-        """Return how much was read."""
-        if not self._messages:
-            return "nothing: no chunk is whole"
-        return f"{len(self._messages)} messages, until {format_time(self._messages[-1][1])}"
-
-    def messages(self, connections: Sequence[SalvagedConnection]) -> Iterator[tuple[SalvagedConnection, int, bytes]]:
-        """Yield the messages of some topics by log time."""
-        wanted = {connection.topic for connection in connections}
-        return (message for message in self._messages if message[0].topic in wanted)
-
-    def deserialize(self, raw: bytes, msgtype: str) -> Any:
-        """Return a message from its bytes."""
-        return self._store.deserialize_cdr(raw, msgtype)
-
-    def _read_file(self, file: Path) -> Iterator[tuple[SalvagedConnection, int, bytes]]:
-        import struct
-
-        from mcap.exceptions import McapError
-        from mcap.records import Channel, Message, Schema
-        from mcap.stream_reader import StreamReader
-        from rosbags.typesys import get_types_from_msg
-
-        schemas: dict[int, Schema] = {}
-        connections: dict[int, SalvagedConnection] = {}
-        with file.open("rb") as stream:
-            try:
-                for record in StreamReader(stream).records:
-                    if isinstance(record, Schema):
-                        schemas[record.id] = record
-                    elif isinstance(record, Channel):
-                        name = schemas[record.schema_id].name
-                        connections[record.id] = SalvagedConnection(record.topic, name)
-                        if name not in self._store.types:
-                            text = schemas[record.schema_id].data.decode()
-                            self._store.register(get_types_from_msg(text, name))
-                    elif isinstance(record, Message):
-                        yield connections[record.channel_id], record.log_time, record.data
-            except (McapError, EOFError, struct.error, ValueError, RuntimeError):
-                return  # the cut
+def _describe_salvaged(reader: SalvagedReader) -> str:
+    if reader.last_ns is None:
+        return "nothing: no chunk is whole"
+    return f"{reader.count} messages, until {format_time(reader.last_ns)}"
 
 
 def _explain_unreadable(bag: Bag, error: Exception) -> str:
     text = str(error)
-    if "end magic" in text:
-        return (
-            "the file ends too early: it is cut off, or its recorder was killed; --salvage reads the chunks that are"
-            " whole"
-        )
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        return f"there is no room in {tempfile.gettempdir()} to decompress it; TMPDIR names another folder"
+    if "end magic" in text or isinstance(error, EOFError):
+        why = "the file ends too early: it is cut off, or its recorder was killed"
+        if any(get_plain_path(file).suffix == ".mcap" for file in bag.files):
+            why += "; --salvage reads the chunks that are whole"
+        return why
+    if type(error).__name__ == "ZstdError":
+        return "the compressed file is damaged; record it again, or leave it out"
     if "malformed" in text or "missing tables" in text:
         return "the SQLite file is cut off or damaged, and nothing of it can be read; record it again, or leave it out"
     if "empty" in text:
@@ -261,11 +251,11 @@ def _explain_unreadable(bag: Bag, error: Exception) -> str:
         return f"{METADATA} is damaged; remove it to read the storage file without it"
     if "Some database files are missing" in text:
         return f"{METADATA} names a storage file that is not there"
-    return text
+    return text or type(error).__name__
 
 
 def _find_damaged(bag: Bag, error: Exception) -> Path:
-    named = [file for file in bag.files if file.name in str(error)]
+    named = [file for file in bag.files if get_plain_path(file).name in str(error)]
     return named[0] if named else bag.files[0] if len(bag.files) == 1 else bag.path
 
 
@@ -274,11 +264,16 @@ def _make_name(top: Path, path: Path) -> str:
 
 
 def _get_part(file: Path) -> tuple[str, int]:
-    match = _PART.match(file.stem)
-    return (match["name"], int(match["part"])) if match else (file.stem, 0)
+    stem = get_plain_path(file).stem
+    match = _PART.match(stem)
+    return (match["name"], int(match["part"])) if match else (stem, 0)
 
 
 def _stands_alone(file: Path) -> bool:
     """Return whether a numbered file is a recording of its own: part 0 of it is not there."""
-    match = _PART.match(file.stem)
-    return match is not None and not file.with_name(f"{match['name']}_0{file.suffix}").exists()
+    plain = get_plain_path(file)
+    match = _PART.match(plain.stem)
+    if match is None:
+        return False
+    first = plain.with_name(f"{match['name']}_0{plain.suffix}")
+    return not first.exists() and not first.with_name(first.name + COMPRESSED_SUFFIX).exists()

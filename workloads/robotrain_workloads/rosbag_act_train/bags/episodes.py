@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,12 +14,20 @@ from robotrain_workloads.rosbag_act_train.bags.messages import (
     JOINT_TYPE,
     VECTOR_TYPES,
     MessageError,
+    find_damage,
     find_encoding_problem,
     get_stamp,
     read_vector,
 )
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
-from robotrain_workloads.rosbag_act_train.bags.timeline import TopicTimes, find_pieces
+from robotrain_workloads.rosbag_act_train.bags.timeline import (
+    Stretch,
+    TopicTimes,
+    find_clock_problem,
+    find_pieces,
+    make_topic_times,
+    split_at_jumps,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,16 +103,16 @@ def read_bag(
     with open_bag(bag, salvage=salvage) as opened:
         settings = settings.select_cameras(opened.topics)
         check_topics(opened, settings)
-        times, values, known = _read_messages(opened, settings, dict(joints or {}))
+        found = _read_messages(opened, settings, dict(joints or {}))
+        times, values = found.times, found.values
         _check_counts(opened, times)
         salvaged = opened.salvaged
-    reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvaged, joints=known)
-    if settings.on_clock_jump == "refuse":
-        _check_jumps(bag, times)
+    reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvaged, joints=found.joints)
+    stretches = _split_at_jumps(bag, settings, times)
     _check_rates(bag, settings, times)
     pieces = list(
         find_pieces(
-            times,
+            stretches,
             fps=settings.fps,
             sync=settings.sync,
             tolerance_s=settings.tolerance,
@@ -128,6 +136,7 @@ def read_bag(
                 filled=piece.filled,
             )
         )
+    _check_pictures(reading, found.damaged)
     return reading
 
 
@@ -162,17 +171,25 @@ def _list_values(settings: DataSettings) -> list[tuple[str, str]]:
     return [(name, topic) for name, topic in named if topic]
 
 
-def _read_messages(
-    opened: OpenBag, settings: DataSettings, joints: dict[str, tuple[str, ...]]
-) -> tuple[dict[str, TopicTimes], dict[str, NDArray[np.float32]], dict[str, tuple[str, ...]]]:
-    logs: dict[str, list[int]] = {topic: [] for topic in settings.topics}
-    stamps: dict[str, list[int]] = {topic: [] for topic in settings.topics}
+class _Messages(NamedTuple):
+    """The messages of a bag, by topic and in the order of recording."""
+
+    times: dict[str, TopicTimes]
+    values: dict[str, NDArray[np.float32]]
+    joints: dict[str, tuple[str, ...]]
+    damaged: dict[tuple[str, int], str]
+    """Why a picture cannot be decoded, by its topic and position."""
+
+
+def _read_messages(opened: OpenBag, settings: DataSettings, joints: dict[str, tuple[str, ...]]) -> _Messages:
+    stamps: dict[str, list[tuple[int, int, int]]] = {topic: [] for topic in settings.topics}
     rows: dict[str, list[NDArray[np.float32]]] = {topic: [] for _, topic in _list_values(settings)}
+    damaged: dict[tuple[str, int], str] = {}
     if settings.state_topic and settings.joint_names:
         joints[settings.state_topic] = settings.joint_names
     if settings.action_topic and settings.action_joint_names:
         joints[settings.action_topic] = settings.action_joint_names
-    for message in opened.read(settings.topics):
+    for number, message in enumerate(opened.read(settings.topics)):
         topic, content = message.topic, message.content
         try:
             if topic in rows:
@@ -184,14 +201,16 @@ def _read_messages(
                 rows[topic].append(row)
             elif problem := find_encoding_problem(content):
                 raise MessageError(problem)
+            elif problem := find_damage(content):
+                damaged[topic, len(stamps[topic])] = problem
         except MessageError as error:
             raise BagError(opened.bag.path, f"{topic}: {error}", message.log_ns) from error
-        logs[topic].append(message.log_ns)
-        stamps[topic].append(get_stamp(content) if settings.timestamp == "header" else 0)
-    if silent := [topic for topic, found in logs.items() if not found]:
+        stamp = get_stamp(content) if settings.timestamp == "header" else 0
+        stamps[topic].append((message.log_ns, stamp, number))
+    if silent := [topic for topic, found in stamps.items() if not found]:
         raise BagError(opened.bag.path, f"{', '.join(silent)}: no message could be read")
-    times = {topic: TopicTimes(np.asarray(logs[topic]), np.asarray(stamps[topic])) for topic in logs}
-    return times, {topic: np.stack(found) for topic, found in rows.items()}, joints
+    times = {topic: make_topic_times(found) for topic, found in stamps.items()}
+    return _Messages(times, {topic: np.stack(found) for topic, found in rows.items()}, joints, damaged)
 
 
 def _check_counts(opened: OpenBag, times: Mapping[str, TopicTimes]) -> None:
@@ -205,15 +224,37 @@ def _check_counts(opened: OpenBag, times: Mapping[str, TopicTimes]) -> None:
             )
 
 
+def _split_at_jumps(bag: Bag, settings: DataSettings, times: Mapping[str, TopicTimes]) -> list[Stretch]:
+    """Return the stretches between clock jumps. Raise BagError where a jump is refused, or clocks differ."""
+    if settings.on_clock_jump == "refuse":
+        _check_jumps(bag, times)
+    stretches = split_at_jumps(times)
+    if problem := find_clock_problem(times, stretches):
+        raise BagError(bag.path, problem)
+    return stretches
+
+
 def _check_jumps(bag: Bag, times: Mapping[str, TopicTimes]) -> None:
     for topic, one in times.items():
         if one.jumps:
             raise BagError(
                 bag.path,
-                f"the clock of {topic} goes back by more than 1 s here;"
+                f"the clock of {topic} goes back by {one.measure_jump(one.jumps[0]):.1f} s here;"
                 " --on-clock-jump split makes episodes of both sides",
                 int(one.times[one.jumps[0]]),
             )
+
+
+def _check_pictures(reading: BagReading, damaged: Mapping[tuple[str, int], str]) -> None:
+    used = {
+        (topic, int(position))
+        for episode in reading.episodes
+        for topic, camera in reading.image_topics.items()
+        for position in episode.pictures[camera]
+    }
+    for (topic, position), problem in damaged.items():
+        if (topic, position) in used:
+            raise BagError(reading.bag.path, f"{topic}: {problem}", int(reading.topics[topic].log[position]))
 
 
 def _check_rates(bag: Bag, settings: DataSettings, times: Mapping[str, TopicTimes]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robotrain_workloads.lerobot.machine_limits import count_cores
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, open_bag
 from robotrain_workloads.rosbag_act_train.bags.messages import MessageError, decode_picture, describe_size
 
@@ -25,7 +26,7 @@ CACHE_FOLDER = "bag-pictures"
 """Below robotrain's cache."""
 IMAGES = "observation.images"
 """What the features of cameras begin with."""
-VERSION = 1
+VERSION = 2
 """Increase it when the same bag would be decoded to other pixels."""
 _BLOCK = 1 << 20
 
@@ -67,7 +68,7 @@ def read_pictures(
     missing = {topic: wanted[topic] for topic, file in files.items() if not file.exists()}
     if missing:
         cache.mkdir(parents=True, exist_ok=True)
-        _decode(bag, missing, files, size, salvage, workers or len(os.sched_getaffinity(0)))
+        _decode(bag, missing, files, size, salvage, workers or count_cores())
     return {topic: np.load(file, mmap_mode="r") for topic, file in files.items()}
 
 

@@ -39,12 +39,28 @@ class DataSettings:
     image_size: tuple[int, int] | None = None
     """(height, width); None: the pictures' own."""
     on_clock_jump: ClockJump = "refuse"
+    exclude_bags: tuple[str, ...] = ()
+    """The names of bags that are left out."""
 
     @property
     def topics(self) -> tuple[str, ...]:
         """Every topic that is read."""
         given = (*self.image_topics, self.state_topic, self.environment_state_topic, self.action_topic)
         return tuple(dict.fromkeys(topic for topic in given if topic))
+
+    @property
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """The topics of each use: of a camera several may be, one in each bag."""
+        cameras = dict.fromkeys(self.image_topics.values())
+        named = {
+            "state": self.state_topic,
+            "environment state": self.environment_state_topic,
+            "action": self.action_topic,
+        }
+        return {
+            **{f"camera {one}": tuple(t for t, name in self.image_topics.items() if name == one) for one in cameras},
+            **{use: (topic,) for use, topic in named.items() if topic},
+        }
 
     @property
     def tolerance(self) -> float:
@@ -69,12 +85,12 @@ def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, fl
     """Guess settings from the topics of each bag and from their messages per second.
 
     Cameras are picture topics, where a topic and its `/compressed` are one camera; the state is the topic of joint
-    states; the action is a topic whose name says so. What some bags lack is left out.
+    states; the action is a topic whose name says so. Topics count that at least half of the bags have: a bag that
+    lacks one of them cannot be read, so that it does not decide about the others.
     """
     topics = {name: one for bag in bags for name, one in bag.items()}
     cameras = _name_cameras([name for name in topics if topics[name].type in IMAGE_TYPES and "depth" not in name])
-    everywhere = [camera for camera in cameras.values() if all(_has_camera(bag, camera, cameras) for bag in bags)]
-    names = sorted(name for name in topics if all(name in bag for bag in bags))
+    names = [name for name in sorted(topics) if _is_in_most([name], bags)]
     vectors = [name for name in names if topics[name].type in (JOINT_TYPE, *VECTOR_TYPES)]
     action = next((name for name in vectors if _ACTION_WORDS.search(name)), None)
     environment = next(
@@ -82,7 +98,11 @@ def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, fl
     )
     left = [name for name in vectors if name not in (action, environment)]
     chosen = DataSettings(
-        image_topics={topic: camera for topic, camera in cameras.items() if camera in everywhere},
+        image_topics={
+            topic: camera
+            for topic, camera in cameras.items()
+            if _is_in_most([one for one in cameras if cameras[one] == camera], bags)
+        },
         state_topic=min(left, key=lambda name: topics[name].type != JOINT_TYPE, default=None),
         environment_state_topic=environment,
         action_topic=action,
@@ -91,8 +111,14 @@ def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, fl
     return replace(chosen, fps=_round_rate(slowest))
 
 
-def _has_camera(bag: Mapping[str, Topic], camera: str, cameras: Mapping[str, str]) -> bool:
-    return any(topic in bag for topic, name in cameras.items() if name == camera)
+def _is_in_most(topics: Sequence[str], bags: Sequence[Mapping[str, Topic]]) -> bool:
+    """Return whether at least half of the bags have one of the topics."""
+    return 2 * count_bags(topics, bags) >= len(bags)
+
+
+def count_bags(topics: Sequence[str], bags: Sequence[Collection[str]]) -> int:
+    """Return how many bags have one of the topics."""
+    return sum(any(topic in bag for topic in topics) for bag in bags)
 
 
 def _name_cameras(topics: Iterable[str]) -> dict[str, str]:

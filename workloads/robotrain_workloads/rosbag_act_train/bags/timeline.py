@@ -1,8 +1,11 @@
-"""Time in a bag: header stamps or log times, clock jumps, gaps, and a grid of a fixed rate. Pure."""
+"""Time in a bag: header stamps or log times, clock jumps, gaps, and a grid of a fixed rate. Pure.
+
+The order of recording tells when a clock was set: in it, times do not go back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,18 +21,24 @@ if TYPE_CHECKING:
     """Nanoseconds since 1970."""
 
 JUMP_NS = 1_000_000_000
-"""A clock that goes back by more than this has jumped; less is jitter."""
+"""Header stamps that go back by more than this have jumped; less is jitter."""
+LOG_JUMP_NS = 100_000_000
+"""The same for log times: one clock takes them all, message by message."""
+MAX_APART_S = 1.0
+"""How far the header stamps of two topics may be from the times of recording, the one more than the other."""
 _NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class TopicTimes:
-    """When the messages of a topic were made, in the order in which they were recorded."""
+    """When the messages of a topic were made, in the order of recording."""
 
     log: Times
-    """Log times, ascending."""
+    """Log times."""
     stamps: Times
     """Header stamps; 0 where there is none."""
+    sequence: Times
+    """The number of each message among all that were read of the bag."""
 
     @property
     def times(self) -> Times:
@@ -44,7 +53,7 @@ class TopicTimes:
     @property
     def rate(self) -> float:
         """Messages per second where there is no gap; 0 with fewer than two."""
-        apart = np.diff(np.sort(self.times))
+        apart = np.concatenate([np.diff(part) for part in self._split()])
         if not len(apart):
             return 0.0
         regular = apart[apart <= int(max(5 * np.median(apart), np.mean(apart)))]
@@ -53,23 +62,40 @@ class TopicTimes:
     @property
     def longest_gap(self) -> tuple[float, int]:
         """The longest time between two messages in seconds, and when it began; (0, 0) with fewer than two."""
-        if len(self.log) < 2:
-            return 0.0, 0
-        ordered = np.sort(self.times)
-        at = int(np.argmax(np.diff(ordered)))
-        return float(ordered[at + 1] - ordered[at]) / _NANOSECONDS, int(ordered[at])
+        parts = [part for part in self._split() if len(part) > 1]
+        gaps = [(int(gap.max()), int(part[np.argmax(gap)])) for part in parts for gap in (np.diff(part),)]
+        gap, start = max(gaps, default=(0, 0))
+        return gap / _NANOSECONDS, start
 
     @cached_property
     def jumps(self) -> list[int]:
-        """The positions of the messages before which the clock went back by more than a second."""
-        times, jumps, start = self.times, [], 0
-        while start < len(times):
-            behind = times[start:] < np.maximum.accumulate(times[start:]) - JUMP_NS
-            if not behind.any():
-                break
-            start += int(np.argmax(behind))
-            jumps.append(start)
-        return jumps
+        """The positions of the messages before which the clock of the recording, or that of the headers, went back."""
+        return sorted({*_find_jumps(self.log, LOG_JUMP_NS), *_find_jumps(self.times, JUMP_NS)})
+
+    def _split(self) -> list[Times]:
+        """Return the times between the jumps, each part ascending."""
+        return [np.sort(part) for part in np.split(self.times, self.jumps)]
+
+    def measure_jump(self, position: int) -> float:
+        """Return by how many seconds the clock went back before a message that `jumps` names first."""
+        back = (int(clock[:position].max() - clock[position]) for clock in (self.log, self.times))
+        return max(back) / _NANOSECONDS
+
+
+def make_topic_times(messages: Sequence[tuple[int, int, int]]) -> TopicTimes:
+    """Return the times of messages, each given as log time, header stamp and number in the bag."""
+    return TopicTimes(*np.asarray(messages, np.int64).reshape(-1, 3).T)
+
+
+def _find_jumps(times: Times, tolerance_ns: int) -> list[int]:
+    jumps, start = [], 0
+    while start < len(times):
+        behind = times[start:] < np.maximum.accumulate(times[start:]) - tolerance_ns
+        if not behind.any():
+            break
+        start += int(np.argmax(behind))
+        jumps.append(start)
+    return jumps
 
 
 @dataclass(frozen=True)
@@ -84,39 +110,96 @@ class Piece:
     """Steps at which a topic's message is farther away than the tolerance."""
 
 
+Stretch = Mapping[str, "tuple[Times, NDArray[np.int64]]"]
+"""What lies between two clock jumps: for each topic the times of its messages, ascending, and their positions."""
+
+
 def find_pieces(
-    topics: Mapping[str, TopicTimes], *, fps: float, sync: Sync, tolerance_s: float, max_gap_s: float
+    stretches: Iterable[Stretch], *, fps: float, sync: Sync, tolerance_s: float, max_gap_s: float
 ) -> Iterator[Piece]:
-    """Yield the pieces of a bag: split where a clock jumped, and where a topic is silent for longer than max_gap_s."""
-    cuts = _find_cuts(topics)
-    for number in range(len(cuts) + 1):
-        ordered = {name: _select_ordered(one, name, cuts, number) for name, one in topics.items()}
+    """Yield the pieces of a bag: each stretch is split where a topic is silent for longer than max_gap_s."""
+    for ordered in stretches:
         spans = _intersect([_find_spans(times, max_gap_s) for times, _ in ordered.values()])
         for first, last in spans:
             yield _make_piece(ordered, first, last, fps, sync, tolerance_s)
 
 
-def _find_cuts(topics: Mapping[str, TopicTimes]) -> list[dict[str, int]]:
-    """Return for each clock jump the log time of each topic's first message after it; topics jump within a second."""
-    jumps = sorted((int(one.log[jump]), name) for name, one in topics.items() for jump in one.jumps)
-    cuts: list[dict[str, int]] = []
-    for log, name in jumps:
-        if not cuts or log - min(cuts[-1].values()) > JUMP_NS:
+def split_at_jumps(topics: Mapping[str, TopicTimes]) -> list[Stretch]:
+    """Return the stretches of a bag between its clock jumps."""
+    recorded = _make_monotonic(topics)
+    cuts = _find_cuts(topics, recorded)
+    return [
+        {name: _select_ordered(one, recorded[name], cuts, name, number) for name, one in topics.items()}
+        for number in range(len(cuts) + 1)
+    ]
+
+
+def _make_monotonic(topics: Mapping[str, TopicTimes]) -> Mapping[str, Times]:
+    """Return for each message when it was recorded, on a clock that nobody sets: log times, moved where they jump."""
+    if not any(_find_jumps(one.log, LOG_JUMP_NS) for one in topics.values()):
+        return {name: one.log for name, one in topics.items()}
+    order = np.argsort(np.concatenate([one.sequence for one in topics.values()]))
+    moved = np.concatenate([one.log for one in topics.values()])[order]
+    for jump in _find_jumps(moved, LOG_JUMP_NS):
+        moved[jump:] += moved[:jump].max() - moved[jump] + 1
+    unsorted = np.empty_like(moved)
+    unsorted[order] = moved
+    ends = np.cumsum([len(one.log) for one in topics.values()])
+    return dict(zip(topics, np.split(unsorted, ends[:-1]), strict=True))
+
+
+def _find_cuts(topics: Mapping[str, TopicTimes], recorded: Mapping[str, Times]) -> list[dict[str, tuple[int, int]]]:
+    """Return for each clock jump when each topic's last message before it ended and its first one after it began.
+
+    Topics jump within a second. Header stamps may jump some messages after the log times: those between are left out.
+    """
+    jumps = sorted((int(recorded[name][jump]), name) for name, one in topics.items() for jump in one.jumps)
+    cuts: list[dict[str, tuple[int, int]]] = []
+    began = 0
+    for at, name in jumps:
+        if not cuts or at - began > JUMP_NS:
             cuts.append({})
-        cuts[-1].setdefault(name, log)
-    return [{name: cut.get(name, min(cut.values())) for name in topics} for cut in cuts]
+            began = at
+        first, _ = cuts[-1].get(name, (at, at))
+        cuts[-1][name] = (first, at)
+    return [{name: cut.get(name, (min(cut.values())[0],) * 2) for name in topics} for cut in cuts]
 
 
-def _select_ordered(one: TopicTimes, name: str, cuts: Sequence[Mapping[str, int]], number: int) -> tuple[Times, Times]:
+def _select_ordered(
+    one: TopicTimes, recorded: Times, cuts: Sequence[Mapping[str, tuple[int, int]]], name: str, number: int
+) -> tuple[Times, NDArray[np.int64]]:
     """Return the times of a topic's messages between two jumps, ascending, and their positions."""
-    inside = np.ones(len(one.log), bool)
+    inside = np.ones(len(recorded), bool)
     if number:
-        inside &= one.log >= cuts[number - 1][name]
+        inside &= recorded >= cuts[number - 1][name][1]
     if number < len(cuts):
-        inside &= one.log < cuts[number][name]
+        inside &= recorded < cuts[number][name][0]
     positions = np.flatnonzero(inside)
     order = positions[np.argsort(one.times[positions], kind="stable")]
     return one.times[order], order
+
+
+def find_clock_problem(topics: Mapping[str, TopicTimes], stretches: Iterable[Stretch]) -> str:
+    """Return why times of different topics cannot be compared; empty if they can.
+
+    Header stamps of one clock are all about as far from the times of recording.
+    """
+    for ordered in stretches:
+        late = {
+            name: float(np.median(topics[name].log[positions] - times)) / _NANOSECONDS
+            for name, (times, positions) in ordered.items()
+            if len(positions)
+        }
+        usual = min(late.values(), key=abs, default=0.0)
+        if own := [name for name, seconds in late.items() if abs(seconds - usual) > MAX_APART_S]:
+            seconds = late[own[0]]
+            others = ", ".join(name for name in late if name not in own)
+            return (
+                f"{', '.join(own)} {'has a clock of its own' if len(own) == 1 else 'have a clock of their own'}:"
+                f" the header stamps are {abs(seconds):.1f} s {'behind' if seconds > 0 else 'ahead of'} the times of"
+                f" recording, and the times of {others} are not; --timestamp log takes the times of recording"
+            )
+    return ""
 
 
 def _find_spans(times: Times, max_gap_s: float) -> list[tuple[int, int]]:
@@ -140,9 +223,7 @@ def _intersect(spans: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, in
     return common
 
 
-def _make_piece(
-    ordered: Mapping[str, tuple[Times, Times]], first: int, last: int, fps: float, sync: Sync, tolerance_s: float
-) -> Piece:
+def _make_piece(ordered: Stretch, first: int, last: int, fps: float, sync: Sync, tolerance_s: float) -> Piece:
     # A last step within the tolerance of every topic's last message counts: topics never end at the same moment.
     steps = int(np.floor(((last - first) / _NANOSECONDS + tolerance_s * 0.999) * fps)) + 1
     grid = first + np.round(np.arange(steps) * (_NANOSECONDS / fps)).astype(np.int64)

@@ -1,0 +1,160 @@
+"""The job that a call of the Python API asks for: its values by the names of the options, resolved and checked."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.config import job_file
+from robotrain.config import project_file as projects
+from robotrain.config.coerce import ValueTable
+from robotrain.config.env_files import VariableLayer, read_dotenv_files, read_environment
+from robotrain.config.project_file import Project
+from robotrain.config.provenance import CALL_NAME, Origin, Value, make_variable_name
+from robotrain.config.request import Request, SourceText
+from robotrain.config.resolve import find_field
+from robotrain.config.terraform import TerraformLayer
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
+from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact
+from robotrain.submission import prepare
+
+PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
+JobFilePath = str | Path | None
+
+
+def prepare_call(
+    plugins: Plugins,
+    job: JobFilePath,
+    values: Mapping[str, Any],
+    *,
+    platform_name: str,
+    workload_name: str,
+    profile: str,
+    trainer_args: Iterable[str] | None,
+    run_name: str = "",
+) -> prepare.PreparedJob:
+    """Resolve and check the job of a call. Raise Rejected with all problems.
+
+    :param values: parameters, settings and sources by the names of their options.
+    """
+    file = job_file.read_job_file(Path(job)) if job is not None else None
+    names = (read_environment(), *read_dotenv_files(Path.cwd()))
+    project = projects.load_project(Path.cwd(), find_value(profile, "profile", PROFILE_VARIABLE, names))
+    named = workload_name or (file.workload if file else "") or _convert_to_text(project.workload if project else None)
+    workload = plugins.workload(named or plugins.default_workload())
+    platform = plugins.platform(choose_platform(platform_name, names, project, plugins))
+    known = dict(_list_known_names(workload, platform, plugins.source_kinds()))
+    request = Request(
+        parameters=dict(_select_declared(values, workload.parameters)),
+        settings=dict(_select_declared(values, platform.settings)),
+        sources=tuple(_collect_sources(values, known)),
+        assigned_args=_check_trainer_args(trainer_args),
+        file=file,
+        config=_make_value("config", str(values["config"])) if values.get("config") else None,
+        variables=names,
+        project=project,
+        terraform=TerraformLayer(names, project, Path.cwd()),
+        defaults={workload.name_parameter: Value(run_name, CALL_NAME)} if run_name else {},
+    )
+    problems = [_make_unknown_problem(name, known, workload, platform) for name in values if name not in known]
+    problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
+    problems += projects.find_unknown_tables(project, plugins) if project else []
+    problems += [] if named else plugins.default_problems()
+    return prepare.prepare_job(request, workload, platform, plugins, tuple(problems))
+
+
+def choose_platform(given: str, names: Iterable[VariableLayer], project: Project | None, plugins: Plugins) -> str:
+    """Return the platform's name from the strongest layer that has one. Raise Rejected if none does."""
+    value = find_value(given, "platform", PLATFORM_VARIABLE, names) or (project.platform if project else None)
+    if value is not None:
+        return str(value.value)
+    suggestions = tuple(Suggestion(f"platform={name!r}") for name in plugins.list_names("platform"))
+    title = "no platform was chosen"
+    raise Rejected([Problem(code="platform-missing", stage=Stage.USAGE, title=title, suggestions=suggestions)])
+
+
+def find_value(given: str, argument: str, name: str, names: Iterable[VariableLayer]) -> Value | None:
+    """Return the value of an argument, or else that of its environment variable."""
+    if given:
+        return Value(given, Origin("call", argument))
+    return next((value for layer in names if (value := layer.find_first((name,)))), None)
+
+
+def _check_trainer_args(arguments: Iterable[str] | None) -> tuple[Value, ...] | None:
+    """Return the trainer's arguments. Raise Rejected for a single text instead of a list."""
+    if not isinstance(arguments, str):
+        origin = Origin("call", "trainer_args")
+        return None if arguments is None else tuple(Value(argument, origin) for argument in arguments)
+    suggestion = Suggestion("trainer_args=['--NAME=VALUE']")
+    title = "trainer_args takes a list of texts"
+    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
+
+
+def _convert_to_text(value: Value | None) -> str:
+    return str(value.value) if value else ""
+
+
+def _list_known_names(
+    workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+) -> Iterator[tuple[str, tuple[str, str, tuple[str, ...]] | None]]:
+    """Yield all names of values; for a source with its role, flag and the kinds that share the flag."""
+    for declared in (workload.parameters, platform.settings):
+        yield from ((parameter.name, None) for parameter in get_parameters(declared))
+    for role in workload.roles:
+        flags = dict.fromkeys(kind.roles[role].flag for kind in kinds.values() if role in kind.roles)
+        for flag in flags:
+            sharing = [name for name, kind in kinds.items() if role in kind.roles and kind.roles[role].flag == flag]
+            yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing))
+    if workload.config_reader:
+        yield "config", None
+
+
+def _select_declared(values: Mapping[str, Any], declared: type) -> Iterator[tuple[str, Value]]:
+    for parameter in get_parameters(declared):
+        if values.get(parameter.name) is not None:
+            given = values[parameter.name]
+            if parameter.param.json and isinstance(given, Mapping | list | tuple):
+                given = json.dumps(given)
+            yield parameter.name, _make_value(parameter.name, given)
+
+
+def _make_value(name: str, given: Any) -> Value:
+    origin = Origin("call", name)
+    if not isinstance(given, Mapping):
+        return Value(format_value(given), origin)
+    title = f"{name} takes a single value, not a table"
+    refusal = Problem(code="value-invalid", stage=Stage.USAGE, title=title, where=name)
+    entries = [(str(key), Value(format_value(item), origin)) for key, item in given.items() if item is not None]
+    return Value(ValueTable(tuple(entries), refusal), origin)
+
+
+def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[SourceText]:
+    for name, given in values.items():
+        if not known.get(name) or given is None:
+            continue
+        role, _, kinds = known[name]
+        for text in [given] if isinstance(given, str | PathLike) else given:
+            yield SourceText(role=role, kinds=kinds, text=str(text), origin=Origin("call", name), base=Path.cwd())
+
+
+def format_value(value: Any) -> str:
+    """Return a value as on the command line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _make_unknown_problem(name: str, known: Mapping[str, Any], workload: Workload, platform: Platform) -> Problem:
+    shown = redact(re.sub(r"[^\w-]", "?", name))
+    title = f"{workload.name} on {platform.name} has no value {shown!r}"
+    fields = (find_field(name, declared) for declared in (workload.parameters, platform.settings))
+    field = next((field for field in fields if field), name)
+    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, suggestions=suggest_name(field, known))

@@ -1,0 +1,158 @@
+"""Options of other tools that no command has: what does the same, or the sentence that robotrain cannot do it.
+
+Those that only one platform or workload can answer are among its `option_hints`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.cli.choice import Choice
+from robotrain.cli.command_factory import load_command
+from robotrain.command_table import COMMANDS
+from robotrain.errors import Suggestion
+
+if TYPE_CHECKING:
+    from robotrain.model.workload import Workload
+    from robotrain.plugins.manager import Plugins
+
+ONE_MACHINE = "A job runs on one machine: robotrain starts none on several."
+SEVERAL_GPUS = "multi_gpu"
+"""The feature that an option for the number of GPUs requires."""
+
+
+class ForeignOption(NamedTuple):
+    """What is said about options of other tools."""
+
+    flags: str
+    """Separated by spaces."""
+    sentence: str
+    ways: tuple[Suggestion, ...] = ()
+    """Lines to type; an option counts only for the commands that have it."""
+    is_about_gpus: bool = False
+    """Whether the option for the number of GPUs does the same."""
+
+
+FOREIGN_OPTIONS = (
+    ForeignOption(
+        "-N --nodes --num-nodes --nnodes --node-count --machines --num-machines --instance-count --num-instances"
+        " --replicas --num-replicas",
+        ONE_MACHINE,
+    ),
+    ForeignOption(
+        "-G --gpu --num-gpu --gpus --gpus-per-node --gpus-per-task --nproc --nproc-per-node --num-processes --ntasks"
+        " --ntasks-per-node --process-count-per-instance",
+        "robotrain starts a process for each GPU of the machine.",
+        is_about_gpus=True,
+    ),
+    ForeignOption(
+        "--detach --detach-run --background --async --async-call --no-wait --nowait --no-follow --skip-wait",
+        "This command does not wait for the run: leave the option out.",
+        (Suggestion("--skip-wait"),),
+    ),
+    ForeignOption(
+        "-f --follow --attach --tail --logs --log --stream-logs",
+        "The log is followed by another command.",
+        (Suggestion("--stream", "shows the log until the run ends"), Suggestion("robotrain logs -f RUN")),
+    ),
+    ForeignOption(
+        "-y --yes --assume-yes --no-confirm --auto-approve --no-prompt",
+        "This command asks for no confirmation: leave the option out.",
+    ),
+    ForeignOption(
+        "-e --envs --env-file --env-var --env-vars --environment-variables --set-env --export --secret --secrets",
+        "Variables of this machine's environment are not part of a job, and secrets never are.",
+    ),
+    ForeignOption(
+        "-J --run-name",
+        "",
+        (Suggestion("--name NAME", "what robotrain's commands call the run"),),
+    ),
+    ForeignOption(
+        "--array --job-array --grid",
+        "One run for each of several values is a sweep.",
+        (Suggestion("robotrain sweep … --over NAME=VALUE,VALUE"),),
+    ),
+    ForeignOption(
+        "--parallel --max-parallel --concurrency --max-concurrent --num-parallel",
+        "Only a sweep runs several jobs at a time.",
+        (Suggestion("--at-most N"),),
+    ),
+    ForeignOption(
+        "--trials --num-trials --n-trials --max-trials",
+        "Only a sweep has trials.",
+        (Suggestion("--samples N"),),
+    ),
+    ForeignOption(
+        "--dependency --depends-on --after --afterok",
+        "Jobs that depend on each other are the steps of a pipeline.",
+        (Suggestion("robotrain pipeline submit pipeline.yaml"),),
+    ),
+    ForeignOption(
+        "--partition --qos --gres --nodelist --constraint --exclusive --mem-per-cpu --mem-per-gpu --reservation"
+        " --scheduler --sbatch",
+        "robotrain has no platform for Slurm; a plugin can bring one.",
+    ),
+    ForeignOption(
+        "--cloud --region --zone --use-spot --spot --cluster --infra --down --autostop --idle-minutes-to-autostop"
+        " --retry-until-up",
+        "robotrain rents no machines: the platform decides where a job runs, and when.",
+        (Suggestion("robotrain platforms", "shows the platforms"),),
+    ),
+)
+VARIABLE_OPTION, VARIABLES_OPTION = "--env", "--envs"
+"""What other tools call a variable of the environment, where the value is NAME=VALUE, and several."""
+
+
+def is_variable(flag: str, value: str) -> bool:
+    """Return whether an option gives a variable of the environment, and not what it means here."""
+    return flag == VARIABLE_OPTION and "=" in value
+
+
+def find_foreign_option(
+    flag: str, value: str, workload: Workload | None, flags: Iterable[str]
+) -> tuple[str, list[Suggestion]] | None:
+    """Return the sentence about an option of another tool, and what to type instead; None for an unknown one.
+
+    :param flags: the options of the command.
+    """
+    name = VARIABLES_OPTION if is_variable(flag, value) else flag.replace("_", "-")
+    found = next((one for one in FOREIGN_OPTIONS if name in one.flags.split()), None)
+    if found is None:
+        return None
+    known, sentence = set(flags), found.sentence
+    gpus = next(iter(_list_gpu_options(workload)), "") if workload else ""
+    if sentence == ONE_MACHINE and gpus in known:
+        sentence += f" {gpus} N uses several GPUs of it."
+    own = [way for way in found.ways if way.text.partition(" ")[0] in known]
+    if own:
+        sentence = ""
+    ways = [*own, *(way for way in found.ways if not way.text.startswith("--"))]
+    if found.is_about_gpus and gpus in known:
+        ways.append(Suggestion(f"{gpus} {value if value.isdecimal() else 'N'}"))
+    return sentence, ways
+
+
+def _list_gpu_options(workload: Workload) -> Iterator[str]:
+    return (one.flag for one in get_parameters(workload.parameters) if one.param.requires == SEVERAL_GPUS)
+
+
+def list_commands_with(wanted: str, plugins: Plugins) -> list[str]:
+    """Return robotrain's commands that have an option, in the order of help."""
+    found = []
+    for name in COMMANDS:
+        command = load_command(name)
+        members = {f"{name} {key}": one for key, one in getattr(command, "commands", {}).items()}
+        for path, one in (members or {name: command}).items():
+            if hasattr(one, "compose_own"):  # a job command, whose options depend on the choice
+                flags = set(one.compose_own(Choice("", ""), plugins).flags)
+            else:
+                flags = {
+                    spelling for parameter in one.params for spelling in (*parameter.opts, *parameter.secondary_opts)
+                }
+            if wanted in flags:
+                found.append(path)
+    return found

@@ -1,0 +1,65 @@
+"""Check of a line that another tool's line was translated to, before it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from robotrain.cli import unknown_words, usage
+from robotrain.cli.choice import load_or_none
+from robotrain.cli.command_factory import get_plugins, load_command
+from robotrain.cli.job_command import ORDER_KEY, JobCommand
+from robotrain.errors import Problem, Rejected, select_errors
+from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.model.platform import Platform
+
+if TYPE_CHECKING:
+    from robotrain.plugins.manager import Plugins
+
+
+class _AnyPlatform(Platform):
+    """A platform that takes every job, with the settings of one if it is named."""
+
+    def __init__(self, name: str, plugins: Plugins, roles: Sequence[str]) -> None:
+        platform = load_or_none(plugins.platform, name)
+        self.name = name
+        self.settings = platform.settings if platform else Platform.settings
+        self.capabilities = Capabilities(sources={(role, ANY): YES for role in roles}, features={ANY: YES})
+
+
+def find_line_problems(ctx: Any, words: Sequence[str]) -> list[Problem]:
+    """Return the errors that `render` would report for a job's line on every platform.
+
+    What Terraform or a lookup may give is not asked for, and what a platform refuses is not looked for.
+
+    :param words: the line after `robotrain`: a command that takes a job, and its arguments.
+    """
+    name, *rest = words
+    command = load_command(name)
+    if members := getattr(command, "commands", None):
+        command, rest = members[rest[0]], rest[1:]
+    try:
+        context = command.make_context(name, rest, parent=ctx)
+        return select_errors(_find_problems(context.command, context))
+    except Rejected as rejected:
+        return select_errors(rejected.problems)
+
+
+def _find_problems(command: JobCommand, ctx: Any) -> list[Problem]:
+    from robotrain.config.resolve import resolve_job
+
+    plugins, choice, values = get_plugins(ctx), command.choice, dict(ctx.params)
+    workload = plugins.workload(choice.workload)
+    platform = _AnyPlatform(choice.platform, plugins, [*workload.roles])
+    problems = [
+        *usage.find_swallowed_flags(values, command.options),
+        *usage.find_repeated_options(ctx.meta.get(ORDER_KEY, []), command.options),
+        *unknown_words.find_unknown_words(values.get("words") or [], choice, command.options, plugins),
+    ]
+    request, mistakes = command.make_request(ctx, choice, values, workload, platform, problems)
+    resolution = resolve_job(
+        replace(request, complete=True, terraform=None), workload, platform, plugins.source_kinds()
+    )
+    problems += [*mistakes, *(one for one in resolution.problems if one.code != "value-missing")]
+    return [*problems, *(() if select_errors(problems) else workload.check(resolution.job))]

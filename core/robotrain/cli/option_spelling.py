@@ -1,0 +1,87 @@
+"""The option that a misspelt one stands for, and whether it takes the value that was typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from robotrain.cli.options import ComposedOptions
+
+MIN_PREFIX = 3
+"""The fewest letters that an option is recognized by because it begins with them."""
+MIN_ABBREVIATION = 4
+"""The fewest letters of a word that is short for another: `freq`."""
+COUNT_WORDS = frozenset(("max", "n", "num", "number", "of", "total"))
+"""Words that other tools add to the name of an amount: `--num-training-steps`."""
+
+
+def find_misspelt_option(flag: str, known: Iterable[str]) -> str:
+    """Return the option that was probably meant; empty if none was.
+
+    Every word of it must be nearly the same, because one other word is another meaning: `--num-nodes` is not
+    `--num-workers`.
+    """
+    words = _split_words(flag)
+    options = {option: _split_words(option) for option in known if option.startswith("--")}
+    if len("".join(words)) < 2:
+        return ""
+    equal = [option for option, others in options.items() if "".join(others) == "".join(words)]
+    name = "-".join(words)
+    longer = [option for option in options if option.lstrip("-").startswith(name) and len(name) >= MIN_PREFIX]
+    if equal or len(longer) == 1:
+        return (equal or longer)[0]
+    similar = [option for option, others in options.items() if _are_similar(words, others)]
+    if similar:
+        return max(similar, key=lambda option: SequenceMatcher(None, name, option.lstrip("-")).ratio())
+    parts = [option for option, others in options.items() if _is_part(words, others)]
+    return parts[0] if len(parts) == 1 else ""
+
+
+def _split_words(flag: str) -> list[str]:
+    return [word for word in re.split("[-_]", flag.lower()) if word]
+
+
+def _are_similar(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether each word is that of the other name, or a misspelling of it."""
+    if len(words) == len(others):
+        return all(map(_is_misspelling, words, others))
+    return SequenceMatcher(None, "".join(words), "".join(others)).ratio() >= 0.9
+
+
+def _is_misspelling(word: str, other: str) -> bool:
+    """Return whether two words differ as typing errors do, which seldom change the first letter, or one is short for
+    the other.
+    """
+    short, long = sorted((word, other), key=len)
+    if len(short) >= MIN_ABBREVIATION and long.startswith(short):
+        return True
+    least = 0.75 if word[0] == other[0] else 0.85
+    return sorted(word) == sorted(other) or SequenceMatcher(None, word, other).ratio() >= least
+
+
+def _is_part(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether one name is the other without its first words, or with words that say that it is an amount."""
+    shorter = len(words) > 1 and list(others[-len(words) :]) == list(words)
+    return shorter or [word for word in words if word not in COUNT_WORDS] == list(others)
+
+
+def format_option(flag: str, value: str, options: ComposedOptions) -> str:
+    """Return an option with a value, or what stands for one; empty if it takes no such value.
+
+    A value that may be a secret is not repeated.
+    """
+    from robotrain.config.coerce import is_kind_of_value
+    from robotrain.config.resolve import fill_in_value
+
+    name = options.flags[flag]
+    option, parameter = next(one for one in options.options if one.name == name), options.declared.get(name)
+    if not option.metavar:
+        off = option.flags[0].partition("/")[2]
+        return off if value.lower() == "false" else flag if value.lower() in ("", "true") else ""
+    if value and parameter and not is_kind_of_value(parameter, value):
+        return ""
+    filled = fill_in_value(flag, value)
+    return f"{flag} {option.metavar.strip('[]')}" if filled == flag else filled

@@ -1,0 +1,228 @@
+"""The problem of an option that a job command does not have: whose it is, what does the same, or the nearest one."""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from robotrain.cli.choice import Choice, is_job_file, load_or_none
+from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
+from robotrain.cli.option_spelling import find_misspelt_option, format_option
+from robotrain.cli.options import ComposedOptions, list_flags
+from robotrain.errors import Problem, Suggestion, find_nearest_name, make_usage_problem
+from robotrain.plugins.claims import read_claims
+from robotrain.redaction import redact
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+    from robotrain.model.workload import Workload
+    from robotrain.plugins.manager import Plugins
+
+GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-from")
+"""Options of `robotrain` itself, which stand before the command."""
+JOB_COMMANDS = ("submit", "render", "explain", "sweep", "pipeline train-eval")
+"""Commands whose options stand beside those of a source."""
+
+
+def make_unknown_option_problem(
+    flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: "Plugins"
+) -> Problem:
+    """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
+    shown, given = redact(flag), _UnknownOption(redact(flag), value, choice, options, plugins)
+    ways_to_explain = (
+        given.explain_hint,
+        given.explain_variable,
+        given.explain_file,
+        given.explain_owner,
+        given.explain_foreign,
+        given.explain_job_command,
+        given.explain_managed,
+        given.explain_workload,
+        given.explain_program,
+        given.explain_spelling,
+        given.explain_other_command,
+    )
+    found = next(filter(None, (explain() for explain in ways_to_explain)), None)
+    why = _describe_excluded_kinds(plugins.without)
+    return found or make_usage_problem("option-unknown", f"there is no option {shown}", shown, why)
+
+
+class _UnknownOption:
+    """An option that the chosen workload, platform and command do not have, and what may be said about it."""
+
+    def __init__(self, flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: "Plugins") -> None:
+        self.flag, self.value, self.choice, self.options, self.plugins = flag, value, choice, options, plugins
+        self.platform: Platform | None = load_or_none(plugins.platform, choice.platform)
+        self.workload: Workload | None = load_or_none(plugins.workload, choice.workload)
+
+    def make_problem(self, code: str, title: str, why: str = "", ways: Iterable[Suggestion | str] = ()) -> Problem:
+        """Return a problem of the option."""
+        suggestions = (Suggestion(way) if isinstance(way, str) else way for way in ways if way)
+        return make_usage_problem(code, title, self.flag, why, suggestions=suggestions)
+
+    def explain_hint(self) -> Problem | None:
+        """Explain an option that the chosen workload or platform knows from other tools."""
+        from robotrain.config.resolve import fill_in_value
+
+        name = self.flag.replace("_", "-")
+        for plugin in (self.workload, self.platform):
+            if plugin and (hint := plugin.option_hints.get(name)):
+                title, way = f"{plugin.name} takes no {self.flag}", self._fill_in_hint(hint)
+                why = "" if way else fill_in_value(hint, self.value)
+                return self.make_problem("option-elsewhere", title, why, [way])
+        return None
+
+    def _fill_in_hint(self, hint: str) -> str:
+        """Return the option that a hint is made of, with the typed value if it takes that; empty for other hints."""
+        found = re.fullmatch(r"use (--[a-z][a-z0-9-]*)( [A-Z]+(?:=[A-Z]+)?| [a-z0-9]+)?", hint)
+        if not found or found[1] not in self.options.flags:
+            return ""
+        placeholder = found[2] or ""
+        if placeholder.isupper() and ("=" not in placeholder or "=" in self.value):
+            return format_option(found[1], self.value, self.options) or format_option(found[1], "", self.options)
+        return f"{found[1]}{placeholder}"
+
+    def explain_variable(self) -> Problem | None:
+        """Explain a variable of the environment."""
+        return self.explain_foreign() if is_variable(self.flag, self.value) else None
+
+    def explain_file(self) -> Problem | None:
+        """Explain a job file that is taken for the value of an option."""
+        if not is_job_file(self.value) or list_commands_with(self.flag, self.plugins):
+            return None
+        near = find_misspelt_option(self.flag, self.options.flags)
+        return None if near and self.is_switch(near) else explain_file_option(self.flag, self.value)
+
+    def explain_owner(self) -> Problem | None:
+        """Explain an option of another platform or workload."""
+        if not (owners := list(find_option_owners(self.flag, self.choice, self.plugins))):
+            return None
+        chosen = self.choice
+        here = f"{chosen.workload} on {chosen.platform}" if chosen.platform else chosen.workload
+        title = f"{self.flag} is an option of {' and '.join(map(' '.join, owners))}, not of {here}"
+        ways = (f"--platform {name}" if family == "platform" else name for family, name in owners)
+        return self.make_problem("option-elsewhere", title, "", ways)
+
+    def explain_foreign(self) -> Problem | None:
+        """Explain an option of other tools."""
+        found = find_foreign_option(self.flag, self.value, self.workload, self.options.flags)
+        return self.make_problem("option-unknown", f"there is no option {self.flag}", *found) if found else None
+
+    def explain_job_command(self) -> Problem | None:
+        """Explain an option of other commands that take a job, or of robotrain itself."""
+        if self.flag in GLOBAL_SWITCHES:
+            title = f"{self.flag} is a global option: put it before the command"
+            return self.make_problem("option-elsewhere", title, "", [f"robotrain {self.flag} … submit …"])
+        found = list_commands_with(self.flag, self.plugins)
+        return self._name_commands(found) if any(name in JOB_COMMANDS for name in found) else None
+
+    def explain_other_command(self) -> Problem | None:
+        """Explain an option of commands that take no job."""
+        found = list_commands_with(self.flag, self.plugins)
+        return self._name_commands(found) if found else None
+
+    def _name_commands(self, names: Sequence[str]) -> Problem:
+        return self.make_problem("option-elsewhere", *describe_commands_with(self.flag, names))
+
+    def explain_managed(self) -> Problem | None:
+        """Explain an option of the workload's program that robotrain sets."""
+        if not self.workload or self.flag not in self.workload.managed_options:
+            return None
+        return self._name_replacement(self.workload, self.flag)
+
+    def _name_replacement(self, workload: "Workload", option: str) -> Problem:
+        from robotrain.config.resolve import replace_managed_option
+
+        why, ways = replace_managed_option(option, self.value, workload)
+        return self.make_problem("option-owned", f"robotrain sets {option} itself", why, ways)
+
+    def explain_workload(self) -> Problem | None:
+        """Explain `--workload`, and options that another workload knows from other tools."""
+        flag, workloads = self.flag, self.plugins.workloads()
+        if flag == "--workload":
+            name = self.value if self.value in workloads else find_nearest_name(self.value, workloads) or "WORKLOAD"
+            title, why = (
+                "the workload is a word after the command, not an option",
+                f"Workloads: {', '.join(workloads)}.",
+            )
+            return self.make_problem("option-unknown", title, why, [f"robotrain submit {name} …"])
+        for name, one in workloads.items():
+            if hint := one.option_hints.get(flag):
+                return self.make_problem(
+                    "option-elsewhere", f"there is no option {flag}", f"With workload {name}: {hint}."
+                )
+        return None
+
+    def explain_program(self) -> Problem | None:
+        """Explain an option of the workload's program."""
+        from robotrain.config.trainer_args import find_option_of_program
+
+        if self.flag.replace("_", "-") in self.options.flags:
+            return None
+        finder = self.workload.option_finder if self.workload else ""
+        option = find_option_of_program(finder, self.flag, self.value) or ("." in self.flag and f"{self.flag}=…")
+        if not option:
+            return None
+        if self.workload and (name := option.partition("=")[0]) in self.workload.managed_options:
+            return self._name_replacement(self.workload, name)
+        program = self.workload.program if self.workload else "the trainer"
+        why = f"Put options of {program} itself after `--`."
+        return self.make_problem("option-unknown", f"robotrain has no option {self.flag}", why, [f"-- {option}"])
+
+    def explain_spelling(self) -> Problem | None:
+        """Explain a misspelt option."""
+        near = find_misspelt_option(self.flag, self.options.flags)
+        has_value = near and (self.value.lower() in ("true", "false") or not self.is_switch(near))
+        way = near and format_option(near, self.value if has_value else "", self.options)
+        return self.make_problem("option-unknown", f"there is no option {self.flag}", "", [way]) if way else None
+
+    def is_switch(self, flag: str) -> bool:
+        """Return whether an option of the command takes no value, so that the word after it is another argument."""
+        return next(not one.metavar for one in self.options.options if one.name == self.options.flags[flag])
+
+
+MAX_COMMANDS_IN_TITLE = 2
+
+
+def describe_commands_with(flag: str, commands: Sequence[str]) -> tuple[str, str]:
+    """Return the title and the reason of a problem about an option that only other commands have."""
+    names = [f"`robotrain {name}`" for name in commands]
+    if len(names) > MAX_COMMANDS_IN_TITLE:
+        return f"{flag} is an option of other commands only", f"Commands with {flag}: {', '.join(commands)}."
+    return f"{flag} is an option of {' and '.join(names)} only", ""
+
+
+def _describe_excluded_kinds(without: Sequence[str]) -> str:
+    """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
+    kinds = [claim for claim in read_claims() if claim.family == "source"] if without else []
+    off = {claim.dotted: name for claim in kinds for name in without if claim.matches(name)}
+    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
+    return f"The options of {', '.join(off)} are switched off by {words}." if off else ""
+
+
+def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterator[tuple[str, str]]:
+    """Yield family and name of the platforms and workloads that have an option; the chosen ones are left out."""
+    for name, platform in plugins.platforms().items():
+        if name != choice.platform and flag in list_flags(platform.settings):
+            yield "platform", name
+    for name, workload in plugins.workloads().items():
+        if name != choice.workload and flag in list_flags(workload.parameters):
+            yield "workload", name
+
+
+def find_flag_owner(flag: str, plugins: "Plugins") -> str:
+    """Return whose option a flag is, in words, among all that stand beside a source's; empty for nobody's."""
+    if commands := [name for name in list_commands_with(flag, plugins) if name in JOB_COMMANDS]:
+        return f"`robotrain {commands[0]}`"
+    for kind in plugins.source_kinds().values():
+        if any(flag in (one.flag, *one.aliases) for one in kind.roles.values()):
+            return f"source kind {kind.name}"
+    return " ".join(next(find_option_owners(flag, Choice("", ""), plugins), ()))
+
+
+def explain_file_option(flag: str, file: str) -> Problem:
+    """Return the problem of a job file that was given for an option that does not exist."""
+    way = Suggestion(f"robotrain submit {shlex.quote(file)} …")
+    return make_usage_problem(
+        "option-unknown", f"the job file is a word, not the value of {flag}", flag, suggestions=[way]
+    )

@@ -1,0 +1,79 @@
+"""The job of a pipeline's step that registers a policy, where the platform's engine runs it.
+
+It is the job of the step whose policy it registers. Its settings are that step's as the user gave them, before anything
+was looked up, with those that it was given itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from robotrain.config import overrides
+from robotrain.config.coerce import coerce_values, list_fields
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request
+from robotrain.errors import Problem, Stage, make_usage_problem, raise_if_any
+from robotrain.model.platform import NoSettings
+from robotrain.model.workload import Workload
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+    from robotrain.pipelines.steps import StepRequest
+    from robotrain.submission.prepare import PreparedJob
+
+ORIGIN = Origin("pipeline", "the step whose policy it registers")
+REGISTRATION = Workload(
+    name="register", summary="registers a policy", parameters=NoSettings, roles={}, container_plugin=""
+)
+"""What `--set` knows of such a step: settings of the platform only."""
+
+
+def make_registration_job(source: PreparedJob, given: Mapping[str, Value], own: Iterable[str]) -> PreparedJob:
+    """Return the job of a registration. Raise Rejected for an invalid setting.
+
+    :param source: the job of the step whose policy it registers.
+    :param given: settings that differ from that step's, by name.
+    :param own: the names of those that its user gave it.
+    """
+    platform = source.platform
+    inherited = {name: Value(value, ORIGIN) for name, value in list_fields(source.settings)}
+    values = {name: one for name, one in {**inherited, **given}.items() if one.value is not None}
+    settings, problems = coerce_values(type(source.settings), values)
+    raise_if_any(problems)
+    changes = {name: getattr(settings, name) for name in given}
+    origins = {name: str(one.origin) for name, one in given.items()}
+    job, _ = settle_registration_job(source.with_settings(settings, changes, origins), own)
+    raise_if_any(platform.check(job.job.without_gpus(), job.settings))
+    return job
+
+
+def settle_registration_job(job: PreparedJob, own: Iterable[str]) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with the settings that its platform chooses for a registration, and its notes.
+
+    Settings that were looked up since may change them.
+    """
+    settings, notes = job.platform.choose_registration_settings(job.job, job.settings, frozenset(own))
+    return dataclasses.replace(job, settings=settings), [*notes]
+
+
+def set_registration_settings(
+    step: StepRequest, changes: Sequence[str], platform: Platform, problems: list[Problem]
+) -> StepRequest:
+    """Return a registration with the settings of `--set STEP.KEY=VALUE`."""
+    given = Request(settings=step.settings)
+    request, mistakes = overrides.apply_overrides(given, changes, REGISTRATION, platform, prefix=f"{step.name}.")
+    problems += mistakes
+    if request.assigned_args is not None:
+        title = f"step {step.name} registers a policy: it has only settings of {platform.name}"
+        problems.append(Problem(code="set-malformed", stage=Stage.USAGE, title=title, where=overrides.SET_FLAG))
+    settings = {name: value for name, value in request.settings.items() if value.value != ""}
+    return dataclasses.replace(step, settings=settings)
+
+
+def find_unused_settings(step: StepRequest) -> list[Problem]:
+    """Return a problem for each option that gives a registration by this machine a setting of the platform."""
+    flags = [value.origin.where for value in step.settings.values() if value.origin.layer == "flag"]
+    why = f": this machine registers the policy of step {step.policy_from}"
+    return [make_usage_problem("options-conflict", f"{flag} has no effect{why}", flag) for flag in flags]

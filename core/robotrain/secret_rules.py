@@ -1,0 +1,259 @@
+"""What is a secret: shapes of tokens, names whose values are secrets, addresses with a password.
+
+Regular expressions are compiled only for texts that have a word of them: most texts have none.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+AT = r"(?:@|＠|%(?:25)*40)"
+SCHEME = r"(?<![a-z0-9+.-])[a-z0-9+.-]+:[/\\]+(?![/\\])"
+TOKENS = {
+    "hf_": r"hf_[a-z0-9]{16,}",
+    "api_org_": r"api_org_[a-z0-9]{16,}",
+    "gh": r"gh[opsur]_[a-z0-9]{16,}",
+    "github_pat_": r"github_pat_\w{16,}",
+    "wandb_v": r"wandb_v\d_\w{16,}",
+    "sk-": r"(?<![a-z0-9])sk-(?:\w+-){0,8}\w{16}[\w-]*",
+    "gsk_": r"(?<![a-z0-9])gsk_[a-z0-9]{20,}",
+    "xai-": r"(?<![a-z0-9])xai-[a-z0-9]{20,}",
+    "eyj": r"(?-i:eyJ(?=[\w-]{0,60}\d)(?=[\w-]{0,60}[A-Z])[\w-]{16,}[\w.%=+-]*)",
+    "ia": r"(?-i:A[KS]IA[0-9A-Z]{12,})",
+    "==": r"[a-z0-9+/]{86}==",
+    "xox": r"xox[a-z]-\d[a-z0-9-]{9,}",
+    "xapp-": r"xapp-\d-[a-z0-9-]{10,}",
+    "hooks.slack.com/": r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w+/-]{16,}",
+    "gl": r"(?<![a-z0-9])gl(?:pat|rt|cbt|ptt|ft|imt|agent|oas|dt|soat|ffct)-[\w-]{20,}",
+    "glsa_": r"(?<![a-z0-9])glsa_\w{24,}",
+    "glc_": r"(?<![a-z0-9])glc_[a-z0-9+/]{24,}={0,2}",
+    "aiza": r"(?-i:AIza[\w-]{35})",
+    "ya29.": r"(?<![a-z0-9])ya29\.[\w-]{20,}",
+    "gocspx-": r"GOCSPX-[\w-]{20,}",
+    "nvapi-": r"(?<![a-z0-9])nvapi-[\w-]{20,}",
+    "npm_": r"(?<![a-z0-9])npm_[a-z0-9]{36}",
+    "pypi-": r"(?<![a-z0-9])pypi-[\w-]{50,}",
+    "dapi": r"(?<![a-z0-9])dapi[a-f0-9]{32}(?:-\d)?",
+    "dose": r"(?<![a-z0-9])dose[a-f0-9]{32}",
+    "_v1_": r"(?<![a-z0-9])do[opr]_v1_[a-f0-9]{32,}",
+    "dp.": r"(?<![a-z0-9])dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{20,}",
+    "sg.": r"(?<![a-z0-9])(?-i:SG\.[\w-]{16,}\.[\w-]{16,})",
+    "hv": r"(?<![a-z0-9])hv[sbr]\.[\w-]{20,}",
+    "dckr_": r"dckr_pat_[\w-]{20,}",
+    "k_": r"(?<![a-z0-9])[sr]k_(?:live|test|prod)_\w{10,}",
+    "q~": r"(?<![\w~.-])[\w~.-]{3}\d(?-i:Q)~[\w~.-]{31,34}",
+    "-----begin": r"-----BEGIN[A-Z ]* PRIVATE KEY(?: BLOCK)?-----.*",
+}
+"""Tokens by their shape, each with lower-case text in it, wider than gitleaks has them in `secret_shapes`."""
+MIN_TOKEN = 12
+"""Characters, without a blank, of a token that gitleaks knows."""
+
+
+@functools.cache
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return the compiled pattern of a rule."""
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+
+@functools.cache
+def _list_shapes() -> tuple[tuple[str, str], ...]:
+    """Return the shapes that gitleaks knows: a text in lower case, and the pattern of what has it."""
+    from robotrain.secret_shapes import SHAPES
+
+    return tuple((marker, f"(?-is:{pattern})") for markers, pattern in SHAPES for marker in markers)
+
+
+def list_possible_shapes(text: str) -> list[str]:
+    """Return the patterns of those tokens that may be in a text, by the words in it."""
+    lower = text.lower()
+    found = [pattern for marker, pattern in TOKENS.items() if marker in lower]
+    words = " ".join(word for word in lower.split() if len(word) >= MIN_TOKEN)
+    return found + [pattern for marker, pattern in _list_shapes() if marker in words]
+
+
+def holds_secret(text: str) -> bool:
+    """Return whether a text certainly contains a secret, so that it must not be stored."""
+    patterns, lower = list_possible_shapes(text), text.lower()
+    if (":/" in lower or ":\\" in lower) and any(one in lower for one in "@＠%"):
+        patterns += [rf"{SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{AT}", rf"(?<![a-z0-9+.-])https?:[/\\]+[^/\\?#\s@]+{AT}"]
+    if "sig=" in lower or "key=" in lower:
+        patterns += [r"[?&;]sig=", r"(?:account|sharedaccess)key="]
+    if "bearer" in lower or "authorization" in lower:
+        patterns.append(r"\bauthorization\b\W+(?:bearer|basic|token)\s+\S|\bbearer\s+(?=\S{0,80}\d)[\w~+/.-]{16,}")
+    return any(compile_pattern(pattern).search(text) for pattern in patterns)
+
+
+_PASSWORD = r"passw(?:or)?d|passphrase|pwd"
+_NAME = (
+    r"(?:(?:api|access|account|auth|client|database|db|encryption|license|master|private|secret|service|shared|signing"
+    rf"|storage)[-_.]?key|{_PASSWORD}|secret|authorization|credentials?|token)"
+)
+"""The end of a name whose value is a secret; `key` alone is none."""
+_ASSIGNMENT = rf"({_NAME})[\"']?(\s{{0,9}}[=:])(\s{{0,9}}[\"']?)([^\s\"',;&]*)"
+_USER = r"(?<![\w-])(?:-u|--user)(?:\s{1,9}|=)[\"']?(?!\d+:\d+(?!\S))[^\s:\"'/$]{1,64}:(?![/$])([^\s\"']+)"
+"""A user with a password, as curl has it; `-u 1000:1000` is a user with a group."""
+_NO_SECRET = (
+    r"(?:none|null|nil|true|false|auto|default|-?[\d.]{1,6}|\$\{?\w+\}?|\*+|x+|<[^>]*>|\{\w*\}|\.\.\.|…"
+    r"|(?-i:NAME|FILE|VALUE|TOKEN|KEY|TEXT|PATH|URI|URL|FOLDER))[.)`]*"
+)
+MODEL_TOKENS = frozenset(
+    [
+        "action",
+        "bos",
+        "cls",
+        "end",
+        "eos",
+        "image",
+        "language",
+        "mask",
+        "max",
+        "num",
+        "pad",
+        "per",
+        "prompt",
+        "query",
+        "sep",
+        "special",
+        "start",
+        "state",
+        "stop",
+        "text",
+        "unk",
+        "use",
+        "vision",
+    ]
+)
+"""What stands before `_token` in options of a model: no account has such a token."""
+SERVICES = frozenset(
+    [
+        "access",
+        "account",
+        "api",
+        "app",
+        "auth",
+        "aws",
+        "azure",
+        "bearer",
+        "bot",
+        "ci",
+        "client",
+        "databricks",
+        "deploy",
+        "docker",
+        "face",
+        "git",
+        "github",
+        "gitlab",
+        "gh",
+        "hf",
+        "hub",
+        "huggingface",
+        "id",
+        "jwt",
+        "login",
+        "mlflow",
+        "ngc",
+        "npm",
+        "oauth",
+        "openai",
+        "personal",
+        "private",
+        "pypi",
+        "refresh",
+        "registry",
+        "sas",
+        "secret",
+        "security",
+        "service",
+        "session",
+        "slack",
+        "tracking",
+        "user",
+        "vault",
+        "wandb",
+    ]
+)
+"""What stands before `_token` where the value is a secret, whatever it looks like."""
+NAME_MARKERS = ("key", "token", "secret", "pass", "pwd", "credential", "authorization")
+
+
+def find_named_secret(text: str) -> int | None:
+    """Return where the first secret begins whose name stands before it (`password=…`, `-u user:…`); None if none is."""
+    lower = text.lower()
+    starts = []
+    if ("=" in text or ":" in text) and any(marker in lower for marker in NAME_MARKERS):
+        named = (found for found in compile_pattern(_ASSIGNMENT).finditer(text) if _is_assigned_secret(found))
+        starts += [found.start(4) for found in (next(named, None),) if found]
+    if ":" in text and ("-u" in lower or "--user" in lower):
+        starts += [found.start(1) for found in (compile_pattern(_USER).search(text),) if found]
+    return min(starts, default=None)
+
+
+def _is_assigned_secret(found: re.Match[str]) -> bool:
+    name, sign, blanks, value = found.groups()
+    if sign == ":" and not blanks and not compile_pattern(_PASSWORD).fullmatch(name):  # `kind:api-key:3`, an address
+        return False
+    before = re.search(r"[\w.-]*\Z", found.string[max(0, found.start() - 40) : found.start()])
+    is_prose = sign == ":" and not set(blanks) & {*"'\""}
+    return is_secret_value(f"{before[0] if before else ''}{name}", value, is_prose)
+
+
+def is_secret_value(name: str, value: str, is_prose: bool = False) -> bool:
+    """Return whether the value of a name or option is a secret.
+
+    :param is_prose: it may be the rest of a sentence: `the token: see …`.
+    """
+    if not value or compile_pattern(_NO_SECRET).fullmatch(value):
+        return False
+    end = compile_pattern(rf"(.*?)({_NAME})").fullmatch(name)
+    is_path = compile_pattern(r"[~.]{0,2}(?:/[\w.-]+)+").fullmatch(value) and not _looks_generated(value)
+    if end is None or is_path:  # `--payload-file hf_token=/path/to/file` names the file of a secret
+        return False
+    before, kind = end.groups()
+    word = re.split(r"[._-]", before.lower().rstrip("_-"))[-1]
+    if kind.lower() == "token":
+        if word in MODEL_TOKENS:
+            return False
+        is_certain = word in SERVICES or name.isupper() or not (word or is_prose)
+    elif kind.lower() == "secret":
+        is_certain = bool(word) or not is_prose
+    else:
+        is_certain = not kind.lower().startswith(("credential", "authorization"))
+    return is_certain or _looks_generated(value)
+
+
+def _looks_generated(value: str) -> bool:
+    """Return whether a word is none that a person chose: long, with digits among letters."""
+    runs = re.findall(r"[A-Za-z0-9]{8,}", value)
+    return any(len(run) >= 24 or (re.search(r"\d", run) and re.search(r"[A-Za-z]", run)) for run in runs)
+
+
+@functools.lru_cache(4096)
+def value_holds_secret(text: str) -> bool:
+    """Return whether a text contains a secret, by its shape or by a name before it (`password=…`)."""
+    return find_named_secret(text) is not None or holds_secret(text)
+
+
+_KEY = (
+    r"(?<![a-z0-9])(?:[a-f0-9]{32,}|(?=[a-z]{0,80}\d)(?=\d{0,80}[a-z])[a-z0-9]{32,}|[a-z0-9+/]{80,}={0,2})(?![a-z0-9])"
+)
+"""A key without a shape of its own, such as an old one of Weights & Biases: no person chose such a name."""
+
+
+def looks_like_secret(text: str) -> bool:
+    """Return whether what should be the name of a secret is a secret itself: also a key without a shape of its own."""
+    return value_holds_secret(text) or bool(compile_pattern(_KEY).search(text))
+
+
+def find_secret_arguments(arguments: Sequence[str]) -> list[int]:
+    """Return the indices of command-line arguments with a secret, also one behind its option: `--api-key`, `KEY`."""
+    found = {index for index, text in enumerate(arguments) if value_holds_secret(text)}
+    for index, (option, value) in enumerate(pairwise(arguments), 1):
+        is_option = option.startswith("-") and "=" not in option  # else it has its value already
+        is_named = is_option and not value.startswith("-") and is_secret_value(option, value)
+        if is_named or (option in ("-u", "--user") and find_named_secret(f"{option} {value}") is not None):
+            found.add(index)
+    return sorted(found)

@@ -1,0 +1,255 @@
+"""Runs that have not ended: the same job is submitted again only with `--new`, and no shared name is acted on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from robotrain_runtime.contract.deadline import DeadlineFuture
+
+from robotrain.errors import Problem, Rejected, Suggestion, make_problem, make_usage_problem
+from robotrain.model.run import RunGone
+from robotrain.plugins import calls
+from robotrain.store import name_index, name_lock, plans, records
+from robotrain.submission.pin import list_platform_given_names
+from robotrain.submission.reconcile import SAME_COMMAND, format_error
+
+if TYPE_CHECKING:
+    from robotrain.model.plan import RenderedPlan
+    from robotrain.model.run import RunRecord, Status
+    from robotrain.plugins.manager import Plugins
+    from robotrain.submission.prepare import JobPart, PreparedJob
+
+LOST = "lost"
+MAX_QUERIES = 8
+"""How many runs are asked for at the same time."""
+
+
+class UnfinishedRun(NamedTuple):
+    """A run that has not ended, or of which that is not known."""
+
+    record: RunRecord
+    status: Status | None
+    """None if its platform did not answer."""
+    error: BaseException | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is a pipeline whose driver was stopped: its steps may still run."""
+        return self.status is not None and self.status.state == LOST
+
+
+def list_unfinished(found: Iterable[RunRecord], plugins: Plugins) -> list[UnfinishedRun]:
+    """Return the submitted runs that have not ended, or whose platform does not tell, in the given order."""
+    sent = [record for record in found if record.phase == "sent" and not _has_ended(record)]
+    unfinished = list[UnfinishedRun]()
+    with calls.redirect_output():
+        for start in range(0, len(sent), MAX_QUERIES):
+            batch = sent[start : start + MAX_QUERIES]
+            queries = [DeadlineFuture(partial(_query_status, record, plugins)) for record in batch]
+            unfinished += filter(None, map(_read_answer, batch, queries))
+    return unfinished
+
+
+def _read_answer(record: RunRecord, query: DeadlineFuture[Status]) -> UnfinishedRun | None:
+    """Return a run with what its platform answers; None if it has ended."""
+    try:
+        status = query.result(calls.get_online_limit())
+    except RunGone:
+        return None
+    except Exception as error:  # whatever a plugin raises
+        return UnfinishedRun(record, None, error)
+    records.save_final_status(record.run, status)
+    goes_on = not status.finished or (record.steps and status.state == LOST)
+    return UnfinishedRun(record, status) if goes_on else None
+
+
+def _query_status(record: RunRecord, plugins: Plugins) -> Status:
+    return plugins.platform_of(record).status(record.reference)
+
+
+def _has_ended(record: RunRecord) -> bool:
+    """Return whether an end was seen that is final: a run that was lost may be found again."""
+    ended = records.read_final_status(record.run)
+    return ended is not None and ended.state != LOST
+
+
+def find_same_run(
+    prepared: PreparedJob, plugins: Plugins, report: Callable[[Iterable[Problem]], None]
+) -> UnfinishedRun | None:
+    """Return the newest unfinished run of a job with its settings and pins; None if there is none.
+
+    Report those with other settings or pins. Raise Rejected if it is not known whether one goes on.
+    """
+    alike = list_unfinished(_list_records_of_job(prepared), plugins)
+    same = [one for one in alike if has_same_inputs(one.record, prepared)]
+    report(_make_alike_note(one) for one in alike if one not in same and one.status)
+    return _choose_running(same)
+
+
+def find_run_of_plan(rendered: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:
+    """Return the run that a plan was submitted as, if it has not ended. Raise Rejected if that is not known."""
+    record = _read_record_if_readable(rendered.plan.run)
+    is_same = record is not None and record.plan == rendered.plan.digest
+    return _choose_running(list_unfinished([record], plugins)) if record and is_same else None
+
+
+def _choose_running(same: Sequence[UnfinishedRun]) -> UnfinishedRun | None:
+    """Return the first run that goes on; None without any. Raise Rejected if that is not known of one."""
+    running = [one for one in same if one.status and not one.is_lost]
+    if same and not running:
+        raise Rejected(
+            [_make_lost_problem(one) if one.is_lost else _make_silent_problem(one) for one in same], transient=True
+        )
+    return running[0] if running else None
+
+
+def _list_records_of_job(prepared: PreparedJob) -> Iterator[RunRecord]:
+    """Yield the records of the job on its platform that belong to no pipeline, newest attempt first."""
+    for attempt in reversed(name_lock.list_attempts(prepared.job)):
+        with contextlib.suppress(Rejected):  # a record that is damaged, or of another attempt
+            record = records.find_record(prepared.job.run_name(attempt))
+            if record and not record.pipeline and is_same_job(record, prepared):
+                yield record
+
+
+def is_same_job(record: RunRecord, prepared: PreparedJob) -> bool:
+    """Return whether a record has the job and the platform."""
+    return (record.job, record.platform) == (prepared.job.digest, prepared.platform.name)
+
+
+def is_same_submission(record: RunRecord, prepared: PreparedJob, owner: tuple[str, str]) -> bool:
+    """Return whether a record has the same job, owner, platform, settings, pins and payload.
+
+    :param owner: the pipeline and the step that the run belongs to.
+    """
+    if (record.pipeline, record.step) != owner or not is_same_job(record, prepared):
+        return False
+    stored = plans.find_stored_plan(record.run) if prepared.payload else None
+    return (stored is None or stored.payload == prepared.payload) and has_same_inputs(record, prepared)
+
+
+def has_same_inputs(record: RunRecord, prepared: PreparedJob) -> bool:
+    """Return whether a run of the same job has its settings and pins; True if its plan cannot be read."""
+    stored = plans.find_stored_plan(record.run)
+    if stored is None:
+        return True
+    try:
+        mine, theirs = prepared.list_parts(), prepared.list_stored_parts(stored)
+    except ValueError:
+        return True
+    platform = prepared.platform.name
+    return len(mine) == len(theirs) and all(_is_same_part(*pair, platform) for pair in zip(mine, theirs, strict=True))
+
+
+def _is_same_part(mine: JobPart, theirs: JobPart, platform: str) -> bool:
+    """Return whether settings and pins are equal. A source that is not pinned fits any pin.
+
+    Settings that the platform looked up fit any that it looked up, or did not.
+    """
+    pins = zip((one.pin for one in mine.sources), (one.pin for one in theirs.sources), strict=False)
+    if any(one != other and one and other for one, other in pins):
+        return False
+    given = _list_given_names(mine, platform) | _list_given_names(theirs, platform)
+    return all(mine.settings.get(name) == theirs.settings.get(name) for name in given)
+
+
+def _list_given_names(part: JobPart, platform: str) -> set[str]:
+    """Return the settings that have a value which the platform did not look up."""
+    looked_up = list_platform_given_names(part.values, platform)
+    return {name for name, value in part.settings.items() if value is not None and name not in looked_up}
+
+
+def make_same_run_note(found: UnfinishedRun, name: str = "", new: bool = True) -> Problem:
+    """Return the note that a run of the same job goes on.
+
+    :param name: what the user wanted to call the run.
+    :param new: whether it can offer `--new`.
+    """
+    record = found.record
+    ways = [
+        Suggestion("--new", "starts another run of it")
+        if new
+        else Suggestion(f"robotrain resubmit {record.run} --new", "starts another run of it")
+    ]
+    if name not in ("", record.name):
+        ways.append(Suggestion(f"robotrain rename {record.run} {name}", "gives that run the name"))
+    title = f"this job is {found.status.state if found.status else ''} as {_format_run(record)}; nothing was sent"
+    return make_problem("run-unfinished", title, "", "", _format_reason(found), *ways, severity="note")
+
+
+def _make_alike_note(found: UnfinishedRun) -> Problem:
+    record = found.record
+    verb = "may still run" if found.is_lost else f"is {found.status.state if found.status else ''}"
+    title = f"{_format_run(record)}, the same job with other settings or pins, {verb}"
+    way = Suggestion(f"robotrain cancel {record.run}", "stops it")
+    return make_problem("run-alike", title, "", "", _format_reason(found), way, severity="note")
+
+
+def _make_silent_problem(found: UnfinishedRun) -> Problem:
+    """Return the problem of a run of the same job whose platform does not answer."""
+    record, error = found.record, found.error
+    title = f"{record.platform} does not tell whether {_format_run(record)}, a run of this job, has ended"
+    problems = error.problems if isinstance(error, Rejected) else ()
+    why = " ".join(f"{one.title[:1].upper()}{one.title[1:]}. {one.why}".strip() for one in problems)
+    ways = [
+        Suggestion(SAME_COMMAND, f"when {record.platform} answers again"),
+        *(way for one in problems for way in one.suggestions),
+        Suggestion("--new", "starts another run of it"),
+    ]
+    return make_problem("run-unfinished-unsure", title, "", "", why or format_error(error or TimeoutError()), *ways)
+
+
+def _make_lost_problem(found: UnfinishedRun) -> Problem:
+    """Return the problem of a pipeline without a driver."""
+    record = found.record
+    title = f"{_format_run(record)} is this {record.outputs.noun}, and nothing starts its next steps"
+    why = "Its driver was stopped, as by a restart of the machine; steps that had begun may still run."
+    ways = (
+        Suggestion(f"robotrain pipeline resume {record.run}", "goes on with it"),
+        Suggestion(f"robotrain cancel {record.run}", "stops what still runs of it"),
+        Suggestion("--new", "starts another one"),
+    )
+    return make_problem("run-unfinished-unsure", title, "", "", why, *ways)
+
+
+def _format_run(record: RunRecord) -> str:
+    return f"{record.run} ({record.name})" if record.name else record.run
+
+
+def _format_reason(found: UnfinishedRun) -> str:
+    reason = found.status.reason if found.status else ""
+    return f"{reason[:1].upper()}{reason[1:].rstrip('.')}." if reason and not found.is_lost else ""
+
+
+def find_run_to_change(text: str, plugins: Plugins, *, unfinished_first: bool = False, run: str = "") -> str:
+    """Return the run that a text means, for a command that changes it. Raise Rejected if that is not clear.
+
+    A name that several unfinished runs share means none of them.
+
+    :param unfinished_first: take the unfinished run of a name if there is one, instead of the newest.
+    :param run: what the text meant when it was looked up before; it means that still.
+    """
+    run = run or records.find_run(text)
+    runs = name_index.list_runs_of_same_name(text, run)
+    if len(runs) < 2:
+        return run
+    found = [known for name in runs if (known := _read_record_if_readable(name))]
+    unfinished = list_unfinished(found, plugins)
+    if len(unfinished) > 1:
+        raise Rejected([_make_shared_name_problem(text, unfinished)])
+    return unfinished[0].record.run if unfinished and unfinished_first else run
+
+
+def _read_record_if_readable(run: str) -> RunRecord | None:
+    with contextlib.suppress(Rejected):
+        return records.find_record(run)
+    return None
+
+
+def _make_shared_name_problem(text: str, unfinished: Sequence[UnfinishedRun]) -> Problem:
+    title = f"{len(unfinished)} runs that have not ended have this name; give the run itself"
+    ways = [Suggestion(one.record.run, one.status.state if one.status else "unknown") for one in unfinished]
+    return make_usage_problem("run-name-shared", title, "RUN", given=text, suggestions=ways)

@@ -1,0 +1,37 @@
+"""How a child Python is started, so that no file of the user's folder is imported or read as configuration.
+
+It starts in a neutral folder, or in one that robotrain created. It is isolated (`-I`); if it needs packages from
+PYTHONPATH, PYTHONSAFEPATH keeps the folder in which it starts out of its import path. Python 3.10 does not know that
+variable: the first entry of its import path is then the neutral folder.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+NEUTRAL_FOLDER = Path(os.sep)
+"""Only the administrator of a machine can put a module or a uv.toml there, and it has no parents."""
+FOREIGN_VARIABLES = frozenset({"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH"})
+"""Variables that select another environment, or other packages."""
+
+
+def make_isolated_command(python: str | Path, *arguments: str | Path) -> list[str]:
+    """Return the command of a Python that imports from its standard library and its own packages only."""
+    return [str(python), "-I", *map(str, arguments)]
+
+
+def make_module_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this Python, which is 3.11 or newer."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def make_import_environ(folders: Iterable[str | Path], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment variables of a Python that imports from `folders` and its own packages only.
+
+    `environ`: what they are made of; None for those of this process.
+    """
+    inherited = os.environ if environ is None else environ
+    kept = {name: value for name, value in inherited.items() if name not in FOREIGN_VARIABLES}
+    path = os.pathsep.join(map(str, folders))
+    return {**kept, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,97 @@
+"""Environments that robotrain does not make, and what it has no option for: an answer by name."""
+
+import pytest
+from azure_stand_in.ml.azureml import AzureML
+from azureml_workspace_plans import COMPUTE, add_dataset, prepare_workspace
+
+REGISTRY = "azureml://registries/robots/environments/trainer/versions/7"
+BUILD = {"build": {"contextUri": "https://x.blob.core.windows.net/c/d/", "dockerfilePath": "Dockerfile"}}
+CONDA = {"condaFile": "dependencies: [python=3.12]"}
+SUBMIT = ("submit", "lerobot-train", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "--json")
+NAMED = ("--environment-name", "trainer", "--environment-version", "7")
+
+
+@pytest.fixture
+def there(azureml, name_workspace) -> AzureML:
+    prepare_workspace(azureml)
+    azureml.data("episodes", 3, add_dataset(azureml, "episodes/3"))
+    name_workspace(azureml, COMPUTE)
+    return azureml
+
+
+def list_codes(answer, severity: str) -> set[str]:
+    return {one["code"] for one in answer.json["problems"] if one["severity"] == severity}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "image", "made", "options", "reference"),
+    [
+        ("trainer", "", BUILD, NAMED, "/environments/trainer/versions/7"),
+        ("trainer", "mcr.microsoft.com/azureml/base:1", CONDA, NAMED, "/environments/trainer/versions/7"),
+        (
+            "AzureML-acpt-pytorch",
+            "mcr.microsoft.com/azureml/curated/acpt:1",
+            {"environmentType": "Curated"},
+            ("--environment-name", "AzureML-acpt-pytorch", "--environment-version", "7"),
+            "azureml:AzureML-acpt-pytorch:7",
+        ),
+        ("", "", {}, ("--environment-name", REGISTRY), REGISTRY),
+    ],
+)
+def test_an_environment_that_azure_builds_or_has_is_taken_with_a_warning(
+    robotrain, there, name, image, made, options, reference
+):
+    if name:
+        there.environment(name, "7", image, **made)
+    there.calls.clear()
+    answer = robotrain(*SUBMIT, *options)
+    assert answer.exit_code == 0, answer.stderr
+    assert "[azureml-environment-unseen]" in answer.stderr
+    [job] = there.jobs.values()
+    assert job.body["environmentId"].endswith(reference)
+    assert not [call for call in there.calls if call.startswith("PUT") and "/environments/" in call]
+
+
+def test_an_image_that_was_asked_for_is_not_exchanged(robotrain, there):
+    there.environment("trainer", "7", "", **BUILD)
+    answer = robotrain(*SUBMIT, *NAMED, "--image", "pytorch/pytorch:2.11.0")
+    assert (answer.exit_code, there.jobs) == (4, {})
+    assert "azureml-environment-differs" in list_codes(answer, "error")
+
+
+def test_an_environment_with_another_image_is_still_refused(robotrain, there):
+    there.environment("trainer", "7", "other/image:1")
+    answer = robotrain(*SUBMIT, *NAMED)
+    assert (answer.exit_code, there.jobs) == (4, {})
+    assert "azureml-environment-differs" in list_codes(answer, "error")
+
+
+def test_an_environment_of_azures_own_is_never_registered(robotrain, there):
+    answer = robotrain(*SUBMIT, "--environment-name", "AzureML-acpt-pytorch", "--environment-version", "99")
+    assert (answer.exit_code, there.jobs) == (4, {})
+    assert "azureml-environment-missing" in list_codes(answer, "error")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--environment-name", REGISTRY.replace("versions/7", "labels/latest")), "azureml-value-invalid"),
+        (("--environment-name", REGISTRY, "--image", "a/b:1"), "options-conflict"),
+        (("--environment-name", "AzureML-acpt-pytorch"), "azureml-value-invalid"),
+        (("--compute", "serverless"), "azureml-compute-serverless"),
+        (("--serverless",), "option-elsewhere"),
+        (("--queue-settings", "job_tier=spot"), "option-elsewhere"),
+        (("--early-termination", "bandit"), "option-elsewhere"),
+    ],
+)
+def test_what_azure_ml_has_and_robotrain_does_not_is_refused_with_the_reason(robotrain, there, options, code):
+    answer = robotrain(*SUBMIT, *options)
+    assert there.jobs == {}
+    assert code in list_codes(answer, "error"), answer.stderr
+
+
+def test_a_bayesian_sampler_is_answered_with_the_one_there_is(robotrain, there):
+    words = ("sweep", "lerobot-train", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3")
+    answer = robotrain(*words, "--over", "seed=1,2", "--sampler", "bayesian")
+    assert (answer.exit_code, "--sampler tpe --samples 20" in answer.stderr) == (2, True)

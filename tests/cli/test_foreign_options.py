@@ -1,0 +1,101 @@
+"""Options of other tools are answered with what does the same, or with the sentence that robotrain cannot do it."""
+
+import shlex
+
+import pytest
+
+TRAIN = "submit --platform local --dataset-path x"
+OSMO = "submit --platform osmo --pool p --storage-account acct --tracking-uri none --dataset-path x"
+AZURE = "submit --platform azureml --dataset-path x"
+ISAAC = "submit isaac-train --platform local"
+BAGS = "submit rosbag-act-train --platform local --dataset-path x --environment-state-topic /points"
+PIPELINE = "pipeline train-eval --platform local --dataset-path x"
+ONE_MACHINE = "on one machine"
+LINES = {
+    f"{TRAIN} --num-nodes 2": (ONE_MACHINE, []),
+    f"{TRAIN} --nnodes=2": (ONE_MACHINE, []),
+    f"{ISAAC} --nodes 2": (ONE_MACHINE, []),
+    f"{AZURE} --instance-count 2": (ONE_MACHINE, []),
+    f"{AZURE} --instance_count 2": (ONE_MACHINE, []),
+    f"{AZURE} --input-mode download": ("a data asset is mounted", []),
+    f"{TRAIN} --nproc_per_node 2": ("a process for each GPU", ["--num-gpus 2"]),
+    f"{TRAIN} --gpus A100:8": ("", ["--num-gpus INT"]),
+    f"{TRAIN} --epochs 3": ("counted in steps", []),
+    f"{ISAAC} --epochs 3": ("--max-iterations N", []),
+    f"{TRAIN} --bs 3": ("", ["--batch-size 3"]),
+    f"{TRAIN} --max_steps 300": ("", ["--training-steps 300"]),
+    f"{TRAIN} --fp16": ("", ["--mixed-precision fp16"]),
+    f"{BAGS} --fp16": ("has no fp16", []),
+    f"{TRAIN} --timeout 3h": ("no time limit", []),
+    f"{OSMO} --timeout 3h": ("", ["--exec-timeout 3h"]),
+    f"{AZURE} --time 3h": ("", ["--exec-timeout 3h"]),
+    f"{TRAIN} --cpus 8": ("cores, memory and disk are not reserved", []),
+    f"{OSMO} --cpus 8": ("", ["--cpu 8"]),
+    f"{AZURE} --cpus 8": ("--instance-type NAME", []),
+    f"{TRAIN} --detach": ("does not wait", []),
+    f"{PIPELINE} --detach": ("", ["--skip-wait"]),
+    f"{TRAIN} --follow": ("", ["--stream", "robotrain logs -f RUN"]),
+    "explain --platform local --dataset-path x --follow": ("another command", ["robotrain logs -f RUN"]),
+    f"{TRAIN} -y": ("no confirmation", []),
+    f"{TRAIN} --env HF_HOME=/x": ("environment are not part of a job", []),
+    f"{TRAIN} --array 0-9": ("sweep", ["robotrain sweep … --over NAME=VALUE,VALUE"]),
+    f"{TRAIN} --partition gpu": ("no platform for Slurm", []),
+    "submit --dataset-path x --platform slurm": ("brings no platform for slurm", None),
+    f"{TRAIN} --num-cpu 2": ("", []),
+    f"{TRAIN} --lerning-rate 1e-5": ("", ["--learning-rate 1e-5"]),
+    f"{TRAIN} --save-frequency 5": ("", ["--save-freq 5"]),
+    f"{TRAIN} --trainingsteps 5": ("", ["--training-steps 5"]),
+    f"{TRAIN} --training-stepz many": ("", []),
+    f"{TRAIN} --learning-rat": ("", ["--learning-rate FLOAT"]),
+    f"{TRAIN} --dry-rn job.yaml": ("", ["--dry-run"]),
+    f"{TRAIN} --wandb-enabl=false": ("", ["--no-wandb"]),
+    f"{TRAIN} --use-amp": ("sets --policy.use_amp itself", ["--mixed-precision bf16, or --mixed-precision no"]),
+    f"{TRAIN} --tag cups": ("", ["--note cups"]),
+    f"{AZURE} --tags a=b": ("", ["--labels a=b"]),
+    f"{TRAIN} --checkpoint out": ("--resume-from CHECKPOINT", []),
+    f"{TRAIN} --idle-minutes-to-autostop 9": ("rents no machines", ["robotrain platforms"]),
+    "sweep --platform local --dataset-path x --over seed=1,2 --trials 5": ("", ["--samples N"]),
+    f"{TRAIN} --parallel 2": ("Only a sweep", []),
+    f"{TRAIN} -J cups": ("", ["--name NAME"]),
+    f"{TRAIN} --since 3d": ("`robotrain runs` only", []),
+    "render --platform local --dataset-path x --wait": ("submit, pipeline", []),
+    "status --follow": ("another command", ["robotrain logs -f RUN"]),
+    "cancel -y": ("no confirmation", []),
+    "resubmit --num-nodes 2": (ONE_MACHINE, []),
+    "logs --older-than 3d": ("Commands with --older-than: runs", []),
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_an_option_that_does_not_exist_is_answered_with_its_equal_or_the_reason(robotrain, line):
+    fact, ways = LINES[line]
+    answer = robotrain(*shlex.split(line), "--json")
+    assert answer.exit_code == 2
+    flag = next(word for word in reversed(shlex.split(line)) if word.startswith("-"))
+    (problem,) = (one for one in answer.json["problems"] if one["where"].startswith(flag.partition("=")[0]))
+    assert fact in f"{problem['title']} {problem['why']}"
+    if ways is None:
+        assert all("--gpu-platform" not in way["text"] for way in problem["instead"])
+    else:
+        assert [way["text"] for way in problem["instead"]] == ways
+
+
+@pytest.mark.parametrize(
+    ("line", "fact", "way"),
+    [
+        ("version", "", "robotrain --version"),
+        ("login", "no sign-in of its own", "robotrain doctor"),
+        ("config", "robotrain.toml", "robotrain explain job.yaml --platform PLATFORM"),
+        ("scancel a-run", "", "robotrain cancel a-run"),
+        ("workflow submit job.yaml --pool p", "", "robotrain submit job.yaml --pool p --json"),
+        ("job create --file a.yml", "", "robotrain submit job.yaml --platform PLATFORM"),
+        ("job list", "", "robotrain runs --json"),
+        ("workflow query a-run", "", "robotrain status a-run"),
+        ("stream a-run", "", "robotrain logs -f a-run"),
+    ],
+)
+def test_a_command_of_other_tools_is_answered_with_the_line_to_type(robotrain, line, fact, way):
+    answer = robotrain(*line.split(), "--json")
+    (problem,) = answer.json["problems"]
+    assert (answer.exit_code, fact in problem["why"]) == (2, True)
+    assert [one["text"] for one in problem["instead"]] == [way]

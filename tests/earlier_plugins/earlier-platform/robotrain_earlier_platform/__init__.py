@@ -1,0 +1,1 @@
+"""The platform earlier-platform of robotrain."""

@@ -1,0 +1,1 @@
+"""The source kind earlier_source of robotrain."""

@@ -1,0 +1,1 @@
+"""The workload earlier-workload of robotrain."""

@@ -1,0 +1,57 @@
+"""`--publish-dataset`: an OSMO dataset that the task writes when it has succeeded, beside what it publishes."""
+
+from typing import Any
+
+import osmo_plans
+import pytest
+from osmo_plans import TWO, job, read_task, render_plan
+from robotrain_osmo.platform import OsmoPlatform
+
+
+@pytest.mark.parametrize(
+    ("given", "output"),
+    [
+        ({"storage_account": "acc"}, {"url": "azure://acc/lerobot-datasets/act/{{workflow_id}}"}),
+        ({"buckets": "models=s3://robots/m"}, {"url": "s3://robots/m/act/{{workflow_id}}"}),
+        ({"server": "6.3"}, {"dataset": {"name": "models/act"}}),
+    ],
+)
+def test_the_policy_is_an_output_of_the_task(osmo, given: dict[str, Any], output: dict[str, Any]) -> None:
+    name = "act" if "storage_account" in given else "models/act"
+    made = render_plan(job(publish_url=TWO), publish_dataset=name, pool="default", **given)
+    task = read_task(made)
+    assert task["outputs"] == [output]
+    assert task["environment"]["ROBOTRAIN_STEP_OUTPUT"] == "{{output}}"
+    document = osmo_plans.read_document(made)
+    assert (document.placement.handover, document.parameters["publish_url"]) == ("${ROBOTRAIN_STEP_OUTPUT}", TWO)
+    osmo.versions(client=f"{given.get('server', '6.4')}.0", service=f"{given.get('server', '6.4')}.0")
+    osmo.buckets("models")
+    reference = OsmoPlatform().submit(made)
+    written = output.get("url", "models/act").replace("{{workflow_id}}", reference["workflow"])
+    assert reference["dataset"] == OsmoPlatform().describe_reference(reference)["dataset"] == written
+
+
+def test_it_is_listed_once_the_task_has_written_it(osmo, tmp_path) -> None:
+    plan = render_plan(job(), publish_dataset="models/act", storage_account="acc", pool="default")
+    reference = OsmoPlatform().submit(plan)
+    osmo.set_state(reference["workflow"], task_status="RUNNING")
+    osmo.set_state(reference["workflow"], task_status="COMPLETED", exit_code=0)
+    assert list(OsmoPlatform().outputs(reference)) == []
+    osmo.put(reference["dataset"], {"policy/config.json": b"{}"})
+    (found,) = OsmoPlatform().outputs(reference)
+    assert (found.name, found.uri) == ("dataset", reference["dataset"])
+    OsmoPlatform().download(reference, found, tmp_path / "brought")
+    assert (tmp_path / "brought/policy/config.json").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("models/act:3", "osmo-value-invalid"),
+        ("a b", "osmo-value-invalid"),
+        ("s3://a/b", "osmo-value-invalid"),
+        ("models/act", "osmo-bucket-unknown"),
+    ],
+)
+def test_what_is_no_place_for_it_is_refused(name: str, code: str) -> None:
+    assert osmo_plans.find_codes(job(), publish_dataset=name) == {code}

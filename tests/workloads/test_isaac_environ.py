@@ -1,0 +1,46 @@
+"""The environment variables that Isaac Lab gets on a cluster."""
+
+import os
+
+import pytest
+from robotrain_workloads.isaac import installation
+
+
+@pytest.fixture
+def environ(monkeypatch):
+    """Return the variables: `environ(user=0, cores=16, ranks=4, OMP_NUM_THREADS="2")`."""
+
+    def make(user: int = 1000, cores: int = 16, ranks: int = 1, **variables: str) -> dict[str, str]:
+        for name in (*installation.THREAD_VARIABLES, "OMNI_KIT_ALLOW_ROOT"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+        monkeypatch.setattr(installation, "count_cores", lambda: cores)
+        return installation.make_environ(ranks)
+
+    return make
+
+
+def test_terms_are_accepted_in_every_form(environ):
+    accepted = {name: value for name, value in environ().items() if name in installation.TERMS}
+    assert accepted == {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y", "OMNI_KIT_ACCEPT_EULA": "YES"}
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, "1"), (1000, None)])
+def test_simulator_may_start_as_root_if_the_task_is_root(environ, user, allowed):
+    assert environ(user=user).get("OMNI_KIT_ALLOW_ROOT") == allowed
+
+
+@pytest.mark.parametrize(("cores", "ranks", "threads"), [(16, 1, "16"), (16, 4, "4"), (2, 4, "1")])
+def test_processes_share_the_cores(environ, cores, ranks, threads):
+    found = environ(cores=cores, ranks=ranks)
+    assert {found[name] for name in installation.THREAD_VARIABLES} == {threads}
+
+
+def test_threads_that_the_user_chose_are_kept(environ):
+    assert environ(OMP_NUM_THREADS="3")["OMP_NUM_THREADS"] == "3"
+
+
+def test_packages_of_robotrain_stay_out(environ):
+    assert not {"PYTHONPATH", "PYTHONSAFEPATH"} & environ(PYTHONPATH="/x", PYTHONSAFEPATH="1").keys()

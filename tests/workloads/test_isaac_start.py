@@ -1,0 +1,55 @@
+"""Where a training of Isaac Lab starts: a run that has ended is not resumed for nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_workloads.isaac import checkpoint_file
+from robotrain_workloads.isaac_train import start
+
+
+def make_document(role: Any, folder: Path, **parameters: Any) -> JobDocument:
+    return JobDocument(
+        schema=1,
+        run="isaac-train-1a2b3c4d-2",
+        job="1" * 64,
+        workload="isaac-train",
+        platform="local",
+        halves={},
+        parameters={"checkpoint_mode": "resume" if role == "checkpoint" else None, **parameters},
+        placement=Placement(work="", cache=""),
+        sources=(JobSource(role=role, kind="local_path", uri=str(folder)),),
+        trainer_args=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "file", "wanted", "total", "found", "way"),
+    [
+        ("resume", "model_19.pt", 20, None, {"iteration": 19}, "--set max_iterations=40"),
+        ("checkpoint", "model_19.pt", 20, None, {"iteration": 19}, "--max-iterations 40"),
+        ("resume", "model_19.pt", 21, (20, 1), {"iteration": 19}, ""),
+        ("resume", "model_19.pt", None, (20, 1), {"iteration": 19}, "--set max_iterations=40"),
+        ("resume", "model_9.pt", None, (20, 1), {"iteration": 9}, ""),
+        ("resume", "model_19.pt", None, None, {"iteration": 19}, ""),
+        ("checkpoint", "model_19.pt", None, (20, 1), {"iteration": 19}, ""),
+        ("resume", "agent_960.pt", None, (960, 16), {}, "--set max_iterations=120"),
+        ("resume", "agent_960.pt", 60, (960, 16), {}, "--set max_iterations=120"),
+        ("resume", "agent_960.pt", 61, (960, 16), {}, ""),
+        ("resume", "agent_480.pt", None, (960, 16), {}, ""),
+        ("resume", "agent_960.pt", 60, None, {}, ""),
+    ],
+)
+def test_a_training_without_iterations_left_is_refused_with_the_way_on(
+    tmp_path: Path, role: str, file: str, wanted: int | None, total: tuple[int, int] | None, found: Any, way: str
+) -> None:
+    """`total`: how long the training of the checkpoint was, and one iteration of it, in the unit of its name."""
+    backend = "skrl" if file.startswith("agent") else "rsl_rl"
+    checkpoint_file.write_facts(tmp_path, "Isaac-Cartpole-v0", backend, *(total or ()))
+    (tmp_path / file).write_bytes(b"weights")
+    document = make_document(role, tmp_path, max_iterations=wanted, backend=backend)
+    begin = start.load_start(document, {document.sources[0]: tmp_path})
+    problem = start.find_iteration_problem(document, begin, found)
+    assert problem.partition("\n")[2] == way
+    assert ("iterations, and the training ends after" in problem) is bool(way)

@@ -1,0 +1,158 @@
+"""Messages of storage files, in the order of recording: by log time, as rosbags has them, a clock's jump is hidden."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+STORAGE_SUFFIXES = (".db3", ".mcap")
+COMPRESSED_SUFFIX = ".zstd"
+"""What `ros2 bag record --compression-mode file` appends to the name of a storage file."""
+# CROSS JOIN: messages are read in the order of their table, without sorting them.
+_SQLITE_QUERY = """
+SELECT topics.name, messages.timestamp, messages.data FROM messages CROSS JOIN topics ON topics.id = messages.topic_id
+WHERE topics.name IN ({}) ORDER BY messages.id
+"""
+
+
+class RawMessage(NamedTuple):
+    """A message as it is stored."""
+
+    topic: str
+    log_ns: int
+    """Nanoseconds since 1970 when the recorder received it."""
+    data: bytes
+
+
+def get_plain_path(path: Path) -> Path:
+    """Return the path of a storage file without the suffix of its compression."""
+    return path.with_suffix("") if path.suffix == COMPRESSED_SUFFIX else path
+
+
+def is_storage_file(path: Path) -> bool:
+    """Return whether the name is that of a storage file, compressed or not."""
+    return get_plain_path(path).suffix in STORAGE_SUFFIXES
+
+
+def open_storage(path: Path) -> IO[bytes]:
+    """Open a storage file for reading, decompressed. Raise OSError."""
+    return _zstd().open(path, "rb") if path.suffix == COMPRESSED_SUFFIX else path.open("rb")
+
+
+def decompress_file(path: Path, folder: Path) -> Path:
+    """Return the path of a storage file that is not compressed; a compressed one is written to the folder.
+
+    Raises:
+        OSError, EOFError, and the error of zstd: the file is cut off or damaged, or there is no room.
+    """
+    if path.suffix != COMPRESSED_SUFFIX:
+        return path
+    plain = folder / get_plain_path(path).name
+    with open_storage(path) as source, plain.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    return plain
+
+
+def iterate_messages(reader: Any, topics: Collection[str]) -> Iterator[RawMessage]:
+    """Yield the messages of some topics of a `rosbags.highlevel.AnyReader`, in the order of recording.
+
+    Damage raises the error of SQLite, MCAP or zstd.
+    """
+    for bag in reader.readers:
+        for file in getattr(bag.storage, "storages", (bag.storage,)):
+            for message in _iterate_file(file, topics):
+                if bag.compression_mode == "message":
+                    message = message._replace(data=_zstd().decompress(message.data))
+                yield message
+
+
+def _iterate_file(storage: Any, topics: Collection[str]) -> Iterator[RawMessage]:
+    if storage.path.suffix == ".mcap":
+        with storage.path.open("rb") as stream:
+            yield from (message for message, _ in iterate_mcap(stream) if message.topic in topics)
+    else:
+        query = _SQLITE_QUERY.format(",".join("?" * len(topics)))
+        yield from map(RawMessage._make, storage.dbconn.execute(query, tuple(topics)))
+
+
+def iterate_mcap(stream: IO[bytes]) -> Iterator[tuple[RawMessage, Any]]:
+    """Yield each message of an MCAP file with the schema of its topic, chunk by chunk. Damage raises MCAP's errors."""
+    from mcap.records import Channel, Message, Schema
+    from mcap.stream_reader import StreamReader
+
+    schemas: dict[int, Schema] = {}
+    channels: dict[int, Channel] = {}
+    for record in StreamReader(stream).records:
+        if isinstance(record, Schema):
+            schemas[record.id] = record
+        elif isinstance(record, Channel):
+            channels[record.id] = record
+        elif isinstance(record, Message):
+            channel = channels[record.channel_id]
+            yield RawMessage(channel.topic, record.log_time, record.data), schemas.get(channel.schema_id)
+
+
+@dataclass
+class SalvagedTopic:
+    """What is known of a topic, with the names that rosbags uses."""
+
+    msgtype: str
+    msgcount: int = 0
+
+
+class SalvagedReader:
+    """The whole chunks of MCAP files that end too early. All messages are in memory."""
+
+    def __init__(self, files: Sequence[Path], store: Any) -> None:
+        self._store = store
+        self._messages: list[RawMessage] = []
+        self.topics: dict[str, SalvagedTopic] = {}
+        for file in files:
+            self._read_file(file)
+
+    @property
+    def last_ns(self) -> int | None:
+        """The log time of the last message; None without one."""
+        return self._messages[-1].log_ns if self._messages else None
+
+    @property
+    def count(self) -> int:
+        """How many messages were read."""
+        return len(self._messages)
+
+    def iterate_messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
+        """Yield the messages of some topics in the order of recording."""
+        return (message for message in self._messages if message.topic in topics)
+
+    def deserialize(self, raw: bytes, msgtype: str) -> Any:
+        """Return a message from its bytes."""
+        return self._store.deserialize_cdr(raw, msgtype)
+
+    def _read_file(self, file: Path) -> None:
+        from mcap.exceptions import McapError
+        from rosbags.typesys import get_types_from_msg
+
+        try:
+            with open_storage(file) as stream:
+                for message, schema in iterate_mcap(stream):
+                    if schema is None:
+                        continue
+                    if schema.name not in self._store.types:
+                        self._store.register(get_types_from_msg(schema.data.decode(), schema.name))
+                    self._messages.append(message)
+                    self.topics.setdefault(message.topic, SalvagedTopic(schema.name)).msgcount += 1
+        except (McapError, EOFError, OSError, struct.error, ValueError, RuntimeError, LookupError, _zstd().ZstdError):
+            return  # the cut
+
+
+def _zstd() -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd
