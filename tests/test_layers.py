@@ -12,7 +12,8 @@ RUNTIME_MODULES = {
     # What a look at the disk and the cache measures, for `doctor`, `cache` and `image`.
     "robotrain": {"machine.disk_cache"},
     # Artifacts of tracking runs are fetched from where the run is tracked, by a helper process.
-    "robotrain_sources": {"process.helper_process", "checkpoints.model_lineage", "tracking.address"},
+    # A fetch program that a stopped run started is ended like every child process.
+    "robotrain_sources": {"process.helper_process", "process.stop", "checkpoints.model_lineage", "tracking.address"},
     # A workload checks whether this machine could run it with the code that its run uses.
     "robotrain_workloads": {
         "checkpoints.model_lineage",

@@ -21,7 +21,7 @@ from robotrain_runtime.contract.plugin_loader import make_tracking_environ
 from robotrain_runtime.environments import environment, uv
 from robotrain_runtime.process import child
 from robotrain_runtime.process.event_relay import EventRelay
-from robotrain_runtime.process.stop import StopSignal
+from robotrain_runtime.process.stop import StopSignal, stop_process
 
 ERROR_PREFIX = "error: "
 REMEMBERED_LINES = 50
@@ -96,11 +96,7 @@ class BackgroundBuild:
         if self._process is None or self._watcher is None:
             return
         self._closing = True
-        if self._process.poll() is None:
-            self._process.terminate()
-        self._watcher.join(child.get_grace_seconds())
-        if self._process.poll() is None:
-            self._process.kill()
+        stop_process(self._process, child.get_grace_seconds())
         self._watcher.join(child.LAST_OUTPUT_SECONDS)
 
     def _watch_process(self, process: "subprocess.Popen[bytes]", began: float) -> None:

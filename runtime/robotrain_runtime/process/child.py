@@ -13,7 +13,7 @@ from typing import IO
 from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, EventRecord
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.process.stop import GRACE_VARIABLE, StopRequested, StopSignal
+from robotrain_runtime.process.stop import GRACE_VARIABLE, StopRequested, StopSignal, stop_process
 
 BAR_SECONDS = 10.0
 MAX_LINE_BYTES = 1 << 16  # longer lines are cut, to limit time and memory
@@ -99,7 +99,7 @@ class Program:
             with stop.interruptible():
                 return self.process.wait()
         except StopRequested:
-            _end_program(self.process, stop)
+            stop_process(self.process, get_grace_seconds(), stop)
             raise
         finally:
             self.finish_reading()
@@ -202,17 +202,6 @@ def start_reader(read: Callable[..., None], *arguments: object) -> threading.Thr
     thread = threading.Thread(target=read, args=arguments, daemon=True)
     thread.start()
     return thread
-
-
-def _end_program(process: "subprocess.Popen[bytes]", stop: StopSignal) -> None:
-    """Terminate the program; kill it after the grace period, or at a second signal."""
-    process.terminate()
-    try:
-        with stop.interruptible():
-            process.wait(get_grace_seconds())
-    except (subprocess.TimeoutExpired, StopRequested):
-        process.kill()
-        process.wait()
 
 
 def get_grace_seconds() -> float:

@@ -1,9 +1,18 @@
-"""Stop signals of this process, such as SIGTERM, which interrupt a wait."""
+"""Stopping: signals of this process that interrupt a wait, and the end of child processes, alone or as groups.
 
+A child is asked with SIGTERM, has a grace period to save its work, and is killed after it or at a second signal.
+"""
+
+import ctypes
+import os
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -11,6 +20,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 WAKE_SIGNAL = signal.SIGURG  # ignored by default
 GRACE_VARIABLE = "ROBOTRAIN_GRACE_SECONDS"
 """The environment variable for the seconds that a program has to save its work after a stop."""
+
+STOPPED_STATUS = 128 + signal.SIGTERM
+"""The exit code of a program that ends because it was stopped."""
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class StopRequested(Exception):
@@ -79,3 +93,101 @@ class StopSignal:
     def _raise_pending(self) -> None:
         self._pending = self._armed = False
         raise StopRequested
+
+
+def stop_process(process: "subprocess.Popen[Any]", grace_seconds: float, stop: StopSignal | None = None) -> None:
+    """Terminate a process and wait for its end; kill it after the grace period, or at another signal of `stop`."""
+    process.terminate()
+    wait_or_kill(process, grace_seconds, stop)
+
+
+def wait_or_kill(process: "subprocess.Popen[Any]", seconds: float, stop: StopSignal | None = None) -> bool:
+    """Wait until a process has ended; return whether it had to be killed, as in `stop_process`."""
+    try:
+        with stop.interruptible() if stop else nullcontext():
+            process.wait(seconds)
+    except (subprocess.TimeoutExpired, StopRequested):
+        process.kill()
+        process.wait()
+        return True
+    return False
+
+
+def signal_group(leader: int, number: int) -> bool:
+    """Send a signal to the processes of a group; return whether there was one."""
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when its parent process ends, whatever ends that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class ChildGroup:
+    """A child process that leads a session of its own, and all that it starts, which may outlive it."""
+
+    def __init__(
+        self, command: Sequence[str], *, environ: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans are reaped here
+        self._leader = subprocess.Popen(
+            command, env=environ, cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the process itself; None while it runs."""
+        return self._leader.poll()
+
+    def is_running(self) -> bool:
+        """Return whether a process of the group is left."""
+        if self._leader.poll() is None:
+            return True
+        with suppress(ChildProcessError):
+            while os.waitpid(-self._leader.pid, os.WNOHANG)[0]:
+                pass
+        return self.send(0)
+
+    def send(self, number: int) -> bool:
+        """Send a signal to all processes; return whether there was one."""
+        return signal_group(self._leader.pid, number)
+
+
+class StopForwarder:
+    """Passes SIGTERM and SIGINT on to `groups`, as SIGTERM; kills them after a grace period, or at a second signal.
+
+    Whoever waits for the groups calls `kill_overdue` at times.
+    """
+
+    def __init__(self, grace_seconds: float) -> None:
+        self.groups: list[ChildGroup] = []
+        self.is_requested = False
+        self._grace_seconds = grace_seconds
+        self._kill_at = float("inf")
+        for number in SIGNALS:
+            signal.signal(number, self._handle_signal)
+
+    def limit_time(self, seconds: float) -> None:
+        """Have the groups killed in `seconds`, unless that was due earlier."""
+        self._kill_at = min(self._kill_at, time.monotonic() + seconds)
+
+    def kill_overdue(self) -> None:
+        """Kill the groups if their time is up."""
+        if time.monotonic() > self._kill_at:
+            self._send(signal.SIGKILL)
+
+    def _handle_signal(self, number: int, frame: FrameType | None) -> None:
+        self._kill_at = time.monotonic() + (0.0 if self.is_requested else self._grace_seconds)
+        if not self.is_requested:
+            self.is_requested = True
+            self._send(signal.SIGTERM)
+
+    def _send(self, number: int) -> None:
+        for group in self.groups:
+            group.send(number)

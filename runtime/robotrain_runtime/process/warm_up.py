@@ -10,6 +10,7 @@ from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 from robotrain_runtime.process import child
 from robotrain_runtime.process.event_relay import EventRelay
+from robotrain_runtime.process.stop import stop_process
 
 
 class WarmUp:
@@ -73,9 +74,5 @@ def _send_arguments(program: child.Program, arguments: Sequence[str]) -> None:
 
 
 def _end(program: child.Program) -> None:
-    program.process.terminate()
-    try:
-        program.process.wait(child.LAST_OUTPUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        program.process.kill()
+    stop_process(program.process, child.LAST_OUTPUT_SECONDS)
     program.finish_reading()

@@ -11,6 +11,7 @@ from types import MappingProxyType, ModuleType
 import robotrain_runtime
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.process.stop import stop_process
 
 import robotrain_sources
 from robotrain_sources.fetching.errors import FetchError, format_error, format_system_error
@@ -46,7 +47,7 @@ def run_program(
         try:
             (answer, last), code = _relay_output(process.stdout, place.log_line), process.wait()
         except BaseException:  # the run was stopped
-            _stop_process(process)
+            stop_process(process, STOP_SECONDS)
             raise
     if code == 0 and answer:
         return Path(answer)
@@ -63,15 +64,6 @@ def _relay_output(lines: Iterable[str], log_line: Callable[[str], None]) -> tupl
             last = line
             log_line(line)
     return answer, last
-
-
-def _stop_process(process: "subprocess.Popen[str]") -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def make_process_env(modules: Iterable[str] = ()) -> dict[str, str]:

@@ -27,6 +27,7 @@ from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.process.stop import wait_or_kill
 
 from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import errors, program
@@ -66,7 +67,7 @@ class ScratchFolder:
 
 
 MODULE = "robotrain_sources.transfer"
-STOP_SECONDS = 2.0
+STOP_SECONDS = 4.0
 REMEMBERED_LINES = 200
 
 
@@ -130,13 +131,7 @@ class TransferProcess:
             return
         with suppress(OSError, ValueError):
             self._get_pipe("stdin").close()  # the end of its input ends the program
-        for stop in (self._process.terminate, self._process.kill):
-            try:
-                self._process.wait(STOP_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                stop()
-        self._process.wait()
+        wait_or_kill(self._process, STOP_SECONDS)
         self._get_pipe("stdout").close()
 
     def _explain_end(self, code: int) -> JobFailed:

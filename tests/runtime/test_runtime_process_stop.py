@@ -1,0 +1,78 @@
+"""The end of child processes: asked with SIGTERM, killed after a grace period or at a second signal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from robotrain_runtime.process.stop import ChildGroup, StopForwarder, stop_process, wait_or_kill
+
+SLEEP = "import time; time.sleep(60)"
+IGNORE = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def forwarder():
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield StopForwarder(60.0)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def start(code: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+
+
+def wait_for_end(group: ChildGroup, forwarder: StopForwarder) -> None:
+    while group.is_running():
+        forwarder.kill_overdue()
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("code", "number"), [(SLEEP, signal.SIGTERM), (IGNORE, signal.SIGKILL)])
+def test_process_is_terminated_and_killed_after_the_grace_period(code, number):
+    with start(code) as process:
+        if code == IGNORE:
+            process.stdout.readline()
+        stop_process(process, 30.0 if code == SLEEP else 0.1)
+        assert process.returncode == -number
+
+
+def test_process_that_ends_in_time_is_not_killed():
+    with start("") as process:
+        assert not wait_or_kill(process, 30.0)
+    with start(SLEEP) as process:
+        assert wait_or_kill(process, 0.01)
+
+
+def test_first_signal_reaches_what_a_child_started(forwarder, tmp_path):
+    command = f"({sys.executable} -c '{SLEEP}' & echo > {tmp_path}/started); exec sleep 60"
+    group = ChildGroup(["bash", "-c", command])
+    forwarder.groups.append(group)
+    while not (tmp_path / "started").exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    wait_for_end(group, forwarder)
+    assert forwarder.is_requested
+    assert group.exit_code == -signal.SIGTERM
+    assert not group.send(0)
+
+
+@pytest.mark.parametrize("end", ["second signal", "time limit"])
+def test_group_that_ignores_the_first_signal_is_killed(forwarder, tmp_path, end):
+    ready = tmp_path / "ready"
+    group = ChildGroup([sys.executable, "-c", IGNORE.replace("print(flush=True)", f"open({str(ready)!r}, 'x')")])
+    forwarder.groups.append(group)
+    while not ready.exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.05)
+    assert group.is_running()
+    if end == "second signal":
+        os.kill(os.getpid(), signal.SIGINT)
+    else:
+        forwarder.limit_time(0.0)
+    wait_for_end(group, forwarder)
+    assert group.exit_code == -signal.SIGKILL
