@@ -54,7 +54,7 @@ def keep(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, what_it_depend
 
 def read_installed(patch: pytest.MonkeyPatch) -> None:
     """Distributions, the packages that travel with a job, and what Python an environment for all tests has."""
-    from robotrain.plugins import claims, manager
+    from robotrain.plugins import discovery, manager
     from robotrain.submission import packing
     from robotrain_runtime.environments import interpreter
 
@@ -79,7 +79,7 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(interpreter, "get_python_version", get_version_once)
     for name in ("_list_place", "_read_text"):
-        keep(patch, claims, name, is_installed)
+        keep(patch, discovery, name, is_installed)
     keep(patch, manager, "read_claims", is_path_installed)
     for name in ("_find_packages", "_list_package_files"):
         keep(patch, packing, name, is_ours)
@@ -88,13 +88,13 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
 
 def load_plugins(patch: pytest.MonkeyPatch) -> None:
     """What this checkout declares is validated once, and its hooks are registered once; no planet needs a thread."""
-    from robotrain.plugins import calls, claims, guards, manager
+    from robotrain.plugins import calls, discovery, guards, manager
 
     call_plugin, call_hook = calls.call_plugin, guards.call_providing_hook
     provided: dict[tuple, list] = {}
 
     def call_trusted(claim, what, function, setting=""):
-        is_declaring = what == "loading" or what in claims.HOOKS.values()
+        is_declaring = what == "loading" or what in discovery.HOOKS.values()
         return call_plugin(claim, what, function, "" if is_declaring and claim.package in PLANETS else setting)
 
     def call_hook_once(family, claim, function):

@@ -5,7 +5,7 @@ import sys
 import zipfile
 
 import pytest
-from robotrain.plugins import claims
+from robotrain.plugins import discovery
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def installed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("group", ["robotrain", "console_scripts", "pytest11", "nobody"])
 def test_the_same_is_found_as_by_the_standard_library(group):
-    found = {(claim.dotted, claim.value, claim.package) for claim in claims.read_claims(group)}
+    found = {(claim.dotted, claim.value, claim.package) for claim in discovery.read_claims(group)}
     assert found == {(one.name, one.value, one.dist.name) for one in importlib.metadata.entry_points(group=group)}
 
 
@@ -33,7 +33,7 @@ def test_names_values_comments_and_other_groups(installed):
     installed(
         "acme", "[other]\nplatform.no = no\n\n[robotrain]\n# said\n platform.a = acme.a \nx=acme.b:app.run [extra]\n"
     )
-    found = [claim for claim in reversed(claims.read_claims()) if claim.package == "acme"]
+    found = [claim for claim in reversed(discovery.read_claims()) if claim.package == "acme"]
     assert [(claim.dotted, claim.value, claim.version) for claim in found] == [
         ("platform.a", "acme.a", "1.0"),
         ("x", "acme.b:app.run [extra]", "1.0"),
@@ -43,13 +43,13 @@ def test_names_values_comments_and_other_groups(installed):
 def test_the_first_of_two_of_a_name_counts(installed):
     installed("acme_one", "[robotrain]\nplatform.a = old", "late")
     installed("acme_one", "[robotrain]\nplatform.a = new", "early", "2.0")
-    assert [claim.value for claim in claims.read_claims() if claim.dotted == "platform.a"] == ["new"]
+    assert [claim.value for claim in discovery.read_claims() if claim.dotted == "platform.a"] == ["new"]
 
 
 def test_one_without_the_group_hides_an_older_one_with_it(installed):
     installed("acme", "[robotrain]\nplatform.a = old", "late")
     installed("acme", "[other]\nx = y", "early", "2.0")
-    assert not [claim for claim in claims.read_claims() if claim.dotted == "platform.a"]
+    assert not [claim for claim in discovery.read_claims() if claim.dotted == "platform.a"]
 
 
 def test_distributions_in_a_zip_file_are_found_too(tmp_path, monkeypatch):
@@ -57,10 +57,10 @@ def test_distributions_in_a_zip_file_are_found_too(tmp_path, monkeypatch):
         archive.writestr("acme-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
         archive.writestr("acme-1.0.dist-info/entry_points.txt", "[robotrain]\nplatform.zip = acme\n")
     monkeypatch.syspath_prepend(tmp_path / "acme.zip")
-    assert "platform.zip" in [claim.dotted for claim in claims.read_claims()]
+    assert "platform.zip" in [claim.dotted for claim in discovery.read_claims()]
 
 
 def test_it_loads_what_it_names():
-    assert claims.make_claim("x", "os.path:join [more]", "acme").load() is __import__("os").path.join
+    assert discovery.make_claim("x", "os.path:join [more]", "acme").load() is __import__("os").path.join
     with pytest.raises(AttributeError):
-        claims.make_claim("x", "os:nothing", "acme").load()
+        discovery.make_claim("x", "os:nothing", "acme").load()

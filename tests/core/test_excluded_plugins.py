@@ -2,7 +2,7 @@
 
 import pytest
 from robotrain import api, errors
-from robotrain.plugins import claims, manager
+from robotrain.plugins import discovery, manager
 
 JOB = ("--dataset-path", "x")
 GO = """
@@ -92,9 +92,9 @@ def test_a_switch_behind_the_command_says_where_it_stands(robotrain, acme):
 
 def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, mars, monkeypatch):
     """A plugin requires robotrain-core, which is the command without any workload."""
-    alone = [claim for claim in claims.read_claims() if claim.package == "robotrain-mars"]
+    alone = [claim for claim in discovery.read_claims() if claim.package == "robotrain-mars"]
     monkeypatch.setattr(manager, "read_claims", lambda: alone)
-    monkeypatch.setattr(claims, "list_built_in_distributions", set)
+    monkeypatch.setattr(discovery, "list_built_in_distributions", set)
     answer = robotrain("submit", "--platform", "mars", *JOB)
     assert answer.exit_code == 2
     assert "no workload was chosen, and no installed one is the default" in answer.stderr

@@ -19,7 +19,7 @@ from robotrain.cli.options import Completer, ComposedOptions, Option
 from robotrain.store import files
 
 if TYPE_CHECKING:
-    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.discovery import Claim
     from robotrain.plugins.manager import Plugins
 
 SETTLED_SECONDS = 2.0

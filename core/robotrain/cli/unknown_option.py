@@ -10,7 +10,7 @@ from robotrain.cli.foreign_options import find_foreign_option, is_variable, list
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
 from robotrain.errors import Problem, Suggestion, find_nearest_name, make_usage_problem
-from robotrain.plugins.claims import read_claims
+from robotrain.plugins.discovery import read_claims
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:

@@ -207,7 +207,7 @@ def _make_refusal_problem(message: str) -> Problem:
 
 def _make_failure_problem(declared: type, cause: BaseException) -> Problem:
     """Return the problem of a class that fails, attributed to its plugin."""
-    from robotrain.plugins.claims import read_claims
+    from robotrain.plugins.discovery import read_claims
     from robotrain.plugins.failures import make_failure
 
     what = f"`{declared.__qualname__}`"

@@ -22,7 +22,7 @@ from robotrain.installation import find_version, format_install_command
 from robotrain.model.amounts import format_age, format_size, format_time
 from robotrain.model.health import HealthFix, HealthResult, convert_problem, report_failure, report_ok, report_warning
 from robotrain.model.run import RunRecord
-from robotrain.plugins.claims import list_built_in_distributions
+from robotrain.plugins.discovery import list_built_in_distributions
 from robotrain.store import files, name_lock, records
 
 if TYPE_CHECKING:

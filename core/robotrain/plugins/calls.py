@@ -12,7 +12,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain.errors import Rejected, make_usage_problem
 
 if TYPE_CHECKING:
-    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.discovery import Claim
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, find_nearest_name, make_usage_problem
-from robotrain.plugins import calls, claims
+from robotrain.plugins import calls, discovery
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.discovery import Claim
 
 TRACEBACK_VARIABLE = "ROBOTRAIN_TRACEBACK"
 LONGER_LIMITS = {"ROBOTRAIN_HOOK_SECONDS": 30, "ROBOTRAIN_PLUGIN_SECONDS": 900}
@@ -74,7 +74,7 @@ class PluginNotInstalled(PluginError):
     def __init__(self, family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> None:
         from robotrain.installation import format_install_command
 
-        of_name = [claim for claim in claims.read_claims() if (claim.family, claim.name) == (family, name)]
+        of_name = [claim for claim in discovery.read_claims() if (claim.family, claim.name) == (family, name)]
         off = next((one for one in without for claim in of_name if claim.matches(one)), "")
         self.misspelled = not off
         title, ways = f"{family} {name!r} is switched off by --without {off}", list[Suggestion]()
@@ -101,7 +101,7 @@ def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:
     if extra and (near := find_nearest_name(extra, list_extras())):
         command = format_install_command(f"{DISTRIBUTION}[{near}]")
         yield Suggestion(command, f"installs {'it' if near == extra else near}")
-    if not claims.list_built_in_distributions():
+    if not discovery.list_built_in_distributions():
         yield Suggestion(format_install_command(DISTRIBUTION), "installs the standard plugins")
 
 
@@ -147,6 +147,7 @@ def _format_install_command(claim: Claim, error: ImportError) -> str:
         return format_install_command("robotrain-core", claim.package, change="upgrade")
     if wanted == claim.top_package:
         return format_install_command(claim.package, change="reinstall")
-    needs = [need for need in claims.read_requirements(claim.project) if ";" not in need]
-    lacking = [need for need in needs if not find_version(claims.parse_requirement_name(need))]
-    return format_install_command(*(re.sub(r"[\s()]", "", need) for need in lacking or [claims.normalize_name(wanted)]))
+    needs = [need for need in discovery.read_requirements(claim.project) if ";" not in need]
+    lacking = [need for need in needs if not find_version(discovery.parse_requirement_name(need))]
+    needed = lacking or [discovery.normalize_name(wanted)]
+    return format_install_command(*(re.sub(r"[\s()]", "", need) for need in needed))

@@ -18,12 +18,12 @@ from robotrain.errors import Problem, Rejected, Unanswered
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, SourceError
 from robotrain.plugins import calls
-from robotrain.plugins.claims import HOOKS
+from robotrain.plugins.discovery import HOOKS
 from robotrain.plugins.failures import PluginFailure, UnsuitablePlugin, make_failure
 
 if TYPE_CHECKING:
     from robotrain.model.source import SourceKind
-    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.discovery import Claim
 
 Function = Callable[..., Any]
 PURE_METHODS = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunChange, RunRecord, Status
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
-    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.discovery import Claim
 
 hook = pluggy.HookimplMarker("robotrain")
 """Marks a function of a plugin's module as the implementation of the hook of its name."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
-from robotrain.plugins.claims import HOOKS, Claim, exclude_claims, read_claims
+from robotrain.plugins.discovery import HOOKS, Claim, exclude_claims, read_claims
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck

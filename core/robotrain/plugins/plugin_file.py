@@ -13,7 +13,7 @@ from typing import Any
 
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.plugins import calls, hookspecs
-from robotrain.plugins.claims import FAMILIES, HOOKS, Claim, make_claim
+from robotrain.plugins.discovery import FAMILIES, HOOKS, Claim, make_claim
 from robotrain.plugins.failures import UnsuitablePlugin, make_failure
 
 PLUGIN_MODULE = "robotrain_plugin"

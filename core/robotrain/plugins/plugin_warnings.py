@@ -13,7 +13,7 @@ from robotrain.plugins import guards, hookspecs
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
-    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.discovery import Claim
     from robotrain.plugins.manager import Plugins
 
 REQUIRED_METHODS = ("render", "submit", "find", "status", "logs", "cancel", "outputs", "download", "register")

@@ -19,7 +19,7 @@ from robotrain.store.files import load_or_compute
 if TYPE_CHECKING:
     import ast
 
-    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.discovery import Claim
 
 RUNTIME_PACKAGE = "robotrain_runtime"
 PLUGIN_FILE_MODULE = "robotrain_plugin"

@@ -25,7 +25,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord, RunState
 from robotrain.model.source import Source, SourceKind
 from robotrain.model.workload import Workload
-from robotrain.plugins.claims import Claim
+from robotrain.plugins.discovery import Claim
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.harness import CommandResult, call_in_time

@@ -18,8 +18,8 @@ import pytest
 from robotrain_runtime.contract.document import RoleName
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.plugins import claims
-from robotrain.plugins.claims import Claim
+from robotrain.plugins import discovery
+from robotrain.plugins.discovery import Claim
 from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
@@ -140,10 +140,10 @@ def list_required_modules(distribution: str) -> set[str]:
 
     Extras do not count. An editable installation lists no modules, so the names of distributions count too.
     """
-    needs = (need for need in claims.read_requirements(distribution) if not re.search(r";.*\bextra\b", need))
-    names = {claims.parse_requirement_name(need) for need in needs}
+    needs = (need for need in discovery.read_requirements(distribution) if not re.search(r";.*\bextra\b", need))
+    names = {discovery.parse_requirement_name(need) for need in needs}
     installed = metadata.packages_distributions().items()
-    listed = {module for module, owners in installed if names & {*map(claims.normalize_name, owners)}}
+    listed = {module for module, owners in installed if names & {*map(discovery.normalize_name, owners)}}
     listed |= {name.replace("-", "_") for name in names}
     return listed.union(*(list_required_modules(name) for name in names if name.startswith("robotrain-")))
 

@@ -17,7 +17,7 @@ from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.source import SourceKind
-from robotrain.plugins.claims import Claim
+from robotrain.plugins.discovery import Claim
 from robotrain.testing.bench import MOON, Bench, render_elsewhere
 from robotrain.testing.harness import compare, no_side_effects, report
 from robotrain.testing.kit_base import find_declaration_problems, list_required_modules

@@ -18,7 +18,7 @@ from robotrain.plugins import hookspecs, plugin_warnings
 
 if TYPE_CHECKING:
     from robotrain.config.plugin_package import NewPlugin
-    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.discovery import Claim
     from robotrain.plugins.manager import Plugins
 
 
@@ -120,7 +120,7 @@ def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
 
     from robotrain.cli import unknown_option
     from robotrain.config.plugin_package import MAX_NAME, is_valid_name
-    from robotrain.plugins.claims import list_built_in_distributions
+    from robotrain.plugins.discovery import list_built_in_distributions
     from robotrain.redaction import redact
 
     if not is_valid_name(plugin.given):

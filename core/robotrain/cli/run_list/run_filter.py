@@ -134,7 +134,7 @@ class RunFilter(NamedTuple):
 
 def _list_meanings(word: str) -> Iterator[tuple[str, str]]:
     """Yield what a word may mean that is no part of a name, as commands with what they show."""
-    from robotrain.plugins.claims import read_claims
+    from robotrain.plugins.discovery import read_claims
     from robotrain.store import records
 
     if state := find_state(word):

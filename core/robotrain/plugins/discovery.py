@@ -1,4 +1,4 @@
-"""Claims of installed distributions, read from their entry points, without those that --without excludes.
+"""Discovery of plugins: the names that installed distributions claim, without those that --without excludes.
 
 A claim is the name of an entry point in the group `robotrain`: `platform.NAME`, `source.NAME`, `workload.NAME`,
 `command.NAME`; a name without a dot is a site plugin. Metadata folders are read directly, since importlib.metadata
