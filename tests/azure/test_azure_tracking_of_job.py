@@ -200,10 +200,7 @@ def test_a_model_of_the_job_is_registered_once_in_the_workspace(started, azure, 
     wanted = {"run_id": theirs, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
     wanted |= {"name": "pusher", "description": "a policy", "tags": TAGS}
     first, again = (tracked.tracker.send_request(REGISTER_REQUEST, wanted, lambda: False) for _ in range(2))
-    assert (first, again) == (
-        {"version": "1", "new": True},
-        {"version": "1", "new": False, "replaced": ""},
-    )
+    assert (first, again) == ({"version": "1", "new": True}, {"version": "1", "new": False, "replaced": ""})
     tracked.end()
     models = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
     assert [one["modelUri"] for one in models.values()] == [

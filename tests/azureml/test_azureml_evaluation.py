@@ -53,10 +53,7 @@ def test_what_is_said_wins_and_explain_tells_the_rest() -> None:
     made = render_plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
     assert read_spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
     told = AzureMLPlatform().derive_defaults(evaluation(), settings(environment_version="7"))
-    assert (told["image"].value, told["environment_name"].value) == (
-        EVAL_IMAGE,
-        "lerobot-inference-env",
-    )
+    assert (told["image"].value, told["environment_name"].value) == (EVAL_IMAGE, "lerobot-inference-env")
 
 
 def test_the_results_in_the_output_are_there_once_they_are_whole(run, tmp_path: Path) -> None:

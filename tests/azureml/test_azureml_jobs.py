@@ -21,8 +21,7 @@ ASKS = {
 }
 QUICK = ("status", "logs")
 asked = pytest.mark.parametrize(
-    "ask",
-    [pytest.param(ask, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, ask in ASKS.items()],
+    "ask", [pytest.param(ask, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, ask in ASKS.items()]
 )
 
 

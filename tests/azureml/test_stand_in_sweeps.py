@@ -62,10 +62,7 @@ def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, whole):
 
 
 def test_a_random_sweep_draws_within_its_ranges(azureml, whole):
-    space = {
-        "lr": ["loguniform", [-11.5, -6.9]],
-        "seed": ["quniform", [1, 9, 1]],
-    }
+    space = {"lr": ["loguniform", [-11.5, -6.9]], "seed": ["quniform", [1, 9, 1]]}
     changed = {"searchSpace": space, "samplingAlgorithm": {"samplingAlgorithmType": "Random", "seed": 3}}
     trials = put(azureml, whole | changed | {"limits": {**whole["limits"], "maxConcurrentTrials": 4}})
     values = [one.environ for one in trials.values()]

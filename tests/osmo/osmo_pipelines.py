@@ -38,13 +38,7 @@ def steps(packed: Payload | None = None, **given: Any) -> list[PipelineStep]:
     return [
         step("train", job(), packed=packed, hands_over=True, **given),
         step("evaluate", evaluation(source("step", "train", "policy")), packed=packed, hands_over=True, **given),
-        step(
-            "register",
-            evaluation(source("step", "evaluate", "policy")),
-            packed=packed,
-            registers="pusher",
-            **given,
-        ),
+        step("register", evaluation(source("step", "evaluate", "policy")), packed=packed, registers="pusher", **given),
     ]
 
 

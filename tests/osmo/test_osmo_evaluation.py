@@ -60,11 +60,7 @@ class TestWhatIsAskedFor:
 
     def test_explain_tells_what_nobody_said(self) -> None:
         told = OsmoPlatform().derive_defaults(evaluation(), OsmoSettings())
-        assert (told["image"].value, told["cpu"].value, told["exec_timeout"].value) == (
-            EVAL_IMAGE,
-            "4",
-            "2h",
-        )
+        assert (told["image"].value, told["cpu"].value, told["exec_timeout"].value) == (EVAL_IMAGE, "4", "2h")
         assert told["image"].why == "for lerobot-eval"
 
     def test_osmo_copies_the_results_and_brings_none_back(self) -> None:

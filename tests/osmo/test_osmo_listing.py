@@ -76,11 +76,7 @@ def test_why_a_run_failed_is_asked_once(robotrain, osmo, workflows):
     failed.tell(*EVENTS[:-1], Outcome(state="failed", exit_code=137, reason="killed"))
     requests(osmo)
     first = robotrain("runs", "--json").json["runs"]
-    assert requests(osmo) == {
-        "list": 1,
-        "status": 0,
-        "logs": 3,
-    }  # its log tells why
+    assert requests(osmo) == {"list": 1, "status": 0, "logs": 3}  # its log tells why
     again = robotrain("runs", "--json").json["runs"]
     assert requests(osmo) == {"list": 1, "status": 0, "logs": 1}  # of the one that runs
     for listed in (first, again):

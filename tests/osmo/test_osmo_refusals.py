@@ -61,78 +61,65 @@ def resource_table(*reasons: str) -> str:
     )
 
 
-CERTAIN, UNKNOWN = True, False
+UNKNOWN = False  # OSMO may have the workflow all the same
+# exit code, output, code of the problem, words in it, and whether the failure is certain
 ROWS = [
     (
         10,
         server(500, '{"message": "Internal server error: Bucket lerobot-datasets is not set in the configs"}'),
         "osmo-bucket-unknown",
-        CERTAIN,
         "osmo bucket list",
     ),
-    (2, failed("Could not find dataset or collection pusht in bucket b"), "osmo-dataset-unknown", CERTAIN, "in the bu"),
+    (2, failed("Could not find dataset or collection pusht in bucket b"), "osmo-dataset-unknown", "in the bu"),
     (
         2,
         failed("Dataset/Collection pusht does not have any entry fitting the parameters in bucket b."),
         "osmo-dataset-unknown",
-        CERTAIN,
         "dataset pusht in the bucket b",
     ),
-    (2, failed('Must login first with "login" command', 1), "osmo-signed-out", CERTAIN, "osmo login URL"),
-    (
-        2,
-        'Error message: Must login first with "login" command\nError code: 1',
-        "osmo-signed-out",
-        CERTAIN,
-        "osmo login",
-    ),
+    (2, failed('Must login first with "login" command', 1), "osmo-signed-out", "osmo login URL"),
+    (2, 'Error message: Must login first with "login" command\nError code: 1', "osmo-signed-out", "osmo login"),
     (
         10,
         failed('Unable to refresh login token (status code 400): {"error":"x"}\nPlease re-login with "osmo login"', 1),
         "osmo-signed-out",
-        CERTAIN,
         "osmo login URL",
     ),
-    (2, failed("Access token ci has expired."), "osmo-signed-out", CERTAIN, "osmo login URL"),
-    (2, failed(CORRUPT, 1), "osmo-sign-in-damaged", CERTAIN, "osmo login URL"),
-    (2, failed("RBAC: access denied", 403), "osmo-forbidden", CERTAIN, "profile list"),
-    (2, failed("No default pool set. Set a default pool using …", 1), "osmo-pool-missing", CERTAIN, "--pool NAME"),
-    (2, failed("Pool zzz not found."), "osmo-pool-unknown", CERTAIN, "no pool zzz"),
-    (1, in_submit("Pool p is undergoing maintenance. Users will have to wait"), "osmo-pool-closed", CERTAIN, "pool p"),
+    (2, failed("Access token ci has expired."), "osmo-signed-out", "osmo login URL"),
+    (2, failed(CORRUPT, 1), "osmo-sign-in-damaged", "osmo login URL"),
+    (2, failed("RBAC: access denied", 403), "osmo-forbidden", "profile list"),
+    (2, failed("No default pool set. Set a default pool using …", 1), "osmo-pool-missing", "--pool NAME"),
+    (2, failed("Pool zzz not found."), "osmo-pool-unknown", "no pool zzz"),
+    (1, in_submit("Pool p is undergoing maintenance. Users will have to wait"), "osmo-pool-closed", "pool p"),
     (
         1,
         in_submit("Platform gpu_platform does not exist in pool default!"),
         "osmo-platform-unknown",
-        CERTAIN,
         "the pool default has no platform gpu_platform",
     ),
     (
         1,
         in_submit("Task with platform: gpu does not allow mount: /dev/shm. Task train"),
         "osmo-mount-refused",
-        CERTAIN,
         "--shared-memory none",
     ),
     (
         1,
         in_submit("Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts."),
         "osmo-mount-there",
-        CERTAIN,
         "/dev/shm",
     ),
-    (1, in_submit("Could not find the credential: nope."), "osmo-credential-missing", CERTAIN, "credential nope"),
+    (1, in_submit("Could not find the credential: nope."), "osmo-credential-missing", "credential nope"),
     (
         1,
         in_submit("y is not a valid credential key please choose from dict_keys(['hf_token'])"),
         "osmo-credential-key",
-        CERTAIN,
         "--payload-file y=/path/to/file",
     ),
     (
         1,
         in_submit("No credentials configured for s3://b (user me) and the backend does not support environment …"),
         "osmo-data-credential-missing",
-        CERTAIN,
         "--type DATA --payload-file",
     ),
     (
@@ -142,49 +129,32 @@ ROWS = [
             "or check if the image exists."
         ),
         "osmo-image-refused",
-        CERTAIN,
         "--type REGISTRY --payload-file",
     ),
     (
         1,
         in_submit("Pool p has 2 GPUs guaranteed for NORMAL/HIGH priority workflows and group a-group requires 4 GPUs."),
         "osmo-quota",
-        CERTAIN,
         "--priority LOW",
     ),
-    (
-        1,
-        in_submit("Backend b does not support priority. Workflows must"),
-        "osmo-priority-refused",
-        CERTAIN,
-        "--priority",
-    ),
-    (
-        2,
-        failed("User me cannot submit more than 3 ongoing workflows."),
-        "osmo-too-many-runs",
-        CERTAIN,
-        "3 concurrent workflows",
-    ),
+    (1, in_submit("Backend b does not support priority. Workflows must"), "osmo-priority-refused", "--priority"),
+    (2, failed("User me cannot submit more than 3 ongoing workflows."), "osmo-too-many-runs", "3 concurrent workflows"),
     (
         1,
         in_submit(resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU")),
         "osmo-resources-refused",
-        CERTAIN,
         "--cpu 100 is too high for machines with up to 64, part of which OSMO needs itself.",
     ),
     (
         1,
         in_submit(resource_table("Value 9000Gi too high for memory", "Value 100.0 too high for CPU")),
         "osmo-resources-refused",
-        CERTAIN,
         "--memory 9000Gi is too high for machines with up to 128Gi; --cpu 100 is too high for machines with up to 63,",
     ),
     (
         1,
         in_submit(resource_table("Value 9000Gi breaks a rule of this pool", "Value 1 likewise")),
         "osmo-resources-refused",
-        CERTAIN,
         "Value 9000Gi breaks a rule of this pool.",
     ),
     (
@@ -194,14 +164,12 @@ ROWS = [
             "Assertion failed for task train: Value 0.0 needs to be greater than 0 for CPU"
         ),
         "osmo-resources-refused",
-        CERTAIN,
         "Value 0.0 needs to be greater than 0 for CPU.",
     ),
     (
         1,
         in_submit("Registry authorization error for https://nvcr.io:443/v2/nvidia/x/manifests/1:\n <Response [404]>"),
         "osmo-image-refused",
-        CERTAIN,
         "registry nvcr.io does not give OSMO the image nvidia/x",
     ),
     (
@@ -211,107 +179,80 @@ ROWS = [
             "where.example', port=443): Max retries exceeded (Caused by NameResolutionError(Failed to resolve 'nowhere"
         ),
         "osmo-registry-unreachable",
-        CERTAIN,
         "--image",
     ),
-    (
-        1,
-        failed("Workflow submit failed:\na rule of the submit"),
-        "osmo-failed",
-        CERTAIN,
-        "command failed: a rule of the submit",
-    ),
-    (
-        1,
-        in_submit("Resource memory field has invalid unit: GB"),
-        "osmo-resources-refused",
-        CERTAIN,
-        "--memory\n",
-    ),
-    (
-        1,
-        in_submit(PYDANTIC),
-        "osmo-spec-refused",
-        CERTAIN,
-        "image: Field required; imagex: Extra inputs are not permitted.",
-    ),
+    (1, failed("Workflow submit failed:\na rule of the submit"), "osmo-failed", "command failed: a rule of the submit"),
+    (1, in_submit("Resource memory field has invalid unit: GB"), "osmo-resources-refused", "--memory\n"),
+    (1, in_submit(PYDANTIC), "osmo-spec-refused", "image: Field required; imagex: Extra inputs are not permitted."),
     (
         2,
         failed(
             '{"detail":[{"type":"enum","loc":["query","priority"],"msg":"Input should be \'HIGH\'","input":"zz"}]}', 422
         ),
         "osmo-spec-refused",
-        CERTAIN,
         "query.priority: Input should be 'HIGH'.",
     ),
     (
         1,
         failed("Jinja substitution failure: <class 'TimeoutError'>: Process exceeded time limit of 0.5 seconds"),
         "osmo-render-time",
-        CERTAIN,
         "half a second",
     ),
-    (1, failed("Jinja substitution failure: <class 'MemoryError'>: "), "osmo-spec-too-large", CERTAIN, "too large"),
-    (1, failed("Jinja Template Error: 'x' is undefined"), "osmo-spec-refused", CERTAIN, "'x' is undefined"),
-    (2, failed("Name abc is too long. It must be 64 characters or less."), "osmo-spec-refused", CERTAIN, "too long"),
+    (1, failed("Jinja substitution failure: <class 'MemoryError'>: "), "osmo-spec-too-large", "too large"),
+    (1, failed("Jinja Template Error: 'x' is undefined"), "osmo-spec-refused", "'x' is undefined"),
+    (2, failed("Name abc is too long. It must be 64 characters or less."), "osmo-spec-refused", "too long"),
     (
         10,
         server(500, '{"message":"Internal server error: Unknown URI scheme: https"}'),
         "osmo-spec-refused",
-        CERTAIN,
         "Unknown URI scheme: https",
     ),
-    (10, server(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", UNKNOWN, "boom."),
-    (10, server(502, "<html><title>502</title></html>"), "osmo-service-down", UNKNOWN, "(HTTP 502)"),
-    (75, failed("slow down", 429), "osmo-busy", CERTAIN, "too many requests"),
-    (10, failed(REFUSED_CONNECTION, 1), "osmo-unreachable", CERTAIN, "VPN"),
+    (10, server(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", "boom.", UNKNOWN),
+    (10, server(502, "<html><title>502</title></html>"), "osmo-service-down", "(HTTP 502)", UNKNOWN),
+    (75, failed("slow down", 429), "osmo-busy", "too many requests"),
+    (10, failed(REFUSED_CONNECTION, 1), "osmo-unreachable", "VPN"),
     (
         10,
         failed(
             "\nCannot connect to OSMO service, with error:\n('Connection aborted.', RemoteDisconnected('closed'))\n", 1
         ),
         "osmo-unreachable",
-        UNKNOWN,
         "lost",
+        UNKNOWN,
     ),
     (
         10,
         failed("\nCannot connect to OSMO service, with error:\nHTTPSConnectionPool(host='o'): Read timed out.\n", 1),
         "osmo-unreachable",
-        UNKNOWN,
         "lost",
+        UNKNOWN,
     ),
     (
         10,
         failed("\nError decoding JSON: Expecting value\nOriginal text: <html>401 Unauthorized, sign in</html>\n", 1),
         "osmo-not-osmo",
-        UNKNOWN,
         "osmo login URL",
+        UNKNOWN,
     ),
-    (2, failed("Your client is out of date. Client version is 6.0.0 but"), "osmo-client-old", CERTAIN, "too old"),
-    (2, failed('{"detail":"Not Found"}', 404), "osmo-versions-differ", CERTAIN, "osmo version"),
-    (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "osmo-workflow-unknown", CERTAIN, "nope-1"),
-    (
-        2,
-        "Error message: NoCredentialsError: Unable to locate credentials\n",
-        "osmo-storage-signed-out",
-        CERTAIN,
-        "az login",
-    ),
-    (2, "Error message: AuthorizationPermissionMismatch: not auth…", "osmo-storage-forbidden", CERTAIN, "Contributor"),
-    (3, "", "osmo-interrupted", UNKNOWN, "interrupted"),
-    (-9, "", "osmo-failed", UNKNOWN, "signal 9"),
-    (1, failed("a rule that nobody foresaw"), "osmo-failed", CERTAIN, "a rule that nobody foresaw"),
-    (2, failed("another rule", 409), "osmo-failed", CERTAIN, "another rule"),
-    (2, failed("boom\nTraceback (most recent call last):\nKeyError: 'name'", 1), "osmo-failed", UNKNOWN, "boom"),
+    (2, failed("Your client is out of date. Client version is 6.0.0 but"), "osmo-client-old", "too old"),
+    (2, failed('{"detail":"Not Found"}', 404), "osmo-versions-differ", "osmo version"),
+    (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "osmo-workflow-unknown", "nope-1"),
+    (2, "Error message: NoCredentialsError: Unable to locate credentials\n", "osmo-storage-signed-out", "az login"),
+    (2, "Error message: AuthorizationPermissionMismatch: not auth…", "osmo-storage-forbidden", "Contributor"),
+    (3, "", "osmo-interrupted", "interrupted", UNKNOWN),
+    (-9, "", "osmo-failed", "signal 9", UNKNOWN),
+    (1, failed("a rule that nobody foresaw"), "osmo-failed", "a rule that nobody foresaw"),
+    (2, failed("another rule", 409), "osmo-failed", "another rule"),
+    (2, failed("boom\nTraceback (most recent call last):\nKeyError: 'name'", 1), "osmo-failed", "boom", UNKNOWN),
 ]
 
 
-@pytest.mark.parametrize(("code", "out", "told", "certain", "words"), ROWS, ids=[f"{row[2]}-{row[0]}" for row in ROWS])
-def test_what_osmo_says_is_told_with_its_cause_and_its_way_out(code, out, told, certain, words):
-    refusal = failures.diagnose_failure(ProcessResult(code, out, VERSIONS + SERVER_SAID))
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row[2]}-{row[0]}" for row in ROWS])
+def test_output_of_osmo_becomes_a_problem_with_cause_and_suggestion(row):
+    exit_code, output, code, words, *unknown = row
+    refusal = failures.diagnose_failure(ProcessResult(exit_code, output, VERSIONS + SERVER_SAID))
     assert refusal is not None
-    assert (refusal.code, refusal.certain) == (told, certain)
+    assert (refusal.code, refusal.certain) == (code, not unknown)
     text = format_problem(refusal.to_problem())
     assert words in text
     assert "pydantic" not in text
@@ -344,8 +285,8 @@ def test_no_secret_of_an_unknown_text_is_shown():
 
 
 def test_every_way_to_make_a_credential_reads_it_from_a_file():
-    for code, out, _, _, _ in ROWS:
-        refusal = failures.diagnose_failure(ProcessResult(code, out, ""))
+    for exit_code, output, *_ in ROWS:
+        refusal = failures.diagnose_failure(ProcessResult(exit_code, output, ""))
         assert refusal is not None
         lines = [way.text for way in refusal.suggestions if "credential set" in way.text]
         assert all("--payload-file" in line and "--payload " not in line for line in lines)

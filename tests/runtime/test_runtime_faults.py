@@ -60,12 +60,7 @@ def test_an_exit_status_tells_whose_fault_it_was(code, lines, out_of_memory, fau
 
 
 def test_of_several_processes_the_one_that_failed_is_heard_not_their_launcher():
-    lines = [
-        f"[rank1]: {TRACEBACK}",
-        "[rank1]: torch.OutOfMemoryError: CUDA out of memory.",
-        TRACEBACK,
-        ELASTIC,
-    ]
+    lines = [f"[rank1]: {TRACEBACK}", "[rank1]: torch.OutOfMemoryError: CUDA out of memory.", TRACEBACK, ELASTIC]
     why = failure.explain_exit(1, lines)
     assert why == "torch.OutOfMemoryError: CUDA out of memory."
     assert failure.classify_exit(1, why, lines, out_of_memory=False) == "configuration"

@@ -65,10 +65,7 @@ def test_a_number_of_gpus_is_suggested_only_where_there_are_some(driver, gpus, w
     assert [text.partition("   ")[0] for text in finding.ways[1:]] == ([way] if way else [])
 
 
-@pytest.mark.parametrize(
-    ("visible", "left"),
-    [(None, 2), ("1", 1), ("", 0), ("0,7,1", 1), ("GPU-0a1b,GPU-2c3d", 2)],
-)
+@pytest.mark.parametrize(("visible", "left"), [(None, 2), ("1", 1), ("", 0), ("0,7,1", 1), ("GPU-0a1b,GPU-2c3d", 2)])
 def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
     driver(H100, H100)
     if visible is not None:

@@ -122,10 +122,7 @@ def test_everything_that_is_wrong_is_told_at_once(run, job, tmp_path):
     sources = ["odd", "even", away, f"{away}.", "wrong configuration It is not yours.\nask for the role"]
     empty = tmp_path / "no-driver"
     empty.mkdir()
-    ran = run(
-        job(carried=sources, publish={"gpus": 1}, tracking_uri="http://127.0.0.1:9"),
-        PATH=str(empty),
-    )
+    ran = run(job(carried=sources, publish={"gpus": 1}, tracking_uri="http://127.0.0.1:9"), PATH=str(empty))
     assert (ran.exit_code, ran.outcome["fault"]) == (4, "configuration")
     assert ended(ran) == {"preflight": "failed"}
     told = "\n".join(ran.notes("error"))

@@ -109,10 +109,7 @@ def test_each_flag_names_a_policy_of_its_kind(explain: Any, flag: str, text: str
         ("act:3", "registered_model models:/act/3"),
         ("models:/act/3", "registered_model models:/act/3"),
         ("azureml:act:3", "model_asset azureml:act:3"),
-        (
-            "azureml://registries/r/models/act/versions/3",
-            "model_asset azureml://registries/r/models/act/versions/3",
-        ),
+        ("azureml://registries/r/models/act/versions/3", "model_asset azureml://registries/r/models/act/versions/3"),
         (BLOB, f"blob_url {BLOB}"),
     ],
 )

@@ -280,11 +280,7 @@ def test_what_names_none_says_why_and_what_to_type(kind: SourceKind, text: str, 
 
 @pytest.mark.parametrize(
     ("text", "warned"),
-    [
-        (f"{BLOBS}/ccc/a/EP.MP4", ["single file"]),
-        (f"{BLOBS}/ccc/day.1/v1.0", []),
-        (f"{BLOBS}/c/p", ["3 to 63"]),
-    ],
+    [(f"{BLOBS}/ccc/a/EP.MP4", ["single file"]), (f"{BLOBS}/ccc/day.1/v1.0", []), (f"{BLOBS}/c/p", ["3 to 63"])],
 )
 def test_what_will_probably_disappoint_is_said(text: str, warned: list[str]) -> None:
     said = BLOB_URL.warn(BLOB_URL.parse(text, HERE))

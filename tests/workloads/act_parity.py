@@ -12,10 +12,7 @@ CAMERAS = {"observation.images.left": [3, 64, 96], "observation.images.right": [
 CASES = {
     "state": {"inputs": {"observation.state": ("STATE", [2]), "observation.environment_state": ("ENV", [16])}},
     "cameras": {
-        "inputs": {
-            "observation.state": ("STATE", [3]),
-            **{name: ("VISUAL", shape) for name, shape in CAMERAS.items()},
-        }
+        "inputs": {"observation.state": ("STATE", [3]), **{name: ("VISUAL", shape) for name, shape in CAMERAS.items()}}
     },
     "pre-norm": {
         "inputs": {"observation.state": ("STATE", [2]), "observation.environment_state": ("ENV", [16])},

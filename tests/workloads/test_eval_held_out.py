@@ -145,14 +145,8 @@ def test_what_an_earlier_training_saw_is_not_held_out(trained, base, episodes, h
 @pytest.mark.parametrize(
     ("base", "why"),
     [
-        (
-            lambda trained, policy: "lerobot/act_pusht",
-            "fine-tuned from lerobot/act_pusht, .*: it is not here",
-        ),
-        (
-            lambda trained, policy: trained("base", scale=2.0),
-            "/base, .*: the policy was trained on another dataset",
-        ),
+        (lambda trained, policy: "lerobot/act_pusht", "fine-tuned from lerobot/act_pusht, .*: it is not here"),
+        (lambda trained, policy: trained("base", scale=2.0), "/base, .*: the policy was trained on another dataset"),
         (lambda trained, policy: policy("base"), "/base, .*: the policy has no train_config.json"),
     ],
 )

@@ -83,12 +83,7 @@ def test_latency_of_a_slow_policy_is_measured_no_longer_than_it_takes_to_know(mo
 
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
-    [
-        (17, 20, 0.640, 0.948),
-        (0, 10, 0.0, 0.278),
-        (10, 10, 0.722, 1.0),
-        (50, 100, 0.404, 0.596),
-    ],
+    [(17, 20, 0.640, 0.948), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (50, 100, 0.404, 0.596)],
 )
 def test_the_interval_is_wilsons(successes, trials, low, high):
     assert compute_wilson_interval(successes, trials) == (pytest.approx(low, abs=6e-4), pytest.approx(high, abs=6e-4))

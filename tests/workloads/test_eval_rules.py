@@ -61,24 +61,13 @@ def test_an_untrained_policy_is_alone_has_a_dataset_and_is_nobodys_model():
     )  # those that a training would hold out
 
 
-@pytest.mark.parametrize(
-    "parameter",
-    [{"starts": "easy"}, {"success_threshold": 0.0}, {"env_workers": 0}],
-)
+@pytest.mark.parametrize("parameter", [{"starts": "easy"}, {"success_threshold": 0.0}, {"env_workers": 0}])
 def test_what_is_said_of_rollouts_needs_an_environment(parameter):
     assert set(check_rules(POLICY, DATASET, **parameter)) == {"without-env"}
     assert check_rules(POLICY, env="pusht", **parameter) == {}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "one",
-        "3-1",
-        "1,,2",
-        "all,3",
-    ],
-)
+@pytest.mark.parametrize("text", ["one", "3-1", "1,,2", "all,3"])
 def test_episodes_that_cannot_be_meant(text):
     (problem,) = check_rules(POLICY, DATASET, replay_episodes=text)["replay-episodes-invalid"]
     assert problem.suggestions[0].text == "--replay-episodes 0,3,5-9"
@@ -94,15 +83,7 @@ def test_episodes_are_those_that_the_text_names(parts):
         selection.select_episodes(selection.parse_episodes(text), meant[-1])
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "hard",
-        "[[1,2]]",
-        '{"tum": [0, 1]}',
-        "[" * 9999,
-    ],
-)
+@pytest.mark.parametrize("text", ["hard", "[[1,2]]", '{"tum": [0, 1]}', "[" * 9999])
 def test_starts_that_cannot_be_meant(text):
     assert set(check_rules(POLICY, env="pusht", starts=text)) == {"starts-invalid"}
 

@@ -18,14 +18,7 @@ from robotrain_runtime.contract.event import Evaluated, parse_event
 pytestmark = pytest.mark.slow
 PROGRAM = Path(__file__).with_name("isaac_policies.py")
 OLD, NEW = environments.GENERATIONS
-POLICIES = {
-    "rsl_rl mlp mish",
-    "rsl_rl mlp clipped",
-    "rsl_rl lstm",
-    "rsl_rl gru",
-    "skrl shared",
-    "skrl separate",
-}
+POLICIES = {"rsl_rl mlp mish", "rsl_rl mlp clipped", "rsl_rl lstm", "rsl_rl gru", "skrl shared", "skrl separate"}
 REFUSED = {
     "pickled": "it cannot be read as weights",
     "recurrent skrl": "recurrent policies of skrl are not exported",

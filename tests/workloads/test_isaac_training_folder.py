@@ -77,8 +77,7 @@ def test_the_same_files_make_the_same_workflow(render: Any, folder: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("size", "words", "is_inline"),
-    [(1_000, (), True), (1_000, ("--delivery", "dataset"), False), (400_000, (), False)],
+    ("size", "words", "is_inline"), [(1_000, (), True), (1_000, ("--delivery", "dataset"), False), (400_000, (), False)]
 )
 def test_a_folder_travels_in_the_workflow_while_that_is_small(
     render: Any, folder: Path, size: int, words: tuple[str, ...], is_inline: bool

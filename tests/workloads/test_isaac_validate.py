@@ -215,11 +215,7 @@ def save_checkpoint(folder: Path, task: str = "Isaac-Ant-v0", framework: str = "
 @pytest.mark.parametrize(
     ("found", "words", "reason"),
     [
-        (
-            {"backend": "skrl"},
-            ("--task", "Isaac-Cartpole-v0"),
-            "was trained for Isaac-Ant-v0, not for",
-        ),
+        ({"backend": "skrl"}, ("--task", "Isaac-Cartpole-v0"), "was trained for Isaac-Ant-v0, not for"),
         ({"backend": "skrl"}, ("--backend", "rsl_rl"), "is a checkpoint of skrl, not of rsl_rl"),
         ({"backend": "rsl_rl"}, (), "is a checkpoint of rsl_rl, but its model is tagged skrl"),
         ({"problem": "it cannot be read as weights"}, (), "cannot be used: it cannot be read as weights"),

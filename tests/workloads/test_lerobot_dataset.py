@@ -76,12 +76,7 @@ def test_an_empty_dataset(dataset, key, value):
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "meta/tasks.parquet",
-        "meta/episodes/chunk-000/file-000.parquet",
-        "data/chunk-000/file-000.parquet",
-    ],
+    "name", ["meta/tasks.parquet", "meta/episodes/chunk-000/file-000.parquet", "data/chunk-000/file-000.parquet"]
 )
 def test_a_file_that_did_not_come_along(dataset, name):
     told = find_problems(dataset(without=[name]))
@@ -189,10 +184,7 @@ def test_a_hostile_description_is_named(dataset, changes, named):
     assert named in problem
 
 
-@pytest.mark.parametrize(
-    "statistics",
-    ['{"action": {"mean": [NaN]}}', '{"action": {"std": [[Infinity]]}}', "["],
-)
+@pytest.mark.parametrize("statistics", ['{"action": {"mean": [NaN]}}', '{"action": {"std": [[Infinity]]}}', "["])
 def test_statistics_that_are_no_finite_numbers_are_named(dataset, statistics):
     folder = dataset()
     (folder / "meta/stats.json").write_text(statistics)

@@ -28,8 +28,7 @@ def command(document) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "bad"),
-    [("dataset_id", "/absolute"), ("dataset_id", "../up"), ("register_checkpoint", "-dash")],
+    ("name", "bad"), [("dataset_id", "/absolute"), ("dataset_id", "../up"), ("register_checkpoint", "-dash")]
 )
 def test_a_value_out_of_bounds_is_refused(name, bad):
     with pytest.raises(ValidationError):
@@ -126,14 +125,7 @@ def test_the_names_of_tracking_are_those_of_the_contract(training):
     assert tracked.experiment == "lerobot-act-lerobot-act-training"
     assert tracked.params.keys() == {
         *("dataset_repo_id", "policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq"),
-        *(
-            "lr_warmup_steps",
-            "system_metrics",
-            "num_gpus",
-            "mixed_precision",
-            "distributed",
-            "effective_batch_size",
-        ),
+        *("lr_warmup_steps", "system_metrics", "num_gpus", "mixed_precision", "distributed", "effective_batch_size"),
         *("output_dir", "seed", "num_workers", "eval_freq", "log_freq", "image_normalization", "options"),
     }
     assert tracked.params["effective_batch_size"] == 16

@@ -86,10 +86,7 @@ def test_the_project_is_the_experiment_and_no_checkpoint_is_uploaded(training, p
     assert wandb_options(said)["--wandb.disable_artifact"] == "false"
 
 
-@pytest.mark.parametrize(
-    ("said", "mode"),
-    [("dryrun", "offline"), ("disabled", "disabled"), ("Online", "online")],
-)
+@pytest.mark.parametrize(("said", "mode"), [("dryrun", "offline"), ("disabled", "disabled"), ("Online", "online")])
 def test_the_mode_is_that_of_the_environment(training, pusht, monkeypatch, said, mode):
     monkeypatch.setenv("WANDB_MODE", said)
     assert wandb_options(training(pusht, wandb=True))["--wandb.mode"] == mode
