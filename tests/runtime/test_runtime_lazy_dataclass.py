@@ -79,19 +79,17 @@ def test_it_behaves_as_the_standard_one(options):
 
 
 @pytest.mark.parametrize(
-    ("call", "why"),
+    ("call", "problem"),
     [
-        (lambda: Pair(two=2), "Pair() misses arguments: one."),
-        (lambda: Pair(1, three=3, four=4), "Pair() does not know the arguments: four, three."),
-        (lambda: Pair(1, one=1), "Pair() got two values for the arguments: one."),
-        (lambda: Pair(1, 2, 3), "Pair() takes 2 positional arguments, but 3 were given."),
-        (lambda: Pair(three=3), "Pair() misses arguments: one. Pair() does not know the arguments: three."),
+        (lambda: Pair(two=2), "missing a required argument: 'one'"),
+        (lambda: Pair(1, three=3), "unexpected keyword argument 'three'"),
+        (lambda: Pair(1, one=1), "multiple values for argument 'one'"),
+        (lambda: Pair(1, 2, 3), "too many positional arguments"),
     ],
 )
-def test_a_wrong_argument_is_named_with_what_is_wrong_with_it(call, why):
-    with pytest.raises(TypeError) as refused:
+def test_wrong_argument_is_named(call, problem):
+    with pytest.raises(TypeError, match=problem):
         call()
-    assert str(refused.value) == why
 
 
 def test_fields_are_made_when_something_asks_for_them():
@@ -105,22 +103,6 @@ def test_fields_are_made_when_something_asks_for_them():
     assert not isinstance(vars(Point)["__dataclass_fields__"], dict)
     assert dataclasses.is_dataclass(Point)
     assert dataclasses.asdict(Point(1)) == {"x": 1, "y": 0}
-
-
-def test_one_that_is_not_frozen_can_be_changed_and_has_no_hash():
-    @lazy_dataclass(frozen=False)
-    class Counter:
-        """A counter."""
-
-        count: int = 0
-        names: list[str] = dataclasses.field(default_factory=list)
-
-    one = Counter()
-    one.count += 1
-    one.names.append("a")
-    assert (one, Counter().names) == (Counter(1, ["a"]), [])
-    with pytest.raises(TypeError, match="unhashable"):
-        hash(one)
 
 
 def test_frozen_dataclasses_may_inherit_from_it():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from robotrain_runtime.contract.document import Dimension, Mount
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Payload
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PipelineStep:
     """A step: a job, or the registration of another step's policy, which has that step's job."""
 
@@ -46,7 +46,7 @@ class PipelineStep:
         )
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SweepSpec:
     """A sweep: one job, of which the engine gives each trial values of some parameters."""
 

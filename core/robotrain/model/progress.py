@@ -3,12 +3,11 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
@@ -19,7 +18,7 @@ MAX_UNDECLARED_METRICS = 2
 """How many metrics a line shows if the workload declares none."""
 
 
-@lazy_dataclass(frozen=False)
+@dataclass
 class Progress:
     """The progress of a run after the events so far."""
 

@@ -3,16 +3,14 @@
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import field
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from dataclasses import dataclass, field
 
 Point = tuple[float, float]
 MAX_POINTS = 1000
 MAX_TAIL = 64
 
 
-@lazy_dataclass(frozen=False)
+@dataclass
 class Series:
     """Points (step or seconds, value) in order: all of a short run.
 

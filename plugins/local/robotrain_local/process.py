@@ -11,11 +11,9 @@ import os
 import signal
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 PROC_FOLDER = Path("/proc")
 MACHINE_NAMESPACE = "pid:[4026531836]"
@@ -23,7 +21,7 @@ MACHINE_NAMESPACE = "pid:[4026531836]"
 MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Host:
     """A machine or container. Facts that the system does not report are empty."""
 
@@ -107,7 +105,7 @@ MARK_VARIABLE = "ROBOTRAIN_LOCAL_RUN"
 """Variable in the environment of every process of a run; its value is the supervisor's mark."""
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Process:
     """A process. Its properties are meaningful only on its own host."""
 

@@ -3,12 +3,12 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 STEP_KIND = "step"
 """The kind of a source that an earlier step of the same pipeline makes."""
@@ -17,7 +17,7 @@ SCHEMA = 1
 MAX_BYTES = 16 << 20
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepOutput:
     """The content of `step.json`."""
 

@@ -7,12 +7,12 @@ addresses' passwords and without tokens, as `format_error` does.
 import os
 import re
 import ssl
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.address import make_page_address, remove_user
 from robotrain_runtime.contract.event import Fault
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import blame_error, blame_no_answer, format_error, get_class_names, iter_causes
@@ -35,7 +35,7 @@ class HubFailure(NamedTuple):
     fault: Fault = "configuration"
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class HubRequest:
     """A request to the Hub."""
 

@@ -6,10 +6,8 @@ import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -43,7 +41,7 @@ silent.
 """
 
 
-@lazy_dataclass(frozen=False, kw_only=True)
+@dataclass(kw_only=True)
 class ListedRun:
     """A run in the list."""
 

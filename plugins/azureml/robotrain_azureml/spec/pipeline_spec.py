@@ -3,15 +3,15 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.model.run import Reference
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_azureml.spec.submission_spec import SUBMISSION_SCHEMA, AzureMLSubmissionSpec
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepSpec:
     """A step of a pipeline."""
 
@@ -25,7 +25,7 @@ class StepSpec:
     submission: AzureMLSubmissionSpec
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AzureMLPipelineSpec:
     """How a pipeline is submitted. The steps are in an order in which they can run."""
 

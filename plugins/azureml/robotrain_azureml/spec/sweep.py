@@ -6,6 +6,7 @@ the trial's command: arguments of the start program, which the runtime checks.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from robotrain.cluster.spec import SubmissionSpecFile
@@ -14,7 +15,6 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract.document import Dimension
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import inputs as spec_inputs
@@ -32,7 +32,7 @@ _TRIAL_KEYS = ("code", "command", "environment", "environment_variables")
 _SHARED_KEYS = ("display_name", "experiment_name", "tags", "compute", "resources", "identity", "inputs")
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AzureMLSweepSpec:
     """How a sweep is submitted."""
 

@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem
@@ -19,7 +19,6 @@ from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.model.run import Reference
 from robotrain_runtime.contract.document import format_document
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.spec import check_tracking, environment, render, resources, submission_spec, workflow
 from robotrain_osmo.spec import inputs as spec_inputs
@@ -99,7 +98,7 @@ def _make_name_problem(step: PipelineStep, why: str) -> Problem:
     return make_unsupported_problem("osmo-step-name", title, "", step.name, why, fix)
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class _StepTask:
     """A step with the parts of its task."""
 
