@@ -133,7 +133,12 @@ SUGGESTIONS: list[tuple[Job, dict[str, object], str, list[str]]] = [
         "osmo-bucket-unknown",
         ["--buckets lerobot-datasets=azure://ACCOUNT/CONTAINER", "--storage-account NAME", "--server 6.3"],
     ),
-    (CODE, {}, "osmo-bucket-unknown", ["--buckets training=azure://ACCOUNT/CONTAINER", "--storage-account NAME"]),
+    (
+        CODE,
+        {},
+        "osmo-bucket-unknown",
+        ["--buckets training=azure://ACCOUNT/CONTAINER", "--storage-account NAME", "--server 6.3"],
+    ),
     (
         job(source("osmo_dataset", "My_Bucket/pusht")),
         {"storage_account": "acc"},
