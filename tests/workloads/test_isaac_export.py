@@ -17,7 +17,7 @@ import pytest
 import yaml
 from robotrain.report import evaluation
 from robotrain_runtime.contract.document import parse_document
-from robotrain_workloads.isaac_export import container, exported_checkpoint, results_reader
+from robotrain_workloads.isaac_export import container, results_reader
 
 URL = "https://account1.blob.core.windows.net/train/run/000019"
 ON: Mapping[str, tuple[str, ...]] = {
@@ -161,7 +161,7 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         threading.Thread(target=servers[0].serve_forever, args=(0.02,), daemon=True).start()
         return f"http://127.0.0.1:{servers[0].server_port}"
 
-    monkeypatch.setattr(exported_checkpoint, "SAFE_SCHEME", "http://")
+    monkeypatch.setattr(container, "SAFE_SCHEME", "http://")
     yield serve
     for server in servers:
         server.shutdown()
@@ -186,32 +186,32 @@ def test_what_lies_beside_a_checkpoint_at_a_web_address_is_downloaded(
     checkpoint: MakeCheckpoint, web: Any, tmp_path: Path, name: str, files: Mapping[str, str]
 ) -> None:
     source = checkpoint(agent=None) / "model_19.pt"
-    found = exported_checkpoint.fetch_files(source, f"{web(files)}/{name}", "", tmp_path / "to")
+    found = container.fetch_files(source, f"{web(files)}/{name}", "", tmp_path / "to")
     assert found.agent is not None
     assert found.agent.read_text() == "policy: {}\n"
-    assert list(exported_checkpoint.find_file_problems(found, None)) == []
+    assert list(container.find_file_problems(found, None)) == []
     task = "Isaac-Reach-v0" if "run/params/robotrain.json" in files else "Isaac-Ant-v0"
-    assert exported_checkpoint.choose_task(None, found, source, tmp_path) == task
+    assert container.choose_task(None, found, source, tmp_path) == task
 
 
 def test_agent_configuration_may_be_named(checkpoint: MakeCheckpoint, web: Any, tmp_path: Path) -> None:
     source, address = checkpoint(agent=None), web({"other/agent.yaml": "policy: {}\n"})
     (path := tmp_path / "mine.yaml").write_text("policy: {}\n")
     for config in (f"{address}/other/agent.yaml", str(path)):
-        found = exported_checkpoint.fetch_files(source, f"{address}/model_19.pt", config, tmp_path / "to")
+        found = container.fetch_files(source, f"{address}/model_19.pt", config, tmp_path / "to")
         assert found.agent is not None
         assert found.agent.read_text() == "policy: {}\n"
     for config in (f"{address}/none.yaml", "/no/such/agent.yaml"):
         with pytest.raises(FileNotFoundError, match="--agent-config"):
-            exported_checkpoint.fetch_files(source, "", config, tmp_path / "to")
+            container.fetch_files(source, "", config, tmp_path / "to")
 
 
 def test_checkpoint_with_nothing_beside_it_names_the_option(
     checkpoint: MakeCheckpoint, web: Any, tmp_path: Path
 ) -> None:
     source = checkpoint(agent=None)
-    found = exported_checkpoint.fetch_files(source, f"{web({'x': ''})}/run/model_19.pt", "", tmp_path / "to")
-    (problem,) = exported_checkpoint.find_file_problems(found, None)
+    found = container.fetch_files(source, f"{web({'x': ''})}/run/model_19.pt", "", tmp_path / "to")
+    (problem,) = container.find_file_problems(found, None)
     assert "--agent-config URL" in problem
 
 

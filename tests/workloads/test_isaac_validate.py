@@ -13,8 +13,8 @@ from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac_validate import results
+from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
 from robotrain_workloads.isaac_validate.results import ValidationResult, ValidationSetup
-from robotrain_workloads.isaac_validate.validated_checkpoint import ValidatedCheckpoint
 
 Lab = Callable[..., Path]
 SETUP = ValidationSetup(

@@ -13,6 +13,7 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.process.stop import signal_group
 
 from robotrain_workloads.isaac import script_options
 from robotrain_workloads.lerobot.machine_limits import count_cores
@@ -119,7 +120,7 @@ def ask_program(folder: Path, program: Path, *arguments: str) -> Any:
     try:
         output, _ = process.communicate(timeout=PROBE_SECONDS)
     except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)
+        signal_group(process.pid, signal.SIGKILL)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise TimeoutError(f"{folder / SCRIPT} -p did not answer in {PROBE_SECONDS:.0f} s") from None

@@ -1,10 +1,15 @@
-"""`isaac-export` in the container: environment, problems with inputs, the command, and where it publishes."""
+"""`isaac-export` in the container: the checkpoint's files, problems with inputs, the command, and what it publishes."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
 from robotrain_runtime.contract.container_plugin import (
     PublishingSpec,
@@ -12,11 +17,11 @@ from robotrain_runtime.contract.container_plugin import (
     TrackingSpec,
     WorkCommand,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_file, installation, script_options
-from robotrain_workloads.isaac_export import exported_checkpoint, parameters
+from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
+from robotrain_workloads.isaac_export import parameters
 
 EXPORTER = "robotrain_workloads.isaac_export.exporter"
 RESULTS_FOLDER = "export_results"
@@ -35,79 +40,65 @@ FORWARDED_PARAMETERS = (
 """Parameters that become options of the exporter if set."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
+CONVERTER = Path(__file__).parent / "image" / "convert.py"
+AGENT_FILE = "params/agent.yaml"
+SAFE_SCHEME = "https://"
+FETCH_SECONDS = 20.0
+MAX_FILE_BYTES = 1 << 20
 targets = publish_url.list_targets
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield why the policy cannot be exported, as far as versions and the checkpoint tell without the simulator."""
     values = document.parameters
-    output = _get_results_folder(Path(document.placement.work))
-    yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
-    source = checkpoint_file.find_checkpoint_source(data)
-    try:
-        folder = installation.find_installation(values["isaaclab_path"])
-        if source is None:
-            return
+
+    def examine(folder: Path, source: JobSource) -> policy_container.Examination:
         with tempfile.TemporaryDirectory() as scratch:
             address, config = checkpoint_file.get_address(source), str(values["agent_config"] or "")
-            files = exported_checkpoint.fetch_files(data[source], address, config, Path(scratch))
-            problems = list(exported_checkpoint.find_file_problems(files, str(values["sha256"] or "")))
-            yield from problems
-            if problems:
-                return
-            answer = exported_checkpoint.ask_isaac_lab(folder, files)
-    except OSError as error:
-        yield str(error)
-        return
-    expected_backend = None if values["backend"] is None else str(values["backend"])
-    problems = list(exported_checkpoint.find_content_problems(files, answer.checkpoint, expected_backend))
-    yield from problems
-    if problems:
-        return
-    backend = str(answer.checkpoint["backend"])
-    if values["max_steps"] or values["video_length"]:
-        yield from installation.find_version_problems(folder, backend, answer)
-    script = script_options.Script(script_options.PLAY_OPTIONS, parameters.OWNED_OPTIONS, backend)
-    yield from installation.find_script_problems(document, folder, script)
+            files = fetch_files(data[source], address, config, Path(scratch))
+            if problems := list(find_file_problems(files, str(values["sha256"] or ""))):
+                return problems, installation.Probe({}, {})
+            found = installation.ask_program(folder, CONVERTER, str(files.weights), str(files.agent))
+        answer = installation.Probe(found["versions"], found["checkpoint"])
+        backend = None if values["backend"] is None else str(values["backend"])
+        return list(find_content_problems(files, answer.checkpoint, backend)), answer
+
+    is_played = bool(values["max_steps"] or values["video_length"])
+    owned = parameters.OWNED_OPTIONS
+    return policy_container.inspect_policy(
+        document, data, examine, results=RESULTS_FOLDER, owned=owned, is_played=is_played
+    )
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the exporter's command; it finds Isaac Lab and the checkpoint's files where it runs."""
     values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    step = _find_step(data[source])
-    own = [f"--work={work}", f"--cache={document.placement.cache}", f"--results={_get_results_folder(work)}"]
+    step = 0
+    with contextlib.suppress(OSError):  # `inspect` reported it
+        step = find_files(data[source]).step
+    forwarded = {name: name.replace("_", "-") for name in FORWARDED_PARAMETERS}
+    own = [*policy_container.make_program_options(document, data, work, results=RESULTS_FOLDER, forwarded=forwarded)]
     own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
-    own += [f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"]
     own += [f"--formats={','.join(parameters.list_formats(values))}"]
-    own += [f"--{name.replace('_', '-')}={values[name]}" for name in FORWARDED_PARAMETERS if values[name] is not None]
     own += [f"--max-steps={values['max_steps'] or values['video_length']}"]
-    own += ["--headless"] if values["headless"] else []
     return WorkCommand(arguments=("-m", EXPORTER, *own, "--", *document.trainer_args), environ=installation.TERMS)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run. Names: contract, F.4."""
-    values = document.parameters
-    params: dict[str, Scalar] = {name: values[name] for name in COPIED_PARAMETERS if values[name] is not None}
-    params["inference_format"] = values["format"]
-    if document.trainer_args:
-        params["options"] = " ".join(document.trainer_args)
-    source = checkpoint_file.find_checkpoint_source(document.sources)
-    tags = {
-        "inference_type": "policy_evaluation",
-        **({"checkpoint_uri": checkpoint_file.get_address(source)} if source else {}),
-        **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
-        **({"framework": str(values["backend"])} if values["backend"] else {}),
-        **({"task": str(values["task"])} if values["task"] else {}),
-        **({"model.register_name": str(values["register_model"])} if values["register_model"] else {}),
-    }
-    return TrackingSpec(
+    values, source = document.parameters, checkpoint_file.find_checkpoint_source(document.sources)
+    return policy_container.describe_tracking_run(
+        document,
         experiment=str(values["experiment_name"] or f"inference-{values['task'] or 'policy'}"),
         run_name=str(values["job_name"]),
-        params=params,
-        tags=tags,
-        machine=bool(values["system_metrics"]),
+        copied=COPIED_PARAMETERS,
+        params={"inference_format": values["format"]},
+        tags={
+            "inference_type": "policy_evaluation",
+            "checkpoint_uri": checkpoint_file.get_address(source) if source else "",
+            "model.register_name": values["register_model"],
+        },
     )
 
 
@@ -125,13 +116,98 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     )
 
 
-def _get_results_folder(work: Path) -> Path:
-    return work / "outputs" / RESULTS_FOLDER
+class CheckpointFiles(NamedTuple):
+    """A checkpoint's file, and the parameters of its agent; None if they are missing."""
+
+    weights: Path
+    agent: Path | None
+
+    @property
+    def step(self) -> int:
+        """The number in the file's name; 0 if it has none."""
+        return checkpoint_file.parse_number(self.weights) or 0
 
 
-def _find_step(path: Path) -> int:
-    """Return the number in the name of the checkpoint's file; 0 if there is none."""
+def find_files(source: Path) -> CheckpointFiles:
+    """Return the files of a checkpoint. Raise OSError with a sentence."""
+    weights = checkpoint_file.find_checkpoint_file(source)
+    return CheckpointFiles(weights, checkpoint_file.find_params(weights))
+
+
+def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> CheckpointFiles:
+    """Return the files of a checkpoint, those that are not beside it downloaded to `folder`.
+
+    :param address: of the checkpoint; at a web address only the checkpoint itself was fetched.
+    :param agent_config: the address or the path of the agent's parameters; empty to look beside the checkpoint.
+    :raises OSError: with a sentence.
+    """
+    files = find_files(source)
+    if agent_config.startswith(SAFE_SCHEME):
+        return files._replace(agent=_download(agent_config, folder / AGENT_FILE))
+    if agent_config:
+        if not Path(agent_config).is_file():
+            raise FileNotFoundError(f"there is no file {agent_config} where the job runs\n--agent-config FILE or URL")
+        return files._replace(agent=Path(agent_config))
+    if files.agent is None and address.startswith(SAFE_SCHEME):
+        return files._replace(agent=_download_beside(address, folder))
+    return files
+
+
+def _download_beside(address: str, folder: Path) -> Path | None:
+    """Download what training left beside a checkpoint, or beside its folder; None if it is not there."""
+    for root in (urljoin(address, "."), urljoin(address, "..")):
+        try:
+            agent = _download(urljoin(root, AGENT_FILE), folder / AGENT_FILE)
+        except FileNotFoundError:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # another program may have trained it
+            _download(urljoin(root, checkpoint_file.FACTS_FILE), folder / checkpoint_file.FACTS_FILE)
+        return agent
+    return None
+
+
+def _download(address: str, to: Path) -> Path:
+    """Download a small file. Raise FileNotFoundError if a server does not give it, OSError, with a sentence."""
+    request = urllib.request.Request(address, headers={"User-Agent": "robotrain"})
     try:
-        return exported_checkpoint.find_files(path).step
-    except OSError:  # `inspect` reported it
-        return 0
+        with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as response:
+            if not response.geturl().startswith(SAFE_SCHEME):
+                raise OSError(f"{address} is redirected to an address without encryption")
+            content = response.read(MAX_FILE_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        with error:
+            kind = FileNotFoundError if error.code < 500 else OSError
+            raise kind(f"{address} cannot be downloaded: HTTP {error.code}\n--agent-config FILE or URL") from None
+    except urllib.error.URLError as error:
+        raise OSError(f"{address} cannot be downloaded: {error.reason}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise OSError(f"{address} is larger than {MAX_FILE_BYTES >> 20} MiB, so it is no {to.name}")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_bytes(content)
+    return to
+
+
+def choose_task(given: str | None, files: CheckpointFiles, source: Path, cache: Path) -> str:
+    """Return the task to play."""
+    beside = [files.weights, *([files.agent.parents[1] / files.weights.name] if files.agent else [])]
+    known = (checkpoint_file.read_facts(file, source, cache).task for file in beside)
+    return given or next(filter(None, known), parameters.DEFAULT_TASK)
+
+
+def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[str]:
+    """Yield the problems of the files, each with the remedy on a second line."""
+    if problem := checkpoint_file.find_digest_problem(files.weights, sha256):
+        yield problem
+    if files.agent is None:
+        yield (
+            f"{files.weights} has no params/agent.yaml beside it: a checkpoint does not tell activation and clipping\n"
+            "--checkpoint-uri FOLDER, which has both, or --agent-config URL"
+        )
+
+
+def find_content_problems(files: CheckpointFiles, found: Mapping[str, Any], backend: str | None) -> Iterator[str]:
+    """Yield why the policy cannot be exported."""
+    if problem := found.get("problem"):
+        yield f"{files.weights} cannot be exported: {problem}"
+    elif backend not in (None, found["backend"]):
+        yield f"{files.weights} is a checkpoint of {found['backend']}, not of {backend}\n--backend {found['backend']}"

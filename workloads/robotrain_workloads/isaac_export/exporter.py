@@ -18,18 +18,22 @@ from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
+from robotrain_runtime.process.stop import SIGNALS, STOPPED_STATUS, ChildGroup
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.isaac import installation
-from robotrain_workloads.isaac.process_group import POLL_SECONDS, STOPPED_STATUS, ProcessGroup, ReportReader
-from robotrain_workloads.isaac_export import exported_checkpoint, onnx_worker
-from robotrain_workloads.isaac_export.exported_checkpoint import CheckpointFiles
+from robotrain_workloads.isaac.process_group import (
+    POLL_SECONDS,
+    REPORT_FILE,
+    SCRATCH_FOLDER,
+    ReportReader,
+    start_script,
+)
+from robotrain_workloads.isaac_export import container, onnx_worker
+from robotrain_workloads.isaac_export.container import CheckpointFiles
 from robotrain_workloads.isaac_export.image import convert
 
 PLAYER = Path(__file__).parent / "image" / "play.py"
-SCRATCH_FOLDER = "isaac"
-"""Where Isaac Lab's script runs, below the run's folder: its logs, Hydra's."""
-REPORT_FILE = "isaac-report.jsonl"
 CLOSE_SECONDS = 10.0
 FILES = {"onnx": "policy.onnx", "jit": "policy.pt"}
 SAMPLES_FILE = "samples.npz"
@@ -51,11 +55,11 @@ class Exporter:
         self._folder = installation.find_installation(own.isaaclab_path)
         self._scratch = own.work / SCRATCH_FOLDER
         fetched = self._scratch / "fetched"
-        source = exported_checkpoint.fetch_files(own.checkpoint, own.source, own.agent_config, fetched)
-        self._task = exported_checkpoint.choose_task(own.task, source, own.checkpoint, own.cache)
+        source = container.fetch_files(own.checkpoint, own.source, own.agent_config, fetched)
+        self._task = container.choose_task(own.task, source, own.checkpoint, own.cache)
         self._files = self._copy_checkpoint(source)
-        self._group: ProcessGroup | None = None
-        for number in (signal.SIGTERM, signal.SIGINT):
+        self._group: ChildGroup | None = None
+        for number in SIGNALS:
             signal.signal(number, self._handle_stop)
 
     def run(self) -> None:
@@ -80,7 +84,7 @@ class Exporter:
     def _copy_checkpoint(self, source: CheckpointFiles) -> CheckpointFiles:
         """Copy the checkpoint to where the play script may write beside it."""
         if source.agent is None:
-            raise FileNotFoundError(next(exported_checkpoint.find_file_problems(source, None)))
+            raise FileNotFoundError(next(container.find_file_problems(source, None)))
         folder = self._scratch / "policy"
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "params").mkdir(parents=True)
@@ -92,14 +96,14 @@ class Exporter:
         began = time.monotonic()
         answer = installation.ask_program(
             self._folder,
-            exported_checkpoint.CONVERTER,
+            container.CONVERTER,
             str(self._files.weights),
             str(self._files.agent),
             str(folder),
             *self._formats,
         )
         found: dict[str, Any] = answer["checkpoint"]
-        for problem in exported_checkpoint.find_content_problems(self._files, found, self._own.backend):
+        for problem in container.find_content_problems(self._files, found, self._own.backend):
             raise OSError(problem)
         if "onnx" in self._formats:
             found["onnx"] = compare_onnx(folder / FILES["onnx"], folder / SAMPLES_FILE)
@@ -120,7 +124,7 @@ class Exporter:
         """Play each format in simulation; return what was reported of it."""
         report = self._own.work / REPORT_FILE
         report.unlink(missing_ok=True)
-        self._group = ProcessGroup(list(self._make_command(folder, backend, report)), self._scratch)
+        self._group = start_script(list(self._make_command(folder, backend, report)), self._scratch)
         steps = max(self._own.max_steps, self._own.video_length)
         played: dict[str, dict[str, Any]] = {}
         reader, failure, finished, kill_at = ReportReader(report), "", False, float("inf")

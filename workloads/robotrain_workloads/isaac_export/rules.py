@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
-from robotrain_workloads.isaac_export import exported_checkpoint
+from robotrain_workloads.isaac_export import container
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -40,15 +40,15 @@ def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
         if source.role != "checkpoint" or source.kind != "local_path" or not Path(source.uri).is_dir():
             continue  # what is not here is checked where the job runs
         try:
-            files = exported_checkpoint.find_files(Path(source.uri))
+            files = container.find_files(Path(source.uri))
             if job["agent_config"]:
                 files = files._replace(agent=Path(job["agent_config"]))
-            problems = list(exported_checkpoint.find_file_problems(files, job["sha256"]))
+            problems = list(container.find_file_problems(files, job["sha256"]))
             if not problems and (name := _find_foreign_class(files.weights)):
                 problems = [f"{files.weights} cannot be read as weights: it holds a {name}"]
             if not problems:
                 found = {"backend": _guess_backend(files.weights) or job["backend"]}
-                problems = list(exported_checkpoint.find_content_problems(files, found, job["backend"]))
+                problems = list(container.find_content_problems(files, found, job["backend"]))
         except OSError as error:
             problems = [str(error)]
         for problem in problems:

@@ -16,14 +16,18 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
 from robotrain_runtime.contract.files import make_atomically
+from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import STOPPED_STATUS, GroupFollower, ProcessGroup, ReportReader
+from robotrain_workloads.isaac.process_group import (
+    REPORT_FILE,
+    SCRATCH_FOLDER,
+    GroupFollower,
+    ReportReader,
+    start_script,
+)
 
 LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
-SCRATCH_FOLDER = "isaac"
-"""Where the script runs, below the run's folder: its logs, Hydra's."""
-REPORT_FILE = "isaac-report.jsonl"
 NOTHING_LEFT = 4
 EVENTS_SECONDS = 2.0
 PARAMS = ("agent.yaml", "env.yaml")
@@ -116,7 +120,7 @@ def _translate_skrl_tag(tag: str) -> str:
 class TrainingFollower:
     """Follows one run of `isaaclab.sh`: turns the launcher's reports and TensorBoard's files into events."""
 
-    def __init__(self, group: ProcessGroup, own: argparse.Namespace) -> None:
+    def __init__(self, group: ChildGroup, own: argparse.Namespace) -> None:
         self._group, self._own = GroupFollower(group), own
         self._reports = ReportReader(own.work / REPORT_FILE)
         self._finished = False
@@ -131,7 +135,7 @@ class TrainingFollower:
         """Follow the training to its end; return the exit code of the script."""
         self._group.run(self._follow)
         self.read_metrics()
-        return STOPPED_STATUS if self._group.is_stopped else self._judge(self._group.group.exit_code or 0)
+        return self._group.exit_code if self._group.is_stopped else self._choose_exit_code(self._group.exit_code)
 
     def _follow(self) -> bool:
         self.read_reports()
@@ -178,8 +182,11 @@ class TrainingFollower:
         emit_event(Track(tags={"checkpoint_directory": str(file.parent), "checkpoint_latest": str(file)}))
         emit_event(Checkpoint(step=step, path=str(target)))
 
-    def _judge(self, code: int) -> int:
-        """Return the exit code that the end deserves. Raise SystemExit with a sentence."""
+    def _choose_exit_code(self, code: int) -> int:
+        """Return the exit code of this program, given that of the script, and print why the training failed.
+
+        Raise SystemExit with a sentence if the script ended early without an error.
+        """
         if left := self._nothing_left:
             print(
                 f"error: the checkpoint has {left['done']} iterations, and the training ends after {left['total']}:"
@@ -243,7 +250,7 @@ def main(arguments: Sequence[str]) -> int:
         command = list(make_command(own, arguments[separator + 1 :]))
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    return TrainingFollower(ProcessGroup(command, folder, own.num_gpus), own).run()
+    return TrainingFollower(start_script(command, folder, own.num_gpus), own).run()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import STOPPED_STATUS, GroupFollower, ProcessGroup
+from robotrain_workloads.isaac.process_group import SCRATCH_FOLDER, GroupFollower, start_script
 from robotrain_workloads.isaac_train import parameters, start
 
 MODULE = "robotrain_workloads.isaac_train.training_folder"
@@ -22,7 +22,6 @@ CODE_ROLE = "code"
 DEFAULT_NAME = "training-code"
 """What a folder of the user's machine is called where OSMO's datasets have a name."""
 DATA_FOLDER = Path("/data")
-SCRATCH_FOLDER = "isaac"
 MAX_NESTING = 3
 
 
@@ -131,10 +130,9 @@ def main(arguments: Sequence[str]) -> int:
     scratch.mkdir(parents=True, exist_ok=True)
     print(f"running {own.entry} of {root}", flush=True)
     command = ("bash", str(root / own.entry), *arguments[separator + 1 :])
-    follower = GroupFollower(ProcessGroup(command, scratch, int(os.environ.get("NUM_GPUS") or 1)))
+    follower = GroupFollower(start_script(command, scratch, int(os.environ.get("NUM_GPUS") or 1)))
     follower.run()
-    code = follower.group.exit_code or 0
-    return STOPPED_STATUS if follower.is_stopped else 128 - code if code < 0 else code
+    return 128 - follower.exit_code if follower.exit_code < 0 else follower.exit_code
 
 
 if __name__ == "__main__":

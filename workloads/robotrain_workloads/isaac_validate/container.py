@@ -1,17 +1,19 @@
-"""`isaac-validate` in the container: environment, problems with inputs, the command, and where it publishes."""
+"""`isaac-validate` in the container: the checkpoint, problems with inputs, the command, and where it publishes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_file, installation, script_options
+from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
-from robotrain_workloads.isaac_validate import parameters, validated_checkpoint
+from robotrain_workloads.isaac_validate import parameters
 
 SUPERVISOR = "robotrain_workloads.isaac_validate.supervisor"
 RESULTS_FOLDER = "eval_results"
@@ -37,38 +39,25 @@ targets = publish_url.list_targets
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield why the policy cannot be validated, as far as versions and the checkpoint tell without the simulator."""
-    values = document.parameters
-    output = _get_results_folder(Path(document.placement.work))
-    yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
-    source = checkpoint_file.find_checkpoint_source(data)
-    try:
-        folder = installation.find_installation(values["isaaclab_path"])
-        if source is None:
-            return
-        found, probe = validated_checkpoint.load_checkpoint(folder, data[source], Path(document.placement.cache))
-    except OSError as error:
-        yield str(error)
-        return
-    expected = {name: str(values[name] or "") for name in ("task", "backend", "sha256")}
-    problems = list(validated_checkpoint.find_checkpoint_problems(found, **expected))
-    yield from problems
-    if problems:
-        return
-    yield from installation.find_version_problems(folder, found.backend, probe)
-    script = script_options.Script(script_options.PLAY_OPTIONS, parameters.OWNED_OPTIONS, found.backend)
-    yield from installation.find_script_problems(document, folder, script)
+    expected = {name: str(document.parameters[name] or "") for name in ("task", "backend", "sha256")}
+
+    def examine(folder: Path, source: JobSource) -> policy_container.Examination:
+        found, answer = load_checkpoint(folder, data[source], Path(document.placement.cache))
+        return list(find_checkpoint_problems(found, **expected)), answer
+
+    owned = parameters.OWNED_OPTIONS
+    return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned=owned)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
     values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    own = [f"--work={work}", f"--results={_get_results_folder(work)}", f"--cache={document.placement.cache}"]
-    own += [f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"]
-    own += [f"--source-kind={source.kind}"]
-    own += [f"--job-name={parameters.make_job_name(values)}"]
-    own += [*([f"--pin={source.pin}"] if source.pin else []), *(["--headless"] if values["headless"] else [])]
-    own += [f"--{option}={values[name]}" for name, option in FORWARDED_PARAMETERS.items() if values[name] is not None]
+    names = FORWARDED_PARAMETERS
+    own = [*policy_container.make_program_options(document, data, work, results=RESULTS_FOLDER, forwarded=names)]
+    own += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
+    if source.pin:
+        own.append(f"--pin={source.pin}")
     if values["record_video"]:
         own.append(f"--video-length={values['video_length']}")
     return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=installation.TERMS)
@@ -76,26 +65,75 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run."""
-    values = document.parameters
     source = checkpoint_file.find_checkpoint_source(document.sources)
-    params: dict[str, Scalar] = {name: values[name] for name in COPIED_PARAMETERS if values[name] is not None}
-    if document.trainer_args:
-        params["options"] = " ".join(document.trainer_args)
-    tags = {
-        "entrypoint": "isaaclab.sh",
-        **({"checkpoint_source_uri": checkpoint_file.get_address(source)} if source else {}),
-        **{name: str(values[name]) for name in ("task",) if values[name]},
-        **({"framework": str(values["backend"])} if values["backend"] else {}),
-        **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
-    }
-    return TrackingSpec(
-        experiment=str(values["experiment_name"] or "isaaclab-evaluation"),
-        run_name=parameters.make_job_name(values),
-        params=params,
-        tags=tags,
-        machine=bool(values["system_metrics"]),
+    address = checkpoint_file.get_address(source) if source else ""
+    return policy_container.describe_tracking_run(
+        document,
+        experiment=str(document.parameters["experiment_name"] or "isaaclab-evaluation"),
+        run_name=parameters.make_job_name(document.parameters),
+        copied=COPIED_PARAMETERS,
+        params={},
+        tags={"entrypoint": "isaaclab.sh", "checkpoint_source_uri": address},
     )
 
 
-def _get_results_folder(work: Path) -> Path:
-    return work / "outputs" / RESULTS_FOLDER
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatedCheckpoint:
+    """A checkpoint to validate, and the facts about it."""
+
+    file: Path
+    facts: checkpoint_file.CheckpointFacts
+    found: Mapping[str, Any]
+    """What Isaac Lab's Python found in it."""
+
+    @property
+    def backend(self) -> str:
+        """The library that wrote the checkpoint; empty if it is unknown."""
+        return str(self.found.get("backend", ""))
+
+    @property
+    def step(self) -> int:
+        """The number in its name; 0 if it has none."""
+        return checkpoint_file.parse_number(self.file) or 0
+
+    def choose_task(self, given: str | None) -> str:
+        """Return the task; empty if it is unknown."""
+        return given or self.facts.task
+
+    def choose_threshold(self, given: float | None) -> float:
+        """Return the success rate that it must reach: the flag's, else the model's, else 0.7."""
+        return next(
+            one for one in (given, self.facts.success_threshold, parameters.DEFAULT_THRESHOLD) if one is not None
+        )
+
+
+def load_checkpoint(folder: Path, source: Path, cache: Path) -> tuple[ValidatedCheckpoint, installation.Probe]:
+    """Return the checkpoint of a source, and what Isaac Lab's Python answered. Raise OSError with a sentence."""
+    file = checkpoint_file.find_checkpoint_file(source)
+    probe = installation.probe(folder, file)
+    facts = checkpoint_file.read_facts(file, source, cache)
+    return ValidatedCheckpoint(file=file, facts=facts, found=probe.checkpoint), probe
+
+
+def find_checkpoint_problems(loaded: ValidatedCheckpoint, *, task: str, backend: str, sha256: str) -> Iterator[str]:
+    """Yield each mismatch with the expected values (empty: any value), with the remedy on a second line."""
+    if other := checkpoint_file.find_digest_problem(loaded.file, sha256):
+        yield other
+        return
+    if problem := loaded.found.get("problem"):
+        yield f"{loaded.file} cannot be used: {problem}"
+        return
+    if backend not in ("", loaded.backend):
+        yield f"{loaded.file} is a checkpoint of {loaded.backend}, not of {backend}\n--backend {loaded.backend}"
+    elif loaded.facts.framework not in ("", loaded.backend):
+        yield f"{loaded.file} is a checkpoint of {loaded.backend}, but its model is tagged {loaded.facts.framework}"
+    known = loaded.facts.task
+    if not task and not known:
+        yield f"the checkpoint {loaded.file} does not tell its task\n--task TASK"
+    elif task and known and _strip_variant(task) != _strip_variant(known):
+        yield f"the policy was trained for {known}, not for {task}\n--task {known}"
+
+
+def _strip_variant(task: str) -> str:
+    """Return a task without its namespace and `-Play`, which do not change the observations of a policy."""
+    return task.rpartition(":")[2].replace("-Play-", "-")

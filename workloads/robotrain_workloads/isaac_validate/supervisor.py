@@ -13,25 +13,29 @@ from typing import Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
+from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import STOPPED_STATUS, GroupFollower, ProcessGroup, ReportReader
-from robotrain_workloads.isaac_validate import results, validated_checkpoint
-from robotrain_workloads.isaac_validate.validated_checkpoint import ValidatedCheckpoint
+from robotrain_workloads.isaac.process_group import (
+    REPORT_FILE,
+    SCRATCH_FOLDER,
+    GroupFollower,
+    ReportReader,
+    start_script,
+)
+from robotrain_workloads.isaac_validate import container, results
+from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
 
 VALIDATOR = Path(__file__).parent / "image" / "validator.py"
-SCRATCH_FOLDER = "isaac"
-"""Where the script runs, below the run's folder: its logs, Hydra's, its videos."""
-REPORT_FILE = "isaac-report.jsonl"
 VIDEO = Path("videos") / "all.mp4"
 
 
 class EpisodeFollower:
     """Follows the play script to its end, and keeps the episodes that it reports."""
 
-    def __init__(self, group: ProcessGroup, report: Path, total: int) -> None:
+    def __init__(self, group: ChildGroup, report: Path, total: int) -> None:
         self.episodes: list[dict[str, Any]] = []
         self.device = ""
         self.num_envs = 0
@@ -43,7 +47,7 @@ class EpisodeFollower:
         """Follow the script. Raise SystemExit unless all episodes were played."""
         self._follower.run(self._read_reports)
         if self._follower.is_stopped:
-            raise SystemExit(STOPPED_STATUS)
+            raise SystemExit(self._follower.exit_code)
         if not self._finished:
             raise SystemExit(f"error: {self._explain_failure()}")
 
@@ -55,7 +59,7 @@ class EpisodeFollower:
             return f"the checkpoint does not fit the policy of the task: {why}"
         if kind:
             return f"{why} ({kind})" if why else kind
-        code = self._follower.group.exit_code
+        code = self._follower.exit_code
         return f"Isaac Lab's script ended with exit code {code}, and played no episode to the end: see its log above"
 
     def _read_reports(self) -> bool:
@@ -163,18 +167,16 @@ def main(arguments: Sequence[str]) -> None:
     report.unlink(missing_ok=True)
     try:
         folder = installation.find_installation(own.isaaclab_path)
-        found, _ = validated_checkpoint.load_checkpoint(folder, own.checkpoint, own.cache)
+        found, _ = container.load_checkpoint(folder, own.checkpoint, own.cache)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    problems = validated_checkpoint.find_checkpoint_problems(
-        found, task=own.task or "", backend=own.backend, sha256=own.sha256
-    )
+    problems = container.find_checkpoint_problems(found, task=own.task or "", backend=own.backend, sha256=own.sha256)
     if problem := next(problems, ""):
         raise SystemExit(f"error: {problem}")
     task = found.choose_task(own.task)
     emit_event(Track(tags={"task": task, "framework": found.backend, "checkpoint_file": found.file.name}))
     command = list(make_command(own, found, folder, report))
-    follower = EpisodeFollower(ProcessGroup(command, scratch), report, own.episodes)
+    follower = EpisodeFollower(start_script(command, scratch), report, own.episodes)
     follower.run()
     result = results.ValidationResult(
         rolled=_make_rolled(follower.episodes, own.seed),

@@ -5,7 +5,6 @@ the first process announces the last step one step ahead, before it starts that 
 step without its gradients, so each finds the announcement when it is done. It costs one file lookup a step and no wait.
 """
 
-import ctypes
 import os
 import resource
 import signal
@@ -18,13 +17,12 @@ from types import FrameType
 
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR
 from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.process.stop import STOPPED_STATUS, end_with_parent
 
 from robotrain_workloads.lerobot.device import is_first_rank
 
 AGREEMENT_VARIABLE = "ROBOTRAIN_AGREEMENT"
 """The environment variable with the shared folder, set in each of several processes that train together."""
-STOPPED_STATUS = 128 + signal.SIGTERM
-PR_SET_PDEATHSIG = 1
 
 
 class ProcessAgreement:
@@ -130,8 +128,7 @@ StopHandler = SingleProcessStop | GroupStop
 
 def attach_to_launcher() -> None:
     """End with the launching process, and send events through its descriptor."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     number = os.environ.pop(EVENTS_DESCRIPTOR, "")  # a number in that process
     if number and is_first_rank():
         with suppress(OSError):

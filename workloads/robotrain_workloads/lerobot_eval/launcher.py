@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
+from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
@@ -32,7 +33,6 @@ from robotrain_workloads.lerobot_eval.results.evaluation import (
 ROLLOUT_MODULE = "robotrain_workloads.lerobot_eval.rollout.rollout"
 REPEATED_OPTIONS = ("seed", "batch", "starts", "success_reward", "env_steps", "replay_episodes")
 """Options that the results repeat."""
-STOPPED_STATUS = 128 + signal.SIGTERM
 
 
 class EvaluationProgress:

@@ -11,13 +11,14 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from robotrain_runtime.process.stop import STOPPED_STATUS, signal_group
+
 from robotrain_workloads.lerobot import device, process_group
-from robotrain_workloads.lerobot.process_group import STOPPED_STATUS, ProcessAgreement
+from robotrain_workloads.lerobot.process_group import ProcessAgreement
 
 LAUNCHER = f"{__package__}.launcher"
 ACCELERATE_SETTINGS = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_GPU", "num_machines": 1}
@@ -87,8 +88,7 @@ def _launch_processes(command: Sequence[str], launcher: Sequence[str], folder: s
         launch.launch_command(arguments)
     except errors.ChildFailedError as error:
         for failure in error.failures.values():
-            with suppress(ProcessLookupError):  # a killed rank leaves its data-loading processes in the group it leads
-                os.killpg(failure.pid, signal.SIGKILL)
+            signal_group(failure.pid, signal.SIGKILL)  # a killed rank leaves data-loading processes in its group
         return dict(error.failures)
     return {}
 

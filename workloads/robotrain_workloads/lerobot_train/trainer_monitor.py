@@ -14,11 +14,12 @@ from typing import Any
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, emit_event
+from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.lerobot import training_history
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, WEIGHTS_FILE
-from robotrain_workloads.lerobot.process_group import STOPPED_STATUS, StopHandler
+from robotrain_workloads.lerobot.process_group import StopHandler
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 
 METRIC_NAMES = {

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
 from robotrain_runtime.contract.files import make_atomically
+from robotrain_runtime.process.stop import SIGNALS, STOPPED_STATUS
 from torch import Tensor
 
 from robotrain_workloads.lerobot import process_group
@@ -57,7 +58,6 @@ from robotrain_workloads.rosbag_act_train.training_data import (
 )
 
 STATE_FILE = STEP_FILE.parent / "optimizer.pt"
-STOPPED_STATUS = 128 + signal.SIGTERM
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 
@@ -110,7 +110,7 @@ class ActTraining:
         self.total = int(self.values["training_steps"])
         self.step = 0
         self._stopped = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             signal.signal(number, self._stop)
         resume = Path(settings["resume"]) if settings["resume"] else None
         begin = resume / MODEL_FOLDER if resume else Path(settings["policy"]) if settings["policy"] else None

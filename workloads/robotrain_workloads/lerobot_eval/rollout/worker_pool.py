@@ -11,7 +11,8 @@ from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
-PR_SET_PDEATHSIG = 1
+from robotrain_runtime.process.stop import end_with_parent
+
 WorkerTask = Callable[[int, Connection], None]
 """Takes the number of the process and its end of the pipe."""
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -108,7 +109,7 @@ class WorkerPool:
 def _run_worker(work: WorkerTask, number: int, pipe: Connection, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # ends with the parent, whatever ends it
+    end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
     try:

@@ -1,0 +1,93 @@
+"""Container parts of the workloads that play a policy of Isaac Lab: problems with inputs, options, the tracking run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.container_plugin import TrackingSpec
+from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+
+from robotrain_workloads import publish_url
+from robotrain_workloads.isaac import checkpoint_file, installation, script_options
+
+Examination = tuple[list[str], installation.Probe]
+"""Why a checkpoint cannot be played, and what Isaac Lab's Python answered."""
+
+
+def inspect_policy(
+    document: JobDocument,
+    data: Mapping[JobSource, Path],
+    examine: Callable[[Path, JobSource], Examination],
+    *,
+    results: str,
+    owned: Mapping[str, str],
+    is_played: bool = True,
+) -> Iterator[str]:
+    """Yield why a policy cannot be played, as far as versions and the checkpoint tell without the simulator.
+
+    :param examine: takes Isaac Lab's folder and the checkpoint's source; may raise OSError with a sentence.
+    :param results: the folder of results, below the outputs.
+    :param owned: options of the play script that robotrain sets itself.
+    """
+    values = document.parameters
+    output = Path(document.placement.work) / "outputs" / results
+    yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
+    source = checkpoint_file.find_checkpoint_source(data)
+    try:
+        folder = installation.find_installation(values["isaaclab_path"])
+        if source is None:
+            return
+        problems, answer = examine(folder, source)
+    except OSError as error:
+        yield str(error)
+        return
+    yield from problems
+    if problems:
+        return
+    backend = str(answer.checkpoint["backend"])
+    if is_played:
+        yield from installation.find_version_problems(folder, backend, answer)
+    script = script_options.Script(script_options.PLAY_OPTIONS, owned, backend)
+    yield from installation.find_script_problems(document, folder, script)
+
+
+def make_program_options(
+    document: JobDocument, data: Mapping[JobSource, Path], work: Path, *, results: str, forwarded: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the options that say what is played and where results go. `forwarded`: options of parameters, if set."""
+    values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
+    assert source is not None  # the role is required
+    yield from (f"--work={work}", f"--cache={document.placement.cache}", f"--results={work / 'outputs' / results}")
+    yield from (f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}")
+    yield from (f"--{option}={values[name]}" for name, option in forwarded.items() if values[name] is not None)
+    if values["headless"]:
+        yield "--headless"
+
+
+def describe_tracking_run(
+    document: JobDocument,
+    *,
+    experiment: str,
+    run_name: str,
+    copied: Collection[str],
+    params: Mapping[str, Scalar],
+    tags: Mapping[str, Any],
+) -> TrackingSpec:
+    """Return the metadata of the tracking run: parameters that are `copied` if set, further `params`, and `tags`."""
+    values = document.parameters
+    options = {"options": " ".join(document.trainer_args)} if document.trainer_args else {}
+    known = {
+        **tags,
+        "task": values["task"],
+        "framework": values["backend"],
+        "checkpoint_source_sha256": str(values["sha256"] or "").lower(),
+    }
+    return TrackingSpec(
+        experiment=experiment,
+        run_name=run_name,
+        params={**{name: values[name] for name in copied if values[name] is not None}, **params, **options},
+        tags={name: str(value) for name, value in known.items() if value},
+        machine=bool(values["system_metrics"]),
+    )
