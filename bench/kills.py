@@ -1,8 +1,8 @@
 """Submits that are killed (SIGKILL) at random moments and repeated: each leaves one run, which its record names.
 
-    ./uvw run python bench/kills.py [local osmo azureml vesta-pipeline …] [--kills 100] [--seed 1]
+    ./uvw run python bench/kills.py [local osmo azureml dag-pipeline …] [--kills 100] [--seed 1]
 
-The local platform runs a program that adds a line to a file; OSMO and Azure ML are the stand-ins of the tests, vesta a
+The local platform runs a program that adds a line to a file; OSMO and Azure ML are the stand-ins of the tests, dag a
 platform of theirs. `-pipeline` submits a pipeline that the engine runs as one submission. A moment is
 random within the time that a whole submit takes; a submit that has ended before is not counted. Exits 1 when a run is
 lost or doubled.
@@ -159,21 +159,21 @@ def local(top: Path) -> Iterator[Callable[[Path], Target]]:
 
 
 @contextlib.contextmanager
-def vesta(top: Path) -> Iterator[Callable[[Path], Target]]:
+def dag_platform(top: Path) -> Iterator[Callable[[Path], Target]]:
     """The platform of the tests whose engine is a folder."""
-    for name in ("venus", "vesta"):
-        modules = {f"{name}_plugin.py": (TESTS / f"{name}.py").read_text()}
+    for name in ("fake", "dag"):
+        modules = {f"{name}_plugin.py": (TESTS / f"{name}_platform.py").read_text()}
         install(top / "site", f"robotrain_{name}", f"platform.{name} = {name}_plugin", modules)
 
     def begin(folder: Path) -> Target:
         engine = folder / "engine"
         engine.mkdir()
-        words = submit_pipeline(folder, "vesta", f"{{local_path: {DATASET}}}")
+        words = submit_pipeline(folder, "dag", f"{{local_path: {DATASET}}}")
 
         def list_runs() -> list[str]:
             return [run.name for run in engine.glob("jobs/*") for _ in run.read_text().splitlines()]
 
-        return Target(words, {"VENUS": str(engine)}, list_runs, lambda run: run["id"])
+        return Target(words, {"FAKE_ENGINE": str(engine)}, list_runs, lambda run: run["id"])
 
     yield begin
 
@@ -230,7 +230,7 @@ PLATFORMS: Mapping[str, Callable[[Path], AbstractContextManager[Callable[[Path],
     "local": local,
     "osmo": osmo,
     "azureml": azureml,
-    "vesta-pipeline": vesta,
+    "dag-pipeline": dag_platform,
     "osmo-pipeline": partial(osmo, pipeline=True),
     "azureml-pipeline": partial(azureml, pipeline=True),
 }

@@ -198,7 +198,7 @@ def pusht() -> Path:
 def install(tmp_path, monkeypatch):
     """Install a plugin for real: a module and the metadata that claims names, on the path of this process.
 
-    `install("acme", {"platform.mars": "acme_mars"}, acme_mars="…source…")`
+    `install("acme", {"platform.plain": "acme_plain"}, acme_plain="…source…")`
     """
 
     def install(distribution: str, claims: dict[str, str], version: str = "1.0", **modules: str) -> Path:
@@ -234,31 +234,31 @@ def take_over_bytecode(file: Path, source: str) -> None:
 
 
 @pytest.fixture
-def mars(install):
-    """The platform of mars.py, installed: one that takes every kind of source."""
-    source = (ROOT / "tests/mars.py").read_text()
-    install("robotrain-mars", {"platform.mars": "mars_plugin"}, mars_plugin=source)
+def plain_platform(install):
+    """The platform of plain_platform.py, installed: one that takes every kind of source."""
+    source = (ROOT / "tests/plain_platform.py").read_text()
+    install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source)
 
 
 @pytest.fixture
-def venus(install, tmp_path, monkeypatch) -> Path:
-    """The platform of venus.py, installed; the folder that is its engine."""
-    source = (ROOT / "tests/venus.py").read_text()
-    site = install("robotrain-venus", {"platform.venus": "venus_plugin"}, venus_plugin=source)
-    engine = tmp_path / "venus"
+def fake_platform(install, tmp_path, monkeypatch) -> Path:
+    """The platform of fake_platform.py, installed; the folder that is its engine."""
+    source = (ROOT / "tests/fake_platform.py").read_text()
+    site = install("robotrain-fake", {"platform.fake": "fake_plugin"}, fake_plugin=source)
+    engine = tmp_path / "fake"
     engine.mkdir()
-    monkeypatch.setenv("VENUS", str(engine))
-    monkeypatch.setenv("VENUS_SITE", str(site))
+    monkeypatch.setenv("FAKE_ENGINE", str(engine))
+    monkeypatch.setenv("FAKE_SITE", str(site))
     return engine
 
 
 @pytest.fixture
-def vesta(install, venus, monkeypatch) -> Path:
-    """The platform of vesta.py, installed beside venus, whose engine it shares; it is asked often for its steps."""
+def dag_platform(install, fake_platform, monkeypatch) -> Path:
+    """The platform of dag_platform.py, installed beside the fake platform, whose engine it shares; polled fast."""
     monkeypatch.setattr("robotrain.pipelines.native_platform.NativePlatform.follow_seconds", 0.05)
-    source = (ROOT / "tests/vesta.py").read_text()
-    install("robotrain-vesta", {"platform.vesta": "vesta_plugin"}, vesta_plugin=source)
-    return venus
+    source = (ROOT / "tests/dag_platform.py").read_text()
+    install("robotrain-dag", {"platform.dag": "dag_plugin"}, dag_plugin=source)
+    return fake_platform
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ HERE = (sys.prefix, sys.base_prefix, str(ROOT))
 ENVIRONMENTS = (str(Path.home() / ".cache/robotrain/environments"),)
 DECLARATIONS = ("source", "workload")
 """The families whose things hold nothing between two calls, as a platform may."""
-PLANETS = {f"robotrain-{name}" for name in ("mars", "venus", "vesta", "saturn")}
+PLANETS = {f"robotrain-{name}" for name in ("plain", "fake", "dag", "cloud")}
 """Platforms of tests with which nothing is wrong."""
 OURS = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
 OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}

@@ -93,6 +93,6 @@ def test_the_page_of_errors_is_generated_from_the_registry():
     assert page.endswith(error_codes.format_reference(KNOWN.values())), "run .ci/pages"
 
 
-def test_a_code_is_explained_beside_a_plugin_that_is_one_module(robotrain, venus):
+def test_a_code_is_explained_beside_a_plugin_that_is_one_module(robotrain, fake_platform):
     answer = robotrain("explain", "step-cycle")
     assert (answer.exit_code, KNOWN["step-cycle"].fix in answer.stdout) == (0, True)

@@ -11,7 +11,7 @@ from source_tree import ROOT
 @pytest.mark.parametrize(
     ("platform", "kills"),
     [
-        ("vesta-pipeline", 4),
+        ("dag-pipeline", 4),
         pytest.param("local", 6, marks=pytest.mark.long),
         pytest.param("osmo", 6, marks=pytest.mark.long),
         pytest.param("azureml", 6, marks=pytest.mark.long),

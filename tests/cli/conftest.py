@@ -12,7 +12,7 @@ from scripted_runs import ScriptedPlatform
 @pytest.fixture
 def scripted(tmp_path, install):
     """Make runs on scripted platforms: `scripted.run("train-1", "a line", Metrics(…), state="failed")`."""
-    made = ScriptedPlatform(tmp_path / "pluto", install)
+    made = ScriptedPlatform(tmp_path / "scripted", install)
     yield made
     made.end()
 

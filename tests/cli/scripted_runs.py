@@ -1,4 +1,4 @@
-"""Scripted runs on the platform of pluto.py: recorded here, with the states and logs that a test sets."""
+"""Scripted runs on the platform of scripted_platform.py: recorded here, with the states and logs that a test sets."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from robotrain_runtime.contract.event import Event
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
-PLUGIN = (Path(__file__).parents[1] / "pluto.py").read_text()
+PLUGIN = (Path(__file__).parents[1] / "scripted_platform.py").read_text()
 
 
 EVALUATION = {"workload": "lerobot-eval", "makes": "results"}
@@ -48,7 +48,7 @@ class ScriptedPlatform:
         self,
         name: str,
         *events: Event | str,
-        platform: str = "pluto",
+        platform: str = "scripted",
         age: float = 3600,
         called: str = "",
         **status: Any,
@@ -89,7 +89,7 @@ class Run:
                 log.write((one if isinstance(one, str) else event.format_event(one, 1e9 + 10 * at)) + "\n")
 
     def does(self, what: str, text: str = "") -> None:
-        """One of the files that pluto looks for."""
+        """One of the files that scripted looks for."""
         (self.folder / what).write_text(text)
 
     def stumbled(self) -> None:

@@ -70,27 +70,27 @@ def test_a_plugin_that_hangs_while_it_is_imported_does_not_hang_the_list(robotra
     assert row["failure"] == "it gave no answer in 1 s"
 
 
-def test_the_parity_matrix_as_data(robotrain, mars):
+def test_the_parity_matrix_as_data(robotrain, plain_platform):
     answer = robotrain("platforms", "--json").json
-    local, mars = (answer["platforms"].index(name) for name in ("local", "mars"))
+    local, plain_platform = (answer["platforms"].index(name) for name in ("local", "plain"))
     rows = {row["what"]: row["support"] for row in answer["rows"]}
     assert rows["dataset from data_asset"][local]["level"] == "no"
-    assert rows["dataset from data_asset"][mars]["level"] == "yes"
-    assert rows["feature register_model"][mars] == {
+    assert rows["dataset from data_asset"][plain_platform]["level"] == "yes"
+    assert rows["feature register_model"][plain_platform] == {
         "level": "no",
-        "reason": "There is no registry on Mars.",
+        "reason": "There is no model registry.",
         "instead": "",
     }
-    assert rows["feature stream_logs"][mars]["level"] == "unknown"
+    assert rows["feature stream_logs"][plain_platform]["level"] == "unknown"
 
 
-def test_one_platform_with_its_reasons(robotrain, mars):
-    answer = robotrain("platforms", "mars")
-    assert answer.stdout.startswith("mars: the red planet\n")
+def test_one_platform_with_its_reasons(robotrain, plain_platform):
+    answer = robotrain("platforms", "plain")
+    assert answer.stdout.startswith("plain: a plain platform\n")
     assert "feature register_model" in answer.stdout
-    assert "There is no registry on Mars." in answer.stdout
-    assert robotrain("platforms", "mars", "--json").json["platforms"] == ["mars"]
-    assert robotrain("platforms", "pluto").exit_code == 2
+    assert "There is no model registry." in answer.stdout
+    assert robotrain("platforms", "plain", "--json").json["platforms"] == ["plain"]
+    assert robotrain("platforms", "scripted").exit_code == 2
 
 
 def test_a_no_comes_with_its_way_out_and_a_feature_with_its_meaning(robotrain):
@@ -101,7 +101,7 @@ def test_a_no_comes_with_its_way_out_and_a_feature_with_its_meaning(robotrain):
     assert "*" not in told
 
 
-def test_one_platform_with_its_settings(robotrain, mars):
+def test_one_platform_with_its_settings(robotrain, plain_platform):
     assert "--runs-dir FOLDER" in robotrain("platforms", "local").stdout
     rows = robotrain("platforms", "local", "--json").json["settings"]["local"]
     (row,) = [row for row in rows if row["name"] == "runs_dir"]

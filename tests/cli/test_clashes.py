@@ -11,8 +11,8 @@ from robotrain.plugin import ANY, YES, Capabilities, Param, Platform, hook
 class Settings:
     FIELD
 
-class Venus(Platform):
-    name = "venus"
+class FakePlatform(Platform):
+    name = "fake"
     summary = "hot"
     settings = Settings
     capabilities = Capabilities(sources={("dataset", "local_path"): YES}, workloads={ANY: YES}, features={})
@@ -22,7 +22,7 @@ class Venus(Platform):
 
 @hook
 def robotrain_platforms():
-    return [Venus()]
+    return [FakePlatform()]
 """
 SOURCE = """
 from robotrain.plugin import RoleFlag, SourceKind, hook
@@ -35,7 +35,7 @@ def robotrain_source_kinds():
 
 
 def said(robotrain, *words):
-    answer = robotrain("explain", "--platform", *(words or ("venus",)), "--dataset-path", "x", "--json")
+    answer = robotrain("explain", "--platform", *(words or ("fake",)), "--dataset-path", "x", "--json")
     assert answer.exit_code == 2
     problems = [one for one in answer.json["problems"] if one["code"] in ("options-clash", "names-clash")]
     return [(problem["where"], problem["title"]) for problem in problems]
@@ -60,15 +60,15 @@ TRAINING, DATASET = "workload lerobot-train", "source local_path as dataset"
     ],
 )
 def test_a_platform_whose_setting_another_has(robotrain, install, field, where, owner):
-    install("acme-venus", {"platform.venus": "acme_venus"}, acme_venus=PLATFORM.replace("FIELD", field))
+    install("acme-fake", {"platform.fake": "acme_fake"}, acme_fake=PLATFORM.replace("FIELD", field))
     verb = "have an option" if where.startswith("-") else "read"
-    assert (where, f"{owner} and platform venus both {verb} {where}") in said(robotrain)
+    assert (where, f"{owner} and platform fake both {verb} {where}") in said(robotrain)
 
 
 @pytest.mark.parametrize("field", ["val_metrics: Annotated[bool, Param()]", "input_size: Annotated[str, Param()]"])
 def test_a_setting_whose_name_is_only_like_anothers_is_no_clash(robotrain, install, field):
-    install("acme-venus", {"platform.venus": "acme_venus"}, acme_venus=PLATFORM.replace("FIELD", f"{field} = ''"))
-    assert "both" not in robotrain("explain", "--platform", "venus", "--dataset-path", "x").stderr
+    install("acme-fake", {"platform.fake": "acme_fake"}, acme_fake=PLATFORM.replace("FIELD", f"{field} = ''"))
+    assert "both" not in robotrain("explain", "--platform", "fake", "--dataset-path", "x").stderr
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_kinds_may_share_a_flag_that_is_the_same_throughout(robotrain, install):
 
 def test_help_and_other_platforms_go_on(robotrain, install):
     field = 'batch: Annotated[int, Param(flag="--batch-size")] = 1'
-    install("acme-venus", {"platform.venus": "acme_venus"}, acme_venus=PLATFORM.replace("FIELD", field))
-    assert robotrain("submit", "--platform", "venus", "--help").stdout.count("--batch-size INT") == 1
+    install("acme-fake", {"platform.fake": "acme_fake"}, acme_fake=PLATFORM.replace("FIELD", field))
+    assert robotrain("submit", "--platform", "fake", "--help").stdout.count("--batch-size INT") == 1
     assert robotrain("explain", "--platform", "local", "--dataset-path", "x", "--batch-size", "3").exit_code == 0
 
 
-def test_nothing_that_robotrain_brings_clashes(robotrain, mars):
-    for platform in ("local", "mars"):
+def test_nothing_that_robotrain_brings_clashes(robotrain, plain_platform):
+    for platform in ("local", "plain"):
         answer = robotrain("explain", "--platform", platform, "--dataset-path", "x")
         assert answer.exit_code == 0

@@ -57,7 +57,7 @@ def checks(robotrain):
 
 
 def record(run: str, **changes: object) -> None:
-    fields: dict = {"run": run, "platform": "mars", "phase": "sent", "job": "0" * 64, "plan": "0" * 64}
+    fields: dict = {"run": run, "platform": "plain", "phase": "sent", "job": "0" * 64, "plan": "0" * 64}
     fields |= {"created": time.time(), "workload": "lerobot-train", "settings": {}, "reference": {}}
     (records.get_run_folder(run)).mkdir(parents=True)
     (records.get_run_folder(run) / "claimed").touch()
@@ -73,9 +73,9 @@ def test_a_machine_with_nothing_wrong(robotrain, monkeypatch):
 
 
 def test_a_platform_that_is_not_installed_is_refused(robotrain):
-    answer = robotrain("doctor", "--platform", "venus")
+    answer = robotrain("doctor", "--platform", "fake")
     assert answer.exit_code == 2
-    assert "no platform 'venus' is installed" in answer.stderr
+    assert "no platform 'fake' is installed" in answer.stderr
 
 
 def test_looking_makes_nothing(robotrain, state, cache):
@@ -125,7 +125,7 @@ def test_records_that_cannot_be_read_and_submits_that_were_cut_off_are_named_wit
     (records.get_run_folder("c-1") / "record.json").write_text("{")
     answer = robotrain("doctor")
     assert answer.exit_code == 0  # neither stops a submit
-    assert "the submit of b-1 to mars was interrupted 2 hours ago; it is unknown whether it runs" in answer.stdout
+    assert "the submit of b-1 to plain was interrupted 2 hours ago; it is unknown whether it runs" in answer.stdout
     assert "the same `robotrain submit …`" in answer.stdout
     assert "the record of run c-1 cannot be read" in answer.stdout
     assert f"rm -r {records.get_run_folder('c-1')}" in answer.stdout

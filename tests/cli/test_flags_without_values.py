@@ -6,10 +6,10 @@ PLUGIN = """
 from dataclasses import dataclass
 from typing import Annotated
 from robotrain.plugin import Param, hook
-from mars_plugin import Mars, Settings
+from plain_plugin import PlainPlatform, Settings
 
 @dataclass(frozen=True, kw_only=True)
-class Phobos(Settings):
+class MachineSettings(Settings):
     hub_token: Annotated[
         str | None,
         Param(help="which token", metavar="NAME", aliases=("--hub-key",), short="-T",
@@ -17,9 +17,9 @@ class Phobos(Settings):
     ] = None
     machine: Annotated[str, Param(help="what machine", foreign_flag="--platform")] = "small"
 
-class Moon(Mars):
-    name = "phobos"
-    settings = Phobos
+class Moon(PlainPlatform):
+    name = "machines"
+    settings = MachineSettings
 
 @hook
 def robotrain_platforms():
@@ -28,12 +28,12 @@ def robotrain_platforms():
 
 
 @pytest.fixture
-def phobos(mars, install):
-    install("robotrain-phobos", {"platform.phobos": "phobos_plugin"}, phobos_plugin=PLUGIN)
+def machines_platform(plain_platform, install):
+    install("robotrain-machines", {"platform.machines": "machines_plugin"}, machines_plugin=PLUGIN)
 
 
 @pytest.fixture
-def explain(robotrain, phobos):
+def explain(robotrain, machines_platform):
     def run(*args):
         answer = robotrain("explain", *args, "--json")
         assert answer.exit_code == 0, answer.stderr
@@ -42,7 +42,7 @@ def explain(robotrain, phobos):
     return run
 
 
-ON = ("--platform", "phobos")
+ON = ("--platform", "machines")
 DATA = ("--dataset-path", "x")
 
 
@@ -68,7 +68,7 @@ def test_a_workloads_name_is_given_with_an_equals_sign(explain):
     assert explain(*ON, *DATA, "--hub-token=lerobot-train")["hub_token"] == "lerobot-train"
 
 
-def test_before_a_job_file_at_the_end_and_before_dashes(robotrain, phobos, tmp_path):
+def test_before_a_job_file_at_the_end_and_before_dashes(robotrain, machines_platform, tmp_path):
     (tmp_path / "here/job.yaml").write_text("sources: {dataset: {local_path: x}}\n")
     for words in (
         ("--hub-token", "job.yaml", *ON),
@@ -81,42 +81,42 @@ def test_before_a_job_file_at_the_end_and_before_dashes(robotrain, phobos, tmp_p
         assert row.split()[1:4] == ["hf_token", "flag", "--hub-token"]
 
 
-def test_what_needs_a_value_before_it_says_so(robotrain, phobos):
+def test_what_needs_a_value_before_it_says_so(robotrain, machines_platform):
     answer = robotrain("explain", *ON, *DATA, "--job-name", "--hub-token")
     assert answer.exit_code == 2
     assert "--job-name needs a value, but the next word is --hub-token" in answer.stderr
     assert answer.stderr.count("error:") == 1
 
 
-def test_help_and_the_catalog_say_that_the_value_may_be_left_out(robotrain, phobos):
+def test_help_and_the_catalog_say_that_the_value_may_be_left_out(robotrain, machines_platform):
     help = robotrain("submit", *ON, "--help").stdout
     assert "--hub-token, --hub-key, -T [NAME]" in help or "-T, --hub-token, --hub-key [NAME]" in help
     assert "without a value: hf_token" in " ".join(help.split())
-    assert "--hub-token [NAME]" in robotrain("platforms", "phobos").stdout
+    assert "--hub-token [NAME]" in robotrain("platforms", "machines").stdout
 
 
-def test_a_kind_of_machine_given_as_the_platform(robotrain, phobos):
+def test_a_kind_of_machine_given_as_the_platform(robotrain, machines_platform):
     answer = robotrain("submit", "--platform", "gpu_big_2x", *DATA)
     assert answer.exit_code == 2
     assert "[platform-not-loaded]" in answer.stderr
-    way = next(line for line in answer.stderr.splitlines() if "--platform phobos --machine gpu_big_2x" in line)
+    way = next(line for line in answer.stderr.splitlines() if "--platform machines --machine gpu_big_2x" in line)
     assert way.endswith("(if you mean the kind of machine)")
     assert "robotrain --plugins-from FOLDER …" in answer.stderr, "or the platform of a plugin file"
-    assert "platform mars --machine" not in answer.stderr
+    assert "platform plain --machine" not in answer.stderr
 
 
-def test_a_misspelt_platform_is_just_that(robotrain, phobos):
-    answer = robotrain("submit", "--platform", "fobos", *DATA)
-    assert "use   --platform phobos\n" in answer.stderr
+def test_a_misspelt_platform_is_just_that(robotrain, machines_platform):
+    answer = robotrain("submit", "--platform", "machinse", *DATA)
+    assert "use   --platform machines\n" in answer.stderr
     assert "--machine" not in answer.stderr
 
 
-def test_the_value_is_never_shown_when_it_is_a_secret_and_can_be_pasted(robotrain, phobos):
+def test_the_value_is_never_shown_when_it_is_a_secret_and_can_be_pasted(robotrain, machines_platform):
     token = "hf_" + "a1b2c3d4" * 4
     assert token not in robotrain("submit", "--platform", token, *DATA).stderr
     assert "--machine 'two words;'" in robotrain("submit", "--platform", "two words;", *DATA).stderr
 
 
-def test_from_the_environment_too(robotrain, phobos, monkeypatch):
+def test_from_the_environment_too(robotrain, machines_platform, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLATFORM", "gpu_big_2x")
-    assert "--platform phobos --machine gpu_big_2x" in robotrain("submit", *DATA).stderr
+    assert "--platform machines --machine gpu_big_2x" in robotrain("submit", *DATA).stderr

@@ -273,9 +273,9 @@ def test_a_template_that_fails_is_named_and_left_out(robotrain, install, data):
     assert "  # depth: INT # how deep\n" in Path("job.yaml").read_text()
 
 
-def test_a_platform_that_fails_is_named_and_left_out(robotrain, data, venus):
-    source = "Venus.suggest_settings = lambda self: 1 / 0"
-    (module,) = venus.parent.glob("site-robotrain-venus/venus_plugin.py")
+def test_a_platform_that_fails_is_named_and_left_out(robotrain, data, fake_platform):
+    source = "FakePlatform.suggest_settings = lambda self: 1 / 0"
+    (module,) = fake_platform.parent.glob("site-robotrain-fake/fake_plugin.py")
     module.write_text(f"{module.read_text()}\n{source}\n")
     answer = robotrain("init")
     assert answer.exit_code == 0

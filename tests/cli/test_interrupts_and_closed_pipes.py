@@ -46,7 +46,7 @@ def test_watching_ends_quietly_when_nobody_reads_any_more(scripted, tmp_path, wa
     event = '::robotrain:: {"event": "checkpoint", "time": 1, "step": 1, "path": "/x"}'
     # more than a pipe holds, so that something is written after `head` is gone
     run = scripted.run("train-1", *[event] * 4000, state="running")
-    site = str(tmp_path / "site-robotrain-pluto")
+    site = str(tmp_path / "site-robotrain-scripted")
     done = shell(f"ROBOTRAIN {watching} train-1 | head -1", PYTHONPATH=site)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
@@ -57,7 +57,7 @@ def test_watching_ends_quietly_when_nobody_reads_any_more(scripted, tmp_path, wa
 def test_a_full_disk_behind_what_is_watched_is_said(scripted, tmp_path, watching):
     event = '::robotrain:: {"event": "checkpoint", "time": 1, "step": 1, "path": "/x"}'
     scripted.run("train-1", event, state="running")
-    done = shell(f"ROBOTRAIN {watching} train-1 > /dev/full", PYTHONPATH=str(tmp_path / "site-robotrain-pluto"))
+    done = shell(f"ROBOTRAIN {watching} train-1 > /dev/full", PYTHONPATH=str(tmp_path / "site-robotrain-scripted"))
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr

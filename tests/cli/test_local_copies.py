@@ -10,11 +10,11 @@ import pytest
 from robotrain.model.source import SourceError, SourceNotFound
 from robotrain_sources.huggingface import pin
 
-JOB = ("submit", "--platform", "venus", "--dry-run", "--json", "--dataset-repo-id")
+JOB = ("submit", "--platform", "fake", "--dry-run", "--json", "--dataset-repo-id")
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, venus: Any, pusht: Path) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_platform: Any, pusht: Path) -> Path:
     """LeRobot's cache, with a dataset that was recorded here and one that came from the Hub."""
     folder = tmp_path / "cache of lerobot"
     shutil.copytree(pusht, folder / "me/cups")
@@ -52,7 +52,7 @@ def test_a_dataset_of_lerobots_cache_is_offered_and_its_options_work(
     (found,) = suggest(robotrain, name)
     words = shlex.split(found)
     assert words == ["--dataset-path", str(cache / place), "--dataset-id", name.partition("@")[0]]
-    assert robotrain("submit", "--platform", "venus", "--dry-run", *words).exit_code == 0
+    assert robotrain("submit", "--platform", "fake", "--dry-run", *words).exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["me/cars", "me/.."])
@@ -63,10 +63,10 @@ def test_nothing_is_offered_that_is_not_there(robotrain: Any, cache: Path, hub: 
 def test_a_platform_that_takes_no_folders_offers_none(
     robotrain: Any, cache: Path, hub: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import venus_plugin
+    import fake_plugin
     from robotrain.model.capabilities import Support
 
     monkeypatch.setitem(
-        venus_plugin.Venus.capabilities.sources, ("dataset", "local_path"), Support("no", "No folders.")
+        fake_plugin.FakePlatform.capabilities.sources, ("dataset", "local_path"), Support("no", "No folders.")
     )
     assert suggest(robotrain, "me/cups") == []

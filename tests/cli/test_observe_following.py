@@ -159,7 +159,7 @@ def test_a_log_that_breaks_off_is_a_warning_and_no_line_is_lost_or_told_twice(sc
     answer = robotrain("logs", "-f")
     assert answer.exit_code == 0
     assert answer.stdout.splitlines() == ["one", "two", "three", "four", "[robotrain] succeeded, exit code 0"]
-    assert "warning: the log of train-1 broke off: ConnectionError: the line to pluto broke" in answer.stderr
+    assert "warning: the log of train-1 broke off: ConnectionError: the line to scripted broke" in answer.stderr
 
 
 def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, soon):
@@ -173,7 +173,7 @@ def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, soon):
     )
     answer = robotrain("wait")
     assert answer.exit_code == 0
-    assert "pluto does not return the status of train-1: ConnectionError: bad gateway" in answer.stderr
+    assert "scripted does not return the status of train-1: ConnectionError: bad gateway" in answer.stderr
 
 
 def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypatch):
@@ -226,7 +226,7 @@ def test_what_waiting_does_not_mend_ends_it_at_once_and_nobody_claims_to_know_mo
         answer = robotrain(*command)
         assert answer.exit_code == 1
         assert "Nobody is signed in." in answer.stderr
-        assert "pluto login" in answer.stderr
+        assert "scripted login" in answer.stderr
     assert "train-1  unknown: not told" in answer.stdout.splitlines()
     last = json.loads(robotrain("watch", "--json").stdout.splitlines()[-1])
     assert (last["state"], last["reason"], last["over"]) == ("unknown", "not told", True)
@@ -239,7 +239,7 @@ def test_a_run_that_its_platform_forgets_while_it_is_waited_for(scripted, robotr
     answer = robotrain("wait", "train-1", "train-2", "--json")
     assert answer.exit_code == 1
     assert [one["state"] for one in answer.json] == ["unknown", "succeeded"]
-    assert "pluto no longer knows this run" in answer.stderr
+    assert "scripted no longer knows this run" in answer.stderr
 
 
 def stream(run, as_json=False):
@@ -247,7 +247,7 @@ def stream(run, as_json=False):
 
     plugins = Plugins()
     watch.follow_submitted(
-        records.read_record(run), plugins.platform("pluto"), plugins, as_json, True, "", None, is_new=True
+        records.read_record(run), plugins.platform("scripted"), plugins, as_json, True, "", None, is_new=True
     )
 
 
@@ -347,13 +347,13 @@ def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain
     from robotrain_runtime.contract import event
 
     scripted.run("train-1", step(1), state="succeeded")
-    Plugins().platform("pluto")
+    Plugins().platform("scripted")
 
     def logs(self, reference, follow, tail=None):
         yield event.format_event(step(1))
         time.sleep(2)
 
-    monkeypatch.setattr(sys.modules["pluto_plugin"].Pluto, "logs", logs)
+    monkeypatch.setattr(sys.modules["scripted_plugin"].ScriptedPlatform, "logs", logs)
     answer = robotrain("wait")
     assert answer.exit_code == 0
     assert "warning: the log of train-1 did not end" in answer.stderr
@@ -367,4 +367,4 @@ def test_the_notification_of_the_plugin_guide_keeps_its_table(robotrain, install
     soon(*[lambda: None] * 20, lambda: run.status(state="failed", reason="no disk left"))
     assert robotrain("wait", "train-1").exit_code == 5
     with table.open(newline="") as kept:
-        assert list(csv.reader(kept)) == [["train-1", "pluto", "lerobot-train", "failed", "no disk left"]]
+        assert list(csv.reader(kept)) == [["train-1", "scripted", "lerobot-train", "failed", "no disk left"]]

@@ -152,18 +152,18 @@ def test_of_outputs(robotrain, tmp_path):
     assert brought["outputs"][0]["path"] == str(tmp_path / "to/checkpoints/000400")
 
 
-JOB = ("--platform", "mars", "--dataset-path", "x")
+JOB = ("--platform", "plain", "--dataset-path", "x")
 RENDERED = ["run", "platform", "digest", "spec", "files"]
 
 
 @pytest.mark.parametrize("words", [("render",), ("submit", "--dry-run")])
-def test_of_a_plan(robotrain, mars, words):
+def test_of_a_plan(robotrain, plain_platform, words):
     told = robotrain(*words, *JOB, "--json").json
     assert list(told) == RENDERED
     assert list(told["files"][told["spec"]]) == ["bytes", "sha256", "text"]
 
 
-def test_of_submit(robotrain, mars):
+def test_of_submit(robotrain, plain_platform):
     told = robotrain("submit", *JOB, "--json").json
     assert list(told) == ["run", "platform", "job", "reference", "shown", "notes", "new"]
 

@@ -70,7 +70,7 @@ def test_what_is_torn_on_its_way_does_not_get_the_name(run, robotrain, tmp_path)
     run.does("tears")
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to")
     assert answer.exit_code == 1
-    assert "the line to pluto broke" in answer.stderr
+    assert "the line to scripted broke" in answer.stderr
     assert list((tmp_path / "to/checkpoints").iterdir()) == []
 
 
@@ -84,7 +84,7 @@ def test_an_output_that_is_gone_is_said_by_its_platform(run, robotrain, tmp_path
 @pytest.mark.parametrize("name", ["../../.bashrc", "/etc/passwd", ""])
 def test_a_name_that_leads_elsewhere_is_refused(scripted, robotrain, tmp_path, name):
     scripted.run("train-1", state="succeeded").left("x", kind="file")
-    told = tmp_path / "pluto/train-1/outputs.json"
+    told = tmp_path / "scripted/train-1/outputs.json"
     told.write_text(told.read_text().replace('"name": "x"', f'"name": "{name}"'))
     answer = robotrain("outputs", "--to", tmp_path / "to")
     assert answer.exit_code == 1
@@ -144,7 +144,7 @@ def test_one_that_cannot_be_cancelled_keeps_no_other_from_it(scripted, robotrain
     scripted.run("train-2")
     answer = robotrain("cancel", "train-1", "train-2")
     assert answer.exit_code == 1
-    assert "pluto does not let go of it" in answer.stderr
+    assert "scripted does not let go of it" in answer.stderr
     assert "train-1 running" in answer.stdout
     assert "train-2 cancelled" in answer.stdout
 

@@ -24,17 +24,17 @@ def test_a_row_tells_how_far_a_run_is_and_why_it_is_no_further(scripted, robotra
     )
     titles, second, first = lines(robotrain("runs"))
     assert titles.split() == ["RUN", "STATE", "PLATFORM", "STEP", "LOSS", "AGE", "TOOK", "REASON"]
-    assert first.split()[:5] == ["train-1", "running", "pluto", "59/200", "0.01695"]
+    assert first.split()[:5] == ["train-1", "running", "scripted", "59/200", "0.01695"]
     assert "3 h" in first
     assert re.search(r"2:(0[5-9]|[1-5]\d) min", first)
-    assert " ".join(second.split()) == "train-2 failed pluto 2 min 1:05 min RuntimeError: out of paint"
+    assert " ".join(second.split()) == "train-2 failed scripted 2 min 1:05 min RuntimeError: out of paint"
 
 
 def test_in_a_pipe_a_run_is_one_line_with_every_column_and_long_reasons_are_cut(scripted, robotrain):
     reason = "CUDA out of memory.\nTried to allocate 20.00 GiB. " * 10
     scripted.run("train-1", *LOSSES, state="failed", reason=reason, started=1e9, ended=1e9 + 65)
     titles, row = lines(robotrain("runs"))
-    assert row.split()[:5] == ["train-1", "failed", "pluto", "59/200", "0.01695"]
+    assert row.split()[:5] == ["train-1", "failed", "scripted", "59/200", "0.01695"]
     shown = row[titles.index("REASON") :]
     assert shown.startswith("CUDA out of memory. Tried")
     assert (len(shown) <= 80, shown[-1]) == (True, "…")
@@ -80,13 +80,13 @@ def test_no_run_at_all_is_said_and_no_failure(robotrain):
 def test_only_runs_in_a_state_or_on_a_platform(scripted, robotrain):
     scripted.run("train-1", state="failed")
     scripted.run("train-2", state="running")
-    scripted.run("train-3", state="failed", platform="charon")
+    scripted.run("train-3", state="failed", platform="other")
     assert [one["run"] for one in robotrain("runs", "--state", "failed", "--json").json["runs"]] == [
         "train-3",
         "train-1",
     ]
-    assert [one["run"] for one in robotrain("runs", "--platform", "charon", "--json").json["runs"]] == ["train-3"]
-    assert "no run is succeeded on charon" in robotrain("runs", "--state", "succeeded", "--platform", "charon").stderr
+    assert [one["run"] for one in robotrain("runs", "--platform", "other", "--json").json["runs"]] == ["train-3"]
+    assert "no run is succeeded on other" in robotrain("runs", "--state", "succeeded", "--platform", "other").stderr
 
 
 def test_the_newest_in_a_state_are_looked_for_among_older_runs(scripted, robotrain):
@@ -115,7 +115,7 @@ def test_another_word_for_a_state_is_answered_with_the_state(robotrain, word, me
 
 def test_a_platform_that_hangs_holds_up_only_its_own_runs(scripted, robotrain, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "2")
-    hanging = [scripted.run(f"stuck-{number}", platform="charon") for number in range(12)]
+    hanging = [scripted.run(f"stuck-{number}", platform="other") for number in range(12)]
     for run in hanging:
         run.does("hangs")
     scripted.run("train-1", *LOSSES, state="running")
@@ -123,20 +123,20 @@ def test_a_platform_that_hangs_holds_up_only_its_own_runs(scripted, robotrain, m
     assert found["train-1"]["state"] == "running"
     assert found["train-1"]["step"] == 59
     told = {(found[run.name]["state"], found[run.name]["reason"]) for run in hanging}
-    assert told == {("unknown", "charon did not answer within 2 s")}
+    assert told == {("unknown", "other did not answer within 2 s")}
     for run in hanging:
         (run.folder / "hangs").unlink()
 
 
 def test_a_platform_that_raises_or_is_not_installed_or_knows_a_run_no_more(scripted, robotrain, tmp_path):
-    scripted.run("train-1").does("raises", "no route to pluto, token=hunter2")
+    scripted.run("train-1").does("raises", "no route to scripted, token=hunter2")
     scripted.run("train-2").does("gone")
     record("train-3", "nibiru", tmp_path, time.time())
     answer = robotrain("runs")
     assert answer.exit_code == 0
     by_name = {line.split()[0]: line for line in lines(answer)[1:]}
     assert "unknown" in by_name["train-1"]
-    assert "ConnectionError: no route to pluto" in by_name["train-1"]
+    assert "ConnectionError: no route to scripted" in by_name["train-1"]
     assert "hunter2" not in answer.stdout
     assert by_name["train-2"].split()[1] == "gone"
     assert "no platform 'nibiru' is installed" in by_name["train-3"]
@@ -152,8 +152,8 @@ def test_how_a_run_ended_is_remembered_and_why_others_are_unknown_is_said_once(s
     found = {one["run"]: (one["state"], one["reason"]) for one in answer.json["runs"]}
     assert found["train-1"] == ("failed", "out of paint")
     assert {found["train-2"][0], found["train-3"][0]} == {"unknown"}
-    assert "pluto does not return the status of 3 runs" in answer.stderr
-    assert answer.stderr.count("Nobody is signed in.") == answer.stderr.count("pluto login") == 1
+    assert "scripted does not return the status of 3 runs" in answer.stderr
+    assert answer.stderr.count("Nobody is signed in.") == answer.stderr.count("scripted login") == 1
 
 
 @pytest.mark.parametrize("command", ["status", "wait", "cancel"])
@@ -166,7 +166,7 @@ def test_whoever_sees_the_end_remembers_it(scripted, robotrain, command):
 
 @pytest.mark.parametrize(("at_it", "state"), [(False, "interrupted"), (True, "sending")])
 def test_a_submit_that_was_cut_off_is_told_from_one_that_goes_on(scripted, robotrain, tmp_path, at_it, state):
-    record("lerobot-train-0123456789ab-1", "pluto", tmp_path, time.time(), phase="sending", reference={})
+    record("lerobot-train-0123456789ab-1", "scripted", tmp_path, time.time(), phase="sending", reference={})
     held = name_lock.acquire_name_lock(records.get_run_folder("lerobot-train-0123456789ab-1")) if at_it else None
     (one,) = robotrain("runs", "--json").json["runs"]
     assert one["state"] == state
@@ -183,8 +183,8 @@ def test_what_a_platform_prints_is_no_result(scripted, robotrain, capfd):
 
 def test_a_platform_that_hangs_does_not_hold_up_the_end_of_the_command(scripted, command, tmp_path):
     scripted.run("train-1").does("hangs")
-    site = str(tmp_path / "site-robotrain-pluto")
+    site = str(tmp_path / "site-robotrain-scripted")
     environ = os.environ | {"PYTHONPATH": site, "ROBOTRAIN_HOOK_SECONDS": "0.3"}
     done = subprocess.run([*command, "runs"], env=environ, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0
-    assert "pluto did not answer within 0.3 s" in done.stdout
+    assert "scripted did not answer within 0.3 s" in done.stdout

@@ -41,7 +41,7 @@ def test_the_cause_of_a_failed_run_is_in_its_status(scripted, robotrain):
     run = scripted.run("train-1", *[f"line {number}" for number in range(500)], *TRACEBACK, **FAILED)
     answer = robotrain("status")
     assert answer.exit_code == 0
-    assert answer.stdout.splitlines()[0] == "train-1  failed  on pluto"
+    assert answer.stdout.splitlines()[0] == "train-1  failed  on scripted"
     shown = [line.strip(" |") for line in answer.stdout.splitlines() if line.strip().startswith("|")]
     assert shown[-1] == "RuntimeError: out of paint"
     assert "Traceback (most recent call last):" in shown
@@ -158,10 +158,10 @@ def test_a_reason_with_more_than_titles_and_warnings_of_two_attempts_are_told_on
     full = "python is old; 3.12 is needed. Instead: --image NAME", "no access to lerobot/pusht@main: HTTP 401. Sign in"
     notes = [Note(level="error", text=text) for text in full]
     attempt = Note(level="warning", text="the paint is old. Stir it")
-    reason = "python is old; 3.12 is needed; no access to lerobot/pusht@main: HTTP 401; pluto gave no details"
+    reason = "python is old; 3.12 is needed; no access to lerobot/pusht@main: HTTP 401; scripted gave no details"
     scripted.run("train-1", attempt, attempt, *notes, state="failed", reason=reason)
     told = [line.strip() for line in robotrain("status").stdout.splitlines()]
-    assert told[1:4] == [*full, "pluto gave no details"]
+    assert told[1:4] == [*full, "scripted gave no details"]
     assert [line for line in told if "warning" in line] == ["warning: the paint is old. Stir it"]
     scripted.run("train-2", *notes, state="failed", reason="python is old; 3.12 is needed; no access to lerobot/p…")
     text = robotrain("status").stdout
@@ -170,15 +170,15 @@ def test_a_reason_with_more_than_titles_and_warnings_of_two_attempts_are_told_on
 
 def test_what_a_platform_says_of_the_end_of_a_run_is_no_cause_where_the_run_told_one(scripted, robotrain):
     outcome = Outcome(state="failed", exit_code=4, reason="out of paint")
-    scripted.run("train-1", outcome, "[pluto] uploading", state="failed", reason="out of paint")
+    scripted.run("train-1", outcome, "[scripted] uploading", state="failed", reason="out of paint")
     assert "uploading" not in robotrain("status").stdout
-    scripted.run("train-2", "[pluto] no machine is left", state="failed")
-    assert "| [pluto] no machine is left" in robotrain("status").stdout
+    scripted.run("train-2", "[scripted] no machine is left", state="failed")
+    assert "| [scripted] no machine is left" in robotrain("status").stdout
 
 
 def test_an_address_is_told_once_and_to_programs_too(scripted, robotrain):
-    page = "https://pluto/runs/1"
-    tracked = Tracking(uri="https://pluto", experiment_id="0", run_id="1", ui=page)
+    page = "https://scripted/runs/1"
+    tracked = Tracking(uri="https://scripted", experiment_id="0", run_id="1", ui=page)
     scripted.run("train-1", tracked).does("page", page)
     assert robotrain("status").stdout.count(page) == 1
     assert robotrain("status", "--json").json["shown"] == {"page": page}
@@ -254,7 +254,7 @@ def test_a_log_that_cannot_be_read_takes_the_state_with_it_not(scripted, robotra
     answer = robotrain("status")
     assert answer.exit_code == 0
     assert "out of paint" in answer.stdout
-    assert "warning: the log of train-1 cannot be read: ConnectionError: the line to pluto broke" in answer.stderr
+    assert "warning: the log of train-1 cannot be read: ConnectionError: the line to scripted broke" in answer.stderr
 
 
 def test_a_run_is_meant_by_its_beginning_by_last_or_by_nothing(scripted, robotrain):
@@ -265,8 +265,8 @@ def test_a_run_is_meant_by_its_beginning_by_last_or_by_nothing(scripted, robotra
 
 
 def test_a_run_whose_submit_was_cut_off_and_whose_plan_is_gone_cannot_be_asked_for(scripted, robotrain, tmp_path):
-    scripted.platform("pluto")
-    record("train-1", "pluto", tmp_path, 1e9, phase="sending", reference={})
+    scripted.platform("scripted")
+    record("train-1", "scripted", tmp_path, 1e9, phase="sending", reference={})
     for command in ("status", "logs", "wait", "cancel", "outputs", "watch"):
         answer = robotrain(command, "train-1")
         assert answer.exit_code == 1, command

@@ -42,7 +42,7 @@ import pytest
         ("submit --platform", "--platform needs a value", "--platform NAME"),
         ("logs --json=3", "--json takes no value", "--json"),
         ("runs -n 0", "--number takes a whole number of at least 1", ""),
-        ("plugins new platfrom mars", "platform|source|workload takes platform, source or workload", "platform"),
+        ("plugins new platfrom plain", "platform|source|workload takes platform, source or workload", "platform"),
         ("plugins nwe", "`robotrain plugins` has no command 'nwe'", "robotrain plugins new"),
         ("pipeline", "`robotrain pipeline` needs a command", "robotrain pipeline --help"),
         ("pipeline submti a", "`robotrain pipeline` has no command 'submti'", "robotrain pipeline submit"),

@@ -48,22 +48,22 @@ def robotrain_source_kinds():
 
 
 @pytest.fixture
-def moon(install, venus, tmp_path, monkeypatch):
+def moon(install, fake_platform, tmp_path, monkeypatch):
     """What the moon says now; a platform takes its stones."""
     install("robotrain-moon", {"source.moon": "moon_kind"}, moon_kind=MOON)
-    import venus_plugin
+    import fake_plugin
 
-    monkeypatch.setattr(venus_plugin, "KINDS", (*venus_plugin.KINDS, "moon"))
+    monkeypatch.setattr(fake_plugin, "KINDS", (*fake_plugin.KINDS, "moon"))
     from robotrain.model.capabilities import YES
 
-    monkeypatch.setitem(venus_plugin.Venus.capabilities.sources, ("dataset", "moon"), YES)
+    monkeypatch.setitem(fake_plugin.FakePlatform.capabilities.sources, ("dataset", "moon"), YES)
     path = tmp_path / "moon"
     path.write_text("full")
     monkeypatch.setenv("MOON", str(path))
     return path
 
 
-JOB = ("--platform", "venus", "--stone", "basalt")
+JOB = ("--platform", "fake", "--stone", "basalt")
 
 
 def pins(run):
@@ -112,7 +112,7 @@ def test_what_this_machine_may_not_look_at_is_sent_unpinned_with_a_warning(robot
 def test_what_is_true_of_many_sources_is_said_once(robotrain, moon):
     moon.write_text("clouded")
     stones = [word for number in range(6) for word in ("--stone", f"basalt-{number}")]
-    answer = robotrain("submit", "--platform", "venus", *stones)
+    answer = robotrain("submit", "--platform", "fake", *stones)
     assert answer.exit_code == 0
     assert "6 sources are not pinned" in answer.stderr
     assert "basalt-0, basalt-1, basalt-2 and 3 more" in answer.stderr
@@ -129,12 +129,12 @@ def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(
     assert robotrain("submit", *JOB, "--no-pin").exit_code == 0
 
 
-def test_the_steps_of_a_pipeline_and_of_a_sweep_are_sent_unpinned_if_asked(robotrain, moon, venus, tmp_path):
+def test_the_steps_of_a_pipeline_and_of_a_sweep_are_sent_unpinned_if_asked(robotrain, moon, fake_platform, tmp_path):
     steps = "steps: {a: {workload: WORKLOAD, sources: {dataset: [{moon: basalt}]}}}"
     file = tmp_path / "pipeline.yaml"
     file.write_text(steps.replace("WORKLOAD", "lerobot-train"))
     moon.write_text("away")
-    for words in (("pipeline", "submit", file, "--platform", "venus"), ("sweep", *JOB, "--over", "seed=1,2")):
+    for words in (("pipeline", "submit", file, "--platform", "fake"), ("sweep", *JOB, "--over", "seed=1,2")):
         refused = robotrain(*words, "--dry-run")
         assert (refused.exit_code, "--no-pin" in refused.stderr) == (4, True)
         sent = robotrain(*words, "--no-pin", "--dry-run", "--json")
@@ -151,38 +151,38 @@ def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, moon):
     assert "--no-pin" not in answer.stderr
 
 
-def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, moon, venus):
+def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, moon, fake_platform):
     moon.write_text("eclipsed")
-    (venus / "unseen").write_text("basalt")
+    (fake_platform / "unseen").write_text("basalt")
     answer = robotrain("submit", *JOB)
     assert (answer.exit_code, "source-unreachable" in answer.stderr) == (4, False)
     moon.write_text("full")
     assert "source-unreachable" in robotrain("submit", *JOB).stderr
 
 
-def test_a_source_that_nobody_can_read_is_one_problem(robotrain, moon, venus):
+def test_a_source_that_nobody_can_read_is_one_problem(robotrain, moon, fake_platform):
     moon.write_text("away")
-    (venus / "unread").write_text("basalt")
+    (fake_platform / "unread").write_text("basalt")
     (problem,) = [one for one in robotrain("submit", *JOB, "--json").json["problems"] if one["severity"] == "error"]
     assert (problem["code"], problem["given"]) == ("pin-unknown", "basalt")
     assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --no-pin would not help
 
 
 @pytest.mark.parametrize("words", [(), ("--repin",)])
-def test_a_pinned_source_that_nobody_can_read_is_one_problem(robotrain, moon, venus, words):
+def test_a_pinned_source_that_nobody_can_read_is_one_problem(robotrain, moon, fake_platform, words):
     run = robotrain("submit", *JOB).stdout.strip()
     moon.write_text("away")
-    (venus / "unread").write_text("basalt")
+    (fake_platform / "unread").write_text("basalt")
     answer = robotrain("resubmit", run, *words, "--json")
     (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
     assert (problem["code"], problem["given"].split()[0]) == ("pin-unknown", "basalt")
     assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --repin --no-pin would not help
-    (venus / "unread").unlink()
+    (fake_platform / "unread").unlink()
     assert "--no-pin" in robotrain("resubmit", run, *words).stderr
 
 
 def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(robotrain, moon):
-    answer = robotrain("submit", "--platform", "venus", "--stone", "hollow", "--stone", "basalt")
+    answer = robotrain("submit", "--platform", "fake", "--stone", "hollow", "--stone", "basalt")
     assert answer.exit_code == 4
     assert "hollow is not a valid dataset: it has no meta/info.json" in answer.stderr
     assert "basalt is" not in answer.stderr
@@ -191,18 +191,18 @@ def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(ro
 
 def test_what_cannot_be_looked_into_is_sent(robotrain, moon):
     moon.write_text("dark")
-    assert robotrain("submit", "--platform", "venus", "--stone", "hollow").exit_code == 0
+    assert robotrain("submit", "--platform", "fake", "--stone", "hollow").exit_code == 0
 
 
-def test_a_folder_that_is_no_dataset_is_refused_where_the_work_is_done_elsewhere(robotrain, venus, tmp_path):
+def test_a_folder_that_is_no_dataset_is_refused_where_the_work_is_done_elsewhere(robotrain, fake_platform, tmp_path):
     junk, there = tmp_path / "junk", ("--dataset-path", tmp_path / "no-such-folder")
     (junk / "meta").mkdir(parents=True)
-    answer = robotrain("submit", "--platform", "venus", "--dataset-path", junk)
+    answer = robotrain("submit", "--platform", "fake", "--dataset-path", junk)
     assert answer.exit_code == 4
     assert f"{junk} is not a valid dataset: it has no meta/info.json" in answer.stderr
     (junk / "meta/info.json").write_text("{}")
-    assert robotrain("submit", "--platform", "venus", "--dataset-path", junk).exit_code == 0
-    assert robotrain("submit", "--platform", "venus", *there).exit_code == 0  # it may lie where the job runs
+    assert robotrain("submit", "--platform", "fake", "--dataset-path", junk).exit_code == 0
+    assert robotrain("submit", "--platform", "fake", *there).exit_code == 0  # it may lie where the job runs
 
 
 def test_a_platform_that_works_here_looks_at_the_data_itself(robotrain, tmp_path):
@@ -227,20 +227,20 @@ def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, moon):
 
 
 def test_what_the_platform_has_as_it_was_pinned_is_not_missed(robotrain, moon, monkeypatch):
-    import venus_plugin
+    import fake_plugin
 
     run = robotrain("submit", *JOB).stdout.strip()
     moon.write_text("new")
-    monkeypatch.setattr(venus_plugin.Venus, "find_uploaded", lambda self, plan: plan.job.sources, raising=False)
+    monkeypatch.setattr(fake_plugin.FakePlatform, "find_uploaded", lambda self, plan: plan.job.sources, raising=False)
     assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-full"]
-    monkeypatch.setattr(venus_plugin.Venus, "find_uploaded", lambda self, plan: ["basalt"])
+    monkeypatch.setattr(fake_plugin.FakePlatform, "find_uploaded", lambda self, plan: ["basalt"])
     assert robotrain("resubmit", run).exit_code == 4
 
 
-def test_what_is_not_there_is_not_offered_to_be_pinned_anew(robotrain, venus, tmp_path):
+def test_what_is_not_there_is_not_offered_to_be_pinned_anew(robotrain, fake_platform, tmp_path):
     (tmp_path / "data/meta").mkdir(parents=True)
     (tmp_path / "data/meta/info.json").write_text("{}")
-    run = robotrain("submit", "--platform", "venus", "--dataset-path", tmp_path / "data").stdout.strip()
+    run = robotrain("submit", "--platform", "fake", "--dataset-path", tmp_path / "data").stdout.strip()
     (tmp_path / "data/meta/info.json").write_text("{ }")
     assert "--repin" in robotrain("resubmit", run).stderr
     shutil.rmtree(tmp_path / "data")
@@ -257,22 +257,22 @@ def test_repin_drops_the_tags_of_the_earlier_version_too(robotrain, moon):
     assert (source.pin, source.tags) == ("", ())
 
 
-def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain, moon, venus):
-    (venus / "mood").write_text("takes it and hangs up")
+def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain, moon, fake_platform):
+    (fake_platform / "mood").write_text("takes it and hangs up")
     robotrain("submit", *JOB)
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     moon.write_text("new")
     answer = robotrain("resubmit")
     assert answer.exit_code == 0
-    assert "venus has the run" in answer.stderr
+    assert "fake has the run" in answer.stderr
 
 
-def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain, moon, venus):
+def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain, moon, fake_platform):
     run = robotrain("submit", *JOB).stdout.strip()
     moon.write_text("new")
-    (venus / "mood").write_text("takes it and hangs up")
+    (fake_platform / "mood").write_text("takes it and hangs up")
     robotrain("submit", *JOB)
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     moon.write_text("full")
     answer = robotrain("resubmit", run)
     assert "it is not continued" in answer.stderr

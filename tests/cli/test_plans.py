@@ -8,20 +8,20 @@ from robotrain.store import plans, records
 
 @pytest.fixture
 def job(pusht):
-    return ("--platform", "venus", "--dataset-path", pusht, "--training-steps", "7")
+    return ("--platform", "fake", "--dataset-path", pusht, "--training-steps", "7")
 
 
 @pytest.fixture
-def sent(robotrain, venus, job):
+def sent(robotrain, fake_platform, job):
     """The name of a run that was sent."""
     return robotrain("submit", *job, "--no-pin").stdout.strip()
 
 
-def becomes(venus, run, **state):
-    (venus / f"{run}.json").write_text(json.dumps(state))
+def becomes(fake_platform, run, **state):
+    (fake_platform / f"{run}.json").write_text(json.dumps(state))
 
 
-def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, venus, job, tmp_path):
+def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, fake_platform, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     run = answer.stdout.strip()
@@ -29,13 +29,13 @@ def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, venus, job, tmp_path
     kept = plans.get_plan_folder(run)
     for path in ("job.json", "payload.zip"):
         assert (kept / path).read_bytes() == (tmp_path / "plan" / path).read_bytes()
-    assert (venus / "jobs" / run).read_text().strip() == records.read_record(run).plan
+    assert (fake_platform / "jobs" / run).read_text().strip() == records.read_record(run).plan
 
 
-def test_a_plan_can_be_sent_once(robotrain, venus, job, tmp_path):
+def test_a_plan_can_be_sent_once(robotrain, fake_platform, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     run = robotrain("submit", "--plan", tmp_path / "plan").stdout.strip()
-    (venus / f"{run}.json").write_text('{"state": "succeeded"}')
+    (fake_platform / f"{run}.json").write_text('{"state": "succeeded"}')
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
     assert f"{run} is already submitted" in answer.stderr
@@ -44,23 +44,23 @@ def test_a_plan_can_be_sent_once(robotrain, venus, job, tmp_path):
 
 
 @pytest.mark.parametrize("attempt", ["0", "-1", "two", "1000000", "9" * 5000])
-def test_an_attempt_is_a_whole_number_within_its_bounds(robotrain, venus, job, attempt):
+def test_an_attempt_is_a_whole_number_within_its_bounds(robotrain, fake_platform, job, attempt):
     answer = robotrain("render", *job, "--attempt", attempt)
     assert (answer.exit_code, "[value-invalid]" in answer.stderr) == (2, True)
     assert "--attempt needs a whole number greater than 0 and at most 999999" in answer.stderr
 
 
-def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, venus, job, tmp_path):
+def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, fake_platform, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
-    (venus / "mood").write_text("takes it and hangs up")
+    (fake_platform / "mood").write_text("takes it and hangs up")
     assert robotrain("submit", "--plan", tmp_path / "plan").exit_code == 1
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     answer = robotrain("submit", "--plan", tmp_path / "plan")
-    assert "venus has the run" in answer.stderr
-    assert len((venus / "jobs" / answer.stdout.strip()).read_text().split()) == 1
+    assert "fake has the run" in answer.stderr
+    assert len((fake_platform / "jobs" / answer.stdout.strip()).read_text().split()) == 1
 
 
-def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, venus, job, tmp_path):
+def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, fake_platform, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     path = tmp_path / "plan/job.json"
     path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
@@ -69,30 +69,30 @@ def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, ven
     assert '"training_steps": 8' in (plans.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
 
 
-def test_another_plan_of_a_name_that_was_cut_off_says_so(robotrain, venus, job, tmp_path):
+def test_another_plan_of_a_name_that_was_cut_off_says_so(robotrain, fake_platform, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
-    (venus / "mood").write_text("hangs up")
+    (fake_platform / "mood").write_text("hangs up")
     robotrain("submit", "--plan", tmp_path / "plan")
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     (tmp_path / "plan/job.json").write_text("{}")
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
     assert "the submit of another plan as lerobot-train" in answer.stderr
-    assert not (venus / "jobs").exists()
+    assert not (fake_platform / "jobs").exists()
 
 
 FIXED = [
     ("--training-steps", "9"),
-    ("--altitude", "60"),
+    ("--slots", "60"),
     ("lerobot-train",),
     ("--new",),
 ]
 
 
 @pytest.mark.parametrize("more", FIXED)
-def test_a_plan_takes_no_options_of_a_job(robotrain, venus, job, tmp_path, more):
+def test_a_plan_takes_no_options_of_a_job(robotrain, fake_platform, job, tmp_path, more):
     robotrain("render", *job, "--to", tmp_path / "plan")
-    answer = robotrain("submit", "--plan", tmp_path / "plan", "--platform", "venus", *more)
+    answer = robotrain("submit", "--plan", tmp_path / "plan", "--platform", "fake", *more)
     assert answer.exit_code == 2
     assert "[plan-fixed]" in answer.stderr
 
@@ -106,20 +106,20 @@ def test_a_plan_takes_no_options_of_a_job(robotrain, venus, job, tmp_path, more)
         (("--plan", "--dry-run"), "--plan needs a value"),
     ],
 )
-def test_mistakes_beside_a_plan_are_told_as_such(robotrain, venus, more, said):
+def test_mistakes_beside_a_plan_are_told_as_such(robotrain, fake_platform, more, said):
     answer = robotrain("submit", *more)
     assert answer.exit_code == 2
     assert said in answer.stderr
 
 
-def test_a_folder_that_is_no_plan_is_refused(robotrain, venus, tmp_path):
+def test_a_folder_that_is_no_plan_is_refused(robotrain, fake_platform, tmp_path):
     answer = robotrain("submit", "--plan", tmp_path)
     assert answer.exit_code == 2
     assert "robotrain-plan.json" in answer.stderr
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"schema": 9}'])
-def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, venus, job, tmp_path, damage):
+def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, fake_platform, job, tmp_path, damage):
     robotrain("render", *job, "--to", tmp_path / "plan")
     (tmp_path / "plan/robotrain-plan.json").write_text(damage)
     answer = robotrain("submit", "--plan", tmp_path / "plan")
@@ -127,7 +127,7 @@ def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, venus, job, tmp_pa
     assert "plan-unreadable" in answer.stderr
 
 
-def test_a_plan_of_a_newer_robotrain_is_refused_as_that(robotrain, venus, job, sent, tmp_path):
+def test_a_plan_of_a_newer_robotrain_is_refused_as_that(robotrain, fake_platform, job, sent, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     for folder in (tmp_path / "plan", plans.get_plan_folder(sent)):
         path = folder / plans.MANIFEST_FILE
@@ -140,7 +140,7 @@ def test_a_plan_of_a_newer_robotrain_is_refused_as_that(robotrain, venus, job, s
     assert robotrain("status", sent).exit_code == 0
 
 
-def test_nothing_in_a_plan_leads_outside_its_folder(robotrain, venus, job, tmp_path):
+def test_nothing_in_a_plan_leads_outside_its_folder(robotrain, fake_platform, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     path = tmp_path / "plan/robotrain-plan.json"
     whole = path.read_text()
@@ -163,7 +163,7 @@ def test_nothing_in_a_plan_leads_outside_its_folder(robotrain, venus, job, tmp_p
         {"payload": "../payload.zip"},
     ],
 )
-def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, venus, job, tmp_path, changes):
+def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, fake_platform, job, tmp_path, changes):
     robotrain("render", *job, "--to", tmp_path / "plan")
     path = tmp_path / "plan/robotrain-plan.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -173,7 +173,7 @@ def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, venus, job, tmp_p
     assert records.list_runs() == []
 
 
-def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, venus, sent):
+def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, fake_platform, sent):
     answer = robotrain("resubmit", sent, "--new")
     again = answer.stdout.strip()
     assert again == sent[:-1] + "2"
@@ -186,7 +186,7 @@ def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, venus, sent
     )
 
 
-def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain, venus, job, tmp_path):
+def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain, fake_platform, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     path = tmp_path / "plan/job.json"
     path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
@@ -196,16 +196,16 @@ def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain,
     assert "same plan" not in answer.stderr
 
 
-def test_resubmit_says_which_settings_came_and_went(robotrain, venus, sent):
+def test_resubmit_says_which_settings_came_and_went(robotrain, fake_platform, sent):
     path = plans.get_plan_folder(sent) / "robotrain-plan.json"
     body = json.loads(path.read_text())
     path.write_text(json.dumps(body | {"settings": {"latitude": 7}}))
     answer = robotrain("resubmit", sent, "--dry-run")
     assert "latitude: 7 → None" in answer.stderr
-    assert "altitude: None → 50" in answer.stderr
+    assert "slots: None → 50" in answer.stderr
 
 
-def test_resubmit_with_another_payload_says_so(robotrain, venus, sent, monkeypatch):
+def test_resubmit_with_another_payload_says_so(robotrain, fake_platform, sent, monkeypatch):
     from robotrain.model.plan import Payload
     from robotrain.submission import prepare
 
@@ -214,7 +214,7 @@ def test_resubmit_with_another_payload_says_so(robotrain, venus, sent, monkeypat
     assert "payload: " not in robotrain("resubmit", sent, "--dry-run").stderr
 
 
-def test_resubmit_keeps_where_a_value_came_from(robotrain, venus, sent):
+def test_resubmit_keeps_where_a_value_came_from(robotrain, fake_platform, sent):
     run = robotrain("resubmit", sent, "--set", "batch_size=4").stdout.strip()
     origins = {value["name"]: value["origin"] for value in plans.read_stored_plan(run).values}
     assert origins["training_steps"] == "flag --training-steps"
@@ -238,13 +238,13 @@ def test_resubmit_keeps_where_a_value_came_from(robotrain, venus, sent):
         ),
     ],
 )
-def test_resubmit_shows_options_of_two_words_with_their_values(robotrain, venus, job, before, after, shown):
+def test_resubmit_shows_options_of_two_words_with_their_values(robotrain, fake_platform, job, before, after, shown):
     first = robotrain("submit", *job, "--no-pin", "--", *before.split())
     answer = robotrain("resubmit", first.stdout.strip(), "--dry-run", "--", *after.split())
     assert f"trainer_args: {shown}\n" in answer.stderr, first.stderr
 
 
-def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
+def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platform, job):
     size, steps = "--policy.chunk_size=16", "--policy.n_action_steps=12"
     first = robotrain("submit", *job, "--no-pin", "--", size, steps).stdout.strip()
     answer = robotrain("resubmit", first, "--", "--policy.n_action_steps=8")
@@ -268,7 +268,9 @@ def write_format_1(run, **plugins):
 
 
 @pytest.mark.parametrize("changes", [(), ("--set", "seed=5"), ("--", "--tolerance_s", "5")])
-def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments(robotrain, venus, job, changes):
+def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments(
+    robotrain, fake_platform, job, changes
+):
     options = {"--policy.dropout": "0.1", "--policy.n_heads": "4", "--tolerance_s": "5"}
     words = ("--policy.dropout=0.1", "--policy.n_heads", "4", "--tolerance_s=5")
     first = robotrain("submit", *job, "--no-pin", "--", *words).stdout.strip()
@@ -282,7 +284,7 @@ def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments
     assert {row["run"] for row in found} == {first, again}
 
 
-def test_the_options_that_an_earlier_version_named_stay(robotrain, venus, job):
+def test_the_options_that_an_earlier_version_named_stay(robotrain, fake_platform, job):
     run = robotrain("submit", *job, "--no-pin", "--", "--tolerance_s=5").stdout.strip()
     path = plans.get_plan_folder(run) / plans.MANIFEST_FILE
     manifest = json.loads(path.read_text())
@@ -293,7 +295,7 @@ def test_the_options_that_an_earlier_version_named_stay(robotrain, venus, job):
     assert "--named_then" in {row.get("option") for row in plans.read_stored_plan(run).values}
 
 
-def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotrain, venus, job, monkeypatch):
+def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotrain, fake_platform, job, monkeypatch):
     from robotrain.model.plan import Payload
     from robotrain.submission import prepare
 
@@ -307,7 +309,7 @@ def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotra
     assert (again.container_plugins, again.payload.archive) == (modules, b"of a newer robotrain")
 
 
-def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, venus, job):
+def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, fake_platform, job):
     run = robotrain("submit", *job, "--no-pin").stdout.strip()
     write_format_1(run, **{"target.s3": "robotrain_s3.publisher"})
     before, answer = plans.read_stored_plan(run), robotrain("resubmit", run)
@@ -327,13 +329,13 @@ def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, venus,
         (("--", "--policy.type=diffusion"), "--set policy_type=diffusion"),
     ],
 )
-def test_values_that_resubmit_takes_in_another_way_are_answered_with_it(robotrain, venus, sent, words, line):
+def test_values_that_resubmit_takes_in_another_way_are_answered_with_it(robotrain, fake_platform, sent, words, line):
     answer = robotrain("resubmit", sent, *words)
     assert (answer.exit_code, line in answer.stderr) == (2, True), answer.stderr
     assert "LeRobot has no option" not in answer.stderr
 
 
-def test_resubmit_keeps_the_order_of_the_datasets(robotrain, venus, pusht, tmp_path):
+def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, pusht, tmp_path):
     import shutil
 
     other = shutil.copytree(pusht, tmp_path / "other")
@@ -345,53 +347,55 @@ def test_resubmit_keeps_the_order_of_the_datasets(robotrain, venus, pusht, tmp_p
         "--dataset-path",
         pusht,
     )
-    run = robotrain("submit", "--platform", "venus", *several, "--no-pin").stdout.strip()
+    run = robotrain("submit", "--platform", "fake", *several, "--no-pin").stdout.strip()
     again = robotrain("resubmit", run, "--set", "batch_size=4", "--no-pin").stdout.strip()
     before, after = ([source.uri for source in plans.read_stored_plan(one).plan.job.sources] for one in (run, again))
     assert before == after == [str(other), "https://account.blob.core.windows.net/data/p", str(pusht)]
 
 
-def test_resubmit_of_a_plan_that_was_damaged_says_so(robotrain, venus, sent):
+def test_resubmit_of_a_plan_that_was_damaged_says_so(robotrain, fake_platform, sent):
     (plans.get_plan_folder(sent) / "job.json").write_text("{}")
     answer = robotrain("resubmit", sent)
     assert answer.exit_code == 2
     assert "was changed after the submit" in answer.stderr
 
 
-def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, venus, job):
-    (venus / "mood").write_text("takes it and hangs up")
+def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, fake_platform, job):
+    (fake_platform / "mood").write_text("takes it and hangs up")
     robotrain("submit", *job)
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     (left,) = records.list_runs()
     answer = robotrain("resubmit")
     assert answer.stdout.strip() == left
-    assert "venus has the run" in answer.stderr
-    assert (venus / "jobs" / left).read_text().split() == [records.read_record(left).plan]
+    assert "fake has the run" in answer.stderr
+    assert (fake_platform / "jobs" / left).read_text().split() == [records.read_record(left).plan]
 
 
-def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(robotrain, venus, sent, job, monkeypatch):
+def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(
+    robotrain, fake_platform, sent, job, monkeypatch
+):
     from robotrain.model.plan import Payload
     from robotrain.submission import prepare
 
     monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
-    (venus / "others.json").write_text('{"state": "failed"}')
-    (venus / "mood").write_text("hangs up")
+    (fake_platform / "others.json").write_text('{"state": "failed"}')
+    (fake_platform / "mood").write_text("hangs up")
     robotrain("submit", *job, "--no-pin")
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     answer = robotrain("resubmit", sent)
     assert answer.stdout.strip() == sent[:-1] + "3"
     assert "it is not continued" in answer.stderr
     assert robotrain("submit", *job, "--no-pin").stdout.strip() == sent[:-1] + "2"
 
 
-def test_resubmit_with_new_leaves_what_was_cut_off(robotrain, venus, job):
-    (venus / "mood").write_text("hangs up")
+def test_resubmit_with_new_leaves_what_was_cut_off(robotrain, fake_platform, job):
+    (fake_platform / "mood").write_text("hangs up")
     robotrain("submit", *job)
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     assert robotrain("resubmit", "--new").stdout.strip() == records.list_runs()[-1][:-1] + "2"
 
 
-def test_resubmit_sends_the_payload_of_then_not_that_of_now(robotrain, venus, sent, monkeypatch):
+def test_resubmit_sends_the_payload_of_then_not_that_of_now(robotrain, fake_platform, sent, monkeypatch):
     from robotrain.submission import prepare
 
     def nothing(halves):
@@ -401,10 +405,10 @@ def test_resubmit_sends_the_payload_of_then_not_that_of_now(robotrain, venus, se
     assert robotrain("resubmit", sent).exit_code == 0
 
 
-def test_resubmit_with_set_says_what_differs(robotrain, venus, sent):
-    answer = robotrain("resubmit", sent, "--set", "batch_size=4", "--set", "altitude=60", "--dry-run")
+def test_resubmit_with_set_says_what_differs(robotrain, fake_platform, sent):
+    answer = robotrain("resubmit", sent, "--set", "batch_size=4", "--set", "slots=60", "--dry-run")
     assert "batch_size: 32 → 4" in answer.stderr
-    assert "altitude: 50 → 60" in answer.stderr
+    assert "slots: 50 → 60" in answer.stderr
     assert "nothing was" in answer.stderr
     assert records.list_runs() == [sent]
     run = robotrain("resubmit", sent, "--set", "batch_size=4").stdout.strip()
@@ -412,20 +416,20 @@ def test_resubmit_with_set_says_what_differs(robotrain, venus, sent):
     assert plans.read_stored_plan(run).plan.job["training_steps"] == 7
 
 
-def test_resubmit_does_not_look_at_todays_environment(robotrain, venus, sent, monkeypatch):
+def test_resubmit_does_not_look_at_todays_environment(robotrain, fake_platform, sent, monkeypatch):
     monkeypatch.setenv("BATCH_SIZE", "3")
     run = robotrain("resubmit", sent, "--set", "training_steps=9").stdout.strip()
     assert plans.read_stored_plan(run).plan.job["batch_size"] == 32
 
 
-def test_resubmit_refuses_a_set_that_is_wrong_like_the_flag(robotrain, venus, sent):
+def test_resubmit_refuses_a_set_that_is_wrong_like_the_flag(robotrain, fake_platform, sent):
     answer = robotrain("resubmit", sent, "--set", "batch_size=none", "--set", "bacth_size=3")
     assert answer.exit_code == 2
     assert "--batch-size takes a whole number" in answer.stderr
     assert "batch_size" in answer.stderr
 
 
-def test_resubmit_of_a_run_whose_plan_is_gone_says_so(robotrain, venus, sent):
+def test_resubmit_of_a_run_whose_plan_is_gone_says_so(robotrain, fake_platform, sent):
     import shutil
 
     shutil.rmtree(plans.get_plan_folder(sent))
@@ -434,55 +438,55 @@ def test_resubmit_of_a_run_whose_plan_is_gone_says_so(robotrain, venus, sent):
     assert f"the stored plan of {sent} cannot be read" in answer.stderr
 
 
-def test_resume_goes_on_from_the_last_checkpoint_as_a_run_of_its_own(robotrain, venus, sent):
-    becomes(venus, sent, state="failed", checkpoints=[2, 4])
+def test_resume_goes_on_from_the_last_checkpoint_as_a_run_of_its_own(robotrain, fake_platform, sent):
+    becomes(fake_platform, sent, state="failed", checkpoints=[2, 4])
     answer = robotrain("resume", sent, "--training-steps", "20")
     run = answer.stdout.strip()
     assert "resuming from step 4" in answer.stderr
     job = plans.read_stored_plan(run).plan.job
     assert job["training_steps"] == 20
     (source,) = [source for source in job.sources if source.role == "resume"]
-    assert source.uri == f"/venus/{sent}/checkpoints/000004"
+    assert source.uri == f"/fake/{sent}/checkpoints/000004"
     told = {value["name"]: (value["value"], value["origin"]) for value in plans.read_stored_plan(run).values}
     assert told["resume"] == (f"local_path {source.uri}", f"run {sent}")
     assert robotrain("resubmit", run, "--set", "batch_size=4").exit_code == 0
 
 
-def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, venus, sent):
-    becomes(venus, sent, state="failed", checkpoints=[2, 4])
-    (venus / "mood").write_text("takes it and hangs up")
+def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, fake_platform, sent):
+    becomes(fake_platform, sent, state="failed", checkpoints=[2, 4])
+    (fake_platform / "mood").write_text("takes it and hangs up")
     robotrain("resume", sent, "--training-steps", "20")
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     left = records.list_runs()[0]
     answer = robotrain("resume")  # the newest: that one
-    assert "venus has the run" in answer.stderr
+    assert "fake has the run" in answer.stderr
     assert f"robotrain cancel {left}" in answer.stderr
     assert (answer.exit_code, records.read_record(left).phase) == (2, "sent")
-    assert len((venus / "jobs" / left).read_text().split()) == 1
+    assert len((fake_platform / "jobs" / left).read_text().split()) == 1
 
 
-def test_a_resumed_run_is_resumed_from_its_own_checkpoint(robotrain, venus, sent):
-    becomes(venus, sent, state="failed", checkpoints=[4])
+def test_a_resumed_run_is_resumed_from_its_own_checkpoint(robotrain, fake_platform, sent):
+    becomes(fake_platform, sent, state="failed", checkpoints=[4])
     first = robotrain("resume", sent, "--training-steps", "20").stdout.strip()
-    becomes(venus, first, state="failed", checkpoints=[8])
+    becomes(fake_platform, first, state="failed", checkpoints=[8])
     second = robotrain("resume", first, "--set", "batch_size=4").stdout.strip()
     sources = plans.read_stored_plan(second).plan.job.sources
-    assert [source.uri for source in sources if source.role == "resume"] == [f"/venus/{first}/checkpoints/000008"]
+    assert [source.uri for source in sources if source.role == "resume"] == [f"/fake/{first}/checkpoints/000008"]
 
 
-def test_resume_refuses_a_run_that_goes_on_and_one_without_a_checkpoint(robotrain, venus, sent):
+def test_resume_refuses_a_run_that_goes_on_and_one_without_a_checkpoint(robotrain, fake_platform, sent):
     going = robotrain("resume", sent).stderr
     assert "is still running" in going
     assert f"robotrain wait {sent}" in going
     assert "saves a checkpoint" not in going  # only some platforms do on a cancel
-    becomes(venus, sent, state="failed")
+    becomes(fake_platform, sent, state="failed")
     answer = robotrain("resume", sent)
     assert answer.exit_code == 2
     assert "[checkpoint-missing]" in answer.stderr
     assert f"robotrain resubmit {sent}" in answer.stderr
 
 
-def test_register_names_the_version(robotrain, venus, sent):
+def test_register_names_the_version(robotrain, fake_platform, sent):
     assert "pusht version 1" in robotrain("register", sent, "pusht").stdout
     assert robotrain("register", sent, "pusht", "--step", "4", "--json").json == {
         "model": "pusht",
@@ -500,7 +504,7 @@ def test_register_names_the_version(robotrain, venus, sent):
 
 
 @pytest.mark.parametrize("following", ["--wait", "--stream"])
-def test_what_is_not_sent_cannot_be_followed(robotrain, venus, job, sent, following):
+def test_what_is_not_sent_cannot_be_followed(robotrain, fake_platform, job, sent, following):
     for said in (("submit", *job), ("resubmit", sent)):
         answer = robotrain(*said, "--dry-run", following)
         assert answer.exit_code == 2
@@ -508,8 +512,8 @@ def test_what_is_not_sent_cannot_be_followed(robotrain, venus, job, sent, follow
 
 
 @pytest.mark.parametrize("said", [("submit",), ("resubmit",)])
-def test_a_stream_shows_the_log_to_the_end_of_the_run(robotrain, venus, job, sent, said):
-    (venus / "others.json").write_text(json.dumps({"state": "succeeded", "log": ["step 10 of 10"]}))
+def test_a_stream_shows_the_log_to_the_end_of_the_run(robotrain, fake_platform, job, sent, said):
+    (fake_platform / "others.json").write_text(json.dumps({"state": "succeeded", "log": ["step 10 of 10"]}))
     words = (*said, *job, "--new") if said == ("submit",) else (*said, sent)
     answer = robotrain(*words, "--stream")
     assert answer.exit_code == 0, answer.stderr

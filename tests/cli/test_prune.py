@@ -43,7 +43,7 @@ def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(pr
     assert answer.exit_code == 0
     titles, row = (line.split() for line in answer.stdout.splitlines())
     assert titles == ["RUN", "STATE", "PLATFORM", "ENDED", "SIZE"]
-    assert row == ["old-1", "succeeded", "pluto", "40", "days", "ago", "5", "bytes"]
+    assert row == ["old-1", "succeeded", "scripted", "40", "days", "ago", "5", "bytes"]
     assert "1 run, 5 bytes" in answer.stderr
     assert "nothing was removed: pass --yes" in answer.stderr
     assert records.list_runs() == ["new-1", "old-1"]
@@ -89,8 +89,8 @@ def test_only_those_in_a_state_or_on_a_platform_and_of_these_the_newest_stay(pru
     for number in range(1, 4):
         sent(f"bad-{number}", days=10 - number, state="failed")
         sent(f"good-{number}", days=10 - number)
-    sent("far-1", days=99, state="failed", platform="charon")
-    prune("--keep", "1", "--state", "failed", "--platform", "pluto", "--yes")
+    sent("far-1", days=99, state="failed", platform="other")
+    prune("--keep", "1", "--state", "failed", "--platform", "scripted", "--yes")
     assert sorted(records.list_runs()) == ["bad-3", "far-1", "good-1", "good-2", "good-3"]
 
 
@@ -106,7 +106,7 @@ def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_
     assert "no run is old enough to be removed" in answer.stderr
     assert "busy-1 stays: it is running" in answer.stderr
     assert "broken-1 stays: " in answer.stderr
-    assert "cut-1 stays: it is unknown whether pluto accepted cut-1" in answer.stderr
+    assert "cut-1 stays: it is unknown whether scripted accepted cut-1" in answer.stderr
     assert len(records.list_runs()) == 3
 
 
@@ -264,7 +264,7 @@ def test_the_json_is_an_api(prune, sent):
     shown = prune("--older-than", "30d", "--json").json
     (run,) = shown["runs"]
     assert time.time() - run.pop("ended") > 39 * DAY
-    assert run == {"run": "old-1", "platform": "pluto", "state": "succeeded", "bytes": 5, "removed": False}
+    assert run == {"run": "old-1", "platform": "scripted", "state": "succeeded", "bytes": 5, "removed": False}
     assert shown["staying"] == [{"run": "busy-1", "why": "it is running"}]
     assert prune("--older-than", "30d", "--yes", "--json").json["runs"][0]["removed"] is True
 

@@ -13,25 +13,25 @@ from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Publishe
 
 
 @pytest.fixture
-def run(robotrain, venus, pusht):
-    arguments = ("--platform", "venus", "--dataset-path", pusht, "--training-steps", 40, "--job-name", "<b>bold</b>")
+def run(robotrain, fake_platform, pusht):
+    arguments = ("--platform", "fake", "--dataset-path", pusht, "--training-steps", 40, "--job-name", "<b>bold</b>")
     return robotrain("submit", *arguments).stdout.strip()
 
 
-def write_state(venus, run, *log, **state):
+def write_state(fake_platform, run, *log, **state):
     lines = [line if isinstance(line, str) else event.format_event(line) for line in log]
-    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines} | state))
+    (fake_platform / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines} | state))
 
 
-def test_the_page_shows_the_run(robotrain, venus, run, pusht):
+def test_the_page_shows_the_run(robotrain, fake_platform, run, pusht):
     robotrain("rename", run, "pick-v3")
     write_state(
-        venus,
+        fake_platform,
         run,
         StageEvent(name="environment", state="done", seconds=12.0),
         *(Metrics(values={"train/loss": 1 / step, "train/grad_norm": step}, step=step, total=40) for step in (10, 20)),
         Metrics(values={"val/loss": 0.75}, step=20, total=40),
-        Checkpoint(step=20, path="/venus/000020"),
+        Checkpoint(step=20, path="/fake/000020"),
         Registered(name="pusht", version="3", step=20, uri="models:/pusht/3"),
         Note(level="warning", text="the disk is nearly full"),
         "the last line",
@@ -44,7 +44,7 @@ def test_the_page_shows_the_run(robotrain, venus, run, pusht):
         "succeeded",
         "0.75",
         "train/grad_norm",
-        f"/venus/{run}/checkpoints/000020",
+        f"/fake/{run}/checkpoints/000020",
         "pusht version 3",
     ):
         assert text in page.text
@@ -53,15 +53,15 @@ def test_the_page_shows_the_run(robotrain, venus, run, pusht):
     assert page.count["svg"] == 2
 
 
-def test_the_page_needs_no_network_and_runs_no_script(robotrain, venus, run):
-    write_state(venus, run, Metrics(values={"train/loss": 0.5}, step=10, total=40))
+def test_the_page_needs_no_network_and_runs_no_script(robotrain, fake_platform, run):
+    write_state(fake_platform, run, Metrics(values={"train/loss": 0.5}, step=10, total=40))
     text = robotrain("report", run, "--to", "-").stdout
     assert Page(text).addresses == []
     assert not re.search(r"<script|@import|url\(|https?://", text)
 
 
-def test_a_run_that_has_just_begun_says_that_nothing_is_measured_yet(robotrain, venus, run):
-    write_state(venus, run, StageEvent(name="environment", state="started"), state="running")
+def test_a_run_that_has_just_begun_says_that_nothing_is_measured_yet(robotrain, fake_platform, run):
+    write_state(fake_platform, run, StageEvent(name="environment", state="started"), state="running")
     page = read_page(robotrain, run)
     for text in (
         "Nothing is measured yet",
@@ -72,35 +72,35 @@ def test_a_run_that_has_just_begun_says_that_nothing_is_measured_yet(robotrain, 
         assert text in page.text
     assert "logged no values" not in page.text
     assert "in stage environment, no measurements yet" in robotrain("report", run).stderr
-    write_state(venus, run, Metrics(values={"train/loss": 0.5}, step=10, total=40), state="running")
+    write_state(fake_platform, run, Metrics(values={"train/loss": 0.5}, step=10, total=40), state="running")
     assert "Nothing is measured yet" not in read_page(robotrain, run).text
     assert "no measurements yet" not in robotrain("report", run).stderr
 
 
-def test_a_run_without_events_has_a_page(robotrain, venus, run):
-    write_state(venus, run)
+def test_a_run_without_events_has_a_page(robotrain, fake_platform, run):
+    write_state(fake_platform, run)
     page = read_page(robotrain, run)
     assert "The run logged no values" in page.text
     assert "no complete checkpoint" in page.text
 
 
-def test_the_log_of_a_failed_run_is_open(robotrain, venus, run):
-    write_state(venus, run, "ValueError: no", state="failed")
+def test_the_log_of_a_failed_run_is_open(robotrain, fake_platform, run):
+    write_state(fake_platform, run, "ValueError: no", state="failed")
     assert "<details open><summary>Last line of" in robotrain("report", run, "--to", "-").stdout
 
 
-def test_a_loss_without_finite_values_is_reported(robotrain, venus, run):
-    write_state(venus, run, Metrics(values={"train/loss": math.nan}, step=10, total=40))
+def test_a_loss_without_finite_values_is_reported(robotrain, fake_platform, run):
+    write_state(fake_platform, run, Metrics(values={"train/loss": math.nan}, step=10, total=40))
     assert "no finite value" in read_page(robotrain, run).text
 
 
-def test_steps_repeated_after_a_restart_are_drawn_once(robotrain, venus, run):
+def test_steps_repeated_after_a_restart_are_drawn_once(robotrain, fake_platform, run):
     steps = (10, 20, 30, 20, 30, 40)
-    write_state(venus, run, *(Metrics(values={"train/loss": step}, step=step, total=40) for step in steps))
+    write_state(fake_platform, run, *(Metrics(values={"train/loss": step}, step=step, total=40) for step in steps))
     assert read_page(robotrain, run).count["circle"] == 4
 
 
-def test_the_page_is_written_atomically_to_a_file_with_the_name_of_the_run(robotrain, venus, run, tmp_path):
+def test_the_page_is_written_atomically_to_a_file_with_the_name_of_the_run(robotrain, fake_platform, run, tmp_path):
     robotrain("rename", run, "pick-v3")
     answer = robotrain("report", run)
     assert answer.stdout.strip() == "pick-v3.html"
@@ -143,7 +143,7 @@ def test_a_run_does_not_take_the_name_of_the_page_of_comparisons(robotrain, scri
     assert robotrain("report", "train-1").stdout.strip() == "comparison.train-1.html"
 
 
-def test_a_page_is_written_to_a_pipe_and_through_a_link(robotrain, venus, run, tmp_path):
+def test_a_page_is_written_to_a_pipe_and_through_a_link(robotrain, fake_platform, run, tmp_path):
     import os
     import stat
     import threading
@@ -187,20 +187,22 @@ def test_a_long_series_is_thinned_and_keeps_its_end_and_spikes():
     assert len(make_chart({"x": points}).lines[0].places) == len(few)
 
 
-def test_values_that_cannot_be_drawn_are_counted(robotrain, venus, run):
+def test_values_that_cannot_be_drawn_are_counted(robotrain, fake_platform, run):
     values = (math.nan, math.inf, 1e308, -1e308, 0.5, 5e-324)
     write_state(
-        venus, run, *(Metrics(values={"train/loss": value}, step=step, total=6) for step, value in enumerate(values))
+        fake_platform,
+        run,
+        *(Metrics(values={"train/loss": value}, step=step, total=6) for step, value in enumerate(values)),
     )
     page = read_page(robotrain, run)
     assert page.count["circle"] == 2
     assert "not drawn: 4 values" in page.text
 
 
-def test_extreme_steps_and_times_do_not_stop_the_page(robotrain, venus, run):
+def test_extreme_steps_and_times_do_not_stop_the_page(robotrain, fake_platform, run):
     strange = event.PREFIX + '{"event": "metrics", "time": 1e400, "values": {"cpu": 1}, "step": null}'
     write_state(
-        venus,
+        fake_platform,
         run,
         Metrics(values={"train/loss": 0.5}, step=1),
         Metrics(values={"train/loss": 0.4}, step=10**17),
@@ -214,10 +216,10 @@ def test_the_axis_of_a_single_point_has_one_label():
     assert [label for *_, label in make_chart({"x": [(7, 0.5)]}).ends] == ["step 7"]
 
 
-def test_every_field_of_a_log_is_escaped_and_redacted(robotrain, venus, run):
+def test_every_field_of_a_log_is_escaped_and_redacted(robotrain, fake_platform, run):
     text = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
     write_state(
-        venus,
+        fake_platform,
         run,
         StageEvent(name="work", state="failed", detail=text),
         Note(level="error", text=text),
@@ -237,7 +239,7 @@ def test_every_field_of_a_log_is_escaped_and_redacted(robotrain, venus, run):
 
 
 @pytest.mark.parametrize(("command", "below"), [("report", ["page.html", ""]), ("outputs", ["policy", ""])])
-def test_a_file_in_place_of_a_folder_is_named(robotrain, venus, run, tmp_path, command, below):
+def test_a_file_in_place_of_a_folder_is_named(robotrain, fake_platform, run, tmp_path, command, below):
     (tmp_path / "note.txt").write_text("mine")
     for part in below:
         (problem,) = robotrain(command, run, "--to", f"{tmp_path}/note.txt/{part}", "--json").json["problems"]
@@ -246,7 +248,7 @@ def test_a_file_in_place_of_a_folder_is_named(robotrain, venus, run, tmp_path, c
     assert (tmp_path / "note.txt").read_text() == "mine"
 
 
-def test_a_full_disk_keeps_the_earlier_page(robotrain, venus, run, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_earlier_page(robotrain, fake_platform, run, tmp_path, monkeypatch):
     import os
 
     robotrain("report", run, "--to", tmp_path / "page/one.html")
@@ -259,16 +261,16 @@ def test_a_full_disk_keeps_the_earlier_page(robotrain, venus, run, tmp_path, mon
     assert [path.name for path in (tmp_path / "page").iterdir()] == ["one.html"]
 
 
-def test_a_run_without_a_stored_plan_has_a_page(robotrain, venus, run):
+def test_a_run_without_a_stored_plan_has_a_page(robotrain, fake_platform, run):
     import shutil
 
     shutil.rmtree(plans.get_plan_folder(run))
     assert "The plan of this run is not stored" in read_page(robotrain, run).text
 
 
-def test_an_interrupted_submit_has_no_page_but_a_suggestion(robotrain, venus, pusht):
-    (venus / "mood").write_text("hangs up")
-    robotrain("submit", "--platform", "venus", "--dataset-path", pusht)
+def test_an_interrupted_submit_has_no_page_but_a_suggestion(robotrain, fake_platform, pusht):
+    (fake_platform / "mood").write_text("hangs up")
+    robotrain("submit", "--platform", "fake", "--dataset-path", pusht)
     answer = robotrain("report")
     assert answer.exit_code == 1
     assert "robotrain resubmit lerobot-train" in answer.stderr

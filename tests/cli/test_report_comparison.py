@@ -11,15 +11,15 @@ SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout
 
 
 @pytest.fixture
-def train(robotrain, venus, pusht):
+def train(robotrain, fake_platform, pusht):
     """Submit a training run with a logged loss: `train("--batch-size", 8)` returns its name."""
 
     def submit(*words, dataset=pusht, **metrics):
-        answer = robotrain("submit", "--platform", "venus", "--dataset-path", dataset, "--training-steps", 40, *words)
+        answer = robotrain("submit", "--platform", "fake", "--dataset-path", dataset, "--training-steps", 40, *words)
         run = answer.stdout.strip()
         values = {"train/loss": 0.5, "val/loss": 0.75} | metrics
         lines = [event.format_event(Metrics(values=values, step=step, total=40)) for step in (10, 20, 40)]
-        (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines}))
+        (fake_platform / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines}))
         return run
 
     return submit
@@ -171,15 +171,15 @@ def test_texts_of_runs_are_escaped_and_redacted(robotrain, scripted):
     assert "hf_abc" not in text
 
 
-def test_between_workloads_only_given_settings_differ(robotrain, train, venus, tmp_path):
+def test_between_workloads_only_given_settings_differ(robotrain, train, fake_platform, tmp_path):
     (tmp_path / "config.json").write_text('{"type": "act"}')
     (tmp_path / "model.safetensors").touch()
-    words = ("--platform", "venus", "--policy-path", tmp_path, "--env", "pusht", "--job-name", "mine")
+    words = ("--platform", "fake", "--policy-path", tmp_path, "--env", "pusht", "--job-name", "mine")
     evaluation = robotrain("submit", "lerobot-eval", *words).stdout.strip()
     told = robotrain("report", train("--job-name", "mine"), evaluation, "--json").json["settings"]
     assert told["env"] == [None, "pusht"]
     assert told["training_steps"] == ["40", None]
-    assert not {"job_name", "altitude", "save_freq", "eval_episodes"} & set(told)
+    assert not {"job_name", "slots", "save_freq", "eval_episodes"} & set(told)
 
 
 def test_only_pages_of_the_runs_are_linked(robotrain, scripted, tmp_path):

@@ -96,7 +96,7 @@ def test_without_results_the_page_shows_the_log_and_the_reason(robotrain, evalua
     run = evaluated(name="eval-3")
     run.does("tears")
     page = read_page(robotrain, "eval-3")
-    assert "the line to pluto broke" in page.text
+    assert "the line to scripted broke" in page.text
     assert "50%" in page.texts
     evaluated(name="eval-4", size=3_000_000_000)
     assert "too large to download (3.0 GB)" in read_page(robotrain, "eval-4").text
@@ -178,25 +178,27 @@ def test_a_missed_threshold_is_reported(robotrain, evaluated):
     assert "Below the required threshold." in read_page(robotrain, "eval-1").texts
 
 
-def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, venus, pusht, tmp_path):
+def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, fake_platform, pusht, tmp_path):
     (tmp_path / "config.json").write_text('{"type": "act"}')
     (tmp_path / "model.safetensors").touch()
-    words = ("--platform", "venus", "--policy-path", tmp_path, "--dataset-path", pusht, "--register-model", "pusht-act")
+    words = ("--platform", "fake", "--policy-path", tmp_path, "--dataset-path", pusht, "--register-model", "pusht-act")
     run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
-    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": [event.format_event(EVALUATED)]}))
+    (fake_platform / f"{run}.json").write_text(
+        json.dumps({"state": "succeeded", "log": [event.format_event(EVALUATED)]})
+    )
     said = robotrain("register", run).stdout
     assert said == "pusht-act version 1: models:/pusht-act/1\n  success 1 of 2, 50% (10-90%)  mse 0.41  (easy)\n"
     assert robotrain("register", run, "other", "--json").json["scores"]["replay/mse"] == 0.41
 
 
-def test_a_record_and_its_resubmission_have_the_outputs_of_the_workload(robotrain, venus, pusht, tmp_path):
+def test_a_record_and_its_resubmission_have_the_outputs_of_the_workload(robotrain, fake_platform, pusht, tmp_path):
     policy = tmp_path / "policy"
     policy.mkdir()
     (policy / "config.json").write_text('{"type": "act"}')
     (policy / "model.safetensors").touch()
-    words = ("--platform", "venus", "--policy-path", policy, "--dataset-path", pusht)
+    words = ("--platform", "fake", "--policy-path", policy, "--dataset-path", pusht)
     run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
-    (venus / f"{run}.json").write_text(json.dumps({"state": "failed", "log": []}))
+    (fake_platform / f"{run}.json").write_text(json.dumps({"state": "failed", "log": []}))
     again = robotrain("resubmit", run).stdout.strip()
     assert [records.read_record(one).makes for one in (run, again)] == ["results", "results"]
     assert "no checkpoint" not in robotrain("status", run).stdout

@@ -10,11 +10,11 @@ from robotrain.cli import output
 from robotrain.errors import Rejected
 from robotrain.store import files, name_index, name_lock, plans, records
 
-DATA = ("--platform", "mars", "--dataset-repo-id", "lerobot/pusht")
+DATA = ("--platform", "plain", "--dataset-repo-id", "lerobot/pusht")
 
 
 @pytest.fixture
-def submit(robotrain, mars):
+def submit(robotrain, plain_platform):
     """Submit a small training; the run."""
 
     def send(*words):
@@ -33,8 +33,8 @@ def test_a_run_is_called_by_its_data_and_policy_unless_it_is_named(submit):
 
 
 @pytest.mark.parametrize("revision", ["main", "refs/pr/1"])
-def test_a_revision_is_not_part_of_a_name(robotrain, mars, revision):
-    words = ("--platform", "mars", "--dataset-repo-id", f"lerobot/pusht@{revision}", "--no-pin", "--json")
+def test_a_revision_is_not_part_of_a_name(robotrain, plain_platform, revision):
+    words = ("--platform", "plain", "--dataset-repo-id", f"lerobot/pusht@{revision}", "--no-pin", "--json")
     assert records.read_record(robotrain("submit", *words).json["run"]).name == "pusht-act"
 
 
@@ -56,9 +56,9 @@ def test_a_run_is_called_as_its_job_if_that_has_a_name(submit, monkeypatch):
         ("0123456789abcdef0123456789abcdef/data", "01234567-act"),
     ],
 )
-def test_folders_that_say_nothing_are_not_part_of_a_name(robotrain, venus, pusht, tmp_path, folder, name):
+def test_folders_that_say_nothing_are_not_part_of_a_name(robotrain, fake_platform, pusht, tmp_path, folder, name):
     shutil.copytree(pusht, tmp_path / folder)
-    answer = robotrain("submit", "--platform", "venus", "--no-pin", "--json", "--dataset-path", tmp_path / folder)
+    answer = robotrain("submit", "--platform", "fake", "--no-pin", "--json", "--dataset-path", tmp_path / folder)
     assert records.read_record(answer.json["run"]).name == name
 
 
@@ -70,13 +70,15 @@ def test_folders_that_say_nothing_are_not_part_of_a_name(robotrain, venus, pusht
         ("outputs/train/act_cups/checkpoints/last/pretrained_model", "eval-of-act_cups-pusht"),
     ],
 )
-def test_an_evaluation_is_called_by_the_run_that_trained_its_policy(robotrain, scripted, venus, tmp_path, place, name):
+def test_an_evaluation_is_called_by_the_run_that_trained_its_policy(
+    robotrain, scripted, fake_platform, tmp_path, place, name
+):
     scripted.run("lerobot-train-01234567-1", called="pick-v3")
     policy = tmp_path / place.format(run="lerobot-train-01234567-1")
     policy.mkdir(parents=True)
     (policy / "config.json").write_text('{"type": "act"}')
     (policy / "model.safetensors").touch()
-    words = ("lerobot-eval", "--platform", "venus", "--policy-path", policy, "--env", "pusht", "--no-pin", "--json")
+    words = ("lerobot-eval", "--platform", "fake", "--policy-path", policy, "--env", "pusht", "--no-pin", "--json")
     assert records.read_record(robotrain("submit", *words).json["run"]).name == name
 
 
@@ -117,7 +119,7 @@ def test_a_text_that_is_no_run_is_answered_with_names(scripted, robotrain, text,
 
 
 @pytest.mark.parametrize("name", ["latest", "-x", "a/b", "x" * 81])
-def test_a_name_that_cannot_be_one_is_refused_before_anything_is_sent(robotrain, mars, name):
+def test_a_name_that_cannot_be_one_is_refused_before_anything_is_sent(robotrain, plain_platform, name):
     answer = robotrain("submit", *DATA, f"--name={name}")
     assert answer.exit_code == 2
     assert records.list_runs() == []
@@ -325,7 +327,7 @@ def test_without_a_command_the_commands_come_first_in_forty_lines(robotrain):
 
 def test_after_a_training_the_next_commands_evaluate_it_on_its_data(submit, robotrain):
     run = submit()
-    line = f"robotrain submit lerobot-eval --policy-run {run} --dataset-repo-id lerobot/pusht --platform mars"
+    line = f"robotrain submit lerobot-eval --policy-run {run} --dataset-repo-id lerobot/pusht --platform plain"
     assert robotrain("status", "--json").json["next"][-1] == line
     assert line.replace(run, "pusht-act") in robotrain("wait").stdout
 
@@ -344,7 +346,7 @@ def test_next_commands_call_a_run_by_its_name_where_no_other_run_has_it(submit, 
 
 def test_a_word_for_an_evaluation_is_answered_with_the_whole_line_of_the_run(submit, robotrain):
     run = submit("--name", "pick")
-    line = f"robotrain submit lerobot-eval --policy-run {run} --dataset-repo-id lerobot/pusht --platform mars"
+    line = f"robotrain submit lerobot-eval --policy-run {run} --dataset-repo-id lerobot/pusht --platform plain"
     for word in ("eval", "validate"):
         answer = robotrain(word, "pick")
         assert (answer.exit_code, line in answer.stderr) == (2, True)
@@ -384,10 +386,10 @@ def test_diff_compares_the_options_of_the_trainer_by_their_names(submit, robotra
     assert [name in shown for name in (DROPOUT, STEPS)] == [False, bool(settings)]
 
 
-def test_diff_shows_a_source_once_and_cuts_its_pin(robotrain, venus, pusht):
-    words = ("submit", "--platform", "venus", "--training-steps", "4", "--json", "--dataset-path", pusht)
+def test_diff_shows_a_source_once_and_cuts_its_pin(robotrain, fake_platform, pusht):
+    words = ("submit", "--platform", "fake", "--training-steps", "4", "--json", "--dataset-path", pusht)
     first = robotrain(*words).json["run"]
-    (venus / f"{first}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+    (fake_platform / f"{first}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
     second = robotrain("resume", first, "--training-steps", "8", "--json").json["run"]
     other = robotrain(*words, "--no-pin").json["run"]
     assert [row["name"] for row in robotrain("diff", first, second, "--json").json["data"]] == ["resume"]
@@ -425,14 +427,14 @@ def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit, robotr
         ("resubmit", "pick-v3", "--dry-run"),
         ("resume", "pick-v3", "--training-steps", "20", "--dry-run"),
         ("register", "pick-v3", "pusht"),
-        ("submit", "--platform", "venus", "--policy-run", "pick-v3", "--dry-run", "--no-pin"),
+        ("submit", "--platform", "fake", "--policy-run", "pick-v3", "--dry-run", "--no-pin"),
     ],
 )
-def test_every_command_says_which_run_of_a_name_it_takes(robotrain, venus, pusht, words):
-    line = ("submit", "--platform", "venus", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "8")
+def test_every_command_says_which_run_of_a_name_it_takes(robotrain, fake_platform, pusht, words):
+    line = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "8")
     runs = [robotrain(*line, "--new", "--name", name).json["run"] for name in ("pick-v3", "pick-v3", "other")]
     for run in runs:
-        (venus / f"{run}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+        (fake_platform / f"{run}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
     data = ("--dataset-path", pusht) if words[0] == "submit" else ()
     answer = robotrain(*words, *data)
     assert runs[1] in answer.stderr
@@ -451,8 +453,8 @@ def test_the_job_is_called_as_the_run_unless_it_has_a_name_of_its_own(submit, mo
     assert read_parameters(submit("--name", "pick-v4"))["job_name"] == "of-the-environment"
 
 
-def test_the_python_api_names_runs(mars):
-    data = {"dataset_repo_id": "lerobot/pusht", "platform": "mars", "pin": False}
+def test_the_python_api_names_runs(plain_platform):
+    data = {"dataset_repo_id": "lerobot/pusht", "platform": "plain", "pin": False}
     run = api.submit(name="pick-v3", note="new gripper", **data)
     assert (run.record.name, run.record.note) == ("pick-v3", "new gripper")
     assert read_parameters(run.name)["job_name"] == "pick-v3"
@@ -495,10 +497,10 @@ def test_runs_shows_what_differs_from_the_run_before(submit, robotrain, scripted
     assert robotrain("runs").stdout.splitlines()[1].endswith("batch_size 8 → 16, seed 7 → 1000")
 
 
-def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, venus, pusht):
-    words = ("submit", "--platform", "venus", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "4")
+def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, fake_platform, pusht):
+    words = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "4")
     first = robotrain(*words).json["run"]
-    (venus / f"{first}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+    (fake_platform / f"{first}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
     robotrain(*words, "--batch-size", "16", "--seed", "7")
     resumed = robotrain("resume", first, "--training-steps", "8", "--no-pin", "--json").json["run"]
     newest, *_ = robotrain("runs", "--json").json["runs"]
@@ -506,8 +508,8 @@ def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, venus
     assert [one["name"] for one in newest["changed"]] == ["resume", "training_steps"]
 
 
-def test_a_checkpoint_below_the_outputs_of_a_run_continues_that_run(robotrain, venus, pusht, tmp_path):
-    words = ("submit", "--platform", "venus", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps")
+def test_a_checkpoint_below_the_outputs_of_a_run_continues_that_run(robotrain, fake_platform, pusht, tmp_path):
+    words = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps")
     first = robotrain(*words, "4").json["run"]
     robotrain(*words, "4", "--batch-size", "16", "--seed", "7")
     folder = tmp_path / first / "checkpoints/000004"

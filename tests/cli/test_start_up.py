@@ -52,9 +52,9 @@ def test_the_help_of_submit_does_without_pydantic(args):
 def test_status_is_light(scripted, tmp_path, monkeypatch):
     assert not tops(imported("status")) & {"pluggy"}  # no run yet
     scripted.run("train-1", Metrics(step=1, total=2, values={"train/loss": 1.0}))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site-robotrain-pluto"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site-robotrain-scripted"))
     modules = imported("status")
-    assert "pluto_plugin" in modules
+    assert "scripted_plugin" in modules
     assert not tops(modules) & {"pydantic", "yaml", "dotenv", "queue", "unicodedata", *HEAVY}
     drawing = {"robotrain.cli.columns", "robotrain.cli.watch.dashboard", "robotrain.cli.watch.follower"}
     assert not modules & drawing

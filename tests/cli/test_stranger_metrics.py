@@ -20,24 +20,24 @@ def stranger(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sent(robotrain: Any, venus: Path, pusht: Path) -> Any:
+def sent(robotrain: Any, fake_platform: Path, pusht: Path) -> Any:
     """Runs of the stranger's workload, which ended with some return: `sent(30)`."""
 
     def run(last: float, **scores: float) -> str:
-        answer = robotrain("submit", "sing", "--dataset-path", pusht, "--platform", "venus", "--new", "--json")
+        answer = robotrain("submit", "sing", "--dataset-path", pusht, "--platform", "fake", "--new", "--json")
         assert answer.exit_code == 0, answer.stderr
         name = str(answer.json["run"])
         told = [
             StageEvent(name="work", state="started"),
             Metrics(values={"episode_return": last / 2, "song_length": 3.0}, step=10, total=20),
             Metrics(values={"episode_return": last, "song_length": 4.0}, step=20, total=20),
-            Checkpoint(step=20, path="/venus/000020"),
-            *([Evaluated(episodes=4, scores=scores, results="/venus/songs")] if scores else []),
+            Checkpoint(step=20, path="/fake/000020"),
+            *([Evaluated(episodes=4, scores=scores, results="/fake/songs")] if scores else []),
             Outcome(state="succeeded", exit_code=0),
         ]
         lines = [event.format_event(one, 1e9 + at) for at, one in enumerate(told)]
         state = {"state": "succeeded", "log": lines, "checkpoints": [20]}
-        (venus / f"{name}.json").write_text(json.dumps(state))
+        (fake_platform / f"{name}.json").write_text(json.dumps(state))
         return name
 
     return run

@@ -93,14 +93,14 @@ def test_help_fits_a_terminal(robotrain):
         assert max(map(len, robotrain(*words, "--help").stdout.splitlines())) <= 80, words
 
 
-def test_a_dry_run_gives_its_answer_before_the_plan(mars):
-    words = ["submit", "--platform", "mars", "--dataset-repo-id", "lerobot/pusht", "--no-pin", "--dry-run"]
+def test_a_dry_run_gives_its_answer_before_the_plan(plain_platform):
+    words = ["submit", "--platform", "plain", "--dataset-repo-id", "lerobot/pusht", "--no-pin", "--dry-run"]
     shown = CliRunner().invoke(app, words)
     assert 0 <= shown.output.index("is valid; nothing was sent") < shown.output.index("run  ")
     lines = [line.split(maxsplit=1) for line in shown.stdout.splitlines()]
     assert [name for name, _ in lines] == ["run", "job", "sources", "plan", "files"]
     facts = dict(lines)
-    assert facts["job"] == "lerobot-train on mars"
+    assert facts["job"] == "lerobot-train on plain"
     assert facts["sources"] == "dataset huggingface lerobot/pusht"
     assert facts["run"].startswith("lerobot-train-")
     assert "robotrain render" in facts["files"]

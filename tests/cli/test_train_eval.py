@@ -8,12 +8,12 @@ ROLLOUT = ("--env", "pusht", "--starts", "easy")
 
 
 @pytest.fixture
-def steps(robotrain, pusht, venus):
-    """The planned steps of a dry run on venus, by name; the plan's run is under an empty name."""
+def steps(robotrain, pusht, fake_platform):
+    """The planned steps of a dry run on fake, by name; the plan's run is under an empty name."""
 
     def plan(*options: object):
         answer = robotrain(
-            *("pipeline", "train-eval", "--platform", "venus", "--dataset-path", pusht, "--dry-run", "--json"), *options
+            *("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht, "--dry-run", "--json"), *options
         )
         assert answer.exit_code == 0, answer.stderr
         plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
@@ -23,11 +23,11 @@ def steps(robotrain, pusht, venus):
 
 
 @pytest.fixture
-def problems(robotrain, pusht, venus):
+def problems(robotrain, pusht, fake_platform):
     """The exit code and the problems of a request, by code."""
 
     def find(*options: object):
-        command = ("pipeline", "train-eval", "--platform", "venus", "--dataset-path", pusht, "--dry-run", "--json")
+        command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht, "--dry-run", "--json")
         answer = robotrain(*command, *options)
         found = [one for one in answer.json["problems"] if one["severity"] == "error"]
         return answer.exit_code, {one["code"]: one for one in found}
@@ -112,7 +112,7 @@ def test_a_policy_is_what_the_training_begins_with(robotrain, steps, pusht, tmp_
     found = steps("--policy-path", tmp_path / "policy")
     assert [one["role"] for one in found["train"]["sources"]] == ["dataset", "policy"]
     assert [one["kind"] for one in found["evaluate"]["sources"] if one["role"] == "policy"] == ["step"]
-    command = ("pipeline", "train-eval", "--platform", "venus", "--dataset-path", pusht, "--dry-run")
+    command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht, "--dry-run")
     assert "[pipeline-fine-tunes]" in robotrain(*command, "--policy-path", tmp_path / "policy").stderr
 
 
@@ -138,11 +138,11 @@ def test_compute_of_a_step_is_offered_where_the_platform_has_one(robotrain):
 
 
 @pytest.mark.slow
-def test_following_ends_in_time_and_the_pipeline_runs_on(robotrain, pusht, venus, monkeypatch):
+def test_following_ends_in_time_and_the_pipeline_runs_on(robotrain, pusht, fake_platform, monkeypatch):
     import os
 
-    monkeypatch.setenv("PYTHONPATH", os.environ["VENUS_SITE"])
-    command = ("pipeline", "train-eval", "--platform", "venus", "--dataset-path", pusht)
+    monkeypatch.setenv("PYTHONPATH", os.environ["FAKE_SITE"])
+    command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht)
     answer = robotrain(*command, "--timeout", "0.02", "--poll-interval", "1")
     assert answer.exit_code == 1
     assert "[wait-timeout]" in answer.stderr

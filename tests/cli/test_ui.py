@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from robotrain_runtime.contract.event import Tracking
 
-PAGE = "https://pluto.example/runs/1"
+PAGE = "https://scripted.example/runs/1"
 REMOTE = Tracking(uri="https://mlflow.example", experiment_id="1", run_id="r", ui="https://mlflow.example/#/runs/r")
 LOCAL = Tracking(
     uri="sqlite:///x", experiment_id="1", run_id="r", ui="uvx mlflow@1.0 ui --backend-store-uri sqlite:///x"

@@ -10,66 +10,75 @@ BLOB = "https://acc.blob.core.windows.net/c/p"
 
 
 def render(robotrain, *args):
-    return robotrain("render", "--platform", "mars", *args)
+    return robotrain("render", "--platform", "plain", *args)
 
 
 @pytest.fixture(autouse=True)
-def with_mars(mars):
+def with_plain(plain_platform):
     pass
 
 
-X, MARS, LOCAL = ("--dataset-path", "x"), ("--platform", "mars"), ("--platform", "local")
+X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platform", "local")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("submit", *X), ["--platform local", "--platform mars"]),
+        (("submit", *X), ["--platform local", "--platform plain"]),
         (("submit", "lerobot-trian", "--platform", "locl", *X), ["use   --platform local", "use   lerobot-train"]),
         (
-            ("render", *MARS, *X, "--stepz", "5", "--batch-sise=4", "--frobnicate"),
+            ("render", *ON_PLAIN, *X, "--stepz", "5", "--batch-sise=4", "--frobnicate"),
             ["option --stepz", "use   --steps", "use   --batch-size", "no option --frobnicate", "3 problems"],
         ),
         (
-            ("render", *LOCAL, *X, "--crater", "gale"),
-            ["--crater is an option of platform mars", "use   --platform mars"],
+            ("render", *LOCAL, *X, "--zone", "gale"),
+            ["--zone is an option of platform plain", "use   --platform plain"],
         ),
         (("render", *LOCAL, *X, "--image", "a:1"), ["container platform"]),
         (("render", *LOCAL, *X, "--config-preview", "y"), ["local takes no --config-preview"]),
         (("render", *LOCAL, *X, "--stream"), ["--stream is an option of other commands only", "submit, pipeline"]),
-        (("render", *MARS, *X, "--policy.dim_model=3"), ["after `--`"]),
-        (("render", *MARS, "--dataset-path", "--json"), ["--dataset-path needs a value, but the next word is --json"]),
-        (("render", *MARS, *X, "--steps", "5", "--training-steps", "6"), ["--training-steps is given 2 times"]),
-        (("render", *MARS, *X, "--no-val-split", "--val-split", "0.2"), ["contradict"]),
-        (("render", *MARS), ["needs a dataset", "--dataset-path", "--blob-url"]),
-        (("render", *MARS, *X, "-d", "lerobot/pusht"), ["--dataset-id"]),
-        (("render", *MARS, "--blob-url", BLOB, "-d", "lerobot/pusht"), ["--dataset-id"]),
+        (("render", *ON_PLAIN, *X, "--policy.dim_model=3"), ["after `--`"]),
         (
-            ("render", *MARS, "-d", "u/a", "-d", "u/b"),
+            ("render", *ON_PLAIN, "--dataset-path", "--json"),
+            ["--dataset-path needs a value, but the next word is --json"],
+        ),
+        (("render", *ON_PLAIN, *X, "--steps", "5", "--training-steps", "6"), ["--training-steps is given 2 times"]),
+        (("render", *ON_PLAIN, *X, "--no-val-split", "--val-split", "0.2"), ["contradict"]),
+        (("render", *ON_PLAIN), ["needs a dataset", "--dataset-path", "--blob-url"]),
+        (("render", *ON_PLAIN, *X, "-d", "lerobot/pusht"), ["--dataset-id"]),
+        (("render", *ON_PLAIN, "--blob-url", BLOB, "-d", "lerobot/pusht"), ["--dataset-id"]),
+        (
+            ("render", *ON_PLAIN, "-d", "u/a", "-d", "u/b"),
             ["only once", "use   --dataset-repo-id u/a (alone)\n  or    --dataset-repo-id u/b (alone)"],
         ),
-        (("render", *MARS, "a.yaml", "b.yaml"), ["one job at a time"]),
-        (("render", *MARS, *X, "--", "--steps=4"), ["trainer-arg-owned"]),
-        (("render", *MARS, *X, "--", "--policy.type=act"), ["trainer-arg-owned"]),
+        (("render", *ON_PLAIN, "a.yaml", "b.yaml"), ["one job at a time"]),
+        (("render", *ON_PLAIN, *X, "--", "--steps=4"), ["trainer-arg-owned"]),
+        (("render", *ON_PLAIN, *X, "--", "--policy.type=act"), ["trainer-arg-owned"]),
         (
-            ("render", *MARS, *X, "--", "--crater=gale"),
-            ["--crater is an option of platform mars, not of the trainer", "before --"],
+            ("render", *ON_PLAIN, *X, "--", "--zone=gale"),
+            ["--zone is an option of platform plain, not of the trainer", "before --"],
         ),
-        (("submit", *MARS, *X, "--", "--wait"), ["--wait is an option of robotrain, not of the trainer"]),
-        (("submit", *MARS, *X, "--", "-d", "u/d"), ["-d is an option of robotrain, not of the trainer"]),
+        (("submit", *ON_PLAIN, *X, "--", "--wait"), ["--wait is an option of robotrain, not of the trainer"]),
+        (("submit", *ON_PLAIN, *X, "--", "-d", "u/d"), ["-d is an option of robotrain, not of the trainer"]),
         (("render", *LOCAL, *X, "--", "--pool", "gp", "--image", "x"), ["cluster", "container platform"]),
         (
             ("submit", "lerobot-eval", *LOCAL, "--policy-path", "a", "--policy-repo-id", "b/c"),
             ["--policy-path and --policy-repo-id name 2", "use   --policy-path a"],
         ),
         (("submit", "lerobot-eval", *LOCAL, "--success-threshold", "70"), ["use   --success-threshold 0.7"]),
-        (("render", *MARS, *X, "--batch-size", "0"), ["--batch-size takes a whole number greater than 0"]),
-        (("render", *MARS, *X, "--training-steps", "4.5"), ["--training-steps takes a whole number greater than 0"]),
-        (("render", *MARS, *X, "--learning-rate", "nan"), ["--learning-rate takes a number greater than 0"]),
-        (("render", *MARS, *X, "--val-split", "1"), ["--val-split takes a number at least 0 and less than 1"]),
-        (("render", *MARS, *X, "--policy-type", "pi0"), ["--policy-type takes one of act, diffusion"]),
-        (("render", *MARS, *X, "--register-checkpoint", "a b"), ["takes a name of letters, digits, `_`, `.` and `-`"]),
-        (("render", *MARS, *X, "--rovers", "0"), ["--rovers takes a whole number greater than 0"]),
+        (("render", *ON_PLAIN, *X, "--batch-size", "0"), ["--batch-size takes a whole number greater than 0"]),
+        (
+            ("render", *ON_PLAIN, *X, "--training-steps", "4.5"),
+            ["--training-steps takes a whole number greater than 0"],
+        ),
+        (("render", *ON_PLAIN, *X, "--learning-rate", "nan"), ["--learning-rate takes a number greater than 0"]),
+        (("render", *ON_PLAIN, *X, "--val-split", "1"), ["--val-split takes a number at least 0 and less than 1"]),
+        (("render", *ON_PLAIN, *X, "--policy-type", "pi0"), ["--policy-type takes one of act, diffusion"]),
+        (
+            ("render", *ON_PLAIN, *X, "--register-checkpoint", "a b"),
+            ["takes a name of letters, digits, `_`, `.` and `-`"],
+        ),
+        (("render", *ON_PLAIN, *X, "--replicas", "0"), ["--replicas takes a whole number greater than 0"]),
     ],
 )
 def test_a_wrong_line_is_refused_with_what_is_wrong_and_what_to_type(robotrain, words, said):
@@ -88,7 +97,7 @@ def test_a_workload_that_was_forgotten_is_told_once(robotrain):
 
 
 def test_the_environment_may_choose_the_platform(robotrain, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "mars")
+    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "plain")
     assert robotrain("render", "--dataset-path", "x").exit_code == 0
 
 
@@ -97,9 +106,9 @@ def test_a_workload_that_is_given_as_an_option_is_answered_with_the_line(robotra
         (("--workload", "lerobot-eval"), "lerobot-eval"),
         (("--workload=lerobot-evil",), "lerobot-eval"),
     ):
-        answer = robotrain("submit", "--platform", "mars", *words)
+        answer = robotrain("submit", "--platform", "plain", *words)
         assert (answer.exit_code, f"use   robotrain submit {meant} …" in answer.stderr) == (2, True), answer.stderr
-    assert "use   robotrain submit WORKLOAD …" in robotrain("submit", "--workload", "--platform", "mars").stderr
+    assert "use   robotrain submit WORKLOAD …" in robotrain("submit", "--workload", "--platform", "plain").stderr
 
 
 def test_a_flag_of_a_platform_that_swallows_the_platform_is_told_and_ends(command):
@@ -166,7 +175,7 @@ SECRET = "s3cr3tsignature"
     ],
 )
 def test_nothing_secret_is_ever_echoed(robotrain, args):
-    answer = robotrain("submit", "--platform", "mars", *args)
+    answer = robotrain("submit", "--platform", "plain", *args)
     assert answer.exit_code == 2
     assert SECRET not in answer.stdout + answer.stderr
 
@@ -205,7 +214,7 @@ def test_a_value_left_over_by_a_swallowed_flag_is_not_a_second_problem(robotrain
 
 
 def test_an_empty_platform_falls_back_to_the_environment(robotrain, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "mars")
+    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "plain")
     assert robotrain("render", "--platform", "", "--dataset-path", "x").exit_code == 0
 
 
@@ -255,14 +264,14 @@ def test_the_command_comes_first(robotrain, words, way):
 
 
 @pytest.mark.parametrize("name", ["PLATFORM", "NAME"])
-def test_the_placeholder_of_the_documents_is_no_platform(robotrain, mars, name):
+def test_the_placeholder_of_the_documents_is_no_platform(robotrain, plain_platform, name):
     answer = robotrain("explain", "--platform", name, "--dataset-path", "x", "--json")
     (problem,) = answer.json["problems"]
     assert (answer.exit_code, problem["code"]) == (2, "platform-not-loaded")
-    assert {"--platform local", "--platform mars"} <= {way["text"] for way in problem["instead"]}
+    assert {"--platform local", "--platform plain"} <= {way["text"] for way in problem["instead"]}
 
 
-def test_a_platform_that_is_not_installed_is_answered_with_how_to_install_one(robotrain, mars):
+def test_a_platform_that_is_not_installed_is_answered_with_how_to_install_one(robotrain, plain_platform):
     (problem,) = robotrain("explain", "--platform", "slurm", "--dataset-path", "x", "--json").json["problems"]
     assert "installed: " in problem["title"]
     assert any("install" in way["text"] and "PACKAGE" in way["text"] for way in problem["instead"])
@@ -276,7 +285,7 @@ def test_a_platform_that_is_not_installed_is_answered_with_how_to_install_one(ro
         (("lerobot/pusht",), "--dataset-repo-id lerobot/pusht"),
         (("https://lab.blob.core.windows.net/data/day",), "--blob-url https://lab.blob.core.windows.net/data/day"),
         (("train",), "lerobot-train"),
-        (("job.yaml", "mars"), "--platform mars"),
+        (("job.yaml", "plain"), "--platform plain"),
         (("job.yaml", "batch_size=8"), "--set batch_size=8"),
         (("job.yaml", "policy.chunk_size=8"), "-- --policy.chunk_size=8"),
         (("isaac-train", "agent.seed=3"), "-- agent.seed=3"),
@@ -291,7 +300,7 @@ def test_a_platform_that_is_not_installed_is_answered_with_how_to_install_one(ro
         (("--mlflow-tracking-uri", "http://host:5000"), "--tracking-uri http://host:5000"),
     ],
 )
-def test_what_people_type_first_is_answered_with_the_line_to_type(robotrain, mars, words, line):
+def test_what_people_type_first_is_answered_with_the_line_to_type(robotrain, plain_platform, words, line):
     for folder in ("proj", "episodes", "lab/cups"):
         Path(folder).mkdir(parents=True)
     for file in ("job.yaml", "proj/job.yaml"):
@@ -308,7 +317,7 @@ def test_without_any_job_file_init_is_what_to_type(robotrain):
 
 @pytest.mark.parametrize("words", [("-",), ("/dev/stdin",), ("/dev/fd/63",), ("lerobot-train", "-")])
 def test_standard_input_is_no_job_file_and_that_is_all_that_is_said(robotrain, words):
-    (problem,) = robotrain("submit", *words, *MARS, "--json").json["problems"]
+    (problem,) = robotrain("submit", *words, *ON_PLAIN, "--json").json["problems"]
     assert (problem["code"], "standard input" in problem["title"]) == ("standard-input", True)
     assert [way["text"] for way in problem["instead"]] == ["robotrain submit job.yaml"]
 
@@ -357,7 +366,7 @@ def test_a_checkpoint_without_steps_left_names_the_number_of_steps(robotrain):
     assert "/runs/checkpoints/000020" in problem["why"]
 
 
-def test_local_says_no_to_a_data_asset_and_who_takes_it(robotrain, mars):
+def test_local_says_no_to_a_data_asset_and_who_takes_it(robotrain, plain_platform):
     answer = robotrain("submit", "--platform", "local", "--dataset-asset", "azureml:pusht-episodes:3")
     assert answer.exit_code == 3
     lines = answer.stderr.splitlines()
@@ -365,13 +374,13 @@ def test_local_says_no_to_a_data_asset_and_who_takes_it(robotrain, mars):
     assert lines[0].endswith("[source-not-accepted]")
     assert lines[1].strip() == "--dataset-asset azureml:pusht-episodes:3"
     assert "--blob-url https://" in answer.stderr
-    assert "--platform mars" in answer.stderr
+    assert "--platform plain" in answer.stderr
     assert "(accepts data_asset)" in answer.stderr
 
 
-def test_not_yet_differs_from_no(robotrain, mars):
+def test_not_yet_differs_from_no(robotrain, plain_platform):
     policy = ("--policy-url", "https://acc.blob.core.windows.net/data/p")
-    answer = robotrain("submit", "--platform", "mars", "-d", "lerobot/pusht", *policy)
+    answer = robotrain("submit", "--platform", "plain", "-d", "lerobot/pusht", *policy)
     assert answer.exit_code == 3
     assert answer.stderr.splitlines()[0].split("[")[0].strip().endswith("yet")
 

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-MARS = (Path(__file__).parents[1] / "mars.py").read_text()
+PLAIN_PLATFORM = (Path(__file__).parents[1] / "plain_platform.py").read_text()
 
 
 def indented(body: str, by: int) -> str:
     return "".join(f"{' ' * by}{line}\n" for line in body.splitlines())
 
 
-def mars(method: str = "", body: str = "", state: str = "succeeded") -> str:
-    """mars.py, whose `method` does what `body` says instead. state: how its runs are."""
-    source = MARS.replace('state="succeeded"', f'state="{state}"')
+def plain_platform(method: str = "", body: str = "", state: str = "succeeded") -> str:
+    """plain_platform.py, whose `method` does what `body` says instead. state: how its runs are."""
+    source = PLAIN_PLATFORM.replace('state="succeeded"', f'state="{state}"')
     if not method:
         return source
     begin = source.index(":\n", source.index(f"    def {method}(")) + 2

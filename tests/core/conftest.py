@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-SATURN = (Path(__file__).parent / "saturn.py").read_text()
+CLOUD_LOOKUP = (Path(__file__).parent / "cloud_platform.py").read_text()
 
 
 @pytest.fixture
-def saturn(venus, install, tmp_path, monkeypatch):
-    """The platform of saturn.py, installed; how often its look-up was asked."""
-    install("robotrain-saturn", {"platform.saturn": "saturn_plugin"}, saturn_plugin=SATURN)
-    monkeypatch.setenv("SATURN", str(tmp_path / "saturn.txt"))
-    monkeypatch.setenv("SATURN_ASKED", str(tmp_path / "asked.txt"))
+def cloud_platform(fake_platform, install, tmp_path, monkeypatch):
+    """The platform of cloud_platform.py, installed; how often its look-up was asked."""
+    install("robotrain-cloud", {"platform.cloud": "cloud_plugin"}, cloud_plugin=CLOUD_LOOKUP)
+    monkeypatch.setenv("CLOUD_LOOKUP", str(tmp_path / "cloud.txt"))
+    monkeypatch.setenv("CLOUD_LOOKUP_CALLS", str(tmp_path / "asked.txt"))
 
     def asked() -> int:
         path = tmp_path / "asked.txt"
@@ -87,11 +87,11 @@ def stated():
 
 
 @pytest.fixture
-def explained(robotrain, saturn):
-    """Rows of `explain --platform saturn` by name; with what it said, for a test to look at."""
+def explained(robotrain, cloud_platform):
+    """Rows of `explain --platform cloud` by name; with what it said, for a test to look at."""
 
     def run(*args):
-        answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x", "--json", *args)
+        answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--json", *args)
         assert answer.exit_code == 0, answer.stderr
         run.said = answer.stderr
         return {row["name"]: row for row in answer.json["values"]}

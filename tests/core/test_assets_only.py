@@ -10,71 +10,71 @@ SECRET = "c2VjcmV0"
 
 
 @pytest.fixture
-def uranus(venus, install) -> Path:
-    """The platform of uranus.py, installed; the folder that is its engine."""
-    source = (Path(__file__).parent / "uranus.py").read_text()
-    install("robotrain-uranus", {"platform.uranus": "uranus_plugin"}, uranus_plugin=source)
-    (venus / "made").write_text("made by uranus")
-    return venus
+def queried_platform(fake_platform, install) -> Path:
+    """The platform of queried_platform.py, installed; the folder that is its engine."""
+    source = (Path(__file__).parent / "queried_platform.py").read_text()
+    install("robotrain-queried", {"platform.queried": "queried_plugin"}, queried_plugin=source)
+    (fake_platform / "made").write_text("made by queried")
+    return fake_platform
 
 
 @pytest.fixture
-def submit(robotrain, uranus, pusht):
-    def submit(*more: object, platform: str = "uranus"):
-        own = ["--base", "north"] * (platform == "uranus")
+def submit(robotrain, queried_platform, pusht):
+    def submit(*more: object, platform: str = "queried"):
+        own = ["--base", "north"] * (platform == "queried")
         return robotrain("submit", "--platform", platform, "--dataset-path", pusht, "--no-pin", *own, *more)
 
     return submit
 
 
 @pytest.fixture
-def plan(robotrain, uranus, pusht) -> Path:
-    words = ("--platform", "uranus", "--dataset-path", pusht, "--base", "north", "--to", "plan")
+def plan(robotrain, queried_platform, pusht) -> Path:
+    words = ("--platform", "queried", "--dataset-path", pusht, "--base", "north", "--to", "plan")
     assert robotrain("render", *words).exit_code == 0
     return Path("plan")
 
 
-def test_what_is_there_is_told_and_nothing_is_sent(submit, uranus):
-    (uranus / "brings").write_text("moon base\nfuel\n")
+def test_what_is_there_is_told_and_nothing_is_sent(submit, queried_platform):
+    (queried_platform / "brings").write_text("moon base\nfuel\n")
     answer = submit("--assets-only")
     assert (answer.exit_code, answer.stdout.splitlines()) == (0, ["moon base", "fuel"])
     assert "was not submitted" in answer.stderr
-    assert not (uranus / "jobs").exists()
+    assert not (queried_platform / "jobs").exists()
     assert records.list_runs() == []
 
 
-def test_it_is_told_as_data_too(submit, uranus):
-    (uranus / "brings").write_text("moon base\n")
-    assert submit("--assets-only", "--json").json == {"platform": "uranus", "assets": ["moon base"]}
+def test_it_is_told_as_data_too(submit, queried_platform):
+    (queried_platform / "brings").write_text("moon base\n")
+    assert submit("--assets-only", "--json").json == {"platform": "queried", "assets": ["moon base"]}
 
 
-def test_a_plan_brings_what_it_needs_as_well(robotrain, uranus, plan):
-    (uranus / "brings").write_text("moon base\n")
+def test_a_plan_brings_what_it_needs_as_well(robotrain, queried_platform, plan):
+    (queried_platform / "brings").write_text("moon base\n")
     answer = robotrain("submit", "--plan", plan, "--assets-only")
     assert (answer.exit_code, answer.stdout.strip()) == (0, "moon base")
-    assert not (uranus / "jobs").exists()
+    assert not (queried_platform / "jobs").exists()
 
 
-def test_nothing_is_brought_where_preflight_says_no(submit, uranus):
-    (uranus / "brings").write_text("moon base\n")
-    (uranus / "weather").write_text("storm")
+def test_nothing_is_brought_where_preflight_says_no(submit, queried_platform):
+    (queried_platform / "brings").write_text("moon base\n")
+    (queried_platform / "weather").write_text("storm")
     answer = submit("--assets-only")
     assert (answer.exit_code, answer.stdout) == (4, "")
 
 
-def test_what_breaks_on_the_way_is_told_without_its_secrets(submit, uranus):
-    (uranus / "brings").write_text("moon base\nbreaks\n")
+def test_what_breaks_on_the_way_is_told_without_its_secrets(submit, queried_platform):
+    (queried_platform / "brings").write_text("moon base\nbreaks\n")
     answer = submit("--assets-only")
     assert (answer.exit_code, answer.stdout.strip()) == (1, "moon base")
     assert "assets-not-brought" in answer.stderr
     assert SECRET not in answer.stderr
 
 
-def test_a_platform_without_the_step_says_so_before_it_looks(submit, uranus):
-    (uranus / "weather").write_text("storm")
-    answer = submit("--assets-only", platform="venus")
+def test_a_platform_without_the_step_says_so_before_it_looks(submit, queried_platform):
+    (queried_platform / "weather").write_text("storm")
+    answer = submit("--assets-only", platform="fake")
     assert answer.exit_code == 3
-    assert "venus uploads nothing before a run" in answer.stderr
+    assert "fake uploads nothing before a run" in answer.stderr
     assert "storm" not in answer.stderr
 
 
@@ -90,17 +90,17 @@ def test_the_spec_is_kept_as_the_engine_holds_it(submit, flag):
     answer = submit(flag, "deep/made.yaml")
     run = answer.stdout.strip()
     assert answer.exit_code == 0
-    assert Path("deep/made.yaml").read_text() == f"made by uranus {run}\n"
+    assert Path("deep/made.yaml").read_text() == f"made by queried {run}\n"
 
 
 def test_who_keeps_the_job_as_a_file_hears_where_the_engines_own_is(submit):
-    told = "for the spec that uranus holds, use --save-spec FILE"
+    told = "for the spec that queried holds, use --save-spec FILE"
     assert told in submit("--save-as", "job.yaml", "--dry-run").stderr
     assert told not in submit("--save-as", "both.yaml", "--save-spec", "made.yaml").stderr
 
 
 def test_a_platform_that_tells_no_other_gives_the_spec_of_the_plan(submit):
-    run = submit("--save-spec", "job.json", platform="venus").stdout.strip()
+    run = submit("--save-spec", "job.json", platform="fake").stdout.strip()
     assert f'"run": "{run}"' in Path("job.json").read_text()
 
 
@@ -109,8 +109,8 @@ def test_the_spec_of_a_plan_that_is_sent_is_kept(robotrain, plan):
     assert Path("made.yaml").exists()
 
 
-def test_what_keeps_the_spec_from_being_written_does_not_unsend_the_run(submit, uranus):
-    (uranus / "made").write_text("breaks")
+def test_what_keeps_the_spec_from_being_written_does_not_unsend_the_run(submit, queried_platform):
+    (queried_platform / "made").write_text("breaks")
     answer = submit("--save-spec", "made.yaml", "--json")
     assert answer.exit_code == 1
     assert answer.json["run"] == records.list_runs()[0]
@@ -128,13 +128,15 @@ def test_what_keeps_the_spec_from_being_written_does_not_unsend_the_run(submit, 
         ("/proc/self/made.yaml", "no write access"),
     ],
 )
-def test_a_spec_that_could_not_be_written_is_told_before_anything_is_sent(submit, uranus, monkeypatch, to, said):
+def test_a_spec_that_could_not_be_written_is_told_before_anything_is_sent(
+    submit, queried_platform, monkeypatch, to, said
+):
     may = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).startswith("/proc") and may(path, mode))
     Path("taken").write_text("mine")
     answer = submit("--save-spec", to)
     assert (answer.exit_code, said in answer.stderr) == (2, True)
-    assert not (uranus / "jobs").exists()
+    assert not (queried_platform / "jobs").exists()
     assert Path("taken").read_text() == "mine"
 
 

@@ -1,7 +1,7 @@
 """Pinning of a plugin's source kind that goes wrong: told by name, and nothing is sent that a run would refuse."""
 
 import pytest
-from broken_plugins import indented, kind, mars
+from broken_plugins import indented, kind, plain_platform
 
 PET = """
 
@@ -18,19 +18,19 @@ PINNING = Pinning(resolve=now, explain_lost_pin=lambda source, role, pin: "")
 
 @pytest.fixture
 def pinned(install):
-    """Install `mars`, and the source kind `pet` whose pin is what this body says."""
+    """Install `plain`, and the source kind `pet` whose pin is what this body says."""
 
     def pinned(body: str) -> None:
         pet = kind("lambda text, base: Pet(text)").replace("recognizes=", "pinning=PINNING, recognizes=")
         pet += PET.replace("NOW", indented(body, 4))
-        sees = mars().replace('KINDS = ("huggingface",', 'KINDS = ("pet", "huggingface",')
+        sees = plain_platform().replace('KINDS = ("huggingface",', 'KINDS = ("pet", "huggingface",')
         install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=pet)
-        install("acme-mars", {"platform.mars": "acme_mars"}, acme_mars=sees)
+        install("acme-plain", {"platform.plain": "acme_plain"}, acme_plain=sees)
 
     return pinned
 
 
-SUBMIT = ("submit", "--platform", "mars", "--pet", "rex")
+SUBMIT = ("submit", "--platform", "plain", "--pet", "rex")
 BUGS = [
     ("raise SystemExit(3)", "SystemExit: 3"),
     ("raise GeneratorExit('team')", "GeneratorExit: team"),
@@ -69,7 +69,7 @@ def test_a_pin_that_never_comes_is_given_up(robotrain, pinned, monkeypatch):
 def test_what_pinning_prints_is_no_result(robotrain, pinned):
     pinned("print('noise')\nreturn 'v7'")
     answer = robotrain(*SUBMIT, "--json")
-    assert answer.json["platform"] == "mars"
+    assert answer.json["platform"] == "plain"
     assert "noise" in answer.stderr
 
 

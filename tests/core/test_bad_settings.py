@@ -1,12 +1,12 @@
 """Settings of a plugin that refuse, fail or print while they are made: told as a problem, and stdout holds results."""
 
 import pytest
-from broken_plugins import indented, mars
+from broken_plugins import indented, plain_platform
 from robotrain.plugins.declarations import validate_declaration
 from robotrain.plugins.manager import Plugins
 
-JOB = ("--platform", "mars", "--dataset-path", "x")
-WITHOUT = "robotrain --without acme-mars …"
+JOB = ("--platform", "plain", "--dataset-path", "x")
+WITHOUT = "robotrain --without acme-plain …"
 
 
 @pytest.fixture
@@ -14,26 +14,30 @@ def checked(install):
     """Install a platform whose settings have a `__post_init__` of this body."""
 
     def checked(body: str) -> None:
-        rovers = 'Param(help="how many", gt=0)] = 1\n'
+        replicas = 'Param(help="how many", gt=0)] = 1\n'
         check = f"\n    def __post_init__(self):\n{indented(body, 8)}"
-        install("acme-mars", {"platform.mars": "acme_mars"}, acme_mars=mars().replace(rovers, rovers + check))
+        install(
+            "acme-plain",
+            {"platform.plain": "acme_plain"},
+            acme_plain=plain_platform().replace(replicas, replicas + check),
+        )
 
     return checked
 
 
 def test_settings_that_do_not_go_together_are_told_in_the_plugins_words(robotrain, checked):
-    checked("if self.rovers > 1 and self.crater == 'gale':\n    raise ValueError('gale has room for one rover')")
-    answer = robotrain("render", *JOB, "--rovers", "2", "--batch-size", "many")
+    checked("if self.replicas > 1 and self.zone == 'gale':\n    raise ValueError('gale has room for one rover')")
+    answer = robotrain("render", *JOB, "--replicas", "2", "--batch-size", "many")
     assert answer.exit_code == 2
     assert "error: gale has room for one rover " in answer.stderr
     assert "--batch-size" in answer.stderr
-    assert robotrain("render", *JOB, "--rovers", "2", "--crater", "jezero").exit_code == 0
+    assert robotrain("render", *JOB, "--replicas", "2", "--zone", "jezero").exit_code == 0
 
 
 def test_a_secret_in_what_settings_say_is_not_shown(robotrain, checked):
-    checked("raise ValueError('no answer from https://mars/?sig=c2VjcmV0')")
+    checked("raise ValueError('no answer from https://plain/?sig=c2VjcmV0')")
     answer = robotrain("render", *JOB)
-    assert "no answer from https://mars/?<redacted>" in answer.stderr
+    assert "no answer from https://plain/?<redacted>" in answer.stderr
     assert "c2VjcmV0" not in answer.stdout + answer.stderr
 
 
@@ -42,15 +46,15 @@ def test_settings_that_fail_are_told_as_their_plugins_failure(robotrain, checked
     checked(bug)
     answer = robotrain("render", *JOB)
     assert answer.exit_code == 1
-    assert "platform mars (acme-mars 1.0) failed in `Settings`: " in answer.stderr
-    assert "robotrain --without acme-mars …" in answer.stderr
+    assert "platform plain (acme-plain 1.0) failed in `Settings`: " in answer.stderr
+    assert "robotrain --without acme-plain …" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
 def test_what_settings_print_is_no_result(robotrain, checked):
     checked("print('noise')")
     answer = robotrain("render", *JOB, "--json")
-    assert answer.json["platform"] == "mars"
+    assert answer.json["platform"] == "plain"
     assert "noise" in answer.stderr
 
 
@@ -88,16 +92,16 @@ def test_what_robotrain_itself_declares_can_be_kept():
 )
 def test_what_cannot_be_kept_of_a_job_is_refused_by_its_name(robotrain, install, field, said):
     """As a setting; a workload's parameters are looked at alike."""
-    rovers = "    rovers: Annotated"
+    replicas = "    replicas: Annotated"
     imports = "from dataclasses import field\nfrom pathlib import Path\nfrom typing import Literal\n"
     install(
-        "acme-mars",
-        {"platform.mars": "acme_mars"},
-        acme_mars=imports + mars().replace(rovers, f"    spot: {field}\n{rovers}"),
+        "acme-plain",
+        {"platform.plain": "acme_plain"},
+        acme_plain=imports + plain_platform().replace(replicas, f"    spot: {field}\n{replicas}"),
     )
     answer = robotrain("render", *JOB)
     assert answer.exit_code == 1
-    assert "platform mars (acme-mars 1.0) failed in robotrain_platforms: " in answer.stderr
+    assert "platform plain (acme-plain 1.0) failed in robotrain_platforms: " in answer.stderr
     assert "its `settings.spot" in answer.stderr
     assert said in answer.stderr
     assert WITHOUT in answer.stderr

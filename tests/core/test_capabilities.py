@@ -9,7 +9,7 @@ from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.parameter import Param
 
-ON = ("--platform", "mars", "--no-pin")
+ON = ("--platform", "plain", "--no-pin")
 BLOB = "https://acc.blob.core.windows.net/box"
 BLOBS = ("--blob-url", f"{BLOB}/one", "--blob-url", f"{BLOB}/two")
 MIXED = ("--blob-url", f"{BLOB}/one", "--dataset-path", "/data/two")
@@ -40,14 +40,14 @@ HALF = "stones.container"
 
 
 @pytest.fixture
-def declares(mars, monkeypatch):
-    """Let mars declare something else."""
+def declares(plain_platform, monkeypatch):
+    """Let plain declare something else."""
 
     def declare(**given) -> None:
-        import mars_plugin
+        import plain_plugin
 
         whole = {"sources": TAKEN, "workloads": {ANY: YES}, "features": {"several_datasets": YES}, **given}
-        monkeypatch.setattr(mars_plugin.Mars, "capabilities", Capabilities(**whole))
+        monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", Capabilities(**whole))
 
     return declare
 
@@ -77,7 +77,7 @@ def test_two_kinds_that_do_not_go_together_are_refused_in_either_order(submit, d
     declares(combinations={pair: ASUNDER})
     answer = submit(*words)
     assert answer.exit_code == 3
-    assert re.search("mars does not merge (blob URLs with local folders|local folders with blob URLs)", answer.stderr)
+    assert re.search("plain does not merge (blob URLs with local folders|local folders with blob URLs)", answer.stderr)
     assert f"  {words[2]} {words[3]}\n  A rover carries stones of one kind.\n" in answer.stderr
     assert "use   a rover for each" in answer.stderr
     assert re.search(r"or    --platform local +\(accepts both\)", answer.stderr)
@@ -87,25 +87,25 @@ def test_several_of_one_kind_may_be_a_combination_too(submit, declares):
     declares(combinations={("blob_url", "blob_url"): not_yet("The second road is being built.")})
     answer = submit(*BLOBS)
     assert answer.exit_code == 3
-    assert "mars does not merge several blob URLs yet" in answer.stderr
+    assert "plain does not merge several blob URLs yet" in answer.stderr
     assert submit(*MIXED).exit_code == 0
     assert submit(*BLOBS[:2]).exit_code == 0
 
 
 def test_a_pair_that_is_declared_needs_no_merging_of_any_others(submit, declares):
-    declares(features={"several_datasets": no("Mars is small.")}, combinations={("local_path", "blob_url"): YES})
+    declares(features={"several_datasets": no("The disk is small.")}, combinations={("local_path", "blob_url"): YES})
     assert submit(*MIXED).exit_code == 0
     answer = submit(*BLOBS)
     assert answer.exit_code == 3
-    assert "mars cannot merge several datasets before training" in answer.stderr
-    assert answer.stderr.count("Mars is small.") == 1
+    assert "plain cannot merge several datasets before training" in answer.stderr
+    assert answer.stderr.count("The disk is small.") == 1
 
 
 def test_a_kind_that_is_not_taken_is_told_once_and_not_as_a_pair(submit, declares):
     declares(sources={("dataset", "blob_url"): YES}, combinations={("blob_url", "local_path"): ASUNDER})
     answer = submit(*MIXED)
     assert answer.exit_code == 3
-    assert "mars does not declare that it can accept local folders" in answer.stderr
+    assert "plain does not declare that it can accept local folders" in answer.stderr
     assert "rover" not in answer.stderr
 
 
@@ -114,7 +114,7 @@ def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_
     assert submit(*MIXED).exit_code == 0
     answer = submit(*BLOBS)
     assert answer.exit_code == 3
-    assert "mars accepts at most 1 blob URLs in one job, but this job has 2" in answer.stderr
+    assert "plain accepts at most 1 blob URLs in one job, but this job has 2" in answer.stderr
     assert f"  --blob-url {BLOB}/two\n" in answer.stderr
     assert re.search(r"--platform local +\(accepts as many\)", answer.stderr)
 
@@ -124,23 +124,23 @@ def test_more_than_robotrain_takes_is_told_alone(submit, declares):
     answer = submit(*(word for number in range(65) for word in ("--blob-url", f"{BLOB}/{number}")))
     assert answer.exit_code == 2
     assert "a job takes at most 64 blob URLs; this one names 65" in answer.stderr
-    assert "mars accepts at most" not in answer.stderr
+    assert "plain accepts at most" not in answer.stderr
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run"), ("submit",)])
 def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declares, command):
     declares(limits={"spec_kib": 9})
-    words = ("--platform", "mars", "-d", "lerobot/pusht", *(("--no-pin",) if "submit" in command else ()))
+    words = ("--platform", "plain", "-d", "lerobot/pusht", *(("--no-pin",) if "submit" in command else ()))
     answer = robotrain(*command, *words, "--", "--wandb.notes=" + "x" * 9000)
     assert answer.exit_code == 3
-    assert re.search(r"mars accepts a spec of at most 9 KiB, but this one has 1\d", answer.stderr)
+    assert re.search(r"plain accepts a spec of at most 9 KiB, but this one has 1\d", answer.stderr)
     assert re.search(r"--platform local +\(accepts this size\)", answer.stderr)
     assert robotrain("runs", "--json").json["runs"] == []
 
 
 NOT_ANY_MORE = {
-    "sources": ({"limits": {"sources": 1}}, "mars accepts at most 1 blob URLs in one job, but this job has 2"),
-    "spec": ({"limits": {"spec_kib": 1}}, "mars accepts a spec of at most 1 KiB"),
+    "sources": ({"limits": {"sources": 1}}, "plain accepts at most 1 blob URLs in one job, but this job has 2"),
+    "spec": ({"limits": {"spec_kib": 1}}, "plain accepts a spec of at most 1 KiB"),
     "pair": ({"combinations": {("blob_url", ANY): ASUNDER, ("blob_url", "blob_url"): ASUNDER}}, "rover"),
 }
 
@@ -148,7 +148,7 @@ NOT_ANY_MORE = {
 @pytest.mark.parametrize(("now", "told"), NOT_ANY_MORE.values(), ids=NOT_ANY_MORE)
 def test_a_plan_made_before_is_held_to_what_is_declared_now(robotrain, declares, tmp_path, now, told):
     declares()
-    robotrain("render", "--platform", "mars", *BLOBS, "--to", tmp_path / "plan")
+    robotrain("render", "--platform", "plain", *BLOBS, "--to", tmp_path / "plan")
     run = robotrain("submit", *ON, *BLOBS).stdout.strip()
     declares(**now)
     for way in (("submit", "--plan", tmp_path / "plan"), ("resubmit", "--no-pin", run)):
@@ -160,7 +160,7 @@ def test_a_plan_made_before_is_held_to_what_is_declared_now(robotrain, declares,
 
 def test_a_spec_may_be_as_large_as_the_limit_and_no_larger(robotrain, declares, tmp_path):
     declares()
-    words = ("render", "--platform", "mars", "-d", "lerobot/pusht")
+    words = ("render", "--platform", "plain", "-d", "lerobot/pusht")
     robotrain(*words, "--to", tmp_path / "plan")
     size = (tmp_path / "plan/job.json").stat().st_size
     for kib, code in ((-(-size // 1024), 0), (size // 1024, 3)):
@@ -180,32 +180,32 @@ def test_any_never_means_a_kind_that_the_platform_would_have_to_mount(submit, de
     stones(half="")
     answer = submit("--dataset-stone", "stone:basalt")
     assert answer.exit_code == 3
-    assert "mars does not declare that it can accept stones" in answer.stderr
+    assert "plain does not declare that it can accept stones" in answer.stderr
     assert submit("--dataset-asset", "azureml:pusht:3").exit_code == 3
 
 
 def test_any_means_a_kind_that_requires_a_feature_as_far_as_the_feature_is_there(robotrain, submit, declares, stones):
-    declares(sources={("dataset", ANY): YES}, features={"tracking": no("Nobody watches mars.", "a telescope")})
+    declares(sources={("dataset", ANY): YES}, features={"tracking": no("Nobody watches plain.", "a telescope")})
     stones(requires="tracking")
     answer = submit("--dataset-stone", "stone:basalt")
-    assert (answer.exit_code, "mars does not accept stones" in answer.stderr) == (3, True)
-    assert "Nobody watches mars.\n  use   a telescope" in answer.stderr
-    rows = {row["what"]: row["support"] for row in robotrain("platforms", "mars", "--json").json["rows"]}
+    assert (answer.exit_code, "plain does not accept stones" in answer.stderr) == (3, True)
+    assert "Nobody watches plain.\n  use   a telescope" in answer.stderr
+    rows = {row["what"]: row["support"] for row in robotrain("platforms", "plain", "--json").json["rows"]}
     assert rows["dataset from stone"] == rows["feature tracking"]
     assert rows["dataset from blob_url"][0]["level"] == "yes"
 
 
 def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(submit, declares, stones, monkeypatch):
-    import mars_plugin
+    import plain_plugin
 
     telescope = ("telescope", Annotated[str | None, Param(help="whose")], field(default=None))
-    settings = make_dataclass("Settings", [telescope], bases=(mars_plugin.Settings,), frozen=True, kw_only=True)
-    monkeypatch.setattr(mars_plugin.Mars, "settings", settings)
+    settings = make_dataclass("Settings", [telescope], bases=(plain_plugin.Settings,), frozen=True, kw_only=True)
+    monkeypatch.setattr(plain_plugin.PlainPlatform, "settings", settings)
     declares(sources={("dataset", ANY): YES}, features={"tracking": YES}, required_settings={"tracking": "telescope"})
     stones(requires="tracking")
     answer = submit("--dataset-stone", "stone:basalt")
     assert answer.exit_code == 3
-    assert "mars cannot track a run with MLflow without --telescope" in answer.stderr
+    assert "plain cannot track a run with MLflow without --telescope" in answer.stderr
     assert "  --dataset-stone stone:basalt\n  It is required by stones.\n  use   --telescope TEXT\n" in answer.stderr
     assert submit("--dataset-stone", "stone:basalt", "--telescope", "hubble").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
@@ -214,7 +214,7 @@ def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(submit, declar
     )
     answer = submit("--dataset-stone", "stone:basalt", "--telescope", "none")
     assert answer.exit_code == 3
-    assert "mars cannot track a run with MLflow with --telescope none" in answer.stderr
+    assert "plain cannot track a run with MLflow with --telescope none" in answer.stderr
     assert "  use   leave --telescope out\n" in answer.stderr
     assert submit("--dataset-stone", "stone:basalt").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one", "--telescope", "none").exit_code == 0

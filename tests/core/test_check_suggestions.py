@@ -6,28 +6,28 @@ from robotrain.errors import Problem, Stage, Suggestion, format_problem
 from robotrain.store import plans
 
 
-def test_a_kind_that_the_platform_refuses_is_no_way_out(robotrain, venus):
+def test_a_kind_that_the_platform_refuses_is_no_way_out(robotrain, fake_platform):
     job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/c/p")
-    answer = robotrain("submit", "--platform", "venus", *job)
+    answer = robotrain("submit", "--platform", "fake", *job)
     assert answer.exit_code == 2
     assert "use   --policy-url https://acc.blob.core.windows.net/c/p" in answer.stderr
 
 
-def test_nor_is_one_that_it_will_take_some_day(robotrain, mars):
+def test_nor_is_one_that_it_will_take_some_day(robotrain, plain_platform):
     job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/c/p")
-    answer = robotrain("submit", "--platform", "mars", *job)
+    answer = robotrain("submit", "--platform", "plain", *job)
     assert answer.exit_code == 2
     assert "--policy-url" not in answer.stderr
     assert "use   --policy-path FOLDER" in answer.stderr
 
 
-def test_resume_of_a_run_that_reached_its_steps_is_refused_at_once(robotrain, venus):
-    run = robotrain("submit", "--platform", "venus", "-d", "u/d", "--no-pin", "--training-steps", "4").stdout.strip()
-    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "checkpoints": [2, 4]}))
+def test_resume_of_a_run_that_reached_its_steps_is_refused_at_once(robotrain, fake_platform):
+    run = robotrain("submit", "--platform", "fake", "-d", "u/d", "--no-pin", "--training-steps", "4").stdout.strip()
+    (fake_platform / f"{run}.json").write_text(json.dumps({"state": "succeeded", "checkpoints": [2, 4]}))
     answer = robotrain("resume", run, "--no-pin")
     assert answer.exit_code == 3
     assert "use   --training-steps 8" in answer.stderr
-    assert len(list((venus / "jobs").iterdir())) == 1
+    assert len(list((fake_platform / "jobs").iterdir())) == 1
     more = robotrain("resume", run, "--no-pin", "--training-steps", "8")
     assert more.exit_code == 0
     assert dict(plans.read_stored_plan(more.stdout.strip()).plan.job.parameters)["training_steps"] == 8

@@ -47,13 +47,13 @@ def test_a_message_that_adds_nothing_is_left_out():
     assert reasons.append_message("it failed", "OSMO", "Exit code 3: no disk.", noise) == "it failed (OSMO: no disk)"
 
 
-class Saturn(ClusterPlatform):
+class CloudPlatform(ClusterPlatform):
     """A platform whose engine answers what a test says."""
 
-    name = "saturn"
-    engine = "Saturn's queue"
+    name = "cloud"
+    engine = "CloudPlatform's queue"
     cancel_seconds = 0.02
-    force_cancel_command = "saturn kill {}"
+    force_cancel_command = "cloud kill {}"
 
     def __init__(self, refusal: str = "", answers: tuple[bool | Rejected, ...] = (), checks: tuple = ()) -> None:
         self.refusal, self.answers, self.checks = refusal, iter(answers), checks
@@ -76,7 +76,7 @@ class Saturn(ClusterPlatform):
         return self.checks
 
 
-BUSY = Problem(code="saturn-busy", stage=Stage.SUBMIT, title="Saturn's queue is busy")
+BUSY = Problem(code="cloud-busy", stage=Stage.SUBMIT, title="CloudPlatform's queue is busy")
 
 
 @pytest.mark.parametrize(
@@ -85,26 +85,26 @@ BUSY = Problem(code="saturn-busy", stage=Stage.SUBMIT, title="Saturn's queue is 
 def test_a_cancelled_run_that_does_not_end_is_reported(monkeypatch, refusal, code, fact):
     monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
     with pytest.raises(Rejected) as raised:
-        Saturn(refusal).cancel(REFERENCE)
+        CloudPlatform(refusal).cancel(REFERENCE)
     (problem,) = raised.value.problems
     assert (problem.code, fact.lower() in str(problem).lower()) == (code, True)
     assert "w-1" in problem.title
-    assert problem.suggestions[-1].text == "saturn kill w-1"
+    assert problem.suggestions[-1].text == "cloud kill w-1"
 
 
 def test_a_query_that_fails_for_a_moment_does_not_end_the_wait(monkeypatch):
     monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(Saturn, "cancel_seconds", 5.0)
-    Saturn(answers=(False, Rejected([BUSY], transient=True), True)).cancel(REFERENCE)
+    monkeypatch.setattr(CloudPlatform, "cancel_seconds", 5.0)
+    CloudPlatform(answers=(False, Rejected([BUSY], transient=True), True)).cancel(REFERENCE)
 
 
 def test_one_that_has_ended_is_not_asked_to_end():
-    Saturn("it has ended", (True,)).cancel(REFERENCE)
+    CloudPlatform("it has ended", (True,)).cancel(REFERENCE)
 
 
 def test_checks_run_side_by_side_and_all_problems_are_told_once():
     both = threading.Barrier(2, timeout=5)
-    other = replace(BUSY, title="Saturn's queue is full")
+    other = replace(BUSY, title="CloudPlatform's queue is full")
 
     def check():
         both.wait()
@@ -114,8 +114,8 @@ def test_checks_run_side_by_side_and_all_problems_are_told_once():
         both.wait()
         raise Rejected([other, BUSY])
 
-    assert list(Saturn(checks=(check, fail)).preflight(None)) == [BUSY, other]
-    assert list(Saturn(checks=Rejected([BUSY])).preflight(None)) == [BUSY]
+    assert list(CloudPlatform(checks=(check, fail)).preflight(None)) == [BUSY, other]
+    assert list(CloudPlatform(checks=Rejected([BUSY])).preflight(None)) == [BUSY]
 
 
 def test_values_of_another_type_count_as_absent():

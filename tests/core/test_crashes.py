@@ -52,7 +52,7 @@ ROWS = {
     "the name is claimed, nothing is stored": r"/runs/[^/]+$|/(?:claimed|step)$|/runs\.index$",
     "the plan is being stored": r"/payloads|/plan",
     "the record is being written, nothing was sent": r"/\.record-\w+\.tmp",
-    "the platform has the run, its reference was not recorded": r"/venus/jobs",
+    "the platform has the run, its reference was not recorded": r"/fake/jobs",
 }
 """What is under way, by the effect that the process is killed before; the first that fits counts, writing the record
 twice: before and after the engine."""
@@ -63,15 +63,15 @@ def submit(at: int, pusht: Path, tmp_path: Path) -> "subprocess.CompletedProcess
         "KILL_AT": str(at),
         "KILL_TOLD": str(tmp_path / "told"),
         "KILL_BELOW": str(tmp_path),
-        "PYTHONPATH": os.environ.get("VENUS_SITE", ""),
+        "PYTHONPATH": os.environ.get("FAKE_SITE", ""),
     }
-    arguments = ["submit", "--platform", "venus", "--dataset-path", str(pusht), "--training-steps", "3"]
+    arguments = ["submit", "--platform", "fake", "--dataset-path", str(pusht), "--training-steps", "3"]
     command = [sys.executable, "-B", "-c", KILLED, *arguments]
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture
-def effects(venus, pusht, tmp_path, monkeypatch) -> list[str]:
+def effects(fake_platform, pusht, tmp_path, monkeypatch) -> list[str]:
     """Every effect of one whole submit, in order; what it left is removed again."""
     import shutil
 
@@ -79,8 +79,8 @@ def effects(venus, pusht, tmp_path, monkeypatch) -> list[str]:
     assert done.returncode == 0, done.stderr
     told = (tmp_path / "told").read_text().splitlines()
     _clear(tmp_path)
-    shutil.rmtree(venus)
-    venus.mkdir()
+    shutil.rmtree(fake_platform)
+    fake_platform.mkdir()
     return told
 
 
@@ -97,15 +97,15 @@ def row_of(effect: str) -> str:
     return found[0]
 
 
-def assert_one_run(venus: Path, run: str) -> None:
-    jobs = venus / "jobs"
+def assert_one_run(fake_platform: Path, run: str) -> None:
+    jobs = fake_platform / "jobs"
     assert {path.name: len(path.read_text().split()) for path in jobs.iterdir()} == {run: 1}
     assert records.read_record(run).phase == "sent"
     assert records.list_runs() == [run]
 
 
 @pytest.mark.slow
-def test_killed_before_any_effect_the_same_command_makes_exactly_one_run(effects, venus, pusht, tmp_path):
+def test_killed_before_any_effect_the_same_command_makes_exactly_one_run(effects, fake_platform, pusht, tmp_path):
     import shutil
 
     assert {row_of(effect) for effect in effects} == set(ROWS)
@@ -113,41 +113,41 @@ def test_killed_before_any_effect_the_same_command_makes_exactly_one_run(effects
         assert submit(at, pusht, tmp_path).returncode == -9, effects[at - 1]
         again = submit(10**6, pusht, tmp_path)
         assert again.returncode == 0, (effects[at - 1], again.stderr)
-        assert_one_run(venus, again.stdout.strip())
+        assert_one_run(fake_platform, again.stdout.strip())
         assert again.stdout.strip().endswith("-1"), effects[at - 1]
         _clear(tmp_path)
-        shutil.rmtree(venus)
-        venus.mkdir()
+        shutil.rmtree(fake_platform)
+        fake_platform.mkdir()
 
 
 @pytest.mark.slow
-def test_killed_while_the_engine_has_it_the_run_is_adopted(effects, venus, pusht, tmp_path):
-    after_the_engine = max(at for at, effect in enumerate(effects, 1) if "/venus/jobs" in effect) + 1
+def test_killed_while_the_engine_has_it_the_run_is_adopted(effects, fake_platform, pusht, tmp_path):
+    after_the_engine = max(at for at, effect in enumerate(effects, 1) if "/fake/jobs" in effect) + 1
     assert submit(after_the_engine, pusht, tmp_path).returncode == -9
     (left,) = records.list_runs()
     assert records.read_record(left).phase == "sending"
     again = submit(10**6, pusht, tmp_path)
-    assert "venus has the run" in again.stderr
-    assert_one_run(venus, left)
+    assert "fake has the run" in again.stderr
+    assert_one_run(fake_platform, left)
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_it_is_still_one_run(effects, venus, pusht, tmp_path):
+def test_killed_again_and_again_it_is_still_one_run(effects, fake_platform, pusht, tmp_path):
     for at in (len(effects) // 2, 3, 5, 2):
         assert submit(at, pusht, tmp_path).returncode == -9
     run = submit(10**6, pusht, tmp_path).stdout.strip()
-    assert_one_run(venus, run)
+    assert_one_run(fake_platform, run)
 
 
 @pytest.mark.slow
-def test_two_submits_at_once_are_one_run(venus, pusht, tmp_path):
+def test_two_submits_at_once_are_one_run(fake_platform, pusht, tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda _: submit(10**6, pusht, tmp_path), range(2)))
     assert [one.returncode for one in done] == [0, 0]
     (run,) = {one.stdout.strip() for one in done}
-    assert_one_run(venus, run)
+    assert_one_run(fake_platform, run)
 
 
 def test_the_table_of_the_docs_has_exactly_these_rows():

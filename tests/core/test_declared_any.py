@@ -3,7 +3,7 @@
 import pytest
 from robotrain.model.capabilities import ANY, YES, Capabilities, no
 
-ACCOUNT = "https://mars.blob.core.windows.net"
+ACCOUNT = "https://plain.blob.core.windows.net"
 BLOBS = ("--blob-url", f"{ACCOUNT}/c/one", "--blob-url", f"{ACCOUNT}/c/two")
 BESIDE = (*BLOBS[:2], "--dataset-path", "x")
 TAKEN = {("dataset", ANY): YES, ("dataset", "local_path"): YES}
@@ -11,13 +11,13 @@ ALONE = no("A rover carries one stone.")
 
 
 @pytest.fixture
-def rendered(robotrain, mars, monkeypatch):
+def rendered(robotrain, plain_platform, monkeypatch):
     def rendered(*words: str, **declared):
-        import mars_plugin
+        import plain_plugin
 
         whole = Capabilities(**{"sources": TAKEN, "workloads": {ANY: YES}, "features": {ANY: YES}, **declared})
-        monkeypatch.setattr(mars_plugin.Mars, "capabilities", whole)
-        return robotrain("render", "--platform", "mars", *words)
+        monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", whole)
+        return robotrain("render", "--platform", "plain", *words)
 
     return rendered
 

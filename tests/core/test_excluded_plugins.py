@@ -13,7 +13,7 @@ app = typer.Typer()
 def go():
     for act in (robotrain.explain, robotrain.render, robotrain.submit):
         try:
-            act(platform="mars", dataset_path="x")
+            act(platform="plain", dataset_path="x")
             print(act.__name__)
         except robotrain.Rejected as rejected:
             last = rejected
@@ -49,10 +49,10 @@ def test_several_by_flag_and_by_environment(robotrain, acme, monkeypatch):
         api.render(platform="local", dataset_path="x")
 
 
-def test_what_is_asked_for_and_switched_off_is_told_as_that(robotrain, mars):
-    answer = robotrain("--without", "robotrain-mars", "render", "--platform", "mars", *JOB)
+def test_what_is_asked_for_and_switched_off_is_told_as_that(robotrain, plain_platform):
+    answer = robotrain("--without", "robotrain-plain", "render", "--platform", "plain", *JOB)
     assert answer.exit_code == 2
-    assert "platform 'mars' is switched off by --without robotrain-mars" in answer.stderr
+    assert "platform 'plain' is switched off by --without robotrain-plain" in answer.stderr
 
 
 @pytest.mark.parametrize("name", ["source.huggingface", "robotrain-sources"])
@@ -90,28 +90,28 @@ def test_a_switch_behind_the_command_says_where_it_stands(robotrain, acme):
     assert "use   robotrain --without" in answer.stderr
 
 
-def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, mars, monkeypatch):
+def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, plain_platform, monkeypatch):
     """A plugin requires robotrain-core, which is the command without any workload."""
-    alone = [claim for claim in discovery.read_claims() if claim.package == "robotrain-mars"]
+    alone = [claim for claim in discovery.read_claims() if claim.package == "robotrain-plain"]
     monkeypatch.setattr(manager, "read_claims", lambda: alone)
     monkeypatch.setattr(discovery, "list_built_in_distributions", set)
-    answer = robotrain("submit", "--platform", "mars", *JOB)
+    answer = robotrain("submit", "--platform", "plain", *JOB)
     assert answer.exit_code == 2
     assert "no workload was chosen, and no installed one is the default" in answer.stderr
     assert "use   uv pip install robotrain " in answer.stderr
 
 
 @pytest.fixture
-def go(install, mars):
+def go(install, plain_platform):
     """A plugin's command that goes on whatever is refused, and says what was not."""
     install("acme-go", {"command.go": "acme_go:app"}, acme_go=GO)
 
 
 def test_what_a_command_of_a_plugin_does_from_python_does_without_it_too(robotrain, go):
-    answer = robotrain("--without", "robotrain-mars", "go")
+    answer = robotrain("--without", "robotrain-plain", "go")
     assert (answer.exit_code, answer.stdout) == (2, "")
-    assert "platform 'mars' is switched off by --without robotrain-mars" in answer.stderr
-    assert api.explain(platform="mars", dataset_path="x")  # and its switches end with it
+    assert "platform 'plain' is switched off by --without robotrain-plain" in answer.stderr
+    assert api.explain(platform="plain", dataset_path="x")  # and its switches end with it
 
 
 def test_what_a_command_of_a_plugin_does_from_python_is_as_strict(robotrain, go, install):

@@ -12,7 +12,7 @@ RECEIPT = """
 [tool]
 requirements = [
     { name = "robotrain", extras = ["azureml"], specifier = ">=0.1" },
-    { name = "robotrain-mars", specifier = ">=2" },
+    { name = "robotrain-plain", specifier = ">=2" },
 ]
 """
 MADE = {
@@ -22,7 +22,7 @@ MADE = {
     "venv": {"pyvenv.cfg": "home = /usr/bin\n"},
 }
 COMMANDS = {
-    "uv tool": "uv tool install 'robotrain[azureml,osmo]' --with 'robotrain-mars>=2'",
+    "uv tool": "uv tool install 'robotrain[azureml,osmo]' --with 'robotrain-plain>=2'",
     "pipx": "pipx inject robotrain 'robotrain[osmo]'",
     "uv venv": "uv pip install 'robotrain[osmo]'",
     "venv": "pip install 'robotrain[osmo]'",
@@ -53,11 +53,11 @@ SOURCES = """
 [tool]
 requirements = [
     { name = "robotrain", extras = ["azureml"], path = "/dist/robotrain 0.1-py3-none-any.whl" },
-    { name = "robotrain-mars", git = "https://git.example/mars?rev=v1&subdirectory=plugin" },
+    { name = "robotrain-plain", git = "https://git.example/plain?rev=v1&subdirectory=plugin" },
     { name = "robotrain-moon", git = "https://git.example/moon" },
-    { name = "robotrain-venus", directory = "/src/venus" },
-    { name = "robotrain-vesta", extras = ["fast"], editable = "/src/vesta" },
-    { name = "robotrain-pluto", url = "https://files.example/pluto-1.0-py3-none-any.whl" },
+    { name = "robotrain-fake", directory = "/src/fake" },
+    { name = "robotrain-dag", extras = ["fast"], editable = "/src/dag" },
+    { name = "robotrain-scripted", url = "https://files.example/scripted-1.0-py3-none-any.whl" },
 ]
 """
 """As uv 0.13 writes it."""
@@ -68,11 +68,11 @@ def test_packages_come_from_where_they_came_from(tmp_path: Path, monkeypatch: py
     (tmp_path / "uv-receipt.toml").write_text(SOURCES)
     assert shlex.split(format_install_command("robotrain[osmo]", "rover-sdk")) == [
         *("uv", "tool", "install", "robotrain[azureml,osmo] @ file:///dist/robotrain%200.1-py3-none-any.whl"),
-        *("--with", "robotrain-mars @ git+https://git.example/mars@v1#subdirectory=plugin"),
+        *("--with", "robotrain-plain @ git+https://git.example/plain@v1#subdirectory=plugin"),
         *("--with", "robotrain-moon @ git+https://git.example/moon"),
-        *("--with", "robotrain-venus @ file:///src/venus"),
-        *("--with-editable", "/src/vesta[fast]"),
-        *("--with", "robotrain-pluto @ https://files.example/pluto-1.0-py3-none-any.whl"),
+        *("--with", "robotrain-fake @ file:///src/fake"),
+        *("--with-editable", "/src/dag[fast]"),
+        *("--with", "robotrain-scripted @ https://files.example/scripted-1.0-py3-none-any.whl"),
         *("--with", "rover-sdk"),
     ]
     editable = '[tool]\nrequirements = [{ name = "robotrain", editable = "/src/robotrain" }]\n'
@@ -95,8 +95,8 @@ def test_uvx_keeps_nothing_so_the_whole_line_is_told(monkeypatch: pytest.MonkeyP
 def test_a_platform_that_an_extra_brings_is_told_with_the_command() -> None:
     (problem,) = PluginNotInstalled("platform", "osmo", ["local"], ()).problems
     assert "install 'robotrain[osmo]'" in problem.suggestions[0].text
-    (problem,) = PluginNotInstalled("platform", "saturn", ["local"], ()).problems
-    assert "saturn" not in problem.suggestions[0].text
+    (problem,) = PluginNotInstalled("platform", "cloud", ["local"], ()).problems
+    assert "cloud" not in problem.suggestions[0].text
     assert format_install_command("PACKAGE") in [way.text for way in problem.suggestions]
     (problem,) = PluginNotInstalled("platform", "azurml", ["local"], ()).problems
     assert "install 'robotrain[azureml]'" in problem.suggestions[0].text

@@ -11,20 +11,20 @@ from robotrain.store import name_lock, plans, records
 
 
 @pytest.fixture
-def submit(robotrain, venus, pusht):
+def submit(robotrain, fake_platform, pusht):
     def submit(mood: str, *more: object) -> str:
         """What was cut off in that mood; the engine is well again afterwards."""
-        (venus / "mood").write_text(mood)
-        robotrain("submit", "--platform", "venus", "--dataset-path", pusht, "--no-pin", *more)
-        (venus / "mood").unlink()
+        (fake_platform / "mood").write_text(mood)
+        robotrain("submit", "--platform", "fake", "--dataset-path", pusht, "--no-pin", *more)
+        (fake_platform / "mood").unlink()
         (run, *_) = records.list_runs()
         return run
 
     return submit
 
 
-def becomes(venus: Path, run: str, state: str, **more: object) -> None:
-    (venus / f"{run}.json").write_text(json.dumps({"state": state, **more}))
+def becomes(fake_platform: Path, run: str, state: str, **more: object) -> None:
+    (fake_platform / f"{run}.json").write_text(json.dumps({"state": state, **more}))
 
 
 TAKEN = "takes it and hangs up"
@@ -34,29 +34,29 @@ def test_a_job_that_runs_after_all_is_seen(submit, robotrain):
     run = submit(TAKEN)
     answer = robotrain("status", run)
     assert answer.exit_code == 0
-    assert f"{run}  running  on venus" in answer.stdout
-    assert "an earlier submit of this job was interrupted; venus has the run" in answer.stderr
+    assert f"{run}  running  on fake" in answer.stdout
+    assert "an earlier submit of this job was interrupted; fake has the run" in answer.stderr
     record = records.read_record(run)
     assert (record.phase, record.reference) == ("sent", {"id": run})
     assert "adopted" in record.notes[0]
     assert "cut off" not in robotrain("status", run).stderr
 
 
-def test_it_is_stopped_too(submit, robotrain, venus):
+def test_it_is_stopped_too(submit, robotrain, fake_platform):
     run = submit(TAKEN)
     assert robotrain("cancel", run).stdout.startswith(f"{run} cancelled")
-    assert json.loads((venus / f"{run}.json").read_text()) == {"state": "cancelled"}
+    assert json.loads((fake_platform / f"{run}.json").read_text()) == {"state": "cancelled"}
 
 
 @pytest.mark.parametrize("command", [("logs",), ("logs", "-f"), ("wait",), ("watch",), ("outputs",)])
-def test_every_command_that_watches_finds_it(submit, robotrain, venus, command):
+def test_every_command_that_watches_finds_it(submit, robotrain, fake_platform, command):
     run = submit(TAKEN)
-    becomes(venus, run, "succeeded", log=["hello"], checkpoints=[1])
+    becomes(fake_platform, run, "succeeded", log=["hello"], checkpoints=[1])
     assert robotrain(*command, run).exit_code == 0
     assert records.read_record(run).phase == "sent"
 
 
-def test_a_program_finds_it_too(submit, venus):
+def test_a_program_finds_it_too(submit, fake_platform):
     run = submit(TAKEN)
     assert api.Run(run).status().state == "running"
     assert records.read_record(run).phase == "sent"
@@ -69,7 +69,7 @@ def test_what_the_engine_never_took_is_said_with_what_to_type(submit, robotrain,
     assert answer.exit_code == 1
     (problem,) = answer.json["problems"]
     assert problem["code"] == "run-not-sent"
-    assert problem["title"] == f"the submit of {run} was interrupted, and venus does not have it"
+    assert problem["title"] == f"the submit of {run} was interrupted, and fake does not have it"
     ways = [way["text"] for way in problem["instead"]]
     assert ways[1:] == [f"robotrain resubmit {run}", "robotrain runs --prune --state interrupted --keep 0"]
     assert records.read_record(run).phase == "sending"
@@ -87,14 +87,18 @@ def test_what_was_never_taken_goes_when_that_is_asked_for_and_what_runs_stays(su
 
 @pytest.mark.parametrize(
     ("memory", "why"),
-    [("away", "ConnectionResetError: no answer"), ("refuses", "venus sleeps"), ("fades", "Venus is dim. It dawns.")],
+    [
+        ("away", "ConnectionResetError: no answer"),
+        ("refuses", "fake sleeps"),
+        ("fades", "Fake is dim. It dawns."),
+    ],
 )
-def test_an_engine_that_cannot_be_asked_leaves_everything_as_it_is(submit, robotrain, venus, memory, why):
+def test_an_engine_that_cannot_be_asked_leaves_everything_as_it_is(submit, robotrain, fake_platform, memory, why):
     run = submit(TAKEN)
-    (venus / "memory").write_text(memory)
+    (fake_platform / "memory").write_text(memory)
     answer = robotrain("status", run)
     assert answer.exit_code == 1
-    assert f"the submit of {run} was interrupted, and it is unknown whether venus has it" in answer.stderr
+    assert f"the submit of {run} was interrupted, and it is unknown whether fake has it" in answer.stderr
     assert why in answer.stderr
     assert "c2VjcmV0" not in answer.stderr
     robotrain("runs", "--prune", "--keep", "0", "--yes")
@@ -116,7 +120,7 @@ def test_one_that_is_being_sent_is_left_to_whoever_sends_it(submit, robotrain):
     held = name_lock.acquire_name_lock(records.get_run_folder(run))
     answer = robotrain("status", run)
     assert answer.exit_code == 1
-    assert f"{run} is being submitted to venus by another process" in answer.stderr
+    assert f"{run} is being submitted to fake by another process" in answer.stderr
     held.release()
     assert robotrain("status", run).exit_code == 0
 

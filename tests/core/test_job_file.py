@@ -61,7 +61,7 @@ def test_a_flags_other_name_offers_the_one_of_the_file(render):
 
 
 def test_settings_of_another_platform_do_no_harm(render):
-    assert render(GOOD + "platforms:\n  venus:\n    pressure: high\n").exit_code == 0
+    assert render(GOOD + "platforms:\n  fake:\n    pressure: high\n").exit_code == 0
 
 
 def test_relative_paths_of_settings_start_from_the_file(robotrain):

@@ -116,8 +116,8 @@ GOOD = [
     "parameters: {mixed_precision: no, job_name: 5, dataset_id: 5, lerobot_version: 0.6}\n",
     "trainer_args: [--x=1, 5, true]\n",
     "trainer_args:\n",
-    "platforms: {local: {runs_dir: 3}, venus: {pressure: high, wind: null}}\n",
-    "platforms: {local: ~, venus: ~}\n",
+    "platforms: {local: {runs_dir: 3}, fake: {pressure: high, wind: null}}\n",
+    "platforms: {local: ~, fake: ~}\n",
 ]
 WRONG = [
     "- a\n",
@@ -144,7 +144,7 @@ WRONG = [
     "trainer_args: [[--x]]\n",
     "platforms: {local: {enviroment: x}}\n",
     "platforms: {local: 3}\n",
-    "platforms: {venus: {pressure: [high]}}\n",
+    "platforms: {fake: {pressure: [high]}}\n",
 ]
 
 
@@ -203,7 +203,7 @@ def robotrain_workloads():
 """
 
 
-def test_parameters_follow_the_workload_that_a_file_names(robotrain, install, mars):
+def test_parameters_follow_the_workload_that_a_file_names(robotrain, install, plain_platform):
     install("acme-race", {"workload.race": "acme_race"}, acme_race=TWO)
     every = jsonschema.Draft202012Validator(robotrain("schema").json)
     race = jsonschema.Draft202012Validator(robotrain("schema", "race").json)
@@ -211,9 +211,9 @@ def test_parameters_follow_the_workload_that_a_file_names(robotrain, install, ma
     assert not every.is_valid({"workload": "race", "parameters": {"batch_size": 3}})
     assert not every.is_valid({"workload": "race", "parameters": {"laps": 0}})
     assert not every.is_valid({"workload": "race", "sources": {"dataset": [{"local_path": "x"}] * 2}})
-    assert every.is_valid({"parameters": {"batch_size": 3}, "platforms": {"mars": {"rovers": 2}}})
-    assert not every.is_valid({"platforms": {"mars": {"rovers": 0}}})
-    assert race.is_valid({"parameters": {"laps": 3}, "platforms": {"mars": {"rovers": 2}}})
+    assert every.is_valid({"parameters": {"batch_size": 3}, "platforms": {"plain": {"replicas": 2}}})
+    assert not every.is_valid({"platforms": {"plain": {"replicas": 0}}})
+    assert race.is_valid({"parameters": {"laps": 3}, "platforms": {"plain": {"replicas": 2}}})
     assert not race.is_valid({"workload": "lerobot-train"})
 
 

@@ -11,35 +11,35 @@ FOLDER = "infrastructure/terraform"
 
 
 def knows(text):
-    Path(os.environ["SATURN"]).write_text(text)
+    Path(os.environ["CLOUD_LOOKUP"]).write_text(text)
 
 
 def told(row):
     return row["value"], row["origin"], row["overrode"]
 
 
-def test_it_is_asked_last_and_says_where_it_found_the_value(explained, saturn):
-    knows("0000-1111\n~/.saturn/profile.json")
+def test_it_is_asked_last_and_says_where_it_found_the_value(explained, cloud_platform):
+    knows("0000-1111\n~/.cloud/profile.json")
     default = [{"value": "None", "origin": "default"}]
-    assert told(explained()["subscription_id"]) == ("0000-1111", "looked up ~/.saturn/profile.json", default)
-    assert saturn() == 1
+    assert told(explained()["subscription_id"]) == ("0000-1111", "looked up ~/.cloud/profile.json", default)
+    assert cloud_platform() == 1
 
 
-def test_an_answer_of_none_leaves_the_default(explained, saturn):
+def test_an_answer_of_none_leaves_the_default(explained, cloud_platform):
     assert told(explained()["subscription_id"]) == (None, "default", [])
     assert explained.said == ""
-    assert saturn() == 1
+    assert cloud_platform() == 1
 
 
-def test_whatever_says_a_value_keeps_it_from_being_asked(explained, saturn, terraform, monkeypatch):
-    knows("0000-1111\n~/.saturn/profile.json")
+def test_whatever_says_a_value_keeps_it_from_being_asked(explained, cloud_platform, terraform, monkeypatch):
+    knows("0000-1111\n~/.cloud/profile.json")
     explained("--subscription-id", "flag")
-    monkeypatch.setenv("SATURN_SUBSCRIPTION", "environment")
+    monkeypatch.setenv("CLOUD_SUBSCRIPTION", "environment")
     explained()
-    monkeypatch.delenv("SATURN_SUBSCRIPTION")
+    monkeypatch.delenv("CLOUD_SUBSCRIPTION")
     terraform.outputs(subscription_id="outputs")
     assert explained()["subscription_id"]["origin"] == f"{FOLDER} subscription_id.value"
-    assert saturn() == 0
+    assert cloud_platform() == 0
     terraform.outputs()
     assert explained()["subscription_id"]["value"] == "0000-1111"
 
@@ -59,46 +59,46 @@ def test_one_that_answers_with_something_else_is_a_warning_too(explained):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_sweep_and_a_pipeline_are_looked_up_once(robotrain, saturn, fails):
-    knows("broken" if fails else "0000-1111\n~/.saturn/profile.json")
-    job = ("--platform", "saturn", "--dataset-path", "x")
+def test_a_sweep_and_a_pipeline_are_looked_up_once(robotrain, cloud_platform, fails):
+    knows("broken" if fails else "0000-1111\n~/.cloud/profile.json")
+    job = ("--platform", "cloud", "--dataset-path", "x")
     answer = robotrain("sweep", *job, "--over", "seed=1..5", "--dry-run")
     assert (answer.exit_code, answer.stderr.count("[lookup-failed]")) == (0, int(fails)), answer.stderr
-    assert saturn() == 1
+    assert cloud_platform() == 1
     step = "{sources: {dataset: [{local_path: x}]}}"
     Path("pipeline.yaml").write_text(f"steps: {{one: {step}, two: {step}}}\n")
-    answer = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "saturn", "--dry-run")
+    answer = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "cloud", "--dry-run")
     assert answer.exit_code == 0, answer.stderr
-    assert saturn() == 2
+    assert cloud_platform() == 2
 
 
-def test_help_asks_nothing(robotrain, saturn):
-    assert robotrain("submit", "--platform", "saturn", "--help").exit_code == 0
-    assert saturn() == 0
+def test_help_asks_nothing(robotrain, cloud_platform):
+    assert robotrain("submit", "--platform", "cloud", "--help").exit_code == 0
+    assert cloud_platform() == 0
 
 
-def test_a_run_once_more_is_not_looked_up_again(robotrain, saturn):
-    sent = robotrain("submit", "--platform", "saturn", "--dataset-path", "x", "--no-pin")
+def test_a_run_once_more_is_not_looked_up_again(robotrain, cloud_platform):
+    sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin")
     assert sent.exit_code == 0, sent.stderr
-    knows("0000-1111\n~/.saturn/profile.json")
-    before = saturn()
-    answer = robotrain("resubmit", sent.stdout.strip(), "--set", "altitude=60", "--dry-run")
+    knows("0000-1111\n~/.cloud/profile.json")
+    before = cloud_platform()
+    answer = robotrain("resubmit", sent.stdout.strip(), "--set", "slots=60", "--dry-run")
     assert answer.exit_code == 0, answer.stderr
     assert "0000-1111" not in answer.stderr
-    assert saturn() == before
+    assert cloud_platform() == before
 
 
-def test_what_a_flag_is_also_called_is_told_its_one_name_everywhere_else(robotrain, saturn):
-    Path("job.yaml").write_text("platforms: {saturn: {saturn_subscription_id: s}}\n")
-    assert "use   subscription_id" in robotrain("explain", "--platform", "saturn", "job.yaml").stderr
-    for key in ("saturn_subscription_id", "platforms.saturn.saturn_subscription_id"):
-        way = key.replace("saturn_subscription_id", "subscription_id")
-        assert f"use   --set {way}" in robotrain("explain", "--platform", "saturn", "--set", f"{key}=s").stderr
+def test_what_a_flag_is_also_called_is_told_its_one_name_everywhere_else(robotrain, cloud_platform):
+    Path("job.yaml").write_text("platforms: {cloud: {cloud_subscription_id: s}}\n")
+    assert "use   subscription_id" in robotrain("explain", "--platform", "cloud", "job.yaml").stderr
+    for key in ("cloud_subscription_id", "platforms.cloud.cloud_subscription_id"):
+        way = key.replace("cloud_subscription_id", "subscription_id")
+        assert f"use   --set {way}" in robotrain("explain", "--platform", "cloud", "--set", f"{key}=s").stderr
     with pytest.raises(Rejected) as raised:
-        api.explain(platform="saturn", dataset_path="x", saturn_subscription_id="s")
+        api.explain(platform="cloud", dataset_path="x", cloud_subscription_id="s")
     assert [way.text for way in raised.value.problems[0].suggestions] == ["subscription_id"]
 
 
 def test_every_spelling_of_the_flag_gives_the_one_value(explained):
-    row = explained("--saturn-subscription-id", "s")["subscription_id"]
+    row = explained("--cloud-subscription-id", "s")["subscription_id"]
     assert told(row)[:2] == ("s", "flag --subscription-id")

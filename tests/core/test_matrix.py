@@ -15,7 +15,7 @@ MARK = "<!-- what follows is written by .ci/pages -->\n\n"
 
 
 @pytest.fixture
-def platforms(robotrain, mars):
+def platforms(robotrain, plain_platform):
     """`platforms --json`, and a way to find a row of it and the answers of one platform."""
 
     class Printed:
@@ -32,8 +32,8 @@ def platforms(robotrain, mars):
 
 
 def test_every_installed_kind_has_a_row_also_where_a_platform_never_mentions_it(platforms):
-    assert platforms.cell("mars", role="dataset", kind="blob_url")["level"] == "yes"
-    silent = platforms.cell("mars", role="resume", kind="local_path")
+    assert platforms.cell("plain", role="dataset", kind="blob_url")["level"] == "yes"
+    silent = platforms.cell("plain", role="resume", kind="local_path")
     assert silent == {"level": "unknown", "reason": "the platform does not say", "instead": ""}
     kinds = {row["kind"] for row in platforms.rows(section="sources")}
     assert kinds == {*Plugins("none").source_kinds(), ANY} - {"run"}
@@ -49,9 +49,9 @@ def test_a_no_has_its_reason_and_its_way_out(platforms):
 def test_whoever_is_not_named_has_a_row_in_each_role_and_among_the_workloads(platforms):
     for role in ("dataset", "policy", "init_policy", "resume", "publish"):
         assert platforms.cell("local", role=role, kind=ANY)["level"] == "yes"
-        assert platforms.cell("mars", role=role, kind=ANY)["level"] == "unknown"
+        assert platforms.cell("plain", role=role, kind=ANY)["level"] == "unknown"
     assert platforms.cell("osmo", workload=ANY)["level"] == "yes"
-    assert platforms.cell("mars", workload="lerobot-train")["level"] == "yes"
+    assert platforms.cell("plain", workload="lerobot-train")["level"] == "yes"
 
 
 def test_each_pair_of_datasets_that_a_job_can_have_has_an_answer(platforms):
@@ -59,7 +59,7 @@ def test_each_pair_of_datasets_that_a_job_can_have_has_an_answer(platforms):
     pairs = platforms.rows(section="combinations")
     several = datasets - {"huggingface"}
     assert len({frozenset((row["kind"], row["other"])) for row in pairs}) == len(several) * (len(several) + 1) // 2
-    assert platforms.cell("mars", section="combinations", kind="blob_url", other="data_asset")["level"] == "yes"
+    assert platforms.cell("plain", section="combinations", kind="blob_url", other="data_asset")["level"] == "yes"
 
 
 ALONE = "Hugging Face repositories: at most one and no other dataset in a job, on every platform."
@@ -83,44 +83,44 @@ def test_a_pair_is_no_where_one_of_the_two_is_not_taken_and_says_why(platforms):
     assert pair == platforms.cell("osmo", section="sources", role="dataset", kind="data_asset")
 
 
-def test_limits_are_numbers_and_robotrains_own_is_never_passed(robotrain, mars, monkeypatch):
-    import mars_plugin
+def test_limits_are_numbers_and_robotrains_own_is_never_passed(robotrain, plain_platform, monkeypatch):
+    import plain_plugin
 
-    monkeypatch.setattr(mars_plugin.Mars, "capabilities", Capabilities(limits={"sources": 100, "craters": 2}))
+    monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", Capabilities(limits={"sources": 100, "zones": 2}))
     answer = robotrain("platforms", "--json").json
     at = {name: index for index, name in enumerate(answer["platforms"])}
     found = {limit["name"]: limit for limit in answer["limits"]}
     assert found["sources"]["numbers"] == [64] * len(at)
     assert found["sources"]["means"] == "sources of one kind in a role"
-    assert (found["spec_kib"]["numbers"][at["osmo"]], found["spec_kib"]["numbers"][at["mars"]]) == (1024, None)
-    assert found["craters"]["numbers"][at["mars"]] == 2
+    assert (found["spec_kib"]["numbers"][at["osmo"]], found["spec_kib"]["numbers"][at["plain"]]) == (1024, None)
+    assert found["zones"]["numbers"][at["plain"]] == 2
 
 
-def test_what_is_declared_of_a_kind_that_is_not_installed_has_a_row_too(robotrain, mars, monkeypatch):
-    import mars_plugin
+def test_what_is_declared_of_a_kind_that_is_not_installed_has_a_row_too(robotrain, plain_platform, monkeypatch):
+    import plain_plugin
 
     declared = Capabilities(sources={("dataset", "dust"): YES, ("policy", "data_asset"): YES}, features={"dig": YES})
-    monkeypatch.setattr(mars_plugin.Mars, "capabilities", declared)
-    rows = {row["what"]: row["support"] for row in robotrain("platforms", "mars", "--json").json["rows"]}
+    monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", declared)
+    rows = {row["what"]: row["support"] for row in robotrain("platforms", "plain", "--json").json["rows"]}
     assert rows["dataset from dust"] == [{"level": "yes", "reason": "", "instead": ""}]
     assert rows["feature dig"][0]["level"] == "yes"
     assert "policy from data_asset" not in rows  # there is no flag that would name one
 
 
-def test_a_terminal_that_is_too_narrow_gets_tables_below_each_other(mars):
+def test_a_terminal_that_is_too_narrow_gets_tables_below_each_other(plain_platform):
     plugins = Plugins()
     made = matrix.make_matrix(plugins.platforms(), plugins.source_kinds(), plugins.workloads())
     wide = commands_platforms.format_matrix(made, None)
-    assert wide.splitlines()[0].split() == ["azureml", "local", "mars", "osmo"]
+    assert wide.splitlines()[0].split() == ["azureml", "local", "osmo", "plain"]
     narrow = commands_platforms.format_matrix(made, 64)
     assert max(map(measure_width, narrow.splitlines())) <= 64
     heads = [line.split() for line in narrow.splitlines() if "azureml" in line or "osmo" in line.split()]
-    assert heads == [["azureml", "local"], ["mars", "osmo"]]
+    assert heads == [["azureml", "local"], ["osmo", "plain"]]
     assert narrow.count("dataset from data_asset") == 2
     assert narrow.count("dataset from blob_url") == 1, "all are alike in it"
 
 
-def test_rows_that_differ_come_first(mars):
+def test_rows_that_differ_come_first(plain_platform):
     plugins = Plugins()
     made = matrix.make_matrix(plugins.platforms(), plugins.source_kinds(), plugins.workloads())
     lines = commands_platforms.format_matrix(made, None).splitlines()
@@ -138,12 +138,14 @@ def test_one_platform_says_its_limits_and_what_does_not_go_together(robotrain):
     assert "KiB of native spec" in told
 
 
-def test_markdown_gives_equal_reasons_one_number(robotrain, mars, monkeypatch):
-    import mars_plugin
+def test_markdown_gives_equal_reasons_one_number(robotrain, plain_platform, monkeypatch):
+    import plain_plugin
 
     dust = no("There is <dust> | everywhere, --really.", "--platform local")
-    monkeypatch.setattr(mars_plugin.Mars, "capabilities", Capabilities(features={"cancel": dust, "wandb": dust}))
-    page = robotrain("platforms", "mars", "--markdown").stdout
+    monkeypatch.setattr(
+        plain_plugin.PlainPlatform, "capabilities", Capabilities(features={"cancel": dust, "wandb": dust})
+    )
+    page = robotrain("platforms", "plain", "--markdown").stdout
     numbers = [re.search(rf"`{name}`: .* \| no \((\d+)\) \|", page)[1] for name in ("cancel", "wandb")]
     assert numbers[0] == numbers[1]
     reason = r"There is \<dust\> \| everywhere, `--really`. Instead: `--platform local`."
@@ -158,9 +160,9 @@ def test_json_and_markdown_are_not_asked_for_together(robotrain):
     assert "--json and --markdown cannot be used together" in answer.stderr
 
 
-def test_the_page_is_what_the_platforms_of_this_repository_declare(robotrain, mars):
+def test_the_page_is_what_the_platforms_of_this_repository_declare(robotrain, plain_platform):
     """Other plugins are installed here, and are no part of it."""
     page = (ROOT / "docs/parity.md").read_text()
     made = robotrain("--no-plugins", "platforms", "--markdown").stdout
-    assert "mars" not in made
+    assert "plain" not in made
     assert page.partition(MARK)[2] == made, "docs/parity.md is stale: .ci/pages writes it anew"

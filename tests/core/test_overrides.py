@@ -73,11 +73,11 @@ def test_everything_after_the_first_equals_sign_is_the_value(explain):
     assert explain(*FOLDER, "--set", "job_name=a=b=c")["job_name"]["value"] == "a=b=c"
 
 
-def test_sources(robotrain, mars):
+def test_sources(robotrain, plain_platform):
     Path("job.yaml").write_text("sources: {dataset: [{local_path: data}]}\n")
     key = "sources.dataset.data_asset"
     sets = ("--set", f"{key}=azureml:a:1", "--set", "sources.dataset.local_path=b")
-    rows = robotrain("explain", "--platform", "mars", "job.yaml", *sets, "--json").json["values"]
+    rows = robotrain("explain", "--platform", "plain", "job.yaml", *sets, "--json").json["values"]
     datasets = [row for row in rows if row["name"] == "dataset"]
     assert [(row["value"], row["origin"]) for row in datasets] == [
         ("data_asset azureml:a:1", f"flag --set {key}"),
@@ -116,7 +116,7 @@ def test_what_cannot_be_set_is_said_with_the_nearest(robotrain):
     answer = robotrain("explain", "--platform", "local", "--json", *FOLDER, *sets)
     assert answer.exit_code == 2
     assert [problem["instead"][0]["text"] for problem in answer.json["problems"]] == [*MISTAKES.values()]
-    said = refused(robotrain, *FOLDER, "--set", "platforms.mars.crater=x", "--set", "a.b.c.d=8")
+    said = refused(robotrain, *FOLDER, "--set", "platforms.plain.zone=x", "--set", "a.b.c.d=8")
     assert "The job is for local" in said
     assert "there is no key 'a.b.c.d'" in said
 
@@ -155,7 +155,7 @@ from robotrain.plugin import Param, Workload, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    rovers: Annotated[int, Param(flag="--helpers")] = 1
+    replicas: Annotated[int, Param(flag="--helpers")] = 1
 
 @hook
 def robotrain_workloads():
@@ -163,15 +163,18 @@ def robotrain_workloads():
 """
 
 
-def test_a_name_that_two_have_is_said_in_full(mars, install):
+def test_a_name_that_two_have_is_said_in_full(plain_platform, install):
     install("acme-dig", {"workload.dig": "acme_dig"}, acme_dig=AMBIGUOUS)
-    workload, platform = Plugins().workload("dig"), Plugins().platform("mars")
-    _, (problem,) = overrides.apply_overrides(Request(), ["rovers=2"], workload, platform)
+    workload, platform = Plugins().workload("dig"), Plugins().platform("plain")
+    _, (problem,) = overrides.apply_overrides(Request(), ["replicas=2"], workload, platform)
     assert problem.code == "set-ambiguous"
-    assert [way.text for way in problem.suggestions] == ["--set parameters.rovers=…", "--set platforms.mars.rovers=…"]
-    request, problems = overrides.apply_overrides(Request(), ["platforms.mars.rovers=2"], workload, platform)
+    assert [way.text for way in problem.suggestions] == [
+        "--set parameters.replicas=…",
+        "--set platforms.plain.replicas=…",
+    ]
+    request, problems = overrides.apply_overrides(Request(), ["platforms.plain.replicas=2"], workload, platform)
     assert not problems
-    assert request.settings["rovers"].value == "2"
+    assert request.settings["replicas"].value == "2"
 
 
 SECRET = "hf_abcdefghijklmnopqrstuvwx1234"
@@ -194,8 +197,8 @@ def test_no_secret_is_echoed(robotrain, text):
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run")])
-def test_every_command_that_takes_a_job_has_it(robotrain, mars, command):
-    words = ("--platform", "mars", "--set", "sources.dataset.local_path=data", "--set", "batch_size=8", "--json")
+def test_every_command_that_takes_a_job_has_it(robotrain, plain_platform, command):
+    words = ("--platform", "plain", "--set", "sources.dataset.local_path=data", "--set", "batch_size=8", "--json")
     answer = robotrain(*command, *words)
     assert answer.exit_code == 0, answer.stderr
     assert json.loads(answer.json["files"]["job.json"]["text"])["parameters"]["batch_size"] == 8

@@ -34,7 +34,7 @@ steps:
 
 
 class Engine:
-    """The engine of venus: what it was sent, and how it answers."""
+    """The engine of fake: what it was sent, and how it answers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,22 +52,22 @@ class Engine:
 
 
 @pytest.fixture
-def engine(venus, monkeypatch):
-    """Venus, which the driver's own process finds too, and whose runs it asks for without a pause."""
-    monkeypatch.setenv("PYTHONPATH", os.environ["VENUS_SITE"])
-    yield Engine(venus)
+def engine(fake_platform, monkeypatch):
+    """The fake platform, which the driver's own process finds too, and whose runs it asks for without a pause."""
+    monkeypatch.setenv("PYTHONPATH", os.environ["FAKE_SITE"])
+    yield Engine(fake_platform)
     for name in records.list_runs():
         stop_driver(name)
 
 
 @pytest.fixture
 def submit(robotrain, tmp_path):
-    """Submit a pipeline to venus: its run."""
+    """Submit a pipeline to fake: its run."""
 
     def submit(text: str = STEPS, *options: object) -> str:
         file = tmp_path / "here/pipeline.yaml"
         file.write_text(text.replace("EXAMPLE", str(PUSHT)))
-        answer = robotrain("pipeline", "submit", file, "--platform", "venus", *options)
+        answer = robotrain("pipeline", "submit", file, "--platform", "fake", *options)
         assert answer.exit_code == 0, answer.stderr
         return answer.stdout.split()[0]
 
@@ -124,7 +124,7 @@ def finish_training(engine: Engine, run: str) -> None:
 @pytest.fixture
 def ended(robotrain, engine, submit, monkeypatch):
     """A pipeline that has ended: its training succeeded, its evaluation did not."""
-    training = robotrain("submit", PUSHT / "job.yaml", "--platform", "venus").stdout.split()[0]
+    training = robotrain("submit", PUSHT / "job.yaml", "--platform", "fake").stdout.split()[0]
     sent = [
         event.StageEvent(name="work", state="started"),
         event.Metrics(values={"train/loss": 0.5}, step=1, total=2),
@@ -147,7 +147,7 @@ def test_a_pipeline_without_a_driver_is_not_started_again(submit, robotrain, eng
     run = submit()
     assert submit() == run, "while the driver works, it is the same run"
     stop_driver(run)
-    answer = robotrain("pipeline", "submit", tmp_path / "here/pipeline.yaml", "--platform", "venus", "--json")
+    answer = robotrain("pipeline", "submit", tmp_path / "here/pipeline.yaml", "--platform", "fake", "--json")
     (problem,) = answer.json["problems"]
     assert (answer.exit_code, problem["code"]) == (1, "run-unfinished-unsure")
     assert problem["instead"][0]["text"] == f"robotrain pipeline resume {run}"
@@ -423,7 +423,7 @@ def test_a_refused_step_fails_with_the_reason_of_the_refusal(engine, submit, rob
     (engine.folder / "mood").write_text("refuses")
     run = submit()
     wait_for(run, "register", "skipped")
-    assert "venus is not at home" in robotrain("status", run, "--json").json["reason"]
+    assert "fake is not at home" in robotrain("status", run, "--json").json["reason"]
     assert engine.submitted == {}
 
 
@@ -503,7 +503,7 @@ def test_from_python_a_pipeline_is_a_run_with_steps(engine, submit, tmp_path):
 
     file = tmp_path / "here/pipeline.yaml"
     file.write_text(STEPS.replace("EXAMPLE", str(PUSHT)))
-    run = robotrain.pipeline(file, platform="venus", values={"train": {"batch_size": 8}})
+    run = robotrain.pipeline(file, platform="fake", values={"train": {"batch_size": 8}})
     assert isinstance(run, PipelineRun)
     wait_for(run.name, "train", "running")
     assert (

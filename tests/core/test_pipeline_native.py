@@ -14,7 +14,7 @@ from test_pipeline_driver import PUSHT, STEPS
 
 
 @pytest.fixture
-def file(vesta, tmp_path, monkeypatch) -> Path:
+def file(dag_platform, tmp_path, monkeypatch) -> Path:
     path = tmp_path / "pipeline.yaml"
     path.write_text(STEPS.replace("EXAMPLE", str(PUSHT)))
     monkeypatch.chdir(tmp_path)
@@ -24,28 +24,28 @@ def file(vesta, tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def submitted(file, robotrain) -> str:
     """The run of a submitted pipeline."""
-    return json.loads(robotrain("pipeline", "submit", file, "--platform", "vesta", "--json").stdout)["run"]
+    return json.loads(robotrain("pipeline", "submit", file, "--platform", "dag", "--json").stdout)["run"]
 
 
 @pytest.fixture
-def reach(vesta):
+def reach(dag_platform):
     """Set what the engine says of a pipeline and its steps."""
 
     def write(run: str, state: str, **steps: object) -> None:
-        (vesta / f"{run}.json").write_text(json.dumps({"state": state}))
+        (dag_platform / f"{run}.json").write_text(json.dumps({"state": state}))
         found = {name: one if isinstance(one, dict) else {"state": one} for name, one in steps.items()}
-        (vesta / f"{run}.steps.json").write_text(json.dumps(found))
+        (dag_platform / f"{run}.steps.json").write_text(json.dumps(found))
 
     return write
 
 
 def read_spec(robotrain, file: Path) -> dict:
-    robotrain("pipeline", "render", file, "--platform", "vesta", "--to", file.with_name("plan"))
+    robotrain("pipeline", "render", file, "--platform", "dag", "--to", file.with_name("plan"))
     return json.loads(file.with_name("plan").joinpath("dag.json").read_text())
 
 
-def test_all_steps_are_one_submission(submitted, vesta):
-    assert [path.name for path in (vesta / "jobs").iterdir()] == [submitted]
+def test_all_steps_are_one_submission(submitted, dag_platform):
+    assert [path.name for path in (dag_platform / "jobs").iterdir()] == [submitted]
     record = records.read_record(submitted)
     assert (record.native, record.steps) == (True, ("train", "evaluate", "register"))
 
@@ -57,7 +57,7 @@ def test_a_pipeline_is_called_as_its_file_says_unless_it_is_named(submitted, fil
         "submit",
         file,
         "--platform",
-        "vesta",
+        "dag",
         "--name",
         "whole",
         "--note",
@@ -71,17 +71,17 @@ def test_a_pipeline_is_called_as_its_file_says_unless_it_is_named(submitted, fil
     assert records.read_record(again).name == "whole"
 
 
-def test_a_pipeline_that_runs_is_not_sent_again(submitted, file, robotrain, reach, vesta):
+def test_a_pipeline_that_runs_is_not_sent_again(submitted, file, robotrain, reach, dag_platform):
     def submit(*words: object) -> dict:
-        return robotrain("pipeline", "submit", file, "--platform", "vesta", "--json", *words).json
+        return robotrain("pipeline", "submit", file, "--platform", "dag", "--json", *words).json
 
     assert (submit()["run"], submit("--name", "other")["new"]) == (submitted, False)
     assert robotrain("resubmit", submitted, "--json").json["run"] == submitted
-    changed = submit("--set", "train.altitude=60")
+    changed = submit("--set", "train.slots=60")
     assert changed["new"] is True, "settings of a step count, though the digest does not have them"
-    assert submit("--set", "train.altitude=60")["run"] == changed["run"]
+    assert submit("--set", "train.slots=60")["run"] == changed["run"]
     assert submit("--new")["new"] is True
-    for path in (vesta / "jobs").iterdir():
+    for path in (dag_platform / "jobs").iterdir():
         reach(path.name, "failed", train="succeeded", evaluate="failed")
     assert submit()["new"] is True
 
@@ -102,15 +102,15 @@ def test_each_step_knows_what_it_reads_and_hands_over(file, robotrain):
         "register": ["evaluate"],
     }
     assert {name: one.placement.handover for name, one in jobs.items()} == {
-        "train": "/vesta/train/out",
-        "evaluate": "/vesta/evaluate/out",
+        "train": "/dag/train/out",
+        "evaluate": "/dag/evaluate/out",
         "register": "",
     }
     mounts = {name: [(one.role, one.uri, one.folder) for one in job.placement.mounts] for name, job in jobs.items()}
     assert mounts == {
         "train": [],
-        "evaluate": [("policy", "train", "${VESTA_TRAIN}/policy")],
-        "register": [("policy", "evaluate", "${VESTA_EVALUATE}/policy")],
+        "evaluate": [("policy", "train", "${DAG_TRAIN}/policy")],
+        "register": [("policy", "evaluate", "${DAG_EVALUATE}/policy")],
     }
     assert {name: one.registers for name, one in jobs.items()} == {"train": "", "evaluate": "", "register": "pusht-act"}
     assert "source.step" in jobs["evaluate"].halves
@@ -126,20 +126,20 @@ def test_the_engine_is_asked_about_the_settings_of_all_steps_side_by_side(file, 
         return {}
 
     monkeypatch.setattr(Platform, "query_settings", query)
-    answer = robotrain("pipeline", "submit", file, "--platform", "vesta", "--dry-run")
+    answer = robotrain("pipeline", "submit", file, "--platform", "dag", "--dry-run")
     assert (answer.exit_code, "platform-silent" in answer.stderr) == (0, False), answer.stderr
 
 
 def test_a_limit_of_steps_at_once_needs_this_machine(file, robotrain):
     file.write_text(file.read_text() + "at_most: 1\n")
-    shown = robotrain("pipeline", "render", file, "--platform", "vesta")
-    assert "vesta does not limit how many steps run at once: this machine starts each step" in shown.stderr
-    refused = robotrain("pipeline", "submit", file, "--platform", "vesta", "--native-only")
+    shown = robotrain("pipeline", "render", file, "--platform", "dag")
+    assert "dag does not limit how many steps run at once: this machine starts each step" in shown.stderr
+    refused = robotrain("pipeline", "submit", file, "--platform", "dag", "--native-only")
     assert "--native-only and at_most do not go together" in refused.stderr
 
 
 def test_nothing_says_that_this_machine_must_stay_on(file, robotrain):
-    assert "this machine" not in robotrain("pipeline", "submit", file, "--platform", "vesta", "--native-only").stderr
+    assert "this machine" not in robotrain("pipeline", "submit", file, "--platform", "dag", "--native-only").stderr
 
 
 def test_steps_are_shown_in_the_order_of_the_plan(submitted, reach, robotrain):
@@ -192,7 +192,7 @@ def test_outputs_and_registration_reach_a_step(submitted, reach, robotrain):
     assert "models:/pusher/evaluate" in robotrain("register", submitted, "pusher").stdout
 
 
-def test_only_what_is_not_done_is_sent_again_with_what_is_done_as_input(submitted, reach, robotrain, vesta):
+def test_only_what_is_not_done_is_sent_again_with_what_is_done_as_input(submitted, reach, robotrain, dag_platform):
     reach(submitted, "failed", train="succeeded", evaluate="failed", register="skipped")
     second = json.loads(robotrain("pipeline", "resume", submitted, "--json").stdout)["run"]
     spec = json.loads(records_plan(second))
@@ -226,27 +226,27 @@ def test_a_running_pipeline_is_not_resumed(submitted, reach, robotrain):
     assert "is still running" in robotrain("pipeline", "resume", submitted).stderr
 
 
-def test_the_engine_cancels_the_whole(submitted, vesta, robotrain):
+def test_the_engine_cancels_the_whole(submitted, dag_platform, robotrain):
     robotrain("cancel", submitted)
-    assert json.loads((vesta / f"{submitted}.json").read_text()) == {"state": "cancelled"}
+    assert json.loads((dag_platform / f"{submitted}.json").read_text()) == {"state": "cancelled"}
 
 
-def test_an_interrupted_submit_is_found_again(file, vesta, robotrain):
-    (vesta / "mood").write_text("takes it and hangs up")
-    robotrain("pipeline", "submit", file, "--platform", "vesta")
-    (vesta / "mood").unlink()
-    run = json.loads(robotrain("pipeline", "submit", file, "--platform", "vesta", "--json").stdout)["run"]
-    assert [path.read_text().count("\n") for path in (vesta / "jobs").iterdir()] == [1]
+def test_an_interrupted_submit_is_found_again(file, dag_platform, robotrain):
+    (dag_platform / "mood").write_text("takes it and hangs up")
+    robotrain("pipeline", "submit", file, "--platform", "dag")
+    (dag_platform / "mood").unlink()
+    run = json.loads(robotrain("pipeline", "submit", file, "--platform", "dag", "--json").stdout)["run"]
+    assert [path.read_text().count("\n") for path in (dag_platform / "jobs").iterdir()] == [1]
     assert records.read_record(run).reference["pipeline"] == run
 
 
-def test_a_registration_may_have_settings_of_its_own(vesta, robotrain, monkeypatch, tmp_path):
+def test_a_registration_may_have_settings_of_its_own(dag_platform, robotrain, monkeypatch, tmp_path):
     from robotrain.cli.commands import train_eval
 
-    monkeypatch.setattr(train_eval, "STEP_SETTINGS", ("altitude",))
-    line = ["pipeline", "train-eval", PUSHT / "job.yaml", "--platform", "vesta", "--env", "pusht"]
-    run = robotrain(*line, "-r", "pusht-act", "--altitude-register", 7, "--skip-wait", "--json").json["run"]
+    monkeypatch.setattr(train_eval, "STEP_SETTINGS", ("slots",))
+    line = ["pipeline", "train-eval", PUSHT / "job.yaml", "--platform", "dag", "--env", "pusht"]
+    run = robotrain(*line, "-r", "pusht-act", "--slots-register", 7, "--skip-wait", "--json").json["run"]
     steps = json.loads(records_plan(run))["steps"]
-    assert {name: step["altitude"] for name, step in steps.items()} == {"train": 50, "evaluate": 50, "register": 7}
-    refused = robotrain(*line, "--altitude-register", 7, "--skip-wait")
-    assert "--altitude-register has no effect: nothing is registered" in refused.stderr
+    assert {name: step["slots"] for name, step in steps.items()} == {"train": 50, "evaluate": 50, "register": 7}
+    refused = robotrain(*line, "--slots-register", 7, "--skip-wait")
+    assert "--slots-register has no effect: nothing is registered" in refused.stderr

@@ -286,9 +286,9 @@ def test_the_schema_accepts_what_is_read_and_nothing_else(robotrain):
         assert not validator.is_valid(wrong), wrong
 
 
-def test_a_platform_that_needs_this_machine_says_so(robotrain, pipeline, mars):
+def test_a_platform_that_needs_this_machine_says_so(robotrain, pipeline, plain_platform):
     text = "steps: {a: {job: EXAMPLE/job.yaml}, b: {job: EXAMPLE/job.yaml, after: a}}"
-    answer = robotrain("pipeline", "render", pipeline(text), "--platform", "mars")
+    answer = robotrain("pipeline", "render", pipeline(text), "--platform", "plain")
     assert (answer.exit_code, "[pipeline-driven-here]" in answer.stderr) == (0, True)
     answer = robotrain("pipeline", "render", pipeline(text), "--platform", "local")
     assert "[pipeline-driven-here]" not in answer.stderr

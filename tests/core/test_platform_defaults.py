@@ -9,7 +9,7 @@ from robotrain.config.request import Request
 from robotrain.config.resolve import resolve_job
 from robotrain.plugins.manager import Plugins
 
-ORIGIN = "platform saturn: no shared memory"
+ORIGIN = "platform cloud: no shared memory"
 
 
 def told(row):
@@ -24,7 +24,7 @@ def test_it_stands_in_for_the_default_and_says_why(explained):
 
 def test_it_follows_the_settings_wherever_they_were_said(explained):
     assert explained("--shared-memory", "mount")["num_workers"]["origin"] == "default"
-    Path("robotrain.toml").write_text('[platforms.saturn]\nshared_memory = "mount"\n')
+    Path("robotrain.toml").write_text('[platforms.cloud]\nshared_memory = "mount"\n')
     assert explained()["num_workers"]["origin"] == "default"
 
 
@@ -37,43 +37,45 @@ def test_whatever_is_said_wins(explained):
 
 
 def test_names_that_the_workload_does_not_have_do_not_count(explained):
-    assert "rings_of_saturn" not in explained()
+    assert "rings_of_cloud" not in explained()
 
 
-def test_another_platform_has_its_own_defaults(robotrain, saturn):
-    rows = robotrain("explain", "--platform", "venus", "--dataset-path", "x", "--json").json["values"]
+def test_another_platform_has_its_own_defaults(robotrain, cloud_platform):
+    rows = robotrain("explain", "--platform", "fake", "--dataset-path", "x", "--json").json["values"]
     assert {row["name"]: row["origin"] for row in rows}["num_workers"] == "default"
 
 
-def test_it_is_coerced_as_any_text_is(robotrain, saturn):
-    answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x", "--orbit", "wrong")
+def test_it_is_coerced_as_any_text_is(robotrain, cloud_platform):
+    answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--orbit", "wrong")
     assert answer.exit_code == 2
     assert "--num-workers takes a whole number" in answer.stderr
-    assert "saturn: no shared memory many" in answer.stderr
+    assert "cloud: no shared memory many" in answer.stderr
 
 
-def test_a_wrong_setting_is_told_and_nothing_else(robotrain, saturn):
-    answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x", "--orbit", "wrong", "--probes", "0")
+def test_a_wrong_setting_is_told_and_nothing_else(robotrain, cloud_platform):
+    answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--orbit", "wrong", "--probes", "0")
     assert answer.exit_code == 2
     assert "--probes takes" in answer.stderr
     assert "--num-workers" not in answer.stderr
 
 
-def test_a_saved_job_goes_to_every_platform_and_keeps_none_of_them(robotrain, saturn):
-    assert robotrain("explain", "--platform", "saturn", "--dataset-path", "x", "--save-as", "job.yaml").exit_code == 0
+def test_a_saved_job_goes_to_every_platform_and_keeps_none_of_them(robotrain, cloud_platform):
+    assert robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--save-as", "job.yaml").exit_code == 0
     assert "num_workers" not in Path("job.yaml").read_text()
 
 
 @pytest.fixture
-def workers(robotrain, saturn, venus):
+def workers(robotrain, cloud_platform, fake_platform):
     """The processes that load data in a run that is submitted, and once more in the same with `--set`."""
 
     def of(run: str) -> object:
-        plans = [json.loads(path.read_text()) for path in Path(venus.parent, "state").rglob("robotrain-plan.json")]
+        plans = [
+            json.loads(path.read_text()) for path in Path(fake_platform.parent, "state").rglob("robotrain-plan.json")
+        ]
         return next(dict(one["job"]["parameters"])["num_workers"] for one in plans if one["run"] == run)
 
     def both(*words: str, then: str) -> tuple[object, object]:
-        sent = robotrain("submit", "--platform", "saturn", "--dataset-path", "x", "--no-pin", *words)
+        sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin", *words)
         assert sent.exit_code == 0, sent.stderr
         again = robotrain("resubmit", sent.stdout.strip(), "--set", then)
         assert again.exit_code == 0, again.stderr
@@ -91,26 +93,24 @@ def test_a_run_once_more_keeps_what_somebody_said(workers):
     assert workers("--num-workers", "3", then="shared_memory=mount") == (3, 3)
 
 
-def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotrain, saturn, monkeypatch):
-    sent = robotrain("submit", "--platform", "saturn", "--dataset-path", "x", "--no-pin")
+def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotrain, cloud_platform, monkeypatch):
+    sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin")
     assert sent.exit_code == 0, sent.stderr
-    monkeypatch.setenv("SATURN_WORKERS", "2")
-    monkeypatch.setenv("SATURN_EXPERIMENT", "ada")
+    monkeypatch.setenv("CLOUD_WORKERS", "2")
+    monkeypatch.setenv("CLOUD_EXPERIMENT", "ada")
     run = sent.stdout.strip()
     assert "same plan as" in robotrain("resubmit", run, "--dry-run").stderr
     said = robotrain("resubmit", run, "--set", "batch_size=8", "--dry-run").stderr
     assert "batch_size: 32 → 8" in said
     assert "num_workers" not in said
     assert "experiment_name" not in said
-    said = robotrain("resubmit", run, "--set", "altitude=60", "--dry-run").stderr
+    said = robotrain("resubmit", run, "--set", "slots=60", "--dry-run").stderr
     assert "num_workers: 0 → 2" in said
     assert "experiment_name: None → ada" in said
 
 
-def test_what_nobody_had_said_stays_as_it_was_whatever_the_default_is_now(saturn):
+def test_what_nobody_had_said_stays_as_it_was_whatever_the_default_is_now(cloud_platform):
     plugins, then = Plugins(), Origin("run", "lerobot-train-fab69e8c-1")
-    request = Request(
-        complete=True, settings={"altitude": Value("60", then)}, defaults={"batch_size": Value("7", then)}
-    )
-    found = resolve_job(request, plugins.workload("lerobot-train"), plugins.platform("saturn"), plugins.source_kinds())
+    request = Request(complete=True, settings={"slots": Value("60", then)}, defaults={"batch_size": Value("7", then)})
+    found = resolve_job(request, plugins.workload("lerobot-train"), plugins.platform("cloud"), plugins.source_kinds())
     assert found.job["batch_size"] == 7

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from broken_plugins import MARS, kind
+from broken_plugins import PLAIN_PLATFORM, kind
 
 JOB = ("--dataset-path", "x")
 SITE = """
@@ -42,7 +42,7 @@ RUNS = """
 @app.command()
 def go():
     import robotrain
-    print(robotrain.submit(platform="mars", dataset_path="x").status().state)
+    print(robotrain.submit(platform="plain", dataset_path="x").status().state)
     for run in robotrain.runs():
         print(run.wait().state)
 """
@@ -82,35 +82,35 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_its_platform_works_from_submit_to_status(robotrain, folder):
-    place = folder(MARS)
-    sent = robotrain("--plugins-from", place, "submit", "--platform", "mars", *JOB)
+    place = folder(PLAIN_PLATFORM)
+    sent = robotrain("--plugins-from", place, "submit", "--platform", "plain", *JOB)
     assert sent.exit_code == 0
     assert "succeeded" in robotrain("--plugins-from", place, "status").stdout
     without = robotrain("status")
     assert without.exit_code == 2
-    assert "no platform 'mars' is installed" in without.stderr
+    assert "no platform 'plain' is installed" in without.stderr
     assert "robotrain --plugins-from FOLDER …" in without.stderr
 
 
 def test_the_environment_of_the_process_names_it_as_well(robotrain, folder, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder(MARS)))
-    assert robotrain("render", "--platform", "mars", *JOB).exit_code == 0
+    monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder(PLAIN_PLATFORM)))
+    assert robotrain("render", "--platform", "plain", *JOB).exit_code == 0
     from robotrain import api
 
-    assert api.submit(platform="mars", dataset_path="x").status().state == "succeeded"
+    assert api.submit(platform="plain", dataset_path="x").status().state == "succeeded"
 
 
 def test_its_claims_are_what_it_brings_and_the_file_is_shown_as_its_distribution(robotrain, folder):
-    place = folder(MARS + SITE + COMMAND)
+    place = folder(PLAIN_PLATFORM + SITE + COMMAND)
     rows = robotrain("--plugins-from", place, "plugins", "--json").json["plugins"]
     brought = {row["claim"]: row["failure"] for row in rows if row["distribution"] == f"{place}/robotrain_plugin.py"}
-    assert brought == {"platform.mars": None, "command.dig": None, "robotrain_plugin": None}
+    assert brought == {"platform.plain": None, "command.dig": None, "robotrain_plugin": None}
     assert "robotrain_plugin" not in robotrain("plugins").stdout
 
 
 def test_its_rules_notifications_checks_and_commands_work(robotrain, uncounted_cache, folder):
-    place = folder(MARS + SITE + COMMAND)
-    run = ("--plugins-from", place, "submit", "--platform", "mars", *JOB)
+    place = folder(PLAIN_PLATFORM + SITE + COMMAND)
+    run = ("--plugins-from", place, "submit", "--platform", "plain", *JOB)
     assert "acme-batch" in robotrain(*run, "--batch-size", "101").stderr
     assert robotrain(*run).exit_code == 0
     assert Path("told.txt").read_text().endswith(" sent")
@@ -120,7 +120,7 @@ def test_its_rules_notifications_checks_and_commands_work(robotrain, uncounted_c
 
 def test_what_its_commands_do_from_python_has_the_file_too_which_runs_once(robotrain, folder):
     counted = "with open('ran', 'a') as ran:\n    ran.write('once')\n"
-    place = folder(counted + MARS + COMMAND + RUNS)
+    place = folder(counted + PLAIN_PLATFORM + COMMAND + RUNS)
     answer = robotrain("--plugins-from", place, "dig", "go")
     assert (answer.exit_code, answer.stdout) == (0, "succeeded\nsucceeded\n"), answer.stderr
     assert Path("ran").read_text() == "once"
@@ -194,18 +194,18 @@ def test_a_module_that_python_has_itself_is_not_packed_from_anywhere(robotrain, 
 
 
 def test_it_is_never_found_by_itself(robotrain, folder, monkeypatch):
-    place = folder(MARS)
+    place = folder(PLAIN_PLATFORM)
     monkeypatch.chdir(place)
-    assert robotrain("render", "--platform", "mars", *JOB).exit_code == 2
+    assert robotrain("render", "--platform", "plain", *JOB).exit_code == 2
     below = place / "below"
     below.mkdir()
     monkeypatch.chdir(below)
-    assert "mars" not in robotrain("plugins").stdout
+    assert "plain" not in robotrain("plugins").stdout
 
 
 def test_what_a_repository_holds_does_not_load_it(robotrain, folder, monkeypatch):
     """A clone may hold any of these; none of them may make its code run."""
-    place = folder(f"import pathlib\npathlib.Path({str(Path.cwd() / 'ran')!r}).touch()\n{MARS}")
+    place = folder(f"import pathlib\npathlib.Path({str(Path.cwd() / 'ran')!r}).touch()\n{PLAIN_PLATFORM}")
     Path(".env").write_text(f"ROBOTRAIN_PLUGINS_FROM={place}\nPLUGINS_FROM={place}\n")
     Path("job.yaml").write_text("workload: lerobot-train\nsources:\n  dataset:\n    - local_path: x\n")
     render = ("render", "--platform", "local")
@@ -217,15 +217,15 @@ def test_what_a_repository_holds_does_not_load_it(robotrain, folder, monkeypatch
     assert not Path("ran").exists()
 
 
-def test_a_name_that_an_installed_plugin_has_is_refused_as_for_any_two(robotrain, folder, mars):
-    place = folder(MARS)
-    answer = robotrain("--plugins-from", place, "render", "--platform", "mars", *JOB)
+def test_a_name_that_an_installed_plugin_has_is_refused_as_for_any_two(robotrain, folder, plain_platform):
+    place = folder(PLAIN_PLATFORM)
+    answer = robotrain("--plugins-from", place, "render", "--platform", "plain", *JOB)
     assert answer.exit_code == 1
-    assert f"{place}/robotrain_plugin.py and robotrain-mars 1.0" in answer.stderr.replace("\n", " ") or (
-        f"robotrain-mars 1.0 and {place}/robotrain_plugin.py" in answer.stderr
+    assert f"{place}/robotrain_plugin.py and robotrain-plain 1.0" in answer.stderr.replace("\n", " ") or (
+        f"robotrain-plain 1.0 and {place}/robotrain_plugin.py" in answer.stderr
     )
-    without = ("--without", "robotrain-mars", "--plugins-from", place)
-    assert robotrain(*without, "render", "--platform", "mars", *JOB).exit_code == 0
+    without = ("--without", "robotrain-plain", "--plugins-from", place)
+    assert robotrain(*without, "render", "--platform", "plain", *JOB).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -280,9 +280,9 @@ def test_a_file_that_brings_nothing(robotrain, folder):
 
 
 def test_what_it_prints_is_no_result(robotrain, folder):
-    place = folder("print('noise')\n" + MARS)
-    answer = robotrain("--plugins-from", place, "render", "--platform", "mars", *JOB, "--json")
-    assert answer.json["platform"] == "mars"
+    place = folder("print('noise')\n" + PLAIN_PLATFORM)
+    answer = robotrain("--plugins-from", place, "render", "--platform", "plain", *JOB, "--json")
+    assert answer.json["platform"] == "plain"
     assert "noise" in answer.stderr
 
 

@@ -7,24 +7,24 @@ import time
 from pathlib import Path
 
 import pytest
-from broken_plugins import mars
+from broken_plugins import plain_platform
 
 pytestmark = pytest.mark.slow
-ON_MARS = ("submit", "--platform", "mars", "--dataset-path", "x")
+ON_PLAIN = ("submit", "--platform", "plain", "--dataset-path", "x")
 
 
 @pytest.mark.parametrize(
     ("source", "what"),
     [
-        (mars("preflight", "open('on', 'w').close()\ntime.sleep(600)\nreturn ()"), "preflight"),
+        (plain_platform("preflight", "open('on', 'w').close()\ntime.sleep(600)\nreturn ()"), "preflight"),
         ("import time\nopen('on', 'w').close()\ntime.sleep(600)\n", "loading"),
     ],
     ids=["preflight", "import"],
 )
 def test_ctrl_c_while_a_plugin_hangs(command, install, source, what):
-    site = install("acme-mars", {"platform.mars": "acme_mars"}, version="0.3", acme_mars=source)
+    site = install("acme-plain", {"platform.plain": "acme_plain"}, version="0.3", acme_plain=source)
     process = subprocess.Popen(
-        [*command, *ON_MARS], env=os.environ | {"PYTHONPATH": str(site)}, stderr=subprocess.PIPE, text=True
+        [*command, *ON_PLAIN], env=os.environ | {"PYTHONPATH": str(site)}, stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 60
     while not Path("on").exists():
@@ -33,4 +33,4 @@ def test_ctrl_c_while_a_plugin_hangs(command, install, source, what):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert stderr.strip() == f"interrupted while {what} of platform mars (acme-mars 0.3) was waited for"
+    assert stderr.strip() == f"interrupted while {what} of platform plain (acme-plain 0.3) was waited for"

@@ -11,24 +11,24 @@ from robotrain.store import files
 
 CANARY = "Q0FOQVJZc2VjcmV0"
 SAS = f"https://acc.blob.core.windows.net/box/one?sv=2024-01-01&sig={CANARY}"
-JOB = ("--platform", "venus", "-d", "lerobot/pusht")
+JOB = ("--platform", "fake", "-d", "lerobot/pusht")
 
 
 @pytest.fixture
-def wrong(venus, monkeypatch):
-    """Let venus answer something else."""
+def wrong(fake_platform, monkeypatch):
+    """Let fake answer something else."""
 
     def answers(**methods) -> None:
-        import venus_plugin
+        import fake_plugin
 
         for name, method in methods.items():
-            monkeypatch.setattr(venus_plugin.Venus, name, method, raising=False)
+            monkeypatch.setattr(fake_plugin.FakePlatform, name, method, raising=False)
 
     return answers
 
 
 @pytest.fixture
-def sent(robotrain, venus):
+def sent(robotrain, fake_platform):
     answer = robotrain("submit", *JOB, "--no-pin")
     assert answer.exit_code == 0, answer.stderr
     return answer.stdout.strip()
@@ -45,9 +45,9 @@ def written(content: bytes):
     """A platform's `render` that adds a file."""
     import dataclasses
 
-    import venus_plugin
+    import fake_plugin
 
-    render = venus_plugin.Venus.render
+    render = fake_plugin.FakePlatform.render
 
     def with_a_file(*given):
         plan = render(*given)
@@ -75,11 +75,11 @@ def test_a_problem_of_a_plugin_is_told_without_its_secret(robotrain, wrong, json
 def test_what_a_problem_says_without_a_secret_is_told_as_it_is(robotrain, wrong):
     why, way = (
         "Did you sign in? The token: see https://example.com/docs#token",
-        Suggestion("venus login #1", "key: yours"),
+        Suggestion("fake login #1", "key: yours"),
     )
     wrong(check=lambda *given: [Problem(code="odd", stage=Stage.CHECK, title="no", why=why, suggestions=(way,))])
     told = robotrain("render", *JOB).stderr
-    assert f"  {why}\n  use   venus login #1 (key: yours)\n" in told
+    assert f"  {why}\n  use   fake login #1 (key: yours)\n" in told
 
 
 def test_how_a_run_is_and_what_it_left_are_told_without_secrets(robotrain, wrong, sent):
@@ -96,14 +96,14 @@ def test_how_a_run_is_and_what_it_left_are_told_without_secrets(robotrain, wrong
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--no-pin")])
-def test_a_plan_that_holds_a_secret_is_refused_before_it_is_kept(robotrain, wrong, venus, command):
+def test_a_plan_that_holds_a_secret_is_refused_before_it_is_kept(robotrain, wrong, fake_platform, command):
     wrong(render=written(json.dumps({"from": SAS}).encode()))
     answer = robotrain(*command, *JOB)
     assert answer.exit_code == 1
-    assert "platform venus failed in render: its order.json contains a secret" in answer.stderr
+    assert "platform fake failed in render: its order.json contains a secret" in answer.stderr
     assert "[plugin-failed]" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
-    assert (kept(), (venus / "jobs").exists()) == ([], False)
+    assert (kept(), (fake_platform / "jobs").exists()) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -116,22 +116,22 @@ def test_what_only_looks_like_one_in_packed_bytes_is_no_secret(robotrain, wrong,
     assert robotrain("render", *JOB).exit_code == 0
 
 
-def test_a_plan_of_a_folder_is_looked_at_as_well(robotrain, venus, tmp_path):
+def test_a_plan_of_a_folder_is_looked_at_as_well(robotrain, fake_platform, tmp_path):
     robotrain("render", *JOB, "--to", tmp_path / "plan")
     (tmp_path / "plan/job.json").write_text(json.dumps({"from": SAS}))
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 1
     assert "its job.json contains a secret" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
-    assert (kept(), (venus / "jobs").exists()) == ([], False)
+    assert (kept(), (fake_platform / "jobs").exists()) == ([], False)
 
 
 def test_a_reference_that_holds_a_secret_is_not_kept_and_the_run_is_not_sent_twice(robotrain, wrong, sent):
     wrong(submit=lambda *given: {"url": SAS}, find=lambda *given: {"url": SAS})
     for _ in range(2):
-        answer = robotrain("submit", *JOB, "--no-pin", "--altitude", "7")
+        answer = robotrain("submit", *JOB, "--no-pin", "--slots", "7")
         assert answer.exit_code == 1
-        assert "platform venus failed: its reference to the run contains a secret" in answer.stderr.replace(
+        assert "platform fake failed: its reference to the run contains a secret" in answer.stderr.replace(
             "Platform", "platform"
         )
         assert CANARY not in answer.stdout + answer.stderr
@@ -143,7 +143,7 @@ def test_a_checkpoint_at_an_address_with_a_secret_is_not_gone_on_from(robotrain,
     wrong(status=lambda *given: Status(state="succeeded"), outputs=lambda *given: [at])
     answer = robotrain("resume", sent)
     assert answer.exit_code == 1
-    assert "platform venus failed in outputs: its address of a checkpoint contains a secret" in answer.stderr
+    assert "platform fake failed in outputs: its address of a checkpoint contains a secret" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
 
 

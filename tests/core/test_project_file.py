@@ -85,8 +85,8 @@ def test_a_profile_over_the_top(explain):
     assert rows["workload"]["origin"] == "robotrain.toml [profiles.quick]"
 
 
-def test_the_platform_by_its_layers(robotrain, mars, monkeypatch):
-    say("platform = 'local'\n[profiles.far]\nplatform = 'mars'\n")
+def test_the_platform_by_its_layers(robotrain, plain_platform, monkeypatch):
+    say("platform = 'local'\n[profiles.far]\nplatform = 'plain'\n")
     words = ("explain", *FOLDER, "--json")
 
     def platform(*more):
@@ -94,19 +94,19 @@ def test_the_platform_by_its_layers(robotrain, mars, monkeypatch):
         return rows["platform"]["value"], rows["platform"]["origin"]
 
     assert platform() == ("local", "robotrain.toml")
-    assert platform("--profile", "far") == ("mars", "robotrain.toml [profiles.far]")
-    Path(".env").write_text("ROBOTRAIN_PLATFORM=mars\n")
-    assert platform() == ("mars", ".env:1")
+    assert platform("--profile", "far") == ("plain", "robotrain.toml [profiles.far]")
+    Path(".env").write_text("ROBOTRAIN_PLATFORM=plain\n")
+    assert platform() == ("plain", ".env:1")
     monkeypatch.setenv("ROBOTRAIN_PLATFORM", "local")
     assert platform("--profile", "far") == ("local", "environment ROBOTRAIN_PLATFORM")
-    assert platform("--platform", "mars") == ("mars", "flag --platform")
+    assert platform("--platform", "plain") == ("plain", "flag --platform")
 
 
-def test_options_and_help_follow_the_platform_it_chooses(robotrain, mars):
-    say("platform = 'mars'\n[profiles.here]\nplatform = 'local'\n")
-    assert "--crater" in robotrain("submit", "--help").stdout
-    assert "--crater" not in robotrain("submit", "--profile", "here", "--help").stdout
-    assert robotrain("render", *FOLDER, "--crater", "gale").exit_code == 0
+def test_options_and_help_follow_the_platform_it_chooses(robotrain, plain_platform):
+    say("platform = 'plain'\n[profiles.here]\nplatform = 'local'\n")
+    assert "--zone" in robotrain("submit", "--help").stdout
+    assert "--zone" not in robotrain("submit", "--profile", "here", "--help").stdout
+    assert robotrain("render", *FOLDER, "--zone", "gale").exit_code == 0
 
 
 def test_the_profile_by_its_layers(explain, monkeypatch):
@@ -244,7 +244,7 @@ experiment_name = 10:00:00
 [workloads.lerobot-train]
 batch_sise = 1
 [platforms]
-mars = 3
+plain = 3
 [platforms.local]
 runs-dir = 'x'
 """
@@ -258,7 +258,7 @@ NAMED = {
         *("log_freq must be a single value", "experiment_name is a date and needs quotes"),
     ],
     "robotrain.toml [workloads.lerobot-train]": ["use   batch_size\n"],
-    "robotrain.toml [platforms]": ["mars must be a table"],
+    "robotrain.toml [platforms]": ["plain must be a table"],
     "robotrain.toml [platforms.local]": ["use   runs_dir\n"],
     "robotrain.toml [profiles]": ["quick must be a table"],
     "robotrain.toml [profiles.p]": ["use   parameters\n", "has no key 'profiles'"],

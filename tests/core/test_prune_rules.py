@@ -23,7 +23,7 @@ def going(
 
 
 def record(run: str, **changes: object) -> RunRecord:
-    fields: dict = {"run": run, "platform": "mars", "phase": "sent", "job": "0" * 64, "plan": "0" * 64}
+    fields: dict = {"run": run, "platform": "plain", "phase": "sent", "job": "0" * 64, "plan": "0" * 64}
     fields |= {"created": 1.0, "workload": "lerobot-train", "settings": {}, "reference": {"id": run}}
     written = RunRecord(**(fields | changes))
     records.get_run_folder(run).mkdir(parents=True)

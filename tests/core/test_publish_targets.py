@@ -9,18 +9,18 @@ from robotrain.store import plans
 from robotrain_runtime.contract import checkpoint
 
 URL = "https://acc.blob.core.windows.net/models/act"
-JOB = ("--platform", "mars", "-d", "lerobot/pusht", "--no-pin")
+JOB = ("--platform", "plain", "-d", "lerobot/pusht", "--no-pin")
 
 
 @pytest.fixture
-def submit(robotrain, mars):
+def submit(robotrain, plain_platform):
     return lambda *args: robotrain("submit", *JOB, "--dry-run", *args)
 
 
 def test_a_platform_must_say_that_it_can_publish_there(submit):
     answer = submit("--publish-url", URL)
     assert answer.exit_code == 3
-    assert "mars does not declare that it can publish to blob URLs" in answer.stderr
+    assert "plain does not declare that it can publish to blob URLs" in answer.stderr
     assert "--platform local" in answer.stderr
     assert "copy what a run leaves to a folder" not in answer.stderr
 
@@ -59,7 +59,7 @@ def test_an_address_that_no_kind_writes_to_is_refused_with_those_that_do(submit)
 def test_where_no_folder_is_copied_to_nobody_is_told_how_to_write_one(submit, said):
     answer = submit("--publish-url", said)
     assert answer.exit_code == 3
-    assert "mars cannot copy what a run leaves to a folder" in answer.stderr
+    assert "plain cannot copy what a run leaves to a folder" in answer.stderr
     assert "/FOLDER" not in answer.stderr
 
 
@@ -91,15 +91,15 @@ def test_what_writes_there_travels_with_the_job(robotrain, tmp_path):
 
 
 @pytest.fixture
-def published(robotrain, venus, tmp_path):
+def published(robotrain, fake_platform, tmp_path):
     """A run that published to a folder, and is not known to its platform any more: its name."""
 
     def make(to) -> str:
         answer = robotrain(
-            "submit", "--platform", "venus", "-d", "lerobot/pusht", "--no-pin", "--publish-url", to, "--steps", "7"
+            "submit", "--platform", "fake", "-d", "lerobot/pusht", "--no-pin", "--publish-url", to, "--steps", "7"
         )
         assert answer.exit_code == 0, answer.stderr
-        shutil.rmtree(venus / "jobs")
+        shutil.rmtree(fake_platform / "jobs")
         return answer.stdout.strip()
 
     return make
@@ -121,7 +121,7 @@ def test_a_run_whose_folder_is_gone_is_resumed_from_what_it_published(robotrain,
     (tmp_path / "mirror/000006/weights").write_text("torn")
     answer = robotrain("resume", run, "--steps", "20", "--no-pin")
     assert answer.exit_code == 0, answer.stderr
-    assert f"venus knows no {run}: resuming from a published copy" in answer.stderr
+    assert f"fake knows no {run}: resuming from a published copy" in answer.stderr
     (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
     assert source.uri == str(tmp_path / "mirror/000004")
 

@@ -13,29 +13,29 @@ from robotrain_runtime.contract.event import Metrics
 
 
 @pytest.fixture
-def submit(venus, pusht):
+def submit(fake_platform, pusht):
     def submit(**values):
-        return api.submit(platform="venus", dataset_path=pusht, pin=False, **values)
+        return api.submit(platform="fake", dataset_path=pusht, pin=False, **values)
 
     return submit
 
 
-def becomes(venus, run, **state):
-    (venus / f"{run.name}.json").write_text(json.dumps(state))
+def becomes(fake_platform, run, **state):
+    (fake_platform / f"{run.name}.json").write_text(json.dumps(state))
 
 
-def test_a_submitted_run_is_the_one_of_the_command_line(submit, venus, robotrain):
-    run = submit(training_steps=7, altitude=60)
+def test_a_submitted_run_is_the_one_of_the_command_line(submit, fake_platform, robotrain):
+    run = submit(training_steps=7, slots=60)
     assert robotrain("status", run.name, "--json").json["run"] == run.name
-    assert run.record.settings == {"altitude": 60}
+    assert run.record.settings == {"slots": 60}
     assert api.runs() == [run] == [api.Run(run.name)]
     assert {run} == {api.Run(run.name)}
 
 
-def test_the_call_and_the_command_line_name_the_same_job(submit, venus, pusht, robotrain):
+def test_the_call_and_the_command_line_name_the_same_job(submit, fake_platform, pusht, robotrain):
     by_call = submit(learning_rate=3e-5, system_metrics=False, training_steps=7)
     typed = ("--learning-rate", "3e-5", "--no-system-metrics", "--training-steps", 7, "--no-pin")
-    by_hand = robotrain("submit", "--platform", "venus", "--dataset-path", pusht, "--new", *typed)
+    by_hand = robotrain("submit", "--platform", "fake", "--dataset-path", pusht, "--new", *typed)
     assert by_hand.stdout.strip() == by_call.name[:-1] + "2"
 
 
@@ -43,16 +43,16 @@ def test_the_call_and_the_command_line_name_the_same_job(submit, venus, pusht, r
     ("state", "error"),
     [("failed", api.RunFailed), ("cancelled", api.RunCancelled), ("lost", api.RunLost)],
 )
-def test_wait_raises_what_became_of_the_run(submit, venus, state, error):
+def test_wait_raises_what_became_of_the_run(submit, fake_platform, state, error):
     run = submit()
-    becomes(venus, run, state=state)
+    becomes(fake_platform, run, state=state)
     with pytest.raises(error, match=f"{run.name} {state}") as raised:
         run.wait()
     assert isinstance(raised.value, api.RunEnded)
     assert raised.value.status.state == state
 
 
-def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, venus):
+def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, fake_platform):
     run = submit()
     with pytest.raises(TimeoutError, match="still running"):
         run.wait(timeout=0.01)
@@ -71,10 +71,10 @@ def robotrain_run_changed(run, change, status):
 """
 
 
-def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(submit, venus, install):
+def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(submit, fake_platform, install):
     install("acme", {"acme": "acme_told"}, acme_told=TOLD)
     one, two, seen = (submit(new=True) for _ in range(3))
-    becomes(venus, one, state="failed")
+    becomes(fake_platform, one, state="failed")
     for _ in range(2):
         with pytest.raises(api.RunFailed):
             one.wait()
@@ -86,7 +86,7 @@ def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(sub
     seen = api.Run(seen.name)
     with pytest.raises(TimeoutError):
         seen.wait(timeout=0.01)
-    becomes(venus, seen, state="succeeded")
+    becomes(fake_platform, seen, state="succeeded")
     seen.wait()
     api.Run(seen.name).wait()  # it had ended when it was first asked
     told = Path("told").read_text().splitlines()
@@ -95,35 +95,35 @@ def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(sub
     assert records.read_final_status(one.name).state == "failed"
 
 
-def test_everything_wrong_is_raised_at_once(venus, pusht):
+def test_everything_wrong_is_raised_at_once(fake_platform, pusht):
     with pytest.raises(errors.Rejected) as raised:
-        api.submit(platform="venus", dataset_path=pusht, training_steps=0, trainig_steps=5, altitude="high")
+        api.submit(platform="fake", dataset_path=pusht, training_steps=0, trainig_steps=5, slots="high")
     assert {problem.code for problem in raised.value.problems} == {"value-unknown", "value-invalid"}
     assert "training_steps" in raised.value.problems[0].suggestions[0].text
     assert records.list_runs() == []
 
 
 def test_a_problem_is_shown_as_the_command_line_shows_it(submit, robotrain, pusht):
-    Path("job.yaml").write_text("platforms: {venuss: {altitude: 3}}\n")
+    Path("job.yaml").write_text("platforms: {fakee: {slots: 3}}\n")
     (remark,) = submit(job="job.yaml").warnings
-    typed = ("submit", "job.yaml", "--platform", "venus", "--dataset-path", pusht, "--no-pin")
+    typed = ("submit", "job.yaml", "--platform", "fake", "--dataset-path", pusht, "--no-pin")
     assert str(remark) in robotrain(*typed).stderr
-    assert "use   venus" in str(remark)
+    assert "use   fake" in str(remark)
 
 
-def test_explain_and_render_send_nothing(venus, pusht):
-    values = api.explain(platform="venus", dataset_path=pusht, batch_size=4)
+def test_explain_and_render_send_nothing(fake_platform, pusht):
+    values = api.explain(platform="fake", dataset_path=pusht, batch_size=4)
     (batch_size,) = [value for value in values if value["name"] == "batch_size"]
     assert (batch_size["value"], batch_size["origin"]) == (4, "call batch_size")
-    plan = api.render(job=None, platform="venus", dataset_path=pusht, attempt=3)
+    plan = api.render(job=None, platform="fake", dataset_path=pusht, attempt=3)
     assert plan.run.endswith("-3")
     assert records.list_runs() == []
 
 
-def test_without_a_platform_the_installed_ones_are_offered(venus, pusht):
+def test_without_a_platform_the_installed_ones_are_offered(fake_platform, pusht):
     with pytest.raises(errors.Rejected, match="no platform was chosen") as raised:
         api.submit(dataset_path=pusht)
-    assert "platform='venus'" in [way.text for way in raised.value.problems[0].suggestions]
+    assert "platform='fake'" in [way.text for way in raised.value.problems[0].suggestions]
 
 
 class Float(float):
@@ -133,14 +133,14 @@ class Float(float):
         return f"np.float64({float(self)})"
 
 
-def test_a_number_of_another_library_is_a_number(venus, pusht):
-    values = api.explain(platform="venus", dataset_path=pusht, learning_rate=Float(3e-5))
+def test_a_number_of_another_library_is_a_number(fake_platform, pusht):
+    values = api.explain(platform="fake", dataset_path=pusht, learning_rate=Float(3e-5))
     assert [value["value"] for value in values if value["name"] == "learning_rate"] == [3e-5]
 
 
-def test_several_sources_may_come_from_anywhere_in_their_order(venus, pusht):
+def test_several_sources_may_come_from_anywhere_in_their_order(fake_platform, pusht):
     several = [pusht, pusht.parent]
-    plan = api.render(platform="venus", dataset_path=(path for path in several))
+    plan = api.render(platform="fake", dataset_path=(path for path in several))
     assert [source.uri for source in plan.job.sources] == [str(path) for path in several]
 
 
@@ -151,14 +151,14 @@ def test_several_sources_may_come_from_anywhere_in_their_order(venus, pusht):
         ({"attempt": 0}, "attempt takes"),
     ],
 )
-def test_a_call_with_an_impossible_argument_is_refused(venus, pusht, values, said):
+def test_a_call_with_an_impossible_argument_is_refused(fake_platform, pusht, values, said):
     with pytest.raises(errors.Rejected, match=said):
-        api.render(platform="venus", dataset_path=pusht, **values)
+        api.render(platform="fake", dataset_path=pusht, **values)
 
 
-def test_render_pins_when_asked(venus, pusht):
+def test_render_pins_when_asked(fake_platform, pusht):
     pins = [
-        api.render(platform="venus", dataset_path=pusht, pin=pin).job.sources[0].pin.partition(":")[0]
+        api.render(platform="fake", dataset_path=pusht, pin=pin).job.sources[0].pin.partition(":")[0]
         for pin in (False, True)
     ]
     assert pins == ["", "folder"]
@@ -181,10 +181,10 @@ def impatient(monkeypatch):
 
 
 def falls_silent(monkeypatch, times):
-    """Venus does not say how a run is, so many times."""
-    import venus_plugin
+    """The fake platform does not say how a run is, so many times."""
+    import fake_plugin
 
-    status, asked = venus_plugin.Venus.status, []
+    status, asked = fake_plugin.FakePlatform.status, []
 
     def silent(self, reference):
         asked.append(reference)
@@ -192,17 +192,17 @@ def falls_silent(monkeypatch, times):
             raise ConnectionResetError("the line went dead")
         return status(self, reference)
 
-    monkeypatch.setattr(venus_plugin.Venus, "status", silent)
+    monkeypatch.setattr(fake_plugin.FakePlatform, "status", silent)
 
 
-def test_a_platform_that_is_silent_for_a_while_is_asked_again(submit, venus, impatient, monkeypatch):
+def test_a_platform_that_is_silent_for_a_while_is_asked_again(submit, fake_platform, impatient, monkeypatch):
     run = submit()
-    becomes(venus, run, state="succeeded")
+    becomes(fake_platform, run, state="succeeded")
     falls_silent(monkeypatch, 3)
     assert run.wait().state == "succeeded"
 
 
-def test_a_platform_that_stays_silent_is_given_up(submit, venus, impatient, monkeypatch):
+def test_a_platform_that_stays_silent_is_given_up(submit, fake_platform, impatient, monkeypatch):
     run = submit()
     falls_silent(monkeypatch, 1000)
     monkeypatch.setattr(impatient, "PATIENCE_SECONDS", 0.01)
@@ -210,53 +210,53 @@ def test_a_platform_that_stays_silent_is_given_up(submit, venus, impatient, monk
         run.wait()
 
 
-def test_a_run_that_its_platform_knows_no_more_is_told_at_once(submit, venus):
+def test_a_run_that_its_platform_knows_no_more_is_told_at_once(submit, fake_platform):
     run = submit()
-    (venus / "jobs" / run.name).unlink()
-    with pytest.raises(errors.Rejected, match="venus knows no"):
+    (fake_platform / "jobs" / run.name).unlink()
+    with pytest.raises(errors.Rejected, match="fake knows no"):
         run.wait()
 
 
-def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, venus, impatient):
+def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, fake_platform, impatient):
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2)]
-    becomes(venus, run, state="running", log=lines[:1])
+    becomes(fake_platform, run, state="running", log=lines[:1])
     told = []
 
     def hear(record):
         told.append(record.event.step)
-        becomes(venus, run, state="succeeded", log=lines)
+        becomes(fake_platform, run, state="succeeded", log=lines)
 
     assert run.wait(timeout=60, on_event=hear).state == "succeeded"
     assert told == [1, 2]
     assert run.progress().losses == [(1, 0.5), (2, 0.5)]
 
 
-def test_events_are_told_once_when_the_log_breaks_off(submit, venus, impatient, monkeypatch):
-    import venus_plugin
+def test_events_are_told_once_when_the_log_breaks_off(submit, fake_platform, impatient, monkeypatch):
+    import fake_plugin
 
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
-    becomes(venus, run, state="running", log=lines)
-    whole, asked = venus_plugin.Venus.logs, []
+    becomes(fake_platform, run, state="running", log=lines)
+    whole, asked = fake_plugin.FakePlatform.logs, []
 
     def broken(self, reference, follow, tail=None):
         asked.append(follow)
         for at, line in enumerate(whole(self, reference, follow, tail)):
             if len(asked) == 1 and at == 1:
-                becomes(venus, run, state="succeeded", log=lines)
+                becomes(fake_platform, run, state="succeeded", log=lines)
                 raise ConnectionResetError("the line went dead")
             yield line
 
-    monkeypatch.setattr(venus_plugin.Venus, "logs", broken)
+    monkeypatch.setattr(fake_plugin.FakePlatform, "logs", broken)
     told = []
     run.wait(on_event=told.append)
     assert [record.event.step for record in told] == [1, 2, 3]
 
 
-def test_what_the_listener_raises_is_raised(submit, venus):
+def test_what_the_listener_raises_is_raised(submit, fake_platform):
     run = submit()
-    becomes(venus, run, state="running", log=[event.format_event(Metrics(values={}, step=1))])
+    becomes(fake_platform, run, state="running", log=[event.format_event(Metrics(values={}, step=1))])
 
     def enough(record):
         raise StopAsyncIteration
@@ -265,17 +265,17 @@ def test_what_the_listener_raises_is_raised(submit, venus):
         run.wait(on_event=enough)
 
 
-def test_the_program_of_the_docs_runs(venus, pusht, monkeypatch, capsys):
-    import venus_plugin
+def test_the_program_of_the_docs_runs(fake_platform, pusht, monkeypatch, capsys):
+    import fake_plugin
 
     text = (Path(__file__).parents[2] / "docs/runs.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     Path("job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
     ended = {"state": "failed", "checkpoints": [4]}
-    monkeypatch.setattr(venus_plugin.Venus, "_state", lambda self, reference: ended)
-    exec(program.replace("local", "venus"), {})
+    monkeypatch.setattr(fake_plugin.FakePlatform, "_state", lambda self, reference: ended)
+    exec(program.replace("local", "fake"), {})
     (run,) = api.runs()
-    assert capsys.readouterr().out == f"\ncheckpoints/000004 /venus/{run.name}/checkpoints/000004\n"
+    assert capsys.readouterr().out == f"\ncheckpoints/000004 /fake/{run.name}/checkpoints/000004\n"
 
 
 CHECKED = """

@@ -9,45 +9,45 @@ from robotrain.errors import Rejected
 from robotrain.store import plans, records
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
-ORIGIN = "platform uranus: seen from here"
+ORIGIN = "platform queried: seen from here"
 SECRET = "c2VjcmV0"
 
 
 @pytest.fixture
-def uranus(venus, install) -> Path:
-    """The platform of uranus.py, installed; the folder that is its engine."""
-    install("robotrain-uranus", {"platform.uranus": "uranus_plugin"}, uranus_plugin=URANUS)
-    (venus / "tells").write_text(json.dumps({"moon": "titania"}))
-    return venus
+def queried_platform(fake_platform, install) -> Path:
+    """The platform of queried_platform.py, installed; the folder that is its engine."""
+    install("robotrain-queried", {"platform.queried": "queried_plugin"}, queried_plugin=QUERIED_PLATFORM)
+    (fake_platform / "tells").write_text(json.dumps({"moon": "titania"}))
+    return fake_platform
 
 
-URANUS = (Path(__file__).parent / "uranus.py").read_text()
+QUERIED_PLATFORM = (Path(__file__).parent / "queried_platform.py").read_text()
 
 
 @pytest.fixture
-def call(robotrain, uranus, pusht):
-    """`call("submit", …)` of one job on uranus."""
+def call(robotrain, queried_platform, pusht):
+    """`call("submit", …)` of one job on queried."""
 
     def call(command: str, *more: object):
-        return robotrain(command, "--platform", "uranus", "--dataset-path", pusht, "--base", "north", *more)
+        return robotrain(command, "--platform", "queried", "--dataset-path", pusht, "--base", "north", *more)
 
     return call
 
 
-def cut_off(call, uranus: Path, *more: str) -> None:
+def cut_off(call, queried_platform: Path, *more: str) -> None:
     """Interrupt a submit that the engine has taken."""
-    (uranus / "mood").write_text("takes it and hangs up")
+    (queried_platform / "mood").write_text("takes it and hangs up")
     call("submit", *more)
-    (uranus / "mood").unlink()
+    (queried_platform / "mood").unlink()
 
 
-def asked(uranus: Path) -> int:
-    return len((uranus / "asked").read_text().split()) if (uranus / "asked").exists() else 0
+def asked(queried_platform: Path) -> int:
+    return len((queried_platform / "asked").read_text().split()) if (queried_platform / "asked").exists() else 0
 
 
-def jobs(uranus: Path) -> dict[str, int]:
+def jobs(queried_platform: Path) -> dict[str, int]:
     """How often the engine was handed each run."""
-    return {path.name: len(path.read_text().split()) for path in sorted((uranus / "jobs").glob("*"))}
+    return {path.name: len(path.read_text().split()) for path in sorted((queried_platform / "jobs").glob("*"))}
 
 
 def work(answer) -> str:
@@ -66,93 +66,95 @@ def row(run: str, name: str) -> tuple[object, str]:
     return found["value"], found["origin"]
 
 
-def test_a_submit_asks_once_and_keeps_where_the_value_came_from(call, uranus):
+def test_a_submit_asks_once_and_keeps_where_the_value_came_from(call, queried_platform):
     run = sent(call("submit"))
-    assert asked(uranus) == 1
+    assert asked(queried_platform) == 1
     assert records.read_record(run).settings["moon"] == "titania"
     assert row(run, "moon") == ("titania", ORIGIN)
     assert row(run, "ground") == (None, "default")
 
 
-def test_what_somebody_said_is_never_replaced(call, uranus):
-    (uranus / "tells").write_text(json.dumps({"moon": "titania", "orbit": "high", "base": "south", "altitude": "1"}))
+def test_what_somebody_said_is_never_replaced(call, queried_platform):
+    (queried_platform / "tells").write_text(
+        json.dumps({"moon": "titania", "orbit": "high", "base": "south", "slots": "1"})
+    )
     run = sent(call("submit", "--moon", "ariel"))
     assert row(run, "moon") == ("ariel", "flag --moon")
     assert (
-        records.read_record(run).settings | {"orbit": "low", "base": "north", "altitude": 50}
+        records.read_record(run).settings | {"orbit": "low", "base": "north", "slots": 50}
         == records.read_record(run).settings
     )
 
 
-def test_a_name_that_it_does_not_have_does_not_count(call, uranus):
-    (uranus / "tells").write_text(json.dumps({"rings": "13", "moon": "oberon"}))
+def test_a_name_that_it_does_not_have_does_not_count(call, queried_platform):
+    (queried_platform / "tells").write_text(json.dumps({"rings": "13", "moon": "oberon"}))
     assert row(sent(call("submit")), "moon") == ("oberon", ORIGIN)
 
 
-def test_rendering_asks_only_where_it_pins(call, uranus):
+def test_rendering_asks_only_where_it_pins(call, queried_platform):
     assert work(call("render", "--json")) == "/north/None/None"
-    assert asked(uranus) == 0
+    assert asked(queried_platform) == 0
     assert work(call("render", "--pin", "--json")) == "/north/titania/None"
-    assert asked(uranus) == 1
+    assert asked(queried_platform) == 1
 
 
-def test_the_library_asks_where_it_pins(uranus, pusht):
-    values = {"platform": "uranus", "dataset_path": str(pusht), "base": "north"}
+def test_the_library_asks_where_it_pins(queried_platform, pusht):
+    values = {"platform": "queried", "dataset_path": str(pusht), "base": "north"}
     assert b"titania" not in api.render(**values).files["job.json"]
     assert b"titania" in api.render(pin=True, **values).files["job.json"]
 
 
-def test_no_pin_asks_nothing(call, uranus):
+def test_no_pin_asks_nothing(call, queried_platform):
     assert row(sent(call("submit", "--no-pin")), "moon") == (None, "default")
-    assert asked(uranus) == 0
+    assert asked(queried_platform) == 0
 
 
-def test_a_dry_run_shows_what_would_be_sent(call, uranus):
+def test_a_dry_run_shows_what_would_be_sent(call, queried_platform):
     assert work(call("submit", "--dry-run", "--json")) == "/north/titania/None"
 
 
 @pytest.mark.parametrize("mood", ["takes it and hangs up", "hangs up"])
-def test_a_submit_that_was_cut_off_is_found_by_the_same_command(call, uranus, mood):
-    (uranus / "mood").write_text(mood)
+def test_a_submit_that_was_cut_off_is_found_by_the_same_command(call, queried_platform, mood):
+    (queried_platform / "mood").write_text(mood)
     assert call("submit").exit_code == 1
-    (uranus / "mood").unlink()
-    (uranus / "tells").write_text(json.dumps({"moon": "ariel"}))  # it changed meanwhile: the kept plan counts
-    assert jobs(uranus) | {sent(call("submit")): 1} == jobs(uranus)
-    assert asked(uranus) == 1
+    (queried_platform / "mood").unlink()
+    (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))  # it changed meanwhile: the kept plan counts
+    assert jobs(queried_platform) | {sent(call("submit")): 1} == jobs(queried_platform)
+    assert asked(queried_platform) == 1
 
 
-def test_a_submit_that_was_cut_off_is_not_that_of_another_setting(call, uranus):
-    cut_off(call, uranus)
+def test_a_submit_that_was_cut_off_is_not_that_of_another_setting(call, queried_platform):
+    cut_off(call, queried_platform)
     assert sent(call("submit", "--moon", "ariel")).endswith("-2")
     assert sent(call("submit", "--moon", "titania")).endswith("-1")  # the very same, said
 
 
-def test_a_setting_that_was_said_then_and_is_not_said_now_makes_another_submit(call, uranus):
-    cut_off(call, uranus, "--moon", "ariel")
+def test_a_setting_that_was_said_then_and_is_not_said_now_makes_another_submit(call, queried_platform):
+    cut_off(call, queried_platform, "--moon", "ariel")
     assert sent(call("submit")).endswith("-2")
 
 
-def test_a_submit_that_was_cut_off_and_whose_plan_is_damaged_is_not_sent_a_second_time(call, uranus):
-    cut_off(call, uranus)
+def test_a_submit_that_was_cut_off_and_whose_plan_is_damaged_is_not_sent_a_second_time(call, queried_platform):
+    cut_off(call, queried_platform)
     (left,) = records.list_runs()
     (plans.get_plan_folder(left) / "robotrain-plan.json").write_text("{")
     answer = call("submit")
     assert answer.exit_code == 1
     assert "its stored plan is damaged" in answer.stderr
-    assert jobs(uranus) == {left: 1}
+    assert jobs(queried_platform) == {left: 1}
 
 
-def test_a_run_once_more_has_what_was_told_then(call, robotrain, uranus):
+def test_a_run_once_more_has_what_was_told_then(call, robotrain, queried_platform):
     run = sent(call("submit"))
-    (uranus / "tells").write_text(json.dumps({"moon": "ariel"}))
+    (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))
     for words in ([], ["--set", "batch_size=8"]):
         again = sent(robotrain("resubmit", run, *words))
         assert row(again, "moon") == ("titania", ORIGIN)
 
 
-def test_a_run_once_more_on_other_settings_is_told_anew(call, robotrain, uranus):
+def test_a_run_once_more_on_other_settings_is_told_anew(call, robotrain, queried_platform):
     run = sent(call("submit"))
-    (uranus / "tells").write_text(json.dumps({"moon": "ariel"}))
+    (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))
     assert row(sent(robotrain("resubmit", run, "--set", "base=south")), "moon") == ("ariel", ORIGIN)
     kept = sent(robotrain("resubmit", sent(call("submit", "--moon", "oberon")), "--set", "base=south"))
     assert row(kept, "moon")[0] == "oberon"
@@ -165,57 +167,57 @@ def test_what_is_told_anew_is_no_difference(call, robotrain):
         assert [line.split(":")[0].strip() for line in told.splitlines() if " → " in line] == changed, told
 
 
-def test_why_it_was_not_told_is_a_warning_and_the_job_goes_on(call, uranus):
-    (uranus / "silent").write_text("uranus sleeps")
+def test_why_it_was_not_told_is_a_warning_and_the_job_goes_on(call, queried_platform):
+    (queried_platform / "silent").write_text("queried sleeps")
     answer = call("submit")
     assert row(sent(answer), "moon") == (None, "default")
-    assert "warning: uranus sleeps" in answer.stderr
+    assert "warning: queried sleeps" in answer.stderr
     answer = call("render", "--pin", "--json")
     assert answer.exit_code == 0
-    assert "warning: uranus sleeps" in answer.stderr
+    assert "warning: queried sleeps" in answer.stderr
 
 
-def test_an_error_of_the_platform_is_a_warning_without_its_secrets(call, uranus):
-    (uranus / "silent").write_text("breaks")
+def test_an_error_of_the_platform_is_a_warning_without_its_secrets(call, queried_platform):
+    (queried_platform / "silent").write_text("breaks")
     answer = call("submit")
     assert answer.exit_code == 0
-    assert "the settings of uranus cannot be looked up" in answer.stderr
-    assert "ConnectionError: no answer from https://uranus/" in answer.stderr
+    assert "the settings of queried cannot be looked up" in answer.stderr
+    assert "ConnectionError: no answer from https://queried/" in answer.stderr
     assert SECRET not in answer.stderr
 
 
-def test_what_stops_the_submit_a_moment_later_is_told_once(call, uranus):
-    (uranus / "silent").write_text("it sleeps")
-    (uranus / "weather").write_text("storm")
+def test_what_stops_the_submit_a_moment_later_is_told_once(call, queried_platform):
+    (queried_platform / "silent").write_text("it sleeps")
+    (queried_platform / "weather").write_text("storm")
     answer = call("submit")
     assert answer.exit_code == 4
     assert answer.stderr.count("it sleeps") == 1
     assert "error: it sleeps" in answer.stderr
 
 
-def test_a_value_that_does_not_fit_is_told_with_who_told_it(call, uranus):
-    (uranus / "tells").write_text(json.dumps({"ground": "lava"}))
+def test_a_value_that_does_not_fit_is_told_with_who_told_it(call, queried_platform):
+    (queried_platform / "tells").write_text(json.dumps({"ground": "lava"}))
     answer = call("submit")
     assert answer.exit_code == 2
     assert "--ground takes one of gas, ice" in answer.stderr
-    assert "uranus: seen from here" in answer.stderr
+    assert "queried: seen from here" in answer.stderr
     assert records.list_runs() == []
 
 
-def test_the_platform_s_own_rules_hold_for_what_it_told(call, uranus):
-    (uranus / "tells").write_text(json.dumps({"ground": "gas"}))
-    assert call("submit", "--altitude", "20").exit_code == 0
-    answer = call("submit", "--altitude", "5")
+def test_the_platform_s_own_rules_hold_for_what_it_told(call, queried_platform):
+    (queried_platform / "tells").write_text(json.dumps({"ground": "gas"}))
+    assert call("submit", "--slots", "20").exit_code == 0
+    answer = call("submit", "--slots", "5")
     assert answer.exit_code == 3
     assert answer.stderr.count("it would sink") == 1
-    assert call("render", "--altitude", "5", "--pin").exit_code == 3
+    assert call("render", "--slots", "5", "--pin").exit_code == 3
 
 
 def test_what_its_rules_say_anyway_is_told_once(call):
-    assert call("submit", "--altitude", "11").stderr.count("an odd altitude") == 1
+    assert call("submit", "--slots", "11").stderr.count("an odd slots") == 1
 
 
-def test_ctrl_c_while_it_is_asked_leaves_nothing(call, uranus, monkeypatch):
+def test_ctrl_c_while_it_is_asked_leaves_nothing(call, queried_platform, monkeypatch):
     def interrupted(future: DeadlineFuture[object], seconds: float | None = None) -> None:
         raise KeyboardInterrupt
 

@@ -12,28 +12,28 @@ from robotrain.store import name_lock, plans, records
 
 
 @pytest.fixture
-def submit(robotrain, venus, pusht):
+def submit(robotrain, fake_platform, pusht):
     """Submit a training to an engine where runs go on until a test says otherwise."""
 
     def submit(*more: object):
-        return robotrain("submit", "--platform", "venus", "--dataset-path", pusht, *more)
+        return robotrain("submit", "--platform", "fake", "--dataset-path", pusht, *more)
 
     return submit
 
 
 @pytest.fixture
-def set_state(venus):
+def set_state(fake_platform):
     """Let a run have a state from now on."""
 
     def set_state(run: str, state: str, **more: object) -> None:
-        (venus / f"{run}.json").write_text(json.dumps({"state": state, **more}))
+        (fake_platform / f"{run}.json").write_text(json.dumps({"state": state, **more}))
 
     return set_state
 
 
-def list_sent(venus) -> list[str]:
+def list_sent(fake_platform) -> list[str]:
     """What the engine was handed, each as often as it was."""
-    jobs = venus / "jobs"
+    jobs = fake_platform / "jobs"
     return [path.name for path in sorted(jobs.iterdir()) for _ in path.read_text().split()] if jobs.exists() else []
 
 
@@ -41,12 +41,12 @@ def find_codes(answer) -> list[str]:
     return [one["code"] for one in answer.json["problems"]]
 
 
-def test_a_job_that_runs_is_not_sent_again(submit, venus):
+def test_a_job_that_runs_is_not_sent_again(submit, fake_platform):
     first = submit("--json", "--name", "pick").json
     again = submit("--json", "--name", "other", "--note", "again")
     assert (again.exit_code, again.json["run"], again.json["new"]) == (0, first["run"], False)
     assert first["new"] is True
-    assert list_sent(venus) == [first["run"]]
+    assert list_sent(fake_platform) == [first["run"]]
     assert f"this job is running as {first['run']} (pick); nothing was sent" in again.stderr
     assert f"robotrain rename {first['run']} other" in again.stderr
     assert records.read_record(first["run"]).note == ""
@@ -54,27 +54,27 @@ def test_a_job_that_runs_is_not_sent_again(submit, venus):
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "lost"])
-def test_a_job_whose_run_has_ended_is_sent_again(submit, venus, set_state, state):
+def test_a_job_whose_run_has_ended_is_sent_again(submit, fake_platform, set_state, state):
     first = submit("--json").json["run"]
     set_state(first, state)
     second = submit("--json").json
     assert (second["run"], second["new"]) == (first[:-1] + "2", True)
-    assert list_sent(venus) == [first, second["run"]]
+    assert list_sent(fake_platform) == [first, second["run"]]
 
 
-def test_a_run_that_its_engine_forgot_has_ended(submit, venus):
+def test_a_run_that_its_engine_forgot_has_ended(submit, fake_platform):
     first = submit("--json").json["run"]
-    shutil.rmtree(venus / "jobs")
+    shutil.rmtree(fake_platform / "jobs")
     assert submit("--json").json["run"] == first[:-1] + "2"
 
 
-def test_new_starts_another_run_of_a_job_that_runs(submit, venus):
+def test_new_starts_another_run_of_a_job_that_runs(submit, fake_platform):
     first, second = (submit("--json", *words).json["run"] for words in ((), ("--new",)))
-    assert list_sent(venus) == [first, second]
+    assert list_sent(fake_platform) == [first, second]
     assert submit("--json").json["run"] == second, "the newest of them is named"
 
 
-def test_a_run_that_was_lost_may_be_found_again(submit, venus, set_state):
+def test_a_run_that_was_lost_may_be_found_again(submit, fake_platform, set_state):
     first = submit("--json").json["run"]
     set_state(first, "lost")
     second = submit("--json").json["run"]
@@ -85,68 +85,68 @@ def test_a_run_that_was_lost_may_be_found_again(submit, venus, set_state):
 
 @pytest.mark.parametrize("flag", ["--wait", "--stream"])
 @pytest.mark.parametrize(("state", "exit_code"), [("succeeded", 0), ("failed", 5)])
-def test_waiting_follows_the_run_and_exits_as_it_does(submit, venus, set_state, flag, state, exit_code):
+def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, set_state, flag, state, exit_code):
     first = submit("--json").json["run"]
     timer = threading.Timer(0.5, set_state, (first, state))
     timer.start()
     again = submit(flag, "--json")
     timer.join()
     assert (again.exit_code, again.json["run"], again.json["state"]) == (exit_code, first, state)
-    assert list_sent(venus) == [first]
+    assert list_sent(fake_platform) == [first]
 
 
-def test_a_platform_that_does_not_answer_may_still_run_it(submit, venus, monkeypatch):
-    import venus_plugin
+def test_a_platform_that_does_not_answer_may_still_run_it(submit, fake_platform, monkeypatch):
+    import fake_plugin
 
     first = submit("--json").json["run"]
 
     def hang_up(self: object, reference: object) -> None:
-        raise ConnectionResetError("no answer from https://venus/?sig=c2VjcmV0")
+        raise ConnectionResetError("no answer from https://fake/?sig=c2VjcmV0")
 
-    monkeypatch.setattr(venus_plugin.Venus, "status", hang_up)
+    monkeypatch.setattr(fake_plugin.FakePlatform, "status", hang_up)
     again = submit("--json")
     assert (again.exit_code, find_codes(again)) == (1, ["run-unfinished-unsure"])
     (problem,) = again.json["problems"]
     assert first in problem["title"]
     assert [way["text"] for way in problem["instead"]] == ["the same command", "--new"]
     assert "c2VjcmV0" not in again.stderr + again.stdout
-    assert list_sent(venus) == [first]
+    assert list_sent(fake_platform) == [first]
     assert submit("--json", "--new").json["run"] == first[:-1] + "2"
 
 
-def test_a_platform_that_is_slower_than_a_hook_may_be_is_waited_for(submit, venus, monkeypatch):
-    import venus_plugin
+def test_a_platform_that_is_slower_than_a_hook_may_be_is_waited_for(submit, fake_platform, monkeypatch):
+    import fake_plugin
     from robotrain.plugins import calls
 
-    first, query = submit("--json").json["run"], venus_plugin.Venus.status
+    first, query = submit("--json").json["run"], fake_plugin.FakePlatform.status
 
     def answer_late(self: object, reference: dict[str, str]) -> object:
         time.sleep(0.5)
         return query(self, reference)
 
-    monkeypatch.setattr(venus_plugin.Venus, "status", answer_late)
+    monkeypatch.setattr(fake_plugin.FakePlatform, "status", answer_late)
     monkeypatch.setitem(calls.DEFAULT_SECONDS, calls.HOOK_SECONDS_VARIABLE, 0.2)
     assert submit("--json").json["run"] == first
 
 
 @pytest.mark.parametrize(
-    "words", [("--altitude", "60"), ("--training-steps", "7"), ("--job-name", "mine"), ("--", "--tolerance_s=1")]
+    "words", [("--slots", "60"), ("--training-steps", "7"), ("--job-name", "mine"), ("--", "--tolerance_s=1")]
 )
-def test_another_job_is_sent(submit, venus, words):
+def test_another_job_is_sent(submit, fake_platform, words):
     first = submit("--json").json["run"]
     second = submit("--json", *words).json["run"]
-    assert list_sent(venus) == sorted([first, second])
+    assert list_sent(fake_platform) == sorted([first, second])
 
 
 def test_a_run_with_other_settings_is_mentioned(submit):
     first = submit("--json", "--name", "pick").json["run"]
-    assert f"{first} (pick), the same job with other settings or pins, is running" in submit("--altitude", "60").stderr
+    assert f"{first} (pick), the same job with other settings or pins, is running" in submit("--slots", "60").stderr
 
 
-def test_other_data_in_the_same_folder_is_another_run(robotrain, venus, pusht, tmp_path):
+def test_other_data_in_the_same_folder_is_another_run(robotrain, fake_platform, pusht, tmp_path):
     data = tmp_path / "episodes"
     shutil.copytree(pusht, data)
-    line = ("submit", "--platform", "venus", "--dataset-path", data, "--json")
+    line = ("submit", "--platform", "fake", "--dataset-path", data, "--json")
     first = robotrain(*line).json["run"]
     assert robotrain(*line).json["run"] == first
     assert robotrain(*line, "--no-pin").json["run"] == first, "what is not pinned may be the same"
@@ -163,7 +163,7 @@ def test_a_dry_run_says_that_nothing_would_be_sent(submit):
     assert "this job is running" not in submit("--dry-run", "--new").stderr
 
 
-def test_two_submits_at_once_are_one_run(submit, venus):
+def test_two_submits_at_once_are_one_run(submit, fake_platform):
     """The second one waits for the first; the name of the job is locked meanwhile."""
     first = submit("--json").json["run"]
     job = plans.read_stored_plan(first).plan.job
@@ -172,7 +172,7 @@ def test_two_submits_at_once_are_one_run(submit, venus):
     held, may_go = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with name_lock.lock_job(job, "venus", lambda: waited.append("first")):
+        with name_lock.lock_job(job, "fake", lambda: waited.append("first")):
             held.set()
             may_go.wait(20)
 
@@ -180,7 +180,7 @@ def test_two_submits_at_once_are_one_run(submit, venus):
     holder.start()
     assert held.wait(20)
     threading.Timer(0.5, may_go.set).start()
-    assert "another process submits this job to venus" in submit("--no-pin").stderr
+    assert "another process submits this job to fake" in submit("--no-pin").stderr
     holder.join()
     assert waited == []
     assert list((records.get_runs_folder().parent / "submitting").iterdir()) == []
@@ -188,20 +188,20 @@ def test_two_submits_at_once_are_one_run(submit, venus):
 
 def test_new_waits_for_no_other_submit(submit):
     first = submit("--json").json["run"]
-    with name_lock.lock_job(plans.read_stored_plan(first).plan.job, "venus", lambda: None):
+    with name_lock.lock_job(plans.read_stored_plan(first).plan.job, "fake", lambda: None):
         assert submit("--json", "--new").json["run"] == first[:-1] + "2"
 
 
-def test_an_interrupted_submit_is_not_finished_beside_a_run(submit, venus):
+def test_an_interrupted_submit_is_not_finished_beside_a_run(submit, fake_platform):
     first = submit("--json").json["run"]
-    (venus / "mood").write_text("hangs up")
+    (fake_platform / "mood").write_text("hangs up")
     assert submit("--new").exit_code == 1
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     assert submit("--json").json["run"] == first
-    assert list_sent(venus) == [first]
+    assert list_sent(fake_platform) == [first]
 
 
-def test_resubmit_of_an_unfinished_run_needs_new_unless_something_changes(submit, robotrain, venus, set_state):
+def test_resubmit_of_an_unfinished_run_needs_new_unless_something_changes(submit, robotrain, fake_platform, set_state):
     first = submit("--json", "--name", "pick").json["run"]
     again = robotrain("resubmit", first, "--json")
     assert (again.exit_code, again.json["run"], again.json["new"]) == (0, first, False)
@@ -223,8 +223,8 @@ def test_resume_typed_twice_is_one_run(submit, robotrain, set_state):
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_a_plan_typed_twice_is_one_run(robotrain, submit, venus, pusht, set_state, tmp_path):
-    line = ("render", "--platform", "venus", "--dataset-path", pusht, "--to", tmp_path / "plan")
+def test_a_plan_typed_twice_is_one_run(robotrain, submit, fake_platform, pusht, set_state, tmp_path):
+    line = ("render", "--platform", "fake", "--dataset-path", pusht, "--to", tmp_path / "plan")
     assert robotrain(*line).exit_code == 0
     first, again = (robotrain("submit", "--plan", tmp_path / "plan", "--json") for _ in range(2))
     assert (again.exit_code, again.json["run"], again.json["new"]) == (0, first.json["run"], False)
@@ -232,8 +232,8 @@ def test_a_plan_typed_twice_is_one_run(robotrain, submit, venus, pusht, set_stat
     assert robotrain("submit", "--plan", tmp_path / "plan").exit_code == 2
 
 
-def test_the_python_api_returns_the_run_that_goes_on(venus, pusht):
-    line = {"platform": "venus", "dataset_path": pusht, "pin": False}
+def test_the_python_api_returns_the_run_that_goes_on(fake_platform, pusht):
+    line = {"platform": "fake", "dataset_path": pusht, "pin": False}
     first = api.submit(**line)
     again = api.submit(name="other", **line)
     assert again == first
@@ -241,7 +241,7 @@ def test_the_python_api_returns_the_run_that_goes_on(venus, pusht):
     assert api.submit(new=True, **line) != first
 
 
-def test_a_run_of_an_earlier_robotrain_counts(submit, venus):
+def test_a_run_of_an_earlier_robotrain_counts(submit, fake_platform):
     """Its plan does not say that `--name` named its job; without a name, its digest is the same as now."""
     first = submit("--json").json["run"]
     path = plans.get_plan_folder(first) / "robotrain-plan.json"
@@ -273,13 +273,13 @@ CHANGING = [
 
 
 @pytest.mark.parametrize("words", CHANGING, ids=" ".join)
-def test_a_name_that_unfinished_runs_share_is_refused(robotrain, venus, pair, words):
+def test_a_name_that_unfinished_runs_share_is_refused(robotrain, fake_platform, pair, words):
     answer = robotrain(*words, "--json")
     assert (answer.exit_code, find_codes(answer)) == (2, ["run-name-shared"])
     (problem,) = answer.json["problems"]
     assert {way["text"] for way in problem["instead"]} == set(pair)
     assert [records.read_record(run).name for run in pair] == ["pick", "pick"]
-    assert len(list_sent(venus)) == 2
+    assert len(list_sent(fake_platform)) == 2
 
 
 def test_a_run_that_is_named_itself_is_changed(robotrain, pair):
@@ -304,17 +304,17 @@ def test_cancel_of_a_name_stops_the_run_that_has_not_ended(robotrain, pair, set_
 
 
 def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, pair, set_state, monkeypatch):
-    import venus_plugin
+    import fake_plugin
 
     set_state(pair[0], "failed")
-    status = venus_plugin.Venus.status
+    status = fake_plugin.FakePlatform.status
 
     def hang_up(self: object, reference: dict[str, str]) -> object:
         if reference["id"] == pair[0]:
             raise ConnectionResetError("no answer")
         return status(self, reference)
 
-    monkeypatch.setattr(venus_plugin.Venus, "status", hang_up)
+    monkeypatch.setattr(fake_plugin.FakePlatform, "status", hang_up)
     assert find_codes(robotrain("cancel", "pick", "--json")) == ["run-name-shared"]
 
 

@@ -111,24 +111,24 @@ def test_a_value_that_does_not_fit_names_the_place_it_came_from(robotrain, monke
     assert "  job.yaml:5 soon" in answer.stderr
 
 
-def test_a_source_on_a_higher_level_replaces_all_of_its_role(robotrain, mars, monkeypatch):
+def test_a_source_on_a_higher_level_replaces_all_of_its_role(robotrain, plain_platform, monkeypatch):
     monkeypatch.setenv("DATASET_REPO_ID", "team/default")
     job_file()
-    by_flag = robotrain("explain", "--platform", "mars", "job.yaml", "--blob-url", BLOB, "--json")
+    by_flag = robotrain("explain", "--platform", "plain", "job.yaml", "--blob-url", BLOB, "--json")
     assert by_flag.exit_code == 0, by_flag.stderr
     rows = [row for row in by_flag.json["values"] if row["name"] == "dataset"]
     assert [(row["value"], row["origin"]) for row in rows] == [(f"blob_url {BLOB}", "flag --blob-url")]
     assert [loser["value"] for loser in rows[0]["overrode"]] == ["data", "team/default"]
-    by_environment = robotrain("explain", "--platform", "mars", "--json")
+    by_environment = robotrain("explain", "--platform", "plain", "--json")
     rows = {row["name"]: row["value"] for row in by_environment.json["values"]}
     assert rows["dataset"] == "huggingface team/default"
 
 
-def test_a_conflict_exists_only_within_one_level(robotrain, mars, monkeypatch):
+def test_a_conflict_exists_only_within_one_level(robotrain, plain_platform, monkeypatch):
     monkeypatch.setenv("DATASET_REPO_ID", "team/default")
-    assert robotrain("render", "--platform", "mars", "--blob-url", BLOB).exit_code == 0
+    assert robotrain("render", "--platform", "plain", "--blob-url", BLOB).exit_code == 0
     monkeypatch.setenv("BLOB_URLS", f'["{BLOB}1", "{BLOB}2"]')
-    answer = robotrain("render", "--platform", "mars")
+    answer = robotrain("render", "--platform", "plain")
     assert answer.exit_code == 2
     assert "DATASET_REPO_ID and BLOB_URLS both name the dataset" in answer.stderr
 

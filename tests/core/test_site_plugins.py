@@ -59,7 +59,7 @@ def start(command, tmp_path):
 def record(run: str = "lerobot-train-0a1b2c3d-1") -> RunRecord:
     return RunRecord(
         run=run,
-        platform="mars",
+        platform="plain",
         phase="sent",
         job="0" * 64,
         plan="0" * 64,
@@ -153,10 +153,12 @@ def test_ctrl_c_while_a_rule_hangs_ends_the_command(start, install, tmp_path):
     assert stderr.strip() == "interrupted"
 
 
-def test_strictly_a_rule_that_fails_stops_the_command_and_everything_is_reported(robotrain, install, mars, little_time):
+def test_strictly_a_rule_that_fails_stops_the_command_and_everything_is_reported(
+    robotrain, install, plain_platform, little_time
+):
     install("acme-slow", {"slow": "acme_slow"}, acme_slow=rule("time.sleep(60)"))
     install("acme-quick", {"quick": "acme_quick"}, acme_quick=rule("yield no('acme-gpus')"))
-    answer = robotrain("--strict-plugins", "submit", "--platform", "mars", "--dataset-path", "x")
+    answer = robotrain("--strict-plugins", "submit", "--platform", "plain", "--dataset-path", "x")
     assert answer.exit_code == 2
     assert "error: the site plugin slow (acme-slow 1.0) failed, so its rules could not be enforced" in answer.stderr
     assert "acme-gpus" in answer.stderr
@@ -196,9 +198,9 @@ def test_one_that_raises_is_asked_again(install):
         assert warning.why == "robotrain_run_changed: OSError: no route to the chat."
 
 
-def test_strictly_a_notification_that_fails_is_an_error_that_says_what_was_done(robotrain, install, mars):
+def test_strictly_a_notification_that_fails_is_an_error_that_says_what_was_done(robotrain, install, plain_platform):
     install("acme", {"acme": "acme_bad"}, acme_bad=told("raise OSError('no route')"))
-    answer = robotrain("--strict-plugins", "submit", "--platform", "mars", "--dataset-path", "x")
+    answer = robotrain("--strict-plugins", "submit", "--platform", "plain", "--dataset-path", "x")
     assert answer.exit_code == 1  # not 2: that would say that nothing was sent
     run = answer.stdout.splitlines()[0]
     assert f"it was not told that {run} was sent" in answer.stderr

@@ -10,30 +10,30 @@ from robotrain.store import plans, records
 
 
 @pytest.fixture
-def submit(robotrain, venus, pusht):
+def submit(robotrain, fake_platform, pusht):
     def submit(*more: object):
-        return robotrain("submit", "--platform", "venus", "--dataset-path", pusht, "--no-pin", *more)
+        return robotrain("submit", "--platform", "fake", "--dataset-path", pusht, "--no-pin", *more)
 
     return submit
 
 
 @pytest.fixture
-def cut_off(submit, venus):
-    """A submit that venus answers in a mood; the name of the run that it leaves."""
+def cut_off(submit, fake_platform):
+    """A submit that fake answers in a mood; the name of the run that it leaves."""
 
     def run(mood: str) -> str:
-        (venus / "mood").write_text(mood)
+        (fake_platform / "mood").write_text(mood)
         submit()
-        (venus / "mood").unlink()
+        (fake_platform / "mood").unlink()
         (left,) = records.list_runs()
         return left
 
     return run
 
 
-def taken(venus: Path) -> dict[str, int]:
+def taken(fake_platform: Path) -> dict[str, int]:
     """How often the engine was handed each run."""
-    jobs = venus / "jobs"
+    jobs = fake_platform / "jobs"
     return {path.name: len(path.read_text().split()) for path in sorted(jobs.iterdir())} if jobs.exists() else {}
 
 
@@ -41,111 +41,111 @@ def name_of(answer) -> str:
     return answer.stdout.strip()
 
 
-def test_same_job_twice_creates_two_runs_with_new(submit, venus):
+def test_same_job_twice_creates_two_runs_with_new(submit, fake_platform):
     first, second = name_of(submit()), name_of(submit("--new"))
-    assert taken(venus) == {first: 1, second: 1}
+    assert taken(fake_platform) == {first: 1, second: 1}
     assert (first[-2:], second[-2:]) == ("-1", "-2")
 
 
-def test_a_refused_job_gives_its_name_back(submit, venus):
-    (venus / "mood").write_text("refuses")
+def test_a_refused_job_gives_its_name_back(submit, fake_platform):
+    (fake_platform / "mood").write_text("refuses")
     answer = submit()
     assert answer.exit_code == 1
-    assert "venus is not at home" in answer.stderr
+    assert "fake is not at home" in answer.stderr
     assert records.list_runs() == []
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     assert name_of(submit()).endswith("-1")
 
 
-def test_what_preflight_stops_leaves_nothing(submit, venus):
-    (venus / "weather").write_text("acid rain")
+def test_what_preflight_stops_leaves_nothing(submit, fake_platform):
+    (fake_platform / "weather").write_text("acid rain")
     assert submit().exit_code == 4
     assert os.listdir(records.get_run_folder("x").parent) == []
 
 
-def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, venus):
-    (venus / "mood").write_text("takes it and hangs up")
+def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, fake_platform):
+    (fake_platform / "mood").write_text("takes it and hangs up")
     answer = submit()
     assert answer.exit_code == 1
-    assert "whether venus accepted lerobot-train" in answer.stderr
+    assert "whether fake accepted lerobot-train" in answer.stderr
     assert "the same command" in answer.stderr
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     again = submit()
-    assert "an earlier submit of this job was interrupted; venus has the run" in again.stderr
-    assert taken(venus) == {name_of(again): 1}
+    assert "an earlier submit of this job was interrupted; fake has the run" in again.stderr
+    assert taken(fake_platform) == {name_of(again): 1}
     record = records.read_record(name_of(again))
     assert (record.phase, record.reference) == ("sent", {"id": record.run})
     assert "adopted" in record.notes[0]
 
 
-def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(submit, venus):
-    (venus / "mood").write_text("hangs up")
+def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(submit, fake_platform):
+    (fake_platform / "mood").write_text("hangs up")
     assert submit().exit_code == 1
     (left,) = records.list_runs()
-    (venus / "mood").unlink()
+    (fake_platform / "mood").unlink()
     again = submit()
     assert name_of(again) == left
-    assert "interrupted before venus had it" in again.stderr
-    assert taken(venus) == {left: 1}
+    assert "interrupted before fake had it" in again.stderr
+    assert taken(fake_platform) == {left: 1}
     assert name_of(submit("--new")).endswith("-2")
 
 
-def test_new_leaves_what_was_cut_off_alone(submit, cut_off, venus):
+def test_new_leaves_what_was_cut_off_alone(submit, cut_off, fake_platform):
     cut_off("takes it and hangs up")
     assert name_of(submit("--new")).endswith("-2")
     assert records.read_record(records.list_runs()[-1]).phase == "sending"
 
 
-def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, cut_off, venus):
+def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, cut_off, fake_platform):
     cut_off("takes it and hangs up")
-    answer = submit("--altitude", "60")
+    answer = submit("--slots", "60")
     assert name_of(answer).endswith("-2")
     assert "was interrupted; it is not continued" in answer.stderr
 
 
-def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, venus):
-    (venus / "mood").write_text("interrupted")
+def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, fake_platform):
+    (fake_platform / "mood").write_text("interrupted")
     answer = submit()
     assert answer.exit_code == 130
-    assert "whether venus accepted" in answer.stderr
-    (venus / "mood").unlink()
-    assert taken(venus) == {name_of(submit()): 1}
+    assert "whether fake accepted" in answer.stderr
+    (fake_platform / "mood").unlink()
+    assert taken(fake_platform) == {name_of(submit()): 1}
 
 
-def test_ctrl_c_before_the_engine_was_asked_gives_the_name_back(submit, venus):
-    (venus / "mood").write_text("interrupted in time")
+def test_ctrl_c_before_the_engine_was_asked_gives_the_name_back(submit, fake_platform):
+    (fake_platform / "mood").write_text("interrupted in time")
     answer = submit()
     assert answer.exit_code == 130
-    assert "interrupted; nothing was sent to venus" in answer.stderr
+    assert "interrupted; nothing was sent to fake" in answer.stderr
     assert "is not known" not in answer.stderr
     assert records.list_runs() == []
 
 
-def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, venus):
-    (venus / "mood").write_text("does not say")
+def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, fake_platform):
+    (fake_platform / "mood").write_text("does not say")
     answer = submit("--json")
     [problem] = answer.json["problems"]
     assert problem["code"] == "submit-unsure"
-    assert problem["why"] == "Venus is dark. It is night."
-    assert [way["text"] for way in problem["instead"]] == ["the same command", "venus login", "--new"]
+    assert problem["why"] == "Fake is dark. It is night."
+    assert [way["text"] for way in problem["instead"]] == ["the same command", "fake login", "--new"]
     assert "nothing was done" not in answer.stderr
 
 
-def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, cut_off, venus):
+def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, cut_off, fake_platform):
     """The engine may have it a little later than it was asked."""
     left = cut_off("hangs up")
-    (venus / "weather").write_text("acid rain")
+    (fake_platform / "weather").write_text("acid rain")
     answer = submit()
     assert answer.exit_code == 4
     assert f"the interrupted submit of {left} is not finished" in answer.stderr
     assert "--new" in answer.stderr
     assert records.read_record(left).phase == "sending"
-    (venus / "weather").unlink()
+    (fake_platform / "weather").unlink()
     assert name_of(submit()) == left
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, venus, monkeypatch, number):
+def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, fake_platform, monkeypatch, number):
     from robotrain.cli.commands import submit as commands_submit
 
     def told_and_interrupted(text: str) -> None:
@@ -158,30 +158,30 @@ def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, venus, mon
     assert records.read_record(run).phase == "sent"
 
 
-def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, cut_off, venus):
+def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, cut_off, fake_platform):
     assert submit("--dry-run").exit_code == 0
     assert records.list_runs() == []
-    (venus / "mood").write_text("hangs up")
+    (fake_platform / "mood").write_text("hangs up")
     submit()
     (left,) = records.list_runs()
     assert f"dry run: {left}" in submit("--dry-run").stderr
     assert records.read_record(left).phase == "sending"
 
 
-def test_a_dry_run_says_that_a_submit_would_ask_first_and_new_leaves_it(submit, venus):
-    (venus / "mood").write_text("hangs up")
+def test_a_dry_run_says_that_a_submit_would_ask_first_and_new_leaves_it(submit, fake_platform):
+    (fake_platform / "mood").write_text("hangs up")
     submit()
     (left,) = records.list_runs()
-    assert "a submit first looks for it on venus" in submit("--dry-run").stderr
+    assert "a submit first looks for it on fake" in submit("--dry-run").stderr
     assert f"dry run: {left[:-1]}2" in submit("--dry-run", "--new").stderr
 
 
-def test_a_dry_run_holds_no_name_while_it_looks(submit, venus, monkeypatch):
-    import venus_plugin
+def test_a_dry_run_holds_no_name_while_it_looks(submit, fake_platform, monkeypatch):
+    import fake_plugin
 
     there: list[list[str]] = []
     monkeypatch.setattr(
-        venus_plugin.Venus,
+        fake_plugin.FakePlatform,
         "preflight",
         lambda self, plan: there.append(os.listdir(records.get_run_folder("x").parent)) or (),
     )
@@ -189,34 +189,34 @@ def test_a_dry_run_holds_no_name_while_it_looks(submit, venus, monkeypatch):
     assert there == [[]]
 
 
-@pytest.mark.parametrize(("memory", "why"), [("away", "ConnectionResetError: no answer"), ("refuses", "venus sleeps")])
-def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, cut_off, venus, memory, why):
+@pytest.mark.parametrize(("memory", "why"), [("away", "ConnectionResetError: no answer"), ("refuses", "fake sleeps")])
+def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, cut_off, fake_platform, memory, why):
     cut_off("takes it and hangs up")
-    (venus / "memory").write_text(memory)
+    (fake_platform / "memory").write_text(memory)
     answer = submit("--json")
     assert answer.exit_code == 1
     assert answer.json["problems"][0]["code"] == "submit-unsure"
     assert why in answer.stderr
     assert "c2VjcmV0" not in answer.stdout + answer.stderr
     (left,) = records.list_runs()
-    (venus / "memory").unlink()
+    (fake_platform / "memory").unlink()
     assert name_of(submit()) == left
-    assert taken(venus) == {left: 1}
+    assert taken(fake_platform) == {left: 1}
 
 
-def test_ctrl_c_while_the_platform_is_asked_leaves_everything_as_it_is(submit, cut_off, venus):
+def test_ctrl_c_while_the_platform_is_asked_leaves_everything_as_it_is(submit, cut_off, fake_platform):
     cut_off("takes it and hangs up")
-    (venus / "memory").write_text("interrupted")
+    (fake_platform / "memory").write_text("interrupted")
     assert submit().exit_code == 130
-    (venus / "memory").unlink()
-    assert taken(venus) == {name_of(submit()): 1}
+    (fake_platform / "memory").unlink()
+    assert taken(fake_platform) == {name_of(submit()): 1}
 
 
-def test_a_preflight_without_an_answer_stops_the_submit_and_leaves_nothing(submit, venus):
-    (venus / "weather").write_text("no answer")
+def test_a_preflight_without_an_answer_stops_the_submit_and_leaves_nothing(submit, fake_platform):
+    (fake_platform / "weather").write_text("no answer")
     answer = submit()
     assert answer.exit_code == 4
-    assert "the preflight checks of venus failed" in answer.stderr
+    assert "the preflight checks of fake failed" in answer.stderr
     assert "TimeoutError: no answer" in answer.stderr
     assert "c2VjcmV0" not in answer.stderr
     assert os.listdir(records.get_run_folder("x").parent) == []
@@ -227,34 +227,34 @@ def as_sent_from(host: str, run: str) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": host}))
 
 
-def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(submit, cut_off, venus):
+def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(submit, cut_off, fake_platform):
     left = cut_off("takes it and hangs up")
     as_sent_from("another", left)
     assert name_of(submit()) == left
-    assert taken(venus) == {left: 1}
+    assert taken(fake_platform) == {left: 1}
 
 
-def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit, cut_off, venus):
+def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit, cut_off, fake_platform):
     left = cut_off("hangs up")
     as_sent_from("another", left)
     answer = submit()
     assert name_of(answer) == left[:-1] + "2"
-    assert f"the submit of {left} to venus from another was interrupted" in answer.stderr
+    assert f"the submit of {left} to fake from another was interrupted" in answer.stderr
     assert records.read_record(left).phase == "sending"
 
 
-def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, cut_off, venus):
+def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, cut_off, fake_platform):
     left = cut_off("hangs up")
     path = plans.get_plan_folder(left) / "job.json"
     path.write_text(path.read_text()[:-40])
     answer = submit()
     assert answer.exit_code == 1
-    assert f"it is unknown whether venus accepted {left}: its stored plan is damaged" in answer.stderr
-    assert taken(venus) == {}
+    assert f"it is unknown whether fake accepted {left}: its stored plan is damaged" in answer.stderr
+    assert taken(fake_platform) == {}
     assert name_of(submit("--new")) == left[:-1] + "2"
 
 
-def test_what_a_submit_left_of_another_plan_is_not_kept_with_this_one(submit, venus):
+def test_what_a_submit_left_of_another_plan_is_not_kept_with_this_one(submit, fake_platform):
     run = name_of(submit())
     records.get_run_folder(run).joinpath("record.json").unlink()
     (plans.get_plan_folder(run) / "robotrain-plan.json").unlink()
@@ -263,7 +263,7 @@ def test_what_a_submit_left_of_another_plan_is_not_kept_with_this_one(submit, ve
     assert not (plans.get_plan_folder(run) / "stray.txt").exists()
 
 
-def test_a_full_disk_before_sending_sends_nothing(submit, venus, monkeypatch):
+def test_a_full_disk_before_sending_sends_nothing(submit, fake_platform, monkeypatch):
     def full(rendered: object) -> None:
         with records.report_write_errors():
             raise OSError(28, "No space left on device")
@@ -272,11 +272,11 @@ def test_a_full_disk_before_sending_sends_nothing(submit, venus, monkeypatch):
     answer = submit()
     assert answer.exit_code == 4
     assert "the state folder is full" in answer.stderr
-    assert taken(venus) == {}
+    assert taken(fake_platform) == {}
     assert records.list_runs() == []
 
 
-def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, venus, monkeypatch):
+def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, fake_platform, monkeypatch):
     write = records.write_record
 
     def full_later(record: object) -> None:
@@ -288,16 +288,16 @@ def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, venus, monkeypa
     monkeypatch.setattr(records, "write_record", full_later)
     answer = submit()
     run = name_of(answer)
-    assert taken(venus) == {run: 1}
-    assert f"{run} was submitted to venus, but its record could not be written" in answer.stderr
+    assert taken(fake_platform) == {run: 1}
+    assert f"{run} was submitted to fake, but its record could not be written" in answer.stderr
     assert "nothing was done" not in answer.stderr
     assert answer.exit_code == 1  # 4 would say that nothing was sent
     monkeypatch.setattr(records, "write_record", write)
     assert name_of(submit()) == run
-    assert taken(venus) == {run: 1}
+    assert taken(fake_platform) == {run: 1}
 
 
-def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, venus, robotrain):
+def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, fake_platform, robotrain):
     first = name_of(submit())
     path = records.get_run_folder(first) / "record.json"
     path.write_text(path.read_text()[:40])
@@ -307,24 +307,24 @@ def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, venus, rob
     assert robotrain("status", second).exit_code == 0
 
 
-def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, venus):
-    run = name_of(submit("--altitude", "60", "--training-steps", "7"))
+def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, fake_platform):
+    run = name_of(submit("--slots", "60", "--training-steps", "7"))
     kept = plans.read_stored_plan(run)
     assert kept.changed == ()
     assert kept.plan.digest == records.read_record(run).plan
-    assert kept.settings == {"altitude": 60}
+    assert kept.settings == {"slots": 60}
     assert kept.plan.job["training_steps"] == 7
     origins = {value["name"]: value["origin"] for value in kept.values}
     assert origins["training_steps"] == "flag --training-steps"
 
 
-def test_a_payload_is_kept_once_for_all_runs(submit, venus):
+def test_a_payload_is_kept_once_for_all_runs(submit, fake_platform):
     runs = [name_of(submit("--new")) for _ in range(3)]
     links = [os.stat(plans.get_plan_folder(run) / "payload.zip").st_nlink for run in runs]
     assert links == [4, 4, 4]
 
 
-def test_a_payload_that_was_torn_is_kept_anew(submit, venus):
+def test_a_payload_that_was_torn_is_kept_anew(submit, fake_platform):
     first = name_of(submit())
     (kept,) = (records.get_run_folder("x").parents[1] / "payloads").iterdir()
     kept.chmod(0o644)
@@ -333,11 +333,11 @@ def test_a_payload_that_was_torn_is_kept_anew(submit, venus):
     assert plans.read_stored_plan(name_of(submit("--new"))).changed == ()
 
 
-def test_no_editor_writes_into_the_payload_that_runs_share(submit, venus):
+def test_no_editor_writes_into_the_payload_that_runs_share(submit, fake_platform):
     assert (plans.get_plan_folder(name_of(submit())) / "payload.zip").stat().st_mode & 0o222 == 0
 
 
-def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, venus, monkeypatch):
+def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, fake_platform, monkeypatch):
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -345,5 +345,5 @@ def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, venus, mo
     answer = submit()
     assert answer.exit_code == 4
     assert "is full" in answer.stderr
-    assert taken(venus) == {}
+    assert taken(fake_platform) == {}
     assert [path for path in records.get_run_folder("x").parents[1].rglob("*") if path.is_file()] == []

@@ -15,9 +15,9 @@ GRID = ("--over", "learning_rate=1e-5,1e-4", "--over", "seed=1..2")
 
 
 @pytest.fixture
-def sweep(vesta, robotrain):
-    """`robotrain sweep` of the example's job on vesta."""
-    return lambda *options: robotrain("sweep", JOB, "--platform", "vesta", *options)
+def sweep(dag_platform, robotrain):
+    """`robotrain sweep` of the example's job on dag."""
+    return lambda *options: robotrain("sweep", JOB, "--platform", "dag", *options)
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def run(sweep) -> str:
 
 
 @pytest.fixture
-def reach(vesta):
+def reach(dag_platform):
     """Set what the engine says of a sweep and its trials."""
 
     def write(run: str, state: str, *trials: object) -> None:
-        (vesta / f"{run}.json").write_text(json.dumps({"state": state}))
+        (dag_platform / f"{run}.json").write_text(json.dumps({"state": state}))
         found = {f"trial-{number}": one for number, one in enumerate(trials, 1)}
-        (vesta / f"{run}.steps.json").write_text(json.dumps(found))
+        (dag_platform / f"{run}.steps.json").write_text(json.dumps(found))
 
     return write
 
@@ -51,13 +51,13 @@ def read_spec(run: str) -> dict:
     return json.loads(read_stored_plan(run).plan.files["sweep.json"])
 
 
-def test_a_platform_without_an_engine_refuses_native_only(robotrain, venus):
-    refused = robotrain("sweep", JOB, "--platform", "venus", *GRID, "--native-only")
-    assert (refused.exit_code, "venus has no engine for sweeps" in refused.stderr) == (3, True)
+def test_a_platform_without_an_engine_refuses_native_only(robotrain, fake_platform):
+    refused = robotrain("sweep", JOB, "--platform", "fake", *GRID, "--native-only")
+    assert (refused.exit_code, "fake has no engine for sweeps" in refused.stderr) == (3, True)
 
 
-def test_a_sweep_is_one_submission(run, vesta):
-    assert [path.name for path in (vesta / "jobs").iterdir()] == [run]
+def test_a_sweep_is_one_submission(run, dag_platform):
+    assert [path.name for path in (dag_platform / "jobs").iterdir()] == [run]
     record = records.read_record(run)
     assert (record.native, record.steps) == (True, ("trial-1", "trial-2", "trial-3", "trial-4"))
     spec = read_spec(run)
@@ -79,7 +79,7 @@ def test_a_sweep_is_called_by_what_it_varies_unless_it_is_named(run, sweep):
 def test_nothing_says_that_this_machine_must_stay_on(sweep):
     answer = sweep(*GRID, "--at-most", "2", "--native-only", "--dry-run")
     assert (answer.exit_code, "this machine" in answer.stderr) == (0, False)
-    assert "vesta (grid) chooses learning_rate, seed when a trial begins" in answer.stderr
+    assert "dag (grid) chooses learning_rate, seed when a trial begins" in answer.stderr
 
 
 def test_random_values_are_the_engines_choice(sweep):
@@ -122,25 +122,25 @@ def test_the_log_of_an_ended_trial_is_read_once(run, reach, robotrain):
     assert (found["values"], found["score"]) == ({"learning_rate": 1e-4, "seed": 2}, 0.3)
 
 
-def test_a_failed_trial_fails_the_sweep(run, reach, robotrain, vesta):
+def test_a_failed_trial_fails_the_sweep(run, reach, robotrain, dag_platform):
     failed = {"state": "failed", "reason": "no GPU"}
     reach(run, "succeeded", trial("succeeded", 1e-4, 2, 0.3), failed)
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["reason"]) == ("failed", "step trial-2 failed: no GPU")
     assert robotrain("wait", run).exit_code == 5
     again = robotrain("resubmit", run, "--json").json["run"]
-    assert {path.name for path in (vesta / "jobs").iterdir()} == {run, again}
+    assert {path.name for path in (dag_platform / "jobs").iterdir()} == {run, again}
     assert read_spec(again)["job"]["space"] == read_spec(run)["job"]["space"]
 
 
 @pytest.fixture
-def rest(vesta, robotrain, monkeypatch):
+def rest(dag_platform, robotrain, monkeypatch):
     """Resume a sweep, whose rest a driver in this process runs, each trial as a run that ends in this state."""
     monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
     monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
 
     def resume(run: str, state: str, loss: float = 0.5) -> str:
-        (vesta / "others.json").write_text(json.dumps({**trial(state, 0.0, 0, loss), "checkpoints": [30]}))
+        (dag_platform / "others.json").write_text(json.dumps({**trial(state, 0.0, 0, loss), "checkpoints": [30]}))
         answer = robotrain("resume", run, "--json")
         assert answer.exit_code == 0, answer.stderr
         return answer.json["run"]
@@ -154,7 +154,7 @@ def read_points(run: str) -> dict[str, tuple[str, ...]]:
 
 
 def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_the_others(
-    run, reach, rest, robotrain, vesta
+    run, reach, rest, robotrain, dag_platform
 ):
     skipped = {"state": "skipped"}
     done = {**trial("succeeded", 1e-4, 2, 0.3), "checkpoints": [20]}
@@ -163,11 +163,11 @@ def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_th
     points = read_points(again)
     assert (points["trial-1"], points["trial-3"]) == (("0.0001", "2"), ("1e-05", "1"))
     assert sorted(points.values()) == [("0.0001", "1"), ("0.0001", "2"), ("1e-05", "1"), ("1e-05", "2")]
-    assert len([*(vesta / "jobs").iterdir()]) == 4, "the sweep, and three trials as runs of their own"
+    assert len([*(dag_platform / "jobs").iterdir()]) == 4, "the sweep, and three trials as runs of their own"
     assert robotrain("wait", again).exit_code == 5
 
     third = rest(again, "succeeded")
-    assert len([*(vesta / "jobs").iterdir()]) == 7
+    assert len([*(dag_platform / "jobs").iterdir()]) == 7
     assert read_points(third) == points
     found = robotrain("status", third, "--json").json
     assert (found["state"], [one["score"] for one in found["sweep"]["trials"]]) == ("succeeded", [0.3, 0.5, 0.5, 0.5])
@@ -179,8 +179,8 @@ def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_th
     assert robotrain("logs", third, "--step", "trial-1").stdout.splitlines()[0] == "loading"
     assert "[trial-1] loading" in robotrain("logs", third).stdout
     outputs = robotrain("outputs", third).stdout
-    assert f"/vesta/{run}/trial-1/000020" in outputs
-    assert outputs.count("/venus/lerobot-train-") == 3
+    assert f"/dag/{run}/trial-1/000020" in outputs
+    assert outputs.count("/fake/lerobot-train-") == 3
     assert "[pipeline-complete]" in robotrain("resume", third).stderr
 
 
@@ -196,28 +196,28 @@ def test_resume_draws_the_values_that_no_trial_had(sweep, reach, rest, robotrain
     assert len(set(drawn)) == 3
 
 
-def test_a_trial_with_unknown_values_is_not_trained_twice(run, reach, robotrain, vesta):
+def test_a_trial_with_unknown_values_is_not_trained_twice(run, reach, robotrain, dag_platform):
     reach(run, "failed", {"state": "succeeded"}, {"state": "failed"})
     refused = robotrain("resume", run)
     assert (refused.exit_code, "[sweep-not-resumable]" in refused.stderr) == (2, True)
     assert f"robotrain resubmit {run}" in refused.stderr
-    assert len([*(vesta / "jobs").iterdir()]) == 1
+    assert len([*(dag_platform / "jobs").iterdir()]) == 1
 
 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
         (("--points", "points.csv"), "a list of points is no search space"),
-        (("--over", "altitude=1,2"), "altitude is no parameter of lerobot-train"),
+        (("--over", "slots=1,2"), "slots is no parameter of lerobot-train"),
         (("--over", "job_name=a b,c"), "a value of job_name is not of letters, digits"),
-        (("--over", "seed=1,2", "--set", "altitude=200"), "it is too high"),
+        (("--over", "seed=1,2", "--set", "slots=200"), "too many slots"),
     ],
 )
 def test_what_the_engine_cannot_do_stays_with_this_machine(sweep, tmp_path, monkeypatch, options, why):
     monkeypatch.chdir(tmp_path)
     Path("points.csv").write_text("seed\n1\n2\n")
     answer = sweep(*options, "--dry-run")
-    assert (answer.exit_code, f"vesta does not run this sweep on its own: {why}" in answer.stderr) == (0, True)
+    assert (answer.exit_code, f"dag does not run this sweep on its own: {why}" in answer.stderr) == (0, True)
     refused = sweep(*options, "--native-only")
     assert (refused.exit_code, "[sweep-not-native]" in refused.stderr) == (3, True)
     assert records.list_runs() == []

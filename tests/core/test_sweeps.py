@@ -14,21 +14,25 @@ JOB = ROOT / "examples/pusht-mini/job.yaml"
 
 
 @pytest.fixture
-def neptune(install, tmp_path, monkeypatch) -> Path:
-    """The platform of neptune.py, installed, and a driver that works in this process; the folder with what was sent."""
-    install("robotrain-neptune", {"platform.neptune": "neptune"}, neptune=(ROOT / "tests/neptune.py").read_text())
-    folder = tmp_path / "neptune"
+def instant_platform(install, tmp_path, monkeypatch) -> Path:
+    """Install instant_platform.py, with a driver in this process; return the folder with what was sent."""
+    install(
+        "robotrain-instant",
+        {"platform.instant": "instant_plugin"},
+        instant_plugin=(ROOT / "tests/instant_platform.py").read_text(),
+    )
+    folder = tmp_path / "instant"
     folder.mkdir()
-    monkeypatch.setenv("NEPTUNE", str(folder))
+    monkeypatch.setenv("INSTANT_ENGINE", str(folder))
     monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
     monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
     return folder
 
 
 @pytest.fixture
-def sweep(robotrain, neptune):
-    """`robotrain sweep` of the example's job on neptune."""
-    return lambda *options: robotrain("sweep", JOB, "--platform", "neptune", *options)
+def sweep(robotrain, instant_platform):
+    """`robotrain sweep` of the example's job on instant."""
+    return lambda *options: robotrain("sweep", JOB, "--platform", "instant", *options)
 
 
 @pytest.fixture
@@ -55,10 +59,12 @@ def trial_values(answer) -> list[dict[str, str]]:
     return list(plan["sweep"]["points"].values())
 
 
-def test_each_combination_is_a_run_and_their_results_a_table(sweep, neptune, robotrain):
+def test_each_combination_is_a_run_and_their_results_a_table(sweep, instant_platform, robotrain):
     answer = sweep("--over", "learning_rate=1e-2,1e-3", "--over", "seed=1..3", "--wait")
     assert answer.exit_code == 0, answer.stderr
-    assert {(one["rate"], one["seed"]) for one in sent(neptune)} == {(r, s) for r in (1e-2, 1e-3) for s in (1, 2, 3)}
+    assert {(one["rate"], one["seed"]) for one in sent(instant_platform)} == {
+        (r, s) for r in (1e-2, 1e-3) for s in (1, 2, 3)
+    }
     run = next(records.iterate_runs(with_steps=False))
     status = robotrain("status", run)
     for output in (answer.stdout, status.stdout):
@@ -76,14 +82,14 @@ def test_each_combination_is_a_run_and_their_results_a_table(sweep, neptune, rob
     assert found["groups"][1]["mean"] == pytest.approx(0.02)
 
 
-def test_a_trial_that_fails_stops_no_other_and_the_exit_code_says_it(sweep, neptune):
+def test_a_trial_that_fails_stops_no_other_and_the_exit_code_says_it(sweep, instant_platform):
     answer = sweep("--over", "seed=3..6", "--wait")
     assert answer.exit_code == 5
     assert [row.split()[2] for row in answer.stdout.splitlines() if row.split()[:1] and "trial-" in row.split()[0]][
         :4
     ] == ["succeeded", "failed", "succeeded", "succeeded"]
     assert "trial-2 failed: a wave came" in answer.stdout
-    assert len(sent(neptune)) == 4
+    assert len(sent(instant_platform)) == 4
 
 
 def test_the_best_trial_is_the_one_that_is_registered(sweep, robotrain):
@@ -196,13 +202,13 @@ def test_what_makes_no_sweep_is_refused(problems):
         assert (exit_code, code in {one["code"] for one in found}) == (2, True), words
 
 
-def test_a_seed_of_any_size_is_taken(sweep, neptune):
+def test_a_seed_of_any_size_is_taken(sweep, instant_platform):
     words = "--over seed=1..9 --sampler random --samples 2 --sampler-seed 1234567890123"
     answer = sweep(*words.split(), "--dry-run")
     assert answer.exit_code == 0, answer.stderr
 
 
-def test_a_machine_that_has_to_stay_on_is_named(sweep, neptune):
+def test_a_machine_that_has_to_stay_on_is_named(sweep, instant_platform):
     words = ("--over", "seed=1..3", "--dry-run")
     assert "sweep-driven-here" not in sweep(*words).stderr
     assert "sweep-driven-here" not in sweep(*words, "--at-most", "3").stderr
@@ -215,8 +221,10 @@ def test_on_this_machine_trials_wait_for_each_other(robotrain):
     assert "1 at a time" in answer.stderr
 
 
-def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(sweep, neptune, robotrain, monkeypatch):
-    (neptune / "asleep").touch()
+def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(
+    sweep, instant_platform, robotrain, monkeypatch
+):
+    (instant_platform / "asleep").touch()
     with monkeypatch.context() as patched:  # a driver that is stopped after its first look
         patched.setattr(driver.PipelineDriver, "_sleep", lambda self, seconds: (_ for _ in ()).throw(SystemExit))
         sweep("--over", "seed=1..3", "--at-most", "2")
@@ -227,17 +235,17 @@ def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(sweep
     states = [step.state for step in progress.read_progress(run).steps.values()]
     assert states == ["cancelled", "cancelled", "skipped"]
     assert "trial-3 skipped: the pipeline was cancelled" in robotrain("status", run).stdout
-    (neptune / "asleep").unlink()
+    (instant_platform / "asleep").unlink()
     answer = robotrain("resume", run, "--wait")
     assert answer.exit_code == 0, answer.stderr
     resumed = next(records.iterate_runs(with_steps=False))
     assert resumed != run
     assert "best        trial-1  seed=1" in robotrain("status", resumed).stdout
-    assert len(sent(neptune)) == 5
+    assert len(sent(instant_platform)) == 5
 
 
-def test_names_of_values_and_metrics_are_completed(monkeypatch, capsys, neptune):
-    words = f"robotrain sweep {JOB} --platform neptune"
+def test_names_of_values_and_metrics_are_completed(monkeypatch, capsys, instant_platform):
+    words = f"robotrain sweep {JOB} --platform instant"
     monkeypatch.setenv("_ROBOTRAIN_COMPLETE", "complete_bash")
     for typed, expected in (("--over dep", "depth="), ("--metric v", "val/loss"), ("--sampler t", "tpe")):
         monkeypatch.setenv("COMP_WORDS", f"{words} {typed}")
@@ -257,13 +265,13 @@ def test_a_report_has_the_trials_and_the_best_one(sweep, robotrain):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs the extra optuna")
-def test_tpe_chooses_by_earlier_results(sweep, neptune):
+def test_tpe_chooses_by_earlier_results(sweep, instant_platform):
     answer = sweep(
         *("--over", "learning_rate=log:1e-5..1e-1", "--over", "batch_size=2,4", "--over", "seed=uniform:1..3"),
         *("--sampler", "tpe", "--samples", "25", "--wait"),
     )
     assert answer.exit_code == 0, answer.stderr
-    rates = [step["rate"] for step in sent(neptune)]
+    rates = [step["rate"] for step in sent(instant_platform)]
     run = next(records.iterate_runs(with_steps=False))
     chosen = [step.values for step in progress.read_progress(run).steps.values()]
     assert len(chosen) == len(rates) == 25

@@ -11,11 +11,11 @@ SOURCES = "sources: {dataset: {local_path: x}}\n"
 
 
 @pytest.fixture
-def labels(robotrain, saturn):
+def labels(robotrain, cloud_platform):
     """The value of `labels` and where it came from."""
 
     def run(*args):
-        answer = robotrain("explain", "--platform", "saturn", "--json", *args)
+        answer = robotrain("explain", "--platform", "cloud", "--json", *args)
         assert answer.exit_code == 0, answer.stderr
         row = next(row for row in answer.json["values"] if row["name"] == "labels")
         return row["value"], row["origin"]
@@ -24,9 +24,9 @@ def labels(robotrain, saturn):
 
 
 @pytest.fixture
-def refused(robotrain, saturn):
+def refused(robotrain, cloud_platform):
     def run(*args):
-        answer = robotrain("explain", "--platform", "saturn", *args)
+        answer = robotrain("explain", "--platform", "cloud", *args)
         assert answer.exit_code == 2
         return answer.stderr
 
@@ -41,41 +41,41 @@ def test_a_flag_says_it_as_text(labels):
 
 def test_a_job_file_says_it_as_text_or_as_a_table_in_its_order(labels):
     Path("job.yaml").write_text(
-        SOURCES + "platforms:\n  saturn:\n    labels: {zeta: 1e3, team: arm=1, not: null, no: ''}\n"
+        SOURCES + "platforms:\n  cloud:\n    labels: {zeta: 1e3, team: arm=1, not: null, no: ''}\n"
     )
     assert labels("job.yaml") == ("zeta=1e3,team=arm=1", "job file job.yaml:4")
-    Path("job.yaml").write_text(SOURCES + "platforms:\n  saturn:\n    labels: b=1,a=2\n")
+    Path("job.yaml").write_text(SOURCES + "platforms:\n  cloud:\n    labels: b=1,a=2\n")
     assert labels("job.yaml") == ("b=1,a=2", "job file job.yaml:4")
 
 
 def test_robotrain_toml_and_its_profiles_say_it_as_a_table(labels):
     Path("robotrain.toml").write_text(
-        '[platforms.saturn.labels]\nzeta = 3\nteam = "arm"\n[profiles.big.platforms.saturn]\nlabels = {big = true}\n'
+        '[platforms.cloud.labels]\nzeta = 3\nteam = "arm"\n[profiles.big.platforms.cloud]\nlabels = {big = true}\n'
     )
-    assert labels("--dataset-path", "x") == ("zeta=3,team=arm", "robotrain.toml [platforms.saturn]")
+    assert labels("--dataset-path", "x") == ("zeta=3,team=arm", "robotrain.toml [platforms.cloud]")
     value, origin = labels("--dataset-path", "x", "--profile", "big")
-    assert (value, origin) == ("big=true", "robotrain.toml [profiles.big.platforms.saturn]")
+    assert (value, origin) == ("big=true", "robotrain.toml [profiles.big.platforms.cloud]")
 
 
 def test_two_layers_are_not_merged(labels):
-    Path("robotrain.toml").write_text('[platforms.saturn.labels]\nzeta = "1"\n')
-    Path("job.yaml").write_text(SOURCES + "platforms: {saturn: {labels: {team: arm}}}\n")
+    Path("robotrain.toml").write_text('[platforms.cloud.labels]\nzeta = "1"\n')
+    Path("job.yaml").write_text(SOURCES + "platforms: {cloud: {labels: {team: arm}}}\n")
     assert labels("job.yaml")[0] == "team=arm"
-    Path("job.yaml").write_text(SOURCES + "platforms: {saturn: {labels: {}}}\n")
+    Path("job.yaml").write_text(SOURCES + "platforms: {cloud: {labels: {}}}\n")
     assert labels("job.yaml")[0] == "zeta=1"
 
 
-def test_a_call_from_python_says_it_as_a_mapping(saturn):
+def test_a_call_from_python_says_it_as_a_mapping(cloud_platform):
     import robotrain.api
 
-    rows = robotrain.api.explain(platform="saturn", dataset_path="x", labels={"team": "arm", "n": 3})
+    rows = robotrain.api.explain(platform="cloud", dataset_path="x", labels={"team": "arm", "n": 3})
     assert next(row["value"] for row in rows if row["name"] == "labels") == "team=arm,n=3"
     with pytest.raises(Exception, match="orbit takes a single value"):
-        robotrain.api.explain(platform="saturn", dataset_path="x", orbit={"a": 1})
+        robotrain.api.explain(platform="cloud", dataset_path="x", orbit={"a": 1})
 
 
 def test_saving_a_job_keeps_it(labels, robotrain):
-    Path("robotrain.toml").write_text('[platforms.saturn.labels]\nteam = "arm"\ncost = 3\n')
+    Path("robotrain.toml").write_text('[platforms.cloud.labels]\nteam = "arm"\ncost = 3\n')
     labels("--dataset-path", "x", "--save-as", "saved.yaml")
     Path("robotrain.toml").unlink()
     assert labels("saved.yaml")[0] == "team=arm,cost=3"
@@ -93,13 +93,13 @@ def test_a_text_that_is_no_table_is_refused(refused, text):
         ("'a,b': x", "a name of --labels is empty or contains `,` or `=`"),
         ("' ': x", "a name of --labels is empty or contains `,` or `=`"),
         ("a: x,y", "a value of --labels contains `,`"),
-        ("a: {b: c}", "platforms.saturn.labels.a must be a single value, not a mapping"),
-        ("a: [b]", "platforms.saturn.labels.a must be a single value, not a sequence"),
+        ("a: {b: c}", "platforms.cloud.labels.a must be a single value, not a mapping"),
+        ("a: [b]", "platforms.cloud.labels.a must be a single value, not a sequence"),
         ("team: x", "is repeated"),
     ],
 )
 def test_what_the_text_could_not_say_is_named_with_its_line(refused, table, says):
-    Path("job.yaml").write_text(SOURCES + f"platforms:\n  saturn:\n    labels:\n      team: arm\n      {table}\n")
+    Path("job.yaml").write_text(SOURCES + f"platforms:\n  cloud:\n    labels:\n      team: arm\n      {table}\n")
     said = refused("job.yaml")
     assert says in said
     assert "job.yaml:6" in said
@@ -107,20 +107,20 @@ def test_what_the_text_could_not_say_is_named_with_its_line(refused, table, says
 
 @pytest.mark.parametrize("toml", ['"a,b" = "x"', 'a = "x,y"', "a = [1]", "a = {b = 1}"])
 def test_the_same_of_robotrain_toml(refused, toml):
-    Path("robotrain.toml").write_text(f"[platforms.saturn.labels]\n{toml}\n")
-    assert "robotrain.toml [platforms.saturn.labels]" in refused("--dataset-path", "x")
+    Path("robotrain.toml").write_text(f"[platforms.cloud.labels]\n{toml}\n")
+    assert "robotrain.toml [platforms.cloud.labels]" in refused("--dataset-path", "x")
 
 
 def test_a_table_for_any_other_setting_is_refused_as_ever(refused):
-    Path("job.yaml").write_text(SOURCES + "platforms:\n  saturn:\n    orbit:\n      a: b\nparameters: {seed: {a: 1}}\n")
+    Path("job.yaml").write_text(SOURCES + "platforms:\n  cloud:\n    orbit:\n      a: b\nparameters: {seed: {a: 1}}\n")
     said = refused("job.yaml")
-    assert "platforms.saturn.orbit must be a single value, not a mapping" in said
+    assert "platforms.cloud.orbit must be a single value, not a mapping" in said
     assert "job.yaml:5" in said
     assert "parameters.seed must be a single value, not a mapping" in said
 
 
-def test_a_table_for_another_platform_is_its_own_business(robotrain, saturn):
-    Path("job.yaml").write_text(SOURCES + "platforms: {saturn: {labels: {team: arm}}}\n")
+def test_a_table_for_another_platform_is_its_own_business(robotrain, cloud_platform):
+    Path("job.yaml").write_text(SOURCES + "platforms: {cloud: {labels: {team: arm}}}\n")
     assert robotrain("render", "--platform", "local", "job.yaml").exit_code == 0
 
 
@@ -137,12 +137,12 @@ def test_a_table_for_another_platform_is_its_own_business(robotrain, saturn):
         ({"a": {"b": "c"}}, False),
     ],
 )
-def test_the_schema_takes_what_the_reader_takes(robotrain, saturn, value, fits):
-    schema = robotrain("schema", "lerobot-train", "--platform", "saturn").json
-    job = {"sources": {"dataset": {"local_path": "x"}}, "platforms": {"saturn": {"labels": value}}}
+def test_the_schema_takes_what_the_reader_takes(robotrain, cloud_platform, value, fits):
+    schema = robotrain("schema", "lerobot-train", "--platform", "cloud").json
+    job = {"sources": {"dataset": {"local_path": "x"}}, "platforms": {"cloud": {"labels": value}}}
     assert jsonschema.Draft202012Validator(schema).is_valid(job) == fits
     Path("job.yaml").write_text(yaml.safe_dump(job))
-    assert (robotrain("render", "--platform", "saturn", "job.yaml").exit_code == 0) == fits
+    assert (robotrain("render", "--platform", "cloud", "job.yaml").exit_code == 0) == fits
 
 
 def test_a_plugin_reads_the_text_with_the_function_for_it():

@@ -43,8 +43,8 @@ def test_it_is_run_once_in_its_folder_and_nobody_is_asked_anything(explained, te
 
 def test_whatever_is_said_elsewhere_is_stronger(explained, terraform, monkeypatch):
     terraform.outputs(subscription_id="outputs", group={"name": "outputs"}, probes=3, rings=True)
-    Path("robotrain.toml").write_text('[platforms.saturn]\nsubscription_id = "toml"\n')
-    Path(".env").write_text("SATURN_GROUP=dotenv\n")
+    Path("robotrain.toml").write_text('[platforms.cloud]\nsubscription_id = "toml"\n')
+    Path(".env").write_text("CLOUD_GROUP=dotenv\n")
     rows = explained("--probes", "2")
     assert [rows[name]["value"] for name in ("subscription_id", "group", "probes", "rings")] == [
         "toml",
@@ -87,20 +87,20 @@ def test_what_counts_only_together_is_left_out_in_part_and_told(explained, terra
     assert explained.said == ""  # where they are idle nobody misses them
 
 
-@pytest.mark.parametrize("words", [("explain", "--help"), ("submit", "--platform", "saturn", "--help"), ("platforms",)])
-def test_help_and_the_catalog_do_not_run_it(robotrain, saturn, terraform, words):
+@pytest.mark.parametrize("words", [("explain", "--help"), ("submit", "--platform", "cloud", "--help"), ("platforms",)])
+def test_help_and_the_catalog_do_not_run_it(robotrain, cloud_platform, terraform, words):
     assert robotrain(*words).exit_code == 0
     assert terraform.calls == []
 
 
-def test_a_platform_without_such_settings_does_not_run_it(robotrain, saturn, terraform, monkeypatch):
+def test_a_platform_without_such_settings_does_not_run_it(robotrain, cloud_platform, terraform, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "nowhere")
     assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
     assert terraform.calls == []
 
 
 def test_an_empty_value_counts_as_unset_on_both_sides(explained, terraform, monkeypatch):
-    monkeypatch.setenv("SATURN_GROUP", "")
+    monkeypatch.setenv("CLOUD_GROUP", "")
     terraform.outputs(subscription_id="", group={"name": "robots"})
     rows = explained("--group", "")
     assert rows["group"]["value"] == "robots"
@@ -114,9 +114,9 @@ def test_only_a_text_a_number_or_a_switch_is_a_value(explained, terraform, value
     assert explained.said == ""
 
 
-def test_a_value_that_does_not_fit_names_the_output(robotrain, saturn, terraform):
+def test_a_value_that_does_not_fit_names_the_output(robotrain, cloud_platform, terraform):
     terraform.outputs(probes=1.5)
-    answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x")
+    answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x")
     assert answer.exit_code == 2
     assert "--probes takes a whole number greater than 0" in answer.stderr
     assert f"{FOLDER} probes.value 1.5" in answer.stderr
@@ -133,8 +133,8 @@ class TestSensitiveOutputs:
         probes = '{"sensitive": false, "type": "number", "value": 0}'
         terraform.prints(f'{{"group": {group}, "secret": {secret}, "probes": {probes}}}')
 
-    def test_a_setting_that_one_would_give_is_told(self, robotrain, saturn, hidden):
-        answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x", "--probes", "1")
+    def test_a_setting_that_one_would_give_is_told(self, robotrain, cloud_platform, hidden):
+        answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--probes", "1")
         assert answer.exit_code == 0
         assert "warning: the Terraform output group is sensitive and is not used" in answer.stderr
         assert f"{FOLDER} group.value.name" in answer.stderr
@@ -142,8 +142,8 @@ class TestSensitiveOutputs:
         assert "secret" not in answer.stderr
         assert KEY not in answer.stdout + answer.stderr
 
-    def test_none_is_in_a_plan_or_an_error(self, robotrain, saturn, hidden, tmp_path):
-        words = ("--platform", "saturn", "--dataset-path", "x")
+    def test_none_is_in_a_plan_or_an_error(self, robotrain, cloud_platform, hidden, tmp_path):
+        words = ("--platform", "cloud", "--dataset-path", "x")
         assert robotrain("render", *words, "--probes", "1", "--to", tmp_path / "plan").exit_code == 0
         assert not [
             path for path in (tmp_path / "plan").rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()
@@ -275,31 +275,31 @@ class TestItsFolder:
         assert explained.said == ""
 
     @pytest.mark.parametrize(("make", "says"), [(False, "does not exist"), (True, "contains no state")])
-    def test_a_named_one_that_is_not_there_or_empty_is_an_error(self, robotrain, saturn, terraform, make, says):
+    def test_a_named_one_that_is_not_there_or_empty_is_an_error(self, robotrain, cloud_platform, terraform, make, says):
         if make:
             Path("infra").mkdir()
         Path("robotrain.toml").write_text('terraform = "infra"\n')
-        answer = robotrain("render", "--platform", "saturn", "--dataset-path", "x")
+        answer = robotrain("render", "--platform", "cloud", "--dataset-path", "x")
         assert answer.exit_code == 2
         assert f"error: the Terraform folder {says}" in answer.stderr
         assert "robotrain.toml infra" in answer.stderr
         assert terraform.calls == []
 
 
-def test_from_python_too(saturn, terraform):
+def test_from_python_too(cloud_platform, terraform):
     import robotrain.api
 
     terraform.outputs(group={"name": "robots"})
-    rows = {row["name"]: row for row in robotrain.api.explain(platform="saturn", dataset_path="x")}
+    rows = {row["name"]: row for row in robotrain.api.explain(platform="cloud", dataset_path="x")}
     assert told(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
 
 
-def test_a_run_once_more_has_what_it_had(robotrain, saturn, terraform):
-    sent = robotrain("submit", "--platform", "saturn", "--dataset-path", "x", "--no-pin", *EVERYTHING[:2])
+def test_a_run_once_more_has_what_it_had(robotrain, cloud_platform, terraform):
+    sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin", *EVERYTHING[:2])
     assert sent.exit_code == 0, sent.stderr
     terraform.outputs(group={"name": "robots"}, probes=9)
     before = len(terraform.calls)
-    answer = robotrain("resubmit", sent.stdout.strip(), "--set", "altitude=60", "--dry-run")
+    answer = robotrain("resubmit", sent.stdout.strip(), "--set", "slots=60", "--dry-run")
     assert answer.exit_code == 0, answer.stderr
     assert "robots" not in answer.stdout + answer.stderr
     assert len(terraform.calls) == before

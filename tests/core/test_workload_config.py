@@ -86,7 +86,7 @@ def test_flags_and_the_job_file_win_and_it_wins_over_the_environment(explain, te
     assert rows(answer)["cups"]["overrode"][0] == {"value": "8", "origin": "config file recipe:1"}
 
 
-def test_a_job_file_names_it_from_its_own_folder(tea, venus, robotrain):
+def test_a_job_file_names_it_from_its_own_folder(tea, fake_platform, robotrain):
     (tea / "recipe").write_text("pots 1\n")
     (tea / "job.yaml").write_text("workload: tea\nconfig: recipe\n")
     found = rows(robotrain("explain", tea / "job.yaml", "--platform", "local", "--json"))
@@ -95,7 +95,7 @@ def test_a_job_file_names_it_from_its_own_folder(tea, venus, robotrain):
     answer = robotrain("explain", tea / "job.yaml", "--platform", "local", "--config", tea / "other", "--json")
     assert rows(answer)["cups"]["value"] == 12, "the flag wins"
     (tea / "pipeline.yaml").write_text("steps:\n  brew: {job: job.yaml}\n")
-    answer = robotrain("pipeline", "submit", tea / "pipeline.yaml", "--platform", "venus", "--dry-run")
+    answer = robotrain("pipeline", "submit", tea / "pipeline.yaml", "--platform", "fake", "--dry-run")
     assert answer.exit_code == 0, answer.stderr
     saved = robotrain("explain", tea / "job.yaml", "--platform", "local", "--save-as", "again.yaml")
     assert saved.exit_code == 0
@@ -134,10 +134,10 @@ def test_a_workload_without_a_reader_has_no_option_and_refuses_the_key(robotrain
     assert [problem["code"] for problem in answer.json["problems"]] == ["config-not-taken"]
 
 
-def test_help_and_python_have_it(tea, robotrain, venus):
+def test_help_and_python_have_it(tea, robotrain, fake_platform):
     assert "configuration file of tea" in " ".join(robotrain("submit", "tea", "--help").stdout.split())
     (tea / "recipe").write_text("pots 2\n")
-    run = library.submit(platform="venus", workload="tea", config=tea / "recipe", pin=False)
+    run = library.submit(platform="fake", workload="tea", config=tea / "recipe", pin=False)
     assert dict(run.job.parameters)["cups"] == 8 if hasattr(run, "job") else run
     with pytest.raises(Rejected, match="config"):
-        library.submit(platform="venus", workload="lerobot-train", config="x", pin=False)
+        library.submit(platform="fake", workload="lerobot-train", config="x", pin=False)

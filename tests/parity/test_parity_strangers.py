@@ -16,7 +16,7 @@ FLAGS = {
     **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf", "code": "--code-shelf"},
 }
 BLOB = "https://account1.blob.core.windows.net/train/set1"
-MARS = (Path(__file__).parents[1] / "mars.py").read_text()
+PLAIN_PLATFORM = (Path(__file__).parents[1] / "plain_platform.py").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -78,17 +78,17 @@ def test_a_strangers_workload_is_run_as_it_says_or_is_refused(rendered, refused,
 @pytest.mark.parametrize(
     ("declared", "workload", "says"),
     [
-        ('{"lerobot-train": no("It is too far for that.")}', "lerobot-train", "mars does not run lerobot-train"),
-        ('{"lerobot-train": not_yet("In a year.")}', "lerobot-train", "mars does not run lerobot-train yet"),
-        ("{}", "lerobot-train", "mars does not declare that it can run lerobot-train"),
-        ('{"lerobot-train": YES}', "sing", "mars does not declare that it can run sing"),
+        ('{"lerobot-train": no("It is too far for that.")}', "lerobot-train", "plain does not run lerobot-train"),
+        ('{"lerobot-train": not_yet("In a year.")}', "lerobot-train", "plain does not run lerobot-train yet"),
+        ("{}", "lerobot-train", "plain does not declare that it can run lerobot-train"),
+        ('{"lerobot-train": YES}', "sing", "plain does not declare that it can run sing"),
     ],
 )
 def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
     robotrain, install, accepted, declared: str, workload: str, says: str
 ) -> None:
-    source = MARS.replace('workloads={"lerobot-train": YES}', f"workloads={declared}")
-    install("robotrain-mars", {"platform.mars": "mars_plugin"}, mars_plugin=source)
+    source = PLAIN_PLATFORM.replace('workloads={"lerobot-train": YES}', f"workloads={declared}")
+    install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source)
     words = (workload, "--blob-url", BLOB)
     assert declined(robotrain, words) == (says, set(PLATFORMS))
     for platform in PLATFORMS:
@@ -98,12 +98,12 @@ def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--policy-url", BLOB), "mars does not accept blob URLs yet"),
-        (("--policy-path", "/data/policy"), "mars does not declare that it can accept local folders"),
+        (("--policy-url", BLOB), "plain does not accept blob URLs yet"),
+        (("--policy-path", "/data/policy"), "plain does not declare that it can accept local folders"),
     ],
 )
 def test_a_source_that_a_platform_does_not_say_it_takes_is_taken_by_those_it_names(
-    robotrain, mars, accepted, words: tuple[str, ...], says: str
+    robotrain, plain_platform, accepted, words: tuple[str, ...], says: str
 ) -> None:
     words = (*DATASET, *words)
     assert declined(robotrain, words) == (says, set(PLATFORMS))
@@ -112,8 +112,8 @@ def test_a_source_that_a_platform_does_not_say_it_takes_is_taken_by_those_it_nam
 
 
 def declined(robotrain, words: tuple[str, ...]) -> tuple[str, set[str]]:
-    """What is said of a job on Mars that is not sent, and those of our platforms that it names."""
-    answer = robotrain("submit", *words, "--platform", "mars", "--json")
+    """What is said of a job on the plain platform that is not sent, and those of our platforms that it names."""
+    answer = robotrain("submit", *words, "--platform", "plain", "--json")
     (problem,) = answer.json["problems"]
     assert answer.exit_code == 3
     offered = {way["text"].removeprefix("--platform ") for way in problem["instead"]}

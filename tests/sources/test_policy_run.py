@@ -15,7 +15,7 @@ from robotrain_sources.run.kind import KIND
 RUN = "lerobot-train-1a2b3c4d-1"
 HERE = Path("/work")
 
-PLUTO = """
+SCRIPTED_PLATFORM = """
 import dataclasses, json, pathlib
 from robotrain.plugin import Capabilities, Output, Platform, RunGone, Status, hook
 
@@ -23,8 +23,8 @@ from robotrain.plugin import Capabilities, Output, Platform, RunGone, Status, ho
 class Settings:
     pass
 
-class Pluto(Platform):
-    name = "pluto"
+class ScriptedPlatform(Platform):
+    name = "scripted"
     summary = "far away"
     settings = Settings
     capabilities = Capabilities()
@@ -44,7 +44,7 @@ class Pluto(Platform):
 
 @hook
 def robotrain_platforms():
-    return [Pluto()]
+    return [ScriptedPlatform()]
 """
 
 Left = Callable[..., None]
@@ -53,12 +53,12 @@ Left = Callable[..., None]
 @pytest.fixture
 def left(install: Any, tmp_path: Path) -> Left:
     """Record a run that left these outputs: `left(checkpoint(400), state="succeeded")`."""
-    install("robotrain-pluto", {"platform.pluto": "pluto_plugin"}, pluto_plugin=PLUTO)
+    install("robotrain-scripted", {"platform.scripted": "scripted_plugin"}, scripted_plugin=SCRIPTED_PLATFORM)
 
     def left(*outputs: dict[str, Any], run: str = RUN, state: str = "succeeded", reason: str = "", **also: Any) -> None:
         file = tmp_path / f"{run}.json"
         file.write_text(json.dumps({"outputs": outputs, "status": {"state": state, "reason": reason}}))
-        of_run = {"run": run, "platform": "pluto", "phase": "sent", "reference": {"file": str(file)}} | also
+        of_run = {"run": run, "platform": "scripted", "phase": "sent", "reference": {"file": str(file)}} | also
         kept = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "lerobot-train", "settings": {}}
         records.write_record(RunRecord(**of_run, **kept))
 
@@ -181,7 +181,7 @@ def test_a_run_whose_platform_lost_it_says_so(left: Left, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("also", "why"), [({"phase": "sending", "reference": {}}, RUN), ({"platform": "charon"}, "charon")]
+    ("also", "why"), [({"phase": "sending", "reference": {}}, RUN), ({"platform": "other"}, "other")]
 )
 def test_a_run_that_was_never_sent_or_whose_platform_is_not_installed_says_so(
     left: Left, also: dict[str, Any], why: str
@@ -213,10 +213,10 @@ def test_latest_is_the_newest_run_that_left_a_checkpoint(left: Left, tmp_path: P
 
 def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(left: Left) -> None:
     left(checkpoint(200), run="lerobot-train-00000000-1")
-    left(checkpoint(400), run="lerobot-train-00000000-2", platform="charon")
+    left(checkpoint(400), run="lerobot-train-00000000-2", platform="other")
     why = refused("latest").why
     assert why.startswith("The checkpoints of lerobot-train-00000000-2 cannot be listed: ")
-    assert "charon" in why
+    assert "other" in why
 
 
 def test_there_is_no_latest_where_no_run_left_a_checkpoint(left: Left) -> None:

@@ -46,7 +46,7 @@ def _add_rsl_rl(parser, version):
         parser.add_argument("--load_run", type=str, default=None)
     # 2.3: a regular expression of a file name, not a path; 3.0: a path, a run folder, `latest` or `best`
     parser.add_argument("--checkpoint", type=str, default=None)
-    parser.add_argument("--logger", type=str, default=None, choices={"wandb", "tensorboard", "neptune"})
+    parser.add_argument("--logger", type=str, default=None, choices={"wandb", "tensorboard", "instant"})
     parser.add_argument("--log_project_name", type=str, default=None)
 
 

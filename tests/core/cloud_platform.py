@@ -1,7 +1,8 @@
-"""A platform that lives in a cloud: settings that Terraform or this machine may know. Read as text, like venus.py.
+"""A platform whose settings Terraform or a look-up on this machine may know. Read as text, like fake_platform.py.
 
-`SATURN` names a file with what the look-up answers: a value and a place, a line each; `SATURN_ASKED` counts the asking;
-`SATURN_WORKERS` is how many processes load data without shared memory, `SATURN_EXPERIMENT` the tracking experiment.
+`CLOUD_LOOKUP` names a file with what the look-up answers: a value and a place, a line each; `CLOUD_LOOKUP_CALLS`
+counts the calls; `CLOUD_WORKERS` is how many processes load data without shared memory, `CLOUD_EXPERIMENT` the
+tracking experiment.
 """
 
 import os
@@ -10,24 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from fake_plugin import FakePlatform
+from fake_plugin import Settings as FakeSettings
 from robotrain.plugin import Param, PlatformDefault, hook
-from venus_plugin import Settings as Altitude
-from venus_plugin import Venus
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Altitude):
+class Settings(FakeSettings):
     subscription_id: Annotated[
         str | None,
         Param(
             help="whose it is",
-            aliases=("--saturn-subscription-id",),
-            env=("SATURN_SUBSCRIPTION",),
+            aliases=("--cloud-subscription-id",),
+            env=("CLOUD_SUBSCRIPTION",),
             terraform="subscription_id.value",
-            lookup="saturn_plugin:subscription",
+            lookup="cloud_plugin:subscription",
         ),
     ] = None
-    group: Annotated[str | None, Param(env=("SATURN_GROUP",), terraform="group.value.name", metavar="NAME")] = None
+    group: Annotated[str | None, Param(env=("CLOUD_GROUP",), terraform="group.value.name", metavar="NAME")] = None
     probes: Annotated[int, Param(terraform="probes.value", gt=0)] = 1
     rings: Annotated[bool, Param(terraform="rings.value")] = False
     beacon: Annotated[str | None, Param(terraform="beacon.value", terraform_optional=True)] = None
@@ -39,9 +40,9 @@ class Settings(Altitude):
 
 
 def subscription() -> tuple[str, str] | None:
-    with Path(os.environ["SATURN_ASKED"]).open("a") as asked:
+    with Path(os.environ["CLOUD_LOOKUP_CALLS"]).open("a") as asked:
         asked.write("once\n")
-    said = Path(os.environ["SATURN"])
+    said = Path(os.environ["CLOUD_LOOKUP"])
     if not said.exists():
         return None
     if "broken" in said.read_text():
@@ -50,22 +51,22 @@ def subscription() -> tuple[str, str] | None:
     return value, where
 
 
-class Saturn(Venus):
-    name = "saturn"
+class CloudPlatform(FakePlatform):
+    name = "cloud"
     settings = Settings
 
     def defaults(self, settings: Any) -> Mapping[str, PlatformDefault]:
-        """Nothing where there is shared memory; `rings_of_saturn` is a parameter that no workload has."""
+        """Nothing where there is shared memory; `rings_of_cloud` is a parameter that no workload has."""
         if settings.shared_memory == "mount":
             return {}
-        workers, experiment = os.environ.get("SATURN_WORKERS", "0"), os.environ.get("SATURN_EXPERIMENT")
+        workers, experiment = os.environ.get("CLOUD_WORKERS", "0"), os.environ.get("CLOUD_EXPERIMENT")
         return {
             "num_workers": PlatformDefault("many" if settings.orbit == "wrong" else workers, "no shared memory"),
-            "rings_of_saturn": PlatformDefault("7", "they are there"),
+            "rings_of_cloud": PlatformDefault("7", "they are there"),
             **({"experiment_name": PlatformDefault(experiment, "all have one")} if experiment else {}),
         }
 
 
 @hook
-def robotrain_platforms() -> list[Saturn]:
-    return [Saturn()]
+def robotrain_platforms() -> list[CloudPlatform]:
+    return [CloudPlatform()]

@@ -24,13 +24,13 @@ KINDS = ("huggingface", "blob_url", "data_asset", "local_path")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    crater: Annotated[str, Param(help="where it lands", env=("MARS_CRATER",))] = "gale"
-    rovers: Annotated[int, Param(help="how many", gt=0)] = 1
+    zone: Annotated[str, Param(help="where it runs", env=("PLAIN_ZONE",))] = "gale"
+    replicas: Annotated[int, Param(help="how many", gt=0)] = 1
 
 
-class Mars(Platform):
-    name = "mars"
-    summary = "the red planet"
+class PlainPlatform(Platform):
+    name = "plain"
+    summary = "a plain platform"
     settings = Settings
     capabilities = Capabilities(
         sources={
@@ -41,8 +41,8 @@ class Mars(Platform):
         features={
             "several_datasets": YES,
             "multi_gpu": YES,
-            "mixed_precision": not_yet("Mars counts in whole numbers.", "train in full precision"),
-            "register_model": no("There is no registry on Mars."),
+            "mixed_precision": not_yet("Only full precision works.", "train in full precision"),
+            "register_model": no("There is no model registry."),
         },
     )
 
@@ -50,9 +50,9 @@ class Mars(Platform):
         return iter(())
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
-        placement = Placement(work="/mars/work", cache="/mars/cache")
+        placement = Placement(work="/plain/work", cache="/plain/cache")
         body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
-        files = {"job.json": body.to_json().encode(), "crater.txt": settings.crater.encode()}
+        files = {"job.json": body.to_json().encode(), "zone.txt": settings.zone.encode()}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Any]:
@@ -81,5 +81,5 @@ class Mars(Platform):
 
 
 @hook
-def robotrain_platforms() -> list[Mars]:
-    return [Mars()]
+def robotrain_platforms() -> list[PlainPlatform]:
+    return [PlainPlatform()]

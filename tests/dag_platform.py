@@ -1,4 +1,4 @@
-"""Venus with an engine that runs a pipeline or a sweep on its own. Read as text by the tests, like mars.py.
+"""The fake platform with an engine that runs pipelines and sweeps itself. Read as text by the tests.
 
 What each step does is in `RUN.steps.json`: {"train": {"state": "running", "log": [...]}}.
 """
@@ -8,28 +8,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fake_plugin import FakePlatform, engine
 from robotrain.model.run import StepStatus
 from robotrain.plugin import YES, Output, Placement, Plan, Registered, Status, hook, make_job_document
-from venus_plugin import Venus, engine
 
 
-class Vesta(Venus):
-    name = "vesta"
-    summary = "the hearth"
+class DagPlatform(FakePlatform):
+    name = "dag"
+    summary = "a folder that runs pipelines"
     capabilities = replace(
-        Venus.capabilities,
-        features={**Venus.capabilities.features, "native_dag": YES, "native_sweep": YES, "cancel": YES},
+        FakePlatform.capabilities,
+        features={**FakePlatform.capabilities.features, "native_dag": YES, "native_sweep": YES, "cancel": YES},
     )
 
     def render_pipeline(self, steps: Sequence[Any], job: Any, run: str, finished: Mapping[str, Any]) -> Plan:
         documents = {}
         for step in steps:
-            folders = {name: f"${{VESTA_{name.upper()}}}" for name in step.takes}
+            folders = {name: f"${{DAG_{name.upper()}}}" for name in step.takes}
             placement = Placement(
-                work=f"/vesta/{step.name}",
-                cache="/vesta/cache",
+                work=f"/dag/{step.name}",
+                cache="/dag/cache",
                 mounts=step.list_mounts(folders),
-                handover=f"/vesta/{step.name}/out" if step.hands_over else "",
+                handover=f"/dag/{step.name}/out" if step.hands_over else "",
             )
             body = make_job_document(
                 step.job,
@@ -41,17 +41,17 @@ class Vesta(Venus):
             documents[step.name] = {
                 "needs": step.needs,
                 "job": json.loads(replace(body, registers=step.registers).to_json()),
-                "altitude": step.settings.altitude,
+                "slots": step.settings.slots,
             }
         spec = {"steps": documents, "finished": {name: dict(one) for name, one in finished.items()}}
         files = {"dag.json": json.dumps(spec, indent=1).encode()}
         return Plan(platform=self.name, run=run, job=job, spec="dag.json", files=files, shown=("dag.json",))
 
     def find_sweep_obstacle(self, sweep: Any) -> str:
-        return "it is too high" if sweep.settings.altitude > 100 else ""
+        return "too many slots" if sweep.settings.slots > 100 else ""
 
     def render_sweep(self, sweep: Any, job: Any, run: str) -> Plan:
-        placement = Placement(work="/vesta", cache="/vesta/cache")
+        placement = Placement(work="/dag", cache="/dag/cache")
         body = make_job_document(
             sweep.jobs[0],
             run=run,
@@ -90,7 +90,7 @@ class Vesta(Venus):
             yield from super().outputs(reference)
             return
         for step in self._steps(reference)[reference["step"]].get("checkpoints", []):
-            path = f"/vesta/{reference['id']}/{reference['step']}/{step:06}"
+            path = f"/dag/{reference['id']}/{reference['step']}/{step:06}"
             yield Output(name=f"checkpoints/{step:06}", kind="checkpoint", source="local_path", uri=path, step=step)
 
     def register(self, reference: Any, name: str, step: int | None) -> Registered:
@@ -99,4 +99,4 @@ class Vesta(Venus):
 
 @hook
 def robotrain_platforms() -> list[Any]:
-    return [Vesta()]
+    return [DagPlatform()]

@@ -1,6 +1,6 @@
-"""A platform whose engine is a folder: what it was handed can be counted. Read as text by the tests, like mars.py.
+"""A platform whose engine is a folder: what it was handed can be counted. Read as text by the tests.
 
-`VENUS` names the folder; a file `mood` in it says how the next submit goes: `refuses`, `takes it and hangs up`,
+`FAKE_ENGINE` names the folder; a file `mood` in it says how the next submit goes: `refuses`, `takes it and hangs up`,
 `hangs up`, `interrupted`; preflight reads `weather`, and `memory` says what find raises. A run is what `RUN.json` says,
 or else `others.json`.
 """
@@ -40,11 +40,11 @@ ROLES = ("dataset", "policy", "init_policy", "resume")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    altitude: Annotated[int, Param(help="in kilometres", gt=0)] = 50
+    slots: Annotated[int, Param(help="how many slots", gt=0)] = 50
 
 
 def engine() -> Path:
-    return Path(os.environ["VENUS"])
+    return Path(os.environ["FAKE_ENGINE"])
 
 
 def said(name: str) -> str:
@@ -52,9 +52,9 @@ def said(name: str) -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
-class Venus(Platform):
-    name = "venus"
-    summary = "the evening star"
+class FakePlatform(Platform):
+    name = "fake"
+    summary = "a folder that takes jobs"
     settings = Settings
     capabilities = Capabilities(
         sources={(role, kind): YES for role in ROLES for kind in KINDS},
@@ -63,14 +63,14 @@ class Venus(Platform):
     )
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
-        placement = Placement(work=f"/venus/{settings.altitude}", cache="/venus/cache")
+        placement = Placement(work=f"/fake/{settings.slots}", cache="/fake/cache")
         body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
         files = {"job.json": body.to_json().encode(), "payload.zip": payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
         if said("weather") == "no answer":
-            raise TimeoutError("no answer from https://venus/?sig=c2VjcmV0")
+            raise TimeoutError("no answer from https://fake/?sig=c2VjcmV0")
         if said("unseen"):
             words = {"title": "it cannot be seen from here", "given": said("unseen"), "severity": "warning"}
             yield Problem(code="source-unreachable", stage=Stage.PREFLIGHT, **words)
@@ -83,13 +83,13 @@ class Venus(Platform):
     def submit(self, plan: Plan) -> dict[str, str]:
         mood = said("mood")
         if mood == "refuses":
-            raise Rejected([Problem(code="refused", stage=Stage.SUBMIT, title="venus is not at home")])
+            raise Rejected([Problem(code="refused", stage=Stage.SUBMIT, title="fake is not at home")])
         if mood == "interrupted in time":
             raise NotSubmitted
         if mood == "does not say":
-            way = Suggestion("venus login", "")
+            way = Suggestion("fake login", "")
             dark = Problem(
-                code="dark", stage=Stage.SUBMIT, title="venus is dark", why="It is night.", suggestions=(way,)
+                code="dark", stage=Stage.SUBMIT, title="fake is dark", why="It is night.", suggestions=(way,)
             )
             raise Unanswered([dark])
         if mood == "hangs up":
@@ -106,19 +106,19 @@ class Venus(Platform):
 
     def find(self, plan: Plan) -> dict[str, str] | None:
         if said("memory") == "refuses":
-            raise Rejected([Problem(code="asleep", stage=Stage.SUBMIT, title="venus sleeps")])
+            raise Rejected([Problem(code="asleep", stage=Stage.SUBMIT, title="fake sleeps")])
         if said("memory") == "fades":
-            raise Unanswered([Problem(code="dim", stage=Stage.SUBMIT, title="venus is dim", why="It dawns.")])
+            raise Unanswered([Problem(code="dim", stage=Stage.SUBMIT, title="fake is dim", why="It dawns.")])
         if said("memory") == "interrupted":
             raise KeyboardInterrupt
         if said("memory"):
-            raise ConnectionResetError("no answer from https://venus/?sig=c2VjcmV0")
+            raise ConnectionResetError("no answer from https://fake/?sig=c2VjcmV0")
         path = engine() / "jobs" / plan.run
         return {"id": plan.run} if path.exists() and plan.digest in path.read_text().split() else None
 
     def _state(self, reference: Any) -> dict[str, Any]:
         if not (engine() / "jobs" / reference["id"]).exists():
-            raise RunGone(f"venus knows no {reference['id']}")
+            raise RunGone(f"fake knows no {reference['id']}")
         return json.loads(said(f"{reference['id']}.json") or said("others.json") or "{}")
 
     def status(self, reference: Any) -> Status:
@@ -132,7 +132,7 @@ class Venus(Platform):
 
     def outputs(self, reference: Any) -> Iterator[Output]:
         for step in self._state(reference).get("checkpoints", []):
-            path = f"/venus/{reference['id']}/checkpoints/{step:06}"
+            path = f"/fake/{reference['id']}/checkpoints/{step:06}"
             yield Output(name=f"checkpoints/{step:06}", kind="checkpoint", source="local_path", uri=path, step=step)
 
     def download(self, reference: Any, output: Output, to: Path) -> None:
@@ -143,5 +143,5 @@ class Venus(Platform):
 
 
 @hook
-def robotrain_platforms() -> list[Venus]:
-    return [Venus()]
+def robotrain_platforms() -> list[FakePlatform]:
+    return [FakePlatform()]

@@ -1,5 +1,5 @@
 """A platform whose runs are scripted: each is a folder, and what lies in it is what the platform says. Read as text by
-the tests, like mars.py; `scripted_runs.py` in tests/cli writes the folders.
+the tests, like plain_platform.py; `scripted_runs.py` in tests/cli writes the folders.
 
 `status.json`: the fields of Status. `log.txt`: the log, followed until the status is an end. `hangs`, `raises`, `gone`,
 `denies`, `talks`: for every question. `breaks`: after how many lines the log breaks off, the first time. `refuses`:
@@ -37,15 +37,15 @@ class Settings:
 
 
 def rejected(title: str) -> Rejected:
-    return Rejected([Problem(code="pluto-says-no", stage=Stage.SUBMIT, title=title)])
+    return Rejected([Problem(code="scripted-says-no", stage=Stage.SUBMIT, title=title)])
 
 
 def denied(why: str) -> Rejected:
-    way = Suggestion("pluto login")
+    way = Suggestion("scripted login")
     return Rejected([Problem(code="signed-out", stage=Stage.SUBMIT, title="not told", why=why, suggestions=(way,))])
 
 
-class Pluto(Platform):
+class ScriptedPlatform(Platform):
     name = "NAME"
     summary = "very far away"
     settings = Settings
@@ -65,9 +65,9 @@ class Pluto(Platform):
         if (folder / "denies").exists():
             raise denied((folder / "denies").read_text())
         if (folder / "gone").exists():
-            raise RunGone("pluto no longer knows this run")
+            raise RunGone("scripted no longer knows this run")
         if (folder / "talks").exists():
-            print("pluto talks while it is asked")
+            print("scripted talks while it is asked")
         return Status(**json.loads((folder / "status.json").read_text()))
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
@@ -80,7 +80,7 @@ class Pluto(Platform):
             for line in self._log(folder)[at:]:
                 if breaks.exists() and told == int(breaks.read_text()):
                     breaks.unlink()
-                    raise ConnectionError("the line to pluto broke")
+                    raise ConnectionError("the line to scripted broke")
                 at, told = at + 1, told + 1
                 yield line
             if over:
@@ -94,7 +94,7 @@ class Pluto(Platform):
     def cancel(self, reference: Any) -> None:
         folder = Path(reference["folder"])
         if (folder / "refuses").exists():
-            raise rejected("pluto does not let go of it")
+            raise rejected("scripted does not let go of it")
         (folder / "status.json").write_text(json.dumps({"state": "cancelled", "started": 1e9, "ended": 1e9 + 60}))
 
     def outputs(self, reference: Any) -> Iterator[Output]:
@@ -108,7 +108,7 @@ class Pluto(Platform):
             raise rejected(f"{output.name} is not there any more")
         shutil.copytree(source, to) if source.is_dir() else shutil.copyfile(source, to)
         if (Path(reference["folder"]) / "tears").exists():
-            raise ConnectionError("the line to pluto broke")
+            raise ConnectionError("the line to scripted broke")
         while (Path(reference["folder"]) / "dawdles").exists():
             time.sleep(0.05)
 
@@ -129,5 +129,5 @@ class Pluto(Platform):
 
 
 @hook
-def robotrain_platforms() -> list[Pluto]:
-    return [Pluto()]
+def robotrain_platforms() -> list[ScriptedPlatform]:
+    return [ScriptedPlatform()]

@@ -1,6 +1,6 @@
 """A platform whose runs end at once, with a validation loss that is least at a learning rate of 0.001 and seed 1.
 
-Seed 4 fails; with a file `asleep` in the folder `NEPTUNE`, runs do not end. Read as text by the tests, like mars.py.
+Seed 4 fails; with a file `asleep` in the folder `INSTANT_ENGINE`, runs do not end. Read as text by the tests.
 """
 
 import json
@@ -34,8 +34,8 @@ class Settings:
     depth: Annotated[int, Param(help="in kilometres", gt=0)] = 1
 
 
-class Neptune(Platform):
-    name, summary, settings = "neptune", "far away", Settings
+class InstantPlatform(Platform):
+    name, summary, settings = "instant", "runs end at once", Settings
     capabilities = Capabilities(
         sources={(role, ANY): YES for role in ("dataset", "init_policy")},
         workloads={ANY: YES},
@@ -44,11 +44,11 @@ class Neptune(Platform):
 
     @property
     def _folder(self) -> Path:
-        return Path(os.environ["NEPTUNE"])
+        return Path(os.environ["INSTANT_ENGINE"])
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         if job["seed"] == 13 and job["batch_size"] == 2:
-            yield Problem(code="unlucky", stage=Stage.CHECK, title="neptune has no luck with 13 and 2")
+            yield Problem(code="unlucky", stage=Stage.CHECK, title="instant has no luck with 13 and 2")
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
         body = {"run": run, "seed": job["seed"], "rate": job["learning_rate"], "depth": settings.depth}
@@ -67,7 +67,7 @@ class Neptune(Platform):
     def _read(self, reference: Mapping[str, str]) -> dict[str, Any]:
         path = self._folder / reference["id"]
         if not path.exists():
-            raise RunGone("neptune does not know it")
+            raise RunGone("instant does not know it")
         return json.loads(path.read_text().splitlines()[0])
 
     def status(self, reference: Mapping[str, str]) -> Status:
@@ -97,4 +97,4 @@ class Neptune(Platform):
 
 @hook
 def robotrain_platforms() -> list[Platform]:
-    return [Neptune()]
+    return [InstantPlatform()]
