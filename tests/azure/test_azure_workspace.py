@@ -12,7 +12,8 @@ from robotrain_azure import errors, preflight_checks
 from robotrain_azure import tracking as container
 from robotrain_azure.arm import ArmError
 from robotrain_azure.models import registry
-from robotrain_azure.workspace import Workspace, find_missing_flags, get_workspace, parse_tracking_uri
+from robotrain_azure.settings import find_missing_flags, get_workspace
+from robotrain_azure.workspace import Workspace, parse_tracking_uri
 from robotrain_runtime.contract.document import JobSource
 
 HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")

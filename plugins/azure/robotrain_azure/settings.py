@@ -1,8 +1,8 @@
-"""Settings that all platforms on Azure have, what the Azure CLI suggests for them, and hints for other options."""
+"""Settings that all platforms on Azure have: their workspace, what the Azure CLI suggests, hints for other options."""
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ from robotrain.cluster.settings import ClusterSettings
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_azure import workspace
+from robotrain_azure.workspace import Workspace
 
 if TYPE_CHECKING:
     from robotrain.model.platform import PlatformDefault
@@ -76,6 +77,31 @@ class AzureSettings(ClusterSettings):
     mlflow_http_timeout: Annotated[
         int, Param(help="timeout of a tracking request in seconds", env=("MLFLOW_HTTP_REQUEST_TIMEOUT",), gt=0)
     ] = 60
+
+
+def get_workspace(settings: AzureSettings) -> Workspace | None:
+    """Return the workspace of the settings; None unless all three names are set."""
+    subscription, group, name = settings.subscription_id, settings.resource_group, settings.workspace_name
+    return Workspace(subscription, group, name) if subscription and group and name else None
+
+
+def list_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
+    """Return the flags of the workspace's names that are not set."""
+    names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
+    return tuple(flag for flag, name in zip(workspace.WORKSPACE_FLAGS, names, strict=True) if not name)
+
+
+def find_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
+    """Return the flags of missing names if some are set. A subscription alone does not count: the CLI has a default."""
+    return list_missing_flags(settings) if settings.resource_group or settings.workspace_name else ()
+
+
+def find_invalid_names(settings: AzureSettings) -> Iterator[tuple[str, str]]:
+    """Yield the flag and the value of each invalid name."""
+    for flag in workspace.NAME_PATTERNS:
+        text = getattr(settings, flag.removeprefix("--").replace("-", "_"))
+        if text and not workspace.is_valid_name(flag, text):
+            yield flag, text
 
 
 CLI_DEFAULTS = {"resource_group": "group", "workspace_name": "workspace"}

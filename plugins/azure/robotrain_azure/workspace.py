@@ -2,14 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
-
-    from robotrain_azure.settings import AzureSettings  # it imports core, which containers do not have
 
 PROFILE_FILE = "azureProfile.json"
 
@@ -121,42 +119,20 @@ def parse_tracking_uri(uri: str) -> Workspace | None:
     return Workspace(*match.groups()) if match else None
 
 
-def get_workspace(settings: "AzureSettings") -> Workspace | None:
-    """Return the workspace of the settings; None unless all three names are set."""
-    subscription, group, name = settings.subscription_id, settings.resource_group, settings.workspace_name
-    return Workspace(subscription, group, name) if subscription and group and name else None
-
-
-def find_missing_flags(settings: "AzureSettings") -> tuple[str, ...]:
-    """Return the flags of missing names if some are set. A subscription alone does not count: the CLI has a default."""
-    if not (settings.resource_group or settings.workspace_name):
-        return ()
-    names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
-    return tuple(flag for flag, name in zip(WORKSPACE_FLAGS, names, strict=True) if not name)
-
-
 WORKSPACE_USAGE = "--subscription-id ID --resource-group GROUP --workspace-name NAME"
 NAME_FORM, NAME_REASON = "a valid Azure name", "It holds an invalid character."
 GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-_NAME_PATTERNS = {
-    "--subscription-id": ("subscription_id", r"[A-Za-z0-9-]{1,64}"),
-    "--resource-group": ("resource_group", r"[\w.()-]{1,90}"),
-    "--workspace-name": ("workspace_name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"),
-    "--workload-identity": ("workload_identity", r"[A-Za-z0-9-]{1,64}"),
+NAME_PATTERNS = {
+    "--subscription-id": r"[A-Za-z0-9-]{1,64}",
+    "--resource-group": r"[\w.()-]{1,90}",
+    "--workspace-name": r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}",
+    "--workload-identity": r"[A-Za-z0-9-]{1,64}",
 }
-
-
-def find_invalid_names(settings: "AzureSettings") -> Iterator[tuple[str, str]]:
-    """Yield the flag and the value of each invalid name."""
-    for flag, (field, _) in _NAME_PATTERNS.items():
-        text = getattr(settings, field)
-        if text and not is_valid_name(flag, text):
-            yield flag, text
 
 
 def is_valid_name(flag: str, text: str) -> bool:
     """Return whether Azure accepts such a name for a flag."""
-    return bool(re.fullmatch(_NAME_PATTERNS[flag][1], text))
+    return bool(re.fullmatch(NAME_PATTERNS[flag], text))
 
 
 def get_model_name(source: "JobSource") -> str:

@@ -23,7 +23,8 @@ from robotrain.model.health import (
     report_warning,
 )
 from robotrain.model.job import Job
-from robotrain_azure.workspace import find_default_subscription, get_workspace
+from robotrain_azure.settings import get_workspace, list_missing_flags
+from robotrain_azure.workspace import find_default_subscription
 
 from robotrain_azureml.settings import SIGN_IN_VARIABLES, AzureMLSettings
 from robotrain_azureml.spec import job_settings, render
@@ -105,15 +106,9 @@ def check_settings() -> Iterator[HealthResult]:
         if not configured.subscription_id:
             yield _report_incomplete_workspace(("--subscription-id",), "unless Terraform has an output subscription_id")
         return
-    missing = _find_missing_parts(configured)
+    missing = list_missing_flags(configured)
     yield report_ok(f"{workspace.name} in {workspace.group}") if workspace else _report_incomplete_workspace(missing)
     yield report_ok(f"compute {compute}") if compute else report_missing("no compute is set", COMPUTE_SUGGESTION)
-
-
-def _find_missing_parts(settings: AzureMLSettings) -> tuple[str, ...]:
-    """Return the options of a submit that would name the missing parts of the workspace."""
-    names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
-    return tuple(flag for flag, name in zip(WORKSPACE_VARIABLES, names, strict=True) if not name)
 
 
 def _report_incomplete_workspace(missing: Sequence[str], *more: str) -> HealthResult:
@@ -137,7 +132,7 @@ def check_workspace() -> Iterator[HealthResult]:
 
     configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME, with_terraform=True)
     if (workspace := get_workspace(configured)) is None:
-        yield _report_incomplete_workspace(_find_missing_parts(configured), "so Azure was not asked")
+        yield _report_incomplete_workspace(list_missing_flags(configured), "so Azure was not asked")
         return
     preflight = PreflightContext(ArmClient(), _make_submission_spec(configured))
     try:

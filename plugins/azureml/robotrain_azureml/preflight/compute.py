@@ -10,7 +10,8 @@ from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.lookup import LookupClient
 from robotrain_azure.preflight_checks import IDENTITY_FLAG
-from robotrain_azure.workspace import Workspace, get_workspace
+from robotrain_azure.settings import get_workspace
+from robotrain_azure.workspace import Workspace
 
 from robotrain_azureml.preflight import context, machines
 from robotrain_azureml.preflight.context import PreflightContext

@@ -9,6 +9,7 @@ from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.redaction import redact
+from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
 
 from robotrain_azureml.settings import AzureMLSettings
@@ -53,15 +54,15 @@ LIST_WORKSPACES = "az resource list --resource-type Microsoft.MachineLearningSer
 
 
 def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
-    for flag, text in workspace.find_invalid_names(settings):
+    for flag, text in azure_settings.find_invalid_names(settings):
         yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON)
     identity = settings.workload_identity
     if identity and workspace.is_valid_name(IDENTITY_FLAG, identity) and not re.fullmatch(workspace.GUID, identity):
         why = 'It is a GUID. `az identity list --query "[].[name, clientId]" --output table` lists them.'
         yield _make_invalid_problem(IDENTITY_FLAG, identity, "the client id of a managed identity", why)
-    names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
-    if missing := [flag for flag, name in zip(workspace.WORKSPACE_FLAGS, names, strict=True) if not name]:
-        subject = "the workspace is incomplete" if any(names[1:]) else "no workspace is set"
+    if missing := azure_settings.list_missing_flags(settings):
+        is_started = settings.resource_group or settings.workspace_name
+        subject = "the workspace is incomplete" if is_started else "no workspace is set"
         title = f"{subject}: {', '.join(missing)} {'are' if missing[1:] else 'is'} missing"
         why = f"Azure ML needs all three names of a workspace. `{LIST_WORKSPACES}` lists yours."
         fixes = (

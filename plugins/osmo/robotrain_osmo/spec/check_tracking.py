@@ -9,6 +9,7 @@ from robotrain.errors import Problem, Severity
 from robotrain.model.job import Job
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
+from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobSource
@@ -30,9 +31,9 @@ _REGIONAL_ADDRESS = (
 
 def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the workspace's names are valid and complete."""
-    for flag, text in workspace.find_invalid_names(settings):
+    for flag, text in azure_settings.find_invalid_names(settings):
         yield make_invalid_value_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON)
-    if settings.tracking_uri is None and (missing := workspace.find_missing_flags(settings)):
+    if settings.tracking_uri is None and (missing := azure_settings.find_missing_flags(settings)):
         title = f"the workspace is incomplete: {', '.join(missing)} missing"
         why = "Tracking and model registration need the workspace's subscription, resource group and name."
         fixes = (*(f"{flag} …" for flag in missing), f"--tracking-uri {environment.NO_TRACKING}")
@@ -75,11 +76,11 @@ def _explain_invalid_uri(text: str) -> tuple[str, ...]:
 
 def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the run is tracked, which registering a model needs."""
-    is_incomplete = settings.tracking_uri is None and workspace.find_missing_flags(settings)  # reported already
+    is_incomplete = settings.tracking_uri is None and azure_settings.find_missing_flags(settings)  # reported already
     if is_incomplete or environment.get_tracking_uri(settings):
         return
     is_disabled = settings.tracking_uri == environment.NO_TRACKING
-    configured = workspace.get_workspace(settings)
+    configured = azure_settings.get_workspace(settings)
     fixes = suggest_tracking(settings)
     parameter = job.profile.outputs.register_parameter
     if model := dict(job.parameters).get(parameter):
@@ -101,7 +102,7 @@ def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
 def suggest_tracking(settings: OsmoSettings) -> Iterator[str]:
     """Yield options that enable tracking; if it is disabled, the workspace's names have no effect."""
     if settings.tracking_uri == environment.NO_TRACKING:
-        target = workspace.get_workspace(settings) or Workspace("SUBSCRIPTION", "GROUP", "WORKSPACE")
+        target = azure_settings.get_workspace(settings) or Workspace("SUBSCRIPTION", "GROUP", "WORKSPACE")
         yield f"--tracking-uri {target.tracking_uri}"
     else:
         yield workspace.WORKSPACE_USAGE

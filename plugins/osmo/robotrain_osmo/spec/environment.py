@@ -10,6 +10,7 @@ from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.secret_rules import looks_like_secret
 from robotrain_azure import workspace
+from robotrain_azure.settings import get_workspace
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import inputs as spec_inputs
@@ -23,7 +24,7 @@ def get_tracking_uri(settings: OsmoSettings) -> str:
     """Return the tracking URI of the job document, or "" without tracking."""
     if settings.tracking_uri:
         return "" if settings.tracking_uri == NO_TRACKING else settings.tracking_uri
-    configured = workspace.get_workspace(settings)
+    configured = get_workspace(settings)
     return configured.tracking_uri if configured else ""
 
 
