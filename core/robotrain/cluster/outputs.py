@@ -130,25 +130,26 @@ def _make_copy_rejection(output: Output, given: str, why: str) -> Rejected:
     return Rejected([make_problem("output-not-copied", f"{output.name} could not be copied", "", given, why)])
 
 
-def download_verified(
-    output: Output,
-    to: Path,
-    fetch: Callable[[Path], None],
-    *,
-    submission: str,
-    run: str,
-    listing: Suggestion,
-    sealed: bool,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedOutput:
+    """What a downloaded output must be."""
+
+    run: str
+    """The run that it must belong to; empty for any."""
+    submission: str
+    """The submission that it must belong to, if its manifest names one."""
+    sealed: bool
+    """Whether it must have a manifest; one that it has must always be complete."""
+    listing: Suggestion
+    """What lists the present outputs."""
+
+
+def download_verified(output: Output, to: Path, fetch: Callable[[Path], None], expected: ExpectedOutput) -> None:
     """Download an output to the new folder `to`, as `download_atomically` does, and check what came.
 
     Raise Rejected also if nothing came, or if it is damaged or belongs to another run.
 
     :param fetch: downloads into an empty folder.
-    :param submission: the submission that the output must belong to, if its manifest names one.
-    :param run: the run that the output must belong to; empty for any.
-    :param listing: what lists the present outputs.
-    :param sealed: whether it must have a manifest; one that it has must always be complete.
     """
 
     def fetch_and_verify(folder: Path) -> None:
@@ -156,13 +157,15 @@ def download_verified(
         fetch(folder)
         if not any(folder.iterdir()):
             title = f"{output.name} does not exist any more"
-            raise Rejected([make_problem("output-gone", title, "", output.uri, "", listing)])
-        if (sealed or (folder / MANIFEST).exists()) and (damage := checkpoint.validate_checkpoint(folder)):
+            raise Rejected([make_problem("output-gone", title, "", output.uri, "", expected.listing)])
+        has_manifest = expected.sealed or (folder / MANIFEST).exists()
+        if has_manifest and (damage := checkpoint.validate_checkpoint(folder)):
             title = f"{output.name} was damaged in the download"
             why = f"{damage.replace(str(folder), output.uri)}."
             again = Suggestion("the same command", "downloads it again")
             raise Rejected([make_problem("output-not-copied", title, "", output.uri, why, again)])
-        if (manifest := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(manifest, submission, run):
+        manifest = checkpoint.read_manifest(folder)
+        if manifest and is_foreign_checkpoint(manifest, expected.submission, expected.run):
             title = f"{output.name} belongs to another run"
             owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
             raise Rejected([make_problem("output-not-copied", title, "", output.uri, f"Its manifest names {owner}.")])

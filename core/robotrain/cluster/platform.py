@@ -11,9 +11,13 @@ from robotrain.model.capabilities import make_feature_error
 from robotrain.model.platform import Platform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from robotrain.cluster.outputs import ExpectedOutput
     from robotrain.errors import Problem
     from robotrain.model.plan import Plan
-    from robotrain.model.run import Reference
+    from robotrain.model.run import Output, Reference
 
 PreflightCheck = Callable[[], Iterable["Problem"]]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
@@ -125,3 +129,40 @@ class ClusterPlatform(Platform):
                 return False
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+
+class PipelineCluster(ClusterPlatform):
+    """A cluster whose engine runs a pipeline as one run, of which each step is a part."""
+
+    def select_step(self, reference: Reference) -> Reference:
+        """Return the reference of a step as that of a run; any other one as it is. Raise RunGone or Rejected."""
+        raise NotImplementedError
+
+    def read_log(self, reference: Reference, tail: int | None) -> Iterator[str]:
+        """Yield the lines of the log so far, or its last ones. Raise RunGone or Rejected."""
+        raise NotImplementedError
+
+    def follow_log(self, reference: Reference, tail: int | None) -> Iterator[str]:
+        """Yield the lines of the log to its end, beginning with its last ones so far. Raise RunGone or Rejected."""
+        raise NotImplementedError
+
+    def expect_output(self, reference: Reference, output: Output) -> ExpectedOutput:
+        """Return what a download of an output must be."""
+        raise NotImplementedError
+
+    def fetch_output(self, reference: Reference, output: Output, to: Path) -> None:
+        """Download an output into the empty folder `to`. Raise Rejected, OSError, JobFailed."""
+        raise NotImplementedError
+
+    def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
+        """Yield the run's lines, including events; the engine's have a prefix. Raise RunGone or Rejected."""
+        reference = self.select_step(reference)
+        return self.follow_log(reference, tail) if follow else self.read_log(reference, tail)
+
+    def download(self, reference: Reference, output: Output, to: Path) -> None:
+        """Download an output to the new folder `to`, atomically. Raise Rejected if it cannot be downloaded."""
+        from robotrain.cluster.outputs import download_verified
+
+        reference = self.select_step(reference)
+        expected = self.expect_output(reference, output)
+        download_verified(output, to, partial(self.fetch_output, reference, output), expected)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from robotrain.cluster.platform import ClusterPlatform
+from robotrain.cluster.platform import PipelineCluster
 from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
@@ -99,7 +99,7 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
 )
 
 
-class AzureMLPlatform(ClusterPlatform):
+class AzureMLPlatform(PipelineCluster):
     """Runs a job as a command job of an Azure ML workspace, on an attached compute."""
 
     name = "azureml"
@@ -128,17 +128,20 @@ class AzureMLPlatform(ClusterPlatform):
     find_uploaded = lazy_method("robotrain_azureml.submit.upload:find_uploaded_sources")
     submit = lazy_method("robotrain_azureml.submit.submit:submit_plan")
     find = lazy_method("robotrain_azureml.submit.submit:find_run")
-    read_submitted_spec = lazy_method("robotrain_azureml.submit.pipeline_file:make_submitted_job_file")
+    read_submitted_spec = lazy_method("robotrain_azureml.submit.job_file:make_submitted_job_file")
     describe_reference = lazy_method("robotrain_azureml.service.jobs:describe_reference")
-    status = lazy_method("robotrain_azureml.observe.pipeline_status:query_status")
+    status = lazy_method("robotrain_azureml.observe.status:query_status")
     list_statuses = lazy_method("robotrain_azureml.observe.status:list_statuses")
-    list_steps = lazy_method("robotrain_azureml.observe.pipeline_status:list_steps")
-    query_pipeline = lazy_method("robotrain_azureml.observe.pipeline_status:query_pipeline")
-    logs = lazy_method("robotrain_azureml.observe.logs:read_logs")
+    list_steps = lazy_method("robotrain_azureml.observe.status:list_steps")
+    query_pipeline = lazy_method("robotrain_azureml.observe.status:query_pipeline")
+    select_step = lazy_method("robotrain_azureml.observe.step_runs:select_step")
+    read_log = lazy_method("robotrain_azureml.observe.logs:read_log")
+    follow_log = lazy_method("robotrain_azureml.observe.logs:follow_log")
     has_ended = lazy_method("robotrain_azureml.observe.job_state:has_ended")
     request_cancel = lazy_method("robotrain_azureml.observe.job_state:request_cancel")
     outputs = lazy_method("robotrain_azureml.observe.outputs:list_outputs")
-    download = lazy_method("robotrain_azureml.observe.outputs:download_output")
+    expect_output = lazy_method("robotrain_azureml.observe.outputs:expect_output")
+    fetch_output = lazy_method("robotrain_azureml.observe.outputs:fetch_output")
     register = lazy_method("robotrain_azureml.observe.register:register_model")
 
     def suggest_settings(self) -> "Mapping[str, PlatformDefault]":

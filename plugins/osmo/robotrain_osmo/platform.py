@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from robotrain.cluster.platform import ClusterPlatform
+from robotrain.cluster.platform import PipelineCluster
 from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
@@ -72,7 +72,7 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
 )
 
 
-class OsmoPlatform(ClusterPlatform):
+class OsmoPlatform(PipelineCluster):
     """Runs a job as a workflow of one task, and a pipeline as one of several, through the user's own `osmo` command."""
 
     name = "osmo"
@@ -103,16 +103,19 @@ class OsmoPlatform(ClusterPlatform):
     find = lazy_method("robotrain_osmo.submit.submit:find_workflow")
     find_page = lazy_method("robotrain_osmo.observe.status:find_page")
     describe_reference = lazy_method("robotrain_osmo.observe.outputs:describe_reference")
-    status = lazy_method("robotrain_osmo.observe.pipeline_status:query_status")
-    list_steps = lazy_method("robotrain_osmo.observe.pipeline_status:list_steps")
-    has_step_output = lazy_method("robotrain_osmo.observe.pipeline_status:has_step_output")
-    query_pipeline = lazy_method("robotrain_osmo.observe.pipeline_status:query_pipeline")
+    status = lazy_method("robotrain_osmo.observe.status:query_status")
+    list_steps = lazy_method("robotrain_osmo.observe.status:list_steps")
+    has_step_output = lazy_method("robotrain_osmo.observe.status:has_step_output")
+    query_pipeline = lazy_method("robotrain_osmo.observe.status:query_pipeline")
     list_statuses = lazy_method("robotrain_osmo.observe.status:list_statuses")
-    logs = lazy_method("robotrain_osmo.observe.logs:read_logs")
+    select_step = lazy_method("robotrain_osmo.observe.pipeline_steps:select_step")
+    read_log = lazy_method("robotrain_osmo.observe.logs:read_log")
+    follow_log = lazy_method("robotrain_osmo.observe.logs:follow_log")
     has_ended = lazy_method("robotrain_osmo.observe.workflow_state:has_ended")
     request_cancel = lazy_method("robotrain_osmo.observe.workflow_state:request_cancel")
     outputs = lazy_method("robotrain_osmo.observe.outputs:list_outputs")
-    download = lazy_method("robotrain_osmo.observe.outputs:download_output")
+    expect_output = lazy_method("robotrain_osmo.observe.outputs:expect_output")
+    fetch_output = lazy_method("robotrain_osmo.observe.outputs:fetch_output")
     register = lazy_method("robotrain_osmo.observe.register:register_model")
 
 

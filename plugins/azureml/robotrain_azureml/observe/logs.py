@@ -19,7 +19,7 @@ from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_azureml import errors
-from robotrain_azureml.observe import job_state, step_runs
+from robotrain_azureml.observe import job_state
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.service.datastore import NOT_FOUND, RANGE_NOT_SATISFIABLE
@@ -266,14 +266,9 @@ class AzureMLLogFollower:
         return True
 
 
-def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-    """Yield what the run printed, with its events; robotrain's own lines have a prefix. Raises RunGone,
-    Rejected.
-    """
-    reference = step_runs.resolve_step(reference)
-    if follow:
-        return AzureMLLogFollower(reference, tail).follow_lines()
-    return _read_current_log(reference, tail)
+def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:
+    """Yield the lines of the log until the job ends, beginning with its last ones so far. Raises RunGone, Rejected."""
+    return AzureMLLogFollower(reference, tail).follow_lines()
 
 
 def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
@@ -286,7 +281,8 @@ def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
         return None
 
 
-def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
+def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:
+    """Yield the lines of the log so far, or its last ones; robotrain's own with a prefix. Raises RunGone, Rejected."""
     files = JobLogs(reference, job_state.query_job_region(reference))
     if tail is None:
         yield from files.read_new()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from robotrain.cluster import outputs
-from robotrain.cluster.outputs import RunLog
+from robotrain.cluster.outputs import ExpectedOutput, RunLog
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
@@ -32,7 +32,7 @@ def read_run_log(reference: Reference) -> RunLog:
 
     def read_lines() -> Iterator[str]:
         with contextlib.suppress(Rejected):
-            yield from logs.read_logs(reference, follow=False)
+            yield from logs.read_log(reference)
 
     return outputs.parse_run_log(read_lines())
 
@@ -140,7 +140,7 @@ def list_outputs(reference: Reference) -> list[Output]:
 
     Raises RunGone, and Rejected also if the job reported outputs that do not exist.
     """
-    reference = step_runs.resolve_step(reference)
+    reference = step_runs.select_step(reference)
     job, _ = job_state.query_job(reference)
     if job.state == "pending" and not job.logs:
         return []
@@ -194,25 +194,26 @@ def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:
         yield Output(name=f"{MODELS_FOLDER}/{step:06}", kind="file", source=outputs.BLOB_KIND, uri=uri)
 
 
-def download_output(reference: Reference, output: Output, to: Path) -> None:
-    """Download an output to the new folder `to`, atomically. Raises Rejected."""
-    reference = step_runs.resolve_step(reference)
-
-    def fetch(scratch: Path) -> None:
-        url = reference.get("publishes", "").rstrip("/")
-        if url and output.uri.startswith(f"{url}/"):  # not in a datastore
-            download_blobs(output.source, output.uri, scratch)
-        else:
-            _download_from_datastore(reference, output, scratch)
-
-    submission, run = reference.get("job", ""), reference.get("run", "")
-    listing = Suggestion(f"robotrain outputs {run}".rstrip(), "lists the outputs")
-    sealed = output.kind == "checkpoint" or output.name == get_results_name(reference)
-    outputs.download_verified(output, to, fetch, submission=submission, run=run, listing=listing, sealed=sealed)
+def expect_output(reference: Reference, output: Output) -> ExpectedOutput:
+    """Return what a download of an output must be."""
+    run = reference.get("run", "")
+    return ExpectedOutput(
+        run=run,
+        submission=reference.get("job", ""),
+        sealed=output.kind == "checkpoint" or output.name == get_results_name(reference),
+        listing=Suggestion(f"robotrain outputs {run}".rstrip(), "lists the outputs"),
+    )
 
 
-def _download_from_datastore(reference: Reference, output: Output, to: Path) -> None:
-    """Download with the workspace's secret for the datastore, else with the user's own sign-in."""
+def fetch_output(reference: Reference, output: Output, to: Path) -> None:
+    """Download an output into the empty folder `to`.
+
+    From a datastore with the workspace's secret for it, else with the user's own sign-in.
+    """
+    url = reference.get("publishes", "").rstrip("/")
+    if url and output.uri.startswith(f"{url}/"):  # not in a datastore
+        download_blobs(output.source, output.uri, to)
+        return
     if output.source == DatastorePath.kind:
         path = datastore_path.parse_datastore_path(output.uri)
         store, folder = get_datastore(reference, path.datastore), path.path

@@ -48,7 +48,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
     Raises RunGone, Rejected.
     """
-    reference = step_runs.resolve_step(reference)
+    reference = step_runs.select_step(reference)
     job_state.query_job(reference)
     run_log = read_run_log(reference)
     artifacts = run_log.find_artifacts(reference["job"])

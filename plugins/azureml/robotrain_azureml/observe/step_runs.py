@@ -34,7 +34,7 @@ def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
     return found
 
 
-def resolve_step(reference: Reference, child: Mapping[str, Any] | None = None) -> Reference:
+def select_step(reference: Reference, child: Mapping[str, Any] | None = None) -> Reference:
     """Return the reference of the job of a step, and that of any other run as it is. Raises RunGone, Rejected.
 
     `child`: what the region knows of it, if that was asked already.

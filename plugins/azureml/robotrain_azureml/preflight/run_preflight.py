@@ -22,7 +22,7 @@ from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
 from robotrain_azureml.submit import job_file, sdk, upload
-from robotrain_azureml.submit.pipeline_file import list_parts
+from robotrain_azureml.submit.job_file import list_parts
 
 IDENTITY_ROLES = "the roles of the job's identity"
 ASSET_THREADS = 4

@@ -23,9 +23,9 @@ from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.service import jobs
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
-from robotrain_azureml.submit import errors, job_file, pipeline_file, upload
+from robotrain_azureml.submit import errors, job_file, upload
 from robotrain_azureml.submit.errors import get_http_status
-from robotrain_azureml.submit.pipeline_file import PlanPart, list_parts
+from robotrain_azureml.submit.job_file import PlanPart, list_parts
 from robotrain_azureml.submit.sdk import SdkClient
 from robotrain_azureml.submit.upload import PreparedPart
 
@@ -62,7 +62,7 @@ def find_submitted_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> Re
         job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
     if job is None:
         return None
-    return pipeline_file.make_reference(plan, name, str((job.get("properties") or {}).get("codeId") or ""))
+    return job_file.make_reference(plan, name, str((job.get("properties") or {}).get("codeId") or ""))
 
 
 def submit_plan(plan: Plan) -> Reference:
@@ -108,7 +108,7 @@ def _submit_named(plan: Plan) -> Reference:
 
 def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Reference:
     spec = parts[0].spec
-    with job_file.stage_job(plan.run, pipeline_file.make_files(plan, name)) as file:
+    with job_file.stage_job(plan.run, job_file.make_files(plan, name)) as file:
         sdk = make_sdk_client(spec)
         try:
             job = sdk.load_job(file)
@@ -120,7 +120,7 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Referenc
                 print(prepared.line, file=sys.stderr, flush=True)
         sdk.calls.before_job = functools.partial(NOTE.write, plan, {"job": name, "asked": True})
         try:
-            return pipeline_file.make_reference(plan, name, sdk.create_job(job))
+            return job_file.make_reference(plan, name, sdk.create_job(job))
         except KeyboardInterrupt:
             if sdk.calls.has_requested_job():
                 page = spec.target_workspace.make_studio_url(name)

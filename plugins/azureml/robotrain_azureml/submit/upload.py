@@ -27,7 +27,7 @@ from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, DatastoreUpload
-from robotrain_azureml.submit.pipeline_file import list_parts
+from robotrain_azureml.submit.job_file import list_parts
 
 ENGINE = "Azure ML"
 SEAL_SUFFIX = ".complete.json"

@@ -120,14 +120,6 @@ OUTCOME_SECONDS = 5.0
 INCOMPLETE_LINE = f"{OSMO_MARK}the rest of the log did not come within {ENDED_LOG_SECONDS:g} s"
 
 
-def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-    """Yield the run's lines, including events, and OSMO's lines with OSMO_MARK. Raise RunGone or Rejected."""
-    reference = pipeline_steps.select_step(reference)
-    if follow:
-        return OsmoLogFollower(reference, tail).read_lines()
-    return _read_current_log(reference, tail)
-
-
 def read_outcome(reference: Reference) -> Outcome | None:
     """Return the outcome that an ended run logged, or None. Raise Rejected."""
     last = () if pipeline_steps.is_step(reference) else ("-n", str(reasons.OUTCOME_LINES))  # other tasks may go on
@@ -146,7 +138,8 @@ def read_outcomes(reference: Reference, workflow: WorkflowState) -> dict[str, Ou
     return found
 
 
-def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
+def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:
+    """Yield the lines of the log so far, or its last ones; OSMO's with OSMO_MARK. Raise RunGone or Rejected."""
     read = _find_ended_log(reference) or _read_log(reference)
     if read.failure is not None:
         raise read.failure
@@ -312,6 +305,11 @@ class LogDeduplicator:
             self._newest, self._at_newest = at, Counter()
         if at == self._newest:
             self._at_newest[raw] += 1
+
+
+def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:
+    """Yield the lines of the log to its end, beginning with its last ones so far. Raise RunGone or Rejected."""
+    return OsmoLogFollower(reference, tail).read_lines()
 
 
 class OsmoLogFollower:

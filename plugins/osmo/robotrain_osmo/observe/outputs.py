@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain.cluster import outputs
-from robotrain.cluster.outputs import BLOB_KIND, RunLog
+from robotrain.cluster.outputs import BLOB_KIND, ExpectedOutput, RunLog
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
@@ -35,7 +35,7 @@ def read_run_log(reference: Reference) -> RunLog:
 
 def _read_present_log(reference: Reference) -> tuple[RunLog, bool]:
     """Read what OSMO sends of a log; return also whether it broke off. Raise RunGone or Rejected."""
-    lines = list(logs.read_logs(reference, follow=False))
+    lines = list(logs.read_log(reference))
     return outputs.parse_run_log(lines, trimmed=lines[:1] == [TRIMMED_LINE]), lines[-1:] == [INCOMPLETE_LINE]
 
 
@@ -159,18 +159,20 @@ def find_foreign_steps(reference: Reference, url: str) -> frozenset[int]:
 DOWNLOAD_SECONDS = 6 * 3600.0
 
 
-def download_output(reference: Reference, output: Output, to: Path) -> None:
-    """Copy an output to the new folder `to` atomically. Raise Rejected if it cannot be copied."""
-    reference = pipeline_steps.select_step(reference)
+def expect_output(reference: Reference, output: Output) -> ExpectedOutput:
+    """Return what a download of an output must be."""
+    return ExpectedOutput(
+        run=reference.get("run", ""),
+        submission=pipeline_steps.get_submission(reference),
+        sealed=output.step is not None,  # results that OSMO copied have no manifest
+        listing=Suggestion(f"osmo data list {to_storage_url(output.uri)} --no-pager", "lists the storage"),
+    )
 
-    def fetch(scratch: Path) -> None:
-        if output.source == BLOB_KIND and not storage.is_storage_url(reference.get("publishes", "")):
-            download_blobs(output.source, output.uri, scratch)
-        else:
-            words = ("data", "download", to_storage_url(output.uri), str(scratch))
-            service.query_text(workflow_state.get_command(reference), *words, seconds=DOWNLOAD_SECONDS)
 
-    submission, run = pipeline_steps.get_submission(reference), reference.get("run", "")
-    listing = Suggestion(f"osmo data list {to_storage_url(output.uri)} --no-pager", "lists the storage")
-    sealed = output.step is not None  # results that OSMO copied have no manifest
-    outputs.download_verified(output, to, fetch, submission=submission, run=run, listing=listing, sealed=sealed)
+def fetch_output(reference: Reference, output: Output, to: Path) -> None:
+    """Download an output into the empty folder `to`: what the run published itself without the `osmo` command."""
+    if output.source == BLOB_KIND and not storage.is_storage_url(reference.get("publishes", "")):
+        download_blobs(output.source, output.uri, to)
+    else:
+        words = ("data", "download", to_storage_url(output.uri), str(to))
+        service.query_text(workflow_state.get_command(reference), *words, seconds=DOWNLOAD_SECONDS)

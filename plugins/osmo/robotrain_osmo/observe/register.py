@@ -13,8 +13,7 @@ from robotrain_runtime.contract.event import Registered
 
 from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.observe.outputs import TRIMMED_LOG_NOTE, read_run_log
-from robotrain_osmo.spec.pipeline_plan import get_step_path
-from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE
+from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, get_step_path
 
 RETRY_SECONDS = 6.0
 """How long transient errors of Azure are retried."""

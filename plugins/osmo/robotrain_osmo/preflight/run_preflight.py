@@ -20,7 +20,7 @@ from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
 from robotrain_osmo.preflight import service as preflight_service
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import environment, pipeline_plan, submission_spec, workflow
+from robotrain_osmo.spec import environment, submission_spec, workflow
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoSubmissionSpec, OsmoUpload
 from robotrain_osmo.submit import upload
@@ -34,7 +34,7 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
 
     The steps of a pipeline need much of the same: each question is asked once.
     """
-    parts = pipeline_plan.list_parts(plan, Stage.PREFLIGHT)
+    parts = submission_spec.list_parts(plan, Stage.PREFLIGHT)
     jobs = [document.parse_document(part.files[submission_spec.DOCUMENT_FILE].decode()) for part, _ in parts]
     submissions = [submission for _, submission in parts]
     tasks = tuple(

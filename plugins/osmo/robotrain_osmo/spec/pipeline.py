@@ -23,9 +23,8 @@ from robotrain_runtime.contract.document import format_document
 from robotrain_osmo.spec import check_tracking, environment, render, resources, submission_spec, workflow
 from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.check_job import MAX_TASK_NAME_LENGTH
-from robotrain_osmo.spec.pipeline_plan import get_step_path
 from robotrain_osmo.spec.render import TaskBuilder
-from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec
+from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec, get_step_path
 
 MAX_STEPS = 20
 """Tasks of a workflow that OSMO accepts unless it is configured otherwise; the limit `steps` of its capabilities."""

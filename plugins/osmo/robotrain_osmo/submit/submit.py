@@ -29,7 +29,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
 from robotrain_osmo.observe import pipeline_steps
-from robotrain_osmo.spec import environment, pipeline_plan
+from robotrain_osmo.spec import environment, submission_spec
 from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
 
@@ -46,8 +46,8 @@ def submit_plan(plan: Plan) -> Reference:
 
     Raise Rejected if OSMO refused and nothing runs, Unanswered if that is unknown.
     """
-    submission = pipeline_plan.load_submission(plan, Stage.SUBMIT)
-    for part, own in pipeline_plan.list_parts(plan, Stage.SUBMIT):
+    submission = submission_spec.load_submission(plan, Stage.SUBMIT)
+    for part, own in submission_spec.list_parts(plan, Stage.SUBMIT):
         upload.upload_folders(part, own)
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
         file = Path(folder) / TEMPORARY_FILE
@@ -215,7 +215,7 @@ def find_workflow(plan: Plan) -> Reference | None:
 
     Raise Rejected if OSMO does not answer.
     """
-    submission = pipeline_plan.load_submission(plan, Stage.SUBMIT)
+    submission = submission_spec.load_submission(plan, Stage.SUBMIT)
     wait_for_lock(submission.run)
     note = NOTE.read(plan)
     if note is None:
@@ -242,11 +242,11 @@ def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
 def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) -> Reference:
     """Return the reference of a workflow for the run's record."""
     shared = {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
-    if not pipeline_plan.is_pipeline(plan):
+    if not submission_spec.is_pipeline(plan):
         dataset = submission.dataset.replace(WORKFLOW_ID, workflow)
         own = {"task": submission.task, "publishes": submission.get_publish_url(workflow)}
         return {**shared, **own, **({"dataset": dataset} if dataset else {})}
-    parts = [own for _, own in pipeline_plan.list_parts(plan, Stage.SUBMIT)]
+    parts = [own for _, own in submission_spec.list_parts(plan, Stage.SUBMIT)]
     return shared | pipeline_steps.make_reference({own.task: own.get_publish_url(workflow) for own in parts})
 
 

@@ -19,8 +19,7 @@ from robotrain_sources.local_path import upload as local_upload
 
 from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import CommandFailed
-from robotrain_osmo.spec.pipeline_plan import list_parts
-from robotrain_osmo.spec.submission_spec import PAYLOAD_FILE, OsmoSubmissionSpec, OsmoUpload
+from robotrain_osmo.spec.submission_spec import PAYLOAD_FILE, OsmoSubmissionSpec, OsmoUpload, list_parts
 
 
 def prepare_plan(plan: Plan) -> Iterator[str]:
