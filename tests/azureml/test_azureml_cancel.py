@@ -13,19 +13,6 @@ def cancels(run) -> int:
     return sum(call.startswith("POST") and f"/jobs/{JOB}/cancel" in call for call in run.azure.calls)
 
 
-@pytest.mark.parametrize("word", ["Queued", "Running"])
-def test_a_job_that_goes_on_is_cancelled(run, word):
-    AzureMLPlatform().cancel(run.set_native_state(word).reference)
-    assert run.status().state == "cancelled"
-    assert cancels(run) == 1
-
-
-@pytest.mark.parametrize("word", ["Completed", "Failed", "Canceled"])
-def test_one_that_ended_is_left_as_it_is(run, word):
-    AzureMLPlatform().cancel(run.set_native_state(word).reference)
-    assert cancels(run) == 0
-
-
 def test_it_is_waited_for_until_it_has_ended(run):
     run.azure.cancelling = "slow"
     run.set_native_state("Running")

@@ -130,20 +130,6 @@ def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again
     assert list(azureml.jobs) == sent() == [name]
 
 
-def test_an_answer_that_was_lost_is_asked_for_by_the_same_command(azureml, robotrain, words):
-    azureml.fault("PUT .*/jobs/", lost=True, times=1)
-    azureml.fault("PUT .*/jobs/", status=503, times=None)
-    azureml.fault("GET .*/jobs/", status=403, code="AuthorizationFailed", times=1)
-    first = robotrain(*words)
-    assert first.exit_code == 1
-    assert "[submit-unsure]" in first.stderr
-    again = robotrain(*words)
-    assert again.exit_code == 0, again.stderr
-    assert "[run-adopted]" in again.stderr
-    assert len(azureml.jobs) == 1
-    assert sent() == list(azureml.jobs)
-
-
 def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, started, pusht):
     azureml.fault("PUT .*/robotrain/data/", latency=60)
     with started("--dataset-path", str(pusht)) as process:
@@ -161,14 +147,6 @@ def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, star
     assert "interrupted; nothing was sent to azureml" in said
     assert "[submit-unsure]" not in said
     assert sent() == []
-
-
-def test_a_plan_that_was_rendered_is_sent_as_it_is(azureml, robotrain, words, tmp_path):
-    rendered = robotrain("render", *words[1:], "--to", tmp_path / "plan")
-    assert rendered.exit_code == 0, rendered.stderr
-    answer = robotrain("submit", "--plan", tmp_path / "plan")
-    assert answer.exit_code == 0, answer.stderr
-    assert sent() == list(azureml.jobs)
 
 
 def test_the_subscription_that_is_named_is_the_one_that_is_used(azureml, robotrain, words, pusht):

@@ -4,11 +4,10 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
-from azureml_observed_run import EVENTS, JOB
+from azureml_observed_run import JOB
 from robotrain.errors import Rejected
 from robotrain_azureml.observe import logs
 from robotrain_azureml.platform import AzureMLPlatform
@@ -16,11 +15,6 @@ from robotrain_runtime.contract.event import Checkpoint
 
 LOG = "user_logs/std_log.txt"
 BLOB = f"ExperimentRun/dcid.{JOB}/{LOG}"
-
-
-def reads(run) -> list[str]:
-    """What was asked of the blob of the log."""
-    return [call.partition("?")[0] for call in run.azure.calls if LOG in call]
 
 
 def ranges(run, monkeypatch) -> list[str]:
@@ -53,17 +47,6 @@ def later(act: Callable[[], object], seconds: float = 0.2) -> None:
     acting = threading.Timer(seconds, act)
     acting.daemon = True
     acting.start()
-
-
-def test_of_a_running_job_there_is_what_it_printed(run):
-    assert run.set_native_state("Running").say("hello", "world").logs() == ["hello", "world"]
-
-
-def test_a_job_that_waits_has_no_log_and_that_is_known_at_once(run, monkeypatch):
-    monkeypatch.setattr(logs, "BEGIN_SECONDS", 60.0)
-    began = time.monotonic()
-    assert run.set_native_state("Queued").logs() == []
-    assert time.monotonic() - began < 30
 
 
 def test_events_are_read_out_of_it(run):
@@ -183,11 +166,6 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_did(run, monkeypatch)
     assert starts == sorted(set(starts))
 
 
-def test_following_begins_before_its_start_and_ends_with_it(run):
-    later(lambda: run.set_native_state("Running").say("1", "2"), 0.1)
-    assert followed(run, {"2": lambda: run.say("3").set_native_state("Completed")}) == ["1", "2", "3"]
-
-
 def test_following_asks_for_no_byte_twice(run, monkeypatch):
     run.set_native_state("Running").say("1" * 100)
     asked = ranges(run, monkeypatch)
@@ -236,41 +214,6 @@ def test_a_log_that_begins_anew_is_said_to(run):
     again = lambda: run.azure.store.put("azureml", {BLOB: b"second\n"})  # noqa: E731
     then = {"first try, a long line": again, "second": lambda: run.set_native_state("Completed")}
     assert followed(run, then) == ["first try, a long line", "[azureml] the log starts again", "second"]
-
-
-@pytest.mark.slow
-def test_whoever_stops_listening_leaves_nothing_open(run):
-    run.set_native_state("Running").say("1")
-    following = AzureMLPlatform().logs(run.reference, True, None)
-    assert next(following) == "1"
-    following.close()
-    assert reads(run)
-
-
-@pytest.mark.slow
-def test_status_and_wait_read_the_events_on_the_command_line(run, robotrain):
-    name = run.set_native_state("Running").tell(*EVENTS).record()
-    assert "[robotrain] step 20: train/loss 0.25" in robotrain("logs", name).stdout
-    run.set_native_state("Completed")
-    waited = robotrain("wait", name, "--json")
-    assert waited.exit_code == 0
-    assert (waited.json["state"], waited.json["step"]) == ("succeeded", 20)
-
-
-@pytest.mark.slow
-def test_watching_and_following_end_with_the_run(run, robotrain):
-    name = run.set_native_state("Running").record()
-
-    def act():
-        time.sleep(0.5)
-        run.tell(*EVENTS)
-        run.set_native_state("Completed")
-
-    later(act, 0.0)
-    watched = robotrain("watch", name)
-    assert watched.exit_code == 0
-    assert f"{name}  succeeded" in watched.stdout
-    assert "[robotrain] succeeded, exit code 0" in robotrain("logs", "-f", name).stdout
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """What executes a job here does to it what a compute of Azure ML would do, and the key vault what Azure's would."""
 
 import json
-import re
 import ssl
 import time
 import urllib.error
@@ -91,35 +90,6 @@ def until(true):
         time.sleep(0.05)
 
 
-def test_a_job_finds_its_code_its_inputs_and_its_output_and_its_failure_is_told(
-    azureml_stored, executes, sent, enclosed
-):
-    azureml_stored.store.put(azureml_stored.container, {"in/a.txt": b"one", "policy/model.bin": b"two"})
-    data = azureml_stored.data("mine", 1, "in")
-    policy = {"jobInputType": "custom_model", "mode": "Download", "uri": azureml_stored.model("policy", 1, "policy")}
-    kept = "azureml://datastores/workspaceblobstore/paths/kept/here/"
-    job = sent(
-        SHOWS,
-        inputs={
-            "data": {"jobInputType": "uri_folder", "mode": "ReadOnlyMount", "uri": data},
-            "model": policy,
-            "word": {"jobInputType": "literal", "value": "five"},
-        },
-        outputs={"kept": {"jobOutputType": "uri_folder", "mode": "Upload", "uri": kept}},
-    )
-    assert executes.wait(job.name) == "Failed"
-    said = [line for line in job.said() if "touch:" not in line]
-    shut = ["shut"] if enclosed else []
-    assert said == ["data one model model.bin word five", *shut, "open", "beside"]
-    assert (job.error["code"], re.search(r"exited with status code \d+", job.error["message"])[0]) == (
-        "ExecutionFailed",
-        "exited with status code 3",
-    )
-    assert azureml_stored.store.get(azureml_stored.container, "kept/here/deep/file") == b"made\n"
-    run = executes.runs.said(job.name)
-    assert run["info"]["status"] == "FAILED"
-
-
 def test_only_an_identity_of_the_compute_is_answered(executes, sent):
     job = sent(f"{HIDDEN_PYTHON} - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
     assert executes.wait(job.name) == "Completed", job.said()
@@ -147,62 +117,12 @@ def test_inputs_and_outputs_are_those_of_the_jobs_identity(azureml_stored, execu
     assert why in (job.error or {"message": ""})["message"]
 
 
-def test_a_mounted_output_is_kept_when_the_machine_is_lost_and_found_again(azureml_stored, executes, sent):
-    executes.spelled = "upper"
-    kept = f"azureml://datastores/workspaceblobstore/paths/kept/{time.time_ns()}/"
-    output = {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": kept}
-    job = sent(KEEPS, outputs={"kept": output})
-    base = kept.partition("/paths/")[2]
-    until(lambda: azureml_stored.store.names(azureml_stored.container, base) == [f"{base}new-0/file"])
-    executes.running[job.name].preempt()
-    until(lambda: job.said().count("kept") == 2)
-    job.cancel()
-    assert executes.wait(job.name) == "Canceled"
-    assert [line for line in job.said() if "mine" in line] == ["found mine", "found new-0 mine"]
-    assert executes.runs.said(job.name)["info"]["status"] == "KILLED"
-
-
-def test_a_job_that_is_told_to_end_is_asked_first_and_killed_then(executes, sent):
-    executes.grace = 0.5
-    job = sent("trap 'echo asked' TERM; echo begun; while true; do sleep 1; done")
-    until(lambda: "begun" in job.said())
-    job.cancel()
-    assert executes.wait(job.name) == "Canceled"
-    assert "asked" in job.said()
-
-
 def test_a_job_that_runs_too_long_and_one_without_its_data_end(azureml_stored, executes, sent):
     late = sent("sleep 60", limits={"jobLimitsType": "Command", "timeout": "PT1S"})
     asset = {"jobInputType": "uri_folder", "mode": "ReadOnlyMount", "uri": azureml_stored.data("none", 1, "nowhere")}
     empty = sent("echo never", inputs={"data": asset})
     assert (executes.wait(late.name), executes.wait(empty.name)) == ("Canceled", "Failed")
     assert "StreamAccess.NotFound" in empty.error["message"]
-
-
-def test_the_steps_of_a_pipeline_run_in_order_and_carry_what_they_make(azureml_stored, executes):
-    at, name = azureml_stored.at, f"pipeline-{time.time_ns()}"
-    commands = {
-        "train": 'echo made > "$AZURE_ML_OUTPUT_kept/a.txt"; echo root $AZUREML_ROOT_RUN_ID',
-        "evaluate": 'echo found $(cat "$AZURE_ML_INPUT_policy/a.txt"); exit 5',
-        "register": "echo never",
-    }
-    nodes = {}
-    for number, (step, command) in enumerate(commands.items()):
-        spec = {"type": "command", "command": command, "environment": f"azureml:{at}/environments/plain/versions/1"}
-        inputs = {"policy": {"type": "uri_folder", "mode": "ro_mount"}} if number else {}
-        spec |= {"inputs": inputs, "outputs": {"kept": {"type": "uri_folder", "mode": "upload"}}}
-        component = f"/components/azureml_anonymous/versions/{name}-{number}"
-        assert azureml_stored.ask("PUT", component, {"properties": {"componentSpec": spec}})[0] == 201
-        bound = f"${{{{parent.jobs.{[*commands][number - 1]}.outputs.kept}}}}"
-        node = {"type": "command", "componentId": f"{at}{component}", "computeId": f"{at}/computes/k8s-robot-dev-00"}
-        nodes[step] = node | ({"inputs": {"policy": {"job_input_type": "literal", "value": bound}}} if number else {})
-    body = {"jobType": "Pipeline", "jobs": nodes, "settings": {"force_rerun": True}}
-    assert azureml_stored.ask("PUT", f"/jobs/{name}", {"properties": body})[0] == 201
-    assert azureml_stored.wait(name) == "Failed"
-    steps = azureml_stored.steps(name)
-    said = {step: job.said() for step, job in steps.items()}
-    assert said == {"train": [f"root {name}"], "evaluate": ["found made"]}
-    assert (steps["evaluate"].error or {})["message"].count("exited with status code 5") == 1
 
 
 @pytest.fixture
@@ -224,14 +144,6 @@ def asked(vault, name, audience=AUDIENCE, client="job", version="7.4"):
         with refused:
             said = json.load(refused)["error"]
             return refused.code, said.get("innererror", said)["code"], refused.headers.get("WWW-Authenticate", "")
-
-
-def test_a_secret_is_told_to_who_may_read_it(vault):
-    at = vault.put("hub-token", "hf_secret")
-    status, said = asked(vault, "hub-token")
-    assert (status, said["value"]) == (200, "hf_secret")
-    assert said["id"].startswith(f"{at}/")
-    assert asked(vault, said["id"].partition("/secrets/")[2])[1] == said
 
 
 @pytest.mark.parametrize(

@@ -63,50 +63,6 @@ def list_children(azureml: AzureML, name: str = "p1") -> dict[str, str]:
     return {one["displayName"]: one["status"] for one in reversed(found)}
 
 
-def test_a_step_begins_when_the_earlier_ones_have_ended_well(azureml, whole):
-    steps = put(azureml, whole)
-    assert list_children(azureml) == {"run-train": "NotStarted", "run-other": "NotStarted"}
-    steps["train"].state("Running")
-    assert azureml.jobs["p1"].status == "Running"
-    steps["train"].state("Completed")
-    steps["other"].state("Completed")
-    later = azureml.steps("p1")["evaluate"]
-    assert list_children(azureml)["run-evaluate"] == "NotStarted"
-    assert later.inputs["policy"].prefix == steps["train"].outputs["checkpoints"].prefix
-    later.state("Completed")
-    assert azureml.jobs["p1"].status == "Completed"
-
-
-def test_a_failed_step_ends_what_runs_or_counts_for_nothing(azureml, whole):
-    steps = put(azureml, whole)
-    steps["train"].fail("ExecutionFailed", "exited with status code 5")
-    assert list_children(azureml) == {"run-train": "Failed", "run-other": "Canceled"}
-    assert azureml.jobs["p1"].status == "Failed"
-    whole["settings"]["continue_on_step_failure"] = True
-    steps = put(azureml, whole, "p2")
-    steps["train"].fail("ExecutionFailed", "exited with status code 5")
-    assert azureml.jobs["p2"].status == "Running"
-    steps["other"].state("Completed")
-    assert (list_children(azureml, "p2"), azureml.jobs["p2"].status) == (
-        {"run-train": "Failed", "run-other": "Completed"},
-        "Completed",
-    )
-
-
-def test_a_cancel_of_the_pipeline_ends_its_steps(azureml, whole):
-    steps = put(azureml, whole)
-    steps["train"].state("Running")
-    assert azureml.ask("POST", "/jobs/p1/cancel")[0] == 200
-    assert (azureml.jobs["p1"].status, steps["train"].status) == ("Canceled", "Canceled")
-    azureml.cancelling = "slow"
-    steps = put(azureml, whole, "p2")
-    azureml.ask("POST", "/jobs/p2/cancel")
-    assert (azureml.jobs["p2"].status, steps["train"].status) == ("CancelRequested", "CancelRequested")
-    for step in steps.values():
-        step.state("Canceled")
-    assert azureml.jobs["p2"].status == "Canceled"
-
-
 def test_only_run_history_knows_what_a_step_is(azureml, whole):
     train = put(azureml, whole)["train"]
     train.state("Running")

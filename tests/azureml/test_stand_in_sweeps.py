@@ -5,7 +5,6 @@ import copy
 import pytest
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.job import Job
-from test_stand_in_pipelines import list_children
 
 COMMAND = "python3 start.py --set lr=${{search_space.lr}} --set seed=${{search_space.seed}}"
 
@@ -36,18 +35,6 @@ def put(azureml: AzureML, body: dict[str, object], name: str = "s1") -> dict[str
     return azureml.steps(name)
 
 
-def test_as_many_trials_begin_as_may_run_at_once(azureml, whole):
-    trials = put(azureml, whole)
-    assert [*trials] == ["s1_0", "s1_1"]
-    trials["s1_0"].state("Running")
-    assert azureml.jobs["s1"].status == "Running"
-    trials["s1_0"].state("Completed")
-    assert list_children(azureml, "s1") == {"s1_0": "Completed", "s1_1": "NotStarted", "s1_2": "NotStarted"}
-    for name in ("s1_1", "s1_2", "s1_3"):
-        azureml.steps("s1")[name].state("Completed")
-    assert azureml.jobs["s1"].status == "Completed"
-
-
 def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, whole):
     trials = put(azureml, whole | {"limits": {**whole["limits"], "maxConcurrentTrials": 4}})
     assert [one.command.partition("--set ")[2] for one in trials.values()] == [
@@ -69,23 +56,6 @@ def test_a_random_sweep_draws_within_its_ranges(azureml, whole):
     assert len(values) == 4
     assert all(1e-5 < float(one["AZUREML_SWEEP_lr"]) < 1.1e-3 for one in values)
     assert all(float(one["AZUREML_SWEEP_seed"]) in range(1, 10) for one in values)
-
-
-def test_a_failed_trial_stops_no_other(azureml, whole):
-    trials = put(azureml, whole)
-    trials["s1_0"].fail("ExecutionFailed", "exited with status code 5")
-    assert azureml.steps("s1")["s1_2"].status == "NotStarted"
-    for name in ("s1_1", "s1_2", "s1_3"):
-        azureml.steps("s1")[name].state("Completed")
-    assert azureml.jobs["s1"].status == "Completed"
-
-
-def test_a_cancel_of_the_sweep_ends_its_trials_and_begins_none(azureml, whole):
-    trials = put(azureml, whole)
-    trials["s1_0"].state("Running")
-    assert azureml.ask("POST", "/jobs/s1/cancel")[0] == 200
-    assert azureml.jobs["s1"].status == "Canceled"
-    assert list_children(azureml, "s1") == {"s1_0": "Canceled", "s1_1": "Canceled"}
 
 
 REFUSED = [

@@ -9,23 +9,6 @@ from robotrain_osmo.observe import workflow_state
 from robotrain_osmo.platform import OsmoPlatform
 
 
-def test_a_workflow_that_runs_is_cancelled(run):
-    OsmoPlatform().cancel(run.set_status("RUNNING").reference)
-    assert run.osmo.cancels == [run.id]
-    assert run.status().state == "cancelled"
-
-
-@pytest.mark.slow
-def test_one_that_waits_is_cancelled_too(run):
-    OsmoPlatform().cancel(run.reference)
-    assert run.status().state == "cancelled"
-
-
-def test_one_that_ended_is_left_as_it_is(run):
-    OsmoPlatform().cancel(run.set_status("COMPLETED", exit_code=0).reference)
-    assert run.osmo.cancels == []
-
-
 def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
     run.set_status("RUNNING")
     run.osmo.cancelling("refused")

@@ -1,6 +1,5 @@
 """After an interruption or a lost answer, the same command leaves one workflow."""
 
-import dataclasses
 import signal
 import subprocess
 import time
@@ -77,19 +76,6 @@ def test_an_interrupted_submit_is_taken_up_again(osmo, robotrain, command):
     assert len(taken(osmo)) == 1
 
 
-def test_an_answer_that_was_lost_with_the_connection_is_asked_for_by_the_same_command(osmo, robotrain):
-    osmo.fail("workflow submit", "lost")
-    osmo.fail("workflow list", "refused", after=1)
-    first = robotrain(*JOB)
-    assert first.exit_code == 1
-    assert "[submit-unsure]" in first.stderr
-    again = robotrain(*JOB)
-    assert again.exit_code == 0, again.stderr
-    assert "[run-adopted]" in again.stderr
-    assert len(taken(osmo)) == 1
-    assert sent() == taken(osmo)
-
-
 def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osmo, robotrain, tmp_path, monkeypatch):
     """A workflow with the same name and text, from another state folder."""
     for number in range(2):
@@ -108,16 +94,6 @@ def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osm
     assert sent() == taken(osmo)[2:]
 
 
-def test_a_submit_that_is_killed_before_it_wrote_down_the_answer_is_taken_up_again(osmo, robotrain):
-    assert robotrain(*JOB).exit_code == 0
-    [run] = [folder.name for folder in (files.get_state_folder() / "runs").glob("*-1")]
-    records.write_record(dataclasses.replace(records.read_record(run), phase="sending", reference={}))
-    answer = robotrain(*JOB)
-    assert "[run-adopted]" in answer.stderr
-    assert len(taken(osmo)) == 1
-    assert sent() == taken(osmo)
-
-
 def test_a_refused_submit_gives_its_name_back(osmo, robotrain):
     osmo.fail("workflow submit", "answer", code=1, stdout='{"message": "Pool default not found.", "code": 400}')
     assert robotrain(*JOB).exit_code == 1
@@ -125,12 +101,6 @@ def test_a_refused_submit_gives_its_name_back(osmo, robotrain):
     assert robotrain(*JOB).exit_code == 0
     assert sent() == taken(osmo)
     assert taken(osmo)[0].endswith("-1-1")
-
-
-def test_nothing_is_sent_by_a_rehearsal(osmo, robotrain):
-    answer = robotrain(*JOB, "--dry-run")
-    assert answer.exit_code == 0, answer.stderr
-    assert not osmo.workflows
 
 
 def test_a_preflight_that_says_no_sends_nothing(osmo, robotrain):

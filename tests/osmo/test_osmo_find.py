@@ -80,12 +80,6 @@ def test_a_workflow_of_this_plan_is_found_among_others(osmo):
 
 
 @pytest.mark.slow
-def test_a_workflow_of_another_plan_is_not_this_one(osmo):
-    add_workflow(osmo, OTHER)
-    assert OsmoPlatform().find(cut_off()) is None
-
-
-@pytest.mark.slow
 def test_what_osmo_refused_is_not_there(osmo):
     osmo.set_state(add_workflow(osmo), status="FAILED_SUBMISSION")
     assert OsmoPlatform().find(cut_off()) is None

@@ -7,17 +7,10 @@ import threading
 import time
 
 import pytest
-from osmo_observed_run import EVENTS, TASK
+from osmo_observed_run import TASK
 from robotrain_osmo.observe import logs
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract.event import Checkpoint
-
-
-def test_of_a_running_workflow_there_is_what_it_printed_within_seconds(run):
-    run.set_status("RUNNING").say("hello", "world")
-    began = time.monotonic()
-    assert run.logs() == ["hello", "world"]
-    assert time.monotonic() - began < 10  # it would be read for 15 s
 
 
 def test_its_one_task_may_be_named_and_no_other(run, robotrain):
@@ -35,12 +28,6 @@ def test_nothing_that_was_started_for_it_goes_on(run):
     run.set_status("RUNNING").say("hello")
     run.logs()
     assert [*_children()] == []
-
-
-def test_a_workflow_that_waits_has_no_log_and_that_is_known_at_once(run):
-    began = time.monotonic()
-    assert run.set_status("SCHEDULING").logs() == []
-    assert time.monotonic() - began < 10  # its first line would be waited for, 15 s
 
 
 def test_events_are_read_out_of_it_and_osmo_speaks_under_its_own_mark(run):
@@ -89,18 +76,6 @@ def followed(run, act, tail=None):
     found = list(OsmoPlatform().logs(run.reference, True, tail))
     told.join()
     return found
-
-
-@pytest.mark.slow
-def test_following_begins_before_its_start_and_ends_with_it(run):
-    def act():
-        time.sleep(0.3)
-        run.set_status("RUNNING").say("1", "2")
-        time.sleep(0.3)
-        run.say("3")
-        run.set_status("COMPLETED", exit_code=0)
-
-    assert followed(run, act) == ["1", "2", "3"]
 
 
 def test_a_stream_that_breaks_off_goes_on_and_shows_each_line_once(run):
@@ -163,20 +138,6 @@ def test_a_sign_in_that_ran_out_ends_the_following_with_its_reason(run):
 
 
 @pytest.mark.slow
-def test_status_logs_and_wait_read_the_events_on_the_command_line(run, robotrain):
-    name = run.set_status("RUNNING").record()
-    run.tell(*EVENTS[:2])
-    answer = robotrain("status", name)
-    assert "step 10/20 (50%)  loss 0.5" in answer.stdout
-    run.tell(*EVENTS[2:])
-    run.set_status("COMPLETED", exit_code=0)
-    assert "[robotrain] step 20: train/loss 0.25" in robotrain("logs", name).stdout
-    waited = robotrain("wait", name, "--json")
-    assert waited.exit_code == 0
-    assert (waited.json["state"], waited.json["step"]) == ("succeeded", 20)
-
-
-@pytest.mark.slow
 def test_ctrl_c_ends_the_following_and_whatever_was_started_for_it(run, command):
     name = run.set_status("RUNNING").record()
     run.say("first line")
@@ -189,24 +150,6 @@ def test_ctrl_c_ends_the_following_and_whatever_was_started_for_it(run, command)
     following.stdout.close()
     left = {*_processes(lambda words, _: run.id in words and "logs" in words)}
     assert not left & started  # other workers may follow a run of that name
-
-
-@pytest.mark.slow
-def test_watching_and_following_end_with_the_run(run, robotrain):
-    name = run.set_status("RUNNING").record()
-
-    def act():
-        time.sleep(0.5)
-        run.tell(*EVENTS)
-        run.set_status("COMPLETED", exit_code=0)
-
-    told = threading.Thread(target=act, daemon=True)
-    told.start()
-    watched = robotrain("watch", name)
-    told.join()
-    assert watched.exit_code == 0
-    assert f"{name}  succeeded" in watched.stdout
-    assert "[robotrain] succeeded, exit code 0" in robotrain("logs", "-f", name).stdout
 
 
 def _children(parent: str = ""):

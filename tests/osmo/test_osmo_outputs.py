@@ -163,14 +163,6 @@ def test_storage_that_this_machine_may_not_list_is_still_something_to_go_on_from
 
 
 @pytest.mark.slow
-def test_what_osmo_copied_is_brought_whole(copied, sealed, tmp_path):
-    copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
-    OsmoPlatform().download(copied.reference, one, tmp_path / "here" / "000400")
-    assert checkpoint.validate_checkpoint(tmp_path / "here" / "000400") == ""
-
-
-@pytest.mark.slow
 def test_a_download_that_brings_nothing_is_no_success(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
     (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()

@@ -57,12 +57,6 @@ class Datasets:
             (folder / path).write_bytes(content)
         return len(found)
 
-    def names(self) -> list[str]:
-        """Each as `BUCKET/NAME`."""
-        manifests = (self.store.folder / "s3").glob("datasets-*/*/manifests/1.json")
-        found = [(path.parts[-4].removeprefix("datasets-"), json.loads(path.read_text())) for path in manifests]
-        return sorted(f"{bucket}/{told['name'].rpartition('/')[2].partition(':')[0]}" for bucket, told in found)
-
     def _versions(self, name: str) -> dict[int, bytes]:
         found = self.store.objects(f"{self.url(name)}/manifests")
         return {int(path.removesuffix(".json")): content for path, content in found.items()}

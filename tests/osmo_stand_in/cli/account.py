@@ -1,24 +1,11 @@
-"""The commands `login`, `logout`, `version`, `pool`, `resource` and `profile`."""
+"""The commands `version`, `pool`, `resource` and `profile`."""
 
 import argparse
 import json
 from typing import Any
 
-from osmo_stand_in import config
-from osmo_stand_in.cli import session
 from osmo_stand_in.cli.client import Client
 from osmo_stand_in.cli.errors import CredentialError, OsmoError, ServerError, SubmissionError, Unreachable
-
-
-def login(client: Client, args: argparse.Namespace) -> None:
-    """Any name and secret will do."""
-    session.sign_in(session.folder(), args.username or config.read(client.state)["user"])
-    print(f"Successfully logged in. Welcome {args.username or config.read(client.state)['user']}.")
-
-
-def logout(client: Client, args: argparse.Namespace) -> None:
-    """Works always."""
-    session.sign_out(session.folder())
 
 
 def version(client: Client, args: argparse.Namespace) -> None:
@@ -79,14 +66,6 @@ def resources(client: Client, args: argparse.Namespace) -> None:
 def profile(client: Client, args: argparse.Namespace) -> None:
     """As the service has it."""
     print(json.dumps(client.request("GET", "api/profile/settings"), indent=2))
-
-
-def set_profile(client: Client, args: argparse.Namespace) -> None:
-    """The default pool; notifications are taken and forgotten."""
-    session.check()
-    if args.setting == "pool":
-        config.change(client.state, profile_pool=args.value)
-    print(f"Set profile {args.setting} to {args.value}")
 
 
 def undone(client: Client, args: argparse.Namespace) -> int:

@@ -1,13 +1,11 @@
 """`data …`: the command goes to the object store itself, past the service, with what this machine may do there."""
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
 
 from osmo_stand_in import config
-from osmo_stand_in.cli import credential, session
 from osmo_stand_in.cli.client import Client
 from osmo_stand_in.cli.errors import OsmoError
 from osmo_stand_in.store import Store
@@ -22,7 +20,7 @@ class NoCredentialsError(Exception):
 
 def upload(client: Client, args: argparse.Namespace) -> None:
     """What could not be uploaded is told on stderr, file by file, and is no failure: exit 0."""
-    store, denied = _store(client, args.remote_uri), _denied(client)
+    store, denied = _store(client), _denied(client)
     share = _share(client, denied)
     failed = [told for path in args.local_path for told in store.upload(args.remote_uri, path, args.regex, share)]
     _told("uploaded", "Upload Failed on files:", failed)
@@ -30,7 +28,7 @@ def upload(client: Client, args: argparse.Namespace) -> None:
 
 def download(client: Client, args: argparse.Namespace) -> None:
     """Nothing there is no failure; neither is a file that broke off."""
-    store, denied = _store(client, args.remote_uri), _denied(client)
+    store, denied = _store(client), _denied(client)
     if denied:
         raise OsmoError(f"Error downloading data: Error running multi-process job: {denied}")
     place = store.place(args.remote_uri)
@@ -42,7 +40,7 @@ def download(client: Client, args: argparse.Namespace) -> None:
 
 def listing(client: Client, args: argparse.Namespace) -> None:
     """Whole keys; those at one level, unless it is recursive."""
-    store = _store(client, args.remote_uri)
+    store = _store(client)
     if denied := _denied(client):
         raise OsmoError(denied)
     place = store.place(args.remote_uri.rstrip("/") + (f"/{args.prefix}" if args.prefix else ""))
@@ -65,31 +63,9 @@ def _level(name: str) -> str:
     return first + slash
 
 
-def delete(client: Client, args: argparse.Namespace) -> None:
-    """What is gone already is no failure."""
-    store = _store(client, args.remote_uri)
-    if denied := _denied(client):
-        raise OsmoError(f"Error deleting data: {denied}")
-    place = store.place(args.remote_uri)
-    found = [key for key in store.keys(place) if not args.regex or re.match(args.regex, key)]
-    for key in found:
-        (place.folder / key).unlink()
-    print(f"Data has been deleted, success_count={len(found)}, failures=0", file=sys.stderr)
-
-
-def check(client: Client, args: argparse.Namespace) -> None:
-    """Exit 0 both ways, but for nobody at all."""
-    _store(client, args.remote_uri)
-    denied = _denied(client)
-    told = {"status": "fail", "error": f"Data auth validation error: {denied}"} if denied else {"status": "pass"}
-    print(json.dumps(told))
-
-
-def _store(client: Client, url: str) -> Store:
+def _store(client: Client) -> Store:
     """The store. Raises NoCredentialsError, which the command does not expect: a traceback, exit 2."""
-    file = session.folder() / credential.CONFIG
-    kept = json.loads(file.read_text())["auth"]["data"] if file.exists() else {}
-    if not config.read(client.state)["data_access"] and not any(url.startswith(endpoint) for endpoint in kept):
+    if not config.read(client.state)["data_access"]:
         raise NoCredentialsError(NOBODY)
     return Store(client.state.folder.parent / "store")
 

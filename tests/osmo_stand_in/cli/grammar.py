@@ -13,11 +13,10 @@ from osmo_stand_in.service.rows import STATUSES
 from osmo_stand_in.service.rules import PLACES
 
 Add = Callable[..., Any]
-CREDENTIAL_NAME = r"[a-zA-Z]([a-zA-Z0-9_-]*[a-zA-Z0-9])?"
 PRIORITIES = ("HIGH", "NORMAL", "LOW")
-METHODS = ("pkce", "code", "password", "token", "dev")
-UNDONE = ("app", "task", "token", "user")
-"""Modules that exist and that nobody here needs: they take anything, and answer nothing."""
+UNDONE = ("app", "login", "logout", "task", "token", "user")
+UNDONE_OF_WORKFLOWS = ("exec", "port-forward", "restart", "rsync", "validate")
+"""What exists and nobody here needs: it takes anything, and answers nothing."""
 
 
 @functools.cache
@@ -26,8 +25,6 @@ def parser(version: Version) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="osmo", description="OSMO is a cloud based platform.")
     top.add_argument("--log-level", type=str, default="INFO")
     modules = top.add_subparsers(dest="module")
-    _login(modules.add_parser("login"), version)
-    modules.add_parser("logout").set_defaults(run="account.logout")
     told = modules.add_parser("version")
     _format(told)
     told.set_defaults(run="account.version")
@@ -58,47 +55,16 @@ def _format(parser: argparse.ArgumentParser, short: bool = True) -> None:
     parser.add_argument(*names, dest="format_type", choices=("json", "text"), default="text")
 
 
-def _login(login: argparse.ArgumentParser, version: Version) -> None:
-    login.add_argument("url", nargs="?")
-    default = "pkce" if version >= (6, 4, 0) else "code"
-    login.add_argument("--method", default=default, choices=METHODS if version >= (6, 4, 0) else METHODS[1:])
-    login.add_argument("--username")
-    for secret in ("password", "token"):
-        login.add_argument(f"--{secret}")
-        login.add_argument(f"--{secret}-file")
-    login.set_defaults(run="account.login")
-
-
 def _workflow(commands: Any, version: Version) -> None:
-    main = version >= (6, 4, 0)
     submit = commands.add_parser("submit")
     submit.add_argument("workflow_file")
     _format(submit)
-    _variables(submit, main, "--set-env")
-    submit.add_argument("--dry-run", action="store_true", dest="dry")
     submit.add_argument("--pool", "-p")
-    submit.add_argument("--rsync")
     submit.add_argument("--priority", type=str.upper, choices=PRIORITIES)
-    submit.set_defaults(run="submit.submit", labels=[])
-    validate = commands.add_parser("validate")
-    validate.add_argument("workflow_file")
-    _variables(validate, main)
-    validate.add_argument("--pool", "-p")
-    validate.set_defaults(run="submit.validate", labels=[])
-    if main:
-        for one in (submit, validate):
-            one.add_argument("--label", action="append", dest="labels", metavar="KEY=VALUE")
-    restart = commands.add_parser("restart")
-    restart.add_argument("workflow_id")
-    _format(restart)
-    restart.add_argument("--pool", "-p")
-    restart.set_defaults(run="submit.restart")
+    submit.set_defaults(run="submit.submit")
+    for name in UNDONE_OF_WORKFLOWS:
+        commands.add_parser(name).set_defaults(run="account.undone")
     _watching(commands, version)
-
-
-def _variables(parser: argparse.ArgumentParser, main: bool, *more: str) -> None:
-    for name in ("--set", "--set-string", *more):
-        parser.add_argument(name, action="extend" if main else "store", nargs="+", default=[])
 
 
 def _watching(commands: Any, version: Version) -> None:
@@ -138,19 +104,8 @@ def _list(many: argparse.ArgumentParser, version: Version) -> None:
     many.add_argument("--order", "-o", default="asc", choices=("asc", "desc"))
     many.add_argument("--status", "-s", choices=STATUSES, nargs="+", metavar="STATUS")
     _format(many)
-    many.add_argument("--submitted-after", type=_date)
-    many.add_argument("--submitted-before", type=_date)
-    many.add_argument("--tags", nargs="+")
-    many.add_argument("--priority", type=str.upper, nargs="+", choices=PRIORITIES)
-    many.set_defaults(run="observe.many", labels=[], no_labels=[], offset=0)
-    if version >= (6, 4, 0):
-        many.add_argument("--label", action="append", dest="labels", metavar="KEY=SELECTOR")
-        many.add_argument("--no-label", action="append", dest="no_labels", metavar="KEY")
-    users = many.add_mutually_exclusive_group()
-    users.add_argument("--user", "-u", nargs="+", default=[])
-    users.add_argument("--all-users", "-a", action="store_true")
+    many.set_defaults(run="observe.many", offset=0)
     many.add_argument("--pool", "-p", nargs="+", default=[])
-    many.add_argument("--app", "-P")
 
 
 def _data(commands: Any) -> None:
@@ -165,59 +120,40 @@ def _data(commands: Any) -> None:
         one.add_argument("--processes", "-p")
         one.add_argument("--threads", "-T")
         one.add_argument("--benchmark-out", "-b")
-    listing, delete = commands.add_parser("list"), commands.add_parser("delete")
-    for one in (listing, delete):
-        one.add_argument("remote_uri", type=_place)
-        one.add_argument("--regex", "-x", type=_regex)
+    listing = commands.add_parser("list")
+    listing.add_argument("remote_uri", type=_place)
+    listing.add_argument("--regex", "-x", type=_regex)
     listing.add_argument("--prefix", "-p", default="")
     listing.add_argument("--recursive", "-r", action="store_true")
     output = listing.add_mutually_exclusive_group()
     output.add_argument("local_path", nargs="?")
     output.add_argument("--no-pager", action="store_true")
-    check = commands.add_parser("check")
-    check.add_argument("remote_uri", type=_profile_or_place)
-    check.add_argument("--access-type", "-a", choices=("READ", "WRITE", "DELETE"))
-    check.add_argument("--config-file", "-c")
-    named = {"upload": upload, "download": download, "listing": listing, "delete": delete, "check": check}
-    for name, one in named.items():
+    for name, one in {"upload": upload, "download": download, "listing": listing}.items():
         one.set_defaults(run=f"data.{name}")
+    for name in ("check", "delete"):
+        commands.add_parser(name).set_defaults(run="account.undone")
 
 
 def _dataset(commands: Any) -> None:
-    upload = commands.add_parser("upload")
-    upload.add_argument("name")
-    upload.add_argument("path", nargs="*", default=[])
-    for flag in ("--desc", "--metadata", "--labels", "--regex"):
-        upload.add_argument(flag, f"-{flag[2]}" if flag != "--regex" else "-x", nargs="+" if flag[2] in "ml" else None)
-    upload.set_defaults(run="dataset.upload")
-    for name in ("info", "download", "delete", "list"):
-        one = commands.add_parser(name)
-        one.add_argument("words", nargs="*")
-        _format(one)
-        one.set_defaults(run=f"dataset.{name}")
+    info = commands.add_parser("info")
+    info.add_argument("name")
+    _format(info)
+    info.set_defaults(run="dataset.info")
+    for name in ("upload", "download", "delete", "list"):
+        commands.add_parser(name).set_defaults(run="account.undone")
 
 
 def _credential(commands: Any) -> None:
-    put = commands.add_parser("set")
-    put.add_argument("name", type=_credential_name)
-    put.add_argument("--type", default="GENERIC", choices=("REGISTRY", "DATA", "GENERIC"))
-    payload = put.add_mutually_exclusive_group(required=True)
-    payload.add_argument("--payload", nargs="+")
-    payload.add_argument("--payload-file", nargs="+")
-    put.set_defaults(run="credential.put")
     commands.add_parser("list").set_defaults(run="credential.many")
-    delete = commands.add_parser("delete")
-    delete.add_argument("name", type=_credential_name)
-    delete.set_defaults(run="credential.delete")
+    for name in ("set", "delete"):
+        commands.add_parser(name).set_defaults(run="account.undone")
 
 
 def _profile(commands: Any) -> None:
-    shown, put = commands.add_parser("list"), commands.add_parser("set")
+    shown = commands.add_parser("list")
     _format(shown)
     shown.set_defaults(run="account.profile")
-    put.add_argument("setting", choices=("notifications", "pool"))
-    put.add_argument("value")
-    put.set_defaults(run="account.set_profile")
+    commands.add_parser("set").set_defaults(run="account.undone")
 
 
 def _pool(commands: Any) -> None:
@@ -260,12 +196,6 @@ def _not_negative(given: str) -> int:
     return int(given)
 
 
-def _date(given: str) -> str:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given):
-        raise argparse.ArgumentTypeError(f"Invalid date format: {given}. Use YYYY-MM-DD.")
-    return given
-
-
 def _regex(given: str) -> str:
     try:
         re.compile(given)
@@ -284,22 +214,4 @@ def _existing(given: str) -> str:
     """Nothing catches what this raises: a traceback, and exit 1."""
     if not os.path.exists(given):
         raise OsmoError(f"{os.path.abspath(given)} is not a valid path")
-    return given
-
-
-def _profile_or_place(given: str) -> str:
-    if re.fullmatch(r"(azure|s3|gs)://[^/,;*]+/*", given):
-        return given
-    try:
-        return _place(given)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"Invalid storage credential path: {given}") from None
-
-
-def _credential_name(given: str) -> str:
-    if not re.fullmatch(CREDENTIAL_NAME, given):
-        raise argparse.ArgumentTypeError(
-            f"Invalid name: {given}. Names can only consist of letters, numbers, -, and _. "
-            "The name must start with a letter."
-        )
     return given

@@ -44,18 +44,7 @@ def many(client: Client, args: argparse.Namespace) -> None:
 
 
 def _filters(args: argparse.Namespace) -> dict[str, Any]:
-    given = {
-        "users": args.user,
-        "statuses": args.status,
-        "name": args.name,
-        "all_users": args.all_users,
-        "pools": args.pool,
-        "priority": args.priority,
-        "label": args.labels,
-        "no_label": args.no_labels,
-        "submitted_after": args.submitted_after,
-        "submitted_before": args.submitted_before,
-    }
+    given = {"statuses": args.status, "name": args.name, "pools": args.pool}
     return {"order": "DESC", **{name: value for name, value in given.items() if value}}
 
 

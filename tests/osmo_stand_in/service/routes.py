@@ -1,6 +1,5 @@
 """The routes of the service."""
 
-import re
 from typing import Any
 
 from osmo_stand_in import config, refusal
@@ -8,7 +7,6 @@ from osmo_stand_in.service import Handler, Service, Unprocessable, nodes, rows, 
 
 PRIORITIES = ("HIGH", "NORMAL", "LOW")
 BODY = ("file", "set_variables", "set_string_variables", "uploaded_templated_spec")
-CREDENTIAL_NAME = r"^[a-zA-Z]([a-zA-Z0-9_-]*[a-zA-Z0-9])?$"
 USAGE = ("quota_used", "quota_free", "quota_limit", "total_usage", "total_capacity", "total_free")
 Params = dict[str, Any]
 
@@ -65,37 +63,15 @@ def submit(service: Service, params: Params, body: Any, pool: str) -> dict[str, 
         told = "'HIGH', 'NORMAL' or 'LOW'"
         place = {"type": "enum", "loc": ["query", "priority"], "msg": f"Input should be {told}", "input": priority}
         raise Unprocessable(**place, ctx={"expected": told})
-    given = {
-        "labels": params.get("label", ()),
-        "environment": params.get("env_vars", ()),
-        "priority": priority,
-        "hurried": service.hurried,
-    }
-    if name := params.get("workflow_id"):
-        row = rows.fetch(service.state, name)
-        text = submission.saved(service.state, row)
-        return submission.post(service.state, submission.Asked(pool, text, **given, own_labels=row["labels"] or None))
     if not body:
         raise refusal.usage("Need to provide either file contents or workflow ID.")
     for key in body.keys() - BODY:
         raise Unprocessable(
             type="extra_forbidden", loc=["body", key], msg="Extra inputs are not permitted", input=body[key]
         )
-    asked = submission.Asked(
-        pool,
-        body["file"],
-        body.get("set_variables", ()),
-        body.get("set_string_variables", ()),
-        body.get("uploaded_templated_spec"),
-        dry=bool(params.get("dry_run")),
-        validate=bool(params.get("validation_only")),
-        **given,
-    )
+    templated, dry = body.get("uploaded_templated_spec"), bool(params.get("dry_run"))
+    asked = submission.Asked(pool, body["file"], templated, priority, dry=dry, hurried=service.hurried)
     return submission.post(service.state, asked)
-
-
-def restart(service: Service, params: Params, body: Any, pool: str, name: str) -> dict[str, Any]:
-    return submission.again(service.state, name, pool, service.hurried)
 
 
 def query(service: Service, params: Params, body: Any, name: str) -> dict[str, Any]:
@@ -116,23 +92,12 @@ def many(service: Service, params: Params, body: Any) -> dict[str, Any]:
 
 def _wanted(row: rows.Row, params: Params, user: str) -> bool:
     statuses = params.get("statuses")
-    labels = [one.partition("=") for one in params.get("label", ())]
     return (
-        (bool(params.get("all_users")) or row["submitted_by"] in (params.get("users") or [user]))
+        row["submitted_by"] == user
         and params.get("name", "") in row["name"]
         and (row["status"] in statuses if statuses else row["status"] != "FAILED_SUBMISSION")
         and (not params.get("pools") or row["pool"] in params["pools"])
-        and (not params.get("priority") or row["priority"] in params["priority"])
-        and all(_like(value, row["labels"].get(key)) for key, _, value in labels)
-        and not any(key in row["labels"] for key in params.get("no_label", ()))
-        and row["submit_time"] >= params.get("submitted_after", "")
-        and row["submit_time"] < params.get("submitted_before", "9")
     )
-
-
-def _like(wanted: str, value: str | None) -> bool:
-    pattern = "".join({"*": ".*", "(": "(", "|": "|", ")": ")"}.get(one, re.escape(one)) for one in wanted)
-    return value is not None and re.fullmatch(pattern, value) is not None
 
 
 def cancel(service: Service, params: Params, body: Any, name: str) -> dict[str, Any]:
@@ -187,25 +152,6 @@ def _credential(name: str, payload: dict[str, str]) -> dict[str, Any]:
     return {"cred_name": name, "cred_type": _kind(payload), "profile": profile}
 
 
-def set_credential(service: Service, params: Params, body: Any, name: str) -> None:
-    if not re.fullmatch(CREDENTIAL_NAME, name):
-        raise refusal.user(f"Invalid name: {name}. Follow regex: {CREDENTIAL_NAME}")
-    (kind, payload), *_ = body.items()
-    held = payload["credential"] if kind == "generic_credential" else payload
-    with service.state.alone():
-        there = config.read(service.state)["credentials"]
-        config.change(service.state, credentials={**there, name: held})
-
-
-def drop_credential(service: Service, params: Params, body: Any, name: str) -> dict[str, Any]:
-    with service.state.alone():
-        there = config.read(service.state)["credentials"]
-        if name not in there:
-            raise refusal.user(f"Credential {name} does not exits")
-        config.change(service.state, credentials={key: one for key, one in there.items() if key != name})
-    return {"credentials": [_credential(name, there[name])]}
-
-
 def workflow_config(service: Service, params: Params, body: Any) -> dict[str, Any]:
     """For administrators: the role `osmo-user` has no `config:Read`."""
     there = config.read(service.state)
@@ -222,14 +168,11 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "api/pool_quota", quota),
     ("GET", "api/resources", resources),
     ("POST", "api/pool/([^/]+)/workflow", submit),
-    ("POST", "api/pool/([^/]+)/workflow/([^/]+)/restart", restart),
     ("POST", "api/workflow/([^/]+)/cancel", cancel),
     ("GET", "api/workflow", many),
     ("GET", "api/workflow/([^/]+)/spec", spec),
     ("GET", "api/workflow/([^/]+)/(logs|events|error_logs)", stream),
     ("GET", "api/workflow/([^/]+)", query),
     ("GET", "api/credentials", credentials),
-    ("POST", "api/credentials/([^/]+)", set_credential),
-    ("DELETE", "api/credentials/([^/]+)", drop_credential),
     ("GET", "api/configs/workflow", workflow_config),
 )

@@ -85,15 +85,6 @@ def duration(value: object) -> datetime.timedelta:
     return number * STEPS[unit]
 
 
-def label(assignment: str) -> tuple[str, str]:
-    """`--label NAME=VALUE`, taken apart. Raises ValueError."""
-    key, separator, value = assignment.partition("=")
-    if not separator:
-        raise ValueError("Workflow labels must use key=value format.")
-    labels({key: value})
-    return key, value
-
-
 def labels(given: object) -> dict[str, str]:
     """All labels of a workflow. Raises ValueError."""
     if not isinstance(given, Mapping):

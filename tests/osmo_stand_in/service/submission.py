@@ -1,9 +1,8 @@
 """Submission of a workflow: rendered, parsed, checked, stored."""
 
 import contextlib
-import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,24 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What comes with a POST. values: `--set`, strings: `--set-string`, environment: `--set-env`, as they were typed.
-
-    hurried: its render meets the time limit.
-    """
+    """What comes with a POST. hurried: its render meets the time limit."""
 
     pool: str
     file: str
-    values: Sequence[str] = ()
-    strings: Sequence[str] = ()
     templated: str | None = None
-    environment: Sequence[str] = ()
-    labels: Sequence[str] = ()
     priority: str = "NORMAL"
     dry: bool = False
-    validate: bool = False
     hurried: bool = False
-    parent: str | None = None
-    own_labels: Mapping[str, str] | None = None
 
 
 def post(state: State, asked: Asked) -> dict[str, Any]:
@@ -46,17 +35,12 @@ def post(state: State, asked: Asked) -> dict[str, Any]:
     if asked.dry:
         return _answer(name, spec=written(document))
     workflow = _read(state, there, asked, document, name)
-    _set_environment(workflow, asked.environment)
     workflow = admission.grouped(workflow, asked.pool, there["pools"][asked.pool])
     most = there["limits"]["max_num_tasks"]
     if sum(len(group.tasks) for group in workflow.groups) > most:
         raise refusal.user(f"Workflow cannot have more than {most} tasks.")
     _admit(state, there, asked, workflow)
-    if asked.validate:
-        return _answer(name, logs="Workflow validation succeeded.")
-    row = rows.insert(
-        state, name, {**rows.of(workflow, there, asked.pool, asked.priority), "parent_name": asked.parent}
-    )
+    row = rows.insert(state, name, rows.of(workflow, there, asked.pool, asked.priority))
     _keep(state, row, asked)
     base = f"/api/workflow/{row['name']}"
     return _answer(row["name"], overview=base, logs=f"{base}/logs")
@@ -72,8 +56,7 @@ def _document(state: State, there: Mapping[str, Any], asked: Asked) -> tuple[dic
     number = os.urandom(16).hex()
     try:
         section, defaults = raw.sections(asked.file, config.numbers(there["service"]))
-        values = template.values_of(defaults, list(asked.values), list(asked.strings))
-        text = template.render(section, values, there["limits"]["sandbox_seconds"], asked.hurried)
+        text = template.render(section, defaults or {}, there["limits"]["sandbox_seconds"], asked.hurried)
         document: dict[str, Any] = yaml.load(text, Loader=loader())
         if (size := _expanded(document)) > there["limits"]["expanded_bytes"]:  # nobody knows the real one's words
             raise refusal.broken(f"the workflow has {size} bytes")
@@ -83,7 +66,7 @@ def _document(state: State, there: Mapping[str, Any], asked: Asked) -> tuple[dic
     workflow = document.get("workflow", {})
     name = (workflow.get("name", "") if isinstance(workflow, dict) else "") or f"failed-{number}"
     if isinstance(workflow, dict):
-        _label(workflow, asked, str(name))
+        _label(workflow, str(name))
     return document, str(name)
 
 
@@ -109,12 +92,11 @@ def written(document: Any) -> str:
     return text
 
 
-def _label(workflow: dict[str, Any], asked: Asked, name: str) -> None:
-    if asked.own_labels is None and "labels" not in workflow and not asked.labels:
+def _label(workflow: dict[str, Any], name: str) -> None:
+    if "labels" not in workflow:
         return
-    given: Any = workflow.get("labels", {}) if asked.own_labels is None else asked.own_labels
     try:
-        workflow["labels"] = rules.labels({**rules.labels(given), **dict(map(rules.label, asked.labels))})
+        workflow["labels"] = rules.labels(workflow["labels"])
     except ValueError as error:
         raise refusal.usage(str(error), name) from error
 
@@ -130,17 +112,6 @@ def _read(state: State, there: Mapping[str, Any], asked: Asked, document: dict[s
         raise
     except (AttributeError, TypeError) as error:
         raise refusal.broken(str(error)) from error
-
-
-def _set_environment(workflow: "AnyWorkflow", given: Sequence[str]) -> None:
-    values = {}
-    for one in given:
-        name, *rest = one.split("=")
-        if not rest:
-            raise refusal.usage(f"Environment variable {one} is incorrectly formatted")
-        values[name] = rest[0]
-    for task in (*workflow.tasks, *(task for group in workflow.groups for task in group.tasks)):
-        task.environment.update(values)
 
 
 def _admit(state: State, there: Mapping[str, Any], asked: Asked, workflow: "AnyWorkflow") -> None:
@@ -168,7 +139,7 @@ def _failed(state: State, there: Mapping[str, Any], asked: Asked, name: str, mes
 
 
 def _keep(state: State, row: Mapping[str, Any], asked: Asked) -> None:
-    """The text that `spec` shows and `restart` renders: what looks like a secret is gone."""
+    """The text that `spec` shows: what looks like a secret is gone."""
     tasks = [task for group in row["spec"]["groups"] for task in group["tasks"]]
     for task in tasks:
         task.pop("resources", None)
@@ -182,29 +153,6 @@ def _keep(state: State, row: Mapping[str, Any], asked: Asked) -> None:
     if asked.templated is not None:
         original = redaction.redacted(asked.templated, allowed)
         state.change(f"texts/{row['name']}", lambda texts: {**texts, "template": original})
-
-
-def again(state: State, name: str, pool: str, hurried: bool = False) -> dict[str, Any]:
-    """Restart a failed workflow, from the text that was kept of it. Raises Refusal."""
-    row = rows.fetch(state, name)
-    if not row["status"].startswith("FAILED"):
-        raise refusal.submission(
-            f"Restart can only be used on FAILED workflows: Workflow {row['name']} has status "
-            f"WorkflowStatus.{row['status']}"
-        )
-    asked = Asked(pool, saved(state, row), priority=row["priority"], hurried=hurried, parent=row["name"])
-    document, _ = _document(state, config.read(state), asked)
-    done = {task["name"] for group in row["groups"] for task in group["tasks"] if group["status"] == "COMPLETED"}
-    groups = document["workflow"]["groups"]
-    document["workflow"]["groups"] = [
-        one for one in groups if not done.issuperset(task["name"] for task in one["tasks"])
-    ]
-    for source in (
-        source for group in groups for task in group["tasks"] for source in task.get("inputs", []) if "task" in source
-    ):
-        if source["task"] in done:
-            source["task"] = f"{row['name']}:{source['task']}"
-    return post(state, dataclasses.replace(asked, file=written(document)))
 
 
 def saved(state: State, row: Mapping[str, Any], original: bool = False) -> str:

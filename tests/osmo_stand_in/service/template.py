@@ -42,24 +42,6 @@ def render(text: str, values: dict[str, Any], seconds: float = 0.5, hurried: boo
         raise refusal.usage(f"Jinja Template Error: {error}") from error
 
 
-def values_of(defaults: Any, casted: list[str], strings: list[str]) -> dict[str, Any]:
-    """What a text is rendered with. casted: `--set`, strings: `--set-string`. Raises Refusal."""
-    values: dict[str, Any] = dict(defaults or {})
-    for given, is_cast in (*((one, True) for one in casted), *((one, False) for one in strings)):
-        name, separator, value = given.partition("=")
-        if not separator:
-            raise refusal.usage(f"Data {given} is incorrectly formatted")
-        values[name] = _cast(value) if is_cast else value
-    return values
-
-
-def _cast(value: str) -> int | float | str:
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(value)
-    return value
-
-
 def _keep_tokens(text: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     for token in dict.fromkeys(TOKEN.findall(text)):
         name = "hash" + str(int(hashlib.md5(token.encode()).hexdigest(), 16))
