@@ -156,10 +156,3 @@ def read(parse: Callable[[str, Path], object], text: str) -> tuple[str, str]:
 @hypothesis_settings(max_examples=50)
 def test_whatever_is_typed_is_refused_or_prints_as_something_safe_that_reads_back(text: str) -> None:
     holds(text)
-
-
-@pytest.mark.slow
-@given(WILD)
-@hypothesis_settings(max_examples=5_000)
-def test_whatever_is_typed_very_often(text: str) -> None:
-    holds(text)

@@ -71,11 +71,6 @@ def test_weights_alone_come_by_one_flag() -> None:
     assert flags("init_policy") == dict.fromkeys(("blob_url", "registered_model", "model_asset"), shared)
 
 
-def test_kinds_that_share_a_flag_share_it_whole() -> None:
-    declared = {(role, flag) for kind in KINDS.values() for role, flag in kind.roles.items()}
-    assert len(declared) == len({(role, flag.flag) for role, flag in declared})
-
-
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
