@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
+from robotrain.redaction import redact, redact_report
+
 
 class Stage(IntEnum):
     """The stage of a job in which a problem was found, in order."""
@@ -26,7 +28,6 @@ class Stage(IntEnum):
 
 
 EXIT_INTERRUPTED = 130
-MAX_SENTENCE = 1000
 
 
 class Suggestion(NamedTuple):
@@ -62,9 +63,9 @@ class Problem:
     """Whether the same request may work later, for example because a network fails."""
 
     def __post_init__(self) -> None:
-        from robotrain.redaction import redact_problem
-
-        for name, value in redact_problem(self).items():
+        texts = {name: getattr(self, name) for name in ("title", "where", "given", "why")}
+        shown, suggestions = redact_report(texts, self.suggestions)
+        for name, value in {**shown, "suggestions": tuple(Suggestion(*words) for words in suggestions)}.items():
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
@@ -149,8 +150,6 @@ def make_problem(
     severity: Severity = "error",
 ) -> Problem:
     """Return a problem. The given value is redacted, `why` must not hold secrets; an empty suggestion is left out."""
-    from robotrain.redaction import redact
-
     return Problem(
         code=code,
         stage=stage,

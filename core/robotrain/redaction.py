@@ -1,4 +1,4 @@
-"""Redaction of secrets in texts, and refusal of secrets in the answers of plugins.
+"""Redaction of secrets in texts.
 
 The end of a secret in a malformed address is unknown, so everything after `?`, `#` or `sig=` is hidden.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, Unanswered
 from robotrain.secret_rules import (
     AT,
     SCHEME,
@@ -23,9 +22,10 @@ from robotrain.secret_rules import holds_secret as holds_secret
 from robotrain.secret_rules import value_holds_secret as value_holds_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_LENGTH = 200
+MAX_SENTENCE = 1000
 HIDDEN = "<redacted>"
 MIN_WORD = 4
 """Length of a word from which on a suggestion that repeats it is dropped."""
@@ -181,17 +181,19 @@ def _list_words(text: str) -> frozenset[str]:
     return frozenset(word for word in re.split(r"[\W_]+", text.lower()) if len(word) >= MIN_WORD)
 
 
-def redact_problem(problem: Problem) -> dict[str, Any]:
-    """Return the fields of a problem as they are shown: without secrets and control characters, and no long text.
+def redact_report(
+    texts: Mapping[str, str], suggestions: Iterable[Sequence[str]]
+) -> tuple[dict[str, str], list[list[str]]]:
+    """Return texts by name and suggestions as they are shown: no secrets, no control characters, no long text.
 
-    A suggestion made from a value, part of which is hidden elsewhere in the problem, is dropped: it would repeat that.
+    A suggestion made from a value, part of which is hidden elsewhere in the report, is dropped: it would repeat that.
     """
-    texts = {name: redact_sentence(getattr(problem, name)) for name in ("title", "where", "given", "why")}
-    shown = "\n".join(texts.values())
+    redacted = {name: redact_sentence(text) for name, text in texts.items()}
+    shown = "\n".join(redacted.values())
     hidden = [words for text, words in _hidden_words.items() if HIDDEN in shown and text in shown]
     words = frozenset().union(*hidden)
-    suggestions = [type(each)(*map(redact_sentence, each)) for each in problem.suggestions]
-    return texts | {"suggestions": tuple(each for each in suggestions if not words & _list_words(" ".join(each)))}
+    ways = [[redact_sentence(text) for text in each] for each in suggestions]
+    return redacted, [each for each in ways if not words & _list_words(" ".join(each))]
 
 
 def redact_sentence(text: str) -> str:
@@ -237,29 +239,3 @@ def _truncate(text: str, longest: int) -> str:
     if start >= 0:
         end = max(end, start + len(HIDDEN))
     return text[:end] + "…" if end < len(text) else text
-
-
-def find_secrets_in_checkpoint(kind: str, uri: str, platform: str) -> Iterator[Problem]:
-    """Yield a problem for an address with a secret, which another job would contain."""
-    if holds_secret(uri):
-        title = f"platform {platform} failed in outputs: its address of a {redact(kind)} contains a secret"
-        yield make_secret_problem(title)
-
-
-def require_no_secrets(reference: Mapping[str, str], platform: str) -> Mapping[str, str]:
-    """Return the reference. Raise Unanswered if it contains a secret: it cannot be stored, but the run may exist."""
-    if any(holds_secret(text) for pair in reference.items() for text in pair):
-        title = f"platform {platform} failed: its reference to the run contains a secret"
-        raise Unanswered([make_secret_problem(title)])
-    return reference
-
-
-def make_secret_problem(title: str) -> Problem:
-    """Return the problem of a plugin whose answer contains a secret."""
-    return Problem(
-        code="plugin-failed",
-        stage=Stage.SUBMIT,
-        title=title,
-        why="Plans and records are stored, shown and sent: they can contain only the name of a secret.",
-        suggestions=(Suggestion("robotrain plugins", "shows its package"),),
-    )

@@ -16,8 +16,8 @@ from robotrain.store.files import DOTENV_FILES, find_project_file
 
 if TYPE_CHECKING:
     from robotrain.config.env_files import VariableLayer
-    from robotrain.config.job_file import JobFile
     from robotrain.config.project_file import Project
+    from robotrain.config.request import JobFile
     from robotrain.plugins.failures import PluginError
     from robotrain.plugins.manager import Plugins
 

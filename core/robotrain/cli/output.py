@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import typer
 
-from robotrain.errors import EXIT_INTERRUPTED, MAX_SENTENCE, Problem, Rejected, Stage, format_problem, select_errors
+from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, format_problem, select_errors
 
 SEVERITY_STYLES = {"error": "red", "warning": "yellow"}
 
@@ -139,7 +139,7 @@ def print_problems(problems: Iterable[Problem]) -> None:
 
 def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """Return problems as data, at most `MAX_DUMPED`; the keys are an API."""
-    from robotrain.redaction import redact, redact_if_secret
+    from robotrain.redaction import MAX_SENTENCE, redact, redact_if_secret
 
     return [
         {

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import CONFIG_LAYER, JOB_FILE_LAYER, MAX_KEYS, Origin, Value, read_limited
-from robotrain.config.request import SourceText
+from robotrain.config.request import JobFile, SourceText
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, suggest_name
 from robotrain.model.workload import ConfigValue
@@ -34,21 +32,6 @@ FOREIGN_KEYS = {
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
 }
-
-
-@lazy_dataclass(frozen=True, kw_only=True)
-class JobFile:
-    """The unresolved content of a job file; relative paths start from `folder`."""
-
-    folder: Path
-    workload: str = ""
-    config: Value | None = None
-    """The absolute path of the workload's own configuration file."""
-    sources: tuple[SourceText, ...] = ()
-    parameters: Mapping[str, Value] = field(default_factory=dict)
-    platforms: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
-    trainer_args: tuple[Value, ...] | None = None
-    problems: tuple[Problem, ...] = ()
 
 
 def read_job_file(path: Path) -> JobFile:

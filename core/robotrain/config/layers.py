@@ -21,8 +21,7 @@ from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from robotrain.config.job_file import JobFile
-    from robotrain.config.request import Request
+    from robotrain.config.request import JobFile, Request
     from robotrain.model.platform import Platform
 
 

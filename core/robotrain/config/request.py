@@ -13,9 +13,9 @@ from robotrain.config.provenance import Origin, Value
 
 if TYPE_CHECKING:
     from robotrain.config.env_files import VariableLayer
-    from robotrain.config.job_file import JobFile
     from robotrain.config.project_file import Project
     from robotrain.config.terraform import TerraformLayer
+    from robotrain.errors import Problem
 
 
 class SourceText(NamedTuple):
@@ -28,6 +28,21 @@ class SourceText(NamedTuple):
     origin: Origin
     base: Path
     """The folder that relative paths start from."""
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class JobFile:
+    """The unresolved content of a job file; relative paths start from `folder`."""
+
+    folder: Path
+    workload: str = ""
+    config: Value | None = None
+    """The absolute path of the workload's own configuration file."""
+    sources: tuple[SourceText, ...] = ()
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    platforms: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    trainer_args: tuple[Value, ...] | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

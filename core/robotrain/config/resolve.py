@@ -30,9 +30,8 @@ from robotrain.redaction import can_repeat, redact, redact_argument
 from robotrain.secret_rules import find_secret_arguments
 
 if TYPE_CHECKING:
-    from robotrain.config.job_file import JobFile
     from robotrain.config.project_file import Project
-    from robotrain.config.request import Request
+    from robotrain.config.request import JobFile, Request
     from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload

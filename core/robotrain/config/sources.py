@@ -32,7 +32,7 @@ from robotrain.redaction import redact, value_holds_secret
 
 if TYPE_CHECKING:
     from robotrain.config.env_files import VariableLayer
-    from robotrain.config.job_file import JobFile
+    from robotrain.config.request import JobFile
     from robotrain.model.capabilities import Capabilities
 
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})

@@ -17,7 +17,7 @@ from robotrain.config.job_writer import format_scalar
 from robotrain.model.workload import FoundInput
 
 if TYPE_CHECKING:
-    from robotrain.config.job_file import JobFile
+    from robotrain.config.request import JobFile
     from robotrain.model.platform import Platform, PlatformDefault
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload

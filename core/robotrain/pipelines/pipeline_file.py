@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config import overrides, project_file
-from robotrain.config.job_file import JOB_KEYS, JobFile, JobReader, find_unknown_platforms, read_job_file
-from robotrain.config.request import Request
+from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platforms, read_job_file
+from robotrain.config.request import JobFile, Request
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, select_errors, suggest_name
 from robotrain.pipelines.registration_step import set_registration_settings

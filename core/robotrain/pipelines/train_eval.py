@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config.job_file import JobFile
 from robotrain.config.provenance import PIPELINE_LAYER, Origin, Value
-from robotrain.config.request import Request, SourceText
+from robotrain.config.request import JobFile, Request, SourceText
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.pipelines.prepare import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import PipelineRequest, StepRequest

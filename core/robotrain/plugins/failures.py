@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, find_nearest_name, make_usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, find_nearest_name, make_usage_problem
 from robotrain.plugins import calls, discovery
-from robotrain.redaction import redact
+from robotrain.redaction import MAX_SENTENCE, redact
 
 if TYPE_CHECKING:
     from robotrain.plugins.discovery import Claim

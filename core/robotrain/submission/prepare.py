@@ -15,7 +15,7 @@ from robotrain.check.capability_checks import check_job
 from robotrain.config.coerce import list_fields
 from robotrain.config.request import Request
 from robotrain.config.resolve import Resolution, list_resolved_values, resolve_job
-from robotrain.errors import Problem, raise_if_any, select_errors
+from robotrain.errors import Problem, Stage, Suggestion, raise_if_any, select_errors
 from robotrain.model.capabilities import ListPlatforms
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
@@ -24,7 +24,7 @@ from robotrain.model.source import SourceKind
 from robotrain.model.workload import Produces, Workload
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import holds_secret, make_secret_problem, redact
+from robotrain.redaction import holds_secret, redact
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.run_name import make_default_name
 
@@ -48,6 +48,17 @@ def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
             title = f"platform {plan.platform} failed in render: its {redact(path)} contains a secret"
             yield make_secret_problem(title)
             return
+
+
+def make_secret_problem(title: str) -> Problem:
+    """Return the problem of a plugin whose answer contains a secret."""
+    return Problem(
+        code="plugin-failed",
+        stage=Stage.SUBMIT,
+        title=title,
+        why="Plans and records are stored, shown and sent: they can contain only the name of a secret.",
+        suggestions=(Suggestion("robotrain plugins", "shows its package"),),
+    )
 
 
 def _contains_secret(content: bytes) -> bool:

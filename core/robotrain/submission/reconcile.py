@@ -9,17 +9,25 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain import redaction
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.model.run import RunGone, RunRecord
-from robotrain.redaction import redact
+from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
 from robotrain.store import name_lock, plans, records
 from robotrain.store.prune import remove_record
+from robotrain.submission.prepare import make_secret_problem
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
     from robotrain.model.platform import Platform
     from robotrain.model.run import Reference
+
+
+def require_no_secrets(reference: Reference, platform: str) -> Reference:
+    """Return the reference. Raise Unanswered if it contains a secret: it cannot be stored, but the run may exist."""
+    if any(holds_secret(text) for pair in reference.items() for text in pair):
+        title = f"platform {platform} failed: its reference to the run contains a secret"
+        raise Unanswered([make_secret_problem(title)])
+    return reference
 
 
 def measure_outputs(record: RunRecord, platform: Platform) -> int | None:
@@ -202,7 +210,7 @@ def find_on_platform(record: RunRecord, platform: Platform) -> Reference | None:
     stored = read_recorded_plan(record)
     try:
         reference = platform.find(stored.plan)
-        return reference and redaction.require_no_secrets(reference, record.platform)
+        return reference and require_no_secrets(reference, record.platform)
     except Unanswered as unanswered:
         suggestions = [way for problem in unanswered.problems for way in problem.suggestions]
         problem = records.make_unknown_outcome_problem(record, str(unanswered), *suggestions)

@@ -12,9 +12,8 @@ from robotrain_runtime.contract import document
 from robotrain.check import capability_checks
 from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.job_file import JobFile
 from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, Origin, Value
-from robotrain.config.request import Request, SourceText
+from robotrain.config.request import JobFile, Request, SourceText
 from robotrain.config.trainer_args import compare_options
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job, parse_attempt

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import checkpoint, document
 
-from robotrain import redaction
 from robotrain.check import publish_targets
 from robotrain.config.provenance import Origin
 from robotrain.config.request import SourceText
@@ -16,8 +15,9 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.capabilities import UNKNOWN, Support
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output
+from robotrain.redaction import holds_secret, redact
 from robotrain.store.run_values import RESUME_ROLE
-from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.prepare import PreparedJob, make_secret_problem
 from robotrain.submission.resubmit import replace_sources
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugin
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
     if RESUME_ROLE not in workload.roles or not support:
         raise Rejected([_make_not_resumable_problem(prepared, workload.name, RESUME_ROLE in workload.roles, support)])
-    raise_if_any(redaction.find_secrets_in_checkpoint(output.kind, output.uri, prepared.platform.name))
+    if holds_secret(output.uri):
+        of = f"platform {prepared.platform.name} failed in outputs: its address of a {redact(output.kind)}"
+        raise Rejected([make_secret_problem(f"{of} contains a secret")])
     source = document.JobSource(role="resume", kind=output.source, uri=output.uri)
     kept_sources = [kept for kept in prepared.job.sources if kept.role not in REPLACED_ROLES]
     row = {"name": RESUME_ROLE, "value": f"{source.kind} {source.uri}", "origin": f"run {run}", "overrode": []}

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain import redaction
 from robotrain.errors import (
     NotSubmitted,
     Problem,
@@ -340,7 +339,7 @@ def _find_reference(record: RunRecord, rendered: RenderedPlan, context: SubmitCo
     """Return the platform's reference to a run; None if it has none. Raise Rejected if it does not answer."""
     try:
         reference = context.platform.find(rendered.plan)
-        return reference and redaction.require_no_secrets(reference, record.platform)
+        return reference and reconcile.require_no_secrets(reference, record.platform)
     except Unanswered as unanswered:
         raise Rejected([reconcile.make_unanswered_problem(record, unanswered, context.new)]) from unanswered
     except Rejected as rejected:
@@ -363,7 +362,7 @@ def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitCon
 def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> RunRecord:
     ahead = _make_record(rendered, notes, context)
     try:
-        reference = redaction.require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
+        reference = reconcile.require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
     except Rejected:
         lock.release_and_remove()
         raise

@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Severity, Stage, Suggestion, make_problem
-from robotrain.redaction import redact
+from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
+from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import credential, errors, storage
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.errors import Diagnosis

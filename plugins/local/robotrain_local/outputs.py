@@ -9,9 +9,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
-from robotrain.redaction import redact
+from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import log, outputs
 from robotrain_runtime.contract import child_python, failure
 from robotrain_runtime.contract.event import Registered

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import PreflightCheck, run_checks
-from robotrain.errors import MAX_SENTENCE, Problem, Suggestion
-from robotrain.redaction import redact
+from robotrain.errors import Problem, Suggestion
+from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import credential, preflight_checks, roles
 from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.errors import DATA_SCIENTIST_ROLE, make_role_command

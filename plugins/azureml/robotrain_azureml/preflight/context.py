@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
-from robotrain.errors import MAX_SENTENCE, Problem, Severity, Stage, Suggestion
-from robotrain.redaction import redact
+from robotrain.errors import Problem, Severity, Stage, Suggestion
+from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import errors, storage
 from robotrain_azure.arm import API_VERSION, UNREACHABLE, ArmClient, ArmError
 from robotrain_azure.errors import Diagnosis

@@ -6,9 +6,9 @@ from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
-from robotrain.errors import MAX_SENTENCE, Problem, Severity, Suggestion
+from robotrain.errors import Problem, Severity, Suggestion
 from robotrain.model.workload import OutputProfile
-from robotrain.redaction import redact
+from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure.arm import ArmError
 from robotrain_runtime.contract.document import JobDocument
 

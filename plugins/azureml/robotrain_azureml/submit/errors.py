@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, make_problem
-from robotrain.redaction import redact
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import arm
 from robotrain_azure.arm import SIGNED_OUT, ArmError, ServiceError
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES

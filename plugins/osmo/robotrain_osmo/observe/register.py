@@ -1,9 +1,9 @@
 """Register a model from the artifacts of a tracked run, whose pod and disk are gone."""
 
 from robotrain.cluster.outputs import RunLog
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import Reference
-from robotrain.redaction import redact
+from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.store import records
 from robotrain_azure import errors, workspace
 from robotrain_azure import outputs as azure_outputs
