@@ -1,5 +1,6 @@
 """Jobs and plans for OSMO, made without a command line, and readers of their parts."""
 
+import base64
 import functools
 import io
 import random
@@ -15,7 +16,6 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
 
@@ -70,7 +70,7 @@ def read_task(of: Plan) -> dict[str, Any]:
 
 def unpack_archive(archive: bytes | str) -> dict[str, bytes]:
     """The files of an archive, by path; as text it is that of a workflow."""
-    archive = render.decode_archive(archive) if isinstance(archive, str) else archive
+    archive = base64.b64decode(archive) if isinstance(archive, str) else archive
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:bz2") as packed:
         return {member.name: packed.extractfile(member).read() for member in packed}  # type: ignore[union-attr]
 

@@ -126,7 +126,7 @@ def test_twenty_steps_are_one_workflow_because_the_text_that_is_sent_counts(osmo
 
 
 @pytest.mark.parametrize(
-    ("count", "kib", "fact", "fit"), [(20, 420, "10.9 MB in OSMO", "14 steps"), (2, 900, "1 MiB", "no")]
+    ("count", "kib", "fact", "fit"), [(20, 420, "11.6 MB in OSMO", "13 steps"), (2, 900, "1 MiB", "no")]
 )
 def test_a_workflow_that_osmo_would_not_take_is_refused_with_the_steps_that_fit(count, kib, fact, fit):
     with pytest.raises(Rejected) as rejected:

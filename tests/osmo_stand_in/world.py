@@ -14,7 +14,6 @@ from typing import Any
 from robotrain.model.run import Reference
 from robotrain.plugin import Plan, RunState
 from robotrain.testing import World
-from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.plugin import JobDocument
 
@@ -118,10 +117,7 @@ class Pod:
         return self.room.at(path)
 
     def _archive(self) -> tarfile.TarFile:
-        """The archive, which is text in a workflow."""
-        content = self.at(self.command[-2]).read_bytes()
-        packed = content if content.startswith(b"BZh") else render.decode_archive(content.decode())
-        return tarfile.open(fileobj=io.BytesIO(packed))
+        return tarfile.open(self.at(self.command[-2]))
 
     def payload(self) -> Mapping[str, bytes]:
         """The files of the archive below its folder of that name."""

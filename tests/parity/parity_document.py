@@ -1,5 +1,6 @@
 """The job document that the runtime starts with, read from the plan that the command line shows."""
 
+import base64
 import bz2
 import functools
 import io
@@ -8,14 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import yaml
-from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The fast loader, where PyYAML has it."""
-SEPARATOR = '"'
-"""Between the parts of an archive: the payload, which many jobs have in common, and what is the job's own."""
+STREAM_START = b"BZh91AY&SY"
+"""The start of each of the two parts of an archive: the payload, which many jobs have in common, and the job's own."""
 
 
 class Arrived(NamedTuple):
@@ -42,9 +42,10 @@ def _on_osmo(texts: Mapping[str, str]) -> str:
     """The one in the archive that is part of the workflow; what people read beside it says the same."""
     (task,) = yaml.load(texts["workflow.yaml"], Loader=LOADER)["workflow"]["tasks"]
     (packed,) = task["files"]
-    payload, own = packed["contents"].rsplit(SEPARATOR, 1)
-    _read_through(payload)
-    inside = _of_archive(render.decode_archive(own))
+    archive = base64.b64decode(packed["contents"])
+    start = archive.rindex(STREAM_START)
+    _read_through(archive[:start])
+    inside = _of_archive(archive[start:])
     assert inside == texts["job.json"]
     return inside
 
@@ -59,9 +60,9 @@ def _of_archive(packed: bytes) -> str:
 
 
 @functools.cache
-def _read_through(payload: str) -> None:
+def _read_through(payload: bytes) -> None:
     """What unpacks the whole goes on from here to the document: no end of an archive lies between."""
-    content = bz2.decompress(render.decode_archive(payload))
+    content = bz2.decompress(payload)
     with tarfile.open(fileobj=io.BytesIO(content), ignore_zeros=False) as archive:
         paths = archive.getnames()
         assert "payload/robotrain_runtime/__main__.py" in paths

@@ -1,5 +1,6 @@
 """A training folder of the user's own: what of it is sent, how, and what its program is called with."""
 
+import base64
 import bz2
 import io
 import json
@@ -14,7 +15,6 @@ from typing import Any
 
 import pytest
 import yaml
-from robotrain_osmo.spec.render import decode_archive
 from robotrain_workloads.isaac_train import training_folder
 
 ON_OSMO = ("--platform", "osmo", "--pool", "p", "--tracking-uri", "none")
@@ -49,7 +49,7 @@ def workflow(answer: Any) -> Any:
 
 def unpacked(task: Any) -> dict[str, bytes]:
     """The files of the user in the archive of the workflow."""
-    content = bz2.decompress(decode_archive(task["files"][0]["contents"]))
+    content = bz2.decompress(base64.b64decode(task["files"][0]["contents"]))
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         files = {one.name: archive.extractfile(one) for one in archive.getmembers()}
         return {name[5:]: file.read() for name, file in files.items() if file and name.startswith("code/")}
@@ -93,7 +93,7 @@ def test_what_is_too_large_for_the_workflow_is_told_with_its_size(render: Any, f
     answer = render(*ON_OSMO, "--delivery", "inline")
     (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
     assert problem["code"] == "osmo-workflow-too-large"
-    assert "1.3 MB" in problem["title"]
+    assert "1.4 MB" in problem["title"]
     assert "--delivery dataset" in problem["instead"][0]["text"]
 
 

@@ -17,8 +17,6 @@ from robotrain.redaction import redact
 from robotrain.store.files import load_or_compute
 
 if TYPE_CHECKING:
-    import ast
-
     from robotrain.plugins.discovery import Claim
 
 RUNTIME_PACKAGE = "robotrain_runtime"
@@ -48,13 +46,13 @@ def pack_modules(modules: Iterable[str]) -> Payload:
     return _make_archive(tuple((name, path, _get_fingerprint(path)) for name, path in sorted(files.items())))
 
 
-ARCHIVE_FORMAT = 1
+ARCHIVE_FORMAT = 2
 """Changes with what is made of the files: archives are cached."""
 
 
 @functools.lru_cache(maxsize=32)
 def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
-    """Return the archive of files; cached, because a process may render many jobs."""
+    """Return the archive of files; cached, because a process may render many jobs, and on disk to save 10 ms."""
     import hashlib  # costs start-up
 
     own = _get_plugin_file_folder()
@@ -63,89 +61,21 @@ def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payloa
 
 
 def _zip_files(files: Iterable[tuple[str, str, object]], own: Path | None) -> bytes:
-    """Return the archive, with stripped modules. Those in the folder `own`, of a plugin file, stay as they are."""
-    packed: dict[str, bytes] = {}
-    for name, path, _ in files:
-        content = Path(path).read_bytes()
-        if name.endswith(".py") and own not in Path(path).parents:
-            if needs_core(name, content):
-                continue
-            content = strip_source(content)
-        packed[name] = content
-    return Payload.from_files(packed).archive
-
-
-_KEPT_WHOLE = re.compile(r"__doc__|getsource|getcomments|# type:")
-"""Signs of a module that reads its own text, as TorchScript reads type comments."""
-_HEADER_LINES = 2
-"""Lines that may name an interpreter or an encoding."""
+    """Return the archive, without modules that need core unless they are in the folder `own`, of a plugin file."""
+    contents = {name: (path, Path(path).read_bytes()) for name, path, _ in files}
+    return Payload.from_files(
+        {
+            name: content
+            for name, (path, content) in contents.items()
+            if own in Path(path).parents or not needs_core(name, content)
+        }
+    ).archive
 
 
 def needs_core(name: str, content: bytes) -> bool:
-    """Return whether a module cannot be imported where core is not installed."""
-    return (
-        not name.endswith("/__init__.py") and re.search(rb"^(?:from|import) robotrain[.\s]", content, re.M) is not None
-    )
-
-
-@functools.lru_cache(maxsize=512)
-def strip_source(content: bytes) -> bytes:
-    """Return a module without its docstrings and comments; what is not Python 3 in UTF-8 stays as it is.
-
-    Some platforms keep the payload inside of each spec. Lines keep their numbers, so that a traceback of the container
-    points into the installed files. Cached, because the archives of a process share most modules, and each takes
-    milliseconds.
-    """
-    import ast
-    import io
-    import tokenize
-
-    try:
-        text = content.decode("utf-8")
-        tree = ast.parse(text)
-    except (ValueError, SyntaxError):
-        return content
-    if _KEPT_WHOLE.search(text) or "\f" in text or "\r" in text:
-        return content
-    lines = text.split("\n")
-    for token in tokenize.generate_tokens(io.StringIO(text).readline) if "#" in text else ():
-        line, column = token.start
-        if token.type == tokenize.COMMENT and line > _HEADER_LINES:
-            lines[line - 1] = lines[line - 1][:column].rstrip()
-    for statement, replacement in _find_docstrings(tree):
-        _strip_statement(lines, statement, replacement)
-    return "\n".join(lines).encode()
-
-
-def _find_docstrings(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
-    """Yield each statement that is only a string, and what stands for it: a body must not become empty."""
-    import ast
-
-    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-        statements = getattr(tree, field, None)
-        if not isinstance(statements, list):
-            continue
-        texts = [
-            one
-            for one in statements
-            if isinstance(one, ast.Expr)
-            and isinstance(one.value, ast.Constant)
-            and isinstance(one.value.value, str | bytes)
-        ]
-        is_empty = len(texts) == len(statements) and not isinstance(tree, ast.Module)
-        yield from ((one, "..." if is_empty else "") for one in texts)
-        for one in statements:
-            yield from _find_docstrings(one)
-
-
-def _strip_statement(lines: list[str], statement: ast.stmt, replacement: str) -> None:
-    """Remove a statement, unless another one shares its lines."""
-    first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
-    before = lines[first].encode()[: statement.col_offset].decode()  # columns count bytes
-    after = lines[last].encode()[statement.end_col_offset :]
-    if not before.strip() and not after.strip():
-        lines[first] = before + replacement if replacement else ""
-        lines[first + 1 : last + 1] = [""] * (last - first)
+    """Return whether a file is a module that cannot be imported where core is not installed."""
+    is_module = name.endswith(".py") and not name.endswith("/__init__.py")
+    return is_module and re.search(rb"^(?:from|import) robotrain[.\s]", content, re.M) is not None
 
 
 def _get_fingerprint(path: str) -> tuple[int, ...]:

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
     from robotrain_runtime.contract.document import JobSource, Scalar
 
-ENCODED_FILE = r"""[A-Za-z0-9+/]{200,}={0,2}|'(?!eyJ)[A-Za-z0-9!"#$%&()*+./;<?@\[\]^_`~}-]{1000,}'"""
-"""A file in base64, or all of a text in base85, which may match a secret's pattern by chance. Of known secrets only a
-JSON web token, which begins with `eyJ`, is that long; addresses with one have a colon or an equals sign.
-"""
+ENCODED_ARCHIVE = (
+    r"(?<![A-Za-z0-9+/])Qlpo[A-Za-z0-9+/]{200,}={0,2}"
+    r"""|'LRx4![A-Za-z0-9!"#$%&()*+./;<?@\[\]^_`~}-]{200,}'"""  # base85: of plans of earlier versions
+)
+"""A payload as text: an archive of bzip2 in base64, which may match a secret's pattern by chance."""
 
 MAX_TAG_LENGTH = 256
 
@@ -66,7 +67,7 @@ def _contains_secret(content: bytes) -> bool:
         text = content.decode()
     except UnicodeDecodeError:
         return False
-    return "\0" not in text and holds_secret(re.sub(ENCODED_FILE, "", text))
+    return "\0" not in text and holds_secret(re.sub(ENCODED_ARCHIVE, "", text))
 
 
 class JobPart(NamedTuple):

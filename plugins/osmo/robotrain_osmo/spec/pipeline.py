@@ -3,6 +3,7 @@
 All tasks carry the same files, which are written once, as an alias of YAML: OSMO keeps them once for each task.
 """
 
+import base64
 import io
 import re
 import zipfile
@@ -189,7 +190,7 @@ def _merge_payloads(payloads: Sequence[Payload]) -> Payload:
     return Payload.from_files(dict(sorted(files.items())))
 
 
-def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str, bytes]:
+def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[str, bytes]:
     """Return the files of the plan: the archive is in the workflow, or uploaded if that would be too large.
 
     Raise Rejected if it cannot be uploaded.
@@ -203,21 +204,20 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
         whole = replace(settings, exec_timeout=max(limits, key=resources.parse_duration))
         return workflow.assemble_workflow(run, whole, requested, [make_task(one) for one in tasks[:count]])
 
-    digest = render.compute_digest(archive.encode(), *map(submission_spec.SUBMISSION.dump, submissions))
-    file = {"path": render.ARCHIVE_PATH, "contents": workflow.ARCHIVE_PLACEHOLDER}
+    digest = render.compute_digest(archive, *map(submission_spec.SUBMISSION.dump, submissions))
+    archive_size = len(base64.b64encode(archive))
 
     def dump_inline(count: int) -> tuple[str, bool]:
         """Return the workflow of the first steps with the archive in it, and whether OSMO accepts it."""
-        spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [file], digest), count)
+        spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [render.ARCHIVE_FILE], digest), count)
         text, others = _dump_with_shared_files(spec, archive), count - 1
-        is_small = len(text) + others * len(archive) <= workflow.MAX_EXPANDED_BYTES
+        is_small = len(text) + others * archive_size <= workflow.MAX_EXPANDED_BYTES
         return text, is_small and len(text) <= workflow.MAX_WORKFLOW_BYTES
 
     text, fits = dump_inline(len(tasks))
     uploaded: dict[str, bytes] = {}
     if settings.storage_account and not (fits and len(text) <= workflow.LARGE_WORKFLOW_BYTES):
-        content = render.decode_archive(archive)
-        upload = spec_inputs.make_archive_upload(content, settings)
+        upload = spec_inputs.make_archive_upload(archive, settings)
         submissions[0] = replace(submissions[0], uploads=(*submissions[0].uploads, upload))
 
         def refer(task: _StepTask) -> Mapping[str, Any]:
@@ -225,11 +225,11 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
             return task.build(path, [{"url": upload.url}], [], digest)
 
         text = workflow.dump_workflow(build(refer))
-        uploaded = {submission_spec.PAYLOAD_FILE: content}
+        uploaded = {submission_spec.PAYLOAD_FILE: archive}
         fits = len(text) <= workflow.MAX_WORKFLOW_BYTES
     if not fits:
         count = next((count for count in range(len(tasks) - 1, 0, -1) if dump_inline(count)[1]), 0)
-        raise Rejected([_make_too_large_problem(len(text), 0 if uploaded else len(archive), count, len(tasks))])
+        raise Rejected([_make_too_large_problem(len(text), 0 if uploaded else archive_size, count, len(tasks))])
     return {
         submission_spec.WORKFLOW_FILE: text.encode(),
         SUBMISSION_FILE: submission_spec.SUBMISSION.dump(_combine_submissions(submissions, run)),
@@ -248,7 +248,7 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
 _ALIAS, _QUOTED_ALIAS = "\x00files\x00", '"\\0files\\0"'
 
 
-def _dump_with_shared_files(spec: Mapping[str, Any], archive: str) -> str:
+def _dump_with_shared_files(spec: Mapping[str, Any], archive: bytes) -> str:
     """Return the YAML of a workflow whose tasks have equal files: all but the first refer to those of the first."""
     body = spec["workflow"]
     first, *others = body["tasks"]

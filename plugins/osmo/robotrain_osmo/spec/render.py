@@ -1,10 +1,9 @@
 """Render a job to a plan: the workflow, and the archive of the payload.
 
-The archive is one stream because many small files compress badly alone. In the workflow it is text: base85, which is
-6 % shorter than base64, with an alphabet without template syntax and without what OSMO takes for a secret.
+The archive is compressed as one file because many small files compress badly alone. In the workflow it is base64, which
+contains no template syntax and nothing that OSMO takes for a secret; OSMO decodes it.
 """
 
-import base64
 import bz2
 import functools
 import hashlib
@@ -46,40 +45,27 @@ PAYLOAD_MEMBER = "payload"
 """Folder of the payload in the archive."""
 
 
-def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> str:
-    """Return the archive of job documents and other files, by their names in it, as text."""
+def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> bytes:
+    """Return the archive of a payload, job documents and other files, by their names in it: a tar file in bzip2.
+
+    It is two bzip2 streams, which readers take for one: the first is the same for all jobs of a workload.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as packed:
         for name, document in documents.items():
             _add_member(packed, name, document)
-    return _pack_payload(payload) + _SEPARATOR + _encode(bz2.compress(buffer.getvalue()))
+    return _compress_payload(payload) + bz2.compress(buffer.getvalue())
 
 
-ARCHIVE_FORMAT = 2
+ARCHIVE_FORMAT = 3
 """Changes with what is made of a payload: archives are cached."""
 
 
 @functools.lru_cache(maxsize=32)
-def _pack_payload(payload: Payload) -> str:
-    """Return the first part of the archive, which is the same for all jobs of a workload."""
+def _compress_payload(payload: Payload) -> bytes:
+    """Return the first part of the archive; cached on disk, because compressing takes 60 ms."""
     key = f"osmo-archive-{ARCHIVE_FORMAT}-{payload.digest}"
-    return load_or_compute(key, lambda: _encode(bz2.compress(_make_tar(payload))).encode()).decode()
-
-
-_SEPARATOR = '"'
-"""Between the parts of an archive, each of which is base85 for itself."""
-_REPLACED, _REPLACEMENTS = b"=>{|", b"./[]"
-"""Characters of the usual base85 that are not used, and those in their place."""
-
-
-def _encode(content: bytes) -> str:
-    return base64.b85encode(content).translate(bytes.maketrans(_REPLACED, _REPLACEMENTS)).decode()
-
-
-def decode_archive(text: str) -> bytes:
-    """Return the archive, a tar file compressed with bzip2."""
-    parts = text.encode().translate(bytes.maketrans(_REPLACEMENTS, _REPLACED)).split(_SEPARATOR.encode())
-    return b"".join(map(base64.b85decode, parts))
+    return load_or_compute(key, lambda: bz2.compress(_make_tar(payload)))
 
 
 def _make_tar(payload: Payload) -> bytes:
@@ -101,12 +87,7 @@ def _add_member(packed: tarfile.TarFile, path: str, content: bytes) -> None:
 UNPACK_LINES = (
     "archive, folder, *options = sys.argv[1:]",
     "os.makedirs(folder, exist_ok=True)",
-    'with open(os.path.expandvars(archive), "rb") as file:',
-    "    content = file.read()",
-    'if content[:3] != b"BZh":',
-    f"    content = content.translate(bytes.maketrans({_REPLACEMENTS!r}, {_REPLACED!r}))",
-    f"    content = b''.join(map(base64.b85decode, content.split({_SEPARATOR.encode()!r})))",
-    'with tarfile.open(fileobj=io.BytesIO(content), mode="r:bz2") as packed:',
+    'with tarfile.open(os.path.expandvars(archive), mode="r:bz2") as packed:',
     '    packed.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))',
 )
 
@@ -116,17 +97,19 @@ def make_task_command(
 ) -> list[str]:
     """Return the command of the task, which unpacks the archive into the run's folder and starts the runtime.
 
-    :param archive: the path of the archive, as text or as bytes; it may start with a variable `${NAME}`.
+    :param archive: the path of the archive; it may start with a variable `${NAME}`.
     :param document: the name of the job document in it.
     :param interpreters: those of the workload's container.
     """
-    program = make_start_program("base64, bz2, io, tarfile", *UNPACK_LINES, document=document)
+    program = make_start_program("tarfile", *UNPACK_LINES, document=document)
     search = make_python_search(interpreters).rstrip("\n")
     return ["/bin/sh", "-c", search, "robotrain", "-I", "-c", program.rstrip("\n"), archive, folder]
 
 
-ARCHIVE_PATH = "/opt/robotrain/job.tar.bz2.b85"
+ARCHIVE_PATH = "/opt/robotrain/job.tar.bz2"
 """Path of the archive in the container."""
+ARCHIVE_FILE = {"path": ARCHIVE_PATH, "base64": True, "contents": workflow.ARCHIVE_PLACEHOLDER}
+"""The archive as a file of a task, before it is in the workflow."""
 CREDENTIAL_OPTIONS = {
     "huggingface": "--hf-credential NAME",
     "blob_url": "--blob-credential NAME",
@@ -248,28 +231,27 @@ class TaskBuilder:
             )
         ).encode()
 
-    def build_files(self, archive: str, uploaded: bool = False) -> dict[str, bytes]:
+    def build_files(self, archive: bytes, uploaded: bool = False) -> dict[str, bytes]:
         """Return the workflow and the submission spec.
 
         The archive is in the workflow; if it is `uploaded`, it is a file of its own and the task's last input.
         """
-        content = decode_archive(archive) if uploaded else archive.encode()
-        uploads = [spec_inputs.make_archive_upload(content, self.settings)] if uploaded else []
+        uploads = [spec_inputs.make_archive_upload(archive, self.settings)] if uploaded else []
         submission = SUBMISSION.dump(self.build_submission_spec(*uploads))
         inputs = [*self.inputs, *({"url": upload.url} for upload in uploads)]
         path = f"{spec_inputs.make_input_reference(len(self.inputs))}/{PAYLOAD_FILE}" if uploaded else ARCHIVE_PATH
-        digest = compute_digest(content, submission)
+        digest = compute_digest(archive, submission)
         task = self.build_task(
             self.job.workload,
             make_task_command(path, self.work, interpreters=self.job.profile.container.interpreters),
             environment.make_environment(self.job, self.settings, len(inputs), digest),
             inputs,
-            [] if uploaded else [{"path": path, "contents": workflow.ARCHIVE_PLACEHOLDER}],
+            [] if uploaded else [ARCHIVE_FILE],
         )
         requested = {workflow.RESOURCE_NAME: workflow.build_resource(self.settings)}
         spec = workflow.assemble_workflow(self.run, self.settings, requested, [task])
-        text = workflow.dump_workflow(spec, "" if uploaded else archive).encode()
-        return {WORKFLOW_FILE: text, SUBMISSION_FILE: submission, **({PAYLOAD_FILE: content} if uploaded else {})}
+        text = workflow.dump_workflow(spec, b"" if uploaded else archive).encode()
+        return {WORKFLOW_FILE: text, SUBMISSION_FILE: submission, **({PAYLOAD_FILE: archive} if uploaded else {})}
 
     def build_placement(self) -> Placement:
         """Return the placement of the job."""

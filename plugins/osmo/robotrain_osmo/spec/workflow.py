@@ -1,5 +1,6 @@
 """The OSMO workflow: its content, names, YAML text and size limit."""
 
+import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -65,8 +66,8 @@ _OSMO_VARIABLE = r"\{\{(?:workflow_id|output|input:\d+)\}\}"
 _QUOTED_PLACEHOLDER = '"\\0archive\\0"'
 
 
-def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
-    """Return the YAML of a workflow with the text `archive` in place of ARCHIVE_PLACEHOLDER.
+def dump_workflow(workflow: Mapping[str, Any], archive: bytes = b"") -> str:
+    """Return the YAML of a workflow with the archive, in base64 on one line, in place of ARCHIVE_PLACEHOLDER.
 
     Raise ValueError for template syntax in a value: `check` refuses all such values.
     """
@@ -74,7 +75,7 @@ def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
     if syntax := GUARD.find_syntax(re.sub(_OSMO_VARIABLE, "", text)):
         raise ValueError(f"a value of the workflow contains {syntax}")
     before, _, after = text.rpartition(_QUOTED_PLACEHOLDER)
-    return f"{before}'{archive}'{after}" if archive else text
+    return f"{before}'{base64.b64encode(archive).decode()}'{after}" if archive else text
 
 
 LARGE_WORKFLOW_BYTES = 400 << 10
