@@ -143,12 +143,16 @@ class ArmClient:
             raise ArmError("azure-identity, which signs in to Azure, is not installed here", code=SIGNED_OUT) from error
         except Exception as error:
             raise make_no_answer_error(error, url.split("/")[2]) from error
-        if response.status_code >= 400:
-            refusal = _make_refusal_error(response.status_code, response.text())
-            seconds = response.headers.get("Retry-After", "")
-            refusal.retry_after = float(seconds) if seconds.isdecimal() else 0.0
-            raise refusal
-        return parse_json_object(response.text())
+        answer, status = parse_json_object(response.text()), response.status_code
+        if status < 400:
+            return answer
+        given = answer.get("error")
+        details = given if isinstance(given, dict) else {}
+        code, message = str(details.get("code") or ""), shorten_message(str(details.get("message") or ""), status)
+        refusal = ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
+        seconds = response.headers.get("Retry-After", "")
+        refusal.retry_after = float(seconds) if seconds.isdecimal() else 0.0
+        raise refusal
 
     def _is_same_host(self, url: str) -> bool:
         """Return whether a URL has this client's host, with or without the default port."""
@@ -177,13 +181,6 @@ def make_no_answer_error(error: BaseException, host: str) -> ArmError:
     found = ArmError(f"{target} cannot be reached ({unreached[0] if unreached else cause})", code=UNREACHABLE)
     found.broke_off = bool(kinds & BROKEN_OFF_ERRORS or re.search(BROKEN_OFF_PATTERN, str(error)))
     return found
-
-
-def _make_refusal_error(status: int, text: str) -> ArmError:
-    body = parse_json_object(text).get("error")
-    body = body if isinstance(body, dict) else {}
-    code, message = str(body.get("code") or ""), shorten_message(str(body.get("message") or ""), status)
-    return ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
 
 
 FULL_TEXT_STATUSES = (400, 409, 412, 422)

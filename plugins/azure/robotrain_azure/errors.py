@@ -16,6 +16,7 @@ _WORKSPACE_PART = r"workspaces/[^/']+/"
 """Matches Azure's message about a missing part of an existing workspace."""
 LOGIN_ELSEWHERE = "az login --tenant TENANT-ID"
 LIST_SUBSCRIPTIONS = "az account list --output table"
+LIST_WORKSPACES = "az resource list --resource-type Microsoft.MachineLearningServices/workspaces"
 _OBJECT_ID = r"object id '([0-9a-fA-F-]{36})'"
 
 DiagnosisKind = Literal["missing", "role", "signed-out", "other"]
@@ -57,7 +58,12 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
             suggestions = suggestions[::-1]
         return Diagnosis(kind="role", title=title, why=f"{error}.", suggestions=suggestions)
     if error.status == 404:
-        return _diagnose_missing_workspace(error, workspace)
+        what = f"Azure ML workspace {workspace.name} in the resource group {workspace.group}"
+        if error.code == "ResourceGroupNotFound":
+            what = f"resource group {workspace.group}"
+        title = f"the subscription {workspace.subscription} has no {what}"
+        command = f"{LIST_WORKSPACES} --subscription {workspace.subscription} --output table"
+        return Diagnosis(kind="missing", title=title, why=f"{error}.", suggestions=(command,))
     if error.code == SIGNED_OUT or (error.status == 401 and error.code in credential.EXPIRED_TOKEN_CODES):
         title, why = _UNREADABLE.format(workspace.name), credential.explain_sign_in_error(error)
         return Diagnosis(kind="signed-out", title=title, why=why, suggestions=(credential.suggest_sign_in(str(error)),))
@@ -66,16 +72,6 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
     title, transient = _UNREADABLE.format(workspace.name), error.status in (0, 429) or error.status >= 500
     fixes = ("try again later",) if transient else ()
     return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=transient)
-
-
-def _diagnose_missing_workspace(error: ServiceError, workspace: Workspace) -> Diagnosis:
-    what = f"Azure ML workspace {workspace.name} in the resource group {workspace.group}"
-    if error.code == "ResourceGroupNotFound":
-        what = f"resource group {workspace.group}"
-    title = f"the subscription {workspace.subscription} has no {what}"
-    resource_type = "Microsoft.MachineLearningServices/workspaces"
-    command = f"az resource list --resource-type {resource_type} --subscription {workspace.subscription} --output table"
-    return Diagnosis(kind="missing", title=title, why=f"{error}.", suggestions=(command,))
 
 
 def make_role_command(assignee: str, role: str, scope: str) -> str:

@@ -95,7 +95,9 @@ def make_model_metadata(
     )
     chosen = {name: run_log.params[name] for name in document.space if name in run_log.params}  # of a trial of a sweep
     document = replace(document, parameters={**document.parameters, **chosen})
-    publishing = _load_publishing(document)
+    module = document.halves.get(f"workload.{document.workload}")
+    plugin = load_container_plugin(module, WorkloadContainerPlugin) if module else None
+    publishing = plugin.publishing(document, {}) if plugin else PublishingSpec()
     scores = model_lineage.make_score_tags(run_log.evaluation, run, publishing.evaluated_on)
     # a workload reads the policy's type from its files, which are not here: it comes from the tracking run
     policy_type = run_log.params.get(POLICY_TYPE) if run_log.evaluation else None
@@ -120,13 +122,6 @@ def load_submitted_document(run: str, file: str) -> JobDocument | None:
     if stored is None or file not in stored.plan.files:
         return None
     return parse_document(stored.plan.files[file].decode())
-
-
-def _load_publishing(document: JobDocument) -> PublishingSpec:
-    module = document.halves.get(f"workload.{document.workload}")
-    if not module:
-        return PublishingSpec()
-    return load_container_plugin(module, WorkloadContainerPlugin).publishing(document, {})
 
 
 def register_version(

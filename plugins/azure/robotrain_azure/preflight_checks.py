@@ -3,7 +3,7 @@
 What Azure does not show is reported as unchecked, never as missing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -156,7 +156,16 @@ def check_data(document: JobDocument) -> Iterator[Problem]:
     findings = preflight_remotely(
         document, get_cache_folder(), print_progress, DATA_CHECK_SECONDS, SIGN_IN_HINTS, sources
     )
-    yield from _limit_warnings(_soften_problem(convert_finding(finding)) for finding in findings)
+    warned = 0
+    for problem in map(convert_finding, findings):
+        if problem.code not in CERTAIN_CODES:
+            problem = replace(problem, why=f"{problem.why} {JOB_CHECKS_AGAIN}".strip(), severity="warning")
+        warned += problem.severity == "warning"
+        if problem.severity != "warning" or warned <= MAX_WARNINGS:
+            yield problem
+    if warned > MAX_WARNINGS:
+        title = f"{warned - MAX_WARNINGS} more sources cannot be checked from this machine"
+        yield make_problem(UNREACHABLE_CODE, title, why=JOB_CHECKS_AGAIN, stage=Stage.PREFLIGHT, severity="warning")
 
 
 def select_checkable_sources(document: JobDocument) -> tuple[JobSource, ...]:
@@ -184,21 +193,3 @@ def is_published_to_blobs(document: JobDocument) -> bool:
     """Return whether the run writes to blobs with its own identity."""
     url = str(document.parameters.get("publish_url") or "")
     return ".blob." in url and BLOB_KIND not in document.placement.credentials
-
-
-def _soften_problem(problem: Problem) -> Problem:
-    if problem.code in CERTAIN_CODES:
-        return problem
-    return replace(problem, why=f"{problem.why} {JOB_CHECKS_AGAIN}".strip(), severity="warning")
-
-
-def _limit_warnings(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield every error, the first warnings, and how many more there are."""
-    warned = 0
-    for problem in problems:
-        warned += problem.severity == "warning"
-        if problem.severity != "warning" or warned <= MAX_WARNINGS:
-            yield problem
-    if warned > MAX_WARNINGS:
-        title = f"{warned - MAX_WARNINGS} more sources cannot be checked from this machine"
-        yield make_problem(UNREACHABLE_CODE, title, why=JOB_CHECKS_AGAIN, stage=Stage.PREFLIGHT, severity="warning")

@@ -1,8 +1,6 @@
 """Storage of a workspace: datastores, the place of tracked artifacts, and errors of storage accounts, explained."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from robotrain_azure import credential
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ServiceError
@@ -62,11 +60,7 @@ class Datastore:
 
 def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
     """Return a datastore of a workspace. Raises ArmError, and StorageError if it holds no blobs."""
-    return parse_datastore(workspace, name, arm.get_properties(f"{workspace.resource}/datastores/{name}"))
-
-
-def parse_datastore(workspace: Workspace, name: str, properties: Mapping[str, Any]) -> Datastore:
-    """Parse the properties of a datastore. Raises StorageError if it holds no blobs."""
+    properties = arm.get_properties(f"{workspace.resource}/datastores/{name}")
     kind, account = str(properties.get("datastoreType") or ""), str(properties.get("accountName") or "")
     container = str(properties.get("containerName") or properties.get("filesystem") or "")
     if kind not in BLOB_DATASTORE_TYPES or not account or not container:
@@ -95,17 +89,16 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
         title, command = f"{subject} does not accept keys", make_identity_auth_command(workspace)
         return Diagnosis(kind="role", title=title, why=answer, suggestions=(command,))
     if error.status in (401, 403):
-        suggestions = (NETWORK_HINT,) if error.signed else _suggest_access(error, workspace)
+        suggestions: tuple[str, ...] = (NETWORK_HINT,)
+        if not error.signed:
+            scope = make_account_id(workspace, account)
+            command = make_role_command(credential.get_caller_object_id(), BLOB_CONTRIBUTOR_ROLE, scope)
+            is_network = error.code == NETWORK_DENIED_CODE
+            suggestions = (NETWORK_HINT, command) if is_network else (command, NETWORK_HINT)
         return Diagnosis(kind="role", title=f"{subject} denies you access", why=answer, suggestions=suggestions)
     retry = ("try again later",) if error.is_transient else ()
     title = f"{subject} failed"
     return Diagnosis(kind="other", title=title, why=sentence, suggestions=retry, network=error.is_transient)
-
-
-def _suggest_access(error: StorageError, workspace: Workspace) -> tuple[str, ...]:
-    scope = make_account_id(workspace, error.account)
-    command = make_role_command(credential.get_caller_object_id(), BLOB_CONTRIBUTOR_ROLE, scope)
-    return (NETWORK_HINT, command) if error.code == NETWORK_DENIED_CODE else (command, NETWORK_HINT)
 
 
 def make_account_id(workspace: Workspace, account: str) -> str:

@@ -39,7 +39,14 @@ def preflight_address(uri: str) -> Iterable[Finding]:
         arm.get(at.resource)
         yield from roles.check_tracking_permissions(arm, at)
     except ArmError as error:
-        yield _make_finding(error, at)
+        diagnosis, given = errors.diagnose_workspace_error(error, at), at.tracking_uri
+        title, why, ways = diagnosis.title, diagnosis.why, diagnosis.suggestions
+        if diagnosis.kind == "signed-out":
+            ways = ("give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",)
+        if diagnosis.network:
+            yield Finding(code="tracking-unreachable", title=title, given=given, why=why, ways=ways, fault="network")
+        else:
+            yield Finding(code="tracking-refused", title=title, given=given, why=why, ways=ways, fault="configuration")
 
 
 def address(uri: str) -> str:
@@ -47,7 +54,18 @@ def address(uri: str) -> str:
     at = _parse_workspace(uri)
     for name, value in {**CLIENT_DEFAULTS, "AZUREML_CURRENT_CLOUD": get_cloud().name}.items():
         os.environ.setdefault(name, value)
-    return find_given_address(at) or _fetch_address(at)
+    if given := find_given_address(at):
+        return given
+    try:
+        properties = ArmClient(PATIENCE_SECONDS).get_properties(at.resource)
+    except ArmError as error:
+        diagnosis = errors.diagnose_workspace_error(error, at)
+        reason = f"{diagnosis.title}: {diagnosis.why.rstrip('.')}"
+        raise OSError("; ".join((reason, *diagnosis.suggestions))) from error
+    found = str(properties.get("mlFlowTrackingUri") or "")
+    if not found.startswith("azureml://"):
+        raise OSError(f"the Azure ML workspace {at.name} has no tracking URI")
+    return found
 
 
 def ui(uri: str, experiment_id: str, run_id: str) -> str:
@@ -65,29 +83,6 @@ def _parse_workspace(uri: str) -> Workspace:
     if found is None:
         raise OSError(f"{uri} is not the URI of an Azure ML workspace")
     return found
-
-
-def _fetch_address(workspace: Workspace) -> str:
-    try:
-        properties = ArmClient(PATIENCE_SECONDS).get_properties(workspace.resource)
-    except ArmError as error:
-        diagnosis = errors.diagnose_workspace_error(error, workspace)
-        reason = f"{diagnosis.title}: {diagnosis.why.rstrip('.')}"
-        raise OSError("; ".join((reason, *diagnosis.suggestions))) from error
-    uri = str(properties.get("mlFlowTrackingUri") or "")
-    if not uri.startswith("azureml://"):
-        raise OSError(f"the Azure ML workspace {workspace.name} has no tracking URI")
-    return uri
-
-
-def _make_finding(error: ArmError, workspace: Workspace) -> Finding:
-    diagnosis, given = errors.diagnose_workspace_error(error, workspace), workspace.tracking_uri
-    title, why, ways = diagnosis.title, diagnosis.why, diagnosis.suggestions
-    if diagnosis.network:
-        return Finding(code="tracking-unreachable", title=title, given=given, why=why, ways=ways, fault="network")
-    if diagnosis.kind == "signed-out":
-        ways = ("give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",)
-    return Finding(code="tracking-refused", title=title, given=given, why=why, ways=ways, fault="configuration")
 
 
 def find_given_address(workspace: Workspace) -> str:

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
@@ -14,27 +14,20 @@ PROFILE_FILE = "azureProfile.json"
 
 def find_default_subscription() -> tuple[str, str] | None:
     """Return the id of the Azure CLI's default subscription and where it was found; None without a sign-in."""
-    file = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure") / PROFILE_FILE
-    subscriptions = _read_subscriptions(file)
-    ids = [item.get("id") for item in subscriptions if item.get("isDefault") and item.get("state") == "Enabled"]
-    return (ids[0], f"az account ({_abbreviate_home(file)})") if ids and isinstance(ids[0], str) and ids[0] else None
-
-
-def _read_subscriptions(file: Path) -> list[dict[str, Any]]:
-    """Return the subscriptions of the CLI's profile; empty if it cannot be read."""
     import json  # only here: every start reads this module
 
+    file = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure") / PROFILE_FILE
     try:
         profile = json.loads(file.read_text(encoding="utf-8-sig"))  # the CLI writes a byte order mark
     except (OSError, ValueError):
-        return []
-    subscriptions = profile.get("subscriptions") if isinstance(profile, dict) else None
-    return [item for item in subscriptions if isinstance(item, dict)] if isinstance(subscriptions, list) else []
-
-
-def _abbreviate_home(file: Path) -> str:
-    home = str(Path.home())
-    return f"~{str(file)[len(home) :]}" if str(file).startswith(home + os.sep) else str(file)
+        return None
+    listed = profile.get("subscriptions") if isinstance(profile, dict) else None
+    subscriptions = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    ids = [item.get("id") for item in subscriptions if item.get("isDefault") and item.get("state") == "Enabled"]
+    shown, home = str(file), str(Path.home())
+    if shown.startswith(home + os.sep):
+        shown = f"~{shown.removeprefix(home)}"
+    return (ids[0], f"az account ({shown})") if ids and isinstance(ids[0], str) and ids[0] else None
 
 
 class Cloud(NamedTuple):

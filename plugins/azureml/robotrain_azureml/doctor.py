@@ -26,7 +26,8 @@ from robotrain.model.job import Job
 from robotrain_azure.settings import get_workspace, list_missing_flags
 from robotrain_azure.workspace import find_default_subscription
 
-from robotrain_azureml.settings import SIGN_IN_VARIABLES, AzureMLSettings
+from robotrain_azureml.identity import SIGN_IN_VARIABLES
+from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, render
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
@@ -127,7 +128,7 @@ def check_workspace() -> Iterator[HealthResult]:
     """Check that the workspace and the compute exist, and that you may submit."""
     from robotrain_azure.arm import ArmClient, ArmError
 
-    from robotrain_azureml.preflight import context
+    from robotrain_azureml.preflight import access, context
     from robotrain_azureml.preflight.context import PreflightContext
 
     configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME, with_terraform=True)
@@ -141,12 +142,6 @@ def check_workspace() -> Iterator[HealthResult]:
         yield convert_problem(context.make_workspace_problem(error, workspace))
         return
     yield report_ok(f"{workspace.name} in {preflight.region}")
-    yield from _check_inside_workspace(preflight)
-
-
-def _check_inside_workspace(preflight: "PreflightContext") -> Iterator[HealthResult]:
-    from robotrain_azureml.preflight import access, context
-
     unchecked = context.UncheckedParts(preflight.spec.target_workspace)
     check_roles = unchecked.collect_errors("your roles", partial(access.check_caller_roles, preflight))
     name = preflight.spec.compute

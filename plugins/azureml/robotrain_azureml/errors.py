@@ -32,19 +32,16 @@ def reject_errors(workspace: Workspace, action: str) -> Iterator[None]:
 
 def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Rejected:
     """Return the rejection for an error; it is transient if the request may succeed later."""
-    diagnosis = _diagnose_error(error, workspace)
+    if isinstance(error, StorageError):
+        diagnosis = storage.diagnose_storage_error(error, workspace)
+    elif errors.is_part_missing(error) or (error.status == 404 and not error.code):
+        diagnosis = Diagnosis(kind="other", title="", why=f"{error}.", suggestions=())
+    else:
+        diagnosis = errors.diagnose_workspace_error(error, workspace)
     code = "azureml-unreachable" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
     title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
     why = redact(diagnosis.why, max_length=MAX_SENTENCE)
     return Rejected([make_problem(code, title, "", "", why, *diagnosis.suggestions)], error.is_transient)
-
-
-def _diagnose_error(error: ServiceError, workspace: Workspace) -> Diagnosis:
-    if isinstance(error, StorageError):
-        return storage.diagnose_storage_error(error, workspace)
-    if errors.is_part_missing(error) or (error.status == 404 and not error.code):
-        return Diagnosis(kind="other", title="", why=f"{error}.", suggestions=())
-    return errors.diagnose_workspace_error(error, workspace)
 
 
 SIGNED_OUT_CODE = "azureml-signed-out"

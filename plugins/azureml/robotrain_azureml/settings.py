@@ -1,6 +1,5 @@
-"""Settings of the Azure ML platform, and the job identity that the environment names."""
+"""Settings of the Azure ML platform."""
 
-import os
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -22,7 +21,7 @@ class AzureMLSettings(AzureSettings):
         Param(
             help="client id of the compute's managed identity that the job signs in with "
             "(default: AZURE_CLIENT_ID, else the compute's first identity)",
-            lookup="robotrain_azureml.settings:find_environment_identity",
+            lookup="robotrain_azureml.identity:find_environment_identity",
             metavar="ID",
         ),
     ] = None
@@ -109,21 +108,3 @@ class AzureMLSettings(AzureSettings):
             metavar="NAME",
         ),
     ] = None
-
-
-CLIENT_ID_VARIABLE = "AZURE_CLIENT_ID"
-SIGN_IN_VARIABLES = (
-    "AZURE_CLIENT_SECRET",
-    "AZURE_CLIENT_CERTIFICATE_PATH",
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "AZURE_USERNAME",
-)
-"""With one of these set, AZURE_CLIENT_ID is this machine's sign-in, not the job's identity."""
-
-
-def find_environment_identity() -> tuple[str, str] | None:
-    """Return the client id that the environment sets for jobs (contract A.0), and its variable."""
-    client_id = os.environ.get(CLIENT_ID_VARIABLE)
-    if not client_id or any(os.environ.get(name) for name in SIGN_IN_VARIABLES):
-        return None
-    return client_id, CLIENT_ID_VARIABLE

@@ -89,11 +89,6 @@ def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
     if re.search(r"[?#@]", rest):
         raise SourceError("A storage URL must not contain a user, a query or a fragment, as they may be secret.")
     parts = tuple(rest.rstrip("/").split("/"))
-    _check_parts(scheme, parts)
-    return OsmoStorage(scheme, parts)
-
-
-def _check_parts(scheme: str, parts: tuple[str, ...]) -> None:
     if not all(parts) or {".", ".."} & set(parts):
         raise SourceError("No part of the URL may be empty, `.` or `..`.")
     if not all(re.fullmatch(_SEGMENT, part) for part in parts):
@@ -108,6 +103,7 @@ def _check_parts(scheme: str, parts: tuple[str, ...]) -> None:
         raise SourceError(f"The second part of an azure:// URL is {what}.")
     if scheme in ("s3", "gs") and not re.fullmatch(_BUCKET, parts[0]):
         raise SourceError("A bucket name is 3 to 63 lowercase letters, digits, dots, dashes and `_`.")
+    return OsmoStorage(scheme, parts)
 
 
 def _suggest_url(text: str) -> str:

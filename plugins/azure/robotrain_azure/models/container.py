@@ -75,9 +75,7 @@ def parse_model_name(uri: str, workspace: Workspace | None) -> WorkspaceModel:
     if scoped := re.fullmatch(_SCOPED_NAME, uri):
         where = "a registry" if scoped["scope"] == "registries" else "a workspace named by its region"
         why = f"Only Azure ML can look up a model of {where}; the job needs the full name of a model in a workspace."
-        raise ModelNameError(why, _suggest_name(workspace, scoped["name"], scoped["version"]))
+        name, version = scoped["name"], scoped["version"]
+        full_name = FULL_NAME.format(name=name, version=version)
+        raise ModelNameError(why, f"azureml:{name}:{version}" if workspace else full_name)
     raise ModelNameError("This is not a version of a model in a workspace.")
-
-
-def _suggest_name(workspace: Workspace | None, name: str, version: str) -> str:
-    return f"azureml:{name}:{version}" if workspace else FULL_NAME.format(name=name, version=version)

@@ -149,7 +149,10 @@ def list_outputs(reference: Reference) -> list[Output]:
     sealed = _list_sealed(reference, published=bool(complete))
     for name, item in sealed.items():
         if not item.missing_files:
-            output = _make_output(name, item)
+            output = Output(name=name, kind="file", source=DatastorePath.kind, uri=item.uri, size=item.size)
+            if item.folder:
+                seal = item.manifest
+                output = replace(output, kind="checkpoint", step=seal.step, model=seal.model, digest=seal.digest)
             complete[name] = replace(output, addresses=run_log.progress.list_addresses(output.step))
     incomplete = {name: item for name, item in sealed.items() if name not in complete}
     models = list(_list_models(reference, run_log))
@@ -172,14 +175,6 @@ def _list_sealed(reference: Reference, published: bool) -> dict[str, SealedOutpu
         return {}
     results_name = get_results_name(reference)
     return {outputs.make_checkpoint_name(item.manifest.step) if item.folder else results_name: item for item in sealed}
-
-
-def _make_output(name: str, sealed_output: SealedOutput) -> Output:
-    uri, size, manifest = sealed_output.uri, sealed_output.size, sealed_output.manifest
-    output = Output(name=name, kind="file", source=DatastorePath.kind, uri=uri, size=size)
-    if not sealed_output.folder:
-        return output
-    return replace(output, kind="checkpoint", step=manifest.step, model=manifest.model, digest=manifest.digest)
 
 
 def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:

@@ -52,11 +52,22 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     job_state.query_job(reference)
     run_log = read_run_log(reference)
     artifacts = run_log.find_artifacts(reference["job"])
-    checkpoints = {item.manifest.step: item for item in _list_checkpoints(reference, artifacts)}
+    try:
+        sealed = outputs.list_sealed_outputs(reference)
+    except Rejected:
+        if not artifacts:
+            raise
+        sealed = []  # what was tracked is enough
+    checkpoints = {item.manifest.step: item for item in sealed if item.folder and not item.missing_files}
     run = reference.get("run") or reference["job"]
     chosen = azure_outputs.choose_step(run, {*checkpoints, *artifacts}, step)
     metadata = _make_metadata(reference, chosen, checkpoints.get(chosen), run_log)
-    output, path = _choose_source(reference, chosen, checkpoints.get(chosen), artifacts)
+    if chosen in artifacts:  # as the job itself would register it
+        output, path = ARTIFACTS_OUTPUT, artifacts[chosen]
+    else:
+        checkpoint = checkpoints[chosen]
+        output = outputs.get_results_name(reference)
+        path = "/".join(filter(None, (checkpoint.folder, checkpoint.manifest.model)))
     workspace = jobs.get_run_workspace(reference)
     models = WorkspaceModels(jobs.get_client(), workspace)
 
@@ -69,17 +80,6 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         return azure_outputs.register_version(models, name, chosen, metadata, create)
 
 
-def _list_checkpoints(reference: Reference, artifacts: dict[int, str]) -> list[SealedOutput]:
-    """Return the checkpoints in the output; none if that fails and tracking has artifacts."""
-    try:
-        sealed = outputs.list_sealed_outputs(reference)
-    except Rejected:
-        if not artifacts:
-            raise
-        return []
-    return [item for item in sealed if item.folder and not item.missing_files]
-
-
 def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | None, run_log: RunLog) -> ModelMetadata:
     job, run = reference["job"], reference.get("run", "")
     ids = {"azureml_run_id": job, "mlflow_run_id": job}
@@ -89,15 +89,3 @@ def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | N
     document = azure_outputs.load_submitted_document(reference.get("plan", run), file)
     manifest, folder = (checkpoint.manifest, checkpoint.folder) if checkpoint else (None, "")
     return azure_outputs.make_model_metadata(run, "azureml", step, document, run_log, ids, manifest, folder)
-
-
-def _choose_source(
-    reference: Reference, step: int, checkpoint: SealedOutput | None, artifacts: dict[int, str]
-) -> tuple[str, str]:
-    """Return the output and the path in it: preferably the artifact that the job itself would register."""
-    if step in artifacts:
-        return ARTIFACTS_OUTPUT, artifacts[step]
-    assert checkpoint is not None
-    return outputs.get_results_name(reference), "/".join(
-        part for part in (checkpoint.folder, checkpoint.manifest.model) if part
-    )

@@ -56,6 +56,9 @@ def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     return failed or make_job_status(reference, job, region_error), [step for step, _ in steps]
 
 
+STOPPED_STATES = ("failed", "cancelled", "lost", "skipped")
+
+
 def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus, Status | None]]:
     """Return the steps in the plan's order, each with the status of its job if it has one. Raises RunGone, Rejected.
 
@@ -65,7 +68,7 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
     found: dict[str, tuple[StepStatus, Status | None]] = {}
     for name, facts in parse_steps(reference).items():
         known = _query_step(reference, name, runs.get(name))
-        blocked = next((one for one in facts.needs if one in found and _has_stopped(found[one][0])), "")
+        blocked = next((one for one in facts.needs if one in found and found[one][0].state in STOPPED_STATES), "")
         is_open = known is None or not known.finished
         if (known is None or known.started is None) and (blocked or (has_ended and is_open)):
             whole = "sweep" if is_sweep_reference(reference) else "pipeline"
@@ -84,10 +87,6 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
             )
             found[name] = (step, known)
     return list(found.values())
-
-
-def _has_stopped(step: StepStatus) -> bool:
-    return step.state in ("failed", "cancelled", "lost", "skipped")
 
 
 def _query_step(reference: Reference, name: str, run: Mapping[str, Any] | None) -> Status | None:
@@ -155,16 +154,11 @@ def _explain_state(reference: Reference, job: AzureMLJob) -> str:
         return ""
     if job.state == "cancelled":  # Azure ML does not tell by whom
         return _append_message("it was cancelled", job.message)
-    return _explain_failed_job(reference, job, workspace)
-
-
-def _explain_failed_job(reference: Reference, job: AzureMLJob, workspace: Workspace) -> str:
-    """Explain a failure; placeholders in the suggested command are looked up."""
     outcome = None if job.has_timed_out else logs.read_outcome(reference, job)
     reason = explain_failure(job, workspace, outcome)
     if not re.search(rf"(?:/storageAccounts/{UNKNOWN_ACCOUNT}|--assignee {UNKNOWN_OBJECT_ID})\b", reason):
         return reason
-    account = ""
+    account = ""  # what the suggested command lacks is looked up
     with contextlib.suppress(ServiceError):
         account = storage.get_datastore(jobs.get_client(), workspace, reference.get("datastore", "")).account
     job = dataclasses.replace(job, storage_account=account, sender=credential.get_caller_object_id())
@@ -273,7 +267,14 @@ def explain_waiting(job: AzureMLJob, workspace: Workspace, now: float) -> str:
     if job.job_status in RUNNING_REASONS or job.state == "running":
         return RUNNING_REASONS.get(job.job_status, "")
     preempted = "its machine was preempted, and it waits for another: " if job.started is not None else ""
-    return f"{preempted}{PENDING_REASONS.get(job.job_status, 'it waits')}{_format_wait(job, now)}"
+    waited = now - job.created if job.created and job.started is None else 0.0
+    reason = f"{preempted}{PENDING_REASONS.get(job.job_status, 'it waits')}{reasons.format_wait(waited)}"
+    if waited >= LONG_WAIT_SECONDS and job.job_status == "Queued":
+        command = f"`az ml compute show --name {job.compute or 'COMPUTE'}`"
+        return f"{reason}: its nodes may be busy or its quota used up ({command}); use another --compute, or wait"
+    if waited >= LONG_WAIT_SECONDS and job.job_status == "Preparing":
+        return f"{reason}: its image may be very large or missing; the job's page in the studio shows the events"
+    return reason
 
 
 def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | None) -> str:
@@ -286,28 +287,10 @@ def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | No
         return _append_message(cause, job.message)
     if own := reasons.explain_outcome(outcome, job.exit_code):
         return f"{EXIT_CODE_REASONS[137]} ({own})" if job.exit_code == 137 else own
-    return _append_message(cause or _explain_exit_code(job), job.message)
-
-
-def _explain_exit_code(job: AzureMLJob) -> str:
-    code = job.exit_code
-    if code is None:
-        return "it failed" if job.message or not job.code else f"it failed ({reasons.redact_text(job.code)})"
-    return EXIT_CODE_REASONS.get(code, f"it ended with exit code {code}")
-
-
-def _format_wait(job: AzureMLJob, now: float) -> str:
-    waited = now - job.created if job.created and job.started is None else 0.0
-    return f"{reasons.format_wait(waited)}{_suggest_next_step(job) if waited >= LONG_WAIT_SECONDS else ''}"
-
-
-def _suggest_next_step(job: AzureMLJob) -> str:
-    if job.job_status == "Queued":
-        command = f"`az ml compute show --name {job.compute or 'COMPUTE'}`"
-        return f": its nodes may be busy or its quota used up ({command}); use another --compute, or wait"
-    if job.job_status == "Preparing":
-        return ": its image may be very large or missing; the job's page in the studio shows the events"
-    return ""
+    if not cause and job.exit_code is None:
+        cause = "it failed" if job.message or not job.code else f"it failed ({reasons.redact_text(job.code)})"
+    code = job.exit_code or 0
+    return _append_message(cause or EXIT_CODE_REASONS.get(code, f"it ended with exit code {code}"), job.message)
 
 
 def _append_message(sentence: str, message: str) -> str:

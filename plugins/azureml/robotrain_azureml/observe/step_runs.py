@@ -78,23 +78,17 @@ def fetch_step_job(reference: Reference) -> tuple[Mapping[str, Any], Mapping[str
     if not details:
         raise jobs.make_run_gone(workspace, name)
     whole = as_mapping(parent.get("properties"))
-    node = as_mapping(as_mapping(whole.get("jobs")).get(reference["key"]))
-    return {"name": name, "properties": _describe_trial(whole) if "trial" in whole else _describe_node(node)}, details
-
-
-def _describe_node(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a node of a pipeline job as properties of a command job."""
-    return {
-        **{name: node.get(name) for name in ("computeId", "limits", "outputs")},
-        "resources": {"instanceType": as_mapping(node.get("resources")).get("instance_type")},
-        "environmentVariables": node.get("environment_variables"),
-    }
-
-
-def _describe_trial(sweep: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a sweep job gives each trial, as properties of a command job."""
-    return {
-        **{name: sweep.get(name) for name in ("computeId", "resources", "outputs")},
-        "limits": {"timeout": as_mapping(sweep.get("limits")).get("trialTimeout")},
-        "environmentVariables": as_mapping(sweep.get("trial")).get("environmentVariables"),
-    }
+    if "trial" in whole:
+        properties = {
+            **{key: whole.get(key) for key in ("computeId", "resources", "outputs")},
+            "limits": {"timeout": as_mapping(whole.get("limits")).get("trialTimeout")},
+            "environmentVariables": as_mapping(whole.get("trial")).get("environmentVariables"),
+        }
+    else:
+        node = as_mapping(as_mapping(whole.get("jobs")).get(reference["key"]))
+        properties = {
+            **{key: node.get(key) for key in ("computeId", "limits", "outputs")},
+            "resources": {"instanceType": as_mapping(node.get("resources")).get("instance_type")},
+            "environmentVariables": node.get("environment_variables"),
+        }
+    return {"name": name, "properties": properties}, details

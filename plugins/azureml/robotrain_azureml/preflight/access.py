@@ -107,7 +107,11 @@ def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> I
 
 def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:
     spec, name = preflight.spec, _get_resource_name(resource)
-    assignees = (credential.get_caller_object_id(), find_assignee(preflight))
+    assignee = credential.UNKNOWN_OBJECT_ID
+    with contextlib.suppress(ArmError):
+        if holder := find_role_holder(preflight):
+            assignee = holder.principal
+    assignees = (credential.get_caller_object_id(), assignee)
     yours, jobs = (make_role_command(who, roles.BLOB_CONTRIBUTOR_ROLE, resource) for who in assignees)
     title = f"the storage account {name} does not accept keys, but the workspace {spec.workspace} uses one"
     why = "Uploads and outputs would fail with KeyBasedAuthenticationNotPermitted."
@@ -200,7 +204,10 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
     path = f"{workspace.resource}/providers/Microsoft.Authorization/permissions"
     permissions = list(preflight.arm.list_all(path, roles.AUTHORIZATION_API_VERSION))
     is_new = assets.fetch_environment_image(preflight) is None
-    needed = {**SUBMIT_ACTIONS, **(REGISTER_ACTIONS if is_new else {}), **_list_upload_actions(preflight)}
+    needed = {**SUBMIT_ACTIONS, **(REGISTER_ACTIONS if is_new else {})}
+    with contextlib.suppress(ServiceError):  # the check of the storage reports it
+        if preflight.spec.uploads and preflight.get_datastore().keyed:
+            needed[LIST_SECRETS_ACTION] = f"read the secret of the datastore {preflight.spec.datastore}"
     denied = [text for action, text in needed.items() if not any(is_allowed(part, action) for part in permissions)]
     if denied:
         command = make_role_command(credential.get_caller_object_id(), DATA_SCIENTIST_ROLE, workspace.resource)
@@ -208,14 +215,6 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
         why = f"You need a role like {DATA_SCIENTIST_ROLE} there."
         fix = Suggestion(command, preflight_checks.ROLE_DELAY)
         yield make_preflight_problem("azureml-not-allowed", title, "--workspace-name", workspace.name, why, fix)
-
-
-def _list_upload_actions(preflight: PreflightContext) -> Mapping[str, str]:
-    spec = preflight.spec
-    with contextlib.suppress(ServiceError):  # the check of the storage reports it
-        if spec.uploads and preflight.get_datastore().keyed:
-            return {LIST_SECRETS_ACTION: f"read the secret of the datastore {spec.datastore}"}
-    return {}
 
 
 REGISTER_PARAMETER = "register_checkpoint"
@@ -234,14 +233,6 @@ def check_model_roles(preflight: PreflightContext, document: JobDocument) -> Ite
     """Check that the job may register models, if it should. Raises ArmError."""
     if document.parameters.get(REGISTER_PARAMETER) and (holder := find_role_holder(preflight)):
         yield from preflight_checks.check_model_roles(holder, preflight.spec.target_workspace, preflight.arm)
-
-
-def find_assignee(preflight: PreflightContext) -> str:
-    """Return the object id of the job's identity for a command; a placeholder if it is not known."""
-    with contextlib.suppress(ArmError):
-        if holder := find_role_holder(preflight):
-            return holder.principal
-    return credential.UNKNOWN_OBJECT_ID
 
 
 def find_role_holder(preflight: PreflightContext) -> RoleHolder | None:

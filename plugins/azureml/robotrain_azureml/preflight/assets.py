@@ -144,23 +144,18 @@ def _make_asset_problem(
 def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace) -> Problem:
     where, listed = f"the workspace {workspace.name}", f"{workspace.resource}/{asset.kind}"
     fixes: tuple[Suggestion, ...]
-    if newest := _find_newest_version(preflight, f"{listed}/{asset.name}"):
+    newest: object = None
+    with contextlib.suppress(ArmError):
+        newest = preflight.arm.get_properties(f"{listed}/{asset.name}").get("latestVersion")
+    if newest and as_int(newest) is not None:
         title = f"{where} has no version {asset.version} of the {asset.noun} {asset.name}"
-        fixes = (Suggestion(f"{asset.flag} {asset.format_value(version=newest)}", "its newest version"),)
+        fixes = (Suggestion(f"{asset.flag} {asset.format_value(version=str(newest))}", "its newest version"),)
     else:
         title = f"{where} has no {asset.noun} {asset.name}"
         option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
         command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list")
         fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
     return make_preflight_problem("azureml-asset-missing", title, asset.flag, asset.format_value(), "", *fixes)
-
-
-def _find_newest_version(preflight: PreflightContext, path: str) -> str:
-    try:
-        newest = preflight.arm.get_properties(path).get("latestVersion")
-    except ArmError:
-        return ""
-    return str(newest) if as_int(newest) is not None else ""
 
 
 def _make_type_problem(asset: WorkspaceAsset, kind: str, wanted: str) -> Problem:

@@ -47,8 +47,13 @@ def fetch_compute(preflight: PreflightContext) -> Compute | Problem:
 
 def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
     """Check a compute that exists. Raises ArmError."""
-    spec = preflight.spec
-    yield from _check_state(preflight, compute)
+    spec, name = preflight.spec, compute.name
+    if compute.state not in READY_STATES:
+        title = f"the compute {name} is not ready: its state is {compute.state}"
+        severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
+        details = machines.suggest_details(spec)
+        code = "azureml-compute-state"
+        yield make_preflight_problem(code, title, "--compute", name, compute.error, details, severity=severity)
     code, title = "azureml-compute-kind", f"the compute {compute.name} has the type {compute.type or 'unknown'}"
     if not compute.kind:
         why = "Command jobs run on a Kubernetes compute, a compute cluster or a compute instance."
@@ -56,7 +61,7 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
             f"{title} and runs no command jobs",
             Suggestion(spec.make_az_command("compute list"), "lists others"),
         )
-        yield make_preflight_problem(code, title, "--compute", compute.name, why, fix)
+        yield make_preflight_problem(code, title, "--compute", name, why, fix)
         return
     if (spec.compute_kind or "kubernetes") != compute.kind:
         why = "A job for Kubernetes has an instance type; one for a managed compute has none."
@@ -76,16 +81,6 @@ def make_missing_compute_problem(name: str, *fixes: Suggestion, severity: Severi
     return make_preflight_problem("azureml-compute-missing", title, "--compute", name, "", *fixes, severity=severity)
 
 
-def _check_state(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
-    if compute.state in READY_STATES:
-        return
-    name, why = compute.name, compute.error
-    fix = machines.suggest_details(preflight.spec)
-    title = f"the compute {name} is not ready: its state is {compute.state}"
-    severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
-    yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, fix, severity=severity)
-
-
 def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[Problem]:
     """Check that the job can sign in. On Kubernetes a pod may have another sign-in, so it is a warning there."""
     severity: Severity = "warning" if compute.kind == "kubernetes" else "error"
@@ -102,22 +97,18 @@ def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[P
         code = "azureml-identity-unnamed"
         yield make_preflight_problem(code, title, IDENTITY_FLAG, "", why, *fixes, severity=severity)
     elif spec.identity and all(identity.client for identity in compute.identities):
-        yield from _check_named_identity(spec, compute, severity)
-
-
-def _check_named_identity(spec: AzureMLSubmissionSpec, compute: Compute, severity: Severity) -> Iterator[Problem]:
-    wanted = spec.identity.lower()
-    if wanted in [identity.client.lower() for identity in compute.identities]:
-        return
-    by_object_id = [identity for identity in compute.identities if identity.principal.lower() == wanted]
-    fixes = [_suggest_identity(identity) for identity in by_object_id or compute.identities]
-    title = f"the compute {compute.name} does not have the identity that the job signs in with"
-    why = "This is an object id: use the client id."
-    if not by_object_id:
-        why = 'The job would fail with "Identity not found".'
-        fixes.append(_suggest_assignment(spec, compute))
-    code, given = "azureml-identity-missing", spec.identity
-    yield make_preflight_problem(code, title, IDENTITY_FLAG, given, why, *fixes, severity=severity)
+        wanted = spec.identity.lower()
+        if wanted in [identity.client.lower() for identity in compute.identities]:
+            return
+        by_object_id = [identity for identity in compute.identities if identity.principal.lower() == wanted]
+        fixes = [_suggest_identity(identity) for identity in by_object_id or compute.identities]
+        title = f"the compute {name} does not have the identity that the job signs in with"
+        why = "This is an object id: use the client id."
+        if not by_object_id:
+            why = 'The job would fail with "Identity not found".'
+            fixes.append(_suggest_assignment(spec, compute))
+        code, given = "azureml-identity-missing", spec.identity
+        yield make_preflight_problem(code, title, IDENTITY_FLAG, given, why, *fixes, severity=severity)
 
 
 def _suggest_identity(identity: ComputeIdentity) -> Suggestion:
@@ -181,17 +172,11 @@ def _make_fetch_problem(
         try:
             arm.get(workspace.resource)
         except ArmError as workspace_error:  # the workspace cannot be read either
-            error = workspace_error
-        else:
-            return _make_denied_problem(error, workspace, name, missing)
+            return context.make_workspace_problem(workspace_error, workspace, "warning")
+        consequences, settings = zip(*(UNKNOWN_SETTINGS[field] for field in missing), strict=True)
+        title = f"you may not read the compute {name}: {' and '.join(consequences)}"
+        fixes = (*settings, *errors.diagnose_workspace_error(error, workspace).suggestions)
+        why = f"Azure answered HTTP {error.status} {error.code}."  # the preflight shows its message
+        code = context.UNCHECKED_CODE
+        return make_preflight_problem(code, title, "--compute", name, why, *fixes, severity="warning")
     return context.make_workspace_problem(error, workspace, "warning")
-
-
-def _make_denied_problem(error: ArmError, workspace: Workspace, name: str, missing: Sequence[str]) -> Problem:
-    consequences, fixes = zip(*(UNKNOWN_SETTINGS[field] for field in missing), strict=True)
-    title = f"you may not read the compute {name}: {' and '.join(consequences)}"
-    roles = errors.diagnose_workspace_error(error, workspace).suggestions
-    why = f"Azure answered HTTP {error.status} {error.code}."  # the preflight shows its message
-    return make_preflight_problem(
-        context.UNCHECKED_CODE, title, "--compute", name, why, *fixes, *roles, severity="warning"
-    )

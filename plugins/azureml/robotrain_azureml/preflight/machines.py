@@ -165,12 +165,19 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
     types = compute.details.get("instanceTypes")
     if not isinstance(types, dict) or not spec.instance_type:
         return
-    if spec.instance_type not in types:
-        yield _make_instance_type_problem(spec, compute, types)
+    flag, wanted, names = "--instance-type", spec.instance_type, sorted(types)
+    large = [name for name in names if (count_gpus(types[name]) or 0) >= spec.gpus]
+    if wanted in types:
+        alternatives = [f"{flag} {name}" for name in large]
+        yield from check_gpu_count(spec, count_gpus(types[wanted]), f"the instance type {wanted}", flag, alternatives)
         return
-    gpus, subject = count_gpus(types[spec.instance_type]), f"the instance type {spec.instance_type}"
-    large = [f"--instance-type {name}" for name in sorted(types) if (count_gpus(types[name]) or 0) >= spec.gpus]
-    yield from check_gpu_count(spec, gpus, subject, "--instance-type", large)
+    large = large or names
+    fixes = suggest_names(f"{flag} {{}}", wanted, large, "kubectl get instancetype")
+    title = f"the compute {compute.name} has no instance type {wanted}"
+    why = 'The job would fail with "Invalid instance type".'
+    if not names or large != names:
+        why += f" Existing: {', '.join(names) or 'none'}."
+    yield make_preflight_problem("azureml-instance-type", title, flag, wanted, why, *fixes)
 
 
 def count_gpus(instance_type: object) -> int | None:
@@ -179,17 +186,6 @@ def count_gpus(instance_type: object) -> int | None:
     tables = [table for name in ("limits", "requests") if isinstance(table := resources.get(name), dict)]
     counts = [as_int(table.get(name)) or 0 for table in tables for name in GPU_RESOURCES]
     return max(counts) if counts else None
-
-
-def _make_instance_type_problem(spec: AzureMLSubmissionSpec, compute: Compute, types: Mapping[str, Any]) -> Problem:
-    names = sorted(types)
-    large = [name for name in names if (count_gpus(types[name]) or 0) >= spec.gpus] or names
-    fixes = suggest_names("--instance-type {}", spec.instance_type, large, "kubectl get instancetype")
-    title = f"the compute {compute.name} has no instance type {spec.instance_type}"
-    why = 'The job would fail with "Invalid instance type".'
-    if not names or large != names:
-        why += f" Existing: {', '.join(names) or 'none'}."
-    return make_preflight_problem("azureml-instance-type", title, "--instance-type", spec.instance_type, why, *fixes)
 
 
 STOPPED_STATES = ("Stopped", "Stopping")

@@ -52,7 +52,8 @@ class DatastoreBlobs:
     def list_blobs(self, folder: str) -> Iterator[DatastoreBlob]:
         """Yield the blobs of a folder, without entries for folders themselves."""
         with translate_errors(self.store):
-            for blob in self.client.list_blobs(name_starts_with=_make_prefix(folder), include=["metadata"]):
+            prefix = f"{folder.strip('/')}/".lstrip("/")
+            for blob in self.client.list_blobs(name_starts_with=prefix, include=["metadata"]):
                 if (blob.metadata or {}).get("hdi_isfolder") != "true":
                     yield DatastoreBlob(blob.name, blob.size, bytes(blob.content_settings.content_md5 or b""))
 
@@ -116,10 +117,6 @@ def get_error_code(error: BaseException) -> str:
     code = getattr(error, "error_code", None) or ""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     return str(getattr(code, "value", code) or headers.get("x-ms-error-code", ""))
-
-
-def _make_prefix(folder: str) -> str:
-    return f"{folder.strip('/')}/" if folder.strip("/") else ""
 
 
 CONNECTIONS = 8

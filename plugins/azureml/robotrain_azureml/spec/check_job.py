@@ -11,6 +11,7 @@ from robotrain.model.job import Job
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
+from robotrain_azure.errors import LIST_WORKSPACES
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, render, submission_spec
@@ -32,11 +33,8 @@ def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     yield from _check_gpus(job, settings)
     yield from _check_image(job, settings)
     yield from _check_environment(job, settings)
-    yield from _check_shared_memory(settings)
-    yield from _check_timeout(settings)
-    yield from _check_workload_name(job)
-    yield from _check_experiment(job)
-    yield from _check_display_name(settings)
+    yield from _check_quantities(settings)
+    yield from _check_names(job, settings)
     yield from _check_labels(settings)
     yield from _check_datastore(settings)
     yield from _check_preemption(job, settings)
@@ -50,7 +48,6 @@ GUARD = TemplateGuard(
 )
 _make_invalid_problem = GUARD.make_invalid_value_problem
 IDENTITY_FLAG = "--workload-identity"
-LIST_WORKSPACES = "az resource list --resource-type Microsoft.MachineLearningServices/workspaces --output table"
 
 
 def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -64,7 +61,7 @@ def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
         is_started = settings.resource_group or settings.workspace_name
         subject = "the workspace is incomplete" if is_started else "no workspace is set"
         title = f"{subject}: {', '.join(missing)} {'are' if missing[1:] else 'is'} missing"
-        why = f"Azure ML needs all three names of a workspace. `{LIST_WORKSPACES}` lists yours."
+        why = f"Azure ML needs all three names of a workspace. `{LIST_WORKSPACES} --output table` lists yours."
         fixes = (
             " ".join(f"{flag} …" for flag in missing),
             "az login" if workspace.WORKSPACE_FLAGS[0] in missing else "",
@@ -178,23 +175,18 @@ REGISTRY_START = "azureml://"
 REGISTRY_FORM = "azureml://registries/REGISTRY/environments/NAME/versions/VERSION"
 
 
-def _check_registry_environment(name: str, settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check the full name of an environment of a registry, which has its image and its version."""
-    if job_settings.parse_registry_environment(name) is None:
-        why = f"It is {REGISTRY_FORM}; a label, such as `latest`, could change."
-        yield _make_invalid_problem("--environment-name", name, "a valid environment name", why)
-        return
-    for flag, value in (("--image", settings.image), ("--environment-version", settings.environment_version)):
-        if value:
-            title = f"{flag} has no effect with an environment of a registry"
-            why = "Its full name has its version, and the registry has its image."
-            yield make_problem("options-conflict", title, flag, value, why, f"omit {flag}", stage=Stage.CHECK)
-
-
 def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     name, version = job_settings.get_environment_name(job.profile, settings), settings.environment_version
     if name.startswith(REGISTRY_START):
-        yield from _check_registry_environment(name, settings)
+        if job_settings.parse_registry_environment(name) is None:
+            why = f"It is {REGISTRY_FORM}; a label, such as `latest`, could change."
+            yield _make_invalid_problem("--environment-name", name, "a valid environment name", why)
+            return
+        for flag, value in (("--image", settings.image), ("--environment-version", version)):
+            if value:
+                title = f"{flag} has no effect with an environment of a registry"
+                why = "Its full name has its version, and the registry has its image."
+                yield make_problem("options-conflict", title, flag, value, why, f"omit {flag}", stage=Stage.CHECK)
         return
     if name.lower().startswith(submission_spec.CURATED_PREFIX) and not version:
         why = "Azure's own environments begin with it; robotrain registers none."
@@ -211,15 +203,12 @@ def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]
         yield from GUARD.check_pattern(flag, version, ENVIRONMENT_VERSION_PATTERN, "a valid environment version", why)
 
 
-def _check_shared_memory(settings: AzureMLSettings) -> Iterator[Problem]:
+def _check_quantities(settings: AzureMLSettings) -> Iterator[Problem]:
     given = settings.shm_size
     if not re.fullmatch(SHARED_MEMORY_PATTERN, given, re.ASCII):
         match = re.fullmatch(r"\s*0*([1-9][0-9]{0,14})\s*([bkmg]?)(?:i?b)?\s*", given.lower(), re.ASCII)
         fix = f"--shm-size {match[1]}{match[2] or 'g'}" if match else "--shm-size 8g"
         yield _make_invalid_problem("--shm-size", given, "a valid size", SHARED_MEMORY_FORM, fix)
-
-
-def _check_timeout(settings: AzureMLSettings) -> Iterator[Problem]:
     try:
         job_settings.parse_timeout(settings)
     except QuantityError as error:
@@ -242,33 +231,27 @@ _RESERVED_LABEL = r"(?i)(?:robotrain|mlflow|azureml)[._]"
 _CONTROL_CHARACTER = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 
 
-def _check_workload_name(job: Job) -> Iterator[Problem]:
-    """Check the workload's name, which is a part of the job's name."""
+def _check_names(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
+    """Check the names of the workload, which is a part of the job's name, of the experiment, and for display."""
     longest = MAX_JOB_NAME - JOB_SUFFIX_LENGTH - len(job.run_name(999)) + len(job.workload)
     if not re.fullmatch(JOB_NAME_PATTERN, job.workload) or len(job.workload) > longest:
         title = "the workload's name is not valid in Azure ML"
         why = f"It is a part of the job's name: at most {longest} letters, digits, `-` and `_`."
         fix = "rename the workload in its plugin"
         yield make_problem("azureml-workload-name", title, "", job.workload, why, fix, stage=Stage.CHECK)
-
-
-def _check_experiment(job: Job) -> Iterator[Problem]:
     name = job_settings.get_experiment_name(job)
     if not re.fullmatch(EXPERIMENT_PATTERN, name):
         fixed = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("_-")[:256]
         fix = fixed and f"--experiment-name {fixed}"
         yield _make_invalid_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, fix)
-
-
-def _is_line(text: str, longest: int) -> bool:
-    return len(text) <= longest and not re.search(_CONTROL_CHARACTER, text) and EXPRESSION_START not in text
-
-
-def _check_display_name(settings: AzureMLSettings) -> Iterator[Problem]:
     text = settings.display_name
     if text is not None and not (text.strip() and _is_line(text, MAX_DISPLAY_NAME)):
         why = f"It is one line of at most {MAX_DISPLAY_NAME} characters."
         yield _make_invalid_problem("--display-name", text, "a valid display name", why)
+
+
+def _is_line(text: str, longest: int) -> bool:
+    return len(text) <= longest and not re.search(_CONTROL_CHARACTER, text) and EXPRESSION_START not in text
 
 
 def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -277,18 +260,15 @@ def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
         why = f"A job may have {MAX_LABELS} labels; these are {len(labels)}."
         yield _make_invalid_problem("--labels", "", "a valid list of tags", why)
     for name, value in labels.items():
-        if why := _explain_invalid_label(name, value):
-            yield _make_invalid_problem("--labels", f"{name}={value}", "a valid list of tags", why)
-
-
-def _explain_invalid_label(name: str, value: str) -> str:
-    if not re.fullmatch(_LABEL_NAME_PATTERN, name, re.ASCII):
-        return f"{redact(name)!r} is not a valid tag name: it has at most 100 letters, digits and `_-./: `."
-    if re.match(_RESERVED_LABEL, name):
-        return f"{redact(name)!r} is a tag that robotrain or Azure ML sets."
-    if not _is_line(value, MAX_LABEL_VALUE):
-        return f"The value of {redact(name)!r} must be one line of at most {MAX_LABEL_VALUE} characters."
-    return ""
+        if not re.fullmatch(_LABEL_NAME_PATTERN, name, re.ASCII):
+            why = f"{redact(name)!r} is not a valid tag name: it has at most 100 letters, digits and `_-./: `."
+        elif re.match(_RESERVED_LABEL, name):
+            why = f"{redact(name)!r} is a tag that robotrain or Azure ML sets."
+        elif not _is_line(value, MAX_LABEL_VALUE):
+            why = f"The value of {redact(name)!r} must be one line of at most {MAX_LABEL_VALUE} characters."
+        else:
+            continue
+        yield _make_invalid_problem("--labels", f"{name}={value}", "a valid list of tags", why)
 
 
 DATASTORE_PATTERN = r"[A-Za-z0-9_]{1,255}"
@@ -335,18 +315,15 @@ def _check_hub_secret(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         code, given = "azureml-secret-invalid", ""  # the value may be the secret itself
         yield make_problem(code, title, HUB_CREDENTIAL_FLAG, given, str(error), *fixes, stage=Stage.PARSE)
         return
-    if job_settings.has_hub_source(job) and not text.startswith("https:"):
-        yield from _check_vault_name(vault)
-
-
-def _check_vault_name(name: str) -> Iterator[Problem]:
-    if not name:
+    if not job_settings.has_hub_source(job) or text.startswith("https:"):
+        return
+    if not vault:
         why = "A secret is identified by its name and its vault, or by its URL."
         fixes = (f"{VAULT_FLAG} NAME", f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}")
         title = "no key vault is set for the token"
         yield make_problem("azureml-vault-missing", title, VAULT_FLAG, "", why, *fixes, stage=Stage.RESOLVE)
-    elif not re.fullmatch(job_settings.VAULT_NAME, name, re.IGNORECASE | re.ASCII):
-        match = re.match(rf"https://({job_settings.VAULT_NAME})\.", name, re.IGNORECASE | re.ASCII)
+    elif not re.fullmatch(job_settings.VAULT_NAME, vault, re.IGNORECASE | re.ASCII):
+        match = re.match(rf"https://({job_settings.VAULT_NAME})\.", vault, re.IGNORECASE | re.ASCII)
         why = "It has 3 to 24 letters, digits and single dashes, and starts with a letter."
         fix = f"{VAULT_FLAG} {match[1]}" if match else ""
-        yield _make_invalid_problem(VAULT_FLAG, name, "a valid key vault name", why, fix)
+        yield _make_invalid_problem(VAULT_FLAG, vault, "a valid key vault name", why, fix)

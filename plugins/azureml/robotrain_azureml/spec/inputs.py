@@ -101,7 +101,9 @@ def list_inputs(job: Job, settings: AzureMLSettings, run: str) -> Iterator[JobIn
             if source.kind == "local_path":
                 yield _make_upload_input(name, source, settings, f"{make_job_folder(run)}/inputs/{index}", form.flag)
             elif source.kind == "datastore_path":
-                yield _make_datastore_input(name, source, settings)
+                workspace = job_settings.get_job_workspace(settings)
+                place = datastore_path.parse_datastore_path(source.uri).relative_to(workspace)
+                yield JobInput(name=name, source=source, entry=_make_entry("uri_folder", "ro_mount", f"{place}/"))
             else:
                 yield _make_asset_input(name, source, form.flag)
 
@@ -145,11 +147,6 @@ def _make_asset(
     kind: Literal["data", "models"], source: data_asset.DataAsset | model_asset.ModelAsset, flag: str
 ) -> WorkspaceAsset:
     return WorkspaceAsset(kind=kind, name=source.name, version=source.version, scope=source.scope, flag=flag)
-
-
-def _make_datastore_input(name: str, source: JobSource, settings: AzureMLSettings) -> JobInput:
-    place = datastore_path.parse_datastore_path(source.uri).relative_to(job_settings.get_job_workspace(settings))
-    return JobInput(name=name, source=source, entry=_make_entry("uri_folder", "ro_mount", f"{place}/"))
 
 
 def _make_upload_input(

@@ -78,7 +78,10 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
         }
     ).encode()
     if len(document) > MAX_BYTES:
-        raise Rejected([_make_size_problem(len(document), len(steps))])
+        size, count = len(document), len(steps)
+        title = f"the pipeline is too large for Azure ML: about {count * MAX_BYTES // size} of its {count} steps fit"
+        why = f"The pipeline job has {format_size(size)}; a request to Azure has at most {format_size(MAX_BYTES)}."
+        raise Rejected([make_problem("steps-over-limit", title, "", "", why, _DRIVEN, stage=Stage.CHECK)])
     files = {path: content for one in rendered for path, content in one.files.items()}
     return Plan(
         platform="azureml",
@@ -199,12 +202,6 @@ def _check_steps(spec: AzureMLPipelineSpec) -> Iterator[Problem]:
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a job of its own")
 
 
-def _make_size_problem(size: int, count: int) -> Problem:
-    title = f"the pipeline is too large for Azure ML: about {count * MAX_BYTES // size} of its {count} steps fit"
-    why = f"The pipeline job has {format_size(size)}; a request to Azure has at most {format_size(MAX_BYTES)}."
-    return make_problem("steps-over-limit", title, "", "", why, _DRIVEN, stage=Stage.CHECK)
-
-
 class StepPlan(NamedTuple):
     """A step of a pipeline's plan, as the plan of its job alone."""
 
@@ -224,7 +221,15 @@ def split_plan(plan: Plan, stage: Stage) -> list[StepPlan]:
         nodes = load_document(plan)["jobs"]
         if [*nodes] != [step.key for step in spec.steps]:
             raise ValueError
-        return [StepPlan(step, _make_step_plan(plan, step, nodes[step.key])) for step in spec.steps]
+        parts = []
+        for step in spec.steps:
+            node, folder = nodes[step.key], make_step_folder(step.name)
+            if node["component"]["code"] != f"{folder}/{CODE_FOLDER}" or node["tags"][STEP_TAG] != step.name:
+                raise ValueError
+            code = submission_spec.read_code(plan.files, f"{folder}/")
+            body = make_body(node, step.submission.run)
+            parts.append(StepPlan(step, make_job_plan(plan, step.submission, body, code, step.resumable)))
+        return parts
     except (KeyError, TypeError, ValueError):
         why = f"{PIPELINE_FILE} is not a pipeline job with the steps of this plan."
         raise Rejected([PIPELINE_SPEC.make_damaged_plan_problem(stage, why)]) from None
@@ -236,14 +241,6 @@ def load_document(plan: Plan) -> dict[str, Any]:
     if not isinstance(document["jobs"], dict):
         raise TypeError("it has no jobs")
     return document
-
-
-def _make_step_plan(plan: Plan, step: StepSpec, node: Mapping[str, Any]) -> Plan:
-    folder = make_step_folder(step.name)
-    if node["component"]["code"] != f"{folder}/{CODE_FOLDER}" or node["tags"][STEP_TAG] != step.name:
-        raise ValueError
-    code = submission_spec.read_code(plan.files, f"{folder}/")
-    return make_job_plan(plan, step.submission, make_body(node, step.submission.run), code, step.resumable)
 
 
 def make_job_plan(

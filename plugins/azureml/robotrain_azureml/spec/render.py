@@ -18,6 +18,7 @@ from robotrain_azure import workspace
 from robotrain_azure.workspace import CONTAINER_PLUGINS
 from robotrain_runtime.contract.document import Placement, format_document
 
+from robotrain_azureml import identity
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import inputs as spec_inputs
 from robotrain_azureml.spec import job_settings, submission_spec
@@ -84,7 +85,7 @@ def make_variables(job: Job, settings: AzureMLSettings) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "GIT_PYTHON_REFRESH": "quiet",
         "AZURE_AUTHORITY_HOST": f"https://{workspace.get_cloud().authority}",
-        **({"AZURE_CLIENT_ID": settings.workload_identity} if settings.workload_identity else {}),
+        **identity.make_identity_variables(settings.workload_identity),
         "AZURE_SUBSCRIPTION_ID": settings.subscription_id or "",
         "AZURE_RESOURCE_GROUP": settings.resource_group or "",
         "AZUREML_WORKSPACE_NAME": settings.workspace_name or "",
@@ -129,7 +130,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "compute": f"azureml:{job_settings.get_compute_name(settings)}",
             "resources": {"instance_count": 1, **machine, "shm_size": settings.shm_size},
             "limits": drop_empty({"timeout": job_settings.parse_timeout(settings)}),
-            "identity": drop_empty({"type": "managed", "client_id": settings.workload_identity}),
+            "identity": identity.make_identity(settings.workload_identity),
             "environment_variables": make_variables(job, settings),
             "inputs": {job_input.name: dict(job_input.entry) for job_input in inputs},
             "outputs": {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}},

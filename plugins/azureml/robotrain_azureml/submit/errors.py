@@ -129,8 +129,13 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     if has_expired or azure_error.code == SIGNED_OUT:
         problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
         return TokenExpired([problem]) if has_expired else Rejected([problem])
-    specific = _make_specific_problem(azure_error, spec, call) if isinstance(azure_error, ArmError) else None
-    return Rejected([specific or _make_general_problem(azure_error, spec, call)])
+    if isinstance(azure_error, ArmError) and (specific := _make_specific_problem(azure_error, spec, call)):
+        return Rejected([specific])
+    rejection = errors.make_rejection(azure_error, spec.target_workspace, f"submit {_describe_request(call)}")
+    (problem,) = rejection.problems
+    if rejection.transient:
+        problem = dataclasses.replace(problem, suggestions=(*problem.suggestions, SAME_COMMAND))
+    return Rejected([problem])
 
 
 def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem | None:
@@ -142,25 +147,12 @@ def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: S
     if error.status in EXPLAINED_STATUSES and error.code not in WORKSPACE_MISSING_CODES:
         job = AzureMLJob(compute=spec.compute, instance_type=spec.instance_type, identity=spec.identity)
         cause = status.find_cause(str(error), job, spec.target_workspace)
-        flag = inputs.find_input_flag(str(error)) or _find_flag(cause)
+        named = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))  # in backticks are commands of Azure's
+        flag = inputs.find_input_flag(str(error)) or (named[0] if named else "")
         title, why = f"Azure ML rejects {_describe_request(call)}", f"{error}.{cause and f' This means: {cause}.'}"
         fix = Suggestion("robotrain render …", "shows what was submitted")
         return make_problem("azureml-refused", title, flag, "", why, fix)
     return None
-
-
-def _find_flag(cause: str) -> str:
-    """Return the first robotrain flag in a cause; commands of Azure's are in backticks."""
-    match = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))
-    return match[0] if match else ""
-
-
-def _make_general_problem(error: ServiceError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem:
-    rejection = errors.make_rejection(error, spec.target_workspace, f"submit {_describe_request(call)}")
-    [problem] = rejection.problems
-    if not rejection.transient:
-        return problem
-    return dataclasses.replace(problem, suggestions=(*problem.suggestions, SAME_COMMAND))
 
 
 def _make_unknown_problem(error: BaseException) -> Problem:
@@ -185,7 +177,8 @@ _VALUE_KEYS = {"_schema", "value"}
 
 def make_unreadable_job_problem(error: BaseException) -> Problem:
     """Return the problem of a job file that the SDK rejects: the plan was edited, or robotrain has a bug."""
-    keys = _find_keys(error)
+    found = (dict(sorted(_parse_keys(str(cause)))) for cause in iter_causes(error))
+    keys = next(filter(None, found), {})  # by key, like `resources.colour`, whether it is unknown
     errors = [f"{key} {'is not a known key' if unknown else 'has an invalid value'}." for key, unknown in keys.items()]
     cause = f"The plan was edited, or robotrain has a bug ({type(error).__name__})."
     remark = "renders it again" if keys else "shows the job; please report it with its job.yaml"
@@ -198,11 +191,6 @@ def make_unreadable_job_problem(error: BaseException) -> Problem:
         Suggestion("robotrain render … --to FOLDER", remark),
         Suggestion("az ml job create -f FOLDER/job.yaml", "shows what is wrong with it"),
     )
-
-
-def _find_keys(error: BaseException) -> dict[str, bool]:
-    """Return the invalid keys, like `resources.colour`, and whether each is unknown; empty if the error names none."""
-    return next(filter(None, (dict(sorted(_parse_keys(str(cause)))) for cause in iter_causes(error))), {})
 
 
 def _parse_keys(text: str) -> Iterator[tuple[str, bool]]:

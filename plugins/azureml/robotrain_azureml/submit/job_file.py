@@ -20,6 +20,7 @@ from robotrain.store import files, records
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
+from robotrain_azureml.identity import IDENTITY_KEYS
 from robotrain_azureml.spec import check_job, inputs, pipeline, submission_spec, sweep
 from robotrain_azureml.spec.pipeline import HANDOVER, StepPlan, is_pipeline
 from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, StepFacts, dump_steps, dump_trials, make_step_folder
@@ -28,8 +29,6 @@ from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissio
 
 STAGING_FOLDER = "sending"
 """In the run's folder, while a submit works."""
-IDENTITY_KEYS = ("identity.client_id", "environment_variables.AZURE_CLIENT_ID")
-"""The identity of mounts and outputs, and of the job's process."""
 _INPUT_VARIABLE = r"\$\{AZURE_ML_INPUT_(\w+)\}"
 
 
@@ -117,19 +116,11 @@ def check_values(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
         value = get_job_value(job, key)
         if value and not re.fullmatch(pattern, value):
             yield _make_value_problem(key, value, why, stage, f"robotrain render … {flag} --to FOLDER")
-    yield from _check_command(job, stage)
-    yield from _check_variables(job, stage)
-
-
-def _check_command(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
     known = [f"{section}.{name}" for section in ("inputs", "outputs") for name in as_mapping(job.get(section))]
     for match in re.finditer(_EXPRESSION, get_job_value(job, "command"), re.DOTALL):
         if match[1] not in known:
             why = f"The job has {', '.join(known)}." if known else "The job has no input and no output."
             yield _make_value_problem("command", match[0], why, stage)
-
-
-def _check_variables(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
     for name, value in as_mapping(job.get(QUOTED_KEY)).items():
         if EXPRESSION_START in str(value):
             why = f"Azure ML replaces `{EXPRESSION_START}` in the command only."
@@ -231,24 +222,18 @@ def stage_job(run: str, content: Mapping[str, bytes]) -> Iterator[Path]:
     folder = records.get_run_folder(run) / STAGING_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        with _report_staging_errors(folder):
+        try:
             for path, data in content.items():
                 files.make_private_folder((folder / path).parent)
                 files.write_private_file(folder / path, data)
+        except OSError as error:
+            title, why = "cannot write the job to the folder of its run", f"{error.strerror or error}."
+            fix = Suggestion("ROBOTRAIN_STATE=/path/to/folder", "an environment variable that selects another folder")
+            given = str(error.filename or folder)
+            raise Rejected([make_problem("not-staged", title, "", given, why, fix)]) from error
         yield folder / next(iter(content))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _report_staging_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        title, why = "cannot write the job to the folder of its run", f"{error.strerror or error}."
-        fix = Suggestion("ROBOTRAIN_STATE=/path/to/folder", "an environment variable that selects another folder")
-        given = str(error.filename or folder)
-        raise Rejected([make_problem("not-staged", title, "", given, why, fix)]) from error
 
 
 class PlanPart(NamedTuple):
@@ -285,28 +270,18 @@ def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
 
 def _make_job_file(plan: Plan, name: str, code: str = "") -> bytes:
     if is_pipeline(plan):
-        job = _make_pipeline(plan, name)
+        parts = pipeline.split_plan(plan, Stage.SUBMIT)
+        job = pipeline.load_document(plan)
+        job["name"] = name
+        for part in parts:
+            job["jobs"][part.step.key] |= _make_node(part, f"{name}-{part.step.name}")
     elif sweep.is_sweep(plan):
-        job = _make_sweep(plan, name)
+        trial = make_job(*sweep.split_sweep(plan, Stage.SUBMIT), name)
+        job = sweep.make_sweep(trial, sweep.load_document(plan))
+        job["trial"]["command"] = str(job["trial"]["command"])
     else:
         job = make_job(plan, submission_spec.SUBMISSION.load(plan, Stage.SUBMIT), name, code)
     return submission_spec.dump_job_file(job)
-
-
-def _make_pipeline(plan: Plan, name: str) -> dict[str, Any]:
-    parts = pipeline.split_plan(plan, Stage.SUBMIT)
-    document = pipeline.load_document(plan)
-    document["name"] = name
-    for part in parts:
-        document["jobs"][part.step.key] |= _make_node(part, f"{name}-{part.step.name}")
-    return document
-
-
-def _make_sweep(plan: Plan, name: str) -> dict[str, Any]:
-    job = make_job(*sweep.split_sweep(plan, Stage.SUBMIT), name)
-    document = sweep.make_sweep(job, sweep.load_document(plan))
-    document["trial"]["command"] = str(document["trial"]["command"])
-    return document
 
 
 def _make_node(part: StepPlan, name: str) -> dict[str, Any]:

@@ -64,18 +64,15 @@ def is_complete(blobs: DatastoreBlobs, upload: DatastoreUpload, listed: Collecti
     """Return whether an upload is sealed and nothing of it is missing."""
     if not listed or not inputs.is_by_content(upload.to):  # without a digest, files are compared one by one
         return False
-    return _read_seal(blobs, upload) == {"files": len(listed), "size": sum(blob.size for blob in listed)}
-
-
-def _read_seal(blobs: DatastoreBlobs, upload: DatastoreUpload) -> object:
     try:
-        return json.loads(blobs.read_blob(upload.to + SEAL_SUFFIX))
+        seal = json.loads(blobs.read_blob(upload.to + SEAL_SUFFIX))
     except ValueError:
-        return None
+        return False
     except StorageError as error:
         if error.status == 404:
-            return None
+            return False
         raise
+    return bool(seal == {"files": len(listed), "size": sum(blob.size for blob in listed)})
 
 
 LINE_INTERVAL_SECONDS = 10.0

@@ -132,25 +132,21 @@ def diagnose_failure(answer: ProcessResult) -> CommandFailure | None:
         return TIMEOUT
     if answer.exit_code == 0:
         return None
-    message, status = _extract_message(answer), _extract_http_status(answer)
+    message, found = _extract_message(answer), re.search(_HTTP_STATUS, answer.stdout)
+    status = int(next(filter(None, found.groups()))) if found else 0
     text = f"{message}\nHTTP {status}\n{answer.stderr}"
     for pattern in load_failure_patterns():
         match = re.search(pattern.pattern, text, re.DOTALL | re.MULTILINE)
         if match and answer.exit_code in (pattern.exits or (answer.exit_code,)):
             return pattern.make_failure(match, message)
-    return _make_unknown_failure(answer.exit_code, status, message)
-
-
-def _make_unknown_failure(exit_code: int, status: int, message: str) -> CommandFailure:
-    """Return a failure that shows an unknown message. After an HTTP 4xx the service did nothing."""
-    line = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". ")
+    line, exit_code = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". "), answer.exit_code
     if exit_code < 0:
         line = f"killed by signal {-exit_code}"
     return CommandFailure(
         code="osmo-failed",
         title=f"the `osmo` command failed: {line}" if line else "the `osmo` command failed without a message",
         why=f"It ended with exit code {exit_code}." if exit_code > 0 else "",
-        certain=exit_code == 1 or (exit_code == 2 and 400 <= status < 500),
+        certain=exit_code == 1 or (exit_code == 2 and 400 <= status < 500),  # the service did nothing
     )
 
 
@@ -169,11 +165,6 @@ def _extract_message(answer: ProcessResult) -> str:
     text = _unwrap_message(answer.stdout.strip()) or answer.stderr.strip()
     body = re.search(_RESPONSE_BODY, text, re.DOTALL)
     return re.sub(_SUBMIT_FAILED, "", _unwrap_message(body[1].strip()) if body else text)
-
-
-def _extract_http_status(answer: ProcessResult) -> int:
-    found = re.search(_HTTP_STATUS, answer.stdout)
-    return int(next(filter(None, found.groups()))) if found else 0
 
 
 def _unwrap_message(text: str) -> str:

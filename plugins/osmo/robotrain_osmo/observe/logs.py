@@ -285,7 +285,11 @@ class LogDeduplicator:
             return False
         self._seeking = False
         self.count = self._index
-        self._record(raw)
+        at = parse_timestamp(raw)
+        if at > self._newest:
+            self._newest, self._at_newest = at, Counter()
+        if at == self._newest:
+            self._at_newest[raw] += 1
         return True
 
     def _was_shown(self, raw: str) -> bool:
@@ -298,13 +302,6 @@ class LogDeduplicator:
         elif at:
             self._before = True
         return self._before  # a line without a time belongs to the one before
-
-    def _record(self, raw: str) -> None:
-        at = parse_timestamp(raw)
-        if at > self._newest:
-            self._newest, self._at_newest = at, Counter()
-        if at == self._newest:
-            self._at_newest[raw] += 1
 
 
 def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:

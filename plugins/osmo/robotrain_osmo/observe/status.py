@@ -92,13 +92,6 @@ def is_own_failure(workflow: WorkflowState) -> bool:
     return workflow.failure == "FAILED" and (workflow.exit_code is None or 0 < workflow.exit_code < 256)
 
 
-def _explain_by_outcome(workflow: WorkflowState, outcome: Outcome | None) -> str:
-    """Return the reason that the run itself logged, or ""."""
-    reason = reasons.explain_outcome(outcome, workflow.exit_code)
-    explanation = OSMO_EXIT_CODES.get(workflow.exit_code or 0)
-    return f"{explanation} ({reason})" if reason and explanation else reason
-
-
 MIN_WAIT_SECONDS = 60.0
 """Events are queried only after this time in the queue."""
 EVENTS_START_SECONDS = 2.5
@@ -197,9 +190,10 @@ def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> 
 
     :param outcome: what the run itself logged at its end, which counts more.
     """
-    if is_own_failure(workflow) and (reason := _explain_by_outcome(workflow, outcome)):
-        return reason
     status, code = workflow.failure, workflow.exit_code
+    if is_own_failure(workflow) and (reason := reasons.explain_outcome(outcome, code)):
+        explanation = OSMO_EXIT_CODES.get(code or 0)
+        return f"{explanation} ({reason})" if explanation else reason
     if status == CANCELLED_STATUS:
         user = workflow.cancelled_by
         return f"{user} cancelled it" if user and user.lower() != "osmo" else "it was cancelled"

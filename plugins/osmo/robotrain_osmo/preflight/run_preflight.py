@@ -45,7 +45,12 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
     datasets = {name: partial(check_dataset, submissions[0], name) for name in _list_datasets(jobs, submissions[0])}
     targets = filter(None, (workspace.parse_tracking_uri(one.placement.tracking_uri) for one in jobs))
     workspaces = {target: partial(preflight_checks.check_workspace, target) for target in targets}
-    data = {_describe_data(one): partial(preflight_checks.check_data, one) for one in jobs}
+    data = {  # by what the check depends on
+        (one.workload, one.sources, one.parameters.get("publish_url"), tuple(one.placement.credentials)): partial(
+            preflight_checks.check_data, one
+        )
+        for one in jobs
+    }
     return [
         partial(workflow.check_workflow_size, plan),
         *(partial(check, tasks, QUERY_SECONDS) for check in SERVICE_CHECKS),
@@ -56,11 +61,6 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
         partial(check_identity_roles, jobs, submissions),
         *data.values(),
     ]
-
-
-def _describe_data(job: JobDocument) -> object:
-    """Return what the checks of a job's data depend on."""
-    return job.workload, job.sources, job.parameters.get("publish_url"), tuple(job.placement.credentials)
 
 
 def pin_source(source: JobSource, settings: OsmoSettings) -> str:

@@ -3,7 +3,7 @@
 The tasks of a workflow have the same command, pool and service: each check asks once for all of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -212,19 +212,17 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> I
     except CommandFailed:
         return
     for task in tasks:
-        yield from _check_largest_machine(task, largest)
-
-
-def _check_largest_machine(submission: OsmoSubmissionSpec, largest: Mapping[str, int]) -> Iterator[Problem]:
-    name, gpus = submission.gpu_platform, submission.gpus
-    if (count := largest.get(name, gpus)) >= gpus:
-        return
-    title = f"no machine of the platform {name} has {gpus} GPU{'s' if gpus > 1 else ''}: the workflow will not start"
-    why = f"Its machines have {f'at most {count}' if count else 'none'}, which OSMO does not check."
-    fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
-    fixes += [Suggestion(f"--gpus {count}")] if count else []
-    fixes = fixes or [Suggestion(f"osmo resource list --pool {submission.pool}", "lists the machines")]
-    yield make_preflight_problem("osmo-gpus-missing", title, "--gpu-platform", name, why, *fixes, severity="warning")
+        name, gpus = task.gpu_platform, task.gpus
+        if (count := largest.get(name, gpus)) >= gpus:
+            continue
+        needed = f"{gpus} GPU{'s' if gpus > 1 else ''}"
+        title = f"no machine of the platform {name} has {needed}: the workflow will not start"
+        why = f"Its machines have {f'at most {count}' if count else 'none'}, which OSMO does not check."
+        fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
+        fixes += [Suggestion(f"--gpus {count}")] if count else []
+        fixes = fixes or [Suggestion(f"osmo resource list --pool {task.pool}", "lists the machines")]
+        code, flag = "osmo-gpus-missing", "--gpu-platform"
+        yield make_preflight_problem(code, title, flag, name, why, *fixes, severity="warning")
 
 
 def _check_quota(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:

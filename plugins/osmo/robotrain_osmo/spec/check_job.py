@@ -1,7 +1,7 @@
 """Rules of OSMO on a job: pool, resources, names, credentials, storage. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
@@ -10,13 +10,11 @@ from robotrain.errors import Problem, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import SourceError
 from robotrain.redaction import redact
-from robotrain_runtime.contract.document import JobSource
 
 from robotrain_osmo import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import check_tracking, environment, inputs, resources
 from robotrain_osmo.spec.check_tracking import BLOB_URL_FORM
-from robotrain_osmo.spec.submission_spec import OsmoCredential
 from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
 
 
@@ -167,10 +165,10 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
         except environment.CredentialError as error:  # the problem does not show the value, which may be a secret
             fix = f"{flag} {environment.CREDENTIAL_FORM}"
             invalid.append(guard.make_invalid_value_problem(flag, "", expected, str(error), fix))
-    yield from invalid or _check_double_use(environment.collect_credentials(job, settings))
-
-
-def _check_double_use(credentials: Iterable[OsmoCredential]) -> Iterator[Problem]:
+    if invalid:
+        yield from invalid
+        return
+    credentials = environment.collect_credentials(job, settings)
     files = {credential.name for credential in credentials if credential.flag == "--blob-credential"}
     for credential in credentials:
         if credential.flag != "--blob-credential" and credential.name in files:
@@ -200,20 +198,17 @@ def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
 def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check OSMO datasets for servers since 6.4, where they are folders of a bucket with a known URL."""
     for source in job.sources:
-        if source.kind == dataset.KIND.name and settings.server not in inputs.DATASET_SERVERS:
-            yield from _check_dataset_source(source, settings)
-
-
-def _check_dataset_source(source: JobSource, settings: OsmoSettings) -> Iterator[Problem]:
-    reference = dataset.parse_dataset(source.uri)
-    bucket, flag = inputs.choose_bucket(source.uri, source.role, settings), inputs.INPUT_FLAGS[source.role, source.kind]
-    if reference.version and not re.fullmatch(inputs.VERSION_PATTERN, reference.version):
-        unversioned = dataset.OsmoDataset(reference.name, reference.bucket)
-        title = f"OSMO {settings.server} has no versions of datasets"
-        why = "Since 6.4, a dataset is a folder in a bucket, which has one version."
-        fixes = (f"{flag} {unversioned}", "--server 6.3")
-        yield make_unsupported_problem("osmo-server-without", title, flag, source.uri, why, *fixes)
-    yield from _check_bucket_place(bucket, flag, source.uri, settings)
+        if source.kind != dataset.KIND.name or settings.server in inputs.DATASET_SERVERS:
+            continue
+        reference, flag = dataset.parse_dataset(source.uri), inputs.INPUT_FLAGS[source.role, source.kind]
+        if reference.version and not re.fullmatch(inputs.VERSION_PATTERN, reference.version):
+            unversioned = dataset.OsmoDataset(reference.name, reference.bucket)
+            title = f"OSMO {settings.server} has no versions of datasets"
+            why = "Since 6.4, a dataset is a folder in a bucket, which has one version."
+            fixes = (f"{flag} {unversioned}", "--server 6.3")
+            yield make_unsupported_problem("osmo-server-without", title, flag, source.uri, why, *fixes)
+        bucket = inputs.choose_bucket(source.uri, source.role, settings)
+        yield from _check_bucket_place(bucket, flag, source.uri, settings)
 
 
 def _check_bucket_place(bucket: str, flag: str, given: str, settings: OsmoSettings) -> Iterator[Problem]:
@@ -250,21 +245,24 @@ def _check_written_dataset(
         yield make_invalid_value_problem(flag, text, "the name of an OSMO dataset", error.why, fix)
         return
     if given.version:
-        fix, why = (
-            f"{flag} {dataset.OsmoDataset(given.name, given.bucket)}",
-            "The version is chosen when it is written.",
-        )
+        fix = f"{flag} {dataset.OsmoDataset(given.name, given.bucket)}"
+        why = "The version is chosen when it is written."
         yield make_invalid_value_problem(flag, text, "a dataset without a version", why, fix)
     elif not is_placed:
         yield from _check_bucket_place(given.bucket or bucket, flag, text, settings)
 
 
 def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    """Check that local folders can be uploaded."""
+    """Check that local folders can be uploaded, code by the name that it is given."""
     for source in job.sources:
         inline = source.role == "code" and settings.delivery != "dataset"  # `render` says if it is too large
         if source.kind == "local_path" and source.role == "code" and settings.code_dataset:
-            yield from _check_code_dataset(settings.code_dataset, settings)
+            flag, text = dataset.CODE_NAME_FLAG, settings.code_dataset
+            bucket = inputs.choose_default_bucket("code", settings)
+            yield from _check_written_dataset(flag, text, bucket, False, settings)
+            if settings.delivery == "inline":
+                title, why = "a folder that is sent in the workflow has no name", "--delivery inline uploads nothing."
+                yield make_unsupported_problem("options-conflict", title, flag, text, why, "--delivery dataset")
         elif source.kind == "local_path" and not settings.storage_account and not inline:
             flag = inputs.INPUT_FLAGS.get((source.role, source.kind), "")
             why = "The folder is on this machine, and no storage account is set for uploads."
@@ -276,15 +274,6 @@ def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             title = "the upload location of the folder is not set"
             fixes = ("--storage-account NAME", other)
             yield make_missing_value_problem("osmo-no-storage", title, flag, source.uri, why, *fixes)
-
-
-def _check_code_dataset(text: str, settings: OsmoSettings) -> Iterator[Problem]:
-    """Check the name that a folder of code is uploaded by, and that the location of its bucket is known."""
-    flag = dataset.CODE_NAME_FLAG
-    yield from _check_written_dataset(flag, text, inputs.choose_default_bucket("code", settings), False, settings)
-    if settings.delivery == "inline":
-        title, why = "a folder that is sent in the workflow has no name", "--delivery inline uploads nothing."
-        yield make_unsupported_problem("options-conflict", title, flag, text, why, "--delivery dataset")
 
 
 def check_resume_source(job: Job) -> Iterator[Problem]:

@@ -12,7 +12,6 @@ from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL
 
 from robotrain_osmo import storage
@@ -116,34 +115,31 @@ MODEL_FLAGS = {"policy": POLICY_MODEL.flag, "checkpoint": CHECKPOINT.flag}
 def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the container can find each model, given the job's tracking URI."""
     tracking_uri = environment.get_tracking_uri(settings)
-    in_workspace = workspace.parse_tracking_uri(tracking_uri) is not None
+    target = workspace.parse_tracking_uri(tracking_uri)
     for source in job.sources:
         if source.role not in MODEL_FLAGS:
             continue
         flag = MODEL_FLAGS[source.role]
         if source.kind == "model_asset":
-            yield from _check_workspace_model(source, flag, tracking_uri)
+            from robotrain_azure.models import container
+
+            try:
+                container.parse_model_name(source.uri, target)
+            except container.ModelNameError as error:
+                title, fix = (
+                    f"the workspace of {source.uri} is unknown",
+                    error.suggestion and f"{flag} {error.suggestion}",
+                )
+                yield make_unsupported_problem("osmo-model-unnamed", title, flag, source.uri, error.reason, fix)
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             title = f"{source.uri} needs a tracking server, and the job is not tracked"
             ways = suggest_tracking(settings)
             yield make_missing_value_problem("osmo-nowhere-to-look", title, flag, source.uri, "", *ways)
-        elif source.role == "policy" and source.kind in workspace.REGISTRY_KINDS and in_workspace:
+        elif source.role == "policy" and source.kind in workspace.REGISTRY_KINDS and target:
             title = "a model of an MLflow registry needs the tracking server with that registry"
             why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
             fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)
             yield make_unsupported_problem("osmo-model-elsewhere", title, flag, source.uri, why, *fixes)
-
-
-def _check_workspace_model(source: JobSource, flag: str, tracking_uri: str) -> Iterator[Problem]:
-    """Check that a model has its full name or belongs to the tracking workspace."""
-    from robotrain_azure.models import container
-
-    try:
-        container.parse_model_name(source.uri, workspace.parse_tracking_uri(tracking_uri))
-    except container.ModelNameError as error:
-        title = f"the workspace of {source.uri} is unknown"
-        code, fix = "osmo-model-unnamed", error.suggestion
-        yield make_unsupported_problem(code, title, flag, source.uri, error.reason, fix and f"{flag} {fix}")
 
 
 POD_DISK_NOTE = "The pod's disk is deleted when the run ends."

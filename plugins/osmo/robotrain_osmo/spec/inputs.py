@@ -89,7 +89,10 @@ def collect_inputs(job: Job, settings: OsmoSettings, run: str, inline: JobSource
         elif source.kind == "osmo_dataset":
             yield _make_dataset_input(source, settings)
         elif source.kind == "osmo_storage":
-            yield _make_checkpoint_input(source)
+            if problems := list(check_checkpoint_url(source.uri)):  # `robotrain resume` does not call `check`
+                raise Rejected(problems)
+            required = OsmoInput(url=source.uri, flag=RESUME.flag)
+            yield TaskInput(source=source, entry={"url": source.uri}, origin=source.uri, required=required)
 
 
 def make_archive_upload(archive: bytes, settings: OsmoSettings) -> OsmoUpload:
@@ -109,7 +112,8 @@ def _make_upload_input(source: JobSource, settings: OsmoSettings, unpinned_path:
     if source.role == "code" and settings.code_dataset:
         label = dataset.parse_dataset(settings.code_dataset).name
         version = pin.hex[:VERSION_LENGTH] if pin else f"robotrain/{unpinned_path}"
-        url = str(_find_code_folder(settings.code_dataset, settings).join(*version.split("/")))
+        bucket = _get_bucket_url(choose_bucket(settings.code_dataset, "code", settings), settings)
+        url = str(bucket.join(label, *version.split("/")))
     else:
         url = _make_upload_url(settings, *(("data", pin.hex) if pin else unpinned_path.split("/")))
     files, size = (pin.files, pin.size) if pin else (None, None)
@@ -118,21 +122,9 @@ def _make_upload_input(source: JobSource, settings: OsmoSettings, unpinned_path:
     return TaskInput(source=source, entry={"url": url}, origin=url, label=label, upload=upload)
 
 
-def _make_checkpoint_input(source: JobSource) -> TaskInput:
-    if problems := list(check_checkpoint_url(source.uri)):  # `robotrain resume` does not call `check`
-        raise Rejected(problems)
-    required = OsmoInput(url=source.uri, flag=RESUME.flag)
-    return TaskInput(source=source, entry={"url": source.uri}, origin=source.uri, required=required)
-
-
 VERSION_LENGTH = 16
 VERSION_PATTERN = rf"[0-9a-f]{{{VERSION_LENGTH}}}"
 """Digits of the digest of a folder of code that name its version, a folder of its own."""
-
-
-def _find_code_folder(name: str, settings: OsmoSettings) -> storage.OsmoStorage:
-    """Return the folder of the versions of a dataset of code."""
-    return _get_bucket_url(choose_bucket(name, "code", settings), settings).join(dataset.parse_dataset(name).name)
 
 
 def choose_bucket(name: str, role: str, settings: OsmoSettings) -> str:

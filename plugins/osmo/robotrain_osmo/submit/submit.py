@@ -17,6 +17,7 @@ from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text
 from robotrain.cluster.checks import suggest_names
+from robotrain.cluster.outputs import print_progress
 from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.external_command import ProcessResult
@@ -58,7 +59,7 @@ def submit_plan(plan: Plan) -> Reference:
             before = list_workflow_ids(submission)
             NOTE.write(plan, {"before": before, "workflow": ""})
             result, failure = service.call_command(
-                submission.cli, *words, seconds=SUBMIT_SECONDS, report=_report, pass_fds=handles
+                submission.cli, *words, seconds=SUBMIT_SECONDS, report=print_progress, pass_fds=handles
             )
     if failure is not None:
         return _handle_failure(plan, submission, failure)
@@ -66,10 +67,6 @@ def submit_plan(plan: Plan) -> Reference:
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
         NOTE.write(plan, {"before": before, "workflow": workflow})
     return make_reference(plan, submission, workflow)
-
-
-def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 LOCK_FILE = "osmo.sending"

@@ -49,8 +49,10 @@ def upload_folders(plan: Plan, submission: OsmoSubmissionSpec) -> None:
         if count and (changes := [*local_upload.find_changes(plan, upload, "while it was uploaded", remove)]):
             raise Rejected(changes)
         if count and upload.path and is_content_addressed(upload):
-            with _attribute_failures(upload):
-                _write_seal(submission.cli, upload.url, count)
+            with _attribute_failures(upload), tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
+                seal = Path(temporary) / _make_seal_name(count)
+                seal.write_text(f"{local_upload.format_file_count(count)}\n", encoding="utf-8")
+                service.query_text(submission.cli, "data", "upload", upload.url, str(seal), seconds=SEAL_SECONDS)
 
 
 def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[OsmoUpload]:
@@ -164,13 +166,6 @@ def _exclude_seal(paths: Collection[str]) -> set[str]:
 def is_complete(upload: OsmoUpload, paths: Collection[str]) -> bool:
     """Return whether there is a seal for exactly this number of files."""
     return is_content_addressed(upload) and _make_seal_name(len(_exclude_seal(paths))) in paths
-
-
-def _write_seal(cli: str, url: str, count: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
-        file = Path(temporary) / _make_seal_name(count)
-        file.write_text(f"{local_upload.format_file_count(count)}\n", encoding="utf-8")
-        service.query_text(cli, "data", "upload", url, str(file), seconds=SEAL_SECONDS)
 
 
 def _make_seal_name(count: int) -> str:

@@ -1,0 +1,36 @@
+"""The managed identity that a job signs in with: where it is set, and how the job names it.
+
+What is not set here is looked up in the workspace: the compute's first identity (`preflight/compute.py`).
+"""
+
+import os
+from collections.abc import Mapping
+
+CLIENT_ID_VARIABLE = "AZURE_CLIENT_ID"
+SIGN_IN_VARIABLES = (
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_USERNAME",
+)
+"""With one of these set, AZURE_CLIENT_ID is this machine's sign-in, not the job's identity."""
+IDENTITY_KEYS = ("identity.client_id", f"environment_variables.{CLIENT_ID_VARIABLE}")
+"""The keys of a job file with the identity of mounts and outputs, and of the job's process."""
+
+
+def find_environment_identity() -> tuple[str, str] | None:
+    """Return the client id that the environment sets for jobs (contract A.0), and its variable."""
+    client_id = os.environ.get(CLIENT_ID_VARIABLE)
+    if not client_id or any(os.environ.get(name) for name in SIGN_IN_VARIABLES):
+        return None
+    return client_id, CLIENT_ID_VARIABLE
+
+
+def make_identity(client_id: str | None) -> Mapping[str, str]:
+    """Return the `identity` of a command job: that of its compute, which has several if a client id names one."""
+    return {"type": "managed", **({"client_id": client_id} if client_id else {})}
+
+
+def make_identity_variables(client_id: str | None) -> Mapping[str, str]:
+    """Return the environment variable that names the identity to the job's process."""
+    return {CLIENT_ID_VARIABLE: client_id} if client_id else {}
