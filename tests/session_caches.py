@@ -97,9 +97,9 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
         is_declaring = what == "loading" or what in discovery.HOOKS.values()
         return call_plugin(claim, what, function, "" if is_declaring and claim.package in PLANETS else setting)
 
-    def call_hook_once(family, claim, function):
+    def call_hook_once(family, claim, function, *validated):
         if family not in DECLARATIONS or not are_ours([claim]):
-            return call_hook(family, claim, function)
+            return call_hook(family, claim, function, *validated)
         if (key := (family, claim, function)) not in provided:
             provided[key] = call_hook(family, claim, function)
         return provided[key]

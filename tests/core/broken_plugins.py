@@ -1,38 +1,50 @@
-"""Sources of broken plugins to install: a good platform with one thing changed."""
+"""Sources of plugins to install: a platform that works with one method changed, a source kind, a single hook."""
 
 from pathlib import Path
 
-PLAIN_PLATFORM = (Path(__file__).parents[1] / "plain_platform.py").read_text()
+PLATFORM = (Path(__file__).parents[1] / "plain_platform.py").read_text()
+"""The module of the platform `plain`, which works."""
 
 
-def indented(body: str, by: int) -> str:
+def indent(body: str, by: int) -> str:
     return "".join(f"{' ' * by}{line}\n" for line in body.splitlines())
 
 
-def plain_platform(method: str = "", body: str = "", state: str = "succeeded") -> str:
-    """plain_platform.py, whose `method` does what `body` says instead. state: how its runs are."""
-    source = PLAIN_PLATFORM.replace('state="succeeded"', f'state="{state}"')
+def make_platform(method: str = "", body: str = "", state: str = "succeeded") -> str:
+    """Return the module of the platform, with another body of a method, and another state of its runs."""
+    source = PLATFORM.replace('state="succeeded"', f'state="{state}"')
     if not method:
         return source
     begin = source.index(":\n", source.index(f"    def {method}(")) + 2
     end = source.index("\n    def ", begin)
-    return f"import sys, time\n{source[:begin]}{indented(body, 8)}{source[end:]}"
+    return f"import sys, time\n{source[:begin]}{indent(body, 8)}{source[end:]}"
 
 
-LITTLE_TIME = """
+def declare(line: str) -> str:
+    """Return the module of the platform with one more line of declarations."""
+    return PLATFORM.replace("    def check(", f"    {line}\n\n    def check(", 1)
+
+
+def declare_setting(field: str) -> str:
+    """Return the module of the platform with a setting `spot` of this type and default."""
+    imports = "from dataclasses import field\nfrom pathlib import Path\nfrom typing import Literal\n"
+    return imports + PLATFORM.replace("    replicas: Annotated", f"    spot: {field}\n    replicas: Annotated")
+
+
+SHORT_LIMIT = """
 import os
 os.environ["ROBOTRAIN_PLUGIN_SECONDS"] = "0.2"
 """
-"""At the end of a module: loading it may take longer, as on a busy machine; what it does then may not."""
+"""At the end of a module: loading it may take longer on a busy machine; what it does then may not."""
 
 
-def hook(name: str, body: str, arguments: str = "") -> str:
-    """A module with one hook."""
+def make_hook(name: str, body: str, arguments: str = "") -> str:
+    """Return a module with one hook."""
     head = "import sys, time\nfrom robotrain.plugin import hook\n\n"
-    return f"{head}@hook\ndef {name}({arguments}):\n{indented(body, 4)}"
+    return f"{head}@hook\ndef {name}({arguments}):\n{indent(body, 4)}"
 
 
-KIND = """
+SOURCE_KIND = """
 from robotrain.plugin import RoleFlag, SourceKind, hook
 
 @hook
@@ -42,6 +54,10 @@ def robotrain_source_kinds():
 """
 
 
-def kind(parse: str = "lambda text, base: None") -> str:
-    """A module with the source kind `pet`."""
-    return KIND.replace("PARSE", parse)
+def make_source_kind(parse: str = "lambda text, base: None", **declared: str) -> str:
+    """Return a module with the source kind `pet`, with further declarations or others."""
+    source = SOURCE_KIND.replace("PARSE", parse)
+    for name, text in declared.items():
+        given = {"flag": ('"--pet"', text), "recognizes": ("lambda text: False", text)}
+        source = source.replace(*given.get(name, ("recognizes=", f"{name}={text}, recognizes=")))
+    return source

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from broken_plugins import PLAIN_PLATFORM, kind
+from broken_plugins import PLATFORM, make_source_kind
 
 JOB = ("--dataset-path", "x")
 SITE = """
@@ -82,7 +82,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_its_platform_works_from_submit_to_status(robotrain, folder):
-    place = folder(PLAIN_PLATFORM)
+    place = folder(PLATFORM)
     sent = robotrain("--plugins-from", place, "submit", "--platform", "plain", *JOB)
     assert sent.exit_code == 0
     assert "succeeded" in robotrain("--plugins-from", place, "status").stdout
@@ -93,7 +93,7 @@ def test_its_platform_works_from_submit_to_status(robotrain, folder):
 
 
 def test_the_environment_of_the_process_names_it_as_well(robotrain, folder, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder(PLAIN_PLATFORM)))
+    monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder(PLATFORM)))
     assert robotrain("render", "--platform", "plain", *JOB).exit_code == 0
     from robotrain import api
 
@@ -101,7 +101,7 @@ def test_the_environment_of_the_process_names_it_as_well(robotrain, folder, monk
 
 
 def test_its_claims_are_what_it_brings_and_the_file_is_shown_as_its_distribution(robotrain, folder):
-    place = folder(PLAIN_PLATFORM + SITE + COMMAND)
+    place = folder(PLATFORM + SITE + COMMAND)
     rows = robotrain("--plugins-from", place, "plugins", "--json").json["plugins"]
     brought = {row["claim"]: row["failure"] for row in rows if row["distribution"] == f"{place}/robotrain_plugin.py"}
     assert brought == {"platform.plain": None, "command.dig": None, "robotrain_plugin": None}
@@ -109,7 +109,7 @@ def test_its_claims_are_what_it_brings_and_the_file_is_shown_as_its_distribution
 
 
 def test_its_rules_notifications_checks_and_commands_work(robotrain, uncounted_cache, folder):
-    place = folder(PLAIN_PLATFORM + SITE + COMMAND)
+    place = folder(PLATFORM + SITE + COMMAND)
     run = ("--plugins-from", place, "submit", "--platform", "plain", *JOB)
     assert "acme-batch" in robotrain(*run, "--batch-size", "101").stderr
     assert robotrain(*run).exit_code == 0
@@ -120,7 +120,7 @@ def test_its_rules_notifications_checks_and_commands_work(robotrain, uncounted_c
 
 def test_what_its_commands_do_from_python_has_the_file_too_which_runs_once(robotrain, folder):
     counted = "with open('ran', 'a') as ran:\n    ran.write('once')\n"
-    place = folder(counted + PLAIN_PLATFORM + COMMAND + RUNS)
+    place = folder(counted + PLATFORM + COMMAND + RUNS)
     answer = robotrain("--plugins-from", place, "dig", "go")
     assert (answer.exit_code, answer.stdout) == (0, "succeeded\nsucceeded\n"), answer.stderr
     assert Path("ran").read_text() == "once"
@@ -128,7 +128,7 @@ def test_what_its_commands_do_from_python_has_the_file_too_which_runs_once(robot
 
 def test_its_source_kinds_work(robotrain, folder):
     source = (
-        kind("Pet").replace("recognizes=", "container_plugin='petting', recognizes=")
+        make_source_kind("Pet").replace("recognizes=", "container_plugin='petting', recognizes=")
         + "\nclass Pet(str):\n    kind = 'pet'\n    def __new__(cls, text, base):\n"
     )
     place = folder(source + "        return super().__new__(cls, text)\n")
@@ -194,7 +194,7 @@ def test_a_module_that_python_has_itself_is_not_packed_from_anywhere(robotrain, 
 
 
 def test_it_is_never_found_by_itself(robotrain, folder, monkeypatch):
-    place = folder(PLAIN_PLATFORM)
+    place = folder(PLATFORM)
     monkeypatch.chdir(place)
     assert robotrain("render", "--platform", "plain", *JOB).exit_code == 2
     below = place / "below"
@@ -205,7 +205,7 @@ def test_it_is_never_found_by_itself(robotrain, folder, monkeypatch):
 
 def test_what_a_repository_holds_does_not_load_it(robotrain, folder, monkeypatch):
     """A clone may hold any of these; none of them may make its code run."""
-    place = folder(f"import pathlib\npathlib.Path({str(Path.cwd() / 'ran')!r}).touch()\n{PLAIN_PLATFORM}")
+    place = folder(f"import pathlib\npathlib.Path({str(Path.cwd() / 'ran')!r}).touch()\n{PLATFORM}")
     Path(".env").write_text(f"ROBOTRAIN_PLUGINS_FROM={place}\nPLUGINS_FROM={place}\n")
     Path("job.yaml").write_text("workload: lerobot-train\nsources:\n  dataset:\n    - local_path: x\n")
     render = ("render", "--platform", "local")
@@ -218,7 +218,7 @@ def test_what_a_repository_holds_does_not_load_it(robotrain, folder, monkeypatch
 
 
 def test_a_name_that_an_installed_plugin_has_is_refused_as_for_any_two(robotrain, folder, plain_platform):
-    place = folder(PLAIN_PLATFORM)
+    place = folder(PLATFORM)
     answer = robotrain("--plugins-from", place, "render", "--platform", "plain", *JOB)
     assert answer.exit_code == 1
     assert f"{place}/robotrain_plugin.py and robotrain-plain 1.0" in answer.stderr.replace("\n", " ") or (
@@ -280,7 +280,7 @@ def test_a_file_that_brings_nothing(robotrain, folder):
 
 
 def test_what_it_prints_is_no_result(robotrain, folder):
-    place = folder("print('noise')\n" + PLAIN_PLATFORM)
+    place = folder("print('noise')\n" + PLATFORM)
     answer = robotrain("--plugins-from", place, "render", "--platform", "plain", *JOB, "--json")
     assert answer.json["platform"] == "plain"
     assert "noise" in answer.stderr

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from broken_plugins import plain_platform
+from broken_plugins import make_platform
 
 pytestmark = pytest.mark.slow
 ON_PLAIN = ("submit", "--platform", "plain", "--dataset-path", "x")
@@ -16,7 +16,7 @@ ON_PLAIN = ("submit", "--platform", "plain", "--dataset-path", "x")
 @pytest.mark.parametrize(
     ("source", "what"),
     [
-        (plain_platform("preflight", "open('on', 'w').close()\ntime.sleep(600)\nreturn ()"), "preflight"),
+        (make_platform("preflight", "open('on', 'w').close()\ntime.sleep(600)\nreturn ()"), "preflight"),
         ("import time\nopen('on', 'w').close()\ntime.sleep(600)\n", "loading"),
     ],
     ids=["preflight", "import"],

@@ -121,11 +121,13 @@ class RootGroup(TyperGroup):
                 raise
 
     def _raise_plugin_failure(self, ctx: Any, cause: Exception) -> None:
-        """Raise Rejected for an exception that a plugin's command should not raise."""
+        """Raise Rejected for an exception of a plugin's command, or of a malformed declaration."""
         name = ctx.invoked_subcommand
-        if name in COMMANDS or isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
+        if isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
             return
         plugins = get_plugins(ctx)
+        if malformed := plugins.find_malformed_declarations():
+            raise Rejected([failure.make_problem() for failure in malformed]) from cause
         if claim := next((claim for claim in plugins.list_claims("command", name) if claim in plugins.loaded), None):
             from robotrain.plugins.failures import make_failure
 

@@ -37,6 +37,8 @@ class Plugins:
 
     def __init__(self, mode: PluginMode = "all", without: Sequence[str] = (), file: str = "") -> None:
         self.mode, self.without, self._file = mode, tuple(without), file
+        self.is_validating = mode == "strict"
+        """Whether a declaration with a field of another type is a failure: plugins are trusted otherwise."""
         self.failures: dict[Claim, PluginFailure] = {}
         self.loaded: dict[Claim, Any] = {}
         self._provided: dict[Any, list[Any]] = {}
@@ -169,6 +171,15 @@ class Plugins:
             if _is_relevant(claim, platform):
                 self._get(claim)
 
+    def find_malformed_declarations(self) -> list[PluginFailure]:
+        """Return the failures of the loaded plugins whose declarations have fields of other types."""
+        checked = self.copy()
+        checked.is_validating = True
+        for claim in self.loaded:
+            if not claim.built_in:
+                checked._get(claim)
+        return [*checked.failures.values()]
+
     def load_site(self) -> list[PluginFailure]:
         """Load the site plugins, and return the failures that were not reported yet."""
         failed = [claim for claim in self.list_claims("") if not self._load(claim) and claim not in self._reported]
@@ -188,7 +199,7 @@ class Plugins:
         return sorted((one for one in found if one[0]), key=lambda one: not one[0][0].built_in)
 
     def list_provided(self, family: str, module: Any = None) -> Iterator[tuple[list[Claim], Any]]:
-        """Yield what each loaded plugin provides, validated and guarded, with the claims of its module.
+        """Yield what each loaded plugin provides, under guard, with the claims of its module.
 
         :param module: the only module that counts, instead of all.
         """
@@ -200,7 +211,7 @@ class Plugins:
                 failing = [owner for owner in owners if owner.family == family] or owners[:1]
                 with self._record_failures(failing, HOOKS[family]):
                     self._provided[implementation] = guards.call_providing_hook(
-                        family, owners[0], implementation.function
+                        family, owners[0], implementation.function, self.is_validating
                     )
             yield from ((owners, thing) for thing in self._provided[implementation])
 

@@ -41,6 +41,7 @@ def load_declared(family: str, name: str, *path: str) -> tuple[Plugins, Any]:
     :param path: where plugins are searched.
     """
     plugins = Plugins()
+    plugins.is_validating = True
     try:
         if family != "source":
             return plugins, getattr(plugins, family)(name)

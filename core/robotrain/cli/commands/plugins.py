@@ -13,7 +13,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.plugins import hookspecs, plugin_warnings
 
 if TYPE_CHECKING:
@@ -26,8 +26,33 @@ def list_plugins(ctx: typer.Context, json: JsonOption = False) -> None:
     """List the installed plugins when no command is given."""
     if ctx.invoked_subcommand:
         return
+    installed = _load_plugins(ctx)
+    _print_plugins(installed, json)
+    if not json:
+        print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
+
+
+def check(ctx: typer.Context, json: JsonOption = False) -> None:
+    """Check that every installed plugin loads, and that what it declares has the right types.
+
+    robotrain plugins check
+
+    A plugin that fails makes the exit code 1. What a plugin does is tested by its conformance kit.
+    """
+    installed = _load_plugins(ctx)
+    raise_if_any(failure.make_problem() for failure in installed.failures.values())
+    _print_plugins(installed, json)
+
+
+def _load_plugins(ctx: typer.Context) -> Plugins:
+    """Load every plugin, and validate what it declares."""
     installed = get_plugins(ctx)
+    installed.is_validating = True
     installed.load_all()
+    return installed
+
+
+def _print_plugins(installed: Plugins, json: bool) -> None:
     remarks = plugin_warnings.find_plugin_warnings(installed)
     rows = [_dump_claim(claim, installed, remarks.get(claim, ())) for claim in installed.claims]
     if json:
@@ -35,7 +60,6 @@ def list_plugins(ctx: typer.Context, json: JsonOption = False) -> None:
         return
     lines = [(row["claim"], row["distribution"], row["module"], _format_state(row)) for row in rows]
     print_result(format_table([("CLAIM", "FROM", "MODULE", "STATE"), *lines]))
-    print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
 
 
 def _dump_claim(claim: Claim, installed: Plugins, remarks: Sequence[str]) -> dict[str, Any]:
@@ -147,9 +171,11 @@ HELP = """List the installed plugins, what they provide, and why any failed to l
 
 robotrain plugins
 
+robotrain plugins check
+
 robotrain plugins new platform my-cluster
 """
-group = make_app(new)
+group = make_app(check, new)
 group.callback(invoke_without_command=True)(list_plugins)
 app = make_plain_app()
 app.add_typer(group, name="plugins", help=format_help(HELP))

@@ -1,0 +1,270 @@
+"""What plugins declare: `robotrain plugins` and `plugins check` name what is wrong; settings that reject or fail."""
+
+import pytest
+from broken_plugins import PLATFORM, declare, declare_setting, indent, make_hook, make_platform, make_source_kind
+from robotrain.plugins.declarations import validate_declaration
+from robotrain.plugins.manager import Plugins
+
+JOB = ("--platform", "plain", "--dataset-path", "x")
+ON_LOCAL = ("render", "--platform", "local", "--dataset-path", "x")
+WITHOUT = "robotrain --without acme-plain …"
+NO_SUPPORT = "expected a robotrain.plugin.Support, such as YES or no(…)"
+
+
+def declare_capabilities(declared: str) -> str:
+    imported = "from robotrain.model.capabilities import Support"
+    return declare(f"{imported}\n    capabilities = Capabilities({declared})")
+
+
+def declare_workload(declared: str) -> str:
+    workload = f"Workload(name='dig', summary='', roles={{}}, container_plugin='x', {declared})"
+    return make_hook("robotrain_workloads", f"from robotrain.model.workload import Workload\nreturn [{workload}]")
+
+
+MALFORMED = [
+    ("platform.plain", declare("capabilities = {}"), "its `capabilities` is a dict; expected a robotrain.plugin.Capab"),
+    ("platform.plain", declare("settings = Settings()"), "its `settings` is a Settings; expected a frozen dataclass"),
+    ("platform.plain", declare("name = None"), "its `name` is None; expected a text"),
+    (
+        "platform.plain",
+        declare_capabilities("features={'multi_gpu': False}"),
+        f"its `capabilities.features['multi_gpu']` is a bool; {NO_SUPPORT}",
+    ),
+    (
+        "platform.plain",
+        declare_capabilities("features={'cancel': Support('maybe')}"),
+        "is 'maybe'; expected one of yes, not_yet, no, unknown",
+    ),
+    (
+        "platform.plain",
+        declare_capabilities("sources={'dataset': YES}"),
+        "its `capabilities.sources` has the key 'dataset'; expected a pair of texts",
+    ),
+    (
+        "platform.plain",
+        declare_capabilities("limits={'sources': '3'}"),
+        "its `capabilities.limits['sources']` is a str; expected a whole number",
+    ),
+    (
+        "platform.plain",
+        declare_capabilities("limits={'sources': 0}"),
+        "its `capabilities.limits['sources']` is 0; expected a number above 0",
+    ),
+    (
+        "workload.dig",
+        declare_workload("parameters=int, produces='holes'"),
+        "its `produces` is 'holes'; expected one of checkpoints, results, files",
+    ),
+    ("workload.dig", declare_workload("parameters=int"), "its `parameters` is no dataclass"),
+    ("source.pet", make_source_kind(pinning="'v7'"), "its `pinning` is a str; expected a robotrain.plugin.Pinning"),
+    (
+        "source.pet",
+        make_source_kind(flag="'not a flag'"),
+        "has the flag 'not a flag'; expected one such as --name",
+    ),
+    ("source.pet", make_source_kind(flag="'-p'"), "has the flag '-p'; expected a long one such as --name"),
+    (
+        "source.pet",
+        make_source_kind(flag="'--pet', aliases=('pet',)"),
+        "has the flag 'pet'; expected one such as --name",
+    ),
+    ("source.pet", make_source_kind(flag="'--pet', aliases='-p'"), ".aliases` is a str; expected a tuple"),
+]
+SETTINGS = [
+    ("Annotated[Path, Param()] = Path('x')", "spot: Annotated[str, Param(help=…, path=True)]"),
+    ("Annotated[Path | None, Param()] = None", "spot: Annotated[str | None, Param(help=…, path=True)]"),
+    ("Annotated[list[int], Param()] = ()", "a list or a mapping is a str, with path=True, json=True or table=True"),
+    ("Annotated[int | str, Param()] = 1", "declared as int | str; expected a str,"),
+    ("Annotated[Literal[1, 2], Param()] = 1", "declared as Literal[1, 2]; expected a str,"),
+    ("Annotated[Literal['a', 'b'], Param()] = 'c'", "as Literal['a', 'b'], and its default 'c' is not one of them"),
+    ("Annotated[int, Param()] = 'x'", "declared as int, and its default 'x' is not an int"),
+    ("Annotated[bool, Param()] = 1", "declared as bool, and its default 1 is not a bool"),
+    ("Annotated[str, Param()] = None", "spot: Annotated[str | None, Param(help=…)] = None"),
+    ("Annotated[str, Param()] = field(default_factory=str)", "has a default_factory; expected a default that help"),
+    ("int = 1", "spot: Annotated[int, Param(help=…)]"),
+    ("Annotated[str, Param(flag='spot')] = 'x'", "has the flag 'spot'; expected one such as --name"),
+    ("Annotated[str, Param(aliases='--place')] = 'x'", "spot, aliases` is a str; expected a tuple"),
+]
+
+
+@pytest.fixture
+def install_source(install):
+    """Install a source as `acme-plain 0.3` with this claim."""
+    return lambda source, claim="platform.plain": install(
+        "acme-plain", {claim: "acme_plain"}, version="0.3", acme_plain=source
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "source", "reason"),
+    [*MALFORMED, *(("platform.plain", declare_setting(field), reason) for field, reason in SETTINGS)],
+)
+def test_check_names_a_malformed_declaration(robotrain, install_source, claim, source, reason):
+    install_source(source, claim)
+    answer = robotrain("plugins", "check")
+    assert answer.exit_code == 1
+    assert f"error: {claim.replace('.', ' ')} (acme-plain 0.3) failed in robotrain_" in answer.stderr
+    for fact in ("[plugin-failed]", reason, WITHOUT):
+        assert fact in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_check_of_plugins_that_are_well_declared(robotrain, plain_platform):
+    answer = robotrain("plugins", "check")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout == robotrain("plugins").stdout
+    assert robotrain("plugins", "check", "--json").json == robotrain("plugins", "--json").json
+
+
+@pytest.mark.parametrize("mode", ["--no-plugins", "--strict-plugins"])
+def test_malformed_declaration_stops_a_strict_command(robotrain, install_source, mode):
+    install_source(make_source_kind(flag="'--pet', aliases='-p'"), "source.pet")
+    assert ".aliases` is a str" in robotrain("plugins").stderr  # a warning
+    assert robotrain(mode, *ON_LOCAL).exit_code == (2 if mode == "--strict-plugins" else 0)
+
+
+def test_malformed_declaration_that_breaks_a_command_is_named(robotrain, install_source):
+    install_source(declare("capabilities = {}"))
+    answer = robotrain("render", *JOB)
+    assert answer.exit_code == 1
+    assert "its `capabilities` is a dict; expected a robotrain.plugin.Capabilities" in answer.stderr
+    assert WITHOUT in answer.stderr
+    assert robotrain("--without", "acme-plain", *ON_LOCAL).exit_code == 0
+
+
+def test_built_in_declarations_are_valid():
+    """They are not validated when they are loaded."""
+    plugins = Plugins()
+    for workload in plugins.workloads().values():
+        validate_declaration("workload", workload)
+    for kind in plugins.source_kinds().values():
+        validate_declaration("source", kind)
+    for platform in plugins.platforms().values():
+        validate_declaration("platform", platform._platform)
+
+
+def read_remarks(robotrain) -> dict[str, list[str]]:
+    """Return the warnings of `robotrain plugins` by claim."""
+    return {row["claim"]: row["remarks"] for row in robotrain("plugins", "--json").json["plugins"] if row["remarks"]}
+
+
+DIG = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.plugin import Param, Workload, hook
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    deep: Annotated[bool, Param(help="how", requires="multi_gpus")] = False
+
+@hook
+def robotrain_workloads():
+    dig = Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="x", produces="files")
+    return [dig]
+"""
+MISSPELLED = declare("capabilities = Capabilities(features={'multi_gpus': YES}, limits={'source': 3})")
+REMARKS = [
+    (
+        "platform.plain",
+        PLATFORM.replace('KINDS = ("huggingface",', 'KINDS = ("ghost", "huggingface",'),
+        ["it says yes to dataset from ghost, and nothing installed brings that kind"],
+    ),
+    (
+        "platform.plain",
+        MISSPELLED.replace("    def cancel(", "    def stop(").replace("    def find(", "    def seek("),
+        [
+            "it has no method find, cancel, and fails where that is needed",
+            "it declares the feature multi_gpus, which robotrain has not; it has multi_gpu",
+            "it declares the limit source, which robotrain has not; it has sources",
+        ],
+    ),
+    (
+        "workload.dig",
+        DIG,
+        ["its parameter deep needs the feature multi_gpus, which no platform has; there is multi_gpu"],
+    ),
+    ("acme", PLATFORM, ['it brings platform plain and does not claim it: "platform.plain"']),
+]
+
+
+@pytest.mark.parametrize(("claim", "source", "remarks"), REMARKS)
+def test_list_warns_of_declarations_that_look_wrong(robotrain, install_source, claim, source, remarks):
+    install_source(source, claim)
+    assert read_remarks(robotrain) == {claim: remarks}
+
+
+def test_platform_without_a_claim_cannot_be_used(robotrain, install_source):
+    install_source(PLATFORM, "acme")
+    assert robotrain("render", *JOB).exit_code == 2
+
+
+def test_source_kind_of_a_platform_cannot_replace_a_built_in_one(robotrain, install_source):
+    shadow = make_source_kind().replace('"pet"', '"local_path"').replace("--pet", "--dataset-path")
+    install_source(PLATFORM + shadow)
+    answer = robotrain("render", *JOB, "--json")
+    assert '"uri": "x"' not in answer.stdout  # as it was typed; the built-in kind makes it absolute
+    assert answer.exit_code == 0
+    assert any("source local_path" in remark for remark in read_remarks(robotrain)["platform.plain"])
+
+
+@pytest.mark.parametrize("base", ["Platform", "RunFolderPlatform"])
+def test_platform_needs_no_method_for_a_feature_that_it_declares_no(robotrain, install_source, base):
+    source = make_platform(state="running").replace("    def cancel(", "    def stop(")
+    source = source.replace("    Platform,\n", f"    {base},\n").replace(
+        "PlainPlatform(Platform)", f"PlainPlatform({base})"
+    )
+    no_cancel = 'features={"cancel": no("Its jobs cannot be stopped.", "wait until it ends"),'
+    install_source(source.replace("features={", no_cancel, 1))
+    assert read_remarks(robotrain) == {}
+    run = robotrain("submit", *JOB, "--no-pin", "--json").json["run"]
+    for words, facts in {
+        ("cancel", run): ("plain cannot stop a run", "Its jobs cannot be stopped.", "wait until it ends"),
+        ("register", run, "model"): ("plain cannot register checkpoints", "There is no model registry."),
+    }.items():
+        answer = robotrain(*words)
+        assert (answer.exit_code, [fact for fact in facts if fact not in answer.stderr]) == (3, [])
+        assert "[feature-not-there]" in answer.stderr
+
+
+@pytest.fixture
+def install_settings(install_source):
+    """Install a platform whose settings have a `__post_init__` of this body."""
+
+    def install_settings(body: str) -> None:
+        replicas = 'Param(help="how many", gt=0)] = 1\n'
+        install_source(PLATFORM.replace(replicas, f"{replicas}\n    def __post_init__(self):\n{indent(body, 8)}"))
+
+    return install_settings
+
+
+def test_settings_that_cannot_be_combined_are_rejected_in_the_plugins_words(robotrain, install_settings):
+    install_settings("if self.replicas > 1 and self.zone == 'gale':\n    raise ValueError('zone gale has one replica')")
+    answer = robotrain("render", *JOB, "--replicas", "2", "--batch-size", "many")
+    assert answer.exit_code == 2
+    assert "error: zone gale has one replica " in answer.stderr
+    assert "--batch-size" in answer.stderr
+    assert robotrain("render", *JOB, "--replicas", "2", "--zone", "jezero").exit_code == 0
+
+
+def test_secret_in_the_error_of_settings_is_not_shown(robotrain, install_settings):
+    install_settings("raise ValueError('no answer from https://mars/?sig=c2VjcmV0')")
+    answer = robotrain("render", *JOB)
+    assert "no answer from https://mars/?<redacted>" in answer.stderr
+    assert "c2VjcmV0" not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("body", ["raise KeyError('team')", "raise SystemExit(3)", "raise GeneratorExit('team')"])
+def test_settings_that_fail_are_a_failure_of_their_plugin(robotrain, install_settings, body):
+    install_settings(body)
+    answer = robotrain("render", *JOB)
+    assert answer.exit_code == 1
+    assert "platform plain (acme-plain 0.3) failed in `Settings`: " in answer.stderr
+    assert WITHOUT in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_what_settings_print_goes_to_stderr(robotrain, install_settings):
+    install_settings("print('noise')")
+    answer = robotrain("render", *JOB, "--json")
+    assert answer.json["platform"] == "plain"
+    assert "noise" in answer.stderr

@@ -1,0 +1,431 @@
+"""Plugins that fail: a sentence names the plugin, the method and a way to continue, and other plugins go on."""
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from broken_plugins import PLATFORM, SHORT_LIMIT, make_hook, make_platform, make_source_kind
+from robotrain.model.run import Status, StepStatus
+from robotrain.plugins import calls, guards
+
+JOB = ("--dataset-path", "x")
+ON_PLAIN = ("--platform", "plain", *JOB)
+ON_LOCAL = ("render", "--platform", "local", *JOB)
+WITH_PET = ("render", "--platform", "local", "--pet", "rex")
+WITHOUT = "robotrain --without acme-plain …"
+PRINT = "print('noise on stdout')\n"
+
+
+@pytest.fixture
+def install_source(install):
+    """Install a source as `acme-plain 0.3`; when called again, replace it, as if the plugin had been changed.
+
+    module: another name for a source that hangs, because importing it again would wait for the first import.
+    """
+    sites: list[Path] = []
+
+    def install_source(source: str, claim: str = "platform.plain", module: str = "acme_plain", point: str = "") -> None:
+        if not sites:
+            sites.append(install("acme-plain", {claim: point or module}, version="0.3", **{module: source}))
+        (sites[0] / f"{module}.py").write_text(source)
+        sys.modules.pop(module, None)
+
+    return install_source
+
+
+def assert_failure(answer, *facts: str, code: int = 1) -> None:
+    """The report names the plugin, these facts and the way to continue, without a traceback."""
+    assert answer.exit_code == code, answer.stderr
+    for fact in ("(acme-plain 0.3) ", WITHOUT, *facts):
+        assert fact in answer.stderr
+    assert "Traceback" not in answer.stderr + answer.stdout
+
+
+RAISE, EXIT = ("raise KeyError('team')", "KeyError: 'team'"), ("sys.exit(7)", "SystemExit: 7")
+CANCELLED = "import asyncio\nraise asyncio.CancelledError('out of time')\n"
+PLAN = "return Plan(platform='plain', run=run, job=job, spec='a', files={})"
+FAILURES = [
+    ("render", "check", *RAISE),
+    ("render", "check", CANCELLED, "CancelledError: out of time"),
+    ("render", "check", "return None", "TypeError: 'NoneType' object is not iterable"),
+    ("render", "check", "return ['text']", "it returned an object of the type str; expected Problem"),
+    ("render", "render", *EXIT),
+    ("render", "render", PLAN, "none of its files"),
+    ("render", "render", PLAN.replace("{}", "{'a': 'text'}"), "bytes are due"),
+    ("render", "render", "return {'a': b''}", "it returned an object of the type dict; expected Plan"),
+    ("submit", "preflight", *RAISE),
+    ("submit", "preflight", "yield 'text'", "it returned an object of the type str; expected Problem"),
+    ("submit", "submit", *EXIT),
+    ("submit", "submit", "return 'job 7'", "it returned an object of the type str; expected Reference"),
+    ("status", "status", *RAISE),
+    ("status", "status", "return 'running'", "it returned an object of the type str; expected Status"),
+    ("status", "status", "return Status(state='fine')", "its state is 'fine'; expected one of pending, running, "),
+    ("logs", "logs", "yield 1 / 0", "ZeroDivisionError"),
+    ("logs", "logs", "yield b'line'", "it returned an object of the type bytes; expected str"),
+    ("outputs", "outputs", "yield 1 / 0", "ZeroDivisionError"),
+    ("outputs", "outputs", "return None", "it returned None; expected Iterable[Output]"),
+    ("outputs", "outputs", "yield 'text'", "it returned a list of str; expected Iterable[Output]"),
+]
+
+
+@pytest.mark.parametrize(("command", "method", "body", "reason"), FAILURES)
+def test_method_that_fails_or_returns_another_type(robotrain, install_source, command, method, body, reason):
+    words = ON_PLAIN if command in ("render", "submit") else ()
+    if not words:
+        install_source(make_platform(state="running"))
+        robotrain("submit", *ON_PLAIN)
+    install_source(make_platform(method, body, state="running"))
+    answer = robotrain(command, *words)
+    assert_failure(answer, f"latform plain (acme-plain 0.3) failed in {method}: ", reason)
+    assert "[submit-unsure]" in answer.stderr if method == "submit" else "[plugin-failed]" in answer.stderr
+
+
+def test_other_plugins_go_on(robotrain, install_source):
+    install_source(make_platform("check", "raise KeyError('team')"))
+    assert robotrain(*ON_LOCAL).exit_code == 0
+
+
+ONE_PROBLEM = """from robotrain.errors import Problem, Stage
+yield Problem(code='storm', stage=Stage.{stage}, title='there is a storm')
+raise KeyError('team')"""
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "words", "code"),
+    [
+        ("render", "check", (), 3),
+        ("render", "check", ("--batch-size", "many"), 2),
+        ("submit", "preflight", (), 4),
+    ],
+)
+def test_problems_found_before_a_failure_count(robotrain, install_source, command, method, words, code):
+    install_source(make_platform(method, ONE_PROBLEM.format(stage=method.upper())))
+    answer = robotrain(command, *ON_PLAIN, *words)
+    assert_failure(answer, "there is a storm", f"failed in {method}: KeyError: 'team'", *words, code=code)
+
+
+FULL = "raise OSError('the disk is full')"
+REJECT = """from robotrain.plugin import Problem, Rejected, Stage
+raise Rejected([Problem(code='full', stage=Stage.SUBMIT, title='the disk is full')])"""
+
+
+@pytest.mark.parametrize(("method", "body"), [("preflight", FULL), ("status", FULL), ("status", REJECT)])
+def test_os_errors_and_rejections_of_a_method_are_not_failures_of_its_plugin(robotrain, install_source, method, body):
+    install_source(make_platform(state="running"))
+    robotrain("submit", *ON_PLAIN)
+    install_source(make_platform(method, body, state="running"))
+    answer = robotrain("submit", "--new", *ON_PLAIN) if method == "preflight" else robotrain("status")
+    assert answer.exit_code != 0
+    assert "the disk is full" in answer.stderr
+    assert "failed in" not in answer.stderr
+
+
+def test_plan_is_not_sent_twice_after_a_failed_submit(robotrain, install_source, tmp_path):
+    count = f"with open({str(tmp_path / 'sent')!r}, 'a') as file:\n    file.write('x')\n"
+    install_source(make_platform("submit", count + "raise KeyError('id')"))
+    assert_failure(robotrain("submit", *ON_PLAIN), "[submit-unsure]", "the same command")
+    install_source(make_platform("find", "return {'id': 'm-1'}"))
+    assert robotrain("submit", *ON_PLAIN).exit_code == 0
+    assert (tmp_path / "sent").read_text() == "x"
+
+
+HANG = "time.sleep(600)\nreturn ()"
+
+
+def test_preflight_that_hangs_is_abandoned(robotrain, install_source, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "60")
+    install_source(make_platform("preflight", HANG) + SHORT_LIMIT)
+    answer = robotrain("submit", *ON_PLAIN)
+    assert_failure(
+        answer, "failed in preflight: it gave no answer in 0.2 s", "ROBOTRAIN_PLUGIN_SECONDS=900 robotrain …"
+    )
+    assert robotrain("runs").stdout == ""  # nothing was sent
+
+
+def test_import_of_a_requested_plugin_that_hangs_is_abandoned(robotrain, install_source, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "0.2")
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.2")
+    install_source("import time\ntime.sleep(600)\n", module="acme_hangs")
+    assert_failure(
+        robotrain("render", *ON_PLAIN), "failed to load: it gave no answer in 0.2 s", "ROBOTRAIN_PLUGIN_SECONDS=900"
+    )
+    assert robotrain(*ON_LOCAL).exit_code == 0
+
+
+@pytest.mark.parametrize("source", ["import time\ntime.sleep(600)\n", make_hook("robotrain_source_kinds", HANG)])
+def test_source_plugin_that_hangs_is_a_warning(robotrain, install_source, monkeypatch, source):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.2")
+    install_source(source, "source.pet", module=f"acme_hangs_{len(source)}")
+    answer = robotrain(*ON_LOCAL)
+    assert_failure(answer, "warning: source pet (acme-plain 0.3) failed", "no answer in 0.2 s", code=0)
+    assert answer.stdout
+    assert "acme-plain" not in robotrain("--without", "acme-plain", *ON_LOCAL).stderr
+
+
+IMPORTS = [
+    ("1/0", "ZeroDivisionError: division by zero"),
+    ("def f(:", "SyntaxError: "),
+    ("raise SystemExit(3)", "SystemExit: 3"),
+    ("raise OSError('no answer from https://mars/?sig=c2VjcmV0')", "OSError: no answer from https://mars/?"),
+]
+
+
+@pytest.mark.parametrize(("source", "reason"), IMPORTS)
+def test_module_that_does_not_load(robotrain, install_source, source, reason):
+    install_source(source)
+    answer = robotrain("render", *ON_PLAIN)
+    assert_failure(answer, f"platform plain (acme-plain 0.3) failed to load: {reason}")
+    listed = robotrain("plugins")
+    assert reason in listed.stdout
+    assert "c2VjcmV0" not in answer.stderr + listed.stdout + listed.stderr
+    assert robotrain(*ON_LOCAL).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "expected"),
+    [
+        ("robotrain_platforms", "platform.plain", "Platform"),
+        ("robotrain_source_kinds", "source.pet", "SourceKind"),
+        ("robotrain_workloads", "workload.dig", "Workload"),
+        ("robotrain_health", "acme", "HealthCheck"),
+    ],
+)
+@pytest.mark.parametrize("body", ["raise KeyError('team')", "return ['a text']"])
+def test_hook_that_fails_or_returns_another_type(request, robotrain, install_source, name, claim, expected, body):
+    install_source(make_hook(name, body), claim)
+    if name == "robotrain_health":
+        request.getfixturevalue("uncounted_cache")
+    answer = robotrain("doctor") if name == "robotrain_health" else robotrain("plugins")
+    reason = "KeyError: 'team'" if "KeyError" in body else f"it returned a list of str; expected Iterable[{expected}]"
+    assert f"(acme-plain 0.3) failed in {name}: {reason}" in " ".join((answer.stdout + answer.stderr).split())
+    assert WITHOUT in answer.stdout + answer.stderr
+    assert robotrain(*ON_LOCAL).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "effect"),
+    [
+        (make_hook("robotrain_check", "raise KeyError('team')", "job"), "its rules were not enforced"),
+        (make_hook("robotrain_run_changed", "raise KeyError('team')", "run"), "it was not told that"),
+    ],
+)
+def test_site_plugin_that_fails_is_a_warning(robotrain, install, plain_platform, source, effect):
+    install("acme-plain", {"acme": "acme_site"}, version="0.3", acme_site=source)
+    answer = robotrain("submit", *ON_PLAIN)
+    assert_failure(answer, effect, "KeyError: 'team'", code=0)
+    assert "acme-plain" not in robotrain("--without", "acme", "submit", *ON_PLAIN).stderr
+
+
+def test_two_plugins_that_claim_one_name_are_both_named(robotrain, install, install_source):
+    install_source(PLATFORM)
+    install("acme-twin", {"platform.plain": "acme_twin"}, acme_twin=PLATFORM)
+    both, other = "claimed by acme-plain 0.3 and acme-twin 1.0", "robotrain --without acme-twin …"
+    assert_failure(robotrain("render", *ON_PLAIN), both, other)
+    assert robotrain("--without", "acme-twin", "render", *ON_PLAIN).exit_code == 0
+
+
+@pytest.mark.parametrize("claim", ["platform.other", "workload.plain"])
+def test_claimed_name_that_the_plugin_does_not_provide(robotrain, install_source, claim):
+    install_source(PLATFORM, claim)
+    reason = "declares this name, but the plugin does not provide it"
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows[claim]["failure"] == f"acme_plain {reason}"
+    assert rows[claim]["instead"][-1]["text"] == WITHOUT
+    if claim == "platform.other":
+        assert_failure(robotrain("render", "--platform", "other", *JOB), reason)
+
+
+SOURCE_FAILURES = [
+    ({"parse": "lambda text, base: text.nope"}, WITH_PET, 2, "failed in parse: AttributeError"),
+    ({"parse": "lambda text, base: text"}, WITH_PET, 2, "failed in parse: it returned an object of the type str"),
+    ({"parse": "lambda text, base: Pet(text)", "warn": "lambda source: 1 / 0"}, WITH_PET, 0, "failed in warn: Zero"),
+    (
+        {"parse": "lambda text, base: Pet(text)", "container_plugin": "'pet_that_is_missing.container'"},
+        WITH_PET,
+        1,
+        "pet_that_is_missing.container",
+    ),
+]
+
+
+@pytest.mark.parametrize(("declared", "words", "code", "reason"), SOURCE_FAILURES)
+def test_function_of_a_source_kind_that_fails(robotrain, install_source, declared, words, code, reason):
+    if "container_plugin" not in declared:
+        declared = {**declared, "container_plugin": "'robotrain_sources.local_path.container'"}
+    install_source(make_source_kind(**declared) + "\nclass Pet(str):\n    kind = 'pet'\n", "source.pet")
+    answer = robotrain(*words)
+    assert answer.exit_code == code, answer.stderr
+    assert f"source pet (acme-plain 0.3) {'' if 'missing' in reason else reason}" in answer.stderr
+    assert reason in answer.stderr
+
+
+def test_recognizer_that_fails_recognizes_nothing(robotrain, install_source):
+    install_source(make_source_kind(recognizes="lambda text: 1 / 0", flag='"--dataset-path"'), "source.pet")
+    answer = robotrain(*ON_LOCAL, "--json")
+    assert answer.exit_code == 0, answer.stderr
+
+
+YIELDING_KIND = """
+import re
+
+class Pet(str):
+    kind = "pet"
+
+def warn(source):
+    yield "it barks"
+"""
+
+
+def test_functions_of_a_source_kind_may_yield_and_return_any_true_value(robotrain, install_source):
+    source = make_source_kind(
+        "lambda text, base: Pet(text)",
+        flag='"--dataset-path"',
+        recognizes="lambda text: re.match('pet-', text)",
+        warn="warn",
+    )
+    install_source(YIELDING_KIND + source, "source.pet")
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "pet-rex", "--json")
+    assert "it barks" in answer.stderr
+    assert "failed" not in answer.stderr
+    assert "it barks" not in robotrain(*ON_LOCAL).stderr
+
+
+def test_steps_of_a_pipeline_may_be_yielded_beside_its_status():
+    answer = Status(state="running"), iter([StepStatus(name="train", state="running")])
+    _, steps = guards.require_type(answer, "tuple[Status, list[StepStatus]]")
+    assert [step.name for step in steps] == ["train"]
+
+
+def test_what_a_plugin_prints_goes_to_stderr(robotrain, install_source):
+    source = make_platform("preflight", PRINT.replace("noise", "preflight") + "return ()")
+    source = source.replace("        placement =", f"        {PRINT}        placement =")
+    install_source(
+        source.replace("    return [PlainPlatform()]", "    print('noise of a hook')\n    return [PlainPlatform()]")
+    )
+    answer = robotrain("submit", *ON_PLAIN, "--json")
+    assert answer.json["platform"] == "plain"
+    for words in ("noise on stdout", "preflight on stdout", "noise of a hook"):
+        assert words in answer.stderr
+
+
+def test_what_is_printed_between_lines_of_a_log_goes_to_stderr(robotrain, install_source):
+    install_source(make_platform("logs", f"{PRINT}yield 'one'\n{PRINT}yield 'two'"))
+    robotrain("submit", *ON_PLAIN)
+    answer = robotrain("logs")
+    assert answer.stdout == "one\ntwo\n"
+    assert answer.stderr.count("noise") == 2
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: print("noise"),
+        lambda: sys.stdout.writelines(["noise\n"]),
+        lambda: sys.stdout.buffer.write(b"noise\n"),
+    ],
+)
+def test_what_an_abandoned_call_prints_later_goes_to_stderr(capsys, monkeypatch, write):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    released, printed = threading.Event(), threading.Event()
+
+    def call() -> None:
+        released.wait(60)
+        write()
+        printed.set()
+
+    with calls.redirect_output():
+        [(_, error)] = calls.call_all_with_timeout([call], 0.01)
+    assert isinstance(error, calls.PluginTimeout)
+    released.set()
+    assert printed.wait(60)
+    print("result")
+    assert capsys.readouterr() == ("result\n", "noise\n")
+
+
+@pytest.mark.parametrize(
+    ("version", "reason", "way"),
+    [
+        ("0", "written for version 0 of the plugin API, and robotrain ", "uv pip install --upgrade acme-plain"),
+        ("99", "written for version 99 of the plugin API, and robotrain ", "uv pip install --upgrade robotrain-core"),
+        ("'1'", "ROBOTRAIN_API is a whole number such as ", WITHOUT),
+    ],
+)
+def test_unsupported_version_of_the_api(robotrain, install_source, version, reason, way):
+    install_source(f"ROBOTRAIN_API = {version}\n{PLATFORM}")
+    assert_failure(robotrain("render", *ON_PLAIN), reason, way)
+    assert robotrain(*ON_LOCAL).exit_code == 0
+
+
+def test_older_version_of_the_api_that_is_still_supported(robotrain, install_source, monkeypatch):
+    from robotrain.plugins import hookspecs
+
+    install_source(PLATFORM)
+    monkeypatch.setattr(hookspecs, "API_VERSION", hookspecs.API_VERSION + 1)
+    assert robotrain("render", *ON_PLAIN).exit_code == 0
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows["platform.plain"]["api"] == 1
+    assert "written for version 1 of the plugin API, and the newest is 2" in rows["platform.plain"]["remarks"][0]
+    assert rows["platform.local"]["remarks"] == []
+    monkeypatch.setattr(hookspecs, "OLDEST_API_VERSION", hookspecs.API_VERSION)
+    assert_failure(robotrain("render", *ON_PLAIN), "written for version 1 of the plugin API")
+
+
+def test_missing_dependency_is_named_as_the_plugin_requires_it(robotrain, install):
+    site = install(
+        "acme-plain", {"platform.plain": "acme_plain"}, version="0.3", acme_plain="import rover_sdk.motion\n"
+    )
+    missing = "ModuleNotFoundError: No module named 'rover_sdk'"
+    assert_failure(robotrain("render", *ON_PLAIN), missing, "uv pip install rover-sdk ")
+    with (site / "acme_plain-0.3.dist-info/METADATA").open("a") as file:
+        file.write("Requires-Dist: rover-client>=2\nRequires-Dist: typer\nRequires-Dist: extra; extra == 'all'\n")
+    assert_failure(robotrain("render", *ON_PLAIN), "uv pip install 'rover-client>=2' ")
+
+
+def test_import_of_a_name_that_robotrain_removed_suggests_an_upgrade(robotrain, install_source):
+    install_source("from robotrain.platforms import Spaceship\n")
+    assert_failure(robotrain("render", *ON_PLAIN), "uv pip install --upgrade robotrain-core acme-plain")
+
+
+def test_command_that_fails(robotrain, install_source):
+    source = "import typer\napp = typer.Typer()\n\n@app.command()\ndef dig(deep: int = 1):\n    {'a': 1}['b']\n"
+    install_source(source, "command.dig", point="acme_plain:app")
+    assert_failure(robotrain("dig"), "command dig (acme-plain 0.3) failed in `robotrain dig`: KeyError: 'b'")
+    assert robotrain("dig", "--deep", "far").exit_code == 2
+    install_source(source.replace("{'a': 1}['b']", "raise typer.Exit(5)"), "command.dig")
+    assert robotrain("dig").exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("claim", "point", "reason"),
+    [
+        ("command.dig", "acme_plain", "acme_plain is a module; expected a typer.Typer"),
+        ("command.dig", "acme_plain:gone", "AttributeError: module 'acme_plain' has no attribute 'gone'"),
+        ("command.submit", "acme_plain:app", "robotrain itself has a command submit"),
+    ],
+)
+def test_command_that_is_not_usable(robotrain, install_source, claim, point, reason):
+    install_source("import typer\napp = typer.Typer()\n", claim, point=point)
+    rows = {(row["claim"], row["distribution"]): row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows[claim, "acme-plain 0.3"]["failure"] == reason
+    assert robotrain("submit", "--help").exit_code == 0
+
+
+def test_traceback_variable_shows_the_traceback_without_secrets(robotrain, install_source, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_TRACEBACK", "1")
+    install_source(make_platform("render", "raise KeyError('https://mars/?sig=c2VjcmV0')"))
+    answer = robotrain("render", *ON_PLAIN)
+    assert "Traceback (most recent call last):" in answer.stderr
+    assert "acme_plain.py" in answer.stderr
+    assert "c2VjcmV0" not in answer.stderr
+
+
+def test_setting_with_a_flag_of_robotrain(robotrain, install_source):
+    setting = "    platform: Annotated[str, Param(help='x')] = ''\n"
+    install_source(PLATFORM.replace("    replicas: Annotated", f"{setting}    replicas: Annotated"))
+    answer = robotrain("render", *ON_PLAIN)
+    assert answer.exit_code == 2
+    assert "robotrain and platform plain both have an option --platform" in answer.stderr
+    assert "platform plain comes from acme-plain 0.3." in answer.stderr
+    assert WITHOUT in answer.stderr
+    assert robotrain(*ON_LOCAL).exit_code == 0
