@@ -91,11 +91,8 @@ class ClusterPlatform(Platform):
         if self.has_ended(reference):
             return
         refusal = self.request_cancel(reference)
-        if not self._wait_until_ended(reference, 0.0 if refusal else self.cancel_seconds):
-            self._reject_cancel(reference, refusal)
-
-    def _reject_cancel(self, reference: Reference, refusal: str) -> None:
-        """Raise Rejected for a run that has not ended."""
+        if self._wait_until_ended(reference, 0.0 if refusal else self.cancel_seconds):
+            return
         from robotrain.errors import Rejected, Suggestion, make_problem
         from robotrain.redaction import redact
 

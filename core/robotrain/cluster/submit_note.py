@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import Rejected, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain.store import files, records
 
@@ -41,7 +41,11 @@ class SubmitNote:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):  # a JSON or UTF-8 error is a ValueError
-            raise Rejected([self._make_damaged_problem(plan)]) from None
+            title = f"the note of an earlier submit to {self.engine} cannot be read"
+            path, why = self.get_path(plan), f"If {self.engine} has the {self.noun}, its name begins with {plan.run}-."
+            new = Suggestion("--new", "starts a new run and keeps the note")
+            remove = Suggestion(f"rm {path}", f"if you know that the {self.noun} does not exist")
+            raise Rejected([make_problem(self.code, title, "", str(path), why, new, remove)]) from None
         return note if note["plan"] == plan.digest else None
 
     def delete(self, plan: Plan) -> None:
@@ -52,11 +56,3 @@ class SubmitNote:
     def get_path(self, plan: Plan) -> Path:
         """Return the path of a plan's note."""
         return records.get_run_folder(plan.run) / self.file
-
-    def _make_damaged_problem(self, plan: Plan) -> Problem:
-        path = self.get_path(plan)
-        title = f"the note of an earlier submit to {self.engine} cannot be read"
-        why = f"If {self.engine} has the {self.noun}, its name begins with {plan.run}-."
-        new = Suggestion("--new", "starts a new run and keeps the note")
-        remove = Suggestion(f"rm {path}", f"if you know that the {self.noun} does not exist")
-        return make_problem(self.code, title, "", str(path), why, new, remove)

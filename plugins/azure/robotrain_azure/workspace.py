@@ -80,6 +80,13 @@ WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
 _TRACKING_URI = rf"{TRACKING_SCHEME}://([^/]+)/([^/]+)/([^/]+)"
 
 
+SCOPE_PATTERN = (
+    r"subscriptions/(?P<subscription>[^/]+)/resource[gG]roups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
+    r"/workspaces/(?P<workspace>[^/]+)"
+)
+"""Matches `Workspace.scope`, also as the resource manager writes it."""
+
+
 class Workspace(NamedTuple):
     """The names that identify a workspace."""
 
@@ -94,8 +101,12 @@ class Workspace(NamedTuple):
 
     def make_studio_url(self, run: str) -> str:
         """Return the page of a run in the studio of the current cloud."""
-        names = f"/subscriptions/{self.subscription}/resourcegroups/{self.group}/workspaces/{self.name}"
-        return f"https://{get_cloud().studio}/runs/{run}?wsid={names}"
+        return f"https://{get_cloud().studio}/runs/{run}?wsid=/{self.scope}"
+
+    @property
+    def scope(self) -> str:
+        """The part of the names of its models and datastores that tells the workspace."""
+        return f"subscriptions/{self.subscription}/resourcegroups/{self.group}/workspaces/{self.name}"
 
     @property
     def resource(self) -> str:

@@ -40,12 +40,7 @@ class DatastorePath:
 
     def __str__(self) -> str:
         where = f"datastores/{self.datastore}/paths/{self.path}"
-        if self.workspace is None:
-            return f"azureml://{where}"
-        return (
-            f"azureml://subscriptions/{self.workspace.subscription}/resourcegroups/{self.workspace.group}"
-            f"/workspaces/{self.workspace.name}/{where}"
-        )
+        return f"azureml://{self.workspace.scope}/{where}" if self.workspace else f"azureml://{where}"
 
     def relative_to(self, workspace: Workspace) -> "DatastorePath":
         """Return the path for a job of this workspace: the short form if it is the path's own."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference, RunGone, Status
 from robotrain.run_folder import log
 from robotrain.run_folder.log import EVENTS_FILE
@@ -89,8 +89,11 @@ def _describe_remote_run(folder: Path, host: Host) -> str:
         return f"it runs {host.location}; its processes are not visible from here"
     from robotrain.model.amounts import format_duration
 
-    silence = measure_silence(folder)
-    newest = f"its newest event is {format_duration(silence)} old" if silence is not None else "it has sent no event"
+    try:
+        silence = max(0.0, time.time() - (folder / EVENTS_FILE).stat().st_mtime)
+        newest = f"its newest event is {format_duration(silence)} old"
+    except OSError:
+        newest = "it has sent no event"
     return f"it runs {host.location}; its processes are not visible from this machine; {newest}"
 
 
@@ -145,14 +148,6 @@ def _describe_survivors(folder: Path) -> str:
     return "".join(f". {sentence}" for sentence in outputs.describe_surviving_checkpoints(folder))
 
 
-def measure_silence(folder: Path) -> float | None:
-    """Return the seconds since the run's last event, or None if there is none."""
-    try:
-        return max(0.0, time.time() - (folder / EVENTS_FILE).stat().st_mtime)
-    except OSError:
-        return None
-
-
 SUPERVISOR_START_SECONDS = 2.0
 MARGIN_SECONDS = 5.0
 HANDOVER_SECONDS = 2.0
@@ -167,8 +162,13 @@ def cancel_run(reference: Reference) -> None:
     if read_status(folder := find_run_folder(reference)).finished:
         return
     supervisor = _read_supervisor(folder)
-    if supervisor and not supervisor.host.is_here:
-        raise Rejected([_make_remote_run_problem(folder, supervisor.host)])
+    if supervisor and not (host := supervisor.host).is_here:
+        command = f"robotrain cancel {folder.name}"
+        here = Suggestion(command, "in that container" if host.is_container else "outside this container")
+        fix = here if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
+        title = f"{folder.name} runs {host.location} and must be cancelled there"
+        why = "Signals from here do not reach its processes."
+        raise Rejected([make_problem("run-elsewhere", title, "", "", why, fix)])
     # first: a supervisor that is just starting checks for this file
     is_first = spec.create_json(folder / spec.CANCEL_FILE, {"asked": time.time()})
     _wait_until(lambda: (folder / spec.SUPERVISOR_FILE).exists(), SUPERVISOR_START_SECONDS)
@@ -223,11 +223,3 @@ def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(process.POLL_SECONDS)
     return True
-
-
-def _make_remote_run_problem(folder: Path, host: Host) -> Problem:
-    command = f"robotrain cancel {folder.name}"
-    remote = Suggestion(command, "in that container" if host.is_container else "outside this container")
-    title = f"{folder.name} runs {host.location} and must be cancelled there"
-    suggestion = remote if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
-    return make_problem("run-elsewhere", title, "", "", "Signals from here do not reach its processes.", suggestion)

@@ -35,7 +35,9 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     """
     folder = observe.find_run_folder(reference)
     arguments = [REGISTER_COMMAND, DOCUMENT_FILE, name, *(() if step is None else ("--step", str(step)))]
-    completed = _run_runtime(folder, arguments, bundled=_can_register(folder))
+    # the run's bundled runtime fits its plugins and lock, but one of an earlier version cannot register
+    bundled = _run_runtime(folder, [REGISTER_COMMAND, "--help"], bundled=True).returncode == 0
+    completed = _run_runtime(folder, arguments, bundled)
     if completed.returncode:
         why = _extract_reason(completed.stderr) or f"It ended with exit code {completed.returncode}."
         raise Rejected([_make_registration_problem(folder, name, step, why)])
@@ -44,11 +46,6 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     except (ValueError, IndexError, TypeError):
         why = "The runtime did not report the version."
         raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
-
-
-def _can_register(folder: Path) -> bool:
-    """Return whether the run's bundled runtime, which fits its plugins and lock, can register; an older one may not."""
-    return _run_runtime(folder, [REGISTER_COMMAND, "--help"], bundled=True).returncode == 0
 
 
 def _run_runtime(folder: Path, arguments: list[str], bundled: bool) -> "subprocess.CompletedProcess[str]":

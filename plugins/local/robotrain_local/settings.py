@@ -71,16 +71,13 @@ class LocalSettings:
         for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file"):
             if value := getattr(self, name):
                 object.__setattr__(self, name, _make_absolute_path(value))
-        if self.tracking_uri and self.tracking_uri != NO_TRACKING:
-            object.__setattr__(self, "tracking_uri", _make_absolute_uri(self.tracking_uri))
+        uri = self.tracking_uri or NO_TRACKING
+        if uri.startswith(SQLITE_SCHEME):
+            path = _make_absolute_path(uri.removeprefix(SQLITE_SCHEME))
+            object.__setattr__(self, "tracking_uri", SQLITE_SCHEME + path)
+        elif uri != NO_TRACKING and not re.match(r"[a-z][a-z0-9+.-]*:|databricks$", uri):
+            object.__setattr__(self, "tracking_uri", _make_absolute_path(uri))
 
 
 def _make_absolute_path(text: str) -> str:
     return os.path.abspath(os.path.expanduser(text))
-
-
-def _make_absolute_uri(text: str) -> str:
-    """Return an MLflow tracking URI with a relative file path resolved against the current folder."""
-    if text.startswith(SQLITE_SCHEME):
-        return SQLITE_SCHEME + _make_absolute_path(text[len(SQLITE_SCHEME) :])
-    return text if re.match(r"[a-z][a-z0-9+.-]*:|databricks$", text) else _make_absolute_path(text)

@@ -119,10 +119,16 @@ def provide_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> No
 
 
 def is_interrupted_submit(plan: Plan, folder: Path) -> bool:
-    """Return whether `folder` was left by an interrupted submit of this plan."""
+    """Return whether `folder` was left by an interrupted submit of this plan: if not started, with no other file."""
     if spec.has_started(folder):
         return not (folder / spec.SUBMITTED_FILE).exists() and has_same_plan(plan, folder)
-    return _is_partial_submit(plan, folder)
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    known = {spec.PAYLOAD_FOLDER, spec.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
+    same = all(content.startswith(_read_bytes(folder / path)) for path, content in plan.files.items())
+    return same and all(name in known or name.startswith(".") for name in names)
 
 
 def has_same_plan(plan: Plan, folder: Path) -> bool:
@@ -147,17 +153,6 @@ def discard_run_folder(folder: Path) -> None:
 def list_partial_folders(folder: Path) -> list[Path]:
     """Return the folders that interrupted submits left beside the run's folder."""
     return sorted(folder.parent.glob(f".{folder.name}.*.part"))
-
-
-def _is_partial_submit(plan: Plan, folder: Path) -> bool:
-    """Return whether the folder holds only files of this plan, complete or not."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return False
-    known = {spec.PAYLOAD_FOLDER, spec.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
-    same = all(content.startswith(_read_bytes(folder / path)) for path, content in plan.files.items())
-    return same and all(name in known or name.startswith(".") for name in names)
 
 
 def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:

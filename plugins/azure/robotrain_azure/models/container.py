@@ -27,10 +27,7 @@ def get_request_uri(source: JobSource, place: ContainerContext) -> str:
 FULL_NAME = "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/{name}/versions/{version}"
 _VERSION_PATTERN = r"models/(?P<name>[^/]+)/versions/(?P<version>\d+)"
 _SHORT_NAME = r"azureml:(?P<name>[^:/]+):(?P<version>\d+|latest)"
-_LONG_NAME = (
-    r"azureml://subscriptions/(?P<subscription>[^/]+)/resource[gG]roups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
-    rf"/workspaces/(?P<workspace>[^/]+)/{_VERSION_PATTERN}"
-)
+_LONG_NAME = rf"azureml://{workspace.SCOPE_PATTERN}/{_VERSION_PATTERN}"
 _SCOPED_NAME = rf"azureml://(?P<scope>registries|locations)/.+/{_VERSION_PATTERN}"
 
 
@@ -43,9 +40,7 @@ class WorkspaceModel:
     version: str
 
     def __str__(self) -> str:
-        at = self.workspace
-        scope = f"subscriptions/{at.subscription}/resourcegroups/{at.group}/workspaces/{at.name}"
-        return f"azureml://{scope}/models/{self.name}/versions/{self.version}"
+        return f"azureml://{self.workspace.scope}/models/{self.name}/versions/{self.version}"
 
     @property
     def label(self) -> str:

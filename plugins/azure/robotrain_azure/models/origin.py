@@ -14,13 +14,9 @@ from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.models import container
 from robotrain_azure.models.container import WorkspaceModel
 from robotrain_azure.storage import PUBLIC_SUFFIX, StorageError
-from robotrain_azure.workspace import ARTIFACTS_OUTPUT, Workspace
+from robotrain_azure.workspace import ARTIFACTS_OUTPUT, SCOPE_PATTERN, Workspace
 
-_WORKSPACE = (
-    r"subscriptions/(?P<subscription>[^/]+)/resource[gG]roups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
-    r"/workspaces/(?P<name>[^/]+)/"
-)
-_DATASTORE_URI = rf"azureml://(?:{_WORKSPACE})?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)"
+_DATASTORE_URI = rf"azureml://(?:{SCOPE_PATTERN}/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)"
 _JOB_URI = r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths/(?P<path>.*))?"
 _RUN_URI = r"runs:/(?P<job>[^/]+)/(?P<path>.+)"
 _BLOB_URL = r"https://[^/?#@]+\.blob\.core\.windows\.net/[^?#]+"
@@ -52,8 +48,8 @@ ModelLocation = DatastoreFolder | JobOutputFolder | str
 def parse_location(uri: str, workspace: Workspace) -> ModelLocation | None:
     """Parse a location; None if it is not supported. `workspace` is the one that relative locations refer to."""
     if match := re.fullmatch(_DATASTORE_URI, uri):
-        if match["name"] is not None:
-            workspace = Workspace(match["subscription"], match["group"], match["name"])
+        if match["workspace"] is not None:
+            workspace = Workspace(match["subscription"], match["group"], match["workspace"])
         return DatastoreFolder(workspace, match["datastore"], match["path"].strip("/"))
     if match := re.fullmatch(_JOB_URI, uri):
         job, output, path = match["job"], match["output"], (match["path"] or "").strip("/")

@@ -146,7 +146,15 @@ def list_outputs(reference: Reference) -> list[Output]:
         return []
     run_log = read_run_log(reference)
     complete = {output.name: output for output in run_log.list_published()}
-    sealed = _list_sealed(reference, published=bool(complete))
+    try:
+        listed = list_sealed_outputs(reference)
+    except Rejected as rejected:
+        if not complete:
+            raise
+        print(f"warning: cannot list the job's output: {rejected}", file=sys.stderr)
+        listed = []
+    results_name = get_results_name(reference)
+    sealed = {outputs.make_checkpoint_name(one.manifest.step) if one.folder else results_name: one for one in listed}
     for name, item in sealed.items():
         if not item.missing_files:
             output = Output(name=name, kind="file", source=DatastorePath.kind, uri=item.uri, size=item.size)
@@ -162,19 +170,6 @@ def list_outputs(reference: Reference) -> list[Output]:
         for name, item in incomplete.items():
             print(f"warning: {name} in the job's output {format_missing_files(item)}", file=sys.stderr)
     return [*sorted(complete.values(), key=lambda output: output.step or 0), *models]
-
-
-def _list_sealed(reference: Reference, published: bool) -> dict[str, SealedOutput]:
-    """Return the content of the declared output by name. Raises Rejected unless something was published."""
-    try:
-        sealed = list_sealed_outputs(reference)
-    except Rejected as rejected:
-        if not published:
-            raise
-        print(f"warning: cannot list the job's output: {rejected}", file=sys.stderr)
-        return {}
-    results_name = get_results_name(reference)
-    return {outputs.make_checkpoint_name(item.manifest.step) if item.folder else results_name: item for item in sealed}
 
 
 def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:

@@ -97,7 +97,12 @@ def check_asset(
     field, expected = ASSET_TYPES[asset.kind]
     kind = str(properties.get(field) or "")
     if kind.lower().replace("_", "") not in ("", expected.replace("_", "")):
-        yield _make_type_problem(asset, kind, expected)
+        is_data = asset.kind == "data"
+        title = f"the {asset.label} has the type {kind}, but the job reads {expected}"
+        remark = f"a version that {'is' if is_data else 'was registered as'} a folder"
+        fix = Suggestion(f"{flag} {asset.format_value(version='VERSION')}", remark)
+        severity: Severity = "error" if is_data else "warning"  # a model may work
+        yield make_preflight_problem("azureml-asset-type", title, flag, given, "", fix, severity=severity)
     else:
         yield from _check_dataset_asset(preflight, asset, properties, describing_files)
     if properties.get("isArchived"):
@@ -156,17 +161,6 @@ def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAss
         command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list")
         fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
     return make_preflight_problem("azureml-asset-missing", title, asset.flag, asset.format_value(), "", *fixes)
-
-
-def _make_type_problem(asset: WorkspaceAsset, kind: str, wanted: str) -> Problem:
-    """Return the problem of a wrong type: an error for data, a warning for a model, which may work."""
-    is_data = asset.kind == "data"
-    title = f"the {asset.label} has the type {kind}, but the job reads {wanted}"
-    remark = f"a version that {'is' if is_data else 'was registered as'} a folder"
-    fix = Suggestion(f"{asset.flag} {asset.format_value(version='VERSION')}", remark)
-    severity: Severity = "error" if is_data else "warning"
-    code, given = "azureml-asset-type", asset.format_value()
-    return make_preflight_problem(code, title, asset.flag, given, "", fix, severity=severity)
 
 
 DATASET_ROLE = "dataset"

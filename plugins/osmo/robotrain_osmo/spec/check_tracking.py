@@ -126,11 +126,9 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             try:
                 container.parse_model_name(source.uri, target)
             except container.ModelNameError as error:
-                title, fix = (
-                    f"the workspace of {source.uri} is unknown",
-                    error.suggestion and f"{flag} {error.suggestion}",
-                )
-                yield make_unsupported_problem("osmo-model-unnamed", title, flag, source.uri, error.reason, fix)
+                code, title = "osmo-model-unnamed", f"the workspace of {source.uri} is unknown"
+                fix = error.suggestion and f"{flag} {error.suggestion}"
+                yield make_unsupported_problem(code, title, flag, source.uri, error.reason, fix)
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             title = f"{source.uri} needs a tracking server, and the job is not tracked"
             ways = suggest_tracking(settings)

@@ -145,6 +145,17 @@ def make_compat_env(job: Job) -> dict[str, str]:
 
 def make_environment(job: Job, settings: OsmoSettings, inputs: int, plan: str) -> dict[str, str]:
     """Return the task's environment. `inputs`: their number. `plan`: the digest of what is sent."""
+    uri, tracking = get_tracking_uri(settings), dict[str, str]()
+    if target := workspace.parse_tracking_uri(uri):
+        tracking = {
+            "AZURE_SUBSCRIPTION_ID": target.subscription,
+            "AZURE_RESOURCE_GROUP": target.group,
+            "AZUREML_WORKSPACE_NAME": target.name,
+            "AZURE_AUTHORITY_HOST": AZURE_AUTHORITY,
+        }
+    if uri:
+        tracking["MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES"] = str(settings.mlflow_token_retries)
+        tracking["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.mlflow_http_timeout)
     return {
         "NVIDIA_DRIVER_CAPABILITIES": "all",
         "GIT_PYTHON_REFRESH": "quiet",
@@ -154,22 +165,5 @@ def make_environment(job: Job, settings: OsmoSettings, inputs: int, plan: str) -
         **({"OSMO_INPUT_0": "{{input:0}}"} if inputs else {}),
         **{spec_inputs.INPUT_VARIABLE.format(index): f"{{{{input:{index}}}}}" for index in range(inputs)},
         **make_compat_env(job),
-        **_make_tracking_env(settings),
-    }
-
-
-def _make_tracking_env(settings: OsmoSettings) -> Mapping[str, str]:
-    uri = get_tracking_uri(settings)
-    timeouts = {
-        "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES": str(settings.mlflow_token_retries),
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(settings.mlflow_http_timeout),
-    }
-    if not (target := workspace.parse_tracking_uri(uri)):
-        return timeouts if uri else {}
-    return {
-        "AZURE_SUBSCRIPTION_ID": target.subscription,
-        "AZURE_RESOURCE_GROUP": target.group,
-        "AZUREML_WORKSPACE_NAME": target.name,
-        "AZURE_AUTHORITY_HOST": AZURE_AUTHORITY,
-        **timeouts,
+        **tracking,
     }
