@@ -75,11 +75,15 @@ def list_figures() -> list[Figure]:
         Figure("--version", [ROBOTRAIN, "--version"], "python -c pass", 3.0),
         Figure("--help", [ROBOTRAIN, "--help"], BARE, 1.25),
         Figure("submit --help", [ROBOTRAIN, "submit", "--help"], BARE, 1.5),
+        *(
+            Figure(f"submit --help {platform}", [ROBOTRAIN, "submit", "--help", "--platform", platform], BARE, 1.6)
+            for platform in jobs
+        ),
         Figure("status", [ROBOTRAIN, "status"], BARE, 1.5),
         Figure(f"runs ({listing.SHOWN} records)", [ROBOTRAIN, "runs"], BARE, 1.5),
         Figure("TAB of a command", complete("robotrain sta"), BARE_TAB, 1.3),
         Figure("TAB of a value", complete("robotrain submit --platform lo"), BARE_TAB, 1.3),
-        Figure("TAB of an option", complete("robotrain submit --ba"), BARE_TAB, 1.3),
+        Figure("TAB of an option", complete("robotrain submit --ba"), BARE_TAB, 1.5),
         *(
             Figure(f"{command} {platform}", [ROBOTRAIN, command, *words], LIBRARIES, 1.05)
             for command in ("render", "explain")

@@ -125,15 +125,15 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
 
 
 def compose_options(patch: pytest.MonkeyPatch) -> None:
-    """The options of a command for a workload and a platform of this checkout; help and completion have a cache."""
+    """The options of a command for a workload and a platform of this checkout, but for completion."""
     from robotrain.cli import job_command
 
     build, built = job_command.JobCommand.build_for, {}
 
-    def build_once(command, choice, parent, is_shown=False):
+    def build_once(command, choice, parent):
         claims = tuple(job_command.get_plugins(parent).claims)
-        if is_shown or not are_ours(claims):
-            return build(command, choice, parent, is_shown)
+        if parent.resilient_parsing or not are_ours(claims):
+            return build(command, choice, parent)
         key = (type(command), command.name, choice.workload, choice.platform, claims)
         if key not in built:
             return built.setdefault(key, build(command, choice, parent))

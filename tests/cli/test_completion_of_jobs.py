@@ -61,6 +61,28 @@ def test_options_follow_the_platform_of_the_project(complete):
     assert complete("submit", "--runs") == []
     Path("robotrain.toml").write_text('platform = "local"\n')
     assert complete("submit", "--runs") == ["--runs-dir"]
+    Path("robotrain.toml").write_text('platform = "osmo"\n')
+    assert complete("submit", "--runs") == []
+    assert complete("submit", "--poo") == ["--pool"]
+
+
+def test_excluded_plugins_have_no_options(complete, monkeypatch):
+    assert complete("submit", "--platform", "local", "--runs") == ["--runs-dir"]
+    assert complete("submit", "--dataset-r") == ["--dataset-repo-id"]
+    monkeypatch.setenv("ROBOTRAIN_WITHOUT", "platform.local,source.huggingface")
+    assert complete("submit", "--platform", "local", "--runs") == []
+    assert complete("submit", "--dataset-r") == []
+
+
+def test_values_of_an_option_of_a_workload(complete):
+    assert complete("submit", "--policy-type", "diff") == ["diffusion"]
+    assert complete("submit", "lerobot-eval", "--policy-run", "la") == ["latest"]
+
+
+def test_help_as_the_value_of_an_option_is_a_mistake(robotrain):
+    answer = robotrain("submit", "--platform", "--help")
+    assert answer.exit_code == 2
+    assert "flag-without-value" in answer.stderr
 
 
 @pytest.mark.parametrize("words", [("platforms",), ("doctor", "--platform"), ("runs", "--platform")])

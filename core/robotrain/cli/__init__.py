@@ -3,16 +3,10 @@
 import atexit
 import gc
 import sys
-import time
-
-started = 0.0
-"""When the console script began, before any other module of robotrain was loaded; 0 where it did not."""
 
 
 def main() -> None:
     """Run the console script; `--version` alone imports nothing."""
-    global started
-    started = time.time()
     if sys.argv[1:] == ["--version"]:
         from robotrain import __version__
 

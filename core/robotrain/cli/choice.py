@@ -48,13 +48,8 @@ class Choice(NamedTuple):
     """Where the workload and the platform were chosen."""
 
 
-def resolve_choice(
-    values: Mapping[str, Any], words: Sequence[str], parent: Any, find_default: Callable[[], str] | None = None
-) -> Choice:
-    """Return the choice: argument, then job file, then environment, then robotrain.toml, then default.
-
-    :param find_default: returns the default workload, instead of that of the plugins.
-    """
+def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any) -> Choice:
+    """Return the choice: argument, then job file, then environment, then robotrain.toml, then default."""
     path = next((word for word in words if is_job_file(word)), "")
     file = _read_job_file(path, parent) if path else None
     project = _read_project(values.get("profile"), parent)
@@ -63,11 +58,7 @@ def resolve_choice(
     named = next((Value(word, Origin("argument")) for word in words if word in installed), None)
     if not named and file and file.workload:
         named = Value(file.workload, Origin("job file", Path(path).name))
-    workload = (
-        named
-        or (project.workload if project else None)
-        or Value((find_default or plugins.default_workload)(), DEFAULT_ORIGIN)
-    )
+    workload = named or (project.workload if project else None) or Value(plugins.default_workload(), DEFAULT_ORIGIN)
     platform = _find_option_value(values.get("platform"), "--platform", PLATFORM_ENV, parent) or (
         project.platform if project else None
     )

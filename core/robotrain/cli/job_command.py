@@ -6,7 +6,7 @@ Only public parts of Typer are used, so that versions with and without a vendore
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,55 +80,30 @@ class JobCommand(TyperCommand):
         it belongs to: then the loop ends, and `execute` reports the swallowed flag.
         """
         head, tail = split_at_dashes(args)
-        if extra.get("resilient_parsing") or not {"-h", "--help"}.isdisjoint(head):
-            context = self._make_context(info_name, head, parent, is_shown=True, **extra)
-            if extra.get("resilient_parsing"):
-                return context  # else the word was the value of an option: help would have ended here
-        context = self._make_context(info_name, head, parent, **extra)
-        context.meta[AFTER_DASHES_KEY] = tail
-        return context
-
-    def _make_context(
-        self, info_name: str | None, head: list[str], parent: Any, is_shown: bool = False, **extra: Any
-    ) -> Any:
         next_words = dict(itertools.pairwise(head))
         values = {name: next_words[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in next_words}
-        find_default = str if is_shown else None  # `build_for` finds it then, if it must
         words = [word for word in head[:1] if not word.startswith("-")]
-        choice = resolve_choice(values, words, parent, find_default)  # a guess
+        choice = resolve_choice(values, words, parent)  # a guess
         workloads = get_plugins(parent).list_names("workload")
 
         def fill(command: JobCommand) -> list[str]:
             return fill_optional_values(head, command.options, lambda word: is_job_file(word) or word in workloads)
 
-        command, tried = self.build_for(choice, parent, is_shown), [choice]
-        while (parsed := command.parse_choice(fill(command), parent, find_default)) != choice:
-            choice, command = parsed, self.build_for(parsed, parent, is_shown)
+        command, tried = self.build_for(choice, parent), [choice]
+        while (parsed := command.parse_choice(fill(command), parent)) != choice:
+            choice, command = parsed, self.build_for(parsed, parent)
             if parsed in tried:
                 break
             tried.append(parsed)
-        return TyperCommand.make_context(command, info_name, fill(command), parent, **extra)
+        context: Any = TyperCommand.make_context(command, info_name, fill(command), parent, **extra)
+        context.meta[AFTER_DASHES_KEY] = tail
+        return context
 
-    def build_for(self, choice: Choice, parent: Any, is_shown: bool = False) -> "JobCommand":
-        """Return this command with the options of a choice.
-
-        :param is_shown: only for help and completion: the options of plugins may come from the cache.
-        """
+    def build_for(self, choice: Choice, parent: Any) -> "JobCommand":
+        """Return this command with the options of a choice."""
         plugins = get_plugins(parent)
         options = self.compose_own(choice, plugins)
-        if is_shown:
-            from robotrain.cli import option_cache
-
-            def compose() -> ComposedOptions:
-                composed = self.compose_own(choice, plugins)
-                workload = choice.workload or plugins.default_workload()
-                self.add_plugin_options(composed, choice._replace(workload=workload), plugins)
-                return composed
-
-            own = len(options.options)
-            options.options += option_cache.load_or_compose(self.name or "", choice, plugins, own, compose)
-        else:
-            self.add_plugin_options(options, choice, plugins)
+        self.add_plugin_options(options, choice, plugins)
         words = make_words_argument("[WORKLOAD | JOB.yaml]", make_completer(lambda: plugins.list_names("workload")))
         command = type(self)(
             self.name,
@@ -140,14 +115,14 @@ class JobCommand(TyperCommand):
         command.options, command.choice = options, choice
         return command
 
-    def parse_choice(self, args: list[str], parent: Any, find_default: Callable[[], str] | None) -> Choice:
+    def parse_choice(self, args: list[str], parent: Any) -> Choice:
         """Return the choice that `args` make, parsed with the options of this command."""
         probe = self.context_class(self, resilient_parsing=True, **self.context_settings)
         with add_context(probe):
             values, rest, _ = self.make_parser(probe).parse_args(list(args))
         words = values.get("words")
         words = [*(words if isinstance(words, (list, tuple)) else ()), *rest]
-        return resolve_choice(values, words, parent, find_default)
+        return resolve_choice(values, words, parent)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options."""

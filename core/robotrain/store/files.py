@@ -45,28 +45,18 @@ def load_or_compute(key: str, compute: Callable[[], bytes]) -> bytes:
     """
     import hashlib  # costs start-up
 
+    path = get_cache_folder() / COMPUTED / key
     with suppress(OSError):
-        content = read_computed(key)
+        content = path.read_bytes()
         if hashlib.sha256(content[32:]).digest() == content[:32]:
             return content[32:]
     result = compute()
-    write_computed(key, hashlib.sha256(result).digest() + result)
-    return result
-
-
-def read_computed(name: str) -> bytes:
-    """Return the content of a file of the cache of results, which may be damaged. Raise OSError."""
-    return (get_cache_folder() / COMPUTED / name).read_bytes()
-
-
-def write_computed(name: str, content: bytes) -> None:
-    """Write a file of the cache of results, if possible, and delete the oldest ones."""
-    path = get_cache_folder() / COMPUTED / name
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
+        write_atomically(path, hashlib.sha256(result).digest() + result)
         for old in sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime)[:-MAX_COMPUTED]:
             old.unlink()
+    return result
 
 
 def _get_folder(name: str, xdg_name: str, xdg_default: str, elsewhere: str) -> Path:
