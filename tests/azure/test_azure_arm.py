@@ -14,7 +14,7 @@ def arm(tenant) -> ArmClient:
     return ArmClient()
 
 
-def listed(arm: ArmClient, following: str, monkeypatch) -> list[str]:
+def list_resources(arm: ArmClient, following: str, monkeypatch) -> list[str]:
     """A list whose second page lies at that address."""
     pages = [{"value": [{"name": "one"}], "nextLink": following}, {"value": [{"name": "two"}]}]
     monkeypatch.setattr(ArmClient, "_send_request", lambda self, method, url, query, body: pages.pop(0))
@@ -23,7 +23,7 @@ def listed(arm: ArmClient, following: str, monkeypatch) -> list[str]:
 
 @pytest.mark.parametrize("host", ["management.azure.com", "management.azure.com:443", "Management.Azure.com"])
 def test_a_list_goes_on_at_the_same_host_whether_its_port_is_said_or_not(host, monkeypatch):
-    assert listed(ArmClient(), f"https://{host}/list?page=2", monkeypatch) == ["one", "two"]
+    assert list_resources(ArmClient(), f"https://{host}/list?page=2", monkeypatch) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_list_goes_on_at_the_same_host_whether_its_port_is_said_or_not(host, m
 )
 def test_a_token_goes_to_no_other_host(following, monkeypatch):
     with pytest.raises(ArmError, match="on another host"):
-        listed(ArmClient(), following, monkeypatch)
+        list_resources(ArmClient(), following, monkeypatch)
 
 
 def test_one_thread_s_new_sign_in_takes_nothing_from_another_s_request(arm):

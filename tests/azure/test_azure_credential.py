@@ -13,34 +13,34 @@ STORAGE = "https://storage.azure.com/.default"
 
 
 @pytest.fixture
-def asked(tenant: Tenant):
+def count_requests(tenant: Tenant):
     """How often a token was asked for."""
     return lambda: sum("/oauth2/v2.0/token" in request for request in map(str, tenant.sign_in.requests))
 
 
-def test_all_that_ask_the_same_share_a_token(tenant, asked) -> None:
+def test_all_that_ask_the_same_share_a_token(tenant, count_requests) -> None:
     tenant.manager.workspace("robots-ml")
     for _ in range(3):
         assert list(preflight_checks.check_workspace(Workspace(SUBSCRIPTION, GROUP, "robots-ml"))) == []
-    assert asked() == 1
+    assert count_requests() == 1
     assert (
         credential.get_shared_credential().get_token_info(STORAGE).token
         == credential.get_shared_credential().get_token_info(STORAGE).token
     )
-    assert asked() == 2
+    assert count_requests() == 2
 
 
-def test_threads_that_ask_at_once_wait_for_the_one_that_asks(asked) -> None:
+def test_threads_that_ask_at_once_wait_for_the_one_that_asks(count_requests) -> None:
     with ThreadPoolExecutor(8) as pool:
         tokens = set(pool.map(lambda _: credential.get_shared_credential().get_token(STORAGE).token, range(8)))
-    assert (len(tokens), asked()) == (1, 1)
+    assert (len(tokens), count_requests()) == (1, 1)
 
 
-def test_what_is_forgotten_is_asked_for_anew(asked) -> None:
+def test_what_is_forgotten_is_asked_for_anew(count_requests) -> None:
     credential.get_shared_credential().get_token(STORAGE)
     credential.clear_shared_credential()
     credential.get_shared_credential().get_token(STORAGE)
-    assert asked() == 2
+    assert count_requests() == 2
 
 
 class Told:

@@ -33,7 +33,7 @@ WAYS = (
 
 
 @pytest.fixture
-def box(azure, request) -> str:
+def blob_container(azure, request) -> str:
     """A container of this test's own, that the datastore `models` of the workspace stands for."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
     azure.blobs.put(name, {f"policies/act/{path}": content for path, content in FILES.items()})
@@ -54,19 +54,19 @@ def box(azure, request) -> str:
 
 
 @pytest.fixture
-def register(azure, box) -> Callable[..., None]:
+def register(azure, blob_container) -> Callable[..., None]:
     """`register("act", 7, ADDRESS)`: as the workspace has it."""
 
     def register(name: str, version: int, uri: str) -> None:
         there = azure.manager.there.models.setdefault(f"{HERE.resource}/{name}".lower(), {})
-        said = uri.format(s=SUBSCRIPTION, g=GROUP, account=azure.account, box=box)
+        said = uri.format(s=SUBSCRIPTION, g=GROUP, account=azure.account, box=blob_container)
         there[str(version)] = {"modelType": "custom_model", "modelUri": said}
 
     return register
 
 
 @pytest.fixture
-def deliver(azure, box, data_python, tmp_path, monkeypatch, nobody) -> Iterator[Callable[..., BatchFetch]]:
+def deliver(azure, blob_container, data_python, tmp_path, monkeypatch, nobody) -> Iterator[Callable[..., BatchFetch]]:
     """`deliver("azureml:act:7")`, of a run that is tracked in the workspace, with a pod's identity."""
     for name, value in azure.workload_identity.items():
         monkeypatch.setenv(name, value)
@@ -87,13 +87,13 @@ def deliver(azure, box, data_python, tmp_path, monkeypatch, nobody) -> Iterator[
         one.close()
 
 
-def looked(made: BatchFetch) -> SurveyedSource:
+def look_up_model(made: BatchFetch) -> SurveyedSource:
     (found,) = made.survey()
     return found
 
 
-def brought(made: BatchFetch) -> dict[str, bytes]:
-    assert looked(made).problems == ()
+def download_model(made: BatchFetch) -> dict[str, bytes]:
+    assert look_up_model(made).problems == ()
     (folder,) = made.fetch(lambda far: None).values()
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -101,15 +101,15 @@ def brought(made: BatchFetch) -> dict[str, bytes]:
 @pytest.mark.parametrize("uri", WAYS, ids=["in-full", "short", "artifact", "output", "run", "blobs"])
 def test_a_model_comes_whole_whatever_its_address_looks_like(deliver, register, uri):
     register("act", 7, uri)
-    assert brought(deliver("azureml:act:7")) == FILES
+    assert download_model(deliver("azureml:act:7")) == FILES
 
 
-def test_what_came_stays_and_what_was_cut_off_goes_on(azure, deliver, register, box, monkeypatch):
+def test_what_came_stays_and_what_was_cut_off_goes_on(azure, deliver, register, blob_container, monkeypatch):
     register("act", 7, WAYS[0])
-    azure.front.faults.append(Fault(f"GET /{box}/.*safetensors", cut=True, times=2))
-    assert brought(deliver("azureml:act:7")) == FILES
+    azure.front.faults.append(Fault(f"GET /{blob_container}/.*safetensors", cut=True, times=2))
+    assert download_model(deliver("azureml:act:7")) == FILES
     azure.front.requests.clear()
-    assert brought(deliver(str(container.parse_model_name("azureml:act:7", HERE)), tracking_uri="")) == FILES
+    assert download_model(deliver(str(container.parse_model_name("azureml:act:7", HERE)), tracking_uri="")) == FILES
     assert [line for line in azure.front.requests if "comp=list" not in line] == []
 
 
@@ -129,25 +129,27 @@ def test_what_is_not_there_is_told_with_what_is(deliver, register, uri, why):
     register("far", 1, "https://example.com/a?sig=S3CRET")
     register("gone", 1, "azureml://datastores/nowhere/paths/a")
     register("bare", 1, "azureml://datastores/models/paths/nothing")
-    found = looked(deliver(uri))
+    found = look_up_model(deliver(uri))
     assert re.search(why, found.problems[0]), found.problems
     assert "S3CRET" not in found.problems[0]
 
 
 def test_a_short_name_of_a_run_that_is_tracked_in_no_workspace_is_told_with_the_full_one(deliver):
-    found = looked(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
+    found = look_up_model(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
     sentence, way = found.problems[0].split("\n")
     assert "no workspace tracks this run" in sentence
     assert way == "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/act/versions/7"
     assert found.fault == "configuration"
 
 
-def test_who_may_not_look_into_the_workspace_or_read_the_blobs_is_told_the_role(azure, deliver, register, box):
+def test_who_may_not_look_into_the_workspace_or_read_the_blobs_is_told_the_role(
+    azure, deliver, register, blob_container
+):
     register("act", 7, WAYS[0])
-    azure.front.faults.append(Fault(f"GET /{box}", status=403, code="AuthorizationPermissionMismatch"))
-    assert "Storage Blob Data Reader" in looked(deliver("azureml:act:7")).problems[0]
+    azure.front.faults.append(Fault(f"GET /{blob_container}", status=403, code="AuthorizationPermissionMismatch"))
+    assert "Storage Blob Data Reader" in look_up_model(deliver("azureml:act:7")).problems[0]
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
-    told = looked(deliver("azureml:act:7"))
+    told = look_up_model(deliver("azureml:act:7"))
     assert "AzureML Data Scientist" in told.problems[0]
     assert told.fault == "configuration"
     assert Path(told.source.uri).name == "azureml:act:7"

@@ -19,12 +19,12 @@ def profile(tmp_path, monkeypatch):
     return write
 
 
-def one(name: str, default: bool = False, state: str = "Enabled") -> dict[str, object]:
+def make_subscription(name: str, default: bool = False, state: str = "Enabled") -> dict[str, object]:
     return {"id": name, "name": f"the {name}", "state": state, "isDefault": default, "user": {"name": "me@x.y"}}
 
 
 def test_the_default_one_is_taken_with_where_it_stood(profile, tmp_path):
-    profile(one("first"), one("second", default=True))
+    profile(make_subscription("first"), make_subscription("second", default=True))
     assert find_default_subscription() == ("second", f"az account ({tmp_path}/azure/azureProfile.json)")
 
 
@@ -32,12 +32,14 @@ def test_in_the_home_folder_it_is_shown_short(tmp_path, monkeypatch):
     monkeypatch.delenv("AZURE_CONFIG_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".azure").mkdir()
-    (tmp_path / ".azure/azureProfile.json").write_text(json.dumps({"subscriptions": [one("mine", default=True)]}))
+    (tmp_path / ".azure/azureProfile.json").write_text(
+        json.dumps({"subscriptions": [make_subscription("mine", default=True)]})
+    )
     assert find_default_subscription() == ("mine", "az account (~/.azure/azureProfile.json)")
 
 
 def test_one_that_is_disabled_is_not(profile):
-    profile(one("old", default=True, state="Disabled"), one("other"))
+    profile(make_subscription("old", default=True, state="Disabled"), make_subscription("other"))
     assert find_default_subscription() is None
 
 

@@ -6,7 +6,7 @@ NAMES = {"resource_group": {"name": "robots"}, "azureml_workspace": {"name": "ro
 
 
 @pytest.fixture
-def explained(robotrain):
+def explain_settings(robotrain):
     """Rows of a job for OSMO by name, and what was said beside them."""
 
     def run(*args):
@@ -17,24 +17,24 @@ def explained(robotrain):
     return run
 
 
-def test_a_workspace_that_only_terraform_names_and_only_in_part_stops_nobody(explained, outputs):
+def test_a_workspace_that_only_terraform_names_and_only_in_part_stops_nobody(explain_settings, outputs):
     outputs(**NAMES)
-    values, said = explained()
+    values, said = explain_settings()
     assert (values["resource_group"], values["workspace_name"]) == (None, None)
     assert "without --subscription-id" in said
     assert "[osmo-untracked]" in said
 
 
-def test_a_workspace_that_terraform_names_but_for_what_a_person_says_is_whole(explained, outputs):
+def test_a_workspace_that_terraform_names_but_for_what_a_person_says_is_whole(explain_settings, outputs):
     outputs(**NAMES)
-    values, said = explained("--subscription-id", "1-2")
+    values, said = explain_settings("--subscription-id", "1-2")
     assert (values["resource_group"], values["workspace_name"]) == ("robots", "robots-ml")
     assert "[osmo-untracked]" not in said
 
 
-def test_terraform_is_not_run_for_a_workspace_that_nothing_is_tracked_in(explained, outputs):
+def test_terraform_is_not_run_for_a_workspace_that_nothing_is_tracked_in(explain_settings, outputs):
     outputs(**NAMES, ml_workload_identity={"client_id": "1-2"}, storage_account={"name": "robots"})
-    explained("--tracking-uri", "none", "--storage-account", "robots")
+    explain_settings("--tracking-uri", "none", "--storage-account", "robots")
     assert outputs.runs() == 0
-    values, _ = explained("--tracking-uri", "none")
+    values, _ = explain_settings("--tracking-uri", "none")
     assert (values["storage_account"], values["workload_identity"], outputs.runs()) == ("robots", "1-2", 1)

@@ -58,7 +58,7 @@ def started(training_python, job):
         one.tracker.close(None)
 
 
-def until_there(tracked: Tracked) -> Tracking:
+def wait_until_tracked(tracked: Tracked) -> Tracking:
     while True:
         try:
             tracked.tracker.wait_for_run(lambda: False)
@@ -86,22 +86,22 @@ def server_said(workspace, run_id: str):
         return json.load(came)["run"]
 
 
-def of(run_id: str, folder: Path) -> dict[str, object]:
+def select_events(run_id: str, folder: Path) -> dict[str, object]:
     return {"run_id": run_id, "folder": str(folder), "model": "pretrained_model", "digest": "d" * 64}
 
 
 def test_a_run_is_tracked_published_and_registered_once(started, azure, workspace, checkpoint):
     tracked = started()
-    there = until_there(tracked)
+    there = wait_until_tracked(tracked)
     assert there.uri == HERE.tracking_uri
     assert there.ui == (
         f"https://ml.azure.com/runs/{there.run_id}?wsid="
         f"/subscriptions/{HERE.subscription}/resourcegroups/{HERE.group}/workspaces/{HERE.name}"
     )
     tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=20)))
-    first, again = (tracked.ask(ARTIFACT_REQUEST, **of(there.run_id, checkpoint)) for _ in range(2))
+    first, again = (tracked.ask(ARTIFACT_REQUEST, **select_events(there.run_id, checkpoint)) for _ in range(2))
     assert (first["artifact"], first["new"], again["new"]) == ("checkpoints/000020", True, False)
-    asked = {**of(there.run_id, checkpoint), "name": "pusher", "description": "a policy", "tags": TAGS}
+    asked = {**select_events(there.run_id, checkpoint), "name": "pusher", "description": "a policy", "tags": TAGS}
     asked["lineage"] = {"dataset_uri": "hf://lerobot/pusht"}
     assert [tracked.ask(REGISTER_REQUEST, **asked) for _ in range(2)] == [
         {"version": "1", "new": True},
@@ -135,20 +135,20 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
 
 def test_a_later_attempt_goes_on_with_the_run(started):
     tracked = started()
-    first = until_there(tracked)
+    first = wait_until_tracked(tracked)
     assert tracked.end() == []
     tracked = started(first.run_id)
-    assert until_there(tracked).run_id == first.run_id
+    assert wait_until_tracked(tracked).run_id == first.run_id
     assert tracked.end() == []
 
 
 def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, workspace):
     tracked = started()
-    first = until_there(tracked)
+    first = wait_until_tracked(tracked)
     assert tracked.end() == []
     workspace.faults.append(Fault("runs/update", status=400, code="UserError", times=2))
     tracked = started(first.run_id)
-    assert until_there(tracked).run_id != first.run_id
+    assert wait_until_tracked(tracked).run_id != first.run_id
     assert tracked.end() == []
 
 
@@ -157,22 +157,22 @@ def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, w
 )
 def test_a_bad_moment_makes_no_second_run(started, workspace, asked, status, monkeypatch):
     tracked = started()
-    first = until_there(tracked)
+    first = wait_until_tracked(tracked)
     assert tracked.end() == []
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     workspace.faults.append(Fault(asked, status=status, code="UserError", times=1 if "get" not in asked else 2))
     tracked = started(first.run_id)
-    assert until_there(tracked).run_id == first.run_id
+    assert wait_until_tracked(tracked).run_id == first.run_id
     assert tracked.end() == []
 
 
 def test_what_an_upload_that_broke_off_left_is_no_obstacle(started, azure, workspace, checkpoint):
     tracked = started()
-    there = until_there(tracked)
+    there = wait_until_tracked(tracked)
     azure.front.faults.append(Fault("PUT .*config.json", status=403, code="AuthorizationFailure", times=1))
     with pytest.raises(OSError, match="HttpResponseError"):
-        tracked.ask(ARTIFACT_REQUEST, **of(there.run_id, checkpoint))
-    published = tracked.ask(ARTIFACT_REQUEST, **of(there.run_id, checkpoint))
+        tracked.ask(ARTIFACT_REQUEST, **select_events(there.run_id, checkpoint))
+    published = tracked.ask(ARTIFACT_REQUEST, **select_events(there.run_id, checkpoint))
     assert (published["artifact"], published["new"]) == ("checkpoints/000020.2", True)
     tags = {one["key"]: one["value"] for one in server_said(workspace, there.run_id)["data"]["tags"]}
     assert tags["checkpoint_000020_artifact"] == "checkpoints/000020.2"
@@ -181,17 +181,17 @@ def test_what_an_upload_that_broke_off_left_is_no_obstacle(started, azure, works
 
 def test_another_checkpoint_is_the_next_version(started, azure, checkpoint):
     tracked = started()
-    there = until_there(tracked)
+    there = wait_until_tracked(tracked)
     azure.manager.there.models[f"{HERE.resource}/pusher".lower()] = {str(n): {"tags": {}} for n in range(1, 12)}
-    asked = {**of(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
+    asked = {**select_events(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
     assert tracked.ask(REGISTER_REQUEST, **asked) == {"version": "12", "new": True}
     assert tracked.end() == []
 
 
 def test_a_policy_that_is_a_version_already_gains_its_scores_and_stays_what_it_is(started, azure, checkpoint):
     tracked = started()
-    there = until_there(tracked)
-    trained = {**of(there.run_id, checkpoint), "name": "pusher", "description": "a policy"}
+    there = wait_until_tracked(tracked)
+    trained = {**select_events(there.run_id, checkpoint), "name": "pusher", "description": "a policy"}
     trained["tags"] = {**TAGS, "model_sha256": "m" * 64}
     assert tracked.ask(REGISTER_REQUEST, **trained)["version"] == "1"
     versions = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
@@ -209,7 +209,7 @@ def test_a_policy_that_is_a_version_already_gains_its_scores_and_stays_what_it_i
 
 def test_results_lie_at_the_root_and_later_ones_beside_those_that_nobody_may_replace(started, workspace, tmp_path):
     tracked = started()
-    there = until_there(tracked)
+    there = wait_until_tracked(tracked)
     folder = tmp_path / "eval_results"
     for name in ("eval_results.json", "videos/episode_000.mp4"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +235,7 @@ def test_who_may_not_sign_in_is_told_and_the_run_goes_on(started, azure, monkeyp
 
 def test_a_value_that_is_too_long_is_cut_and_a_refused_one_alone_is_lost(started, workspace):
     tracked = started()
-    there = until_there(tracked)
+    there = wait_until_tracked(tracked)
     params = {"options": "x" * 900, "k" * 300: "a", **{f"number_{index}": index for index in range(150)}}
     tags = {"summary": "y" * 3000, "c" * 150: "b", "last": "one"}
     tracked.tracker.send(event.make_record(Track(params=params, tags=tags)))
@@ -252,7 +252,7 @@ def test_a_value_that_is_too_long_is_cut_and_a_refused_one_alone_is_lost(started
 
 def test_a_refused_request_of_mlflow_is_told_once(started, workspace):
     tracked = started()
-    until_there(tracked)
+    wait_until_tracked(tracked)
     workspace.faults.append(Fault("log-batch", status=403, code="Forbidden"))
     for step in range(3):
         tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=step)))

@@ -27,7 +27,7 @@ def job(**placement: str) -> JobDocument:
 
 
 @pytest.fixture
-def inside(tenant, monkeypatch):
+def job_environment(tenant, monkeypatch):
     """This process is a program of a job that was given an address; nobody is signed in, and ARM cannot be reached."""
 
     def give(address: str) -> None:
@@ -47,8 +47,8 @@ def inside(tenant, monkeypatch):
     ],
     ids=["as the workspace has it", "in another case", "with a query", "in capitals"],
 )
-def test_the_address_that_the_platform_gave_is_used_and_nobody_is_asked(inside, tenant, given):
-    inside(given)
+def test_the_address_that_the_platform_gave_is_used_and_nobody_is_asked(job_environment, tenant, given):
+    job_environment(given)
     refused = list(tenant.proxy.refused)
     assert list(container.preflight_address(HERE.tracking_uri)) == []
     assert container.address(HERE.tracking_uri) == given
@@ -81,7 +81,7 @@ def test_programs_find_it_beside_the_address_of_the_document(monkeypatch):
     assert document.read_platform_tracking_run(job()) == ""
 
 
-def asked(workspace, path: str, body: Mapping[str, object] | None = None):
+def ask_tracking(workspace, path: str, body: Mapping[str, object] | None = None):
     """MLflow's server, past what stands in front."""
     address = f"http://127.0.0.1:{workspace.mlflow}/api/2.0/mlflow/{path}"
     sent = None if body is None else json.dumps(body).encode()
@@ -91,23 +91,23 @@ def asked(workspace, path: str, body: Mapping[str, object] | None = None):
 
 
 @pytest.fixture
-def theirs(workspace) -> str:
+def job_run(workspace) -> str:
     """The run that Azure ML made for the job."""
-    at = asked(workspace, "experiments/create", {"name": uuid.uuid4().hex})["experiment_id"]
-    made = asked(workspace, "runs/create", {"experiment_id": at, "run_name": "witty_name"})
+    at = ask_tracking(workspace, "experiments/create", {"name": uuid.uuid4().hex})["experiment_id"]
+    made = ask_tracking(workspace, "runs/create", {"experiment_id": at, "run_name": "witty_name"})
     return str(made["run"]["info"]["run_id"])
 
 
 @pytest.fixture
-def inside_job(azure, workspace, nobody, monkeypatch, theirs):
+def inside_job(azure, workspace, nobody, monkeypatch, job_run):
     """The environment of a job: `own` is its identity, empty for none but the token that Azure ML gives to a job."""
 
     def give(own: Mapping[str, str]) -> None:
         platform = {
             "MLFLOW_TRACKING_URI": GIVEN,
-            "MLFLOW_RUN_ID": theirs,
+            "MLFLOW_RUN_ID": job_run,
             "MLFLOW_EXPERIMENT_NAME": "lerobot-training",
-            "AZUREML_RUN_ID": theirs,
+            "AZUREML_RUN_ID": job_run,
             "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
         }
         for name, value in {**platform, **azure.way, **own}.items():
@@ -146,11 +146,11 @@ class Tracked:
 
 
 @pytest.fixture
-def started(training_python, theirs):
+def started(training_python, job_run):
     made: list[Tracked] = []
 
     def start() -> Tracked:
-        made.append(Tracked(training_python, theirs))
+        made.append(Tracked(training_python, job_run))
         return made[-1]
 
     yield start
@@ -169,41 +169,41 @@ def checkpoint(tmp_path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("identity", ["workload identity", "the job's own token"])
 def test_the_run_of_the_job_is_written_to_and_stays_azures(
-    started, azure, workspace, inside_job, theirs, checkpoint, identity
+    started, azure, workspace, inside_job, job_run, checkpoint, identity
 ):
     own = {"MLFLOW_TRACKING_TOKEN": token("https://management.azure.com")}
     inside_job(dict(azure.workload_identity) if identity == "workload identity" else own)
     with azure.unreachable("management.azure.com"):
         tracked = started()
         tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=20)))
-        of = {"run_id": theirs, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
+        of = {"run_id": job_run, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
         assert tracked.tracker.send_request(ARTIFACT_REQUEST, of, lambda: False)["artifact"] == "checkpoints/000020"
         tracked.end()
     assert [one.text for one in tracked.said if isinstance(one, event.Note)] == []
     (where,) = [one for one in tracked.said if isinstance(one, Tracking)]
-    assert (where.run_id, where.ui.partition("?")[0]) == (theirs, f"https://ml.azure.com/runs/{theirs}")
+    assert (where.run_id, where.ui.partition("?")[0]) == (job_run, f"https://ml.azure.com/runs/{job_run}")
 
-    run = asked(workspace, f"runs/get?run_id={theirs}")["run"]
+    run = ask_tracking(workspace, f"runs/get?run_id={job_run}")["run"]
     assert (run["info"]["run_name"], run["info"]["status"]) == ("witty_name", "RUNNING")
     tags = {one["key"]: one["value"] for one in run["data"]["tags"]}
     assert (tags["training_status"], tags["c"]) == ("completed", "d")
     assert run["data"]["params"] == [{"key": "a", "value": "b"}]
     assert [one["key"] for one in run["data"]["metrics"]] == ["train/loss"]
-    assert workspace.artifacts[theirs] == ["checkpoints/000020/config.json"]
+    assert workspace.artifacts[job_run] == ["checkpoints/000020/config.json"]
     assert not [line for line in workspace.requests if "experiments/create" in line or "runs/update" in line]
 
 
 @pytest.mark.slow
-def test_a_model_of_the_job_is_registered_once_in_the_workspace(started, azure, inside_job, theirs, checkpoint):
+def test_a_model_of_the_job_is_registered_once_in_the_workspace(started, azure, inside_job, job_run, checkpoint):
     inside_job(azure.workload_identity)
     tracked = started()
-    wanted = {"run_id": theirs, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
+    wanted = {"run_id": job_run, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
     wanted |= {"name": "pusher", "description": "a policy", "tags": TAGS}
     first, again = (tracked.tracker.send_request(REGISTER_REQUEST, wanted, lambda: False) for _ in range(2))
     assert (first, again) == ({"version": "1", "new": True}, {"version": "1", "new": False, "replaced": ""})
     tracked.end()
     models = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
     assert [one["modelUri"] for one in models.values()] == [
-        f"azureml://jobs/{theirs}/outputs/artifacts/paths/checkpoints/000020/"
+        f"azureml://jobs/{job_run}/outputs/artifacts/paths/checkpoints/000020/"
     ]
-    assert models["1"]["tags"]["mlflow_run_id"] == theirs
+    assert models["1"]["tags"]["mlflow_run_id"] == job_run

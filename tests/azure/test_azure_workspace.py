@@ -20,21 +20,21 @@ HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
 
 
 @pytest.fixture
-def there(tenant):
+def workspace(tenant):
     tenant.manager.workspace("robots-ml")
     return tenant
 
 
-def told(at: Workspace) -> list[tuple[str, str]]:
+def format_findings(at: Workspace) -> list[tuple[str, str]]:
     return [(problem.severity, problem.code) for problem in preflight_checks.check_workspace(at)]
 
 
-def looked(at: Workspace) -> list[tuple[str, str]]:
+def check_workspace(at: Workspace) -> list[tuple[str, str]]:
     return [(finding.fault, finding.code) for finding in container.preflight_address(at.tracking_uri)]
 
 
-def test_a_workspace_that_is_there_is_no_news(there):
-    assert told(HERE) == looked(HERE) == []
+def test_a_workspace_that_is_there_is_no_news(workspace):
+    assert format_findings(HERE) == check_workspace(HERE) == []
 
 
 def test_its_address_says_nothing_of_its_region_and_is_read_back():
@@ -44,40 +44,40 @@ def test_its_address_says_nothing_of_its_region_and_is_read_back():
     assert not any(container.accepts(other) for other in ("", "azureml://x/y/z", "sqlite:////x", "http://x/y/z"))
 
 
-def test_the_workspace_says_itself_where_runs_are_tracked(there):
+def test_the_workspace_says_itself_where_runs_are_tracked(workspace):
     uri = container.address(HERE.tracking_uri)
     assert uri == f"azureml://westeurope.api.azureml.ms/mlflow/v1.0{HERE.resource}"
 
 
-def test_a_missing_workspace_stops_a_submit_and_names_its_flag(there):
+def test_a_missing_workspace_stops_a_submit_and_names_its_flag(workspace):
     (problem,) = preflight_checks.check_workspace(Workspace(SUBSCRIPTION, GROUP, "other"))
     assert (problem.severity, problem.code, problem.where) == ("error", "azure-workspace-missing", "--workspace-name")
     assert all(name in problem.title for name in ("workspace other", GROUP, SUBSCRIPTION))
     assert problem.suggestions[0].text.startswith("az resource list --resource-type Microsoft.MachineLearningServices")
 
 
-def test_a_missing_group_is_told_as_that(there):
+def test_a_missing_group_is_told_as_that(workspace):
     (problem,) = preflight_checks.check_workspace(Workspace(SUBSCRIPTION, "nowhere", "robots-ml"))
     assert (problem.severity, problem.where, problem.given) == ("error", "--resource-group", "nowhere")
     assert "no resource group nowhere" in problem.title
 
 
-def test_a_subscription_of_another_tenant_is_no_missing_workspace(there):
+def test_a_subscription_of_another_tenant_is_no_missing_workspace(workspace):
     elsewhere = "bbbbbbbb-0000-0000-0000-000000000001"
     (problem,) = preflight_checks.check_workspace(Workspace(elsewhere, GROUP, "robots-ml"))
     assert (problem.severity, problem.suggestions[0].text) == ("warning", "az login --tenant TENANT-ID")
     assert elsewhere in problem.why
 
 
-def test_a_missing_workspace_fails_the_run_before_it_begins_and_tracking_with_a_sentence(there):
+def test_a_missing_workspace_fails_the_run_before_it_begins_and_tracking_with_a_sentence(workspace):
     gone = Workspace(SUBSCRIPTION, GROUP, "other")
-    assert looked(gone) == [("configuration", "tracking-refused")]
+    assert check_workspace(gone) == [("configuration", "tracking-refused")]
     with pytest.raises(OSError, match="no Azure ML workspace other"):
         container.address(gone.tracking_uri)
 
 
-def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(there):
-    there.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
+def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(workspace):
+    workspace.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
     (problem,) = preflight_checks.check_workspace(HERE)
     assert (problem.severity, problem.code) == ("warning", "azure-unchecked")
     line = f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist" --scope "{HERE.resource}"'
@@ -88,25 +88,25 @@ def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(there):
     assert "robots-ml" in finding.title
 
 
-def test_one_who_may_look_and_not_write_is_told_before_the_run(there):
-    there.manager.there.granted = [LOOKING]
+def test_one_who_may_look_and_not_write_is_told_before_the_run(workspace):
+    workspace.manager.there.granted = [LOOKING]
     (finding,) = container.preflight_address(HERE.tracking_uri)
     assert "not write runs there" in finding.title
     assert finding.ways[0].startswith(f'az role assignment create --assignee {CLIENT} --role "AzureML Data Scientist"')
 
 
 @pytest.mark.parametrize("action", ["*", "Microsoft.MachineLearningServices/workspaces/jobs/*"])
-def test_a_role_of_somebodys_own_making_may_do(there, action):
-    there.manager.there.granted = [LOOKING, LOOKING, {"actions": [action], "notActions": []}]
-    assert looked(HERE) == []
+def test_a_role_of_somebodys_own_making_may_do(workspace, action):
+    workspace.manager.there.granted = [LOOKING, LOOKING, {"actions": [action], "notActions": []}]
+    assert check_workspace(HERE) == []
 
 
-def test_permissions_that_azure_does_not_tell_are_no_finding(there):
-    there.manager.faults.append(Fault("permissions", status=403, code="AuthorizationFailed"))
-    assert looked(HERE) == []
+def test_permissions_that_azure_does_not_tell_are_no_finding(workspace):
+    workspace.manager.faults.append(Fault("permissions", status=403, code="AuthorizationFailed"))
+    assert check_workspace(HERE) == []
 
 
-def test_nobody_signed_in_is_a_warning_with_the_command(there, monkeypatch):
+def test_nobody_signed_in_is_a_warning_with_the_command(workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     (problem,) = preflight_checks.check_workspace(HERE)
     assert (problem.severity, problem.code, problem.suggestions[0].text) == ("warning", "azure-unchecked", "az login")
@@ -116,7 +116,7 @@ def test_nobody_signed_in_is_a_warning_with_the_command(there, monkeypatch):
     )
 
 
-def test_a_refused_secret_is_told_with_azures_reason_and_without_the_secret(there, monkeypatch):
+def test_a_refused_secret_is_told_with_azures_reason_and_without_the_secret(workspace, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "not-the-right-one")
     with pytest.raises(OSError, match="AADSTS7000215") as error:
         container.address(HERE.tracking_uri)
@@ -126,10 +126,10 @@ def test_a_refused_secret_is_told_with_azures_reason_and_without_the_secret(ther
 
 
 @pytest.mark.parametrize(("host", "what"), [("management.azure.com",) * 2, ("login.microsoftonline.com", "sign-in")])
-def test_what_cannot_be_reached_may_pass(there, host, what, monkeypatch):
+def test_what_cannot_be_reached_may_pass(workspace, host, what, monkeypatch):
     monkeypatch.setattr(preflight_checks, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(container, "PREFLIGHT_PATIENCE_SECONDS", 0.0)
-    with there.unreachable(host):
+    with workspace.unreachable(host):
         (problem,) = preflight_checks.check_workspace(HERE)
         (finding,) = container.preflight_address(HERE.tracking_uri)
     assert (problem.severity, problem.code, finding.fault) == ("warning", "azure-unchecked", "network")
@@ -137,9 +137,9 @@ def test_what_cannot_be_reached_may_pass(there, host, what, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_bad_moment_passes(there, status):
-    there.manager.faults.append(Fault("GET", status=status, code="Busy", times=1))
-    assert looked(HERE) == []
+def test_a_bad_moment_passes(workspace, status):
+    workspace.manager.faults.append(Fault("GET", status=status, code="Busy", times=1))
+    assert check_workspace(HERE) == []
 
 
 @pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken"])
@@ -148,9 +148,9 @@ def test_a_token_that_ended_is_no_missing_role(code):
     assert (told.kind, told.suggestions) == ("signed-out", ("az login",))
 
 
-def test_a_stale_token_is_renewed_as_often_as_the_setting_says(there, monkeypatch):
+def test_a_stale_token_is_renewed_as_often_as_the_setting_says(workspace, monkeypatch):
     stale = Fault("GET", status=401, code="ExpiredAuthenticationToken", times=2)
-    there.manager.faults.append(stale)
+    workspace.manager.faults.append(stale)
     assert container.address(HERE.tracking_uri).startswith("azureml://")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES", "1")
     stale.times = 2
@@ -179,9 +179,9 @@ def test_all_three_names_or_none_make_a_workspace():
     assert find_missing_flags(Said("the one of az")) == ()
 
 
-def test_the_latest_version_of_a_model_is_the_largest_number_that_the_workspace_has(there):
+def test_the_latest_version_of_a_model_is_the_largest_number_that_the_workspace_has(workspace):
     walker = JobSource(role="checkpoint", kind="latest_model", uri="models:/walker/latest")
-    there.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": {}, "10": {}, "old": {}}
+    workspace.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": {}, "10": {}, "old": {}}
     assert registry.find_latest_version(walker, HERE) == "10"
     with pytest.raises(SourceNotFound, match="workspace robots-ml has no model walkr; it has walker"):
         registry.find_latest_version(replace(walker, uri="models:/walkr/latest"), HERE)
@@ -195,8 +195,8 @@ MODEL = {
 }
 
 
-def test_a_version_has_its_properties_and_tags_and_none_if_it_cannot_be_read(there):
-    there.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": MODEL}
+def test_a_version_has_its_properties_and_tags_and_none_if_it_cannot_be_read(workspace):
+    workspace.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": MODEL}
     walker = JobSource(role="checkpoint", kind="latest_model", uri="models:/walker/latest", pin="2")
     assert registry.read_tags(walker, HERE) == {**MODEL["tags"], "success_threshold": "0.9"}
     full = (
@@ -217,9 +217,9 @@ def test_a_version_has_its_properties_and_tags_and_none_if_it_cannot_be_read(the
     ],
 )
 def test_what_the_workload_reads_of_a_models_tags_travels_with_the_job_and_no_secret(
-    there, robotrain, where, uri, tags
+    workspace, robotrain, where, uri, tags
 ):
-    there.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": MODEL}
+    workspace.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": MODEL}
     names = ("--subscription-id", SUBSCRIPTION, "--resource-group", GROUP, "--workspace-name", "robots-ml")
     words = ("isaac-validate", "--platform", *where, *names, "--checkpoint-uri", uri, "--pin", "--json")
     answer = robotrain("render", *words)

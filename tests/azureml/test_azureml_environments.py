@@ -12,7 +12,7 @@ NAMED = ("--environment-name", "trainer", "--environment-version", "7")
 
 
 @pytest.fixture
-def there(azureml, name_workspace) -> AzureML:
+def workspace(azureml, name_workspace) -> AzureML:
     prepare_workspace(azureml)
     azureml.data("episodes", 3, add_dataset(azureml, "episodes/3"))
     name_workspace(azureml, COMPUTE)
@@ -40,36 +40,36 @@ def list_codes(answer, severity: str) -> set[str]:
     ],
 )
 def test_an_environment_that_azure_builds_or_has_is_taken_with_a_warning(
-    robotrain, there, name, image, made, options, reference
+    robotrain, workspace, name, image, made, options, reference
 ):
     if name:
-        there.environment(name, "7", image, **made)
-    there.calls.clear()
+        workspace.environment(name, "7", image, **made)
+    workspace.calls.clear()
     answer = robotrain(*SUBMIT, *options)
     assert answer.exit_code == 0, answer.stderr
     assert "[azureml-environment-unseen]" in answer.stderr
-    [job] = there.jobs.values()
+    [job] = workspace.jobs.values()
     assert job.body["environmentId"].endswith(reference)
-    assert not [call for call in there.calls if call.startswith("PUT") and "/environments/" in call]
+    assert not [call for call in workspace.calls if call.startswith("PUT") and "/environments/" in call]
 
 
-def test_an_image_that_was_asked_for_is_not_exchanged(robotrain, there):
-    there.environment("trainer", "7", "", **BUILD)
+def test_an_image_that_was_asked_for_is_not_exchanged(robotrain, workspace):
+    workspace.environment("trainer", "7", "", **BUILD)
     answer = robotrain(*SUBMIT, *NAMED, "--image", "pytorch/pytorch:2.11.0")
-    assert (answer.exit_code, there.jobs) == (4, {})
+    assert (answer.exit_code, workspace.jobs) == (4, {})
     assert "azureml-environment-differs" in list_codes(answer, "error")
 
 
-def test_an_environment_with_another_image_is_still_refused(robotrain, there):
-    there.environment("trainer", "7", "other/image:1")
+def test_an_environment_with_another_image_is_still_refused(robotrain, workspace):
+    workspace.environment("trainer", "7", "other/image:1")
     answer = robotrain(*SUBMIT, *NAMED)
-    assert (answer.exit_code, there.jobs) == (4, {})
+    assert (answer.exit_code, workspace.jobs) == (4, {})
     assert "azureml-environment-differs" in list_codes(answer, "error")
 
 
-def test_an_environment_of_azures_own_is_never_registered(robotrain, there):
+def test_an_environment_of_azures_own_is_never_registered(robotrain, workspace):
     answer = robotrain(*SUBMIT, "--environment-name", "AzureML-acpt-pytorch", "--environment-version", "99")
-    assert (answer.exit_code, there.jobs) == (4, {})
+    assert (answer.exit_code, workspace.jobs) == (4, {})
     assert "azureml-environment-missing" in list_codes(answer, "error")
 
 
@@ -85,13 +85,13 @@ def test_an_environment_of_azures_own_is_never_registered(robotrain, there):
         (("--early-termination", "bandit"), "option-elsewhere"),
     ],
 )
-def test_what_azure_ml_has_and_robotrain_does_not_is_refused_with_the_reason(robotrain, there, options, code):
+def test_what_azure_ml_has_and_robotrain_does_not_is_refused_with_the_reason(robotrain, workspace, options, code):
     answer = robotrain(*SUBMIT, *options)
-    assert there.jobs == {}
+    assert workspace.jobs == {}
     assert code in list_codes(answer, "error"), answer.stderr
 
 
-def test_a_bayesian_sampler_is_answered_with_the_one_there_is(robotrain, there):
+def test_a_bayesian_sampler_is_answered_with_the_one_there_is(robotrain, workspace):
     words = ("sweep", "lerobot-train", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3")
     answer = robotrain(*words, "--over", "seed=1,2", "--sampler", "bayesian")
     assert (answer.exit_code, "--sampler tpe --samples 20" in answer.stderr) == (2, True)

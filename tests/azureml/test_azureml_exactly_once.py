@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow  # real processes, killed
 
 
 @pytest.fixture
-def words(azureml):
+def submit_words(azureml):
     """A job whose data the workspace holds, and its workspace; with all it needs but its environment."""
     azureml.kubernetes()
     azureml.data("episodes", 3, add_dataset(azureml, "episodes/3"))
@@ -24,17 +24,17 @@ def words(azureml):
 
 
 @pytest.fixture
-def started(command, words):
+def start_submit(command, submit_words):
     """Begin the submit as a process of its own."""
 
     def start(*more: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen([*command, *words, *more], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return subprocess.Popen([*command, *submit_words, *more], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     return start
 
 
 @pytest.fixture
-def fresh(azureml, tmp_path, monkeypatch):
+def begin_anew(azureml, tmp_path, monkeypatch):
     """Begin anew: nothing was ever sent from here, and the workspace has no job, no code, no environment."""
     numbers = itertools.count()
 
@@ -49,20 +49,20 @@ def fresh(azureml, tmp_path, monkeypatch):
     return begin
 
 
-def sent() -> list[str]:
+def list_recorded_jobs() -> list[str]:
     """The jobs that records name."""
     runs = (file.parent.name for file in (files.get_state_folder() / "runs").glob("*/record.json"))
     return [records.read_record(run).reference["job"] for run in runs]
 
 
 @pytest.fixture(scope="module")
-def forked():
+def fork_server():
     """Starts commands that find the SDK loaded."""
     with forking() as forked:
         yield forked
 
 
-def killed_at(azureml, forked, words, number: int, after: bool) -> bool:
+def kill_submit_at_call(azureml, forked, words, number: int, after: bool) -> bool:
     """Kill the submit before or after its call of that number was done; whether it came so far."""
     how = {"then": forked.kill, "lost": True} if after else {"act": forked.kill, "gone": True}
     azureml.at_call(number, **how)
@@ -72,47 +72,49 @@ def killed_at(azureml, forked, words, number: int, after: bool) -> bool:
     return ended == -signal.SIGKILL
 
 
-def test_a_killed_submit_leaves_no_folder_in_the_temporary_folder(azureml, forked, words, fresh, tmp_path, monkeypatch):
-    fresh()
+def test_a_killed_submit_leaves_no_folder_in_the_temporary_folder(
+    azureml, fork_server, submit_words, begin_anew, tmp_path, monkeypatch
+):
+    begin_anew()
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    azureml.fault("POST .*/startPendingUpload", act=forked.kill, gone=True)
-    assert forked.run(*words) == -signal.SIGKILL
+    azureml.fault("POST .*/startPendingUpload", act=fork_server.kill, gone=True)
+    assert fork_server.run(*submit_words) == -signal.SIGKILL
     assert list((tmp_path / "temporary").iterdir()) == []
     runs = files.get_state_folder() / "runs"
     assert [path.parent.name for path in runs.glob("*/sending/job.yaml")], "in the run's folder, while it was sent"
-    assert forked.run(*words) == 0
+    assert fork_server.run(*submit_words) == 0
     assert not list(runs.glob("*/sending"))
     assert len(azureml.jobs) == 1
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_submit_that_is_killed_at_any_call_and_repeated_leaves_one_job(
-    azureml, robotrain, forked, words, after, fresh
+    azureml, robotrain, fork_server, submit_words, after, begin_anew
 ):
-    fresh()
-    assert robotrain(*words).exit_code == 0
+    begin_anew()
+    assert robotrain(*submit_words).exit_code == 0
     total = len(azureml.calls)
     killed = 0
     for number in range(1, total + 1):
-        fresh()
-        if killed_at(azureml, forked, words, number, after):
-            answer = robotrain(*words)
+        begin_anew()
+        if kill_submit_at_call(azureml, fork_server, submit_words, number, after):
+            answer = robotrain(*submit_words)
             assert answer.exit_code == 0, (number, answer.stderr)
             killed += 1
         assert len(azureml.jobs) == 1, number
-        assert sent() == list(azureml.jobs), number
+        assert list_recorded_jobs() == list(azureml.jobs), number
     assert killed == total
     assert total > 16
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again(
-    azureml, robotrain, started, words, tmp_path, monkeypatch, number
+    azureml, robotrain, start_submit, submit_words, tmp_path, monkeypatch, number
 ):
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # nothing is staged there
     azureml.fault("PUT .*/jobs/", times=1, latency=30)
-    with started() as process:
+    with start_submit() as process:
         while not list_requests(azureml, "PUT /jobs/"):
             assert process.poll() is None
             time.sleep(0.02)
@@ -125,14 +127,14 @@ def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again
     assert f"the job {name} may exist: https://ml.azure.com/runs/{name}?wsid=" in said
     assert "[submit-unsure]" in said
     assert "Traceback" not in said
-    answer = robotrain(*words)
+    answer = robotrain(*submit_words)
     assert answer.exit_code == 0, answer.stderr
-    assert list(azureml.jobs) == sent() == [name]
+    assert list(azureml.jobs) == list_recorded_jobs() == [name]
 
 
-def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, started, pusht):
+def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, start_submit, pusht):
     azureml.fault("PUT .*/robotrain/data/", latency=60)
-    with started("--dataset-path", str(pusht)) as process:
+    with start_submit("--dataset-path", str(pusht)) as process:
         while not list_requests(azureml, "/robotrain/data/"):
             assert process.poll() is None
             time.sleep(0.02)
@@ -146,30 +148,30 @@ def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, star
     assert process.returncode == 130
     assert "interrupted; nothing was sent to azureml" in said
     assert "[submit-unsure]" not in said
-    assert sent() == []
+    assert list_recorded_jobs() == []
 
 
-def test_the_subscription_that_is_named_is_the_one_that_is_used(azureml, robotrain, words, pusht):
+def test_the_subscription_that_is_named_is_the_one_that_is_used(azureml, robotrain, submit_words, pusht):
     other = azureml.elsewhere()
     other.kubernetes()
     other.data("episodes", 3, "episodes/3")
-    said = [other.names[0] if word == azureml.names[0] else word for word in words]
+    said = [other.names[0] if word == azureml.names[0] else word for word in submit_words]
     azureml.calls.clear()
     answer = robotrain(*said, "--dataset-path", pusht, "--json")
     assert answer.exit_code == 0, answer.stderr
     assert azureml.jobs == {}
-    assert sent() == list(other.jobs)
+    assert list_recorded_jobs() == list(other.jobs)
     assert records.read_record(answer.json["run"]).reference["subscription"] == other.names[0]
     below = [call for call in azureml.calls if "/workspaces/" in call]
     assert below == [call for call in below if other.names[0] in call]
 
 
 @pytest.mark.parametrize("command", ["status", "cancel"])
-def test_a_job_whose_submit_was_killed_is_seen_and_stopped(azureml, robotrain, words, command):
-    assert robotrain(*words).exit_code == 0
+def test_a_job_whose_submit_was_killed_is_seen_and_stopped(azureml, robotrain, submit_words, command):
+    assert robotrain(*submit_words).exit_code == 0
     [run] = [folder.name for folder in (files.get_state_folder() / "runs").glob("*-1")]
     records.write_record(dataclasses.replace(records.read_record(run), phase="sending", reference={}))
     answer = robotrain(command, run, "--json")
     assert answer.exit_code == 0, answer.stderr
     assert answer.json["state"] == ("cancelled" if command == "cancel" else "pending")
-    assert sent() == list(azureml.jobs)
+    assert list_recorded_jobs() == list(azureml.jobs)

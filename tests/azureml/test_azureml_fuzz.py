@@ -57,7 +57,7 @@ BLOB_TAILS = ["a", "a b", "é", "$(x)", "$$(x)$$", "${{x}}", "a%b", "#!", "[x]",
 COMMAND = {"code": "code", "command": "/bin/sh python.sh -I start.py"}
 
 
-def full(kind: str, folder: str, role: str) -> st.SearchStrategy[Any]:
+def asset_names(kind: str, folder: str, role: str) -> st.SearchStrategy[Any]:
     """A name of the workspace's, or one with its scope."""
     name = st.sampled_from(["a", "A.b-c_d", "_x", "1", "on", "null", "1e3"])
     short = st.builds(lambda name, version: f"azureml:{name}:{version}", name, st.integers(0, 999))
@@ -71,7 +71,7 @@ def full(kind: str, folder: str, role: str) -> st.SearchStrategy[Any]:
 
 
 DATASETS = st.one_of(
-    full("data_asset", "data", "dataset"),
+    asset_names("data_asset", "data", "dataset"),
     st.sampled_from(BLOB_TAILS).map(lambda tail: blobs(f"https://account1.blob.core.windows.net/train/{tail}")[0]),
     st.builds(
         lambda name, pin: source("local_path", f"/data/{name}", pin=pin),
@@ -82,8 +82,8 @@ DATASETS = st.one_of(
 )
 POLICIES = st.one_of(
     st.none(),
-    full("model_asset", "models", "policy"),
-    full("model_asset", "models", "init_policy"),
+    asset_names("model_asset", "models", "policy"),
+    asset_names("model_asset", "models", "init_policy"),
     st.sampled_from(BLOB_TAILS).map(
         lambda tail: source("blob_url", f"https://account1.blob.core.windows.net/m/{tail}", "init_policy")
     ),
@@ -114,7 +114,7 @@ def jobs(draw: st.DrawFn) -> tuple[Job, AzureMLSettings]:
     return of, azureml_plans.settings(**good | wild)
 
 
-def holds(of: Job, settings: AzureMLSettings) -> bool:
+def check_render(of: Job, settings: AzureMLSettings) -> bool:
     """Whether anything is made of the job: it is not refused."""
     if select_errors(AzureMLPlatform().check(of, settings)):
         return False
@@ -125,11 +125,11 @@ def holds(of: Job, settings: AzureMLSettings) -> bool:
     assert "${{" not in content
     assert render.dump_yaml(said) == content
     assert read_yaml(yaml.dump(said, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == said
-    unchanged(of, settings, made, said)
+    assert_unchanged(of, settings, made, said)
     return True
 
 
-def unchanged(of: Job, settings: AzureMLSettings, made: Plan, said: Mapping[str, Any]) -> None:
+def assert_unchanged(of: Job, settings: AzureMLSettings, made: Plan, said: Mapping[str, Any]) -> None:
     """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
     document = azureml_plans.read_document(made)
     assert (document.parameters, document.sources, document.trainer_args) == (
@@ -160,7 +160,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 @given(jobs())
 @hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
 def test_a_job_is_refused_or_reads_as_it_was_meant(given: tuple[Job, AzureMLSettings]) -> None:
-    holds(*given)
+    check_render(*given)
 
 
 @given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=4))
@@ -184,7 +184,7 @@ def test_two_thousand_jobs_are_refused_or_read_as_they_were_meant() -> None:
     @given(jobs())
     @hypothesis_settings(max_examples=2_000, suppress_health_check=QUIET, database=None)
     def each(given: tuple[Job, AzureMLSettings]) -> None:
-        count["made" if holds(*given) else "refused"] += 1
+        count["made" if check_render(*given) else "refused"] += 1
 
     each()
     assert count["made"] > 800

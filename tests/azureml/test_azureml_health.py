@@ -10,63 +10,65 @@ from azureml_workspace_plans import prepare_workspace
 from robotrain_azureml import doctor
 
 
-def found(name: str) -> list[tuple[str, str]]:
+def find_check_states(name: str) -> list[tuple[str, str]]:
     """The findings of a check, with their states."""
     (check,) = [check for check in doctor.list_health_checks() if check.name == name]
     return [(finding.state, finding.text) for finding in check.run()]
 
 
 @pytest.fixture
-def there(azureml, name_workspace):
+def workspace(azureml, name_workspace):
     """A workspace that is well, and named in the environment."""
     name_workspace(azureml, "k8s-robot-dev-00")
     return prepare_workspace(azureml)
 
 
 def test_libraries_that_are_not_installed_are_named(monkeypatch):
-    assert found("azureml libraries") == [("ok", "azure-ai-ml, azure-identity, azure-storage-blob")]
+    assert find_check_states("azureml libraries") == [("ok", "azure-ai-ml, azure-identity, azure-storage-blob")]
     find = importlib.util.find_spec
 
     def without(name: str, package: str | None = None):
         return None if name == "azure.ai.ml" else find(name, package)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
-    assert found("azureml libraries") == [("fail", "not installed: azure-ai-ml")]
+    assert find_check_states("azureml libraries") == [("fail", "not installed: azure-ai-ml")]
 
 
 def test_who_is_signed_in_is_told_from_files_and_the_environment(nobody, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
-    ((state, says),) = found("azure sign-in")
+    ((state, says),) = find_check_states("azure sign-in")
     assert (state, "not signed in" in says) == ("warn", True)
     profile = {"subscriptions": [{"id": "SUB", "isDefault": True, "state": "Enabled"}]}
     (tmp_path / "azureProfile.json").write_text(json.dumps(profile))
-    assert found("azure sign-in") == [("ok", f"az account ({tmp_path}/azureProfile.json), subscription SUB")]
+    assert find_check_states("azure sign-in") == [
+        ("ok", f"az account ({tmp_path}/azureProfile.json), subscription SUB")
+    ]
     monkeypatch.setenv("AZURE_CLIENT_ID", "c1")
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret")
-    assert found("azure sign-in") == [("ok", "as AZURE_CLIENT_ID, by AZURE_CLIENT_SECRET")]
+    assert find_check_states("azure sign-in") == [("ok", "as AZURE_CLIENT_ID, by AZURE_CLIENT_SECRET")]
 
 
 def test_settings_that_nobody_said_are_a_warning_with_the_way(nobody):
-    assert found("azureml settings") == [("warn", "no workspace is set"), ("warn", "no compute is set")]
+    assert find_check_states("azureml settings") == [("warn", "no workspace is set"), ("warn", "no compute is set")]
 
 
 def test_settings_are_told_as_a_submit_would_have_them(nobody, monkeypatch):
     for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
         monkeypatch.setenv(name, name.lower())
     Path("robotrain.toml").write_text('[platforms.azureml]\ncompute = "k8s-mine"\n')
-    assert found("azureml settings") == [
+    assert find_check_states("azureml settings") == [
         ("ok", "azureml_workspace_name in azure_resource_group"),
         ("ok", "compute k8s-mine"),
     ]
 
 
 def test_where_no_workspace_is_set_nobody_is_asked(nobody):
-    assert found("azureml workspace") == [("warn", "no workspace is set, so Azure was not asked")]
+    assert find_check_states("azureml workspace") == [("warn", "no workspace is set, so Azure was not asked")]
 
 
 def test_what_terraform_would_tell_is_not_missing(nobody):
     Path("infrastructure/terraform/.terraform").mkdir(parents=True)
-    (state, says), (missing, why) = found("azureml settings")
+    (state, says), (missing, why) = find_check_states("azureml settings")
     assert (state, "infrastructure/terraform" in says) == ("ok", True)
     assert (missing, "its subscription id is not set" in why) == ("warn", True)
 
@@ -80,29 +82,32 @@ def test_the_part_of_a_workspace_that_is_missing_is_named_with_what_doctor_reads
     assert ways == ["AZURE_SUBSCRIPTION_ID=ID", "az login"], "not the options of a submit"
 
 
-def test_a_compute_of_several_identities_is_well_where_a_submit_asks_for_the_first(there):
-    there.kubernetes(identities=(("id-a", "c1", "d1"), ("id-b", "c2", "d2")))
-    assert found("azureml workspace")[1] == ("ok", "the compute k8s-robot-dev-00 exists, and you may submit")
+def test_a_compute_of_several_identities_is_well_where_a_submit_asks_for_the_first(workspace):
+    workspace.kubernetes(identities=(("id-a", "c1", "d1"), ("id-b", "c2", "d2")))
+    assert find_check_states("azureml workspace")[1] == (
+        "ok",
+        "the compute k8s-robot-dev-00 exists, and you may submit",
+    )
 
 
-def test_a_workspace_that_is_well_says_so(there):
-    assert found("azureml workspace") == [
+def test_a_workspace_that_is_well_says_so(workspace):
+    assert find_check_states("azureml workspace") == [
         ("ok", "robots-ml in westeurope"),
         ("ok", "the compute k8s-robot-dev-00 exists, and you may submit"),
     ]
 
 
-def test_what_a_submit_would_stumble_over_is_told_at_once(there, monkeypatch):
-    there.manager.there.granted = [LOOKING]
+def test_what_a_submit_would_stumble_over_is_told_at_once(workspace, monkeypatch):
+    workspace.manager.there.granted = [LOOKING]
     monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robot")
-    _, compute, rights = found("azureml workspace")
+    _, compute, rights = find_check_states("azureml workspace")
     assert compute == ("fail", "the workspace has no compute k8s-robot (--compute k8s-robot)")
     assert (rights[0], "may not create a job" in rights[1]) == ("fail", True)
 
 
-def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
+def test_whoever_is_not_signed_in_is_told_once(workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    ((state, says),) = found("azureml workspace")
+    ((state, says),) = find_check_states("azureml workspace")
     assert (state, "not signed in" in says) == ("fail", True)
 
 

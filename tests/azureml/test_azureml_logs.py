@@ -17,7 +17,7 @@ LOG = "user_logs/std_log.txt"
 BLOB = f"ExperimentRun/dcid.{JOB}/{LOG}"
 
 
-def ranges(run, monkeypatch) -> list[str]:
+def record_ranges(run, monkeypatch) -> list[str]:
     """The ranges that are asked for from now on."""
     asked: list[str] = []
     memory = (
@@ -33,7 +33,7 @@ def ranges(run, monkeypatch) -> list[str]:
     return asked
 
 
-def followed(run, then: dict[str, Callable[[], object]], tail: int | None = None) -> list[str]:
+def follow_log(run, then: dict[str, Callable[[], object]], tail: int | None = None) -> list[str]:
     """The lines that following brings. then: what happens when a line was heard."""
     found: list[str] = []
     for line in AzureMLPlatform().logs(run.reference, True, tail):
@@ -42,7 +42,7 @@ def followed(run, then: dict[str, Callable[[], object]], tail: int | None = None
     return found
 
 
-def later(act: Callable[[], object], seconds: float = 0.2) -> None:
+def run_later(act: Callable[[], object], seconds: float = 0.2) -> None:
     """Have it happen meanwhile."""
     acting = threading.Timer(seconds, act)
     acting.daemon = True
@@ -80,7 +80,7 @@ def test_the_end_of_a_long_log_takes_no_more_than_its_end(run, monkeypatch):
     content = b"".join(b"a line of a long log, number %d\n" % number for number in range(20_000))
     run.say("")
     run.azure.store.put("azureml", {BLOB: content})
-    asked = ranges(run, monkeypatch)
+    asked = record_ranges(run, monkeypatch)
     assert run.logs(tail=2)[-1] == "a line of a long log, number 19999"
     assert asked == ["HEAD", f"bytes={len(content) - logs.WINDOW_BYTES}-{len(content) - 1}"]
 
@@ -89,7 +89,7 @@ def test_lines_that_are_longer_than_the_end_that_is_read_are_whole(run, monkeypa
     monkeypatch.setattr(logs, "WINDOW_BYTES", 8)
     lines = ["a" * 50, "b" * 50, "c"]
     run.say(*lines)
-    asked = ranges(run, monkeypatch)
+    asked = record_ranges(run, monkeypatch)
     assert run.logs(tail=2) == lines[-2:]
     starts = [int(re.search(r"=(\d+)", one)[1]) for one in asked[1:]]
     ends = [int(one.rpartition("-")[2]) for one in asked[1:]]
@@ -159,7 +159,7 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_did(run, monkeypatch)
     lines = [f"line {number} \u00e4\u20ac" for number in range(3000)]
     run.set_native_state("Running").say(*lines)
     run.azure.fault(f"GET .*{LOG}", where="blobs", cut=True, times=2)
-    asked = ranges(run, monkeypatch)
+    asked = record_ranges(run, monkeypatch)
     assert run.logs() == lines
     starts = [int(one.removeprefix("bytes=").rstrip("-")) for one in asked]
     assert len(starts) == 3
@@ -168,13 +168,13 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_did(run, monkeypatch)
 
 def test_following_asks_for_no_byte_twice(run, monkeypatch):
     run.set_native_state("Running").say("1" * 100)
-    asked = ranges(run, monkeypatch)
+    asked = record_ranges(run, monkeypatch)
 
     def half():
         run.azure.store.append("azureml", BLOB, b"half ")
-        later(lambda: run.say("whole").set_native_state("Completed"))
+        run_later(lambda: run.say("whole").set_native_state("Completed"))
 
-    assert followed(run, {"1" * 100: half}) == ["1" * 100, "half whole"]
+    assert follow_log(run, {"1" * 100: half}) == ["1" * 100, "half whole"]
     assert sorted({int(one.removeprefix("bytes=").rstrip("-")) for one in asked}) == [0, 101, 106, 112]
 
 
@@ -183,7 +183,7 @@ def test_a_network_that_is_away_for_a_while_ends_no_following(run):
     run.azure.fault("/details", where="history", status=503, times=2)
     run.azure.fault(f"GET .*{LOG}", where="blobs", status=500, times=4)
     run.azure.fault(f"GET .*{LOG}", where="blobs", reset=True, times=2)
-    assert followed(run, {"1": lambda: run.say("2").set_native_state("Completed")}) == ["1", "2"]
+    assert follow_log(run, {"1": lambda: run.say("2").set_native_state("Completed")}) == ["1", "2"]
 
 
 @pytest.mark.slow
@@ -198,14 +198,14 @@ def test_one_that_is_away_for_too_long_ends_it_with_its_reason(run, monkeypatch)
 def test_addresses_that_expire_while_it_is_followed_are_renewed(run):
     run.set_native_state("Running").say("1")
     run.azure.fault(LOG, where="blobs", status=403, code="AuthenticationFailed", after=1, times=1)
-    assert followed(run, {"1": lambda: run.say("2").set_native_state("Completed")}) == ["1", "2"]
+    assert follow_log(run, {"1": lambda: run.say("2").set_native_state("Completed")}) == ["1", "2"]
 
 
 def test_following_from_the_last_lines_brings_those_and_all_that_come(run):
     run.set_native_state("Running").say("old", "older", "newest")
     run.azure.store.append("azureml", BLOB, b"ha")
     then = {"newest": lambda: run.say("lf", "new").set_native_state("Completed")}
-    assert followed(run, then, tail=1) == ["newest", "half", "new"]
+    assert follow_log(run, then, tail=1) == ["newest", "half", "new"]
 
 
 @pytest.mark.slow
@@ -213,7 +213,7 @@ def test_a_log_that_begins_anew_is_said_to(run):
     run.set_native_state("Running").say("first try, a long line")
     again = lambda: run.azure.store.put("azureml", {BLOB: b"second\n"})  # noqa: E731
     then = {"first try, a long line": again, "second": lambda: run.set_native_state("Completed")}
-    assert followed(run, then) == ["first try, a long line", "[azureml] the log starts again", "second"]
+    assert follow_log(run, then) == ["first try, a long line", "[azureml] the log starts again", "second"]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ SUBMIT = ("submit", "lerobot-train", "--platform", "azureml", "--dataset-asset",
 
 
 @pytest.fixture
-def there(azureml, name_workspace) -> AzureML:
+def workspace(azureml, name_workspace) -> AzureML:
     """A workspace that has everything a job needs; its compute has an identity."""
     prepare_workspace(azureml)
     azureml.store.put(azureml.container, {"episodes/3/meta/info.json": b"{}"})
@@ -30,8 +30,10 @@ def there(azureml, name_workspace) -> AzureML:
         ({"gone": True}, [1.0, 2.0]),
     ],
 )
-def test_a_busy_lookup_of_the_compute_is_repeated_and_the_job_has_its_identity(robotrain, there, pauses, how, waited):
-    there.fault(COMPUTE_CALL, times=2, **how)
+def test_a_busy_lookup_of_the_compute_is_repeated_and_the_job_has_its_identity(
+    robotrain, workspace, pauses, how, waited
+):
+    workspace.fault(COMPUTE_CALL, times=2, **how)
     answer = robotrain(*SUBMIT, "--dry-run", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert yaml.safe_load(answer.json["files"]["job.yaml"]["text"])["identity"]["client_id"] == CLIENT
@@ -43,33 +45,33 @@ def test_a_busy_lookup_of_the_compute_is_repeated_and_the_job_has_its_identity(r
 
 @pytest.mark.parametrize("call", [COMPUTE_CALL, ENVIRONMENT_CALL, "GET .*/workspaces/robots-ml\\?"])
 @pytest.mark.parametrize("retry_after", [60, None])
-def test_a_submit_stops_after_a_quarter_of_an_hour(robotrain, there, pauses, call, retry_after):
-    there.fault(call, status=429, code="TooManyRequests", retry_after=retry_after)
+def test_a_submit_stops_after_a_quarter_of_an_hour(robotrain, workspace, pauses, call, retry_after):
+    workspace.fault(call, status=429, code="TooManyRequests", retry_after=retry_after)
     answer = robotrain(*SUBMIT, "--json")
-    assert (answer.exit_code, there.jobs) == (4, {})
+    assert (answer.exit_code, workspace.jobs) == (4, {})
     assert "azureml-busy" in {one["code"] for one in answer.json["problems"] if one["severity"] == "error"}
     assert 800 < sum(pauses) <= lookup.PATIENCE_SECONDS
 
 
-def test_a_pause_that_is_longer_than_the_patience_is_not_begun(robotrain, there, pauses):
-    there.fault(COMPUTE_CALL, status=429, code="TooManyRequests", retry_after=1000)
+def test_a_pause_that_is_longer_than_the_patience_is_not_begun(robotrain, workspace, pauses):
+    workspace.fault(COMPUTE_CALL, status=429, code="TooManyRequests", retry_after=1000)
     answer = robotrain(*SUBMIT)
-    assert (answer.exit_code, there.jobs, pauses) == (4, {}, [])
+    assert (answer.exit_code, workspace.jobs, pauses) == (4, {}, [])
     assert answer.stderr.count("[azureml-busy]") == 1, "of the look-up and of the preflight"
 
 
 @pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1000}, {"status": 503, "retry_after": 1000}])
 @pytest.mark.parametrize("call", [COMPUTE_CALL, ENVIRONMENT_CALL, "GET .*/workspaces/robots-ml\\?"])
-def test_the_driver_of_a_pipeline_asks_again_later(there, pauses, call, how):
-    there.fault(call, **how)
-    errors = [one for one in run_preflight(make_plan(there)) if one.severity == "error"]
+def test_the_driver_of_a_pipeline_asks_again_later(workspace, pauses, call, how):
+    workspace.fault(call, **how)
+    errors = [one for one in run_preflight(make_plan(workspace)) if one.severity == "error"]
     assert errors
     assert Rejected(errors).transient
 
 
-def test_threads_that_wait_for_the_same_say_so_once(there, pauses, capsys):
-    there.fault("GET .*/(environments|datastores|permissions)", times=3, status=429, retry_after=5)
-    assert not [one for one in list_codes(run_preflight(make_plan(there))) if one[1] == "error"]
+def test_threads_that_wait_for_the_same_say_so_once(workspace, pauses, capsys):
+    workspace.fault("GET .*/(environments|datastores|permissions)", times=3, status=429, retry_after=5)
+    assert not [one for one in list_codes(run_preflight(make_plan(workspace))) if one[1] == "error"]
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("waiting ")]
     assert 1 <= len(lines) <= len(pauses)
 

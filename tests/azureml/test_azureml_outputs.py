@@ -15,7 +15,7 @@ PUBLISHED = "https://robots1.blob.core.windows.net/checkpoints/pusht"
 
 
 @pytest.fixture
-def done(run) -> Observed:
+def finished_job(run) -> Observed:
     """A job that succeeded and left a checkpoint."""
     run.left(400)
     return run.set_native_state("Running", "Completed")
@@ -132,38 +132,38 @@ def test_storage_that_may_not_be_listed_says_the_role_and_what_was_published_is_
 @pytest.mark.parametrize(
     "credentials", ["None", *(pytest.param(one, marks=pytest.mark.slow) for one in ("Sas", "AccountKey"))]
 )
-def test_a_checkpoint_comes_whole_with_whatever_opens_the_datastore(done, credentials, tmp_path):
-    done.azure.datastore("workspaceblobstore", done.azure.container, credentials)
-    done.left(400)
-    (one,) = done.outputs()
-    AzureMLPlatform().download(done.reference, one, tmp_path / "here" / "000400")
+def test_a_checkpoint_comes_whole_with_whatever_opens_the_datastore(finished_job, credentials, tmp_path):
+    finished_job.azure.datastore("workspaceblobstore", finished_job.azure.container, credentials)
+    finished_job.left(400)
+    (one,) = finished_job.outputs()
+    AzureMLPlatform().download(finished_job.reference, one, tmp_path / "here" / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "here" / "000400") == ""
     assert (tmp_path / "here/000400/pretrained_model/model.safetensors").read_bytes() == b"weights400"
 
 
-def test_a_download_that_brings_nothing_is_no_success(done, tmp_path):
-    (one,) = done.outputs()
+def test_a_download_that_brings_nothing_is_no_success(finished_job, tmp_path):
+    (one,) = finished_job.outputs()
     gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
     with pytest.raises(Rejected, match="does not exist any more") as raised:
-        AzureMLPlatform().download(done.reference, gone, tmp_path / "000400")
+        AzureMLPlatform().download(finished_job.reference, gone, tmp_path / "000400")
     assert raised.value.exit_code == 1
     assert list(tmp_path.glob("*000400*")) == []
 
 
-def test_a_byte_that_is_not_what_was_saved_is_no_success(done, tmp_path):
-    (one,) = done.outputs()
-    done.put({"pretrained_model/model.safetensors": b"Weights"}, "000400")
+def test_a_byte_that_is_not_what_was_saved_is_no_success(finished_job, tmp_path):
+    (one,) = finished_job.outputs()
+    finished_job.put({"pretrained_model/model.safetensors": b"Weights"}, "000400")
     with pytest.raises(Rejected, match="was damaged"):
-        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
+        AzureMLPlatform().download(finished_job.reference, one, tmp_path / "000400")
     assert list(tmp_path.glob("*000400*")) == []
 
 
 @pytest.mark.slow
-def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(done, tmp_path):
-    (one,) = done.outputs()
-    done.left(400, submission=f"{RUN}-ffffff")
+def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(finished_job, tmp_path):
+    (one,) = finished_job.outputs()
+    finished_job.left(400, submission=f"{RUN}-ffffff")
     with pytest.raises(Rejected, match="belongs to another run"):
-        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
+        AzureMLPlatform().download(finished_job.reference, one, tmp_path / "000400")
 
 
 @pytest.mark.slow
@@ -175,16 +175,16 @@ def test_a_model_among_the_artifacts_comes_as_it_lies_there(run, tmp_path):
     assert (tmp_path / "model/model.safetensors").read_bytes() == b"weights"
 
 
-def test_what_is_there_already_is_not_written_over(done, tmp_path):
-    (one,) = done.outputs()
+def test_what_is_there_already_is_not_written_over(finished_job, tmp_path):
+    (one,) = finished_job.outputs()
     (tmp_path / "000400").mkdir()
     with pytest.raises(Rejected) as raised:
-        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
+        AzureMLPlatform().download(finished_job.reference, one, tmp_path / "000400")
     assert raised.value.problems[0].code == "output-exists"
 
 
-def test_outputs_on_the_command_line_are_told_and_brought(done, tmp_path, robotrain):
-    name = done.record()
+def test_outputs_on_the_command_line_are_told_and_brought(finished_job, tmp_path, robotrain):
+    name = finished_job.record()
     assert f"{OUTPUT}/000400" in robotrain("outputs", name).stdout
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", name)
     assert answer.exit_code == 0, answer.stderr
@@ -192,7 +192,7 @@ def test_outputs_on_the_command_line_are_told_and_brought(done, tmp_path, robotr
 
 
 @pytest.fixture
-def stored(azureml_stored: Workspace) -> Workspace:
+def stored_workspace(azureml_stored: Workspace) -> Workspace:
     """The workspace, for one who asks for the first time."""
     jobs.get_client.cache_clear()
     jobs.region_hosts.clear()
@@ -200,8 +200,8 @@ def stored(azureml_stored: Workspace) -> Workspace:
 
 
 @pytest.mark.slow
-def test_a_log_is_read_by_ranges(stored):
-    run = Observed(stored).set_native_state("Running")
+def test_a_log_is_read_by_ranges(stored_workspace):
+    run = Observed(stored_workspace).set_native_state("Running")
     assert run.logs() == []
     lines = [f"line {number} \u20ac" for number in range(20_000)]
     run.say(*lines)
@@ -214,8 +214,8 @@ def test_a_log_is_read_by_ranges(stored):
 
 
 @pytest.mark.slow
-def test_a_checkpoint_is_listed_and_brought_whole(stored, tmp_path):
-    run = Observed(stored)
+def test_a_checkpoint_is_listed_and_brought_whole(stored_workspace, tmp_path):
+    run = Observed(stored_workspace)
     run.left(400)
     run.set_native_state("Running", "Completed")
     (one,) = (output for output in run.outputs() if output.step == 400)
@@ -225,10 +225,10 @@ def test_a_checkpoint_is_listed_and_brought_whole(stored, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_that_was_published_elsewhere_is_brought_with_robotrains_own_transfer(stored, tmp_path):
-    place = f"https://{stored.account}.blob.core.windows.net/elsewhere/pusht"
-    stored.store.put("elsewhere", {f"pusht/000200/{name}": content for name, content in sealed(200).items()})
-    run = Observed(stored, publishes=place)
+def test_one_that_was_published_elsewhere_is_brought_with_robotrains_own_transfer(stored_workspace, tmp_path):
+    place = f"https://{stored_workspace.account}.blob.core.windows.net/elsewhere/pusht"
+    stored_workspace.store.put("elsewhere", {f"pusht/000200/{name}": content for name, content in sealed(200).items()})
+    run = Observed(stored_workspace, publishes=place)
     run.tell(Published(step=200, to=f"{place}/000200"))
     run.set_native_state("Running", "Completed")
     (one,) = (output for output in run.outputs() if output.step == 200)

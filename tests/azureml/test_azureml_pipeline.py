@@ -34,7 +34,7 @@ COMPUTE = "k8s-robot-dev-00"
 
 
 @pytest.fixture
-def there(observing) -> AzureML:
+def workspace(observing) -> AzureML:
     """The workspace, with two computes and a dataset."""
     observing.kubernetes(COMPUTE)
     observing.kubernetes("k8s-eval")
@@ -43,18 +43,18 @@ def there(observing) -> AzureML:
 
 
 @pytest.fixture
-def words(there, tmp_path, name_workspace) -> tuple[object, ...]:
+def pipeline_words(workspace, tmp_path, name_workspace) -> tuple[object, ...]:
     """The pipeline's file and platform; the environment names the workspace."""
     file = tmp_path / "pipeline.yaml"
     file.write_text(STEPS)
-    name_workspace(there, COMPUTE)
+    name_workspace(workspace, COMPUTE)
     return (file, "--platform", "azureml")
 
 
 @pytest.fixture
-def document(words, robotrain, tmp_path) -> dict:
+def document(pipeline_words, robotrain, tmp_path) -> dict:
     """The rendered pipeline job."""
-    answer = robotrain("pipeline", "render", *words, "--to", tmp_path / "plan")
+    answer = robotrain("pipeline", "render", *pipeline_words, "--to", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr
     return yaml.safe_load((tmp_path / "plan/pipeline-job.yaml").read_text())
 
@@ -94,12 +94,14 @@ def test_a_step_reads_what_an_earlier_one_hands_over(document, tmp_path):
     assert (told.registers, told.placement.handover) == ("pusht-act", "")
 
 
-def test_a_step_waits_for_one_that_it_reads_nothing_of(words, robotrain, tmp_path):
-    words[0].write_text(STEPS.replace("  register:", "  again:\n    job: again.yaml\n    after: evaluate\n  register:"))
+def test_a_step_waits_for_one_that_it_reads_nothing_of(pipeline_words, robotrain, tmp_path):
+    pipeline_words[0].write_text(
+        STEPS.replace("  register:", "  again:\n    job: again.yaml\n    after: evaluate\n  register:")
+    )
     (tmp_path / "again.yaml").write_text(
         "workload: lerobot-train\nsources: {dataset: [{data_asset: 'azureml:episodes:3'}]}\n"
     )
-    answer = robotrain("pipeline", "render", *words, "--to", tmp_path / "plan")
+    answer = robotrain("pipeline", "render", *pipeline_words, "--to", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr
     steps = yaml.safe_load((tmp_path / "plan/pipeline-job.yaml").read_text())["jobs"]
     (output,) = [name for name in steps["evaluate"]["outputs"] if name != "handover"]
@@ -116,14 +118,14 @@ NO_TYPE = None
 
 
 @pytest.fixture
-def train_eval(there, name_workspace, robotrain):
+def train_eval(workspace, name_workspace, robotrain):
     """The dry run of `pipeline train-eval`, with computes of other kinds and identities."""
     types = {name: {"nvidia.com/gpu": str(gpus)} for name, gpus in {"gpuspot": 1, "gpuspot2": 2, "gpu": 1}.items()}
-    there.kubernetes(COMPUTE, types)
-    there.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
-    there.managed_compute(CPU, vm_size="Standard_D4s_v5", identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
-    there.kubernetes("k8s-no-one", identities=())
-    name_workspace(there, COMPUTE)
+    workspace.kubernetes(COMPUTE, types)
+    workspace.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
+    workspace.managed_compute(CPU, vm_size="Standard_D4s_v5", identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
+    workspace.kubernetes("k8s-no-one", identities=())
+    name_workspace(workspace, COMPUTE)
     words = ("pipeline", "train-eval", "--platform", "azureml", *TRAIN_EVAL, "--dry-run", "--json")
     rollout = ("--env", "pusht")
     return lambda *options: robotrain(*words, *(() if "--skip-inference" in options else rollout), *options)
@@ -142,7 +144,7 @@ def train_eval(there, name_workspace, robotrain):
     ],
 )
 def test_a_registration_has_a_machine_and_an_identity_of_its_own(
-    train_eval, there, options, compute, client, instance_type
+    train_eval, workspace, options, compute, client, instance_type
 ):
     answer = train_eval(*options)
     assert answer.exit_code == 0, answer.stderr
@@ -150,13 +152,13 @@ def test_a_registration_has_a_machine_and_an_identity_of_its_own(
     assert "azureml-register-place" not in answer.stderr
     steps = yaml.safe_load(answer.json["files"]["pipeline-job.yaml"]["text"])["jobs"]
     register = steps["register"]
-    wanted = there.environ["AZURE_CLIENT_ID"] if client == "own" else client
+    wanted = workspace.environ["AZURE_CLIENT_ID"] if client == "own" else client
     assert register["compute"] == f"azureml:{compute}"
     assert register["identity"].get("client_id") == wanted
     assert register["environment_variables"].get("AZURE_CLIENT_ID") == wanted
     assert register["resources"].get("instance_type") == instance_type
     assert steps["train"]["compute"] == f"azureml:{COMPUTE}"
-    assert steps["train"]["identity"]["client_id"] == there.environ["AZURE_CLIENT_ID"]
+    assert steps["train"]["identity"]["client_id"] == workspace.environ["AZURE_CLIENT_ID"]
 
 
 def test_a_registration_on_a_managed_compute_has_the_place_of_the_step_before_with_a_note(train_eval):
@@ -183,16 +185,16 @@ OTHER_SUBSCRIPTION = "0d0d0d0d-0d0d-4d0d-8d0d-0d0d0d0d0d0d"
         ("workspace_name", "other", "--workspace-name", 2),
     ],
 )
-def test_steps_of_two_workspaces_are_refused(words, robotrain, there, setting, value, flag, position):
-    words[0].write_text(STEPS.replace("{compute: k8s-eval}", f"{{compute: k8s-eval, {setting}: {value}}}"))
-    answer = robotrain("pipeline", "render", *words)
+def test_steps_of_two_workspaces_are_refused(pipeline_words, robotrain, workspace, setting, value, flag, position):
+    pipeline_words[0].write_text(STEPS.replace("{compute: k8s-eval}", f"{{compute: k8s-eval, {setting}: {value}}}"))
+    answer = robotrain("pipeline", "render", *pipeline_words)
     assert (answer.exit_code, "azureml-pipeline-workspaces" in answer.stderr) == (3, True)
-    assert f"{flag} {there.names[position]}, {value}" in answer.stderr
+    assert f"{flag} {workspace.names[position]}, {value}" in answer.stderr
 
 
-def test_a_pipeline_that_is_too_large_is_refused_with_how_many_steps_fit(words, robotrain, monkeypatch):
+def test_a_pipeline_that_is_too_large_is_refused_with_how_many_steps_fit(pipeline_words, robotrain, monkeypatch):
     monkeypatch.setattr("robotrain_azureml.spec.pipeline.MAX_BYTES", 4000)
-    answer = robotrain("pipeline", "render", *words)
+    answer = robotrain("pipeline", "render", *pipeline_words)
     assert answer.exit_code == 3
     assert "steps-over-limit" in answer.stderr
     assert re.search(r"about [12] of its 3 steps fit", answer.stderr)
@@ -208,33 +210,33 @@ def test_a_pipeline_that_is_too_large_is_refused_with_how_many_steps_fit(words, 
         ("shm_size: 8g", "shm_size: much", "azureml-value-invalid"),
     ],
 )
-def test_an_edited_plan_is_checked_step_by_step(document, robotrain, there, tmp_path, before, after, code):
+def test_an_edited_plan_is_checked_step_by_step(document, robotrain, workspace, tmp_path, before, after, code):
     file = tmp_path / "plan/pipeline-job.yaml"
     file.write_text(file.read_text().replace(before, after))
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert code in answer.stderr
-    assert there.jobs == {}
+    assert workspace.jobs == {}
 
 
 @pytest.fixture
-def submit(words, robotrain, there):
+def submit(pipeline_words, robotrain, workspace):
     """Submit the pipeline: the run's name, and the name of its job."""
 
     def submit() -> tuple[str, str]:
-        answer = robotrain("pipeline", "submit", *words, "--native-only", "--json")
+        answer = robotrain("pipeline", "submit", *pipeline_words, "--native-only", "--json")
         assert answer.exit_code == 0, answer.stderr
         return answer.json["run"], answer.json["reference"]["job"]
 
     return submit
 
 
-def test_each_step_has_the_tags_of_a_model_that_its_workload_reads(words, submit, there):
-    there.store.put(there.container, {"models/walker/model_9.pt": b"weights"})
-    there.model("walker", 2, "models/walker")
-    (versions,) = (found for at, found in there.manager.there.models.items() if at.endswith("/walker"))
+def test_each_step_has_the_tags_of_a_model_that_its_workload_reads(pipeline_words, submit, workspace):
+    workspace.store.put(workspace.container, {"models/walker/model_9.pt": b"weights"})
+    workspace.model("walker", 2, "models/walker")
+    (versions,) = (found for at, found in workspace.manager.there.models.items() if at.endswith("/walker"))
     versions["2"]["tags"] = {"task": "Isaac-Ant-v0", "owner": "me"}
     step = "{workload: isaac-%s, sources: {checkpoint: [{model_asset: 'azureml:walker:2'}]}}"
-    words[0].write_text(f"name: p\nsteps:\n  validate: {step % 'validate'}\n  export: {step % 'export'}\n")
+    pipeline_words[0].write_text(f"name: p\nsteps:\n  validate: {step % 'validate'}\n  export: {step % 'export'}\n")
     run, _ = submit()
     documents = [parse_document(path.read_text()) for path in plans.get_plan_folder(run).rglob("code/job.json")]
     assert [one.sources[0].tags for one in documents] == [("task=Isaac-Ant-v0",)] * 2
@@ -266,34 +268,36 @@ def fail_evaluation(there: AzureML, job: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_pipeline_is_one_job_and_its_steps_are_shown_in_order(submit, there, robotrain):
+def test_a_pipeline_is_one_job_and_its_steps_are_shown_in_order(submit, workspace, robotrain):
     run, job = submit()
-    assert [name for name, one in there.jobs.items() if one.parent is None] == [job]
+    assert [name for name, one in workspace.jobs.items() if one.parent is None] == [job]
     assert list_states(robotrain, run) == {"Train-1": "pending", "evaluate": "waiting", "register": "waiting"}
-    train = there.steps(job)["train_1"]
+    train = workspace.steps(job)["train_1"]
     train.state("Running")
     train.say("loading")
     assert list_states(robotrain, run)["Train-1"] == "running"
     assert robotrain("logs", run).stdout.splitlines() == ["[Train-1] loading"]
     assert robotrain("logs", run, "--step", "Train-1").stdout.splitlines() == ["loading"]
-    uploads = [call for call in there.calls if call.startswith("PUT") and "/job.json?" in call and "comp=" not in call]
+    uploads = [
+        call for call in workspace.calls if call.startswith("PUT") and "/job.json?" in call and "comp=" not in call
+    ]
     assert len(uploads) == 3
-    identities = [node["identity"]["client_id"] for node in there.jobs[job].body["jobs"].values()]
-    assert identities == [there.environ["AZURE_CLIENT_ID"]] * 3, "as the computes have them"
+    identities = [node["identity"]["client_id"] for node in workspace.jobs[job].body["jobs"].values()]
+    assert identities == [workspace.environ["AZURE_CLIENT_ID"]] * 3, "as the computes have them"
 
 
 @pytest.mark.slow
-def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, there, robotrain, tmp_path):
+def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, workspace, robotrain, tmp_path):
     run, job = submit()
-    finish_training(there, run, job)
-    fail_evaluation(there, job)
+    finish_training(workspace, run, job)
+    fail_evaluation(workspace, job)
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["exit_code"]) == ("failed", 5)
     assert status["reason"].startswith("step evaluate failed: 1 of 4 rollouts succeeded")
     assert list_states(robotrain, run) == {"Train-1": "succeeded", "evaluate": "failed", "register": "skipped"}
-    there.calls.clear()
+    workspace.calls.clear()
     whole, steps = AzureMLPlatform().query_pipeline(records.read_record(run).reference)
-    assert len([call for call in there.calls if "/children" in call]) == 1
+    assert len([call for call in workspace.calls if "/children" in call]) == 1
     assert [whole.exit_code, steps[1].reason] == [5, "1 of 4 rollouts succeeded"]
     assert robotrain("wait", run).exit_code == 5
     assert robotrain("logs", run, "--step", "evaluate").stdout.startswith("rolling")
@@ -304,51 +308,51 @@ def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, there,
     assert [*(tmp_path / "got").rglob("model.safetensors")]
     answer = robotrain("register", run, "pusher", "--step", "Train-1", "--json")
     assert answer.exit_code == 0, answer.stderr
-    (version,) = next(found for at, found in there.manager.there.models.items() if at.endswith("/pusher")).values()
-    train = there.steps(job)["train_1"]
+    (version,) = next(found for at, found in workspace.manager.there.models.items() if at.endswith("/pusher")).values()
+    train = workspace.steps(job)["train_1"]
     assert version["modelUri"] == f"azureml://jobs/{train.name}/outputs/checkpoints/paths/000020/pretrained_model/"
     assert version["tags"]["azureml_run_id"] == train.name
     assert version["tags"]["dataset_assets"] == "azureml:episodes:3"  # from the plan of the step
 
     second = robotrain("pipeline", "resume", run, "--json").json
     later = second["reference"]["job"]
-    sent = there.jobs[later].body["jobs"]
+    sent = workspace.jobs[later].body["jobs"]
     assert [*sent] == ["evaluate", "register"]
     handover = f"azureml://datastores/workspaceblobstore/paths/azureml/{job}-Train-1/handover/"
     assert sent["evaluate"]["inputs"]["step_train_1"]["uri"] == handover
-    assert there.steps(later)["evaluate"].inputs["step_train_1"].prefix == f"azureml/{job}-Train-1/handover"
+    assert workspace.steps(later)["evaluate"].inputs["step_train_1"].prefix == f"azureml/{job}-Train-1/handover"
     assert list_states(robotrain, second["run"])["Train-1"] == "succeeded"
     assert "Train-1/checkpoints/000020" in robotrain("outputs", second["run"]).stdout
 
-    there.steps(later)["evaluate"].state("Completed")
-    there.steps(later)["register"].fail("ServiceError", "no room")
+    workspace.steps(later)["evaluate"].state("Completed")
+    workspace.steps(later)["register"].fail("ServiceError", "no room")
     third = robotrain("pipeline", "resume", second["run"], "--json").json["reference"]["job"]
-    (last,) = there.jobs[third].body["jobs"].values()
+    (last,) = workspace.jobs[third].body["jobs"].values()
     assert last["inputs"]["step_evaluate"]["uri"].endswith(f"azureml/{later}-evaluate/handover/")
 
 
 @pytest.mark.slow
-def test_a_registration_that_is_repeated_keeps_its_machine_and_its_identity(words, robotrain, there):
-    there.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
+def test_a_registration_that_is_repeated_keeps_its_machine_and_its_identity(pipeline_words, robotrain, workspace):
+    workspace.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
     own = ("--set", "register.compute=k8s-cpu", "--set", "register.instance_type=cpu")
-    sent = robotrain("pipeline", "submit", *words, *own, "--json")
+    sent = robotrain("pipeline", "submit", *pipeline_words, *own, "--json")
     assert sent.exit_code == 0, sent.stderr
     run, job = sent.json["run"], sent.json["reference"]["job"]
-    finish_training(there, run, job)
-    there.store.put(there.container, {f"azureml/{job}-evaluate/handover/step.json": b"{}"})
-    there.steps(job)["evaluate"].state("Completed")
-    there.steps(job)["register"].fail("ServiceError", "no room")
+    finish_training(workspace, run, job)
+    workspace.store.put(workspace.container, {f"azureml/{job}-evaluate/handover/step.json": b"{}"})
+    workspace.steps(job)["evaluate"].state("Completed")
+    workspace.steps(job)["register"].fail("ServiceError", "no room")
     again = robotrain("pipeline", "resume", run, "--json")
     assert again.exit_code == 0, again.stderr
-    (node,) = there.jobs[again.json["reference"]["job"]].body["jobs"].values()
+    (node,) = workspace.jobs[again.json["reference"]["job"]].body["jobs"].values()
     assert node["computeId"].endswith("/computes/k8s-cpu")
     assert (node["identity"]["client_id"], node["resources"]["instance_type"]) == (CPU_CLIENT, "cpu")
 
 
 @pytest.mark.slow
-def test_steps_that_azure_ml_ends_without_a_start_are_skipped(submit, there, robotrain):
+def test_steps_that_azure_ml_ends_without_a_start_are_skipped(submit, workspace, robotrain):
     run, job = submit()
-    steps = there.steps(job)
+    steps = workspace.steps(job)
     steps["train_1"].fail("UserError", "Failed to pull image")
     assert list_states(robotrain, run) == {"Train-1": "failed", "evaluate": "skipped", "register": "skipped"}
     assert "step Train-1 failed: cannot pull its image" in robotrain("status", run, "--json").json["reason"]
@@ -363,18 +367,18 @@ def test_steps_that_azure_ml_ends_without_a_start_are_skipped(submit, there, rob
     ],
 )
 def test_the_verdict_is_that_of_the_steps_whatever_azure_ml_says_of_the_whole(
-    words, robotrain, there, tmp_path, end, state, exit_code, states
+    pipeline_words, robotrain, workspace, tmp_path, end, state, exit_code, states
 ):
-    rendered = robotrain("pipeline", "render", *words, "--to", tmp_path / "plan")
+    rendered = robotrain("pipeline", "render", *pipeline_words, "--to", tmp_path / "plan")
     assert rendered.exit_code == 0, rendered.stderr
     file = tmp_path / "plan/pipeline-job.yaml"
     file.write_text(file.read_text().replace("continue_on_step_failure: false", "continue_on_step_failure: true"))
     sent = robotrain("submit", "--plan", tmp_path / "plan", "--json")
     assert sent.exit_code == 0, sent.stderr
     run, job = sent.json["run"], sent.json["reference"]["job"]
-    finish_training(there, run, job)
-    fail_evaluation(there, job) if end == "Failed" else there.steps(job)["evaluate"].state(end)
-    assert there.jobs[job].status == "Completed"
+    finish_training(workspace, run, job)
+    fail_evaluation(workspace, job) if end == "Failed" else workspace.steps(job)["evaluate"].state(end)
+    assert workspace.jobs[job].status == "Completed"
     status = robotrain("status", run, "--json").json
     assert (status["state"], [step["state"] for step in status["steps"]]) == (state, states)
     assert status["reason"].startswith(f"step evaluate {state}")
@@ -383,9 +387,9 @@ def test_the_verdict_is_that_of_the_steps_whatever_azure_ml_says_of_the_whole(
 
 
 @pytest.mark.slow
-def test_a_step_over_its_time_limit_says_so(submit, there, robotrain):
+def test_a_step_over_its_time_limit_says_so(submit, workspace, robotrain):
     run, job = submit()
-    train = there.steps(job)["train_1"]
+    train = workspace.steps(job)["train_1"]
     train.state("Running")
     train.times["startTimeUtc"] = "2026-01-01T00:00:00.0000000Z"
     train.fail("UserError", "The job exceeded its timeout")
@@ -393,21 +397,21 @@ def test_a_step_over_its_time_limit_says_so(submit, there, robotrain):
 
 
 @pytest.mark.slow
-def test_the_whole_is_cancelled(submit, there, robotrain):
+def test_the_whole_is_cancelled(submit, workspace, robotrain):
     run, job = submit()
-    there.steps(job)["train_1"].state("Running")
+    workspace.steps(job)["train_1"].state("Running")
     assert robotrain("cancel", run).exit_code == 0
-    assert there.jobs[job].status == "Canceled"
+    assert workspace.jobs[job].status == "Canceled"
     assert list_states(robotrain, run) == {"Train-1": "cancelled", "evaluate": "skipped", "register": "skipped"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [("PUT", "/components/"), ("PUT", "/jobs/"), ("PUT", "/jobs/", True)])
-def test_an_interrupted_submit_leaves_one_pipeline(words, robotrain, there, at):
+def test_an_interrupted_submit_leaves_one_pipeline(pipeline_words, robotrain, workspace, at):
     method, path, *answered = at
     with cut_short(method, path, answered=bool(answered)):
-        robotrain("pipeline", "submit", *words)
-    again = robotrain("pipeline", "submit", *words, "--json")
+        robotrain("pipeline", "submit", *pipeline_words)
+    again = robotrain("pipeline", "submit", *pipeline_words, "--json")
     assert again.exit_code == 0, again.stderr
-    assert [name for name, one in there.jobs.items() if one.parent is None] == [again.json["reference"]["job"]]
+    assert [name for name, one in workspace.jobs.items() if one.parent is None] == [again.json["reference"]["job"]]
     assert list_states(robotrain, again.json["run"])["Train-1"] == "pending"

@@ -18,38 +18,38 @@ DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
 
 
 @pytest.fixture
-def there(azureml):
+def ready_workspace(azureml):
     """The workspace with everything that the job needs."""
     return prepare_workspace(azureml)
 
 
-def told(wanted) -> str:
+def format_findings(wanted) -> str:
     return "\n".join(map(format_problem, run_preflight(wanted)))
 
 
-def the(code: str, wanted):
+def find_problem(code: str, wanted):
     """The one problem with a code."""
     [one] = [problem for problem in run_preflight(wanted) if problem.code == code]
     return one
 
 
-def ways(problem) -> list[str]:
+def list_suggestions(problem) -> list[str]:
     return [way.text for way in problem.suggestions]
 
 
-def test_a_job_that_lacks_nothing_is_let_pass_and_nothing_is_changed(there):
-    assert run_preflight(make_plan(there)) == []
-    assert {call.partition(" ")[0] for call in there.calls} == {"GET"}
-    asked = [call.partition("?")[0] for call in there.calls if "/workspaces/" in call]
+def test_a_job_that_lacks_nothing_is_let_pass_and_nothing_is_changed(ready_workspace):
+    assert run_preflight(make_plan(ready_workspace)) == []
+    assert {call.partition(" ")[0] for call in ready_workspace.calls} == {"GET"}
+    asked = [call.partition("?")[0] for call in ready_workspace.calls if "/workspaces/" in call]
     assert sorted(asked) == sorted(set(asked))  # nothing twice
 
 
 @pytest.mark.slow
-def test_it_signs_in_once_for_all_looks(there):
-    there.sign_in.requests.clear()
-    there.manager.there.granted = [LOOKING]  # who it is, is asked as well
-    run_preflight(make_plan(there))
-    assert sum(request.startswith("POST") for request in there.sign_in.requests) <= 1
+def test_it_signs_in_once_for_all_looks(ready_workspace):
+    ready_workspace.sign_in.requests.clear()
+    ready_workspace.manager.there.granted = [LOOKING]  # who it is, is asked as well
+    run_preflight(make_plan(ready_workspace))
+    assert sum(request.startswith("POST") for request in ready_workspace.sign_in.requests) <= 1
 
 
 def test_everything_that_is_wrong_is_told_at_once(azureml):
@@ -65,10 +65,13 @@ def test_everything_that_is_wrong_is_told_at_once(azureml):
     assert sum(code == "azureml-asset-missing" for code, _ in list_codes(run_preflight(wanted))) == 2
 
 
-def test_a_wrong_secret_is_told_by_the_name_of_its_variable(there, monkeypatch):
+def test_a_wrong_secret_is_told_by_the_name_of_its_variable(ready_workspace, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "not-the-right-one")
-    [problem] = run_preflight(make_plan(there))
-    assert (problem.code, ways(problem)[0].split(",")[0]) == ("azureml-signed-out", "set a valid AZURE_CLIENT_SECRET")
+    [problem] = run_preflight(make_plan(ready_workspace))
+    assert (problem.code, list_suggestions(problem)[0].split(",")[0]) == (
+        "azureml-signed-out",
+        "set a valid AZURE_CLIENT_SECRET",
+    )
     assert "AZURE_CLIENT_SECRET" in problem.title
     assert "AADSTS7000215" in problem.why
     assert "not-the-right-one" not in str(problem)
@@ -80,40 +83,42 @@ def test_a_damaged_plan_is_told(azureml):
     assert list_codes(run_preflight(whole)) == [("plan-damaged", "error")]
 
 
-def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
+def test_whoever_is_not_signed_in_is_told_once(ready_workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     blob = source("blob_url", "https://one.blob.core.windows.net/c/p")
-    [problem] = run_preflight(make_plan(there, blob, *assets("azureml:a:3")))
-    assert (problem.code, problem.severity, ways(problem)) == ("azureml-signed-out", "error", ["az login"])
+    [problem] = run_preflight(make_plan(ready_workspace, blob, *assets("azureml:a:3")))
+    assert (problem.code, problem.severity, list_suggestions(problem)) == ("azureml-signed-out", "error", ["az login"])
 
 
 @pytest.mark.slow
-def test_a_network_that_is_away_is_told_once_and_soon(there):
+def test_a_network_that_is_away_is_told_once_and_soon(ready_workspace):
     begin = time.monotonic()
-    with there.tenant.unreachable("management.azure.com"):
-        assert list_codes(run_preflight(make_plan(there))) == [("azureml-unreachable", "error")]
+    with ready_workspace.tenant.unreachable("management.azure.com"):
+        assert list_codes(run_preflight(make_plan(ready_workspace))) == [("azureml-unreachable", "error")]
     assert time.monotonic() - begin < 4
 
 
 @pytest.mark.parametrize("name", ["workspace_name", pytest.param("resource_group", marks=pytest.mark.slow)])
-def test_a_workspace_that_is_not_there_is_the_one_thing_told(there, name):
-    problem = the("azureml-missing", make_plan(there, **{name: "typo"}))
+def test_a_workspace_that_is_not_there_is_the_one_thing_told(ready_workspace, name):
+    problem = find_problem("azureml-missing", make_plan(ready_workspace, **{name: "typo"}))
     assert (problem.where, problem.given) == (f"--{name.replace('_', '-')}", "typo")
     assert "az resource list" in format_problem(problem)
-    assert len(run_preflight(make_plan(there, **{name: "typo"}))) == 1
+    assert len(run_preflight(make_plan(ready_workspace, **{name: "typo"}))) == 1
 
 
-def test_a_subscription_that_nobody_sees_is_told_by_its_own_flag(there):
-    [problem] = run_preflight(make_plan(there, subscription_id="aaaa"))
+def test_a_subscription_that_nobody_sees_is_told_by_its_own_flag(ready_workspace):
+    [problem] = run_preflight(make_plan(ready_workspace, subscription_id="aaaa"))
     assert (problem.where, problem.given, problem.severity) == ("--subscription-id", "aaaa", "error")
-    assert ways(problem)[0] == "az account list --output table"
+    assert list_suggestions(problem)[0] == "az account list --output table"
 
 
 @pytest.mark.slow
-def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(there):
-    there.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
-    problem = the("azureml-not-allowed", make_plan(there))
-    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in format_problem(problem)
+def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(ready_workspace):
+    ready_workspace.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
+    problem = find_problem("azureml-not-allowed", make_plan(ready_workspace))
+    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{ready_workspace.at}"' in format_problem(
+        problem
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,9 +129,9 @@ def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(there):
         pytest.param(503, "Busy", ("azureml-busy", "error"), marks=pytest.mark.slow),
     ],
 )
-def test_what_azure_does_not_tell_is_not_missing(there, status, code, expected):
-    there.fault("GET .*/(computes|environments|datastores|permissions|data)", status=status, code=code)
-    [problem] = run_preflight(make_plan(there, *assets("azureml:a:3")))
+def test_what_azure_does_not_tell_is_not_missing(ready_workspace, status, code, expected):
+    ready_workspace.fault("GET .*/(computes|environments|datastores|permissions|data)", status=status, code=code)
+    [problem] = run_preflight(make_plan(ready_workspace, *assets("azureml:a:3")))
     assert (problem.code, problem.severity) == expected
     for what in (COMPUTE, "lerobot-training-env", "workspaceblobstore", "a:3", "your roles"):
         assert what in problem.title
@@ -135,24 +140,26 @@ def test_what_azure_does_not_tell_is_not_missing(there, status, code, expected):
 
 
 @pytest.mark.slow
-def test_a_workspace_that_stays_busy_stops_the_submit(there):
-    there.fault("GET .*/workspaces/robots-ml\\?", status=503, code="ServerBusy")
-    assert list_codes(run_preflight(make_plan(there, compute="typo"))) == [("azureml-busy", "error")]
+def test_a_workspace_that_stays_busy_stops_the_submit(ready_workspace):
+    ready_workspace.fault("GET .*/workspaces/robots-ml\\?", status=503, code="ServerBusy")
+    assert list_codes(run_preflight(make_plan(ready_workspace, compute="typo"))) == [("azureml-busy", "error")]
 
 
-def test_a_compute_that_is_not_there_is_offered_those_that_are(there):
-    there.kubernetes("k8s-other")
-    problem = the("azureml-compute-missing", make_plan(there, compute="k8s-robot-dev-01"))
+def test_a_compute_that_is_not_there_is_offered_those_that_are(ready_workspace):
+    ready_workspace.kubernetes("k8s-other")
+    problem = find_problem("azureml-compute-missing", make_plan(ready_workspace, compute="k8s-robot-dev-01"))
     assert problem.suggestions[0] == (f"--compute {COMPUTE}", f"existing: {COMPUTE}, k8s-other")
 
 
 @pytest.mark.slow
-def test_an_environment_that_is_not_there_is_noted_and_one_of_another_image_stops(there):
-    assert list_codes(run_preflight(make_plan(there, environment_version="9"))) == [("azureml-environment-new", "note")]
-    there.environment("lerobot-training-env", "9", "ubuntu:24.04")
-    problem = the("azureml-environment-differs", make_plan(there, environment_version="9"))
+def test_an_environment_that_is_not_there_is_noted_and_one_of_another_image_stops(ready_workspace):
+    assert list_codes(run_preflight(make_plan(ready_workspace, environment_version="9"))) == [
+        ("azureml-environment-new", "note")
+    ]
+    ready_workspace.environment("lerobot-training-env", "9", "ubuntu:24.04")
+    problem = find_problem("azureml-environment-differs", make_plan(ready_workspace, environment_version="9"))
     assert "ubuntu:24.04" in problem.why
-    assert ways(problem)[0] == "--environment-version VERSION"
+    assert list_suggestions(problem)[0] == "--environment-version VERSION"
 
 
 @pytest.mark.parametrize(
@@ -162,63 +169,65 @@ def test_an_environment_that_is_not_there_is_noted_and_one_of_another_image_stop
         ("azureml:pushd:3", "--dataset-asset azureml:pusht:VERSION"),
     ],
 )
-def test_a_data_asset_that_is_not_there_is_offered_the_nearest(there, uri, way):
-    there.data("pusht", 3, add_dataset(there))
-    problem = the("azureml-asset-missing", make_plan(there, *assets(uri)))
-    assert (problem.where, problem.given, ways(problem)[0]) == ("--dataset-asset", uri, way)
-    assert run_preflight(make_plan(there, *assets("azureml:pusht:3"))) == []
+def test_a_data_asset_that_is_not_there_is_offered_the_nearest(ready_workspace, uri, way):
+    ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
+    problem = find_problem("azureml-asset-missing", make_plan(ready_workspace, *assets(uri)))
+    assert (problem.where, problem.given, list_suggestions(problem)[0]) == ("--dataset-asset", uri, way)
+    assert run_preflight(make_plan(ready_workspace, *assets("azureml:pusht:3"))) == []
 
 
 @pytest.mark.slow
-def test_a_model_that_is_not_there_is_told_by_its_flag(there):
-    there.data("pusht", 3, add_dataset(there))
-    wanted = make_plan(there, *assets("azureml:pusht:3"), model("azureml:act:7"))
-    problem = the("azureml-asset-missing", wanted)
+def test_a_model_that_is_not_there_is_told_by_its_flag(ready_workspace):
+    ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
+    wanted = make_plan(ready_workspace, *assets("azureml:pusht:3"), model("azureml:act:7"))
+    problem = find_problem("azureml-asset-missing", wanted)
     assert (problem.where, problem.title) == ("--init-from-policy-model", "the workspace robots-ml has no model act")
-    there.model("act", 7, "act", kind="mlflow_model")
+    ready_workspace.model("act", 7, "act", kind="mlflow_model")
     assert list_codes(run_preflight(wanted)) == [("azureml-asset-type", "warning")]
 
 
 @pytest.mark.slow
-def test_data_of_another_type_and_data_that_was_archived_is_told(there):
-    there.data("table", 1, "table", kind="mltable")
-    there.data("old", 1, add_dataset(there), archived=True)
-    problems = run_preflight(make_plan(there, *assets("azureml:table:1", "azureml:old:1")))
+def test_data_of_another_type_and_data_that_was_archived_is_told(ready_workspace):
+    ready_workspace.data("table", 1, "table", kind="mltable")
+    ready_workspace.data("old", 1, add_dataset(ready_workspace), archived=True)
+    problems = run_preflight(make_plan(ready_workspace, *assets("azureml:table:1", "azureml:old:1")))
     assert list_codes(problems) == [("azureml-asset-type", "error"), ("azureml-asset-archived", "warning")]
     assert problems[1].suggestions[0].text.startswith("az ml data restore --name old --version 1 --workspace-name")
     assert "mltable" in problems[0].title
 
 
-def test_archived_data_of_its_own_workspace_can_be_restored_however_it_is_named(there):
-    there.data("old", 1, add_dataset(there), archived=True)
-    subscription, group, workspace = there.names
+def test_archived_data_of_its_own_workspace_can_be_restored_however_it_is_named(ready_workspace):
+    ready_workspace.data("old", 1, add_dataset(ready_workspace), archived=True)
+    subscription, group, workspace = ready_workspace.names
     scope = f"subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
-    problem = the("azureml-asset-archived", make_plan(there, *assets(f"azureml://{scope}/data/old/versions/1")))
-    assert ways(problem)[0].startswith("az ml data restore --name old --version 1 ")
+    problem = find_problem(
+        "azureml-asset-archived", make_plan(ready_workspace, *assets(f"azureml://{scope}/data/old/versions/1"))
+    )
+    assert list_suggestions(problem)[0].startswith("az ml data restore --name old --version 1 ")
 
 
 @pytest.mark.slow
-def test_sixty_four_assets_are_looked_at(there):
+def test_sixty_four_assets_are_looked_at(ready_workspace):
     for number in range(63):
-        there.data(f"set{number}", 1, add_dataset(there))
-    wanted = make_plan(there, *assets(*(f"azureml:set{number}:1" for number in range(64))))
-    assert the("azureml-asset-missing", wanted).given == "azureml:set63:1"
+        ready_workspace.data(f"set{number}", 1, add_dataset(ready_workspace))
+    wanted = make_plan(ready_workspace, *assets(*(f"azureml:set{number}:1" for number in range(64))))
+    assert find_problem("azureml-asset-missing", wanted).given == "azureml:set63:1"
 
 
 @pytest.mark.slow
-def test_assets_of_registries_are_not_looked_at_and_are_not_missing(there):
-    wanted = make_plan(there, *assets("azureml://registries/r/data/n/versions/1"))
+def test_assets_of_registries_are_not_looked_at_and_are_not_missing(ready_workspace):
+    wanted = make_plan(ready_workspace, *assets("azureml://registries/r/data/n/versions/1"))
     assert list_codes(run_preflight(wanted)) == [("azureml-asset-unseen", "note")]
 
 
 @pytest.mark.parametrize("name", ["ID", pytest.param("NAME", marks=pytest.mark.slow)])
-def test_assets_that_are_named_by_the_region_of_the_workspace_are_looked_at(there, name):
-    own = {"NAME": there.names[2], "ID": there.ml.identifier}[name]  # Azure itself prints the id
+def test_assets_that_are_named_by_the_region_of_the_workspace_are_looked_at(ready_workspace, name):
+    own = {"NAME": ready_workspace.names[2], "ID": ready_workspace.ml.identifier}[name]  # Azure itself prints the id
     uri = f"azureml://locations/westeurope/workspaces/{own}/data/pusht/versions/4"
-    there.data("pusht", 3, add_dataset(there))
-    problem = the("azureml-asset-missing", make_plan(there, *assets(uri)))
-    assert ways(problem)[0] == f"--dataset-asset {uri.replace('/4', '/3')}"
-    assert run_preflight(make_plan(there, *assets(uri.replace("/4", "/3")))) == []
+    ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
+    problem = find_problem("azureml-asset-missing", make_plan(ready_workspace, *assets(uri)))
+    assert list_suggestions(problem)[0] == f"--dataset-asset {uri.replace('/4', '/3')}"
+    assert run_preflight(make_plan(ready_workspace, *assets(uri.replace("/4", "/3")))) == []
 
 
 def other_workspace(there, uri_name="shared"):
@@ -231,168 +240,181 @@ def other_workspace(there, uri_name="shared"):
 
 
 @pytest.mark.slow
-def test_assets_of_another_workspace_are_looked_at_there(there):
-    _, uri = other_workspace(there)
-    problem = the("azureml-asset-missing", make_plan(there, *assets(uri)))
+def test_assets_of_another_workspace_are_looked_at_there(ready_workspace):
+    _, uri = other_workspace(ready_workspace)
+    problem = find_problem("azureml-asset-missing", make_plan(ready_workspace, *assets(uri)))
     assert "the workspace team-ml has no data asset shared" in problem.title
-    gone = the("azureml-missing", make_plan(there, *assets(uri.replace("team-ml", "gone-ml"))))
+    gone = find_problem("azureml-missing", make_plan(ready_workspace, *assets(uri.replace("team-ml", "gone-ml"))))
     assert gone.where == "--dataset-asset"
 
 
 @pytest.mark.slow
-def test_another_workspace_that_one_may_not_look_at_is_not_missing(there):
-    at, uri = other_workspace(there)
-    there.fault("/team-ml/data/", status=403, code="AuthorizationFailed")
-    problem = the("azureml-unchecked", make_plan(there, *assets(uri)))
+def test_another_workspace_that_one_may_not_look_at_is_not_missing(ready_workspace):
+    at, uri = other_workspace(ready_workspace)
+    ready_workspace.fault("/team-ml/data/", status=403, code="AuthorizationFailed")
+    problem = find_problem("azureml-unchecked", make_plan(ready_workspace, *assets(uri)))
     assert "shared:1 of team-ml" in problem.title
     assert f'--scope "{at}"' in format_problem(problem)
 
 
-def test_who_may_not_submit_is_told_with_the_role(there):
-    there.manager.there.granted = [LOOKING]
-    problem = the("azureml-not-allowed", make_plan(there))
+def test_who_may_not_submit_is_told_with_the_role(ready_workspace):
+    ready_workspace.manager.there.granted = [LOOKING]
+    problem = find_problem("azureml-not-allowed", make_plan(ready_workspace))
     assert "may not create a job or upload its code in the workspace" in problem.title
     assert "environment" not in problem.title  # it is there already
-    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in format_problem(problem)
-    assert "register its environment" in the("azureml-not-allowed", make_plan(there, environment_version="9")).title
+    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{ready_workspace.at}"' in format_problem(
+        problem
+    )
+    assert (
+        "register its environment"
+        in find_problem("azureml-not-allowed", make_plan(ready_workspace, environment_version="9")).title
+    )
 
 
-def test_who_uploads_folders_must_see_the_secret_of_the_datastore(there, tmp_path):
+def test_who_uploads_folders_must_see_the_secret_of_the_datastore(ready_workspace, tmp_path):
     kind = "Microsoft.MachineLearningServices/workspaces"
-    there.manager.there.granted = [{"actions": ["*/read", f"{kind}/jobs/write", f"{kind}/codes/versions/write"]}]
-    there.datastore("keyed", there.container, credentials="Sas")
+    ready_workspace.manager.there.granted = [
+        {"actions": ["*/read", f"{kind}/jobs/write", f"{kind}/codes/versions/write"]}
+    ]
+    ready_workspace.datastore("keyed", ready_workspace.container, credentials="Sas")
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
-    problem = the("azureml-not-allowed", make_plan(there, folder, datastore="keyed"))
+    problem = find_problem("azureml-not-allowed", make_plan(ready_workspace, folder, datastore="keyed"))
     assert "may not read the secret of the datastore keyed" in problem.title
-    assert "azureml-not-allowed" not in told_codes(make_plan(there, folder))  # it keeps none
-    assert "azureml-not-allowed" not in told_codes(make_plan(there, datastore="keyed"))  # nothing is uploaded
-    there.manager.there.granted[0]["actions"].append(f"{kind}/datastores/listSecrets/action")
-    assert "azureml-not-allowed" not in told_codes(make_plan(there, folder, datastore="keyed"))
+    assert "azureml-not-allowed" not in find_codes(make_plan(ready_workspace, folder))  # it keeps none
+    assert "azureml-not-allowed" not in find_codes(make_plan(ready_workspace, datastore="keyed"))  # nothing is uploaded
+    ready_workspace.manager.there.granted[0]["actions"].append(f"{kind}/datastores/listSecrets/action")
+    assert "azureml-not-allowed" not in find_codes(make_plan(ready_workspace, folder, datastore="keyed"))
 
 
-def test_a_job_that_registers_a_model_needs_a_role_in_the_workspace(there):
-    wanted = make_plan(there, parameters={"register_checkpoint": "act"})
-    problem = the("azure-role-missing", wanted)
+def test_a_job_that_registers_a_model_needs_a_role_in_the_workspace(ready_workspace):
+    wanted = make_plan(ready_workspace, parameters={"register_checkpoint": "act"})
+    problem = find_problem("azure-role-missing", wanted)
     assert problem.severity == "warning"
     assert "may not register models in the workspace robots-ml" in problem.title
-    assert ways(problem) == [
-        f'az role assignment create --assignee {PRINCIPAL} --role "AzureML Data Scientist" --scope "{there.at}"'
+    assert list_suggestions(problem) == [
+        f'az role assignment create --assignee {PRINCIPAL} --role "AzureML Data Scientist" '
+        f'--scope "{ready_workspace.at}"'
     ]
-    there.manager.assign(PRINCIPAL, DATA_SCIENTIST, there.at.partition("/providers/")[0])
+    ready_workspace.manager.assign(PRINCIPAL, DATA_SCIENTIST, ready_workspace.at.partition("/providers/")[0])
     assert run_preflight(wanted) == []
 
 
 @pytest.mark.parametrize(("action", "missing"), [("models/*", False), ("models/versions/read", True)])
-def test_a_role_of_somebody_s_own_making_may_register_models(there, action, missing):
+def test_a_role_of_somebody_s_own_making_may_register_models(ready_workspace, action, missing):
     kind = "Microsoft.MachineLearningServices/workspaces"
-    there.manager.there.definitions["own"] = {"permissions": [{"actions": [f"{kind}/{action}"]}]}
-    there.manager.assign(PRINCIPAL, "own", there.at)
-    wanted = make_plan(there, parameters={"register_checkpoint": "act"})
-    assert ("azure-role-missing" in told_codes(wanted)) == missing
+    ready_workspace.manager.there.definitions["own"] = {"permissions": [{"actions": [f"{kind}/{action}"]}]}
+    ready_workspace.manager.assign(PRINCIPAL, "own", ready_workspace.at)
+    wanted = make_plan(ready_workspace, parameters={"register_checkpoint": "act"})
+    assert ("azure-role-missing" in find_codes(wanted)) == missing
 
 
 @pytest.fixture
-def rehearsed(robotrain, there, name_workspace):
+def dry_run(robotrain, ready_workspace, name_workspace):
     """`submit --dry-run` of a training of a folder, as a person types it; what is not said is asked."""
-    name_workspace(there)
+    name_workspace(ready_workspace)
 
     def rehearsed(*words: object):
         data = ("--dataset-asset", "azureml:pusht:3")
         return robotrain("submit", "--platform", "azureml", *data, "--dry-run", "--json", *words)
 
-    there.data("pusht", 3, add_dataset(there))
+    ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
     return rehearsed
 
 
 @pytest.mark.slow
-def test_a_rehearsal_asks_for_what_nobody_said_and_looks_at_everything(rehearsed, there):
-    answer = rehearsed("--compute", COMPUTE)
+def test_a_rehearsal_asks_for_what_nobody_said_and_looks_at_everything(dry_run, ready_workspace):
+    answer = dry_run("--compute", COMPUTE)
     assert answer.exit_code == 0, answer.stderr
     assert f"AZURE_CLIENT_ID: '{CLIENT}'" in answer.json["files"]["job.yaml"]["text"]
-    assert {call.partition(" ")[0] for call in there.calls} == {"GET", "HEAD"}
+    assert {call.partition(" ")[0] for call in ready_workspace.calls} == {"GET", "HEAD"}
 
 
 @pytest.mark.slow
-def test_a_compute_that_is_not_there_is_told_once_though_it_is_asked_twice(rehearsed):
-    answer = rehearsed("--compute", "typo")
+def test_a_compute_that_is_not_there_is_told_once_though_it_is_asked_twice(dry_run):
+    answer = dry_run("--compute", "typo")
     assert answer.exit_code == 4
     assert answer.stderr.count("the workspace has no compute typo") == 1
 
 
 @pytest.mark.slow
-def test_whoever_is_not_signed_in_hears_one_sentence(rehearsed, monkeypatch):
+def test_whoever_is_not_signed_in_hears_one_sentence(dry_run, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    answer = rehearsed("--compute", COMPUTE)
+    answer = dry_run("--compute", COMPUTE)
     assert answer.exit_code == 4
     assert answer.stderr.count("you are not signed in to Azure") == 1
     assert answer.stderr.count("[azureml-signed-out]") == 1
 
 
 @pytest.mark.slow
-def test_a_machine_of_azure_s_own_is_sent_no_instance_type(rehearsed, there):
-    there.managed_compute("gpus")
-    answer = rehearsed("--compute", "gpus")
+def test_a_machine_of_azure_s_own_is_sent_no_instance_type(dry_run, ready_workspace):
+    ready_workspace.managed_compute("gpus")
+    answer = dry_run("--compute", "gpus")
     assert answer.exit_code == 0, answer.stderr
     assert "instance_type" not in answer.json["files"]["job.yaml"]["text"]
-    refused = rehearsed("--compute", "gpus", "--instance-type", "gpuspot").stderr
+    refused = dry_run("--compute", "gpus", "--instance-type", "gpuspot").stderr
     assert "omit --instance-type" in refused
     assert "--compute-kind" not in refused  # it is what the workspace says
 
 
 @pytest.mark.slow
-def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(there):
-    there.managed_compute("gpus", vm_size="Standard_NC6s_v3")
-    there.usage("standardNCADSA100v4Family", 0, 0)
-    there.usage("standardDSv5Family", 0, 0)
-    there.usage("standardNCSv3Family", 0, 5)
+def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(ready_workspace):
+    ready_workspace.managed_compute("gpus", vm_size="Standard_NC6s_v3")
+    ready_workspace.usage("standardNCADSA100v4Family", 0, 0)
+    ready_workspace.usage("standardDSv5Family", 0, 0)
+    ready_workspace.usage("standardNCSv3Family", 0, 5)
     words = {"compute": "gpus", "compute_kind": "managed"}
-    assert list_codes(run_preflight(make_plan(there, **words))) == [("azureml-quota", "error")]
-    assert "azureml-too-few-gpus" in told_codes(make_plan(there, parameters={"num_gpus": 2}, **words))
-    inner = there.ml.computes["gpus"]["properties"]["properties"]
+    assert list_codes(run_preflight(make_plan(ready_workspace, **words))) == [("azureml-quota", "error")]
+    assert "azureml-too-few-gpus" in find_codes(make_plan(ready_workspace, parameters={"num_gpus": 2}, **words))
+    inner = ready_workspace.ml.computes["gpus"]["properties"]["properties"]
     inner["currentNodeCount"] = inner["nodeStateCounts"]["idleNodeCount"] = 1
-    assert run_preflight(make_plan(there, **words)) == []
+    assert run_preflight(make_plan(ready_workspace, **words)) == []
 
 
-def test_a_machine_of_low_priority_is_said_to_take_checkpoints_with_it(there):
-    there.managed_compute("low", priority="LowPriority")
+def test_a_machine_of_low_priority_is_said_to_take_checkpoints_with_it(ready_workspace):
+    ready_workspace.managed_compute("low", priority="LowPriority")
     words = {"compute": "low", "compute_kind": "managed"}
-    problem = the("azureml-nothing-survives", make_plan(there, **words))
+    problem = find_problem("azureml-nothing-survives", make_plan(ready_workspace, **words))
     assert problem.severity == "note"
     assert problem.title.startswith("a machine of the compute low may be preempted")
-    blob = {"publish_url": f"https://{there.account}.blob.core.windows.net/c/p"}
-    kept = (make_plan(there, **words, output_mode="rw_mount"), make_plan(there, **words, parameters=blob))
-    assert all("azureml-nothing-survives" not in told_codes(one) for one in kept)
+    blob = {"publish_url": f"https://{ready_workspace.account}.blob.core.windows.net/c/p"}
+    kept = (
+        make_plan(ready_workspace, **words, output_mode="rw_mount"),
+        make_plan(ready_workspace, **words, parameters=blob),
+    )
+    assert all("azureml-nothing-survives" not in find_codes(one) for one in kept)
 
 
-def told_codes(wanted) -> set[str]:
+def find_codes(wanted) -> set[str]:
     return {code for code, _ in list_codes(run_preflight(wanted))}
 
 
 @pytest.mark.slow
-def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_sign_in_is_there(there, azureml_vault):
+def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_sign_in_is_there(
+    ready_workspace, azureml_vault
+):
     words = {"hf_credential": "hub", "key_vault": "robots"}
-    assert run_preflight(make_plan(there, **words)) == []
+    assert run_preflight(make_plan(ready_workspace, **words)) == []
     assert azureml_vault.requests == ["GET /secrets?api-version=7.4"]
-    problem = the("azureml-vault-silent", make_plan(there, hf_credential="hub", key_vault="typo"))
+    problem = find_problem("azureml-vault-silent", make_plan(ready_workspace, hf_credential="hub", key_vault="typo"))
     assert (problem.where, problem.severity) == ("--hf-credential", "warning")
     assert problem.given == "https://typo.vault.azure.net/secrets/hub"
 
 
-def test_the_job_s_identity_needs_a_role_to_read_the_secret_that_the_job_names(there, monkeypatch):
+def test_the_job_s_identity_needs_a_role_to_read_the_secret_that_the_job_names(ready_workspace, monkeypatch):
     monkeypatch.setattr(access, "is_reachable", lambda url: True)
     words = {"hf_credential": "hub", "key_vault": "robots"}
-    assert run_preflight(make_plan(there, **words)) == []  # the vault is of another subscription
-    vault = there.manager.vault("Robots")
-    problem = the("azure-role-missing", make_plan(there, **words))
+    assert run_preflight(make_plan(ready_workspace, **words)) == []  # the vault is of another subscription
+    vault = ready_workspace.manager.vault("Robots")
+    problem = find_problem("azure-role-missing", make_plan(ready_workspace, **words))
     assert problem.severity == "warning"
-    assert ways(problem) == [
+    assert list_suggestions(problem) == [
         f'az role assignment create --assignee {PRINCIPAL} --role "Key Vault Secrets User" --scope "{vault}"'
     ]
-    there.manager.assign(PRINCIPAL, "4633458b-17de-408a-b874-0445c86b69e6", f"{vault}/secrets/hub")
-    assert run_preflight(make_plan(there, **words)) == []
-    there.manager.there.assignments.pop()
-    there.manager.vault("Robots", by_roles=False)
-    assert run_preflight(make_plan(there, **words)) == []
+    ready_workspace.manager.assign(PRINCIPAL, "4633458b-17de-408a-b874-0445c86b69e6", f"{vault}/secrets/hub")
+    assert run_preflight(make_plan(ready_workspace, **words)) == []
+    ready_workspace.manager.there.assignments.pop()
+    ready_workspace.manager.vault("Robots", by_roles=False)
+    assert run_preflight(make_plan(ready_workspace, **words)) == []
 
 
 @pytest.fixture
@@ -404,8 +426,8 @@ def azureml_vault(azureml):
         del azureml.proxy.hosts["robots.vault.azure.net"]
 
 
-def test_the_sdk_begins_to_be_imported_before_azure_is_asked(there, monkeypatch):
+def test_the_sdk_begins_to_be_imported_before_azure_is_asked(ready_workspace, monkeypatch):
     begun: list[int] = []
-    monkeypatch.setattr(sdk, "start_import", lambda: begun.append(len(there.calls)))
-    run_preflight(make_plan(there))
+    monkeypatch.setattr(sdk, "start_import", lambda: begun.append(len(ready_workspace.calls)))
+    run_preflight(make_plan(ready_workspace))
     assert begun == [0]

@@ -20,14 +20,14 @@ TYPES = {
 }
 
 
-def kubernetes(types=TYPES, identities=ONE, own="", **said):
+def make_kubernetes(types=TYPES, identities=ONE, own="", **said):
     identity = {"identity": {"type": own or "UserAssigned", "userAssignedIdentities": identities}}
     properties = {"computeType": "Kubernetes", "provisioningState": "Succeeded", **said}
     body = {"name": NAME, "properties": {"properties": {"instanceTypes": types}, **properties}}
     return machines.parse_compute(body | (identity if identities or own else {}))
 
 
-def managed(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
+def make_cluster(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
     """nodes: idle ones, all there are now, all there may be."""
     idle, now, most = nodes
     counts = {"currentNodeCount": now, "nodeStateCounts": {"idleNodeCount": idle}}
@@ -37,23 +37,23 @@ def managed(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
     return machines.parse_compute({"name": "gpus", "properties": properties, "identity": identity})
 
 
-def told(found, **order):
+def check_compute(found, **order):
     kind = {"compute_kind": "managed", "instance_type": ""} if found.type != "Kubernetes" else {}
     wanted = dataclasses.replace(ORDER, **{**kind, **order})
     return list(compute.check_fetched_compute(PreflightContext(None, wanted), found))  # type: ignore[arg-type]
 
 
-def codes(problems):
+def list_codes(problems):
     return [(problem.code, problem.severity) for problem in problems]
 
 
-def ways(problem):
+def list_suggestions(problem):
     return [way.text for way in problem.suggestions]
 
 
 def test_nothing_is_said_of_a_compute_that_fits():
-    assert told(kubernetes()) == []
-    assert told(managed()) == []
+    assert check_compute(make_kubernetes()) == []
+    assert check_compute(make_cluster()) == []
 
 
 @pytest.mark.parametrize(
@@ -62,97 +62,107 @@ def test_nothing_is_said_of_a_compute_that_fits():
 )
 def test_a_compute_that_is_not_well_is_told_with_azure_s_reason(state, severity):
     why = [{"error": {"code": "Extension", "message": "The extension is gone: see https://x/?sig=c2VjcmV0"}}]
-    problems = told(kubernetes(provisioningState=state, provisioningErrors=why))
-    assert codes(problems) == ([("azureml-compute-state", severity)] if severity else [])
+    problems = check_compute(make_kubernetes(provisioningState=state, provisioningErrors=why))
+    assert list_codes(problems) == ([("azureml-compute-state", severity)] if severity else [])
     assert all("The extension is gone" in problem.why and "c2VjcmV0" not in problem.why for problem in problems)
 
 
 def test_a_compute_that_runs_no_command_jobs_is_told():
-    [problem] = told(kubernetes(computeType="Databricks"))
+    [problem] = check_compute(make_kubernetes(computeType="Databricks"))
     assert problem.title == f"the compute {NAME} has the type Databricks and runs no command jobs"
-    assert ways(problem)[0].startswith("az ml compute list --workspace-name")
+    assert list_suggestions(problem)[0].startswith("az ml compute list --workspace-name")
 
 
 @pytest.mark.parametrize(
     ("found", "said", "way"),
-    [(kubernetes(), "managed", "kubernetes"), (managed(), "kubernetes", "managed"), (managed(), "", "managed")],
+    [
+        (make_kubernetes(), "managed", "kubernetes"),
+        (make_cluster(), "kubernetes", "managed"),
+        (make_cluster(), "", "managed"),
+    ],
 )
 def test_a_job_rendered_for_another_kind_of_compute_is_told(found, said, way):
-    [problem] = told(found, compute_kind=said)
-    assert (problem.code, ways(problem)) == ("azureml-compute-kind", [f"--compute-kind {way}"])
+    [problem] = check_compute(found, compute_kind=said)
+    assert (problem.code, list_suggestions(problem)) == ("azureml-compute-kind", [f"--compute-kind {way}"])
     assert (problem.where, problem.given) == ("--compute-kind", said)
 
 
 def test_a_kubernetes_compute_is_what_nobody_told_counts_as():
-    assert told(kubernetes(), compute_kind="") == []
+    assert check_compute(make_kubernetes(), compute_kind="") == []
 
 
 def test_an_instance_type_that_is_not_there_is_offered_one_with_as_many_gpus():
-    [problem] = told(kubernetes(), instance_type="gpuspot4", gpus=2)
-    assert (problem.code, ways(problem)) == ("azureml-instance-type", ["--instance-type gpuspot2"])
+    [problem] = check_compute(make_kubernetes(), instance_type="gpuspot4", gpus=2)
+    assert (problem.code, list_suggestions(problem)) == ("azureml-instance-type", ["--instance-type gpuspot2"])
     assert "Existing: cpu, gpuspot, gpuspot2." in problem.why
 
 
 def test_an_instance_type_with_too_few_gpus_is_told():
-    [problem] = told(kubernetes(), gpus=2)
+    [problem] = check_compute(make_kubernetes(), gpus=2)
     assert problem.title == "the instance type gpuspot has 1 GPU, but the job trains on 2"
-    assert ways(problem) == ["--instance-type gpuspot2", "--num-gpus 1"]
-    assert told(kubernetes(), instance_type="gpuspot2", gpus=2) == []
+    assert list_suggestions(problem) == ["--instance-type gpuspot2", "--num-gpus 1"]
+    assert check_compute(make_kubernetes(), instance_type="gpuspot2", gpus=2) == []
 
 
 def test_an_instance_type_without_gpus_is_a_warning():
-    [problem] = told(kubernetes(), instance_type="cpu")
-    assert (problem.code, problem.severity, ways(problem)) == ("azureml-no-gpu", "warning", ["--instance-type gpuspot"])
+    [problem] = check_compute(make_kubernetes(), instance_type="cpu")
+    assert (problem.code, problem.severity, list_suggestions(problem)) == (
+        "azureml-no-gpu",
+        "warning",
+        ["--instance-type gpuspot"],
+    )
 
 
 def test_a_workload_that_says_nothing_of_gpus_needs_none():
-    assert told(kubernetes(), instance_type="cpu", gpus=0) == []
+    assert check_compute(make_kubernetes(), instance_type="cpu", gpus=0) == []
 
 
 @pytest.mark.parametrize("type", [None, {}, {"resources": None}, {"resources": {}}])
 def test_an_instance_type_that_says_nothing_of_gpus_is_believed(type):
-    assert told(kubernetes({"gpuspot": type}), gpus=4) == []
-    assert told(kubernetes(None), gpus=4) == []
+    assert check_compute(make_kubernetes({"gpuspot": type}), gpus=4) == []
+    assert check_compute(make_kubernetes(None), gpus=4) == []
 
 
 def test_an_identity_that_the_compute_does_not_have_is_told_with_those_it_has():
-    [problem] = told(kubernetes(), identity="c9")
+    [problem] = check_compute(make_kubernetes(), identity="c9")
     assert (problem.code, problem.severity, problem.where) == (
         "azureml-identity-missing",
         "warning",  # on Kubernetes a pod may sign in otherwise
         "--workload-identity",
     )
-    assert ways(problem)[0] == f"--workload-identity {CLIENT}"
-    assert "az ml compute attach" in ways(problem)[1]
-    [problem] = told(managed(), identity="c9")
-    assert (problem.severity, "az ml compute update" in ways(problem)[1]) == ("error", True)
+    assert list_suggestions(problem)[0] == f"--workload-identity {CLIENT}"
+    assert "az ml compute attach" in list_suggestions(problem)[1]
+    [problem] = check_compute(make_cluster(), identity="c9")
+    assert (problem.severity, "az ml compute update" in list_suggestions(problem)[1]) == ("error", True)
 
 
 def test_several_identities_of_which_the_job_says_none_are_told_with_their_client_ids():
     two = {**ONE, "/s/userAssignedIdentities/id-eval": {"clientId": "c2", "principalId": "d2"}}
-    [problem] = told(managed(identities=two), identity="")
+    [problem] = check_compute(make_cluster(identities=two), identity="")
     assert (problem.code, problem.severity) == ("azureml-identity-unnamed", "error")
-    assert ways(problem) == [f"--workload-identity {CLIENT}", "--workload-identity c2"]
-    assert codes(told(kubernetes(identities=two), identity="")) == [("azureml-identity-unnamed", "warning")]
-    assert told(kubernetes(identities=two, own="SystemAssigned,UserAssigned"), identity="") == []
-    assert told(managed(), identity="") == []  # there is one alone
+    assert list_suggestions(problem) == [f"--workload-identity {CLIENT}", "--workload-identity c2"]
+    assert list_codes(check_compute(make_kubernetes(identities=two), identity="")) == [
+        ("azureml-identity-unnamed", "warning")
+    ]
+    assert check_compute(make_kubernetes(identities=two, own="SystemAssigned,UserAssigned"), identity="") == []
+    assert check_compute(make_cluster(), identity="") == []  # there is one alone
 
 
 def test_an_object_id_in_the_place_of_the_client_id_is_told_as_that():
-    [problem] = told(kubernetes(), identity=PRINCIPAL.upper())
+    [problem] = check_compute(make_kubernetes(), identity=PRINCIPAL.upper())
     assert "object id" in problem.why
-    assert ways(problem) == [f"--workload-identity {CLIENT}"]
+    assert list_suggestions(problem) == [f"--workload-identity {CLIENT}"]
 
 
 def test_an_identity_is_known_whatever_the_case_of_its_id_and_believed_where_none_is_told():
-    assert told(kubernetes(), identity=CLIENT.upper()) == []
-    assert told(kubernetes(identities={"/s/userAssignedIdentities/id": {}}), identity="c9") == []
+    assert check_compute(make_kubernetes(), identity=CLIENT.upper()) == []
+    assert check_compute(make_kubernetes(identities={"/s/userAssignedIdentities/id": {}}), identity="c9") == []
 
 
 def test_a_compute_without_an_identity_is_told():
-    assert codes(told(kubernetes(identities=None))) == [("azureml-identity-missing", "warning")]
-    assert codes(told(managed(identities=None))) == [("azureml-identity-missing", "error")]
-    assert told(kubernetes(identities=None, own="SystemAssigned"), identity="") == []
+    assert list_codes(check_compute(make_kubernetes(identities=None))) == [("azureml-identity-missing", "warning")]
+    assert list_codes(check_compute(make_cluster(identities=None))) == [("azureml-identity-missing", "error")]
+    assert check_compute(make_kubernetes(identities=None, own="SystemAssigned"), identity="") == []
 
 
 @pytest.mark.parametrize(
@@ -160,24 +170,26 @@ def test_a_compute_without_an_identity_is_told():
     [((0, 0, 0), "azureml-compute-empty", "error"), ((0, 2, 2), "azureml-compute-busy", "note")],
 )
 def test_a_cluster_that_has_no_node_for_the_job_is_told(nodes, code, severity):
-    assert codes(told(managed(nodes=nodes))) == [(code, severity)]
+    assert list_codes(check_compute(make_cluster(nodes=nodes))) == [(code, severity)]
 
 
 def test_a_cluster_that_may_have_no_node_is_told_the_command_that_gives_it_one():
-    [problem] = told(managed(nodes=(0, 0, 0)))
-    assert ways(problem)[0].startswith("az ml compute update --name gpus --max-instances 1 --workspace-name ws-tf")
+    [problem] = check_compute(make_cluster(nodes=(0, 0, 0)))
+    assert list_suggestions(problem)[0].startswith(
+        "az ml compute update --name gpus --max-instances 1 --workspace-name ws-tf"
+    )
 
 
 @pytest.mark.parametrize("nodes", [(1, 2, 2), (0, 1, 2)])
 def test_a_cluster_with_an_idle_node_or_room_for_one_is_no_news(nodes):
-    assert told(managed(nodes=nodes)) == []
+    assert check_compute(make_cluster(nodes=nodes)) == []
 
 
 def test_what_a_cluster_says_of_its_nodes_is_passed_on():
     errors = [{"error": {"code": "ClusterCoreQuotaReached", "message": "Operation results in exceeding quota limits."}}]
-    [problem] = told(managed(errors=errors))
+    [problem] = check_compute(make_cluster(errors=errors))
     assert (problem.code, problem.severity) == ("azureml-compute-errors", "warning")
-    assert ways(problem)[0].startswith("az ml compute show --name")
+    assert list_suggestions(problem)[0].startswith("az ml compute show --name")
     assert "exceeding quota" in problem.why
 
 
@@ -194,8 +206,8 @@ def test_what_a_cluster_says_of_its_nodes_is_passed_on():
     ],
 )
 def test_a_compute_instance_that_is_not_running_is_told(state, code):
-    problems = told(managed(kind="ComputeInstance", state=state))
-    assert codes(problems) == ([(code, "error")] if code else [])
+    problems = check_compute(make_cluster(kind="ComputeInstance", state=state))
+    assert list_codes(problems) == ([(code, "error")] if code else [])
     if code == "azureml-compute-stopped":
         assert "az ml compute start --name gpus" in format_problem(problems[0])
 
@@ -219,7 +231,7 @@ def usage(used: object, limit: object, family: str = "standardNCSv3Family", kind
 def of_quota(*rows, low=False):
     looking = PreflightContext(Usages(*rows), ORDER, {"location": "West Europe"})  # type: ignore[arg-type]
     wanted = MachineSize("Standard_NC6s_v3", "standardNCSv3Family", 6, 1)
-    return codes(machines.check_quota(looking, wanted, low))
+    return list_codes(machines.check_quota(looking, wanted, low))
 
 
 @pytest.mark.parametrize(

@@ -14,152 +14,158 @@ from robotrain_azureml.service import datastore
 
 
 @pytest.fixture
-def there(azureml):
+def ready_workspace(azureml):
     """The workspace with everything that the job needs."""
     return prepare_workspace(azureml)
 
 
-def look(azureml, *sources, parameters=None, **settings):
+def check_storage(azureml, *sources, parameters=None, **settings):
     """What is said of the storage of a plan."""
     wanted, arm = make_plan(azureml, *sources, parameters=parameters, **settings), ArmClient()
     made = make_submission_spec(azureml, *sources, parameters=parameters, **settings)
     return list(access.check_storage(PreflightContext(arm, made, arm.get(azureml.at)), read_document(wanted)))
 
 
-def account(azureml, name: str = "") -> dict:
+def get_account(azureml, name: str = "") -> dict:
     """The properties of a storage account."""
     found = azureml.manager.account(name or azureml.account)
     return azureml.manager.there.resources[found.lower()].properties
 
 
-def test_a_datastore_that_is_not_there_is_offered_those_that_are(there):
-    there.datastore("more", "more")
-    [problem] = look(there, datastore="workspaceblobstor")
+def test_a_datastore_that_is_not_there_is_offered_those_that_are(ready_workspace):
+    ready_workspace.datastore("more", "more")
+    [problem] = check_storage(ready_workspace, datastore="workspaceblobstor")
     assert (problem.code, problem.where) == ("azureml-datastore-missing", "--datastore")
     assert problem.suggestions[0].text == "--datastore workspaceblobstore"
     assert "more" in problem.suggestions[0].remark
 
 
 @pytest.mark.slow
-def test_a_datastore_that_holds_no_blobs_is_told(there):
-    there.datastore("files", "files", kind="AzureFile")
-    [problem] = look(there, datastore="files")
+def test_a_datastore_that_holds_no_blobs_is_told(ready_workspace):
+    ready_workspace.datastore("files", "files", kind="AzureFile")
+    [problem] = check_storage(ready_workspace, datastore="files")
     assert (problem.code, problem.severity) == ("azureml-datastore-kind", "error")
     assert "AzureFile" in problem.title
 
 
-def test_an_account_that_takes_no_keys_is_told_where_the_workspace_signs_in_with_one(there):
-    account(there)["allowSharedKeyAccess"] = False
-    [problem] = look(there)
+def test_an_account_that_takes_no_keys_is_told_where_the_workspace_signs_in_with_one(ready_workspace):
+    get_account(ready_workspace)["allowSharedKeyAccess"] = False
+    [problem] = check_storage(ready_workspace)
     assert (problem.code, problem.severity) == ("azureml-keys-refused", "error")
     assert "--system-datastores-auth-mode identity" in format_problem(problem)
     for who in (OBJECT, PRINCIPAL):  # who submits, and the job
         assert f'--assignee {who} --role "Storage Blob Data Contributor"' in format_problem(problem)
-    there.auth_mode("identity")
-    assert look(there) == []
+    ready_workspace.auth_mode("identity")
+    assert check_storage(ready_workspace) == []
 
 
-def test_whoever_may_not_see_identities_is_told_of_keys_all_the_same(there):
-    account(there)["allowSharedKeyAccess"] = False
-    there.fault("userAssignedIdentities", status=403, code="AuthorizationFailed")
-    assert ("azureml-keys-refused", "error") in list_codes(look(there))
+def test_whoever_may_not_see_identities_is_told_of_keys_all_the_same(ready_workspace):
+    get_account(ready_workspace)["allowSharedKeyAccess"] = False
+    ready_workspace.fault("userAssignedIdentities", status=403, code="AuthorizationFailed")
+    assert ("azureml-keys-refused", "error") in list_codes(check_storage(ready_workspace))
 
 
-def test_signatures_of_an_identity_need_no_key_and_a_mode_of_tomorrow_is_a_note(there):
-    account(there)["allowSharedKeyAccess"] = False
-    workspace = there.manager.there.resources[there.at.lower()].properties
+def test_signatures_of_an_identity_need_no_key_and_a_mode_of_tomorrow_is_a_note(ready_workspace):
+    get_account(ready_workspace)["allowSharedKeyAccess"] = False
+    workspace = ready_workspace.manager.there.resources[ready_workspace.at.lower()].properties
     workspace["systemDatastoresAuthMode"] = "UserDelegationSAS"
-    assert look(there) == []
+    assert check_storage(ready_workspace) == []
     workspace["systemDatastoresAuthMode"] = "QuantumKeys"
-    [problem] = look(there)
+    [problem] = check_storage(ready_workspace)
     assert (problem.code, problem.severity, "QuantumKeys" in problem.title) == ("azureml-unchecked", "note", True)
 
 
-def test_how_the_workspace_signs_in_to_its_own_account_is_no_news_of_another_one(there):
-    account(there, "other1")["allowSharedKeyAccess"] = False
-    there.datastore("other", "c", account="other1")
-    there.manager.there.resources[there.at.lower()].properties["systemDatastoresAuthMode"] = "QuantumKeys"
-    assert "azureml-unchecked" not in [code for code, _ in list_codes(look(there, datastore="other"))]
+def test_how_the_workspace_signs_in_to_its_own_account_is_no_news_of_another_one(ready_workspace):
+    get_account(ready_workspace, "other1")["allowSharedKeyAccess"] = False
+    ready_workspace.datastore("other", "c", account="other1")
+    ready_workspace.manager.there.resources[ready_workspace.at.lower()].properties["systemDatastoresAuthMode"] = (
+        "QuantumKeys"
+    )
+    assert "azureml-unchecked" not in [
+        code for code, _ in list_codes(check_storage(ready_workspace, datastore="other"))
+    ]
 
 
 @pytest.mark.slow
-def test_a_datastore_with_a_key_to_such_an_account_is_told_too(there):
-    account(there, "other1")["allowSharedKeyAccess"] = False
-    there.datastore("other", "c", credentials="AccountKey", account="other1")
-    there.auth_mode("identity")
-    [problem] = look(there, datastore="other")
+def test_a_datastore_with_a_key_to_such_an_account_is_told_too(ready_workspace):
+    get_account(ready_workspace, "other1")["allowSharedKeyAccess"] = False
+    ready_workspace.datastore("other", "c", credentials="AccountKey", account="other1")
+    ready_workspace.auth_mode("identity")
+    [problem] = check_storage(ready_workspace, datastore="other")
     assert (problem.code, "other1" in problem.title) == ("azureml-keys-refused", True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("closed", [{"publicNetworkAccess": "Disabled"}, {"networkAcls": {"defaultAction": "Deny"}}])
-def test_an_account_that_is_closed_to_other_networks_is_a_warning(there, closed):
-    account(there).update(closed)
-    assert list_codes(look(there)) == [("azureml-storage-closed", "warning")]
+def test_an_account_that_is_closed_to_other_networks_is_a_warning(ready_workspace, closed):
+    get_account(ready_workspace).update(closed)
+    assert list_codes(check_storage(ready_workspace)) == [("azureml-storage-closed", "warning")]
 
 
-def test_who_uploads_needs_a_role_where_the_workspace_keeps_no_secret(there, tmp_path):
+def test_who_uploads_needs_a_role_where_the_workspace_keeps_no_secret(ready_workspace, tmp_path):
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
-    [problem] = look(there, folder)
+    [problem] = check_storage(ready_workspace, folder)
     assert (problem.code, problem.where) == ("azure-role-missing", "--dataset-path")
     assert f'--assignee {OBJECT} --role "Storage Blob Data Contributor"' in format_problem(problem)
-    there.manager.assign(OBJECT, CONTRIBUTOR, there.manager.account(there.account))
-    assert look(there, folder) == []
+    ready_workspace.manager.assign(OBJECT, CONTRIBUTOR, ready_workspace.manager.account(ready_workspace.account))
+    assert check_storage(ready_workspace, folder) == []
 
 
 @pytest.mark.slow
-def test_who_uploads_needs_none_where_it_keeps_one(there, tmp_path):
-    there.datastore("keyed", there.container, credentials="Sas")
+def test_who_uploads_needs_none_where_it_keeps_one(ready_workspace, tmp_path):
+    ready_workspace.datastore("keyed", ready_workspace.container, credentials="Sas")
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
-    assert look(there, folder, datastore="keyed") == []
+    assert check_storage(ready_workspace, folder, datastore="keyed") == []
 
 
-def test_the_job_s_identity_needs_roles_on_every_account_that_it_reaches(there):
-    data = there.manager.account("account1")
-    problems = look(there, *blobs(), parameters={"publish_url": "https://account2.blob.core.windows.net/c/out"})
+def test_the_job_s_identity_needs_roles_on_every_account_that_it_reaches(ready_workspace):
+    data = ready_workspace.manager.account("account1")
+    problems = check_storage(
+        ready_workspace, *blobs(), parameters={"publish_url": "https://account2.blob.core.windows.net/c/out"}
+    )
     assert [problem.severity for problem in problems] == ["warning", "warning"]
     assert f'--assignee {PRINCIPAL} --role "Storage Blob Data Reader" --scope "{data}"' in format_problem(problems[0])
     assert "account2" in problems[1].title  # of another subscription: not told, and not missing
-    there.manager.assign(PRINCIPAL, READER, data)
-    assert look(there, *blobs()) == []
+    ready_workspace.manager.assign(PRINCIPAL, READER, data)
+    assert check_storage(ready_workspace, *blobs()) == []
 
 
-def test_a_compute_of_its_own_identity_needs_the_roles_too(there):
-    there.kubernetes(COMPUTE, identities=(), system=True)
-    principal = there.ml.computes[COMPUTE]["identity"]["principalId"]
-    [problem] = look(there, workload_identity=None)
+def test_a_compute_of_its_own_identity_needs_the_roles_too(ready_workspace):
+    ready_workspace.kubernetes(COMPUTE, identities=(), system=True)
+    principal = ready_workspace.ml.computes[COMPUTE]["identity"]["principalId"]
+    [problem] = check_storage(ready_workspace, workload_identity=None)
     assert (problem.code, problem.where, problem.given) == ("azure-role-missing", "--compute", COMPUTE)
     assert f'--assignee {principal} --role "Storage Blob Data Contributor"' in format_problem(problem)
-    there.manager.assign(principal, CONTRIBUTOR, there.manager.account(there.account))
-    assert look(there, workload_identity=None) == []
+    ready_workspace.manager.assign(principal, CONTRIBUTOR, ready_workspace.manager.account(ready_workspace.account))
+    assert check_storage(ready_workspace, workload_identity=None) == []
 
 
-def test_a_job_that_names_nobody_signs_in_as_the_one_identity_there_is(there):
-    there.manager.there.assignments.clear()
-    [problem] = look(there, workload_identity=None)
+def test_a_job_that_names_nobody_signs_in_as_the_one_identity_there_is(ready_workspace):
+    ready_workspace.manager.there.assignments.clear()
+    [problem] = check_storage(ready_workspace, workload_identity=None)
     assert f"--assignee {PRINCIPAL} " in format_problem(problem)
 
 
-def test_an_account_that_does_not_answer_from_here_is_a_warning_with_its_host(there):
-    host = f"{there.account}.blob.core.windows.net"
-    with there.tenant.unreachable(host):
-        [problem] = look(there)
+def test_an_account_that_does_not_answer_from_here_is_a_warning_with_its_host(ready_workspace):
+    host = f"{ready_workspace.account}.blob.core.windows.net"
+    with ready_workspace.tenant.unreachable(host):
+        [problem] = check_storage(ready_workspace)
     assert (problem.code, problem.severity, problem.given) == ("azureml-storage-silent", "warning", host)
     assert "The job's code is uploaded" in problem.why
 
 
-def test_a_proxy_that_the_sdk_trusts_is_trusted(there, monkeypatch):
+def test_a_proxy_that_the_sdk_trusts_is_trusted(ready_workspace, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")  # REQUESTS_CA_BUNDLE is what `az` and Azure's libraries read
-    assert look(there) == []
+    assert check_storage(ready_workspace) == []
 
 
 @pytest.mark.slow
-def test_the_job_s_identity_must_write_the_output_where_the_workspace_keeps_no_secret(there):
-    there.manager.there.assignments.clear()
-    [problem] = look(there)
-    assert (problem.code, there.account in problem.title) == ("azure-role-missing", True)
-    there.datastore("keyed", there.container, credentials="Sas")
-    assert look(there, datastore="keyed") == []
+def test_the_job_s_identity_must_write_the_output_where_the_workspace_keeps_no_secret(ready_workspace):
+    ready_workspace.manager.there.assignments.clear()
+    [problem] = check_storage(ready_workspace)
+    assert (problem.code, ready_workspace.account in problem.title) == ("azure-role-missing", True)
+    ready_workspace.datastore("keyed", ready_workspace.container, credentials="Sas")
+    assert check_storage(ready_workspace, datastore="keyed") == []
 
 
 def test_accounts_are_those_of_blobs_and_of_what_is_written():
@@ -185,7 +191,10 @@ def test_storage_that_does_not_answer_is_named(url, name):
 
 
 @pytest.mark.slow
-def test_an_account_that_one_may_not_look_at_is_a_note_and_the_roles_are_looked_at_all_the_same(there):
-    there.manager.there.assignments.clear()
-    there.fault(f"/storageAccounts/{there.account}\\?", status=403, code="AuthorizationFailed")
-    assert list_codes(look(there)) == [("azureml-unchecked", "note"), ("azure-role-missing", "warning")]
+def test_an_account_that_one_may_not_look_at_is_a_note_and_the_roles_are_looked_at_all_the_same(ready_workspace):
+    ready_workspace.manager.there.assignments.clear()
+    ready_workspace.fault(f"/storageAccounts/{ready_workspace.account}\\?", status=403, code="AuthorizationFailed")
+    assert list_codes(check_storage(ready_workspace)) == [
+        ("azureml-unchecked", "note"),
+        ("azure-role-missing", "warning"),
+    ]

@@ -14,66 +14,68 @@ from robotrain_azureml.settings import AzureMLSettings
 
 
 @pytest.fixture
-def said(azureml) -> AzureMLSettings:
+def named_workspace(azureml) -> AzureMLSettings:
     """Settings that name the workspace, and say no more."""
     return settings(**azureml.settings)
 
 
-def answer(said: AzureMLSettings, **more: object) -> dict[str, str]:
+def query_settings(said: AzureMLSettings, **more: object) -> dict[str, str]:
     told = compute.fetch_compute_settings(None, dataclasses.replace(said, **more))
     assert all(isinstance(one, PlatformDefault) and one.why for one in told.values())
     return {name: one.value for name, one in told.items()}
 
 
-def warned(said: AzureMLSettings, **more: object):
+def query_rejected(said: AzureMLSettings, **more: object):
     with pytest.raises(Rejected) as raised:
-        answer(said, **more)
+        query_settings(said, **more)
     [problem] = raised.value.problems
     assert problem.severity == "warning"
     return problem
 
 
-def test_a_kubernetes_compute_tells_its_kind_and_its_first_identity_in_one_request(azureml, said):
+def test_a_kubernetes_compute_tells_its_kind_and_its_first_identity_in_one_request(azureml, named_workspace):
     azureml.kubernetes(COMPUTE, identities=(("first", CLIENT, "d1"), ("second", "c2", "d2")))
     azureml.calls.clear()
-    assert answer(said) == {"compute_kind": "kubernetes", "workload_identity": CLIENT}
+    assert query_settings(named_workspace) == {"compute_kind": "kubernetes", "workload_identity": CLIENT}
     assert len(azureml.calls) == 1
 
 
-def test_what_was_said_is_not_told_and_when_all_was_said_nobody_is_asked(azureml, said):
+def test_what_was_said_is_not_told_and_when_all_was_said_nobody_is_asked(azureml, named_workspace):
     azureml.kubernetes(COMPUTE)
-    assert answer(said, compute_kind="managed") == {"workload_identity": CLIENT}
-    assert answer(said, workload_identity="c9") == {"compute_kind": "kubernetes"}
+    assert query_settings(named_workspace, compute_kind="managed") == {"workload_identity": CLIENT}
+    assert query_settings(named_workspace, workload_identity="c9") == {"compute_kind": "kubernetes"}
     azureml.calls.clear()
-    assert answer(said, compute_kind="managed", workload_identity="c9") == {}
+    assert query_settings(named_workspace, compute_kind="managed", workload_identity="c9") == {}
     assert azureml.calls == []
 
 
 @pytest.mark.parametrize("missing", [{"workspace_name": None}, {"compute": None, "aks_cluster": None}])
-def test_where_nobody_says_what_to_ask_nobody_is_asked(said, missing):
-    assert answer(said, **missing) == {}
+def test_where_nobody_says_what_to_ask_nobody_is_asked(named_workspace, missing):
+    assert query_settings(named_workspace, **missing) == {}
 
 
-def test_a_compute_that_is_not_there_is_told_as_the_look_before_a_submit_tells_it(azureml, said):
-    problem = warned(said)
+def test_a_compute_that_is_not_there_is_told_as_the_look_before_a_submit_tells_it(azureml, named_workspace):
+    problem = query_rejected(named_workspace)
     assert (problem.code, problem.title) == ("azureml-compute-missing", f"the workspace has no compute {COMPUTE}")
-    assert warned(said, workspace_name="typo").code == "azureml-missing"
+    assert query_rejected(named_workspace, workspace_name="typo").code == "azureml-missing"
 
 
-def test_who_may_not_look_at_computes_is_told_that_and_what_comes_of_it(azureml, said):
+def test_who_may_not_look_at_computes_is_told_that_and_what_comes_of_it(azureml, named_workspace):
     azureml.kubernetes(COMPUTE)
     azureml.deny("GET /computes")
-    problem = warned(said)
+    problem = query_rejected(named_workspace)
     assert (problem.code, problem.where, problem.given) == ("azureml-unchecked", "--compute", COMPUTE)
     assert problem.title.endswith("it is treated as a Kubernetes compute and the job selects no identity")
     ways = [way.text for way in problem.suggestions]
     assert ways[:2] == ["--compute-kind managed", "--workload-identity CLIENT-ID"]
     assert ways[2].startswith(f"az role assignment create --assignee {OBJECT} ")
-    assert warned(said, compute_kind="kubernetes").title.endswith(": the job selects no identity")
+    assert query_rejected(named_workspace, compute_kind="kubernetes").title.endswith(": the job selects no identity")
     azureml.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
-    assert warned(said).code == "azureml-not-allowed"  # of the workspace, as the look before a submit says
+    assert (
+        query_rejected(named_workspace).code == "azureml-not-allowed"
+    )  # of the workspace, as the look before a submit says
 
 
-def test_whoever_is_not_signed_in_hears_that(said, monkeypatch):
+def test_whoever_is_not_signed_in_hears_that(named_workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    assert warned(said).code == "azureml-signed-out"
+    assert query_rejected(named_workspace).code == "azureml-signed-out"

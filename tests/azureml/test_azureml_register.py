@@ -110,7 +110,7 @@ def test_on_the_command_line_the_version_is_told(run, robotrain):
 
 
 @pytest.fixture
-def sent(observing, robotrain):
+def finished_run(observing, robotrain):
     """The name of a run that succeeded, and left a checkpoint in its output; and its job."""
     observing.kubernetes()
     observing.data("episodes", 3, add_dataset(observing, "episodes/3"))
@@ -129,8 +129,10 @@ def sent(observing, robotrain):
 
 
 @pytest.mark.slow
-def test_a_model_that_is_registered_later_has_the_lineage_of_one_that_the_job_registers(sent, observing, robotrain):
-    run, job = sent
+def test_a_model_that_is_registered_later_has_the_lineage_of_one_that_the_job_registers(
+    finished_run, observing, robotrain
+):
+    run, job = finished_run
     answer = robotrain("register", run, "pusht-act", "--json")
     assert answer.exit_code == 0, answer.stderr
     ((_, model),) = observing.manager.there.models[f"{observing.at}/pusht-act".lower()].items()
@@ -147,8 +149,8 @@ def lineage(observing, job) -> dict[str, dict]:
 
 
 @pytest.mark.slow
-def test_its_lineage_is_laid_beside_a_model_that_tracking_has(sent, observing, robotrain):
-    run, job = sent
+def test_its_lineage_is_laid_beside_a_model_that_tracking_has(finished_run, observing, robotrain):
+    run, job = finished_run
     job.say(event.format_event(Tracking(uri="azureml://x", experiment_id="77", run_id=job.name)))
     job.say(event.format_event(Published(step=400, to=f"runs:/{job.name}/checkpoints/000400")))
     answer = robotrain("register", run, "pusht-act", "--json")
@@ -165,8 +167,8 @@ def test_its_lineage_is_laid_beside_a_model_that_tracking_has(sent, observing, r
 
 
 @pytest.mark.slow
-def test_one_who_may_not_write_beside_it_registers_it_all_the_same(sent, observing, robotrain):
-    run, job = sent
+def test_one_who_may_not_write_beside_it_registers_it_all_the_same(finished_run, observing, robotrain):
+    run, job = finished_run
     job.say(event.format_event(Published(step=400, to=f"runs:/{job.name}/checkpoints/000400")))
     observing.fault("PUT", where="blobs", status=403, code="AuthorizationPermissionMismatch")
     answer = robotrain("register", run, "pusht-act", "--json")
@@ -176,16 +178,16 @@ def test_one_who_may_not_write_beside_it_registers_it_all_the_same(sent, observi
 
 
 @pytest.mark.slow
-def test_a_sealed_checkpoint_is_not_written_to(sent, observing, robotrain):
-    run, job = sent
+def test_a_sealed_checkpoint_is_not_written_to(finished_run, observing, robotrain):
+    run, job = finished_run
     before = observing.store.names(observing.container, f"azureml/{job.name}/")
     assert robotrain("register", run, "pusht-act").exit_code == 0
     assert observing.store.names(observing.container, f"azureml/{job.name}/") == before
 
 
 @pytest.mark.slow
-def test_its_output_is_what_another_run_goes_on_from(sent, observing, robotrain):
-    run, job = sent
+def test_its_output_is_what_another_run_goes_on_from(finished_run, observing, robotrain):
+    run, job = finished_run
     (listed,) = robotrain("outputs", run, "--json").json["outputs"]
     assert listed["uri"].endswith(f"azureml/{job.name}/checkpoints/000400")
     answer = robotrain("resume", run, "--training-steps", "2000", "--dry-run", "--json")
@@ -196,8 +198,8 @@ def test_its_output_is_what_another_run_goes_on_from(sent, observing, robotrain)
 
 
 @pytest.mark.slow
-def test_its_policy_is_what_another_run_begins_with(sent, robotrain):
-    run, job = sent
+def test_its_policy_is_what_another_run_begins_with(finished_run, robotrain):
+    run, job = finished_run
     names = ("--subscription-id", "--resource-group", "--workspace-name")
     reference = records.read_record(run).reference
     at = [f"{name}={reference[key]}" for name, key in zip(names, ("subscription", "group", "workspace"), strict=True)]

@@ -360,7 +360,7 @@ def code(tmp_path: Path) -> Path:
     return tmp_path / "plan" / "code"
 
 
-def begin(code: Path, **environ: str):
+def start_job(code: Path, **environ: str):
     return start(*render.START_COMMAND.split(), cwd=code, environ=environ)
 
 
@@ -369,7 +369,7 @@ class TestTheProgram(StartProgramTests):
 
     @pytest.fixture
     def start(self, code: Path):
-        return lambda **environ: begin(code, **environ)
+        return lambda **environ: start_job(code, **environ)
 
     def test_it_holds_nothing_that_a_template_would_read(self) -> None:
         assert "$" not in self.program + render.START_COMMAND
@@ -380,7 +380,7 @@ def work(code: Path) -> str:
 
 
 def test_it_unpacks_and_becomes_the_runtime(code: Path) -> None:
-    started = begin(code, PYTHONPATH="/elsewhere")
+    started = start_job(code, PYTHONPATH="/elsewhere")
     out, err = started.communicate(timeout=30)
     assert (started.returncode, err) == (0, "")
     folder, size = work(code), len((code / "job.json").read_text())
@@ -388,7 +388,7 @@ def test_it_unpacks_and_becomes_the_runtime(code: Path) -> None:
 
 
 def test_nothing_is_written_into_the_code(code: Path) -> None:
-    begin(code).communicate(timeout=30)
+    start_job(code).communicate(timeout=30)
     assert sorted(path.name for path in code.iterdir()) == ["job.json", "payload.zip", "python.sh", "start.py"]
 
 
@@ -408,7 +408,7 @@ def test_code_that_did_not_come_whole_is_told_in_a_sentence(code: Path, file: st
     (code / file).unlink()
     if content is not None:
         (code / file).write_bytes(content)
-    started = begin(code)
+    started = start_job(code)
     _, err = started.communicate(timeout=30)
     assert started.returncode == 2
     assert err.startswith("error: the job cannot be unpacked: ")

@@ -56,7 +56,7 @@ def plans() -> list[Plan]:
     ]
 
 
-def wrong(**changed: Any) -> dict[str, Any]:
+def change_job(**changed: Any) -> dict[str, Any]:
     """A job with something else in it."""
     return {**read_spec(azureml_plans.render_plan(job(*assets("azureml:a:3")))), **changed}
 
@@ -116,9 +116,9 @@ class TestOfTheSdk:
         assert sent["outputs"]["checkpoints"]["mode"] == "ReadWriteMount"
 
     def test_a_name_that_nothing_stands_for_would_be_seen(self, load: Load) -> None:
-        load(wrong())
+        load(change_job())
         with pytest.raises(Exception, match="nope"):
-            load(wrong(command="echo ${{inputs.nope}}"))
+            load(change_job(command="echo ${{inputs.nope}}"))
 
 
 @pytest.mark.slow

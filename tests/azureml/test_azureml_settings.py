@@ -12,7 +12,7 @@ NAMES = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", 
 
 
 @pytest.fixture
-def explained(robotrain, nobody):
+def explain_settings(robotrain, nobody):
     """The values of a job by name, with where each was said."""
 
     def run(*words: str) -> dict[str, tuple[object, str]]:
@@ -37,16 +37,16 @@ def test_what_terraform_made_is_where_a_job_runs(outputs, robotrain) -> None:
     assert outputs.runs() == 1
 
 
-def test_the_vault_is_terraforms_where_a_secret_is_named(outputs, explained) -> None:
+def test_the_vault_is_terraforms_where_a_secret_is_named(outputs, explain_settings) -> None:
     outputs(aks_cluster={"name": "aks-a"}, key_vault_name="kv-tf")
-    values = explained(*NAMES, "--hf-credential")
+    values = explain_settings(*NAMES, "--hf-credential")
     assert values["hf_credential"][0] == "hf-token"
     assert values["key_vault"] == ("kv-tf", "infrastructure/terraform key_vault_name.value")
 
 
-def test_terraform_is_not_asked_for_what_somebody_said(outputs, explained) -> None:
+def test_terraform_is_not_asked_for_what_somebody_said(outputs, explain_settings) -> None:
     outputs(aks_cluster={"name": "aks-a"}, key_vault_name="kv-tf", resource_group={"name": "rg-tf"})
-    values = explained(*NAMES, "--compute", "mine")
+    values = explain_settings(*NAMES, "--compute", "mine")
     assert (values["aks_cluster"][0], outputs.runs()) == (None, 0)
 
 
@@ -59,15 +59,15 @@ def test_a_workspace_that_terraform_names_in_part_is_asked_for_what_is_missing_a
     assert "does not count" not in answer.stderr
 
 
-def test_what_nobody_said_is_explained_by_what_is_made_of_it(outputs, explained, robotrain) -> None:
+def test_what_nobody_said_is_explained_by_what_is_made_of_it(outputs, explain_settings, robotrain) -> None:
     outputs(aks_cluster={"name": "aks-robot-dev-001"})
-    values = explained(*NAMES, "--num-gpus", "2")
+    values = explain_settings(*NAMES, "--num-gpus", "2")
     assert values["compute"] == ("k8s-robot-dev-00", "platform azureml: for the AKS cluster aks-robot-dev-001")
     assert values["instance_type"] == ("gpuspot2", "platform azureml: for 2 GPUs; none on a managed compute")
     assert values["environment_version"][0].startswith("2.11.0-")
     assert values["experiment_name"] == ("lerobot-training", "platform azureml: for lerobot-train")
     assert values["workload_identity"] == (None, "platform azureml: looked up in the workspace at submission")
-    assert explained(*NAMES, "--compute", "k8s-a", "--instance-type", "big")["instance_type"] == (
+    assert explain_settings(*NAMES, "--compute", "k8s-a", "--instance-type", "big")["instance_type"] == (
         "big",
         "flag --instance-type",
     )
@@ -85,7 +85,7 @@ def test_what_nobody_said_is_explained_by_what_is_made_of_it(outputs, explained,
     ],
 )
 def test_a_name_of_the_contract_is_read_from_the_environment_and_a_dotenv_file(
-    explained, monkeypatch, name: str, setting: str
+    explain_settings, monkeypatch, name: str, setting: str
 ) -> None:
     said = {"AZURE_SUBSCRIPTION_ID": "1-2", "IMAGE": "x:1"}.get(name, "abc")
     others = {flag.strip("-").replace("-", "_"): value for flag, value in zip(NAMES[::2], NAMES[1::2], strict=True)}
@@ -93,9 +93,9 @@ def test_a_name_of_the_contract_is_read_from_the_environment_and_a_dotenv_file(
     words += [] if setting == "compute" else ["--compute", "k8s-a"]
     words += ["--key-vault", "kv-a"] if setting == "hf_credential" else []
     Path(".env").write_text(f"{name}={said}\n")
-    assert explained(*words)[setting] == (said, ".env:1")
+    assert explain_settings(*words)[setting] == (said, ".env:1")
     monkeypatch.setenv(name, f"{said}1")
-    assert explained(*words)[setting] == (f"{said}1", f"environment {name}")
+    assert explain_settings(*words)[setting] == (f"{said}1", f"environment {name}")
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ def test_a_name_of_the_contract_is_read_from_the_environment_and_a_dotenv_file(
         ("--azure-workspace-name", "workspace_name"),
     ],
 )
-def test_what_the_other_platform_calls_it_does_here_too(explained, flag: str, setting: str) -> None:
+def test_what_the_other_platform_calls_it_does_here_too(explain_settings, flag: str, setting: str) -> None:
     at = NAMES.index(flag.replace("--azure-", "--"))
     words = [*NAMES[:at], flag, "x", *NAMES[at + 2 :]]
-    assert explained(*words, "--compute", "k8s-a")[setting][0] == "x"
+    assert explain_settings(*words, "--compute", "k8s-a")[setting][0] == "x"
 
 
 class TestTheIdentity:
@@ -117,19 +117,19 @@ class TestTheIdentity:
 
     WORDS = (*NAMES, "--compute", "k8s-a")
 
-    def test_the_environment_names_it(self, explained, monkeypatch) -> None:
+    def test_the_environment_names_it(self, explain_settings, monkeypatch) -> None:
         monkeypatch.setenv("AZURE_CLIENT_ID", ONE)
-        assert explained(*self.WORDS)["workload_identity"] == (ONE, "looked up AZURE_CLIENT_ID")
+        assert explain_settings(*self.WORDS)["workload_identity"] == (ONE, "looked up AZURE_CLIENT_ID")
 
-    def test_one_that_is_said_counts_more(self, explained, monkeypatch) -> None:
+    def test_one_that_is_said_counts_more(self, explain_settings, monkeypatch) -> None:
         monkeypatch.setenv("AZURE_CLIENT_ID", ONE)
-        assert explained(*self.WORDS, "--workload-identity", OTHER)["workload_identity"][0] == OTHER
+        assert explain_settings(*self.WORDS, "--workload-identity", OTHER)["workload_identity"][0] == OTHER
 
     @pytest.mark.parametrize("own", ["AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_USERNAME"])
-    def test_this_machines_own_sign_in_is_not_taken_for_the_jobs(self, explained, monkeypatch, own: str) -> None:
+    def test_this_machines_own_sign_in_is_not_taken_for_the_jobs(self, explain_settings, monkeypatch, own: str) -> None:
         monkeypatch.setenv("AZURE_CLIENT_ID", ONE)
         monkeypatch.setenv(own, "x")
-        assert explained(*self.WORDS)["workload_identity"][0] is None
+        assert explain_settings(*self.WORDS)["workload_identity"][0] is None
 
 
 def test_help_lists_every_setting_without_asking_anybody(outputs, robotrain) -> None:

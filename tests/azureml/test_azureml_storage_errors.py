@@ -11,24 +11,26 @@ from robotrain_azureml import errors
 AT = Workspace("SUB", "group", "ws")
 
 
-def told(status: int, code: str, signed: bool = False):
+def describe_error(status: int, code: str, signed: bool = False):
     error = StorageError(f"the storage account acc refused (HTTP {status} {code})", status, code, "acc", signed)
     [problem] = errors.make_rejection(error, AT, "read the outputs").problems
     return problem
 
 
 def test_a_role_is_given_to_who_is_signed_in(azureml):
-    problem = told(403, "AuthorizationPermissionMismatch")
+    problem = describe_error(403, "AuthorizationPermissionMismatch")
     assert problem.suggestions[0].text.startswith(f"az role assignment create --assignee {OBJECT} ")
 
 
 def test_a_role_is_given_to_a_placeholder_where_the_sign_in_does_not_say_who(azureml, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    assert f"--assignee {UNKNOWN_OBJECT_ID} " in told(403, "AuthorizationPermissionMismatch").suggestions[0].text
+    assert (
+        f"--assignee {UNKNOWN_OBJECT_ID} " in describe_error(403, "AuthorizationPermissionMismatch").suggestions[0].text
+    )
 
 
 def test_no_role_is_named_where_a_signature_was_not_let_in():
-    problem = told(403, "AuthorizationFailure", signed=True)
+    problem = describe_error(403, "AuthorizationFailure", signed=True)
     assert [way.text for way in problem.suggestions] == [NETWORK_HINT]
 
 
@@ -47,14 +49,14 @@ def test_nor_where_the_job_s_code_was_not_let_in_which_goes_by_one(azureml):
     ],
 )
 def test_the_reason_is_a_sentence_and_does_not_say_the_title_again(azureml, code, title):
-    problem = told(403, code)
+    problem = describe_error(403, code)
     assert problem.title == title
     assert f"HTTP 403 {code}" in problem.why
     assert title not in problem.why
 
 
 def test_a_failure_that_the_title_says_nothing_of_names_the_account(azureml):
-    problem = told(500, "InternalError")
+    problem = describe_error(500, "InternalError")
     assert (problem.title, problem.why) == (
         "could not read the outputs",
         "The storage account acc refused (HTTP 500 InternalError).",

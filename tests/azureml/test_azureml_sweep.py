@@ -29,7 +29,7 @@ RANDOM = (*RANDOM, "--sampler", "random", "--samples", "12", "--sampler-seed", "
 
 
 @pytest.fixture
-def there(observing, name_workspace) -> AzureML:
+def workspace(observing, name_workspace) -> AzureML:
     """The workspace, with a compute and a dataset."""
     observing.kubernetes(COMPUTE)
     observing.data("episodes", 3, add_dataset(observing, "episodes/3"))
@@ -38,7 +38,7 @@ def there(observing, name_workspace) -> AzureML:
 
 
 @pytest.fixture
-def sweep(there, robotrain):
+def sweep(workspace, robotrain):
     """`robotrain sweep` of a training on Azure ML."""
     words = ("sweep", "lerobot-train", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3")
     return lambda *options: robotrain(*words, *options)
@@ -92,7 +92,7 @@ def test_ranges_are_distributions_whose_logarithms_azure_takes(render):
     assert (trial.parameters["learning_rate"], trial.parameters["batch_size"]) == (1e-5, 4)
 
 
-def test_the_metric_and_its_direction_are_the_objective(render, robotrain, there):
+def test_the_metric_and_its_direction_are_the_objective(render, robotrain, workspace):
     job, _ = render(*GRID, "--metric", "train/loss")
     assert job["objective"] == {"goal": "minimize", "primary_metric": "train/loss"}
 
@@ -134,10 +134,10 @@ def test_what_the_engine_cannot_do_stays_with_this_machine(sweep, tmp_path, opti
     assert (refused.exit_code, "[sweep-not-native]" in refused.stderr) == (3, True)
 
 
-def test_both_ends_of_a_range_are_checked(sweep, there):
+def test_both_ends_of_a_range_are_checked(sweep, workspace):
     answer = sweep("--over", "batch_size=uniform:0..9", "--sampler", "random", "--samples", "3")
     assert answer.exit_code == 2
-    assert there.jobs == {}
+    assert workspace.jobs == {}
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def submit(sweep):
     return submit
 
 
-def begin(trial) -> dict[str, float]:
+def begin_trials(trial) -> dict[str, float]:
     """A trial starts: its values, as the runtime logs them."""
     words = trial.command.split("--set ")[1:]
     values = {name: float(text) for name, _, text in (word.strip().partition("=") for word in words)}
@@ -161,7 +161,7 @@ def begin(trial) -> dict[str, float]:
     return values
 
 
-def succeed(trial, loss: float) -> None:
+def succeed_trials(trial, loss: float) -> None:
     """A trial ends well."""
     trial.say(event.format_event(Metrics(values={"val/loss": loss}, step=20)))
     trial.say(event.format_event(Outcome(state="succeeded", exit_code=0)))
@@ -169,26 +169,26 @@ def succeed(trial, loss: float) -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, there, robotrain, tmp_path):
+def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, workspace, robotrain, tmp_path):
     run, job = submit(*GRID, "-r", "pusht-act")
-    assert [name for name, one in there.jobs.items() if one.parent is None] == [job]
-    identity = there.jobs[job].body["identity"]["clientId"]
-    assert identity == there.environ["AZURE_CLIENT_ID"], "as the compute has it"
+    assert [name for name, one in workspace.jobs.items() if one.parent is None] == [job]
+    identity = workspace.jobs[job].body["identity"]["clientId"]
+    assert identity == workspace.environ["AZURE_CLIENT_ID"], "as the compute has it"
     status = robotrain("status", run, "--json").json
     assert [(step["name"], step["state"]) for step in status["steps"]][:2] == [
         ("trial-1", "pending"),
         ("trial-2", "pending"),
     ]
-    trials = there.steps(job)
+    trials = workspace.steps(job)
     for trial in trials.values():
-        begin(trial)
+        begin_trials(trial)
     assert robotrain("logs", run, "--step", "trial-3").stdout.splitlines()[0] == "loading"
     assert robotrain("status", run, "--json").json["sweep"]["trials"][3]["values"] == {"learning_rate": 1e-4, "seed": 2}
     for number, (trial, loss) in enumerate(zip(trials.values(), (0.4, 0.5, 0.2, 0.1), strict=True)):
         files = sealed(20, run=run, submission=trial.name)
         folder = f"azureml/{job}_{number}/checkpoints/000020"
-        there.store.put(there.container, {f"{folder}/{name}": one for name, one in files.items()})
-        succeed(trial, loss)
+        workspace.store.put(workspace.container, {f"{folder}/{name}": one for name, one in files.items()})
+        succeed_trials(trial, loss)
     status = robotrain("status", run, "--json").json
     found = status["sweep"]
     assert (status["state"], found["metric"], found["best"]["trial"]) == ("succeeded", "val/loss", "trial-4")
@@ -207,18 +207,18 @@ def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, there, robotrain, t
     assert run in robotrain("runs").stdout
     registered = robotrain("register", run, "pusht-act")
     assert registered.exit_code == 0, registered.stderr
-    (version,) = next(one for at, one in there.manager.there.models.items() if at.endswith("/pusht-act")).values()
+    (version,) = next(one for at, one in workspace.manager.there.models.items() if at.endswith("/pusht-act")).values()
     assert version["modelUri"].startswith(f"azureml://jobs/{job}_3/outputs/checkpoints/")
     assert version["tags"]["azureml_run_id"] == f"{job}_3"
     assert robotrain("wait", run).exit_code == 0
 
 
 @pytest.mark.slow
-def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, there, robotrain):
+def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, workspace, robotrain):
     run, job = submit(*GRID, "--at-most", "2")
-    assert [*there.steps(job)] == [f"{job}_0", f"{job}_1"]
-    first = there.steps(job)[f"{job}_0"]
-    begin(first)
+    assert [*workspace.steps(job)] == [f"{job}_0", f"{job}_1"]
+    first = workspace.steps(job)[f"{job}_0"]
+    begin_trials(first)
     first.say(event.format_event(Outcome(state="failed", reason="the loss is not finite", exit_code=1)))
     first.fail("ExecutionFailed", "User process 'python3' exited with status code 1.")
     states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]
@@ -227,9 +227,9 @@ def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, there, robotr
     assert [one["values"] for one in found["trials"][1:]] == [{}] * 3, "not known before they start"
     assert [group["trials"] for group in found["groups"]] in ([], [["trial-1"]])
     for number in (1, 2, 3):
-        trial = there.steps(job)[f"{job}_{number}"]
-        begin(trial)
-        succeed(trial, 0.1)
+        trial = workspace.steps(job)[f"{job}_{number}"]
+        begin_trials(trial)
+        succeed_trials(trial, 0.1)
     status = robotrain("status", run, "--json").json
     assert (status["state"], "step trial-1 failed: the loss is not finite" in status["reason"]) == ("failed", True)
     assert robotrain("wait", run).exit_code == 5
@@ -246,32 +246,32 @@ def plan_steps(answer) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_a_sweep_is_cancelled_as_a_whole_and_submitted_again(submit, there, robotrain):
+def test_a_sweep_is_cancelled_as_a_whole_and_submitted_again(submit, workspace, robotrain):
     run, job = submit(*GRID, "--at-most", "1")
-    begin(there.steps(job)[f"{job}_0"])
+    begin_trials(workspace.steps(job)[f"{job}_0"])
     assert robotrain("cancel", run).exit_code == 0
-    assert there.jobs[job].status == "Canceled"
+    assert workspace.jobs[job].status == "Canceled"
     states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]
     assert states == ["cancelled", "skipped", "skipped", "skipped"]
     second = robotrain("resubmit", run, "--json")
     assert second.exit_code == 0, second.stderr
-    later = there.jobs[second.json["reference"]["job"]].body
-    assert later["searchSpace"] == there.jobs[job].body["searchSpace"]
+    later = workspace.jobs[second.json["reference"]["job"]].body
+    assert later["searchSpace"] == workspace.jobs[job].body["searchSpace"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("answered", [False, True])
-def test_an_interrupted_submit_leaves_one_sweep(sweep, robotrain, there, answered):
+def test_an_interrupted_submit_leaves_one_sweep(sweep, robotrain, workspace, answered):
     with cut_short("PUT", "/jobs/", answered=answered):
         sweep(*GRID)
     again = sweep(*GRID, "--json")
     assert again.exit_code == 0, again.stderr
-    assert [name for name, one in there.jobs.items() if one.parent is None] == [again.json["reference"]["job"]]
+    assert [name for name, one in workspace.jobs.items() if one.parent is None] == [again.json["reference"]["job"]]
     assert robotrain("status", again.json["run"], "--json").json["steps"][0]["state"] == "pending"
 
 
 @pytest.fixture
-def plan(there, monkeypatch) -> Plan:
+def plan(workspace, monkeypatch) -> Plan:
     """A rendered sweep of two trainings."""
     jobs = tuple(job(*assets("azureml:episodes:3"), seed=seed) for seed in (1, 2))
     spec = SweepSpec(
@@ -316,7 +316,7 @@ def test_plan_of_an_earlier_version_is_read_as_before(plan):
     assert not [one for one in AzureMLPlatform().preflight(earlier) if one.code.startswith("plan-")]
 
 
-def test_truth_values_and_texts_are_choices_of_text(there):
+def test_truth_values_and_texts_are_choices_of_text(workspace):
     space = {"amp": Dimension(choices=(True, False)), "name": Dimension(choices=("act", "true", "1e5"))}
     parts = {"payload": payload(), "container_plugins": PLUGIN_MODULES, "trials": ("a", "b"), "sampler": "grid"}
     spec = SweepSpec(jobs=(job(),), settings=settings(), space=space, metric="val/loss", better="lower", **parts)
@@ -328,7 +328,7 @@ def test_truth_values_and_texts_are_choices_of_text(there):
     assert (trial.parameters["amp"], trial.parameters["name"]) == (False, "1e5")
 
 
-def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(there):
+def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(workspace):
     jobs = tuple(job(seed=1, num_gpus=gpus) for gpus in (1, 2))
     parts = {"payload": payload(), "container_plugins": PLUGIN_MODULES, "trials": ("a", "b"), "sampler": "grid"}
     spec = SweepSpec(jobs=jobs, settings=settings(), space={}, metric="val/loss", better="lower", **parts)

@@ -28,7 +28,7 @@ print(json.dumps(np.bincount(np.asarray(table["episode_index"])).tolist()))
 """
 
 
-def sized(steps: int, save_every: int) -> tuple[str, ...]:
+def size_training(steps: int, save_every: int) -> tuple[str, ...]:
     """A training that one core does in seconds."""
     return ("--training-steps", str(steps), "--save-freq", str(save_every), *QUICK)
 
@@ -52,7 +52,7 @@ def cluster(azureml_stored, machine, data_python, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def put(cluster):
+def upload_dataset(cluster):
     """The dataset of an example as blobs of the workspace's own container: their folder."""
 
     def put(example: str, folder: str) -> str:
@@ -80,7 +80,7 @@ def submit(cluster, command):
 
 
 @pytest.fixture
-def ended(machine):
+def wait_for_end(machine):
     """Wait for a job's end: its log."""
 
     def ended(job, status: str = "Completed") -> str:
@@ -90,7 +90,7 @@ def ended(machine):
     return ended
 
 
-def until(true, job) -> None:
+def wait_until(true, job) -> None:
     """Wait for something of a job that runs; as long as for its end, since a busy machine takes minutes to begin."""
     end = time.monotonic() + 300
     while not true():
@@ -123,7 +123,7 @@ def versions(cluster, name: str) -> dict[str, dict]:
     return found
 
 
-def kept(cluster, job, file: str) -> list[str]:
+def list_kept(cluster, job, file: str) -> list[str]:
     """The steps whose checkpoint lies in the job's output with such a file."""
     names = cluster.store.names(cluster.container, f"azureml/{job.name}/checkpoints/")
     steps = [name.split("/")[3] for name in names if name.endswith(f"/{file}")]
@@ -131,18 +131,19 @@ def kept(cluster, job, file: str) -> list[str]:
 
 
 def test_what_assets_and_a_prefix_were_merged_to_is_trained_on_and_registered_and_begun_with_again(
-    robotrain, cluster, machine, submit, put, ended, training_python
+    robotrain, cluster, machine, submit, upload_dataset, wait_for_end, training_python
 ):
-    cluster.data("mini", 3, put("pusht-mini", "sets/mini"))
-    cluster.data("again", 1, put("pusht-mini", "sets/again"))
-    more = f"https://{cluster.account}.blob.core.windows.net/{cluster.container}/{put('pusht-more', 'sets/more')}"
+    cluster.data("mini", 3, upload_dataset("pusht-mini", "sets/mini"))
+    cluster.data("again", 1, upload_dataset("pusht-mini", "sets/again"))
+    folder = upload_dataset("pusht-more", "sets/more")
+    more = f"https://{cluster.account}.blob.core.windows.net/{cluster.container}/{folder}"
     sources = ("--dataset-asset", "azureml:mini:3", "--blob-url", more, "--dataset-asset", "azureml:again:1")
-    run, job = submit(*sources, "-r", "pusher", *sized(4, 2))
-    ended(job)
+    run, job = submit(*sources, "-r", "pusher", *size_training(4, 2))
+    wait_for_end(job)
     merged = machine.folder / job.name / f"disk/tmp/robotrain/{run}/prepared/files"
     mini, other = (lengths(training_python, EXAMPLES / name / "dataset") for name in ("pusht-mini", "pusht-more"))
     assert lengths(training_python, merged) == [*mini, *other, *mini]
-    assert kept(cluster, job, "model.safetensors") == ["000002", "000004"]
+    assert list_kept(cluster, job, "model.safetensors") == ["000002", "000004"]
     params, metrics, tags = tracked(machine, job)
     assert (params["training_steps"], params["batch_size"]) == ("4", "4")
     assert metrics["train/loss"] > 0
@@ -161,16 +162,16 @@ def test_what_assets_and_a_prefix_were_merged_to_is_trained_on_and_registered_an
 
     machine.spelled, machine.like_app_service = "upper", True
     begun = ("--dataset-asset", "azureml:mini:3", "--init-from-policy-model", "azureml:pusher:1")
-    _, job = submit(*begun, *sized(2, 2))
-    assert "/INPUT_init_from_policy_model" in ended(job)
+    _, job = submit(*begun, *size_training(2, 2))
+    assert "/INPUT_init_from_policy_model" in wait_for_end(job)
     _, _, tags = tracked(machine, job)
     begun_with = {name: tags[f"warm_start.{name}"] for name in ("source", "model_name", "model_version")}
     assert begun_with == {"source": "azureml:pusher:1", "model_name": "pusher", "model_version": "1"}
-    assert kept(cluster, job, "model.safetensors") == ["000002"]
+    assert list_kept(cluster, job, "model.safetensors") == ["000002"]
 
 
 def test_a_repository_that_is_shut_is_read_with_the_token_of_a_vault(
-    cluster, machine, vault, submit, ended, monkeypatch
+    cluster, machine, vault, submit, wait_for_end, monkeypatch
 ):
     with HubStandIn() as hub:
         hub.repository("mine/pusht", dataset("pusht-mini"), kind="dataset")
@@ -181,38 +182,38 @@ def test_a_repository_that_is_shut_is_read_with_the_token_of_a_vault(
             monkeypatch.setenv(name, value)
         machine.environ["HF_ENDPOINT"] = hub.address
         named = ("--dataset-repo-id", "mine/pusht", "--hf-credential", "hub-token", "--key-vault", "robots")
-        _, job = submit(*named, *sized(2, 2))
-        log = ended(job)
+        _, job = submit(*named, *size_training(2, 2))
+        log = wait_for_end(job)
         assert hub.token not in log + json.dumps(job.body)
         vault.readers = set()
-        _, job = submit(*named, *sized(2, 2), "--new")
-        assert "Key Vault Secrets User" in ended(job, "Failed")
+        _, job = submit(*named, *size_training(2, 2), "--new")
+        assert "Key Vault Secrets User" in wait_for_end(job, "Failed")
 
 
 def test_a_preempted_training_goes_on_in_the_same_tracking_run_from_what_its_mounted_output_kept(
-    robotrain, cluster, machine, submit, put, ended
+    robotrain, cluster, machine, submit, upload_dataset, wait_for_end
 ):
-    cluster.data("mini", 3, put("pusht-mini", "sets/mini"))
-    run, job = submit("--dataset-asset", "azureml:mini:3", "--output-mode", "rw_mount", *sized(80, 20))
-    until(lambda: kept(cluster, job, "robotrain-checkpoint.json"), job)
+    cluster.data("mini", 3, upload_dataset("pusht-mini", "sets/mini"))
+    run, job = submit("--dataset-asset", "azureml:mini:3", "--output-mode", "rw_mount", *size_training(80, 20))
+    wait_until(lambda: list_kept(cluster, job, "robotrain-checkpoint.json"), job)
     machine.running[job.name].preempt()
-    log = ended(job)
+    log = wait_for_end(job)
     assert machine.running[job.name].attempts == 2
     assert "of an earlier attempt, restored from" in log, log
     _, metrics, tags = tracked(machine, job)
     assert not made_or_ended(cluster)
     assert (metrics["train/samples"], tags["training_status"]) == (320, "completed")
-    assert kept(cluster, job, "robotrain-checkpoint.json")[-1] == "000080"
+    assert list_kept(cluster, job, "robotrain-checkpoint.json")[-1] == "000080"
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["step"]) == ("succeeded", 80)
 
 
 def test_a_folder_of_the_laptop_is_trained_on_and_gone_on_with_though_no_identity_may_read_a_blob(
-    robotrain, cluster, machine, command, submit, ended
+    robotrain, cluster, machine, command, submit, wait_for_end
 ):
-    run, job = submit("--dataset-path", EXAMPLES / "pusht-mini/dataset", *sized(2, 2))
-    ended(job)
-    assert kept(cluster, job, "model.safetensors") == ["000002"]
+    run, job = submit("--dataset-path", EXAMPLES / "pusht-mini/dataset", *size_training(2, 2))
+    wait_for_end(job)
+    assert list_kept(cluster, job, "model.safetensors") == ["000002"]
     assert [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]][-1].endswith("000002")
     cluster.datastore("workspaceblobstore", cluster.container, "Sas")
     unsigned = rf"^(?!.*[?&]sig=)\w+ /(\w+/)?{cluster.container}\b"
@@ -222,29 +223,31 @@ def test_a_folder_of_the_laptop_is_trained_on_and_gone_on_with_though_no_identit
     assert done.returncode == 0, done.stderr
     again = cluster.jobs[json.loads(done.stdout)["reference"]["job"]]
     assert again.inputs["resume_in_datastore"].prefix == f"azureml/{job.name}/checkpoints/000002"
-    assert "resuming from step 2" in ended(again)
-    assert kept(cluster, again, "model.safetensors")[-1] == "000004"
+    assert "resuming from step 2" in wait_for_end(again)
+    assert list_kept(cluster, again, "model.safetensors")[-1] == "000004"
 
 
-def test_a_cancelled_training_ends_by_itself_with_what_it_has(robotrain, cluster, machine, submit, put, ended):
-    cluster.data("mini", 3, put("pusht-mini", "sets/mini"))
-    run, job = submit("--dataset-asset", "azureml:mini:3", *sized(2000, 10))
-    until(lambda: '"event": "published"' in "\n".join(job.said()), job)
+def test_a_cancelled_training_ends_by_itself_with_what_it_has(
+    robotrain, cluster, machine, submit, upload_dataset, wait_for_end
+):
+    cluster.data("mini", 3, upload_dataset("pusht-mini", "sets/mini"))
+    run, job = submit("--dataset-asset", "azureml:mini:3", *size_training(2000, 10))
+    wait_until(lambda: '"event": "published"' in "\n".join(job.said()), job)
     assert robotrain("cancel", run).exit_code == 0
-    ended(job, "Canceled")
+    wait_for_end(job, "Canceled")
     assert tracked(machine, job)[2]["training_status"] == "cancelled"
     assert machine.runs.said(job.name)["info"]["status"] == "KILLED"
     assert robotrain("status", run, "--json").json["state"] == "cancelled"
 
 
 def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_told_before_anything_begins(
-    robotrain, cluster, machine, submit, ended
+    robotrain, cluster, machine, submit, wait_for_end
 ):
     cluster.store.put(cluster.container, {"sets/none/readme.txt": b"nothing here"})
     cluster.data("none", 1, "sets/none")
     cluster.fault("/sets/none", where="blobs", times=1, status=403)  # or it would be told from here
-    run, job = submit("--dataset-asset", "azureml:none:1", *sized(2, 2))
-    ended(job, "Failed")
+    run, job = submit("--dataset-asset", "azureml:none:1", *size_training(2, 2))
+    wait_for_end(job, "Failed")
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["exit_code"]) == ("failed", 4)
     assert "LeRobot" in status["reason"]
@@ -252,8 +255,10 @@ def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_told_befo
     cluster.store.put("private", {f"mini/{name}": content for name, content in dataset("pusht-mini").items()})
     refused = {"status": 403, "code": "AuthorizationPermissionMismatch"}
     machine.before = lambda job: cluster.fault("/private", where="blobs", **refused)
-    run, job = submit("--blob-url", f"https://{cluster.account}.blob.core.windows.net/private/mini", *sized(2, 2))
-    ended(job, "Failed")
+    run, job = submit(
+        "--blob-url", f"https://{cluster.account}.blob.core.windows.net/private/mini", *size_training(2, 2)
+    )
+    wait_for_end(job, "Failed")
     records = [record for line in job.said() if (record := event.parse_event(line))]
     assert {one.event.name for one in records if isinstance(one.event, StageEvent)} == {"preflight"}
     status = robotrain("status", run, "--json").json

@@ -34,85 +34,87 @@ def folder(tmp_path):
     return made
 
 
-def wanted(azureml, folder, pinned=True):
+def make_upload_plan(azureml, folder, pinned=True):
     pin = local_path_pin.compute_folder_digest(folder).pin if pinned else ""
     return make_submittable_plan(azureml, JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin))
 
 
-def bring(plan) -> list[str]:
+def upload_folders(plan) -> list[str]:
     order = submission_spec.SUBMISSION.load(plan, errors.Stage.SUBMIT)
     upload.require_uploadable(plan, order)
     return [line for line, _ in upload.upload_folders(plan, order)]
 
 
-def place(plan) -> str:
+def find_upload_place(plan) -> str:
     [one] = submission_spec.SUBMISSION.load(plan, errors.Stage.SUBMIT).uploads
     return one.to
 
 
-def refused(plan):
+def upload_refused(plan):
     with pytest.raises(Rejected) as raised:
-        bring(plan)
+        upload_folders(plan)
     return raised.value.problems
 
 
-def puts(azureml) -> list[str]:
+def list_puts(azureml) -> list[str]:
     return [call for call in azureml.calls if call.startswith("PUT")]
 
 
-def there(azureml, plan) -> dict[str, bytes]:
-    below = f"{place(plan)}/"
+def list_uploaded_files(azureml, plan) -> dict[str, bytes]:
+    below = f"{find_upload_place(plan)}/"
     names = azureml.store.names(azureml.container, below)
     return {name.removeprefix(below): azureml.store.get(azureml.container, name) for name in names}
 
 
 def test_a_folder_arrives_whole_and_is_sealed_beside_itself(azureml, folder, capsys):
-    plan = wanted(azureml, folder)
-    assert bring(plan) == [f"{folder} was uploaded: azureml://datastores/workspaceblobstore/paths/{place(plan)}"]
-    assert there(azureml, plan) == FILES
-    seal = azureml.store.get(azureml.container, f"{place(plan)}.complete.json")
+    plan = make_upload_plan(azureml, folder)
+    assert upload_folders(plan) == [
+        f"{folder} was uploaded: azureml://datastores/workspaceblobstore/paths/{find_upload_place(plan)}"
+    ]
+    assert list_uploaded_files(azureml, plan) == FILES
+    seal = azureml.store.get(azureml.container, f"{find_upload_place(plan)}.complete.json")
     assert json.loads(seal) == {"files": 3, "size": 5002}
-    assert puts(azureml)[-1].partition("?")[0].endswith(".complete.json")
+    assert list_puts(azureml)[-1].partition("?")[0].endswith(".complete.json")
     assert f"uploading {folder} to azureml://datastores/" in capsys.readouterr().err
 
 
 def test_what_is_there_is_not_sent_again(azureml, folder):
-    plan = wanted(azureml, folder)
-    bring(plan)
+    plan = make_upload_plan(azureml, folder)
+    upload_folders(plan)
     azureml.calls.clear()
-    [line] = bring(plan)
+    [line] = upload_folders(plan)
     assert " is uploaded already: " in line
-    assert puts(azureml) == []
+    assert list_puts(azureml) == []
 
 
 def test_what_was_corrected_in_place_is_another_folder_there(azureml, folder):
     """Same size, same ends, and a colleague's upload of what it was, sealed."""
     large = folder / "data/chunk-000/a.parquet"
     large.write_bytes(b"a" * (3 << 20))
-    before = wanted(azureml, folder)
-    bring(before)
+    before = make_upload_plan(azureml, folder)
+    upload_folders(before)
     large.write_bytes(b"a" * (3 << 19) + b"b" + b"a" * ((3 << 19) - 1))
-    after = wanted(azureml, folder)
-    bring(after)
-    assert there(azureml, after)["data/chunk-000/a.parquet"] == large.read_bytes()
-    assert there(azureml, before)["data/chunk-000/a.parquet"] == b"a" * (3 << 20)
+    after = make_upload_plan(azureml, folder)
+    upload_folders(after)
+    assert list_uploaded_files(azureml, after)["data/chunk-000/a.parquet"] == large.read_bytes()
+    assert list_uploaded_files(azureml, before)["data/chunk-000/a.parquet"] == b"a" * (3 << 20)
 
 
 def test_what_is_hidden_stays_here_and_that_is_said(azureml, folder, capsys):
-    plan = wanted(azureml, folder)
+    plan = make_upload_plan(azureml, folder)
     (folder / ".git").mkdir()
     (folder / ".git/config").write_text("url = https://me:token@host")
     (folder / "data/.env").write_text("TOKEN=x")
-    assert place(wanted(azureml, folder)) == place(plan)
-    bring(plan)
-    assert there(azureml, plan) == FILES
+    assert find_upload_place(make_upload_plan(azureml, folder)) == find_upload_place(plan)
+    upload_folders(plan)
+    assert list_uploaded_files(azureml, plan) == FILES
     assert "3 files, 5.0 kB (not uploaded: .git, data/.env)" in capsys.readouterr().err
 
 
 def test_a_secret_that_would_be_uploaded_is_told_and_not_shown(azureml, folder):
     secret = "hf_" + "a1b2c3d4" * 4
     (folder / "meta/notes.txt").write_text(f"fetched with {secret}")
-    plan = wanted(azureml, folder)
+    plan = make_upload_plan(azureml, folder)
     [problem] = [one for one in AzureMLPlatform().preflight(plan) if one.code == "upload-secret"]
     assert (problem.severity, problem.where) == ("warning", "--dataset-path")
     told = format_problem(problem)
@@ -122,31 +124,33 @@ def test_a_secret_that_would_be_uploaded_is_told_and_not_shown(azureml, folder):
 
 
 def test_an_upload_that_broke_off_goes_on_with_what_is_missing(azureml, folder, capsys):
-    plan = wanted(azureml, folder)
+    plan = make_upload_plan(azureml, folder)
     azureml.fault("PUT .*a.parquet", status=403, code="AuthorizationFailure")
     with pytest.raises(StorageError):
-        bring(plan)
+        upload_folders(plan)
     azureml.servers["blobs"].faults.clear()
-    assert azureml.store.get(azureml.container, f"{place(plan)}.complete.json") is None
-    left = there(azureml, plan).keys()
+    assert azureml.store.get(azureml.container, f"{find_upload_place(plan)}.complete.json") is None
+    left = list_uploaded_files(azureml, plan).keys()
     azureml.calls.clear()
-    bring(plan)
-    assert there(azureml, plan) == FILES
-    assert len(puts(azureml)) == len(FILES.keys() - left) + 1  # and the seal
+    upload_folders(plan)
+    assert list_uploaded_files(azureml, plan) == FILES
+    assert len(list_puts(azureml)) == len(FILES.keys() - left) + 1  # and the seal
 
 
 def test_what_did_not_arrive_is_not_said_to_be_there(azureml, folder, capsys):
-    plan = wanted(azureml, folder)
+    plan = make_upload_plan(azureml, folder)
     azureml.fault("PUT .*", status=403, code="AuthorizationFailure")
     with pytest.raises(StorageError):
-        bring(plan)
+        upload_folders(plan)
     assert "arrived" not in capsys.readouterr().err
 
 
 def test_what_arrived_before_is_said_to_be_compared(azureml, folder, capsys):
-    plan = wanted(azureml, folder)
-    azureml.store.put(azureml.container, {f"{place(plan)}/data/chunk-000/a.parquet": FILES["data/chunk-000/a.parquet"]})
-    bring(plan)
+    plan = make_upload_plan(azureml, folder)
+    azureml.store.put(
+        azureml.container, {f"{find_upload_place(plan)}/data/chunk-000/a.parquet": FILES["data/chunk-000/a.parquet"]}
+    )
+    upload_folders(plan)
     first, second, *_ = capsys.readouterr().err.splitlines()
     assert first.startswith(f"comparing {folder} with its uploaded part: 1 file")
     assert second.startswith(f"uploading {folder} to ")
@@ -173,60 +177,60 @@ def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path,
 
 
 def test_another_content_of_the_same_size_is_sent_anew_until_it_is_sealed(azureml, folder):
-    plan = wanted(azureml, folder)
-    azureml.store.put(azureml.container, {f"{place(plan)}/meta/info.json": b"[]"})
-    bring(plan)
-    assert there(azureml, plan) == FILES
+    plan = make_upload_plan(azureml, folder)
+    azureml.store.put(azureml.container, {f"{find_upload_place(plan)}/meta/info.json": b"[]"})
+    upload_folders(plan)
+    assert list_uploaded_files(azureml, plan) == FILES
 
 
 def test_a_sealed_folder_that_somebody_took_a_file_from_is_made_whole(azureml, folder):
-    plan = wanted(azureml, folder)
-    bring(plan)
-    azureml.store.delete(azureml.container, f"{place(plan)}/meta/info.json")
-    bring(plan)
-    assert there(azureml, plan) == FILES
+    plan = make_upload_plan(azureml, folder)
+    upload_folders(plan)
+    azureml.store.delete(azureml.container, f"{find_upload_place(plan)}/meta/info.json")
+    upload_folders(plan)
+    assert list_uploaded_files(azureml, plan) == FILES
 
 
 def test_a_folder_that_changed_since_it_was_pinned_is_refused_before_anything_is_brought(azureml, folder):
-    plan = wanted(azureml, folder)
+    plan = make_upload_plan(azureml, folder)
     (folder / "meta/info.json").write_bytes(b"[]")
-    [problem] = refused(plan)
+    [problem] = upload_refused(plan)
     assert (problem.code, problem.where) == ("upload-changed", "--dataset-path")
     assert "since it was pinned" in problem.title
-    assert puts(azureml) == []
+    assert list_puts(azureml) == []
 
 
 @pytest.mark.parametrize("became", [shutil.rmtree, lambda folder: (folder / "meta/info.json").write_bytes(b"[]")])
 def test_what_is_there_as_it_was_pinned_needs_the_folder_no_more(azureml, folder, became):
-    plan = wanted(azureml, folder)
-    bring(plan)
+    plan = make_upload_plan(azureml, folder)
+    upload_folders(plan)
     became(folder)
     azureml.calls.clear()
-    [line] = bring(plan)
+    [line] = upload_folders(plan)
     assert " is uploaded already: " in line
-    assert puts(azureml) == []
+    assert list_puts(azureml) == []
     assert list(AzureMLPlatform().find_uploaded(plan)) == list(plan.job.sources)
-    azureml.store.delete(azureml.container, f"{place(plan)}/meta/info.json")
-    assert refused(plan)
+    azureml.store.delete(azureml.container, f"{find_upload_place(plan)}/meta/info.json")
+    assert upload_refused(plan)
     assert list(AzureMLPlatform().find_uploaded(plan)) == []
 
 
 def test_a_folder_that_changes_while_it_is_sent_is_refused_and_not_sealed(azureml, folder):
-    plan = wanted(azureml, folder)
+    plan = make_upload_plan(azureml, folder)
     azureml.fault("PUT .*a.parquet", act=lambda: (folder / "meta/info.json").write_bytes(b"[]"))
-    [problem] = refused(plan)
+    [problem] = upload_refused(plan)
     assert "while it was uploaded" in problem.title
-    assert azureml.store.get(azureml.container, f"{place(plan)}.complete.json") is None
+    assert azureml.store.get(azureml.container, f"{find_upload_place(plan)}.complete.json") is None
 
 
 def test_something_else_at_its_place_is_left_alone(azureml, folder):
-    plan = wanted(azureml, folder)
-    azureml.store.put(azureml.container, {f"{place(plan)}/other": b""})
-    [problem] = refused(plan)
+    plan = make_upload_plan(azureml, folder)
+    azureml.store.put(azureml.container, {f"{find_upload_place(plan)}/other": b""})
+    [problem] = upload_refused(plan)
     told = format_problem(problem)
     assert "holds other." in told
     assert f"az storage blob delete-batch --account-name {azureml.account}" in told
-    assert puts(azureml) == []
+    assert list_puts(azureml) == []
 
 
 def test_links_and_empty_folders_are_refused_together(azureml, folder, tmp_path):
@@ -234,27 +238,27 @@ def test_links_and_empty_folders_are_refused_together(azureml, folder, tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     sources = [JobSource(role="dataset", kind="local_path", uri=str(one)) for one in (folder, empty)]
-    found = refused(make_submittable_plan(azureml, *sources))
+    found = upload_refused(make_submittable_plan(azureml, *sources))
     assert [problem.code for problem in found] == ["upload-links", "upload-empty"]
     assert "link." in found[0].why
 
 
 def test_a_folder_without_a_digest_is_looked_at_anew(azureml, folder):
-    plan = wanted(azureml, folder, pinned=False)
-    bring(plan)
+    plan = make_upload_plan(azureml, folder, pinned=False)
+    upload_folders(plan)
     (folder / "meta/info.json").write_bytes(b"[]")
     azureml.calls.clear()
-    bring(plan)
-    assert there(azureml, plan)["meta/info.json"] == b"[]"
-    assert len(puts(azureml)) == 1
+    upload_folders(plan)
+    assert list_uploaded_files(azureml, plan)["meta/info.json"] == b"[]"
+    assert len(list_puts(azureml)) == 1
 
 
 @pytest.mark.parametrize("credentials", ["None", "Sas", "AccountKey"])
 def test_a_datastore_is_opened_as_its_workspace_keeps_it(azureml, folder, credentials):
     azureml.datastore("workspaceblobstore", azureml.container, credentials)
-    plan = wanted(azureml, folder)
-    bring(plan)
-    assert there(azureml, plan) == FILES
+    plan = make_upload_plan(azureml, folder)
+    upload_folders(plan)
+    assert list_uploaded_files(azureml, plan) == FILES
     secrets = [call for call in azureml.calls if "/listSecrets" in call]
     assert len(secrets) == (credentials != "None")
 
@@ -262,7 +266,7 @@ def test_a_datastore_is_opened_as_its_workspace_keeps_it(azureml, folder, creden
 def test_a_datastore_of_another_kind_is_told(azureml, folder):
     azureml.datastore("workspaceblobstore", azureml.container, kind="AzureFile")
     with pytest.raises(StorageError, match="holds no blobs: its type is AzureFile"):
-        bring(wanted(azureml, folder))
+        upload_folders(make_upload_plan(azureml, folder))
 
 
 @pytest.fixture
@@ -307,7 +311,7 @@ def test_a_copy_that_fails_stops_all_others(azureml, blobs, tmp_path):
     azureml.fault("PUT .*/out/005", status=403, code="AuthorizationFailure")
     with pytest.raises(StorageError, match="AuthorizationFailure"):
         datastore.upload_files(blobs, files, "out", bool, bool)
-    assert len(puts(azureml)) < 60
+    assert len(list_puts(azureml)) < 60
 
 
 def test_nothing_there_is_no_file(blobs, tmp_path):

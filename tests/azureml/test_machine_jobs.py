@@ -45,7 +45,7 @@ mv "$AZURE_ML_OUTPUT_KEPT/.new" "$AZURE_ML_OUTPUT_KEPT/new-$(ls "$AZURE_ML_OUTPU
 
 
 @pytest.fixture
-def executes(enclosed, azureml_stored, tmp_path):
+def compute(enclosed, azureml_stored, tmp_path):
     """The compute of the workspace."""
     azureml_stored.kubernetes(identities=(("id-train", TRAINS, "p1"), ("id-other", UNROLED, "p2")))
     azureml_stored.environment("plain", "1", "ubuntu:24.04")
@@ -55,7 +55,7 @@ def executes(enclosed, azureml_stored, tmp_path):
 
 
 @pytest.fixture
-def sent(azureml_stored, executes):
+def send_job(azureml_stored, compute):
     """Send a job by hand: it is taken by the machine at once."""
     from robotrain_azure.arm import ArmClient
 
@@ -83,16 +83,16 @@ def sent(azureml_stored, executes):
     return send
 
 
-def until(true):
+def wait_until(true):
     end = time.monotonic() + 20
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
-def test_only_an_identity_of_the_compute_is_answered(executes, sent):
-    job = sent(f"{HIDDEN_PYTHON} - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
-    assert executes.wait(job.name) == "Completed", job.said()
+def test_only_an_identity_of_the_compute_is_answered(compute, send_job):
+    job = send_job(f"{HIDDEN_PYTHON} - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
+    assert compute.wait(job.name) == "Completed", job.said()
     assert job.said() == [TRAINS, "400"]
 
 
@@ -104,24 +104,24 @@ def test_only_an_identity_of_the_compute_is_answered(executes, sent):
         (None, CONTRIBUTOR, "Failed", "StreamAccess.Authentication"),
     ],
 )
-def test_inputs_and_outputs_are_those_of_the_jobs_identity(azureml_stored, executes, sent, client, role, end, why):
+def test_inputs_and_outputs_are_those_of_the_jobs_identity(azureml_stored, compute, send_job, client, role, end, why):
     azureml_stored.store.put(azureml_stored.container, {"in/a.txt": b"one"})
     azureml_stored.manager.assign("p1", role, azureml_stored.manager.account(azureml_stored.account))
-    job = sent(
+    job = send_job(
         'cat "$AZURE_ML_INPUT_data/a.txt" > "$AZURE_ML_OUTPUT_kept/file"',
         identity={"identityType": "Managed", **({"clientId": client} if client else {})},
         inputs={"data": {"jobInputType": "uri_folder", "uri": azureml_stored.data("mine", 1, "in")}},
         outputs={"kept": {"jobOutputType": "uri_folder", "mode": "Upload"}},
     )
-    assert executes.wait(job.name) == end
+    assert compute.wait(job.name) == end
     assert why in (job.error or {"message": ""})["message"]
 
 
-def test_a_job_that_runs_too_long_and_one_without_its_data_end(azureml_stored, executes, sent):
-    late = sent("sleep 60", limits={"jobLimitsType": "Command", "timeout": "PT1S"})
+def test_a_job_that_runs_too_long_and_one_without_its_data_end(azureml_stored, compute, send_job):
+    late = send_job("sleep 60", limits={"jobLimitsType": "Command", "timeout": "PT1S"})
     asset = {"jobInputType": "uri_folder", "mode": "ReadOnlyMount", "uri": azureml_stored.data("none", 1, "nowhere")}
-    empty = sent("echo never", inputs={"data": asset})
-    assert (executes.wait(late.name), executes.wait(empty.name)) == ("Canceled", "Failed")
+    empty = send_job("echo never", inputs={"data": asset})
+    assert (compute.wait(late.name), compute.wait(empty.name)) == ("Canceled", "Failed")
     assert "StreamAccess.NotFound" in empty.error["message"]
 
 
@@ -132,7 +132,7 @@ def vault(tenant_session):
         yield answers
 
 
-def asked(vault, name, audience=AUDIENCE, client="job", version="7.4"):
+def ask_vault(vault, name, audience=AUDIENCE, client="job", version="7.4"):
     """The status, and what it says."""
     address = f"https://127.0.0.1:{vault.port}/secrets/{name}?api-version={version}"
     headers = {"Authorization": f"Bearer {token(audience, client)}"} if audience else {}
@@ -162,6 +162,6 @@ def test_what_a_vault_refuses(vault, how, refused):
     vault.put("hub-token", "hf_secret")
     vault.put("old", "hf_secret", enabled=False)
     vault.readers = {"job"}
-    status, code, challenge = asked(vault, **{"name": "hub-token", **how})
+    status, code, challenge = ask_vault(vault, **{"name": "hub-token", **how})
     assert (status, code) == refused
     assert ("https://vault.azure.net" in challenge) == (status == 401)

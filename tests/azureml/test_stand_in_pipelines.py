@@ -12,7 +12,7 @@ PORT = {"type": "uri_folder", "mode": "ro_mount"}
 
 
 @pytest.fixture
-def whole(azureml) -> dict[str, object]:
+def pipeline_body(azureml) -> dict[str, object]:
     """The properties of a pipeline that is taken: train, evaluate, and a step on its own."""
     compute = azureml.kubernetes()
     environment = azureml.environment("lerobot", "1", "pytorch/pytorch:2.11.0")
@@ -46,7 +46,7 @@ def register(azureml: AzureML, spec: dict[str, object], version: str) -> str:
     return str(told["id"])
 
 
-def put(azureml: AzureML, body: dict[str, object], name: str = "p1") -> dict[str, Job]:
+def put_pipeline(azureml: AzureML, body: dict[str, object], name: str = "p1") -> dict[str, Job]:
     status, told = azureml.ask("PUT", f"/jobs/{name}", {"properties": body})
     assert status == 201, told
     return azureml.steps(name)
@@ -63,8 +63,8 @@ def list_children(azureml: AzureML, name: str = "p1") -> dict[str, str]:
     return {one["displayName"]: one["status"] for one in reversed(found)}
 
 
-def test_only_run_history_knows_what_a_step_is(azureml, whole):
-    train = put(azureml, whole)["train"]
+def test_only_run_history_knows_what_a_step_is(azureml, pipeline_body):
+    train = put_pipeline(azureml, pipeline_body)["train"]
     train.state("Running")
     train.say("hello")
     assert azureml.ask("GET", f"/jobs/{train.name}")[1]["properties"] is None
@@ -86,13 +86,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("change", "told"), REFUSED, ids=lambda one: " ".join(one) if isinstance(one, dict) else "")
-def test_what_the_service_does_not_take_is_refused(azureml, whole, change, told):
+def test_what_the_service_does_not_take_is_refused(azureml, pipeline_body, change, told):
     for path, value in change.items():
         *above, last = path.split("/")
-        at = whole
+        at = pipeline_body
         for part in above:
             at = at[part]
-        at[last] = copy.deepcopy(whole["jobs"]["train"]) if value == "train" else value
-    status, said = azureml.ask("PUT", "/jobs/p1", {"properties": whole})
+        at[last] = copy.deepcopy(pipeline_body["jobs"]["train"]) if value == "train" else value
+    status, said = azureml.ask("PUT", "/jobs/p1", {"properties": pipeline_body})
     assert (status, azureml.jobs) == (400, {})
     assert told in said["error"]["message"]

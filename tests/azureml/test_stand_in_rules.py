@@ -12,7 +12,7 @@ LONG = "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}/{}"
 
 
 @pytest.fixture
-def good(azureml) -> dict[str, Any]:
+def job_body(azureml) -> dict[str, Any]:
     """The properties of a job that is taken."""
     azureml.managed_compute()
     azureml.managed_compute("nobodys", identities=())
@@ -38,11 +38,11 @@ def good(azureml) -> dict[str, Any]:
 
 
 @pytest.fixture
-def put(azureml, good) -> Callable[..., tuple[int, dict[str, Any]]]:
+def put(azureml, job_body) -> Callable[..., tuple[int, dict[str, Any]]]:
     """PUT it with some of it changed; a dot goes into what it holds, None leaves it out."""
 
     def put(change: Mapping[str, Any] | None = None, name: str = "a-job", **whole: Any) -> tuple[int, dict[str, Any]]:
-        body = copy.deepcopy(good)
+        body = copy.deepcopy(job_body)
         for path, value in (change or {}).items():
             *above, last = path.split("/")
             at = body

@@ -10,7 +10,7 @@ COMMAND = "python3 start.py --set lr=${{search_space.lr}} --set seed=${{search_s
 
 
 @pytest.fixture
-def whole(azureml) -> dict[str, object]:
+def sweep_body(azureml) -> dict[str, object]:
     """The properties of a sweep that is taken: four trials, two at once."""
     compute = azureml.kubernetes()
     environment = azureml.environment("lerobot", "1", "pytorch/pytorch:2.11.0")
@@ -29,14 +29,14 @@ def whole(azureml) -> dict[str, object]:
     }
 
 
-def put(azureml: AzureML, body: dict[str, object], name: str = "s1") -> dict[str, Job]:
+def put_sweep(azureml: AzureML, body: dict[str, object], name: str = "s1") -> dict[str, Job]:
     status, told = azureml.ask("PUT", f"/jobs/{name}", {"properties": body})
     assert status == 201, told
     return azureml.steps(name)
 
 
-def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, whole):
-    trials = put(azureml, whole | {"limits": {**whole["limits"], "maxConcurrentTrials": 4}})
+def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, sweep_body):
+    trials = put_sweep(azureml, sweep_body | {"limits": {**sweep_body["limits"], "maxConcurrentTrials": 4}})
     assert [one.command.partition("--set ")[2] for one in trials.values()] == [
         "lr=1e-05 --set seed=1",
         "lr=1e-05 --set seed=2",
@@ -48,10 +48,10 @@ def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, whole):
     assert azureml.ask("GET", "/jobs/s1_2")[1]["properties"]["limits"]["timeout"] == "PT2H"
 
 
-def test_a_random_sweep_draws_within_its_ranges(azureml, whole):
+def test_a_random_sweep_draws_within_its_ranges(azureml, sweep_body):
     space = {"lr": ["loguniform", [-11.5, -6.9]], "seed": ["quniform", [1, 9, 1]]}
     changed = {"searchSpace": space, "samplingAlgorithm": {"samplingAlgorithmType": "Random", "seed": 3}}
-    trials = put(azureml, whole | changed | {"limits": {**whole["limits"], "maxConcurrentTrials": 4}})
+    trials = put_sweep(azureml, sweep_body | changed | {"limits": {**sweep_body["limits"], "maxConcurrentTrials": 4}})
     values = [one.environ for one in trials.values()]
     assert len(values) == 4
     assert all(1e-5 < float(one["AZUREML_SWEEP_lr"]) < 1.1e-3 for one in values)
@@ -72,16 +72,16 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("change", "told"), REFUSED, ids=lambda one: " ".join(one) if isinstance(one, dict) else "")
-def test_what_the_service_does_not_take_is_refused(azureml, whole, change, told):
-    whole = copy.deepcopy(whole)
+def test_what_the_service_does_not_take_is_refused(azureml, sweep_body, change, told):
+    sweep_body = copy.deepcopy(sweep_body)
     for path, value in change.items():
         *above, last = path.split("/")
-        at = whole
+        at = sweep_body
         for part in above:
             at = at[part]
         at[last] = value
         if value is None:
             del at[last]
-    status, said = azureml.ask("PUT", "/jobs/s1", {"properties": whole})
+    status, said = azureml.ask("PUT", "/jobs/s1", {"properties": sweep_body})
     assert (status, azureml.jobs) == (400, {})
     assert told in said["error"]["message"]

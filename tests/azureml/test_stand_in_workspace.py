@@ -22,7 +22,7 @@ def body(azureml) -> dict[str, object]:
 
 
 @pytest.fixture
-def made(azureml, body) -> Job:
+def pending_job(azureml, body) -> Job:
     """A job that nobody runs."""
     assert azureml.ask("PUT", "/jobs/j1", {"properties": body})[0] == 201
     return azureml.jobs["j1"]
@@ -34,7 +34,7 @@ def details(azureml: AzureML, name: str = "j1") -> dict[str, object]:
     return said
 
 
-def fetched(azureml: AzureML, url: str, headers: dict[str, str], method: str = "GET") -> tuple[int, str, bytes]:
+def fetch_blob(azureml: AzureML, url: str, headers: dict[str, str], method: str = "GET") -> tuple[int, str, bytes]:
     """Ask the blobs: the status, the service's own word, the content."""
     proxy, asked = urlsplit(azureml.proxy.address), urlsplit(url)
     context = ssl.create_default_context(cafile=str(azureml.tenant.ca))
@@ -63,7 +63,7 @@ def test_a_version_and_a_token_of_the_right_audience_are_asked_for(azureml, quer
     assert (got, said["error"]["code"]) == (status, code)
 
 
-def test_run_history_takes_a_token_for_the_workspaces_too(azureml, made):
+def test_run_history_takes_a_token_for_the_workspaces_too(azureml, pending_job):
     for audience, status in (("https://ml.azure.com", 200), ("https://storage.azure.com", 401)):
         assert azureml.ask("GET", "/runs/j1/details", host=HOST, audience=audience)[0] == status
 
@@ -137,11 +137,11 @@ def test_code_from_elsewhere_is_refused(azureml):
 def test_blobs_are_opened_by_who_may(azureml):
     azureml.store.put("c", {"a": b"x"})
     url = f"https://{azureml.account}.blob.core.windows.net/c/a"
-    assert fetched(azureml, url, {})[:2] == (403, "InvalidAuthenticationInfo")
+    assert fetch_blob(azureml, url, {})[:2] == (403, "InvalidAuthenticationInfo")
     good, late = (keys.sas(azureml.account, "c", "r", seconds) for seconds in (60, -60))
-    assert fetched(azureml, f"{url}?{good}", {}) == (200, "", b"x")
-    assert fetched(azureml, f"{url}?{late}", {})[:2] == (403, "AuthenticationFailed")
-    assert fetched(azureml, f"{url}?{good.replace('sp=r', 'sp=rw')}", {})[:2] == (403, "AuthenticationFailed")
-    assert fetched(azureml, f"{url}?{good}", {}, "DELETE")[:2] == (403, "AuthorizationPermissionMismatch")
+    assert fetch_blob(azureml, f"{url}?{good}", {}) == (200, "", b"x")
+    assert fetch_blob(azureml, f"{url}?{late}", {})[:2] == (403, "AuthenticationFailed")
+    assert fetch_blob(azureml, f"{url}?{good.replace('sp=r', 'sp=rw')}", {})[:2] == (403, "AuthenticationFailed")
+    assert fetch_blob(azureml, f"{url}?{good}", {}, "DELETE")[:2] == (403, "AuthorizationPermissionMismatch")
     azureml.servers["blobs"].keys = False
-    assert fetched(azureml, f"{url}?{good}", {})[:2] == (403, "KeyBasedAuthenticationNotPermitted")
+    assert fetch_blob(azureml, f"{url}?{good}", {})[:2] == (403, "KeyBasedAuthenticationNotPermitted")

@@ -22,13 +22,13 @@ def pack_archive(payload: Payload, document: bytes) -> bytes:
 
 
 @pytest.fixture
-def packed(tmp_path: Path) -> Path:
+def packed_job(tmp_path: Path) -> Path:
     place = tmp_path / "job"
     place.write_bytes(pack_archive(Payload(pack_runtime()), b"{}"))
     return place
 
 
-def begin(place: str, folder: Path, **environ: str):
+def run_task_command(place: str, folder: Path, **environ: str):
     return start(*render.make_task_command(place, str(folder)), environ=environ)
 
 
@@ -36,8 +36,8 @@ class TestTheProgram(StartProgramTests):
     program = render.make_task_command("", "")[6]
 
     @pytest.fixture
-    def start(self, packed: Path, tmp_path: Path):
-        return lambda **environ: begin(str(packed), tmp_path / "run", **environ)
+    def start(self, packed_job: Path, tmp_path: Path):
+        return lambda **environ: run_task_command(str(packed_job), tmp_path / "run", **environ)
 
     def test_it_holds_nothing_that_a_template_or_kubernetes_would_read(self) -> None:
         for word in render.make_task_command("archive", "folder"):
@@ -45,9 +45,9 @@ class TestTheProgram(StartProgramTests):
             assert not re.search(r"\$[({]", word)
 
 
-def test_it_unpacks_and_becomes_the_runtime(packed: Path, tmp_path: Path) -> None:
+def test_it_unpacks_and_becomes_the_runtime(packed_job: Path, tmp_path: Path) -> None:
     folder = tmp_path / "a folder" / "run"
-    started = begin("${BROUGHT}/job", folder, BROUGHT=str(packed.parent), PYTHONPATH="/elsewhere")
+    started = run_task_command("${BROUGHT}/job", folder, BROUGHT=str(packed_job.parent), PYTHONPATH="/elsewhere")
     out, err = started.communicate(timeout=30)
     assert (started.returncode, err) == (0, "")
     assert out.split("\n")[0] == f"{started.pid} {folder} ['run', 'job.json'] {folder}/payload 2"
@@ -58,7 +58,7 @@ def test_an_archive_that_did_not_come_whole_is_told_in_a_sentence(tmp_path: Path
     for size in (20, len(whole) // 2, len(whole) - 30):
         (tmp_path / f"torn-{size}").write_bytes(whole[:size])
     for place in (*map(str, tmp_path.glob("torn-*")), "${BROUGHT}/payload.tar.bz2"):
-        started = begin(place, tmp_path / "run", BROUGHT="/nowhere")
+        started = run_task_command(place, tmp_path / "run", BROUGHT="/nowhere")
         _, err = started.communicate(timeout=30)
         assert started.returncode == 2
         assert err.startswith("error: the job cannot be unpacked: ")

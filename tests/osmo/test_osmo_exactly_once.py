@@ -17,11 +17,11 @@ JOB = (
 )
 
 
-def taken(osmo) -> list[str]:
+def list_accepted_workflows(osmo) -> list[str]:
     return [name for name, one in osmo.workflows.items() if one.status != "FAILED_SUBMISSION"]
 
 
-def sent() -> list[str]:
+def list_recorded_workflows() -> list[str]:
     """The workflows in the records."""
     names = (folder.parent.name for folder in (files.get_state_folder() / "runs").glob("*/record.json"))
     return [records.read_record(name).reference["workflow"] for name in names]
@@ -33,12 +33,12 @@ def test_a_command_that_goes_on_after_its_robotrain_was_killed_is_waited_for(osm
         while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
             time.sleep(0.02)
         process.kill()
-    assert taken(osmo) == []
+    assert list_accepted_workflows(osmo) == []
     answer = robotrain(*JOB)
     assert "waiting for an `osmo` command" in answer.stderr
     assert "[run-adopted]" in answer.stderr
-    assert len(taken(osmo)) == 1
-    assert sent() == taken(osmo)
+    assert len(list_accepted_workflows(osmo)) == 1
+    assert list_recorded_workflows() == list_accepted_workflows(osmo)
 
 
 def test_a_command_whose_end_nobody_saw_is_not_repeated_though_osmo_lists_its_workflow_late(
@@ -52,14 +52,14 @@ def test_a_command_whose_end_nobody_saw_is_not_repeated_though_osmo_lists_its_wo
     [lock] = (files.get_state_folder() / "runs").glob(f"*/{submit.LOCK_FILE}")
     while is_locked(lock):
         time.sleep(0.02)
-    assert len(taken(osmo)) == 1
+    assert len(list_accepted_workflows(osmo)) == 1
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 1.0)
     osmo.fail("workflow list", "answer", stdout='{"workflows": []}')
     answer = robotrain(*JOB)
     assert "waiting for an `osmo` command" not in answer.stderr
     assert "[run-adopted]" in answer.stderr
-    assert len(taken(osmo)) == 1
-    assert sent() == taken(osmo)
+    assert len(list_accepted_workflows(osmo)) == 1
+    assert list_recorded_workflows() == list_accepted_workflows(osmo)
 
 
 def test_an_interrupted_submit_is_taken_up_again(osmo, robotrain, command):
@@ -73,7 +73,7 @@ def test_an_interrupted_submit_is_taken_up_again(osmo, robotrain, command):
     assert "[submit-unsure]" in said
     answer = robotrain(*JOB)
     assert answer.exit_code == 0, answer.stderr
-    assert len(taken(osmo)) == 1
+    assert len(list_accepted_workflows(osmo)) == 1
 
 
 def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osmo, robotrain, tmp_path, monkeypatch):
@@ -82,25 +82,25 @@ def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osm
         with monkeypatch.context() as elsewhere:
             elsewhere.setenv("ROBOTRAIN_STATE", str(tmp_path / str(number)))
             assert robotrain(*JOB).exit_code == 0
-    for name in taken(osmo):
+    for name in list_accepted_workflows(osmo):
         osmo.set_state(name, task_status="FAILED")
     osmo.fail("workflow submit", "server_error")
     first = robotrain(*JOB)
     assert first.exit_code == 1
     assert "[submit-unsure]" in first.stderr
-    assert len(taken(osmo)) == 2
+    assert len(list_accepted_workflows(osmo)) == 2
     again = robotrain(*JOB)
     assert again.exit_code == 0, again.stderr
-    assert sent() == taken(osmo)[2:]
+    assert list_recorded_workflows() == list_accepted_workflows(osmo)[2:]
 
 
 def test_a_refused_submit_gives_its_name_back(osmo, robotrain):
     osmo.fail("workflow submit", "answer", code=1, stdout='{"message": "Pool default not found.", "code": 400}')
     assert robotrain(*JOB).exit_code == 1
-    assert sent() == []
+    assert list_recorded_workflows() == []
     assert robotrain(*JOB).exit_code == 0
-    assert sent() == taken(osmo)
-    assert taken(osmo)[0].endswith("-1-1")
+    assert list_recorded_workflows() == list_accepted_workflows(osmo)
+    assert list_accepted_workflows(osmo)[0].endswith("-1-1")
 
 
 def test_a_preflight_that_says_no_sends_nothing(osmo, robotrain):

@@ -14,13 +14,13 @@ from robotrain_runtime.contract.files import lock_file
 OTHER = "0d" * 32
 
 
-def cut_off(*before: str, workflow: str = ""):
+def make_interrupted_plan(*before: str, workflow: str = ""):
     """A plan with a note of a submit, before which these workflows existed."""
     submit.NOTE.write(make_plan(), {"before": before, "workflow": workflow})
     return make_plan()
 
 
-def lock_of(end: str):
+def write_submit_lock(end: str):
     """The lock of a submit whose command ended at that time; it is empty if nobody saw its end."""
     path = records.get_run_folder(RUN) / submit.LOCK_FILE
     path.write_text(end)
@@ -29,7 +29,7 @@ def lock_of(end: str):
 
 
 def test_nothing_is_found_where_nothing_was_taken(osmo):
-    assert OsmoPlatform().find(cut_off()) is None
+    assert OsmoPlatform().find(make_interrupted_plan()) is None
 
 
 def test_what_was_never_handed_over_from_here_is_not_looked_for(osmo):
@@ -39,7 +39,7 @@ def test_what_was_never_handed_over_from_here_is_not_looked_for(osmo):
 
 
 def test_an_answer_that_was_heard_is_remembered(osmo):
-    found = OsmoPlatform().find(cut_off(workflow=f"{RUN}-7"))
+    found = OsmoPlatform().find(make_interrupted_plan(workflow=f"{RUN}-7"))
     assert found is not None
     assert found["workflow"] == f"{RUN}-7"
     assert osmo.calls == []
@@ -47,7 +47,7 @@ def test_an_answer_that_was_heard_is_remembered(osmo):
 
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
 def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
-    wanted = cut_off()
+    wanted = make_interrupted_plan()
     file = submit.NOTE.get_path(wanted)
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
@@ -66,7 +66,7 @@ def test_one_that_was_there_before_is_not_this_one_though_its_text_cannot_be_see
     monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
     before = add_workflow(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
-    assert OsmoPlatform().find(cut_off(before)) is None
+    assert OsmoPlatform().find(make_interrupted_plan(before)) is None
 
 
 def test_a_workflow_of_this_plan_is_found_among_others(osmo):
@@ -74,7 +74,7 @@ def test_a_workflow_of_this_plan_is_found_among_others(osmo):
     add_workflow(osmo, run=f"{RUN}1")
     add_workflow(osmo, OTHER)
     ours = add_workflow(osmo)
-    found = OsmoPlatform().find(cut_off())
+    found = OsmoPlatform().find(make_interrupted_plan())
     assert found is not None
     assert (found["workflow"], found["run"], found["cli"]) == (ours, RUN, "osmo")
 
@@ -82,14 +82,14 @@ def test_a_workflow_of_this_plan_is_found_among_others(osmo):
 @pytest.mark.slow
 def test_what_osmo_refused_is_not_there(osmo):
     osmo.set_state(add_workflow(osmo), status="FAILED_SUBMISSION")
-    assert OsmoPlatform().find(cut_off()) is None
+    assert OsmoPlatform().find(make_interrupted_plan()) is None
 
 
 @pytest.mark.slow
 def test_a_run_that_ended_meanwhile_is_found(osmo):
     ours = add_workflow(osmo)
     osmo.set_state(ours, task_status="COMPLETED")
-    found = OsmoPlatform().find(cut_off())
+    found = OsmoPlatform().find(make_interrupted_plan())
     assert found is not None
     assert found["workflow"] == ours
 
@@ -101,7 +101,7 @@ def test_the_only_one_of_the_name_is_taken_when_its_text_cannot_be_seen(osmo, mo
     osmo.fail(
         "workflow spec", "answer", times=None, code=2, stdout="Error message: The file is not there\nError code: 400"
     )
-    found = OsmoPlatform().find(cut_off())
+    found = OsmoPlatform().find(make_interrupted_plan())
     assert found is not None
     assert found["workflow"] == ours
 
@@ -113,7 +113,7 @@ def test_several_that_cannot_be_told_apart_are_named(osmo, monkeypatch):
     add_workflow(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().find(cut_off())
+        OsmoPlatform().find(make_interrupted_plan())
     [problem] = raised.value.problems
     assert (problem.code, problem.given) == ("osmo-several-workflows", f"{RUN}-1, {RUN}-2")
 
@@ -124,7 +124,7 @@ def test_a_long_list_is_read_to_its_end(osmo, monkeypatch):
     ours = add_workflow(osmo)
     for _ in range(3):
         add_workflow(osmo, run=f"{RUN}-1")
-    found = OsmoPlatform().find(cut_off())
+    found = OsmoPlatform().find(make_interrupted_plan())
     assert found is not None
     assert found["workflow"] == ours
     assert [call[call.index("-c") + 1] for call in osmo.calls if "-c" in call] == ["1", "10"]
@@ -136,7 +136,7 @@ def test_a_service_that_cannot_be_asked_is_not_taken_for_an_empty_one(osmo, form
     add_workflow(osmo)
     osmo.fail("workflow list", form, times=None)
     with pytest.raises(Rejected):
-        OsmoPlatform().find(cut_off())
+        OsmoPlatform().find(make_interrupted_plan())
 
 
 @pytest.mark.slow
@@ -144,7 +144,7 @@ def test_a_service_that_goes_away_in_between_is_not_taken_for_an_empty_one(osmo)
     add_workflow(osmo)
     osmo.fail("workflow spec", "refused", times=None)
     with pytest.raises(Rejected):
-        OsmoPlatform().find(cut_off())
+        OsmoPlatform().find(make_interrupted_plan())
 
 
 @pytest.mark.slow
@@ -152,19 +152,21 @@ def test_a_service_that_goes_away_in_between_is_not_taken_for_an_empty_one(osmo)
 def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
     osmo.fail("workflow list", "answer", stdout=stdout)
     with pytest.raises(Rejected):
-        OsmoPlatform().find(cut_off())
+        OsmoPlatform().find(make_interrupted_plan())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["seen", "waited for", "waited for again", "unseen"])
 def test_what_arrives_late_is_waited_for(osmo, monkeypatch, end):
     add_workflow(osmo, OTHER)
-    wanted = cut_off()
+    wanted = make_interrupted_plan()
     if end == "seen":
         with submit.hold_lock(RUN):
             pass
     else:
-        file = lock_of("1.5" if end == "waited for again" else "").open("rb")  # a noted end, but the command goes on
+        file = write_submit_lock("1.5" if end == "waited for again" else "").open(
+            "rb"
+        )  # a noted end, but the command goes on
         assert lock_file(file.fileno())
         threading.Timer(0.2, file.close).start() if end.startswith("waited for") else file.close()
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
@@ -176,16 +178,16 @@ def test_what_arrives_late_is_waited_for(osmo, monkeypatch, end):
 
 def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
-    wanted = cut_off()
-    lock_of("1.5")
+    wanted = make_interrupted_plan()
+    write_submit_lock("1.5")
     assert OsmoPlatform().find(wanted) is None
     assert len(osmo.calls) == 1
 
 
 def test_an_end_that_nobody_saw_is_waited_for_once(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 0.2)
-    wanted = cut_off()
-    lock_of("")
+    wanted = make_interrupted_plan()
+    write_submit_lock("")
     looks = []
     for _ in range(2):
         assert OsmoPlatform().find(wanted) is None

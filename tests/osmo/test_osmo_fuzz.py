@@ -123,7 +123,7 @@ def renders(text: str) -> str:
     return template.render(section, {}, seconds=5.0)
 
 
-def holds(of: Job, settings: OsmoSettings) -> bool:
+def check_render(of: Job, settings: OsmoSettings) -> bool:
     """Whether the job can be rendered."""
     if select_errors(OsmoPlatform().check(of, settings)):
         return False
@@ -135,11 +135,11 @@ def holds(of: Job, settings: OsmoSettings) -> bool:
         assert read_yaml(text) == meant
     version = tuple(int(part) for part in f"{settings.server}.0".split("."))
     assert spec.read(meant, version).name == made.run  # type: ignore[arg-type]
-    unchanged(of, settings, made, meant["workflow"]["tasks"][0])
+    assert_unchanged(of, settings, made, meant["workflow"]["tasks"][0])
     return True
 
 
-def unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str, Any]) -> None:
+def assert_unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str, Any]) -> None:
     """Require that the container reads the same job, and that no text becomes a value of another type."""
     (file,) = task["files"]
     told = document.parse_document(osmo_plans.unpack_archive(file["contents"])["job.json"].decode())
@@ -157,7 +157,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 @given(jobs())
 @hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
 def test_a_job_is_refused_or_reads_the_same_after_every_render(given: tuple[Job, OsmoSettings]) -> None:
-    holds(*given)
+    check_render(*given)
 
 
 @pytest.mark.slow
@@ -169,7 +169,7 @@ def test_thousands_of_jobs_are_refused_or_read_the_same() -> None:
     @given(jobs())
     @hypothesis_settings(max_examples=most, suppress_health_check=QUIET, database=None)
     def each(given: tuple[Job, OsmoSettings]) -> None:
-        count["made" if holds(*given) else "refused"] += 1
+        count["made" if check_render(*given) else "refused"] += 1
 
     each()
     print(count)

@@ -5,8 +5,8 @@ from osmo_stand_in import platform, pool
 
 
 @pytest.fixture
-def found(robotrain, uncounted_cache, monkeypatch):
-    """`found("osmo pool")` → the findings of that check, with their states."""
+def find_check_states(robotrain, uncounted_cache, monkeypatch):
+    """`find_check_states("osmo pool")` → the findings of that check, with their states."""
 
     def look(name: str) -> list[tuple[str, str]]:
         online = ["--online"] * (name != "osmo command")
@@ -19,79 +19,79 @@ def found(robotrain, uncounted_cache, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_machine_that_is_ready_says_where_and_what(osmo, found):
-    assert found("osmo command") == [("ok", str(osmo.command))]
-    assert found("osmo service") == [("ok", "service 6.4.0, command 6.4.0")]
-    assert found("osmo pool") == [("ok", "default, with gpu_platform")]
+def test_a_machine_that_is_ready_says_where_and_what(osmo, find_check_states):
+    assert find_check_states("osmo command") == [("ok", str(osmo.command))]
+    assert find_check_states("osmo service") == [("ok", "service 6.4.0, command 6.4.0")]
+    assert find_check_states("osmo pool") == [("ok", "default, with gpu_platform")]
 
 
-def test_without_the_command_nothing_can_be_sent(found, monkeypatch):
+def test_without_the_command_nothing_can_be_sent(find_check_states, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_OSMO_CLI", "/nowhere/osmo")
-    ((state, says),) = found("osmo command")
+    ((state, says),) = find_check_states("osmo command")
     assert state == "fail"
     assert "/nowhere/osmo" in says
 
 
 @pytest.mark.parametrize(("cli", "says"), [("/nowhere/osmo", "there is no"), ("/bin/sh", "no pool is set")])
-def test_who_set_no_pool_may_not_use_osmo_from_here_at_all(robotrain, found, monkeypatch, cli, says):
+def test_who_set_no_pool_may_not_use_osmo_from_here_at_all(robotrain, find_check_states, monkeypatch, cli, says):
     monkeypatch.delenv("ROBOTRAIN_POOL")
     monkeypatch.setenv("ROBOTRAIN_OSMO_CLI", cli)
-    lacking = found("osmo command")[-1]
+    lacking = find_check_states("osmo command")[-1]
     assert (lacking[0], says in lacking[1]) == ("fail", True)  # it was named
     checks = robotrain("doctor", "--json").json["checks"]
     assert [check["state"] for check in checks if check["name"] == "osmo command"] == ["warn"]
 
 
 @pytest.mark.slow
-def test_a_pool_that_is_not_there_is_told_with_those_that_are(osmo, found, monkeypatch):
+def test_a_pool_that_is_not_there_is_told_with_those_that_are(osmo, find_check_states, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_POOL", "gpu-pool")
-    assert found("osmo pool") == [("fail", "there is no pool gpu-pool (--pool gpu-pool)")]
+    assert find_check_states("osmo pool") == [("fail", "there is no pool gpu-pool (--pool gpu-pool)")]
     osmo.pools["gpu-pool"] = pool(status="OFFLINE")
-    ((state, says),) = found("osmo pool")
+    ((state, says),) = find_check_states("osmo pool")
     assert (state, "the pool gpu-pool is not online (offline) (--pool gpu-pool)" in says) == ("warn", True)
     osmo.pools["gpu-pool"] = pool(platforms={"a100": platform()})
-    assert found("osmo pool") == [
+    assert find_check_states("osmo pool") == [
         ("fail", "the pool gpu-pool has no platform gpu_platform (--gpu-platform gpu_platform)")
     ]
 
 
 @pytest.mark.slow
-def test_who_is_signed_out_is_told_so(osmo, found):
+def test_who_is_signed_out_is_told_so(osmo, find_check_states):
     osmo.logout()
-    ((state, says),) = found("osmo pool")
+    ((state, says),) = find_check_states("osmo pool")
     assert state == "fail"
     assert "signed in" in says
-    ((state, says),) = found("osmo service")
+    ((state, says),) = find_check_states("osmo service")
     assert state == "fail"
     assert "signed out" in says
 
 
 @pytest.mark.slow
-def test_a_service_of_another_version_than_the_setting_is_told_as_before_a_submit(osmo, found):
+def test_a_service_of_another_version_than_the_setting_is_told_as_before_a_submit(osmo, find_check_states):
     osmo.versions(service="6.3.1")
-    (service, command) = found("osmo service")
+    (service, command) = find_check_states("osmo service")
     assert (service[0], command[0]) == ("fail", "warn")
     assert "version 6.3.1, but the workflow is for 6.4" in service[1]
     assert "the `osmo` command has version 6.4.0" in command[1]
 
 
 @pytest.mark.slow
-def test_pools_that_are_told_in_another_form_are_understood(osmo, found):
+def test_pools_that_are_told_in_another_form_are_understood(osmo, find_check_states):
     osmo.fail("pool list", "answer", stdout='{"pools": {"default": {"platforms": {"gpu_platform": {}}}}}')
-    assert found("osmo pool") == [("ok", "default, with gpu_platform")]
+    assert find_check_states("osmo pool") == [("ok", "default, with gpu_platform")]
     other = '{"pools": {"default": {"platforms": {"gpu_platform": {}}}, "a": null, "b": {"platforms": {"p": null}}}}'
     osmo.fail("pool list", "answer", stdout=other)
-    assert found("osmo pool") == [("ok", "default, with gpu_platform")]
+    assert find_check_states("osmo pool") == [("ok", "default, with gpu_platform")]
     osmo.fail("pool list", "answer", stdout="[]")
-    assert found("osmo pool") == [("fail", "there is no pool default (--pool default)")]
+    assert find_check_states("osmo pool") == [("fail", "there is no pool default (--pool default)")]
 
 
 @pytest.mark.slow
-def test_whether_a_preempted_task_is_started_again_is_told_to_who_may_know(osmo, found):
-    ((state, says),) = found("osmo retries")
+def test_whether_a_preempted_task_is_started_again_is_told_to_who_may_know(osmo, find_check_states):
+    ((state, says),) = find_check_states("osmo retries")
     assert (state, "administrators" in says) == ("warn", True)
     osmo.administrator()
-    ((state, says),) = found("osmo retries")
+    ((state, says),) = find_check_states("osmo retries")
     assert (state, "max_retry_per_task is 0" in says) == ("warn", True)
     osmo.limits(max_retry_per_task=3)
-    assert found("osmo retries") == [("ok", "a preempted task is restarted at most 3 times")]
+    assert find_check_states("osmo retries") == [("ok", "a preempted task is restarted at most 3 times")]

@@ -30,13 +30,13 @@ def test_what_a_run_prints_is_left_as_it_is():
     assert logs.parse_text(f"{AT} [train] 100%\r") == "100%"
 
 
-def log_of(count: int) -> list[str]:
+def make_log(count: int) -> list[str]:
     """Lines with equal times, some of them equal, some continuing the line before."""
     times = [f"2026/11/20 06:00:{index // 3:02}" for index in range(count)]
     return [random.Random(at).choice((f"{at} [train] step", f"{at} [train] {at}", "  goes on")) for at in times]
 
 
-def shown(streams: list[list[str]]) -> list[str]:
+def merge_streams(streams: list[list[str]]) -> list[str]:
     kept, found = logs.LogDeduplicator(), []
     for stream in streams:
         kept.begin_stream()
@@ -47,8 +47,8 @@ def shown(streams: list[list[str]]) -> list[str]:
 @given(st.lists(st.integers(0, 60), max_size=6))
 @settings(max_examples=50)
 def test_streams_that_break_off_anywhere_show_each_line_once(breaks):
-    log = log_of(60)
-    assert shown([*(log[:at] for at in breaks), log]) == log
+    log = make_log(60)
+    assert merge_streams([*(log[:at] for at in breaks), log]) == log
 
 
 @given(st.integers(1, 60), st.integers(0, 59), st.integers(0, 60))
@@ -56,14 +56,14 @@ def test_streams_that_break_off_anywhere_show_each_line_once(breaks):
 def test_a_beginning_that_osmo_dropped_meanwhile_makes_no_line_come_twice_or_be_missed(seen, dropped, cut):
     log = [f"2026/11/20 06:00:{index // 2:02} [train] step {index}" for index in range(60)]
     begins = min(dropped, seen)
-    assert shown([log[:seen], log[begins : begins + cut], log[begins:]]) == log
+    assert merge_streams([log[:seen], log[begins : begins + cut], log[begins:]]) == log
 
 
 def test_lines_that_were_lost_between_two_streams_leave_a_gap_and_nothing_twice():
     log = [f"2026/11/20 06:00:{index:02} [train] step {index}" for index in range(30)]
-    assert shown([log[:10], log[20:], log[20:]]) == [*log[:10], *log[20:]]
+    assert merge_streams([log[:10], log[20:], log[20:]]) == [*log[:10], *log[20:]]
 
 
 def test_lines_that_are_alike_are_counted_also_where_the_beginning_is_gone():
     first, alike = "2026/11/20 06:00:01 [train] first", "2026/11/20 06:00:02 [train] alike"
-    assert shown([[first, alike, alike], [alike, alike, alike]]) == [first, alike, alike, alike]
+    assert merge_streams([[first, alike, alike], [alike, alike, alike]]) == [first, alike, alike, alike]

@@ -69,7 +69,7 @@ def test_one_that_never_started_has_no_log(run):
     assert run.set_status("FAILED_IMAGE_PULL").logs() == []
 
 
-def followed(run, act, tail=None):
+def follow_log(run, act, tail=None):
     """The lines that following yields while `act` runs."""
     told = threading.Thread(target=act, daemon=True)
     told.start()
@@ -88,7 +88,7 @@ def test_a_stream_that_breaks_off_goes_on_and_shows_each_line_once(run):
         run.set_status("COMPLETED", exit_code=0)
 
     run.set_status("RUNNING")
-    found = followed(run, act)
+    found = follow_log(run, act)
     assert found == [text for number in range(12) for text in (f"line {number}", "alike")]
     assert len([call for call in run.osmo.calls if call[:2] == ["workflow", "logs"]]) >= 3
 
@@ -103,7 +103,7 @@ def test_a_network_that_is_away_for_a_moment_ends_no_following(run):
         run.say("2")
         run.set_status("COMPLETED", exit_code=0)
 
-    assert followed(run, act) == ["1", "2"]
+    assert follow_log(run, act) == ["1", "2"]
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_following_from_the_last_lines_brings_those_and_all_that_come(run):
         run.say("new")
         run.set_status("COMPLETED", exit_code=0)
 
-    assert followed(run, act, tail=1) == ["newest", "new"]
+    assert follow_log(run, act, tail=1) == ["newest", "new"]
 
 
 @pytest.mark.slow

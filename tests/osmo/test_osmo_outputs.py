@@ -18,26 +18,26 @@ STORAGE = "azure://robots/checkpoints/pusht"
 
 
 @pytest.fixture
-def blobs(osmo) -> Observed:
+def run_published_to_blobs(osmo) -> Observed:
     return Observed(osmo, publishes=BLOBS)
 
 
 @pytest.fixture
-def copied(osmo) -> Observed:
+def run_copied_by_osmo(osmo) -> Observed:
     """A workflow whose checkpoints OSMO copies."""
     return Observed(osmo, publishes=STORAGE)
 
 
 @pytest.fixture
-def sealed(tmp_path) -> dict[str, bytes]:
+def checkpoint_files(tmp_path) -> dict[str, bytes]:
     """The files of a complete checkpoint."""
     folder = tmp_path / "sealed"
     (folder / "pretrained_model").mkdir(parents=True)
     (folder / "pretrained_model/model.safetensors").write_bytes(b"weights")
-    return of(folder)
+    return seal_files(folder)
 
 
-def of(folder: Path, **seal) -> dict[str, bytes]:
+def seal_files(folder: Path, **seal) -> dict[str, bytes]:
     """The files of a folder with a manifest. seal: different values of the manifest."""
     checkpoint.seal_checkpoint(folder, **{"step": 400, "run": RUN, "job": "j", "model": "pretrained_model"} | seal)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -51,11 +51,13 @@ def test_a_place_of_a_strangers_kind_is_not_asked_of_osmo(osmo):
     assert not [call for call in osmo.calls if call[0] == "data"]
 
 
-def test_the_checkpoints_that_were_published_are_there_oldest_first(blobs):
+def test_the_checkpoints_that_were_published_are_there_oldest_first(run_published_to_blobs):
     for step in (800, 400):
-        blobs.tell(Checkpoint(step=step, path=f"/tmp/{step:06}", model="pretrained_model"))
-        blobs.tell(Published(step=step, to=f"{BLOBS}/{step:06}"), Published(step=step, to="runs:/1/checkpoints"))
-    found = blobs.set_status("COMPLETED", exit_code=0).outputs()
+        run_published_to_blobs.tell(Checkpoint(step=step, path=f"/tmp/{step:06}", model="pretrained_model"))
+        run_published_to_blobs.tell(
+            Published(step=step, to=f"{BLOBS}/{step:06}"), Published(step=step, to="runs:/1/checkpoints")
+        )
+    found = run_published_to_blobs.set_status("COMPLETED", exit_code=0).outputs()
     assert [(one.name, one.step, one.source, one.uri) for one in found] == [
         ("checkpoints/000400", 400, "blob_url", f"{BLOBS}/000400"),
         ("checkpoints/000800", 800, "blob_url", f"{BLOBS}/000800"),
@@ -64,10 +66,10 @@ def test_the_checkpoints_that_were_published_are_there_oldest_first(blobs):
 
 
 @pytest.mark.slow
-def test_one_that_was_taken_away_again_is_not_there(blobs):
-    blobs.tell(*(Published(step=step, to=f"{BLOBS}/{step:06}") for step in (400, 800)))
-    blobs.tell(Withdrawn(to=f"{BLOBS}/000400"))
-    assert [one.step for one in blobs.set_status("COMPLETED", exit_code=0).outputs()] == [800]
+def test_one_that_was_taken_away_again_is_not_there(run_published_to_blobs):
+    run_published_to_blobs.tell(*(Published(step=step, to=f"{BLOBS}/{step:06}") for step in (400, 800)))
+    run_published_to_blobs.tell(Withdrawn(to=f"{BLOBS}/000400"))
+    assert [one.step for one in run_published_to_blobs.set_status("COMPLETED", exit_code=0).outputs()] == [800]
 
 
 def test_a_run_that_published_nothing_says_where_its_models_are(run):
@@ -86,47 +88,51 @@ def test_a_run_that_published_nothing_says_where_its_models_are(run):
 
 
 @pytest.mark.slow
-def test_a_run_that_has_saved_nothing_left_nothing(run, blobs):
+def test_a_run_that_has_saved_nothing_left_nothing(run, run_published_to_blobs):
     assert run.set_status("RUNNING", started="2026-11-20T06:05:29").outputs() == []
-    assert blobs.set_status("COMPLETED", exit_code=0).outputs() == []
+    assert run_published_to_blobs.set_status("COMPLETED", exit_code=0).outputs() == []
 
 
 @pytest.mark.slow
-def test_what_osmo_copied_is_listed_where_it_lies(copied, sealed):
+def test_what_osmo_copied_is_listed_where_it_lies(run_copied_by_osmo, checkpoint_files):
     for step in ("000400", "000800"):
-        copied.osmo.put(f"{STORAGE}/{step}", sealed)
-    copied.osmo.put(f"{STORAGE}/001200", {"half.bin": b"not whole: it has no manifest"})
-    copied.set_status("COMPLETED", exit_code=0)
-    assert [(one.step, one.source, one.uri) for one in copied.outputs()] == [
+        run_copied_by_osmo.osmo.put(f"{STORAGE}/{step}", checkpoint_files)
+    run_copied_by_osmo.osmo.put(f"{STORAGE}/001200", {"half.bin": b"not whole: it has no manifest"})
+    run_copied_by_osmo.set_status("COMPLETED", exit_code=0)
+    assert [(one.step, one.source, one.uri) for one in run_copied_by_osmo.outputs()] == [
         (400, "blob_url", f"{BLOBS}/000400"),
         (800, "blob_url", f"{BLOBS}/000800"),
     ]
 
 
 @pytest.mark.slow
-def test_what_no_blob_url_names_keeps_the_address_that_osmo_has_for_it(osmo, sealed):
-    osmo.put("s3://robots/pusht/000400", sealed)
+def test_what_no_blob_url_names_keeps_the_address_that_osmo_has_for_it(osmo, checkpoint_files):
+    osmo.put("s3://robots/pusht/000400", checkpoint_files)
     run = Observed(osmo, publishes="s3://robots/pusht").set_status("COMPLETED", exit_code=0)
     (one,) = run.outputs()
     assert (one.source, one.uri) == ("osmo_storage", "s3://robots/pusht/000400")
 
 
 @pytest.mark.slow
-def test_what_another_submission_or_another_run_left_there_is_not_its_own(copied, sealed, tmp_path):
+def test_what_another_submission_or_another_run_left_there_is_not_its_own(
+    run_copied_by_osmo, checkpoint_files, tmp_path
+):
     folder = tmp_path / "sealed"
-    copied.osmo.put(f"{STORAGE}/000400", of(folder, submission=copied.id))
-    copied.osmo.put(f"{STORAGE}/000600", of(folder, step=600, submission=f"{RUN}-99"))
-    copied.osmo.put(f"{STORAGE}/000800", of(folder, step=800, run="lerobot-train-00000000-1"))
-    assert [one.step for one in copied.set_status("COMPLETED", exit_code=0).outputs()] == [400]
+    run_copied_by_osmo.osmo.put(f"{STORAGE}/000400", seal_files(folder, submission=run_copied_by_osmo.id))
+    run_copied_by_osmo.osmo.put(f"{STORAGE}/000600", seal_files(folder, step=600, submission=f"{RUN}-99"))
+    run_copied_by_osmo.osmo.put(f"{STORAGE}/000800", seal_files(folder, step=800, run="lerobot-train-00000000-1"))
+    assert [one.step for one in run_copied_by_osmo.set_status("COMPLETED", exit_code=0).outputs()] == [400]
 
 
 @pytest.mark.slow
-def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(copied, sealed, tmp_path):
-    copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
-    copied.osmo.put(f"{STORAGE}/000400", of(tmp_path / "sealed", submission=f"{RUN}-99"))
+def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(
+    run_copied_by_osmo, checkpoint_files, tmp_path
+):
+    run_copied_by_osmo.osmo.put(f"{STORAGE}/000400", checkpoint_files)
+    (one,) = run_copied_by_osmo.set_status("COMPLETED", exit_code=0).outputs()
+    run_copied_by_osmo.osmo.put(f"{STORAGE}/000400", seal_files(tmp_path / "sealed", submission=f"{RUN}-99"))
     with pytest.raises(Rejected, match="belongs to another run"):
-        OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
+        OsmoPlatform().download(run_copied_by_osmo.reference, one, tmp_path / "000400")
 
 
 @pytest.mark.slow
@@ -138,7 +144,7 @@ def test_two_submissions_of_a_run_leave_their_checkpoints_in_folders_of_their_ow
 
 
 @pytest.mark.slow
-def test_what_osmo_copied_to_any_storage_is_resumed_from_there(osmo, robotrain, pusht, sealed, tmp_path):
+def test_what_osmo_copied_to_any_storage_is_resumed_from_there(osmo, robotrain, pusht, checkpoint_files, tmp_path):
     to = ("--publish-url", "s3://robots/runs", "--storage-account", "acc", "--tracking-uri", "none")
     sent = robotrain("submit", "--platform", "osmo", "--pool", "default", "--dataset-path", pusht, *to, "--json")
     assert sent.exit_code == 0, sent.stderr
@@ -147,7 +153,7 @@ def test_what_osmo_copied_to_any_storage_is_resumed_from_there(osmo, robotrain, 
     osmo.set_state(workflow, task_status="COMPLETED", exit_code=0)
     without = robotrain("resume", sent.json["run"])
     assert (without.exit_code, "checkpoint-missing" in without.stderr) == (2, True), without.stderr
-    osmo.put(url, of(tmp_path / "sealed", run=sent.json["run"], submission=workflow))
+    osmo.put(url, seal_files(tmp_path / "sealed", run=sent.json["run"], submission=workflow))
     answer = robotrain("resume", sent.json["run"], "--training-steps", "200000", "--json")
     assert answer.exit_code == 0, answer.stderr
     (again,) = [one for name, one in osmo.workflows.items() if name != workflow]
@@ -155,37 +161,39 @@ def test_what_osmo_copied_to_any_storage_is_resumed_from_there(osmo, robotrain, 
 
 
 @pytest.mark.slow
-def test_storage_that_this_machine_may_not_list_is_still_something_to_go_on_from(copied, capsys):
-    copied.osmo.data_access(False)
-    copied.set_status("COMPLETED", exit_code=0)
-    assert [(one.step, one.uri) for one in copied.outputs()] == [(None, BLOBS)]
+def test_storage_that_this_machine_may_not_list_is_still_something_to_go_on_from(run_copied_by_osmo, capsys):
+    run_copied_by_osmo.osmo.data_access(False)
+    run_copied_by_osmo.set_status("COMPLETED", exit_code=0)
+    assert [(one.step, one.uri) for one in run_copied_by_osmo.outputs()] == [(None, BLOBS)]
     assert f"cannot list {STORAGE}" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_download_that_brings_nothing_is_no_success(copied, sealed, tmp_path):
-    copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
-    for name in sealed:
-        (copied.osmo.folder / "store/azure/robots/checkpoints/pusht/000400" / name).unlink()
+def test_a_download_that_brings_nothing_is_no_success(run_copied_by_osmo, checkpoint_files, tmp_path):
+    run_copied_by_osmo.osmo.put(f"{STORAGE}/000400", checkpoint_files)
+    (one,) = run_copied_by_osmo.set_status("COMPLETED", exit_code=0).outputs()
+    for name in checkpoint_files:
+        (run_copied_by_osmo.osmo.folder / "store/azure/robots/checkpoints/pusht/000400" / name).unlink()
     with pytest.raises(Rejected, match="does not exist any more"):
-        OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
+        OsmoPlatform().download(run_copied_by_osmo.reference, one, tmp_path / "000400")
     assert not (tmp_path / "000400").exists()
 
 
 @pytest.mark.slow
-def test_a_byte_that_is_not_what_was_saved_is_no_success(copied, sealed, tmp_path):
-    copied.osmo.put(f"{STORAGE}/000400", sealed | {"pretrained_model/model.safetensors": b"Weights"})
-    (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
+def test_a_byte_that_is_not_what_was_saved_is_no_success(run_copied_by_osmo, checkpoint_files, tmp_path):
+    run_copied_by_osmo.osmo.put(
+        f"{STORAGE}/000400", checkpoint_files | {"pretrained_model/model.safetensors": b"Weights"}
+    )
+    (one,) = run_copied_by_osmo.set_status("COMPLETED", exit_code=0).outputs()
     with pytest.raises(Rejected, match="was damaged"):
-        OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
+        OsmoPlatform().download(run_copied_by_osmo.reference, one, tmp_path / "000400")
     assert [path.name for path in tmp_path.glob("*000400*")] == []
 
 
 @pytest.mark.slow
-def test_outputs_on_the_command_line_are_told_and_brought(copied, sealed, tmp_path, robotrain):
-    copied.osmo.put(f"{STORAGE}/000400", sealed)
-    name = copied.set_status("COMPLETED", exit_code=0).record()
+def test_outputs_on_the_command_line_are_told_and_brought(run_copied_by_osmo, checkpoint_files, tmp_path, robotrain):
+    run_copied_by_osmo.osmo.put(f"{STORAGE}/000400", checkpoint_files)
+    name = run_copied_by_osmo.set_status("COMPLETED", exit_code=0).record()
     assert f"{BLOBS}/000400" in robotrain("outputs", name).stdout
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", name)
     assert answer.exit_code == 0, answer.stderr
@@ -198,21 +206,23 @@ def test_registering_later_says_how_it_is_done(run, robotrain):
     assert "register_checkpoint=pusht-act" in answer.stderr or "-r" in answer.stderr
 
 
-def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_was_not(blobs, monkeypatch, capsys):
+def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_was_not(
+    run_published_to_blobs, monkeypatch, capsys
+):
     monkeypatch.setattr(logs, "MAX_LOG_LINES", 1)
-    blobs.set_status("RUNNING").say("the end")
-    blobs.set_status("COMPLETED", exit_code=0)
-    assert blobs.outputs() == []
+    run_published_to_blobs.set_status("RUNNING").say("the end")
+    run_published_to_blobs.set_status("COMPLETED", exit_code=0)
+    assert run_published_to_blobs.outputs() == []
     assert f"earlier checkpoints at {BLOBS}" in capsys.readouterr().err
-    blobs.record()
+    run_published_to_blobs.record()
     with pytest.raises(Rejected) as raised:
-        OsmoPlatform().register(blobs.reference, "arm", None)
+        OsmoPlatform().register(run_published_to_blobs.reference, "arm", None)
     assert "unknown whether the training was tracked" in raised.value.problems[0].why
 
 
-def test_the_tracking_run_is_known_by_what_was_put_into_it(blobs):
-    blobs.tell(Published(step=400, to="runs:/abc123/checkpoints/000400"))
-    told = read_run_log(blobs.set_status("COMPLETED", exit_code=0).reference)
+def test_the_tracking_run_is_known_by_what_was_put_into_it(run_published_to_blobs):
+    run_published_to_blobs.tell(Published(step=400, to="runs:/abc123/checkpoints/000400"))
+    told = read_run_log(run_published_to_blobs.set_status("COMPLETED", exit_code=0).reference)
     assert (told.run_id, told.trimmed) == ("abc123", False)
     assert told.find_artifacts("abc123") == {400: "checkpoints/000400"}
 

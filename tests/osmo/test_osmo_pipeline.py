@@ -113,13 +113,13 @@ def test_more_than_twenty_steps_are_refused():
     assert codes(rejected) == ["osmo-too-many-steps"]
 
 
-def many(count: int, kib: int, **given: Any) -> list[PipelineStep]:
+def make_large_steps(count: int, kib: int, **given: Any) -> list[PipelineStep]:
     """Steps whose archive has this size before it is text."""
     return [step(f"s{index}", job(), packed=payload(kib << 10), settings=given) for index in range(count)]
 
 
 def test_twenty_steps_are_one_workflow_because_the_text_that_is_sent_counts(osmo):
-    made = plan(many(20, 170, pool="default"))
+    made = plan(make_large_steps(20, 170, pool="default"))
     sent, expanded = made.files["workflow.yaml"], sum(len(one["files"][0]["contents"]) for one in tasks(made).values())
     assert len(sent) < workflow.LARGE_WORKFLOW_BYTES < workflow.MAX_WORKFLOW_BYTES < 4_000_000 < expanded
     assert OsmoPlatform().submit(made)["workflow"] in osmo.workflows
@@ -130,7 +130,7 @@ def test_twenty_steps_are_one_workflow_because_the_text_that_is_sent_counts(osmo
 )
 def test_a_workflow_that_osmo_would_not_take_is_refused_with_the_steps_that_fit(count, kib, fact, fit):
     with pytest.raises(Rejected) as rejected:
-        plan(many(count, kib))
+        plan(make_large_steps(count, kib))
     (problem,) = rejected.value.problems
     assert problem.code == "osmo-workflow-too-large"
     assert fact in problem.title
@@ -140,7 +140,7 @@ def test_a_workflow_that_osmo_would_not_take_is_refused_with_the_steps_that_fit(
 
 @pytest.mark.parametrize(("count", "kib"), [(20, 420), (2, 900), (4, 350)])
 def test_with_a_storage_account_a_large_archive_is_uploaded_once(count, kib):
-    made = plan(many(count, kib, storage_account="account1"))
+    made = plan(make_large_steps(count, kib, storage_account="account1"))
     found = tasks(made)
     assert "payload.tar.bz2" in made.files
     assert all("files" not in task and task["inputs"][-1]["url"].startswith("azure://") for task in found.values())

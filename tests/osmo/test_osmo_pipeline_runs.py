@@ -7,7 +7,7 @@ import pytest
 import untrained_policy
 from azure_stand_in.fixtures import azure, azure_session, workspace, workspace_session
 from azure_stand_in.manager import GROUP, SUBSCRIPTION
-from test_osmo_trains import NETWORK, put, sized
+from test_osmo_trains import NETWORK, size_training, upload_examples
 
 __all__ = ["azure", "azure_session", "workspace", "workspace_session"]
 
@@ -38,11 +38,11 @@ def wait_for(osmo, workflow: str, task: str, status: str) -> None:
 def test_a_pipeline_of_one_workflow_trains_and_is_resumed_after_its_evaluation_lost_its_machine(
     robotrain, osmo, azure, workspace, pod
 ):
-    sources = put(azure, "piped", "pusht-mini")
+    sources = upload_examples(azure, "piped", "pusht-mini")
     words = ("--platform", "osmo", "--pool", "default", "--gpus", "0", *NAMED, "-r", "pusher", "--skip-wait")
     publish = ("--publish-url", azure.url("piped", "runs"), "--native-only", "--json")
     answer = robotrain(
-        "pipeline", "train-eval", *words, *sources, *publish, *sized(2, 2), "--eval-episodes", "1", *NETWORK
+        "pipeline", "train-eval", *words, *sources, *publish, *size_training(2, 2), "--eval-episodes", "1", *NETWORK
     )
     assert answer.exit_code == 0, answer.stderr
     run = answer.json["run"]

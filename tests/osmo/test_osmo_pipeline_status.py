@@ -19,33 +19,38 @@ def reference(osmo) -> dict[str, str]:
     return dict(OSMO.submit(plan(steps(settings={"pool": "default"}))))
 
 
-def states(reference) -> dict[str, str]:
+def list_step_states(reference) -> dict[str, str]:
     return {one.name: one.state for one in OSMO.list_steps(reference)}
 
 
-def of(reference, step: str) -> dict[str, str]:
+def reference_step(reference, step: str) -> dict[str, str]:
     return {**reference, "step": step}
 
 
-def complete(osmo, reference, *names: str) -> None:
+def complete_steps(osmo, reference, *names: str) -> None:
     for name in names:
         osmo.set_state(reference["workflow"], task=name, task_status="RUNNING")
         osmo.set_state(reference["workflow"], task=name, task_status="COMPLETED", exit_code=0)
 
 
 def test_the_steps_are_told_in_the_order_of_the_plan_whatever_changed_last(osmo, reference):
-    assert states(reference) == {"train": "pending", "evaluate": "waiting", "register": "waiting"}
+    assert list_step_states(reference) == {"train": "pending", "evaluate": "waiting", "register": "waiting"}
     assert OSMO.status(reference).state == "pending"
     osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
-    assert OSMO.status(reference).state == OSMO.status(of(reference, "train")).state == "running"
-    complete(osmo, reference, "train")
-    assert states(reference) == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
+    assert OSMO.status(reference).state == OSMO.status(reference_step(reference, "train")).state == "running"
+    complete_steps(osmo, reference, "train")
+    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
     whole = OSMO.status(reference)
     assert [whole.state, whole.exit_code] == ["running", None]  # although OSMO says PENDING again
     assert OSMO.list_statuses([reference]) == [None]
     assert "step evaluate: OSMO is preparing it" in whole.reason
-    complete(osmo, reference, "evaluate", "register")
-    assert [OSMO.status(reference).state, *states(reference)] == ["succeeded", "train", "evaluate", "register"]
+    complete_steps(osmo, reference, "evaluate", "register")
+    assert [OSMO.status(reference).state, *list_step_states(reference)] == [
+        "succeeded",
+        "train",
+        "evaluate",
+        "register",
+    ]
 
 
 def test_the_whole_and_its_steps_are_one_question(osmo, reference):
@@ -56,39 +61,39 @@ def test_the_whole_and_its_steps_are_one_question(osmo, reference):
 
 
 def test_the_reason_is_that_of_the_first_step_that_failed_in_its_own_words(osmo, reference):
-    complete(osmo, reference, "train")
+    complete_steps(osmo, reference, "train")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
     told = event.format_event(Outcome(state="failed", exit_code=5, reason=THRESHOLD))
     osmo.say(reference["workflow"], told, task="evaluate")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="FAILED", exit_code=5)
-    assert states(reference) == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}
+    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}
     whole = OSMO.status(reference)
     assert [whole.state, whole.exit_code] == ["failed", 5]
     assert whole.reason == f"step evaluate failed: {THRESHOLD}"
-    assert OSMO.status(of(reference, "evaluate")).reason == THRESHOLD
+    assert OSMO.status(reference_step(reference, "evaluate")).reason == THRESHOLD
     _, listed = OSMO.query_pipeline(reference)
     assert [one.reason for one in listed] == ["", THRESHOLD, ""]
-    assert OSMO.status(of(reference, "train")).state == "succeeded"
+    assert OSMO.status(reference_step(reference, "train")).state == "succeeded"
 
 
 def test_the_log_of_an_ended_pipeline_is_read_once_for_all_steps(osmo, reference):
-    complete(osmo, reference, "train")
+    complete_steps(osmo, reference, "train")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="FAILED", exit_code=1)
     osmo.forget()
     OSMO.query_pipeline(reference)
     for step in ("train", "evaluate"):
-        list(OSMO.logs(of(reference, step), False))
-        list(OSMO.outputs(of(reference, step)))
+        list(OSMO.logs(reference_step(reference, step), False))
+        list(OSMO.outputs(reference_step(reference, step)))
     assert [call[1] for call in osmo.calls].count("logs") == 1
 
 
 def test_outputs_of_a_log_that_osmo_does_not_send_are_unknown_not_missing(osmo, reference, monkeypatch):
-    complete(osmo, reference, "train", "evaluate", "register")
+    complete_steps(osmo, reference, "train", "evaluate", "register")
     monkeypatch.setattr(logs.read_raw_lines, "__defaults__", (0.3, False))
     osmo.fail("workflow logs", "hang", times=None)
     for step in ("train", "evaluate"):
         with pytest.raises(Rejected) as rejected:
-            list(OSMO.outputs(of(reference, step)))
+            list(OSMO.outputs(reference_step(reference, step)))
         assert [problem.code for problem in rejected.value.problems] == ["osmo-overdue"]
         assert rejected.value.transient
     assert OSMO.query_pipeline(reference)[0].state == "succeeded"
@@ -104,29 +109,29 @@ def test_the_log_of_a_step_has_no_line_of_another(osmo, reference):
     for step, text in (("train", "loss 1"), ("evaluate", "rollout 1"), ("train", "loss 2")):
         osmo.set_state(reference["workflow"], task=step, task_status="RUNNING")
         osmo.say(reference["workflow"], text, task=step)
-    assert list(OSMO.logs(of(reference, "train"), False)) == ["loss 1", "loss 2"]
-    assert list(OSMO.logs(of(reference, "evaluate"), False)) == ["rollout 1"]
-    assert list(OSMO.logs(of(reference, "train"), False, 1)) == ["loss 2"]
-    complete(osmo, reference, "train", "evaluate", "register")
-    assert list(OSMO.logs(of(reference, "train"), False)) == ["loss 1", "loss 2"]
-    assert list(OSMO.logs(of(reference, "train"), True)) == ["loss 1", "loss 2"]
+    assert list(OSMO.logs(reference_step(reference, "train"), False)) == ["loss 1", "loss 2"]
+    assert list(OSMO.logs(reference_step(reference, "evaluate"), False)) == ["rollout 1"]
+    assert list(OSMO.logs(reference_step(reference, "train"), False, 1)) == ["loss 2"]
+    complete_steps(osmo, reference, "train", "evaluate", "register")
+    assert list(OSMO.logs(reference_step(reference, "train"), False)) == ["loss 1", "loss 2"]
+    assert list(OSMO.logs(reference_step(reference, "train"), True)) == ["loss 1", "loss 2"]
 
 
 def test_a_step_is_followed_to_its_own_end_while_others_go_on(osmo, reference, monkeypatch):
     monkeypatch.setattr("robotrain_osmo.observe.logs.STEP_SILENCE_SECONDS", 0.1)
     osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
     osmo.say(reference["workflow"], "loss 1", task="train")
-    complete(osmo, reference, "train")
+    complete_steps(osmo, reference, "train")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
-    assert list(OSMO.logs(of(reference, "train"), True)) == ["loss 1"]
+    assert list(OSMO.logs(reference_step(reference, "train"), True)) == ["loss 1"]
 
 
 def test_a_cancel_ends_the_whole(osmo, reference):
-    complete(osmo, reference, "train")
+    complete_steps(osmo, reference, "train")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
     OSMO.cancel(reference)
     assert osmo.cancels == [reference["workflow"]]
-    assert states(reference) == {"train": "succeeded", "evaluate": "cancelled", "register": "cancelled"}
+    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "cancelled", "register": "cancelled"}
     assert OSMO.status(reference).state == "cancelled"
 
 
@@ -154,6 +159,6 @@ def test_outputs_of_a_step_are_what_it_published(osmo, reference):
     osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
     published = event.format_event(Published(step=2, to=to))
     osmo.say(reference["workflow"], published, task="train")
-    complete(osmo, reference, "train")
-    assert [one.uri for one in OSMO.outputs(of(reference, "train"))] == [to]
-    assert list(OSMO.outputs(of(reference, "evaluate"))) == []
+    complete_steps(osmo, reference, "train")
+    assert [one.uri for one in OSMO.outputs(reference_step(reference, "train"))] == [to]
+    assert list(OSMO.outputs(reference_step(reference, "evaluate"))) == []

@@ -39,7 +39,7 @@ URL = "azure://account1/lerobot-datasets/pusht"
 
 
 @pytest.fixture
-def sent(osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def sent_workflow(osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.syspath_prepend(OWN)
     return send(osmo, tmp_path)
 
@@ -61,21 +61,21 @@ def command(*words: str) -> str:
     return subprocess.run(["osmo", *words], check=True, capture_output=True, text=True).stdout
 
 
-def started(osmo: OsmoStandIn, workflow: str) -> str:
+def run_workflow(osmo: OsmoStandIn, workflow: str) -> str:
     """The output until it ends."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # uv is there: none is fetched
     osmo.run(workflow, environ={"PATH": path}, timeout=120)
     return command("workflow", "logs", workflow)
 
 
-def test_a_run_that_was_cut_short_goes_on_from_the_whole_checkpoint_that_osmo_copied(osmo, sent: str) -> None:
+def test_a_run_that_was_cut_short_goes_on_from_the_whole_checkpoint_that_osmo_copied(osmo, sent_workflow: str) -> None:
     osmo.put(URL, {"pusht/meta/info.json": b"{}", "pusht/data/x.parquet": b"x"})
-    log = started(osmo, sent)
+    log = run_workflow(osmo, sent_workflow)
     assert "reads ['data', 'meta']" in log, log
     assert log.index("is cut short") < log.index("goes on from ['000200']")
-    assert osmo.workflows[sent].status == "COMPLETED"
+    assert osmo.workflows[sent_workflow].status == "COMPLETED"
     assert "cannot be accessed by OSMO" not in log
-    assert "checkpoints/000200/robotrain-checkpoint.json" in osmo.objects(f"s3://robots/runs/{sent}")
+    assert "checkpoints/000200/robotrain-checkpoint.json" in osmo.objects(f"s3://robots/runs/{sent_workflow}")
 
 
 def test_a_dataset_of_an_older_osmo_is_brought_by_that_one_and_is_no_folder_of_its_bucket(
@@ -90,10 +90,10 @@ def test_a_dataset_of_an_older_osmo_is_brought_by_that_one_and_is_no_folder_of_i
     command("dataset", "upload", "lerobot-datasets/pusht", str(tmp_path / "pusht"))
     assert json.loads(command("dataset", "list"))["datasets"] == [{"name": "lerobot-datasets/pusht"}]
     assert osmo.objects("s3://datasets-lerobot-datasets/pusht") == {}
-    assert "reads ['data', 'meta']" in started(osmo, send(osmo, tmp_path, server="6.3"))
+    assert "reads ['data', 'meta']" in run_workflow(osmo, send(osmo, tmp_path, server="6.3"))
 
 
-def test_a_dataset_that_came_empty_is_told_before_anything_begins(osmo, sent: str) -> None:
-    log = started(osmo, sent)
+def test_a_dataset_that_came_empty_is_told_before_anything_begins(osmo, sent_workflow: str) -> None:
+    log = run_workflow(osmo, sent_workflow)
     assert f"{URL} was mounted empty" in log
     assert "is cut short" not in log

@@ -26,11 +26,11 @@ def source(role, kind, uri, pin) -> JobSource:
     return JobSource(role=role, kind=kind, uri=uri, pin=pin)
 
 
-def found(wanted):
+def find_problems(wanted):
     return list(OsmoPlatform().preflight(wanted))
 
 
-def codes(problems):
+def list_codes(problems):
     return [(problem.code, problem.severity) for problem in problems]
 
 
@@ -42,7 +42,7 @@ def in_pool(*, order=None, **said):
 
 def test_a_plan_that_osmo_takes_is_let_pass_and_nothing_is_changed(osmo):
     osmo.credentials["hf_token"] = {"hf_token": "x"}
-    assert found(make_plan(credentials=(HF,))) == []
+    assert find_problems(make_plan(credentials=(HF,))) == []
     assert {tuple(call[:2]) for call in osmo.calls} == {
         ("version", "-t"),
         ("pool", "list"),
@@ -55,24 +55,24 @@ def test_a_platform_without_the_gpus_is_told_with_those_that_have_them(osmo):
     node = {"cpu": 8, "memory": "64Gi", "storage": "99Gi"}
     kinds = {"gpu_platform": platform(node=node), "h100": platform(node={**node, "gpu": 8}), "empty": platform()}
     osmo.pools["default"] = pool(kinds)
-    assert codes(found(make_plan(gpus=0))) == []
-    (problem,) = found(make_plan(gpus=8))
+    assert list_codes(find_problems(make_plan(gpus=0))) == []
+    (problem,) = find_problems(make_plan(gpus=8))
     assert (problem.code, problem.severity, problem.where) == ("osmo-gpus-missing", "warning", "--gpu-platform")
     assert [fix.text for fix in problem.suggestions] == ["--gpu-platform h100"]
-    assert codes(found(make_plan(gpus=8, gpu_platform="h100"))) == []
-    (problem,) = found(make_plan(gpus=16, gpu_platform="h100"))
+    assert list_codes(find_problems(make_plan(gpus=8, gpu_platform="h100"))) == []
+    (problem,) = find_problems(make_plan(gpus=16, gpu_platform="h100"))
     assert [fix.text for fix in problem.suggestions] == ["--gpus 8"]
-    assert codes(found(make_plan(gpus=8, gpu_platform="empty"))) == []
+    assert list_codes(find_problems(make_plan(gpus=8, gpu_platform="empty"))) == []
     osmo.pools["default"] = pool(kinds, guarantee=4)
-    problems = found(make_plan(gpus=9, gpu_platform="h100"))
-    assert codes(problems) == [("osmo-quota", "error"), ("osmo-gpus-missing", "warning")]
+    problems = find_problems(make_plan(gpus=9, gpu_platform="h100"))
+    assert list_codes(problems) == [("osmo-quota", "error"), ("osmo-gpus-missing", "warning")]
 
 
 def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
     osmo.versions(client="6.2.10")
     osmo.pools["default"] = pool(platforms={"a100": platform()})
     (tmp_path / "empty").mkdir()
-    problems = found(
+    problems = find_problems(
         make_plan(
             server="6.2",
             credentials=(HF,),
@@ -83,7 +83,7 @@ def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
             uploads=(OsmoUpload(path=str(tmp_path / "empty"), url="azure://acc/osmo/x", flag="--dataset-path"),),
         )
     )
-    assert codes(problems) == [
+    assert list_codes(problems) == [
         ("osmo-server-other", "error"),
         ("osmo-client-other", "warning"),
         ("osmo-platform-unknown", "error"),
@@ -97,8 +97,8 @@ def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
 @pytest.mark.slow
 def test_whoever_is_not_signed_in_is_told_once(osmo):
     osmo.logout()
-    problems = found(make_plan(credentials=(HF,)))
-    assert codes(problems) == [("osmo-signed-out", "error")]
+    problems = find_problems(make_plan(credentials=(HF,)))
+    assert list_codes(problems) == [("osmo-signed-out", "error")]
     assert "osmo login URL" in format_problem(problems[0])
 
 
@@ -107,14 +107,14 @@ def test_a_missing_command_is_told_once(osmo, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x").write_text("x")
     upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
-    problems = found(make_plan(cli="/nowhere/osmo", credentials=(HF,), uploads=(upload,)))
-    assert codes(problems) == [("osmo-command-missing", "error")]
+    problems = find_problems(make_plan(cli="/nowhere/osmo", credentials=(HF,), uploads=(upload,)))
+    assert list_codes(problems) == [("osmo-command-missing", "error")]
 
 
 @pytest.mark.slow
 def test_storage_that_this_machine_may_not_read_is_no_reason_to_stop(osmo):
     osmo.data_access(False)
-    [problem] = found(make_plan(inputs=(OsmoInput(url="azure://acc/data/x", flag="--dataset-name"),)))
+    [problem] = find_problems(make_plan(inputs=(OsmoInput(url="azure://acc/data/x", flag="--dataset-name"),)))
     assert (problem.code, problem.severity) == ("osmo-input-unchecked", "warning")
     assert "az login" in format_problem(problem)
 
@@ -123,7 +123,7 @@ def test_storage_that_this_machine_may_not_read_is_no_reason_to_stop(osmo):
 def test_what_will_be_uploaded_is_told(osmo, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x" * 2000)
-    [problem] = found(
+    [problem] = find_problems(
         make_plan(uploads=(OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="-d"),))
     )
     assert (problem.title, problem.severity) == ("1 file, 2.0 kB, will be uploaded", "note")
@@ -134,7 +134,7 @@ def test_what_will_be_uploaded_is_told(osmo, tmp_path):
 def test_a_workflow_that_is_too_large_is_told(osmo):
     large = make_plan()
     files = {**large.files, large.spec: large.files[large.spec] + b"#" * (2 << 20)}
-    assert ("osmo-workflow-too-large", "error") in codes(found(dataclasses.replace(large, files=files)))
+    assert ("osmo-workflow-too-large", "error") in list_codes(find_problems(dataclasses.replace(large, files=files)))
 
 
 @pytest.mark.slow
@@ -144,7 +144,7 @@ def test_a_list_that_takes_its_time_does_not_stop_a_submit(osmo, tmp_path, monke
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x")
     upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
-    [problem] = found(make_plan(uploads=(upload,)))
+    [problem] = find_problems(make_plan(uploads=(upload,)))
     assert (problem.code, problem.severity, problem.where) == ("osmo-upload-unchecked", "warning", "--dataset-path")
 
 
@@ -153,12 +153,12 @@ def test_storage_that_this_machine_may_not_write_stops_a_submit(osmo, tmp_path):
     osmo.data_access(False)
     (tmp_path / "a").write_bytes(b"x")
     upload = OsmoUpload(path=str(tmp_path), url="azure://acc/osmo/x", flag="--dataset-path")
-    [problem] = found(make_plan(uploads=(upload,)))
+    [problem] = find_problems(make_plan(uploads=(upload,)))
     assert (problem.code, problem.severity) == ("osmo-storage-signed-out", "error")
 
 
 def test_an_osmo_dataset_that_was_kept_by_hash_is_told_how_to_bring(osmo):
-    [problem] = found(make_plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
+    [problem] = find_problems(make_plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
     assert "by their hashes" in problem.why
     assert "osmo dataset download NAME FOLDER" in [way.text for way in problem.suggestions]
 
@@ -168,22 +168,22 @@ def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
     wanted = osmo_plans.render_plan(
         osmo_plans.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
-    [problem] = [one for one in found(wanted) if one.code == "osmo-dataset-unknown"]
+    [problem] = [one for one in find_problems(wanted) if one.code == "osmo-dataset-unknown"]
     assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x")
     Datasets(osmo.store).upload("mine/pusht", str(tmp_path / "data"))
-    assert "osmo-dataset-unknown" not in dict(codes(found(wanted)))
+    assert "osmo-dataset-unknown" not in dict(list_codes(find_problems(wanted)))
 
 
 def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
-    assert found(make_plan()) == []
+    assert find_problems(make_plan()) == []
     osmo.administrator()
-    [problem] = found(make_plan())
+    [problem] = find_problems(make_plan())
     assert (problem.code, problem.severity) == ("osmo-no-retries", "warning")
     assert "max_retry_per_task of at least 1" in format_problem(problem)
     osmo.limits(max_retry_per_task=1)
-    assert found(make_plan()) == []
+    assert find_problems(make_plan()) == []
 
 
 BLOB = "https://one.blob.core.windows.net/c/p"
@@ -223,7 +223,7 @@ def test_what_the_job_has_a_secret_for_is_not_looked_at_from_here():
 
 def test_a_damaged_plan_is_told(osmo):
     whole = make_plan()
-    assert codes(found(dataclasses.replace(whole, files={whole.spec: b""}))) == [("plan-damaged", "error")]
+    assert list_codes(find_problems(dataclasses.replace(whole, files={whole.spec: b""}))) == [("plan-damaged", "error")]
 
 
 def test_a_misspelt_pool_is_offered_its_name():
@@ -262,7 +262,7 @@ def test_a_pool_that_is_not_open_is_told(status, severity):
     ],
 )
 def test_shared_memory_is_compared_with_what_the_platform_allows(said, machines, told):
-    assert codes(in_pool(platforms={"gpu_platform": machines}, order={"shared_memory": said})) == told
+    assert list_codes(in_pool(platforms={"gpu_platform": machines}, order={"shared_memory": said})) == told
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_time_that_the_pool_cuts_down_is_told(wanted, longest, told):
 )
 def test_a_pool_without_a_free_gpu_is_told_as_a_note(priority, usage, told):
     problems = in_pool(order={"priority": priority}, **usage)
-    assert codes(problems) == ([("osmo-pool-full", "note")] if told else [])
+    assert list_codes(problems) == ([("osmo-pool-full", "note")] if told else [])
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_a_pool_without_a_free_gpu_is_told_as_a_note(priority, usage, told):
 )
 def test_more_gpus_than_the_pool_guarantees_are_refused_as_osmo_would(order, guarantee, fixes):
     problems = in_pool(order=order, guaranteed_gpus=guarantee)
-    assert codes(problems) == ([("osmo-quota", "error")] if fixes else [])
+    assert list_codes(problems) == ([("osmo-quota", "error")] if fixes else [])
     assert [fix.text for problem in problems for fix in problem.suggestions] == fixes
 
 
@@ -350,7 +350,7 @@ def test_a_pool_in_another_form_does_not_hide_the_others(tmp_path, odd):
 )
 def test_versions_that_differ_are_told_by_what_comes_of_it(server, there, told):
     problems = list(service.compare_versions(server, there))
-    assert codes(problems) == told
+    assert list_codes(problems) == told
     for problem in select_errors(problems):
         assert [way.text for way in problem.suggestions] == [f"--server {there.service[:3]}"]
 

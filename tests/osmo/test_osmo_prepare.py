@@ -19,7 +19,7 @@ def folder(tmp_path):
     return path
 
 
-def words(osmo) -> list[tuple[str, ...]]:
+def list_commands(osmo) -> list[tuple[str, ...]]:
     return [tuple(call[:2]) for call in osmo.calls]
 
 
@@ -27,7 +27,7 @@ def test_folders_are_there_before_anything_is_submitted(osmo, folder):
     wanted = make_plan(uploads=(OsmoUpload(path=str(folder), url=URL, flag="--dataset-path"),))
     assert list(OsmoPlatform().prepare(wanted)) == [f"{folder} {URL}"]
     assert osmo.objects(URL) == {"a": b"x", ".robotrain-complete-1": b"1 file\n"}
-    assert ("workflow", "submit") not in words(osmo)
+    assert ("workflow", "submit") not in list_commands(osmo)
 
 
 def test_what_has_no_digest_is_left_to_the_submit_which_uploads_it_anew(osmo, folder):
@@ -36,7 +36,7 @@ def test_what_has_no_digest_is_left_to_the_submit_which_uploads_it_anew(osmo, fo
         OsmoUpload(path="", url="azure://acc/osmo/robotrain/jobs/00bb"),
     )
     assert list(OsmoPlatform().prepare(make_plan(uploads=uploads))) == []
-    assert words(osmo) == []
+    assert list_commands(osmo) == []
 
 
 def test_one_folder_that_cannot_be_uploaded_keeps_the_others_here(osmo, folder, tmp_path):
@@ -45,7 +45,7 @@ def test_one_folder_that_cannot_be_uploaded_keeps_the_others_here(osmo, folder, 
     with pytest.raises(Rejected) as raised:
         list(OsmoPlatform().prepare(make_plan(uploads=uploads)))
     assert [problem.code for problem in raised.value.problems] == ["upload-empty"]
-    assert words(osmo) == []
+    assert list_commands(osmo) == []
 
 
 @pytest.mark.slow
@@ -56,4 +56,4 @@ def test_the_command_line_brings_folders_and_sends_nothing(osmo, robotrain, push
     held = pin.compute_folder_digest(pusht)
     assert held.hex in answer.stdout
     assert "was not submitted" in answer.stderr
-    assert ("workflow", "submit") not in words(osmo)
+    assert ("workflow", "submit") not in list_commands(osmo)

@@ -32,17 +32,17 @@ CORRUPT = (
 )
 
 
-def failed(message: str, status: int = 400) -> str:
+def print_failure(message: str, status: int = 400) -> str:
     """A refusal as `-t json` prints it on stdout."""
     return json.dumps({"message": message, "code": status}, indent=2)
 
 
-def in_submit(message: str) -> str:
-    return failed(f"Workflow hello submit failed:\n{message}")
+def print_submit_failure(message: str) -> str:
+    return print_failure(f"Workflow hello submit failed:\n{message}")
 
 
-def server(status: int, body: str) -> str:
-    return failed(f"Status Code: {status}\nHeader:\n  date: Fri\n  server: uvicorn\nBody:\n{body}", status)
+def print_server_error(status: int, body: str) -> str:
+    return print_failure(f"Status Code: {status}\nHeader:\n  date: Fri\n  server: uvicorn\nBody:\n{body}", status)
 
 
 def resource_table(*reasons: str) -> str:
@@ -66,65 +66,76 @@ UNKNOWN = False  # OSMO may have the workflow all the same
 ROWS = [
     (
         10,
-        server(500, '{"message": "Internal server error: Bucket lerobot-datasets is not set in the configs"}'),
+        print_server_error(
+            500, '{"message": "Internal server error: Bucket lerobot-datasets is not set in the configs"}'
+        ),
         "osmo-bucket-unknown",
         "osmo bucket list",
     ),
-    (2, failed("Could not find dataset or collection pusht in bucket b"), "osmo-dataset-unknown", "in the bu"),
+    (2, print_failure("Could not find dataset or collection pusht in bucket b"), "osmo-dataset-unknown", "in the bu"),
     (
         2,
-        failed("Dataset/Collection pusht does not have any entry fitting the parameters in bucket b."),
+        print_failure("Dataset/Collection pusht does not have any entry fitting the parameters in bucket b."),
         "osmo-dataset-unknown",
         "dataset pusht in the bucket b",
     ),
-    (2, failed('Must login first with "login" command', 1), "osmo-signed-out", "osmo login URL"),
+    (2, print_failure('Must login first with "login" command', 1), "osmo-signed-out", "osmo login URL"),
     (2, 'Error message: Must login first with "login" command\nError code: 1', "osmo-signed-out", "osmo login"),
     (
         10,
-        failed('Unable to refresh login token (status code 400): {"error":"x"}\nPlease re-login with "osmo login"', 1),
+        print_failure(
+            'Unable to refresh login token (status code 400): {"error":"x"}\nPlease re-login with "osmo login"', 1
+        ),
         "osmo-signed-out",
         "osmo login URL",
     ),
-    (2, failed("Access token ci has expired."), "osmo-signed-out", "osmo login URL"),
-    (2, failed(CORRUPT, 1), "osmo-sign-in-damaged", "osmo login URL"),
-    (2, failed("RBAC: access denied", 403), "osmo-forbidden", "profile list"),
-    (2, failed("No default pool set. Set a default pool using …", 1), "osmo-pool-missing", "--pool NAME"),
-    (2, failed("Pool zzz not found."), "osmo-pool-unknown", "no pool zzz"),
-    (1, in_submit("Pool p is undergoing maintenance. Users will have to wait"), "osmo-pool-closed", "pool p"),
+    (2, print_failure("Access token ci has expired."), "osmo-signed-out", "osmo login URL"),
+    (2, print_failure(CORRUPT, 1), "osmo-sign-in-damaged", "osmo login URL"),
+    (2, print_failure("RBAC: access denied", 403), "osmo-forbidden", "profile list"),
+    (2, print_failure("No default pool set. Set a default pool using …", 1), "osmo-pool-missing", "--pool NAME"),
+    (2, print_failure("Pool zzz not found."), "osmo-pool-unknown", "no pool zzz"),
     (
         1,
-        in_submit("Platform gpu_platform does not exist in pool default!"),
+        print_submit_failure("Pool p is undergoing maintenance. Users will have to wait"),
+        "osmo-pool-closed",
+        "pool p",
+    ),
+    (
+        1,
+        print_submit_failure("Platform gpu_platform does not exist in pool default!"),
         "osmo-platform-unknown",
         "the pool default has no platform gpu_platform",
     ),
     (
         1,
-        in_submit("Task with platform: gpu does not allow mount: /dev/shm. Task train"),
+        print_submit_failure("Task with platform: gpu does not allow mount: /dev/shm. Task train"),
         "osmo-mount-refused",
         "--shared-memory none",
     ),
     (
         1,
-        in_submit("Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts."),
+        print_submit_failure("Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts."),
         "osmo-mount-there",
         "/dev/shm",
     ),
-    (1, in_submit("Could not find the credential: nope."), "osmo-credential-missing", "credential nope"),
+    (1, print_submit_failure("Could not find the credential: nope."), "osmo-credential-missing", "credential nope"),
     (
         1,
-        in_submit("y is not a valid credential key please choose from dict_keys(['hf_token'])"),
+        print_submit_failure("y is not a valid credential key please choose from dict_keys(['hf_token'])"),
         "osmo-credential-key",
         "--payload-file y=/path/to/file",
     ),
     (
         1,
-        in_submit("No credentials configured for s3://b (user me) and the backend does not support environment …"),
+        print_submit_failure(
+            "No credentials configured for s3://b (user me) and the backend does not support environment …"
+        ),
         "osmo-data-credential-missing",
         "--type DATA --payload-file",
     ),
     (
         1,
-        in_submit(
+        print_submit_failure(
             "Unable to authenticate for pulling image nvcr.io/x/y:1. Please create a credential matching nvcr.io/x "
             "or check if the image exists."
         ),
@@ -133,33 +144,45 @@ ROWS = [
     ),
     (
         1,
-        in_submit("Pool p has 2 GPUs guaranteed for NORMAL/HIGH priority workflows and group a-group requires 4 GPUs."),
+        print_submit_failure(
+            "Pool p has 2 GPUs guaranteed for NORMAL/HIGH priority workflows and group a-group requires 4 GPUs."
+        ),
         "osmo-quota",
         "--priority LOW",
     ),
-    (1, in_submit("Backend b does not support priority. Workflows must"), "osmo-priority-refused", "--priority"),
-    (2, failed("User me cannot submit more than 3 ongoing workflows."), "osmo-too-many-runs", "3 concurrent workflows"),
     (
         1,
-        in_submit(resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU")),
+        print_submit_failure("Backend b does not support priority. Workflows must"),
+        "osmo-priority-refused",
+        "--priority",
+    ),
+    (
+        2,
+        print_failure("User me cannot submit more than 3 ongoing workflows."),
+        "osmo-too-many-runs",
+        "3 concurrent workflows",
+    ),
+    (
+        1,
+        print_submit_failure(resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU")),
         "osmo-resources-refused",
         "--cpu 100 is too high for machines with up to 64, part of which OSMO needs itself.",
     ),
     (
         1,
-        in_submit(resource_table("Value 9000Gi too high for memory", "Value 100.0 too high for CPU")),
+        print_submit_failure(resource_table("Value 9000Gi too high for memory", "Value 100.0 too high for CPU")),
         "osmo-resources-refused",
         "--memory 9000Gi is too high for machines with up to 128Gi; --cpu 100 is too high for machines with up to 63,",
     ),
     (
         1,
-        in_submit(resource_table("Value 9000Gi breaks a rule of this pool", "Value 1 likewise")),
+        print_submit_failure(resource_table("Value 9000Gi breaks a rule of this pool", "Value 1 likewise")),
         "osmo-resources-refused",
         "Value 9000Gi breaks a rule of this pool.",
     ),
     (
         2,
-        failed(
+        print_failure(
             "Resource validation failed for task: train\n"
             "Assertion failed for task train: Value 0.0 needs to be greater than 0 for CPU"
         ),
@@ -168,25 +191,37 @@ ROWS = [
     ),
     (
         1,
-        in_submit("Registry authorization error for https://nvcr.io:443/v2/nvidia/x/manifests/1:\n <Response [404]>"),
+        print_submit_failure(
+            "Registry authorization error for https://nvcr.io:443/v2/nvidia/x/manifests/1:\n <Response [404]>"
+        ),
         "osmo-image-refused",
         "registry nvcr.io does not give OSMO the image nvidia/x",
     ),
     (
         1,
-        in_submit(
+        print_submit_failure(
             "Registry connection error for https://nowhere.example:443/v2/x/manifests/1:\n HTTPSConnectionPool(host='no"
             "where.example', port=443): Max retries exceeded (Caused by NameResolutionError(Failed to resolve 'nowhere"
         ),
         "osmo-registry-unreachable",
         "--image",
     ),
-    (1, failed("Workflow submit failed:\na rule of the submit"), "osmo-failed", "command failed: a rule of the submit"),
-    (1, in_submit("Resource memory field has invalid unit: GB"), "osmo-resources-refused", "--memory\n"),
-    (1, in_submit(PYDANTIC), "osmo-spec-refused", "image: Field required; imagex: Extra inputs are not permitted."),
+    (
+        1,
+        print_failure("Workflow submit failed:\na rule of the submit"),
+        "osmo-failed",
+        "command failed: a rule of the submit",
+    ),
+    (1, print_submit_failure("Resource memory field has invalid unit: GB"), "osmo-resources-refused", "--memory\n"),
+    (
+        1,
+        print_submit_failure(PYDANTIC),
+        "osmo-spec-refused",
+        "image: Field required; imagex: Extra inputs are not permitted.",
+    ),
     (
         2,
-        failed(
+        print_failure(
             '{"detail":[{"type":"enum","loc":["query","priority"],"msg":"Input should be \'HIGH\'","input":"zz"}]}', 422
         ),
         "osmo-spec-refused",
@@ -194,26 +229,26 @@ ROWS = [
     ),
     (
         1,
-        failed("Jinja substitution failure: <class 'TimeoutError'>: Process exceeded time limit of 0.5 seconds"),
+        print_failure("Jinja substitution failure: <class 'TimeoutError'>: Process exceeded time limit of 0.5 seconds"),
         "osmo-render-time",
         "half a second",
     ),
-    (1, failed("Jinja substitution failure: <class 'MemoryError'>: "), "osmo-spec-too-large", "too large"),
-    (1, failed("Jinja Template Error: 'x' is undefined"), "osmo-spec-refused", "'x' is undefined"),
-    (2, failed("Name abc is too long. It must be 64 characters or less."), "osmo-spec-refused", "too long"),
+    (1, print_failure("Jinja substitution failure: <class 'MemoryError'>: "), "osmo-spec-too-large", "too large"),
+    (1, print_failure("Jinja Template Error: 'x' is undefined"), "osmo-spec-refused", "'x' is undefined"),
+    (2, print_failure("Name abc is too long. It must be 64 characters or less."), "osmo-spec-refused", "too long"),
     (
         10,
-        server(500, '{"message":"Internal server error: Unknown URI scheme: https"}'),
+        print_server_error(500, '{"message":"Internal server error: Unknown URI scheme: https"}'),
         "osmo-spec-refused",
         "Unknown URI scheme: https",
     ),
-    (10, server(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", "boom.", UNKNOWN),
-    (10, server(502, "<html><title>502</title></html>"), "osmo-service-down", "(HTTP 502)", UNKNOWN),
-    (75, failed("slow down", 429), "osmo-busy", "too many requests"),
-    (10, failed(REFUSED_CONNECTION, 1), "osmo-unreachable", "VPN"),
+    (10, print_server_error(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", "boom.", UNKNOWN),
+    (10, print_server_error(502, "<html><title>502</title></html>"), "osmo-service-down", "(HTTP 502)", UNKNOWN),
+    (75, print_failure("slow down", 429), "osmo-busy", "too many requests"),
+    (10, print_failure(REFUSED_CONNECTION, 1), "osmo-unreachable", "VPN"),
     (
         10,
-        failed(
+        print_failure(
             "\nCannot connect to OSMO service, with error:\n('Connection aborted.', RemoteDisconnected('closed'))\n", 1
         ),
         "osmo-unreachable",
@@ -222,28 +257,32 @@ ROWS = [
     ),
     (
         10,
-        failed("\nCannot connect to OSMO service, with error:\nHTTPSConnectionPool(host='o'): Read timed out.\n", 1),
+        print_failure(
+            "\nCannot connect to OSMO service, with error:\nHTTPSConnectionPool(host='o'): Read timed out.\n", 1
+        ),
         "osmo-unreachable",
         "lost",
         UNKNOWN,
     ),
     (
         10,
-        failed("\nError decoding JSON: Expecting value\nOriginal text: <html>401 Unauthorized, sign in</html>\n", 1),
+        print_failure(
+            "\nError decoding JSON: Expecting value\nOriginal text: <html>401 Unauthorized, sign in</html>\n", 1
+        ),
         "osmo-not-osmo",
         "osmo login URL",
         UNKNOWN,
     ),
-    (2, failed("Your client is out of date. Client version is 6.0.0 but"), "osmo-client-old", "too old"),
-    (2, failed('{"detail":"Not Found"}', 404), "osmo-versions-differ", "osmo version"),
+    (2, print_failure("Your client is out of date. Client version is 6.0.0 but"), "osmo-client-old", "too old"),
+    (2, print_failure('{"detail":"Not Found"}', 404), "osmo-versions-differ", "osmo version"),
     (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "osmo-workflow-unknown", "nope-1"),
     (2, "Error message: NoCredentialsError: Unable to locate credentials\n", "osmo-storage-signed-out", "az login"),
     (2, "Error message: AuthorizationPermissionMismatch: not auth…", "osmo-storage-forbidden", "Contributor"),
     (3, "", "osmo-interrupted", "interrupted", UNKNOWN),
     (-9, "", "osmo-failed", "signal 9", UNKNOWN),
-    (1, failed("a rule that nobody foresaw"), "osmo-failed", "a rule that nobody foresaw"),
-    (2, failed("another rule", 409), "osmo-failed", "another rule"),
-    (2, failed("boom\nTraceback (most recent call last):\nKeyError: 'name'", 1), "osmo-failed", "boom", UNKNOWN),
+    (1, print_failure("a rule that nobody foresaw"), "osmo-failed", "a rule that nobody foresaw"),
+    (2, print_failure("another rule", 409), "osmo-failed", "another rule"),
+    (2, print_failure("boom\nTraceback (most recent call last):\nKeyError: 'name'", 1), "osmo-failed", "boom", UNKNOWN),
 ]
 
 
@@ -261,7 +300,7 @@ def test_output_of_osmo_becomes_a_problem_with_cause_and_suggestion(row):
 
 
 def test_exit_code_0_is_success_whatever_is_printed():
-    assert failures.diagnose_failure(ProcessResult(0, failed("Must login first"), "")) is None
+    assert failures.diagnose_failure(ProcessResult(0, print_failure("Must login first"), "")) is None
 
 
 def test_a_command_of_another_grammar_is_told_as_that():
@@ -279,7 +318,9 @@ def test_what_takes_too_long_is_not_taken_for_a_refusal():
 
 
 def test_no_secret_of_an_unknown_text_is_shown():
-    refusal = failures.diagnose_failure(ProcessResult(1, failed("no access with hf_abcdefghijklmnopqrstuvwx here"), ""))
+    refusal = failures.diagnose_failure(
+        ProcessResult(1, print_failure("no access with hf_abcdefghijklmnopqrstuvwx here"), "")
+    )
     assert refusal is not None
     assert "hf_abc" not in format_problem(refusal.to_problem())
 
@@ -298,7 +339,7 @@ def test_every_way_to_make_a_credential_reads_it_from_a_file():
         (ProcessResult(exit_code=1, stdout="", stderr="Must login first\n"), False),
         (ProcessResult(exit_code=1, stdout="", stderr="RBAC: access denied\n"), False),
         (ProcessResult(exit_code=1, stdout="", stderr=REFUSED_CONNECTION), True),
-        (ProcessResult(exit_code=1, stdout=failed("Internal Server Error", 503), stderr=""), True),
+        (ProcessResult(exit_code=1, stdout=print_failure("Internal Server Error", 503), stderr=""), True),
         (ProcessResult(exit_code=1, stdout="", stderr="words that nobody foresaw\n"), True),
     ],
 )

@@ -34,7 +34,7 @@ WORKSPACE = {
 }
 
 
-def order_of(of: Plan) -> OsmoSubmissionSpec:
+def read_submission_spec(of: Plan) -> OsmoSubmissionSpec:
     return submission_spec.SUBMISSION.parse(of.files["osmo.json"])
 
 
@@ -117,7 +117,7 @@ def test_times_labels_and_priority_go_where_osmo_wants_them() -> None:
     made = render_plan(job(), exec_timeout="2d", queue_timeout="4h", labels="team=arms, stage = dev", priority="HIGH")
     assert read_workflow(made)["timeout"] == {"exec_timeout": "2d", "queue_timeout": "4h"}
     assert read_workflow(made)["labels"] == {"team": "arms", "stage": "dev"}
-    assert (order_of(made).priority, order_of(made).pool) == ("HIGH", "gpu-pool")
+    assert (read_submission_spec(made).priority, read_submission_spec(made).pool) == ("HIGH", "gpu-pool")
     assert "pool" not in read_workflow(made)
 
 
@@ -135,14 +135,14 @@ class TestDatasetsOfOsmo:
         assert read_task(made)["inputs"] == [{"dataset": {"name": "lerobot-datasets/pusht:3"}}]
         (mount,) = read_placement(made).mounts
         assert (mount.folder, mount.uri) == ("${ROBOTRAIN_INPUT_0}", "pusht:3")
-        assert order_of(made).inputs == ()
+        assert read_submission_spec(made).inputs == ()
 
     def test_where_it_has_none_the_container_of_the_buckets_name_is_read(self) -> None:
         made = render_plan(job(source("osmo_dataset", "train/pusht")), storage_account="acc")
         assert read_task(made)["inputs"] == [{"url": "azure://acc/train/pusht"}]
         (mount,) = read_placement(made).mounts
         assert (mount.folder, mount.origin) == ("${ROBOTRAIN_INPUT_0}", "azure://acc/train/pusht")
-        assert [one.url for one in order_of(made).inputs] == ["azure://acc/train/pusht"]
+        assert [one.url for one in read_submission_spec(made).inputs] == ["azure://acc/train/pusht"]
 
     def test_a_bucket_may_lie_anywhere(self) -> None:
         made = render_plan(job(source("osmo_dataset", "Mine/pusht")), buckets="Mine=s3://robots/data")
@@ -158,7 +158,7 @@ class TestFoldersOfThisMachine:
 
     def test_a_folder_is_uploaded_by_its_content(self) -> None:
         made = render_plan(job(source("local_path", "/data/pusht", pin=PINNED)), storage_account="acc")
-        (upload,) = order_of(made).uploads
+        (upload,) = read_submission_spec(made).uploads
         assert upload.url == f"azure://acc/osmo/robotrain/data/{'ab' * 32}"
         assert (upload.path, upload.files, upload.size) == ("/data/pusht", 12, 3456)
         assert upload.flag == "--dataset-path"
@@ -168,7 +168,7 @@ class TestFoldersOfThisMachine:
 
     def test_without_a_pin_it_goes_under_the_runs_own_name(self) -> None:
         made = render_plan(job(source("local_path", "/data/pusht")), storage_account="acc", storage_container="mine")
-        (upload,) = order_of(made).uploads
+        (upload,) = read_submission_spec(made).uploads
         assert upload.url == f"azure://acc/mine/robotrain/runs/{made.run}/0"
         assert upload.files is None
 
@@ -178,7 +178,7 @@ class TestFoldersOfThisMachine:
         assert [(mount.role, mount.folder) for mount in read_placement(made).mounts] == [
             ("policy", "${ROBOTRAIN_INPUT_0}")
         ]
-        assert order_of(made).uploads[0].flag == "--policy-path"
+        assert read_submission_spec(made).uploads[0].flag == "--policy-path"
 
     def test_inputs_are_numbered_in_the_order_of_the_job(self) -> None:
         sources = [source("osmo_dataset", "one"), *blobs(), source("local_path", "/two", pin=PINNED)]
@@ -207,12 +207,12 @@ class TestCheckpoints:
         assert entry["url"] == url
         assert read_task(made)["inputs"] == [{"url": url}]
         assert read_placement(made).left == "${ROBOTRAIN_INPUT_0}"
-        assert order_of(made).publishes == f"{url}/checkpoints"
-        assert order_of(made).inputs == ()
+        assert read_submission_spec(made).publishes == f"{url}/checkpoints"
+        assert read_submission_spec(made).inputs == ()
 
     def test_each_submission_has_a_folder_of_its_own(self) -> None:
         made = render_plan(job(publish_url="s3://robots/runs/"))
-        places = [order_of(made).get_publish_url(f"{made.run}-{number}") for number in (1, 2)]
+        places = [read_submission_spec(made).get_publish_url(f"{made.run}-{number}") for number in (1, 2)]
         assert places == [f"s3://robots/runs/{made.run}-{number}/checkpoints" for number in (1, 2)]
 
     def test_a_checkpoint_that_osmo_copied_is_brought_to_go_on_from(self) -> None:
@@ -221,7 +221,7 @@ class TestCheckpoints:
         assert [entry["url"] for entry in read_task(made)["inputs"]] == [one, "s3://robots/runs/{{workflow_id}}"]
         (mount,) = read_placement(made).mounts
         assert (mount.role, mount.uri, mount.folder) == ("resume", one, "${ROBOTRAIN_INPUT_0}")
-        assert [(needed.url, needed.flag) for needed in order_of(made).inputs] == [(one, "--resume-from")]
+        assert [(needed.url, needed.flag) for needed in read_submission_spec(made).inputs] == [(one, "--resume-from")]
 
     def test_the_container_is_not_told_of_what_osmo_sees_to(self) -> None:
         made = render_plan(job(publish_url="gs://robots/runs"))
@@ -241,20 +241,20 @@ class TestCheckpoints:
         made = render_plan(job(publish_url=ONE))
         assert "checkpoint" not in read_task(made)
         assert read_placement(made).left == ""
-        assert order_of(made).publishes == ONE
+        assert read_submission_spec(made).publishes == ONE
         assert document.parse_document(made.files["job.json"].decode()).parameters["publish_url"] == ONE
 
 
 class TestCredentials:
     """Credentials are named only if the job needs them."""
 
-    def of_hub(self, **given: object) -> Job:
+    def make_hub_job(self, **given: object) -> Job:
         return job(source("huggingface", "lerobot/pusht@main"), **given)
 
     def test_the_token_of_the_hub_goes_only_where_the_hub_is_read(self) -> None:
         made = render_plan(job(), hf_credential="hf_token")
         assert "credentials" not in read_task(made)
-        assert order_of(made).credentials == ()
+        assert read_submission_spec(made).credentials == ()
         policy = job(*blobs(), source("huggingface", "me/policy@main", "policy"))
         assert read_task(render_plan(policy, hf_credential="hf_token"))["credentials"] == {
             "hf_token": {"HF_TOKEN": "hf_token"}
@@ -262,21 +262,21 @@ class TestCredentials:
 
     def test_none_is_named_unasked(self) -> None:
         assert "credentials" not in read_task(render_plan(job()))
-        assert order_of(render_plan(job())).credentials == ()
+        assert read_submission_spec(render_plan(job())).credentials == ()
 
     def test_the_token_of_the_hub_and_the_key_of_wandb_become_names_of_the_environment(self) -> None:
-        made = render_plan(self.of_hub(wandb=True), hf_credential="hf_token", wandb_credential="keys:wandb")
+        made = render_plan(self.make_hub_job(wandb=True), hf_credential="hf_token", wandb_credential="keys:wandb")
         assert read_task(made)["credentials"] == {
             "hf_token": {"HF_TOKEN": "hf_token"},
             "keys": {"WANDB_API_KEY": "wandb"},
         }
-        assert [(one.name, one.key, one.flag) for one in order_of(made).credentials] == [
+        assert [(one.name, one.key, one.flag) for one in read_submission_spec(made).credentials] == [
             ("hf_token", "hf_token", "--hf-credential"),
             ("keys", "wandb", "--wandb-credential"),
         ]
 
     def test_one_credential_may_hold_both(self) -> None:
-        made = render_plan(self.of_hub(wandb=True), hf_credential="mine:hf", wandb_credential="mine:wandb")
+        made = render_plan(self.make_hub_job(wandb=True), hf_credential="mine:hf", wandb_credential="mine:wandb")
         assert read_task(made)["credentials"] == {"mine": {"HF_TOKEN": "hf", "WANDB_API_KEY": "wandb"}}
 
     def test_that_of_the_storage_becomes_a_file(self) -> None:
@@ -294,7 +294,7 @@ class TestTracking:
     def test_a_whole_workspace_is_where_runs_are_tracked(self) -> None:
         made = render_plan(job(), tracking_uri=None, **WORKSPACE)
         assert read_placement(made).tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
-        assert order_of(made).subscription == "SUB-AZ"
+        assert read_submission_spec(made).subscription == "SUB-AZ"
 
     def test_another_address_takes_its_place(self) -> None:
         made = render_plan(job(), **WORKSPACE | {"tracking_uri": "https://mlflow.example"})
@@ -321,7 +321,7 @@ class TestSharedMemory:
     def test_it_is_mounted_when_that_is_said(self) -> None:
         made = render_plan(job(), shared_memory="mount")
         assert read_task(made)["volumeMounts"] == ["/dev/shm"]
-        assert order_of(made).shared_memory == "mount"
+        assert read_submission_spec(made).shared_memory == "mount"
 
     def test_without_it_one_process_loads_data_and_explain_says_why(self, robotrain) -> None:
         given = ("--platform", "osmo", "--pool", "p", "--blob-url", ONE)
@@ -330,7 +330,10 @@ class TestSharedMemory:
         assert "no shared memory" in line
 
     def test_the_order_knows_whether_none_was_said(self) -> None:
-        said = [order_of(render_plan(job(), shared_memory=value)).shared_memory for value in (None, "none", "mount")]
+        said = [
+            read_submission_spec(render_plan(job(), shared_memory=value)).shared_memory
+            for value in (None, "none", "mount")
+        ]
         assert said == ["", "none", "mount"]
 
 
@@ -368,7 +371,7 @@ class TestSize:
         )
         assert "files" not in read_task(made)
         packed = made.files["payload.tar.bz2"]
-        (upload,) = order_of(made).uploads
+        (upload,) = read_submission_spec(made).uploads
         assert (upload.path, upload.size) == ("", len(packed))
         assert upload.url.startswith("azure://acc/osmo/robotrain/jobs/")
         assert read_task(made)["inputs"][-1] == {"url": upload.url}
@@ -381,7 +384,7 @@ def test_an_order_reads_back_as_it_was_written() -> None:
     made = render_plan(
         job(source("local_path", "/d", pin=PINNED), wandb=True), storage_account="acc", workload_identity="id"
     )
-    kept = order_of(made)
+    kept = read_submission_spec(made)
     assert submission_spec.SUBMISSION.dump(kept) == made.files["osmo.json"]
     assert dataclasses.replace(kept) == kept
     assert kept.identity == "id"

@@ -12,7 +12,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, StageEvent
 
 
-def told(word: str, task: str, **more) -> workflow_state.WorkflowState:
+def read_state(word: str, task: str, **more) -> workflow_state.WorkflowState:
     """A workflow state from OSMO's answer; more: fields of the workflow or of its task."""
     of_task = {name: more.pop(name) for name in ("retry_id", "exit_code", "failure_message") if name in more}
     tasks = [{"name": "train", "retry_id": 0, "status": task, **of_task}]
@@ -22,15 +22,15 @@ def told(word: str, task: str, **more) -> workflow_state.WorkflowState:
 
 
 def test_a_workflow_that_waits_says_what_for():
-    reason = status.explain_waiting(told("PENDING", "SCHEDULING", queued_time=700.0))
+    reason = status.explain_waiting(read_state("PENDING", "SCHEDULING", queued_time=700.0))
     assert reason == "no machine of the pool is free, for more than 10 min"
-    assert "its image is being pulled" in status.explain_waiting(told("PENDING", "INITIALIZING"))
-    assert "preparing" in status.explain_waiting(told("WAITING", "WAITING"))
+    assert "its image is being pulled" in status.explain_waiting(read_state("PENDING", "INITIALIZING"))
+    assert "preparing" in status.explain_waiting(read_state("WAITING", "WAITING"))
 
 
 def test_what_it_waits_for_is_said_in_the_same_words_as_time_goes_on():
     seconds = (601.0, 650.0, 1100.0)
-    assert len({status.explain_waiting(told("PENDING", "SCHEDULING", queued_time=one)) for one in seconds}) == 1
+    assert len({status.explain_waiting(read_state("PENDING", "SCHEDULING", queued_time=one)) for one in seconds}) == 1
 
 
 PULLING = (
@@ -60,14 +60,14 @@ def test_of_the_events_of_a_pod_the_one_that_tells_why_counts_until_it_is_over(t
 
 
 def test_what_keeps_a_workflow_waiting_is_told_from_its_events():
-    reason = status.explain_waiting(told("PENDING", "INITIALIZING"), PULLING[2])
+    reason = status.explain_waiting(read_state("PENDING", "INITIALIZING"), PULLING[2])
     assert reason.startswith("its image nvcr.io/x/y:9 could not be pulled")
     assert "--image" in reason
-    reason = status.explain_waiting(told("PENDING", "SCHEDULING", queued_time=700.0), UNSCHEDULED)
+    reason = status.explain_waiting(read_state("PENDING", "SCHEDULING", queued_time=700.0), UNSCHEDULED)
     assert reason.startswith("no machine of the pool is free, for more than 10 min (OSMO: FailedScheduling")
     assert "Insufficient nvidia.com/gpu" in reason
     assert "hunter2" not in status.explain_waiting(
-        told("PENDING", "SCHEDULING"), "Failed: https://me:hunter2@x/y?sig=abcdef"
+        read_state("PENDING", "SCHEDULING"), "Failed: https://me:hunter2@x/y?sig=abcdef"
     )
 
 
@@ -85,9 +85,9 @@ def test_events_are_asked_for_once_a_workflow_waits_for_long(run, monkeypatch):
 
 
 def test_a_queue_timeout_is_told_while_it_waits_but_not_the_longest_that_osmo_has():
-    reason = status.explain_waiting(told("PENDING", "SCHEDULING", queue_timeout=7200.0))
+    reason = status.explain_waiting(read_state("PENDING", "SCHEDULING", queue_timeout=7200.0))
     assert reason.endswith("OSMO gives up after 2:00 h (--queue-timeout)")
-    assert "gives up" not in status.explain_waiting(told("PENDING", "SCHEDULING", queue_timeout=5184000.0))
+    assert "gives up" not in status.explain_waiting(read_state("PENDING", "SCHEDULING", queue_timeout=5184000.0))
 
 
 def test_a_workflow_that_runs_has_begun_at_a_time_and_needs_no_reason(run):
@@ -99,25 +99,25 @@ def test_a_workflow_that_runs_has_begun_at_a_time_and_needs_no_reason(run):
 def test_times_of_osmo_are_utc_wherever_one_is(monkeypatch):
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     time.tzset()
-    assert told("RUNNING", "RUNNING", start_time="2026-11-20T06:05:29").started == 1795154729.0
+    assert read_state("RUNNING", "RUNNING", start_time="2026-11-20T06:05:29").started == 1795154729.0
     monkeypatch.undo()
     time.tzset()
 
 
 def test_the_page_of_a_workflow_is_the_one_that_osmo_names_with_its_host(run, monkeypatch):
     assert OsmoPlatform().find_page(run.reference) == "", "the stand-in has no host name"
-    named = told("RUNNING", "RUNNING", overview="https://osmo.example/workflows/lerobot-train-1")
+    named = read_state("RUNNING", "RUNNING", overview="https://osmo.example/workflows/lerobot-train-1")
     monkeypatch.setattr(workflow_state, "query_workflow", lambda reference: named)
     assert OsmoPlatform().find_page(run.reference) == "https://osmo.example/workflows/lerobot-train-1"
 
 
 def test_one_that_was_cancelled_says_by_whom():
-    cancelled = told("FAILED_CANCELED", "FAILED_CANCELED", cancelled_by="anna")
+    cancelled = read_state("FAILED_CANCELED", "FAILED_CANCELED", cancelled_by="anna")
     assert (cancelled.state, status.explain_failure(cancelled)) == ("cancelled", "anna cancelled it")
 
 
 def test_a_time_that_ran_out_is_no_cancelling():
-    assert told("FAILED_EXEC_TIMEOUT", "FAILED_EXEC_TIMEOUT", cancelled_by="osmo").state == "failed"
+    assert read_state("FAILED_EXEC_TIMEOUT", "FAILED_EXEC_TIMEOUT", cancelled_by="osmo").state == "failed"
 
 
 FAILURES = [
@@ -148,34 +148,34 @@ FAILURES = [
 
 @pytest.mark.parametrize(("word", "code", "message", "said"), FAILURES, ids=lambda value: str(value)[:24])
 def test_a_failure_says_what_it_was_and_what_to_do(word, code, message, said):
-    failed = told(word, word, exit_code=code, failure_message=message)
+    failed = read_state(word, word, exit_code=code, failure_message=message)
     assert failed.state == "failed"
     reason = status.explain_failure(failed)
     assert [part for part in said if part not in reason] == []
 
 
 def test_a_lost_machine_is_told_by_the_task_where_the_workflow_only_failed():
-    failed = told("FAILED", "FAILED_BACKEND_ERROR", failure_message="Node got removed")
+    failed = read_state("FAILED", "FAILED_BACKEND_ERROR", failure_message="Node got removed")
     assert failed.state == "failed"
     assert "not the job" in status.explain_failure(failed)
 
 
 def test_a_failure_that_nobody_knows_is_a_failure_with_its_word():
-    failed = told("FAILED_BY_MOONLIGHT", "FAILED_BY_MOONLIGHT", failure_message="full moon")
+    failed = read_state("FAILED_BY_MOONLIGHT", "FAILED_BY_MOONLIGHT", failure_message="full moon")
     assert failed.state == "failed"
     assert status.explain_failure(failed) == "its OSMO status is FAILED_BY_MOONLIGHT (OSMO: full moon)"
 
 
 @pytest.mark.parametrize(("started", "state"), [(None, "pending"), ("2026-11-20T06:05:29", "running")])
 def test_a_state_that_nobody_knows_ends_nothing(started, state):
-    unknown = told("HIBERNATING", "DREAMING", start_time=started)
+    unknown = read_state("HIBERNATING", "DREAMING", start_time=started)
     assert (unknown.state, unknown.is_finished) == (state, False)
     assert "HIBERNATING" in status.explain_waiting(unknown)
 
 
 def test_a_state_that_nobody_knows_is_read_by_that_of_its_task():
-    assert told("HIBERNATING", "RUNNING").state == "running"
-    assert told("HIBERNATING", "SCHEDULING", start_time="2026-11-20T06:05:29").state == "pending"
+    assert read_state("HIBERNATING", "RUNNING").state == "running"
+    assert read_state("HIBERNATING", "SCHEDULING", start_time="2026-11-20T06:05:29").state == "pending"
 
 
 def test_of_several_tries_the_newest_counts():

@@ -16,7 +16,7 @@ HF = OsmoCredential(name="hf_token", key="hf_token", flag="--hf-credential", wha
 
 
 @pytest.fixture
-def says(tmp_path):
+def fake_osmo(tmp_path):
     """A command that takes a workflow with these words, and has none yet."""
 
     def make(words: str) -> str:
@@ -29,11 +29,11 @@ def says(tmp_path):
     return make
 
 
-def submits(osmo) -> list[list[str]]:
+def list_submits(osmo) -> list[list[str]]:
     return [call for call in osmo.calls if call[:2] == ["workflow", "submit"]]
 
 
-def refused(wanted) -> str:
+def submit_refused(wanted) -> str:
     """What is told of the one problem."""
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().submit(wanted)
@@ -55,7 +55,7 @@ def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp
     }
     [workflow] = osmo.workflows.values()
     assert (workflow.pool, workflow.priority) == ("default", "LOW")
-    [call] = submits(osmo)
+    [call] = list_submits(osmo)
     assert call[3:] == ["-t", "json", "-p", "default", "--priority", "LOW"]
     assert call[2].endswith("/workflow.yaml")
     assert not list(tmp_path.glob("robotrain-*"))
@@ -67,7 +67,7 @@ def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp
 
 def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
     osmo.pools["training"] = pool()
-    told = refused(make_plan(pool="trainin"))
+    told = submit_refused(make_plan(pool="trainin"))
     assert "there is no pool trainin" in told
     assert "--pool training (existing: training, default)" in told
     assert not osmo.workflows
@@ -76,7 +76,7 @@ def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
 @pytest.mark.slow
 def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
     osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
-    assert "(existing: a100, h100)" in refused(make_plan())
+    assert "(existing: a100, h100)" in submit_refused(make_plan())
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
 def test_a_refusal_is_told_with_its_reason(osmo, limits, cpu, code, facts):
     osmo.pools["default"] = pool({"gpu_platform": platform(node={"cpu": 2, "memory": "9Gi", "storage": "99Gi"})})
     osmo.limits(**limits)
-    told = refused(make_plan(text=make_workflow(image="nowhere.example/a:1").replace("cpu: 1", f"cpu: {cpu}")))
+    told = submit_refused(make_plan(text=make_workflow(image="nowhere.example/a:1").replace("cpu: 1", f"cpu: {cpu}")))
     assert f"[{code}]" in told
     assert all(fact in told for fact in facts)
 
 
 def test_a_missing_credential_is_told_with_its_flag_and_the_line_that_makes_it(osmo):
-    told = refused(make_plan(credentials=(HF,)))
+    told = submit_refused(make_plan(credentials=(HF,)))
     assert "--hf-credential hf_token" in told
     assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in told
 
@@ -109,7 +109,7 @@ def test_a_missing_credential_is_told_with_its_flag_and_the_line_that_makes_it(o
 @pytest.mark.slow
 def test_a_credential_without_the_key_is_told_with_the_keys_it_has(osmo):
     osmo.credentials["hf_token"] = {"token": "x"}
-    told = refused(make_plan(credentials=(HF,)))
+    told = submit_refused(make_plan(credentials=(HF,)))
     assert "It has 'token'." in told
     assert "--hf-credential hf_token:KEY" in told
 
@@ -117,15 +117,15 @@ def test_a_credential_without_the_key_is_told_with_the_keys_it_has(osmo):
 def test_a_moment_s_hurry_of_the_service_costs_one_more_try(osmo, capsys):
     osmo.fail("workflow submit", "sandbox", times=1)
     assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
-    assert len(submits(osmo)) == 2
+    assert len(list_submits(osmo)) == 2
     assert "within half a second; trying again" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_a_service_that_is_always_in_a_hurry_is_told(osmo):
     osmo.fail("workflow submit", "sandbox", times=None)
-    assert "[osmo-render-time]" in refused(make_plan())
-    assert len(submits(osmo)) == 2
+    assert "[osmo-render-time]" in submit_refused(make_plan())
+    assert len(list_submits(osmo)) == 2
 
 
 @pytest.mark.slow
@@ -166,8 +166,8 @@ def test_of_several_of_the_name_the_one_that_was_taken_just_now_is_found(osmo):
 @pytest.mark.slow
 def test_where_nobody_tells_what_is_there_nothing_is_sent(osmo):
     osmo.fail("workflow list", "server_error", times=None)
-    assert "[osmo-service-down]" in refused(make_plan())
-    assert not submits(osmo)
+    assert "[osmo-service-down]" in submit_refused(make_plan())
+    assert not list_submits(osmo)
 
 
 def test_a_busy_service_is_asked_as_often_for_an_answer_as_to_take_a_workflow(osmo, monkeypatch):
@@ -180,20 +180,20 @@ def test_a_busy_service_is_asked_as_often_for_an_answer_as_to_take_a_workflow(os
 
 
 @pytest.mark.parametrize("stdout", ["", "Workflow submit successful.", '{"overview": "x"}', '{"name": null}', "[]"])
-def test_a_success_without_a_name_is_no_answer(says, stdout):
+def test_a_success_without_a_name_is_no_answer(fake_osmo, stdout):
     with pytest.raises(Unanswered, match="no workflow"):
-        OsmoPlatform().submit(make_plan(cli=says(stdout)))
+        OsmoPlatform().submit(make_plan(cli=fake_osmo(stdout)))
 
 
-def test_warnings_of_the_service_are_passed_on(says, capsys):
+def test_warnings_of_the_service_are_passed_on(fake_osmo, capsys):
     answer = f'noise\n{{"name": "{RUN}-1", "warnings": ["label team is missing"]}}'
-    assert OsmoPlatform().submit(make_plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(make_plan(cli=fake_osmo(answer)))["workflow"] == f"{RUN}-1"
     assert "OSMO warns: label team is missing" in capsys.readouterr().err
 
 
-def test_warnings_in_another_form_are_left_out(says, capsys):
+def test_warnings_in_another_form_are_left_out(fake_osmo, capsys):
     answer = f'{{"name": "{RUN}-1", "warnings": "deprecated"}}'
-    assert OsmoPlatform().submit(make_plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(make_plan(cli=fake_osmo(answer)))["workflow"] == f"{RUN}-1"
     assert "OSMO warns" not in capsys.readouterr().err
 
 
@@ -203,7 +203,7 @@ def test_a_plan_that_was_tampered_with_is_not_sent(osmo):
         files = {name: content for name, content in whole.files.items() if name != path}
         if path not in ("job.json", whole.spec):  # a plan without its spec cannot be made
             damaged = type(whole)(platform="osmo", run=RUN, job=whole.job, spec=whole.spec, files=files)
-            assert "[plan-damaged]" in refused(damaged)
+            assert "[plan-damaged]" in submit_refused(damaged)
     assert not osmo.calls
 
 

@@ -16,13 +16,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
 
 
-def sized(steps: int, save_every: int) -> tuple[str, ...]:
+def size_training(steps: int, save_every: int) -> tuple[str, ...]:
     """A training that one core does in seconds."""
     every = ("--training-steps", str(steps), "--save-freq", str(save_every), "--log-freq", "1")
     return (*every, "--batch-size", "4", "--device", "cpu")
 
 
-def put(azure, box: str, *examples: str) -> list[str]:
+def upload_examples(azure, box: str, *examples: str) -> list[str]:
     for example in examples:
         folder = EXAMPLES / example / "dataset"
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
@@ -45,11 +45,13 @@ def pod(azure, data_python, training_python, tmp_path, monkeypatch):
 
 
 def test_two_prefixes_train_in_a_pod_and_publish(robotrain, osmo, azure, pod, tmp_path):
-    sources = put(azure, "osmo", "pusht-mini", "pusht-more")
+    sources = upload_examples(azure, "osmo", "pusht-mini", "pusht-more")
     place = ("--publish-url", azure.url("osmo", "runs/first"), "--publish-dataset", "models/pusht")
     place += ("--buckets", "models=s3://robots/models")
     words = ("--pool", "default", "--tracking-uri", "none", "--gpus", "0")
-    answer = robotrain("submit", "--platform", "osmo", *words, *sources, *place, *sized(4, 2), "--json", *NETWORK)
+    answer = robotrain(
+        "submit", "--platform", "osmo", *words, *sources, *place, *size_training(4, 2), "--json", *NETWORK
+    )
     assert answer.exit_code == 0, answer.stderr
     run = answer.json["run"]
     (workflow,) = osmo.workflows
@@ -64,10 +66,12 @@ def test_two_prefixes_train_in_a_pod_and_publish(robotrain, osmo, azure, pod, tm
 
 
 def test_a_preempted_training_goes_on_and_its_last_checkpoint_becomes_a_model(robotrain, osmo, azure, workspace, pod):
-    sources = put(azure, "preempted", "pusht-mini")
+    sources = upload_examples(azure, "preempted", "pusht-mini")
     named = ("--subscription-id", SUBSCRIPTION, "--resource-group", GROUP, "--workspace-name", "robots-ml")
     words = ("--pool", "default", "--gpus", "0", "-r", "pusher", "--publish-url", azure.url("preempted", "run"))
-    answer = robotrain("submit", "--platform", "osmo", *words, *named, *sources, *sized(200, 20), "--json", *NETWORK)
+    answer = robotrain(
+        "submit", "--platform", "osmo", *words, *named, *sources, *size_training(200, 20), "--json", *NETWORK
+    )
     assert answer.exit_code == 0, answer.stderr
     run = answer.json["run"]
     osmo.limits(max_retry_per_task=1)
@@ -90,9 +94,9 @@ def test_a_preempted_training_goes_on_and_its_last_checkpoint_becomes_a_model(ro
 
 
 def test_what_osmo_copied_to_storage_that_no_blob_url_names_is_gone_on_from(robotrain, osmo, azure, pod):
-    sources = put(azure, "osmo", "pusht-mini")
+    sources = upload_examples(azure, "osmo", "pusht-mini")
     words = ("--pool", "default", "--tracking-uri", "none", "--gpus", "0", "--publish-url", "s3://robots/runs")
-    first = robotrain("submit", "--platform", "osmo", *words, *sources, *sized(4, 2), "--json", *NETWORK)
+    first = robotrain("submit", "--platform", "osmo", *words, *sources, *size_training(4, 2), "--json", *NETWORK)
     assert first.exit_code == 0, first.stderr
     (workflow,) = osmo.workflows
     assert osmo.run(workflow, environ=pod) == 0, robotrain("logs", first.json["run"]).stdout

@@ -30,36 +30,36 @@ def folder(tmp_path):
     return path
 
 
-def of(folder, url: str = URL, pin: str = "", **order):
+def make_upload_plan(folder, url: str = URL, pin: str = "", **order):
     """A plan that uploads a folder."""
     upload = OsmoUpload(path=str(folder), url=url, flag="--dataset-path")
     source = JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin)
     return make_plan(sources=(source,), uploads=(upload,), **order)
 
 
-def refused(wanted):
+def submit_refused(wanted):
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().submit(wanted)
     return raised.value.problems
 
 
-def uploads(osmo) -> int:
+def count_uploads(osmo) -> int:
     return sum(call[:2] == ["data", "upload"] for call in osmo.calls)
 
 
-def files(osmo) -> dict[str, bytes]:
+def list_uploaded_files(osmo) -> dict[str, bytes]:
     """What lies at the address, without its seal."""
     return {name: content for name, content in osmo.objects(URL).items() if name != SEAL}
 
 
-def submits(osmo) -> int:
+def count_submits(osmo) -> int:
     return sum(call[:2] == ["workflow", "submit"] for call in osmo.calls)
 
 
 def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
-    OsmoPlatform().submit(of(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
+    OsmoPlatform().submit(make_upload_plan(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
-    assert submits(osmo) == 1
+    assert count_submits(osmo) == 1
     assert ["data", "upload", URL, f"{folder}/*"] in osmo.calls  # the command's messages name the user's path
     assert f"uploading {folder} to {URL}: 3 files, 1.0 kB" in capsys.readouterr().err
 
@@ -67,8 +67,8 @@ def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
 @pytest.mark.slow
 def test_what_is_there_already_is_not_uploaded_again(osmo, folder, capsys):
     osmo.put(URL, FILES | {SEAL: b""})
-    OsmoPlatform().submit(of(folder))
-    assert (uploads(osmo), submits(osmo)) == (0, 1)
+    OsmoPlatform().submit(make_upload_plan(folder))
+    assert (count_uploads(osmo), count_submits(osmo)) == (0, 1)
     assert "already uploaded" in capsys.readouterr().err
 
 
@@ -76,8 +76,8 @@ def test_what_is_there_already_is_not_uploaded_again(osmo, folder, capsys):
 def test_what_nobody_saw_arrive_unchanged_is_uploaded_again(osmo, folder):
     """All names are there, and one content is not: a folder that was changed while somebody uploaded it."""
     osmo.put(URL, FILES | {"meta/info.json": b"[]"})
-    OsmoPlatform().submit(of(folder))
-    assert files(osmo) == FILES
+    OsmoPlatform().submit(make_upload_plan(folder))
+    assert list_uploaded_files(osmo) == FILES
 
 
 @pytest.mark.slow
@@ -88,17 +88,17 @@ def test_a_folder_that_changes_while_it_is_uploaded_is_not_sealed(osmo, folder, 
 
     pin, bring = local_path_pin.compute_folder_digest(folder).pin, upload._upload_folder
     monkeypatch.setattr(upload, "_upload_folder", written_meanwhile)
-    [problem] = refused(of(folder, pin=pin))
+    [problem] = submit_refused(make_upload_plan(folder, pin=pin))
     assert "while it was uploaded" in problem.title
     assert osmo.objects(URL) == FILES | {"meta/info.json": b"[]"}
-    assert submits(osmo) == 0
+    assert count_submits(osmo) == 0
 
 
 @pytest.mark.slow
 def test_an_upload_that_was_cut_off_is_completed(osmo, folder, capsys):
     osmo.put(URL, {"meta/info.json": b"{}"})
-    OsmoPlatform().submit(of(folder))
-    assert files(osmo) == FILES
+    OsmoPlatform().submit(make_upload_plan(folder))
+    assert list_uploaded_files(osmo) == FILES
     assert "1 already uploaded" in capsys.readouterr().err
 
 
@@ -106,48 +106,48 @@ def test_an_upload_that_was_cut_off_is_completed(osmo, folder, capsys):
 def test_what_has_no_address_of_its_own_content_is_uploaded_each_time(osmo, folder):
     url = "azure://acc/osmo/robotrain/runs/lerobot-train-fab69e8c-1/0"
     osmo.put(url, FILES)
-    OsmoPlatform().submit(of(folder, url))
-    assert uploads(osmo) == 1
+    OsmoPlatform().submit(make_upload_plan(folder, url))
+    assert count_uploads(osmo) == 1
 
 
 def test_one_file_is_not_told_as_several(osmo, tmp_path, capsys):
     (tmp_path / "one").write_bytes(b"x")
-    OsmoPlatform().submit(of(tmp_path))
+    OsmoPlatform().submit(make_upload_plan(tmp_path))
     assert f"to {URL}: 1 file, 1 bytes" in capsys.readouterr().err
 
 
 def test_an_upload_that_failed_quietly_sends_no_workflow(osmo, folder):
     osmo.fail("data upload", "answer", code=0)
-    [problem] = refused(of(folder))
+    [problem] = submit_refused(make_upload_plan(folder))
     assert problem.code == "upload-incomplete"
     assert problem.code == "upload-incomplete"
     assert "3 of 3 files" in problem.title
-    assert submits(osmo) == 0
+    assert count_submits(osmo) == 0
 
 
 @pytest.mark.slow
 def test_an_upload_that_broke_off_sends_no_workflow(osmo, folder):
     osmo.fail("data upload", "broken")
-    [problem] = refused(of(folder))
+    [problem] = submit_refused(make_upload_plan(folder))
     assert problem.where == "--dataset-path"
-    assert submits(osmo) == 0
+    assert count_submits(osmo) == 0
 
 
 @pytest.mark.slow
 def test_a_machine_without_access_is_told_how_to_get_it(osmo, folder):
     osmo.data_access(False)
-    [problem] = refused(of(folder))
+    [problem] = submit_refused(make_upload_plan(folder))
     assert (problem.code, problem.given) == ("osmo-storage-signed-out", URL)
     assert problem.suggestions[0].text == "az login"
-    assert submits(osmo) == 0
+    assert count_submits(osmo) == 0
 
 
 @pytest.mark.slow
 def test_something_else_at_the_address_is_not_mixed_with(osmo, folder):
     osmo.put(URL, {"other.txt": b""})
-    [problem] = refused(of(folder))
+    [problem] = submit_refused(make_upload_plan(folder))
     assert problem.code == "upload-mixed"
-    assert uploads(osmo) == 0
+    assert count_uploads(osmo) == 0
 
 
 @pytest.mark.slow
@@ -156,8 +156,8 @@ def test_what_is_hidden_and_caches_stay_here(osmo, folder, capsys):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("z")
     (folder / ".git/link").symlink_to("hooks")
-    OsmoPlatform().submit(of(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
-    assert files(osmo) == FILES
+    OsmoPlatform().submit(make_upload_plan(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
+    assert list_uploaded_files(osmo) == FILES
     assert "3 files, 1.0 kB (not uploaded: .cache, .env, .git and 2 more)" in capsys.readouterr().err
 
 
@@ -165,8 +165,8 @@ def test_what_is_hidden_and_caches_stay_here(osmo, folder, capsys):
 def test_a_path_is_taken_as_it_is(osmo, tmp_path, folder):
     odd = tmp_path / "$HOME and $(more)"
     os.rename(folder, odd)
-    OsmoPlatform().submit(of(odd))
-    assert files(osmo) == FILES
+    OsmoPlatform().submit(make_upload_plan(odd))
+    assert list_uploaded_files(osmo) == FILES
 
 
 @pytest.mark.slow
@@ -184,7 +184,7 @@ def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_i
     os.mkfifo(linked / "pipe")
     folders = {"a": empty, "b": linked, "c": tmp_path / "nowhere", "d": folder}
     all_of_them = tuple(OsmoUpload(path=str(path), url=f"{URL}{name}") for name, path in folders.items())
-    problems = refused(make_plan(uploads=all_of_them))
+    problems = submit_refused(make_plan(uploads=all_of_them))
     assert [problem.code for problem in problems] == ["upload-empty", "upload-links", "upload-unreadable"]
     assert "info.json, pipe" in problems[1].why
     assert not osmo.calls
@@ -193,7 +193,7 @@ def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_i
 def test_a_folder_that_changed_since_it_was_pinned_is_not_sent(osmo, folder):
     pin = local_path_pin.compute_folder_digest(folder).pin
     (folder / "meta/info.json").write_text("{ }")
-    [problem] = refused(of(folder, pin=pin))
+    [problem] = submit_refused(make_upload_plan(folder, pin=pin))
     assert problem.code == "upload-changed"
     assert not osmo.calls
 
@@ -231,7 +231,7 @@ def test_a_run_is_sent_again_when_the_folder_is_gone_that_was_uploaded(osmo, rob
     sent = robotrain("submit", "--platform", "osmo", "--dataset-path", data, *said)
     assert sent.exit_code == 0, sent.stderr
     shutil.rmtree(data)
-    before = uploads(osmo)
+    before = count_uploads(osmo)
     again = robotrain("resubmit", sent.stdout.strip(), *more)
     assert again.exit_code == 0, again.stderr
-    assert (uploads(osmo), submits(osmo)) == (before, 2)
+    assert (count_uploads(osmo), count_submits(osmo)) == (before, 2)

@@ -31,7 +31,7 @@ MADE = {
 SEARCH = r"(?m)^( {8}- )\|-\n {10}tried=\n(?: {10}.*\n)+"
 
 
-def readable(of: Plan) -> str:
+def format_workflow(of: Plan) -> str:
     """Without the programs that start the job, what is in the archive, and digests."""
     text = of.files["workflow.yaml"].decode()
     text = re.sub(SEARCH, r"\1(the program that finds the Python of the image)\n", text)
@@ -43,7 +43,7 @@ def readable(of: Plan) -> str:
 
 @pytest.mark.parametrize("name", MADE)
 def test_the_workflow_reads_like_this(name: str) -> None:
-    assert readable(MADE[name]()) == (FOLDER / f"{name}.yaml").read_text()
+    assert format_workflow(MADE[name]()) == (FOLDER / f"{name}.yaml").read_text()
 
 
 def test_every_workflow_that_is_kept_is_one_of_a_job() -> None:

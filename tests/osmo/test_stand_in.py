@@ -11,7 +11,7 @@ import yaml
 from osmo_stand_in.example import URL, WORKFLOW
 
 
-def written(tmp_path, workflow: object = WORKFLOW) -> str:
+def write_workflow(tmp_path, workflow: object = WORKFLOW) -> str:
     file = tmp_path / "workflow.yaml"
     file.write_text(yaml.safe_dump({"workflow": workflow}))
     return str(file)
@@ -38,7 +38,9 @@ def test_a_stand_in_made_by_hand_answers_when_its_maker_is_gone(tmp_path):
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     made = [sys.executable, "-m", "osmo_stand_in", str(tmp_path / "by hand")]
     exports = subprocess.run(made, env=environ, capture_output=True, text=True, check=True).stdout
-    words = f"{exports}\nosmo workflow submit {written(tmp_path)} -t json -p default && osmo workflow list -t json"
+    words = (
+        f"{exports}\nosmo workflow submit {write_workflow(tmp_path)} -t json -p default && osmo workflow list -t json"
+    )
     told = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
     assert (told.returncode, "hello-1" in told.stdout) == (0, True), told
     for code, said in ((0, "# exit code 0"), (1, "hello-1 does not run: it is COMPLETED")):

@@ -14,7 +14,7 @@ def dag(steps=STEPS, **more) -> dict[str, object]:
     return {"name": "dag", "resources": {"default": RESOURCES}, "tasks": [{**task, **more} for task in tasks]}
 
 
-def written(tmp_path, workflow: object) -> str:
+def write_workflow(tmp_path, workflow: object) -> str:
     file = tmp_path / "workflow.yaml"
     file.write_text(yaml.safe_dump({"workflow": workflow}))
     return str(file)
@@ -41,7 +41,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("steps", "code", "told"), REFUSED)
 def test_what_the_service_does_not_take_ends_the_command_as_the_real_one(osmo, osmo_cli, tmp_path, steps, code, told):
-    status, out, err = osmo_cli("workflow", "submit", written(tmp_path, dag(steps)), "-p", "default", "-t", "json")
+    status, out, err = osmo_cli(
+        "workflow", "submit", write_workflow(tmp_path, dag(steps)), "-p", "default", "-t", "json"
+    )
     assert (status, told in f"{out}{err}".replace("\\", "")) == (code, True), out + err
 
 
@@ -122,7 +124,7 @@ sys.exit(int(os.environ["CODE"]))
 """
 
 
-def running(name: str, code: int = 0, **more) -> dict[str, object]:
+def make_running_task(name: str, code: int = 0, **more) -> dict[str, object]:
     environment = {"OUT": "{{output}}", "STEP": name, "CODE": str(code), "LOST": "{{input:7}}"}
     if more.get("inputs"):
         environment |= {"IN": "{{input:0}}", "BY_NAME": "{{input:train}}"}
@@ -132,9 +134,9 @@ def running(name: str, code: int = 0, **more) -> dict[str, object]:
 @pytest.mark.slow
 def test_pods_run_one_after_the_other_and_outputs_travel(osmo, osmo_cli, osmo_post):
     tasks = [
-        running("train"),
-        running("evaluate", 5, inputs=[{"task": "train", "regex": "^small/.*"}]),
-        running("register", inputs=[{"task": "train"}, {"task": "evaluate"}]),
+        make_running_task("train"),
+        make_running_task("evaluate", 5, inputs=[{"task": "train", "regex": "^small/.*"}]),
+        make_running_task("register", inputs=[{"task": "train"}, {"task": "evaluate"}]),
     ]
     assert osmo_post({"name": "dag", "resources": {"default": RESOURCES}, "tasks": tasks})[0] == 200
     assert osmo.run("dag-1", timeout=60) == 5
@@ -149,7 +151,7 @@ def test_pods_run_one_after_the_other_and_outputs_travel(osmo, osmo_cli, osmo_po
     assert ("[evaluate] " in of_one, "[train] " in of_one) == (True, False)
     assert osmo_cli("workflow", "logs", "dag-1", "-t", "evaluat")[0] == 2
 
-    tasks = [running("evaluate", inputs=[{"task": "dag-1:train"}])]
+    tasks = [make_running_task("evaluate", inputs=[{"task": "dag-1:train"}])]
     assert osmo_post({"name": "dag", "resources": {"default": RESOURCES}, "tasks": tasks})[0] == 200
     assert osmo.run("dag-2", timeout=60) == 0
     assert "[evaluate] IN large.txt x\n" in osmo_cli("workflow", "logs", "dag-2")[1]

@@ -33,7 +33,7 @@ RUN = task(
 
 
 @pytest.fixture
-def runs(osmo, osmo_post) -> str:
+def workflow(osmo, osmo_post) -> str:
     osmo.credentials["held"] = {"hf_token": "HF_SECRET_VALUE"}
     osmo.put(URL, {"seconds": b"0"})
     osmo.limits(max_retry_per_task=1)
@@ -42,27 +42,27 @@ def runs(osmo, osmo_post) -> str:
 
 
 @pytest.mark.parametrize("maps", ["", "1"], ids=["isolated", "mapped"])
-def test_a_payload_runs_as_in_a_pod_and_again_when_its_exit_code_says_so(osmo, osmo_cli, runs, maps, monkeypatch):
+def test_a_payload_runs_as_in_a_pod_and_again_when_its_exit_code_says_so(osmo, osmo_cli, workflow, maps, monkeypatch):
     monkeypatch.setenv("OSMO_STAND_IN_MAPS_PATHS", maps)
-    assert osmo.run(runs, timeout=60) == 7
-    log = osmo_cli("workflow", "logs", runs)[1]
-    there = f"{osmo.pod(runs)}/disk" if maps else ""
+    assert osmo.run(workflow, timeout=60) == 7
+    log = osmo_cli("workflow", "logs", workflow)[1]
+    there = f"{osmo.pod(workflow)}/disk" if maps else ""
     assert f"[train] {{{{ x }}}} {{% y a$b {there}/osmo/data/input/0 $(NO) ['seconds'] [MASKED]\n" in log
     assert log.count("afresh") == 2
     assert osmo.objects("azure://account/out") == {"c/here": b"x"}
-    assert [osmo.workflows[runs].status, osmo.workflows[runs].tasks[0]["retry_id"]] == ["FAILED", 1]
+    assert [osmo.workflows[workflow].status, osmo.workflows[workflow].tasks[0]["retry_id"]] == ["FAILED", 1]
 
 
-def test_a_preempted_pod_is_gone_with_its_disk_and_runs_again(osmo, osmo_cli, runs):
+def test_a_preempted_pod_is_gone_with_its_disk_and_runs_again(osmo, osmo_cli, workflow):
     osmo.put(URL, {"seconds": b"60"})
-    running = osmo.start(runs)
+    running = osmo.start(workflow)
     assert running.pid
     osmo.put(URL, {"seconds": b"0"})
-    osmo.reschedule(runs)
+    osmo.reschedule(workflow)
     assert running.wait(60) == 7
-    query = json.loads(osmo_cli("workflow", "query", runs, "-v", "-t", "json")[1])
+    query = json.loads(osmo_cli("workflow", "query", workflow, "-v", "-t", "json")[1])
     assert [one["exit_code"] for one in query["groups"][0]["tasks"]] == [3006, 7]
-    assert osmo_cli("workflow", "logs", runs)[1].count("again") == 0
+    assert osmo_cli("workflow", "logs", workflow)[1].count("again") == 0
 
 
 @pytest.mark.skipif(not isolates(), reason="this machine has no namespaces for users")

@@ -225,7 +225,7 @@ def register(tmp_path):
 
 
 @pytest.fixture
-def halves_here(monkeypatch):
+def plugins_on_path(monkeypatch):
     """The pretend container plugins, importable in this process too, for what runs on the submit side."""
     monkeypatch.syspath_prepend(str(PLUGIN_FOLDER))
 

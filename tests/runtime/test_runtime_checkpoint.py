@@ -24,7 +24,7 @@ checkpoint.seal_checkpoint(Path(sys.argv[1]), step=20, run="r", job="j")
 """
 
 
-def written(folder: Path, **files: str) -> Path:
+def write_files(folder: Path, **files: str) -> Path:
     for name, content in (files or {"weights": "w" * 100, "step": "20"}).items():
         (folder / "model").mkdir(parents=True, exist_ok=True)
         (folder / "model" / name).write_text(content)
@@ -32,7 +32,7 @@ def written(folder: Path, **files: str) -> Path:
 
 
 def sealed(folder: Path, run: str = RUN, job: str = JOB, **files: str) -> Path:
-    checkpoint.seal_checkpoint(written(folder, **files), step=int(folder.name), run=run, job=job, model="model")
+    checkpoint.seal_checkpoint(write_files(folder, **files), step=int(folder.name), run=run, job=job, model="model")
     return folder
 
 
@@ -83,7 +83,7 @@ def test_a_manifest_that_was_cut_short_seals_nothing(tmp_path_factory, at):
 
 @pytest.mark.parametrize("where", ["os.replace", "os.fsync", "hash_file"])
 def test_a_process_that_is_killed_while_it_seals_leaves_no_complete_checkpoint(tmp_path, where):
-    folder = written(tmp_path / "000020")
+    folder = write_files(tmp_path / "000020")
     done = subprocess.run([sys.executable, "-c", SEAL_AND_DIE.format(where=where), str(folder)])
     assert done.returncode == -signal.SIGKILL
     assert checkpoint.read_manifest(folder) is None
@@ -99,7 +99,7 @@ def test_h1_06_last_is_a_link_not_a_checkpoint(tmp_path):
     for link in ("last", "000060"):
         (tmp_path / link).symlink_to("000040")
     for name in ("last.bak", "000040.torn-1", ".000080", "epoch-3"):
-        written(tmp_path / name)
+        write_files(tmp_path / name)
     (tmp_path / "000100").touch()
     assert [step for step, _ in checkpoint.list_checkpoints(tmp_path)] == [1000000, 100000, 40, 20]
     assert list(checkpoint.list_checkpoints(tmp_path / "nowhere")) == []
@@ -109,7 +109,7 @@ def test_the_last_good_one_is_found_and_why_newer_ones_are_not(tmp_path):
     sealed(tmp_path / "000020")
     sealed(tmp_path / "000040")
     (sealed(tmp_path / "000060") / "model" / "weights").write_text("torn")
-    written(tmp_path / "000080")
+    write_files(tmp_path / "000080")
     sealed(tmp_path / "000100", run="another-1")
     sealed(tmp_path / "000120", job="1" * 64)
     told: list[str] = []
@@ -128,8 +128,8 @@ def test_what_lies_beyond_the_last_good_one_is_kept_aside(tmp_path):
     parent = tmp_path / "checkpoints"
     assert checkpoint.find_resume_point(parent, run=RUN, job=JOB) == (None, ())
     sealed(parent / "000020")
-    written(parent / "000040")
-    written(parent / "000040.torn-1", older="x")
+    write_files(parent / "000040")
+    write_files(parent / "000040.torn-1", older="x")
     good, notes = checkpoint.find_resume_point(parent, run=RUN, job=JOB)
     assert good == (20, parent / "000020")
     text = f"{parent}/000040 was never completed: kept as 000040.torn-2, not used"

@@ -43,7 +43,7 @@ time.sleep(60)
 """
 
 
-def of_kind(records, kind):
+def select_events(records, kind):
     return [record.event for record in records if isinstance(record.event, kind)]
 
 
@@ -54,7 +54,7 @@ def test_an_environment_that_is_not_all_pinned_is_told_with_its_stage(run, job, 
     (made / environment.MARKER).write_text(json.dumps({"remark": "torch 2.10.0+cpu: not pinned by hash"}))
     document = job("print('hello')")
     document = dataclasses.replace(document, placement=dataclasses.replace(document.placement, environment=str(made)))
-    stages = of_kind(run(document).records, StageEvent)
+    stages = select_events(run(document).records, StageEvent)
     assert [stage.detail for stage in stages if stage.detail] == ["torch 2.10.0+cpu: not pinned by hash"]
 
 
@@ -62,7 +62,7 @@ def test_a_run_tells_its_stages_in_order_and_ends_with_its_outcome(run, job, tmp
     ran = run(job("print('hello')"))
     assert ran.exit_code == 0
     assert ran.ordinary == ["hello"]
-    done = [stage.name for stage in of_kind(ran.records, StageEvent) if stage.state == "done"]
+    done = [stage.name for stage in select_events(ran.records, StageEvent) if stage.state == "done"]
     assert done == ["preflight", "environment", "data", "work"]
     assert ran.last == Outcome(state="succeeded", exit_code=0)
     assert ran.outcome == {"state": "succeeded", "exit_code": 0, "reason": "", "fault": ""}
@@ -109,9 +109,9 @@ def test_events_of_the_work_arrive_exactly_whatever_progress_bar_is_beside_them(
     bars = [line for line in ran.ordinary if "Training:" in line]
     assert len(bars) == 1
     assert "INFO step:10 loss:0.5" in ran.ordinary
-    assert of_kind(ran.records, Metrics) == [Metrics(values={"train/loss": 0.5}, step=10, total=20)]
-    assert of_kind(ran.records, Checkpoint) == [Checkpoint(step=20, path="/x/000020", model="pretrained_model")]
-    assert of_kind(ran.records, Track)[0].params == {"answer": 42}
+    assert select_events(ran.records, Metrics) == [Metrics(values={"train/loss": 0.5}, step=10, total=20)]
+    assert select_events(ran.records, Checkpoint) == [Checkpoint(step=20, path="/x/000020", model="pretrained_model")]
+    assert select_events(ran.records, Track)[0].params == {"answer": 42}
     in_log = [line for line in ran.lines if line.startswith(event.PREFIX)]
     assert (ran.work / "events.jsonl").read_text().splitlines() == in_log
 
@@ -167,7 +167,7 @@ def test_a_run_builds_its_environment_when_none_is_given(run, job, tmp_path):
 
 
 @needs_uv
-def test_a_run_that_waits_for_another_build_can_be_stopped(start, finish, job, tmp_path, halves_here):
+def test_a_run_that_waits_for_another_build_can_be_stopped(start, finish, job, tmp_path, plugins_on_path):
     lock = environment.get_environment_folder(
         importlib.import_module("pretend_work").ENVIRONMENT.lock, tmp_path / "cache"
     )
@@ -189,7 +189,7 @@ def test_nothing_runs_when_preflight_says_it_would_fail(run, job, tmp_path):
     assert ran.ordinary == []
     assert "nowhere" in ran.outcome["reason"]
     assert "numbers.txt" in ran.outcome["reason"]
-    assert len([note for note in of_kind(ran.records, Note) if note.level == "error"]) == 2
+    assert len([note for note in select_events(ran.records, Note) if note.level == "error"]) == 2
 
 
 def test_data_that_goes_away_after_preflight_fails_the_run_with_its_own_sentence(run, job):
@@ -202,7 +202,7 @@ def test_a_run_without_tracking_is_still_a_run(run, job, tmp_path):
     ran = run(job("print('trained')", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
     assert ran.exit_code == 0
     assert ran.ordinary == ["trained"]
-    (note,) = of_kind(ran.records, Note)
+    (note,) = select_events(ran.records, Note)
     assert note.level == "warning"
     assert "No module named 'mlflow'" in note.text
     assert ran.last == Outcome(state="succeeded", exit_code=0)
@@ -216,8 +216,8 @@ def test_a_loss_that_is_no_number_is_said_once(run, job):
             "for step in (10, 20): emit_event(Metrics(values=values, step=step))"
         )
     )
-    assert [note.text for note in of_kind(ran.records, Note)] == ["train/loss is not finite at step 10"]
-    assert len(of_kind(ran.records, Metrics)) == 2
+    assert [note.text for note in select_events(ran.records, Note)] == ["train/loss is not finite at step 10"]
+    assert len(select_events(ran.records, Metrics)) == 2
 
 
 def test_a_half_that_is_not_there_is_named(run, job):
@@ -286,7 +286,7 @@ def test_what_only_looks_alike_differs(said, there):
 
 
 @pytest.fixture
-def measured(job, tmp_path):
+def measured_job(job, tmp_path):
     def make(lock: str = "", **given):
         publish = {"place": str(tmp_path), **({"lock": lock} if lock else {})}
         made = job("import sys; print(sys.orig_argv[0])", publish=publish, **given)
@@ -295,15 +295,15 @@ def measured(job, tmp_path):
     return make
 
 
-def test_it_is_as_the_half_says_of_the_job_and_otherwise_the_one_it_declares(halves_here, job, measured):
+def test_it_is_as_the_half_says_of_the_job_and_otherwise_the_one_it_declares(plugins_on_path, job, measured_job):
     assert plugin_loader.get_job_environment(job()).lock == PLUGIN_FOLDER / "nothing.txt"
-    assert plugin_loader.get_job_environment(measured()).lock == PLUGIN_FOLDER / "nothing.txt"
-    assert plugin_loader.get_job_environment(measured("carrying.txt")).lock == PLUGIN_FOLDER / "carrying.txt"
+    assert plugin_loader.get_job_environment(measured_job()).lock == PLUGIN_FOLDER / "nothing.txt"
+    assert plugin_loader.get_job_environment(measured_job("carrying.txt")).lock == PLUGIN_FOLDER / "carrying.txt"
 
 
 @pytest.mark.slow
-def test_the_work_runs_in_it(run, measured, tmp_path):
-    ran = run(measured("carrying.txt", carried=["a"], environment=None))  # which the carrier has made ready
+def test_the_work_runs_in_it(run, measured_job, tmp_path):
+    ran = run(measured_job("carrying.txt", carried=["a"], environment=None))  # which the carrier has made ready
     assert ran.exit_code == 0, ran.lines
     built = environment.get_environment_folder(PLUGIN_FOLDER / "carrying.txt", tmp_path / "cache")
     assert str(environment.get_python(built)) in ran.ordinary

@@ -28,7 +28,7 @@ def cache(tmp_path):
     return put
 
 
-def room(cache, mib: float, coming: int = 0) -> list[str]:
+def make_room(cache, mib: float, coming: int = 0) -> list[str]:
     said: list[str] = []
     disk_cache.evict_data(cache.top, mib / 1024, coming * MIB, said.append)
     return said
@@ -37,14 +37,14 @@ def room(cache, mib: float, coming: int = 0) -> list[str]:
 def test_the_longest_unused_data_goes_until_the_rest_is_within_the_limit(cache):
     kept = [cache("data/hub/a", 2, used=300), cache("prepared/train/b", 2, used=200)]
     gone = cache("data/blob_url/acc/c", 2, used=100)
-    assert any("data/blob_url/acc/c" in line for line in room(cache, 4.5))
+    assert any("data/blob_url/acc/c" in line for line in make_room(cache, 4.5))
     assert not gone.exists()
     assert all(folder.exists() for folder in kept)
 
 
 def test_room_is_made_for_what_is_coming(cache):
     old, new = cache("data/hub/a", 2, used=100), cache("data/hub/b", 2, used=200)
-    room(cache, 4.5, coming=2)
+    make_room(cache, 4.5, coming=2)
     assert (old.exists(), new.exists()) == (False, True)
 
 
@@ -52,9 +52,9 @@ def test_what_a_run_uses_stays_whatever_the_limit(cache):
     used = cache("data/hub/a", 2, used=100)
     with CacheLease(cache.top) as holding:
         assert holding.acquire(used / "file")
-        assert room(cache, 0.1) == []
+        assert make_room(cache, 0.1) == []
     assert used.exists()
-    room(cache, 0.1)
+    make_room(cache, 0.1)
     assert not used.exists()
 
 
@@ -73,32 +73,32 @@ def test_what_would_be_free_is_known_before(cache):
 
 def test_environments_are_no_data(cache):
     environment = cache("environments/aa", 2, used=1)
-    assert room(cache, 0.1) == []
+    assert make_room(cache, 0.1) == []
     assert environment.exists()
 
 
 MANIFEST = "prepared.json"
 
 
-def fill(folder):
+def fill_folder(folder):
     folder.mkdir()
     (folder / "merged").write_text("both")
 
 
-def never(*told):
+def fail_to_fill(*told):
     pytest.fail(f"it was to be found at once: {told}")
 
 
 def test_what_another_run_uses_is_found_without_waiting_for_that_run(tmp_path):
     place = tmp_path / "prepared/train/key"
-    made = fill_cache_folder(place, MANIFEST, fill, on_wait=never)
+    made = fill_cache_folder(place, MANIFEST, fill_folder, on_wait=fail_to_fill)
     with CacheLease(tmp_path) as other:
         assert other.acquire(made)
-        assert fill_cache_folder(place, MANIFEST, never, on_wait=never) == made
+        assert fill_cache_folder(place, MANIFEST, fail_to_fill, on_wait=fail_to_fill) == made
 
 
 def test_what_is_not_whole_is_made_again(tmp_path):
     place = tmp_path / "prepared/train/key"
-    made = fill_cache_folder(place, MANIFEST, fill, on_wait=never)
+    made = fill_cache_folder(place, MANIFEST, fill_folder, on_wait=fail_to_fill)
     (made / "merged").write_text("bot")
-    assert (fill_cache_folder(place, MANIFEST, fill, on_wait=never) / "merged").read_text() == "both"
+    assert (fill_cache_folder(place, MANIFEST, fill_folder, on_wait=fail_to_fill) / "merged").read_text() == "both"

@@ -26,7 +26,7 @@ def output(tmp_path) -> Path:
 
 
 @pytest.fixture
-def later(job):
+def make_later_step(job):
     """A job that reads the policy of an earlier step."""
 
     def make(program="", role="policy", **placement):
@@ -71,10 +71,10 @@ emit_event(Checkpoint(step=40, path=str(folder), model="model"))
 
 
 @pytest.mark.slow
-def test_a_later_step_reads_the_policy_and_knows_its_run(run, job, later, output, tmp_path):
+def test_a_later_step_reads_the_policy_and_knows_its_run(run, job, make_later_step, output, tmp_path):
     train(run, job, output, NUMBERED)
     program = "import os, pathlib; print(*sorted(os.listdir(os.environ['PRETEND_DATA'])))"
-    ran = run(later(program, work=str(tmp_path / "second")), ROBOTRAIN_STEP_TRAIN=str(output))
+    ran = run(make_later_step(program, work=str(tmp_path / "second")), ROBOTRAIN_STEP_TRAIN=str(output))
     assert ran.exit_code == 0, ran.lines
     assert "numbers.txt weights" in ran.ordinary
     (lineage,) = (tmp_path / "cache" / "sources" / "parentage").iterdir()
@@ -95,29 +95,29 @@ def titles(made) -> list[str]:
     return [one.title for one in run_preflight(made)]
 
 
-def test_a_sound_output_is_accepted(halves_here, later, output, monkeypatch):
+def test_a_sound_output_is_accepted(plugins_on_path, make_later_step, output, monkeypatch):
     write_output(output)
     monkeypatch.setenv("ROBOTRAIN_STEP_TRAIN", str(output))
-    assert titles(later()) == []
+    assert titles(make_later_step()) == []
 
 
-def test_a_changed_file_is_named_before_the_work(halves_here, later, output, monkeypatch):
+def test_a_changed_file_is_named_before_the_work(plugins_on_path, make_later_step, output, monkeypatch):
     write_output(output)
     (output / "policy/weights").write_text("x")
     monkeypatch.setenv("ROBOTRAIN_STEP_TRAIN", str(output))
-    assert titles(later()) == [f"{output}/policy/weights is not what the step made"]
+    assert titles(make_later_step()) == [f"{output}/policy/weights is not what the step made"]
 
 
-def test_an_output_without_its_description_is_refused(halves_here, later, output, monkeypatch):
+def test_an_output_without_its_description_is_refused(plugins_on_path, make_later_step, output, monkeypatch):
     write_output(output)
     (output / "step.json").unlink()
     monkeypatch.setenv("ROBOTRAIN_STEP_TRAIN", str(output))
-    (title,) = titles(later())
+    (title,) = titles(make_later_step())
     assert title.startswith(f"the step handed over nothing that can be read in {output}")
 
 
-def test_a_variable_that_is_not_set_is_named(halves_here, later):
-    assert titles(later()) == ["ROBOTRAIN_STEP_TRAIN is not set: it should name the folder of train"]
+def test_a_variable_that_is_not_set_is_named(plugins_on_path, make_later_step):
+    assert titles(make_later_step()) == ["ROBOTRAIN_STEP_TRAIN is not set: it should name the folder of train"]
 
 
 def test_a_registration_without_the_output_of_a_step_is_refused(job):
@@ -129,12 +129,14 @@ def test_a_registration_without_the_output_of_a_step_is_refused(job):
 @pytest.mark.slow
 @pytest.mark.parametrize("program", [TRAIN, EVALUATE], ids=["training", "evaluation"])
 def test_a_step_registers_the_policy_of_another_one_in_its_tracking_run(
-    run, job, later, output, tmp_path, training_environment, tracking_database, database, program
+    run, job, make_later_step, output, tmp_path, training_environment, tracking_database, database, program
 ):
     uri = tracking_database(tmp_path / "state/mlflow.db")
     tracking = {"tracking_uri": uri, "environment": training_environment}
     train(run, job, output, program, **tracking)
-    made = replace(later(work=str(tmp_path / "second"), **tracking), registers="pusher", run="pretend-register")
+    made = replace(
+        make_later_step(work=str(tmp_path / "second"), **tracking), registers="pusher", run="pretend-register"
+    )
     registered = run(made, ROBOTRAIN_STEP_TRAIN=str(output))
     assert registered.exit_code == 0, registered.lines
     assert registered.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]

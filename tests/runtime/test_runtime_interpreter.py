@@ -31,7 +31,7 @@ def python(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def nothing_here(tmp_path, monkeypatch):
+def no_python(tmp_path, monkeypatch):
     """A machine with an empty home and an empty PATH, and a runtime under another Python."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -40,7 +40,7 @@ def nothing_here(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
 
 
-def found() -> Path | None:
+def find_python() -> Path | None:
     """What is found below the test's folder; what this machine has in /usr/bin does not count."""
     path = interpreter.find_interpreter(VERSION)
     return path if path and "test" in str(path) else None
@@ -56,25 +56,25 @@ def found() -> Path | None:
 )
 def test_it_is_found_on_the_path_in_pyenv_and_in_uv(python, place):
     there = python(place)
-    assert found() == there
+    assert find_python() == there
 
 
 def test_a_pyenv_version_that_is_not_active_is_found_behind_a_shim_that_does_not_run(python):
     python(f"bin/python{VERSION}", f"echo 'pyenv: python{VERSION}: command not found' >&2; exit 127")
     there = python(f".pyenv/versions/{VERSION}.4/bin/python")
-    assert found() == there
+    assert find_python() == there
 
 
 def test_the_newest_of_pyenv_is_taken(python):
     python(f".pyenv/versions/{VERSION}.4/bin/python")
     there = python(f".pyenv/versions/{VERSION}.12/bin/python")
-    assert found() == there
+    assert find_python() == there
 
 
 def test_pyenv_elsewhere(python, tmp_path, monkeypatch):
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "tools"))
     there = python(f"tools/versions/{VERSION}.4/bin/python")
-    assert found() == there
+    assert find_python() == there
 
 
 def test_the_override_wins_and_stands_alone(python, monkeypatch):
@@ -89,7 +89,7 @@ def test_the_override_wins_and_stands_alone(python, monkeypatch):
 @pytest.mark.parametrize("text", ["echo 2.7", "exit 127", "kill -9 $$", "echo nonsense"])
 def test_another_version_or_one_that_breaks_is_not_taken(python, text):
     python(f"bin/python{VERSION}", text)
-    assert found() is None
+    assert find_python() is None
 
 
 def test_of_a_range_the_python_we_run_under_is_the_first_choice(python, tmp_path, monkeypatch):

@@ -40,7 +40,7 @@ os.rename = once
 DISK_FULL = "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
 
 
-def made(folder: Path, run: str = "pretend-1", content: str = "w") -> Path:
+def make_checkpoint(folder: Path, run: str = "pretend-1", content: str = "w") -> Path:
     (folder / "model").mkdir(parents=True, exist_ok=True)
     (folder / "model" / "weights").write_text(content * 100_000)
     (folder / "step").write_text(folder.name)
@@ -48,67 +48,67 @@ def made(folder: Path, run: str = "pretend-1", content: str = "w") -> Path:
     return folder
 
 
-def put(folder: Path, to: Path, halted=NEVER_HALTED) -> bool:
+def mirror_checkpoint(folder: Path, to: Path, halted=NEVER_HALTED) -> bool:
     return atomic_copy.copy_checkpoint(folder, checkpoint.read_manifest(folder), to, halted)
 
 
-def put_in_a_process(folder: Path, to: Path, first: str) -> subprocess.CompletedProcess[str]:
+def mirror_in_a_process(folder: Path, to: Path, first: str) -> subprocess.CompletedProcess[str]:
     program = PUT.format(first=first)
     return subprocess.run([sys.executable, "-c", program, str(folder), str(to)], capture_output=True, text=True)
 
 
-def whole(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
     return checkpoint.validate_checkpoint(folder) == ""
 
 
 @pytest.fixture
 def original(tmp_path) -> Path:
-    return made(tmp_path / "work" / "000020")
+    return make_checkpoint(tmp_path / "work" / "000020")
 
 
 @pytest.fixture
-def to(tmp_path) -> Path:
+def mirror_folder(tmp_path) -> Path:
     return tmp_path / "mirror"
 
 
-def test_a_copy_is_whole_and_its_own_and_made_once(original, to):
+def test_a_copy_is_whole_and_its_own_and_made_once(original, mirror_folder):
     (original / "later.tmp").touch()  # not sealed
-    assert put(original, to) is True
-    before = (to / "000020").stat()
-    assert put(original, to) is False
-    assert (to / "000020").stat() == before
-    assert sorted(os.listdir(to / "000020")) == ["model", "robotrain-checkpoint.json", "step"]
-    assert whole(to / "000020")
-    assert os.listdir(to) == ["000020"]
+    assert mirror_checkpoint(original, mirror_folder) is True
+    before = (mirror_folder / "000020").stat()
+    assert mirror_checkpoint(original, mirror_folder) is False
+    assert (mirror_folder / "000020").stat() == before
+    assert sorted(os.listdir(mirror_folder / "000020")) == ["model", "robotrain-checkpoint.json", "step"]
+    assert is_complete(mirror_folder / "000020")
+    assert os.listdir(mirror_folder) == ["000020"]
     (original / "model" / "weights").write_text("written over in place")
     shutil.rmtree(original)
-    assert whole(to / "000020")
+    assert is_complete(mirror_folder / "000020")
 
 
-def test_h1_20_what_lies_in_the_folder_stays(original, to):
-    put(made(original.with_name("000010")), to)
-    (to / "notes.txt").write_text("mine")
-    (to / "000030").touch()  # a stub, as stores with a hierarchical namespace make them
-    (to / "videos").mkdir()
-    put(original, to)
-    assert sorted(os.listdir(to)) == ["000010", "000020", "000030", "notes.txt", "videos"]
-    assert whole(to / "000010")
-    assert (to / "notes.txt").read_text() == "mine"
+def test_h1_20_what_lies_in_the_folder_stays(original, mirror_folder):
+    mirror_checkpoint(make_checkpoint(original.with_name("000010")), mirror_folder)
+    (mirror_folder / "notes.txt").write_text("mine")
+    (mirror_folder / "000030").touch()  # a stub, as stores with a hierarchical namespace make them
+    (mirror_folder / "videos").mkdir()
+    mirror_checkpoint(original, mirror_folder)
+    assert sorted(os.listdir(mirror_folder)) == ["000010", "000020", "000030", "notes.txt", "videos"]
+    assert is_complete(mirror_folder / "000010")
+    assert (mirror_folder / "notes.txt").read_text() == "mine"
 
 
-def test_h1_20_a_reader_sees_a_whole_checkpoint_or_none(original, to, tmp_path):
+def test_h1_20_a_reader_sees_a_whole_checkpoint_or_none(original, mirror_folder, tmp_path):
     seen, done = set(), threading.Event()
 
     def read() -> None:
         while not done.is_set():
-            for _, folder in checkpoint.list_checkpoints(to):
+            for _, folder in checkpoint.list_checkpoints(mirror_folder):
                 manifest = checkpoint.read_manifest(folder)
                 seen.add(manifest is not None and set(manifest.files) <= _files(folder))
 
     reader = threading.Thread(target=read)
     reader.start()
     for step in range(21, 41):
-        put(made(original.with_name(f"{step:06}")), to)
+        mirror_checkpoint(make_checkpoint(original.with_name(f"{step:06}")), mirror_folder)
     done.set()
     reader.join()
     assert seen == {True}
@@ -124,38 +124,38 @@ def store_of_objects(monkeypatch) -> None:
     monkeypatch.setattr(os, "rename", refused)
 
 
-def test_where_no_folder_can_be_renamed_a_copy_is_whole_too(original, to, store_of_objects):
-    assert put(original, to) is True
-    assert whole(to / "000020")
-    assert os.listdir(to) == ["000020"]
-    assert put(original, to) is False
-    made(original, content="n")
-    assert put(original, to) is True
-    assert whole(to / "000020")
+def test_where_no_folder_can_be_renamed_a_copy_is_whole_too(original, mirror_folder, store_of_objects):
+    assert mirror_checkpoint(original, mirror_folder) is True
+    assert is_complete(mirror_folder / "000020")
+    assert os.listdir(mirror_folder) == ["000020"]
+    assert mirror_checkpoint(original, mirror_folder) is False
+    make_checkpoint(original, content="n")
+    assert mirror_checkpoint(original, mirror_folder) is True
+    assert is_complete(mirror_folder / "000020")
 
 
-def test_where_no_folder_can_be_renamed_what_is_unfinished_is_no_checkpoint(original, to, store_of_objects):
+def test_where_no_folder_can_be_renamed_what_is_unfinished_is_no_checkpoint(original, mirror_folder, store_of_objects):
     asked = iter([False, False, True])  # halts while the first file is written under its name
     with pytest.raises(Cancelled):
-        put(original, to, lambda: next(asked, True))
-    assert os.listdir(to) == []
-    assert put(original, to) is True
+        mirror_checkpoint(original, mirror_folder, lambda: next(asked, True))
+    assert os.listdir(mirror_folder) == []
+    assert mirror_checkpoint(original, mirror_folder) is True
 
 
-def test_what_a_killed_copy_left_under_its_name_is_cleared_away(original, to):
-    put_in_a_process(original, to, BEFORE_THE_SWAP)
-    (to / "000020" / "model").mkdir(parents=True)
-    (to / "000010" / "model").mkdir(parents=True)
-    (to / ".000020.another-1.part").mkdir()
-    atomic_copy.remove_leftovers(to, "pretend-1")
-    assert sorted(os.listdir(to)) == [".000020.another-1.part", "000010"]
-    assert put(original, to) is True
+def test_what_a_killed_copy_left_under_its_name_is_cleared_away(original, mirror_folder):
+    mirror_in_a_process(original, mirror_folder, BEFORE_THE_SWAP)
+    (mirror_folder / "000020" / "model").mkdir(parents=True)
+    (mirror_folder / "000010" / "model").mkdir(parents=True)
+    (mirror_folder / ".000020.another-1.part").mkdir()
+    atomic_copy.remove_leftovers(mirror_folder, "pretend-1")
+    assert sorted(os.listdir(mirror_folder)) == [".000020.another-1.part", "000010"]
+    assert mirror_checkpoint(original, mirror_folder) is True
 
 
-def test_h1_20_a_swap_that_fails_leaves_what_was_there(original, to, monkeypatch):
-    put(original, to)
+def test_h1_20_a_swap_that_fails_leaves_what_was_there(original, mirror_folder, monkeypatch):
+    mirror_checkpoint(original, mirror_folder)
     old = checkpoint.read_manifest(original)
-    made(original, content="n")
+    make_checkpoint(original, content="n")
     rename = os.rename
 
     def refused(path: Path, target: Path) -> None:
@@ -165,10 +165,10 @@ def test_h1_20_a_swap_that_fails_leaves_what_was_there(original, to, monkeypatch
 
     monkeypatch.setattr(os, "rename", refused)
     with pytest.raises(OSError, match="Input/output error"):
-        put(original, to)
-    assert checkpoint.read_manifest(to / "000020") == old
-    assert os.listdir(to) == ["000020"]
-    assert whole(to / "000020")
+        mirror_checkpoint(original, mirror_folder)
+    assert checkpoint.read_manifest(mirror_folder / "000020") == old
+    assert os.listdir(mirror_folder) == ["000020"]
+    assert is_complete(mirror_folder / "000020")
 
 
 def _files(folder: Path) -> set[str]:
@@ -176,93 +176,95 @@ def _files(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("point", [WHILE_COPYING, BEFORE_IT_IS_CHECKED, BEFORE_THE_SWAP, WITHIN_THE_SWAP])
-def test_a_process_that_is_killed_leaves_nothing_under_the_name(original, to, point):
-    assert put_in_a_process(original, to, point).returncode == -signal.SIGKILL
-    assert not (to / "000020").exists()
-    put(original, to)
-    assert whole(to / "000020")
-    assert os.listdir(to) == ["000020"]
+def test_a_process_that_is_killed_leaves_nothing_under_the_name(original, mirror_folder, point):
+    assert mirror_in_a_process(original, mirror_folder, point).returncode == -signal.SIGKILL
+    assert not (mirror_folder / "000020").exists()
+    mirror_checkpoint(original, mirror_folder)
+    assert is_complete(mirror_folder / "000020")
+    assert os.listdir(mirror_folder) == ["000020"]
 
 
 @pytest.mark.parametrize("point", [WHILE_COPYING, BEFORE_IT_IS_CHECKED, BEFORE_THE_SWAP, WITHIN_THE_SWAP])
-def test_one_that_is_killed_while_it_replaces_leaves_the_old_the_new_or_none(original, to, point):
-    put(original, to)
+def test_one_that_is_killed_while_it_replaces_leaves_the_old_the_new_or_none(original, mirror_folder, point):
+    mirror_checkpoint(original, mirror_folder)
     old = checkpoint.read_manifest(original).digest
-    made(original, content="n")
-    assert put_in_a_process(original, to, point).returncode == -signal.SIGKILL
-    if (to / "000020").exists():
-        assert whole(to / "000020")
-        assert checkpoint.read_manifest(to / "000020").digest == old
+    make_checkpoint(original, content="n")
+    assert mirror_in_a_process(original, mirror_folder, point).returncode == -signal.SIGKILL
+    if (mirror_folder / "000020").exists():
+        assert is_complete(mirror_folder / "000020")
+        assert checkpoint.read_manifest(mirror_folder / "000020").digest == old
     else:
         assert point == WITHIN_THE_SWAP
-    put(original, to)
-    assert checkpoint.read_manifest(to / "000020").digest == checkpoint.read_manifest(original).digest
-    assert os.listdir(to) == ["000020"]
+    mirror_checkpoint(original, mirror_folder)
+    assert checkpoint.read_manifest(mirror_folder / "000020").digest == checkpoint.read_manifest(original).digest
+    assert os.listdir(mirror_folder) == ["000020"]
 
 
-def test_a_full_disk_leaves_no_half_of_it(original, to):
-    done = put_in_a_process(original, to, DISK_FULL)
+def test_a_full_disk_leaves_no_half_of_it(original, mirror_folder):
+    done = mirror_in_a_process(original, mirror_folder, DISK_FULL)
     assert "File too large" in done.stderr
-    assert os.listdir(to) == []
+    assert os.listdir(mirror_folder) == []
 
 
-def test_the_checkpoint_of_another_run_is_left_alone(original, to):
-    put(made(original.parents[1] / "other" / "000020", run="other-1"), to)
+def test_the_checkpoint_of_another_run_is_left_alone(original, mirror_folder):
+    mirror_checkpoint(make_checkpoint(original.parents[1] / "other" / "000020", run="other-1"), mirror_folder)
     with pytest.raises(PermanentError, match="000020 is of the run other-1"):
-        put(original, to)
-    assert checkpoint.read_manifest(to / "000020").run == "other-1"
+        mirror_checkpoint(original, mirror_folder)
+    assert checkpoint.read_manifest(mirror_folder / "000020").run == "other-1"
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
-def test_something_else_of_that_name_is_left_alone(original, to, kind):
-    to.mkdir()
+def test_something_else_of_that_name_is_left_alone(original, mirror_folder, kind):
+    mirror_folder.mkdir()
     if kind == "folder":
-        (to / "000020").mkdir()
-        (to / "000020" / "mine").touch()
+        (mirror_folder / "000020").mkdir()
+        (mirror_folder / "000020" / "mine").touch()
     elif kind == "file":
-        (to / "000020").touch()
+        (mirror_folder / "000020").touch()
     else:
-        (to / "000020").symlink_to("/nowhere")
+        (mirror_folder / "000020").symlink_to("/nowhere")
     with pytest.raises(PermanentError, match="000020 is something else"):
-        put(original, to)
+        mirror_checkpoint(original, mirror_folder)
 
 
-def test_an_empty_folder_of_that_name_is_filled(original, to):
-    (to / "000020").mkdir(parents=True)
-    assert put(original, to) is True
-    assert whole(to / "000020")
+def test_an_empty_folder_of_that_name_is_filled(original, mirror_folder):
+    (mirror_folder / "000020").mkdir(parents=True)
+    assert mirror_checkpoint(original, mirror_folder) is True
+    assert is_complete(mirror_folder / "000020")
 
 
 def test_a_place_that_is_not_there_yet_is_not_made_up(original, tmp_path):
     to = tmp_path / "disk" / "mirror"
     with pytest.raises(FileNotFoundError):
-        put(original, to)
+        mirror_checkpoint(original, to)
     (tmp_path / "disk").mkdir()
-    assert put(original, to) is True
+    assert mirror_checkpoint(original, to) is True
 
 
-def test_a_torn_original_is_not_copied(original, to):
+def test_a_torn_original_is_not_copied(original, mirror_folder):
     manifest = checkpoint.read_manifest(original)
     (original / "step").write_text("torn")
     with pytest.raises(PermanentError, match="is not what was saved"):
-        atomic_copy.copy_checkpoint(original, manifest, to, NEVER_HALTED)
+        atomic_copy.copy_checkpoint(original, manifest, mirror_folder, NEVER_HALTED)
     (original / "step").unlink()
     with pytest.raises(PermanentError, match="is gone"):
-        atomic_copy.copy_checkpoint(original, manifest, to, NEVER_HALTED)
-    assert os.listdir(to) == []
+        atomic_copy.copy_checkpoint(original, manifest, mirror_folder, NEVER_HALTED)
+    assert os.listdir(mirror_folder) == []
 
 
-def test_a_copy_can_be_broken_off(original, to):
+def test_a_copy_can_be_broken_off(original, mirror_folder):
     with pytest.raises(Cancelled):
-        put(original, to, halted=lambda: True)
-    assert os.listdir(to) == []
+        mirror_checkpoint(original, mirror_folder, halted=lambda: True)
+    assert os.listdir(mirror_folder) == []
 
 
-def test_the_oldest_of_a_run_go_and_nobody_elses(tmp_path, to):
+def test_the_oldest_of_a_run_go_and_nobody_elses(tmp_path, mirror_folder):
     for step, run in ((10, "other-1"), (20, "pretend-1"), (40, "pretend-1"), (100, "pretend-1")):
-        put(made(tmp_path / run / f"{step:06}", run), to)
-    (to / "000001").mkdir()
-    assert atomic_copy.trim_checkpoints(to, "pretend-1", 2) == [to / "000020"]
-    assert atomic_copy.trim_checkpoints(to, "pretend-1", 2) == []
-    assert atomic_copy.trim_checkpoints(to, "pretend-1", 0) == [to / "000040"]  # the last stays, whatever is asked
-    assert sorted(os.listdir(to)) == ["000001", "000010", "000100"]
+        mirror_checkpoint(make_checkpoint(tmp_path / run / f"{step:06}", run), mirror_folder)
+    (mirror_folder / "000001").mkdir()
+    assert atomic_copy.trim_checkpoints(mirror_folder, "pretend-1", 2) == [mirror_folder / "000020"]
+    assert atomic_copy.trim_checkpoints(mirror_folder, "pretend-1", 2) == []
+    assert atomic_copy.trim_checkpoints(mirror_folder, "pretend-1", 0) == [
+        mirror_folder / "000040"
+    ]  # the last stays, whatever is asked
+    assert sorted(os.listdir(mirror_folder)) == ["000001", "000010", "000100"]

@@ -31,7 +31,7 @@ def codes(made) -> list[tuple[str, str]]:
     return [(one.code, one.title) for one in run_preflight(made)]
 
 
-def test_a_name_that_is_not_set_is_told_before_the_work(halves_here, job):
+def test_a_name_that_is_not_set_is_told_before_the_work(plugins_on_path, job):
     title = (
         "AZURE_ML_OUTPUT_checkpoints is not set: it should name the folder in which the platform keeps the checkpoints"
     )
@@ -39,7 +39,7 @@ def test_a_name_that_is_not_set_is_told_before_the_work(halves_here, job):
 
 
 @pytest.mark.parametrize("name", ["AZURE_ML_OUTPUT_checkpoints", "AZURE_ML_OUTPUT_CHECKPOINTS"])
-def test_either_spelling_of_the_name_does(halves_here, job, tmp_path, monkeypatch, name):
+def test_either_spelling_of_the_name_does(plugins_on_path, job, tmp_path, monkeypatch, name):
     monkeypatch.setenv(name, str(tmp_path / "wd"))
     assert codes(job(kept=OUTPUT)) == []
 
@@ -48,7 +48,7 @@ def test_either_spelling_of_the_name_does(halves_here, job, tmp_path, monkeypatc
     ("there", "why"),
     [("file", "it is a file"), ("no/where", "{}/no does not exist"), ("", "it is not an absolute path")],
 )
-def test_a_folder_that_takes_nothing_is_told_before_the_work(halves_here, job, tmp_path, there, why):
+def test_a_folder_that_takes_nothing_is_told_before_the_work(plugins_on_path, job, tmp_path, there, why):
     (tmp_path / "file").touch()
     to = str(tmp_path / there) if there else "relative"
     title = f"checkpoints cannot be copied to {to}, which the platform keeps: {why.format(tmp_path)}"

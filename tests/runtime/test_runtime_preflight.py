@@ -16,19 +16,19 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.fixture
-def wanted(tmp_path) -> PythonEnvironment:
+def make_document(tmp_path) -> PythonEnvironment:
     lock = tmp_path / "lock.txt"
     lock.write_text("# nothing\n")
     return PythonEnvironment(lock=lock, python=VERSION, gib=0.001)
 
 
-def look(wanted: PythonEnvironment, cache: Path | str, given: str | None = None):
+def check_environment(wanted: PythonEnvironment, cache: Path | str, given: str | None = None):
     return list(
         environment_check.find_environment_problems(wanted, Placement(work="/w", cache=str(cache), environment=given))
     )
 
 
-def test_a_machine_that_can_has_nothing_to_say_and_is_left_as_it_was(halves_here, job, tmp_path):
+def test_a_machine_that_can_has_nothing_to_say_and_is_left_as_it_was(plugins_on_path, job, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "numbers.txt").touch()
     made = job(sources=[tmp_path / "data"])
@@ -36,7 +36,7 @@ def test_a_machine_that_can_has_nothing_to_say_and_is_left_as_it_was(halves_here
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "here"]
 
 
-def test_every_source_and_the_data_that_is_here_is_looked_at(halves_here, job, tmp_path):
+def test_every_source_and_the_data_that_is_here_is_looked_at(plugins_on_path, job, tmp_path):
     (tmp_path / "empty").mkdir()
     found = run_preflight(job(sources=["nowhere", tmp_path / "empty"]))
     assert [finding.code for finding in found] == ["source-unreachable", "data-unusable"]
@@ -44,7 +44,7 @@ def test_every_source_and_the_data_that_is_here_is_looked_at(halves_here, job, t
 
 
 @needs_uv
-def test_what_a_carrier_brings_is_looked_at_before_the_job_is_sent(halves_here, job, tmp_path):
+def test_what_a_carrier_brings_is_looked_at_before_the_job_is_sent(plugins_on_path, job, tmp_path):
     said: list[str] = []
     made = job(carried=["wrong network It is far away.", "odd", "even"], ready=False, environment=None)
     found = run_preflight(made, said.append)
@@ -61,14 +61,14 @@ def test_what_a_carrier_brings_is_looked_at_before_the_job_is_sent(halves_here, 
     assert not (tmp_path / "cache" / "data").exists()
 
 
-def test_a_job_whose_sources_all_lie_here_builds_nothing_before_it_is_sent(halves_here, job, tmp_path):
+def test_a_job_whose_sources_all_lie_here_builds_nothing_before_it_is_sent(plugins_on_path, job, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "numbers.txt").touch()
     run_preflight(job(sources=[tmp_path / "data"], environment=None), pytest.fail)
     assert not (tmp_path / "cache").exists()
 
 
-def test_sources_that_lie_here_are_compared_too(halves_here, job, tmp_path):
+def test_sources_that_lie_here_are_compared_too(plugins_on_path, job, tmp_path):
     for name in ("odd", "even"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "numbers.txt").write_text(name)
@@ -77,7 +77,7 @@ def test_sources_that_lie_here_are_compared_too(halves_here, job, tmp_path):
 
 
 @needs_uv
-def test_no_environment_is_built_to_look_with_where_none_can_be(halves_here, job, monkeypatch):
+def test_no_environment_is_built_to_look_with_where_none_can_be(plugins_on_path, job, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
     (finding,) = run_preflight(job(carried=["a"], ready=False), pytest.fail)
     assert finding.code == "python-missing"
@@ -91,63 +91,67 @@ def test_a_half_that_cannot_be_imported_is_a_finding(job):
     assert any(way.startswith("robotrain render ") for way in finding.ways)
 
 
-def test_an_environment_that_is_not_there(wanted, tmp_path):
-    (finding,) = look(wanted, tmp_path, str(tmp_path / "gone"))
+def test_an_environment_that_is_not_there(make_document, tmp_path):
+    (finding,) = check_environment(make_document, tmp_path, str(tmp_path / "gone"))
     assert (finding.code, finding.where) == ("environment-unusable", "--environment")
     assert str(tmp_path / "gone") in finding.given
 
 
-def test_an_environment_without_what_the_job_needs(wanted, tmp_path, small_environment):
-    needs = dataclasses.replace(wanted, required_packages={"lerobot": "0.6"})
-    (finding,) = look(needs, tmp_path, str(small_environment))
+def test_an_environment_without_what_the_job_needs(make_document, tmp_path, small_environment):
+    needs = dataclasses.replace(make_document, required_packages={"lerobot": "0.6"})
+    (finding,) = check_environment(needs, tmp_path, str(small_environment))
     assert "lerobot" in finding.why
     assert any("uv pip install" in way for way in finding.ways)
 
 
 @pytest.mark.parametrize(("version", "fits"), [("0.6.1", True), ("0.6", True), ("0.5.9", False), ("0.60.0", False)])
-def test_an_environment_with_another_version(wanted, tmp_path, version, fits):
+def test_an_environment_with_another_version(make_document, tmp_path, version, fits):
     import venv
 
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
     info = next((tmp_path / "venv").glob("lib/python*/site-packages")) / f"lerobot-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lerobot\nVersion: {version}\n")
-    found = look(dataclasses.replace(wanted, required_packages={"lerobot": "0.6"}), tmp_path, str(tmp_path / "venv"))
+    found = check_environment(
+        dataclasses.replace(make_document, required_packages={"lerobot": "0.6"}), tmp_path, str(tmp_path / "venv")
+    )
     assert (found == []) == fits
 
 
 @pytest.mark.parametrize(("version", "newest", "package"), [("3.12", "3.12", "3.12"), ("3.10-3.14", "3.14", "3")])
-def test_no_python_names_the_ways_to_get_one(wanted, tmp_path, monkeypatch, version, newest, package):
+def test_no_python_names_the_ways_to_get_one(make_document, tmp_path, monkeypatch, version, newest, package):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    (finding,) = look(dataclasses.replace(wanted, python=version), tmp_path)
+    (finding,) = check_environment(dataclasses.replace(make_document, python=version), tmp_path)
     assert finding.code == "python-missing"
     ways = (f"apt install python{package} ", f"uv python install {newest}", f"pyenv install {newest}", "--environment")
     assert all(way in found for way, found in zip(ways, finding.ways, strict=True))
 
 
-def test_a_full_disk_names_the_folder_what_is_free_and_what_is_needed(wanted, tmp_path):
-    (finding,) = look(dataclasses.replace(wanted, gib=1e7), tmp_path / "cache" / "deep")
+def test_a_full_disk_names_the_folder_what_is_free_and_what_is_needed(make_document, tmp_path):
+    (finding,) = check_environment(dataclasses.replace(make_document, gib=1e7), tmp_path / "cache" / "deep")
     assert finding.code == "disk-full"
     assert "1e+07 GiB needed" in finding.title
     assert finding.given == str(tmp_path / "cache" / "deep")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_cache_that_cannot_be_written(wanted, tmp_path):
+def test_a_cache_that_cannot_be_written(make_document, tmp_path):
     (tmp_path / "cache").mkdir(mode=0o500)
-    (finding,) = look(wanted, tmp_path / "cache")
+    (finding,) = check_environment(make_document, tmp_path / "cache")
     assert finding.code == "cache-not-writable"
 
 
-def test_a_lock_for_another_machine_says_so_and_nothing_else(wanted, tmp_path, monkeypatch):
+def test_a_lock_for_another_machine_says_so_and_nothing_else(make_document, tmp_path, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
-    wanted = dataclasses.replace(wanted, platform="Linux-x86_64", required_packages={"lerobot": "0.6"}, gib=1e7)
-    (finding,) = look(wanted, tmp_path)
+    make_document = dataclasses.replace(
+        make_document, platform="Linux-x86_64", required_packages={"lerobot": "0.6"}, gib=1e7
+    )
+    (finding,) = check_environment(make_document, tmp_path)
     assert finding.code == "lock-platform"
     assert all(machine in finding.title for machine in ("Linux-x86_64", "Darwin-arm64"))
     assert finding.ways[0] == "--environment PATH   your own environment with lerobot 0.6"
     command = f"uv venv --python {VERSION} PATH && uv pip install --python PATH 'lerobot==0.6.*'"
     assert finding.ways[1].startswith(f"{command} ")
     torch = Placement(work="", cache=str(tmp_path / "cache"), torch_backend="cpu")
-    assert "--torch-backend" in next(environment_check.find_environment_problems(wanted, torch)).why
+    assert "--torch-backend" in next(environment_check.find_environment_problems(make_document, torch)).why

@@ -17,11 +17,11 @@ DELIVER = EVALUATE + "evaluate()"
 FILES = ["eval_results.json", *(f"videos/episode_{number:03}.mp4" for number in range(4))]
 
 
-def delivered(ran) -> list[str]:
+def list_deliveries(ran) -> list[str]:
     return sorted(one.to for one in ran.of_kind(Delivered))
 
 
-def within(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(name for name in found if name != checkpoint.MANIFEST)
 
@@ -33,9 +33,9 @@ def test_they_are_copied_whole_under_the_name_of_the_run_and_nothing_else_is_tou
     program = "from pretend_training import *\ntrain(40, 20)\n" + EVALUATE + "evaluate(kept=policy())"
     ran = run(placed(form.format(shelf), program, keep=1))
     assert ran.exit_code == 0, ran.lines
-    assert delivered(ran) == [f"{form.format(shelf)}/pretend-1"]
+    assert list_deliveries(ran) == [f"{form.format(shelf)}/pretend-1"]
     assert sorted(os.listdir(shelf)) == ["000040", "pretend-1", "pretend-2"]
-    assert within(shelf / "pretend-1") == FILES
+    assert list_files(shelf / "pretend-1") == FILES
     assert (checkpoint.validate_checkpoint(shelf / "pretend-1"), checkpoint.read_manifest(shelf / "pretend-1").run) == (
         "",
         "pretend-1",
@@ -53,15 +53,15 @@ def test_they_lie_directly_in_the_folder_that_the_platform_keeps(run, job, tmp_p
     (output / "theirs.txt").touch()
     ran = run(job(EVALUATE + "evaluate(kept=policy())", kept=str(output), kept_as="azureml://outputs/eval_results/"))
     assert ran.exit_code == 0, ran.lines
-    assert delivered(ran) == ["azureml://outputs/eval_results"]
-    assert within(output) == [*FILES[:1], "theirs.txt", *FILES[1:]]
+    assert list_deliveries(ran) == ["azureml://outputs/eval_results"]
+    assert list_files(output) == [*FILES[:1], "theirs.txt", *FILES[1:]]
     assert ran.of_kind(Published) == ran.of_kind(Checkpoint) == []
 
 
 def test_an_evaluation_that_does_not_reach_what_was_demanded_is_delivered_and_fails(run, placed, shelf):
     ran = run(placed(shelf, EVALUATE + "evaluate(0.25, passed=False)\nraise SystemExit('error: only 0.25')"))
     assert (ran.exit_code, ran.outcome["reason"]) == (1, "only 0.25")
-    assert within(shelf / "pretend-1") == FILES
+    assert list_files(shelf / "pretend-1") == FILES
 
 
 def test_a_place_that_has_nowhere_to_be_written_is_told_as_one_for_results(run, placed, tmp_path):
@@ -84,11 +84,11 @@ def test_an_attempt_that_was_killed_once_it_had_results_delivers_them_once(start
     to.parent.mkdir()
     ran = run(made)
     assert ran.exit_code == 0, ran.lines
-    assert delivered(ran) == [f"{to}/pretend-1"]  # the other has them, and was told
+    assert list_deliveries(ran) == [f"{to}/pretend-1"]  # the other has them, and was told
     again = run(made)
-    assert (again.exit_code, len(again.of_kind(Evaluated)), delivered(again)) == (0, 1, [])
+    assert (again.exit_code, len(again.of_kind(Evaluated)), list_deliveries(again)) == (0, 1, [])
     other = run(placed(to, EVALUATE + "evaluate(0.5)", kept=str(kept_in)))
-    assert delivered(other) == sorted([f"{to}/pretend-1", str(kept_in)])
+    assert list_deliveries(other) == sorted([f"{to}/pretend-1", str(kept_in)])
     for folder in (to / "pretend-1", kept_in):
         assert (folder / "eval_results.json").read_text() == '{"success_rate": 0.5}'
 

@@ -42,23 +42,23 @@ class Place(Destination):
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def short_pauses(monkeypatch):
     monkeypatch.setattr(publisher, "LONGEST_PAUSE", 0.001)
     monkeypatch.setattr(publisher, "LAST_PAUSES", (0.001, 0.001))
 
 
 @pytest.fixture
-def told() -> list:
+def messages() -> list:
     return []
 
 
 @pytest.fixture
-def publishing(job, told):
+def publishing(job, messages):
     def make(*places: Place, earlier: EarlierAttempts | None = None) -> Publisher:
         return Publisher(
             job(),
             places,
-            told.append,
+            messages.append,
             earlier=earlier or EarlierAttempts(),
             needed=any(place.is_required for place in places),
         )
@@ -67,7 +67,7 @@ def publishing(job, told):
 
 
 @pytest.fixture
-def saved(tmp_path):
+def save_checkpoint(tmp_path):
     def save(step: int) -> Checkpoint:
         folder = tmp_path / "checkpoints" / f"{step:06}"
         folder.mkdir(parents=True)
@@ -78,7 +78,7 @@ def saved(tmp_path):
 
 
 @pytest.fixture
-def evaluated(tmp_path):
+def save_results(tmp_path):
     """What an evaluation tells, and its files."""
     folder, policy = tmp_path / "work/outputs/eval_results", tmp_path / "work/outputs/policy/000400"
     for path, content in ((folder / "eval_results.json", "{}"), (policy / "config.json", "act")):
@@ -94,37 +94,37 @@ def select(kind, told) -> list:
     return [event for event in told if isinstance(event, kind)]
 
 
-def test_h1_10_whoever_tells_of_a_checkpoint_never_waits(publishing, saved, told, tmp_path):
+def test_h1_10_whoever_tells_of_a_checkpoint_never_waits(publishing, save_checkpoint, messages, tmp_path):
     let = threading.Event()
     slow = Place(lambda sealed, is_cancelled: let.wait(SOON), name="/mnt/slow")
     quick = Place(lambda sealed, is_cancelled: None, name="/mnt/quick")
     made = publishing(slow, quick)
     for step in (20, 40):
-        made.add(saved(step))
+        made.add(save_checkpoint(step))
     while quick.came != ["000020", "000040"]:  # neither does one destination wait for another
         time.sleep(0.01)
     assert slow.came == []
     let.set()
     assert made.drain(StopSignal()) == []
     assert slow.came == ["000020", "000040"]
-    assert len(select(Published, told)) == 4
+    assert len(select(Published, messages)) == 4
 
 
-def test_h1_10_neither_for_the_digests_of_its_files(publishing, saved, monkeypatch):
+def test_h1_10_neither_for_the_digests_of_its_files(publishing, save_checkpoint, monkeypatch):
     let, place = threading.Event(), Place(lambda sealed, is_cancelled: None)
     seal = checkpoint.seal_checkpoint
     monkeypatch.setattr(
         checkpoint, "seal_checkpoint", lambda *given, **named: (let.wait(SOON), seal(*given, **named))[1]
     )
     made = publishing(place)
-    made.add(saved(20))
+    made.add(save_checkpoint(20))
     assert not made.is_complete
     let.set()
     assert made.drain(StopSignal()) == []
     assert (made.is_complete, place.came) == (True, ["000020"])
 
 
-def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, saved, told):
+def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, save_checkpoint, messages):
     troubles = [OSError("full"), OSError("full"), None, OSError("full"), None]
 
     def act(sealed, is_cancelled):
@@ -132,31 +132,31 @@ def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, saved, told):
             raise trouble
 
     made = publishing(Place(act))
-    made.add(saved(20))
-    made.add(saved(40))
+    made.add(save_checkpoint(20))
+    made.add(save_checkpoint(40))
     assert made.drain(StopSignal()) == []
-    assert [event.step for event in select(Published, told)] == [20, 40]
-    assert [note.text for note in select(Note, told)] == [
+    assert [event.step for event in select(Published, messages)] == [20, 40]
+    assert [note.text for note in select(Note, messages)] == [
         "checkpoint 000020 is not published to /mnt/place: full; trying again"
     ]
 
 
-def test_no_exception_goes_by_unsaid(publishing, saved, told):
+def test_no_exception_goes_by_unsaid(publishing, save_checkpoint, messages):
     def act(sealed, is_cancelled):
         raise ZeroDivisionError("surprise")
 
     made = publishing(Place(act), Place(lambda sealed, is_cancelled: None, name="/mnt/fine"))
     for step in (20, 40, 60):
-        made.add(saved(step))
+        made.add(save_checkpoint(step))
     (sentence,) = made.drain(StopSignal())
     assert sentence == (
         "checkpoints 000020, 000040 and 000060 could not be published to /mnt/place: ZeroDivisionError: surprise"
     )
-    assert select(Note, told)[-1] == Note(level="error", text=sentence)
-    assert [event.step for event in select(Published, told)] == [20, 40, 60]
+    assert select(Note, messages)[-1] == Note(level="error", text=sentence)
+    assert [event.step for event in select(Published, messages)] == [20, 40, 60]
 
 
-def test_what_cannot_work_is_not_tried_again(publishing, saved, told):
+def test_what_cannot_work_is_not_tried_again(publishing, save_checkpoint, messages):
     tries = []
 
     def act(sealed, is_cancelled):
@@ -164,10 +164,10 @@ def test_what_cannot_work_is_not_tried_again(publishing, saved, told):
         raise PermanentError("it is a link")
 
     made = publishing(Place(act))
-    made.add(saved(20))
+    made.add(save_checkpoint(20))
     assert made.drain(StopSignal()) == ["checkpoint 000020 could not be published to /mnt/place: it is a link"]
     assert len(tries) == 1
-    assert select(Note, told)[0].text == "checkpoint 000020 is not published to /mnt/place: it is a link"
+    assert select(Note, messages)[0].text == "checkpoint 000020 is not published to /mnt/place: it is a link"
 
 
 def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
@@ -200,17 +200,17 @@ def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_dies_takes_nothing_with_it_unsaid(publishing, saved, told):
+def test_a_thread_that_dies_takes_nothing_with_it_unsaid(publishing, save_checkpoint, messages):
     def act(sealed, is_cancelled):
         raise KeyboardInterrupt
 
     made = publishing(Place(act))
-    made.add(saved(20))
+    made.add(save_checkpoint(20))
     (sentence,) = made.drain(StopSignal())
     assert sentence.startswith("checkpoint 000020 could not be published to /mnt/place")
 
 
-def test_what_nobody_asked_for_and_fails_is_not_waited_for(publishing, saved, told, monkeypatch):
+def test_what_nobody_asked_for_and_fails_is_not_waited_for(publishing, save_checkpoint, messages, monkeypatch):
     monkeypatch.setattr(publisher, "OPTIONAL_SECONDS", 0.1)
     monkeypatch.setattr(publisher, "LAST_PAUSES", (600.0,))
 
@@ -218,29 +218,29 @@ def test_what_nobody_asked_for_and_fails_is_not_waited_for(publishing, saved, to
         raise OSError("the server is away")
 
     made = publishing(Place(act, name="tracking", is_required=False))
-    made.add(saved(20))
+    made.add(save_checkpoint(20))
     assert made.drain(StopSignal()) == []
     text = "checkpoint 000020 could not be published to tracking: the server is away"
-    assert select(Note, told)[-1] == Note(level="warning", text=text)
+    assert select(Note, messages)[-1] == Note(level="warning", text=text)
 
 
-def test_waiting_long_is_told(publishing, saved, told, monkeypatch):
+def test_waiting_long_is_told(publishing, save_checkpoint, messages, monkeypatch):
     monkeypatch.setattr(publisher, "REPORT_SECONDS", 0.05)
     let = threading.Event()
     made = publishing(Place(lambda sealed, is_cancelled: let.wait(SOON)))
-    made.add(saved(20))
+    made.add(save_checkpoint(20))
 
     def watch() -> None:
-        while not any("/mnt/place" in note.text for note in select(Note, told)):  # sealing may be reported first
+        while not any("/mnt/place" in note.text for note in select(Note, messages)):  # sealing may be reported first
             time.sleep(0.01)
         let.set()
 
     threading.Thread(target=watch, daemon=True).start()
     assert made.drain(StopSignal()) == []
-    assert Note(level="info", text="still publishing: checkpoint 000020 to /mnt/place") in told
+    assert Note(level="info", text="still publishing: checkpoint 000020 to /mnt/place") in messages
 
 
-def test_a_second_stop_leaves_no_time(publishing, saved, told):
+def test_a_second_stop_leaves_no_time(publishing, save_checkpoint, messages):
     begun = threading.Event()
 
     def act(sealed, is_cancelled):
@@ -250,73 +250,78 @@ def test_a_second_stop_leaves_no_time(publishing, saved, told):
         raise Cancelled
 
     made = publishing(Place(act))
-    made.add(saved(20))
+    made.add(save_checkpoint(20))
     assert begun.wait(SOON)
     stop = StopSignal()
     stop.number, stop.count = 15, 2
     (sentence,) = made.drain(stop)
     assert sentence == "checkpoint 000020 could not be published to /mnt/place: there was no time left"
-    assert select(Published, told) == []
+    assert select(Published, messages) == []
 
 
-def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_checkpoint(publishing, evaluated, told):
+def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_checkpoint(
+    publishing, save_results, messages
+):
     seen = []
     made = publishing(Place(lambda sealed, is_cancelled: seen.append((sealed, sorted(os.listdir(sealed.folder))))))
     for _ in range(2):
-        made.add(evaluated)
+        made.add(save_results)
     assert made.drain(StopSignal()) == []
     ((sealed, files),) = seen
     assert (sealed.folder.name, files) == ("pretend-1", ["eval_results.json", checkpoint.MANIFEST])
     assert (sealed.manifest.run, sealed.manifest.step) == ("pretend-1", 400)
-    assert [event.to for event in select(Delivered, told)] == ["/mnt/place/pretend-1"]
-    assert select(Published, told) == []
+    assert [event.to for event in select(Delivered, messages)] == ["/mnt/place/pretend-1"]
+    assert select(Published, messages) == []
     assert not sealed.folder.exists()  # what was on its way has arrived
-    assert checkpoint.MANIFEST not in os.listdir(evaluated.results)
+    assert checkpoint.MANIFEST not in os.listdir(save_results.results)
 
 
-def test_the_evaluated_policy_goes_only_where_models_go(publishing, evaluated, told):
+def test_the_evaluated_policy_goes_only_where_models_go(publishing, save_results, messages):
     seen = []
     tracking = Place(
         lambda sealed, is_cancelled: seen.append(sealed), name="runs:/x", accepted_kinds=COPIED_KINDS | {"policy"}
     )
     made = publishing(tracking, Place(lambda sealed, is_cancelled: None))
-    made.add(evaluated)
+    made.add(save_results)
     assert made.drain(StopSignal()) == []
     assert [sealed.kind for sealed in seen] == ["results", "policy"]
-    assert {event.to for event in select(Delivered, told)} == {"runs:/x/pretend-1", "/mnt/place/pretend-1"}
-    digest = checkpoint.combine_digests(checkpoint.hash_files(Path(evaluated.policy)))
-    assert [event.tags for event in select(Track, told)] == [{"model_sha256": digest}, {"policy_artifact": "000400"}]
-    assert os.listdir(evaluated.policy) == ["config.json"]
+    assert {event.to for event in select(Delivered, messages)} == {"runs:/x/pretend-1", "/mnt/place/pretend-1"}
+    digest = checkpoint.combine_digests(checkpoint.hash_files(Path(save_results.policy)))
+    assert [event.tags for event in select(Track, messages)] == [
+        {"model_sha256": digest},
+        {"policy_artifact": "000400"},
+    ]
+    assert os.listdir(save_results.policy) == ["config.json"]
 
 
-def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing, evaluated, told):
+def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing, save_results, messages):
     class There(Place):
         def publish(self, sealed, is_cancelled) -> PublishedCopy:
             return super().publish(sealed, is_cancelled)._replace(is_new=False)
 
-    earlier = EarlierAttempts(evaluated=evaluated, delivered=frozenset({"/mnt/told/pretend-1"}))
+    earlier = EarlierAttempts(evaluated=save_results, delivered=frozenset({"/mnt/told/pretend-1"}))
     places = [There(lambda sealed, is_cancelled: None, name=f"/mnt/{name}") for name in ("told", "untold")]
     made = publishing(*places, earlier=earlier)
-    made.add(evaluated)
+    made.add(save_results)
     assert made.drain(StopSignal()) == []
-    assert [event.to for event in select(Delivered, told)] == ["/mnt/untold/pretend-1"]
+    assert [event.to for event in select(Delivered, messages)] == ["/mnt/untold/pretend-1"]
 
 
-def test_results_that_could_not_be_delivered_are_told_by_name(publishing, evaluated, told):
+def test_results_that_could_not_be_delivered_are_told_by_name(publishing, save_results, messages):
     def act(sealed, is_cancelled):
         raise OSError("the disk is full")
 
     made = publishing(Place(act), Place(lambda sealed, is_cancelled: None, name="/mnt/fine"))
-    made.add(evaluated)
+    made.add(save_results)
     assert made.drain(StopSignal()) == ["the results folder could not be published to /mnt/place: the disk is full"]
-    assert [event.to for event in select(Delivered, told)] == ["/mnt/fine/pretend-1"]
+    assert [event.to for event in select(Delivered, messages)] == ["/mnt/fine/pretend-1"]
 
 
 @pytest.mark.parametrize(("there", "why"), [(False, "it does not exist"), (True, "{} holds no files")])
-def test_results_that_are_none_are_told(publishing, evaluated, there, why):
-    shutil.rmtree(evaluated.results)
+def test_results_that_are_none_are_told(publishing, save_results, there, why):
+    shutil.rmtree(save_results.results)
     if there:
-        Path(evaluated.results).mkdir()
+        Path(save_results.results).mkdir()
     made = publishing(Place(lambda sealed, is_cancelled: None))
-    made.add(evaluated)
-    assert made.drain(StopSignal()) == [f"the results folder could not be sealed: {why.format(evaluated.results)}"]
+    made.add(save_results)
+    assert made.drain(StopSignal()) == [f"the results folder could not be sealed: {why.format(save_results.results)}"]

@@ -18,11 +18,11 @@ SAVE = "from pretend_training import *\n"
 
 
 @pytest.fixture
-def to(tmp_path) -> Path:
+def target(tmp_path) -> Path:
     return tmp_path / "mirror"
 
 
-def trained(total: int = 40, every: int = 20) -> str:
+def make_training(total: int = 40, every: int = 20) -> str:
     return TRAIN.format(total=total, every=every)
 
 
@@ -34,16 +34,16 @@ def stages(ran) -> list[tuple[str, str]]:
     return [(stage.name, stage.state) for stage in ran.of_kind(StageEvent)]
 
 
-def mirrored(to: Path) -> list[str]:
+def list_mirrored(to: Path) -> list[str]:
     assert all(checkpoint.validate_checkpoint(folder) == "" for _, folder in checkpoint.list_checkpoints(to))
     return sorted(os.listdir(to))
 
 
-def test_each_complete_checkpoint_is_sealed_and_copied_whole(run, job, to):
-    ran = run(job(trained(60, 20), publish={"to": str(to)}))
+def test_each_complete_checkpoint_is_sealed_and_copied_whole(run, job, target):
+    ran = run(job(make_training(60, 20), publish={"to": str(target)}))
     assert ran.exit_code == 0, ran.lines
-    assert mirrored(to) == ["000020", "000040", "000060"]
-    assert published(ran) == [(step, f"{to}/{step:06}") for step in (20, 40, 60)]
+    assert list_mirrored(target) == ["000020", "000040", "000060"]
+    assert published(ran) == [(step, f"{target}/{step:06}") for step in (20, 40, 60)]
     assert stages(ran)[-2:] == [("publish", "started"), ("publish", "done")]
     for step, folder in checkpoint.list_checkpoints(ran.work / "checkpoints"):
         manifest = checkpoint.read_manifest(folder)
@@ -54,41 +54,41 @@ def test_work_without_checkpoints_has_nothing_to_publish(run, job):
     assert "publish" not in dict(stages(run(job())))
 
 
-def test_h1_06_last_is_a_link_not_a_checkpoint(run, job, to):
+def test_h1_06_last_is_a_link_not_a_checkpoint(run, job, target):
     program = SAVE + (
         "save(20)\n"
         "(PARENT / '000030').symlink_to('000020')\n"
         "write(21).rename(PARENT / 'epoch-3')\n"
         "for name in ('last', 'epoch-3', '000030'): emit_event(Checkpoint(step=30, path=str(PARENT / name)))"
     )
-    ran = run(job(program, publish={"to": str(to)}))
-    assert mirrored(to) == ["000020"]
-    assert published(ran) == [(20, f"{to}/000020")]
+    ran = run(job(program, publish={"to": str(target)}))
+    assert list_mirrored(target) == ["000020"]
+    assert published(ran) == [(20, f"{target}/000020")]
     assert [note.rpartition("/")[2] for note in ran.notes("warning")[:2]] == [
         f"{name} is not published: the name of a checkpoint folder must be its step" for name in ("last", "epoch-3")
     ]
     assert ran.outcome["reason"] == "checkpoint 000030 could not be sealed: it is a symbolic link"
 
 
-def test_h1_07_a_checkpoint_that_is_told_twice_is_published_once(run, job, to):
+def test_h1_07_a_checkpoint_that_is_told_twice_is_published_once(run, job, target):
     program = SAVE + (
         "folder = save(20)\nfor _ in range(3): emit_event(Checkpoint(step=20, path=str(folder), model='model'))"
     )
-    ran = run(job(program, publish={"to": str(to)}))
+    ran = run(job(program, publish={"to": str(target)}))
     assert len(ran.of_kind(Checkpoint)) == 4
-    assert published(ran) == [(20, f"{to}/000020")]
+    assert published(ran) == [(20, f"{target}/000020")]
 
 
-def test_a_checkpoint_that_is_written_anew_is_published_anew(run, job, to):
+def test_a_checkpoint_that_is_written_anew_is_published_anew(run, job, target):
     program = SAVE + (
         "import shutil\nfolder = save(20, 'old')\n"
-        f"while not Path({str(to)!r}, '000020').exists(): time.sleep(0.01)\n"
+        f"while not Path({str(target)!r}, '000020').exists(): time.sleep(0.01)\n"
         "shutil.rmtree(folder)\nsave(20, 'new')"
     )
-    ran = run(job(program, publish={"to": str(to)}))
-    assert published(ran) == [(20, f"{to}/000020")] * 2
-    assert (to / "000020" / "model" / "weights").read_text() == "new"
-    assert mirrored(to) == ["000020"]
+    ran = run(job(program, publish={"to": str(target)}))
+    assert published(ran) == [(20, f"{target}/000020")] * 2
+    assert (target / "000020" / "model" / "weights").read_text() == "new"
+    assert list_mirrored(target) == ["000020"]
 
 
 def test_h1_08_a_model_without_a_checkpoint_fails_the_run(run, job, tmp_path):
@@ -106,21 +106,21 @@ def test_h1_08_a_model_without_tracking_fails_before_the_work(run, job):
     assert ran.outcome["reason"] == told
 
 
-def test_h1_05_failed_work_registers_nothing_and_keeps_its_reason(run, job, to, tmp_path):
-    (to / "000040").mkdir(parents=True)
-    (to / "000040" / "mine").touch()  # so that 40 cannot be published, which is told and is not the reason
+def test_h1_05_failed_work_registers_nothing_and_keeps_its_reason(run, job, target, tmp_path):
+    (target / "000040").mkdir(parents=True)
+    (target / "000040" / "mine").touch()  # so that 40 cannot be published, which is told and is not the reason
     program = SAVE + "save(20)\nsave(40)\nraise ValueError('the loss went through the roof')"
-    publish = {"to": str(to), "register": "pusher"}
+    publish = {"to": str(target), "register": "pusher"}
     ran = run(job(program, publish=publish, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
     assert ran.exit_code == 1
     assert ran.outcome["reason"] == "ValueError: the loss went through the roof"
-    assert checkpoint.validate_checkpoint(to / "000020") == ""
+    assert checkpoint.validate_checkpoint(target / "000020") == ""
     assert "checkpoint 000040 could not be published" in ran.notes("error")[0]
     assert ran.of_kind(Registered) == []
 
 
-def test_failed_work_without_a_checkpoint_ends_in_its_own_stage(run, job, to, tmp_path):
-    publish = {"to": str(to), "register": "pusher"}
+def test_failed_work_without_a_checkpoint_ends_in_its_own_stage(run, job, target, tmp_path):
+    publish = {"to": str(target), "register": "pusher"}
     ran = run(
         job("raise ValueError('no such option')", publish=publish, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     )
@@ -133,50 +133,52 @@ def test_h1_09_a_folder_that_appears_only_later_gets_everything(run, job, tmp_pa
     program = SAVE + f"save(20)\ntime.sleep(0.5)\nPath({str(to.parent)!r}).mkdir()\nsave(40)"
     ran = run(job(program, publish={"to": str(to)}))
     assert ran.exit_code == 0, ran.lines
-    assert mirrored(to) == ["000020", "000040"]
+    assert list_mirrored(to) == ["000020", "000040"]
     assert [note.partition(":")[0] for note in ran.notes("warning")] == [f"checkpoint 000020 is not published to {to}"]
 
 
-def test_what_was_asked_for_and_not_published_fails_the_run_by_name(run, job, to):
+def test_what_was_asked_for_and_not_published_fails_the_run_by_name(run, job, target):
     for name in ("000020", "000060"):
-        (to / name).mkdir(parents=True)
-        (to / name / "mine").touch()
-    ran = run(job(trained(60), publish={"to": str(to)}))
+        (target / name).mkdir(parents=True)
+        (target / name / "mine").touch()
+    ran = run(job(make_training(60), publish={"to": str(target)}))
     assert ran.exit_code == 1
     assert "checkpoint 000020 could not be published" in ran.outcome["reason"]
     assert "checkpoint 000060 could not be published" in ran.outcome["reason"]
     assert "; ".join(ran.notes("error")) == ran.outcome["reason"]
-    assert (to / "000020" / "mine").exists()
-    assert checkpoint.validate_checkpoint(to / "000040") == ""
+    assert (target / "000020" / "mine").exists()
+    assert checkpoint.validate_checkpoint(target / "000040") == ""
 
 
 def test_tracking_that_does_not_take_a_checkpoint_is_a_warning(run, job, tmp_path):
-    ran = run(job(trained(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))  # there is no MLflow in this environment
+    ran = run(
+        job(make_training(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    )  # there is no MLflow in this environment
     assert ran.exit_code == 0
     assert ran.notes("error") == []
     assert "could not be published to tracking: tracking has ended" in ran.notes("warning")[-1]
 
 
-def test_a_checkpoint_that_is_gone_at_once_is_told(run, job, to):
+def test_a_checkpoint_that_is_gone_at_once_is_told(run, job, target):
     program = SAVE + (
         "import shutil\nshutil.rmtree(write(20))\nemit_event(Checkpoint(step=20, path=str(PARENT / '000020')))"
     )
     ran = run(job(program))
     assert ran.exit_code == 0
     assert ran.notes("warning")[-1] == "checkpoint 000020 could not be sealed: it does not exist"
-    ran = run(job(program, publish={"to": str(to)}))
+    ran = run(job(program, publish={"to": str(target)}))
     assert ran.outcome["reason"] == "checkpoint 000020 could not be sealed: it does not exist"
 
 
-def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job, to, until):
-    process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}))
+def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job, target, until):
+    process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(target)}))
     until(process, "ready")
     process.terminate()
     ran = finish(process)
     assert ran.exit_code == 143
     assert ran.last == Outcome(state="cancelled", exit_code=143, reason="the run was stopped", fault="stopped")
     ((step, _),) = published(ran)
-    assert mirrored(to) == [f"{step:06}"]
+    assert list_mirrored(target) == [f"{step:06}"]
     assert checkpoint.find_last_complete(ran.work / "checkpoints") == (step, ran.work / "checkpoints" / f"{step:06}")
     assert stages(ran)[-2:] == [("publish", "started"), ("publish", "done")]
 
@@ -196,7 +198,7 @@ def test_a_stop_waits_for_publishing_no_longer_than_the_grace(start, finish, job
 
 def test_a_stop_while_a_finished_run_publishes_is_a_stop(start, finish, job, tmp_path, until):
     to = tmp_path / "missing" / "mirror"
-    process = start(job(trained(), publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="1")
+    process = start(job(make_training(), publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="1")
     until(process, '"publish", "state": "started"')
     process.terminate()
     ran = finish(process)
@@ -205,7 +207,7 @@ def test_a_stop_while_a_finished_run_publishes_is_a_stop(start, finish, job, tmp
 
 
 def test_registering_later_says_what_is_missing(run, job, register, tmp_path):
-    made = job(trained(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    made = job(make_training(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     done = register(made, "pusher")
     assert (done.returncode, done.stdout, done.stderr) == (4, "", f"error: there is no run in {tmp_path}/work\n")
     run(made)
@@ -224,7 +226,7 @@ def test_registering_without_the_environment_of_the_run_names_it(run, job, tmp_p
     monkeypatch.setattr(registration, "RETRY_PAUSES", (0.0,))
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "container_plugins"))
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    ran = run(job(trained()))
+    ran = run(job(make_training()))
     told = event.format_event(Tracking(uri=uri, experiment_id="1", run_id="x"))
     with (ran.work / "events.jsonl").open("a") as events:
         events.write(told + "\n")

@@ -10,7 +10,7 @@ from robotrain_runtime.preflight import preflight_remotely
 
 
 @pytest.fixture
-def sent(job, tmp_path):
+def sent_document(job, tmp_path):
     """Make a document whose folders are another machine's; its data environment is in this machine's cache."""
 
     def make(*, ready=True, **words):
@@ -34,8 +34,8 @@ def numbers(tmp_path):
     return lay
 
 
-def test_what_cannot_be_reached_from_here_is_told_from_what_nobody_can_use(halves_here, sent):
-    made, cache = sent(carried=["wrong configuration It is not yours.\nask for the role", "odd", "even"])
+def test_what_cannot_be_reached_from_here_is_told_from_what_nobody_can_use(plugins_on_path, sent_document):
+    made, cache = sent_document(carried=["wrong configuration It is not yours.\nask for the role", "odd", "even"])
     found = preflight_remotely(made, cache)
     assert [(one.code, one.title) for one in found] == [
         ("source-unreachable", "It is not yours"),
@@ -44,17 +44,19 @@ def test_what_cannot_be_reached_from_here_is_told_from_what_nobody_can_use(halve
     assert found[0].ways == ("ask for the role",)
 
 
-def test_nothing_of_the_other_machine_is_asked_for(halves_here, sent):
-    made, cache = sent(sources=["/osmo/input"], carried=["even"], mounts=(), left="${NOT_SET}", submission="NOT_SET")
+def test_nothing_of_the_other_machine_is_asked_for(plugins_on_path, sent_document):
+    made, cache = sent_document(
+        sources=["/osmo/input"], carried=["even"], mounts=(), left="${NOT_SET}", submission="NOT_SET"
+    )
     assert preflight_remotely(made, cache, pytest.fail) == []
 
 
-def test_what_the_job_has_a_secret_for_is_not_looked_at(halves_here, sent):
-    made, cache = sent(carried=["wrong configuration It is not yours."], credentials={"words": "/nowhere"})
+def test_what_the_job_has_a_secret_for_is_not_looked_at(plugins_on_path, sent_document):
+    made, cache = sent_document(carried=["wrong configuration It is not yours."], credentials={"words": "/nowhere"})
     assert preflight_remotely(made, cache, pytest.fail) == []
 
 
-def test_the_job_s_own_way_out_is_not_this_machine_s(halves_here, sent, monkeypatch):
+def test_the_job_s_own_way_out_is_not_this_machine_s(plugins_on_path, sent_document, monkeypatch):
     import pretend_carrier
 
     places = []
@@ -64,30 +66,30 @@ def test_the_job_s_own_way_out_is_not_this_machine_s(halves_here, sent, monkeypa
         "__init__",
         lambda self, sources, place: (places.append(place), made_of(self, sources, place))[1],
     )
-    made, cache = sent(carried=["even"], ways={"words": "--words-credential NAME"})
+    made, cache = sent_document(carried=["even"], ways={"words": "--words-credential NAME"})
     assert preflight_remotely(made, cache, credential_hints={"words": "sign in"}) == []
     assert [place.credential_hints for place in places] == [{"words": "sign in"}]
 
 
-def test_what_was_seen_already_is_not_looked_at_again(halves_here, sent):
-    made, cache = sent(carried=["wrong configuration It is not yours.", "wrong configuration Nor is this."])
+def test_what_was_seen_already_is_not_looked_at_again(plugins_on_path, sent_document):
+    made, cache = sent_document(carried=["wrong configuration It is not yours.", "wrong configuration Nor is this."])
     assert [one.title for one in preflight_remotely(made, cache, only=made.sources[1:])] == ["Nor is this"]
     assert preflight_remotely(made, cache, only=()) == []
 
 
 @pytest.fixture
-def publishing(sent):
+def publishing(sent_document):
     """A document that publishes to a shelf."""
 
     def make(place, **words):
-        made, cache = sent(publish={"place": f"shelf:{place}"}, **words)
+        made, cache = sent_document(publish={"place": f"shelf:{place}"}, **words)
         halves = {**made.halves, "workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"}
         return dataclasses.replace(made, halves=halves), cache
 
     return make
 
 
-def test_a_place_to_publish_to_is_tried_where_its_environment_is_there(halves_here, publishing, tmp_path):
+def test_a_place_to_publish_to_is_tried_where_its_environment_is_there(plugins_on_path, publishing, tmp_path):
     made, cache = publishing(tmp_path / "none")
     [found] = preflight_remotely(made, cache, pytest.fail)
     assert (found.code, found.title.partition(": ")[2]) == ("publish-unwritable", "there is no such shelf")
@@ -97,36 +99,36 @@ def test_a_place_to_publish_to_is_tried_where_its_environment_is_there(halves_he
     assert preflight_remotely(*publishing(tmp_path / "shelf"), pytest.fail) == []
 
 
-def test_a_folder_that_will_be_taken_from_here_is_compared_where_it_is(halves_here, sent, numbers):
+def test_a_folder_that_will_be_taken_from_here_is_compared_where_it_is(plugins_on_path, sent_document, numbers):
     folder = numbers("odd")
     mounts = (Mount(role="dataset", uri=str(folder), folder="${IN_0}"),)
-    made, cache = sent(sources=[folder], carried=["even"], mounts=mounts)
+    made, cache = sent_document(sources=[folder], carried=["even"], mounts=mounts)
     assert [one.code for one in preflight_remotely(made, cache)] == ["data-unusable"]
     assert preflight_remotely(dataclasses.replace(made, sources=made.sources[:1]), cache) == []
 
 
-def test_what_only_the_platform_knows_is_left_to_it(halves_here, sent):
+def test_what_only_the_platform_knows_is_left_to_it(plugins_on_path, sent_document):
     mounts = (Mount(role="dataset", uri="azureml:a:1", folder="${IN_0}"),)
-    made, cache = sent(sources=["azureml:a:1"], carried=["even"], mounts=mounts)
+    made, cache = sent_document(sources=["azureml:a:1"], carried=["even"], mounts=mounts)
     halves = {name: module for name, module in made.halves.items() if name != "source.folder"}
     assert preflight_remotely(dataclasses.replace(made, halves=halves), cache) == []
 
 
-def test_an_environment_that_cannot_be_built_here_is_one_finding(halves_here, sent, monkeypatch):
+def test_an_environment_that_cannot_be_built_here_is_one_finding(plugins_on_path, sent_document, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
     said: list[str] = []
-    made, cache = sent(carried=["odd", "even"], ready=False)
+    made, cache = sent_document(carried=["odd", "even"], ready=False)
     (found,) = preflight_remotely(made, cache, said.append)
     assert found.code == "look-impossible"
     assert found.why.startswith("Python 3.11 is missing")
     assert len(said) == 1
 
 
-def test_a_service_that_never_answers_is_given_up(halves_here, sent, monkeypatch):
+def test_a_service_that_never_answers_is_given_up(plugins_on_path, sent_document, monkeypatch):
     import pretend_carrier
 
     monkeypatch.setattr(pretend_carrier.Words, "survey", lambda self: time.sleep(30))
-    made, cache = sent(carried=["odd"])
+    made, cache = sent_document(carried=["odd"])
     began = time.monotonic()
     (found,) = preflight_remotely(made, cache, seconds=0.2)
     assert (found.code, found.why) == ("look-impossible", "There was no answer within 0.2 s.")

@@ -25,7 +25,7 @@ def published(job, placed, shelf):
 
 
 @pytest.fixture
-def lose(tmp_path):
+def lose_machine(tmp_path):
     """All that a machine takes with it."""
 
     def lose():
@@ -35,7 +35,7 @@ def lose(tmp_path):
     return lose
 
 
-def tear(folder):
+def tear_checkpoint(folder):
     (folder / "state" / "step").write_text("torn")
 
 
@@ -45,10 +45,10 @@ def first_step(ran) -> int:
 
 
 @pytest.mark.parametrize("form", ["shelf:{}", pytest.param("{}", marks=pytest.mark.slow)])
-def test_it_goes_on_from_the_newest_that_it_published_in_the_same_submission(run, published, shelf, lose, form):
+def test_it_goes_on_from_the_newest_that_it_published_in_the_same_submission(run, published, shelf, lose_machine, form):
     place = form.format(shelf)
     assert first_step(run(published(40, place), **OURS)) == 1
-    lose()
+    lose_machine()
     ran = run(published(60, place), **OURS)
     assert first_step(ran) == 41
     assert f"resuming from step 40 of an earlier attempt, restored from {place}/000040" in ran.notes("info")
@@ -65,17 +65,17 @@ def test_it_goes_on_from_the_newest_that_it_published_in_the_same_submission(run
 
 
 @pytest.mark.slow
-def test_a_run_that_was_lost_after_its_last_checkpoint_has_nothing_left_to_do(run, published, lose):
+def test_a_run_that_was_lost_after_its_last_checkpoint_has_nothing_left_to_do(run, published, lose_machine):
     run(published(40), **OURS)
-    lose()
+    lose_machine()
     ran = run(published(40), **OURS)
     assert first_step(ran) == 41
     assert [one.step for one in ran.of_kind(Published)] == [40]
 
 
-def test_another_submission_does_not_write_over_the_first(run, published, lose, shelf):
+def test_another_submission_does_not_write_over_the_first(run, published, lose_machine, shelf):
     run(published(40), **OURS)
-    lose()
+    lose_machine()
     ran = run(published(60), THIS_ONE="wf-2")
     assert (ran.exit_code, ran.ordinary) == (4, [])
     cannot = f"checkpoints cannot be published to shelf:{shelf}: it holds "
@@ -84,27 +84,27 @@ def test_another_submission_does_not_write_over_the_first(run, published, lose, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "NOBODY_SET_IT"])
-def test_without_a_submission_the_run_begins_anew_as_ever(run, published, lose, shelf, name):
+def test_without_a_submission_the_run_begins_anew_as_ever(run, published, lose_machine, shelf, name):
     run(published(40, submission=name))
-    lose()
+    lose_machine()
     assert first_step(run(published(60, submission=name))) == 1
     assert '"submission"' not in (shelf / "000040" / MANIFEST).read_text()
 
 
 @pytest.mark.slow
-def test_what_another_run_published_is_not_gone_on_from(run, published, lose):
+def test_what_another_run_published_is_not_gone_on_from(run, published, lose_machine):
     run(published(40), **OURS)
-    lose()
+    lose_machine()
     ran = run(dataclasses.replace(published(60), run="pretend-2"), **OURS)
     assert (ran.exit_code, ran.ordinary) == (4, [])
     assert ran.outcome["reason"].endswith("000020 of the run pretend-1")
 
 
 @pytest.mark.slow
-def test_a_torn_one_is_told_and_the_one_before_it_is_taken(run, published, lose, shelf):
+def test_a_torn_one_is_told_and_the_one_before_it_is_taken(run, published, lose_machine, shelf):
     run(published(40), **OURS)
-    lose()
-    tear(shelf / "000040")
+    lose_machine()
+    tear_checkpoint(shelf / "000040")
     ran = run(published(60), **OURS)
     assert first_step(ran) == 21
     said = f"the run does not resume from shelf:{shelf}/000040: {shelf}/000040/state/step is not what was saved"
@@ -112,11 +112,11 @@ def test_a_torn_one_is_told_and_the_one_before_it_is_taken(run, published, lose,
 
 
 @pytest.mark.slow
-def test_when_all_are_torn_it_begins_anew_and_says_so(run, published, lose, shelf):
+def test_when_all_are_torn_it_begins_anew_and_says_so(run, published, lose_machine, shelf):
     run(published(40), **OURS)
-    lose()
-    tear(shelf / "000020")
-    tear(shelf / "000040")
+    lose_machine()
+    tear_checkpoint(shelf / "000020")
+    tear_checkpoint(shelf / "000040")
     ran = run(published(60), **OURS)
     assert first_step(ran) == 1
     assert (
@@ -125,9 +125,9 @@ def test_when_all_are_torn_it_begins_anew_and_says_so(run, published, lose, shel
 
 
 @pytest.mark.slow
-def test_what_cannot_be_brought_back_is_not_written_over(run, published, lose, shelf):
+def test_what_cannot_be_brought_back_is_not_written_over(run, published, lose_machine, shelf):
     run(published(40), **OURS)
-    lose()
+    lose_machine()
     (shelf / "shut").touch()
     ran = run(published(60), **OURS)
     assert ran.exit_code == 1

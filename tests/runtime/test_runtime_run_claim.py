@@ -18,7 +18,7 @@ RUNTIME = (sys.executable, "-m", "robotrain_runtime", "run", "job.json")
 
 
 @pytest.fixture
-def begun(tmp_path):
+def begin_run(tmp_path):
     """Begin the run of a folder as a job of an engine; what the job printed. Its document is none, which is told."""
     (tmp_path / "job.json").write_text("{}")
 
@@ -29,18 +29,18 @@ def begun(tmp_path):
     return begun
 
 
-def test_one_job_does_the_work_and_again_when_its_engine_starts_it_again(begun, tmp_path):
-    assert begun("--once", "7", "--log", "log.txt") == (2, "")
-    assert begun("--once", "8", "--log", "log.txt") == (0, "nothing to do: the job 7 does the work of this run\n")
+def test_one_job_does_the_work_and_again_when_its_engine_starts_it_again(begin_run, tmp_path):
+    assert begin_run("--once", "7", "--log", "log.txt") == (2, "")
+    assert begin_run("--once", "8", "--log", "log.txt") == (0, "nothing to do: the job 7 does the work of this run\n")
     first = os.readlink(tmp_path / "taken")
-    assert begun("--once", "7", "--log", "log.txt") == (2, "")
+    assert begin_run("--once", "7", "--log", "log.txt") == (2, "")
     assert os.readlink(tmp_path / "taken") != first, "it names the process that does the work now"
     assert (tmp_path / "log.txt").read_text().count("is not a valid job document") == 2
 
 
-def test_a_job_of_a_cancelled_run_does_nothing(begun, tmp_path):
+def test_a_job_of_a_cancelled_run_does_nothing(begin_run, tmp_path):
     (tmp_path / "cancelled").touch()
-    assert begun("--once", "7", "--log", "log.txt") == (0, "nothing to do: the run was cancelled\n")
+    assert begin_run("--once", "7", "--log", "log.txt") == (0, "nothing to do: the run was cancelled\n")
     assert not (tmp_path / "log.txt").exists()
 
 
@@ -64,7 +64,7 @@ def training(job, tmp_path):
         process.wait()
 
 
-def until(condition):
+def wait_until(condition):
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
@@ -83,16 +83,16 @@ def list_states(group):
 
 def test_a_process_whose_job_was_started_again_elsewhere_ends_and_saves_nothing_more(training, tmp_path):
     first = training()
-    until(lambda: (tmp_path / "work/checkpoints/000010").exists())
+    wait_until(lambda: (tmp_path / "work/checkpoints/000010").exists())
     os.killpg(first.pid, signal.SIGSTOP)  # its machine is lost
-    until(lambda: {state[0] for state in list_states(first.pid)} == {"T"})
+    wait_until(lambda: {state[0] for state in list_states(first.pid)} == {"T"})
     owner, count = claim.find_owner(tmp_path), len(read_steps(tmp_path))
     second = training()
-    until(lambda: claim.find_owner(tmp_path) != owner)
+    wait_until(lambda: claim.find_owner(tmp_path) != owner)
     os.killpg(first.pid, signal.SIGCONT)
     assert first.wait(timeout=30) == -signal.SIGKILL
-    until(lambda: {state[0] for state in list_states(first.pid)} <= {"Z"})  # its trainer has ended too
-    until(lambda: len(read_steps(tmp_path)) > count + 10)
+    wait_until(lambda: {state[0] for state in list_states(first.pid)} <= {"Z"})  # its trainer has ended too
+    wait_until(lambda: len(read_steps(tmp_path)) > count + 10)
     second.terminate()
     assert second.wait(timeout=30) == 143
     assert f"process {first.pid} on {os.uname().nodename} ends" in (tmp_path / "log.txt").read_text()
@@ -111,13 +111,13 @@ def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path):
     assert done.returncode == -signal.SIGKILL
 
 
-def test_without_the_option_every_start_is_a_run(begun, tmp_path):
-    assert begun()[0] == begun()[0] == 2
+def test_without_the_option_every_start_is_a_run(begin_run, tmp_path):
+    assert begin_run()[0] == begin_run()[0] == 2
     assert not (tmp_path / "taken").exists()
 
 
-def test_a_log_that_cannot_be_written_is_told(begun):
-    code, said = begun("--log", "nowhere/log.txt")
+def test_a_log_that_cannot_be_written_is_told(begin_run):
+    code, said = begin_run("--log", "nowhere/log.txt")
     assert code == 2
     assert "nowhere/log.txt" in said
 

@@ -28,7 +28,7 @@ exec UV "$@"
 
 
 @pytest.fixture
-def slow_uv(tmp_path, halves_here):
+def slow_uv(tmp_path, plugins_on_path):
     """A uv that first does as told when it makes the training environment: its path, and a file with its process."""
 
     def make(says: str) -> tuple[str, Path]:
@@ -47,7 +47,7 @@ def slow_uv(tmp_path, halves_here):
     return make
 
 
-def gone(pid: Path) -> bool:
+def is_gone(pid: Path) -> bool:
     """Whether the process is no more; it may take a moment."""
     number, end = int(pid.read_text()), time.monotonic() + 60
     while time.monotonic() < end:
@@ -59,7 +59,7 @@ def gone(pid: Path) -> bool:
     return False
 
 
-def ended(ran) -> dict[str, str]:
+def wait_for_end(ran) -> dict[str, str]:
     """How each stage ended."""
     return {stage.name: stage.state for stage in ran.of_kind(StageEvent)}
 
@@ -73,7 +73,7 @@ def test_environment_and_data_are_on_their_way_at_once(run, job, slow_uv, tmp_pa
     assert ran.ordinary[-1] == "['meets']"
     began = [stage.name for stage in ran.of_kind(StageEvent) if stage.state == "started"]
     assert began == ["preflight", "environment", "data", "work"]
-    assert set(ended(ran).values()) == {"done"}
+    assert set(wait_for_end(ran).values()) == {"done"}
     assert all(stage.seconds is not None for stage in ran.of_kind(StageEvent) if stage.state == "done")
 
 
@@ -83,7 +83,7 @@ def test_an_environment_that_cannot_be_built_ends_the_run_while_data_still_comes
     ran = run(job(carried=[f"meets {tmp_path}/began {tmp_path}/never"], environment=None), UV=tool)
     assert (ran.exit_code, ran.outcome["fault"]) == (75, "network")
     assert "dns error" in ran.outcome["reason"]
-    assert ended(ran) == {"preflight": "done", "environment": "failed", "data": "failed"}
+    assert wait_for_end(ran) == {"preflight": "done", "environment": "failed", "data": "failed"}
 
 
 @needs_uv
@@ -92,8 +92,8 @@ def test_data_that_cannot_be_fetched_ends_the_build_of_the_environment(run, job,
     wait = f"meets {tmp_path}/began {tmp_path}/building"
     ran = run(job(carried=[wait, "breaks network"], environment=None), UV=tool)
     assert (ran.exit_code, ran.outcome["reason"], ran.outcome["fault"]) == (75, "the line was cut", "network")
-    assert ended(ran) == {"preflight": "done", "environment": "failed", "data": "failed"}
-    assert gone(pid)
+    assert wait_for_end(ran) == {"preflight": "done", "environment": "failed", "data": "failed"}
+    assert is_gone(pid)
 
 
 @needs_uv
@@ -105,7 +105,7 @@ def test_a_stop_ends_the_build_in_the_background(start, finish, job, slow_uv, tm
     process.terminate()
     ran = finish(process)
     assert (ran.exit_code, ran.outcome["state"], ran.outcome["fault"]) == (143, "cancelled", "stopped")
-    assert gone(pid)
+    assert is_gone(pid)
     assert list((tmp_path / "cache" / "environments").glob(".*")) == []
 
 
@@ -114,7 +114,7 @@ def test_findings_of_the_sources_end_the_build_in_the_background(run, job, slow_
     tool, pid = slow_uv("exec sleep 600")
     ran = run(job(carried=["wrong network The storage is far away."], environment=None), UV=tool)
     assert (ran.exit_code, ran.outcome["fault"]) == (75, "network")
-    assert not pid.exists() or gone(pid)
+    assert not pid.exists() or is_gone(pid)
 
 
 def test_everything_that_is_wrong_is_told_at_once(run, job, tmp_path):
@@ -124,7 +124,7 @@ def test_everything_that_is_wrong_is_told_at_once(run, job, tmp_path):
     empty.mkdir()
     ran = run(job(carried=sources, publish={"gpus": 1}, tracking_uri="http://127.0.0.1:9"), PATH=str(empty))
     assert (ran.exit_code, ran.outcome["fault"]) == (4, "configuration")
-    assert ended(ran) == {"preflight": "failed"}
+    assert wait_for_end(ran) == {"preflight": "failed"}
     told = "\n".join(ran.notes("error"))
     for words in ("far away", "ask for the role", "odd numbers", "no nvidia-smi", "http://127.0.0.1:9"):
         assert words in told
@@ -166,7 +166,7 @@ def join() -> str:
     return pretend_work.JOIN
 
 
-def test_data_is_made_ready_once_and_used_again(run, job, tmp_path, halves_here):
+def test_data_is_made_ready_once_and_used_again(run, job, tmp_path, plugins_on_path):
     made = job(NUMBERS, carried=["b", "a"], publish={"join": join()})
     ran = run(made)
     assert ran.exit_code == 0, ran.lines
@@ -178,7 +178,7 @@ def test_data_is_made_ready_once_and_used_again(run, job, tmp_path, halves_here)
     assert again.ordinary[-1] == "['b+a', 'b+a']"
 
 
-def test_what_an_interrupted_merge_left_is_thrown_away(run, job, tmp_path, halves_here):
+def test_what_an_interrupted_merge_left_is_thrown_away(run, job, tmp_path, plugins_on_path):
     left = tmp_path / "cache/prepared/pretend/.digest-of-a.0.part/files"
     left.mkdir(parents=True)
     (left / "half.bin").touch()
@@ -188,14 +188,14 @@ def test_what_an_interrupted_merge_left_is_thrown_away(run, job, tmp_path, halve
     assert not left.exists()
 
 
-def test_a_damaged_result_is_made_anew(run, job, tmp_path, halves_here):
+def test_a_damaged_result_is_made_anew(run, job, tmp_path, plugins_on_path):
     made = job(NUMBERS, carried=["a", "b"], publish={"join": join()})
     run(made)
     (tmp_path / "cache/prepared/pretend/digest-of-a.digest-of-b/files/numbers.txt").write_text("")
     assert run(made).ordinary[-1] == "['a+b', 'a+b']"
 
 
-def test_data_that_nobody_can_identify_is_made_ready_in_the_runs_own_folder(run, job, tmp_path, halves_here):
+def test_data_that_nobody_can_identify_is_made_ready_in_the_runs_own_folder(run, job, tmp_path, plugins_on_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "numbers.txt").write_text("mine")
     made = job(NUMBERS, sources=[tmp_path / "mine"], publish={"join": join()})
@@ -208,10 +208,10 @@ def test_a_merge_that_fails_fails_the_run_with_its_reason(run, job):
     ran = run(job(carried=["a"], publish={"join": "raise ValueError('they do not fit')"}))
     assert (ran.exit_code, ran.outcome["fault"]) == (1, "code")
     assert ran.outcome["reason"] == "ValueError: they do not fit"
-    assert ended(ran)["merge"] == "failed"
+    assert wait_for_end(ran)["merge"] == "failed"
 
 
-def test_two_runs_make_the_same_data_ready_once(start, finish, job, tmp_path, halves_here):
+def test_two_runs_make_the_same_data_ready_once(start, finish, job, tmp_path, plugins_on_path):
     slow = f"import pathlib, time\nopen({str(tmp_path / 'count')!r}, 'a').write('x')\ntime.sleep(0.3)\n" + join()
     made = job(NUMBERS, carried=["a"], publish={"join": slow})
     other = job(NUMBERS, carried=["a"], publish={"join": slow}, work=str(tmp_path / "other"))

@@ -29,7 +29,7 @@ for line in sys.stdin:
 """
 
 
-def go_on() -> bool:
+def never_halted() -> bool:
     return False
 
 
@@ -86,8 +86,8 @@ def answering(tmp_path):
 
 
 def test_what_is_asked_is_answered(answering):
-    assert answering.wait_for_run(go_on) == "the-run"
-    assert [answering.send_request(ARTIFACT_REQUEST, {"folder": name}, go_on)["to"] for name in "abc"] == [
+    assert answering.wait_for_run(never_halted) == "the-run"
+    assert [answering.send_request(ARTIFACT_REQUEST, {"folder": name}, never_halted)["to"] for name in "abc"] == [
         "a",
         "b",
         "c",
@@ -96,12 +96,12 @@ def test_what_is_asked_is_answered(answering):
 
 def test_what_could_not_be_done_is_an_error_with_its_reason(answering):
     with pytest.raises(OSError, match="the store is full"):
-        answering.send_request(ARTIFACT_REQUEST, {"folder": "a", "error": "the store is full"}, go_on)
+        answering.send_request(ARTIFACT_REQUEST, {"folder": "a", "error": "the store is full"}, never_halted)
 
 
 def test_one_that_ends_before_it_answers_is_told_at_once(answering):
     with pytest.raises(PermanentError, match="tracking has ended: error: out of memory"):
-        answering.send_request(ARTIFACT_REQUEST, {"folder": "a", "last": True}, go_on)
+        answering.send_request(ARTIFACT_REQUEST, {"folder": "a", "last": True}, never_halted)
 
 
 def test_an_answer_need_not_be_waited_for(answering):
@@ -152,7 +152,7 @@ def test_events_are_not_held_back_once_the_tracking_run_is_needed(recording, mon
     monkeypatch.setattr(tracker, "START_SECONDS", 0.0)
     start, wait_for_lines = recording
     with pytest.raises(OSError, match="not started yet"):
-        start().wait_for_run(go_on)
+        start().wait_for_run(never_halted)
     assert wait_for_lines(2) == ["Track", "Metrics"]
 
 

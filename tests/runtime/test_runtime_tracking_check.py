@@ -36,17 +36,17 @@ def server():
         one.server_close()
 
 
-def found(uri: str) -> list[tuple[str, str]]:
+def find_problems(uri: str) -> list[tuple[str, str]]:
     return [(finding.fault, finding.why) for finding in preflight.find_address_problems(uri)]
 
 
 @pytest.mark.parametrize("status", [200, 401])
 def test_a_server_that_answers_is_there(server, status):
-    assert found(server(status)) == []
+    assert find_problems(server(status)) == []
 
 
 def test_a_server_in_trouble_may_be_well_again_later(server):
-    assert found(server(503)) == [("network", "It answered 503 Service Unavailable.")]
+    assert find_problems(server(503)) == [("network", "It answered 503 Service Unavailable.")]
 
 
 def test_a_server_that_is_not_there_is_named_without_what_is_secret_in_its_address():
@@ -59,15 +59,15 @@ def test_a_server_that_is_not_there_is_named_without_what_is_secret_in_its_addre
 
 
 def test_a_database_that_is_there_or_can_be_made(tmp_path):
-    assert found(f"sqlite:///{tmp_path}/new/mlflow.db") == []
+    assert find_problems(f"sqlite:///{tmp_path}/new/mlflow.db") == []
     with sqlite3.connect(tmp_path / "mlflow.db") as made:
         made.execute("create table t (x)")
-    assert found(f"sqlite:///{tmp_path}/mlflow.db") == []
+    assert find_problems(f"sqlite:///{tmp_path}/mlflow.db") == []
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path):
     (tmp_path / "mlflow.db").write_text("no database at all")
-    assert found(f"sqlite:///{tmp_path}/mlflow.db") == [
+    assert find_problems(f"sqlite:///{tmp_path}/mlflow.db") == [
         ("configuration", f"{tmp_path}/mlflow.db is not an SQLite database.")
     ]
 
@@ -75,12 +75,12 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
-    assert found(f"sqlite:///{tmp_path}/locked/mlflow.db")[0][0] == "configuration"
+    assert find_problems(f"sqlite:///{tmp_path}/locked/mlflow.db")[0][0] == "configuration"
 
 
 @pytest.mark.parametrize("uri", ["", "azureml://eastus.api.azureml.ms/x"])
 def test_what_only_its_own_library_can_reach_is_not_asked(uri):
-    assert found(uri) == []
+    assert find_problems(uri) == []
 
 
 @pytest.mark.parametrize(

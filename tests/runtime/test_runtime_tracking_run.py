@@ -31,7 +31,7 @@ def uri(tmp_path, tracking_database) -> str:
 
 
 @pytest.fixture
-def theirs(uri, tmp_path, training_python, mlflow_tables, made_once) -> str:
+def platform_run(uri, tmp_path, training_python, mlflow_tables, made_once) -> str:
     """The run that the platform made, in a copy of the database that it made it in."""
 
     def fill(folder: Path) -> None:
@@ -75,12 +75,14 @@ def tags(database) -> dict[str, str]:
     return dict(database("select key, value from tags"))
 
 
-def test_a_run_of_the_platform_is_written_to_has_the_model_and_stays_its_own(run, tracked, theirs, database):
-    ran = run(tracked(register="pusher"), THEIR_RUN=theirs)
+def test_a_run_of_the_platform_is_written_to_has_the_model_and_stays_its_own(run, tracked, platform_run, database):
+    ran = run(tracked(register="pusher"), THEIR_RUN=platform_run)
     assert ran.exit_code == 0, ran.lines
-    assert [one.run_id for one in ran.of_kind(Tracking)] == [theirs]
+    assert [one.run_id for one in ran.of_kind(Tracking)] == [platform_run]
     assert ran.notes("warning") == []
-    assert database("select run_uuid, name, status, end_time from runs") == [(theirs, "witty_name", "RUNNING", None)]
+    assert database("select run_uuid, name, status, end_time from runs") == [
+        (platform_run, "witty_name", "RUNNING", None)
+    ]
     assert [name for (name,) in database("select name from experiments")] == ["Default", "of the platform"]
     assert database("select key, value from params") == [("answer", "42")]
     assert database("select key, value, step from metrics") == [("train/loss", 0.25, 20)]
@@ -88,33 +90,33 @@ def test_a_run_of_the_platform_is_written_to_has_the_model_and_stays_its_own(run
     assert (said["training_status"], said["while"]) == ("completed", "it runs")
     assert said["checkpoint_000020_artifact"] == "checkpoints/000020"
     assert [(one.name, one.version) for one in ran.of_kind(Registered)] == [("pusher", "1")]
-    assert database("select run_id from model_versions") == [(theirs,)]
+    assert database("select run_id from model_versions") == [(platform_run,)]
 
 
 def test_how_it_ended_is_said_in_a_tag_alone_and_a_second_attempt_writes_to_the_same_run(
-    run, tracked, theirs, database, tmp_path
+    run, tracked, platform_run, database, tmp_path
 ):
-    assert run(tracked("raise SystemExit(3)"), THEIR_RUN=theirs).exit_code == 3
+    assert run(tracked("raise SystemExit(3)"), THEIR_RUN=platform_run).exit_code == 3
     assert tags(database)["training_status"] == "failed"
     assert database("select status from runs") == [("RUNNING",)]
     (tmp_path / "work").rename(tmp_path / "lost")
-    assert run(tracked(), THEIR_RUN=theirs).exit_code == 0
-    assert database("select run_uuid, status from runs") == [(theirs, "RUNNING")]
+    assert run(tracked(), THEIR_RUN=platform_run).exit_code == 0
+    assert database("select run_uuid, status from runs") == [(platform_run, "RUNNING")]
     assert tags(database)["training_status"] == "completed"
 
 
-def test_a_run_that_an_earlier_attempt_made_is_not_taken_in_its_place(run, tracked, theirs, database):
+def test_a_run_that_an_earlier_attempt_made_is_not_taken_in_its_place(run, tracked, platform_run, database):
     run(tracked("raise SystemExit(3)"))  # nobody had set the name
-    assert run(tracked(), THEIR_RUN=theirs).exit_code == 0
-    assert database(f"select value from metrics where run_uuid = '{theirs}'") == [(0.25,)]
+    assert run(tracked(), THEIR_RUN=platform_run).exit_code == 0
+    assert database(f"select value from metrics where run_uuid = '{platform_run}'") == [(0.25,)]
 
 
-def test_without_one_the_run_is_its_own_as_ever(run, tracked, theirs, database):
+def test_without_one_the_run_is_its_own_as_ever(run, tracked, platform_run, database):
     assert run(tracked(), THEIR_RUN="").exit_code == 0
     assert sorted(database("select name, status from runs")) == [("pretend-1", "FINISHED"), ("witty_name", "RUNNING")]
 
 
-def test_one_that_is_not_there_is_told_and_the_work_goes_on(run, tracked, theirs, database):
+def test_one_that_is_not_there_is_told_and_the_work_goes_on(run, tracked, platform_run, database):
     ran = run(tracked(), THEIR_RUN="0" * 32)
     assert ran.exit_code == 0
     assert [note for note in ran.notes("warning") if "the run is not tracked" in note]

@@ -32,20 +32,20 @@ def document(tmp_path) -> JobDocument:
     )
 
 
-def give(**changed: str | None) -> list[str]:
+def apply_values(**changed: str | None) -> list[str]:
     return [f"{name}={value}" for name, value in {**VALID, **changed}.items() if value is not None]
 
 
 def test_values_replace_parameters_with_their_types(document):
-    trial = set_trial_values(document, give())
+    trial = set_trial_values(document, apply_values())
     assert trial.parameters == {"rate": 1e-3, "batch": 4, "seed": 2, "flag": True, "name": "act2", "other": 1}
     assert [type(trial.parameters[name]) for name in ("batch", "flag")] == [int, bool]
     assert get_trial_values(trial) == {name: trial.parameters[name] for name in SPACE}
 
 
 def test_a_value_that_rounding_moved_over_an_end_is_the_end(document):
-    assert set_trial_values(document, give(rate="9.999999999e-06")).parameters["rate"] == 1e-5
-    assert set_trial_values(document, give(rate="0.010000000001")).parameters["rate"] == 1e-2
+    assert set_trial_values(document, apply_values(rate="9.999999999e-06")).parameters["rate"] == 1e-5
+    assert set_trial_values(document, apply_values(rate="0.010000000001")).parameters["rate"] == 1e-2
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_a_value_that_rounding_moved_over_an_end_is_the_end(document):
 )
 def test_any_other_value_is_refused(document, changed, why):
     with pytest.raises(ValueError, match=why.replace("(", ".")):
-        set_trial_values(document, give(**changed))
+        set_trial_values(document, apply_values(**changed))
 
 
 def test_a_value_is_given_once(document):
     with pytest.raises(ValueError, match="seed needs one value, and has 2"):
-        set_trial_values(document, [*give(), "seed=1"])
+        set_trial_values(document, [*apply_values(), "seed=1"])
 
 
 def test_a_document_keeps_its_space(document):

@@ -24,37 +24,37 @@ def signed_in(azure, monkeypatch) -> None:
 
 
 @pytest.fixture
-def box(request) -> str:
+def container(request) -> str:
     """A container of this test's own."""
     return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
 
 
 @pytest.fixture
-def policy(azure, box) -> str:
+def policy(azure, container) -> str:
     """The address of a policy that lies below `policies/act`."""
-    azure.blobs.put(box, {f"policies/act/{name}": content for name, content in POLICY.items()})
-    return azure.url(box, "policies/act")
+    azure.blobs.put(container, {f"policies/act/{name}": content for name, content in POLICY.items()})
+    return azure.url(container, "policies/act")
 
 
-def opened(uri: str, pin: str = "") -> fetch.BlobFiles:
+def open_files(uri: str, pin: str = "") -> fetch.BlobFiles:
     return fetch.open(uri, pin, "policy", "")
 
 
-def listed(uri: str) -> list[str]:
-    return sorted(entry.name for entry in opened(uri).list_files())
+def list_names(uri: str) -> list[str]:
+    return sorted(entry.name for entry in open_files(uri).list_files())
 
 
-def nothing(uri: str) -> str:
+def find_nothing(uri: str) -> str:
     """Why nothing is there: a mistake in the job, which no second try mends."""
-    found = opened(uri)
+    found = open_files(uri)
     assert list(found.list_files()) == []
     assert found.explain_empty().fault == "configuration"
     return str(found.explain_empty())
 
 
-def refused(uri: str) -> tuple[str, str]:
+def list_refused(uri: str) -> tuple[str, str]:
     """What is said, and whose fault it is."""
-    found = opened(uri)
+    found = open_files(uri)
     with pytest.raises(Exception) as raised:
         list(found.list_files())
     told = found.explain_error(raised.value)
@@ -62,119 +62,119 @@ def refused(uri: str) -> tuple[str, str]:
     return str(told), told.fault
 
 
-def got(python: Path, uri: str) -> Any:
+def read_file(python: Path, uri: str) -> Any:
     return read_origin(python, "robotrain_sources.blob_url.fetch", uri)
 
 
-def test_every_file_comes_as_it_was_written_whatever_its_name(azure, data_python, box):
+def test_every_file_comes_as_it_was_written_whatever_its_name(azure, data_python, container):
     files = {f"{name}/{name}.txt": f"content of {name}".encode() for name in STRANGE_NAMES}
-    azure.blobs.put(box, {f"strange ü/{name}": content for name, content in files.items()})
-    assert got(data_python, azure.url(box, "strange ü"))["files"] == compute_digests(files)
+    azure.blobs.put(container, {f"strange ü/{name}": content for name, content in files.items()})
+    assert read_file(data_python, azure.url(container, "strange ü"))["files"] == compute_digests(files)
 
 
 def test_a_file_is_known_by_its_size_tag_and_digest(azure, policy):
-    (config,) = [entry for entry in opened(policy).list_files() if entry.name == "config.json"]
+    (config,) = [entry for entry in open_files(policy).list_files() if entry.name == "config.json"]
     assert (config.size, config.md5) == (15, hashlib.md5(POLICY["config.json"]).hexdigest())
     assert re.fullmatch(r'"\w+"', config.version)
 
 
-def test_a_listing_of_several_pages_is_whole(azure, box, monkeypatch):
+def test_a_listing_of_several_pages_is_whole(azure, container, monkeypatch):
     names = [f"{number:02}" for number in range(7)]
-    azure.blobs.put(box, {f"many/{name}": b"x" for name in names})
+    azure.blobs.put(container, {f"many/{name}": b"x" for name in names})
     monkeypatch.setattr(blob_client, "PAGE_SIZE", 3)
     azure.front.requests.clear()
-    assert listed(azure.url(box, "many")) == names
+    assert list_names(azure.url(container, "many")) == names
     assert len([asked for asked in azure.front.requests if "comp=list" in asked]) == 3
 
 
-def test_a_checkpoint_may_be_a_single_blob_with_its_parameters(azure, box):
+def test_a_checkpoint_may_be_a_single_blob_with_its_parameters(azure, container):
     run = {"000020/model_19.pt": b"19", "000020/params/agent.yaml": b"{}", "000020/model_9.pt": b"9", "other.txt": b"x"}
-    azure.blobs.put(box, {f"run/{name}": content for name, content in run.items()})
-    at = azure.url(box, "run/000020/model_19.pt")
+    azure.blobs.put(container, {f"run/{name}": content for name, content in run.items()})
+    at = azure.url(container, "run/000020/model_19.pt")
     found = fetch.open(at, "", "checkpoint", "")
     assert sorted(entry.name for entry in found.list_files()) == ["model_19.pt", "params/agent.yaml"]
     assert found.get_store_path("model_19.pt") == "run/000020/model_19.pt"
-    missing = fetch.open(azure.url(box, "run/000020/model_18.pt"), "", "checkpoint", "")
+    missing = fetch.open(azure.url(container, "run/000020/model_18.pt"), "", "checkpoint", "")
     assert list(missing.list_files()) == []
     assert "model_19.pt" in str(missing.explain_empty())
 
 
-def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(azure, policy, box):
-    azure.blobs.put(box, {"policies/act2/config.json": b"another", "policies/act.txt": b"another"})
-    assert listed(policy) == sorted(POLICY)
+def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(azure, policy, container):
+    azure.blobs.put(container, {"policies/act2/config.json": b"another", "policies/act.txt": b"another"})
+    assert list_names(policy) == sorted(POLICY)
 
 
-def test_h1_15_an_empty_prefix_is_an_error_that_names_near_ones(azure, policy, box):
-    azure.blobs.put(box, {"other/x": b"x"})
-    told = nothing(azure.url(box, "policies/atc"))
-    assert told == f"there are no blobs below {azure.url(box, 'policies/atc')}; {box} has: policies/act"
-    assert nothing(azure.url(box, "polices")).endswith(f"; {box} has: policies")
-    assert " has: other, policies" in nothing(azure.url(box, "zzz/zzz/zzz"))
-    assert " has: policies/act" in nothing(azure.url(box, "policies/ac"))  # the beginning of a name
+def test_h1_15_an_empty_prefix_is_an_error_that_names_near_ones(azure, policy, container):
+    azure.blobs.put(container, {"other/x": b"x"})
+    told = find_nothing(azure.url(container, "policies/atc"))
+    assert told == f"there are no blobs below {azure.url(container, 'policies/atc')}; {container} has: policies/act"
+    assert find_nothing(azure.url(container, "polices")).endswith(f"; {container} has: policies")
+    assert " has: other, policies" in find_nothing(azure.url(container, "zzz/zzz/zzz"))
+    assert " has: policies/act" in find_nothing(azure.url(container, "policies/ac"))  # the beginning of a name
 
 
-def test_h1_15_a_folder_of_nothing_but_markers_is_empty(azure, policy, box):
-    azure.blobs.put_one(box, "policies/empty", b"", {"hdi_isfolder": "true"})
-    azure.blobs.put_one(box, "policies/empty/sub", b"", {"hdi_isfolder": "true"})
-    assert "there are no blobs below" in nothing(azure.url(box, "policies/empty"))
+def test_h1_15_a_folder_of_nothing_but_markers_is_empty(azure, policy, container):
+    azure.blobs.put_one(container, "policies/empty", b"", {"hdi_isfolder": "true"})
+    azure.blobs.put_one(container, "policies/empty/sub", b"", {"hdi_isfolder": "true"})
+    assert "there are no blobs below" in find_nothing(azure.url(container, "policies/empty"))
 
 
-def test_a_single_blob_is_no_folder(azure, policy, box):
-    told = nothing(azure.url(box, "policies/act/config.json"))
+def test_a_single_blob_is_no_folder(azure, policy, container):
+    told = find_nothing(azure.url(container, "policies/act/config.json"))
     assert told.endswith(f"is a single blob, not a folder of blobs: use its folder, {policy}")
 
 
-def test_h1_16_markers_of_folders_are_skipped(azure, policy, box):
-    azure.blobs.put_one(box, "policies/act", b"", {"hdi_isfolder": "true"})
-    azure.blobs.put_one(box, "policies/act/sub", b"", {"hdi_isfolder": "true"})
-    azure.blobs.put_one(box, "policies/act/sub/", b"")
-    azure.blobs.put_one(box, "policies/act/none", b"", {"hdi_isfolder": "true"})
-    assert listed(policy) == sorted(POLICY)
+def test_h1_16_markers_of_folders_are_skipped(azure, policy, container):
+    azure.blobs.put_one(container, "policies/act", b"", {"hdi_isfolder": "true"})
+    azure.blobs.put_one(container, "policies/act/sub", b"", {"hdi_isfolder": "true"})
+    azure.blobs.put_one(container, "policies/act/sub/", b"")
+    azure.blobs.put_one(container, "policies/act/none", b"", {"hdi_isfolder": "true"})
+    assert list_names(policy) == sorted(POLICY)
 
 
 def test_an_address_that_is_none_is_refused_and_not_repeated(azure):
     with pytest.raises(FetchError, match=r"^the job's blob URL is invalid: A query can contain a signature") as raised:
-        opened("https://account.blob.core.windows.net/box/act?sig=s3cret")
+        open_files("https://account.blob.core.windows.net/box/act?sig=s3cret")
     assert "s3cret" not in str(raised.value)
 
 
-def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, policy, box):
+def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, policy, container):
     azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
-    told, fault = refused(policy)
+    told, fault = list_refused(policy)
     assert fault == "configuration"
-    for part in (azure.account, box, CLIENT, "Storage Blob Data Reader", "AuthorizationPermissionMismatch"):
+    for part in (azure.account, container, CLIENT, "Storage Blob Data Reader", "AuthorizationPermissionMismatch"):
         assert part in told
 
 
 def test_network_rules_are_told_of_too(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationFailure"))
-    told, fault = refused(policy)
+    told, fault = list_refused(policy)
     assert ("network rules" in told, fault) == (True, "configuration")
 
 
 def test_a_sign_in_that_azure_does_not_accept(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=401, code="InvalidAuthenticationInfo"))
-    told, fault = refused(policy)
+    told, fault = list_refused(policy)
     assert f"does not accept the sign-in of the identity with client id {CLIENT}" in told
     assert fault == "configuration"
 
 
 def test_a_container_that_is_not_there(azure):
     said = f"the storage account {azure.account} has no container no-such-container"
-    assert refused(azure.url("no-such-container", "x")) == (said, "configuration")
+    assert list_refused(azure.url("no-such-container", "x")) == (said, "configuration")
 
 
 def test_an_account_that_is_not_there(azure):
-    told, fault = refused(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
+    told, fault = list_refused(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
     assert told.startswith("the storage account nosuchaccount does not exist or cannot be reached")
     assert fault == "network"
 
 
 def test_a_busy_service_is_asked_again_once(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy", times=1))
-    assert listed(policy) == sorted(POLICY)
+    assert list_names(policy) == sorted(POLICY)
     azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy"))
-    told, fault = refused(policy)
+    told, fault = list_refused(policy)
     assert told.endswith("cannot be read (HTTP 503 ServerBusy): try again later")
     assert fault == "network"
 
@@ -191,19 +191,21 @@ BLOBS = [
 @pytest.mark.parametrize(("fault", "why", "whose"), BLOBS, ids=lambda one: getattr(one, "code", None) or None)
 def test_what_obstore_is_told_of_one_blob_is_the_same_sentence(azure, policy, data_python, fault, why, whose):
     azure.front.faults.append(fault)
-    told = got(data_python, policy)
+    told = read_file(data_python, policy)
     assert re.search(why, told["refused"])
     assert told["fault"] == whose
 
 
-def test_the_state_that_was_listed_is_really_asked_for(azure, policy, data_python, box):
+def test_the_state_that_was_listed_is_really_asked_for(azure, policy, data_python, container):
     """Between the listing and the first byte another one is written: the old one's tag is asked for, so none comes."""
 
     def sneak() -> None:
-        azure.blobs.put_one(box, "policies/act/config.json", b"sneaked in")
+        azure.blobs.put_one(container, "policies/act/config.json", b"sneaked in")
 
     azure.front.faults.append(Fault("GET .*config.json", act=sneak))
-    assert "was changed or deleted while it was fetched (412 ConditionNotMet)" in got(data_python, policy)["refused"]
+    assert (
+        "was changed or deleted while it was fetched (412 ConditionNotMet)" in read_file(data_python, policy)["refused"]
+    )
 
 
 def test_what_the_environment_says_to_obstore_changes_nothing(azure, policy, data_python, monkeypatch):
@@ -211,4 +213,4 @@ def test_what_the_environment_says_to_obstore_changes_nothing(azure, policy, dat
     monkeypatch.setenv("AZURE_STORAGE_USE_EMULATOR", "true")
     monkeypatch.setenv("AZURE_SKIP_SIGNATURE", "true")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "bm9uZQ==")
-    assert got(data_python, policy)["files"] == compute_digests(POLICY)
+    assert read_file(data_python, policy)["files"] == compute_digests(POLICY)

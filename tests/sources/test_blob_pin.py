@@ -20,7 +20,7 @@ FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 1000, "sub/a b 
 
 
 @pytest.fixture
-def box(request, azure, monkeypatch) -> str:
+def container(request, azure, monkeypatch) -> str:
     """A container of this test's own, with files below `p`, and a sign-in to read it with."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
@@ -29,69 +29,74 @@ def box(request, azure, monkeypatch) -> str:
     return box
 
 
-def pinned(uri: str) -> str:
+def resolve_pin(uri: str) -> str:
     return KIND.pinning.resolve(KIND.parse(uri, Path("/")), "dataset")
 
 
-def gone(uri: str, pin: str) -> str:
+def explain_lost_pin(uri: str, pin: str) -> str:
     return KIND.pinning.explain_lost_pin(KIND.parse(uri, Path("/")), "dataset", pin)
 
 
-def test_the_pin_is_the_digest_that_the_job_itself_finds(azure, box, data_python):
-    found = read_origin(data_python, "robotrain_sources.blob_url.fetch", azure.url(box, "p"))
-    assert pinned(azure.url(box, "p")) == found["digest"]
+def test_the_pin_is_the_digest_that_the_job_itself_finds(azure, container, data_python):
+    found = read_origin(data_python, "robotrain_sources.blob_url.fetch", azure.url(container, "p"))
+    assert resolve_pin(azure.url(container, "p")) == found["digest"]
 
 
-def test_another_content_is_another_pin_and_the_same_bytes_written_again_are_not(azure, box):
-    url = azure.url(box, "p")
-    before = pinned(url)
-    azure.blobs.put_one(box, "p/config.json", FILES["config.json"])
-    assert (pinned(url), gone(url, before)) == (before, "")
-    azure.blobs.put_one(box, "p/config.json", b"[]")
-    assert pinned(url) != before
+def test_another_content_is_another_pin_and_the_same_bytes_written_again_are_not(azure, container):
+    url = azure.url(container, "p")
+    before = resolve_pin(url)
+    azure.blobs.put_one(container, "p/config.json", FILES["config.json"])
+    assert (resolve_pin(url), explain_lost_pin(url, before)) == (before, "")
+    azure.blobs.put_one(container, "p/config.json", b"[]")
+    assert resolve_pin(url) != before
     changed = f"The blobs below {url} are not those that were pinned"
-    assert gone(url, before).startswith(changed)
-    azure.blobs.put_one(box, "p/config.json", FILES["config.json"])
-    azure.blobs.put_one(box, "p/one-more", b"x")
-    assert gone(url, before).startswith(changed)
+    assert explain_lost_pin(url, before).startswith(changed)
+    azure.blobs.put_one(container, "p/config.json", FILES["config.json"])
+    azure.blobs.put_one(container, "p/one-more", b"x")
+    assert explain_lost_pin(url, before).startswith(changed)
 
 
-def test_a_file_that_does_not_lie_below_the_prefix_is_told(azure, box):
-    azure.blobs.put_one(box, "p/meta/info.json.old", b"{}")
-    source = KIND.parse(azure.url(box, "p"), Path("/"))
+def test_a_file_that_does_not_lie_below_the_prefix_is_told(azure, container):
+    azure.blobs.put_one(container, "p/meta/info.json.old", b"{}")
+    source = KIND.parse(azure.url(container, "p"), Path("/"))
     assert KIND.pinning.find_missing(source, "dataset", ("config.json", "meta/info.json")) == ["meta/info.json"]
 
 
-def test_a_job_whose_data_changed_since_says_so(azure, box):
-    url = azure.url(box, "p")
-    before = pinned(url)
-    azure.blobs.delete(box, "p/config.json")
+def test_a_job_whose_data_changed_since_says_so(azure, container):
+    url = azure.url(container, "p")
+    before = resolve_pin(url)
+    azure.blobs.delete(container, "p/config.json")
     assert fetch.open(url, before, "dataset", "").find_pin_mismatch(before) == ""
-    assert "are not those that were pinned" in fetch.open(url, before, "dataset", "").find_pin_mismatch(pinned(url))
-    assert fetch.open(url, "", "dataset", "").find_pin_mismatch(pinned(url)) == ""
+    assert "are not those that were pinned" in fetch.open(url, before, "dataset", "").find_pin_mismatch(
+        resolve_pin(url)
+    )
+    assert fetch.open(url, "", "dataset", "").find_pin_mismatch(resolve_pin(url)) == ""
 
 
-def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, box):
+def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, container):
     with pytest.raises(SourceNotFound, match=r"^There are no blobs below \S+/pp; \S+ has: p\.$"):
-        pinned(azure.url(box, "pp"))
+        resolve_pin(azure.url(container, "pp"))
     with pytest.raises(SourceNotFound, match=r"has no container no-such-container\.$"):
-        pinned(azure.url("no-such-container", "p"))
-    assert gone(azure.url(box, "pp"), "0" * 32) == f"There are no blobs below {azure.url(box, 'pp')} any more."
+        resolve_pin(azure.url("no-such-container", "p"))
+    assert (
+        explain_lost_pin(azure.url(container, "pp"), "0" * 32)
+        == f"There are no blobs below {azure.url(container, 'pp')} any more."
+    )
 
 
-def test_without_a_sign_in_or_the_role_the_reason_is_told(azure, box, monkeypatch):
+def test_without_a_sign_in_or_the_role_the_reason_is_told(azure, container, monkeypatch):
     azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
     with pytest.raises(SourceError, match="give it the role Storage Blob Data Reader there"):
-        pinned(azure.url(box, "p"))
+        resolve_pin(azure.url(container, "p"))
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret-but-wrong")
     with pytest.raises(SourceError, match=r"AZURE_CLIENT_SECRET .*AADSTS7000215") as raised:
-        pinned(azure.url(box, "p"))
+        resolve_pin(azure.url(container, "p"))
     assert "s3cret" not in str(raised.value)
 
 
-def test_one_sign_in_that_failed_stands_for_every_source(azure, box, monkeypatch):
+def test_one_sign_in_that_failed_stands_for_every_source(azure, container, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret-but-wrong")
-    uris = (azure.url(f"{box}-{number}", "p") for number in range(64))
+    uris = (azure.url(f"{container}-{number}", "p") for number in range(64))
     sources = tuple(JobSource(role="dataset", kind="blob_url", uri=uri) for uri in uris)
     begun = time.monotonic()
     _, problems = core_pin.pin_job(Job(workload="w", parameters=(), sources=sources), {"blob_url": KIND})
@@ -102,20 +107,20 @@ def test_one_sign_in_that_failed_stands_for_every_source(azure, box, monkeypatch
     assert "set a valid AZURE_CLIENT_SECRET" in problem.why
 
 
-def test_a_setting_that_the_library_refuses_is_no_missing_sign_in(box, azure, monkeypatch):
+def test_a_setting_that_the_library_refuses_is_no_missing_sign_in(container, azure, monkeypatch):
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "bogus")
     with pytest.raises(ValueError, match="AZURE_TOKEN_CREDENTIALS"):
-        pinned(azure.url(box, "p"))
+        resolve_pin(azure.url(container, "p"))
 
 
-def test_a_service_that_takes_too_long_is_not_waited_for(azure, box, monkeypatch):
+def test_a_service_that_takes_too_long_is_not_waited_for(azure, container, monkeypatch):
     monkeypatch.setattr(pin, "DEADLINE_SECONDS", 0.5)
     azure.front.faults.append(Fault("comp=list", latency=5))
     with pytest.raises(SourceError, match=r"^The storage account \w+ did not answer within 0\.5 seconds\.$"):
-        pinned(azure.url(box, "p"))
+        resolve_pin(azure.url(container, "p"))
 
 
-def test_a_folder_of_many_pages_is_pinned(azure, box, monkeypatch):
+def test_a_folder_of_many_pages_is_pinned(azure, container, monkeypatch):
     monkeypatch.setattr(blob_client, "PAGE_SIZE", 100)
-    assert re.fullmatch(r"[0-9a-f]{32}", pinned(azure.url_of_many(450, "p")))
-    assert pinned(azure.url_of_many(450, "p")) != pinned(azure.url_of_many(451, "p"))
+    assert re.fullmatch(r"[0-9a-f]{32}", resolve_pin(azure.url_of_many(450, "p")))
+    assert resolve_pin(azure.url_of_many(450, "p")) != resolve_pin(azure.url_of_many(451, "p"))

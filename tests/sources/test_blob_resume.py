@@ -14,23 +14,23 @@ from robotrain_sources.fetching.errors import FetchError
 Publish = Callable[..., None]
 
 
-def opened(uri: str, pin: str, credential: str = "") -> fetch.BlobFiles:
+def open_files(uri: str, pin: str, credential: str = "") -> fetch.BlobFiles:
     return fetch.open(uri, pin, "resume", credential)
 
 
-def found(uri: str, pin: str) -> str:
+def find_checkpoint(uri: str, pin: str) -> str:
     """The run that made what is listed, by the file that says so."""
-    blobs = opened(uri, pin)
+    blobs = open_files(uri, pin)
     (said,) = [entry.name for entry in blobs.list_files() if entry.name.startswith("made-by-")]
     assert blobs.get_store_path(said).split("/")[-2].isdecimal()
     return said.removeprefix("made-by-")
 
 
-def pinned(uri: str) -> str:
+def resolve_pin(uri: str) -> str:
     return KIND.pinning.resolve(KIND.parse(uri, Path("/")), "resume")
 
 
-def gone(uri: str, pin: str) -> str:
+def explain_lost_pin(uri: str, pin: str) -> str:
     return KIND.pinning.explain_lost_pin(KIND.parse(uri, Path("/")), "resume", pin)
 
 
@@ -40,11 +40,11 @@ def test_nobody_is_asked_until_the_files_are_wanted(tmp_path, monkeypatch):
     (tmp_path / "key").chmod(0o600)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     uri = "https://account.blob.core.windows.net/box/act"
-    assert opened(uri, "0" * 32, str(tmp_path / "key")).place == "blob_url/account/box"
+    assert open_files(uri, "0" * 32, str(tmp_path / "key")).place == "blob_url/account/box"
 
 
 @pytest.fixture
-def box(request, azure, monkeypatch) -> str:
+def container(request, azure, monkeypatch) -> str:
     """A container of this test's own, and a sign-in to read it with."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
@@ -52,7 +52,7 @@ def box(request, azure, monkeypatch) -> str:
 
 
 @pytest.fixture
-def publish(azure, box, tmp_path) -> Publish:
+def publish(azure, container, tmp_path) -> Publish:
     """Lay a whole checkpoint below `act`: `publish(200, "run-1")`."""
 
     def publish(step: int, run: str) -> None:
@@ -60,42 +60,46 @@ def publish(azure, box, tmp_path) -> Publish:
         folder.mkdir()
         (folder / f"made-by-{run}").write_text(f"{step}")
         checkpoint.seal_checkpoint(folder, step=step, run=run, job="0" * 64)
-        azure.blobs.put(box, {f"act/{folder.name}/{path.name}": path.read_bytes() for path in folder.iterdir()})
+        azure.blobs.put(container, {f"act/{folder.name}/{path.name}": path.read_bytes() for path in folder.iterdir()})
 
     return publish
 
 
 @pytest.mark.slow
-def test_what_was_pinned_is_gone_on_from_though_its_run_and_others_published_since(azure, box, publish):
-    url = azure.url(box, "act")
+def test_what_was_pinned_is_gone_on_from_though_its_run_and_others_published_since(azure, container, publish):
+    url = azure.url(container, "act")
     publish(200, "before")
-    pin = pinned(url)
+    pin = resolve_pin(url)
     publish(400, "before")
-    assert (found(url, pin), gone(url, pin), opened(url, pin).find_pin_mismatch(pin)) == ("before", "", "")
-    assert pinned(url) != pin
+    assert (find_checkpoint(url, pin), explain_lost_pin(url, pin), open_files(url, pin).find_pin_mismatch(pin)) == (
+        "before",
+        "",
+        "",
+    )
+    assert resolve_pin(url) != pin
     publish(600, "ours")
-    assert (found(url, pin), gone(url, pin)) == ("before", "")
+    assert (find_checkpoint(url, pin), explain_lost_pin(url, pin)) == ("before", "")
     with pytest.raises(FetchError, match=r"checkpoints of several runs below .*/act: 000200 of the run before, "):
-        list(opened(url, "").list_files())
+        list(open_files(url, "").list_files())
     with pytest.raises(SourceError, match=r"^There are checkpoints of several runs"):
-        pinned(url)
+        resolve_pin(url)
 
 
 @pytest.mark.slow
-def test_a_pinned_checkpoint_that_was_removed_is_told_of(azure, box, publish):
-    url = azure.url(box, "act")
+def test_a_pinned_checkpoint_that_was_removed_is_told_of(azure, container, publish):
+    url = azure.url(container, "act")
     publish(200, "before")
-    pin = pinned(url)
+    pin = resolve_pin(url)
     publish(400, "before")
-    azure.blobs.delete(box, f"act/000200/{checkpoint.MANIFEST}")
+    azure.blobs.delete(container, f"act/000200/{checkpoint.MANIFEST}")
     with pytest.raises(FetchError, match="are not those that were pinned") as raised:
-        list(opened(url, pin).list_files())
+        list(open_files(url, pin).list_files())
     assert raised.value.fault == "data"
-    assert "are not those that were pinned" in gone(url, pin)
+    assert "are not those that were pinned" in explain_lost_pin(url, pin)
 
 
 @pytest.mark.slow
-def test_a_checkpoint_that_was_named_is_its_own_pin(azure, box, publish):
-    url = azure.url(box, "act/000200")
+def test_a_checkpoint_that_was_named_is_its_own_pin(azure, container, publish):
+    url = azure.url(container, "act/000200")
     publish(200, "before")
-    assert found(url, pinned(url)) == "before"
+    assert find_checkpoint(url, resolve_pin(url)) == "before"

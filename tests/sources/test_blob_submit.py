@@ -13,7 +13,7 @@ SMALL = (*("--training-steps", "2", "--batch-size", "4", "--num-workers", "0", "
 NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
 
 
-def put(azure, box: str, *examples: str) -> list[str]:
+def upload_examples(azure, box: str, *examples: str) -> list[str]:
     for example in examples:
         folder = EXAMPLES / example / "dataset"
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
@@ -34,7 +34,7 @@ def signed_in(azure, data_python, tmp_path, monkeypatch):
 
 
 def test_two_prefixes_are_fetched_merged_and_trained_from(robotrain, azure, signed_in, training_python):
-    sources = put(azure, "submit", "pusht-mini", "pusht-more")
+    sources = upload_examples(azure, "submit", "pusht-mini", "pusht-more")
     environment = ("--environment", training_python.parent.parent)
     answer = robotrain("submit", "--platform", "local", *sources, *environment, *SMALL, *NETWORK)
     assert answer.exit_code == 0, answer.stderr
@@ -45,7 +45,7 @@ def test_two_prefixes_are_fetched_merged_and_trained_from(robotrain, azure, sign
 
 
 def test_h1_17_data_that_may_not_be_read_is_told_before_anything_is_sent(robotrain, azure, signed_in):
-    sources = put(azure, "refused", "pusht-mini")
+    sources = upload_examples(azure, "refused", "pusht-mini")
     azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
     answer = robotrain("submit", "--platform", "local", *sources)
     assert answer.exit_code == 4
@@ -55,7 +55,7 @@ def test_h1_17_data_that_may_not_be_read_is_told_before_anything_is_sent(robotra
 
 
 def test_sets_that_do_not_fit_are_told_before_they_are_fetched(robotrain, azure, signed_in):
-    sources = put(azure, "unlike", "pusht-mini", "reach-other")
+    sources = upload_examples(azure, "unlike", "pusht-mini", "reach-other")
     azure.front.requests.clear()
     answer = robotrain("submit", "--platform", "local", *sources)
     assert answer.exit_code == 4

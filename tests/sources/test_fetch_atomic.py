@@ -29,12 +29,12 @@ print(fill_cache_folder(Path(sys.argv[1]), fill), flush=True)
 """
 
 
-def fill(folder: Path) -> None:
+def fill_folder(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "sub/weights").write_bytes(b"123")
 
 
-def never(folder: Path) -> None:
+def fail_to_fill(folder: Path) -> None:
     pytest.fail("it was fetched again")
 
 
@@ -62,14 +62,14 @@ def wait_for(path: Path) -> None:
 
 def test_a_fetch_that_fails_leaves_nothing_to_be_found(tmp_path):
     def fails(folder: Path) -> None:
-        fill(folder)
+        fill_folder(folder)
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):
         fill_cache_folder(tmp_path / "data", fails)
     assert find_complete_files(tmp_path / "data", MANIFEST) is None
     assert [path.name for path in tmp_path.glob("data*")] == ["data.lock"]  # a full disk is not left full
-    assert fill_cache_folder(tmp_path / "data", fill) == find_complete_files(tmp_path / "data", MANIFEST)
+    assert fill_cache_folder(tmp_path / "data", fill_folder) == find_complete_files(tmp_path / "data", MANIFEST)
 
 
 def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, writer):
@@ -78,7 +78,7 @@ def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, write
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert find_complete_files(tmp_path / "data", MANIFEST) is None
-    files = fill_cache_folder(tmp_path / "data", fill)
+    files = fill_cache_folder(tmp_path / "data", fill_folder)
     assert sorted(path.name for path in files.iterdir()) == ["sub"]  # nothing of the one that was killed
 
 
@@ -94,20 +94,20 @@ def test_of_two_that_ask_at_once_one_fetches_and_the_other_waits(tmp_path, write
 
 
 def test_one_that_is_complete_is_found_without_waiting(tmp_path):
-    files = fill_cache_folder(tmp_path / "a/data", fill)
+    files = fill_cache_folder(tmp_path / "a/data", fill_folder)
     assert (files / "sub/weights").read_bytes() == b"123"
     with (tmp_path / "a/data.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as a run that uses it does
-        assert fill_cache_folder(tmp_path / "a/data", never) == files
+        assert fill_cache_folder(tmp_path / "a/data", fail_to_fill) == files
 
 
 @pytest.mark.parametrize("harm", ["shorter", "missing", "no manifest"])
 def test_a_folder_that_was_damaged_is_fetched_again(tmp_path, capfd, harm):
-    files = fill_cache_folder(tmp_path / "data", fill)
+    files = fill_cache_folder(tmp_path / "data", fill_folder)
     if harm == "shorter":
         os.truncate(files / "sub/weights", 1)
     else:
         (files / "sub/weights" if harm == "missing" else tmp_path / "data" / MANIFEST).unlink()
     assert find_complete_files(tmp_path / "data", MANIFEST) is None
-    assert (fill_cache_folder(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
+    assert (fill_cache_folder(tmp_path / "data", fill_folder) / "sub/weights").read_bytes() == b"123"
     assert "was changed or damaged" in capfd.readouterr().out

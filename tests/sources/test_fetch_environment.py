@@ -20,18 +20,22 @@ PLUGIN_FOLDER = Path(__file__).parent / "fetch_plugins"
 
 
 @pytest.fixture
-def given(tmp_path) -> Path:
+def given_environment(tmp_path) -> Path:
     """An environment that a person gave for the run."""
     venv.create(tmp_path / "given", with_pip=False, symlinks=True)
     return tmp_path / "given"
 
 
 @pytest.fixture
-def job(tmp_path, given):
+def job(tmp_path, given_environment):
     """A document with one source, fetched by `far_source` or `near_source`."""
 
     def make(half: str, **placement: str | None) -> JobDocument:
-        placed = {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache"), "environment": str(given)}
+        placed = {
+            "work": str(tmp_path / "work"),
+            "cache": str(tmp_path / "cache"),
+            "environment": str(given_environment),
+        }
         return JobDocument(
             schema=document.SCHEMA,
             run="show-1",
@@ -62,7 +66,7 @@ def run(tmp_path):
     return run
 
 
-def built(tmp_path: Path) -> list[Path]:
+def list_built(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "cache/environments").glob("*/" + environment.MARKER))
 
 
@@ -70,16 +74,16 @@ def built(tmp_path: Path) -> list[Path]:
 def test_a_source_is_fetched_in_the_environment_it_declares_which_is_built_once(job, run, tmp_path):
     told = run(job("far_source"))
     assert "building the environment" in told
-    (marker,) = built(tmp_path)
+    (marker,) = list_built(tmp_path)
     assert marker.parent == environment.get_environment_folder(PLUGIN_FOLDER / "far.txt", tmp_path / "cache")
     assert f"brought {marker.parent}/bin/python" in told.splitlines()
     assert "fetching far://away" in told.splitlines()
     assert "building the environment" not in run(job("far_source", work=str(tmp_path / "again")))
 
 
-def test_a_source_that_declares_none_gets_the_runs_own_and_nothing_is_built(job, run, given, tmp_path):
-    assert f"brought {given}/bin/python" in run(job("near_source")).splitlines()
-    assert not built(tmp_path)
+def test_a_source_that_declares_none_gets_the_runs_own_and_nothing_is_built(job, run, given_environment, tmp_path):
+    assert f"brought {given_environment}/bin/python" in run(job("near_source")).splitlines()
+    assert not list_built(tmp_path)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def logged(python: Path, uri: str, folder: Path, root: str = "") -> str:
+def log_run(python: Path, uri: str, folder: Path, root: str = "") -> str:
     """The id of a run that kept the files of `folder`."""
     environ = {**os.environ, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     done = subprocess.run([python, "-c", LOG, uri, folder, root], env=environ, capture_output=True, text=True)
@@ -70,18 +70,20 @@ def logged(python: Path, uri: str, folder: Path, root: str = "") -> str:
     return done.stdout.split()[-1]
 
 
-def place_at(uri: str, cache: Path, python: Path) -> Any:
+def make_place(uri: str, cache: Path, python: Path) -> Any:
     """A `Place`; what was said there is the list that its `log_line` belongs to."""
     said: list[str] = []
     return ContainerContext(cache=cache, python=python, tracking_uri=uri, log_line=said.append)
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory, training_python: Path, artifacts: Path) -> tuple[str, str, Path]:
+def local_run(
+    tmp_path_factory: pytest.TempPathFactory, training_python: Path, artifacts: Path
+) -> tuple[str, str, Path]:
     """A database of this machine: its address, a run, and where its artifacts lie."""
     folder = tmp_path_factory.mktemp("out puts")
     uri = f"sqlite:///{folder}/mlflow.db"
-    run = logged(training_python, uri, artifacts, (folder / "artifacts").as_uri())
+    run = log_run(training_python, uri, artifacts, (folder / "artifacts").as_uri())
     return uri, run, folder / "artifacts" / run / "artifacts"
 
 
@@ -93,35 +95,39 @@ def served(
     folder = tmp_path_factory.mktemp("server")
     with mlflow_server.running(folder, folder / "kept") as port:
         uri = f"http://127.0.0.1:{port}"
-        run = logged(training_python, uri, artifacts)
+        run = log_run(training_python, uri, artifacts)
         (kept,) = (folder / "kept").glob(f"*/{run}/artifacts")
         yield uri, run, kept
 
 
-def asked(run: str, path: str, role: Any = "policy") -> JobSource:
+def make_source(run: str, path: str, role: Any = "policy") -> JobSource:
     return JobSource(role=role, kind="mlflow_run", uri=f"runs:/{run}/{path}")
 
 
-def content(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_artifacts_of_this_machine_are_used_where_they_lie(here: Any, tmp_path: Path, training_python: Path) -> None:
-    uri, run, kept = here
-    place = place_at(uri, tmp_path / "cache", training_python)
-    assert container.fetch(asked(run, "checkpoints/000400"), place) == kept / "checkpoints/000400"
-    assert container.fetch(asked(run, "checkpoints/000600"), place) == kept / "checkpoints/000600/pretrained_model"
+def test_artifacts_of_this_machine_are_used_where_they_lie(
+    local_run: Any, tmp_path: Path, training_python: Path
+) -> None:
+    uri, run, kept = local_run
+    place = make_place(uri, tmp_path / "cache", training_python)
+    assert container.fetch(make_source(run, "checkpoints/000400"), place) == kept / "checkpoints/000400"
+    assert (
+        container.fetch(make_source(run, "checkpoints/000600"), place) == kept / "checkpoints/000600/pretrained_model"
+    )
     brought = [path for path in place.cache.rglob("*") if path.is_file() and path.parent.name != "parentage"]
     assert brought == [], "only the tags are recorded"
 
 
-def test_a_checkpoint_that_was_changed_here_is_told(here: Any, tmp_path: Path, training_python: Path) -> None:
-    uri, run, kept = here
+def test_a_checkpoint_that_was_changed_here_is_told(local_run: Any, tmp_path: Path, training_python: Path) -> None:
+    uri, run, kept = local_run
     file = kept / "checkpoints/000600/pretrained_model/config.json"
     before = file.read_bytes()
     file.write_text("{}")
     with pytest.raises(OSError, match=r"config.json is not what was saved$"):
-        container.fetch(asked(run, "checkpoints/000600"), place_at(uri, tmp_path, training_python))
+        container.fetch(make_source(run, "checkpoints/000600"), make_place(uri, tmp_path, training_python))
     file.write_bytes(before)
 
 
@@ -129,16 +135,18 @@ def test_a_policy_of_a_server_is_fetched_once_without_the_rest_of_its_checkpoint
     served: Any, artifacts: Path, tmp_path: Path, training_python: Path
 ) -> None:
     uri, run, _ = served
-    place = place_at(uri, tmp_path / "cache", training_python)
-    fetched = {path: container.fetch(asked(run, path), place) for path in ("checkpoints/000400", "checkpoints/000600")}
-    assert content(fetched["checkpoints/000400"]) == content(artifacts / "checkpoints/000400")
-    assert content(fetched["checkpoints/000600"]) == content(artifacts / "checkpoints/000600/pretrained_model")
+    place = make_place(uri, tmp_path / "cache", training_python)
+    fetched = {
+        path: container.fetch(make_source(run, path), place) for path in ("checkpoints/000400", "checkpoints/000600")
+    }
+    assert read_files(fetched["checkpoints/000400"]) == read_files(artifacts / "checkpoints/000400")
+    assert read_files(fetched["checkpoints/000600"]) == read_files(artifacts / "checkpoints/000600/pretrained_model")
     told = len(place.log_line.__self__)
-    assert {path: container.fetch(asked(run, path), place) for path in fetched} == fetched
+    assert {path: container.fetch(make_source(run, path), place) for path in fetched} == fetched
     assert [line for line in place.log_line.__self__[told:] if line.startswith("fetching")] == []
     (fetched["checkpoints/000400"] / "model.safetensors").write_bytes(b"damaged")
-    again = container.fetch(asked(run, "checkpoints/000400"), place)
-    assert content(again) == content(artifacts / "checkpoints/000400")
+    again = container.fetch(make_source(run, "checkpoints/000400"), place)
+    assert read_files(again) == read_files(artifacts / "checkpoints/000400")
 
 
 @pytest.mark.parametrize("where", ["here", "served"])
@@ -147,8 +155,8 @@ def test_a_checkpoint_comes_with_the_parameters_that_it_cannot_be_used_without(
     request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str, path: str
 ) -> None:
     uri, run, _ = request.getfixturevalue(where)
-    place = place_at(uri, tmp_path / "cache", training_python)
-    files = content(container.fetch(asked(run, path, "checkpoint"), place))
+    place = make_place(uri, tmp_path / "cache", training_python)
+    files = read_files(container.fetch(make_source(run, path, "checkpoint"), place))
     files.pop("fetched.json", None)
     expected = {"agent_320.pt": b"weights of 320", "params/agent.yaml": b"agent: {}"}
     assert files == expected | ({} if path.endswith(".pt") else {"agent_640.pt": b"weights of 640"})
@@ -161,7 +169,8 @@ def test_a_checkpoint_that_is_not_there_is_told_with_what_is(
     uri, run, _ = request.getfixturevalue(where)
     with pytest.raises(OSError, match=r"has no artifacts at skrl-run/checkpoints/agent_10\.pt"):
         container.fetch(
-            asked(run, "skrl-run/checkpoints/agent_10.pt", "checkpoint"), place_at(uri, tmp_path, training_python)
+            make_source(run, "skrl-run/checkpoints/agent_10.pt", "checkpoint"),
+            make_place(uri, tmp_path, training_python),
         )
 
 
@@ -169,9 +178,9 @@ def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whol
     served: Any, tmp_path: Path, training_python: Path
 ) -> None:
     uri, run, _ = served
-    place = place_at(uri, tmp_path / "cache", training_python)
+    place = make_place(uri, tmp_path / "cache", training_python)
     with pytest.raises(OSError, match=r"^cut/model.safetensors of the run \w+ is incomplete: it has [\d,]+ bytes of "):
-        container.fetch(asked(run, "cut"), place)
+        container.fetch(make_source(run, "cut"), place)
     assert not list(place.cache.rglob("fetched.json"))
 
 
@@ -194,7 +203,7 @@ def test_what_is_not_there_is_told_with_what_is(
 ) -> None:
     uri, run, _ = request.getfixturevalue(where)
     with pytest.raises(OSError, match=why):
-        container.fetch(asked(run, path), place_at(uri, tmp_path, training_python))
+        container.fetch(make_source(run, path), make_place(uri, tmp_path, training_python))
 
 
 @pytest.mark.parametrize("where", ["here", "served"])
@@ -202,10 +211,10 @@ def test_an_unknown_run_is_told_with_where_it_was_looked_for(
     request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str
 ) -> None:
     uri, _, _ = request.getfixturevalue(where)
-    place = place_at(uri, tmp_path, training_python)
+    place = make_place(uri, tmp_path, training_python)
     for run in (UNKNOWN, "lerobot-train-1a2b3c4d-1"):
         with pytest.raises(OSError) as raised:
-            container.fetch(asked(run, "model"), place)
+            container.fetch(make_source(run, "model"), place)
         expected = f"there is no run {run} at {uri}: use the run's id, not its name"
         assert str(raised.value) == expected
 
@@ -214,13 +223,13 @@ def test_a_server_that_cannot_be_reached_is_told_without_its_password(
     tmp_path: Path, training_python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    place = place_at("http://me:s3cret@127.0.0.1:9", tmp_path, training_python)
+    place = make_place("http://me:s3cret@127.0.0.1:9", tmp_path, training_python)
     why = r"^model of the run f+ cannot be fetched from MLflow at http://127\.0\.0\.1:9 "
     with pytest.raises(OSError, match=why) as raised:
-        container.fetch(asked(UNKNOWN, "model"), place)
+        container.fetch(make_source(UNKNOWN, "model"), place)
     assert "s3cret" not in str(raised.value) + "".join(place.log_line.__self__)
 
 
 def test_a_job_that_is_tracked_nowhere_is_told_before_anything_begins(tmp_path: Path) -> None:
-    (why,) = container.preflight(asked(UNKNOWN, "model"), place_at("", tmp_path, Path("/nowhere")))
+    (why,) = container.preflight(make_source(UNKNOWN, "model"), make_place("", tmp_path, Path("/nowhere")))
     assert why.endswith("the job has no tracking address.")

@@ -110,7 +110,7 @@ def model(uri: str) -> JobSource:
     return JobSource(role="policy", kind="registered_model", uri=uri)
 
 
-def content(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -137,7 +137,7 @@ def test_what_made_the_policy_is_noted_where_the_registry_knows(place, training_
 
 def test_files_that_lie_elsewhere_are_fetched_once(place, artifacts):
     fetched = container.fetch(model("models:/far/1"), place)
-    assert content(fetched) == POLICY
+    assert read_files(fetched) == POLICY
     artifacts.asked.clear()
     assert container.fetch(model("far:1"), place) == fetched
     assert artifacts.asked == []

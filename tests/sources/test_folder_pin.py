@@ -35,17 +35,17 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def now(folder: Path, role: RoleName = "dataset") -> str:
+def resolve_pin(folder: Path, role: RoleName = "dataset") -> str:
     assert KIND.pinning is not None
     return KIND.pinning.resolve(KIND.parse(str(folder), Path("/")), role)
 
 
-def lacks(folder: Path, *paths: str) -> list[str]:
+def find_missing(folder: Path, *paths: str) -> list[str]:
     assert KIND.pinning is not None
     return list(KIND.pinning.find_missing(KIND.parse(str(folder), Path("/")), "dataset", paths))
 
 
-def gone(folder: Path, pin: str, role: RoleName = "dataset") -> str:
+def explain_lost_pin(folder: Path, pin: str, role: RoleName = "dataset") -> str:
     assert KIND.pinning is not None
     return KIND.pinning.explain_lost_pin(KIND.parse(str(folder), Path("/")), role, pin)
 
@@ -64,8 +64,8 @@ def byte_at(path: Path, at: int) -> None:
 
 
 def test_what_a_folder_does_not_hold_is_told_where_it_lies_on_this_machine(folder: Path) -> None:
-    assert lacks(folder, "meta/info.json", "meta/stats.json") == ["meta/stats.json"]
-    assert lacks(folder.parent / "elsewhere", "meta/info.json") == []
+    assert find_missing(folder, "meta/info.json", "meta/stats.json") == ["meta/stats.json"]
+    assert find_missing(folder.parent / "elsewhere", "meta/info.json") == []
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -85,13 +85,13 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_change_is_noticed(folder: Path, change: Callable[[Path], object]) -> None:
-    pin = now(folder)
+    pin = resolve_pin(folder)
     assert told_in_the_container(folder, pin) == []
-    assert gone(folder, pin) == ""
+    assert explain_lost_pin(folder, pin) == ""
     change(folder)
-    assert now(folder) != pin
+    assert resolve_pin(folder) != pin
     (told,) = told_in_the_container(folder, pin)
-    assert told == gone(folder, pin)
+    assert told == explain_lost_pin(folder, pin)
     assert told.startswith(f"{folder} changed since it was pinned: ")
     with pytest.raises(OSError, match="changed since it was pinned"):
         container.fetch(
@@ -104,38 +104,40 @@ NO_CHANGES: dict[str, Callable[[Path], object]] = {
     "times": lambda folder: os.utime(folder / "meta/info.json", (0, 0)),
     "rights": lambda folder: (folder / "meta/info.json").chmod(0o444),
     "an empty folder": lambda folder: (folder / "videos").mkdir(),
-    "what the Hub's library notes": lambda folder: written(folder / ".cache/huggingface/download/info.json.metadata"),
+    "what the Hub's library notes": lambda folder: write_file(
+        folder / ".cache/huggingface/download/info.json.metadata"
+    ),
     "a hidden file": lambda folder: (folder / ".env").write_text("TOKEN=x"),
-    "a repository": lambda folder: written(folder / ".git/config"),
-    "a link in a hidden folder": lambda folder: linked(folder / "data/.venv"),
-    "what Python notes": lambda folder: written(folder / "data/__pycache__/x.pyc"),
+    "a repository": lambda folder: write_file(folder / ".git/config"),
+    "a link in a hidden folder": lambda folder: make_link(folder / "data/.venv"),
+    "what Python notes": lambda folder: write_file(folder / "data/__pycache__/x.pyc"),
     "a seal": lambda folder: checkpoint.seal_checkpoint(folder, step=1, run="r", job="j"),
 }
 
 
-def written(path: Path) -> None:
+def write_file(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(str(path))
 
 
-def linked(path: Path) -> None:
+def make_link(path: Path) -> None:
     path.mkdir()
     (path / "lib64").symlink_to("lib")
 
 
 @pytest.mark.parametrize("change", NO_CHANGES.values(), ids=NO_CHANGES)
 def test_what_is_no_content_does_not_count(folder: Path, change: Callable[[Path], object]) -> None:
-    pin = now(folder)
+    pin = resolve_pin(folder)
     change(folder)
-    assert now(folder) == pin
+    assert resolve_pin(folder) == pin
 
 
 def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder: Path) -> None:
     """In the container, where a GPU waits, a look at both its ends is enough."""
-    pin = now(folder)
+    pin = resolve_pin(folder)
     byte_at(folder / "data/file.parquet", 2 * MIB)
-    assert now(folder) != pin
-    assert "but other content; newest file: data/file.parquet." in gone(folder, pin)
+    assert resolve_pin(folder) != pin
+    assert "but other content; newest file: data/file.parquet." in explain_lost_pin(folder, pin)
     assert told_in_the_container(folder, pin) == []
 
 
@@ -156,16 +158,16 @@ def files_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def test_what_was_read_is_read_again_only_when_somebody_wrote_to_it(folder: Path, files_read: list[str]) -> None:
-    pin = now(folder)
+    pin = resolve_pin(folder)
     assert sorted(files_read) == ["file.parquet", "info.json", "tasks.txt"]
     files_read.clear()
-    assert now(folder) == pin
-    assert gone(folder, pin) == ""
+    assert resolve_pin(folder) == pin
+    assert explain_lost_pin(folder, pin) == ""
     assert files_read == []
     before = (folder / "data/file.parquet").stat()
     byte_at(folder / "data/file.parquet", 2 * MIB)
     os.utime(folder / "data/file.parquet", ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert now(folder) != pin
+    assert resolve_pin(folder) != pin
     assert files_read == ["file.parquet"]
 
 
@@ -173,16 +175,16 @@ def test_what_was_written_a_moment_ago_is_read_again(
     folder: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_path_pin, "SETTLED_SECONDS", 1000)
-    assert now(folder) == now(folder)
+    assert resolve_pin(folder) == resolve_pin(folder)
     assert len(files_read) == 6
 
 
 @pytest.mark.parametrize("left", [b"", b"[]", b'{"a": 1}', b'{"a": ["b"]}', b"\xff"])
 def test_what_was_kept_and_is_damaged_is_made_again(folder: Path, files_read: list[str], left: bytes) -> None:
-    pin = now(folder)
+    pin = resolve_pin(folder)
     (place,) = (folder.parent / "cache/digests").iterdir()
     place.write_bytes(left)
-    assert now(folder) == pin
+    assert resolve_pin(folder) == pin
     assert len(local_path_pin.load_file_digests(folder)) == 3
 
 
@@ -201,9 +203,9 @@ def test_ctrl_c_ends_reading_and_what_was_read_stays(
         only.setattr(folder_content, "digest_file_ends", pressed)
         only.setattr(local_path_pin, "PARALLEL_FILES", 1)
         with pytest.raises(KeyboardInterrupt):
-            now(folder)
+            resolve_pin(folder)
     files_read.clear()
-    now(folder)
+    resolve_pin(folder)
     assert files_read == ["file.parquet"]
 
 
@@ -214,7 +216,7 @@ def test_reading_that_takes_a_while_is_told(
     monkeypatch.setattr(parallel, "TICK_SECONDS", 0.001)
     ends = folder_content.digest_file_ends
     monkeypatch.setattr(folder_content, "digest_file_ends", lambda path, end: time.sleep(0.02) or ends(path, end))
-    now(folder)
+    resolve_pin(folder)
     first, second, *_ = capsys.readouterr().err.splitlines()
     assert first.startswith(f"reading all of {folder}: ")
     assert second.endswith(" of 5.2 MB")
@@ -222,7 +224,7 @@ def test_reading_that_takes_a_while_is_told(
 
 def test_a_copy_has_the_same_pin_wherever_it_lies(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "elsewhere/copy")
-    assert now(tmp_path / "elsewhere/copy") == now(folder)
+    assert resolve_pin(tmp_path / "elsewhere/copy") == resolve_pin(folder)
 
 
 def test_equal_files_in_any_order_of_writing_are_equal(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_equal_files_in_any_order_of_writing_are_equal(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         for name in order:
             (tmp_path / folder / name).write_text(name)
-    assert now(tmp_path / "a") == now(tmp_path / "b")
+    assert resolve_pin(tmp_path / "a") == resolve_pin(tmp_path / "b")
 
 
 def test_of_very_many_files_less_of_each_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +241,7 @@ def test_of_very_many_files_less_of_each_is_looked_at(tmp_path: Path, monkeypatc
     monkeypatch.setattr(folder_content, "MIN_FILE_BYTES", 8)
     for number in range(8):
         (tmp_path / f"{number}").write_bytes(bytes(100))
-    pin = now(tmp_path)
+    pin = resolve_pin(tmp_path)
     byte_at(tmp_path / "0", 50)
     assert told_in_the_container(tmp_path, pin) == []
     byte_at(tmp_path / "0", 99)
@@ -253,52 +255,52 @@ def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     (folder / "out").symlink_to(outside)
     (folder / "round").symlink_to(".")
     (folder / "broken").symlink_to("nowhere")
-    pin = now(folder)
+    pin = resolve_pin(folder)
     (outside / "large").write_text("changed")
-    assert now(folder) == pin
+    assert resolve_pin(folder) == pin
     (folder / "out").unlink()
     (folder / "out").symlink_to(tmp_path)
-    assert now(folder) != pin
+    assert resolve_pin(folder) != pin
 
 
 def test_a_folder_behind_a_link_is_the_folder(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
-    assert now(tmp_path / "link") == now(folder)
+    assert resolve_pin(tmp_path / "link") == resolve_pin(folder)
 
 
 def test_a_pipe_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    assert now(folder)
+    assert resolve_pin(folder)
 
 
 def test_a_name_of_any_bytes_will_do(folder: Path) -> None:
-    pin = now(folder)
+    pin = resolve_pin(folder)
     with open(os.fsencode(folder) + b"/\xff\n", "wb"):
         pass
-    assert now(folder) != pin
+    assert resolve_pin(folder) != pin
 
 
 def test_how_much_changed_is_told(folder: Path) -> None:
-    pin = now(folder)
+    pin = resolve_pin(folder)
     os.utime(folder / "meta/info.json", (1, 1))
     os.utime(folder / "meta/tasks.txt", (2, 2))
     os.utime(folder / "data/file.parquet", (3, 3))
     (folder / "data/more.parquet").write_text("12345")
-    told = gone(folder, pin)
+    told = explain_lost_pin(folder, pin)
     assert "3 files of 5,242,891 bytes then, 4 files of 5,242,896 bytes now" in told
     assert told.endswith("; newest file: data/more.parquet.")
 
 
 def test_what_lies_on_another_machine_is_not_pinned_here(tmp_path: Path) -> None:
-    assert now(tmp_path / "elsewhere") == ""
-    assert now(tmp_path / "elsewhere", "policy") == ""
+    assert resolve_pin(tmp_path / "elsewhere") == ""
+    assert resolve_pin(tmp_path / "elsewhere", "policy") == ""
 
 
 def test_a_folder_that_is_gone_is_a_sentence(folder: Path) -> None:
-    pin = now(folder)
+    pin = resolve_pin(folder)
     shutil.rmtree(folder)
-    assert gone(folder, pin) == f"There is no folder at {folder} any more."
-    assert gone(folder, pin, "policy") == f"There is no policy at {folder} any more."
+    assert explain_lost_pin(folder, pin) == f"There is no folder at {folder} any more."
+    assert explain_lost_pin(folder, pin, "policy") == f"There is no policy at {folder} any more."
 
 
 def test_the_pin_of_another_robotrain_tells_nothing(folder: Path) -> None:
@@ -306,7 +308,7 @@ def test_the_pin_of_another_robotrain_tells_nothing(folder: Path) -> None:
     earlier = ("folder2:abc", "folder:abc:1:2", f"folder:{long}:3:5", f"folder:{long}:x:2", "0123456789abcdef")
     for pin in (*earlier, f"folder:{long}:{short}:x:2", f"folder:{short}:{long}:1:2"):
         assert told_in_the_container(folder, pin) == []
-        assert gone(folder, pin) == ""
+        assert explain_lost_pin(folder, pin) == ""
 
 
 def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
@@ -339,11 +341,11 @@ def test_an_answer_is_a_source_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(local_path_pin, "compute_folder_digest", refuse)
     with pytest.raises(SourceError, match="cannot be read: Permission denied"):
-        now(tmp_path)
+        resolve_pin(tmp_path)
 
 
 def test_what_was_uploaded_is_to_be_what_was_pinned(folder, tmp_path):
-    pin = now(folder)
+    pin = resolve_pin(folder)
     copy = tmp_path / "brought"
     shutil.copytree(folder, copy)
     source = JobSource(role="dataset", kind="local_path", uri=str(copy), pin=pin)

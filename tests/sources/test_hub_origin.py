@@ -27,17 +27,17 @@ def secret(tmp_path):
     return write
 
 
-def opened(uri: str = NAME, pin: str = "", role: str = "policy", credential: str = "") -> fetch.RepositoryFiles:
+def open_files(uri: str = NAME, pin: str = "", role: str = "policy", credential: str = "") -> fetch.RepositoryFiles:
     return fetch.open(uri, pin, role, credential)
 
 
-def listed(**asked: str) -> list[str]:
-    return sorted(entry.name for entry in opened(**asked).list_files())
+def list_names(**asked: str) -> list[str]:
+    return sorted(entry.name for entry in open_files(**asked).list_files())
 
 
-def refused(**asked: str) -> tuple[str, str]:
+def list_refused(**asked: str) -> tuple[str, str]:
     """What is said, and whose fault it is."""
-    found = opened(**asked)
+    found = open_files(**asked)
     with pytest.raises(Exception) as raised:
         list(found.list_files())
     told = found.explain_error(raised.value)
@@ -48,7 +48,7 @@ def refused(**asked: str) -> tuple[str, str]:
 
 def test_a_file_is_known_by_what_the_hub_knows_it_by(hub):
     hub.repository(NAME, POLICY)
-    found = {entry.name: entry.identity for entry in opened().list_files()}
+    found = {entry.name: entry.identity for entry in open_files().list_files()}
     assert found["model.safetensors"] == f"sha256:{hashlib.sha256(POLICY['model.safetensors']).hexdigest()}"
     assert found["config.json"].startswith("git:")
 
@@ -56,32 +56,32 @@ def test_a_file_is_known_by_what_the_hub_knows_it_by(hub):
 def test_a_repository_of_very_many_files_is_listed_page_by_page(hub, monkeypatch):
     files = {f"data/{number:02}": b"x" * number * 400 for number in range(10)}
     hub.repository(NAME, files, kind="dataset")
-    short = [(entry.name, entry.size, entry.identity) for entry in opened(role="dataset").list_files()]
+    short = [(entry.name, entry.size, entry.identity) for entry in open_files(role="dataset").list_files()]
     monkeypatch.setattr(fetch, "MAX_SIBLINGS", 2)
     hub.page = 3
-    assert [(entry.name, entry.size, entry.identity) for entry in opened(role="dataset").list_files()] == short
+    assert [(entry.name, entry.size, entry.identity) for entry in open_files(role="dataset").list_files()] == short
     assert len([asked for asked in hub.requests if "/tree/" in asked]) > 3
 
 
 def test_what_is_pinned_is_listed_though_the_branch_moved(hub):
     pinned = hub.repository(NAME, POLICY)
     hub.repositories[f"models/{NAME}"].commit({"other.txt": b""})
-    assert listed(pin=pinned) == listed(uri=f"{NAME}@{pinned}") == sorted(POLICY)
-    assert listed() == ["other.txt"]
+    assert list_names(pin=pinned) == list_names(uri=f"{NAME}@{pinned}") == sorted(POLICY)
+    assert list_names() == ["other.txt"]
 
 
 def test_pickled_weights_of_a_policy_are_left_where_safe_ones_are_and_a_dataset_comes_whole(hub):
     files = {**POLICY, "pytorch_model.bin": b"run me", ".cache/huggingface/x.lock": b""}
     hub.repository(NAME, files)
     hub.repository(NAME, files, kind="dataset")
-    assert listed() == sorted(POLICY)
-    assert listed(role="dataset") == sorted([*POLICY, "pytorch_model.bin"])
-    assert opened().place != opened(role="dataset").place
+    assert list_names() == sorted(POLICY)
+    assert list_names(role="dataset") == sorted([*POLICY, "pytorch_model.bin"])
+    assert open_files().place != open_files(role="dataset").place
 
 
 def test_an_empty_repository_says_so(hub):
     commit = hub.repository(NAME, {})
-    found = opened()
+    found = open_files()
     assert list(found.list_files()) == []
     assert str(found.explain_empty()) == f"{NAME} has no files at {commit}"
 
@@ -124,28 +124,28 @@ def test_what_the_hub_does_not_give_is_one_sentence_without_a_secret(
 
 def test_a_revision_that_is_not_there(hub):
     hub.repository(NAME, POLICY)
-    assert "me/act_pusht has no revision v9 on the Hub" in refused(uri=f"{NAME}@v9")[0]
+    assert "me/act_pusht has no revision v9 on the Hub" in list_refused(uri=f"{NAME}@v9")[0]
 
 
 def test_a_hub_that_has_a_bad_day_is_asked_again_once(hub, monkeypatch):
     monkeypatch.setattr(errors, "RETRY_PAUSE_SECONDS", 0.0)
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET /api/", status=503, times=1))
-    assert listed() == sorted(POLICY)
+    assert list_names() == sorted(POLICY)
     hub.status = 503
     told = f"the Hub at 127.0.0.1:{hub.port} answered HTTP 503 for {NAME}: try again later"
-    assert refused() == (told, "network")
+    assert list_refused() == (told, "network")
 
 
 def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_file(hub, secret):
     hub.repository(NAME, POLICY)
     hub.repositories[f"models/{NAME}"].shut = "gated"
-    assert listed(credential=secret(hub.token)) == sorted(POLICY)
+    assert list_names(credential=secret(hub.token)) == sorted(POLICY)
     told = f"the Hub at 127.0.0.1:{hub.port} does not accept the token in {secret('hf_s3cretWRONG')} for {NAME}"
-    why, fault = refused(credential=secret("hf_s3cretWRONG"))
+    why, fault = list_refused(credential=secret("hf_s3cretWRONG"))
     assert (why.startswith(told), "(HTTP 401)" in why, fault) == (True, True, "configuration"), why
     with pytest.raises(FetchError, match=r"does not hold a token of the Hub") as raised:
-        opened(credential=secret("not a s3cret"))
+        open_files(credential=secret("not a s3cret"))
     assert "s3cret" not in str(raised.value)
 
 
@@ -158,7 +158,7 @@ def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_fil
 )
 def test_a_name_that_is_none_is_refused_without_asking_anybody(hub, uri, pin, why):
     with pytest.raises(FetchError, match=why):
-        opened(uri, pin)
+        open_files(uri, pin)
     assert hub.requests == []
 
 
@@ -174,7 +174,7 @@ def test_every_file_comes_as_it_was_written_whatever_its_name(hub, data_python):
 @pytest.mark.parametrize("name", ["a[1].safetensors", "a|b", "a^b"])
 def test_a_large_file_that_obstore_would_not_find_is_refused_by_its_name(hub, name):
     hub.repository(NAME, {name: b"x" * 10_000})
-    why, fault = refused()
+    why, fault = list_refused()
     assert why.startswith(f"'{name}' cannot be fetched because of {name[1]!r}")
     assert fault == "data"
 
@@ -204,7 +204,7 @@ def test_an_error_of_this_machine_is_not_blamed_on_the_hub(hub, monkeypatch, err
         raise error
 
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fail)
-    told = refused()
+    told = list_refused()
     assert (why in told[0], told[1]) == (True, fault), told
     assert "the Hub" not in told[0]
 
@@ -214,13 +214,13 @@ def test_a_connection_that_ends_is_told_in_the_words_of_the_library(hub, monkeyp
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET /api/", gone=True))
     why = "RemoteProtocolError: Server disconnected without sending a response"
-    assert refused() == (f"the Hub at 127.0.0.1:{hub.port} cannot be reached: {why}", "network")
+    assert list_refused() == (f"the Hub at 127.0.0.1:{hub.port} cannot be reached: {why}", "network")
 
 
 def test_a_listing_that_the_hub_no_longer_has_is_a_change_of_the_data(hub):
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET /api/", status=404))
-    why, fault = refused()
+    why, fault = list_refused()
     assert ("was changed or deleted" in why, fault) == (True, "data"), why
 
 
@@ -276,7 +276,7 @@ def test_a_page_of_a_listing_that_stops_coming_is_asked_for_again(hub, monkeypat
     hub.repository(NAME, POLICY)
     hub.page = 2
     hub.faults.append(Fault("GET .*/tree/.*cursor=2", stall=20, times=1))
-    assert listed() == sorted(POLICY)
+    assert list_names() == sorted(POLICY)
     assert len([asked for asked in hub.requests if "cursor=2" in asked]) == 2
 
 
@@ -297,7 +297,7 @@ class TransportError(Exception):
     ids=repr,
 )
 def test_whatever_ends_a_listing_is_somebodys_fault(hub, error, fault):
-    assert opened().explain_error(error).fault == fault
+    assert open_files().explain_error(error).fault == fault
 
 
 def test_a_cycle_of_causes_ends():

@@ -26,12 +26,12 @@ OTHER = "hf_" + "OUTDATED" * 5
 Answer = tuple[int, dict[str, str], Any]
 
 
-def info(kind: str, name: str, commit: str, gated: str | bool = False) -> Answer:
+def answer_info(kind: str, name: str, commit: str, gated: str | bool = False) -> Answer:
     body = {"_id": "65", "id": name, "sha": commit, "gated": gated, "private": False, "disabled": False, "tags": []}
     return 200, {}, body | {"siblings": [], "downloads": 0, "likes": 0, "createdAt": "2024-02-26T22:00:57.000Z"}
 
 
-def refused(status: int, code: str = "", message: str = "") -> Answer:
+def answer_refused(status: int, code: str = "", message: str = "") -> Answer:
     told = {"X-Error-Code": code, "X-Error-Message": message}
     return status, {name: text for name, text in told.items() if text}, {"error": message}
 
@@ -52,12 +52,16 @@ class Hub:
         self.asked.append(path)
         self.tokens.add(token)
         if token == OTHER:
-            return refused(401, message="Invalid credentials in Authorization header")
+            return answer_refused(401, message="Invalid credentials in Authorization header")
         found = self.answers.get(path)
         if callable(found):
             return found()
         if found is None:
-            return refused(404, "RepoNotFound") if token else refused(401, message="Invalid username or password.")
+            return (
+                answer_refused(404, "RepoNotFound")
+                if token
+                else answer_refused(401, message="Invalid username or password.")
+            )
         return found
 
 
@@ -95,9 +99,9 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     server = Server(("127.0.0.1", 0), Handler)
     hub = Hub(f"http://127.0.0.1:{server.server_port}")
     hub.answers = {
-        "/api/datasets/u/d": info("dataset", "u/d", MAIN),
-        "/api/datasets/u/d/revision/v3.0": info("dataset", "u/d", TAGGED),
-        f"/api/datasets/u/d/revision/{MAIN}": info("dataset", "u/d", MAIN),
+        "/api/datasets/u/d": answer_info("dataset", "u/d", MAIN),
+        "/api/datasets/u/d/revision/v3.0": answer_info("dataset", "u/d", TAGGED),
+        f"/api/datasets/u/d/revision/{MAIN}": answer_info("dataset", "u/d", MAIN),
         "/api/datasets/u/d/refs": (200, {}, {"branches": [_ref("main")], "tags": [_ref("v3.0")], "converts": []}),
     }
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -113,24 +117,24 @@ def _ref(name: str) -> dict[str, str]:
     return {"name": name, "ref": f"refs/x/{name}", "targetCommit": MAIN}
 
 
-def now(text: str, role: str = "dataset") -> str:
+def resolve_pin(text: str, role: str = "dataset") -> str:
     assert KIND.pinning is not None
     return KIND.pinning.resolve(KIND.parse(text, Path("/")), role)
 
 
-def gone(text: str, commit: str, role: str = "dataset") -> str:
+def explain_lost_pin(text: str, commit: str, role: str = "dataset") -> str:
     assert KIND.pinning is not None
     return KIND.pinning.explain_lost_pin(KIND.parse(text, Path("/")), role, commit)
 
 
-def lacks(text: str) -> list[str]:
+def find_missing(text: str) -> list[str]:
     assert KIND.pinning is not None
     return list(KIND.pinning.find_missing(KIND.parse(text, Path("/")), "dataset", ("meta/info.json",)))
 
 
-def why_not(text: str, role: str = "dataset") -> SourceError:
+def resolve_refused(text: str, role: str = "dataset") -> SourceError:
     with pytest.raises(SourceError) as raised:
-        now(text, role)
+        resolve_pin(text, role)
     assert raised.value.why.endswith(".")
     assert TOKEN not in raised.value.why
     assert OTHER not in raised.value.why
@@ -138,40 +142,40 @@ def why_not(text: str, role: str = "dataset") -> SourceError:
 
 
 def test_a_name_means_the_commit_of_its_revision(hub: Hub) -> None:
-    assert now("u/d") == MAIN
-    assert now("u/d@v3.0") == TAGGED
+    assert resolve_pin("u/d") == MAIN
+    assert resolve_pin("u/d@v3.0") == TAGGED
 
 
 def test_a_commit_is_its_own_pin_and_nobody_is_asked(hub: Hub) -> None:
-    assert now(f"u/d@{TAGGED}") == TAGGED
+    assert resolve_pin(f"u/d@{TAGGED}") == TAGGED
     assert hub.asked == []
 
 
 @pytest.mark.parametrize("role", ["policy", "init_policy"])
 def test_a_policy_is_a_model(hub: Hub, role: str) -> None:
-    hub.answers["/api/models/u/d"] = info("model", "u/d", TAGGED)
-    assert now("u/d", role) == TAGGED
+    hub.answers["/api/models/u/d"] = answer_info("model", "u/d", TAGGED)
+    assert resolve_pin("u/d", role) == TAGGED
     assert hub.asked == ["/api/models/u/d"]
 
 
 def test_a_branch_with_a_slash_is_one_name(hub: Hub) -> None:
-    hub.answers["/api/datasets/u/d/revision/feature%2Fx"] = info("dataset", "u/d", TAGGED)
-    assert now("u/d@feature/x") == TAGGED
+    hub.answers["/api/datasets/u/d/revision/feature%2Fx"] = answer_info("dataset", "u/d", TAGGED)
+    assert resolve_pin("u/d@feature/x") == TAGGED
 
 
 def test_a_renamed_repository_is_followed(hub: Hub) -> None:
     hub.answers["/api/datasets/old/d"] = (307, {"Location": "/api/datasets/u/d"}, {})
-    assert now("old/d") == MAIN
+    assert resolve_pin("old/d") == MAIN
 
 
 def test_the_token_goes_to_the_hub_and_nowhere_else(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert now("u/d") == MAIN
+    assert resolve_pin("u/d") == MAIN
     assert hub.tokens == {TOKEN}
 
 
 def test_who_is_not_logged_in_hears_that_it_may_be_private(hub: Hub) -> None:
-    refusal = why_not("u/private")
+    refusal = resolve_refused("u/private")
     assert "no public dataset u/private" in refusal.why
     assert "check the spelling" in refusal.why
     assert "`hf auth login`" in refusal.why
@@ -180,18 +184,18 @@ def test_who_is_not_logged_in_hears_that_it_may_be_private(hub: Hub) -> None:
 
 def test_who_is_logged_in_hears_that_the_account_sees_none(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert "your token has no access" in why_not("u/private").why
+    assert "your token has no access" in resolve_refused("u/private").why
 
 
 def test_a_model_given_as_a_dataset_is_named_as_one(hub: Hub) -> None:
-    hub.answers["/api/models/u/act"] = info("model", "u/act", TAGGED)
-    assert why_not("u/act").why == "On the Hub u/act is a model, not a dataset."
-    assert why_not("u/d", "policy").why == "On the Hub u/d is a dataset, not a model."
+    hub.answers["/api/models/u/act"] = answer_info("model", "u/act", TAGGED)
+    assert resolve_refused("u/act").why == "On the Hub u/act is a model, not a dataset."
+    assert resolve_refused("u/d", "policy").why == "On the Hub u/d is a dataset, not a model."
 
 
 def test_a_revision_that_is_not_there_is_answered_with_those_that_are(hub: Hub) -> None:
-    hub.answers["/api/datasets/u/d/revision/v3"] = refused(404, "RevisionNotFound", "Invalid rev id: v3")
-    refusal = why_not("u/d@v3")
+    hub.answers["/api/datasets/u/d/revision/v3"] = answer_refused(404, "RevisionNotFound", "Invalid rev id: v3")
+    refusal = resolve_refused("u/d@v3")
     assert refusal.why == "The dataset u/d has no revision v3: it has main, v3.0."
     assert refusal.suggestion == "u/d@v3.0"
 
@@ -199,37 +203,39 @@ def test_a_revision_that_is_not_there_is_answered_with_those_that_are(hub: Hub) 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_gated_repository_is_shown_and_its_files_are_not_given(hub: Hub, status: int) -> None:
     """The Hub answers what such a repository holds to everybody: only asking for access tells."""
-    hub.answers["/api/datasets/u/d"] = info("dataset", "u/d", MAIN, gated="manual")
-    hub.answers["/api/datasets/u/d/auth-check"] = refused(status, "GatedRepo", "Access to dataset u/d is restricted.")
-    refusal = why_not("u/d")
+    hub.answers["/api/datasets/u/d"] = answer_info("dataset", "u/d", MAIN, gated="manual")
+    hub.answers["/api/datasets/u/d/auth-check"] = answer_refused(
+        status, "GatedRepo", "Access to dataset u/d is restricted."
+    )
+    refusal = resolve_refused("u/d")
     assert "is gated: request access at " + hub.endpoint + "/datasets/u/d" in refusal.why
     assert "HF_TOKEN" in refusal.why
 
 
 def test_an_account_that_was_not_let_in_hears_where_to_ask(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    hub.answers["/api/models/u/p"] = info("model", "u/p", MAIN, gated="auto")
-    hub.answers["/api/models/u/p/auth-check"] = refused(403, "GatedRepo", "Access to model u/p is restricted.")
-    refusal = why_not("u/p", "policy")
+    hub.answers["/api/models/u/p"] = answer_info("model", "u/p", MAIN, gated="auto")
+    hub.answers["/api/models/u/p/auth-check"] = answer_refused(403, "GatedRepo", "Access to model u/p is restricted.")
+    refusal = resolve_refused("u/p", "policy")
     assert f"your token has no access: request access at {hub.endpoint}/u/p;" in refusal.why
 
 
 def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub: Hub) -> None:
-    hub.answers["/api/datasets/u/d"] = info("dataset", "u/d", MAIN, gated="auto")
+    hub.answers["/api/datasets/u/d"] = answer_info("dataset", "u/d", MAIN, gated="auto")
     hub.answers["/api/datasets/u/d/auth-check"] = (200, {}, {})
-    assert now("u/d") == MAIN
+    assert resolve_pin("u/d") == MAIN
 
 
 def test_a_token_that_is_wrong_or_old_is_named_as_that(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", OTHER)
-    why = why_not("u/d").why
+    why = resolve_refused("u/d").why
     assert ("does not accept your token" in why, "`hf auth login`" in why) == (True, True), why
 
 
 def test_a_token_without_the_right_to_read_is_named_as_that(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    hub.answers["/api/datasets/u/d"] = refused(403, message="Forbidden: pass a token that may read")
-    why = why_not("u/d").why
+    hub.answers["/api/datasets/u/d"] = answer_refused(403, message="Forbidden: pass a token that may read")
+    why = resolve_refused("u/d").why
     assert why.startswith("Your token may not read the dataset u/d")
     assert f"{hub.endpoint}/settings/tokens" in why
 
@@ -237,12 +243,15 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub: Hub, monkeypatc
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (refused(403, message="Forbidden: pass a token that may read"), "requires a token for u/d (HTTP 403): log in"),
-        (refused(403, message="Access to this resource is disabled."), "has disabled the dataset u/d"),
-        (refused(404), "no public dataset u/d"),
-        (refused(429), "too many requests"),
-        (refused(500), "answered HTTP 500"),
-        (refused(503), "answered HTTP 503"),
+        (
+            answer_refused(403, message="Forbidden: pass a token that may read"),
+            "requires a token for u/d (HTTP 403): log in",
+        ),
+        (answer_refused(403, message="Access to this resource is disabled."), "has disabled the dataset u/d"),
+        (answer_refused(404), "no public dataset u/d"),
+        (answer_refused(429), "too many requests"),
+        (answer_refused(500), "answered HTTP 500"),
+        (answer_refused(503), "answered HTTP 503"),
         ((200, {}, b"<html>A proxy says hello</html>"), "is not a Hugging Face Hub: check HF_ENDPOINT"),
         ((200, {}, {"hello": "world"}), "is not a Hugging Face Hub: check HF_ENDPOINT"),
         ((200, {}, ["hello"]), "is not a Hugging Face Hub: check HF_ENDPOINT"),
@@ -251,7 +260,7 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub: Hub, monkeypatc
 )
 def test_each_answer_has_its_sentence(hub: Hub, answer: Answer, told: str) -> None:
     hub.answers["/api/datasets/u/d"] = answer
-    assert told in why_not("u/d").why
+    assert told in resolve_refused("u/d").why
 
 
 def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +268,7 @@ def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch: pyte
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("HF_ENDPOINT", f"http://me:S3CRET@127.0.0.1:{port}")
-    assert why_not("u/d").why == f"The Hub at 127.0.0.1:{port} cannot be reached: Connection refused."
+    assert resolve_refused("u/d").why == f"The Hub at 127.0.0.1:{port} cannot be reached: Connection refused."
 
 
 @pytest.mark.parametrize("password", ["S3CRET/more", "more?S3CRET", "S3CRET#more"])
@@ -267,7 +276,7 @@ def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(
     monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", f"http://me:{password}@127.0.0.1:9")
-    why = why_not("u/d").why
+    why = resolve_refused("u/d").why
     assert why.startswith("HF_ENDPOINT cannot be used: the address is not valid")
     with pytest.raises(FetchError) as raised:
         fetch.open("u/d", "", "dataset", "")
@@ -277,7 +286,7 @@ def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(
 @pytest.mark.parametrize("address", ["hub.example", "ftp://hub.example", "http://", "https://me:S3CRET@"])
 def test_an_address_needs_a_scheme_of_the_web_and_a_host(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
-    why = why_not("u/d").why
+    why = resolve_refused("u/d").why
     assert why.startswith("HF_ENDPOINT cannot be used: ")
     assert "S3CRET" not in why
     with pytest.raises(FetchError) as raised:
@@ -290,7 +299,7 @@ def test_a_token_of_characters_that_none_has_is_refused_without_asking(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, character: str
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", f"{TOKEN}{character}{OTHER}")
-    assert why_not("u/d").why.startswith("The token (HF_TOKEN, or that of `hf auth login`) has characters")
+    assert resolve_refused("u/d").why.startswith("The token (HF_TOKEN, or that of `hf auth login`) has characters")
     with pytest.raises(FetchError, match="HF_TOKEN") as raised:
         fetch.open("u/d", "", "dataset", "")
     assert (TOKEN in str(raised.value), raised.value.fault, hub.asked) == (False, "configuration", [])
@@ -302,11 +311,11 @@ def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest
 
     def silent() -> Answer:
         held.wait(30)
-        return refused(500)
+        return answer_refused(500)
 
     hub.answers["/api/datasets/u/d"] = silent
     try:
-        assert "did not answer in time" in why_not("u/d").why
+        assert "did not answer in time" in resolve_refused("u/d").why
     finally:
         held.set()
 
@@ -328,7 +337,7 @@ def test_a_hub_that_goes_on_talking_is_not_waited_for_either(monkeypatch: pytest
         thread.start()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
         try:
-            assert why_not("u/d").why == "The Hub did not answer within 0.5 seconds."
+            assert resolve_refused("u/d").why == "The Hub did not answer within 0.5 seconds."
         finally:
             over.set()
             thread.join()
@@ -340,27 +349,27 @@ A_FILE = b"HTTP/1.0 200 OK\r\nETag: 00\r\nX-Repo-Commit: 0123\r\nContent-Length:
 
 def test_a_file_that_a_repository_does_not_hold_is_told(hub: Hub) -> None:
     hub.head = NO_FILE
-    assert lacks("u/d@v3.0") == ["meta/info.json"]
+    assert find_missing("u/d@v3.0") == ["meta/info.json"]
     assert hub.asked == ["/datasets/u/d/resolve/v3.0/meta/info.json"]
     hub.head = A_FILE
-    assert lacks("u/d") == []
+    assert find_missing("u/d") == []
 
 
 def test_of_a_commit_nobody_is_asked_what_it_holds(hub: Hub) -> None:
     hub.head = NO_FILE
-    assert lacks(f"u/d@{MAIN}") == []
+    assert find_missing(f"u/d@{MAIN}") == []
     assert hub.asked == []
 
 
 def test_only_what_a_token_could_mend_may_be_sent_all_the_same(hub: Hub) -> None:
-    assert not isinstance(why_not("u/private"), SourceNotFound)
-    hub.answers["/api/datasets/u/d/revision/v4"] = refused(404, "RevisionNotFound", "Invalid rev id")
-    assert isinstance(why_not("u/d@v4"), SourceNotFound)
+    assert not isinstance(resolve_refused("u/private"), SourceNotFound)
+    hub.answers["/api/datasets/u/d/revision/v4"] = answer_refused(404, "RevisionNotFound", "Invalid rev id")
+    assert isinstance(resolve_refused("u/d@v4"), SourceNotFound)
 
 
 def test_one_question_is_asked_once(hub: Hub) -> None:
-    hub.answers["/api/datasets/u/d"] = refused(503)
-    why_not("u/d")
+    hub.answers["/api/datasets/u/d"] = answer_refused(503)
+    resolve_refused("u/d")
     assert hub.asked == ["/api/datasets/u/d"]
 
 
@@ -384,20 +393,22 @@ def test_who_works_offline_hears_how_to_do_without_the_hub() -> None:
 
 
 def test_a_pin_is_there_as_long_as_the_hub_has_the_commit(hub: Hub) -> None:
-    assert gone("u/d@v3.0", MAIN) == ""
+    assert explain_lost_pin("u/d@v3.0", MAIN) == ""
     assert hub.asked == [f"/api/datasets/u/d/revision/{MAIN}"]
 
 
 def test_a_pin_that_is_gone_is_a_sentence(hub: Hub) -> None:
-    hub.answers[f"/api/datasets/u/d/revision/{TAGGED}"] = refused(404, "RevisionNotFound", "Invalid rev id")
-    assert gone("u/d", TAGGED) == (f"The dataset u/d no longer has the commit {TAGGED}: its history was rewritten.")
-    assert "no public dataset u/gone" in gone("u/gone", MAIN)
+    hub.answers[f"/api/datasets/u/d/revision/{TAGGED}"] = answer_refused(404, "RevisionNotFound", "Invalid rev id")
+    assert explain_lost_pin("u/d", TAGGED) == (
+        f"The dataset u/d no longer has the commit {TAGGED}: its history was rewritten."
+    )
+    assert "no public dataset u/gone" in explain_lost_pin("u/gone", MAIN)
 
 
 def test_a_hub_that_cannot_be_asked_says_nothing_of_a_pin(hub: Hub) -> None:
-    hub.answers[f"/api/datasets/u/d/revision/{MAIN}"] = refused(503)
+    hub.answers[f"/api/datasets/u/d/revision/{MAIN}"] = answer_refused(503)
     with pytest.raises(SourceError, match="answered HTTP 503"):
-        gone("u/d", MAIN)
+        explain_lost_pin("u/d", MAIN)
 
 
 def test_a_command_that_pins_nothing_does_not_load_the_library() -> None:
@@ -409,9 +420,9 @@ def test_a_command_that_pins_nothing_does_not_load_the_library() -> None:
 def test_a_hub_that_does_not_answer_says_nothing_against_a_commit(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(SourceUnreachable, match="cannot be reached"):
-        gone("u/d", MAIN)
+        explain_lost_pin("u/d", MAIN)
     with pytest.raises(SourceError) as raised:  # but a branch has to be resolved
-        now("u/d")
+        resolve_pin("u/d")
     assert not isinstance(raised.value, SourceUnreachable)
     with pytest.raises(SourceError, match="cannot be reached"):
         KIND.pinning.read_files(KIND.parse("u/d", Path("/")), "dataset", MAIN, ("meta/info.json",))

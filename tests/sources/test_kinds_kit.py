@@ -31,7 +31,9 @@ AFAR: Any = {"params": [pytest.param(None, marks=pytest.mark.slow)]}
 """What is fetched with the data environment, from a service of this machine, takes its time."""
 
 
-def breaking(service: Any, match: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
+def cut_answers(
+    service: Any, match: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], AbstractContextManager[None]]:
     """Every answer of the service breaks off half way; the transfer soon gives up."""
 
     @contextmanager
@@ -57,7 +59,7 @@ class TestHuggingface(SourceKit):
             text="u/d",
             files=FILES,
             missing="u/none",
-            cut=breaking(hub, "GET .*(resolve|cdn)", monkeypatch),
+            cut=cut_answers(hub, "GET .*(resolve|cdn)", monkeypatch),
             change=lambda: hub.repositories["datasets/u/d"].commit(CHANGED),
             python=data_python,
         )
@@ -78,7 +80,7 @@ class TestBlobUrl(SourceKit):
             text=azure.url(box, "p"),
             files=FILES,
             missing=azure.url(box, "nothing"),
-            cut=breaking(azure.front, "GET .*a%20b", monkeypatch),
+            cut=cut_answers(azure.front, "GET .*a%20b", monkeypatch),
             change=lambda: azure.blobs.put_one(box, "p/meta/info.json", b"[]"),
             python=data_python,
         )

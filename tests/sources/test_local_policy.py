@@ -40,15 +40,15 @@ def source(folder: Path, role: RoleName = "policy", pin: str = "") -> JobSource:
     return JobSource(role=role, kind="local_path", uri=str(KIND.parse(str(folder), Path("/"))), pin=pin)
 
 
-def told(folder: Path, role: RoleName = "policy", pin: str = "") -> list[str]:
+def run_preflight(folder: Path, role: RoleName = "policy", pin: str = "") -> list[str]:
     return list(container.preflight(source(folder, role, pin), ContainerContext(cache=folder)))
 
 
-def fetched(folder: Path, role: RoleName = "policy", pin: str = "") -> Path:
+def fetch_policy(folder: Path, role: RoleName = "policy", pin: str = "") -> Path:
     return container.fetch(source(folder, role, pin), ContainerContext(cache=folder))
 
 
-def pinned(folder: Path, role: RoleName = "policy") -> str:
+def resolve_pin(folder: Path, role: RoleName = "policy") -> str:
     assert KIND.pinning is not None
     return KIND.pinning.resolve(KIND.parse(str(folder), Path("/")), role)
 
@@ -57,36 +57,36 @@ def pinned(folder: Path, role: RoleName = "policy") -> str:
 @pytest.mark.parametrize("way", ["000400", f"000400/{MODEL}", "last", f"last/{MODEL}", "last/"])
 def test_a_checkpoint_its_model_and_the_link_to_it_are_one_policy(run: Path, way: str, role: RoleName) -> None:
     folder = run / "checkpoints" / way
-    assert told(folder, role) == []
-    assert fetched(folder, role).resolve() == run / "checkpoints/000400" / MODEL
-    assert pinned(folder, role) == pinned(run / "checkpoints/000400" / MODEL, role)
+    assert run_preflight(folder, role) == []
+    assert fetch_policy(folder, role).resolve() == run / "checkpoints/000400" / MODEL
+    assert resolve_pin(folder, role) == resolve_pin(run / "checkpoints/000400" / MODEL, role)
 
 
 def test_a_policy_that_lies_alone_is_used_as_it_lies(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run / "checkpoints/000200" / MODEL, tmp_path / "mine")
-    assert told(tmp_path / "mine") == []
-    assert fetched(tmp_path / "mine") == tmp_path / "mine"
-    assert pinned(tmp_path / "mine") == pinned(run / "checkpoints/000200")
+    assert run_preflight(tmp_path / "mine") == []
+    assert fetch_policy(tmp_path / "mine") == tmp_path / "mine"
+    assert resolve_pin(tmp_path / "mine") == resolve_pin(run / "checkpoints/000200")
 
 
 def test_the_pin_of_a_link_notices_that_the_training_went_on(run: Path) -> None:
-    pin = pinned(run / "checkpoints/last")
+    pin = resolve_pin(run / "checkpoints/last")
     (run / "checkpoints/last").unlink()
     (run / "checkpoints/last").symlink_to("000200")
-    (sentence,) = told(run / "checkpoints/last", pin=pin)
+    (sentence,) = run_preflight(run / "checkpoints/last", pin=pin)
     assert "changed since it was pinned" in sentence
 
 
 def test_what_a_training_needs_beside_the_model_does_not_count_for_a_policy(trained: Path) -> None:
-    pin = pinned(trained)
+    pin = resolve_pin(trained)
     shutil.rmtree(trained / "training_state")
-    assert told(trained, pin=pin) == []
-    assert fetched(trained, pin=pin) == trained / MODEL
+    assert run_preflight(trained, pin=pin) == []
+    assert fetch_policy(trained, pin=pin) == trained / MODEL
 
 
 @pytest.mark.parametrize("where", [".", "checkpoints", ".."])
 def test_a_folder_above_is_answered_with_the_newest_policy_below_it(run: Path, where: str) -> None:
-    (sentence,) = told(run / where)
+    (sentence,) = run_preflight(run / where)
     first, second = sentence.splitlines()
     folder = Path(str(KIND.parse(str(run / where), Path("/"))))
     assert first == f"{folder} contains no policy: config.json and model.safetensors are missing."
@@ -95,30 +95,32 @@ def test_a_folder_above_is_answered_with_the_newest_policy_below_it(run: Path, w
 
 def test_a_policy_without_weights_is_told_as_that(run: Path) -> None:
     (run / "checkpoints/000400" / MODEL / "model.safetensors").unlink()
-    (sentence,) = told(run / "checkpoints/000400")
+    (sentence,) = run_preflight(run / "checkpoints/000400")
     assert sentence == f"{run}/checkpoints/000400/{MODEL} contains no policy: model.safetensors is missing."
     with pytest.raises(OSError, match=r"model\.safetensors is missing$"):
-        fetched(run / "checkpoints/000400")
+        fetch_policy(run / "checkpoints/000400")
 
 
 def test_an_adapter_is_told_as_that(run: Path) -> None:
     folder = run / "checkpoints/000400" / MODEL
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text("{}")
-    assert told(folder) == [f"{folder} contains a PEFT adapter, not a policy: merge it into its base policy first."]
+    assert run_preflight(folder) == [
+        f"{folder} contains a PEFT adapter, not a policy: merge it into its base policy first."
+    ]
 
 
 def test_a_file_is_no_policy(run: Path) -> None:
-    (sentence,) = told(run / "checkpoints/000400" / MODEL / "model.safetensors")
+    (sentence,) = run_preflight(run / "checkpoints/000400" / MODEL / "model.safetensors")
     assert sentence.endswith("is not a folder: use the folder of the policy.")
 
 
 @pytest.mark.parametrize("way", ["", MODEL])
 def test_a_sealed_policy_is_verified_byte_by_byte(trained: Path, way: str) -> None:
-    assert fetched(trained / way) == trained / MODEL
+    assert fetch_policy(trained / way) == trained / MODEL
     (trained / MODEL / "model.safetensors").write_text("weights of 00040o")
     with pytest.raises(OSError, match=r"model\.safetensors is not what was saved$"):
-        fetched(trained / way)
+        fetch_policy(trained / way)
 
 
 def test_a_sealed_policy_that_lost_a_file_is_told(trained: Path) -> None:
@@ -127,20 +129,20 @@ def test_a_sealed_policy_that_lost_a_file_is_told(trained: Path) -> None:
     checkpoint.seal_checkpoint(trained, step=400, run="r", job="j", model=MODEL)
     (trained / MODEL / "more.json").unlink()
     with pytest.raises(OSError, match=r"more\.json cannot be read: No such file or directory$"):
-        fetched(trained)
+        fetch_policy(trained)
 
 
 def test_to_go_on_with_a_training_all_of_its_checkpoint_must_be_as_it_was(trained: Path) -> None:
-    assert fetched(trained, "resume") == trained
+    assert fetch_policy(trained, "resume") == trained
     (trained / "training_state/training_step.json").write_text('{"step": 401}')
-    assert fetched(trained) == trained / MODEL
+    assert fetch_policy(trained) == trained / MODEL
     with pytest.raises(OSError, match=r"training_step\.json is not what was saved$"):
-        fetched(trained, "resume")
+        fetch_policy(trained, "resume")
 
 
 def test_a_model_that_is_named_otherwise_is_found_by_its_seal(run: Path) -> None:
     folder = run / "checkpoints/000400"
     (folder / MODEL).rename(folder / "weights")
-    assert told(folder)
+    assert run_preflight(folder)
     checkpoint.seal_checkpoint(folder, step=400, run="r", job="j", model="weights")
-    assert fetched(folder) == folder / "weights"
+    assert fetch_policy(folder) == folder / "weights"

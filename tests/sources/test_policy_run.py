@@ -51,8 +51,8 @@ Left = Callable[..., None]
 
 
 @pytest.fixture
-def left(install: Any, tmp_path: Path) -> Left:
-    """Record a run that left these outputs: `left(checkpoint(400), state="succeeded")`."""
+def record_run(install: Any, tmp_path: Path) -> Left:
+    """Record a run that left these outputs: `record_run(checkpoint(400), state="succeeded")`."""
     install("robotrain-scripted", {"platform.scripted": "scripted_plugin"}, scripted_plugin=SCRIPTED_PLATFORM)
 
     def left(*outputs: dict[str, Any], run: str = RUN, state: str = "succeeded", reason: str = "", **also: Any) -> None:
@@ -70,28 +70,30 @@ def checkpoint(step: int, **also: Any) -> dict[str, Any]:
     return output | {"source": "local_path", "uri": f"/runs/checkpoints/{step:06d}"} | also
 
 
-def parsed(text: str) -> Source:
+def parse_run(text: str) -> Source:
     return KIND.parse(text, HERE)
 
 
-def refused(text: str) -> SourceError:
+def parse_refused(text: str) -> SourceError:
     with pytest.raises(SourceError) as raised:
-        parsed(text)
+        parse_run(text)
     assert raised.value.why.endswith(".")
     return raised.value
 
 
 @pytest.mark.parametrize("text", [RUN, "lerobot-train-1a", "last", f"{RUN}@400", f"{RUN}@000400", "last@400"])
-def test_a_run_stands_for_the_model_in_its_last_checkpoint(left: Left, text: str) -> None:
-    left(checkpoint(200), checkpoint(400), {"name": "log", "kind": "file", "source": "local_path", "uri": "/runs/log"})
-    source = parsed(text)
+def test_a_run_stands_for_the_model_in_its_last_checkpoint(record_run: Left, text: str) -> None:
+    record_run(
+        checkpoint(200), checkpoint(400), {"name": "log", "kind": "file", "source": "local_path", "uri": "/runs/log"}
+    )
+    source = parse_run(text)
     assert (source.kind, str(source)) == ("local_path", "/runs/checkpoints/000400/pretrained_model")
 
 
-def test_a_step_stands_for_its_checkpoint_and_no_step_for_the_highest(left: Left) -> None:
-    left(checkpoint(400), checkpoint(200))
-    assert str(parsed(RUN)) == "/runs/checkpoints/000400/pretrained_model"
-    assert str(parsed(f"{RUN}@200")) == "/runs/checkpoints/000200/pretrained_model"
+def test_a_step_stands_for_its_checkpoint_and_no_step_for_the_highest(record_run: Left) -> None:
+    record_run(checkpoint(400), checkpoint(200))
+    assert str(parse_run(RUN)) == "/runs/checkpoints/000400/pretrained_model"
+    assert str(parse_run(f"{RUN}@200")) == "/runs/checkpoints/000200/pretrained_model"
 
 
 @pytest.mark.parametrize(
@@ -106,136 +108,138 @@ def test_a_step_stands_for_its_checkpoint_and_no_step_for_the_highest(left: Left
     ],
 )
 def test_a_checkpoint_is_a_source_of_the_kind_that_reads_it(
-    left: Left, also: dict[str, str], named: tuple[str, str]
+    record_run: Left, also: dict[str, str], named: tuple[str, str]
 ) -> None:
-    left(checkpoint(400, **also))
-    source = parsed(RUN)
+    record_run(checkpoint(400, **also))
+    source = parse_run(RUN)
     assert (source.kind, str(source)) == named
 
 
-def test_a_running_run_gives_what_it_has_so_far(left: Left) -> None:
-    left(checkpoint(200), state="running")
-    assert str(parsed(RUN)).endswith("/000200/pretrained_model")
+def test_a_running_run_gives_what_it_has_so_far(record_run: Left) -> None:
+    record_run(checkpoint(200), state="running")
+    assert str(parse_run(RUN)).endswith("/000200/pretrained_model")
 
 
 @pytest.mark.parametrize("text", ["", " "])
-def test_no_name_is_not_the_newest_run(left: Left, text: str) -> None:
+def test_no_name_is_not_the_newest_run(record_run: Left, text: str) -> None:
     """An environment name that was left empty must not pick a policy."""
-    left(checkpoint(200))
-    refusal = refused(text)
+    record_run(checkpoint(200))
+    refusal = parse_refused(text)
     assert (refusal.why, refusal.suggestion) == ("The name of the run is missing.", "last")
 
 
-def test_an_unknown_run_is_answered_with_the_nearest(left: Left) -> None:
-    left(checkpoint(200))
-    assert f"did you mean {RUN}?" in refused("lerobot-train-1a2b3d4d-1").why
+def test_an_unknown_run_is_answered_with_the_nearest(record_run: Left) -> None:
+    record_run(checkpoint(200))
+    assert f"did you mean {RUN}?" in parse_refused("lerobot-train-1a2b3d4d-1").why
 
 
-def test_a_name_that_several_runs_start_with_is_not_enough(left: Left) -> None:
-    left(checkpoint(200))
-    left(checkpoint(200), run="lerobot-train-1a2b3c4d-2")
-    assert "give more of the name" in refused("lerobot-train-1a2b").why
+def test_a_name_that_several_runs_start_with_is_not_enough(record_run: Left) -> None:
+    record_run(checkpoint(200))
+    record_run(checkpoint(200), run="lerobot-train-1a2b3c4d-2")
+    assert "give more of the name" in parse_refused("lerobot-train-1a2b").why
 
 
-def test_a_step_that_is_not_there_is_answered_with_those_that_are(left: Left) -> None:
-    left(checkpoint(200), checkpoint(400), checkpoint(600))
-    refusal = refused(f"{RUN}@350")
+def test_a_step_that_is_not_there_is_answered_with_those_that_are(record_run: Left) -> None:
+    record_run(checkpoint(200), checkpoint(400), checkpoint(600))
+    refusal = parse_refused(f"{RUN}@350")
     assert refusal.why == f"{RUN} has no checkpoint of step 350: it has 200, 400, 600."
     assert refusal.suggestion == f"{RUN}@400"
 
 
 @pytest.mark.parametrize("step", ["", "1.5", "１"])
-def test_a_step_is_a_whole_number(left: Left, step: str) -> None:
-    left(checkpoint(200))
-    refusal = refused(f"{RUN}@{step}")
+def test_a_step_is_a_whole_number(record_run: Left, step: str) -> None:
+    record_run(checkpoint(200))
+    refusal = parse_refused(f"{RUN}@{step}")
     assert "a whole number" in refusal.why
     assert refusal.suggestion == f"{RUN}@STEP"
 
 
 @pytest.mark.parametrize("state", ["pending", "running"])
-def test_a_run_that_has_no_checkpoint_yet_is_worth_waiting_for(left: Left, state: str) -> None:
-    left(state=state)
-    why = refused(RUN).why
+def test_a_run_that_has_no_checkpoint_yet_is_worth_waiting_for(record_run: Left, state: str) -> None:
+    record_run(state=state)
+    why = parse_refused(RUN).why
     assert why.startswith(f"{RUN} is {state} and has no complete checkpoint yet")
     assert f"`robotrain wait {RUN}`" in why
 
 
-def test_a_run_that_left_none_says_how_it_ended(left: Left) -> None:
-    left(state="failed", reason="the disk is full")
-    assert refused(RUN).why == f"{RUN} wrote no complete checkpoint: failed (the disk is full)."
+def test_a_run_that_left_none_says_how_it_ended(record_run: Left) -> None:
+    record_run(state="failed", reason="the disk is full")
+    assert parse_refused(RUN).why == f"{RUN} wrote no complete checkpoint: failed (the disk is full)."
 
 
-def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(left: Left) -> None:
-    left(makes="results")
+def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(record_run: Left) -> None:
+    record_run(makes="results")
     given = {"role": "policy", "kind": "local_path", "uri": "/runs/checkpoints/000400", "pin": ""}
     (records.get_run_folder(RUN) / "plan").mkdir()
     (records.get_run_folder(RUN) / "plan/robotrain-plan.json").write_text(json.dumps({"job": {"sources": [given]}}))
     why = f"{RUN} is a run of lerobot-train, which writes no checkpoints"
-    assert refused(RUN).why == f"{why}: its input policy is /runs/checkpoints/000400."
+    assert parse_refused(RUN).why == f"{why}: its input policy is /runs/checkpoints/000400."
 
 
-def test_a_run_whose_platform_lost_it_says_so(left: Left, tmp_path: Path) -> None:
-    left(checkpoint(200))
+def test_a_run_whose_platform_lost_it_says_so(record_run: Left, tmp_path: Path) -> None:
+    record_run(checkpoint(200))
     (tmp_path / f"{RUN}.json").unlink()
-    assert refused(RUN).why.startswith("The run's folder is gone")
+    assert parse_refused(RUN).why.startswith("The run's folder is gone")
 
 
 @pytest.mark.parametrize(
     ("also", "why"), [({"phase": "sending", "reference": {}}, RUN), ({"platform": "other"}, "other")]
 )
 def test_a_run_that_was_never_sent_or_whose_platform_is_not_installed_says_so(
-    left: Left, also: dict[str, Any], why: str
+    record_run: Left, also: dict[str, Any], why: str
 ) -> None:
-    left(checkpoint(200), **also)
-    assert why in refused(RUN).why
+    record_run(checkpoint(200), **also)
+    assert why in parse_refused(RUN).why
 
 
-def test_a_checkpoint_that_no_plugin_reads_says_so(left: Left) -> None:
-    left(checkpoint(200, source="moon_rock"))
-    assert refused(RUN).why == "No installed plugin can read the checkpoint: it is a moon_rock."
+def test_a_checkpoint_that_no_plugin_reads_says_so(record_run: Left) -> None:
+    record_run(checkpoint(200, source="moon_rock"))
+    assert parse_refused(RUN).why == "No installed plugin can read the checkpoint: it is a moon_rock."
 
 
-def test_latest_is_the_newest_run_that_left_a_checkpoint(left: Left, tmp_path: Path) -> None:
+def test_latest_is_the_newest_run_that_left_a_checkpoint(record_run: Left, tmp_path: Path) -> None:
     """Evaluations, trainings that left none, and what was never sent are passed over."""
-    left(checkpoint(200), run="lerobot-train-00000000-1")
-    left(checkpoint(400), checkpoint(600), run="lerobot-train-00000000-2")
-    left({"name": "policy", "kind": "file", "source": "local_path", "uri": "/e"}, run="lerobot-eval-00000000-1")
-    left(run="lerobot-train-00000000-3", state="failed")
-    left(run="lerobot-train-00000000-4", phase="sending", reference={})
-    left(checkpoint(800), run="lerobot-train-00000000-5")
+    record_run(checkpoint(200), run="lerobot-train-00000000-1")
+    record_run(checkpoint(400), checkpoint(600), run="lerobot-train-00000000-2")
+    record_run({"name": "policy", "kind": "file", "source": "local_path", "uri": "/e"}, run="lerobot-eval-00000000-1")
+    record_run(run="lerobot-train-00000000-3", state="failed")
+    record_run(run="lerobot-train-00000000-4", phase="sending", reference={})
+    record_run(checkpoint(800), run="lerobot-train-00000000-5")
     (tmp_path / "lerobot-train-00000000-5.json").unlink()
-    assert str(parsed("latest")) == "/runs/checkpoints/000600/pretrained_model"
-    assert str(parsed("latest@400")) == "/runs/checkpoints/000400/pretrained_model"
-    refusal = refused("latest@401")
+    assert str(parse_run("latest")) == "/runs/checkpoints/000600/pretrained_model"
+    assert str(parse_run("latest@400")) == "/runs/checkpoints/000400/pretrained_model"
+    refusal = parse_refused("latest@401")
     assert "lerobot-train-00000000-2 has no checkpoint of step 401: it has 400, 600." in refusal.why
     assert refusal.suggestion == "lerobot-train-00000000-2@400"
 
 
-def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(left: Left) -> None:
-    left(checkpoint(200), run="lerobot-train-00000000-1")
-    left(checkpoint(400), run="lerobot-train-00000000-2", platform="other")
-    why = refused("latest").why
+def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(record_run: Left) -> None:
+    record_run(checkpoint(200), run="lerobot-train-00000000-1")
+    record_run(checkpoint(400), run="lerobot-train-00000000-2", platform="other")
+    why = parse_refused("latest").why
     assert why.startswith("The checkpoints of lerobot-train-00000000-2 cannot be listed: ")
     assert "other" in why
 
 
-def test_there_is_no_latest_where_no_run_left_a_checkpoint(left: Left) -> None:
-    assert refused("latest").why == "No run that was sent from here left a complete checkpoint."
-    left(state="failed")
-    assert refused("latest").why == "No run that was sent from here left a complete checkpoint."
+def test_there_is_no_latest_where_no_run_left_a_checkpoint(record_run: Left) -> None:
+    assert parse_refused("latest").why == "No run that was sent from here left a complete checkpoint."
+    record_run(state="failed")
+    assert parse_refused("latest").why == "No run that was sent from here left a complete checkpoint."
 
 
 @pytest.mark.parametrize("text", ["/runs/checkpoints/000400", "./x", "https://user:S3CRET@host/x", "a b"])
-def test_a_path_is_no_name_of_a_run(left: Left, text: str) -> None:
-    left(checkpoint(200))
-    refusal = refused(text)
+def test_a_path_is_no_name_of_a_run(record_run: Left, text: str) -> None:
+    record_run(checkpoint(200))
+    refusal = parse_refused(text)
     assert refusal.why.startswith("This is not the name of a run")
     assert "S3CRET" not in refusal.why + refusal.suggestion
 
 
 @pytest.mark.parametrize("text", [RUN, "latest", f"{RUN}@400"])
-def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(left: Left, robotrain: Any, text: str) -> None:
-    left(checkpoint(400))
+def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(
+    record_run: Left, robotrain: Any, text: str
+) -> None:
+    record_run(checkpoint(400))
     plan = records.get_run_folder(RUN) / "plan"
     plan.mkdir()
     sources = [
@@ -253,8 +257,8 @@ def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(left: Lef
     assert other["text"] == "--dataset-repo-id OWNER/NAME"
 
 
-def test_data_that_the_platform_cannot_read_is_not_suggested(left: Left, robotrain: Any) -> None:
-    left(checkpoint(400))
+def test_data_that_the_platform_cannot_read_is_not_suggested(record_run: Left, robotrain: Any) -> None:
+    record_run(checkpoint(400))
     plan = records.get_run_folder(RUN) / "plan"
     plan.mkdir()
     sources = [{"role": "dataset", "kind": "data_asset", "uri": "azureml:pick:3"}]
@@ -264,10 +268,10 @@ def test_data_that_the_platform_cannot_read_is_not_suggested(left: Left, robotra
     assert "azureml:pick:3" not in answer.stderr
 
 
-def test_what_latest_stood_for_is_told_and_its_names_are_offered(left: Left) -> None:
-    left(checkpoint(200), checkpoint(400))
-    assert KIND.describe_meaning("latest", parsed("latest")) == f"{RUN}, step 400"
-    assert KIND.describe_meaning("latest@200", parsed("latest@200")) == f"{RUN}, step 200"
+def test_what_latest_stood_for_is_told_and_its_names_are_offered(record_run: Left) -> None:
+    record_run(checkpoint(200), checkpoint(400))
+    assert KIND.describe_meaning("latest", parse_run("latest")) == f"{RUN}, step 400"
+    assert KIND.describe_meaning("latest@200", parse_run("latest@200")) == f"{RUN}, step 200"
     offered = KIND.roles["policy"].complete
     assert offered is not None
     assert offered("l") == ["latest", RUN]
@@ -280,14 +284,14 @@ def explain_checkpoint(robotrain: Any, text: str) -> str:
 
 
 @pytest.mark.parametrize("text", ["cart-v1", "cart-v1@400", "last", "isaac-train-1a2b3c4d-1"])
-def test_a_flag_that_takes_many_kinds_takes_the_name_of_a_run(robotrain: Any, left: Left, text: str) -> None:
-    left(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
+def test_a_flag_that_takes_many_kinds_takes_the_name_of_a_run(robotrain: Any, record_run: Left, text: str) -> None:
+    record_run(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
     assert explain_checkpoint(robotrain, text).startswith("local_path /runs/checkpoints/000400")
     Path(text).mkdir()
     assert explain_checkpoint(robotrain, f"./{text}") == f"local_path {Path(text).absolute()}"
 
 
-def test_a_folder_of_this_place_is_meant_before_a_run_of_its_name(robotrain: Any, left: Left) -> None:
-    left(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
+def test_a_folder_of_this_place_is_meant_before_a_run_of_its_name(robotrain: Any, record_run: Left) -> None:
+    record_run(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
     Path("cart-v1").mkdir()
     assert explain_checkpoint(robotrain, "cart-v1") == f"local_path {Path('cart-v1').absolute()}"

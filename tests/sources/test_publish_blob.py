@@ -35,7 +35,7 @@ def place(tmp_path, data_python, azure, monkeypatch) -> ContainerContext:
 
 
 @pytest.fixture
-def box(request, azure) -> str:
+def container(request, azure) -> str:
     """A container of this test's own."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
     azure.blobs.put(name, {})
@@ -43,8 +43,8 @@ def box(request, azure) -> str:
 
 
 @pytest.fixture
-def saved(tmp_path):
-    """Make a sealed checkpoint: `saved(200)`."""
+def save_checkpoint(tmp_path):
+    """Make a sealed checkpoint: `save_checkpoint(200)`."""
 
     def save(step: int, files=FILES, run: str = RUN, parent: str = "checkpoints") -> Path:
         folder = tmp_path / parent / f"{step:06}"
@@ -59,14 +59,14 @@ def saved(tmp_path):
 
 
 @pytest.fixture
-def writer(azure, box, place):
+def writer(azure, container, place):
     """What writes to `publish/act` of the box."""
-    opened = target.open(azure.url(box, "publish/act"), place)
+    opened = target.open(azure.url(container, "publish/act"), place)
     yield opened
     opened.close()
 
 
-def put(writer, folder: Path, halted=lambda: False) -> bool:
+def publish(writer, folder: Path, halted=lambda: False) -> bool:
     return writer.write(folder, checkpoint.read_manifest(folder), halted)
 
 
@@ -82,11 +82,11 @@ print(json.dumps({n.removeprefix(start): client.get_blob_client(n).download_blob
 
 
 @pytest.fixture
-def there(azure, box, place):
+def read_published(azure, container, place):
     """What lies below the prefix, as anybody reads it."""
 
     def read() -> dict[str, bytes]:
-        command = [str(place.python), "-c", READ, azure.account, box, "publish/act/"]
+        command = [str(place.python), "-c", READ, azure.account, container, "publish/act/"]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         return {name: bytes.fromhex(content) for name, content in found.items()}
 
@@ -98,10 +98,10 @@ def content(folder: Path) -> dict[str, bytes]:
     return {f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}
 
 
-def test_a_checkpoint_arrives_whole_and_its_manifest_last(azure, there, writer, saved):
-    folder = saved(200)
-    assert put(writer, folder)
-    assert there() == content(folder)
+def test_a_checkpoint_arrives_whole_and_its_manifest_last(azure, read_published, writer, save_checkpoint):
+    folder = save_checkpoint(200)
+    assert publish(writer, folder)
+    assert read_published() == content(folder)
     written = [
         request for request in azure.front.requests if request.startswith("PUT") and "comp=block&" not in request
     ]
@@ -109,57 +109,59 @@ def test_a_checkpoint_arrives_whole_and_its_manifest_last(azure, there, writer, 
     assert [MANIFEST in request for request in written].count(True) == 1
 
 
-def test_a_look_tells_what_wrote_each_checkpoint(azure, box, place, writer, saved):
-    url = azure.url(box, "publish/act")
+def test_a_look_tells_what_wrote_each_checkpoint(azure, container, place, writer, save_checkpoint):
+    url = azure.url(container, "publish/act")
     marked = {"submission": "wf-7 ü/%", "tracking": "d3c9"}
-    put(writer, saved(100))
-    folder = saved(200)
+    publish(writer, save_checkpoint(100))
+    folder = save_checkpoint(200)
     checkpoint.seal_checkpoint(folder, step=200, run=RUN, job="0" * 64, model="pretrained_model", **marked)
-    put(writer, folder)
-    assert not put(writer, folder)
+    publish(writer, folder)
+    assert not publish(writer, folder)
     seen = target.inspect(url, place)
     assert seen == TargetInspection(runs={100: RUN, 200: RUN}, marks={200: CheckpointMark(name="000200", **marked)})
 
 
-def test_what_is_there_already_is_not_sent_again(azure, there, writer, saved):
-    folder = saved(200)
-    put(writer, folder)
+def test_what_is_there_already_is_not_sent_again(azure, read_published, writer, save_checkpoint):
+    folder = save_checkpoint(200)
+    publish(writer, folder)
     azure.front.requests.clear()
-    assert not put(writer, folder)
+    assert not publish(writer, folder)
     assert not [request for request in azure.front.requests if request.startswith(("PUT", "DELETE"))]
-    assert there() == content(folder)
+    assert read_published() == content(folder)
 
 
-def test_a_checkpoint_that_is_written_anew_loses_its_manifest_first(azure, there, writer, saved):
-    put(writer, saved(200))
+def test_a_checkpoint_that_is_written_anew_loses_its_manifest_first(azure, read_published, writer, save_checkpoint):
+    publish(writer, save_checkpoint(200))
     azure.front.requests.clear()
-    anew = saved(200, {"pretrained_model/model.safetensors": b"other", "more": b"1"})
-    assert put(writer, anew)
-    assert there() == content(anew)
+    anew = save_checkpoint(200, {"pretrained_model/model.safetensors": b"other", "more": b"1"})
+    assert publish(writer, anew)
+    assert read_published() == content(anew)
     changes = [request for request in azure.front.requests if request.startswith(("PUT", "DELETE"))]
     assert [change.partition(" ")[0] for change in (changes[0], changes[-1])] == ["DELETE", "PUT"]
     assert all(MANIFEST in change for change in (changes[0], changes[-1]))
 
 
-def test_a_publisher_that_is_killed_leaves_nothing_that_looks_whole(azure, box, place, there, saved):
-    folder, killed = saved(200), target.open(azure.url(box, "publish/act"), place)
+def test_a_publisher_that_is_killed_leaves_nothing_that_looks_whole(
+    azure, container, place, read_published, save_checkpoint
+):
+    folder, killed = save_checkpoint(200), target.open(azure.url(container, "publish/act"), place)
     pid = killed._process._process.pid
     azure.front.faults.append(Fault("PUT .*comp=blocklist", act=lambda: os.kill(pid, signal.SIGKILL)))
     with pytest.raises(OSError, match="SIGKILL"):
-        put(killed, folder)
+        publish(killed, folder)
     killed.close()
-    assert f"000200/{MANIFEST}" not in there()
+    assert f"000200/{MANIFEST}" not in read_published()
 
-    again = target.open(azure.url(box, "publish/act"), place)
-    assert put(again, folder)
+    again = target.open(azure.url(container, "publish/act"), place)
+    assert publish(again, folder)
     again.close()
-    assert there() == content(folder)
+    assert read_published() == content(folder)
 
 
-def test_whoever_started_it_is_gone_and_so_is_the_publisher(azure, writer, saved):
+def test_whoever_started_it_is_gone_and_so_is_the_publisher(azure, writer, save_checkpoint):
     begun, let = threading.Event(), threading.Event()
     azure.front.faults.append(Fault("PUT .*comp=block&", act=lambda: (begun.set(), let.wait(20))))
-    folder = saved(200)
+    folder = save_checkpoint(200)
     ended = []
 
     def give_up() -> None:
@@ -171,20 +173,20 @@ def test_whoever_started_it_is_gone_and_so_is_the_publisher(azure, writer, saved
     giving_up = threading.Thread(target=give_up, daemon=True)
     giving_up.start()
     with pytest.raises(OSError, match="has ended"):
-        put(writer, folder)
+        publish(writer, folder)
     giving_up.join()
     assert ended == [0]
 
 
-def test_a_halt_is_heard_while_it_uploads(azure, writer, saved):
+def test_a_halt_is_heard_while_it_uploads(azure, writer, save_checkpoint):
     halted, let = threading.Event(), threading.Event()
     azure.front.faults.append(Fault("PUT .*comp=block&", act=lambda: (halted.set(), let.wait(20))))
     with pytest.raises(Cancelled):
-        put(writer, saved(200), halted.is_set)
+        publish(writer, save_checkpoint(200), halted.is_set)
     let.set()
 
 
-def test_a_byte_that_changes_on_the_way_is_noticed(azure, there, writer, saved, monkeypatch):
+def test_a_byte_that_changes_on_the_way_is_noticed(azure, read_published, writer, save_checkpoint, monkeypatch):
     flipped = []
     asked = front._Handler._asked
 
@@ -195,70 +197,74 @@ def test_a_byte_that_changes_on_the_way_is_noticed(azure, there, writer, saved, 
         return asked(handler, body)
 
     monkeypatch.setattr(front._Handler, "_asked", flip)
-    folder = saved(200)
+    folder = save_checkpoint(200)
     with pytest.raises(OSError, match="HTTP 400"):  # Md5Mismatch; Azurite has another word for it
-        put(writer, folder)
+        publish(writer, folder)
     assert flipped
-    assert f"000200/{MANIFEST}" not in there()
-    assert put(writer, folder)
-    assert there() == content(folder)
+    assert f"000200/{MANIFEST}" not in read_published()
+    assert publish(writer, folder)
+    assert read_published() == content(folder)
 
 
-def test_what_the_service_has_otherwise_is_noticed_before_the_manifest(azure, box, there, writer, saved):
-    folder, name = saved(200), "publish/act/000200/pretrained_model/config.json"
-    meddle = Fault("comp=list", after=1, act=lambda: azure.blobs.put_one(box, name, b"[]"))
+def test_what_the_service_has_otherwise_is_noticed_before_the_manifest(
+    azure, container, read_published, writer, save_checkpoint
+):
+    folder, name = save_checkpoint(200), "publish/act/000200/pretrained_model/config.json"
+    meddle = Fault("comp=list", after=1, act=lambda: azure.blobs.put_one(container, name, b"[]"))
     azure.front.faults.append(meddle)
     with pytest.raises(OSError, match=r"000200/pretrained_model/config.json differs from what was uploaded"):
-        put(writer, folder)
-    assert f"000200/{MANIFEST}" not in there()
+        publish(writer, folder)
+    assert f"000200/{MANIFEST}" not in read_published()
 
 
-def test_a_bad_moment_of_the_service_passes(azure, there, writer, saved):
+def test_a_bad_moment_of_the_service_passes(azure, read_published, writer, save_checkpoint):
     azure.front.faults += [
         Fault("PUT .*comp=block&", status=503, code="ServerBusy", times=3),
         Fault("PUT .*config.json", reset=True, times=1),
     ]
-    folder = saved(200)
-    assert put(writer, folder)
-    assert there() == content(folder)
+    folder = save_checkpoint(200)
+    assert publish(writer, folder)
+    assert read_published() == content(folder)
 
 
-def test_parts_that_arrived_are_not_sent_again(azure, there, writer, saved):
+def test_parts_that_arrived_are_not_sent_again(azure, read_published, writer, save_checkpoint):
     azure.front.faults.append(Fault(f"PUT .*{MANIFEST}", status=409, code="BlobImmutableDueToPolicy"))
-    folder = saved(200)
+    folder = save_checkpoint(200)
     with pytest.raises(OSError):
-        put(writer, folder)
+        publish(writer, folder)
     azure.front.faults.clear()
     azure.front.requests.clear()
-    assert put(writer, folder)
+    assert publish(writer, folder)
     written = [request for request in azure.front.requests if request.startswith("PUT")]
     assert [MANIFEST in request for request in written] == [True]
-    assert there() == content(folder)
+    assert read_published() == content(folder)
 
 
-def test_who_may_not_write_is_told_as_whom_and_which_role_would_do(azure, box, place, writer, saved):
+def test_who_may_not_write_is_told_as_whom_and_which_role_would_do(azure, container, place, writer, save_checkpoint):
     azure.front.faults.append(Fault("PUT|DELETE", status=403, code="AuthorizationPermissionMismatch"))
     with pytest.raises(OSError) as raised:
-        put(writer, saved(200))
-    (seen,) = target.inspect(azure.url(box, "publish/act"), place).problems
+        publish(writer, save_checkpoint(200))
+    (seen,) = target.inspect(azure.url(container, "publish/act"), place).problems
     assert str(raised.value) == seen
     assert f"Azure does not let the identity with client id {CLIENT}" in seen
-    assert f"write to container {box} of the storage account {azure.account} (403 AuthorizationPermissionMis" in seen
+    assert (
+        f"write to container {container} of the storage account {azure.account} (403 AuthorizationPermissionMis" in seen
+    )
     assert "Storage Blob Data Contributor" in seen
 
 
 def test_a_look_writes_and_deletes_a_tiny_blob_and_sees_whose_checkpoints_lie_there(
-    azure, box, there, place, writer, saved
+    azure, container, read_published, place, writer, save_checkpoint
 ):
-    put(writer, saved(200))
-    put(writer, saved(400, {"w": b"1"}, run="another-run-1"))
-    before = there()
+    publish(writer, save_checkpoint(200))
+    publish(writer, save_checkpoint(400, {"w": b"1"}, run="another-run-1"))
+    before = read_published()
     azure.front.requests.clear()
-    assert target.inspect(azure.url(box, "publish/act"), place) == TargetInspection(
+    assert target.inspect(azure.url(container, "publish/act"), place) == TargetInspection(
         runs={200: RUN, 400: "another-run-1"}
     )
     assert [r.partition(" ")[0] for r in azure.front.requests if r.startswith(("PUT", "DELETE"))] == ["PUT", "DELETE"]
-    assert there() == before
+    assert read_published() == before
 
 
 def test_a_container_that_is_not_there_is_told_with_how_to_make_it(azure, place):
@@ -266,63 +272,65 @@ def test_a_container_that_is_not_there_is_told_with_how_to_make_it(azure, place)
     assert said.startswith(f"the storage account {azure.account} has no container nowhere: az storage container create")
 
 
-def test_a_key_in_a_file_does_where_a_machine_has_no_identity(azure, box, place, saved, tmp_path, monkeypatch):
+def test_a_key_in_a_file_does_where_a_machine_has_no_identity(
+    azure, container, place, save_checkpoint, tmp_path, monkeypatch
+):
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name)
     file = tmp_path / "key"
     file.write_text(KEY)
     file.chmod(0o600)
     place = dataclasses.replace(place, credentials={"blob_url": str(file)})
-    writer = target.open(azure.url(box, "publish/act"), place)
-    assert put(writer, saved(200))
+    writer = target.open(azure.url(container, "publish/act"), place)
+    assert publish(writer, save_checkpoint(200))
     writer.close()
 
 
-def test_a_name_that_another_has_is_never_written_over(azure, box, there, writer, saved):
-    put(writer, saved(200, {"w": b"theirs"}, run="another-run-1"))
-    azure.blobs.put(box, {"publish/act/000400/mine.txt": b"mine"})
+def test_a_name_that_another_has_is_never_written_over(azure, container, read_published, writer, save_checkpoint):
+    publish(writer, save_checkpoint(200, {"w": b"theirs"}, run="another-run-1"))
+    azure.blobs.put(container, {"publish/act/000400/mine.txt": b"mine"})
     azure.front.faults.append(Fault(f"PUT .*000600/{MANIFEST}", status=409, code="BlobImmutableDueToPolicy"))
     with pytest.raises(OSError):
-        put(writer, saved(600, {"w": b"theirs"}, run="another-run-1"))
-    before = there()
+        publish(writer, save_checkpoint(600, {"w": b"theirs"}, run="another-run-1"))
+    before = read_published()
     for step, why in (
         (200, "is a checkpoint of the run another-run-1"),
         (400, "holds other files"),
         (600, "holds parts of a checkpoint of the run another-run-1"),
     ):
         with pytest.raises(PermanentError, match=f"publish/act/000{step} {why}"):
-            put(writer, saved(step, parent="ours"))
-    assert there() == before
+            publish(writer, save_checkpoint(step, parent="ours"))
+    assert read_published() == before
 
 
-def test_a_file_that_changed_after_it_was_sealed_is_not_published(there, writer, saved):
-    folder = saved(200)
+def test_a_file_that_changed_after_it_was_sealed_is_not_published(read_published, writer, save_checkpoint):
+    folder = save_checkpoint(200)
     sealed = checkpoint.read_manifest(folder)
     (folder / "pretrained_model/config.json").write_bytes(b"[]")
     with pytest.raises(PermanentError, match=r"config\.json is not what was saved"):
         writer.write(folder, sealed, lambda: False)
-    assert there() == {}
+    assert read_published() == {}
 
 
-def test_the_oldest_of_a_run_go_manifest_first_and_nobody_elses(azure, there, writer, saved):
-    put(writer, saved(100, {"w": b"theirs"}, run="another-run-1"))
+def test_the_oldest_of_a_run_go_manifest_first_and_nobody_elses(azure, read_published, writer, save_checkpoint):
+    publish(writer, save_checkpoint(100, {"w": b"theirs"}, run="another-run-1"))
     for step in (200, 400, 600, 1000200):
-        put(writer, saved(step, {"w": b"%d" % step, "deep/er": b"1"}))
+        publish(writer, save_checkpoint(step, {"w": b"%d" % step, "deep/er": b"1"}))
     azure.front.requests.clear()
     assert writer.trim(RUN, 2, lambda: False) == ("000200", "000400")
-    assert {name.partition("/")[0] for name in there()} == {"000100", "000600", "1000200"}
+    assert {name.partition("/")[0] for name in read_published()} == {"000100", "000600", "1000200"}
     deleted = [request for request in azure.front.requests if request.startswith("DELETE")]
     assert [MANIFEST in request for request in deleted] == [True, False, False, True, False, False]
     assert writer.trim(RUN, 2, lambda: False) == ()
 
 
-def test_what_a_removal_left_behind_goes_with_the_next(azure, box, there, writer, saved):
+def test_what_a_removal_left_behind_goes_with_the_next(azure, container, read_published, writer, save_checkpoint):
     for step in (200, 400):
-        put(writer, saved(step, {"w": b"%d" % step}))
+        publish(writer, save_checkpoint(step, {"w": b"%d" % step}))
     azure.front.faults.append(Fault("DELETE .*000200/w", status=403, code="AuthorizationPermissionMismatch"))
     with pytest.raises(OSError, match="Contributor"):
         writer.trim(RUN, 1, lambda: False)
-    assert sorted(there()) == ["000200/w", f"000400/{MANIFEST}", "000400/w"]
+    assert sorted(read_published()) == ["000200/w", f"000400/{MANIFEST}", "000400/w"]
     azure.front.faults.clear()
     assert writer.trim(RUN, 1, lambda: False) == ()
-    assert sorted(there()) == [f"000400/{MANIFEST}", "000400/w"]
+    assert sorted(read_published()) == [f"000400/{MANIFEST}", "000400/w"]

@@ -19,7 +19,7 @@ class ClientAuthenticationError(Exception):
     """As the sign-in's is called."""
 
 
-def refused(way: str) -> str:
+def list_refused(way: str) -> str:
     found = fetch.open(NAME, "", "policy", "", way)
     with pytest.raises(Exception) as raised:
         list(found.list_files())
@@ -41,11 +41,11 @@ def test_what_the_hub_does_not_show_names_the_platforms_way(hub, monkeypatch, sh
         hub.repositories[f"models/{NAME}"].shut = shut
     if token:
         monkeypatch.setenv("HF_TOKEN", hub.token if token == "right" else token)
-    assert refused(WAY).endswith(told)
-    assert WAY not in refused("")
+    assert list_refused(WAY).endswith(told)
+    assert WAY not in list_refused("")
     if not token:
-        assert "HF_TOKEN" not in refused(WAY)
-        assert "HF_TOKEN" in refused("")
+        assert "HF_TOKEN" not in list_refused(WAY)
+        assert "HF_TOKEN" in list_refused("")
 
 
 def test_a_job_without_an_identity_is_told_how_to_give_it_one():

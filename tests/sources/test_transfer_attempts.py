@@ -24,7 +24,7 @@ class GenericError(BaseError):
     pass
 
 
-def asked(errors, whose: str, patience: TransferTimeouts) -> tuple[int, "str | FetchError"]:
+def count_attempts(errors, whose: str, patience: TransferTimeouts) -> tuple[int, "str | FetchError"]:
     """How often a file is asked for that fails so, or comes when no error is left; and what came of it."""
     times = 0
 
@@ -49,34 +49,34 @@ def asked(errors, whose: str, patience: TransferTimeouts) -> tuple[int, "str | F
     return times, came
 
 
-def ever(error: Exception):
+def repeat_error(error: Exception):
     while True:
         yield error
 
 
 def test_what_is_wrong_with_the_sign_in_is_not_waited_for():
-    times, refused = asked(ever(GenericError("the SAS has ended")), "configuration", PATIENT)
+    times, refused = count_attempts(repeat_error(GenericError("the SAS has ended")), "configuration", PATIENT)
     assert (times, str(refused), refused.fault) == (1, "no", "configuration")
 
 
 def test_a_token_that_has_just_run_out_is_asked_with_once_more():
-    assert asked(iter([UnauthenticatedError("401")]), "configuration", PATIENT) == (2, "the file")
-    times, refused = asked(ever(UnauthenticatedError("401")), "configuration", PATIENT)
+    assert count_attempts(iter([UnauthenticatedError("401")]), "configuration", PATIENT) == (2, "the file")
+    times, refused = count_attempts(repeat_error(UnauthenticatedError("401")), "configuration", PATIENT)
     assert (times, refused.fault) == (2, "configuration")
 
 
 def test_what_may_pass_is_waited_for_until_nothing_has_come_for_too_long():
-    times, refused = asked(ever(GenericError("503")), "network", QUICK)
+    times, refused = count_attempts(repeat_error(GenericError("503")), "network", QUICK)
     assert (str(refused).startswith("no data for"), refused.fault) == (True, "network")
     assert times > 1
 
 
 def test_giving_up_at_once_on_an_unknown_identity_still_says_that_it_is_one():
     hasty = TransferTimeouts(giving_up=-1.0)
-    times, refused = asked(ever(UnauthenticatedError("401")), "configuration", hasty)
+    times, refused = count_attempts(repeat_error(UnauthenticatedError("401")), "configuration", hasty)
     assert (times, refused.fault) == (1, "configuration")
 
 
 def test_no_memory_is_not_waited_for():
     with pytest.raises(MemoryError):
-        asked(ever(MemoryError()), "network", PATIENT)
+        count_attempts(repeat_error(MemoryError()), "network", PATIENT)

@@ -50,7 +50,7 @@ def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[...,
 
 
 @pytest.fixture
-def box(azure, request) -> str:
+def blob_container(azure, request) -> str:
     """A container of this test's own, with two folders."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
     for folder, files in (("one", ONE), ("two", TWO)):
@@ -63,21 +63,21 @@ def folders(made: BatchFetch) -> list[Path]:
     return list(made.fetch(lambda far: None).values())
 
 
-def test_two_prefixes_come_as_they_are_through_a_bad_day(azure, deliver, box):
+def test_two_prefixes_come_as_they_are_through_a_bad_day(azure, deliver, blob_container):
     azure.front.faults += [
         Fault("GET .*/data/", status=503, code="ServerBusy", times=10),
         Fault("GET .*large", cut=True, times=2),
         Fault("GET .*/data/", reset=True, times=5),
     ]
-    uris = [azure.url(box, f"sets/{folder}") for folder in ("one", "two")]
+    uris = [azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two")]
     assert [read_tree(files) for files in folders(deliver(*uris))] == [ONE, TWO]
     azure.front.requests.clear()
     assert len(folders(deliver(*uris))) == 2
     assert [request.partition("?")[2][:4] for request in azure.front.requests] == ["rest"] * 2  # the listings alone
 
 
-def test_pinned_data_in_the_cache_needs_no_sign_in(azure, deliver, box, monkeypatch):
-    uris = [azure.url(box, f"sets/{folder}") for folder in ("one", "two")]
+def test_pinned_data_in_the_cache_needs_no_sign_in(azure, deliver, blob_container, monkeypatch):
+    uris = [azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two")]
     pins = [found.digest for found in deliver(*uris).survey()]
     arrived = folders(deliver(*uris, pins=pins))
     azure.front.requests.clear()
@@ -91,11 +91,13 @@ def test_pinned_data_in_the_cache_needs_no_sign_in(azure, deliver, box, monkeypa
 
 @pytest.mark.parametrize("code", ["AuthorizationPermissionMismatch", "AuthorizationFailure"])
 @pytest.mark.parametrize("where", ["comp=list", "sets/one/"])
-def test_who_may_not_list_or_read_is_told_at_once_with_the_role_that_would_do(azure, deliver, box, code, where):
-    azure.front.faults.append(Fault(rf"GET /{box}[/?].*{where}(?!.*two)", status=403, code=code))
-    one, two = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two"))).survey()
+def test_who_may_not_list_or_read_is_told_at_once_with_the_role_that_would_do(
+    azure, deliver, blob_container, code, where
+):
+    azure.front.faults.append(Fault(rf"GET /{blob_container}[/?].*{where}(?!.*two)", status=403, code=code))
+    one, two = deliver(*(azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two"))).survey()
     assert one.fault == "configuration"
-    for part in (code, box, azure.account, "Storage Blob Data Reader"):
+    for part in (code, blob_container, azure.account, "Storage Blob Data Reader"):
         assert part in one.problems[0]
     assert where == "comp=list" or two.problems == ()
 
@@ -108,24 +110,26 @@ def test_who_may_not_list_or_read_is_told_at_once_with_the_role_that_would_do(az
         (412, "ConditionNotMet", r"data/7.bin of https://.*/sets/one was changed while", "data"),
     ],
 )
-def test_what_one_blob_meets_midway_is_told_and_the_next_try_goes_on(azure, deliver, box, status, code, why, fault):
-    made = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two")))
+def test_what_one_blob_meets_midway_is_told_and_the_next_try_goes_on(
+    azure, deliver, blob_container, status, code, why, fault
+):
+    made = deliver(*(azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two")))
     made.survey()
     azure.front.faults.append(Fault("one/data/7.bin", status=status, code=code))
     with pytest.raises(JobFailed, match=why) as failed:
         made.fetch(lambda far: None)
     assert failed.value.fault == fault
     azure.front.faults.clear()
-    again = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two")))
+    again = deliver(*(azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two")))
     assert [read_tree(files) for files in folders(again)] == [ONE, TWO]
 
 
-def test_a_blob_that_is_written_again_midway_is_noticed(azure, deliver, box):
-    made = deliver(azure.url(box, "sets/one"))
+def test_a_blob_that_is_written_again_midway_is_noticed(azure, deliver, blob_container):
+    made = deliver(azure.url(blob_container, "sets/one"))
     made.survey()
 
     def write() -> None:
-        azure.blobs.put_one(box, "sets/one/large.bin", os.urandom(9 << 20))
+        azure.blobs.put_one(blob_container, "sets/one/large.bin", os.urandom(9 << 20))
 
     azure.front.faults.append(Fault("one/large", after=1, act=write))
     with pytest.raises(JobFailed, match=r"large.bin of .* was changed while it was fetched: start the run again"):

@@ -63,7 +63,7 @@ def process(data_python, cache):
         one.communicate()
 
 
-def until(process: "subprocess.Popen[str]", word: str) -> str:
+def read_line(process: "subprocess.Popen[str]", word: str) -> str:
     """The rest of the next line that begins with `word`."""
     for line in process.stdout:
         if line.startswith(word):
@@ -71,7 +71,7 @@ def until(process: "subprocess.Popen[str]", word: str) -> str:
     raise AssertionError(f"it never said {word!r}")
 
 
-def ended(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -176,12 +176,12 @@ def test_of_two_that_want_the_same_one_fetches_and_the_other_waits(shelves, proc
     uris = [shelves.put("one", FILES), shelves.put("two", SMALL)]
     shelves.faults.append(Fault("large", latency=1.0, times=1))
     both = [process(*uris), process(*reversed(uris))]
-    folders = {tuple(sorted((until(one, "folder"), until(one, "folder")))) for one in both}
+    folders = {tuple(sorted((read_line(one, "folder"), read_line(one, "folder")))) for one in both}
     assert len(folders) == 1
     asked = [path for path in shelves.asked if path.startswith("/one/data/")]
     assert len(asked) == len(set(asked)) == 60
     third = process(uris[0])  # while both go on using it
-    assert until(third, "folder") in next(iter(folders))
+    assert read_line(third, "folder") in next(iter(folders))
 
 
 @pytest.mark.slow
@@ -190,12 +190,12 @@ def test_when_whoever_asked_is_killed_the_program_ends_and_the_next_goes_on(shel
     slow = Fault("large|data/5", latency=60.0)
     shelves.faults.append(slow)
     first = process(uri)
-    program = int(until(first, "going"))
+    program = int(read_line(first, "going"))
     wait_for(lambda: sum(path.startswith("/pusht/data") for path in shelves.asked) > 40)
-    until(first, "came")
-    until(first, "came")
+    read_line(first, "came")
+    read_line(first, "came")
     os.kill(first.pid, signal.SIGKILL)
-    wait_for(lambda: ended(program))
+    wait_for(lambda: is_gone(program))
     shelves.faults.clear()
     shelves.asked.clear()
     delivering = deliver(uri)
@@ -214,7 +214,7 @@ def test_killed_at_random_moments_the_right_bytes_come_in_the_end(shelves, proce
         kills = 0
         while True:
             started = process(uri)
-            program = int(until(started, "going"))
+            program = int(read_line(started, "going"))
             if kills < 2:
                 time.sleep(chance.uniform(0.0, 0.6))
                 os.kill(program, signal.SIGKILL)

@@ -9,7 +9,7 @@ from robotrain_sources.transfer.catalog import PAGE_SIZE, Catalog
 from robotrain_sources.transfer.origin import SourceFile
 
 
-def entry(name: str, size: int = 1, **more: str) -> SourceFile:
+def make_entry(name: str, size: int = 1, **more: str) -> SourceFile:
     return SourceFile(name=name, size=size, **{"version": f"of {name}", **more})
 
 
@@ -42,17 +42,17 @@ def catalog(tmp_path):
 )
 def test_a_name_that_is_no_file_below_the_folder_is_refused(given, why, catalog):
     if not why:
-        catalog.add_files(map(entry, given))
+        catalog.add_files(map(make_entry, given))
         return
     with pytest.raises(FetchError) as refused:
-        catalog.add_files(map(entry, given))
+        catalog.add_files(map(make_entry, given))
     assert why in str(refused.value)
     assert refused.value.fault == "data"
 
 
 def test_a_name_that_is_listed_twice_is_refused(catalog):
     with pytest.raises(FetchError, match="listed twice"):
-        catalog.add_files([entry("a"), entry("a", 2)])
+        catalog.add_files([make_entry("a"), make_entry("a", 2)])
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_a_name_that_is_listed_twice_is_refused(catalog):
     ],
 )
 def test_names_that_are_one_on_the_disk_of_the_cache_are_refused_there_and_nowhere_else(given, one, tmp_path, catalog):
-    catalog.add_files(map(entry, given))
+    catalog.add_files(map(make_entry, given))
     there = Catalog(tmp_path / "there.sqlite")
     if one:
         with pytest.raises(FetchError, match=one) as refused:
-            there.add_files(map(entry, given), folding_disk=True)
+            there.add_files(map(make_entry, given), folding_disk=True)
         assert refused.value.fault == "data"
     else:
-        there.add_files(map(entry, given), folding_disk=True)
+        there.add_files(map(make_entry, given), folding_disk=True)
         assert there.compute_digest() == catalog.compute_digest()
     there.close()
 
@@ -90,10 +90,12 @@ def test_a_file_that_nothing_identifies_is_refused(catalog):
 
 
 def test_the_digest_is_that_of_what_is_there_and_not_of_how_it_was_listed(tmp_path, catalog):
-    listed = [entry(f"{number}/é") for number in range(PAGE_SIZE + 10)]
+    listed = [make_entry(f"{number}/é") for number in range(PAGE_SIZE + 10)]
     catalog.add_files(listed)
     assert catalog.compute_digest() == transfer_catalog.compute_data_digest(sorted(listed, key=lambda one: one.name))
-    for number, other in enumerate((listed[1:], [entry("0/é", 2), *listed[1:]], [entry("0/é", md5="x"), *listed[1:]])):
+    for number, other in enumerate(
+        (listed[1:], [make_entry("0/é", 2), *listed[1:]], [make_entry("0/é", md5="x"), *listed[1:]])
+    ):
         changed = Catalog(tmp_path / f"{number}.sqlite")
         changed.add_files(other)
         assert changed.compute_digest() != catalog.compute_digest()
@@ -102,12 +104,12 @@ def test_the_digest_is_that_of_what_is_there_and_not_of_how_it_was_listed(tmp_pa
 
 def test_a_digest_of_the_content_goes_before_when_it_was_written():
     assert transfer_catalog.compute_data_digest(
-        [entry("a", md5="1", version="x")]
-    ) == transfer_catalog.compute_data_digest([entry("a", md5="1", version="y")])
+        [make_entry("a", md5="1", version="x")]
+    ) == transfer_catalog.compute_data_digest([make_entry("a", md5="1", version="y")])
 
 
 def test_what_is_left_comes_with_the_largest_first_while_others_are_noted(catalog):
-    catalog.add_files(entry(f"{number:05}", number % 7) for number in range(2 * PAGE_SIZE))
+    catalog.add_files(make_entry(f"{number:05}", number % 7) for number in range(2 * PAGE_SIZE))
     came = []
     for one in catalog.iter_missing():
         came.append((one.size, one.name))
@@ -119,10 +121,10 @@ def test_what_is_left_comes_with_the_largest_first_while_others_are_noted(catalo
 
 def test_what_arrived_is_taken_over_with_the_versions_of_today(tmp_path, catalog):
     earlier = Catalog(tmp_path / "earlier.sqlite")
-    earlier.add_files([entry("a", 5, version="old"), entry("b", 7)])
+    earlier.add_files([make_entry("a", 5, version="old"), make_entry("b", 7)])
     earlier.record_arrival([("b", "own")], [("a", 0, 3)])
     earlier.close()
-    catalog.add_files([entry("a", 5, version="new"), entry("b", 7)])
+    catalog.add_files([make_entry("a", 5, version="new"), make_entry("b", 7)])
     catalog.import_arrivals(tmp_path / "earlier.sqlite")
     assert catalog.count_arrived_bytes() == 7 + 3
     assert [one.version for one in catalog.iter_missing()] == ["new"]

@@ -24,8 +24,8 @@ def pool():
 
 
 @pytest.fixture
-def part(tmp_path):
-    """`part()` begins to fetch two files, or goes on; etag: the version that is listed today."""
+def begin_download(tmp_path):
+    """`begin_download()` begins to fetch two files, or goes on; etag: the version that is listed today."""
     begun: list[PartialDownload] = []
 
     def part(etag: str = "new", entries=None) -> PartialDownload:
@@ -44,7 +44,7 @@ def part(tmp_path):
         one.suspend()
 
 
-def fetched(part: PartialDownload) -> PartialDownload:
+def fetch_all(part: PartialDownload) -> PartialDownload:
     for entry in list(part.catalog.iter_missing()):
         part.catalog.record_arrival(
             [(entry.name, cache_store.write_verified_file(part.files / entry.name, entry, BODY[entry.name]))]
@@ -53,18 +53,18 @@ def fetched(part: PartialDownload) -> PartialDownload:
 
 
 @pytest.fixture
-def data(part, pool, tmp_path) -> Path:
+def data(begin_download, pool, tmp_path) -> Path:
     """A folder that was landed."""
-    begun = part()
+    begun = begin_download()
     begun.verify_arrived(pool)
-    fetched(begun).finish()
+    fetch_all(begun).finish()
     return tmp_path / "data"
 
 
-def test_a_file_that_became_another_meanwhile_does_not_land(part, pool, tmp_path):
-    begun = part()
+def test_a_file_that_became_another_meanwhile_does_not_land(begin_download, pool, tmp_path):
+    begun = begin_download()
     begun.verify_arrived(pool)
-    fetched(begun)
+    fetch_all(begun)
     os.truncate(begun.files / "a.bin", 1)
     with pytest.raises(FetchError, match=r"a.bin was changed by another program") as refused:
         begun.finish()
@@ -72,28 +72,30 @@ def test_a_file_that_became_another_meanwhile_does_not_land(part, pool, tmp_path
     assert not (tmp_path / "data").exists()
 
 
-def test_killed_while_it_takes_back_what_a_power_cut_may_have_taken_it_takes_it_back_the_next_time(part, pool):
-    first = part()
+def test_killed_while_it_takes_back_what_a_power_cut_may_have_taken_it_takes_it_back_the_next_time(
+    begin_download, pool
+):
+    first = begin_download()
     first.verify_arrived(pool)
     (first.files / "a.bin").write_bytes(bytes(100))
     first.catalog.record_arrival([], [("a.bin", 0, 40)])
     first.suspend()
     boot_note(first.files.parent, "another-start")
-    second = part()
-    second.catalog.list_partial_files = killed
+    second = begin_download()
+    second.catalog.list_partial_files = interrupt
     with pytest.raises(KeyboardInterrupt):
         second.verify_arrived(pool)
     second.suspend()
-    third = part()
+    third = begin_download()
     third.verify_arrived(pool)
     assert third.catalog.list_ranges("a.bin") == []
 
 
-def test_a_journal_that_a_kill_left_is_not_rolled_into_the_next_listing(part, pool):
+def test_a_journal_that_a_kill_left_is_not_rolled_into_the_next_listing(begin_download, pool):
     def listed(etag: str) -> list[SourceFile]:
         return [SourceFile(name=f"{number:05}", size=number, version=f"{etag}{number}") for number in range(3000)]
 
-    first = part(entries=listed("old"))
+    first = begin_download(entries=listed("old"))
     first.suspend()
     left = first.files.parent / "listing.sqlite"
     shutil.copyfile(first.catalog.path, left)
@@ -104,7 +106,7 @@ def test_a_journal_that_a_kill_left_is_not_rolled_into_the_next_listing(part, po
     killed.rollback()
     killed.close()
     journal.write_bytes(kept)
-    second = part(entries=listed("new"))
+    second = begin_download(entries=listed("new"))
     assert {entry.version[:3] for entry in second.catalog.iter_missing()} == {"new"}
 
 
@@ -126,7 +128,7 @@ def test_of_a_damaged_folder_only_what_is_not_whole_is_missing(data):
 
 def test_the_bytes_are_not_read_by_a_look(data, pool, monkeypatch):
     boot_note(data, "another-start")
-    monkeypatch.setattr(cache_store, "is_unchanged", killed)
+    monkeypatch.setattr(cache_store, "is_unchanged", interrupt)
     assert cache_store.find_complete_files(data) == data / "files"
     monkeypatch.undo()
     assert cache_store.verify_after_boot(data, pool)
@@ -181,5 +183,5 @@ def boot_note(folder: Path, start: str) -> None:
     (folder / cache_store.BOOT_NOTE).write_text(f"{start}\n")
 
 
-def killed(*given: object) -> None:
+def interrupt(*given: object) -> None:
     raise KeyboardInterrupt

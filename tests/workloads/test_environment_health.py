@@ -17,7 +17,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def look(workload="lerobot-train"):
+def check_health(workload="lerobot-train"):
     (check,) = [one for _, one in Plugins().list_health_checks("local") if one.name == workload]
     assert check.local_only  # where a platform brings a container, none of this matters
     return list(check.run())
@@ -27,7 +27,7 @@ def look(workload="lerobot-train"):
 def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch, workload, needed):
     built = make_built_environment(needed.lock, cache)
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere")
-    (found,) = look(workload)
+    (found,) = check_health(workload)
     assert found.state == "ok"
     assert str(built) in found.text
 
@@ -35,7 +35,7 @@ def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch, 
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock is for Linux")
 def test_without_its_python_a_submit_would_stop_and_the_ways_out_are_said(monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere/python")
-    found, *_ = look()
+    found, *_ = check_health()
     assert found.state == "fail"
     assert found.text.startswith(f"Python {ENVIRONMENT.python} is missing on this machine (ROBOTRAIN_PYTHON /nowhere")
     assert f"uv python install {ENVIRONMENT.python}" in [way.text for way in found.suggestions]
@@ -45,11 +45,11 @@ def test_without_its_python_a_submit_would_stop_and_the_ways_out_are_said(monkey
 def test_too_little_disk_stops_a_submit(monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**9))
-    assert "too little disk space" in " ".join(found.text for found in look() if found.state == "fail")
+    assert "too little disk space" in " ".join(found.text for found in check_health() if found.state == "fail")
 
 
 def test_an_environment_of_ones_own_is_looked_at_instead(monkeypatch, tmp_path):
     monkeypatch.setenv("ROBOTRAIN_ENVIRONMENT", str(tmp_path))
-    found, *_ = look()
+    found, *_ = check_health()
     assert found.state == "fail"
     assert "the environment in --environment cannot run this job" in found.text

@@ -17,21 +17,21 @@ HUB = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht", pin="a"
 
 
 @pytest.fixture
-def made(tmp_path, policy, dataset):
-    """Make an evaluation of a policy on a dataset, unless others are named: `made(env="pusht")`."""
+def make_evaluation(tmp_path, policy, dataset):
+    """Make an evaluation of a policy on a dataset, unless others are named: `make_evaluation(env="pusht")`."""
     usual = {"policy": policy(), "dataset": dataset()}
     return lambda **given: evaluation(tmp_path / "work", **{**usual, **given})
 
 
 @pytest.fixture
-def work(tmp_path):
-    """What the runtime is told to do: `work(document)`."""
+def make_work(tmp_path):
+    """What the runtime is told to do: `make_work(document)`."""
     return lambda document: container.work(document, folders(document), tmp_path / "work")
 
 
-def test_the_launcher_is_told_what_was_said_and_nothing_else(made, work, tmp_path):
-    document = made()
-    command = work(document).arguments
+def test_the_launcher_is_told_what_was_said_and_nothing_else(make_evaluation, make_work, tmp_path):
+    document = make_evaluation()
+    command = make_work(document).arguments
     assert command[:2] == ("-m", container.LAUNCHER)
     assert command[-1] == "--"
     assert options(command) == {
@@ -51,8 +51,8 @@ def test_the_launcher_is_told_what_was_said_and_nothing_else(made, work, tmp_pat
     }
 
 
-def test_everything_that_was_said_reaches_the_launcher(made, work):
-    document = made(
+def test_everything_that_was_said_reaches_the_launcher(make_evaluation, make_work):
+    document = make_evaluation(
         env="pusht",
         env_steps=80,
         starts="easy",
@@ -65,7 +65,7 @@ def test_everything_that_was_said_reaches_the_launcher(made, work):
         keep_policy=False,
         args=["--policy.n_action_steps=4"],
     )
-    command = work(document).arguments
+    command = make_work(document).arguments
     said = options(command)
     assert command[-2:] == ("--", "--policy.n_action_steps=4")
     assert "--keep-policy" not in said
@@ -80,17 +80,19 @@ def test_everything_that_was_said_reaches_the_launcher(made, work):
     assert (said["--success-reward"], said["--success-threshold"], said["--record-video"]) == ("0.8", "0.0", "")
 
 
-def test_starts_that_no_command_line_holds_are_handed_over_in_a_file(made, work):
+def test_starts_that_no_command_line_holds_are_handed_over_in_a_file(make_evaluation, make_work):
     many = json.dumps([[256, 400, 200, 300, 0.8]] * 6000)
-    command = work(made(env="pusht", starts=many)).arguments
+    command = make_work(make_evaluation(env="pusht", starts=many)).arguments
     assert max(map(len, command)) < 1000
     own = command[2 : command.index("--")]
     assert launcher.parse_launcher_options(own).starts == many
 
 
-def test_what_a_person_writes_into_their_policy_is_not_written_into_the_one_that_is_kept(made, work, policy, saved):
+def test_what_a_person_writes_into_their_policy_is_not_written_into_the_one_that_is_kept(
+    make_evaluation, make_work, policy, saved
+):
     def told(folder):
-        return launcher.parse_launcher_options(work(made(policy=folder)).arguments[2:-1])
+        return launcher.parse_launcher_options(make_work(make_evaluation(policy=folder)).arguments[2:-1])
 
     at = policy("mine")
     theirs = told(at)
@@ -105,19 +107,19 @@ def test_what_a_person_writes_into_their_policy_is_not_written_into_the_one_that
     assert b"spoiled" not in (theirs.keep_policy / "model.safetensors").read_bytes()
 
 
-def test_registering_keeps_the_policy_and_an_untrained_one_is_not_kept(made, work):
-    kept = made(keep_policy=False, register_model="m")
-    assert "--keep-policy" in options(work(kept).arguments)
-    untrained = made(policy=None, builtin_policy=True)
-    said = options(work(untrained).arguments)
+def test_registering_keeps_the_policy_and_an_untrained_one_is_not_kept(make_evaluation, make_work):
+    kept = make_evaluation(keep_policy=False, register_model="m")
+    assert "--keep-policy" in options(make_work(kept).arguments)
+    untrained = make_evaluation(policy=None, builtin_policy=True)
+    said = options(make_work(untrained).arguments)
     assert said["--builtin"] == "act"
     assert not {"--policy", "--keep-policy"} & said.keys()
 
 
-def test_a_checkpoint_tells_its_step_and_the_run_that_made_it(made, work, saved):
+def test_a_checkpoint_tells_its_step_and_the_run_that_made_it(make_evaluation, make_work, saved):
     at = saved("run/checkpoints/000300", 300)
-    document = made(policy=at)
-    command = work(document).arguments
+    document = make_evaluation(policy=at)
+    command = make_work(document).arguments
     assert options(command)["--policy"] == str(at / "pretrained_model")
     assert options(command)["--policy-step"] == "300"
     assert f"--tag=policy_run={checkpoint.read_manifest(at).run}" in command
@@ -134,16 +136,16 @@ def test_a_checkpoint_tells_its_step_and_the_run_that_made_it(made, work, saved)
         ("https://a.blob.core.windows.net/c/20240101", "0"),
     ],
 )
-def test_a_step_is_told_by_the_name_where_nothing_else_tells_it(made, policy, tmp_path, uri, step):
+def test_a_step_is_told_by_the_name_where_nothing_else_tells_it(make_evaluation, policy, tmp_path, uri, step):
     named = JobSource(role="policy", kind="blob_url", uri=uri)
-    document = made(policy=named, dataset=None, env="pusht")
+    document = make_evaluation(policy=named, dataset=None, env="pusht")
     command = container.work(document, {named: policy("came")}, tmp_path).arguments
     assert options(command)["--policy-step"] == step
 
 
-def test_step_and_run_of_a_registered_policy_are_those_that_the_registry_told(made, policy, tmp_path):
+def test_step_and_run_of_a_registered_policy_are_those_that_the_registry_told(make_evaluation, policy, tmp_path):
     named = JobSource(role="policy", kind="registered_model", uri="models:/pusht-act/1")
-    document, came = made(policy=named, dataset=None, env="pusht"), policy("came")
+    document, came = make_evaluation(policy=named, dataset=None, env="pusht"), policy("came")
     model_lineage.write_policy_lineage(
         Path(document.placement.cache), came, {"policy_run": "lerobot-train-1", "policy_step": "400"}
     )
@@ -154,8 +156,10 @@ def test_step_and_run_of_a_registered_policy_are_those_that_the_registry_told(ma
     assert container.publishing(document, {named: came}).tags["policy_run"] == "lerobot-train-1"
 
 
-def test_the_tracking_run_has_the_names_of_the_contract(made):
-    told = container.tracked(made(dataset=HUB, env="pusht", job_name="mine", args=["--policy.n_action_steps=4"]))
+def test_the_tracking_run_has_the_names_of_the_contract(make_evaluation):
+    told = container.tracked(
+        make_evaluation(dataset=HUB, env="pusht", job_name="mine", args=["--policy.n_action_steps=4"])
+    )
     assert told.experiment == "lerobot-act-inference"  # as the policy's folder says
     assert told.params["options"] == "--policy.n_action_steps=4"
     assert told.run_name == "mine"
@@ -163,15 +167,15 @@ def test_the_tracking_run_has_the_names_of_the_contract(made):
     assert told.params["dataset_repo_id"] == "lerobot/pusht"
     assert not {"policy_type", "device", "fps", "env_steps"} & told.params.keys()  # the launcher's; and never said
     fetched = JobSource(role="policy", kind="huggingface", uri="owner/policy")
-    assert container.tracked(made(policy=fetched, policy_type="pi0")).experiment == "lerobot-pi0-inference"
-    assert container.tracked(made(policy=fetched)).experiment == "lerobot-policy-inference"
-    assert "options" not in container.tracked(made()).params
-    assert container.tracked(made(policy=None, builtin_policy=True)).experiment == "lerobot-act-inference"
-    assert "dataset_repo_id" not in container.tracked(made(dataset=None, env="pusht")).params
+    assert container.tracked(make_evaluation(policy=fetched, policy_type="pi0")).experiment == "lerobot-pi0-inference"
+    assert container.tracked(make_evaluation(policy=fetched)).experiment == "lerobot-policy-inference"
+    assert "options" not in container.tracked(make_evaluation()).params
+    assert container.tracked(make_evaluation(policy=None, builtin_policy=True)).experiment == "lerobot-act-inference"
+    assert "dataset_repo_id" not in container.tracked(make_evaluation(dataset=None, env="pusht")).params
 
 
-def test_a_model_is_told_what_was_evaluated_and_on_what(made, tmp_path):
-    document = made(register_model="pusht", env="pusht", platform="azureml")
+def test_a_model_is_told_what_was_evaluated_and_on_what(make_evaluation, tmp_path):
+    document = make_evaluation(register_model="pusht", env="pusht", platform="azureml")
     told = container.publishing(document, folders(document))
     assert told.register == "pusht"
     assert told.tags["source"] == "azureml-lerobot-inference"
@@ -184,31 +188,31 @@ def test_a_model_is_told_what_was_evaluated_and_on_what(made, tmp_path):
     json.dumps(told.lineage, allow_nan=False)
 
 
-def test_what_is_told_of_a_run_long_finished_needs_none_of_its_data(made):
-    told = container.publishing(made(dataset=HUB, register_model="m", policy_type="pi0"), {})
+def test_what_is_told_of_a_run_long_finished_needs_none_of_its_data(make_evaluation):
+    told = container.publishing(make_evaluation(dataset=HUB, register_model="m", policy_type="pi0"), {})
     assert told.tags["policy_type"] == "pi0"
     assert told.evaluated_on["dataset_pin"] == HUB.pin
     assert told.tags["framework"] == "lerobot"
 
 
-def test_the_environment_and_the_gpus_are_those_that_the_job_needs(made):
-    usual, aloha = (container.environment(made(env=env)) for env in ("pusht", "aloha"))
+def test_the_environment_and_the_gpus_are_those_that_the_job_needs(make_evaluation):
+    usual, aloha = (container.environment(make_evaluation(env=env)) for env in ("pusht", "aloha"))
     assert usual == container.ENVIRONMENT
     assert aloha.lock.name == "aloha.txt"
-    assert container.gpus(made(device="auto")) is None
-    assert container.gpus(made(device="cuda")).count == 1
+    assert container.gpus(make_evaluation(device="auto")) is None
+    assert container.gpus(make_evaluation(device="cuda")).count == 1
 
 
-def test_results_are_copied_to_a_folder_or_an_address(made):
+def test_results_are_copied_to_a_folder_or_an_address(make_evaluation):
     addresses = ["https://a.blob.core.windows.net/c/p", "file:///results/", "/results"]
-    found = [target.to for url in addresses for target in container.targets(made(publish_url=url), {})]
+    found = [target.to for url in addresses for target in container.targets(make_evaluation(publish_url=url), {})]
     assert found == [addresses[0], "/results", "/results"]
-    assert list(container.targets(made(), {})) == []
+    assert list(container.targets(make_evaluation(), {})) == []
 
 
-def test_the_hub_is_left_alone_where_everything_lies_here(made, work):
-    assert work(made()).environ["HF_HUB_OFFLINE"] == "1"
-    assert "HF_HUB_OFFLINE" not in work(made(dataset=HUB)).environ
+def test_the_hub_is_left_alone_where_everything_lies_here(make_evaluation, make_work):
+    assert make_work(make_evaluation()).environ["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in make_work(make_evaluation(dataset=HUB)).environ
 
 
 def test_a_type_that_lerobot_does_not_know_is_told_with_those_that_it_does():

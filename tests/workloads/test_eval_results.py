@@ -24,7 +24,7 @@ MEASURED = replay.LatencySamples(seconds={3: [0.001, 0.002], 4: [0.003, 0.010]},
 ABOUT = EvaluationSetup(job_name="lerobot-eval", policy=POLICY, device="cpu", dataset="pusht-mini", env="pusht")
 
 
-def rolled(*successes: bool) -> RolloutResult:
+def make_rollout(*successes: bool) -> RolloutResult:
     numbered = enumerate(successes)
     return RolloutResult(
         episodes=[
@@ -97,7 +97,7 @@ def test_the_interval_holds_the_rate_and_stays_between_0_and_1(counted):
 
 
 def test_a_rollout_says_rate_interval_seeds_and_which_episodes_failed(tmp_path):
-    result_store.write_results(EvaluationResult(about=ABOUT, rolled=rolled(True, False, True, True)), tmp_path)
+    result_store.write_results(EvaluationResult(about=ABOUT, rolled=make_rollout(True, False, True, True)), tmp_path)
     told = read_strict_json(tmp_path / "eval_results.json")
     assert told["rollout"] | {"per_episode": []} == {
         "env": "pusht",
@@ -152,19 +152,21 @@ def test_an_episode_whose_latency_was_not_measured_has_none():
 def test_tracked_names_are_those_of_the_contract():
     one = episode(7, steps=10, mse=1.0)
     assert set(summary.score_episode(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
-    told = summary.score_evaluation(EvaluationResult(about=ABOUT, replayed=replayed(one), rolled=rolled(True, False)))
+    told = summary.score_evaluation(
+        EvaluationResult(about=ABOUT, replayed=replayed(one), rolled=make_rollout(True, False))
+    )
     assert told["aggregate_mse"] == 1.0
     assert told["aggregate_throughput_hz"] == told["replay/throughput_hz"] == 250.0
     assert told["rollout/success_rate"] == 0.5
     assert told["replay/latency_p95_ms"] == 10.0
     assert (
-        summary.score_episode(rolled(False).episodes[0])["rollout_ep0_success"] == 0.0
+        summary.score_episode(make_rollout(False).episodes[0])["rollout_ep0_success"] == 0.0
     )  # no number of a recorded episode
 
 
 @pytest.mark.parametrize("wrong", [math.nan])
 def test_what_is_no_number_is_null_in_every_file(tmp_path, wrong):
-    spoilt = RolloutResult(episodes=[replace(one, sum_reward=wrong) for one in rolled(False, True).episodes])
+    spoilt = RolloutResult(episodes=[replace(one, sum_reward=wrong) for one in make_rollout(False, True).episodes])
     result_store.write_results(EvaluationResult(about=ABOUT, rolled=spoilt), tmp_path)
     assert read_strict_json(tmp_path / "eval_results.json")["rollout"]["avg_sum_reward"] is None
     named = {one["name"]: one["value"] for one in read_strict_json(tmp_path / "metrics.json")["metrics"]}
@@ -175,7 +177,7 @@ def test_what_is_no_number_is_null_in_every_file(tmp_path, wrong):
 
 @pytest.mark.parametrize(("threshold", "verdict"), [(None, "pass"), (0.51, "fail")])
 def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
-    found = EvaluationResult(about=ABOUT, rolled=rolled(True, False), threshold=threshold)
+    found = EvaluationResult(about=ABOUT, rolled=make_rollout(True, False), threshold=threshold)
     result_store.write_results(found, tmp_path)
     told = read_strict_json(tmp_path / "metrics.json")
     rate = next(one for one in told["metrics"] if one["name"] == "success_rate")
@@ -240,7 +242,7 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
     ],
 )
 def test_scores_come_with_the_conditions_that_they_hold_under(asked, told):
-    ways = {"rolled": rolled(True), "replayed": replayed(episode(3, 10, 1.0), episode(4, 10, 1.0))}
+    ways = {"rolled": make_rollout(True), "replayed": replayed(episode(3, 10, 1.0), episode(4, 10, 1.0))}
     found = summary.make_summary(EvaluationResult(about=replace(ABOUT, **asked), **ways))
     assert found["conditions"] == told
     assert {name: found["rollout"][name] for name in asked.keys() & found["rollout"].keys()}.items() <= asked.items()
@@ -250,7 +252,7 @@ def test_scores_come_with_the_conditions_that_they_hold_under(asked, told):
 def test_long_starts_are_told_apart_by_their_digest():
     said = {
         summary.make_summary(
-            EvaluationResult(about=replace(ABOUT, starts=f"[{'1, ' * 99}{last}]"), rolled=rolled(True))
+            EvaluationResult(about=replace(ABOUT, starts=f"[{'1, ' * 99}{last}]"), rolled=make_rollout(True))
         )["conditions"]
         for last in (1, 2)
     }
@@ -259,5 +261,5 @@ def test_long_starts_are_told_apart_by_their_digest():
 
 
 def test_a_rate_that_is_too_low_is_seen_to_be_lower():
-    found = EvaluationResult(about=ABOUT, rolled=rolled(*[True] * 139, *[False] * 60), threshold=0.7)
+    found = EvaluationResult(about=ABOUT, rolled=make_rollout(*[True] * 139, *[False] * 60), threshold=0.7)
     assert summary.explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"

@@ -33,8 +33,8 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, dict[str, Any]]]:
-    """Returns the folder of a generation's checkpoints and what was measured of them: `made(OLD)`."""
+def trained_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, dict[str, Any]]]:
+    """Returns the folder of a generation's checkpoints and what was measured of them: `trained_checkpoints(OLD)`."""
 
     @cache
     def make(generation: str) -> tuple[Path, dict[str, Any]]:
@@ -50,8 +50,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path
 
 
 @pytest.mark.parametrize("generation", [OLD, NEW])
-def test_exported_policies_give_the_librarys_own_actions(made: Any, generation: str) -> None:
-    policies = made(generation)[1]["policies"]
+def test_exported_policies_give_the_librarys_own_actions(trained_checkpoints: Any, generation: str) -> None:
+    policies = trained_checkpoints(generation)[1]["policies"]
     assert set(policies) == POLICIES
     for name, found in policies.items():
         assert found["rebuilt"] < 1e-6, name
@@ -62,14 +62,14 @@ def test_exported_policies_give_the_librarys_own_actions(made: Any, generation: 
 
 
 @pytest.mark.parametrize("generation", [OLD, NEW])
-def test_a_policy_that_cannot_be_rebuilt_exactly_is_refused(made: Any, generation: str) -> None:
-    refused = made(generation)[1]["refused"]
+def test_a_policy_that_cannot_be_rebuilt_exactly_is_refused(trained_checkpoints: Any, generation: str) -> None:
+    refused = trained_checkpoints(generation)[1]["refused"]
     assert set(refused) == set(REFUSED)
     for name, words in REFUSED.items():
         assert words in refused[name], name
 
 
-def test_a_difference_beyond_the_tolerance_does_not_pass(made: Any) -> None:
+def test_a_difference_beyond_the_tolerance_does_not_pass(trained_checkpoints: Any) -> None:
     image = PROGRAM.parents[2] / "workloads/robotrain_workloads/isaac_export/image"
     code = f"""
 import json, sys
@@ -110,8 +110,8 @@ def count_frames(file: Path) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def test_a_recurrent_policy_is_exported_played_and_registered(made: Any, tmp_path: Path) -> None:
-    checkpoint = made(OLD)[0] / "lstm"
+def test_a_recurrent_policy_is_exported_played_and_registered(trained_checkpoints: Any, tmp_path: Path) -> None:
+    checkpoint = trained_checkpoints(OLD)[0] / "lstm"
     words = ("--checkpoint-uri", str(checkpoint), "-t", "Isaac-Cartpole-Recurrent-v0", "-r", "standing")
     steps = ("--max-steps", "40", "--video-length", "50")
     code, output, run = submit(tmp_path, OLD, "2.3", *words, *steps)
@@ -139,8 +139,10 @@ def test_a_recurrent_policy_is_exported_played_and_registered(made: Any, tmp_pat
 
 
 @pytest.mark.long
-def test_a_policy_of_skrl_is_exported_by_isaac_lab_3_in_one_format_alone(made: Any, tmp_path: Path) -> None:
-    checkpoint = made(NEW)[0] / "separate"
+def test_a_policy_of_skrl_is_exported_by_isaac_lab_3_in_one_format_alone(
+    trained_checkpoints: Any, tmp_path: Path
+) -> None:
+    checkpoint = trained_checkpoints(NEW)[0] / "separate"
     words = ("--checkpoint-uri", str(checkpoint), "-t", "Isaac-Cartpole-v0", "--tracking-uri", "none", "-f", "onnx")
     code, output, run = submit(tmp_path, NEW, "3.0", *words, "--max-steps", "20", "--video-length", "0")
     assert code == 0, output
@@ -149,8 +151,8 @@ def test_a_policy_of_skrl_is_exported_by_isaac_lab_3_in_one_format_alone(made: A
     assert list_files(run / "outputs" / "export_results") == expected
 
 
-def test_what_cannot_be_exported_is_refused_before_it_is_queued(made: Any, tmp_path: Path) -> None:
-    checkpoint = made(OLD)[0] / "bad7"  # params/agent.yaml of another policy
+def test_what_cannot_be_exported_is_refused_before_it_is_queued(trained_checkpoints: Any, tmp_path: Path) -> None:
+    checkpoint = trained_checkpoints(OLD)[0] / "bad7"  # params/agent.yaml of another policy
     code, output, _ = submit(tmp_path, OLD, "2.3", "--checkpoint-uri", str(checkpoint), "--tracking-uri", "none")
     assert code == 4, output
     assert "its recurrent layer is lstm, and params/agent.yaml says gru" in output

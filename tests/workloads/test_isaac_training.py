@@ -145,7 +145,7 @@ def trained(submit: Submit) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def cut(submit: Submit) -> Ended:
+def stopped_training(submit: Submit) -> Ended:
     """A training of skrl 2 by Isaac Lab 3.0 that was stopped."""
     return submit(*SMALL, "-m", "60", lab="3.0", generation=NEW, until=has_checkpoint)
 
@@ -250,12 +250,12 @@ def test_rsl_rl_is_resumed_to_the_same_iteration_after_a_stop(submit: Submit) ->
     )
 
 
-def test_skrl_is_stopped_with_a_checkpoint_and_goes_on_at_its_timestep(cut: Ended, submit: Submit) -> None:
-    assert cut.code == 5, cut.output
-    last = cut.steps[-1]
+def test_skrl_is_stopped_with_a_checkpoint_and_goes_on_at_its_timestep(stopped_training: Ended, submit: Submit) -> None:
+    assert stopped_training.code == 5, stopped_training.output
+    last = stopped_training.steps[-1]
     assert 0 < last < 60 * ROLLOUTS
     assert last % ROLLOUTS == 0
-    resumed = submit(command=("resume", cut.folder.name), lab="3.0", generation=NEW)
+    resumed = submit(command=("resume", stopped_training.folder.name), lab="3.0", generation=NEW)
     assert resumed.code == 0, resumed.output
     assert resumed.steps[-1] == 60 * ROLLOUTS
     assert min(resumed.steps) > last
@@ -278,8 +278,10 @@ def test_a_warm_start_of_rsl_rl_keeps_the_normalizer_and_not_the_optimizer(train
     assert seen > read_checkpoint(source / "model_19.pt", count)[2]
 
 
-def test_a_warm_start_of_skrl_keeps_the_normalizer_and_not_the_optimizer(cut: Ended, submit: Submit) -> None:
-    source = cut.checkpoint(cut.steps[-1])
+def test_a_warm_start_of_skrl_keeps_the_normalizer_and_not_the_optimizer(
+    stopped_training: Ended, submit: Submit
+) -> None:
+    source = stopped_training.checkpoint(stopped_training.steps[-1])
     words = (*SMALL, "-m", "1", "--checkpoint-uri", str(source), "-M", "warm-start")
     warm = submit(*words, lab="3.0", generation=NEW)
     assert warm.code == 0, warm.output
@@ -287,7 +289,7 @@ def test_a_warm_start_of_skrl_keeps_the_normalizer_and_not_the_optimizer(cut: En
     content = "[int(c['optimizer']['state'][0]['step']), int(c['observation_preprocessor']['current_count'])]"
     updates, seen = read_checkpoint(warm.checkpoint(ROLLOUTS) / f"agent_{ROLLOUTS}.pt", content)
     assert updates == UPDATES
-    assert seen > read_checkpoint(source / f"agent_{cut.steps[-1]}.pt", content)[1]
+    assert seen > read_checkpoint(source / f"agent_{stopped_training.steps[-1]}.pt", content)[1]
 
 
 def test_a_script_that_trains_nothing_and_exits_with_0_has_failed(submit: Submit) -> None:

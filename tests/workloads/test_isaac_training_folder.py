@@ -47,7 +47,7 @@ def workflow(answer: Any) -> Any:
     return yaml.safe_load(text)["workflow"]["tasks"][0]
 
 
-def unpacked(task: Any) -> dict[str, bytes]:
+def unpack_archive(task: Any) -> dict[str, bytes]:
     """The files of the user in the archive of the workflow."""
     content = bz2.decompress(base64.b64decode(task["files"][0]["contents"]))
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
@@ -63,7 +63,7 @@ def test_what_is_ignored_or_hidden_stays_here(render: Any, folder: Path) -> None
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")
     (folder / "link.py").symlink_to("agent.py")
-    found = unpacked(workflow(render(*ON_OSMO)))
+    found = unpack_archive(workflow(render(*ON_OSMO)))
     assert sorted(found) == ["agent.py", "keep.pt", "link.py", "notes.txt", TRAIN, "sub/util.py"]
     assert found["link.py"] == b"print(1)\n"
 
@@ -85,7 +85,7 @@ def test_a_folder_travels_in_the_workflow_while_that_is_small(
     (folder / "weights.bin").write_bytes(os.urandom(size))
     task = workflow(render(*ON_OSMO, "--storage-account", "acct", *words))
     assert bool(task.get("inputs")) != is_inline
-    assert ("weights.bin" in unpacked(task)) == is_inline
+    assert ("weights.bin" in unpack_archive(task)) == is_inline
 
 
 def test_what_is_too_large_for_the_workflow_is_told_with_its_size(render: Any, folder: Path) -> None:
@@ -155,14 +155,14 @@ def test_a_program_without_a_folder_is_refused(robotrain: Any) -> None:
     assert codes(answer) == ["entry-without-folder"]
 
 
-def started(folder: Path, work: Path, *words: str) -> "subprocess.Popen[str]":
+def start_program(folder: Path, work: Path, *words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", training_folder.MODULE, "--folder", folder, "--entry", TRAIN, "--work", work]
     return subprocess.Popen([*command, "--", *words], stdout=subprocess.PIPE, text=True)
 
 
 def test_the_program_gets_its_arguments_and_where_it_is(folder: Path, tmp_path: Path) -> None:
     (folder / TRAIN).write_text('echo "$* at $TRAINING_ROOT $ROBOTRAIN_CODE"; exit 7\n')
-    process = started(folder, tmp_path, "--task", "A task")
+    process = start_program(folder, tmp_path, "--task", "A task")
     output, _ = process.communicate(timeout=60)
     assert output.splitlines()[-1] == f"--task A task at {folder} {folder}"
     assert process.returncode == 7
@@ -172,7 +172,7 @@ def test_a_stop_reaches_every_process_of_the_program(folder: Path, tmp_path: Pat
     child = "import signal,sys,time; signal.signal(15, lambda *a: (print('saved', flush=True), sys.exit(0)));"
     child += " print('ready', flush=True); time.sleep(60)"
     (folder / TRAIN).write_text(f'trap "" TERM\n{sys.executable} -c "{child}"\n')
-    process = started(folder, tmp_path)
+    process = start_program(folder, tmp_path)
     assert process.stdout is not None
     assert "ready\n" in process.stdout, "reads up to there, or to the end"
     process.send_signal(signal.SIGTERM)

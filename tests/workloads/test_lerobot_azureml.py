@@ -38,7 +38,7 @@ def job(training, monkeypatch):
     return make
 
 
-def of_data(document) -> list[str]:
+def find_data_problems(document) -> list[str]:
     """What preflight finds, but for the environment, which is none in these tests."""
     ours = ("data-unusable", "mount-missing", "mount-empty", "source-unreachable")
     return [one.title for one in run_preflight(document) if one.code in ours]
@@ -49,18 +49,20 @@ def test_an_input_is_found_under_either_spelling_of_its_name(job, dataset, monke
     folder = dataset(folder="in/pusht")
     monkeypatch.setenv(name, str(folder))
     document = job({ASSET: "dataset_asset_0"})
-    assert of_data(document) == []
+    assert find_data_problems(document) == []
     shutil.rmtree(folder / "meta")
-    assert of_data(document) == ["azureml:pusht:3 is not a LeRobot dataset: it has no meta/info.json"]
+    assert find_data_problems(document) == ["azureml:pusht:3 is not a LeRobot dataset: it has no meta/info.json"]
 
 
 def test_an_input_that_is_not_there_or_empty_ends_the_run_before_anything_is_built(job, tmp_path, monkeypatch):
     document = job({ASSET: "dataset_asset_0"})
-    assert of_data(document) == [f"{DATASET_0} is not set: it should name the folder of the input dataset_asset_0"]
+    assert find_data_problems(document) == [
+        f"{DATASET_0} is not set: it should name the folder of the input dataset_asset_0"
+    ]
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv(DATASET_0.upper(), str(tmp_path / "empty"))
     told = f"the input dataset_asset_0 was mounted empty: there are no files in {tmp_path}/empty"
-    assert of_data(document) == [told]
+    assert find_data_problems(document) == [told]
 
 
 def test_mounts_and_blobs_are_merged_in_the_order_of_the_document(job, pusht, tmp_path):
@@ -84,7 +86,7 @@ def test_a_warm_start_takes_the_weights_of_a_mounted_model(job, pusht, policy, t
     monkeypatch.setenv(name, str(tmp_path / "model"))
     monkeypatch.setenv(DATASET_0, str(pusht))
     document = job({ASSET: "dataset_asset_0", MODEL: "init_from_policy_model"})
-    assert of_data(document) == []
+    assert find_data_problems(document) == []
     work = container.work(document, {ASSET: pusht, MODEL: folder}, Path(document.placement.work))
     assert f"--policy.path={folder}" in work.arguments
     assert "--new-processors" in work.arguments
@@ -101,7 +103,7 @@ def test_a_mounted_model_that_is_none_is_told(job, dataset, tmp_path, monkeypatc
     (tmp_path / "model/readme.txt").touch()
     monkeypatch.setenv(DATASET_0, str(dataset(folder="in")))
     monkeypatch.setenv(INIT, str(tmp_path / "model"))
-    (told,) = of_data(job({ASSET: "dataset_asset_0", MODEL: "init_from_policy_model"}))
+    (told,) = find_data_problems(job({ASSET: "dataset_asset_0", MODEL: "init_from_policy_model"}))
     assert told == f"{tmp_path}/model holds no policy: config.json is missing"
 
 

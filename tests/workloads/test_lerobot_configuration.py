@@ -75,14 +75,14 @@ class DecodingError(Exception):
     """As draccus has it."""
 
 
-def chained(*errors: BaseException) -> BaseException:
+def chain_errors(*errors: BaseException) -> BaseException:
     for outer, inner in itertools.pairwise(errors):
         outer.__context__ = inner
     return errors[0]
 
 
 def test_the_reason_is_the_one_at_the_root():
-    hidden = chained(
+    hidden = chain_errors(
         SystemExit(1),
         DecodingError("`policy`: Could not decode the value into any of the given types:\n ACTConfig: Couldn't"),
         ParsingError("Couldn't instantiate class ACTConfig"),
@@ -94,7 +94,7 @@ def test_the_reason_is_the_one_at_the_root():
 
 
 def test_a_value_of_the_wrong_kind_is_told_as_the_parser_tells_it():
-    error = chained(DecodingError("`steps`: Couldn't parse 'x' into an int"), ValueError("invalid literal"))
+    error = chain_errors(DecodingError("`steps`: Couldn't parse 'x' into an int"), ValueError("invalid literal"))
     told = refuse(error, ["--steps=x", "--policy.steps=3"])
     assert told.endswith("rejects --steps=x: `steps`: Couldn't parse 'x' into an int")
 

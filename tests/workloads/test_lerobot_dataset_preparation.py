@@ -129,29 +129,33 @@ def test_the_data_itself_is_compared_again_once_it_is_there(training, make_two_d
     assert any(sentence.startswith("fps") for sentence in container.inspect(document, data))
 
 
-def prepared(document, digest="d"):
+def prepare_data(document, digest="d"):
     data = {source: Path(source.uri) for source in document.sources}
     return container.prepare(document, data, {source: f"{digest}{source.uri}" if digest else "" for source in data})
 
 
 def test_one_dataset_that_can_be_trained_on_is_used_as_it_is(training):
-    assert prepared(training(MINI)) is None
+    assert prepare_data(training(MINI)) is None
 
 
 def test_what_is_made_is_known_by_all_its_data_in_order(training):
     document = training([MINI, MORE])
-    made = prepared(document)
+    made = prepare_data(document)
     assert made is not None
     assert made.sources == document.sources
     assert len(made.key) == 64
-    assert prepared(training([MINI, MORE], batch_size=8)).key == made.key
-    others = [prepared(training([MORE, MINI])), prepared(document, "e"), prepared(training([MINI, MORE, MORE]))]
+    assert prepare_data(training([MINI, MORE], batch_size=8)).key == made.key
+    others = [
+        prepare_data(training([MORE, MINI])),
+        prepare_data(document, "e"),
+        prepare_data(training([MINI, MORE, MORE])),
+    ]
     assert len({made.key, *(other.key for other in others)}) == 4
-    assert prepared(document, "").key == ""
+    assert prepare_data(document, "").key == ""
 
 
 def test_a_dataset_given_twice_counts_twice(training):
-    made = prepared(training([MINI, MINI]))
+    made = prepare_data(training([MINI, MINI]))
     assert made.arguments.count(str(MINI)) == 4  # its folder and its name, twice
     assert len(made.sources) == 1
 
@@ -162,7 +166,7 @@ def test_truth_values_that_a_policy_reads_become_numbers_and_others_stay(trainin
     assert find_boolean_features(info) == ["observation.gripper_closed"]
     assert normalize_features(info)["observation.gripper_closed"]["dtype"] == "float32"
     assert normalize_features(info)["next.done"]["dtype"] == "bool"
-    assert prepared(training(OTHER)) is not None
+    assert prepare_data(training(OTHER)) is not None
 
 
 @pytest.mark.parametrize(("said", "used"), [({}, "true"), ({"image_normalization": "dataset"}, "false")])

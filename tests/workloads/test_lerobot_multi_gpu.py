@@ -79,7 +79,7 @@ def training_in_two(start, pusht, tmp_path):
         stopper.cancel()
 
 
-def ended(process, lines, tmp_path) -> Trained:
+def wait_for_end(process, lines, tmp_path) -> Trained:
     said, _ = process.communicate(timeout=SECONDS)
     return Trained(process.returncode, lines + said.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
 
@@ -178,7 +178,7 @@ def test_two_processes_train_as_one_with_twice_the_batch_and_tell_everything_onc
 def test_a_stop_ends_all_processes_after_the_same_step_with_one_checkpoint(training_in_two, tmp_path):
     process, lines = training_in_two(num_workers=1)
     os.killpg(process.pid, signal.SIGTERM)
-    ran = ended(process, lines, tmp_path)
+    ran = wait_for_end(process, lines, tmp_path)
     assert ran.exit_code == 143, "\n".join(ran.lines)
     (saved,) = ran.events(Checkpoint)
     step = json.loads((Path(saved.path) / "training_state/training_step.json").read_text())
@@ -196,7 +196,7 @@ def test_a_stop_ends_all_processes_after_the_same_step_with_one_checkpoint(train
 def test_a_process_that_is_killed_ends_the_run_and_is_its_reason(training_in_two, tmp_path, rank, beside):
     process, lines = training_in_two(num_workers=beside)
     os.kill(ranks(tmp_path / "work")[rank], signal.SIGKILL)
-    ran = ended(process, lines, tmp_path)
+    ran = wait_for_end(process, lines, tmp_path)
     assert ran.exit_code == 137, "\n".join(ran.lines)
     (outcome,) = ran.events(Outcome)
     assert "SIGKILL" in outcome.reason
@@ -209,7 +209,7 @@ def test_a_process_that_is_killed_ends_the_run_and_is_its_reason(training_in_two
 def test_an_error_of_one_process_is_the_reason_whatever_the_others_say(training_in_two, tmp_path):
     process, lines = training_in_two(save_freq=60)
     (tmp_path / "work/outputs").write_text("a file where the first process would save, while the other waits for it")
-    ran = ended(process, lines, tmp_path)
+    ran = wait_for_end(process, lines, tmp_path)
     assert ran.exit_code == 1, "\n".join(ran.lines)
     (outcome,) = ran.events(Outcome)
     assert "outputs" in outcome.reason

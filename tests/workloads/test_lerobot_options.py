@@ -47,7 +47,7 @@ TAKEN = [
 ]
 
 
-def answer(robotrain: Any, *words: str, workload: str = "lerobot-train", platform: str = "local") -> Any:
+def explain_options(robotrain: Any, *words: str, workload: str = "lerobot-train", platform: str = "local") -> Any:
     given = ("--dataset-repo-id", "lerobot/pusht") if workload == "lerobot-train" else ("--env", "pusht")
     return robotrain("render", workload, "--platform", platform, "--json", *given, *words)
 
@@ -61,13 +61,13 @@ def test_options_that_decide_over_checkpoints_are_robotrains(robotrain: Any) -> 
         "--output_dir",
     )
     for option in options:
-        (problem,) = answer(robotrain, "--", f"{option}=x").json["problems"]
+        (problem,) = explain_options(robotrain, "--", f"{option}=x").json["problems"]
         assert (problem["code"], option in problem["title"]) == ("trainer-arg-owned", True), option
 
 
 def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) -> None:
     for words in (["--json"], ["--platform", "osmo"], ["--set=batch_size=8"]):
-        (problem,) = answer(robotrain, "--", "--policy.n_action_steps=8", *words).json["problems"]
+        (problem,) = explain_options(robotrain, "--", "--policy.n_action_steps=8", *words).json["problems"]
         assert problem["code"] == "trainer-arg-misplaced"
         assert problem["instead"][0] == {"text": words[0].partition("=")[0], "remark": "before --"}
 
@@ -76,7 +76,7 @@ def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) 
 def test_what_lerobot_would_refuse_later_is_refused_at_once(
     robotrain: Any, words: list[str], title: str, instead: str | None
 ) -> None:
-    given = answer(robotrain, "--", *words)
+    given = explain_options(robotrain, "--", *words)
     (problem,) = given.json["problems"]
     assert (given.exit_code, problem["code"]) == (2, ERROR)
     assert title in problem["title"]
@@ -86,7 +86,7 @@ def test_what_lerobot_would_refuse_later_is_refused_at_once(
 
 
 def test_what_lerobot_takes_is_taken(robotrain: Any) -> None:
-    assert answer(robotrain, "--", *TAKEN[0], *TAKEN[-1]).exit_code == 0
+    assert explain_options(robotrain, "--", *TAKEN[0], *TAKEN[-1]).exit_code == 0
     for words in TAKEN:
         assert list(find_option_problems(words, {"policy": "act"}, {})) == []
         assert list(find_rule_problems(words, "act", has_defaults=True)) == []
@@ -97,40 +97,42 @@ def test_options_that_do_not_fit_together_are_refused_before_submission(
     robotrain: Any, words: list[str], title: str, instead: str
 ) -> None:
     policy = ("--policy-type", "diffusion") if "horizon" in words[0] else ()
-    given = answer(robotrain, *policy, "--", *words)
+    given = explain_options(robotrain, *policy, "--", *words)
     (problem,) = given.json["problems"]
     assert (given.exit_code, problem["code"]) == (2, ERROR)
     assert title in problem["title"]
     assert [way["text"] for way in problem["instead"]] == [instead]
-    assert answer(robotrain, *policy, "--", *words, instead).exit_code == 0
+    assert explain_options(robotrain, *policy, "--", *words, instead).exit_code == 0
 
 
 def test_more_action_steps_than_diffusion_predicts_are_doubtful(robotrain: Any) -> None:
-    given = answer(robotrain, "--policy-type", "diffusion", "--", "--policy.horizon=16")
+    given = explain_options(robotrain, "--policy-type", "diffusion", "--", "--policy.horizon=16")
     assert given.exit_code == 0
     assert "which is 15" in given.stderr
     assert "--policy.n_action_steps=15" in given.stderr
-    fitting = answer(robotrain, "--policy-type", "diffusion", "--", "--policy.horizon=16", "--policy.n_action_steps=15")
+    fitting = explain_options(
+        robotrain, "--policy-type", "diffusion", "--", "--policy.horizon=16", "--policy.n_action_steps=15"
+    )
     assert (fitting.exit_code, "n_action_steps" in fitting.stderr) == (0, False)
 
 
 def test_a_policy_to_start_from_has_defaults_of_its_own(robotrain: Any) -> None:
     start = ("--policy-repo-id", "me/act", "--")
-    assert answer(robotrain, *start, "--policy.n_action_steps=200").exit_code == 0
-    both = answer(robotrain, *start, "--policy.n_action_steps=20", "--policy.chunk_size=10")
+    assert explain_options(robotrain, *start, "--policy.n_action_steps=200").exit_code == 0
+    both = explain_options(robotrain, *start, "--policy.n_action_steps=20", "--policy.chunk_size=10")
     assert [problem["code"] for problem in both.json["problems"]] == [ERROR]
 
 
 @pytest.mark.parametrize("platform", ["osmo"])
 def test_it_is_checked_for_every_platform(robotrain: Any, platform: str) -> None:
-    given = answer(robotrain, "--", "--policy.chunk_sise=3", platform=platform)
+    given = explain_options(robotrain, "--", "--policy.chunk_sise=3", platform=platform)
     assert ERROR in [problem["code"] for problem in given.json["problems"]]
 
 
 def test_a_policy_of_an_unknown_type_may_have_the_options_of_any(robotrain: Any) -> None:
     start = ("--policy-repo-id", "lerobot/smolvla_base", "--")
-    assert answer(robotrain, *start, "--policy.num_steps=5").exit_code == 0
-    (problem,) = answer(robotrain, *start, "--policy.num_stepz=5").json["problems"]
+    assert explain_options(robotrain, *start, "--policy.num_steps=5").exit_code == 0
+    (problem,) = explain_options(robotrain, *start, "--policy.num_stepz=5").json["problems"]
     assert "no option --policy.num_stepz" in problem["title"]
 
 
@@ -141,14 +143,16 @@ def test_choices_of_a_package_that_lerobot_is_to_import_are_not_known() -> None:
 
 def test_an_evaluation_checks_its_policys_options(robotrain: Any) -> None:
     start = ("--policy-repo-id", "lerobot/diffusion_pusht", "--")
-    assert answer(robotrain, *start, "--policy.n_action_steps=4", workload="lerobot-eval").exit_code == 0
-    (problem,) = answer(robotrain, *start, "--policy.n_action_stepz=4", workload="lerobot-eval").json["problems"]
+    assert explain_options(robotrain, *start, "--policy.n_action_steps=4", workload="lerobot-eval").exit_code == 0
+    (problem,) = explain_options(robotrain, *start, "--policy.n_action_stepz=4", workload="lerobot-eval").json[
+        "problems"
+    ]
     assert problem["instead"][0]["text"] == "--policy.n_action_steps=4"
 
 
 def test_a_secret_is_not_repeated(robotrain: Any) -> None:
     secret = "hf_" + "a" * 34
-    given = answer(robotrain, "--", f"--policy.chunk_sise={secret}")
+    given = explain_options(robotrain, "--", f"--policy.chunk_sise={secret}")
     assert given.exit_code == 2
     assert secret not in given.stderr + given.stdout
 

@@ -19,8 +19,8 @@ def find_problems(training, pusht):
 
 
 @pytest.fixture
-def seen(dataset):
-    """Make a dataset with cameras: `seen({"observation.images.top": [48, 64, 3]})`."""
+def make_dataset(dataset):
+    """Make a dataset with cameras: `make_dataset({"observation.images.top": [48, 64, 3]})`."""
 
     def make(cameras, **features):
         names = ["height", "width", "channels"]
@@ -107,29 +107,29 @@ def test_a_policy_of_an_older_lerobot_names_the_command_that_converts_it(find_pr
     assert way == f"python -m lerobot.processor.migrate_policy_normalization --pretrained-path {old}"
 
 
-def test_readings_and_actions_of_other_sizes_are_named(find_problems, policy, seen):
+def test_readings_and_actions_of_other_sizes_are_named(find_problems, policy, make_dataset):
     folder = policy()
-    assert find_problems(folder, dataset=seen({}, **{"observation.state": [3]})) == [
+    assert find_problems(folder, dataset=make_dataset({}, **{"observation.state": [3]})) == [
         "observation.state has 3 values in the dataset, but 2 values in the policy"
     ]
-    assert find_problems(folder, dataset=seen({}, action=[1])) == [
+    assert find_problems(folder, dataset=make_dataset({}, action=[1])) == [
         "action has 1 value in the dataset, but 2 values in the policy"
     ]
 
 
-def test_a_camera_that_the_dataset_does_not_have(find_problems, policy, seen):
+def test_a_camera_that_the_dataset_does_not_have(find_problems, policy, make_dataset):
     folder = policy(input_features=camera_inputs("observation.images.top", "observation.images.wrist"))
-    here = seen({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
+    here = make_dataset({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
     assert find_problems(folder, dataset=here) == [
         "the policy reads the camera observation.images.wrist, but the dataset has only observation.images.top,"
         " observation.images.side"
     ]
-    assert "has no camera" in find_problems(folder, dataset=seen({}))[0]
+    assert "has no camera" in find_problems(folder, dataset=make_dataset({}))[0]
 
 
-def test_act_takes_pictures_of_any_size_and_diffusion_those_it_was_trained_with(find_problems, policy, seen):
+def test_act_takes_pictures_of_any_size_and_diffusion_those_it_was_trained_with(find_problems, policy, make_dataset):
     inputs = camera_inputs("observation.images.top")
-    larger = seen({"observation.images.top": [96, 128, 3]})
+    larger = make_dataset({"observation.images.top": [96, 128, 3]})
     assert find_problems(policy("act", input_features=inputs), dataset=larger) == []
     diffusion = policy("diffusion", type="diffusion", input_features=inputs)
     assert find_problems(diffusion, dataset=larger, policy_type="diffusion") == [
@@ -137,23 +137,23 @@ def test_act_takes_pictures_of_any_size_and_diffusion_those_it_was_trained_with(
     ]
     cropped = policy("cropped", type="diffusion", input_features=inputs, crop_shape=[40, 40])
     assert find_problems(cropped, dataset=larger, policy_type="diffusion") == []
-    grey = seen({"observation.images.top": [48, 64, 1]})
+    grey = make_dataset({"observation.images.top": [48, 64, 1]})
     assert find_problems(policy("grey", input_features=inputs), dataset=grey) == [
         "observation.images.top has 1 channel in the dataset, but 3 channels in the policy"
     ]
 
 
-def test_a_camera_may_be_renamed_after_the_dashes(training, policy, seen):
+def test_a_camera_may_be_renamed_after_the_dashes(training, policy, make_dataset):
     folder = policy(input_features=camera_inputs("observation.images.top"))
     rename = '--rename_map={"observation.images.side": "observation.images.top"}'
-    document = training(seen({"observation.images.side": [48, 64, 3]}), [rename], starts={"policy": folder})
+    document = training(make_dataset({"observation.images.side": [48, 64, 3]}), [rename], starts={"policy": folder})
     data = {source: type(folder)(source.uri) for source in document.sources}
     assert list(container.inspect(document, data)) == []
 
 
-def test_a_camera_that_the_policy_never_saw_is_mentioned(training, policy, seen):
+def test_a_camera_that_the_policy_never_saw_is_mentioned(training, policy, make_dataset):
     folder = policy(input_features=camera_inputs("observation.images.top"))
-    here = seen({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
+    here = make_dataset({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
     document = training(here, starts={"policy": folder})
     data = {source: type(folder)(source.uri) for source in document.sources}
     assert list(container.inspect(document, data)) == []

@@ -72,7 +72,7 @@ def kill_machine(process) -> None:
         pass
 
 
-def ended(process, tmp_path: Path) -> Trained:
+def wait_for_end(process, tmp_path: Path) -> Trained:
     stopper = threading.Timer(300, process.kill)
     stopper.start()
     stdout, _ = process.communicate()
@@ -88,7 +88,7 @@ def test_it_goes_on_from_what_it_published_as_the_same_tracking_run(machine, tmp
     shutil.rmtree(tmp_path / "work")
     shutil.rmtree(tmp_path / "cache/data", ignore_errors=True)  # its environments are built from PyPI, far from here
 
-    ran = ended(machine("wf-7"), tmp_path)
+    ran = wait_for_end(machine("wf-7"), tmp_path)
     assert ran.exit_code == 0, "\n".join(ran.lines)
     (back,) = [note.text for note in ran.events(Note) if "restored from" in note.text]
     step = int(back.rpartition("/")[2])
@@ -107,7 +107,7 @@ def test_it_goes_on_from_what_it_published_as_the_same_tracking_run(machine, tmp
     assert (steps[0], steps[-1]) == (10, TOTAL)
 
     shutil.rmtree(tmp_path / "work")
-    other = ended(machine("wf-8"), tmp_path)
+    other = wait_for_end(machine("wf-8"), tmp_path)
     (outcome,) = other.events(Outcome)
     assert outcome.exit_code == 4
     assert outcome.reason.endswith(f"it holds {EVERY:06} of another submission of this run (wf-7)")

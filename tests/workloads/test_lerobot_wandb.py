@@ -221,7 +221,7 @@ def test_a_training_writes_its_numbers_for_weights_and_biases_down_and_goes_on_w
     starts = {"resume": ran.events(Checkpoint)[-1].path}
     again = train(pusht, SMALL["act"], starts, work="again", wandb=True, training_steps=8)
     assert again.exit_code == 0, "\n".join(again.lines)
-    (first,), (second,) = logged(ran), logged(again)
+    (first,), (second,) = list_logged_files(ran), list_logged_files(again)
     assert first.name.split("-")[-1] != second.name.split("-")[-1]
     for file in (first, second):
         content = file.read_bytes()
@@ -229,6 +229,6 @@ def test_a_training_writes_its_numbers_for_weights_and_biases_down_and_goes_on_w
         assert b"model.safetensors" not in content
 
 
-def logged(ran: Trained) -> list[Path]:
+def list_logged_files(ran: Trained) -> list[Path]:
     """What Weights & Biases would be sent, one file a run."""
     return list((ran.work / "outputs/wandb").glob("offline-run-*/run-*.wandb"))
