@@ -61,19 +61,18 @@ def make_metrics_report(passed: bool | None, metrics: Iterable[JudgedMetric]) ->
         "evaluation_schema_version": METRICS_SCHEMA_VERSION,
         "aggregate_verdict": _format_verdict(passed),
         "baseline_model_version": "none",
-        "metrics": [_make_metric(metric) for metric in metrics],
-    }
-
-
-def _make_metric(metric: JudgedMetric) -> dict[str, Any]:
-    return {
-        "name": metric.name,
-        "value": metric.value,
-        "absolute_threshold": metric.threshold,
-        "absolute_verdict": _format_verdict(metric.passed),
-        "baseline_value": None,
-        "regression_pct": 0,
-        "regression_verdict": "skipped",
+        "metrics": [
+            {
+                "name": metric.name,
+                "value": metric.value,
+                "absolute_threshold": metric.threshold,
+                "absolute_verdict": _format_verdict(metric.passed),
+                "baseline_value": None,
+                "regression_pct": 0,
+                "regression_verdict": "skipped",
+            }
+            for metric in metrics
+        ],
     }
 
 

@@ -45,23 +45,19 @@ def read_results(content: bytes) -> EvaluationResults:
         raise ValueError("it is not an object")
     rollout, policy = get_object(data, "rollout"), get_object(data, "policy")
     rolled = _list_rows(rollout.get("per_episode"))
-    return EvaluationResults(
-        facts=tuple(_list_facts(data, policy, rollout)),
-        values=_read_values(data, rollout),
-        tables=tuple(_make_tables(data, rollout, rolled)),
-        outcomes=tuple(_make_outcome(index, row) for index, row in rolled),
-        damaged=tuple(_find_damaged_parts(data, rollout)),
-    )
-
-
-def _read_values(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> dict[str, float]:
     latencies = get_object(data, "latency_ms")
     values = {f"replay/latency_{name}_ms": get_number(latencies, name) for name in LATENCIES}
     if not latencies:
         values["replay/latency_mean_ms"] = get_number(data, "aggregate_avg_inference_ms")
     values["rollout/avg_length"] = get_number(rollout, "avg_length")
     values["replay/throughput_hz"] = get_number(data, "aggregate_throughput_hz")
-    return {name: value for name, value in values.items() if value is not None}
+    return EvaluationResults(
+        facts=tuple(_list_facts(data, policy, rollout)),
+        values={name: value for name, value in values.items() if value is not None},
+        tables=tuple(_make_tables(data, rollout, rolled)),
+        outcomes=tuple(_make_outcome(index, row) for index, row in rolled),
+        damaged=tuple(_find_damaged_parts(data, rollout)),
+    )
 
 
 def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Rows) -> Iterator[ResultsTable]:

@@ -201,18 +201,13 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
     elif fault := _find_value_fault((match["value"] or "=")[1:]):
         yield OptionProblem(text, f"the value of {match['root']}{match['path']} cannot be read", fault)
     elif match["root"] == "agent" and match["mark"] in (None, "~"):
-        yield from _warn_of_typo(text, match["path"], script)
-
-
-def _warn_of_typo(text: str, path: str, script: Script) -> Iterator[OptionProblem]:
-    fields = script.list_agent_fields()
-    backend = script.backend or "Isaac Lab"
-    for name in re.findall(r"[A-Za-z_]\w*", path):
-        if name not in fields and (near := difflib.get_close_matches(name, sorted(fields), 1, 0.75)):
-            suggestion = text.replace(name, near[0], 1)
-            why = f"{backend} has {near[0]}; Hydra refuses keys that the task's agent does not have."
-            yield OptionProblem(text, f"agents of {backend} usually have no {name}", why, suggestion, "warning")
-            return
+        fields, backend = script.list_agent_fields(), script.backend or "Isaac Lab"
+        for name in re.findall(r"[A-Za-z_]\w*", match["path"]):
+            if name not in fields and (near := difflib.get_close_matches(name, sorted(fields), 1, 0.75)):
+                suggestion = text.replace(name, near[0], 1)
+                why = f"{backend} has {near[0]}; Hydra refuses keys that the task's agent does not have."
+                yield OptionProblem(text, f"agents of {backend} usually have no {name}", why, suggestion, "warning")
+                return
 
 
 def _find_value_fault(value: str) -> str:

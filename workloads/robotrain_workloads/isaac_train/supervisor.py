@@ -148,7 +148,11 @@ class TrainingFollower:
         """Read what the launcher reported since."""
         for report in self._reports.read_new():
             if report["event"] == "began":
-                self._begin(report)
+                self._folder, self._total = Path(report["folder"]), int(report["total"])
+                self._rollouts = report["rollouts"]
+                self._reader = EventFileReader(self._folder)
+                emit_event(Metrics(values={}, step=int(report["first"]), total=self._total))
+                emit_event(Track(tags={"log_dir": str(self._folder)}))
             elif report["event"] == "checkpoint":
                 self._keep_checkpoint(Path(report["path"]), int(report["step"]))
             elif report["event"] == "nothing_left":
@@ -161,12 +165,6 @@ class TrainingFollower:
         for step, values in self._reader.read_new() if self._reader else ():
             if found := translate_metrics(self._own.backend, values):
                 emit_event(Metrics(values=found, step=step, total=self._total))
-
-    def _begin(self, report: dict[str, Any]) -> None:
-        self._folder, self._total, self._rollouts = Path(report["folder"]), int(report["total"]), report["rollouts"]
-        self._reader = EventFileReader(self._folder)
-        emit_event(Metrics(values={}, step=int(report["first"]), total=self._total))
-        emit_event(Track(tags={"log_dir": str(self._folder)}))
 
     def _keep_checkpoint(self, file: Path, step: int) -> None:
         """Copy a checkpoint, with the parameters that it cannot be used without, to the folder of its step."""

@@ -68,19 +68,16 @@ class EpisodeFollower:
                 self.device, self.num_envs = str(report["device"]), int(report["num_envs"])
                 emit_event(Metrics(values={}, step=0, total=self._total, unit="episode"))
             elif report["event"] == "episode":
-                self._add_episode(report)
+                self.episodes.append(report)
+                values = {"episode_return": float(report["sum_reward"]), "episode_length": float(report["steps"])}
+                if report["success"] is not None:
+                    values["episode_success"] = float(report["success"])
+                emit_event(Metrics(values=values, step=len(self.episodes), total=self._total, unit="episode"))
             elif report["event"] == "failed":
                 self._failure = report
             elif report["event"] == "finished":
                 self._finished = True
         return self._finished
-
-    def _add_episode(self, report: dict[str, Any]) -> None:
-        self.episodes.append(report)
-        values = {"episode_return": float(report["sum_reward"]), "episode_length": float(report["steps"])}
-        if report["success"] is not None:
-            values["episode_success"] = float(report["success"])
-        emit_event(Metrics(values=values, step=len(self.episodes), total=self._total, unit="episode"))
 
 
 def make_command(own: argparse.Namespace, found: ValidatedCheckpoint, folder: Path, report: Path) -> Iterator[str]:
@@ -96,26 +93,15 @@ def make_command(own: argparse.Namespace, found: ValidatedCheckpoint, folder: Pa
     yield from installation.make_script_words(folder, "play.py", found.backend, own.isaac_version)
     yield from ("--task", found.choose_task(own.task), "--seed", str(own.seed))
     yield from ("--num_envs", str(min(own.num_envs, own.episodes)))
-    yield f"--checkpoint={_copy_checkpoint(found.file, own.work / SCRATCH_FOLDER)}"
+    copy = own.work / SCRATCH_FOLDER / "policy" / "checkpoints" / found.file.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found.file, copy)  # the script writes videos beside it
+    yield f"--checkpoint={copy}"
     if own.headless:
         yield "--headless"
     if own.video_length:
         yield from ("--video", f"--video_length={own.video_length}")
     yield from own.options
-
-
-def _copy_checkpoint(file: Path, scratch: Path) -> Path:
-    """Return a copy of the file: the script writes videos beside it."""
-    copy = scratch / "policy" / "checkpoints" / file.name
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, copy)
-    return copy
-
-
-def _make_rolled(episodes: Sequence[dict[str, Any]], seed: int) -> RolloutResult:
-    names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
-    ordered = sorted(episodes, key=lambda episode: int(episode["index"]))
-    return RolloutResult(episodes=[RolloutEpisode(seed=seed, **{name: one[name] for name in names}) for one in ordered])
 
 
 def _keep_video(scratch: Path, folder: Path) -> None:
@@ -178,8 +164,12 @@ def main(arguments: Sequence[str]) -> None:
     command = list(make_command(own, found, folder, report))
     follower = EpisodeFollower(start_script(command, scratch), report, own.episodes)
     follower.run()
+    names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
+    ordered = sorted(follower.episodes, key=lambda episode: int(episode["index"]))
     result = results.ValidationResult(
-        rolled=_make_rolled(follower.episodes, own.seed),
+        rolled=RolloutResult(
+            episodes=[RolloutEpisode(seed=own.seed, **{name: one[name] for name in names}) for one in ordered]
+        ),
         success_threshold=found.choose_threshold(own.success_threshold),
         reward_threshold=own.reward_threshold,
     )

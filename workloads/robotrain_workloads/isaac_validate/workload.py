@@ -45,20 +45,14 @@ OPTION_HINTS = {
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
+    from robotrain.errors import Suggestion, make_usage_problem
+
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.isaac import rules as isaac_rules
     from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script
 
     yield from isaac_rules.check_terms(job)
     yield from isaac_rules.check_digest(job)
-    yield from _check_video(job)
-    yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
-    yield from shared_rules.check_publish_url(job, "results")
-
-
-def _check_video(job: "Job") -> "Iterator[Problem]":
-    from robotrain.errors import Suggestion, make_usage_problem
-
     if job["video_length"] != 200 and not job["record_video"]:
         yield make_usage_problem(
             "video-not-recorded",
@@ -68,6 +62,8 @@ def _check_video(job: "Job") -> "Iterator[Problem]":
             suggestions=(Suggestion("--record-video"),),
             absent=("record_video",),
         )
+    yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
+    yield from shared_rules.check_publish_url(job, "results")
 
 
 ISAAC_VALIDATE = Workload(

@@ -96,27 +96,22 @@ def make_merged_dataset(datasets: Sequence[SourceDataset], scratch: Path, linker
     if len(datasets) == 1:
         linker.copy_tree(views[0], target)
     else:
-        _merge_views(datasets, views, target, linker)
+        episodes = sum(int(source.info["total_episodes"]) for source in datasets)
+        print(f"merging {len(datasets)} datasets: {episodes} episodes", flush=True)
+        aggregate: Any = importlib.import_module("lerobot.datasets.aggregate")
+        aggregate.shutil = linker  # LeRobot copies videos with `shutil.copy`
+        try:
+            aggregate.aggregate_datasets(
+                repo_ids=[f"local/{folder.name}" for folder in views],
+                aggr_repo_id="local/merged",
+                roots=list(views),
+                aggr_root=target,
+                concatenate_videos=False,  # joined, they drift a third of a microsecond an episode
+            )
+        except (OSError, ValueError) as error:
+            names = " and ".join(source.name for source in datasets)
+            raise ValueError(f"LeRobot could not merge {names}: {str(error)[:LONGEST_ERROR]}") from error
     return target
-
-
-def _merge_views(datasets: Sequence[SourceDataset], views: Sequence[Path], target: Path, linker: FileLinker) -> None:
-    """Merge in the given order. Videos stay one file each: joined, they drift a third of a microsecond an episode."""
-    episodes = sum(int(source.info["total_episodes"]) for source in datasets)
-    print(f"merging {len(datasets)} datasets: {episodes} episodes", flush=True)
-    aggregate: Any = importlib.import_module("lerobot.datasets.aggregate")
-    aggregate.shutil = linker  # LeRobot copies videos with `shutil.copy`
-    try:
-        aggregate.aggregate_datasets(
-            repo_ids=[f"local/{folder.name}" for folder in views],
-            aggr_repo_id="local/merged",
-            roots=list(views),
-            aggr_root=target,
-            concatenate_videos=False,
-        )
-    except (OSError, ValueError) as error:
-        names = " and ".join(source.name for source in datasets)
-        raise ValueError(f"LeRobot could not merge {names}: {str(error)[:LONGEST_ERROR]}") from error
 
 
 def make_view(source: SourceDataset, folder: Path) -> Path:

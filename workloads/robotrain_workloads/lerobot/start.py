@@ -1,5 +1,6 @@
 """Start of a training: from scratch, a policy, a checkpoint, or what an earlier attempt of the run saved."""
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,10 +13,28 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
-from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_features, policy_options
+from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_features
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
+from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
 
+NETWORK_OPTIONS: Mapping[str, Sequence[str]] = {
+    "act": (
+        *("chunk_size", "vision_backbone", "pre_norm", "dim_model", "n_heads", "dim_feedforward", "use_vae"),
+        *("n_encoder_layers", "n_decoder_layers", "n_vae_encoder_layers", "latent_dim"),
+    ),
+    "diffusion": (
+        *("n_obs_steps", "vision_backbone", "use_group_norm", "spatial_softmax_num_keypoints", "down_dims"),
+        *("use_separate_rgb_encoder_per_camera", "kernel_size", "n_groups", "diffusion_step_embed_dim"),
+        "use_film_scale_modulation",
+    ),
+}
+"""By policy type, the settings of its network in LeRobot 0.6. With another value, LeRobot refuses the weights, or
+leaves some out and only logs it.
+"""
+
+TRAINING_ONLY_OPTIONS = ("use_vae",)
+"""Of these, the settings of a part that only training uses: a fine-tune may add it or leave it out, no resume may."""
 TRAIN_CONFIG_FILE = Path(policy.MODEL_FOLDER, "train_config.json")
 CHECKPOINTS_FOLDER = "checkpoints"
 ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}
@@ -156,7 +175,7 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
 
 def _compare_options(document: JobDocument, start: Start) -> Iterator[str]:
     is_resumed = start.mode == "checkpoint"
-    return policy_options.find_option_mismatches(start.settings, document.trainer_args, is_resumed=is_resumed)
+    return find_option_mismatches(start.settings, document.trainer_args, is_resumed=is_resumed)
 
 
 def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterator[str]:
@@ -256,3 +275,29 @@ def _is_this_submission(document: JobDocument, output: Path) -> bool:
     return bool(submission) and any(
         (manifest.run, manifest.submission) == (document.run, submission) for manifest in _read_manifests(output)
     )
+
+
+def find_option_mismatches(
+    settings: Mapping[str, Any], options: Sequence[str], *, is_resumed: bool = False
+) -> Iterator[str]:
+    """Yield one sentence for each option of the user that changes the network of a trained policy.
+
+    :param settings: the policy's configuration.
+    :param is_resumed: whether its training continues, with the state of its optimizer.
+    """
+    for name in NETWORK_OPTIONS.get(str(settings.get("type")), ()):
+        if name in TRAINING_ONLY_OPTIONS and not is_resumed:
+            continue
+        option = f"--policy.{name}"
+        text = get_option_value(options, option)
+        if text is not None and name in settings and _parse_value(text) != settings[name]:
+            saved = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
+            yield f"{option}={text} does not fit the policy, whose weights need {saved}\n-- {option}={saved}"
+
+
+def _parse_value(text: str) -> Any:
+    """Return the value of an option as JSON has it; a plain text as it is."""
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except ValueError:
+        return text

@@ -81,7 +81,10 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from _find_policy_problems(document, data)
     yield from compatibility.find_mismatches(document, data)
     yield from _find_episode_problems(document, data)
-    yield from _find_output_problems(document, output)
+    if output.exists() and not output.is_dir():
+        yield f"the output folder {output} is a file\n--output-dir FOLDER"
+    elif (output / RESULTS_FOLDER).exists() and not run_setup.is_own_output(Path(document.placement.work), output):
+        yield f"the output folder {output} has results of another evaluation\n--output-dir NEW_FOLDER"
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
 
 
@@ -145,17 +148,6 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
-    return PublishingSpec(
-        register=str(document.parameters["register_model"] or ""),
-        description=_describe_model(document, data),
-        tags=_make_model_tags(document, data),
-        evaluated_on=_make_evaluation_tags(document),
-        lineage=_make_lineage(document, data),
-    )
-
-
-def _describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
-    """Return a description for people, which stays valid after other evaluations of the model."""
     revision = lineage.describe_pin(selection.get_policy_pin(document))
     policy_type = _get_policy_type(document, selection.find_policy_folder(data))
     lines = [
@@ -163,11 +155,6 @@ def _describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> st
         f"Registered by: {document.parameters['job_name']} (run {document.run}), which evaluated it",
         *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
     ]
-    return "\n".join(lines)
-
-
-def _make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
-    """Return the searchable tags; the runtime adds run and scores."""
     values = document.parameters
     tags = {
         "framework": "lerobot",
@@ -180,25 +167,21 @@ def _make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> d
         **_make_training_tags(document, data),
         **lineage.make_azureml_tags(document),
     }
-    return {name: value for name, value in tags.items() if value}
-
-
-def _make_evaluation_tags(document: JobDocument) -> dict[str, str]:
-    """Return the conditions that the scores depend on, as tags."""
     env, has_dataset = str(document.parameters["env"] or ""), bool(lineage.list_dataset_sources(document))
-    return (lineage.make_dataset_tags(document) if has_dataset else {}) | ({"env": env} if env else {})
-
-
-def _make_lineage(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, object]:
-    """Return in full what the tags shorten; None for unknown values. The runtime adds the tracking run."""
-    return {
-        "policy_uri": selection.get_policy_name(document),
-        "policy_source": selection.get_policy_origin(document),
-        "policy_pin": selection.get_policy_pin(document) or None,
-        **{name: _make_training_tags(document, data).get(name) for name in ("policy_run", "policy_step")},
-        "evaluated_on": [[part.kind, part.uri, part.pin] for part in lineage.list_dataset_sources(document)],
-        "azureml_run_id": lineage.make_azureml_tags(document).get("azureml_run_id"),
-    }
+    return PublishingSpec(
+        register=str(document.parameters["register_model"] or ""),
+        description="\n".join(lines),
+        tags={name: value for name, value in tags.items() if value},
+        evaluated_on=(lineage.make_dataset_tags(document) if has_dataset else {}) | ({"env": env} if env else {}),
+        lineage={
+            "policy_uri": selection.get_policy_name(document),
+            "policy_source": selection.get_policy_origin(document),
+            "policy_pin": selection.get_policy_pin(document) or None,
+            **{name: _make_training_tags(document, data).get(name) for name in ("policy_run", "policy_step")},
+            "evaluated_on": [[part.kind, part.uri, part.pin] for part in lineage.list_dataset_sources(document)],
+            "azureml_run_id": lineage.make_azureml_tags(document).get("azureml_run_id"),
+        },
+    )
 
 
 def _make_training_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
@@ -252,14 +235,6 @@ def _find_episode_problems(document: JobDocument, data: Mapping[JobSource, Path]
         return
     if reason := held_out.explain_unknown_split(data[datasets[0]], selection.find_policy_folder(data)):
         yield f"{flag} {selection.HELD_OUT}: {reason}\n{flag} {selection.ALL}"
-
-
-def _find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:
-    """Yield problems of the output folder: it may be new, or hold files of this run."""
-    if output.exists() and not output.is_dir():
-        yield f"the output folder {output} is a file\n--output-dir FOLDER"
-    elif (output / RESULTS_FOLDER).exists() and not run_setup.is_own_output(Path(document.placement.work), output):
-        yield f"the output folder {output} has results of another evaluation\n--output-dir NEW_FOLDER"
 
 
 def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> Iterator[str]:

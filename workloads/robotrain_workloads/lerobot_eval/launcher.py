@@ -157,7 +157,30 @@ def _evaluate(
     """Replay and roll out; videos go to `folder`."""
     selection = _choose_episodes(arguments) if arguments.root else None
     replayed_episodes = selection.episodes[: arguments.episodes] if selection else []
-    setup = _describe_setup(arguments, loaded, options, selection.held_out if selection else None)
+    is_held_out = selection.held_out if selection else None
+    fps = float(dataset.load_dataset_info(arguments.root)["fps"]) if arguments.root else None
+    known = {"policy_type": loaded.kind, "device": loaded.device, "fps": fps, "held_out": is_held_out}
+    emit_event(Track(params={name: value for name, value in known.items() if value is not None}))
+    policy = {
+        "source": arguments.policy_source,
+        "name": arguments.policy_name,
+        "pin": arguments.policy_pin or None,
+        "type": loaded.kind,
+        "step": arguments.policy_step,
+        "sha256": result_store.digest_policy(loaded.folder) if loaded.folder else None,
+    }
+    setup = EvaluationSetup(
+        job_name=arguments.job_name,
+        policy=policy,
+        device=loaded.device,
+        dataset=arguments.dataset_name,
+        statistics=result_store.digest_statistics(arguments.root) if arguments.root else "",
+        env=arguments.env,
+        held_out=is_held_out,
+        fps=fps,
+        options=options,
+        **{name: getattr(arguments, name) for name in REPEATED_OPTIONS},
+    )
     progress = EvaluationProgress(len(replayed_episodes) + (arguments.episodes if arguments.env else 0))
     progress.start()
     replayed = _run_replay(arguments, loaded, replayed_episodes, progress) if selection else None
@@ -176,34 +199,6 @@ def _choose_episodes(arguments: argparse.Namespace) -> held_out.EpisodeSelection
         raise SystemExit(f"error: {arguments.dataset_name or arguments.root} has no episodes to replay")
     emit_event(Note(level="info", text=selection.why))
     return selection
-
-
-def _describe_setup(
-    arguments: argparse.Namespace, loaded: LoadedPolicy, options: Sequence[str], is_held_out: bool | None
-) -> EvaluationSetup:
-    fps = float(dataset.load_dataset_info(arguments.root)["fps"]) if arguments.root else None
-    known = {"policy_type": loaded.kind, "device": loaded.device, "fps": fps, "held_out": is_held_out}
-    emit_event(Track(params={name: value for name, value in known.items() if value is not None}))
-    policy = {
-        "source": arguments.policy_source,
-        "name": arguments.policy_name,
-        "pin": arguments.policy_pin or None,
-        "type": loaded.kind,
-        "step": arguments.policy_step,
-        "sha256": result_store.digest_policy(loaded.folder) if loaded.folder else None,
-    }
-    return EvaluationSetup(
-        job_name=arguments.job_name,
-        policy=policy,
-        device=loaded.device,
-        dataset=arguments.dataset_name,
-        statistics=result_store.digest_statistics(arguments.root) if arguments.root else "",
-        env=arguments.env,
-        held_out=is_held_out,
-        fps=fps,
-        options=options,
-        **{name: getattr(arguments, name) for name in REPEATED_OPTIONS},
-    )
 
 
 def _run_replay(

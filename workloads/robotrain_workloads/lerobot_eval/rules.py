@@ -144,28 +144,24 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
                 suggestions=(Suggestion("-- --policy.NAME=VALUE"), Suggestion("-- --env.NAME=VALUE")),
             )
         elif match[1] == "env" and job["env"] is not None:
-            yield from _check_environment_option(argument, str(job["env"]))
+            env = str(job["env"])  # whose options are known here
+            option, _, value = argument.partition("=")
+            name, given = option.removeprefix("--env.").partition(".")[0], redact(argument, max_length=LONGEST_VALUE)
+            known = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
+            if name not in known:
+                title, why = f"the environment {env} has no option {redact(option)}", f"It has {', '.join(known)}."
+                suggestions = suggest_name(name, known, prefix="-- --env.")
+                yield make_usage_problem("option-unknown", title, "--", given=given, why=why, suggestions=suggestions)
+            elif name == "fps" and not FPS_PATTERN.fullmatch(value):
+                title = "--env.fps must be a whole number: frames of a video per second"
+                suggestions = (Suggestion("-- --env.fps=10", "or any number from 1 to 999"),)
+                yield make_usage_problem("option-invalid", title, "--", given=given, suggestions=suggestions)
         elif match[1] == "env":
             yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
         else:
             from robotrain_workloads.lerobot_options import option_tree
 
             yield from rules.make_option_problems(option_tree.find_option_problems((argument,), {}, OWNED_OPTIONS))
-
-
-def _check_environment_option(argument: str, env: str) -> Iterator[Problem]:
-    """Check the option's name: environments' options are known here, a policy's are not."""
-    option, _, value = argument.partition("=")
-    name, given = option.removeprefix("--env.").partition(".")[0], redact(argument, max_length=LONGEST_VALUE)
-    known = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
-    if name not in known:
-        title, why = f"the environment {env} has no option {redact(option)}", f"It has {', '.join(known)}."
-        suggestions = suggest_name(name, known, prefix="-- --env.")
-        yield make_usage_problem("option-unknown", title, "--", given=given, why=why, suggestions=suggestions)
-    elif name == "fps" and not FPS_PATTERN.fullmatch(value):
-        title = "--env.fps must be a whole number: frames of a video per second"
-        suggestions = (Suggestion("-- --env.fps=10", "or any number from 1 to 999"),)
-        yield make_usage_problem("option-invalid", title, "--", given=given, suggestions=suggestions)
 
 
 def check_success_reward(job: "Job") -> Iterator[Problem]:

@@ -17,7 +17,6 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot_options import option_tree
-from robotrain_workloads.lerobot_options.start_config import REPOSITORY, read_policy_config, read_saved_options
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine
 
 if TYPE_CHECKING:
@@ -25,7 +24,18 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
     from robotrain_workloads.option_kinds import OptionProblem
+import json
+from typing import TYPE_CHECKING
 
+from robotrain_workloads.lerobot import file_formats
+from robotrain_workloads.lerobot.policy import CONFIG_FILE, find_model_folder, load_policy_settings
+
+if TYPE_CHECKING:
+    from robotrain.model.source import SourceKind
+REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+REPOSITORY_FLAG = "--policy-repo-id"
+PLAIN_HINT = re.compile(r"--[a-z0-9, -]+")
+"""What robotrain has for an option of LeRobot, if that is an option."""
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 LAUNCHER_OPTIONS = {
     "num_processes": "--num-gpus",
@@ -329,3 +339,43 @@ def _find_refusal(words: Sequence[str], workload: Workload) -> str:
             default = f"; without it, it is {parameter.default}" if parameter.default else ""
             return f"{flag} takes {' or '.join(parameter.choices)}{default}"
     return ""
+
+
+def read_policy_config(text: str, revision: str, kinds: Mapping[str, SourceKind]) -> Mapping[str, Any]:
+    """Return the configuration of a policy: of a folder, or of a revision at the Hub, which is asked.
+
+    Raise OSError or ValueError with a sentence.
+    """
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        return load_policy_settings(find_model_folder(folder))
+    role = "policy"
+    kind = next((one for one in kinds.values() if role in one.roles and one.roles[role].flag == REPOSITORY_FLAG), None)
+    if kind is None or kind.pinning is None or not REPOSITORY.fullmatch(text):
+        raise FileNotFoundError(f"{text} is not a folder of this machine")
+    source = kind.parse(f"{text}@{revision}" if revision else text, Path.cwd())
+    files = kind.pinning.read_files(source, role, kind.pinning.resolve(source, role), (CONFIG_FILE,))
+    config: Any = json.loads(files.get(CONFIG_FILE, b"{}"))
+    return config if isinstance(config, dict) else {}
+
+
+def read_saved_options(checkpoint: Path, managed: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of those `managed` options that a checkpoint's configuration gives, by their names.
+
+    Raise OSError or ValueError with a sentence.
+    """
+    saved = file_formats.read_json_object(checkpoint / TRAIN_CONFIG_FILE)
+    names = [option.removeprefix("--") for option, hint in managed.items() if PLAIN_HINT.fullmatch(hint)]
+    values = {name: _find_value(saved, name) for name in names}
+    if not values.get("wandb.enable"):
+        values.pop("wandb.project", None)
+    texts = {name: str(value) for name, value in values.items() if value is not None}
+    return {name: text.lower() if text in ("True", "False") else text for name, text in texts.items()}
+
+
+def _find_value(saved: Mapping[str, Any], name: str) -> Any:
+    """Return the value of an option in a configuration; None if it has none."""
+    found: Any = saved
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

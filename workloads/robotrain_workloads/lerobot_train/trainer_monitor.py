@@ -95,14 +95,11 @@ class TrainerMonitor:
     def _filter_record(self, record: logging.LogRecord) -> bool:
         """Read a record and let it pass: an unreadable one must not stop the training."""
         with suppress(Exception):
-            self._read_record(record)
+            if isinstance(record.msg, str) and (held_out := parse_held_out_loss(record.getMessage())):
+                step, rounded = held_out
+                is_exact = abs(self._reduced - rounded) < 1e-3 or not math.isfinite(rounded)
+                self._send_metrics(step, {"val/loss": self._reduced if is_exact else rounded})
         return True
-
-    def _read_record(self, record: logging.LogRecord) -> None:
-        if isinstance(record.msg, str) and (held_out := parse_held_out_loss(record.getMessage())):
-            step, rounded = held_out
-            is_exact = abs(self._reduced - rounded) < 1e-3 or not math.isfinite(rounded)
-            self._send_metrics(step, {"val/loss": self._reduced if is_exact else rounded})
 
     def _send_metrics(self, step: int, values: dict[str, float]) -> None:
         self._sent = time.monotonic()

@@ -61,7 +61,19 @@ def make_default_options(
     if uses_random_backbone(options, start) and parameters["policy_type"] == "diffusion" and GROUP_NORM not in names:
         yield f"{GROUP_NORM}=true"
     if parameters["lr_warmup_steps"] is not None:
-        yield from _make_warmup_options(parameters, options, start)
+        # Add a schedule beside the policy's own optimizer if its preset has none (LeRobot 0.6: ACTConfig)
+        steps = parameters["lr_warmup_steps"]
+        if parameters["policy_type"] != "act":
+            yield f"--policy.scheduler_warmup_steps={steps}"
+            return
+        yield "--use_policy_training_preset=false"
+        yield "--optimizer.type=adamw"
+        yield f"--optimizer.lr={parameters['learning_rate']}"
+        decay = get_option_value(options, DECAY) or start.settings.get("optimizer_weight_decay", 1e-4)
+        yield f"--optimizer.weight_decay={decay}"
+        yield "--optimizer.grad_clip_norm=10"
+        yield "--scheduler.type=constant_with_warmup"
+        yield f"--scheduler.num_warmup_steps={steps}"
 
 
 def _make_start_options(parameters: Mapping[str, Scalar], start: Start) -> Iterator[str]:
@@ -72,22 +84,6 @@ def _make_start_options(parameters: Mapping[str, Scalar], start: Start) -> Itera
         return
     yield f"--policy.type={parameters['policy_type']}" if start.mode == "scratch" else f"--policy.path={start.folder}"
     yield f"--policy.optimizer_lr={parameters['learning_rate']}"
-
-
-def _make_warmup_options(parameters: Mapping[str, Scalar], options: Sequence[str], start: Start) -> Iterator[str]:
-    """Add a schedule beside the policy's own optimizer if its preset has none (LeRobot 0.6: ACTConfig)."""
-    steps = parameters["lr_warmup_steps"]
-    if parameters["policy_type"] != "act":
-        yield f"--policy.scheduler_warmup_steps={steps}"
-        return
-    yield "--use_policy_training_preset=false"
-    yield "--optimizer.type=adamw"
-    yield f"--optimizer.lr={parameters['learning_rate']}"
-    decay = get_option_value(options, DECAY) or start.settings.get("optimizer_weight_decay", 1e-4)
-    yield f"--optimizer.weight_decay={decay}"
-    yield "--optimizer.grad_clip_norm=10"
-    yield "--scheduler.type=constant_with_warmup"
-    yield f"--scheduler.num_warmup_steps={steps}"
 
 
 def uses_random_backbone(options: Sequence[str], start: Start) -> bool:

@@ -209,7 +209,10 @@ def _translate_option(option: ScriptOption, value: str, given: Values) -> tuple[
         return [], "" if carrier in given else f"it has no effect without {carrier}"
     if not entry.startswith(("--", "$ ")):
         return [], entry
-    words = [_fill_in(word, value, given) for word in entry.split()]
+    words = [
+        re.sub(r"\{(.*?)\}", lambda match: given[match[1]][1][-1] if match[1] else value, word)
+        for word in entry.split()
+    ]
     return ([*words, value] if option.metavar and entry is option.entry and len(words) == 1 else words), ""
 
 
@@ -229,11 +232,6 @@ def _find_note(entry: Entry, value: str) -> str:
     notes = entry.items() if isinstance(entry, Mapping) else ()
     given = (text for case, text in notes if case.startswith("note") and re.fullmatch(case[5:] or ".*", value, re.S))
     return next(given, "")
-
-
-def _fill_in(word: str, value: str, given: Values) -> str:
-    """Return a word of an entry with its placeholders replaced."""
-    return re.sub(r"\{(.*?)\}", lambda match: given[match[1]][1][-1] if match[1] else value, word)
 
 
 def _drop_foreign_options(line: TranslatedLine, script: ReferenceScript, ctx: typer.Context) -> TranslatedLine:

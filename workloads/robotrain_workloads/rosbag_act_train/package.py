@@ -38,21 +38,14 @@ def make_files(plan: Plan, settings: Mapping[str, Any]) -> dict[str, bytes]:
     """
     if plan.platform != PLATFORM:
         return {}
+    import yaml
+
     document = parse_document(plan.files[DOCUMENT_FILE].decode())
-    facts = _list_facts(plan, document, settings)
-    config = Template(CONFIG_HEADER).substitute(facts) + _dump_config(document.parameters, facts["bags"])
-    return {
-        WORKFLOW: plan.files[plan.spec],
-        CONFIG: config.encode(),
-        README: Template(README_TEXT).substitute(facts).encode(),
-    }
-
-
-def _list_facts(plan: Plan, document: JobDocument, settings: Mapping[str, Any]) -> dict[str, str]:
+    values = document.parameters
     given = [f"--blob-url {source.uri}" for source in plan.job.sources if source.kind == "blob_url"]
     name, _, key = str(settings.get("blob_credential") or "").partition(":")
     storage = Template(STORAGE_BY_KEY if name else STORAGE_BY_IDENTITY)
-    return {
+    facts = {
         "workload": plan.job.workload,
         "config": CONFIG,
         "run": plan.run,
@@ -64,18 +57,17 @@ def _list_facts(plan: Plan, document: JobDocument, settings: Mapping[str, Any]) 
         "gpu_platform": str(settings["gpu_platform"]),
         "storage": storage.substitute(name=name, key=key or "access_key"),
     }
-
-
-def _dump_config(values: Mapping[str, Any], bags: str) -> str:
-    """Return the parameters of a job as config.yaml has them."""
-    import yaml
-
-    content: dict[str, dict[str, Any]] = {"data": {FOLDER: bags}}
+    content: dict[str, dict[str, Any]] = {"data": {FOLDER: facts["bags"]}}
     for section, keys in SECTIONS.items():
         key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
         found = {key: _parse_list(key, values[name]) for name, key in key_by_name.items() if name in values}
         content[section] = {**content.get(section, {}), **found}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    config = Template(CONFIG_HEADER).substitute(facts) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return {
+        WORKFLOW: plan.files[plan.spec],
+        CONFIG: config.encode(),
+        README: Template(README_TEXT).substitute(facts).encode(),
+    }
 
 
 def _parse_list(key: str, value: Any) -> Any:

@@ -101,7 +101,15 @@ class Episodes:
         for index in ended.nonzero().flatten().tolist():
             if self._left[index]:
                 self._left[index] -= 1
-                yield self._describe_episode(index, success is not None)
+                yield {
+                    "index": self._rounds[index] * self._number + index,
+                    "steps": int(self._steps[index]),
+                    "sum_reward": float(self._sums[index]),
+                    "max_reward": float(self._greatest[index]),
+                    "final_reward": float(self._last[index]),
+                    "success": bool(self._successes[index]) if success is not None else None,
+                    "seconds": time.monotonic() - self._began[index],
+                }
             self._rounds[index] += 1
             self._began[index] = time.monotonic()
         going_on = ~ended
@@ -109,17 +117,6 @@ class Episodes:
         self._steps *= going_on
         self._successes &= going_on
         self._greatest[ended] = -float("inf")
-
-    def _describe_episode(self, index: int, judged: bool) -> dict[str, Any]:
-        return {
-            "index": self._rounds[index] * self._number + index,
-            "steps": int(self._steps[index]),
-            "sum_reward": float(self._sums[index]),
-            "max_reward": float(self._greatest[index]),
-            "final_reward": float(self._last[index]),
-            "success": bool(self._successes[index]) if judged else None,
-            "seconds": time.monotonic() - self._began[index],
-        }
 
 
 class Validation:

@@ -58,11 +58,25 @@ class RolloutEnvironment:
 
 def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> RolloutEnvironment:
     """Return the requested environment, for this policy. Raise SystemExit with a sentence when they do not match."""
-    _register_environment(request.env)
+    # Register the environment with Gymnasium. It renders without a screen by default
+    if request.env in MUJOCO_ENVIRONMENTS:
+        os.environ.setdefault(RENDERER_VARIABLE, "egl")
+    package = f"gym_{request.env}"
+    with explain_render_errors(request.env):
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            if error.name != package:
+                raise
+            raise SystemExit(f"error: --env {request.env}: this run's environment lacks {package}") from error
     inputs = get_feature_shapes(loaded.policy.config.input_features)
     images = [name for name in inputs if is_image(name)]
     config = _parse_config(request, IMAGE_OBSERVATION if images or request.env != "pusht" else STATE_OBSERVATION)
-    _import_environment(config)
+    # Import the package once, before there are worker processes
+    registration = importlib.import_module("gymnasium.envs.registration")
+    with explain_render_errors(config.type), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pygame imports the deprecated pkg_resources
+        registration.load_env_creator(registration.spec(config.gym_id).entry_point)
     shapes = get_feature_shapes(importlib.import_module("lerobot.envs.utils").env_to_policy_features(config))
     shown, renames = [name for name in shapes if is_image(name)], {}
     if len(images) == len(shown) == 1 and images != shown:  # with one camera each, names do not matter
@@ -92,28 +106,6 @@ def _parse_config(request: RolloutRequest, observation_type: str) -> Any:
             return draccus.parse(config_class, args=options)
     except Exception as error:
         raise SystemExit(f"error: {error}") from error
-
-
-def _import_environment(config: Any) -> None:
-    """Import the package once, before there are worker processes."""
-    registration = importlib.import_module("gymnasium.envs.registration")
-    with explain_render_errors(config.type), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pygame imports the deprecated pkg_resources
-        registration.load_env_creator(registration.spec(config.gym_id).entry_point)
-
-
-def _register_environment(env: str) -> None:
-    """Register the environment with Gymnasium. It renders without a screen by default."""
-    if env in MUJOCO_ENVIRONMENTS:
-        os.environ.setdefault(RENDERER_VARIABLE, "egl")
-    package = f"gym_{env}"
-    with explain_render_errors(env):
-        try:
-            importlib.import_module(package)
-        except ModuleNotFoundError as error:
-            if error.name != package:
-                raise
-            raise SystemExit(f"error: --env {env}: this run's environment lacks {package}") from error
 
 
 def get_feature_shapes(features: Any) -> Shapes:

@@ -56,7 +56,11 @@ def write_video_grid(folder: Path, videos: Sequence[str], fps: int) -> None:
     frames = [next(reader) for reader in readers]
     grid = EpisodeVideo(folder / GRID_FILE, fps)
     while True:
-        grid.add(_join_frames(numpy, frames))
+        columns = min(len(frames), GRID_COLUMNS)  # what is missing in the last row stays white
+        missing = -len(frames) % columns
+        cells = [*frames, *[numpy.full_like(frames[0], 255)] * missing]
+        rows = [numpy.hstack(cells[first : first + columns]) for first in range(0, len(cells), columns)]
+        grid.add(numpy.vstack(rows))
         next_frames = [next(reader, None) for reader in readers]
         if all(frame is None for frame in next_frames):
             break
@@ -69,12 +73,3 @@ def _read_frames(file: Path) -> Iterator[Any]:
         for frame in container.decode(video=0):
             height = round(frame.height * GRID_CELL_WIDTH / frame.width / 2) * 2
             yield frame.to_ndarray(format="rgb24", width=GRID_CELL_WIDTH, height=height)
-
-
-def _join_frames(numpy: Any, images: Sequence[Any]) -> Any:
-    """Join images in rows; missing ones in the last row stay white."""
-    columns = min(len(images), GRID_COLUMNS)
-    missing = -len(images) % columns
-    cells = [*images, *[numpy.full_like(images[0], 255)] * missing]
-    rows = [numpy.hstack(cells[first : first + columns]) for first in range(0, len(cells), columns)]
-    return numpy.vstack(rows)

@@ -37,7 +37,18 @@ class WorkerPool:
     def __enter__(self) -> "WorkerPool":
         with ExitStack() as stack:
             for number in range(self.count):
-                self._start_worker(number, stack)
+                forking = multiprocessing.get_context("fork")
+                ours, theirs = forking.Pipe()
+                stack.callback(ours.close)
+                with theirs:  # closed here, so that the pipe ends with the process
+                    process = forking.Process(
+                        target=_run_worker, args=(self._work, number, theirs, os.getpid()), daemon=True
+                    )
+                    process.start()
+                stack.callback(process.join)
+                stack.callback(process.kill)
+                self._processes.append(process)
+                self._pipes.append(ours)
             self._ends = stack.pop_all()
         return self
 
@@ -45,18 +56,6 @@ class WorkerPool:
         for process in self._processes:
             process.kill()
         self._ends.close()
-
-    def _start_worker(self, number: int, stack: ExitStack) -> None:
-        forking = multiprocessing.get_context("fork")
-        ours, theirs = forking.Pipe()
-        stack.callback(ours.close)
-        with theirs:  # closed here, so that the pipe ends with the process
-            process = forking.Process(target=_run_worker, args=(self._work, number, theirs, os.getpid()), daemon=True)
-            process.start()
-        stack.callback(process.join)
-        stack.callback(process.kill)
-        self._processes.append(process)
-        self._pipes.append(ours)
 
     def send(self, number: int, message: Any) -> None:
         """Send to a process. Raise SystemExit with a sentence if it ended."""

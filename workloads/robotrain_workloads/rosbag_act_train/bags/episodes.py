@@ -227,22 +227,18 @@ def _check_counts(opened: OpenBag, times: Mapping[str, TopicTimes]) -> None:
 def _split_at_jumps(bag: Bag, settings: DataSettings, times: Mapping[str, TopicTimes]) -> list[Stretch]:
     """Return the stretches between clock jumps. Raise BagError where a jump is refused, or clocks differ."""
     if settings.on_clock_jump == "refuse":
-        _check_jumps(bag, times)
+        for topic, one in times.items():
+            if one.jumps:
+                raise BagError(
+                    bag.path,
+                    f"the clock of {topic} goes back by {one.measure_jump(one.jumps[0]):.1f} s here;"
+                    " --on-clock-jump split makes episodes of both sides",
+                    int(one.times[one.jumps[0]]),
+                )
     stretches = split_at_jumps(times)
     if problem := find_clock_problem(times, stretches):
         raise BagError(bag.path, problem)
     return stretches
-
-
-def _check_jumps(bag: Bag, times: Mapping[str, TopicTimes]) -> None:
-    for topic, one in times.items():
-        if one.jumps:
-            raise BagError(
-                bag.path,
-                f"the clock of {topic} goes back by {one.measure_jump(one.jumps[0]):.1f} s here;"
-                " --on-clock-jump split makes episodes of both sides",
-                int(one.times[one.jumps[0]]),
-            )
 
 
 def _check_pictures(reading: BagReading, damaged: Mapping[tuple[str, int], str]) -> None:

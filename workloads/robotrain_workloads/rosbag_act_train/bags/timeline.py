@@ -121,7 +121,20 @@ def find_pieces(
     for ordered in stretches:
         spans = _intersect([_find_spans(times, max_gap_s) for times, _ in ordered.values()])
         for first, last in spans:
-            yield _make_piece(ordered, first, last, fps, sync, tolerance_s)
+            # A last step within the tolerance of every topic's last message counts: topics never end together.
+            steps = int(np.floor(((last - first) / _NANOSECONDS + tolerance_s * 0.999) * fps)) + 1
+            grid = first + np.round(np.arange(steps) * (_NANOSECONDS / fps)).astype(np.int64)
+            indexes, far = {}, np.zeros(steps, bool)
+            for name, (times, positions) in ordered.items():
+                after = np.searchsorted(times, grid, side="right")
+                before = np.clip(after - 1, 0, len(times) - 1)
+                chosen = before
+                if sync == "nearest":
+                    after = np.clip(after, 0, len(times) - 1)
+                    chosen = np.where(np.abs(times[after] - grid) < np.abs(grid - times[before]), after, before)
+                far |= np.abs(times[chosen] - grid) > tolerance_s * _NANOSECONDS + 1
+                indexes[name] = positions[chosen]
+            yield Piece(grid, indexes, int(far.sum()))
 
 
 def split_at_jumps(topics: Mapping[str, TopicTimes]) -> list[Stretch]:
@@ -221,20 +234,3 @@ def _intersect(spans: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, in
             if max(first, begin) <= min(last, end)
         ]
     return common
-
-
-def _make_piece(ordered: Stretch, first: int, last: int, fps: float, sync: Sync, tolerance_s: float) -> Piece:
-    # A last step within the tolerance of every topic's last message counts: topics never end at the same moment.
-    steps = int(np.floor(((last - first) / _NANOSECONDS + tolerance_s * 0.999) * fps)) + 1
-    grid = first + np.round(np.arange(steps) * (_NANOSECONDS / fps)).astype(np.int64)
-    indexes, far = {}, np.zeros(steps, bool)
-    for name, (times, positions) in ordered.items():
-        after = np.searchsorted(times, grid, side="right")
-        before = np.clip(after - 1, 0, len(times) - 1)
-        chosen = before
-        if sync == "nearest":
-            after = np.clip(after, 0, len(times) - 1)
-            chosen = np.where(np.abs(times[after] - grid) < np.abs(grid - times[before]), after, before)
-        far |= np.abs(times[chosen] - grid) > tolerance_s * _NANOSECONDS + 1
-        indexes[name] = positions[chosen]
-    return Piece(grid, indexes, int(far.sum()))
