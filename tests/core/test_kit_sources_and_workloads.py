@@ -12,7 +12,7 @@ from robotrain.testing import SourceKit, WorkloadKit
 pytestmark = pytest.mark.slow
 
 DEFECTS = Path(__file__).with_name("kit_defects")
-DROPPING = "omitted_tests.py"
+OMITTED = "omitted_tests.py"
 SOURCES = {
     "Untold": ["test_good_texts_are_sources", "test_bad_text_is_rejected"],
     "Changing": ["test_good_texts_are_sources"],
@@ -71,20 +71,20 @@ WORKLOADS = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> str:
-    """What pytest says of the tests of kit_defects; run once."""
+def report(tmp_path_factory) -> str:
+    """Return what pytest reports of the tests of kit_defects, which run once."""
     folder = tmp_path_factory.mktemp("defects")
     for family, own in (("source", "shelf"), ("workload", "hello")):
-        claim(folder, family, f"{own}_{family}")
-        claim(folder, family, f"peeking_{family}")
-    asked = [
-        *chosen("source_defects.py", SOURCES),
-        *chosen("workload_defects.py", WORKLOADS),
-        f"{DEFECTS / DROPPING}",
+        install_claims(folder, family, f"{own}_{family}")
+        install_claims(folder, family, f"peeking_{family}")
+    nodes = [
+        *choose_tests("source_defects.py", SOURCES),
+        *choose_tests("workload_defects.py", WORKLOADS),
+        f"{DEFECTS / OMITTED}",
     ]
     options = ("-q", "-rA", "--tb=short", "-o", "addopts=", "-o", "filterwarnings=error", "-p", "no:cacheprovider")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "--rootdir", str(DEFECTS), *asked],
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(DEFECTS), *nodes],
         env={**os.environ, "KIT_SITES": str(folder), "PYTHONPATH": str(DEFECTS)},
         cwd=folder,
         capture_output=True,
@@ -94,17 +94,17 @@ def told(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def ended(told) -> dict[str, set[str]]:
-    """How each test ended, by file, class and name: passed, failed, error."""
+def outcomes(report) -> dict[str, set[str]]:
+    """Return the outcomes of each test, by file, class and name: PASSED, FAILED, ERROR."""
     found: dict[str, set[str]] = {}
-    for how, name in re.findall(r"^(PASSED|FAILED|ERROR) .*?(\w+\.py::\w+::\w+)", told, re.MULTILINE):
-        found.setdefault(name, set()).add(how)
-    assert found, told
+    for outcome, name in re.findall(r"^(PASSED|FAILED|ERROR) .*?(\w+\.py::\w+::\w+)", report, re.MULTILINE):
+        found.setdefault(name, set()).add(outcome)
+    assert found, report
     return found
 
 
-def claim(folder: Path, family: str, module: str) -> None:
-    """Make a folder for the path for each thing that a module brings."""
+def install_claims(folder: Path, family: str, module: str) -> None:
+    """Make a folder for `sys.path` for each plugin of a module."""
     for name in re.findall(r"^(\w+) = (?:wrong|Plugin)\(", (DEFECTS / f"{module}.py").read_text(), re.MULTILINE):
         information = folder / family / name / f"kit_{name}-1.dist-info"
         information.mkdir(parents=True)
@@ -112,49 +112,49 @@ def claim(folder: Path, family: str, module: str) -> None:
         (information / "entry_points.txt").write_text(f"[robotrain]\n{family}.{name} = {module}:{name}\n")
 
 
-def chosen(file: str, expected: dict[str, list[str]]) -> list[str]:
-    """All of what is right, and of each wrong thing what it must fail."""
+def choose_tests(file: str, expected: dict[str, list[str]]) -> list[str]:
+    """Return all tests of the correct plugin, and of each faulty one those that it must fail."""
     return [f"{DEFECTS / file}::TestGood"] + [
         f"{DEFECTS / file}::Test{name}::{test}" for name, tests in expected.items() for test in tests
     ]
 
 
 @pytest.mark.parametrize(("file", "kit"), [("source_defects.py", SourceKit), ("workload_defects.py", WorkloadKit)])
-def test_what_is_right_passes_every_standard_test(ended, file, kit):
-    good = {name: how for name, how in ended.items() if name.startswith(f"{file}::TestGood::")}
+def test_correct_plugin_passes_every_standard_test(outcomes, file, kit):
+    good = {name: found for name, found in outcomes.items() if name.startswith(f"{file}::TestGood::")}
     assert {name.rpartition("::")[2] for name in good} == {name for name in dir(kit) if name.startswith("test_")}
-    assert {name for name, how in good.items() if how != {"PASSED"}} == set()
+    assert {name for name, found in good.items() if found != {"PASSED"}} == set()
 
 
 @pytest.mark.parametrize(("file", "expected"), [("source_defects.py", SOURCES), ("workload_defects.py", WORKLOADS)])
-def test_each_wrong_thing_fails_the_standard_test_that_is_for_it(ended, file, expected):
-    asked = [f"{file}::Test{name}::{test}" for name, tests in expected.items() for test in tests]
-    assert [name for name in asked if not ended.get(name, set()) & {"FAILED", "ERROR"}] == []
+def test_each_defect_fails_its_standard_tests(outcomes, file, expected):
+    expected_failures = [f"{file}::Test{name}::{test}" for name, tests in expected.items() for test in tests]
+    assert [name for name in expected_failures if not outcomes.get(name, set()) & {"FAILED", "ERROR"}] == []
 
 
-def test_each_failure_is_a_sentence(told):
-    assert re.findall(r"^E +assert .*", told, re.MULTILINE) == []
+def test_each_failure_is_a_sentence(report):
+    assert re.findall(r"^E +assert .*", report, re.MULTILINE) == []
 
 
-def test_what_a_plugin_has_of_robotrain_by_another_name_is_told(told):
-    assert "peeking_source.py:3: robotrain.plugin._MODULES" in told
-    assert "peeking_workload.py:4: robotrain.store" in told
+def test_private_imports_are_named_with_their_line(report):
+    assert "peeking_source.py:3: robotrain.plugin._MODULES" in report
+    assert "peeking_workload.py:4: robotrain.store" in report
 
 
 @pytest.mark.parametrize(("kit", "expected"), [(SourceKit, SOURCES), (WorkloadKit, WORKLOADS)])
-def test_there_is_something_wrong_for_every_standard_test(kit, expected):
-    bitten = {test for tests in expected.values() for test in tests}
-    assert {name for name in dir(kit) if name.startswith("test_")} - bitten == set()
+def test_every_standard_test_has_a_defect(kit, expected):
+    failed = {test for tests in expected.values() for test in tests}
+    assert {name for name in dir(kit) if name.startswith("test_")} - failed == set()
 
 
-def test_a_server_that_is_not_there_skips_what_needs_it_alone(told, ended):
-    assert f"{DROPPING}::TestWithoutAServer::test_all_files_are_fetched_unchanged" not in ended
-    assert "no server on this machine" in told
+def test_missing_server_skips_only_what_needs_it(report, outcomes):
+    assert f"{OMITTED}::TestWithoutAServer::test_all_files_are_fetched_unchanged" not in outcomes
+    assert "no server on this machine" in report
 
 
-def test_a_test_that_is_excused_is_told_with_its_reason(told):
+def test_expected_failure_is_reported_with_its_reason(report):
     assert re.search(
-        rf"^XFAIL .*{DROPPING}::TestExcused::test_good_texts_are_sources - it is still a draft",
-        told,
+        rf"^XFAIL .*{OMITTED}::TestExcused::test_good_texts_are_sources - it is still a draft",
+        report,
         re.MULTILINE,
     )

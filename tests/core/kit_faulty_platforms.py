@@ -1,4 +1,4 @@
-"""The planet with one thing wrong each. Read as text, like kit_planet.py."""
+"""Platforms with one fault each; installed from their text, like kit_sample_platform.py."""
 
 import contextlib
 import getpass
@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from kit_planet_plugin import STATES, Planet, Settings, engine
+from kit_sample_plugin import STATES, SamplePlatform, Settings, engine
 from robotrain.plugin import ANY, YES, Capabilities, Output, Param, Plan, Problem, Rejected, Stage, Status, hook, no
 
 
-class Writes(Planet):
+class Writes(SamplePlatform):
     name = "writes"
 
     def more(self, settings: Settings) -> dict[str, Any]:
@@ -24,7 +24,7 @@ class Writes(Planet):
         return {}
 
 
-class Asks(Planet):
+class Asks(SamplePlatform):
     name = "asks"
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
@@ -32,7 +32,7 @@ class Asks(Planet):
         return iter(())
 
 
-class Sneaks(Planet):
+class Sneaks(SamplePlatform):
     name = "sneaks"
 
     def more(self, settings: Settings) -> dict[str, Any]:
@@ -40,28 +40,28 @@ class Sneaks(Planet):
         return {}
 
 
-class Resolves(Planet):
+class Resolves(SamplePlatform):
     name = "resolves"
 
     def more(self, settings: Settings) -> dict[str, Any]:
         return {"at": socket.gethostbyname("localhost")}
 
 
-class Knows(Planet):
+class Knows(SamplePlatform):
     name = "knows"
 
     def more(self, settings: Settings) -> dict[str, Any]:
         return {"by": f"{getpass.getuser()}@{socket.gethostname()}", "cores": os.cpu_count()}
 
 
-class Unpins(Planet):
+class Unpins(SamplePlatform):
     name = "unpins"
 
     def job_of(self, job: Any) -> Any:
         return replace(job, sources=tuple(replace(one, pin="") for one in job.sources))
 
 
-class Groups(Planet):
+class Groups(SamplePlatform):
     name = "groups"
 
     def job_of(self, job: Any) -> Any:
@@ -69,36 +69,36 @@ class Groups(Planet):
         return replace(job, sources=tuple(sorted(job.sources, key=lambda one: kinds.index(one.kind))))
 
 
-class Adopts(Planet):
+class Adopts(SamplePlatform):
     name = "adopts"
 
     def find(self, plan: Plan) -> dict[str, str] | None:
         return {"id": plan.run} if (engine() / plan.run / "taken").exists() else None
 
 
-class Dates(Planet):
+class Dates(SamplePlatform):
     name = "dates"
 
     def more(self, settings: Settings) -> dict[str, Any]:
         return {"made": time.strftime("%Y-%m-%d")}
 
 
-class Changes(Planet):
+class Changes(SamplePlatform):
     name = "changes"
 
     def job_of(self, job: Any) -> Any:
-        object.__setattr__(job, "trainer_args", (*job.trainer_args, "--planet"))
+        object.__setattr__(job, "trainer_args", (*job.trainer_args, "--extra"))
         return job
 
 
-class Forgets(Planet):
+class Forgets(SamplePlatform):
     name = "forgets"
 
     def job_of(self, job: Any) -> Any:
         return replace(job, parameters=tuple(pair for pair in job.parameters if pair[0] != "kit_rate"))
 
 
-class Templates(Planet):
+class Templates(SamplePlatform):
     name = "templates"
 
     def job_of(self, job: Any) -> Any:
@@ -110,14 +110,14 @@ class Templates(Planet):
         return value.replace("{{ 7 * 7 }}", "49") if isinstance(value, str) else value
 
 
-class Boasts(Planet):
+class Boasts(SamplePlatform):
     name = "boasts"
     capabilities = Capabilities(
-        combinations={("kit_shelf", "huggingface"): no("They do not fit into one crate.")},
+        combinations={("kit_shelf", "huggingface"): no("They cannot be combined.")},
         sources={("dataset", ANY): YES, ("checkpoint", "huggingface"): YES, ("policy", "blob_url"): no("")},
         workloads={ANY: YES},
         features={"several_datasets": YES, "multi_gpu": YES},
-        limits={"moons": 2},
+        limits={"racks": 2},
     )
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
@@ -126,49 +126,49 @@ class Boasts(Planet):
             yield Problem(code="odd", stage=Stage.CHECK, title="boasts does not take that after all")
 
 
-class Tells(Planet):
+class Tells(SamplePlatform):
     name = "tells"
 
     def more(self, settings: Settings) -> dict[str, Any]:
         return {"token": os.environ.get("HF_TOKEN")}
 
 
-class Keeps(Planet):
+class Keeps(SamplePlatform):
     name = "keeps"
 
     def submit(self, plan: Plan) -> dict[str, str]:
         return {**super().submit(plan), "token": os.environ.get("HF_TOKEN", "")}
 
 
-class Blind(Planet):
+class Blind(SamplePlatform):
     name = "blind"
 
     def find(self, plan: Plan) -> dict[str, str] | None:
         return None
 
 
-class Eager(Planet):
+class Eager(SamplePlatform):
     name = "eager"
 
     def find(self, plan: Plan) -> dict[str, str] | None:
         return {"id": plan.run}
 
 
-class Stays(Planet):
+class Stays(SamplePlatform):
     name = "stays"
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
         yield from super().logs(reference, True)
 
 
-class Repeats(Planet):
+class Repeats(SamplePlatform):
     name = "repeats"
 
     def lines(self, reference: Any) -> list[str]:
         return [line for line in super().lines(reference) for _ in range(2)]
 
 
-class Goes(Planet):
+class Goes(SamplePlatform):
     name = "goes"
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
@@ -177,7 +177,7 @@ class Goes(Planet):
         yield from super().logs(reference, follow, tail)
 
 
-class Kills(Planet):
+class Kills(SamplePlatform):
     name = "kills"
 
     def cancel(self, reference: Any) -> None:
@@ -186,7 +186,7 @@ class Kills(Planet):
         (self.folder(reference) / "state").write_text("stopped")
 
 
-class Guesses(Planet):
+class Guesses(SamplePlatform):
     name = "guesses"
 
     def status(self, reference: Any) -> Status:
@@ -197,7 +197,7 @@ class Guesses(Planet):
         return Status(state=STATES.get(word, "failed") if word != "broken" else "succeeded")
 
 
-class Lists(Planet):
+class Lists(SamplePlatform):
     name = "lists"
 
     def list_statuses(self, references: Any) -> list[Status]:
@@ -207,24 +207,24 @@ class Lists(Planet):
 @dataclass(frozen=True, kw_only=True)
 class Odd:
     pool: Annotated[str, Param(help="")] = "x"
-    rover_token: Annotated[str | None, Param(help="the rover's secret")] = None
-    platform: Annotated[str, Param(help="which")] = "moon"
+    pool_token: Annotated[str | None, Param(help="the secret of the pool")] = None
+    platform: Annotated[str, Param(help="which")] = "elsewhere"
 
 
-class Misnames(Planet):
+class Misnames(SamplePlatform):
     name = "misnames"
     settings = Odd
     option_hints: Mapping[str, str] = {"--pool": ""}
 
 
-class Renames(Planet):
+class Renames(SamplePlatform):
     name = "renames"
 
-    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
-        return replace(super().render(job, settings, job.run_name(1), payload, halves), run=run)
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
+        return replace(super().render(job, settings, job.run_name(1), payload, plugins), run=run)
 
 
-class Doubles(Planet):
+class Doubles(SamplePlatform):
     name = "doubles"
 
     def submit(self, plan: Plan) -> dict[str, str]:
@@ -235,28 +235,28 @@ class Doubles(Planet):
         return max(engine().iterdir())
 
 
-class Leaves(Planet):
+class Leaves(SamplePlatform):
     name = "leaves"
 
     def outputs(self, reference: Any) -> Iterator[Output]:
-        yield Output(name="checkpoints/000001", kind="checkpoint", source="local_path", uri="/planet", step=1)
+        yield Output(name="checkpoints/000001", kind="checkpoint", source="local_path", uri="/sample", step=1)
 
 
-class Empties(Planet):
+class Empties(SamplePlatform):
     name = "empties"
 
     def outputs(self, reference: Any) -> Iterator[Output]:
         return iter(())
 
 
-class Idles(Planet):
+class Idles(SamplePlatform):
     name = "idles"
 
     def download(self, reference: Any, output: Output, to: Path) -> None:
         return None
 
 
-class Sourceless(Planet):
+class Sourceless(SamplePlatform):
     name = "sourceless"
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
@@ -264,31 +264,35 @@ class Sourceless(Planet):
         return super().render(job, settings, run, payload, work)
 
 
-class Untracked(Planet):
+class Untracked(SamplePlatform):
     name = "untracked"
-    capabilities = replace(Planet.capabilities, features={**Planet.capabilities.features, "tracking": YES})
+    capabilities = replace(
+        SamplePlatform.capabilities, features={**SamplePlatform.capabilities.features, "tracking": YES}
+    )
 
 
-class Lightens(Planet):
+class Lightens(SamplePlatform):
     name = "lightens"
 
-    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
-        plan = super().render(job, settings, run, payload, halves)
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
+        plan = super().render(job, settings, run, payload, plugins)
         return replace(plan, files={path: plan.files[path] for path in ("order.json", "job.json")})
 
 
-class Formats(Planet):
+class Formats(SamplePlatform):
     name = "formats"
-    capabilities = replace(Planet.capabilities, sources={**Planet.capabilities.sources, ("publish", ANY): YES})
+    capabilities = replace(
+        SamplePlatform.capabilities, sources={**SamplePlatform.capabilities.sources, ("publish", ANY): YES}
+    )
 
     def more(self, settings: Settings) -> dict[str, Any]:
-        return {"place": settings.crater.replace("{{", "{").format(), "shell": settings.rovers}
+        return {"place": settings.zone.replace("{{", "{").format(), "shell": settings.replicas}
 
     def job_of(self, job: Any) -> Any:
         return replace(job, parameters=tuple((name, None) for name, _ in job.parameters))
 
 
-class Reads(Planet):
+class Reads(SamplePlatform):
     name = "reads"
 
     def more(self, settings: Settings) -> dict[str, Any]:
@@ -297,7 +301,7 @@ class Reads(Planet):
         return {}
 
 
-class Picks(Planet):
+class Picks(SamplePlatform):
     name = "picks"
     summary = ""
 
@@ -311,12 +315,12 @@ class Ruled(Settings):
     rules: Annotated[str, Param(help="a file of rules", path=True)] = "/kit/rules.txt"
 
 
-class Narrow(Planet):
+class Narrow(SamplePlatform):
     """Nothing is wrong with it."""
 
     name = "narrow"
     settings = Ruled
-    capabilities = replace(Planet.capabilities, limits={"sources": 1})
+    capabilities = replace(SamplePlatform.capabilities, limits={"sources": 1})
 
     def more(self, settings: Any) -> dict[str, Any]:
         with contextlib.suppress(FileNotFoundError):
@@ -325,5 +329,5 @@ class Narrow(Planet):
 
 
 @hook
-def robotrain_platforms() -> list[Planet]:
-    return [kind() for kind in Planet.__subclasses__() if kind.__module__ == __name__]
+def robotrain_platforms() -> list[SamplePlatform]:
+    return [kind() for kind in SamplePlatform.__subclasses__() if kind.__module__ == __name__]

@@ -1,6 +1,4 @@
-"""A platform whose engine is a folder, as a careful stranger would write it. Read as text by `kit_planets.py`, which
-installs it. `PLANET` names the folder.
-"""
+"""A correct platform whose engine is the folder `SAMPLE_ENGINE`; `kit_platform_faults.py` installs it from its text."""
 
 import json
 import os
@@ -36,36 +34,36 @@ STATES = {"waits": "pending", "works": "running", "done": "succeeded", "broken":
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    crater: Annotated[str, Param(help="where it lands")] = "gale"
-    rovers: Annotated[int, Param(help="how many", gt=0)] = 1
+    zone: Annotated[str, Param(help="where it runs")] = "gale"
+    replicas: Annotated[int, Param(help="how many", gt=0)] = 1
 
 
 def engine() -> Path:
-    folder = Path(os.environ["PLANET"])
+    folder = Path(os.environ["SAMPLE_ENGINE"])
     if not folder.is_dir() or "SLURM_JWT" in os.environ:  # as commands of an engine fail with a token that is none
-        raise ConnectionError("the planet does not answer")
+        raise ConnectionError("the engine does not answer")
     return folder
 
 
-class Planet(Platform):
-    name = "planet"
-    summary = "far away"
+class SamplePlatform(Platform):
+    name = "sample"
+    summary = "a sample"
     settings: type = Settings
     capabilities = Capabilities(
-        sources={**{(role, ANY): YES for role in ROLES}, ("dataset", "blob_url"): no("Nobody answers from there.")},
-        combinations={("kit_shelf", "huggingface"): no("They do not fit into one crate.")},
+        sources={**{(role, ANY): YES for role in ROLES}, ("dataset", "blob_url"): no("It has no network.")},
+        combinations={("kit_shelf", "huggingface"): no("They cannot be combined.")},
         workloads={ANY: YES},
-        features={"several_datasets": YES, "stream_logs": YES, "cancel": YES, "multi_gpu": no("There is one.")},
+        features={"several_datasets": YES, "stream_logs": YES, "cancel": YES, "multi_gpu": no("It has one GPU.")},
         limits={"sources": 12, "spec_kib": 200},
     )
-    option_hints: Mapping[str, str] = {"--pool": "there is one planet alone"}
+    option_hints: Mapping[str, str] = {"--pool": "there is one pool"}
 
-    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
-        placement = Placement(work=f"/planet/{run}", cache="/planet/cache")
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
+        placement = Placement(work=f"/sample/{run}", cache="/sample/cache")
         body = make_job_document(
-            self.job_of(job), run=run, platform=self.name, container_plugins=halves, placement=placement
+            self.job_of(job), run=run, platform=self.name, container_plugins=plugins, placement=placement
         )
-        order = json.dumps({"crater": settings.crater, "rovers": settings.rovers, **self.more(settings)})
+        order = json.dumps({"zone": settings.zone, "replicas": settings.replicas, **self.more(settings)})
         files = {
             "order.json": order.encode(),
             "job.json": body.to_json().encode(),
@@ -95,13 +93,13 @@ class Planet(Platform):
     def folder(self, reference: Any) -> Path:
         folder = engine() / reference["id"]
         if not folder.is_dir():
-            raise RunGone(f"the planet knows no {reference['id']}")
+            raise RunGone(f"the engine knows no {reference['id']}")
         return folder
 
     def status(self, reference: Any) -> Status:
         word = (self.folder(reference) / "state").read_text()
         if word not in STATES:
-            return Status(state="running", reason=f"the planet says {word}")
+            return Status(state="running", reason=f"the engine says {word}")
         return Status(state=STATES[word])
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
@@ -135,5 +133,5 @@ class Planet(Platform):
 
 
 @hook
-def robotrain_platforms() -> list[Planet]:
-    return [Planet()]
+def robotrain_platforms() -> list[SamplePlatform]:
+    return [SamplePlatform()]

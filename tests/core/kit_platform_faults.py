@@ -1,4 +1,4 @@
-"""Planets for the kit: installing them, their world, and what is wrong with each."""
+"""Platforms for the kit: installing them, their world, and the standard tests that report each fault."""
 
 import contextlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from robotrain.testing.platform_rendering import HOSTILE_TEXTS
 
 HERE = Path(__file__).parent
 WRONG = {
-    "writes": {"test_rendering_has_no_side_effects[render]": "planet/note"},
+    "writes": {"test_rendering_has_no_side_effects[render]": "sample/note"},
     "asks": {"test_rendering_has_no_side_effects[explain]": "subprocess.Popen"},
     "sneaks": {"test_rendering_has_no_side_effects[render]": "sneaked"},
     "resolves": {"test_rendering_has_no_side_effects[render]": "socket.gethostbyname"},
@@ -19,7 +19,7 @@ WRONG = {
     "groups": {"test_every_source_reaches_the_document": "kit_shelf"},
     "adopts": {"test_find_returns_the_submitted_plan_only": "takes another plan of that name"},
     "dates": {"test_rendering_is_reproducible": "order.json"},
-    "changes": {"test_render_uses_its_arguments_unchanged": "--planet"},
+    "changes": {"test_render_uses_its_arguments_unchanged": "--extra"},
     "forgets": {
         "test_parameters_and_arguments_reach_the_document": "kit_rate",
         "test_workload_support_matches_declaration": "parameters of kit-train",
@@ -35,7 +35,7 @@ WRONG = {
         "test_declaration_is_complete": (
             "yes to huggingface as checkpoint, a role that it does not have",
             "without a reason; write no(\"why\", \"what to do instead\"): ('policy', 'blob_url')",
-            "the limits are sources, spec_kib, steps; not: moons",
+            "the limits are sources, spec_kib, steps; not: racks",
         ),
     },
     "tells": {"test_plan_holds_no_secret_of_the_environment": "order.json"},
@@ -65,7 +65,7 @@ WRONG = {
     },
     "lists": {"test_native_states_are_mapped": "to running by `list_statuses`"},
     "misnames": {
-        "test_declaration_is_complete": ("pool has no help text", "rover_token asks for a secret", "not so: --pool"),
+        "test_declaration_is_complete": ("pool has no help text", "pool_token asks for a secret", "not so: --pool"),
         "test_setting_flags_are_unique": "--platform",
     },
     "renames": {"test_plan_and_document_match_the_job": "-2"},
@@ -94,7 +94,7 @@ WRONG = {
         ),
     },
 }
-"""By platform, the standard tests that find it out, and what they say."""
+"""By faulty platform, the standard tests that must fail, and what they say."""
 RIGHT = {
     "narrow": (
         *(f"test_hostile_text_is_unchanged_or_rejected[{theme}]" for theme in HOSTILE_TEXTS),
@@ -106,10 +106,10 @@ RIGHT = {
         "test_rendering_has_no_side_effects[render]",
     ),
 }
-"""By platform, the standard tests that something rare, and right, passes."""
+"""By correct but unusual platform, the standard tests that must pass."""
 
 
-class PlanetWorld(World):
+class SampleWorld(World):
     native_states = {  # noqa: RUF012 - the kit reads it of an instance
         "waits": "pending",
         "works": "running",
@@ -166,22 +166,24 @@ class PlanetWorld(World):
 
 @pytest.fixture
 def world(install, tmp_path, monkeypatch):
-    """Every planet installed; the folder that is their engine."""
-    install("robotrain-planet", {"platform.planet": "kit_planet_plugin"}, kit_planet_plugin=text("kit_planet"))
-    claims = {f"platform.{name}": "kit_wrong_plugin" for name in (*WRONG, *RIGHT) if name != "heavy"}
-    install("robotrain-planets", claims, kit_wrong_plugin=text("kit_planets_gone_wrong"))
-    site = install("robotrain-heavy", {"platform.heavy": "kit_heavy_plugin"}, kit_heavy_plugin=text("kit_heavy_planet"))
+    """Install every platform; return their world: a folder is the engine."""
+    install("robotrain-sample", {"platform.sample": "kit_sample_plugin"}, kit_sample_plugin=text("kit_sample_platform"))
+    claims = {f"platform.{name}": "kit_faulty_plugin" for name in (*WRONG, *RIGHT) if name != "heavy"}
+    install("robotrain-faulty", claims, kit_faulty_plugin=text("kit_faulty_platforms"))
+    site = install(
+        "robotrain-heavy", {"platform.heavy": "kit_heavy_plugin"}, kit_heavy_plugin=text("kit_heavy_platform")
+    )
     with next(site.glob("*.dist-info/METADATA")).open("a") as metadata:
         metadata.write("Requires-Dist: hypothesis\n")
-    folder = tmp_path / "planet"
+    folder = tmp_path / "sample"
     folder.mkdir()
-    monkeypatch.setenv("PLANET", str(folder))
-    return PlanetWorld(folder)
+    monkeypatch.setenv("SAMPLE_ENGINE", str(folder))
+    return SampleWorld(folder)
 
 
 def text(name: str) -> str:
     return (HERE / f"{name}.py").read_text()
 
 
-def kit_of(planet: str) -> type[PlatformKit]:
-    return type(f"Test{planet.title()}", (PlatformKit,), {"platform": planet})
+def make_kit(name: str) -> type[PlatformKit]:
+    return type(f"Test{name.title()}", (PlatformKit,), {"platform": name})
