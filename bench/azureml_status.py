@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 from azureml_submit import standing_in
-from startup import ROBOTRAIN, seconds
+from rows import ROBOTRAIN
+from startup import seconds
 
 CEILING = 0.4
 

@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from startup import ROBOTRAIN, seconds
+from rows import ROBOTRAIN
+from startup import seconds
 
 if TYPE_CHECKING:
     from azure_stand_in.ml.azureml import AzureML

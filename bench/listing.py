@@ -21,8 +21,7 @@ from robotrain.model.run import RunRecord
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Outcome
-from rows import Row
-from startup import ROBOTRAIN
+from rows import ROBOTRAIN, Row
 
 SHOWN = 50
 CEILING = 1.2

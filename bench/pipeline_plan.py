@@ -14,8 +14,8 @@ from pathlib import Path
 import rows
 from listing import use
 from robotrain.pipelines.steps import MAX_STEPS
-from rows import Row
-from startup import ROBOTRAIN, ROOT
+from rows import ROBOTRAIN, Row
+from startup import ROOT
 
 EXAMPLE = ROOT / "examples/pusht-mini"
 CEILING = 1.0

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import robotrain.api
 import rows
-from rows import Row
-from startup import ROBOTRAIN
+from rows import ROBOTRAIN, Row
 
 BLOBS = [f"https://acct.blob.core.windows.net/set/{day}" for day in "abc"]
 WORKSPACE = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}

@@ -14,7 +14,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+ROBOTRAIN = str(Path(sys.executable).with_name("robotrain"))
 
 
 @dataclass(frozen=True, kw_only=True)

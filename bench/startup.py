@@ -19,11 +19,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import listing
 import rows
-from rows import Row
+from rows import ROBOTRAIN, Row
 
 ROOT = Path(__file__).parents[1]
-ROBOTRAIN = str(Path(sys.executable).with_name("robotrain"))
 
 BARE_APP = """
 import typer
@@ -176,8 +176,6 @@ def main() -> int:
     """Print every figure."""
     return rows.run(measure, __doc__, add_options)
 
-
-import listing  # noqa: E402 - it imports this module
 
 if __name__ == "__main__":
     sys.exit(main())

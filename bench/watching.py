@@ -26,8 +26,7 @@ import rows
 from listing import keep
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Outcome
-from rows import Row
-from startup import ROBOTRAIN
+from rows import ROBOTRAIN, Row
 
 ROOT = Path(__file__).parents[1]
 SMALL = 1000

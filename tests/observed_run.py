@@ -5,7 +5,7 @@ from typing import Any
 
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunRecord, Status
-from robotrain.model.workload import OutputProfile
+from robotrain.model.workload_profile import OutputProfile
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Outcome, StageEvent

@@ -4,7 +4,7 @@ from typing import Any
 
 from robotrain.config.coerce import list_fields
 from robotrain.model.job import Job
-from robotrain.model.workload import WorkloadProfile
+from robotrain.model.workload_profile import WorkloadProfile
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL

@@ -8,6 +8,10 @@ import tomllib
 from source_tree import PACKAGES, ROOT, Module
 
 MODULES = source_tree.read_modules()
+BENCH = ROOT / "bench"
+BENCHMARKS = [
+    Module(".".join(path.relative_to(BENCH).with_suffix("").parts), path) for path in sorted(BENCH.rglob("*.py"))
+]
 RUNTIME_MODULES = {
     # What a look at the disk and the cache measures, for `doctor`, `cache` and `image`.
     "robotrain": {"machine.disk_cache"},
@@ -81,14 +85,11 @@ def test_no_folders_import_one_another_in_a_circle(package):
         pytest.fail("\n".join([", ".join(cycle), *inside]))
 
 
-def test_the_modules_of_the_command_line_import_one_way():
-    inside = {module.name for module in MODULES if module.folder == "robotrain.cli"}
-    edges = {
-        module.name: {name for each in module.imports for name in (each, each.rpartition(".")[0])} & inside
-        for module in MODULES
-        if module.name in inside - {"robotrain.cli"}
-    }
-    assert source_tree.find_cycles(edges) == []
+@pytest.mark.parametrize("modules", [MODULES, BENCHMARKS], ids=["product", "bench"])
+def test_no_files_import_one_another_in_a_circle(modules):
+    """Neither at the top, nor in functions, nor for type checkers; the `__init__` of a package may."""
+    circles = source_tree.find_cycles(source_tree.file_imports(modules))
+    assert circles == [], "\n".join("circle of files: " + ", ".join(circle) for circle in circles)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

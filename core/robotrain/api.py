@@ -20,7 +20,7 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
-from robotrain.store import progress_cache, records
+from robotrain.store import name_index, progress_cache, records
 from robotrain.submission import pin as pinning
 from robotrain.submission import reconcile, registration, submitter, unfinished
 from robotrain.submission.run_name import make_labels
@@ -74,7 +74,7 @@ class Run:
         warnings: Iterable[Problem] = (),
         just_submitted: bool = False,
     ) -> None:
-        self.name = records.find_run(name)
+        self.name = name_index.find_run(name)
         self._given = name
         self.warnings = tuple(warnings)
         self._plugins = plugins or manager.get_plugins()

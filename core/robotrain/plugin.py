@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from robotrain.cluster.platform import ClusterPlatform
     from robotrain.config.coerce import parse_pairs
     from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
-    from robotrain.model.capabilities import ANY, YES, Capabilities, Support, no, not_yet
+    from robotrain.model.capabilities import Capabilities
     from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
         SourceNotFound,
         SourceUnreachable,
     )
-    from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
+    from robotrain.model.support import ANY, YES, Support, no, not_yet
+    from robotrain.model.workload import Role, Workload
+    from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
     from robotrain.plugins.hookspecs import API_VERSION, hook
     from robotrain.redaction import holds_secret, redact
     from robotrain.run_folder.status import RunFolderPlatform
@@ -106,7 +108,7 @@ _MODULES = {
     "robotrain.cluster.platform": "ClusterPlatform",
     "robotrain.config.coerce": "parse_pairs",
     "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered",
-    "robotrain.model.capabilities": "ANY YES Capabilities Support no not_yet",
+    "robotrain.model.capabilities": "Capabilities",
     "robotrain.model.health": "HealthCheck HealthFix HealthResult report_failure report_ok report_warning",
     "robotrain.model.job": "Job",
     "robotrain.model.pipeline": "PipelineStep SweepSpec",
@@ -114,7 +116,9 @@ _MODULES = {
     "robotrain.model.platform": "Platform PlatformDefault",
     "robotrain.model.run": "Output Reference RunGone RunRecord RunState Status StepStatus",
     "robotrain.model.source": "Pinning RoleFlag Source SourceError SourceKind SourceNotFound SourceUnreachable",
-    "robotrain.model.workload": "Container Metric OutputProfile Resources Role Workload WorkloadProfile",
+    "robotrain.model.support": "ANY YES Support no not_yet",
+    "robotrain.model.workload": "Role Workload",
+    "robotrain.model.workload_profile": "Container Metric OutputProfile Resources WorkloadProfile",
     "robotrain.plugins.hookspecs": "API_VERSION hook",
     "robotrain.redaction": "holds_secret redact",
     "robotrain.run_folder.status": "RunFolderPlatform",

@@ -19,7 +19,7 @@ from azureml_workspace_plans import (
 )
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.job import Job
-from robotrain.model.workload import Container, OutputProfile, WorkloadProfile
+from robotrain.model.workload_profile import Container, OutputProfile, WorkloadProfile
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import submit

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.model.run import RunRecord
-from robotrain.model.workload import WorkloadProfile
+from robotrain.model.workload_profile import WorkloadProfile
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Event

@@ -364,7 +364,8 @@ def test_checks_that_ask_a_network_are_done_only_when_that_is_asked_for(checks, 
 
 
 PLATFORM = """
-from robotrain.model.capabilities import YES, Capabilities
+from robotrain.model.capabilities import Capabilities
+from robotrain.model.support import YES
 from robotrain.model.platform import Platform
 class Near(Platform):
     def __init__(self, name, features):

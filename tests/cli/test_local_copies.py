@@ -64,7 +64,7 @@ def test_a_platform_that_takes_no_folders_offers_none(
     robotrain: Any, cache: Path, hub: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fake_plugin
-    from robotrain.model.capabilities import Support
+    from robotrain.model.support import Support
 
     monkeypatch.setitem(
         fake_plugin.FakePlatform.capabilities.sources, ("dataset", "local_path"), Support("no", "No folders.")

@@ -54,7 +54,7 @@ def moon(install, fake_platform, tmp_path, monkeypatch):
     import fake_plugin
 
     monkeypatch.setattr(fake_plugin, "KINDS", (*fake_plugin.KINDS, "moon"))
-    from robotrain.model.capabilities import YES
+    from robotrain.model.support import YES
 
     monkeypatch.setitem(fake_plugin.FakePlatform.capabilities.sources, ("dataset", "moon"), YES)
     path = tmp_path / "moon"

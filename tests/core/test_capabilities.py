@@ -5,7 +5,8 @@ from dataclasses import field, make_dataclass
 from typing import Annotated
 
 import pytest
-from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
+from robotrain.model.capabilities import Capabilities
+from robotrain.model.support import ANY, YES, no, not_yet
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.parameter import Param
 

@@ -1,7 +1,8 @@
 """`ANY` in capabilities stands for every name that is not declared, also of features and pairs."""
 
 import pytest
-from robotrain.model.capabilities import ANY, YES, Capabilities, no
+from robotrain.model.capabilities import Capabilities
+from robotrain.model.support import ANY, YES, no
 
 ACCOUNT = "https://plain.blob.core.windows.net"
 BLOBS = ("--blob-url", f"{ACCOUNT}/c/one", "--blob-url", f"{ACCOUNT}/c/two")

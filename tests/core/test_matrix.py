@@ -7,7 +7,8 @@ import pytest
 from robotrain.check import matrix
 from robotrain.cli.columns import measure_width
 from robotrain.cli.commands import platforms as commands_platforms
-from robotrain.model.capabilities import ANY, YES, Capabilities, no
+from robotrain.model.capabilities import Capabilities
+from robotrain.model.support import ANY, YES, no
 from robotrain.plugins.manager import Plugins
 
 ROOT = Path(__file__).parents[2]

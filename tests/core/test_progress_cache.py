@@ -15,7 +15,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.series import MAX_POINTS, Series
-from robotrain.model.workload import Metric
+from robotrain.model.workload_profile import Metric
 from robotrain.store import progress_cache, records
 from robotrain.store.progress_cache import PROGRESS_FILE, read_events_file
 from robotrain_runtime.contract import event

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from robotrain import api
 from robotrain.errors import Rejected
-from robotrain.store import plans, records
+from robotrain.store import name_index, plans, records
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 ORIGIN = "platform queried: seen from here"
@@ -225,4 +225,4 @@ def test_ctrl_c_while_it_is_asked_leaves_nothing(call, queried_platform, monkeyp
     assert call("submit").exit_code == 130
     assert records.list_runs() == []
     with pytest.raises(Rejected):
-        records.find_run("last")
+        name_index.find_run("last")

@@ -43,13 +43,13 @@ def test_names_come_from_the_index_until_the_folder_changes(state: Path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(os, "listdir", lambda path: pytest.fail("the folder is listed"))
         assert records.list_runs() == [f"a-{number}" for number in (4, 3, 2, 1, 0)]
-        assert records.find_run() == "a-4"
+        assert name_index.find_run() == "a-4"
         assert complete_run_names("a-") == records.list_runs()
     settle()
     add("b-1")
-    assert records.find_run() == "b-1"
+    assert name_index.find_run() == "b-1"
     records.get_index_path().write_bytes(b"hello")
-    assert records.find_run() == "b-1"
+    assert name_index.find_run() == "b-1"
 
 
 def test_completion_reads_the_names_of_the_newest_runs_only(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from robotrain.errors import Rejected, Stage, format_problem
 from robotrain.model.job import Job
 from robotrain.model.run import RunRecord
-from robotrain.store import files, name_lock, records
+from robotrain.store import files, name_index, name_lock, records
 from robotrain.store.name_lock import NameLock
 from robotrain.store.records import UnknownRun
 
@@ -216,7 +216,7 @@ def test_runs_are_listed_newest_first_by_when_they_were_claimed() -> None:
 
 def test_a_run_is_found_by_its_name_and_by_a_beginning_of_one() -> None:
     kept("train-1", "train-10", "other-1")
-    assert [records.find_run(text) for text in ("train-1", "oth")] == ["train-1", "other-1"]
+    assert [name_index.find_run(text) for text in ("train-1", "oth")] == ["train-1", "other-1"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\xff", '{"schema": 1, "run": "a-1"}'])
@@ -248,7 +248,7 @@ def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_a
 
 def test_without_any_run_the_folder_is_named(state: Path) -> None:
     with pytest.raises(UnknownRun, match=f"{state / 'runs'}"):
-        records.find_run("last")
+        name_index.find_run("last")
 
 
 def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.model.capabilities import ANY, FEATURES
+from robotrain.model.capabilities import FEATURES
 from robotrain.model.platform import Platform
+from robotrain.model.support import ANY
 from robotrain_local.platform import LocalPlatform, robotrain_platforms
 from robotrain_runtime.contract.parameter import get_parameters
 

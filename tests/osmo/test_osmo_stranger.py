@@ -3,7 +3,7 @@
 import pytest
 from osmo_plans import blobs, payload, settings
 from robotrain.model.job import Job
-from robotrain.model.workload import Container, OutputProfile, Resources, WorkloadProfile
+from robotrain.model.workload_profile import Container, OutputProfile, Resources, WorkloadProfile
 from robotrain_osmo.platform import OsmoPlatform
 
 PROFILE = WorkloadProfile(

@@ -8,8 +8,9 @@ import pytest
 from parity_command import PLATFORMS
 from robotrain.check import matrix
 from robotrain.check.matrix import MatrixSection, ParityMatrix
-from robotrain.model.capabilities import Capabilities, Support
+from robotrain.model.capabilities import Capabilities
 from robotrain.model.source import SourceKind
+from robotrain.model.support import Support
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.parameter import Parameter, get_parameters

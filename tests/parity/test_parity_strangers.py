@@ -6,7 +6,7 @@ import pytest
 from parity_cells import Cell, cells
 from parity_command import DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, on
 from robotrain.check.publish_targets import PUBLISH_ROLE
-from robotrain.model.capabilities import ANY
+from robotrain.model.support import ANY
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobSource
 

@@ -17,10 +17,10 @@ from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
-from robotrain.model import capabilities
-from robotrain.model.capabilities import FEATURES, Capabilities, ListPlatforms, Support
-from robotrain.model.platform import Platform
+from robotrain.model.capabilities import FEATURES, Capabilities
+from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
 from robotrain.model.source import SourceKind
+from robotrain.model.support import Support, format_refusal, make_refusal
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact, redact_if_secret
 
@@ -59,7 +59,7 @@ def check_spec_size(plan: Plan, platform: Platform, platforms: ListPlatforms) ->
         return
     title = f"{platform.name} accepts a spec of at most {most} KiB, but this one has {kib} KiB"
     why = "The spec contains all sources, values and arguments after `--`."
-    ways = capabilities.suggest_platforms(
+    ways = suggest_platforms(
         platform, platforms, lambda can: can.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
     )
     yield make_problem("spec-over-limit", title, plan.spec, "", why, *ways, stage=Stage.CHECK)
@@ -69,7 +69,7 @@ def _make_limit_problem(
     role: str, kind: SourceKind, inputs: Sequence[Input], platform: Platform, platforms: ListPlatforms
 ) -> Problem:
     most, count = get_source_limit(platform.capabilities), len(inputs)
-    elsewhere = capabilities.suggest_platforms(
+    elsewhere = suggest_platforms(
         platform, platforms, lambda can: can.source(role, kind) and get_source_limit(can) >= count, "accepts as many"
     )
     return Problem(
@@ -127,13 +127,11 @@ def check_combinations(
         support = can.combination(pair.kind, pair.other_kind)
         if accepted and not support and is_pair_declared(can, pair):
             both = f"several {one.title}" if one.name == other.name else f"{one.title} with {other.title}"
-            phrase = f"{capabilities.format_refusal('merge', support)} {both}"
+            phrase = f"{format_refusal('merge', support)} {both}"
             accepts_both = functools.partial(get_pair_support, one=one, other=other)
-            elsewhere = capabilities.suggest_platforms(platform, platforms, accepts_both, "accepts both")
+            elsewhere = suggest_platforms(platform, platforms, accepts_both, "accepts both")
             where, given = pair.source.origin.where, str(pair.source.source)
-            yield capabilities.make_refusal(
-                "combination-not-accepted", phrase, support, platform, elsewhere, where, given
-            )
+            yield make_refusal("combination-not-accepted", phrase, support, platform.name, elsewhere, where, given)
 
 
 def is_never_combined(one: SourceKind, other: SourceKind) -> bool:
@@ -217,9 +215,9 @@ def _list_source_requirements(item: Input, kind: SourceKind, can: Capabilities) 
 
 def _make_feature_problem(need: FeatureRequirement, platform: Platform, platforms: ListPlatforms) -> Problem:
     support = platform.capabilities.feature(need.feature)
-    others = capabilities.suggest_platforms(platform, platforms, lambda can: can.feature(need.feature), "can")
+    others = suggest_platforms(platform, platforms, lambda can: can.feature(need.feature), "can")
     phrase = f"cannot {_describe_feature(need)}"
-    return capabilities.make_refusal("feature-not-there", phrase, support, platform, others, need.where, need.given)
+    return make_refusal("feature-not-there", phrase, support, platform.name, others, need.where, need.given)
 
 
 def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off: str = "") -> Problem:
@@ -313,9 +311,9 @@ def _check_workload(workload: Workload, platform: Platform, platforms: ListPlatf
     support = platform.capabilities.workload(workload.name)
     if support:
         return
-    phrase = f"{capabilities.format_refusal('run', support)} {workload.name}"
-    others = capabilities.suggest_platforms(platform, platforms, lambda can: can.workload(workload.name), "runs it")
-    yield capabilities.make_refusal("workload-not-accepted", phrase, support, platform, others)
+    phrase = f"{format_refusal('run', support)} {workload.name}"
+    others = suggest_platforms(platform, platforms, lambda can: can.workload(workload.name), "runs it")
+    yield make_refusal("workload-not-accepted", phrase, support, platform.name, others)
 
 
 def _check_source(
@@ -328,13 +326,11 @@ def _check_source(
     accepted = platform.capabilities.list_accepted_kinds(role, kinds)
     accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
     first = support.suggestion or next((f"{other.roles[role].flag} {other.form}" for other in accepted), "")
-    phrase = f"{capabilities.format_refusal('accept', support)} {kind.title}"
-    others = capabilities.suggest_platforms(
-        platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}"
-    )
+    phrase = f"{format_refusal('accept', support)} {kind.title}"
+    others = suggest_platforms(platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}")
     ways = (*([Suggestion(first, accepts)] if first else []), *others)
     where, given = item.origin.where, str(item.source)
-    yield capabilities.make_refusal("source-not-accepted", phrase, support, platform, ways, where, given)
+    yield make_refusal("source-not-accepted", phrase, support, platform.name, ways, where, given)
 
 
 @lazy_dataclass(frozen=True)

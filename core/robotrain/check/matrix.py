@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from robotrain.check import capability_checks
 from robotrain.check.publish_targets import PUBLISH_ROLE
-from robotrain.model.capabilities import ANY, FEATURES, LIMITS, UNKNOWN, Capabilities, Support
+from robotrain.model.capabilities import FEATURES, LIMITS, Capabilities
+from robotrain.model.support import ANY, UNKNOWN, Support
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform

@@ -11,15 +11,16 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
-from robotrain.model import capabilities
+from robotrain.model.platform import suggest_platforms
 from robotrain.model.source import SourceError, SourceKind
+from robotrain.model.support import format_refusal, make_refusal
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.config.resolve import Resolution
-    from robotrain.model.capabilities import Capabilities, ListPlatforms
+    from robotrain.model.capabilities import Capabilities
     from robotrain.model.job import Job
-    from robotrain.model.platform import Platform
+    from robotrain.model.platform import ListPlatforms, Platform
     from robotrain.model.workload import Workload
 
 PUBLISH_ROLE = "publish"
@@ -122,11 +123,11 @@ def _check_target(
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
-        phrase, given = f"{capabilities.format_refusal('publish', support)} to {kind.title}", redact(place.text)
-        others = capabilities.suggest_platforms(
+        phrase, given = f"{format_refusal('publish', support)} to {kind.title}", redact(place.text)
+        others = suggest_platforms(
             platform, platforms, lambda can: can.source(PUBLISH_ROLE, kind), f"publishes to {kind.name}"
         )
-        yield capabilities.make_refusal("target-not-accepted", phrase, support, platform, others, where, given)
+        yield make_refusal("target-not-accepted", phrase, support, platform.name, others, where, given)
 
 
 def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> bool:

@@ -161,9 +161,9 @@ PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune
 
 def find_run(text: str) -> str:
     """Return the run that a text refers to; print which, if several have that name. Raise UnknownRun."""
-    from robotrain.store import name_index, records
+    from robotrain.store import name_index
 
-    run = records.find_run(text)
+    run = name_index.find_run(text)
     if text and (choice := name_index.describe_choice(text, run)):
         print_message(f"{text} is {run}, {choice}")
     return run
@@ -210,11 +210,11 @@ STEP_POLL_SECONDS = 0.5
 
 def complete_steps(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the steps of the run that the command names, or of the newest."""
-    from robotrain.store import records
+    from robotrain.store import name_index, records
 
     try:
         run = ctx.params.get("run") or next(iter(ctx.args), "")  # what comes before an option without a value
-        steps = records.read_record(records.find_run(run)).steps
+        steps = records.read_record(name_index.find_run(run)).steps
     except Rejected:
         return []
     return [name for name in steps if name.startswith(incomplete)]

@@ -11,8 +11,9 @@ from robotrain.cli.choice import load_or_none
 from robotrain.cli.command_factory import get_plugins, load_command
 from robotrain.cli.job_command import ORDER_KEY, JobCommand
 from robotrain.errors import Problem, Rejected, select_errors
-from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform
+from robotrain.model.support import ANY, YES
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins

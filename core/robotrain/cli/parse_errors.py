@@ -213,11 +213,11 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
 def _make_evaluation_command(arguments: Sequence[str]) -> str:
     """Return the line that evaluates the first run that was typed; empty if there is none."""
     from robotrain.cli.evaluation_command import make_evaluation_command
-    from robotrain.store import records
+    from robotrain.store import name_index, records
 
     try:
         typed = next((word for word in arguments if RUN_WORD.fullmatch(word)), "")
-        return make_evaluation_command(records.read_record(records.find_run(typed))) if typed else ""
+        return make_evaluation_command(records.read_record(name_index.find_run(typed))) if typed else ""
     except Rejected:
         return ""
 

@@ -30,7 +30,7 @@ def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], nati
 
 def require_native(prepared: PreparedPipeline) -> None:
     """Raise Rejected if the platform does not run the pipeline on its own."""
-    from robotrain.model.capabilities import make_feature_error
+    from robotrain.model.platform import make_feature_error
 
     if not prepared.platform.capabilities.feature("native_dag"):
         raise make_feature_error(prepared.platform, "native_dag")

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from robotrain.model.capabilities import make_feature_error
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, make_feature_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,6 +13,7 @@ from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import find_field, replace_managed_option
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
+from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -21,7 +22,6 @@ from robotrain.secret_rules import find_secret_arguments
 
 SET_FLAG = "--set"
 SET_FORM = f"{SET_FLAG} KEY=VALUE"
-TRAINER_ARGS = "trainer_args"
 
 
 def apply_overrides(

@@ -1,54 +1,17 @@
-"""Capabilities of a platform: what it supports, why it does not support the rest, and the words of a refusal."""
+"""Capabilities of a platform: what it supports, and why it does not support the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.support import ANY, UNKNOWN, Support
 
 if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
-
-SupportLevel = Literal["yes", "not_yet", "no", "unknown"]
-
-
-class Support(NamedTuple):
-    """Whether something is supported; true only for `yes`. What is not declared is `unknown`."""
-
-    level: SupportLevel
-    reason: str = ""
-    """A sentence for the user."""
-    suggestion: str = ""
-    """What the user can use instead."""
-
-    def __bool__(self) -> bool:
-        return self.level == "yes"
-
-
-YES = Support("yes")
-"""The support of what was tried and works."""
-UNKNOWN = Support("unknown", "the platform does not say")
-ANY = "*"
-"""In a declaration: every name that is not listed, third-party ones included.
-
-Of source kinds, only those that the container can fetch itself; a kind that requires a feature also needs that feature.
-"""
-
-
-def not_yet(reason: str, suggestion: str = "") -> Support:
-    """Return the support of something that is planned."""
-    return Support("not_yet", reason, suggestion)
-
-
-def no(reason: str, suggestion: str = "") -> Support:
-    """Return the support of something that is not planned."""
-    return Support("no", reason, suggestion)
-
 
 FEATURES: Mapping[str, str] = {
     "register_model": "register checkpoints in a model registry",
@@ -127,53 +90,3 @@ class Capabilities:
         declared = [name for declared, name in self.sources if declared == role and name in kinds]
         order = dict.fromkeys([*declared, *kinds])
         return [kinds[name] for name in order if role in kinds[name].roles and self.source(role, kinds[name])]
-
-
-ListPlatforms = Callable[[], "Mapping[str, Platform]"]
-"""Return the installed platforms; called only for the suggestions of a refusal."""
-
-
-def format_refusal(verb: str, support: Support) -> str:
-    """Return what follows the platform's name in a message: `does not accept`."""
-    return f"does not declare that it can {verb}" if support.level == "unknown" else f"does not {verb}"
-
-
-def make_refusal(
-    code: str,
-    phrase: str,
-    support: Support,
-    platform: Platform,
-    other_platforms: tuple[Suggestion, ...] = (),
-    where: str = "",
-    given: str = "",
-) -> Problem:
-    """Return the problem of what a platform does not support; `phrase` follows its name: `does not accept X`."""
-    ways = other_platforms
-    if support.suggestion and support.suggestion not in {way.text for way in ways}:
-        ways = (Suggestion(support.suggestion), *ways)
-    return Problem(
-        code=code,
-        stage=Stage.CHECK,
-        title=f"{platform.name} {phrase}{' yet' if support.level == 'not_yet' else ''}",
-        where=where,
-        given=given,
-        why=support.reason,
-        suggestions=ways,
-    )
-
-
-def make_feature_error(platform: Platform, feature: str) -> Rejected:
-    """Return the error for a request about a run that needs a feature which the platform does not support."""
-    support = platform.capabilities.feature(feature)
-    return Rejected([make_refusal("feature-not-there", f"cannot {FEATURES[feature]}", support, platform)])
-
-
-def suggest_platforms(
-    platform: Platform, platforms: ListPlatforms, accepts: Callable[[Capabilities], Any], remark: str
-) -> tuple[Suggestion, ...]:
-    """Return suggestions to use another platform whose capabilities `accepts` finds sufficient."""
-    return tuple(
-        Suggestion(f"--platform {name}", remark)
-        for name, other in platforms().items()
-        if name != platform.name and accepts(other.capabilities)
-    )

@@ -9,9 +9,11 @@ from typing import Any
 from robotrain_runtime.contract.document import JobSource, Scalar
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.model.workload import WorkloadProfile
+from robotrain.model.workload_profile import WorkloadProfile
 
 GPUS_PARAMETER = "num_gpus"
+TRAINER_ARGS = "trainer_args"
+"""What the arguments of the trainer are called among the values of a job."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import importlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.model.capabilities import Capabilities, make_feature_error
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.model.capabilities import FEATURES, Capabilities
+from robotrain.model.support import make_refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
-    from robotrain.errors import Problem
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
@@ -281,3 +282,24 @@ def lazy_method(path: str) -> Any:
 
     call.implementation = load  # type: ignore[attr-defined]
     return call
+
+
+ListPlatforms = Callable[[], Mapping[str, Platform]]
+"""Return the installed platforms; called only for the suggestions of a refusal."""
+
+
+def make_feature_error(platform: Platform, feature: str) -> Rejected:
+    """Return the error for a request about a run that needs a feature which the platform does not support."""
+    support = platform.capabilities.feature(feature)
+    return Rejected([make_refusal("feature-not-there", f"cannot {FEATURES[feature]}", support, platform.name)])
+
+
+def suggest_platforms(
+    platform: Platform, platforms: ListPlatforms, accepts: Callable[[Capabilities], Any], remark: str
+) -> tuple[Suggestion, ...]:
+    """Return suggestions to use another platform whose capabilities `accepts` finds sufficient."""
+    return tuple(
+        Suggestion(f"--platform {name}", remark)
+        for name, other in platforms().items()
+        if name != platform.name and accepts(other.capabilities)
+    )

@@ -12,7 +12,7 @@ from robotrain_runtime.contract import event
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.series import Point, Series
-from robotrain.model.workload import Metric
+from robotrain.model.workload_profile import Metric
 
 MAX_UNDECLARED_METRICS = 2
 """How many metrics a line shows if the workload declares none."""

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.workload import SWEEP_NOUN, Metric, OutputProfile, Produces
+from robotrain.model.workload import SWEEP_NOUN, Produces
+from robotrain.model.workload_profile import Metric, OutputProfile
 
 RunState = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 """The state of a run; `lost` is one that disappeared without an outcome."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Evaluated, Registered
 
-    from robotrain.model.workload import Metric
+    from robotrain.model.workload_profile import Metric
 
 MAX_EPISODES = 2**53
 MAX_PLAIN_NUMBER = 10**7

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from robotrain_runtime.contract.failure import SourceError as SourceError  # part of this module too
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.model.capabilities import Support
+from robotrain.model.support import Support
 
 
 class Source(Protocol):

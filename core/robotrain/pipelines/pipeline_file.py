@@ -18,6 +18,7 @@ from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platform
 from robotrain.config.request import JobFile, Request
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, select_errors, suggest_name
+from robotrain.model.job import TRAINER_ARGS
 from robotrain.pipelines.registration_step import set_registration_settings
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import hide_secret_arguments, redact
@@ -92,7 +93,7 @@ def _add_trainer_args(
     named = training or [step.name for step in steps if step.request]
     ways = [
         Suggestion(
-            f"{overrides.SET_FLAG} {shlex.quote(f'{redact(name)}.{overrides.TRAINER_ARGS}={texts}')}",
+            f"{overrides.SET_FLAG} {shlex.quote(f'{redact(name)}.{TRAINER_ARGS}={texts}')}",
             "in place of those in its job file",
         )
         for name in named

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from robotrain_runtime.contract.step_output import STEP_KIND
@@ -19,7 +17,8 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_probl
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
-from robotrain.model.workload import SWEEP_NOUN, Metric, OutputProfile, WorkloadProfile
+from robotrain.model.workload import SWEEP_NOUN
+from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.native_platform import NativePlatform
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
@@ -40,7 +39,7 @@ from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph,
 from robotrain.plugins import calls
 from robotrain.redaction import redact
 from robotrain.submission.pin import pin_job, query_settings_of_all
-from robotrain.submission.prepare import JobPart, PreparedJob, find_secrets_in_plan, prepare_job
+from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.registration import check_model_name
 
 if TYPE_CHECKING:
@@ -74,30 +73,19 @@ class PreparedPipeline(PreparedJob):
     unpinned: bool = False
     sweep: Mapping[str, Any] = field(default_factory=dict)
 
-    def find_input_problems(self) -> Iterable[Problem]:
-        """Return what is wrong with inputs of the steps that can be read here, or that an earlier step makes."""
-        return _deduplicate(self._find_step_problems())
+    def list_input_steps(self) -> list[InputStep]:
+        """Return all steps with a job, of the trials of a sweep the first.
 
-    def _find_step_problems(self) -> Iterator[Problem]:
-        """Yield the problems of all steps, of the trials of a sweep those of the first.
-
-        On a platform that runs here, preflight finds those of steps that need no other.
+        On a platform that runs here, preflight compares the inputs of steps that need no other.
         """
-        from robotrain.submission.input_check import InputCheck
-
         steps = self.steps[:1] if self.sweep else self.steps
         read = {given.step for step in steps for given in step.inputs}
-        with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
-            check = InputCheck(Path(place))
-            for step in steps:
-                if step.job is None:
-                    continue
-                if step.needs or not self.platform.capabilities.feature("runs_here"):
-                    for problem in check.find_problems(step.job):
-                        yield dataclasses.replace(problem, where=f"step {step.name}")
-                if step.name in read:
-                    check.describe_output(step.name, step.job)
-            yield from check.notes
+        runs_here = bool(self.platform.capabilities.feature("runs_here"))
+        return [
+            InputStep(step.job, bool(step.needs) or not runs_here, step.name, step.name in read)
+            for step in steps
+            if step.job
+        ]
 
     def list_parts(self) -> list[JobPart]:
         """Return the settings and sources of each step."""

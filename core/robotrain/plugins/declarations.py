@@ -14,11 +14,13 @@ from typing import Any, Literal, get_args, get_origin
 from robotrain_runtime.contract.parameter import Param, Parameter, get_parameters
 
 from robotrain.errors import Suggestion
-from robotrain.model.capabilities import Capabilities, Support
+from robotrain.model.capabilities import Capabilities
 from robotrain.model.health import HealthCheck
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, RoleFlag, SourceKind
-from robotrain.model.workload import Role, Workload, WorkloadProfile
+from robotrain.model.support import Support
+from robotrain.model.workload import Role, Workload
+from robotrain.model.workload_profile import WorkloadProfile
 from robotrain.plugins.failures import UnsuitablePlugin
 
 FLAG = re.compile(r"--[A-Za-z0-9][A-Za-z0-9_-]*|-[A-Za-z]")

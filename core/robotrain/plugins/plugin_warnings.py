@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import find_nearest_name
-from robotrain.model.capabilities import ANY, FEATURES, LIMITS, YES
+from robotrain.model.capabilities import FEATURES, LIMITS
+from robotrain.model.support import ANY, YES
 from robotrain.plugins import guards, hookspecs
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from robotrain_runtime.contract.event import Evaluated
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status, StepStatus
-from robotrain.model.workload import Metric
+from robotrain.model.workload_profile import Metric
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.redaction import redact
 from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts
-from robotrain.store import plans, progress_cache, records
+from robotrain.store import name_index, plans, progress_cache, records
 from robotrain.submission import reconcile
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
 
     :param complete: include the files of an evaluation, and related runs.
     """
-    record = records.read_record(records.find_run(run))
+    record = records.read_record(name_index.find_run(run))
     platform = plugins.platform_of(record)
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
@@ -176,7 +176,7 @@ def collect_all_facts(runs: Sequence[str], plugins: "Plugins", on_progress: Call
 
     Raise Rejected with the problems of all runs.
     """
-    names = list(dict.fromkeys(_collect_all(runs, records.find_run)))
+    names = list(dict.fromkeys(_collect_all(runs, name_index.find_run)))
     return _collect_all(names, lambda name: collect_facts(name, plugins, on_progress, complete=len(names) == 1))
 
 

@@ -12,12 +12,13 @@ from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_time
-from robotrain.model.workload import Metric
+from robotrain.model.job import TRAINER_ARGS
+from robotrain.model.workload_profile import Metric
 from robotrain.report.charts import MAX_LINES, Bar, Points
 from robotrain.report.collect import RunFacts, format_value
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
-from robotrain.store.run_values import TRAINER_ARGS, join_trainer_args, label_runs
+from robotrain.store.run_values import join_trainer_args, label_runs
 
 
 @dataclass(frozen=True, slots=True)

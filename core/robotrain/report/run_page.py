@@ -11,7 +11,7 @@ from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, StepStatus
 from robotrain.model.series import Point, Series
-from robotrain.model.workload import Metric
+from robotrain.model.workload_profile import Metric
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
 from robotrain.report.evaluation import (
     MAX_ROWS,

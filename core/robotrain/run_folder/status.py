@@ -16,10 +16,10 @@ from robotrain_runtime.contract.files import make_atomically, read_limited_file,
 
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model import plan as plans
-from robotrain.model.capabilities import YES
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import FINAL_STATES, Output, Reference, RunGone, RunState, Status
+from robotrain.model.support import YES
 from robotrain.run_folder import log, outputs
 
 

@@ -1,4 +1,4 @@
-"""The names that people gave to runs with `--name`, which need not be unique, and their index."""
+"""Which run a text means, and the index of the names that people gave with `--name`, which need not be unique."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, Suggestion
+from robotrain.redaction import redact
 from robotrain.store import files, records
 
+NEWEST_NAMES = ("", "last", "latest")
+MAX_NAMES = 8
 MAX_COMPLETIONS = 50
 NEWEST = 200
 """The names of how many runs are completed: to look at all of ten thousand would take longer than all else."""
@@ -26,6 +29,41 @@ class NamedRun(NamedTuple):
     """Changes with the file of the record."""
     name: str
     is_step: bool
+
+
+def find_run(text: str = "") -> str:
+    """Return the run that a text means; by default the newest. Raise UnknownRun.
+
+    It is a run, the beginning of one, a name given with `--name` or its beginning, of which the newest run counts, or a
+    part of a run.
+    """
+    if text in NEWEST_NAMES:
+        for name in records.iterate_runs(with_steps=False):
+            return name
+    elif records.has_record(text):
+        return text
+    matches = [*records.iterate_runs(lambda name: name.startswith(text))]
+    if len(matches) == 1:
+        return matches[0]
+    if named := find_named_runs(text):
+        return named[0]
+    names = read_names()
+    if not matches:
+        beginning = {run: name for run, name in names.items() if text and name.startswith(text)}
+        if len({*beginning.values()}) == 1:
+            return next(iter(beginning))
+        matches = [*beginning] or [*records.iterate_runs(lambda name: text in name)]
+        matches = [name for name in matches if name.endswith(f"-{text}")] or matches  # without its workload
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        shown = _format_runs(matches, names)
+        raise records.UnknownRun(f"{len(matches)} runs match {text!r}: {shown}; give more of the name")
+    known = records.list_runs()
+    if not known:
+        way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
+        raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
+    raise records.UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known, names)}")
 
 
 def find_named_runs(name: str) -> list[str]:
@@ -52,7 +90,7 @@ def describe_choice(text: str, run: str) -> str:
 
 def _find_meant_name(text: str, run: str) -> str:
     """Return the name of a run that a text is, or begins; empty if the text means the run itself or the newest."""
-    name = "" if text in records.NEWEST_NAMES or run.startswith(text) else read_names().get(run, "")
+    name = "" if text in NEWEST_NAMES or run.startswith(text) else read_names().get(run, "")
     return name if name.startswith(text) else ""
 
 
@@ -111,3 +149,16 @@ def _read_changed(known: Mapping[str, NamedRun], newest: int | None) -> Iterator
                 record = records.read_record(run)
                 entry = NamedRun(version, record.name, bool(record.pipeline))
             yield run, entry
+
+
+def _suggest_runs(text: str, known: list[str], names: dict[str, str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(text, dict.fromkeys([*filter(None, names.values()), *known]), n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
+
+
+def _format_runs(found: list[str], names: dict[str, str]) -> str:
+    """Return some of the runs, each with its name in brackets."""
+    shown = [f"{run} ({names[run]})" if names.get(run) else run for run in found[:MAX_NAMES]]
+    return ", ".join(shown) + (", …" if len(found) > MAX_NAMES else "")

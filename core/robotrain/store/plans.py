@@ -21,12 +21,11 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
-from robotrain.model.job import Job, parse_attempt
+from robotrain.model.job import TRAINER_ARGS, Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
 from robotrain.redaction import redact
 from robotrain.store import files, records
-from robotrain.store.run_values import TRAINER_ARGS
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

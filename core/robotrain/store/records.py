@@ -18,7 +18,7 @@ from robotrain_runtime.contract.document import convert_json
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import RunRecord, Status, list_run_parts
-from robotrain.model.workload import Metric, OutputProfile
+from robotrain.model.workload_profile import Metric, OutputProfile
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import files
 
@@ -124,12 +124,10 @@ REMOVED_FILE = "forgotten"
 """Remains in the folder of a removed run: its name is never used again."""
 STEP_FILE = "step"
 """Stands in the folder of a run that is a step of a pipeline."""
-MAX_NAMES = 8
 MAX_TIME = 1e11
 """Seconds since the epoch."""
 OPEN_MAPPINGS = ("reference", "settings")
 """Fields whose values may be of any type."""
-NEWEST_NAMES = ("", "last", "latest")
 
 
 class UnknownRun(Rejected):
@@ -216,43 +214,6 @@ def list_runs() -> list[str]:
     return list(iterate_runs())
 
 
-def find_run(text: str = "") -> str:
-    """Return the run that a text means; by default the newest. Raise UnknownRun.
-
-    It is a run, the beginning of one, a name given with `--name` or its beginning, of which the newest run counts, or a
-    part of a run.
-    """
-    if text in NEWEST_NAMES:
-        for name in iterate_runs(with_steps=False):
-            return name
-    elif has_record(text):
-        return text
-    matches = [*iterate_runs(lambda name: name.startswith(text))]
-    if len(matches) == 1:
-        return matches[0]
-    from robotrain.store import name_index  # costs start-up
-
-    if named := name_index.find_named_runs(text):
-        return named[0]
-    names = name_index.read_names()
-    if not matches:
-        beginning = {run: name for run, name in names.items() if text and name.startswith(text)}
-        if len({*beginning.values()}) == 1:
-            return next(iter(beginning))
-        matches = [*beginning] or [*iterate_runs(lambda name: text in name)]
-        matches = [name for name in matches if name.endswith(f"-{text}")] or matches  # without its workload
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        shown = _format_runs(matches, names)
-        raise UnknownRun(f"{len(matches)} runs match {text!r}: {shown}; give more of the name")
-    known = list_runs()
-    if not known:
-        way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
-        raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)", way)
-    raise UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known, names)}")
-
-
 def get_runs_folder() -> Path:
     """Return the folder with a folder for each run."""
     return files.get_state_folder() / "runs"
@@ -328,19 +289,6 @@ def _make_sort_key(name: str) -> tuple[str, int]:
     """Return a key that sorts attempt 10 after attempt 9."""
     stem, _, attempt = name.rpartition("-")
     return stem, int(attempt) if attempt.isdecimal() else 0
-
-
-def _suggest_runs(text: str, known: list[str], names: dict[str, str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(text, dict.fromkeys([*filter(None, names.values()), *known]), n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
-
-
-def _format_runs(found: list[str], names: dict[str, str]) -> str:
-    """Return some of the runs, each with its name in brackets."""
-    shown = [f"{run} ({names[run]})" if names.get(run) else run for run in found[:MAX_NAMES]]
-    return ", ".join(shown) + (", …" if len(found) > MAX_NAMES else "")
 
 
 def _parse_record(data: Any, path: Path) -> RunRecord:

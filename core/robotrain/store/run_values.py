@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robotrain.model.job import TRAINER_ARGS
+
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
     from robotrain.model.run import RunRecord
@@ -19,7 +21,6 @@ IDENTITIES = ("workload", "platform", "job_name")
 """Rows of a plan that say nothing about the training."""
 RESUME_ROLE = "resume"
 """The role of the checkpoint from which a run continues."""
-TRAINER_ARGS = "trainer_args"
 PIN = re.compile(r" @ \S{1,12}(?=, |$)")
 """The pin of a source, behind its address."""
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
-from robotrain_runtime.contract.plugin_loader import load_container_plugin
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.check.capability_checks import DATASET
@@ -22,19 +21,10 @@ from robotrain.model.health import convert_finding
 from robotrain.model.plan import make_job_document
 from robotrain.model.workload import FoundInput
 from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, explain_error, parse_source
+from robotrain.submission.prepare import PreparedJob, load_workload_container
 
 if TYPE_CHECKING:
     from robotrain.model.capabilities import Capabilities
-    from robotrain.submission.prepare import PreparedJob
-
-
-def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadContainerPlugin | None:
-    """Return the container plugin of the workload; None if it cannot be imported here: it is written for the run."""
-    module = next((module for name, module in container_plugins.items() if name.startswith("workload.")), "")
-    try:
-        return load_container_plugin(module, WorkloadContainerPlugin) if module else None
-    except Exception:
-        return None
 
 
 def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
@@ -115,10 +105,23 @@ class InputCheck:
 
 
 def find_input_problems(prepared: PreparedJob) -> list[Problem]:
-    """Return why the sources whose description can be read do not fit the job, and notes on those that could not."""
+    """Return why the sources whose description can be read do not fit the job, and notes on those that could not.
+
+    Of a pipeline each step is compared, also with what an earlier step will make.
+    """
+    steps = prepared.list_input_steps()
+    if not any(step.is_compared for step in steps):
+        return []
+    problems: list[Problem] = []
     with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
         check = InputCheck(Path(place))
-        return [*check.find_problems(prepared), *check.notes]
+        for step in steps:
+            if step.is_compared:
+                found = check.find_problems(step.job)
+                problems += (dataclasses.replace(one, where=step.where or one.where) for one in found)
+            if step.is_read:
+                check.describe_output(step.name, step.job)
+        return [*problems, *check.notes]
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> Path:

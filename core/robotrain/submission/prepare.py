@@ -16,10 +16,9 @@ from robotrain.config.coerce import list_fields
 from robotrain.config.request import Request
 from robotrain.config.resolve import Resolution, list_resolved_values, resolve_job
 from robotrain.errors import Problem, Stage, Suggestion, raise_if_any, select_errors
-from robotrain.model.capabilities import ListPlatforms
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
-from robotrain.model.platform import Platform
+from robotrain.model.platform import ListPlatforms, Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Produces, Workload
 from robotrain.plugins import site
@@ -29,8 +28,9 @@ from robotrain.submission.packing import pack_payload
 from robotrain.submission.run_name import make_default_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
     from robotrain_runtime.contract.document import JobSource, Scalar
 
 ENCODED_ARCHIVE = (
@@ -78,6 +78,23 @@ class JobPart(NamedTuple):
     """With their pins."""
     values: Sequence[Mapping[str, Any]]
     """With the origins of the settings."""
+
+
+class InputStep(NamedTuple):
+    """A job whose inputs are compared with it before it is sent: each step of a pipeline that has one, else the job."""
+
+    job: PreparedJob
+    is_compared: bool
+    """Not on a platform that runs here: its preflight compares inputs that exist."""
+    name: str = ""
+    """The step; empty outside a pipeline."""
+    is_read: bool = False
+    """Whether another step reads what it makes."""
+
+    @property
+    def where(self) -> str:
+        """The place of its problems; empty for their own."""
+        return f"step {self.name}" if self.name else ""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -138,21 +155,15 @@ class PreparedJob:
 
     def read_tags(self, source: JobSource) -> tuple[str, ...]:
         """Return the tags of a registered model that the workload reads, as `NAME=VALUE`."""
-        from robotrain.submission.input_check import load_workload_container
-
         plugin = load_workload_container(self.container_plugins)
         names = plugin.MODEL_TAGS.get(source.role, ()) if plugin else ()
         tags = self.platform.read_tags(source, self.settings) if names else {}
         found = (f"{name}={tags[name]}" for name in names if tags.get(name))
         return tuple(tag for tag in found if len(tag) <= MAX_TAG_LENGTH and not holds_secret(tag))
 
-    def find_input_problems(self) -> Iterable[Problem]:
-        """Return what is wrong with inputs that can be read here; on a platform that runs here, preflight does."""
-        if self.platform.capabilities.feature("runs_here"):
-            return ()
-        from robotrain.submission.input_check import find_input_problems
-
-        return find_input_problems(self)
+    def list_input_steps(self) -> list[InputStep]:
+        """Return the jobs whose inputs are compared with them, in the order of a pipeline."""
+        return [InputStep(self, is_compared=not self.platform.capabilities.feature("runs_here"))]
 
     def render_plan(self, attempt: int) -> Plan:
         """Return only the plan of an attempt."""
@@ -213,6 +224,18 @@ def prepare_job(
         template=workload.template,
         platforms=plugins.platforms,
     )
+
+
+def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadContainerPlugin | None:
+    """Return the container plugin of the workload; None if it cannot be imported here: it is written for the run."""
+    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin  # costs start-up
+    from robotrain_runtime.contract.plugin_loader import load_container_plugin
+
+    module = next((module for name, module in container_plugins.items() if name.startswith("workload.")), "")
+    try:
+        return load_container_plugin(module, WorkloadContainerPlugin) if module else None
+    except Exception:
+        return None
 
 
 def collect_container_plugins(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
-from robotrain.model.capabilities import make_feature_error
+from robotrain.model.platform import make_feature_error
 from robotrain.redaction import redact, value_holds_secret
-from robotrain.store import plans, records
+from robotrain.store import name_index, plans, records
 from robotrain.submission import reconcile
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def register_checkpoint(
 
 
 def _open_run(run: str, plugins: "Plugins") -> "tuple[RunRecord, Platform]":
-    record = records.read_record(records.find_run(run))
+    record = records.read_record(name_index.find_run(run))
     return record, plugins.platform_of(record)
 
 

@@ -12,9 +12,9 @@ from robotrain.config.provenance import Origin
 from robotrain.config.request import SourceText
 from robotrain.config.sources import parse_source
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
-from robotrain.model.capabilities import UNKNOWN, Support
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output
+from robotrain.model.support import UNKNOWN, Support
 from robotrain.redaction import holds_secret, redact
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission.prepare import PreparedJob, make_secret_problem

@@ -47,14 +47,14 @@ def clean_name(text: str) -> str:
 
 def is_valid_name(name: str) -> bool:
     """Return whether a text is a valid name of a run."""
-    from robotrain.store.records import NEWEST_NAMES  # costs start-up
+    from robotrain.store.name_index import NEWEST_NAMES  # costs start-up
 
     return NAME_PATTERN.fullmatch(name) is not None and name not in NEWEST_NAMES
 
 
 def _find_problems(labels: RunLabels, name_line: str) -> Iterator[Problem]:
     from robotrain.redaction import can_repeat, redact, value_holds_secret
-    from robotrain.store.records import NEWEST_NAMES  # costs start-up
+    from robotrain.store.name_index import NEWEST_NAMES  # costs start-up
 
     for where, text in ((name_line if name_line.startswith("-") else "NAME", labels.name), ("--note", labels.note)):
         if value_holds_secret(text):

@@ -31,7 +31,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import pin, prepare, reconcile, unfinished
+from robotrain.submission import input_check, pin, prepare, reconcile, unfinished
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.reconcile import ADOPTED_NOTE
 from robotrain.submission.run_name import NO_LABELS, RunLabels
@@ -262,14 +262,12 @@ def _render_and_preflight(
     prepared: PreparedJob, attempt: int, report: ReportProblems, earlier_problems: Iterable[Problem]
 ) -> RenderedPlan:
     """Return the plan after preflight. Raise Rejected with all problems of pins and preflight."""
-    problems = [*earlier_problems, *prepared.find_input_problems()]
+    problems = [*earlier_problems, *input_check.find_input_problems(prepared)]
     rendered = prepared.render(attempt)
     try:
         _run_preflight(rendered, prepared.platform, report, problems)
     except Rejected as rejected:
-        from robotrain.submission.input_check import suggest_copies
-
-        found = suggest_copies(rejected, prepared)
+        found = input_check.suggest_copies(rejected, prepared)
         raise Rejected(pin.merge_failures(found.problems), transient=found.transient) from rejected
     return rendered
 
@@ -284,10 +282,8 @@ def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]
 
 def query_network(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with its pins and the settings that its platform looks up, queried in parallel; and problems."""
-    from robotrain.submission.input_check import find_describing_files  # costs start-up
-
     query = DeadlineFuture(partial(pin.query_platform_settings, prepared))
-    described = find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
+    described = input_check.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
     job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
     completed, query_problems = query.result()
     return completed.with_job(job), [*pin_problems, *query_problems]

@@ -232,7 +232,7 @@ def find_run_to_change(text: str, plugins: Plugins, *, unfinished_first: bool = 
     :param unfinished_first: take the unfinished run of a name if there is one, instead of the newest.
     :param run: what the text meant when it was looked up before; it means that still.
     """
-    run = run or records.find_run(text)
+    run = run or name_index.find_run(text)
     runs = name_index.list_runs_of_same_name(text, run)
     if len(runs) < 2:
         return run

@@ -21,10 +21,9 @@ from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.sweeps import sweep_platform, tpe
 from robotrain.sweeps.space import (
     OVER_FLAG,
-    Axis,
-    SamplerName,
     SpacePoint,
     SweepPlan,
+    SweepRequest,
     combine_axes,
     draw_points,
     dump_sweep,
@@ -36,28 +35,11 @@ if TYPE_CHECKING:
     from robotrain.config.request import Request
     from robotrain.model.job import Job
     from robotrain.model.platform import Platform
-    from robotrain.model.workload import Metric, Workload
+    from robotrain.model.workload import Workload
+    from robotrain.model.workload_profile import Metric
     from robotrain.plugins.manager import Plugins
 
 NAME = "sweep"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepRequest:
-    """A sweep as it was requested."""
-
-    job: Request
-    workload: Workload
-    axes: tuple[Axis, ...] = ()
-    points: tuple[SpacePoint, ...] = ()
-    """The points of a file; then there are no axes."""
-    sampler: SamplerName = "grid"
-    samples: int = 0
-    sampler_seed: int = 0
-    at_most: int | None = None
-    metric: str = ""
-    """Empty for those that the workload compares its runs by."""
-    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,17 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robotrain_runtime.contract.document import Dimension
 
 from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
 from robotrain.redaction import redact
 from robotrain.store.files import read_limited_file
+
+if TYPE_CHECKING:
+    from robotrain.config.request import Request
+    from robotrain.model.workload import Workload
 
 OVER_FLAG = "--over"
 FORMS = ("NAME=VALUE,VALUE", "NAME=1..5", "NAME=log:1e-5..1e-2", "NAME=uniform:0.1..0.5")
@@ -222,6 +226,24 @@ def format_point(point: Mapping[str, object]) -> str:
 
 SamplerName = Literal["grid", "random", "tpe"]
 SAMPLERS: tuple[SamplerName, ...] = ("grid", "random", "tpe")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRequest:
+    """A sweep as it was requested."""
+
+    job: Request
+    workload: Workload
+    axes: tuple[Axis, ...] = ()
+    points: tuple[SpacePoint, ...] = ()
+    """The points of a file; then there are no axes."""
+    sampler: SamplerName = "grid"
+    samples: int = 0
+    sampler_seed: int = 0
+    at_most: int | None = None
+    metric: str = ""
+    """Empty for those that the workload compares its runs by."""
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from robotrain.model.run import Reference
     from robotrain.pipelines.plan import PipelinePlan
     from robotrain.submission.prepare import PreparedJob
-    from robotrain.sweeps.prepare import SweepRequest
+    from robotrain.sweeps.space import SweepRequest
 
 SAFE_TEXT = r"[A-Za-z0-9_./:@%+=-]+"
 """Values that mean nothing else to a shell: engines write them into a command."""

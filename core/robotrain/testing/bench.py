@@ -19,11 +19,11 @@ import pytest
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
-from robotrain.model.capabilities import Support
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord, RunState
 from robotrain.model.source import Source, SourceKind
+from robotrain.model.support import Support
 from robotrain.model.workload import Workload
 from robotrain.plugins.discovery import Claim
 from robotrain.store import records

@@ -23,8 +23,7 @@ from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.workload import Produces, Workload
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_lock
-from robotrain.store import records as store_records
+from robotrain.store import name_index, name_lock
 from robotrain.submission.packing import pack_modules
 from robotrain.testing.harness import compare, report, run_command
 from robotrain.testing.kit_base import (
@@ -220,7 +219,7 @@ class WorkloadKit(ImportTests):
             pytest.skip("no installed platform runs jobs on this machine")
         words = ("--platform", here[0].name, "--wait", "--json", self.workload, *runs)
         result = run_command("submit", *words).require("the run must succeed")
-        record = name_lock.read_submitted_record(store_records.find_run(result.json["run"]))
+        record = name_lock.read_submitted_record(name_index.find_run(result.json["run"]))
         parsed = map(event.parse_event, here[0].logs(record.reference, False))
         events = {type(one.event).__name__.lower() for one in parsed if one}
         yield from report(f"the run emitted {', '.join(sorted(events))}, but not", {*self.tells} - events)

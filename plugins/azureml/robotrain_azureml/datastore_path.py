@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.model.capabilities import no
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.model.support import no
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
 from robotrain_azure.workspace import Workspace

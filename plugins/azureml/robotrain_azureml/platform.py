@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from robotrain.cluster.platform import PipelineCluster
-from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
+from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform, lazy_method
+from robotrain.model.support import ANY, YES, no, not_yet
 from robotrain.plugins.hookspecs import hook
 from robotrain_azure.settings import make_option_hints
 

@@ -5,8 +5,9 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from robotrain.model.capabilities import ANY, YES, Capabilities, no
+from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform, lazy_method
+from robotrain.model.support import ANY, YES, no
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_local.settings import NO_TRACKING, LocalSettings

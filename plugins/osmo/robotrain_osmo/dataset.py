@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple, NoReturn
 
-from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.failure import suggest_normal_form
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass

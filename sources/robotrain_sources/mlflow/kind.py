@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import SourceError, SourceKind
+from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass

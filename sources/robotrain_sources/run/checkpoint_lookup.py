@@ -71,7 +71,7 @@ def find_checkpoint_source(text: str) -> Source:
     name, step = _split_reference(text)
     plugins = Plugins()
     try:
-        is_newest = name in records.NEWEST_NAMES
+        is_newest = name in name_index.NEWEST_NAMES
         record, checkpoints = find_latest_run(plugins) if is_newest else _load_checkpoints(name, plugins)
         checkpoint = _select_checkpoint(record, checkpoints, step)
         kind = plugins.source_kinds().get(checkpoint.source)
@@ -110,7 +110,7 @@ def _split_reference(text: str) -> tuple[str, int | None]:
 
 
 def _load_checkpoints(name: str, plugins: Plugins) -> tuple[RunRecord, Mapping[int, Output]]:
-    record = name_lock.read_submitted_record(records.find_run(name))
+    record = name_lock.read_submitted_record(name_index.find_run(name))
     platform = plugins.platform_of(record)
     checkpoints = list_checkpoints(record, platform)
     if not checkpoints:

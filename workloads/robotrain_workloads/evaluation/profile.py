@@ -1,6 +1,6 @@
 """Metrics that all workloads declare whose runs play episodes. Imports nothing heavy."""
 
-from robotrain.model.workload import Metric
+from robotrain.model.workload_profile import Metric
 
 SUCCESS_RATE = Metric(
     name="rollout/success_rate",

@@ -1,7 +1,7 @@
 """Defaults of all workloads of Isaac Lab: image, resources, option hints. Imports nothing heavy."""
 
 from robotrain.model import workload
-from robotrain.model.workload import Container, Resources
+from robotrain.model.workload_profile import Container, Resources
 
 CONTAINER = Container(
     image="nvcr.io/nvidia/isaac-lab:2.3.2@sha256:388dbc806f48359a964cb9f807feb226da95d0a107f470fdcad9780ea10fe6f2",

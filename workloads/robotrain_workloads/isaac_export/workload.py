@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.model.workload import Metric, OutputProfile, Role, Workload, WorkloadProfile
+from robotrain.model.workload import Role, Workload
+from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.isaac import profile

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
-from robotrain.model.workload import OutputProfile, Resources, Workload, WorkloadProfile
+from robotrain.model.workload import Workload
+from robotrain.model.workload_profile import OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
+from robotrain.model.workload import Role, Workload
+from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE

@@ -70,7 +70,7 @@ def _find_runs(named: Sequence[str]) -> list[str]:
             found.append(find_run(text))
     raise_if_any(problems)
     if len(named) == 1:
-        found.append(records.find_run())
+        found.append(name_index.find_run())
     if len(names := list(dict.fromkeys(found))) > 1:
         return names
     (run,) = names

@@ -17,12 +17,13 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
-from robotrain.model.capabilities import ANY, FEATURES, LIMITS
+from robotrain.model.capabilities import FEATURES, LIMITS
+from robotrain.model.support import ANY
 
 if TYPE_CHECKING:
     from robotrain.check.matrix import MatrixRow, ParityMatrix
-    from robotrain.model.capabilities import Support
     from robotrain.model.platform import Platform
+    from robotrain.model.support import Support
 
 
 def platforms(

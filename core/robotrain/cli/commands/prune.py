@@ -19,7 +19,7 @@ from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, 
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status
-from robotrain.store import name_lock, plans, prune, records
+from robotrain.store import name_index, name_lock, plans, prune, records
 from robotrain.submission import reconcile
 
 if TYPE_CHECKING:
@@ -80,10 +80,8 @@ def prune_runs(
 
 def _find_named_run(text: str, flags: Sequence[str]) -> str:
     """Return the one run to remove that a text means. Raise Rejected beside options that choose several."""
-    from robotrain.store import name_index
-
-    run = records.find_run(text)
-    if text not in records.NEWEST_NAMES and not run.startswith(text) and records.read_record(run).name != text:
+    run = name_index.find_run(text)
+    if text not in name_index.NEWEST_NAMES and not run.startswith(text) and records.read_record(run).name != text:
         way = f"robotrain runs --prune {run}", "removes this run"
         raise arguments.make_usage_error(
             f"{text} is not the whole name of a run", "What is removed is named in full.", way

@@ -129,10 +129,10 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> "Ru
 
 def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], repin: bool) -> tuple[Any, Any]:
     """Return the plan of a run, and the prepared job to submit; raise Rejected when that is not possible."""
-    from robotrain.store import records
+    from robotrain.store import name_index
     from robotrain.submission import resubmit
 
-    stored, plugins = resubmit.read_plan_to_repeat(records.find_run(run)), get_plugins(ctx)
+    stored, plugins = resubmit.read_plan_to_repeat(name_index.find_run(run)), get_plugins(ctx)
     base = resubmit.remove_plan_pins(stored) if repin else stored
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if sets or trainer_args:

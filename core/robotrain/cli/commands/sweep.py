@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.plugins.manager import Plugins
-    from robotrain.sweeps.prepare import SweepRequest
-    from robotrain.sweeps.space import Axis, SamplerName, SpacePoint
+    from robotrain.sweeps.space import Axis, SamplerName, SpacePoint, SweepRequest
 
 HELP = """Run one job over several values: each combination is a trial, and a run of its own.
 
@@ -87,7 +86,8 @@ class SweepCommand(JobCommand):
         """Submit the sweep, or show what would be submitted."""
         from robotrain.cli.commands import submit
         from robotrain.pipelines.prepare import pin_pipeline
-        from robotrain.sweeps.prepare import SweepRequest, prepare_sweep
+        from robotrain.sweeps.prepare import prepare_sweep
+        from robotrain.sweeps.space import SweepRequest
 
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         axes, points, sampler, samples = _read_space(values, problems)

@@ -135,13 +135,13 @@ class RunFilter(NamedTuple):
 def _list_meanings(word: str) -> Iterator[tuple[str, str]]:
     """Yield what a word may mean that is no part of a name, as commands with what they show."""
     from robotrain.plugins.discovery import read_claims
-    from robotrain.store import records
+    from robotrain.store import name_index
 
     if state := find_state(word):
         yield f"robotrain runs --state {state}", "the runs in this state"
     if any((claim.family, claim.name) == ("platform", word) for claim in read_claims()):
         yield f"robotrain runs --platform {word}", "the runs on this platform"
-    if word and word in records.NEWEST_NAMES:
+    if word and word in name_index.NEWEST_NAMES:
         yield f"robotrain status {word}", "the newest run"
 
 

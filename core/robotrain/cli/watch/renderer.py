@@ -15,7 +15,7 @@ from robotrain.cli import output
 from robotrain.cli.columns import to_plain_line
 from robotrain.cli.output import print_message, print_message_line
 from robotrain.model.progress import Progress
-from robotrain.model.workload import Metric
+from robotrain.model.workload_profile import Metric
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun

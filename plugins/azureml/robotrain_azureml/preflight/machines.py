@@ -7,7 +7,7 @@ from typing import Any
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Suggestion
-from robotrain.model.workload import OutputProfile
+from robotrain.model.workload_profile import OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure.arm import ArmError
 from robotrain_runtime.contract.document import JobDocument

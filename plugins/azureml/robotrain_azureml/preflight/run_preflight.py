@@ -7,7 +7,7 @@ from functools import partial
 from robotrain.cluster.platform import PreflightCheck, run_checks
 from robotrain.errors import Problem, Stage, select_errors
 from robotrain.model.plan import Plan
-from robotrain.model.workload import OutputProfile
+from robotrain.model.workload_profile import OutputProfile
 from robotrain_azure import preflight_checks
 from robotrain_azure.arm import ArmError
 from robotrain_azure.models import registry

@@ -8,7 +8,7 @@ from robotrain.cluster import checks
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
-from robotrain.model.workload import WorkloadProfile
+from robotrain.model.workload_profile import WorkloadProfile
 from robotrain.secret_rules import looks_like_secret
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace

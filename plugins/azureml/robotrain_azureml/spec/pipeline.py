@@ -14,7 +14,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain.model.workload import OutputProfile
+from robotrain.model.workload_profile import OutputProfile
 from robotrain_runtime.contract.document import parse_document
 
 from robotrain_azureml.spec import inputs as spec_inputs

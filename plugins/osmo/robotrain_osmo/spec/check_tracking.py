@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain.errors import Problem, Severity
 from robotrain.model.job import Job
-from robotrain.model.workload import OutputProfile
+from robotrain.model.workload_profile import OutputProfile
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace

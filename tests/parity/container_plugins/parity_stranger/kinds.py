@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.model.support import ANY, no
 from robotrain.plugin import hook
 
 _WHOLE = r"shelf://[a-z0-9/]+"
