@@ -1,7 +1,4 @@
-"""Helpers of a platform's rules: problems, template syntax, durations, image references.
-
-Messages suggest names that exist.
-"""
+"""Helpers of a platform's rules: problems, template syntax, names, durations, image references."""
 
 import functools
 import re

@@ -66,7 +66,7 @@ class ArmError(ServiceError):
 
     @property
     def is_passing(self) -> bool:
-        """Whether it passes if one waits: not if a host has no address or refuses connections."""
+        """Whether waiting helps: not if a host has no address or refuses connections."""
         return self.is_transient and (bool(self.status) or self.broke_off)
 
 

@@ -68,7 +68,12 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
         title, why = _UNREADABLE.format(workspace.name), credential.explain_sign_in_error(error)
         return Diagnosis(kind="signed-out", title=title, why=why, suggestions=(credential.suggest_sign_in(str(error)),))
     if error.status in (401, 403):
-        return _diagnose_denial(error, workspace)
+        match = re.search(_OBJECT_ID, str(error))
+        object_id = match[1] if match else credential.UNKNOWN_OBJECT_ID
+        title = f"{f'object id {object_id} has' if match else 'you have'} no access to the workspace {workspace.name}"
+        command = make_role_command(object_id, DATA_SCIENTIST_ROLE, workspace.resource)
+        ways = (command,) if error.status == 403 else (LOGIN_ELSEWHERE,)
+        return Diagnosis(kind="role", title=title, why=f"{error}.", suggestions=ways)
     title, transient = _UNREADABLE.format(workspace.name), error.status in (0, 429) or error.status >= 500
     fixes = ("try again later",) if transient else ()
     return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=transient)
@@ -80,15 +85,3 @@ def make_role_command(assignee: str, role: str, scope: str) -> str:
 
 
 _UNREADABLE = "the Azure ML workspace {} cannot be read"
-
-
-def _diagnose_denial(error: ServiceError, workspace: Workspace) -> Diagnosis:
-    match = re.search(_OBJECT_ID, str(error))
-    object_id = match[1] if match else credential.UNKNOWN_OBJECT_ID
-    command = make_role_command(object_id, DATA_SCIENTIST_ROLE, workspace.resource)
-    return Diagnosis(
-        kind="role",
-        title=f"{f'object id {object_id} has' if match else 'you have'} no access to the workspace {workspace.name}",
-        why=f"{error}.",
-        suggestions=(command,) if error.status == 403 else (LOGIN_ELSEWHERE,),
-    )

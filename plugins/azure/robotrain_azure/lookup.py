@@ -1,6 +1,6 @@
-"""Look-ups before a submit: failures of Azure that pass are waited out, each wait with a line, for 15 minutes in all.
+"""Look-ups before a submit: transient failures of Azure are retried for up to 15 minutes, with a line for each wait.
 
-A job must not be sent with less than it would have had, such as without its identity, because Azure was busy.
+Otherwise a job could be sent without its identity only because Azure was busy.
 """
 
 import sys
@@ -12,7 +12,7 @@ from robotrain_azure.arm import ArmClient, ArmError
 PATIENCE_SECONDS = 900.0
 """How long the look-ups of a submit wait in all, from the first failure."""
 SHORT_PATIENCE_SECONDS = 2.0
-"""How long they do where waiting hardly helps: a host that has no address."""
+"""The same for failures that waiting hardly helps, such as a host without an address."""
 LONGEST_PAUSE = 60.0
 QUIET_SECONDS = 120.0
 """After so long without a failure, the next one is that of another submit."""

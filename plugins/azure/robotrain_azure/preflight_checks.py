@@ -179,14 +179,12 @@ def select_checkable_sources(document: JobDocument) -> tuple[JobSource, ...]:
     ]
     if sum(source.role == "dataset" for source in sources) <= 1:
         return tuple(source for source in sources if source.kind == BLOB_KIND and not source.pin)
-    return tuple(
-        source for source in sources if (source.role, source.uri) not in mounted or _is_local_as_pinned(source)
+    here = ContainerContext(cache=get_cache_folder())
+    return tuple(  # a folder that was uploaded need not be on this machine as it was pinned
+        source
+        for source in sources
+        if (source.role, source.uri) not in mounted or not any(container.preflight(source, here))
     )
-
-
-def _is_local_as_pinned(folder: JobSource) -> bool:
-    """Return whether a folder is on this machine as it was pinned; once it is uploaded, it need not be."""
-    return not any(container.preflight(folder, ContainerContext(cache=get_cache_folder())))
 
 
 def is_published_to_blobs(document: JobDocument) -> bool:

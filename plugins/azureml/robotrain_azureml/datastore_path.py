@@ -97,5 +97,5 @@ KIND = SourceKind(
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this file."""
+    """Return the source kind."""
     return (KIND,)

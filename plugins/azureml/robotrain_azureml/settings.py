@@ -12,7 +12,7 @@ OutputMode = Literal["upload", "rw_mount"]
 
 @dataclass(frozen=True, kw_only=True)
 class AzureMLSettings(AzureSettings):
-    """Settings of the Azure ML platform. A workspace is required, so a part of its names counts too."""
+    """Settings of the Azure ML platform. It requires a workspace, so each of its names counts alone."""
 
     resource_group: Annotated[str | None, RESOURCE_GROUP._replace(needed_with=(), optional_with="")] = None
     workspace_name: Annotated[str | None, WORKSPACE_NAME._replace(needed_with=(), optional_with="")] = None

@@ -167,7 +167,12 @@ def get_birth(pid: int) -> str:
 
 def list_session(leader: int) -> list[int]:
     """Return the processes of a session, whose leader may have ended."""
-    return [pid for pid in _list_pids() if _get_session(pid) == leader and get_birth(pid)]
+    found = []
+    for pid in _list_pids():
+        with contextlib.suppress(OSError):  # it has ended
+            if os.getsid(pid) == leader and get_birth(pid):
+                found.append(pid)
+    return found
 
 
 def list_run_processes(supervisor: Process) -> list[int]:
@@ -229,13 +234,6 @@ def _list_pids() -> list[int]:
     if PROC_FOLDER.joinpath("self/stat").exists():
         return [int(entry) for entry in os.listdir(PROC_FOLDER) if entry.isdecimal()]
     return [int(pid) for pid in _run_ps("-A", "-o", "pid=").split()]
-
-
-def _get_session(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return -1
 
 
 def _run_ps(*arguments: str) -> str:

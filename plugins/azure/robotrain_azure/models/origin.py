@@ -129,7 +129,12 @@ def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel)
     if isinstance(location, str):
         return location
     try:
-        folder = location if isinstance(location, DatastoreFolder) else _find_output_folder(arm, location)
+        if isinstance(location, DatastoreFolder):
+            folder = location
+        else:
+            job = arm.get_properties(f"{location.workspace.resource}/jobs/{location.job}")
+            output = (job.get("outputs") or {}).get(location.output) or {}
+            folder = resolve_output_folder(location, str(output.get("uri") or ""))
         url = find_blob_url(arm, folder)
     except ArmError as error:
         if not errors.is_part_missing(error):
@@ -139,12 +144,6 @@ def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel)
         return url
     where = f"the datastore {folder.datastore}, which holds no blobs of Azure's public cloud"
     raise FetchError(f"{model.label} is in {where}", "configuration")
-
-
-def _find_output_folder(arm: ArmClient, folder: JobOutputFolder) -> DatastoreFolder:
-    job = arm.get_properties(f"{folder.workspace.resource}/jobs/{folder.job}")
-    uri = str(((job.get("outputs") or {}).get(folder.output) or {}).get("uri") or "")
-    return resolve_output_folder(folder, uri)
 
 
 ORIGIN = "robotrain_sources.blob_url.fetch"

@@ -68,8 +68,9 @@ PARENT_KEY = "parent"
 
 
 def fetch_step_job(reference: Reference) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the job of a step or a trial as a command job, and its details: the region knows its state, the whole
-    what it was given. Raises RunGone, Rejected.
+    """Return the job of a step or a trial as a command job, and its details. Raises RunGone, Rejected.
+
+    Its state comes from the region, its settings from the job of the pipeline or the sweep.
     """
     workspace, name = jobs.get_run_workspace(reference), reference["job"]
     parent = jobs.get_job({**reference, "job": reference[PARENT_KEY]})

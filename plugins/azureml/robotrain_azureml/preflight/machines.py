@@ -194,28 +194,23 @@ BROKEN_STATES = ("CreateFailed", "SetupFailed", "UserSetupFailed", "Unusable", "
 
 def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
     """Check the state, the machines and the quota of a managed compute. Raises ArmError."""
-    if compute.type == "ComputeInstance":
-        yield from _check_instance(preflight, compute)
-        yield from _check_size(preflight, compute, 0)
-    else:
+    if compute.type != "ComputeInstance":
         yield from _check_cluster(preflight, compute)
-
-
-def is_low_priority(compute: Compute) -> bool:
-    """Return whether the compute's machines may be preempted."""
-    return str(compute.details.get("vmPriority") or "").lower() == "lowpriority"
-
-
-def _check_instance(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
+        return
     name, state = compute.name, str(compute.details.get("state") or "")
     title = f"the compute instance {name} is not running: its state is {state}"
     if state in STOPPED_STATES:
         fix, why = preflight.spec.make_az_command(f"compute start --name {name}"), "The job would wait forever."
         yield make_preflight_problem("azureml-compute-stopped", title, "--compute", name, why, fix)
     elif state in BROKEN_STATES:
-        why = get_first_message(compute.details.get("errors"))
-        details = suggest_details(preflight.spec)
+        why, details = get_first_message(compute.details.get("errors")), suggest_details(preflight.spec)
         yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, details)
+    yield from _check_size(preflight, compute, 0)
+
+
+def is_low_priority(compute: Compute) -> bool:
+    """Return whether the compute's machines may be preempted."""
+    return str(compute.details.get("vmPriority") or "").lower() == "lowpriority"
 
 
 def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:

@@ -50,7 +50,8 @@ def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:
         return problems
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
     azure = partial(_check_azure, spec, job_document, plan.job.profile.outputs)
-    return run_checks([azure, partial(_check_local, plan, spec, job_document)])
+    data = partial(preflight_checks.check_data, job_document)
+    return run_checks([azure, partial(upload.check_uploads, plan, spec), data])
 
 
 def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
@@ -102,8 +103,3 @@ def _check_assets(
             f"{asset.name}:{asset.version}",
             partial(preflight_assets.check_asset, preflight, asset, describing_files),
         )()
-
-
-def _check_local(plan: Plan, spec: AzureMLSubmissionSpec, document: JobDocument) -> Iterator[Problem]:
-    yield from upload.check_uploads(plan, spec)
-    yield from preflight_checks.check_data(document)

@@ -52,7 +52,7 @@ def is_pipeline(plan: Plan) -> bool:
 def make_key(name: str) -> str:
     """Return the name of a step in the pipeline job: small letters, digits, underscores.
 
-    Two steps never have names that are equal but for case and `-` or `_`.
+    The names of two steps differ in more than case, `-` and `_`.
     """
     return name.lower().replace("-", "_")
 

@@ -20,7 +20,7 @@ SEARCH_FILE = f"{CODE_FOLDER}/python.sh"
 SUBMISSION_SCHEMA = 1
 
 CURATED_PREFIX = "azureml-"
-"""What the names of environments of Azure's own begin with in a workspace."""
+"""The start of the names of Azure's own environments in a workspace."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Rendering of a sweep to the plan of one sweep job, and back to the plan of its trial. Pure.
 
-The plan has the files of the trial's job, whose job file is a part of the sweep job. What Azure ML chooses is text in
-the trial's command: arguments of the start program, which the runtime checks.
+The plan has the files of the trial's job, whose job file is a part of the sweep job. The values that Azure ML chooses
+are arguments in the trial's command, which the runtime checks.
 """
 
 import math
@@ -120,7 +120,7 @@ def _make_distribution(dimension: Dimension) -> dict[str, Any]:
 
 
 def make_sweep(body: Mapping[str, Any], search: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the command job of a trial as a sweep job: no trial has an output at a place of its own choosing."""
+    """Return the command job of a trial as a sweep job, in which Azure ML chooses the path of each trial's output."""
     arguments = [f" --set {name}=${{{{search_space.{name}}}}}" for name in search["search_space"]]
     trial = {key: body[key] for key in _TRIAL_KEYS if key in body}
     limits = dict(search["limits"])

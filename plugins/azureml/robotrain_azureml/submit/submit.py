@@ -73,7 +73,15 @@ def submit_plan(plan: Plan) -> Reference:
     """
     requested_before = _is_job_possible(plan)
     try:
-        return _submit_named(plan)
+        parts = list_parts(plan, Stage.SUBMIT)
+        for part in parts:
+            upload.require_uploadable(part.plan, part.spec)
+        name = draw_job_name(plan)
+        try:
+            return _submit_staged(plan, parts, name)
+        except errors.TokenExpired:
+            credential.clear_shared_credential()  # it was a cached token; everything here may be repeated
+            return _submit_staged(plan, parts, name)
     except Rejected as rejected:
         if requested_before:
             raise Unanswered(rejected.problems) from rejected
@@ -92,18 +100,6 @@ def _is_job_possible(plan: Plan) -> bool:
         return bool((NOTE.read(plan) or {}).get("asked"))
     except Rejected as rejected:
         raise Unanswered(rejected.problems) from rejected
-
-
-def _submit_named(plan: Plan) -> Reference:
-    parts = list_parts(plan, Stage.SUBMIT)
-    for part in parts:
-        upload.require_uploadable(part.plan, part.spec)
-    name = draw_job_name(plan)
-    try:
-        return _submit_staged(plan, parts, name)
-    except errors.TokenExpired:
-        credential.clear_shared_credential()  # it was a cached token; everything here may be repeated
-        return _submit_staged(plan, parts, name)
 
 
 def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Reference:

@@ -179,9 +179,17 @@ def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
         return f"its OSMO status {workflow.workflow_status or '(empty)'} is unknown to robotrain"
     if workflow.state == "running":
         return restart
-    pending = _append_message(_explain_pending(workflow), event)
-    if re.search("(?i)image", event):
-        pending = _explain_image_failure(event)
+    since, limit = reasons.format_wait(workflow.queued_seconds), workflow.queue_timeout
+    if workflow.task_status == "INITIALIZING":
+        pending = "its image is being pulled and its inputs downloaded"
+    elif workflow.task_status in ("SUBMITTING", "WAITING", "PROCESSING"):
+        pending = f"OSMO is preparing it{since}"
+    else:
+        named = format_duration(limit) if limit and limit < MAX_NAMED_TIMEOUT else ""
+        until = f"; OSMO gives up after {named} (--queue-timeout)" if named else ""
+        pending = f"no machine of the pool is free{since}{until}"
+    is_about_image = re.search("(?i)image", event)
+    pending = _explain_image_failure(event) if is_about_image else _append_message(pending, event)
     return f"{restart}: {pending}" if restart else pending
 
 
@@ -212,18 +220,6 @@ def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> 
     if status != "FAILED":
         return _append_message(f"its OSMO status is {status}", workflow.message)
     return _explain_exit_code(code, workflow.message)
-
-
-def _explain_pending(workflow: WorkflowState) -> str:
-    if workflow.task_status == "INITIALIZING":
-        return "its image is being pulled and its inputs downloaded"
-    since = reasons.format_wait(workflow.queued_seconds)
-    if workflow.task_status in ("SUBMITTING", "WAITING", "PROCESSING"):
-        return f"OSMO is preparing it{since}"
-    limit = workflow.queue_timeout
-    named = format_duration(limit) if limit and limit < MAX_NAMED_TIMEOUT else ""
-    until = f"; OSMO gives up after {named} (--queue-timeout)" if named else ""
-    return f"no machine of the pool is free{since}{until}"
 
 
 def _explain_image_failure(message: str) -> str:
@@ -310,11 +306,11 @@ def _make_pipeline_status(
     if not bad:
         reason = "" if workflow.state == "succeeded" else explain_failure(workflow)
         return Status(state=workflow.state, reason=reason, started=started, ended=ended)
-    of_fault = [pair for pair in bad if pair[1].state == "failed"]
-    name, first = min(of_fault or bad, key=lambda pair: pair[1].ended or float("inf"))
+    failed = [pair for pair in bad if pair[1].state == "failed"]
+    name, first = min(failed or bad, key=lambda pair: pair[1].ended or float("inf"))
     why = explain_failure(first, outcomes.get(name))
     return Status(
-        state="failed" if of_fault else "cancelled",
+        state="failed" if failed else "cancelled",
         reason=f"step {name} {first.state}" + (f": {why}" if why else ""),
         exit_code=first.exit_code,
         started=started,
@@ -323,7 +319,7 @@ def _make_pipeline_status(
 
 
 def _has_begun(step: WorkflowState) -> bool:
-    """Return whether a step waits for nothing but OSMO, and has not ended."""
+    """Return whether a step waits only for OSMO, or runs."""
     return not step.is_finished and step.task_status != "WAITING"
 
 

@@ -32,7 +32,7 @@ QUERY_SECONDS = 20.0
 def list_checks(plan: Plan) -> list[PreflightCheck]:
     """Return the checks of a plan: of its workflow, of the service, and of what its jobs need. Raise Rejected.
 
-    The steps of a pipeline need much of the same: each question is asked once.
+    The steps of a pipeline share most of them: each runs once.
     """
     parts = submission_spec.list_parts(plan, Stage.PREFLIGHT)
     jobs = [document.parse_document(part.files[submission_spec.DOCUMENT_FILE].decode()) for part, _ in parts]

@@ -51,25 +51,21 @@ def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Proble
     """Compare known versions with each other and with the `server` setting."""
     client, service = (".".join(version.split(".")[:2]) for version in (versions.client, versions.service))
     if service and service != configured:
-        yield _make_server_problem(configured, service, versions.service)
+        known: tuple[str, ...] = get_args(ServerVersion)
+        title = f"the OSMO service has version {versions.service}, but the workflow is for {configured}"
+        severity: Severity = "warning"
+        if service in known:
+            severity = "error" if (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning"
+            why = "Versions up to 6.3 and later ones read data differently."
+        else:
+            why = f"robotrain does not know OSMO {service}; the newest known version is {known[-1]}."
+        fix = Suggestion(f"--server {service}", "the service's version") if service in known else ""
+        yield make_preflight_problem("osmo-server-other", title, "--server", configured, why, fix, severity=severity)
     if service and client and client != service:
         title = f"the `osmo` command has version {versions.client}, the service {versions.service}"
         other = Suggestion("--osmo-cli /path/to/osmo", "with the service's version")
         why = "They may be incompatible."
         yield make_preflight_problem("osmo-client-other", title, "--osmo-cli", "", why, other, severity="warning")
-
-
-def _make_server_problem(configured: str, service: str, full_version: str) -> Problem:
-    known: tuple[str, ...] = get_args(ServerVersion)
-    title = f"the OSMO service has version {full_version}, but the workflow is for {configured}"
-    code, where = "osmo-server-other", "--server"
-    if service not in known:
-        why = f"robotrain does not know OSMO {service}; the newest known version is {known[-1]}."
-        return make_preflight_problem(code, title, where, configured, why, severity="warning")
-    severity: Severity = "error" if (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning"
-    why = "Versions up to 6.3 and later ones read data differently."
-    fix = Suggestion(f"{where} {service}", "the service's version")
-    return make_preflight_problem(code, title, where, configured, why, fix, severity=severity)
 
 
 RETRY_SETTING = "max_retry_per_task"
@@ -148,8 +144,7 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
         yield make_preflight_problem("osmo-platform-unknown", title, "--gpu-platform", given, "", *fixes)
         return
     yield from _check_shared_memory(submission, machines)
-    yield from _check_quota(submission, pool)
-    yield from _check_free_gpus(submission, pool)
+    yield from _check_gpus(submission, pool)
 
 
 def _check_pool_status(pool: Pool) -> Iterator[Problem]:
@@ -225,20 +220,19 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> I
         yield make_preflight_problem(code, title, flag, name, why, *fixes, severity="warning")
 
 
-def _check_quota(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
-    """Check the GPUs of a task against the pool's guarantee, above which OSMO accepts only the priority LOW."""
-    guaranteed = pool.guaranteed_gpus
-    if guaranteed is None or submission.gpus <= guaranteed or submission.priority == LOW_PRIORITY:
-        return
-    fixes = [Suggestion("--priority LOW", "may use free GPUs, and is preempted if others need them")]
-    fixes += [Suggestion(f"--gpus {guaranteed}", "the guaranteed number")] if guaranteed else []
-    count, given = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
-    title = f"the pool {pool.name} guarantees only {count}"
-    yield make_preflight_problem("osmo-quota", title, "--gpus", given, "OSMO refuses the workflow.", *fixes)
+def _check_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
+    """Check the GPUs of a task against those that the pool guarantees and that are free.
 
-
-def _check_free_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
-    counts = [pool.free_gpus] if submission.priority == LOW_PRIORITY else [pool.free_gpus, pool.quota_gpus]
+    Above the guarantee, OSMO accepts only the priority LOW.
+    """
+    guaranteed, is_low = pool.guaranteed_gpus, submission.priority == LOW_PRIORITY
+    if guaranteed is not None and submission.gpus > guaranteed and not is_low:
+        fixes = [Suggestion("--priority LOW", "may use free GPUs, and is preempted if others need them")]
+        fixes += [Suggestion(f"--gpus {guaranteed}", "the guaranteed number")] if guaranteed else []
+        count, given = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
+        title = f"the pool {pool.name} guarantees only {count}"
+        yield make_preflight_problem("osmo-quota", title, "--gpus", given, "OSMO refuses the workflow.", *fixes)
+    counts = [pool.free_gpus] if is_low else [pool.free_gpus, pool.quota_gpus]
     if pool.total_gpus and any(count is not None and count <= 0 for count in counts):
         title = f"no GPU of the pool {pool.name} is free now: the workflow will wait"
         suggestion = Suggestion("osmo pool list", "shows the usage")

@@ -20,32 +20,31 @@ from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
 
 def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check everything that OSMO would refuse or misread, and missing settings."""
-    problems = list(_check_all(job, resources.fill_settings(job, settings)))
+    filled = resources.fill_settings(job, settings)
+    variables, flags = environment.make_compat_env(job), {"BLOB_URLS": ("--blob-url",)}
+    problems = [
+        *check_pool_name(filled),
+        *check_gpus(job, filled),
+        *check_image(job, filled),
+        *check_quantities(filled),
+        *check_task_name(job),
+        *check_labels(filled),
+        *check_credential_names(job, filled),
+        *check_buckets(filled),
+        *check_dataset_sources(job, filled),
+        *check_published_dataset(filled),
+        *check_upload_storage(job, filled),
+        *check_resume_source(job),
+        *check_tracking.check_publishing(job, filled),
+        *check_tracking.check_models(job, filled),
+        *check_tracking.check_workspace_names(filled),
+        *check_tracking.check_tracking_uri(filled),
+        *check_tracking.check_tracking(job, filled),
+        *checks.check_variable_sizes("osmo-variable-too-long", variables, flags),
+    ]
     yield from problems
     if not select_errors(problems):  # otherwise the platform's defaults are not applied
         yield from check_data_loading(job, settings)
-
-
-def _check_all(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    yield from check_pool_name(settings)
-    yield from check_gpus(job, settings)
-    yield from check_image(job, settings)
-    yield from check_quantities(settings)
-    yield from check_task_name(job)
-    yield from check_labels(settings)
-    yield from check_credential_names(job, settings)
-    yield from check_buckets(settings)
-    yield from check_dataset_sources(job, settings)
-    yield from check_published_dataset(settings)
-    yield from check_upload_storage(job, settings)
-    yield from check_resume_source(job)
-    yield from check_tracking.check_publishing(job, settings)
-    yield from check_tracking.check_models(job, settings)
-    yield from check_tracking.check_workspace_names(settings)
-    yield from check_tracking.check_tracking_uri(settings)
-    yield from check_tracking.check_tracking(job, settings)
-    flags = {"BLOB_URLS": ("--blob-url",)}
-    yield from checks.check_variable_sizes("osmo-variable-too-long", environment.make_compat_env(job), flags)
 
 
 MAX_TASK_NAME_LENGTH = 58

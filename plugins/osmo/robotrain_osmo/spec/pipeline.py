@@ -45,7 +45,12 @@ WORKFLOW_SETTINGS = {
 def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> plan.Plan:
     """Return the plan of a pipeline. Raise Rejected for what OSMO would refuse."""
     raise_if_any(list(_check_steps(steps)))
-    tasks = _make_step_tasks(steps, run, finished)
+    builders = [_make_builder(step, run, {one.name for one in steps}, finished) for step in steps]
+    seconds = [resources.parse_duration(_get_time_limit(builder)) for builder in builders]
+    tasks = [
+        _StepTask(step, builder, _build_document(step, builder), int(limit) if limit < max(seconds) else None)
+        for step, builder, limit in zip(steps, builders, seconds, strict=True)
+    ]
     payload = _merge_payloads([task.step.payload for task in tasks])
     documents = {_get_document_name(task.step): task.document for task in tasks}
     archive = render.pack_documents(payload, documents)
@@ -56,10 +61,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
         job=job,
         spec=submission_spec.WORKFLOW_FILE,
         files=files,
-        shown=(
-            submission_spec.WORKFLOW_FILE,
-            *(get_step_path(step.name, DOCUMENT_FILE) for step in steps),
-        ),
+        shown=(submission_spec.WORKFLOW_FILE, *(get_step_path(step.name, DOCUMENT_FILE) for step in steps)),
     )
 
 
@@ -121,15 +123,6 @@ class _StepTask:
         if self.stop_after:
             command = ["timeout", "-k", str(STOP_SECONDS), str(self.stop_after), *command]
         return builder.build_task(step.name, command, variables, inputs, files, step.name)
-
-
-def _make_step_tasks(steps: Sequence[PipelineStep], run: str, finished: Mapping[str, Reference]) -> list[_StepTask]:
-    builders = [_make_builder(step, run, {one.name for one in steps}, finished) for step in steps]
-    seconds = [resources.parse_duration(_get_time_limit(builder)) for builder in builders]
-    return [
-        _StepTask(step, builder, _build_document(step, builder), int(limit) if limit < max(seconds) else None)
-        for step, builder, limit in zip(steps, builders, seconds, strict=True)
-    ]
 
 
 def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mapping[str, Reference]) -> TaskBuilder:

@@ -143,17 +143,15 @@ def list_parts(plan: Plan, stage: Stage) -> list[tuple[Plan, OsmoSubmissionSpec]
     submission = load_submission(plan, stage)
     if not is_pipeline(plan):
         return [(plan, submission)]
-    parts = [_select_step(plan, step, stage) for step in submission.task.split(",")]
-    return [(part, SUBMISSION.load(part, stage)) for part in parts]
-
-
-def _select_step(plan: Plan, step: str, stage: Stage) -> Plan:
-    names = (SUBMISSION_FILE, DOCUMENT_FILE)
-    try:
-        own = {name: plan.files[get_step_path(step, name)] for name in names}
-        document = parse_document(own[DOCUMENT_FILE].decode())
-    except (KeyError, ValueError) as error:
-        raise Rejected([SUBMISSION.make_damaged_plan_problem(stage, f"{STEPS_FOLDER}/{step}: {error}.")]) from None
-    job = Job(workload=document.workload, parameters=(), sources=document.sources)
     shared = {name: content for name, content in plan.files.items() if name in (plan.spec, PAYLOAD_FILE)}
-    return replace(plan, run=document.run, job=job, files={**shared, **own}, shown=())
+    parts = []
+    for step in submission.task.split(","):
+        try:
+            own = {name: plan.files[get_step_path(step, name)] for name in (SUBMISSION_FILE, DOCUMENT_FILE)}
+            document = parse_document(own[DOCUMENT_FILE].decode())
+        except (KeyError, ValueError) as error:
+            why = f"{STEPS_FOLDER}/{step}: {error}."
+            raise Rejected([SUBMISSION.make_damaged_plan_problem(stage, why)]) from None
+        job = Job(workload=document.workload, parameters=(), sources=document.sources)
+        parts.append(replace(plan, run=document.run, job=job, files={**shared, **own}, shown=()))
+    return [(part, SUBMISSION.load(part, stage)) for part in parts]

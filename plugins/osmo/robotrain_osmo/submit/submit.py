@@ -7,13 +7,13 @@ text do not identify a submit, as an equal job of another state folder has the s
 import contextlib
 import dataclasses
 import fcntl
+import itertools
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text
 from robotrain.cluster.checks import suggest_names
@@ -227,12 +227,19 @@ def find_workflow(plan: Plan) -> Reference | None:
 
 
 def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
-    """Return the ids of this user's workflows of the run, the oldest first. Raise CommandFailed."""
-    names = [
-        str(row["name"])
-        for row in _list_workflows(submission)
-        if re.fullmatch(rf"{re.escape(submission.run)}-\d+", str(row.get("name")))
-    ]
+    """Return the ids of this user's workflows of the run, the oldest first. Raise CommandFailed.
+
+    OSMO lists those whose name contains the run's; an answer shorter than requested is complete.
+    """
+    for count in (PAGE_SIZE * 10**power for power in itertools.count()):
+        words = ("workflow", "list", "-n", submission.run, "-c", str(count), "-t", "json")
+        rows = as_mapping(service.query_json(submission.cli, *words)).get("workflows")
+        if not isinstance(rows, list):  # a missing list is not an empty one
+            raise CommandFailed(failures.INVALID_JSON)
+        if len(rows) < count:
+            break
+    found = (as_text(row.get("name")) for row in as_mappings(rows))
+    names = (name for name in found if re.fullmatch(rf"{re.escape(submission.run)}-\d+", name))
     return tuple(sorted(names, key=lambda name: int(name.rpartition("-")[2])))
 
 
@@ -263,20 +270,6 @@ def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Se
         new = Suggestion("--new", "starts a new run")
         raise Rejected([make_problem("osmo-several-workflows", title, "", ", ".join(unknown), "", query, cancel, new)])
     return next(iter(ours or unknown), None)
-
-
-def _list_workflows(submission: OsmoSubmissionSpec) -> list[Mapping[str, Any]]:
-    """Return all workflows whose name contains the run's. An answer shorter than requested is complete."""
-    count = PAGE_SIZE
-    while True:
-        words = ("workflow", "list", "-n", submission.run, "-c", str(count), "-t", "json")
-        answer = service.query_json(submission.cli, *words)
-        rows = as_mapping(answer).get("workflows")
-        if not isinstance(rows, list):  # a missing list is not an empty one
-            raise CommandFailed(failures.INVALID_JSON)
-        if len(rows) < count:
-            return as_mappings(rows)
-        count *= 10
 
 
 def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
