@@ -81,52 +81,25 @@ class Parameter(NamedTuple):
 
     name: str
     type: Any
+    bare_type: Any
+    """The type without `None`."""
     default: Any
     param: Param
+    flag: str
+    """The long option, `--training-steps`."""
+    flags: tuple[str, ...]
+    """All options that set this field, the canonical one first."""
+    env: tuple[str, ...]
+    """The environment variables, in the order that they are read."""
+    is_switch: bool
+    """Whether the option takes no value (`--system-metrics/--no-system-metrics`)."""
+    choices: tuple[str, ...]
+    """The values of a Literal; empty for every other type."""
+    metavar: str
+    """The placeholder of the value in help."""
     required: bool = False
     custom: bool = False
     """Whether the annotation has more than a `Param`, which only pydantic can apply."""
-
-    @property
-    def flag(self) -> str:
-        """The long option, `--training-steps`."""
-        return self.param.flag or "--" + self.name.replace("_", "-")
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """All options that set this field, the canonical one first."""
-        return (self.flag, *self.param.aliases, *((self.param.short,) if self.param.short else ()))
-
-    @property
-    def bare_type(self) -> Any:
-        """The type without `None`."""
-        if isinstance(self.type, type):  # the most, in no time
-            return self.type
-        if get_origin(self.type) in (typing.Union, types.UnionType):
-            return next(part for part in get_args(self.type) if part is not type(None))
-        return self.type
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether the option takes no value (`--system-metrics/--no-system-metrics`)."""
-        return self.bare_type is bool
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The values of a Literal; empty for every other type."""
-        kind = self.bare_type
-        return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
-
-    @property
-    def metavar(self) -> str:
-        """The placeholder of the value in help."""
-        words = {str: "TEXT", int: "INT", float: "FLOAT"}
-        return self.param.metavar or "|".join(self.choices) or words.get(self.bare_type, "TEXT")
-
-    @property
-    def env(self) -> tuple[str, ...]:
-        """The environment variables, in the order that they are read."""
-        return (f"ROBOTRAIN_{self.name.upper()}", *self.param.env)
 
 
 @functools.cache  # called some twenty times by a command
@@ -146,8 +119,26 @@ def _find_parameters(declared: type) -> Iterator[Parameter]:
     for field in dataclasses.fields(declared):
         annotated = hints[field.name]
         param = next((part for part in getattr(annotated, "__metadata__", ()) if isinstance(part, Param)), None)
-        if param is not None:
-            required = field.default is dataclasses.MISSING
-            default = None if required else field.default
-            custom = type(param) is not Param or annotated.__metadata__ != (param,)
-            yield Parameter(field.name, get_args(annotated)[0], default, param, required, custom)
+        if param is None:
+            continue
+        required = field.default is dataclasses.MISSING
+        kind = bare = get_args(annotated)[0]
+        if get_origin(kind) in (typing.Union, types.UnionType):
+            bare = next(part for part in get_args(kind) if part is not type(None))
+        choices = tuple(map(str, get_args(bare))) if get_origin(bare) is Literal else ()
+        flag = param.flag or "--" + field.name.replace("_", "-")
+        yield Parameter(
+            name=field.name,
+            type=kind,
+            bare_type=bare,
+            default=None if required else field.default,
+            param=param,
+            flag=flag,
+            flags=(flag, *param.aliases, *((param.short,) if param.short else ())),
+            env=(f"ROBOTRAIN_{field.name.upper()}", *param.env),
+            is_switch=bare is bool,
+            choices=choices,
+            metavar=param.metavar or "|".join(choices) or {int: "INT", float: "FLOAT"}.get(bare, "TEXT"),
+            required=required,
+            custom=type(param) is not Param or annotated.__metadata__ != (param,),
+        )
