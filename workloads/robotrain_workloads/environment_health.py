@@ -50,8 +50,7 @@ def check_environment(needed: PythonEnvironment) -> Iterator[HealthResult]:
 
 def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iterator[HealthResult]:
     """Warn when uv's own cache lies on another disk that is nearly full: it takes the same space again."""
-    uv_cache = _find_uv_cache(program) if program else None
-    if uv_cache is None:
+    if program is None or (uv_cache := _find_uv_cache(program)) is None:
         return
     first_disk, second_disk = (os.stat(disk_cache.find_existing_parent(path)).st_dev for path in (uv_cache, cache))
     if first_disk != second_disk and (free := disk_cache.get_free_bytes(uv_cache)) < gib * disk_cache.GIB:

@@ -32,7 +32,7 @@ def get_option_name(argument: str) -> str:
 
 
 def takes_value(name: str) -> bool:
-    """Return whether a script's option has a value; keys of Hydra have theirs behind `=`."""
+    """Return whether the next argument is the value of an option; the value of a Hydra key follows its `=`."""
     from robotrain_workloads.isaac import script_options
 
     return name.startswith("-") and name not in script_options.SWITCHES

@@ -148,22 +148,16 @@ def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> 
         if not Path(agent_config).is_file():
             raise FileNotFoundError(f"there is no file {agent_config} where the job runs\n--agent-config FILE or URL")
         return files._replace(agent=Path(agent_config))
-    if files.agent is None and address.startswith(SAFE_SCHEME):
-        return files._replace(agent=_download_beside(address, folder))
-    return files
-
-
-def _download_beside(address: str, folder: Path) -> Path | None:
-    """Download what training left beside a checkpoint, or beside its folder; None if it is not there."""
-    for root in (urljoin(address, "."), urljoin(address, "..")):
+    beside = (".", "..") if files.agent is None and address.startswith(SAFE_SCHEME) else ()
+    for root in (urljoin(address, place) for place in beside):  # training left them beside the file or its folder
         try:
             agent = _download(urljoin(root, AGENT_FILE), folder / AGENT_FILE)
         except FileNotFoundError:
             continue
         with contextlib.suppress(FileNotFoundError):  # another program may have trained it
             _download(urljoin(root, checkpoint_file.FACTS_FILE), folder / checkpoint_file.FACTS_FILE)
-        return agent
-    return None
+        return files._replace(agent=agent)
+    return files
 
 
 def _download(address: str, to: Path) -> Path:

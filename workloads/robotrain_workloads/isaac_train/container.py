@@ -56,7 +56,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
         yield from problems
         if not problems and (left := start.find_iteration_problem(document, begin, found.checkpoint)):
             yield left
-    output = _get_checkpoints_folder(Path(document.placement.work))
+    output = checkpoints(document, Path(document.placement.work))
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "checkpoints")
 
 
@@ -64,7 +64,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
     if training_folder.find_source(document):
         return training_folder.make_command(document, data, work)
-    values, checkpoints_folder = document.parameters, _get_checkpoints_folder(work)
+    values, checkpoints_folder = document.parameters, checkpoints(document, work)
     point, notes = checkpoint.find_resume_point(checkpoints_folder, run=document.run, job=document.job)
     recovered = point and point[1]
     begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
@@ -85,7 +85,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
 
 def checkpoints(document: JobDocument, work: Path) -> Path:
     """Return the folder of checkpoints."""
-    return _get_checkpoints_folder(work)
+    return work / "outputs" / "checkpoints"
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
@@ -138,26 +138,16 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         "checkpoint_mode": parameters.choose_mode(values, {source.role for source in data}),
         "success_threshold": SUCCESS_THRESHOLD,
     }
+    has_own_program = training_folder.find_source(document) is not None  # it registers its model itself
+    is_registered = not has_own_program and bool(values["register_checkpoint"] or document.placement.tracking_uri)
     return PublishingSpec(
-        register=_make_registered_name(document),
+        register=parameters.make_model_name(values) if is_registered else "",
         description=f"Isaac Lab policy for {values['task']}, trained with {values['backend']} (run {document.run})",
         tags=tags,
         lineage={"task": values["task"], "framework": values["backend"]},
         artifact_folders=ARTIFACT_FOLDERS[str(values["backend"])],
         last_artifact_folders={"model_*.pt": "checkpoints/final"} if values["backend"] == "rsl_rl" else {},
     )
-
-
-def _get_checkpoints_folder(work: Path) -> Path:
-    return work / "outputs" / "checkpoints"
-
-
-def _make_registered_name(document: JobDocument) -> str:
-    """Return the model that the last checkpoint becomes; the program of a training folder registers its own."""
-    values = document.parameters
-    if training_folder.find_source(document) or not (values["register_checkpoint"] or document.placement.tracking_uri):
-        return ""
-    return parameters.make_model_name(values)
 
 
 def _make_script_arguments(document: JobDocument) -> Iterator[str]:

@@ -112,7 +112,7 @@ def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
 
 
 def list_nested_datasets(folder: Path) -> list[Path]:
-    """Return the datasets in a folder that is none itself: the parent folder is a common mistake."""
+    """Return the datasets inside a folder that is not a dataset itself: users often name the parent folder."""
     return [] if (folder / INFO_FILE).is_file() else sorted(path.parents[1] for path in folder.glob(f"*/{INFO_FILE}"))
 
 

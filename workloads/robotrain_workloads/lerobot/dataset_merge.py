@@ -247,7 +247,14 @@ def _read_lengths_v21(folder: Path) -> list[int]:
 
 def main() -> int:
     """Make the dataset; return 0, or 1 with one line that says why."""
-    datasets, cache, out = _parse_arguments()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", nargs=2, action="append", required=True, metavar=("FOLDER", "NAME"))
+    parser.add_argument("--cache", type=Path, required=True, help="files in this folder are linked, others are copied")
+    parser.add_argument("out", type=Path, help="the folder to fill")
+    values = parser.parse_args()
+    cache, out = values.cache.resolve(), values.out.absolute()
+    folders = [(Path(folder).resolve(), name) for folder, name in values.dataset]
+    datasets = [SourceDataset(folder, name, dataset.load_dataset_info(folder, name)) for folder, name in folders]
     logging.disable(logging.WARNING)  # LeRobot warns of fields that only older versions had
     scratch = out / SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
@@ -266,17 +273,6 @@ def main() -> int:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return 0
-
-
-def _parse_arguments() -> tuple[list[SourceDataset], Path, Path]:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", nargs=2, action="append", required=True, metavar=("FOLDER", "NAME"))
-    parser.add_argument("--cache", type=Path, required=True, help="files in this folder are linked, others are copied")
-    parser.add_argument("out", type=Path, help="the folder to fill")
-    values = parser.parse_args()
-    folders = [(Path(folder).resolve(), name) for folder, name in values.dataset]
-    datasets = [SourceDataset(folder, name, dataset.load_dataset_info(folder, name)) for folder, name in folders]
-    return datasets, values.cache.resolve(), values.out.absolute()
 
 
 if __name__ == "__main__":

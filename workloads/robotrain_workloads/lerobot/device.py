@@ -34,8 +34,10 @@ def choose_device(requested: str, activity: str = "training") -> str:
         raise SystemExit(f"error: {problem}")
     if problem := find_precision_problem(chosen, os.environ.get(PRECISION_VARIABLE, "no")):
         raise SystemExit(f"error: {problem} ({PRECISION_HINT})")
-    if chosen == "cpu":
-        _leave_core_free(torch)
+    if chosen == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        # With a thread on every core, one busy core delays all of them: measured, up to ten times slower.
+        os.environ["OMP_NUM_THREADS"] = str(count_threads(1))
+        torch.set_num_threads(count_threads(1))
     if is_first_rank():
         emit_event(Note(level="info", text=f"{activity} on {_describe_device(torch, chosen)}"))
     return chosen
@@ -82,14 +84,6 @@ def _explain_missing_gpus(torch: Any, requested: str, chosen: str) -> str:
         f"--num-gpus {count}: PyTorch {torch.__version__} can use {usable} on this machine"
         f" (--num-gpus {max(1, available)}; --device cpu trains with {count} processes on its cores)"
     )
-
-
-def _leave_core_free(torch: Any) -> None:
-    """With a thread on every core, one busy core delays all of them: measured, up to ten times slower."""
-    if "OMP_NUM_THREADS" in os.environ:
-        return
-    os.environ["OMP_NUM_THREADS"] = str(count_threads(1))
-    torch.set_num_threads(count_threads(1))
 
 
 def _describe_device(torch: Any, device: str) -> str:

@@ -83,21 +83,18 @@ def load_checkpoint_start(folder: Path) -> Start:
 def find_resume_problems(document: JobDocument, folder: Path, start: Start) -> Iterator[str]:
     """Yield one sentence for each problem that keeps the trainer from resuming."""
     if problem := checkpoint.validate_checkpoint(folder):
-        yield f"the training cannot resume from this checkpoint: {problem}{_suggest_earlier_checkpoint(folder)}"
+        earlier = ""
+        if complete := checkpoint.find_last_complete(folder.parent):
+            step, _ = complete
+            rename = shlex.join(["mv", str(folder), f"{folder}.torn"])
+            earlier = f"\n{rename}   then the same command resumes from step {step}"
+        yield f"the training cannot resume from this checkpoint: {problem}{earlier}"
     if not (folder / TRAIN_CONFIG_FILE).is_file():
         yield f"the checkpoint {folder} is incomplete: {TRAIN_CONFIG_FILE} is missing"
     steps = document.parameters["training_steps"]
     assert isinstance(steps, int)
     if start.step >= steps:
         yield f"{folder} has reached step {start.step} already: increase the steps\n--training-steps {2 * start.step}"
-
-
-def _suggest_earlier_checkpoint(torn: Path) -> str:
-    """Return, on a line of its own, how to use the newest complete checkpoint beside a torn one."""
-    if (complete := checkpoint.find_last_complete(torn.parent)) is None:
-        return ""
-    step, _ = complete
-    return f"\n{shlex.join(['mv', str(torn), f'{torn}.torn'])}   then the same command resumes from step {step}"
 
 
 def list_resume_notes(parameters: Mapping[str, Scalar], start: Start) -> Iterator[Note]:

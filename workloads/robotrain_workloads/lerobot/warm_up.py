@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 TAKE_OVER, CHECK_ONLY = "--warm-up", "--check-only"
-"""First arguments of a launcher that then works itself, and of one that another follows. Options to check follow."""
+"""First argument of a launcher that gets ready to do the work, and of one that only checks the options after it."""
 LOADING = "loading LeRobot and PyTorch"
 
 

@@ -72,7 +72,7 @@ def find_option_problems(
 
 
 def find_option(flag: str, value: str) -> str:
-    """Return LeRobot's option that a flag of no other program probably means; empty for none."""
+    """Return the LeRobot option that an unknown flag probably means; empty if there is none."""
     given = _format(flag.removeprefix("--"), value or None)
     problem = next(find_option_problems([given], {}, {}), None)
     if problem is None:

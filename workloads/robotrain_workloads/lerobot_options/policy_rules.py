@@ -102,7 +102,7 @@ def _check_horizon(options: _PolicyOptions) -> Iterator[OptionProblem]:
 
 
 def _check_action_steps(options: _PolicyOptions) -> Iterator[OptionProblem]:
-    """Warn, as LeRobot documents this rule, but does not check it: it runs fewer actions."""
+    """Warn only: LeRobot documents this rule without checking it, and runs fewer actions."""
     names = ("n_action_steps", "horizon", "n_obs_steps")
     steps, horizon, observed = map(options.get_int, names)
     if steps is None or horizon is None or observed is None or steps <= (most := horizon - observed + 1):

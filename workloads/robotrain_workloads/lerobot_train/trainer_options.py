@@ -23,8 +23,18 @@ DECAY = "--policy.optimizer_weight_decay"
 
 def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Start) -> Iterator[str]:
     """Yield the options that robotrain owns, except for the device, which only the run's machine knows."""
-    steps, split, interval = _plan_evaluation(parameters, start.step)
-    yield from _make_start_options(parameters, start)
+    steps, eval_freq = _expect_int(parameters["training_steps"]), parameters["eval_freq"]
+    every = _expect_int(parameters["save_freq"] if eval_freq is None else eval_freq)
+    split, interval = parameters["val_split"] or 0, _limit_interval(every, start.step, steps)
+    if not split or not interval:  # one is of no use without the other
+        split, interval = 0, 0
+    if start.mode == "checkpoint":
+        yield f"--config_path={start.folder / TRAIN_CONFIG}"
+        yield "--resume=true"
+    else:  # --policy.path and --policy.type exclude each other
+        is_new = start.mode == "scratch"
+        yield f"--policy.type={parameters['policy_type']}" if is_new else f"--policy.path={start.folder}"
+        yield f"--policy.optimizer_lr={parameters['learning_rate']}"
     yield f"--dataset.repo_id={parameters['dataset_id']}"
     yield f"--dataset.root={root}"
     yield f"--dataset.use_imagenet_stats={str(parameters['image_normalization'] == 'imagenet').lower()}"
@@ -76,27 +86,9 @@ def make_default_options(
         yield f"--scheduler.num_warmup_steps={steps}"
 
 
-def _make_start_options(parameters: Mapping[str, Scalar], start: Start) -> Iterator[str]:
-    """Yield what LeRobot starts from. `--policy.path` and `--policy.type` exclude each other."""
-    if start.mode == "checkpoint":
-        yield f"--config_path={start.folder / TRAIN_CONFIG}"
-        yield "--resume=true"
-        return
-    yield f"--policy.type={parameters['policy_type']}" if start.mode == "scratch" else f"--policy.path={start.folder}"
-    yield f"--policy.optimizer_lr={parameters['learning_rate']}"
-
-
 def uses_random_backbone(options: Sequence[str], start: Start) -> bool:
     """Return whether robotrain, not the user, decides that image backbones start from random weights."""
     return start.mode == "scratch" and BACKBONE not in list_option_names(options)
-
-
-def _plan_evaluation(parameters: Mapping[str, Scalar], first: int) -> tuple[int, Scalar, int]:
-    """Return steps, held-out share and steps between validation losses; the last two are 0 together."""
-    steps, eval_freq = _expect_int(parameters["training_steps"]), parameters["eval_freq"]
-    interval = _limit_interval(_expect_int(parameters["save_freq"] if eval_freq is None else eval_freq), first, steps)
-    split = parameters["val_split"] or 0
-    return (steps, split, interval) if split and interval else (steps, 0, 0)
 
 
 def _limit_interval(interval: int, first: int, steps: int) -> int:
