@@ -1,39 +1,25 @@
 """Whether tracking can be reached: asked once, told with the way out."""
 
-import http.server
+import contextlib
 import os
 import socket
 import sqlite3
-import threading
 
 import pytest
+from local_server import QuietHandler, serve
 from robotrain_runtime.tracking import preflight
 
 
 @pytest.fixture
 def server():
     """A server that answers everything with a status: `server(200)` is its address."""
-    started = []
+    with contextlib.ExitStack() as servers:
 
-    def begin(status: int) -> str:
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+        def begin(status: int) -> str:
+            handler = type("Handler", (QuietHandler,), {"do_GET": lambda self: self.answer(status=status)})
+            return servers.enter_context(serve(handler))
 
-            def log_message(self, *said) -> None:
-                pass
-
-        one = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=one.serve_forever, args=(0.02,), daemon=True).start()
-        started.append(one)
-        return f"http://127.0.0.1:{one.server_port}"
-
-    yield begin
-    for one in started:
-        one.shutdown()
-        one.server_close()
+        yield begin
 
 
 def find_problems(uri: str) -> list[tuple[str, str]]:

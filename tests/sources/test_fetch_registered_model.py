@@ -5,13 +5,12 @@ import fcntl
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from local_server import QuietHandler, serve
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
@@ -36,27 +35,19 @@ for name, source in (model.split("=", 1) for model in models):
 """
 
 
-class _Artifacts(BaseHTTPRequestHandler):
+class _Artifacts(QuietHandler):
     """The listing and the files of an MLflow artifact server, from POLICY below `act`."""
 
     asked: list[str]
+    address: str
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
         address = urlsplit(self.path)
         if address.path == ARTIFACTS or address.path == f"{ARTIFACTS}/":
             below = parse_qs(address.query)["path"][0].removeprefix("act").strip("/")
-            return self._answer(json.dumps({"files": list(_listed(below))}).encode())
-        return self._answer(POLICY[unquote(address.path).removeprefix(f"{ARTIFACTS}/act/")])
-
-    def _answer(self, content: bytes) -> None:
-        self.send_response_only(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+            return self.answer(json.dumps({"files": list(_listed(below))}).encode())
+        return self.answer(POLICY[unquote(address.path).removeprefix(f"{ARTIFACTS}/act/")])
 
 
 def _listed(below: str) -> Iterator[dict[str, object]]:
@@ -68,13 +59,11 @@ def _listed(below: str) -> Iterator[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def artifacts() -> Iterator[ThreadingHTTPServer]:
+def artifacts() -> Iterator[type[_Artifacts]]:
     handler = type("Artifacts", (_Artifacts,), {"asked": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        server.asked = handler.asked
-        yield server
-        server.shutdown()
+    with serve(handler) as address:
+        handler.address = address
+        yield handler
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +80,7 @@ def folder(tmp_path_factory) -> Path:
 def registry(tmp_path_factory, training_python, folder, artifacts) -> str:
     """The address of a registry with some models."""
     address = f"sqlite:///{tmp_path_factory.mktemp('registry')}/mlflow.db"
-    far = f"http://127.0.0.1:{artifacts.server_address[1]}{ARTIFACTS}"
+    far = artifacts.address + ARTIFACTS
     here = [f"act={folder.as_uri()}"] * 3
     models = (*here, f"far={far}/act", f"bare={far}/nothing", "gone=file:///no/such/folder")
     subprocess.run([training_python, "-c", REGISTER, address, *models], check=True, capture_output=True)

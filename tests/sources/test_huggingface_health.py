@@ -3,12 +3,11 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from local_server import QuietHandler, serve
 
 LOOK = """
 import json
@@ -19,28 +18,19 @@ print(json.dumps([[check.online, one.state, one.text] for check in checks for on
 GOOD = "hf_" + "good" * 8
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(QuietHandler):
     """Knows one person."""
 
     def do_GET(self) -> None:
         known = self.headers.get("authorization") == f"Bearer {GOOD}" and self.path == "/api/whoami-v2"
         body = json.dumps({"name": "ada"} if known else {"error": "Invalid credentials"}).encode()
-        self.send_response(200 if known else 401)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+        self.answer(body, 200 if known else 401)
 
 
 @pytest.fixture
 def hub() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serve(Hub) as address:
+        yield address
 
 
 @pytest.fixture

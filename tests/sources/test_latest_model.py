@@ -2,15 +2,14 @@
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from local_server import QuietHandler, serve
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.mlflow import reference, registry
@@ -60,7 +59,7 @@ def database(tmp_path: Path) -> str:
     return f"sqlite:///{file}"
 
 
-class _Mlflow(BaseHTTPRequestHandler):
+class _Mlflow(QuietHandler):
     """The answers of an MLflow server, and the credentials that it was sent."""
 
     credentials: list[str | None]
@@ -78,22 +77,15 @@ class _Mlflow(BaseHTTPRequestHandler):
             answer = {"model_versions": [{"name": name, "version": str(version)} for version in found]}
         elif address.path == "/base/api/2.0/mlflow/registered-models/search":
             answer = {"registered_models": [{"name": name} for name in VERSIONS]}
-        self.send_response(self.status)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+        self.answer(json.dumps(answer).encode(), self.status)
 
 
 @pytest.fixture
 def server() -> Iterator[Any]:
     handler = type("Mlflow", (_Mlflow,), {"credentials": [], "status": 200})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as there:
-        threading.Thread(target=there.serve_forever, args=(0.01,), daemon=True).start()
-        handler.address = f"http://127.0.0.1:{there.server_address[1]}/base"
+    with serve(handler) as address:
+        handler.address = f"{address}/base"
         yield handler
-        there.shutdown()
 
 
 @pytest.fixture(params=["database", "server"])

@@ -7,7 +7,6 @@ import io
 import json
 import pathlib
 import pickle
-import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from local_server import QuietHandler, serve
 from robotrain.report import evaluation
 from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.isaac_export import container, results_reader
@@ -150,27 +150,20 @@ def test_the_pipeline_of_the_documentation_exports_what_it_trains(
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A web server with the files of a training, without encryption: `web(files)` returns its address."""
-    servers = []
-
-    def serve(files: Mapping[str, str]) -> str:
-        for name, text in files.items():
-            (tmp_path / "web" / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / "web" / name).write_text(text)
-        handler = functools.partial(QuietHandler, directory=str(tmp_path / "web"))
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=servers[0].serve_forever, args=(0.02,), daemon=True).start()
-        return f"http://127.0.0.1:{servers[0].server_port}"
-
     monkeypatch.setattr(container, "SAFE_SCHEME", "http://")
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with serve(functools.partial(FileHandler, directory=str(tmp_path / "web"))) as address:
+
+        def write_files(files: Mapping[str, str]) -> str:
+            for name, text in files.items():
+                (tmp_path / "web" / name).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / "web" / name).write_text(text)
+            return address
+
+        yield write_files
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *said: object) -> None:
-        pass
+class FileHandler(QuietHandler, http.server.SimpleHTTPRequestHandler):
+    pass
 
 
 LEFT = {"params/agent.yaml": "policy: {}\n", "params/robotrain.json": '{"task": "Isaac-Reach-v0"}'}

@@ -1,13 +1,12 @@
 """Logging to Weights & Biases: off until it is asked for, and refused at once where nobody could be let in."""
 
-import http.server
 import socket
 import sys
-import threading
 import types
 from pathlib import Path
 
 import pytest
+from local_server import QuietHandler, serve
 from robotrain.model.job import Job
 from robotrain_runtime.contract.event import Checkpoint
 from robotrain_workloads.lerobot_train import container, parameters, wandb
@@ -27,21 +26,16 @@ ADDRESSES = (
 )
 
 
-class Answering(http.server.BaseHTTPRequestHandler):
+class NotFound(QuietHandler):
     def do_GET(self) -> None:
-        self.send_error(404)
-
-    def log_message(self, *said) -> None:
-        pass
+        self.answer(status=404)
 
 
 @pytest.fixture(scope="module")
 def server():
     """Somebody who answers."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True, args=(0.01,)).start()
-        yield f"127.0.0.1:{serving.server_port}"
-        serving.shutdown()
+    with serve(NotFound) as address:
+        yield address.removeprefix("http://")
 
 
 @pytest.fixture(autouse=True)
@@ -176,11 +170,8 @@ def test_a_server_that_is_not_there_is_told_at_once_and_not_asked_for_minutes(tr
 
 
 def test_a_server_that_answered_before_the_data_was_fetched_is_not_asked_again():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True, args=(0.01,)).start()
-        address = f"http://127.0.0.1:{serving.server_port}"
+    with serve(NotFound) as address:
         before = wandb.explain_unreachable(address)
-        serving.shutdown()
     assert (before, wandb.explain_unreachable(address)) == ("", "")
 
 
