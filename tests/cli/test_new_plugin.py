@@ -53,7 +53,7 @@ def install(package: Path) -> None:
     )
 
 
-def run_tests(package: Path, *options: str) -> str:
+def run_package_tests(package: Path, *options: str) -> str:
     install(package)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *options],
@@ -102,17 +102,17 @@ def test_the_packages_are_typed(robotrain):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [pytest.param(one, marks=[pytest.mark.long] * ("platform" in one)) for one in KITS])
 def test_the_package_passes_the_whole_kit_at_once(robotrain, family):
-    said = run_tests(write(robotrain, family, KITS[family]))
+    said = run_package_tests(write(robotrain, family, KITS[family]))
     assert " passed" in said
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", sorted(EARLIER.iterdir()), ids=lambda folder: folder.name)
-def test_a_package_that_an_earlier_robotrain_wrote_still_passes_the_kit(tmp_path, folder):
+def test_package_of_an_earlier_robotrain_passes_the_kit(tmp_path, folder):
     """Those of robotrain 0.1.0 of 2026-11-22: authors have changed them since, and do not write them anew."""
     package = tmp_path / folder.name
     shutil.copytree(folder, package)
-    assert " passed" in run_tests(package)
+    assert " passed" in run_package_tests(package)
 
 
 def test_a_job_of_the_new_workload_becomes_a_plan_of_the_new_platform(robotrain, monkeypatch):
@@ -154,7 +154,7 @@ def test_files_that_exist_are_not_replaced(robotrain):
         ("dataset", "source kind huggingface"),
     ],
 )
-def test_a_source_whose_flag_is_anothers_is_refused(robotrain, name, owner):
+def test_source_with_the_flag_of_another_is_rejected(robotrain, name, owner):
     answer = robotrain("plugins", "new", "source", name, "--json")
     (problem,) = answer.json["problems"]
     assert (answer.exit_code, problem["code"]) == (2, "plugin-name-taken")
@@ -165,7 +165,7 @@ def test_a_source_whose_flag_is_anothers_is_refused(robotrain, name, owner):
 
 
 @pytest.mark.parametrize("name", ["Mars", "9mars", "mars-", "../mars", "m" * 31, ""])
-def test_a_malformed_name_is_refused(robotrain, name):
+def test_malformed_name_is_rejected(robotrain, name):
     answer = robotrain("plugins", "new", "platform", "--", name)
     assert (answer.exit_code, "[value-invalid]" in answer.stderr) == (2, True), answer.stderr
     assert list(Path.cwd().iterdir()) == []
@@ -175,13 +175,13 @@ def test_a_malformed_name_is_refused(robotrain, name):
     ("family", "name"),
     [("platform", "local"), ("source", "blob-url"), ("workload", "lerobot-train"), ("platform", "core")],
 )
-def test_a_name_that_an_installed_plugin_has_is_refused(robotrain, family, name):
+def test_name_of_an_installed_plugin_is_rejected(robotrain, family, name):
     answer = robotrain("plugins", "new", family, name)
     assert (answer.exit_code, "[plugin-name-taken]" in answer.stderr) == (2, True), answer.stderr
     assert list(Path.cwd().iterdir()) == []
 
 
-def test_what_was_written_is_told_to_people_and_as_data(robotrain):
+def test_written_files_are_reported_as_text_and_json(robotrain):
     Path("empty").mkdir()
     answer = robotrain("plugins", "new", "source", "lab-set", "--to", "empty")
     assert (answer.exit_code, answer.stdout) == (0, "")
@@ -193,7 +193,7 @@ def test_what_was_written_is_told_to_people_and_as_data(robotrain):
     assert all(Path(path).is_file() for path in told["files"])
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_and_not_a_traceback(robotrain):
+def test_folder_that_cannot_be_created_is_an_error(robotrain):
     Path("file").touch()
     answer = robotrain("plugins", "new", "platform", "mars", "--to", "file/mars")
     assert (answer.exit_code, "Traceback" in answer.stderr) == (1, False), answer.stderr
@@ -205,7 +205,7 @@ def test_only_a_platform_can_be_remote(robotrain):
     assert "robotrain plugins new workload hello" in answer.stderr
 
 
-def test_the_next_line_installs_beside_this_robotrain(robotrain):
+def test_suggested_command_installs_beside_this_robotrain(robotrain):
     """It names the interpreter: outside of a clone no environment may be active, and robotrain is on no index."""
     line = robotrain("plugins", "new", "workload", "hello", "--json").json["next"]
     python = f"{sys.prefix}/bin/python"

@@ -9,10 +9,10 @@ from robotrain.plugins import discovery
 
 
 @pytest.fixture
-def installed(tmp_path, monkeypatch):
-    """Put a distribution on the path: `installed("acme", "[robotrain]\\nx = y")`."""
+def add_distribution(tmp_path, monkeypatch):
+    """Put a distribution on the path: `add_distribution("acme", "[robotrain]\\nx = y")`."""
 
-    def put(name: str, points: str, place: str = "site", version: str = "1.0") -> None:
+    def add(name: str, points: str, place: str = "site", version: str = "1.0") -> None:
         folder = tmp_path / place / f"{name}-{version}.dist-info"
         folder.mkdir(parents=True)
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nName: no\n")
@@ -20,17 +20,17 @@ def installed(tmp_path, monkeypatch):
         if str(tmp_path / place) not in sys.path:
             monkeypatch.syspath_prepend(tmp_path / place)
 
-    return put
+    return add
 
 
 @pytest.mark.parametrize("group", ["robotrain", "console_scripts", "pytest11", "nobody"])
-def test_the_same_is_found_as_by_the_standard_library(group):
+def test_same_claims_as_importlib_metadata(group):
     found = {(claim.dotted, claim.value, claim.package) for claim in discovery.read_claims(group)}
     assert found == {(one.name, one.value, one.dist.name) for one in importlib.metadata.entry_points(group=group)}
 
 
-def test_names_values_comments_and_other_groups(installed):
-    installed(
+def test_names_values_comments_and_other_groups(add_distribution):
+    add_distribution(
         "acme", "[other]\nplatform.no = no\n\n[robotrain]\n# said\n platform.a = acme.a \nx=acme.b:app.run [extra]\n"
     )
     found = [claim for claim in reversed(discovery.read_claims()) if claim.package == "acme"]
@@ -40,19 +40,19 @@ def test_names_values_comments_and_other_groups(installed):
     ]
 
 
-def test_the_first_of_two_of_a_name_counts(installed):
-    installed("acme_one", "[robotrain]\nplatform.a = old", "late")
-    installed("acme_one", "[robotrain]\nplatform.a = new", "early", "2.0")
+def test_first_distribution_of_a_name_counts(add_distribution):
+    add_distribution("acme_one", "[robotrain]\nplatform.a = old", "late")
+    add_distribution("acme_one", "[robotrain]\nplatform.a = new", "early", "2.0")
     assert [claim.value for claim in discovery.read_claims() if claim.dotted == "platform.a"] == ["new"]
 
 
-def test_one_without_the_group_hides_an_older_one_with_it(installed):
-    installed("acme", "[robotrain]\nplatform.a = old", "late")
-    installed("acme", "[other]\nx = y", "early", "2.0")
+def test_distribution_without_the_group_hides_an_older_one_with_it(add_distribution):
+    add_distribution("acme", "[robotrain]\nplatform.a = old", "late")
+    add_distribution("acme", "[other]\nx = y", "early", "2.0")
     assert not [claim for claim in discovery.read_claims() if claim.dotted == "platform.a"]
 
 
-def test_distributions_in_a_zip_file_are_found_too(tmp_path, monkeypatch):
+def test_distribution_in_a_zip_file_is_found(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "acme.zip", "w") as archive:
         archive.writestr("acme-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
         archive.writestr("acme-1.0.dist-info/entry_points.txt", "[robotrain]\nplatform.zip = acme\n")
@@ -60,7 +60,7 @@ def test_distributions_in_a_zip_file_are_found_too(tmp_path, monkeypatch):
     assert "platform.zip" in [claim.dotted for claim in discovery.read_claims()]
 
 
-def test_it_loads_what_it_names():
+def test_claim_loads_the_named_object():
     assert discovery.make_claim("x", "os.path:join [more]", "acme").load() is __import__("os").path.join
     with pytest.raises(AttributeError):
         discovery.make_claim("x", "os:nothing", "acme").load()

@@ -28,19 +28,19 @@ def acme(install):
 
 
 @pytest.mark.parametrize("name", ["acme_slurm", "acme-slurm", "Acme.Slurm"])
-def test_a_whole_distribution_however_it_is_spelt(robotrain, acme, name):
+def test_distribution_is_excluded_in_any_spelling(robotrain, acme, name):
     shown = robotrain("--without", name, "plugins").stdout
     assert "slurm" not in shown
     assert "source.pet" not in shown
 
 
-def test_one_of_its_names_alone(robotrain, acme):
+def test_single_claim_is_excluded(robotrain, acme):
     shown = robotrain("--without", "platform.slurm", "plugins").stdout
     assert "platform.slurm" not in shown
     assert "source.pet" in shown
 
 
-def test_several_by_flag_and_by_environment(robotrain, acme, monkeypatch):
+def test_several_are_excluded_by_flag_and_by_environment(robotrain, acme, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_WITHOUT", "source.pet, source.run")
     shown = robotrain("--without", "platform.slurm", "--without", "platform.local", "plugins").stdout
     assert not [name for name in ("slurm", "source.pet", "source.run", "platform.local") if name in shown]
@@ -49,14 +49,14 @@ def test_several_by_flag_and_by_environment(robotrain, acme, monkeypatch):
         api.render(platform="local", dataset_path="x")
 
 
-def test_what_is_asked_for_and_switched_off_is_told_as_that(robotrain, plain_platform):
+def test_requested_platform_that_is_excluded_is_named_so(robotrain, plain_platform):
     answer = robotrain("--without", "robotrain-plain", "render", "--platform", "plain", *JOB)
     assert answer.exit_code == 2
     assert "platform 'plain' is switched off by --without robotrain-plain" in answer.stderr
 
 
 @pytest.mark.parametrize("name", ["source.huggingface", "robotrain-sources"])
-def test_an_option_of_a_source_kind_that_is_switched_off_says_so(robotrain, name):
+def test_option_of_an_excluded_source_kind_is_explained(robotrain, name):
     answer = robotrain("--without", name, "render", "--platform", "local", "-d", "lerobot/pusht")
     assert answer.exit_code == 2
     said = " ".join(answer.stderr.split())
@@ -69,14 +69,14 @@ def test_an_option_of_a_source_kind_that_is_switched_off_says_so(robotrain, name
     ("name", "nearest"),
     [("acme-slum", "acme_slurm"), ("platform.slrum", "platform.slurm"), ("slrm", "platform.slurm"), ("qqq", "")],
 )
-def test_a_name_that_switches_nothing_off_is_refused_with_the_nearest(robotrain, acme, name, nearest):
+def test_unknown_name_is_rejected_with_the_nearest(robotrain, acme, name, nearest):
     answer = robotrain("--without", name, "render", "--platform", "local", *JOB)
     assert answer.exit_code == 2
     assert f"--without {name} switches nothing off" in answer.stderr
     assert f"use   --without {nearest}\n" in answer.stderr if nearest else "robotrain plugins" in answer.stderr
 
 
-def test_each_such_name_is_told(robotrain, acme):
+def test_every_unknown_name_is_reported(robotrain, acme):
     answer = robotrain("--without", "aaa", "--without", "bbb", "--json", "plugins")
     assert answer.exit_code == 2
     both = robotrain("--without", "aaa", "--without", "bbb", "plugins").stderr
@@ -84,13 +84,13 @@ def test_each_such_name_is_told(robotrain, acme):
     assert "bbb" in both
 
 
-def test_a_switch_behind_the_command_says_where_it_stands(robotrain, acme):
+def test_without_after_the_command_is_moved_before_it(robotrain, acme):
     answer = robotrain("render", "--platform", "local", *JOB, "--without", "acme-slurm")
     assert answer.exit_code == 2
     assert "use   robotrain --without" in answer.stderr
 
 
-def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, plain_platform, monkeypatch):
+def test_core_with_one_plugin_suggests_the_standard_plugins(robotrain, plain_platform, monkeypatch):
     """A plugin requires robotrain-core, which is the command without any workload."""
     alone = [claim for claim in discovery.read_claims() if claim.package == "robotrain-plain"]
     monkeypatch.setattr(manager, "read_claims", lambda: alone)
@@ -107,14 +107,14 @@ def go(install, plain_platform):
     install("acme-go", {"command.go": "acme_go:app"}, acme_go=GO)
 
 
-def test_what_a_command_of_a_plugin_does_from_python_does_without_it_too(robotrain, go):
+def test_python_calls_of_a_command_obey_without(robotrain, go):
     answer = robotrain("--without", "robotrain-plain", "go")
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert "platform 'plain' is switched off by --without robotrain-plain" in answer.stderr
     assert api.explain(platform="plain", dataset_path="x")  # and its switches end with it
 
 
-def test_what_a_command_of_a_plugin_does_from_python_is_as_strict(robotrain, go, install):
+def test_python_calls_of_a_command_obey_strict_plugins(robotrain, go, install):
     install("acme", {"acme": "acme_rule"}, acme_rule="1/0")
     answer = robotrain("--strict-plugins", "go")
     assert (answer.exit_code, answer.stdout) == (2, "")

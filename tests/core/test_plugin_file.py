@@ -81,7 +81,7 @@ def folder(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def test_its_platform_works_from_submit_to_status(robotrain, folder):
+def test_platform_works_from_submit_to_status(robotrain, folder):
     place = folder(PLATFORM)
     sent = robotrain("--plugins-from", place, "submit", "--platform", "plain", *JOB)
     assert sent.exit_code == 0
@@ -92,7 +92,7 @@ def test_its_platform_works_from_submit_to_status(robotrain, folder):
     assert "robotrain --plugins-from FOLDER …" in without.stderr
 
 
-def test_the_environment_of_the_process_names_it_as_well(robotrain, folder, monkeypatch):
+def test_environment_variable_names_the_folder(robotrain, folder, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder(PLATFORM)))
     assert robotrain("render", "--platform", "plain", *JOB).exit_code == 0
     from robotrain import api
@@ -100,7 +100,7 @@ def test_the_environment_of_the_process_names_it_as_well(robotrain, folder, monk
     assert api.submit(platform="plain", dataset_path="x").status().state == "succeeded"
 
 
-def test_its_claims_are_what_it_brings_and_the_file_is_shown_as_its_distribution(robotrain, folder):
+def test_claims_are_listed_with_the_file_as_their_distribution(robotrain, folder):
     place = folder(PLATFORM + SITE + COMMAND)
     rows = robotrain("--plugins-from", place, "plugins", "--json").json["plugins"]
     brought = {row["claim"]: row["failure"] for row in rows if row["distribution"] == f"{place}/robotrain_plugin.py"}
@@ -108,7 +108,7 @@ def test_its_claims_are_what_it_brings_and_the_file_is_shown_as_its_distribution
     assert "robotrain_plugin" not in robotrain("plugins").stdout
 
 
-def test_its_rules_notifications_checks_and_commands_work(robotrain, uncounted_cache, folder):
+def test_rules_notifications_checks_and_commands_work(robotrain, uncounted_cache, folder):
     place = folder(PLATFORM + SITE + COMMAND)
     run = ("--plugins-from", place, "submit", "--platform", "plain", *JOB)
     assert "acme-batch" in robotrain(*run, "--batch-size", "101").stderr
@@ -118,7 +118,7 @@ def test_its_rules_notifications_checks_and_commands_work(robotrain, uncounted_c
     assert robotrain("--plugins-from", place, "dig", "--deep", "7").stdout == "dug 7\n"
 
 
-def test_what_its_commands_do_from_python_has_the_file_too_which_runs_once(robotrain, folder):
+def test_python_calls_of_a_command_use_the_file_which_runs_once(robotrain, folder):
     counted = "with open('ran', 'a') as ran:\n    ran.write('once')\n"
     place = folder(counted + PLATFORM + COMMAND + RUNS)
     answer = robotrain("--plugins-from", place, "dig", "go")
@@ -126,7 +126,7 @@ def test_what_its_commands_do_from_python_has_the_file_too_which_runs_once(robot
     assert Path("ran").read_text() == "once"
 
 
-def test_its_source_kinds_work(robotrain, folder):
+def test_source_kind_works(robotrain, folder):
     source = (
         make_source_kind("Pet").replace("recognizes=", "container_plugin='petting', recognizes=")
         + "\nclass Pet(str):\n    kind = 'pet'\n    def __new__(cls, text, base):\n"
@@ -138,14 +138,14 @@ def test_its_source_kinds_work(robotrain, folder):
     assert robotrain("explain", "--platform", "local", "--pet", "rex").exit_code == 2
 
 
-def packed(robotrain, place: Path) -> set[str]:
+def list_payload(robotrain, place: Path) -> set[str]:
     plan = Path("plan")
     answer = robotrain("--plugins-from", place, "render", "dig", "--platform", "local", "--to", plan)
     assert answer.exit_code == 0, answer.stderr
     return set(zipfile.ZipFile(io.BytesIO((plan / "payload.zip").read_bytes())).namelist())
 
 
-def test_a_half_that_is_a_module_beside_it_is_packed_with_what_it_names(robotrain, folder):
+def test_container_module_beside_the_file_is_packed_with_what_it_names(robotrain, folder):
     half = "from pathlib import Path\nimport soil\nLOCK = Path(__file__).with_name('lock.txt')\nPROGRAM = 'digging'\n"
     files = {
         "digger.py": half,
@@ -156,19 +156,19 @@ def test_a_half_that_is_a_module_beside_it_is_packed_with_what_it_names(robotrai
         "secret.txt": "",
         "robots/dataset.bin": "",
     }
-    names = packed(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
+    names = list_payload(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
     assert {"digger.py", "soil.py", "digging.py", "lock.txt"} <= names
     assert not names & {"robotrain_plugin.py", "other.py", "secret.txt", "robots/dataset.bin"}
 
 
-def test_a_half_that_is_in_a_package_beside_it_is_packed_whole(robotrain, folder):
+def test_container_package_beside_the_file_is_packed_whole(robotrain, folder):
     files = {"mine/__init__.py": "", "mine/container.py": "import soil\n", "mine/lock.txt": "x==1\n", "soil.py": ""}
-    names = packed(robotrain, folder(WORKLOAD.replace("HALF", "mine.container"), **files))
+    names = list_payload(robotrain, folder(WORKLOAD.replace("HALF", "mine.container"), **files))
     assert {"mine/__init__.py", "mine/container.py", "mine/lock.txt", "soil.py"} <= names
 
 
 @pytest.mark.parametrize(("half", "place"), [("digger", "digger.py"), ("mine.container", "mine/container.py")])
-def test_a_half_that_is_not_there_is_missed_beside_the_file(robotrain, folder, half, place):
+def test_missing_container_module_is_looked_for_beside_the_file(robotrain, folder, half, place):
     at = folder(WORKLOAD.replace("HALF", half))
     answer = robotrain("--plugins-from", at, "render", "dig", "--platform", "local")
     assert answer.exit_code == 1
@@ -177,23 +177,23 @@ def test_a_half_that_is_not_there_is_missed_beside_the_file(robotrain, folder, h
     assert "without --plugins-from" in answer.stderr
 
 
-def test_what_a_half_only_speaks_of_stays_at_home(robotrain, folder):
+def test_names_in_docstrings_and_comments_are_not_packed(robotrain, folder):
     half = '"""Digs, as digger.py does; it never reads "keys.json"."""\nimport os, soil\n# "keys.json", "soil.txt"\n'
     files = {"digger.py": half, "soil.py": "", "soil.txt": "", "keys.json": ""}
-    names = packed(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
+    names = list_payload(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
     assert {"digger.py", "soil.py"} <= names
     assert not names & {"keys.json", "soil.txt"}
 
 
-def test_a_module_that_python_has_itself_is_not_packed_from_anywhere(robotrain, folder):
+def test_module_with_the_name_of_a_standard_one_is_not_packed(robotrain, folder):
     """Packed, it would stand before Python's own in the container."""
     half = "import platform\nKINDS = ('secrets', 'platform')\nprint(platform.system())\n"
     files = {"digger.py": half, "secrets/__init__.py": "", "platform.py": ""}
-    names = packed(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
+    names = list_payload(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
     assert not names & {"secrets.py", "secrets/__init__.py", "platform.py"}
 
 
-def test_it_is_never_found_by_itself(robotrain, folder, monkeypatch):
+def test_file_in_the_working_folder_is_not_loaded(robotrain, folder, monkeypatch):
     place = folder(PLATFORM)
     monkeypatch.chdir(place)
     assert robotrain("render", "--platform", "plain", *JOB).exit_code == 2
@@ -203,7 +203,7 @@ def test_it_is_never_found_by_itself(robotrain, folder, monkeypatch):
     assert "plain" not in robotrain("plugins").stdout
 
 
-def test_what_a_repository_holds_does_not_load_it(robotrain, folder, monkeypatch):
+def test_files_of_a_repository_do_not_load_it(robotrain, folder, monkeypatch):
     """A clone may hold any of these; none of them may make its code run."""
     place = folder(f"import pathlib\npathlib.Path({str(Path.cwd() / 'ran')!r}).touch()\n{PLATFORM}")
     Path(".env").write_text(f"ROBOTRAIN_PLUGINS_FROM={place}\nPLUGINS_FROM={place}\n")
@@ -217,7 +217,7 @@ def test_what_a_repository_holds_does_not_load_it(robotrain, folder, monkeypatch
     assert not Path("ran").exists()
 
 
-def test_a_name_that_an_installed_plugin_has_is_refused_as_for_any_two(robotrain, folder, plain_platform):
+def test_name_of_an_installed_plugin_is_rejected(robotrain, folder, plain_platform):
     place = folder(PLATFORM)
     answer = robotrain("--plugins-from", place, "render", "--platform", "plain", *JOB)
     assert answer.exit_code == 1
@@ -244,7 +244,7 @@ def test_a_name_that_an_installed_plugin_has_is_refused_as_for_any_two(robotrain
         ("commands = ['dig']\n", "`commands` is a mapping of names to Typer apps", None),
     ],
 )
-def test_what_is_wrong_in_it_is_told_with_the_line(robotrain, folder, source, said, line):
+def test_error_in_the_file_is_reported_with_its_line(robotrain, folder, source, said, line):
     place = folder(source)
     answer = robotrain("--plugins-from", place, "render", "--platform", "local", *JOB)
     assert answer.exit_code == 1
@@ -263,7 +263,7 @@ def test_what_is_wrong_in_it_is_told_with_the_line(robotrain, folder, source, sa
         ("tools/robotrain_plugin.py", "is not a folder", "tools"),
     ],
 )
-def test_a_folder_that_has_no_plugin_file(robotrain, tmp_path, name, said, use):
+def test_folder_without_a_plugin_file(robotrain, tmp_path, name, said, use):
     (tmp_path / "tools").mkdir()
     if use == "tools":
         (tmp_path / name).touch()
@@ -273,19 +273,19 @@ def test_a_folder_that_has_no_plugin_file(robotrain, tmp_path, name, said, use):
     assert f"use   --plugins-from {tmp_path / use if use == 'tools' else use} (" in answer.stderr
 
 
-def test_a_file_that_brings_nothing(robotrain, folder):
+def test_file_without_hooks_and_commands(robotrain, folder):
     answer = robotrain("--plugins-from", folder("x = 1\n"), "render", "--platform", "local", *JOB)
     assert answer.exit_code == 2
     assert "the plugin file brings nothing" in answer.stderr
 
 
-def test_what_it_prints_is_no_result(robotrain, folder):
+def test_what_the_file_prints_goes_to_stderr(robotrain, folder):
     place = folder("print('noise')\n" + PLATFORM)
     answer = robotrain("--plugins-from", place, "render", "--platform", "plain", *JOB, "--json")
     assert answer.json["platform"] == "plain"
     assert "noise" in answer.stderr
 
 
-def test_it_counts_for_nothing_where_only_what_robotrain_comes_with_is_wanted(robotrain, folder, monkeypatch):
+def test_no_plugins_ignores_the_file(robotrain, folder, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder("1/0")))
     assert robotrain("--no-plugins", "render", "--platform", "local", *JOB).exit_code == 0

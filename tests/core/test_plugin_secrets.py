@@ -1,4 +1,4 @@
-"""What a plugin says with a secret in it is not shown, not kept and not sent, and the plugin is named."""
+"""Secrets in what a plugin returns are neither shown, stored nor sent, and the plugin is named."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ JOB = ("--platform", "fake", "-d", "lerobot/pusht")
 
 
 @pytest.fixture
-def wrong(fake_platform, monkeypatch):
+def replace_methods(fake_platform, monkeypatch):
     """Let fake answer something else."""
 
     def answers(**methods) -> None:
@@ -28,20 +28,20 @@ def wrong(fake_platform, monkeypatch):
 
 
 @pytest.fixture
-def sent(robotrain, fake_platform):
+def submitted_run(robotrain, fake_platform):
     answer = robotrain("submit", *JOB, "--no-pin")
     assert answer.exit_code == 0, answer.stderr
     return answer.stdout.strip()
 
 
-def kept() -> list[Path]:
+def find_leaks() -> list[Path]:
     """Files below the state that hold the secret."""
     return [
         path for path in files.get_state_folder().rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()
     ]
 
 
-def written(content: bytes):
+def make_leaking_render(content: bytes):
     """A platform's `render` that adds a file."""
     import dataclasses
 
@@ -56,8 +56,8 @@ def written(content: bytes):
     return with_a_file
 
 
-@pytest.mark.parametrize("json", [(), ("--json",)], ids=["told", "json"])
-def test_a_problem_of_a_plugin_is_told_without_its_secret(robotrain, wrong, json):
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
+def test_problem_is_shown_without_its_secret(robotrain, replace_methods, json):
     spoken = {
         "title": f"no: {SAS}",
         "where": SAS,
@@ -65,69 +65,73 @@ def test_a_problem_of_a_plugin_is_told_without_its_secret(robotrain, wrong, json
         "why": f"It is {SAS}",
         "suggestions": (Suggestion(SAS, SAS),),
     }
-    wrong(check=lambda *given: [Problem(code="leaky", stage=Stage.CHECK, **spoken)])
+    replace_methods(check=lambda *given: [Problem(code="leaky", stage=Stage.CHECK, **spoken)])
     answer = robotrain("render", *JOB, *json)
     assert answer.exit_code == 3
     assert "acc.blob.core.windows.net/box/one" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
 
 
-def test_what_a_problem_says_without_a_secret_is_told_as_it_is(robotrain, wrong):
+def test_problem_without_a_secret_is_shown_unchanged(robotrain, replace_methods):
     why, way = (
         "Did you sign in? The token: see https://example.com/docs#token",
         Suggestion("fake login #1", "key: yours"),
     )
-    wrong(check=lambda *given: [Problem(code="odd", stage=Stage.CHECK, title="no", why=why, suggestions=(way,))])
-    told = robotrain("render", *JOB).stderr
-    assert f"  {why}\n  use   fake login #1 (key: yours)\n" in told
+    replace_methods(
+        check=lambda *given: [Problem(code="odd", stage=Stage.CHECK, title="no", why=why, suggestions=(way,))]
+    )
+    stderr = robotrain("render", *JOB).stderr
+    assert f"  {why}\n  use   fake login #1 (key: yours)\n" in stderr
 
 
-def test_how_a_run_is_and_what_it_left_are_told_without_secrets(robotrain, wrong, sent):
-    wrong(
+def test_status_and_outputs_are_shown_without_secrets(robotrain, replace_methods, submitted_run):
+    replace_methods(
         status=lambda *given: Status(state="failed", reason=f"cannot read {SAS}"),
         describe_reference=lambda *given: {"page": SAS},
         outputs=lambda *given: [Output(name="log.txt", kind="file", source="blob_url", uri=SAS)],
     )
     for command in (("status",), ("status", "--json"), ("wait",), ("outputs",), ("outputs", "--json")):
-        answer = robotrain(*command, sent)
+        answer = robotrain(*command, submitted_run)
         assert CANARY not in answer.stdout + answer.stderr
-    assert "cannot read https://acc.blob.core.windows.net/box/one?<redacted>" in robotrain("status", sent).stdout
-    assert kept() == []
+    assert (
+        "cannot read https://acc.blob.core.windows.net/box/one?<redacted>" in robotrain("status", submitted_run).stdout
+    )
+    assert find_leaks() == []
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--no-pin")])
-def test_a_plan_that_holds_a_secret_is_refused_before_it_is_kept(robotrain, wrong, fake_platform, command):
-    wrong(render=written(json.dumps({"from": SAS}).encode()))
+def test_plan_with_a_secret_is_rejected_before_it_is_stored(robotrain, replace_methods, fake_platform, command):
+    replace_methods(render=make_leaking_render(json.dumps({"from": SAS}).encode()))
     answer = robotrain(*command, *JOB)
     assert answer.exit_code == 1
     assert "platform fake failed in render: its order.json contains a secret" in answer.stderr
     assert "[plugin-failed]" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
-    assert (kept(), (fake_platform / "jobs").exists()) == ([], False)
+    assert (find_leaks(), (fake_platform / "jobs").exists()) == ([], False)
 
 
 @pytest.mark.parametrize(
     "content",
-    [SAS.encode() + b"\xff", b"eyJhbGciOiJub25l" + base64.b64encode(bytes(range(256)) * 9 + b"x")],
-    ids=["binary", "packed"],
+    [SAS.encode() + b"\xff", b"QlpoeyJhbGciOiJub25l" + base64.b64encode(bytes(range(256)) * 9 + b"x")],
+    ids=["binary", "bzip2 in base64"],
 )
-def test_what_only_looks_like_one_in_packed_bytes_is_no_secret(robotrain, wrong, content):
-    wrong(render=written(content))
+def test_packed_bytes_that_look_like_a_secret_are_accepted(robotrain, replace_methods, content):
+    replace_methods(render=make_leaking_render(content))
     assert robotrain("render", *JOB).exit_code == 0
 
 
-def test_a_plan_of_a_folder_is_looked_at_as_well(robotrain, fake_platform, tmp_path):
+def test_stored_plan_with_a_secret_is_rejected(robotrain, fake_platform, tmp_path):
     robotrain("render", *JOB, "--to", tmp_path / "plan")
     (tmp_path / "plan/job.json").write_text(json.dumps({"from": SAS}))
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 1
     assert "its job.json contains a secret" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
-    assert (kept(), (fake_platform / "jobs").exists()) == ([], False)
+    assert (find_leaks(), (fake_platform / "jobs").exists()) == ([], False)
 
 
-def test_a_reference_that_holds_a_secret_is_not_kept_and_the_run_is_not_sent_twice(robotrain, wrong, sent):
-    wrong(submit=lambda *given: {"url": SAS}, find=lambda *given: {"url": SAS})
+def test_reference_with_a_secret_is_not_stored_and_the_run_is_not_sent_twice(robotrain, replace_methods, submitted_run):
+    replace_methods(submit=lambda *given: {"url": SAS}, find=lambda *given: {"url": SAS})
     for _ in range(2):
         answer = robotrain("submit", *JOB, "--no-pin", "--slots", "7")
         assert answer.exit_code == 1
@@ -135,23 +139,23 @@ def test_a_reference_that_holds_a_secret_is_not_kept_and_the_run_is_not_sent_twi
             "Platform", "platform"
         )
         assert CANARY not in answer.stdout + answer.stderr
-    assert kept() == []
+    assert find_leaks() == []
 
 
-def test_a_checkpoint_at_an_address_with_a_secret_is_not_gone_on_from(robotrain, wrong, sent):
+def test_checkpoint_address_with_a_secret_is_not_resumed_from(robotrain, replace_methods, submitted_run):
     at = Output(name="checkpoints/000001", kind="checkpoint", source="blob_url", uri=SAS, step=1)
-    wrong(status=lambda *given: Status(state="succeeded"), outputs=lambda *given: [at])
-    answer = robotrain("resume", sent)
+    replace_methods(status=lambda *given: Status(state="succeeded"), outputs=lambda *given: [at])
+    answer = robotrain("resume", submitted_run)
     assert answer.exit_code == 1
     assert "platform fake failed in outputs: its address of a checkpoint contains a secret" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
 
 
-def test_and_a_rejection_of_a_plugin_too(robotrain, wrong, sent):
+def test_rejection_is_shown_without_its_secret(robotrain, replace_methods, submitted_run):
     def refuses(*given):
         raise Rejected([Problem(code="no", stage=Stage.SUBMIT, title="no", why=SAS)])
 
-    wrong(status=refuses)
-    answer = robotrain("status", sent)
+    replace_methods(status=refuses)
+    answer = robotrain("status", submitted_run)
     assert answer.exit_code == 1
     assert CANARY not in answer.stdout + answer.stderr

@@ -29,14 +29,14 @@ def orbit(times: int = 2):
 '''
 
 
-def test_a_module_is_imported_only_when_its_name_is_asked_for(robotrain, install):
+def test_module_is_imported_only_when_its_name_is_used(robotrain, install):
     install("acme", {"platform.other": "acme_other"}, acme_other="raise RuntimeError('imported')")
     robotrain("render", "--platform", "local", "--dataset-path", "x")
     assert "acme_other" not in sys.modules
     assert not Plugins().failures
 
 
-def test_failures_can_be_fatal(robotrain, install, monkeypatch):
+def test_strict_plugins_stops_on_a_failure(robotrain, install, monkeypatch):
     install("acme", {"source.bad": "acme_bad"}, acme_bad="1/0")
     render = ("render", "--platform", "local", "--dataset-path", "x")
     assert robotrain("--strict-plugins", *render).exit_code == 2
@@ -46,7 +46,7 @@ def test_failures_can_be_fatal(robotrain, install, monkeypatch):
     assert "ZeroDivisionError" in answer.stderr
 
 
-def test_plugins_can_be_switched_off_and_what_robotrain_brings_stays(robotrain, install, monkeypatch):
+def test_no_plugins_leaves_the_built_in_ones(robotrain, install, monkeypatch):
     install("acme", {"platform.other": "acme_other"}, acme_other="1/0")
     assert "other" not in robotrain("--no-plugins", "plugins").stdout
     assert "platform.local" in robotrain("--no-plugins", "plugins").stdout
@@ -54,7 +54,7 @@ def test_plugins_can_be_switched_off_and_what_robotrain_brings_stays(robotrain, 
     assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
 
 
-def test_a_site_plugin_adds_rules(robotrain, install):
+def test_site_plugin_adds_rules(robotrain, install):
     install("acme-site", {"acme": "acme_site"}, acme_site=SITE)
     render = ("render", "--platform", "local", "--dataset-path", "x", "--batch-size")
     assert robotrain(*render, "100").exit_code == 0
@@ -63,13 +63,13 @@ def test_a_site_plugin_adds_rules(robotrain, install):
     assert "batches on local stay below 100 here" in answer.stderr
 
 
-def test_a_plugin_brings_a_command(robotrain, install):
+def test_plugin_adds_a_command(robotrain, install):
     install("acme-orbit", {"command.orbit": "acme_orbit:app"}, acme_orbit=COMMAND)
     assert robotrain("orbit", "--times", "3").stdout == "orbited 3\n"
     assert "command.orbit" in robotrain("plugins").stdout
 
 
-def test_built_ins_use_the_same_doors():
+def test_built_in_plugins_are_entry_points():
     from importlib.metadata import entry_points
 
     claims = {claim.dotted for claim in Plugins().claims}
@@ -91,7 +91,7 @@ def robotrain_workloads():
 """
 
 
-def test_one_module_may_claim_several_names(install):
+def test_module_may_claim_several_names(install):
     install("acme", {"workload.one": "acme_both", "workload.two": "acme_both"}, acme_both=BOTH)
     plugins = Plugins()
     assert plugins.workload("one").name == "one"
@@ -99,7 +99,7 @@ def test_one_module_may_claim_several_names(install):
     assert not plugins.failures
 
 
-def test_a_stranger_cannot_take_over_a_built_in_name(robotrain, install):
+def test_built_in_name_cannot_be_taken_over(robotrain, install):
     install("aaa", {"source.local_path": "aaa_shadow", "platform.local": "aaa_shadow"}, aaa_shadow="raise SystemExit")
     assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
     rows = {
@@ -109,7 +109,7 @@ def test_a_stranger_cannot_take_over_a_built_in_name(robotrain, install):
     assert rows["source.local_path", "robotrain-sources 0.1.0"] is None
 
 
-def test_a_rule_that_answers_something_else_is_named(robotrain, install):
+def test_rule_that_returns_no_problem_is_named(robotrain, install):
     source = "from robotrain.plugin import hook\n@hook\ndef robotrain_check(job):\n    return ['text']\n"
     install("acme-site", {"acme": "acme_text"}, acme_text=source)
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
@@ -117,7 +117,7 @@ def test_a_rule_that_answers_something_else_is_named(robotrain, install):
     assert "Problem objects" in answer.stderr
 
 
-def test_platforms_names_those_that_failed(robotrain, install):
+def test_platforms_lists_failed_plugins(robotrain, install):
     install("acme", {"platform.broken": "acme_gone"}, acme_gone="import nope_x")
     assert "platform broken (acme 1.0) failed to load" in robotrain("platforms").stderr
     assert robotrain("--strict-plugins", "platforms").exit_code == 2

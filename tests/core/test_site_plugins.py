@@ -24,18 +24,18 @@ def no(code):
 """
 
 
-def rule(body: str) -> str:
+def make_rule(body: str) -> str:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return f"{HEAD}\n@hook\ndef robotrain_check(job, platform):\n{lines}"
 
 
-def told(body: str, arguments: str = "run") -> str:
+def make_notification(body: str, arguments: str = "run") -> str:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return f"{HEAD}\n@hook\ndef robotrain_run_changed({arguments}):\n{lines}"
 
 
 @pytest.fixture
-def little_time(monkeypatch):
+def short_limit(monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
 
 
@@ -70,9 +70,9 @@ def record(run: str = "lerobot-train-0a1b2c3d-1") -> RunRecord:
     )
 
 
-def test_a_rule_that_hangs_is_named_and_the_other_rules_are_enforced(robotrain, install, little_time):
-    install("acme-slow", {"slow": "acme_slow"}, acme_slow=rule("time.sleep(60)"))
-    install("acme-quick", {"quick": "acme_quick"}, acme_quick=rule("yield no('acme-gpus')"))
+def test_rule_that_hangs_is_named_and_other_rules_are_enforced(robotrain, install, short_limit):
+    install("acme-slow", {"slow": "acme_slow"}, acme_slow=make_rule("time.sleep(60)"))
+    install("acme-quick", {"quick": "acme_quick"}, acme_quick=make_rule("yield no('acme-gpus')"))
     answer = robotrain(*RENDER)
     assert answer.exit_code == 3
     assert "rule acme-gpus says no" in answer.stderr
@@ -82,8 +82,9 @@ def test_a_rule_that_hangs_is_named_and_the_other_rules_are_enforced(robotrain, 
 
 
 @pytest.mark.parametrize("then", ["time.sleep(60)", "raise OSError('the list of rules is gone')", "sys.exit(0)"])
-def test_what_a_rule_said_before_it_failed_counts(robotrain, install, little_time, then):
-    install("acme", {"acme": "acme_half"}, acme_half=rule(f"yield no('acme-first')\n{then}\nyield no('acme-second')"))
+def test_problems_before_a_failure_of_a_rule_count(robotrain, install, short_limit, then):
+    rule = make_rule(f"yield no('acme-first')\n{then}\nyield no('acme-second')")
+    install("acme", {"acme": "acme_half"}, acme_half=rule)
     answer = robotrain(*RENDER)
     assert answer.exit_code == 3
     assert "acme-first" in answer.stderr
@@ -91,14 +92,14 @@ def test_what_a_rule_said_before_it_failed_counts(robotrain, install, little_tim
     assert "its rules were not enforced" in answer.stderr
 
 
-def test_a_rule_without_an_end_is_cut_off(robotrain, install):
-    install("acme", {"acme": "acme_endless"}, acme_endless=rule("while True: yield no('acme-gpus')"))
+def test_rule_that_never_ends_is_cut_off(robotrain, install):
+    install("acme", {"acme": "acme_endless"}, acme_endless=make_rule("while True: yield no('acme-gpus')"))
     answer = robotrain(*RENDER, "--json")
     assert answer.exit_code == 3
     assert answer.stderr.count("rule acme-gpus says no") == 100
 
 
-def test_a_site_plugin_that_hangs_while_it_is_imported_is_named(robotrain, install, little_time):
+def test_site_plugin_whose_import_hangs_is_named(robotrain, install, short_limit):
     install("acme", {"acme": "acme_import"}, acme_import="import time\ntime.sleep(60)")
     answer = robotrain(*RENDER)
     assert answer.exit_code == 0
@@ -116,8 +117,8 @@ return ()
 """
 
 
-def test_what_a_rule_prints_is_no_part_of_the_result(start, install):
-    noise = install("acme", {"acme": "acme_noise"}, acme_noise=rule(NOISE))
+def test_what_a_rule_prints_goes_to_stderr(start, install):
+    noise = install("acme", {"acme": "acme_noise"}, acme_noise=make_rule(NOISE))
     process = start(*RENDER, "--json", folders=(noise,))
     stdout, stderr = process.communicate(timeout=60)
     assert json.loads(stdout)["platform"] == "local"
@@ -125,7 +126,7 @@ def test_what_a_rule_prints_is_no_part_of_the_result(start, install):
         assert words in stderr
 
 
-def test_a_hook_that_hangs_in_a_pool_of_threads_does_not_hold_up_the_end_once_it_was_given_up():
+def test_process_ends_without_waiting_for_threads_of_an_abandoned_hook():
     """A pool joins its threads when the process ends, so an ordinary end would wait for ever."""
     code = (
         "import sys, time; from concurrent.futures import ThreadPoolExecutor; from robotrain.plugins import calls\n"
@@ -140,7 +141,7 @@ def test_a_hook_that_hangs_in_a_pool_of_threads_does_not_hold_up_the_end_once_it
 
 def test_ctrl_c_while_a_rule_hangs_ends_the_command(start, install, tmp_path):
     slow = install(
-        "acme", {"acme": "acme_slow"}, acme_slow=rule(f"Path({str(tmp_path / 'on')!r}).touch()\ntime.sleep(60)")
+        "acme", {"acme": "acme_slow"}, acme_slow=make_rule(f"Path({str(tmp_path / 'on')!r}).touch()\ntime.sleep(60)")
     )
     process = start(*RENDER, folders=(slow,), ROBOTRAIN_HOOK_SECONDS="50")
     until = time.monotonic() + 30
@@ -153,11 +154,9 @@ def test_ctrl_c_while_a_rule_hangs_ends_the_command(start, install, tmp_path):
     assert stderr.strip() == "interrupted"
 
 
-def test_strictly_a_rule_that_fails_stops_the_command_and_everything_is_reported(
-    robotrain, install, plain_platform, little_time
-):
-    install("acme-slow", {"slow": "acme_slow"}, acme_slow=rule("time.sleep(60)"))
-    install("acme-quick", {"quick": "acme_quick"}, acme_quick=rule("yield no('acme-gpus')"))
+def test_strict_mode_stops_on_a_failing_rule_and_reports_everything(robotrain, install, plain_platform, short_limit):
+    install("acme-slow", {"slow": "acme_slow"}, acme_slow=make_rule("time.sleep(60)"))
+    install("acme-quick", {"quick": "acme_quick"}, acme_quick=make_rule("yield no('acme-gpus')"))
     answer = robotrain("--strict-plugins", "submit", "--platform", "plain", "--dataset-path", "x")
     assert answer.exit_code == 2
     assert "error: the site plugin slow (acme-slow 1.0) failed, so its rules could not be enforced" in answer.stderr
@@ -165,10 +164,10 @@ def test_strictly_a_rule_that_fails_stops_the_command_and_everything_is_reported
     assert not Path(os.environ["ROBOTRAIN_STATE"], "runs").exists()
 
 
-def test_a_plugin_is_told_what_happened_and_how_the_run_is(install, tmp_path):
+def test_notification_has_the_change_and_the_status(install, tmp_path):
     words = tmp_path / "words.txt"
     body = f"with open({str(words)!r}, 'a') as file:\n    print(run.run, change, status and status.reason, file=file)"
-    install("acme", {"acme": "acme_told"}, acme_told=told(body, "run, change, status"))
+    install("acme", {"acme": "acme_notified"}, acme_notified=make_notification(body, "run, change, status"))
     plugins = Plugins()
     assert site.notify_run_changed(plugins, record("a-1"), "sent") == []
     assert (
@@ -177,10 +176,10 @@ def test_a_plugin_is_told_what_happened_and_how_the_run_is(install, tmp_path):
     assert words.read_text() == "a-1 sent None\na-1 ended out of memory\n"
 
 
-def test_a_notification_that_hangs_is_named_and_not_asked_again(install, little_time, tmp_path):
+def test_notification_that_hangs_is_named_and_not_called_again(install, short_limit, tmp_path):
     calls = tmp_path / "calls.txt"
     body = f"with open({str(calls)!r}, 'a') as file:\n    file.write('x')\ntime.sleep(60)"
-    install("acme", {"acme": "acme_slow"}, acme_slow=told(body))
+    install("acme", {"acme": "acme_slow"}, acme_slow=make_notification(body))
     plugins = Plugins()
     (warning,) = site.notify_run_changed(plugins, record("a-1"), "sent")
     assert warning.severity == "warning"
@@ -189,8 +188,8 @@ def test_a_notification_that_hangs_is_named_and_not_asked_again(install, little_
     assert calls.read_text() == "x"
 
 
-def test_one_that_raises_is_asked_again(install):
-    install("acme", {"acme": "acme_bad"}, acme_bad=told("raise OSError('no route to the chat')"))
+def test_notification_that_raises_is_called_again(install):
+    install("acme", {"acme": "acme_bad"}, acme_bad=make_notification("raise OSError('no route to the chat')"))
     plugins = Plugins()
     for change, words in (("sent", "was sent"), ("cancelled", "was cancelled"), ("ended", "ended")):
         (warning,) = site.notify_run_changed(plugins, record("a-1"), change)
@@ -198,8 +197,8 @@ def test_one_that_raises_is_asked_again(install):
         assert warning.why == "robotrain_run_changed: OSError: no route to the chat."
 
 
-def test_strictly_a_notification_that_fails_is_an_error_that_says_what_was_done(robotrain, install, plain_platform):
-    install("acme", {"acme": "acme_bad"}, acme_bad=told("raise OSError('no route')"))
+def test_strict_mode_reports_a_failing_notification_as_an_error(robotrain, install, plain_platform):
+    install("acme", {"acme": "acme_bad"}, acme_bad=make_notification("raise OSError('no route')"))
     answer = robotrain("--strict-plugins", "submit", "--platform", "plain", "--dataset-path", "x")
     assert answer.exit_code == 1  # not 2: that would say that nothing was sent
     run = answer.stdout.splitlines()[0]
@@ -207,14 +206,14 @@ def test_strictly_a_notification_that_fails_is_an_error_that_says_what_was_done(
 
 
 @pytest.mark.parametrize("said", ["0", "soon", "nan", "1e9"])
-def test_a_time_limit_that_is_none_is_refused(robotrain, monkeypatch, said):
+def test_malformed_time_limit_is_rejected(robotrain, monkeypatch, said):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", said)
     answer = robotrain(*RENDER)
     assert answer.exit_code == 2
     assert "ROBOTRAIN_HOOK_SECONDS is a number of seconds above 0, up to 3600" in answer.stderr
 
 
-def test_calls_run_side_by_side(install):
+def test_calls_run_in_parallel(install):
     """Each waits for all the others: one after the other, none would come back."""
     import threading
 
