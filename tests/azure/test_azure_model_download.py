@@ -87,13 +87,13 @@ def deliver(azure, blob_container, data_python, tmp_path, monkeypatch, nobody) -
         one.close()
 
 
-def look_up_model(made: BatchFetch) -> SurveyedSource:
+def survey_model(made: BatchFetch) -> SurveyedSource:
     (found,) = made.survey()
     return found
 
 
 def download_model(made: BatchFetch) -> dict[str, bytes]:
-    assert look_up_model(made).problems == ()
+    assert survey_model(made).problems == ()
     (folder,) = made.fetch(lambda far: None).values()
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -129,13 +129,13 @@ def test_what_is_not_there_is_told_with_what_is(deliver, register, uri, why):
     register("far", 1, "https://example.com/a?sig=S3CRET")
     register("gone", 1, "azureml://datastores/nowhere/paths/a")
     register("bare", 1, "azureml://datastores/models/paths/nothing")
-    found = look_up_model(deliver(uri))
+    found = survey_model(deliver(uri))
     assert re.search(why, found.problems[0]), found.problems
     assert "S3CRET" not in found.problems[0]
 
 
 def test_a_short_name_of_a_run_that_is_tracked_in_no_workspace_is_told_with_the_full_one(deliver):
-    found = look_up_model(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
+    found = survey_model(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
     sentence, way = found.problems[0].split("\n")
     assert "no workspace tracks this run" in sentence
     assert way == "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/act/versions/7"
@@ -147,9 +147,9 @@ def test_who_may_not_look_into_the_workspace_or_read_the_blobs_is_told_the_role(
 ):
     register("act", 7, WAYS[0])
     azure.front.faults.append(Fault(f"GET /{blob_container}", status=403, code="AuthorizationPermissionMismatch"))
-    assert "Storage Blob Data Reader" in look_up_model(deliver("azureml:act:7")).problems[0]
+    assert "Storage Blob Data Reader" in survey_model(deliver("azureml:act:7")).problems[0]
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
-    told = look_up_model(deliver("azureml:act:7"))
+    told = survey_model(deliver("azureml:act:7"))
     assert "AzureML Data Scientist" in told.problems[0]
     assert told.fault == "configuration"
     assert Path(told.source.uri).name == "azureml:act:7"

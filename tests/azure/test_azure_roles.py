@@ -27,20 +27,20 @@ def manager(tenant):
     return tenant.manager
 
 
-def find_codes(writes: bool = False, account: str = "data"):
+def check_roles(writes: bool = False, account: str = "data"):
     return list(preflight_checks.check_identity_blob_roles(CLIENT, SUBSCRIPTION, {account: writes}))
 
 
 @pytest.mark.parametrize(("role", "scope"), list(zip([READER, CONTRIBUTOR, OWNER, READER], SCOPES, strict=True)))
 def test_a_role_there_or_above_reads(manager, role, scope):
     manager.assign(HOLDER, role, scope)
-    assert find_codes() == []
+    assert check_roles() == []
 
 
 def test_no_role_is_a_warning_with_the_line_that_gives_it(manager):
     manager.assign("object-one", READER, ACCOUNT)
     manager.assign(HOLDER, READER, f"{ACCOUNT}2")
-    (problem,) = find_codes()
+    (problem,) = check_roles()
     assert (problem.severity, problem.code, problem.where) == ("warning", "azure-role-missing", "--workload-identity")
     assert problem.suggestions[0].text == (
         f'az role assignment create --assignee {HOLDER} --role "Storage Blob Data Reader" --scope "{ACCOUNT}"'
@@ -49,22 +49,22 @@ def test_no_role_is_a_warning_with_the_line_that_gives_it(manager):
 
 def test_a_reader_does_not_write(manager):
     manager.assign(HOLDER, READER, ACCOUNT)
-    (problem,) = find_codes(writes=True)
+    (problem,) = check_roles(writes=True)
     assert problem.title == "the job's identity may not write blobs of the account data"
     assert '--role "Storage Blob Data Contributor"' in problem.suggestions[0].text
     manager.assign(HOLDER, CONTRIBUTOR, ABOVE)
-    assert find_codes(writes=True) == []
+    assert check_roles(writes=True) == []
 
 
 def test_a_role_of_its_group_counts(manager):
     manager.there.members["the-robots"] = {HOLDER}
     manager.assign("the-robots", READER, ACCOUNT)
-    assert find_codes() == []
+    assert check_roles() == []
 
 
 def test_a_role_on_one_container_may_be_enough(manager):
     manager.assign(HOLDER, READER, f"{ACCOUNT}/blobServices/default/containers/training")
-    assert find_codes() == []
+    assert check_roles() == []
 
 
 @pytest.mark.parametrize(("action", "missing"), [("read", False), ("delete", True)])
@@ -72,13 +72,13 @@ def test_a_role_of_somebodys_own_making_is_read(manager, action, missing):
     blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
     manager.there.definitions["own"] = {"permissions": [{"dataActions": [f"{blobs}/{action}"]}]}
     manager.assign(HOLDER, "own", ACCOUNT)
-    assert bool(find_codes()) == missing
+    assert bool(check_roles()) == missing
 
 
 @pytest.mark.parametrize("refused", ["userAssignedIdentities", "storageAccounts\\?", "roleAssignments"])
 def test_a_refused_look_up_is_not_a_missing_role(manager, refused):
     manager.faults.append(Fault(refused, status=403, code="AuthorizationFailed"))
-    (problem,) = find_codes()
+    (problem,) = check_roles()
     assert (problem.severity, problem.code) == ("warning", "azure-unchecked")
     assert "does not have authorization" in problem.why
 
@@ -86,13 +86,13 @@ def test_a_refused_look_up_is_not_a_missing_role(manager, refused):
 def test_a_role_that_cannot_be_read_is_not_a_missing_role(manager):
     manager.assign(HOLDER, "own", ACCOUNT)
     manager.faults.append(Fault("roleDefinitions", status=403, code="AuthorizationFailed"))
-    assert [problem.code for problem in find_codes()] == ["azure-unchecked"]
+    assert [problem.code for problem in check_roles()] == ["azure-unchecked"]
 
 
 def test_an_identity_or_an_account_of_elsewhere_could_not_be_checked(manager):
     (of_elsewhere,) = preflight_checks.check_identity_blob_roles("unheard-of", SUBSCRIPTION, {"data": False})
     assert SUBSCRIPTION in of_elsewhere.why
-    (problem,) = find_codes(account="other")
+    (problem,) = check_roles(account="other")
     assert (problem.code, problem.why) == (
         "azure-unchecked",
         f"You can see no storage account other in the subscription {SUBSCRIPTION}.",

@@ -86,7 +86,7 @@ def server_said(workspace, run_id: str):
         return json.load(came)["run"]
 
 
-def select_events(run_id: str, folder: Path) -> dict[str, object]:
+def make_checkpoint_request(run_id: str, folder: Path) -> dict[str, object]:
     return {"run_id": run_id, "folder": str(folder), "model": "pretrained_model", "digest": "d" * 64}
 
 
@@ -99,9 +99,16 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
         f"/subscriptions/{HERE.subscription}/resourcegroups/{HERE.group}/workspaces/{HERE.name}"
     )
     tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=20)))
-    first, again = (tracked.ask(ARTIFACT_REQUEST, **select_events(there.run_id, checkpoint)) for _ in range(2))
+    first, again = (
+        tracked.ask(ARTIFACT_REQUEST, **make_checkpoint_request(there.run_id, checkpoint)) for _ in range(2)
+    )
     assert (first["artifact"], first["new"], again["new"]) == ("checkpoints/000020", True, False)
-    asked = {**select_events(there.run_id, checkpoint), "name": "pusher", "description": "a policy", "tags": TAGS}
+    asked = {
+        **make_checkpoint_request(there.run_id, checkpoint),
+        "name": "pusher",
+        "description": "a policy",
+        "tags": TAGS,
+    }
     asked["lineage"] = {"dataset_uri": "hf://lerobot/pusht"}
     assert [tracked.ask(REGISTER_REQUEST, **asked) for _ in range(2)] == [
         {"version": "1", "new": True},
@@ -171,8 +178,8 @@ def test_what_an_upload_that_broke_off_left_is_no_obstacle(started, azure, works
     there = wait_until_tracked(tracked)
     azure.front.faults.append(Fault("PUT .*config.json", status=403, code="AuthorizationFailure", times=1))
     with pytest.raises(OSError, match="HttpResponseError"):
-        tracked.ask(ARTIFACT_REQUEST, **select_events(there.run_id, checkpoint))
-    published = tracked.ask(ARTIFACT_REQUEST, **select_events(there.run_id, checkpoint))
+        tracked.ask(ARTIFACT_REQUEST, **make_checkpoint_request(there.run_id, checkpoint))
+    published = tracked.ask(ARTIFACT_REQUEST, **make_checkpoint_request(there.run_id, checkpoint))
     assert (published["artifact"], published["new"]) == ("checkpoints/000020.2", True)
     tags = {one["key"]: one["value"] for one in server_said(workspace, there.run_id)["data"]["tags"]}
     assert tags["checkpoint_000020_artifact"] == "checkpoints/000020.2"
@@ -183,7 +190,7 @@ def test_another_checkpoint_is_the_next_version(started, azure, checkpoint):
     tracked = started()
     there = wait_until_tracked(tracked)
     azure.manager.there.models[f"{HERE.resource}/pusher".lower()] = {str(n): {"tags": {}} for n in range(1, 12)}
-    asked = {**select_events(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
+    asked = {**make_checkpoint_request(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
     assert tracked.ask(REGISTER_REQUEST, **asked) == {"version": "12", "new": True}
     assert tracked.end() == []
 
@@ -191,7 +198,7 @@ def test_another_checkpoint_is_the_next_version(started, azure, checkpoint):
 def test_a_policy_that_is_a_version_already_gains_its_scores_and_stays_what_it_is(started, azure, checkpoint):
     tracked = started()
     there = wait_until_tracked(tracked)
-    trained = {**select_events(there.run_id, checkpoint), "name": "pusher", "description": "a policy"}
+    trained = {**make_checkpoint_request(there.run_id, checkpoint), "name": "pusher", "description": "a policy"}
     trained["tags"] = {**TAGS, "model_sha256": "m" * 64}
     assert tracked.ask(REGISTER_REQUEST, **trained)["version"] == "1"
     versions = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]

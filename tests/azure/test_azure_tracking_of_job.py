@@ -27,7 +27,7 @@ def job(**placement: str) -> JobDocument:
 
 
 @pytest.fixture
-def job_environment(tenant, monkeypatch):
+def set_job_address(tenant, monkeypatch):
     """This process is a program of a job that was given an address; nobody is signed in, and ARM cannot be reached."""
 
     def give(address: str) -> None:
@@ -47,8 +47,8 @@ def job_environment(tenant, monkeypatch):
     ],
     ids=["as the workspace has it", "in another case", "with a query", "in capitals"],
 )
-def test_the_address_that_the_platform_gave_is_used_and_nobody_is_asked(job_environment, tenant, given):
-    job_environment(given)
+def test_the_address_that_the_platform_gave_is_used_and_nobody_is_asked(set_job_address, tenant, given):
+    set_job_address(given)
     refused = list(tenant.proxy.refused)
     assert list(container.preflight_address(HERE.tracking_uri)) == []
     assert container.address(HERE.tracking_uri) == given

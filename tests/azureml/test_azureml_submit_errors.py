@@ -29,7 +29,7 @@ REFUSALS = [
 
 
 @pytest.fixture
-def make_order(azureml):
+def submission(azureml):
     return submission_spec.SUBMISSION.load(make_submittable_plan(azureml), errors.Stage.SUBMIT)
 
 
@@ -47,12 +47,12 @@ NO_TOKEN = (
 )
 
 
-def test_an_expired_sign_in_is_told_with_what_was_tried_and_what_to_type(make_order):
-    said = describe_error(ClientAuthenticationError(NO_TOKEN), make_order)
+def test_an_expired_sign_in_is_told_with_what_was_tried_and_what_to_type(submission):
+    said = describe_error(ClientAuthenticationError(NO_TOKEN), submission)
     assert "your sign-in to Azure has expired" in said
     assert "AADSTS70043: The refresh token has expired" in said
     assert "Tried: EnvironmentCredential, AzureCliCredential." in said
-    assert f"(then `az account set --subscription {make_order.subscription}`)" in said
+    assert f"(then `az account set --subscription {submission.subscription}`)" in said
     assert "Trace ID" not in said
 
 
@@ -72,14 +72,14 @@ def test_before_anything_is_sent_the_same_is_said(azureml, monkeypatch):
     assert azureml.calls == []
 
 
-def test_nobody_who_is_signed_in_is_told(make_order):
-    said = describe_error(ClientAuthenticationError("Please run 'az login' to set up an account"), make_order)
+def test_nobody_who_is_signed_in_is_told(submission):
+    said = describe_error(ClientAuthenticationError("Please run 'az login' to set up an account"), submission)
     assert "you are not signed in to Azure" in said
 
 
-def test_a_network_that_is_gone_is_told(make_order):
+def test_a_network_that_is_gone_is_told(submission):
     said = describe_error(
-        ServiceRequestError("<urllib3…>: Failed to resolve 'management.azure.com' ([Errno -2])"), make_order
+        ServiceRequestError("<urllib3…>: Failed to resolve 'management.azure.com' ([Errno -2])"), submission
     )
     assert "[azureml-unreachable]" in said
     assert "Failed to resolve 'management.azure.com'" in said
@@ -96,31 +96,31 @@ def test_a_network_that_is_gone_is_told(make_order):
         ("Environment lerobot-training-env not found", "--environment-name", "has no environment lerobot-training-env"),
     ],
 )
-def test_what_a_job_names_and_the_workspace_lacks_is_told_by_its_flag(make_order, sentence, flag, title):
-    said = describe_error(ArmError(f"{sentence} (HTTP 404 UserError)", 404, "UserError"), make_order)
+def test_what_a_job_names_and_the_workspace_lacks_is_told_by_its_flag(submission, sentence, flag, title):
+    said = describe_error(ArmError(f"{sentence} (HTTP 404 UserError)", 404, "UserError"), submission)
     assert title in said
     assert "[azureml-missing]" in said
     assert not flag or f"\n  {flag} " in said or f"\n  {flag}\n" in said
     assert f"az ml {title.split()[2]} list" in said
 
 
-def test_a_workspace_that_is_not_there_is_told(make_order):
+def test_a_workspace_that_is_not_there_is_told(submission):
     named = "The Resource 'Microsoft.MachineLearningServices/workspaces/robots-ml' under resource group 'robots'"
     said = describe_error(
-        ArmError(f"{named} was not found (HTTP 404 ResourceNotFound)", 404, "ResourceNotFound"), make_order
+        ArmError(f"{named} was not found (HTTP 404 ResourceNotFound)", 404, "ResourceNotFound"), submission
     )
     assert "no Azure ML workspace robots-ml in the resource group robots" in said
 
 
-def test_keys_that_storage_refuses_are_told_with_the_command(make_order):
+def test_keys_that_storage_refuses_are_told_with_the_command(submission):
     denied = StorageError(
         "the storage account acc refused (HTTP 403)", 403, "KeyBasedAuthenticationNotPermitted", "acc"
     )
-    said = describe_error(denied, make_order)
+    said = describe_error(denied, submission)
     assert "--system-datastores-auth-mode identity" in said
 
 
-def test_a_sentence_of_the_sdk_about_a_role_is_told_by_the_answer_behind_it(make_order):
+def test_a_sentence_of_the_sdk_about_a_role_is_told_by_the_answer_behind_it(submission):
     class Answer:
         status_code, reason, headers = 403, "Forbidden", {"x-ms-error-code": "AuthorizationPermissionMismatch"}
 
@@ -131,27 +131,27 @@ def test_a_sentence_of_the_sdk_about_a_role_is_told_by_the_answer_behind_it(make
     behind = HttpResponseError("x")
     behind.status_code, behind.response, behind.error = 403, Answer, None
     error.__cause__ = behind
-    said = describe_error(error, make_order)
+    said = describe_error(error, submission)
     assert "the storage account acc denies you access" in said
     assert '--role "Storage Blob Data Contributor"' in said
 
 
 @pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken"])
-def test_a_token_that_ended_is_no_missing_role(make_order, code):
+def test_a_token_that_ended_is_no_missing_role(submission, code):
     said = describe_error(
-        ArmError(f"The access token expiry UTC time is earlier (HTTP 401 {code})", 401, code), make_order
+        ArmError(f"The access token expiry UTC time is earlier (HTTP 401 {code})", 401, code), submission
     )
     assert "your sign-in to Azure has expired" in said
     assert "az login" in said
     assert "--tenant" not in said
 
 
-def test_what_the_sdk_says_of_a_job_that_it_does_not_take_is_told(make_order):
+def test_what_the_sdk_says_of_a_job_that_it_does_not_take_is_told(submission):
     class ValidationException(Exception):
         __module__ = "azure.ai.ml.exceptions"
         message = "Invalid distribution https://a.blob/?sig=c2VjcmV0c2VjcmV0. And much more."
 
-    said = describe_error(ValidationException("x"), make_order)
+    said = describe_error(ValidationException("x"), submission)
     assert "Invalid distribution" in said
     assert "may have been changed" in said
     assert "c2VjcmV0" not in said
@@ -173,17 +173,17 @@ def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
         (f"No. {'And more. ' * 100}", f"No. {'And more. ' * 100}"[:388]),
     ],
 )
-def test_a_reason_is_told_up_to_some_length_and_without_secrets(make_order, message, shown):
+def test_a_reason_is_told_up_to_some_length_and_without_secrets(submission, message, shown):
     error = HttpResponseError("x")
     error.status_code, error.error = 400, types.SimpleNamespace(code="UserError", message=message)
-    why = submit_errors.make_submit_rejection(error, make_order, None).problems[0].why
+    why = submit_errors.make_submit_rejection(error, submission, None).problems[0].why
     assert why.startswith(shown)
     assert why.endswith(" (HTTP 400 UserError).")
     assert len(why) < 430
 
 
-def test_an_error_that_names_nothing_of_azure_is_told_without_its_text(make_order):
-    said = describe_error(KeyError("secret-looking text"), make_order)
+def test_an_error_that_names_nothing_of_azure_is_told_without_its_text(submission):
+    said = describe_error(KeyError("secret-looking text"), submission)
     assert "Azure ML's SDK failed (KeyError)" in said
     assert "secret-looking" not in said
 
@@ -250,7 +250,7 @@ def test_a_long_wait_that_azure_asks_for_is_not_waited(azureml, monkeypatch):
     assert time.monotonic() - before < 20
 
 
-def submit_unanswered(azureml, monkeypatch):
+def unanswered_plan(azureml, monkeypatch):
     """A plan that the workspace was asked for, and did not answer."""
     wanted = make_submittable_plan(azureml)
     azureml.fault(JOB, gone=True)
@@ -265,7 +265,7 @@ def submit_unanswered(azureml, monkeypatch):
 @pytest.mark.parametrize(("call", "status"), [("GET .*/environments/", 403), (JOB, 400), (JOB, 409)])
 def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attempt(azureml, monkeypatch, call, status):
     """The first request may still be done: another name would be another job."""
-    wanted, name = submit_unanswered(azureml, monkeypatch)
+    wanted, name = unanswered_plan(azureml, monkeypatch)
     azureml.fault(call, status=status, code="AuthorizationFailed")
     with pytest.raises(Unanswered) as raised:
         AzureMLPlatform().submit(wanted)

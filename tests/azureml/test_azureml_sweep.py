@@ -152,7 +152,7 @@ def submit(sweep):
     return submit
 
 
-def begin_trials(trial) -> dict[str, float]:
+def begin_trial(trial) -> dict[str, float]:
     """A trial starts: its values, as the runtime logs them."""
     words = trial.command.split("--set ")[1:]
     values = {name: float(text) for name, _, text in (word.strip().partition("=") for word in words)}
@@ -161,7 +161,7 @@ def begin_trials(trial) -> dict[str, float]:
     return values
 
 
-def succeed_trials(trial, loss: float) -> None:
+def succeed_trial(trial, loss: float) -> None:
     """A trial ends well."""
     trial.say(event.format_event(Metrics(values={"val/loss": loss}, step=20)))
     trial.say(event.format_event(Outcome(state="succeeded", exit_code=0)))
@@ -181,14 +181,14 @@ def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, workspace, robotrai
     ]
     trials = workspace.steps(job)
     for trial in trials.values():
-        begin_trials(trial)
+        begin_trial(trial)
     assert robotrain("logs", run, "--step", "trial-3").stdout.splitlines()[0] == "loading"
     assert robotrain("status", run, "--json").json["sweep"]["trials"][3]["values"] == {"learning_rate": 1e-4, "seed": 2}
     for number, (trial, loss) in enumerate(zip(trials.values(), (0.4, 0.5, 0.2, 0.1), strict=True)):
         files = sealed(20, run=run, submission=trial.name)
         folder = f"azureml/{job}_{number}/checkpoints/000020"
         workspace.store.put(workspace.container, {f"{folder}/{name}": one for name, one in files.items()})
-        succeed_trials(trial, loss)
+        succeed_trial(trial, loss)
     status = robotrain("status", run, "--json").json
     found = status["sweep"]
     assert (status["state"], found["metric"], found["best"]["trial"]) == ("succeeded", "val/loss", "trial-4")
@@ -218,7 +218,7 @@ def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, workspace, ro
     run, job = submit(*GRID, "--at-most", "2")
     assert [*workspace.steps(job)] == [f"{job}_0", f"{job}_1"]
     first = workspace.steps(job)[f"{job}_0"]
-    begin_trials(first)
+    begin_trial(first)
     first.say(event.format_event(Outcome(state="failed", reason="the loss is not finite", exit_code=1)))
     first.fail("ExecutionFailed", "User process 'python3' exited with status code 1.")
     states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]
@@ -228,8 +228,8 @@ def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, workspace, ro
     assert [group["trials"] for group in found["groups"]] in ([], [["trial-1"]])
     for number in (1, 2, 3):
         trial = workspace.steps(job)[f"{job}_{number}"]
-        begin_trials(trial)
-        succeed_trials(trial, 0.1)
+        begin_trial(trial)
+        succeed_trial(trial, 0.1)
     status = robotrain("status", run, "--json").json
     assert (status["state"], "step trial-1 failed: the loss is not finite" in status["reason"]) == ("failed", True)
     assert robotrain("wait", run).exit_code == 5
@@ -248,7 +248,7 @@ def plan_steps(answer) -> list[dict]:
 @pytest.mark.slow
 def test_a_sweep_is_cancelled_as_a_whole_and_submitted_again(submit, workspace, robotrain):
     run, job = submit(*GRID, "--at-most", "1")
-    begin_trials(workspace.steps(job)[f"{job}_0"])
+    begin_trial(workspace.steps(job)[f"{job}_0"])
     assert robotrain("cancel", run).exit_code == 0
     assert workspace.jobs[job].status == "Canceled"
     states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]

@@ -14,27 +14,27 @@ from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, M
 TRAIN = "from pretend_training import *\ntrain({total}, {every}, {seconds})"
 
 
-def make_training(total: int = 60, every: int = 20, seconds: float = 0.0) -> str:
+def make_training_program(total: int = 60, every: int = 20, seconds: float = 0.0) -> str:
     return TRAIN.format(total=total, every=every, seconds=seconds)
 
 
-def list_kept(work: Path) -> list[str]:
+def read_event_lines(work: Path) -> list[str]:
     return (work / "events.jsonl").read_text().splitlines()
 
 
 def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(start, run, job, tmp_path, kill, until):
     to = tmp_path / "mirror"
-    made = job(make_training(60, 20, 0.01), publish={"to": str(to)})
+    made = job(make_training_program(60, 20, 0.01), publish={"to": str(to)})
     process = start(made)
     until(process, f'"to": "{to}/000020"')
     kill(process)
-    before = list_kept(tmp_path / "work")
+    before = read_event_lines(tmp_path / "work")
     ran = run(made)
     assert ran.exit_code == 0, ran.lines
     first = int(ran.ordinary[0].removeprefix("from step "))
     assert first in (21, 41)
     assert min(metrics.step for metrics in ran.of_kind(Metrics)) == first
-    assert list_kept(ran.work)[: len(before)] == before
+    assert read_event_lines(ran.work)[: len(before)] == before
     assert [step for step, _ in checkpoint.list_checkpoints(to)] == [60, 40, 20]
     assert all(checkpoint.validate_checkpoint(folder) == "" for _, folder in checkpoint.list_checkpoints(to))
 
@@ -42,7 +42,7 @@ def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(st
 @pytest.mark.slow
 def test_what_was_published_is_not_published_again_and_what_was_not_is(start, run, job, tmp_path, kill, until):
     to = tmp_path / "disk" / "mirror"
-    made = job(make_training(40, 20), publish={"to": str(to)})
+    made = job(make_training_program(40, 20), publish={"to": str(to)})
     process = start(made)
     until(process, '"publish", "state": "started"')  # nothing can be published: the disk is not there
     last = tmp_path / "work" / "checkpoints" / "000040" / checkpoint.MANIFEST
@@ -59,7 +59,7 @@ def test_what_was_published_is_not_published_again_and_what_was_not_is(start, ru
 
 
 def test_a_torn_checkpoint_is_put_aside_and_made_anew(start, run, job, tmp_path):
-    made = job(make_training(60, 20))
+    made = job(make_training_program(60, 20))
     run(made)
     parent = tmp_path / "work" / "checkpoints"
     (parent / "000060" / "state" / "step").write_text("torn")
@@ -88,13 +88,13 @@ def test_how_an_earlier_attempt_ended_is_not_the_outcome_of_this_one(start, fini
 
 @pytest.mark.slow
 def test_an_event_that_was_cut_short_takes_no_other_with_it(run, job, tmp_path):
-    ran = run(job(make_training(20)))
+    ran = run(job(make_training_program(20)))
     events = ran.work / "events.jsonl"
     events.write_text(events.read_text()[:-10])
-    again = run(job(make_training(20)))
+    again = run(job(make_training_program(20)))
     assert again.exit_code == 0
     whole = [line for line in again.lines if line.startswith("::robotrain::")]
-    assert list_kept(again.work)[-len(whole) :] == whole
+    assert read_event_lines(again.work)[-len(whole) :] == whole
 
 
 def test_what_earlier_attempts_told_is_read(tmp_path):
@@ -125,7 +125,7 @@ def test_what_earlier_attempts_told_is_read(tmp_path):
 @pytest.mark.parametrize("seed", range(3))
 def test_whenever_it_is_killed_it_comes_to_its_end(start, run, job, tmp_path, seed, kill):
     to, chance = tmp_path / "mirror", random.Random(seed)
-    made = job(make_training(120, 20, 0.01), publish={"to": str(to)})
+    made = job(make_training_program(120, 20, 0.01), publish={"to": str(to)})
     reached = 0
     for _ in range(6):
         process = start(made)

@@ -19,7 +19,7 @@ MODULES = ("importlib", "json", "pip", "robotrain_runtime", "runpy", "sitecustom
 
 
 @pytest.fixture
-def hostile_folder(tmp_path, monkeypatch) -> Path:
+def imported_file(tmp_path, monkeypatch) -> Path:
     """A file that the modules of the current folder create when they are imported."""
     folder, owned = tmp_path / "cloned", tmp_path / "owned"
     folder.mkdir()
@@ -29,42 +29,42 @@ def hostile_folder(tmp_path, monkeypatch) -> Path:
     return owned
 
 
-def test_search_for_pip_imports_nothing_from_the_folder(hostile_folder):
+def test_search_for_pip_imports_nothing_from_the_folder(imported_file):
     uv.find_python_with_pip()
-    assert not hostile_folder.exists()
+    assert not imported_file.exists()
 
 
 @pytest.mark.slow
-def test_download_of_uv_takes_nothing_from_the_folder(hostile_folder, tmp_path):
+def test_download_of_uv_takes_nothing_from_the_folder(imported_file, tmp_path):
     if uv.find_python_with_pip() is None:
         pytest.skip("no pip on this machine")
     Path("setup.cfg").write_text(f"[install]\nprefix = {tmp_path}/elsewhere\n")
     assert os.access(uv.fetch_uv(Path("cache"), StopSignal()), os.X_OK)
-    assert not hostile_folder.exists()
+    assert not imported_file.exists()
 
 
-def test_program_of_a_run_imports_nothing_from_the_folder(hostile_folder, job, monkeypatch):
+def test_program_of_a_run_imports_nothing_from_the_folder(imported_file, job, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent / "container_plugins")
     environ = run_environment.make_program_environ(job())
     subprocess.run([sys.executable, "-m", "json.tool", "--help"], env=environ, stdout=subprocess.DEVNULL, check=True)
-    assert not hostile_folder.exists()
+    assert not imported_file.exists()
 
 
 VERSIONS = ("3.10", "3.11", "3.12")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_fetch_program_imports_nothing_from_the_folder(hostile_folder, tmp_path, version):
+def test_fetch_program_imports_nothing_from_the_folder(imported_file, tmp_path, version):
     if (python := interpreter.find_interpreter(version)) is None:
         pytest.skip(f"no Python {version} on this machine")
     place = ContainerContext(cache=tmp_path, python=python)
     with suppress(OSError):  # it has no answer
         program.run_program(place, "json.tool", "--help")
-    assert not hostile_folder.exists()
+    assert not imported_file.exists()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_helper_process_imports_nothing_from_the_folder(hostile_folder, version):
+def test_helper_process_imports_nothing_from_the_folder(imported_file, version):
     """Python 3.10 does not know PYTHONSAFEPATH."""
     if (python := interpreter.find_interpreter(version)) is None:
         pytest.skip(f"no Python {version} on this machine")
@@ -78,4 +78,4 @@ def test_helper_process_imports_nothing_from_the_folder(hostile_folder, version)
     HelperProcess([str(python), "-m", "json.tool", "--help"], child_python.make_import_environ([]), take_line)
     assert ended.wait(10)
     assert "usage" in lines[0]
-    assert not hostile_folder.exists()
+    assert not imported_file.exists()

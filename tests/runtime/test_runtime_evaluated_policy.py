@@ -24,7 +24,7 @@ def scores(found: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name.startswith(("score", "evaluated_"))}
 
 
-def select_events(rate: str, run: str) -> dict[str, str]:
+def make_score_tags(rate: str, run: str) -> dict[str, str]:
     return {"score_rollout_success_rate": rate, "score_replay_mse": "0.5", "scored_by": run}
 
 
@@ -51,7 +51,7 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
     assert ran.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
     digest = checkpoint.combine_digests(checkpoint.hash_files(ran.work / "outputs/policy/000040"))
     found = tags()
-    assert scores(found) == select_events("0.75", "eval-1")
+    assert scores(found) == make_score_tags("0.75", "eval-1")
     assert (found["model_sha256"], found["checkpoint"], found["robotrain_run"]) == (digest, "000040", "eval-1")
     told = {key: value for track in ran.of_kind(Track) for key, value in track.tags.items()}
     assert told == {"model_sha256": digest, "policy_artifact": "policy/000040"}
@@ -82,7 +82,7 @@ def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluatio
     for rate, name in ((0.75, "eval-1"), (0.5, "eval-2")):
         ran = run(tracked(EVALUATE + f"evaluate({rate}, kept=policy())", run=name, register="pusher"))
         assert [one.version for one in ran.of_kind(Registered)] == ["1"], ran.lines
-        assert tags() == before | select_events(str(rate), name)
+        assert tags() == before | make_score_tags(str(rate), name)
     alone = EVALUATE + f"evaluate(kept=policy(), scores={{'rollout/success_rate': 1.0}}, conditions={LONG!r})"
     ran = run(tracked(alone, run="eval-3", register="pusher", world="pusht"))
     assert ": the scores of eval-2 are replaced by those of eval-3" in "".join(ran.notes("info"))
@@ -92,12 +92,12 @@ def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluatio
     only = {"score_rollout_success_rate": "1", "scored_by": "eval-3", "evaluated_on_env": "pusht"}
     assert found == before | only | {"evaluated_in": found["evaluated_in"]}  # never of two evaluations
     ran = run(tracked(EVALUATE + "evaluate(0.5, kept=policy())", run="eval-2", register="pusher"))
-    assert tags() == before | select_events("0.5", "eval-2")
+    assert tags() == before | make_score_tags("0.5", "eval-2")
     other = tracked(EVALUATE + "evaluate(kept=policy(weights='others'))", run="eval-1", register="pusher")
     assert [one.version for one in run(other).of_kind(Registered)] == ["2"]  # the same run and step, another policy
-    assert tags() == before | select_events("0.5", "eval-2")
+    assert tags() == before | make_score_tags("0.5", "eval-2")
     assert json.loads(register(trained, "pusher").stdout)["version"] == "1"
-    assert tags() == before | select_events("0.5", "eval-2")
+    assert tags() == before | make_score_tags("0.5", "eval-2")
     assert versions() == [("pusher", 1), ("pusher", 2)]
 
 
@@ -108,7 +108,7 @@ def test_an_evaluation_is_registered_later_too_and_only_as_it_was(run, tracked, 
     assert (other.returncode, other.stdout) == (4, "")
     assert "the run evaluated the policy of step 40, not of step 20" in other.stderr
     assert json.loads(register(made, "pusher", "--step", "40").stdout)["version"] == "1"
-    assert scores(tags()) == select_events("0.75", "eval-1")
+    assert scores(tags()) == make_score_tags("0.75", "eval-1")
     weights = tmp_path / "eval-1/outputs/policy/000040/weights"
     weights.unlink()
     weights.write_text("torn")
@@ -141,7 +141,7 @@ def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with
     assert (there / "eval_results.json").read_text() == '{"success_rate": 0.5}'
     assert [one.to for one in again.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
     assert versions() == [("pusher", 1)]
-    assert scores(tags()) == select_events("0.5", "eval-1")
+    assert scores(tags()) == make_score_tags("0.5", "eval-1")
 
 
 def test_a_run_without_tracking_delivers_its_results_all_the_same(run, job, tmp_path):

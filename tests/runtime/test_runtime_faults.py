@@ -103,7 +103,7 @@ def test_whoever_stops_a_run_may_say_why(tmp_path):
         assert failure.read_stop_reason(tmp_path) == fault
 
 
-def write_kernel_files(root: Path, path: str, text: str) -> None:
+def write_kernel_file(root: Path, path: str, text: str) -> None:
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_text(text)
 
@@ -118,9 +118,9 @@ def write_kernel_files(root: Path, path: str, text: str) -> None:
     ],
 )
 def test_what_the_kernel_killed_is_counted_where_it_counts(tmp_path, groups, counter, text):
-    write_kernel_files(tmp_path, "proc/self/cgroup", groups)
-    write_kernel_files(tmp_path, "proc/vmstat", "oom_kill 99\n")
-    write_kernel_files(tmp_path, counter, text)
+    write_kernel_file(tmp_path, "proc/self/cgroup", groups)
+    write_kernel_file(tmp_path, "proc/vmstat", "oom_kill 99\n")
+    write_kernel_file(tmp_path, counter, text)
     assert failure.count_oom_kills(tmp_path) == 3
 
 

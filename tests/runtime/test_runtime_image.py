@@ -121,12 +121,12 @@ def build(lock: Path, cache: Path, said: "list[str] | None" = None, backend: "st
     )
 
 
-def list_messages(built: Path, module: str) -> str:
+def read_constant(built: Path, module: str) -> str:
     command = [str(environment.get_python(built)), "-c", f"import {module} as asked; print(asked.SAYS)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def list_files(folder: Path) -> "dict[str, float]":
+def list_modification_times(folder: Path) -> "dict[str, float]":
     return {str(path): path.lstat().st_mtime for path in folder.rglob("*") if "__pycache__" not in str(path)}
 
 
@@ -134,13 +134,13 @@ def list_files(folder: Path) -> "dict[str, float]":
 def test_one_that_was_baked_in_is_taken_and_nothing_is_written_anywhere(packages, image, tmp_path):
     lock = write_lock(tmp_path / "lock.txt", pin(packages, "arm", "1.0", "-r x.in"))
     baked = build(lock, image)
-    before, said = list_files(image), list[str]()
+    before, said = list_modification_times(image), list[str]()
     assert build(lock, tmp_path / "cache", said) == baked
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") == baked
     assert said == []
-    assert list_files(image) == before
+    assert list_modification_times(image) == before
     assert not (tmp_path / "cache").exists()
-    assert list_messages(baked, "arm") == "locked"
+    assert read_constant(baked, "arm") == "locked"
 
 
 def test_one_that_is_not_whole_or_does_not_run_here_is_not_taken(image, tmp_path):
@@ -196,7 +196,7 @@ def test_the_locked_torch_is_taken_from_the_image_with_all_that_it_needs(lock, s
     said: list[str] = []
     built = build(lock, tmp_path / "cache", said)
     assert {
-        name: list_messages(built, name) for name in ("torch", "torchvision", "nvidia.cublas", "nvidia.arm", "arm")
+        name: read_constant(built, name) for name in ("torch", "torchvision", "nvidia.cublas", "nvidia.arm", "arm")
     } == {
         "torch": "image",
         "torchvision": "image",
@@ -254,7 +254,7 @@ def test_who_wants_every_package_by_its_hash_or_another_build_does_not_get_it(lo
     assert environment.find_environment(lock, VERSION, tmp_path / "cache", "cu128") is None
     monkeypatch.setenv("ROBOTRAIN_IMAGE_TORCH", "0")
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
-    assert list_messages(build(lock, tmp_path / "cache"), "torch") == "locked"
+    assert read_constant(build(lock, tmp_path / "cache"), "torch") == "locked"
 
 
 @needs_uv
@@ -262,7 +262,7 @@ def test_one_that_does_not_work_there_is_told_and_replaced_by_the_locked_one(loc
     (stranger.site / "torchvision/__init__.py").write_text("raise ImportError('undefined symbol: _ZN2at')\n")
     said: list[str] = []
     built = build(lock, tmp_path / "cache", said)
-    assert list_messages(built, "torch") == "locked"
+    assert read_constant(built, "torch") == "locked"
     (told,) = [line for line in said if "does not work here" in line]
     assert "torch 97.1.0+cu126" in told
     assert told.endswith("the locked one is installed: ImportError: undefined symbol: _ZN2at")
@@ -300,7 +300,7 @@ def test_a_base_image_keeps_any_build_of_the_locked_torch_and_runs_find_it(kind,
     assert done.returncode == 0, done.stderr
     built = Path(done.stdout.strip())
     assert built == environment.get_environment_folder(lock, image)
-    assert {name: list_messages(built, name) for name in ("torch", "torchvision", "arm")} == {
+    assert {name: read_constant(built, name) for name in ("torch", "torchvision", "arm")} == {
         "torch": "image",
         "torchvision": "image",
         "arm": "locked",
@@ -330,7 +330,7 @@ def test_a_base_image_without_torch_gets_the_locked_one(lock, stranger, image, t
         shutil.rmtree(next(stranger.site.glob(f"{name}-*")))
     done = command_line(lock, image)
     assert done.returncode == 0, done.stderr
-    assert list_messages(Path(done.stdout.strip()), "torch") == "locked"
+    assert read_constant(Path(done.stdout.strip()), "torch") == "locked"
 
 
 @needs_uv
@@ -340,7 +340,7 @@ def test_who_wants_every_package_by_its_hash_does_not_get_the_one_with_the_bases
     assert command_line(lock, image).returncode == 0
     monkeypatch.setenv("ROBOTRAIN_IMAGE_TORCH", "0")
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
-    assert list_messages(build(lock, tmp_path / "cache"), "torch") == "locked"
+    assert read_constant(build(lock, tmp_path / "cache"), "torch") == "locked"
 
 
 @pytest.mark.slow

@@ -17,8 +17,8 @@ print([pathlib.Path(folder, "numbers.txt").read_text() for folder in os.environ[
 
 
 @pytest.fixture
-def run_with_mounts(job, tmp_path):
-    """Make a document: `run_with_mounts("azureml:a:1", folder="${IN}")`; the kind has no plugin of its own."""
+def make_document(job, tmp_path):
+    """Make a document: `make_document("azureml:a:1", folder="${IN}")`; the kind has no plugin of its own."""
 
     def make(*uris, folder=str(tmp_path / "in"), kind="asset", program=NUMBERS, pin="", join="", **job_words):
         made = job(program, publish={"join": join} if join else {}, **job_words)
@@ -54,64 +54,60 @@ def lay_files(tmp_path):
         pytest.param("words", "in/a/pusht", marks=pytest.mark.slow),  # which a carrier brings
     ],
 )
-def test_a_mounted_source_is_used_where_it_lies(run, run_with_mounts, lay_files, kind, inside):
+def test_a_mounted_source_is_used_where_it_lies(run, make_document, lay_files, kind, inside):
     lay_files(inside)
-    ran = run(run_with_mounts("nowhere", kind=kind, pin="x"))
+    ran = run(make_document("nowhere", kind=kind, pin="x"))
     assert ran.exit_code == 0, ran.lines
     assert ran.ordinary == ["['seven']"]
 
 
 @pytest.mark.parametrize("folder", ["${WHERE_IT_IS}", "${WHERE_IT_IS}/deep"])
 def test_a_name_of_the_environment_says_where_it_lies(
-    plugins_on_path, run_with_mounts, lay_files, tmp_path, monkeypatch, folder
+    plugins_on_path, make_document, lay_files, tmp_path, monkeypatch, folder
 ):
     (lay_files("in/deep/pusht") / "numbers.txt").unlink()
     (tmp_path / "in/deep/pusht/letters.txt").touch()
     monkeypatch.setenv("WHERE_IT_IS", str(tmp_path / "in"))
-    made = run_with_mounts("azureml:a:1", folder=folder)
+    made = make_document("azureml:a:1", folder=folder)
     assert document.parse_document(document.format_document(made)) == made
     assert [one.title for one in run_preflight(made)] == [f"{tmp_path}/in/deep/pusht holds no numbers.txt"]
 
 
-def test_the_data_begins_where_what_describes_it_lies(
-    plugins_on_path, run_with_mounts, lay_files, tmp_path, monkeypatch
-):
+def test_the_data_begins_where_what_describes_it_lies(plugins_on_path, make_document, lay_files, tmp_path, monkeypatch):
     import pretend_work
 
     monkeypatch.setattr(pretend_work, "DESCRIBED", {"dataset": ("meta/numbers.txt",)})
     lay_files("in/pusht/meta")  # alone in its folder
-    assert [one.title for one in run_preflight(run_with_mounts("azureml:a:1"))] == [
+    assert [one.title for one in run_preflight(make_document("azureml:a:1"))] == [
         f"{tmp_path}/in/pusht holds no numbers.txt"
     ]
 
 
 @pytest.mark.parametrize("there", [None, "in", "in/pusht/.cache"])
-def test_what_arrives_empty_is_a_failure_that_names_where_it_came_from(
-    plugins_on_path, run_with_mounts, tmp_path, there
-):
+def test_what_arrives_empty_is_a_failure_that_names_where_it_came_from(plugins_on_path, make_document, tmp_path, there):
     if there:
         (tmp_path / there).mkdir(parents=True)
-    (found,) = run_preflight(run_with_mounts("azureml:a:1"))
+    (found,) = run_preflight(make_document("azureml:a:1"))
     assert (found.code, found.fault, found.given) == ("mount-empty", "data", "azureml:a:1")
     assert found.title == f"the upload was mounted empty: there are no files in {tmp_path}/in"
 
 
-def test_a_folder_whose_name_is_not_set_is_told_before_the_work(run, run_with_mounts):
-    ran = run(run_with_mounts("azureml:a:1", folder="${WHERE_IT_IS}", program="print('started')"))
+def test_a_folder_whose_name_is_not_set_is_told_before_the_work(run, make_document):
+    ran = run(make_document("azureml:a:1", folder="${WHERE_IT_IS}", program="print('started')"))
     assert (ran.exit_code, ran.outcome["fault"], ran.ordinary) == (4, "configuration", [])
     assert ran.outcome["reason"] == "WHERE_IT_IS is not set: it should name the folder of the upload"
 
 
-def test_mounted_sources_are_compared_with_those_that_are_fetched(plugins_on_path, run_with_mounts, lay_files):
+def test_mounted_sources_are_compared_with_those_that_are_fetched(plugins_on_path, make_document, lay_files):
     lay_files("in", "odd")
-    (found,) = run_preflight(run_with_mounts("azureml:a:1", carried=["even"]))
+    (found,) = run_preflight(make_document("azureml:a:1", carried=["even"]))
     assert (found.code, found.title) == ("data-unusable", "odd numbers do not go with others")
 
 
-def test_tags_of_a_mounted_model_are_recorded_in_place_of_earlier_ones(plugins_on_path, run_with_mounts, lay_files):
+def test_tags_of_a_mounted_model_are_recorded_in_place_of_earlier_ones(plugins_on_path, make_document, lay_files):
     folder = lay_files("in")
     for tags, recorded in ((("task=a=b",), {"task": "a=b"}), ((), {})):
-        made = run_with_mounts("azureml:a:1")
+        made = make_document("azureml:a:1")
         sources = tuple(dataclasses.replace(source, tags=tags) for source in made.sources)
         assert run_preflight(dataclasses.replace(made, sources=sources)) == []
         assert model_lineage.read_model_tags(Path(made.placement.cache), folder) == recorded
@@ -126,22 +122,22 @@ def test_tags_of_a_fetched_model_are_recorded(run, job):
     assert json.loads(record.read_text()) == {"tags": {"task": "a"}}
 
 
-def test_mounted_data_is_inspected(plugins_on_path, run_with_mounts, tmp_path):
+def test_mounted_data_is_inspected(plugins_on_path, make_document, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/letters.txt").touch()
-    (found,) = run_preflight(run_with_mounts("azureml:a:1"))
+    (found,) = run_preflight(make_document("azureml:a:1"))
     assert found.title == f"{tmp_path}/in holds no numbers.txt"
 
 
 @pytest.mark.slow
 def test_mounted_data_goes_into_what_is_prepared_and_its_pin_into_the_name(
-    plugins_on_path, run, run_with_mounts, lay_files, tmp_path
+    plugins_on_path, run, make_document, lay_files, tmp_path
 ):
     from pretend_work import JOIN
 
     lay_files("in/0", "one")
     lay_files("in/1", "two")
-    ran = run(run_with_mounts("azureml:a:1", "azureml:b:2", pin="v7", join=JOIN))
+    ran = run(make_document("azureml:a:1", "azureml:b:2", pin="v7", join=JOIN))
     assert ran.exit_code == 0, ran.lines
     assert ran.ordinary[-1] == "['one+two', 'one+two']"
     assert (tmp_path / "cache/prepared/pretend/v7.v7/files/numbers.txt").exists()

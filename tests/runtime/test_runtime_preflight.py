@@ -16,7 +16,7 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.fixture
-def make_document(tmp_path) -> PythonEnvironment:
+def needed_environment(tmp_path) -> PythonEnvironment:
     lock = tmp_path / "lock.txt"
     lock.write_text("# nothing\n")
     return PythonEnvironment(lock=lock, python=VERSION, gib=0.001)
@@ -91,21 +91,21 @@ def test_a_half_that_cannot_be_imported_is_a_finding(job):
     assert any(way.startswith("robotrain render ") for way in finding.ways)
 
 
-def test_an_environment_that_is_not_there(make_document, tmp_path):
-    (finding,) = check_environment(make_document, tmp_path, str(tmp_path / "gone"))
+def test_an_environment_that_is_not_there(needed_environment, tmp_path):
+    (finding,) = check_environment(needed_environment, tmp_path, str(tmp_path / "gone"))
     assert (finding.code, finding.where) == ("environment-unusable", "--environment")
     assert str(tmp_path / "gone") in finding.given
 
 
-def test_an_environment_without_what_the_job_needs(make_document, tmp_path, small_environment):
-    needs = dataclasses.replace(make_document, required_packages={"lerobot": "0.6"})
+def test_an_environment_without_what_the_job_needs(needed_environment, tmp_path, small_environment):
+    needs = dataclasses.replace(needed_environment, required_packages={"lerobot": "0.6"})
     (finding,) = check_environment(needs, tmp_path, str(small_environment))
     assert "lerobot" in finding.why
     assert any("uv pip install" in way for way in finding.ways)
 
 
 @pytest.mark.parametrize(("version", "fits"), [("0.6.1", True), ("0.6", True), ("0.5.9", False), ("0.60.0", False)])
-def test_an_environment_with_another_version(make_document, tmp_path, version, fits):
+def test_an_environment_with_another_version(needed_environment, tmp_path, version, fits):
     import venv
 
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
@@ -113,45 +113,45 @@ def test_an_environment_with_another_version(make_document, tmp_path, version, f
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lerobot\nVersion: {version}\n")
     found = check_environment(
-        dataclasses.replace(make_document, required_packages={"lerobot": "0.6"}), tmp_path, str(tmp_path / "venv")
+        dataclasses.replace(needed_environment, required_packages={"lerobot": "0.6"}), tmp_path, str(tmp_path / "venv")
     )
     assert (found == []) == fits
 
 
 @pytest.mark.parametrize(("version", "newest", "package"), [("3.12", "3.12", "3.12"), ("3.10-3.14", "3.14", "3")])
-def test_no_python_names_the_ways_to_get_one(make_document, tmp_path, monkeypatch, version, newest, package):
+def test_no_python_names_the_ways_to_get_one(needed_environment, tmp_path, monkeypatch, version, newest, package):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    (finding,) = check_environment(dataclasses.replace(make_document, python=version), tmp_path)
+    (finding,) = check_environment(dataclasses.replace(needed_environment, python=version), tmp_path)
     assert finding.code == "python-missing"
     ways = (f"apt install python{package} ", f"uv python install {newest}", f"pyenv install {newest}", "--environment")
     assert all(way in found for way, found in zip(ways, finding.ways, strict=True))
 
 
-def test_a_full_disk_names_the_folder_what_is_free_and_what_is_needed(make_document, tmp_path):
-    (finding,) = check_environment(dataclasses.replace(make_document, gib=1e7), tmp_path / "cache" / "deep")
+def test_a_full_disk_names_the_folder_what_is_free_and_what_is_needed(needed_environment, tmp_path):
+    (finding,) = check_environment(dataclasses.replace(needed_environment, gib=1e7), tmp_path / "cache" / "deep")
     assert finding.code == "disk-full"
     assert "1e+07 GiB needed" in finding.title
     assert finding.given == str(tmp_path / "cache" / "deep")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_cache_that_cannot_be_written(make_document, tmp_path):
+def test_a_cache_that_cannot_be_written(needed_environment, tmp_path):
     (tmp_path / "cache").mkdir(mode=0o500)
-    (finding,) = check_environment(make_document, tmp_path / "cache")
+    (finding,) = check_environment(needed_environment, tmp_path / "cache")
     assert finding.code == "cache-not-writable"
 
 
-def test_a_lock_for_another_machine_says_so_and_nothing_else(make_document, tmp_path, monkeypatch):
+def test_a_lock_for_another_machine_says_so_and_nothing_else(needed_environment, tmp_path, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
-    make_document = dataclasses.replace(
-        make_document, platform="Linux-x86_64", required_packages={"lerobot": "0.6"}, gib=1e7
+    needed_environment = dataclasses.replace(
+        needed_environment, platform="Linux-x86_64", required_packages={"lerobot": "0.6"}, gib=1e7
     )
-    (finding,) = check_environment(make_document, tmp_path)
+    (finding,) = check_environment(needed_environment, tmp_path)
     assert finding.code == "lock-platform"
     assert all(machine in finding.title for machine in ("Linux-x86_64", "Darwin-arm64"))
     assert finding.ways[0] == "--environment PATH   your own environment with lerobot 0.6"
     command = f"uv venv --python {VERSION} PATH && uv pip install --python PATH 'lerobot==0.6.*'"
     assert finding.ways[1].startswith(f"{command} ")
     torch = Placement(work="", cache=str(tmp_path / "cache"), torch_backend="cpu")
-    assert "--torch-backend" in next(environment_check.find_environment_problems(make_document, torch)).why
+    assert "--torch-backend" in next(environment_check.find_environment_problems(needed_environment, torch)).why

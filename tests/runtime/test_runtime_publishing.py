@@ -22,7 +22,7 @@ def target(tmp_path) -> Path:
     return tmp_path / "mirror"
 
 
-def make_training(total: int = 40, every: int = 20) -> str:
+def make_training_program(total: int = 40, every: int = 20) -> str:
     return TRAIN.format(total=total, every=every)
 
 
@@ -40,7 +40,7 @@ def list_mirrored(to: Path) -> list[str]:
 
 
 def test_each_complete_checkpoint_is_sealed_and_copied_whole(run, job, target):
-    ran = run(job(make_training(60, 20), publish={"to": str(target)}))
+    ran = run(job(make_training_program(60, 20), publish={"to": str(target)}))
     assert ran.exit_code == 0, ran.lines
     assert list_mirrored(target) == ["000020", "000040", "000060"]
     assert published(ran) == [(step, f"{target}/{step:06}") for step in (20, 40, 60)]
@@ -141,7 +141,7 @@ def test_what_was_asked_for_and_not_published_fails_the_run_by_name(run, job, ta
     for name in ("000020", "000060"):
         (target / name).mkdir(parents=True)
         (target / name / "mine").touch()
-    ran = run(job(make_training(60), publish={"to": str(target)}))
+    ran = run(job(make_training_program(60), publish={"to": str(target)}))
     assert ran.exit_code == 1
     assert "checkpoint 000020 could not be published" in ran.outcome["reason"]
     assert "checkpoint 000060 could not be published" in ran.outcome["reason"]
@@ -152,7 +152,7 @@ def test_what_was_asked_for_and_not_published_fails_the_run_by_name(run, job, ta
 
 def test_tracking_that_does_not_take_a_checkpoint_is_a_warning(run, job, tmp_path):
     ran = run(
-        job(make_training(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+        job(make_training_program(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     )  # there is no MLflow in this environment
     assert ran.exit_code == 0
     assert ran.notes("error") == []
@@ -198,7 +198,7 @@ def test_a_stop_waits_for_publishing_no_longer_than_the_grace(start, finish, job
 
 def test_a_stop_while_a_finished_run_publishes_is_a_stop(start, finish, job, tmp_path, until):
     to = tmp_path / "missing" / "mirror"
-    process = start(job(make_training(), publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="1")
+    process = start(job(make_training_program(), publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="1")
     until(process, '"publish", "state": "started"')
     process.terminate()
     ran = finish(process)
@@ -207,7 +207,7 @@ def test_a_stop_while_a_finished_run_publishes_is_a_stop(start, finish, job, tmp
 
 
 def test_registering_later_says_what_is_missing(run, job, register, tmp_path):
-    made = job(make_training(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    made = job(make_training_program(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     done = register(made, "pusher")
     assert (done.returncode, done.stdout, done.stderr) == (4, "", f"error: there is no run in {tmp_path}/work\n")
     run(made)
@@ -226,7 +226,7 @@ def test_registering_without_the_environment_of_the_run_names_it(run, job, tmp_p
     monkeypatch.setattr(registration, "RETRY_PAUSES", (0.0,))
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "container_plugins"))
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    ran = run(job(make_training()))
+    ran = run(job(make_training_program()))
     told = event.format_event(Tracking(uri=uri, experiment_id="1", run_id="x"))
     with (ran.work / "events.jsonl").open("a") as events:
         events.write(told + "\n")

@@ -59,7 +59,7 @@ def is_gone(pid: Path) -> bool:
     return False
 
 
-def wait_for_end(ran) -> dict[str, str]:
+def list_stage_states(ran) -> dict[str, str]:
     """How each stage ended."""
     return {stage.name: stage.state for stage in ran.of_kind(StageEvent)}
 
@@ -73,7 +73,7 @@ def test_environment_and_data_are_on_their_way_at_once(run, job, slow_uv, tmp_pa
     assert ran.ordinary[-1] == "['meets']"
     began = [stage.name for stage in ran.of_kind(StageEvent) if stage.state == "started"]
     assert began == ["preflight", "environment", "data", "work"]
-    assert set(wait_for_end(ran).values()) == {"done"}
+    assert set(list_stage_states(ran).values()) == {"done"}
     assert all(stage.seconds is not None for stage in ran.of_kind(StageEvent) if stage.state == "done")
 
 
@@ -83,7 +83,7 @@ def test_an_environment_that_cannot_be_built_ends_the_run_while_data_still_comes
     ran = run(job(carried=[f"meets {tmp_path}/began {tmp_path}/never"], environment=None), UV=tool)
     assert (ran.exit_code, ran.outcome["fault"]) == (75, "network")
     assert "dns error" in ran.outcome["reason"]
-    assert wait_for_end(ran) == {"preflight": "done", "environment": "failed", "data": "failed"}
+    assert list_stage_states(ran) == {"preflight": "done", "environment": "failed", "data": "failed"}
 
 
 @needs_uv
@@ -92,7 +92,7 @@ def test_data_that_cannot_be_fetched_ends_the_build_of_the_environment(run, job,
     wait = f"meets {tmp_path}/began {tmp_path}/building"
     ran = run(job(carried=[wait, "breaks network"], environment=None), UV=tool)
     assert (ran.exit_code, ran.outcome["reason"], ran.outcome["fault"]) == (75, "the line was cut", "network")
-    assert wait_for_end(ran) == {"preflight": "done", "environment": "failed", "data": "failed"}
+    assert list_stage_states(ran) == {"preflight": "done", "environment": "failed", "data": "failed"}
     assert is_gone(pid)
 
 
@@ -124,7 +124,7 @@ def test_everything_that_is_wrong_is_told_at_once(run, job, tmp_path):
     empty.mkdir()
     ran = run(job(carried=sources, publish={"gpus": 1}, tracking_uri="http://127.0.0.1:9"), PATH=str(empty))
     assert (ran.exit_code, ran.outcome["fault"]) == (4, "configuration")
-    assert wait_for_end(ran) == {"preflight": "failed"}
+    assert list_stage_states(ran) == {"preflight": "failed"}
     told = "\n".join(ran.notes("error"))
     for words in ("far away", "ask for the role", "odd numbers", "no nvidia-smi", "http://127.0.0.1:9"):
         assert words in told
@@ -208,7 +208,7 @@ def test_a_merge_that_fails_fails_the_run_with_its_reason(run, job):
     ran = run(job(carried=["a"], publish={"join": "raise ValueError('they do not fit')"}))
     assert (ran.exit_code, ran.outcome["fault"]) == (1, "code")
     assert ran.outcome["reason"] == "ValueError: they do not fit"
-    assert wait_for_end(ran)["merge"] == "failed"
+    assert list_stage_states(ran)["merge"] == "failed"
 
 
 def test_two_runs_make_the_same_data_ready_once(start, finish, job, tmp_path, plugins_on_path):

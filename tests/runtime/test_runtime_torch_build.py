@@ -64,7 +64,7 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         yield found
 
 
-def list_messages(built: Path, module: str) -> str:
+def read_constant(built: Path, module: str) -> str:
     command = [str(environment.get_python(built)), "-c", f"import {module}; print({module}.SAYS)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -73,7 +73,7 @@ def list_messages(built: Path, module: str) -> str:
 def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock, tmp_path, indexes):
     said: list[str] = []
     built = environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal(), "cpu")
-    assert [list_messages(built, name) for name in ("torch", "torchvision", "sympy", "arm")] == [
+    assert [read_constant(built, name) for name in ("torch", "torchvision", "sympy", "arm")] == [
         "cpu",
         "cpu",
         "locked",

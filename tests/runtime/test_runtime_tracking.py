@@ -40,7 +40,7 @@ def tracked(job, tmp_path, training_environment, tracking_database):
     return make
 
 
-def wait_for_end(database) -> tuple[str, str]:
+def read_final_status(database) -> tuple[str, str]:
     ((status, word),) = database(
         "select status, value from runs left join tags on runs.run_uuid = tags.run_uuid and key = 'training_status'"
     )
@@ -55,7 +55,7 @@ def test_a_finished_run_is_all_there_with_its_checkpoint_beside_the_database_and
     (where,) = (record.event for record in ran.records if isinstance(record.event, Tracking))
     assert database("select run_uuid, name from runs") == [(where.run_id, "pretend-1")]
     assert re.search(r"(^uvx|/uv tool run) mlflow@[\d.]+ ui --backend-store-uri sqlite:///", where.ui)
-    assert wait_for_end(database) == ("FINISHED", "completed")
+    assert read_final_status(database) == ("FINISHED", "completed")
     assert dict(database("select key, value from params")) == {"answer": "42", "late": "true"}
     metrics = database("select key, value, step, is_nan from metrics order by step")
     assert [(key, step, bool(nan)) for key, _, step, nan in metrics] == [
@@ -82,12 +82,12 @@ def test_a_checkpoint_that_is_saved_before_tracking_has_begun_names_its_run(run,
 
 def test_a_failed_run_is_marked_failed(run, tracked, database):
     assert run(tracked("raise RuntimeError('no')")).exit_code == 1
-    assert wait_for_end(database) == ("FAILED", "failed")
+    assert read_final_status(database) == ("FAILED", "failed")
 
 
 def test_work_that_is_killed_leaves_no_run_that_seems_to_go_on(run, tracked, database):
     assert run(tracked("import os; os.kill(os.getpid(), 9)")).exit_code == 137
-    assert wait_for_end(database) == ("FAILED", "failed")
+    assert read_final_status(database) == ("FAILED", "failed")
 
 
 def test_a_runtime_that_is_killed_leaves_no_run_that_seems_to_go_on(start, tracked, database, until):
@@ -95,9 +95,9 @@ def test_a_runtime_that_is_killed_leaves_no_run_that_seems_to_go_on(start, track
     until(process, "ready", '"event": "tracking"')
     process.kill()
     deadline = time.monotonic() + 30
-    while wait_for_end(database)[0] == "RUNNING" and time.monotonic() < deadline:
+    while read_final_status(database)[0] == "RUNNING" and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert wait_for_end(database) == ("FAILED", "failed")
+    assert read_final_status(database) == ("FAILED", "failed")
 
 
 def test_tracking_that_cannot_start_is_told_while_the_work_goes_on(start, finish, job, training_environment):

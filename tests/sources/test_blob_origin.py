@@ -44,7 +44,7 @@ def list_names(uri: str) -> list[str]:
     return sorted(entry.name for entry in open_files(uri).list_files())
 
 
-def find_nothing(uri: str) -> str:
+def explain_empty(uri: str) -> str:
     """Why nothing is there: a mistake in the job, which no second try mends."""
     found = open_files(uri)
     assert list(found.list_files()) == []
@@ -52,7 +52,7 @@ def find_nothing(uri: str) -> str:
     return str(found.explain_empty())
 
 
-def list_refused(uri: str) -> tuple[str, str]:
+def describe_refusal(uri: str) -> tuple[str, str]:
     """What is said, and whose fault it is."""
     found = open_files(uri)
     with pytest.raises(Exception) as raised:
@@ -106,21 +106,21 @@ def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(azure, policy, con
 
 def test_h1_15_an_empty_prefix_is_an_error_that_names_near_ones(azure, policy, container):
     azure.blobs.put(container, {"other/x": b"x"})
-    told = find_nothing(azure.url(container, "policies/atc"))
+    told = explain_empty(azure.url(container, "policies/atc"))
     assert told == f"there are no blobs below {azure.url(container, 'policies/atc')}; {container} has: policies/act"
-    assert find_nothing(azure.url(container, "polices")).endswith(f"; {container} has: policies")
-    assert " has: other, policies" in find_nothing(azure.url(container, "zzz/zzz/zzz"))
-    assert " has: policies/act" in find_nothing(azure.url(container, "policies/ac"))  # the beginning of a name
+    assert explain_empty(azure.url(container, "polices")).endswith(f"; {container} has: policies")
+    assert " has: other, policies" in explain_empty(azure.url(container, "zzz/zzz/zzz"))
+    assert " has: policies/act" in explain_empty(azure.url(container, "policies/ac"))  # the beginning of a name
 
 
 def test_h1_15_a_folder_of_nothing_but_markers_is_empty(azure, policy, container):
     azure.blobs.put_one(container, "policies/empty", b"", {"hdi_isfolder": "true"})
     azure.blobs.put_one(container, "policies/empty/sub", b"", {"hdi_isfolder": "true"})
-    assert "there are no blobs below" in find_nothing(azure.url(container, "policies/empty"))
+    assert "there are no blobs below" in explain_empty(azure.url(container, "policies/empty"))
 
 
 def test_a_single_blob_is_no_folder(azure, policy, container):
-    told = find_nothing(azure.url(container, "policies/act/config.json"))
+    told = explain_empty(azure.url(container, "policies/act/config.json"))
     assert told.endswith(f"is a single blob, not a folder of blobs: use its folder, {policy}")
 
 
@@ -140,7 +140,7 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(azure):
 
 def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, policy, container):
     azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
-    told, fault = list_refused(policy)
+    told, fault = describe_refusal(policy)
     assert fault == "configuration"
     for part in (azure.account, container, CLIENT, "Storage Blob Data Reader", "AuthorizationPermissionMismatch"):
         assert part in told
@@ -148,24 +148,24 @@ def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, 
 
 def test_network_rules_are_told_of_too(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationFailure"))
-    told, fault = list_refused(policy)
+    told, fault = describe_refusal(policy)
     assert ("network rules" in told, fault) == (True, "configuration")
 
 
 def test_a_sign_in_that_azure_does_not_accept(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=401, code="InvalidAuthenticationInfo"))
-    told, fault = list_refused(policy)
+    told, fault = describe_refusal(policy)
     assert f"does not accept the sign-in of the identity with client id {CLIENT}" in told
     assert fault == "configuration"
 
 
 def test_a_container_that_is_not_there(azure):
     said = f"the storage account {azure.account} has no container no-such-container"
-    assert list_refused(azure.url("no-such-container", "x")) == (said, "configuration")
+    assert describe_refusal(azure.url("no-such-container", "x")) == (said, "configuration")
 
 
 def test_an_account_that_is_not_there(azure):
-    told, fault = list_refused(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
+    told, fault = describe_refusal(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
     assert told.startswith("the storage account nosuchaccount does not exist or cannot be reached")
     assert fault == "network"
 
@@ -174,7 +174,7 @@ def test_a_busy_service_is_asked_again_once(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy", times=1))
     assert list_names(policy) == sorted(POLICY)
     azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy"))
-    told, fault = list_refused(policy)
+    told, fault = describe_refusal(policy)
     assert told.endswith("cannot be read (HTTP 503 ServerBusy): try again later")
     assert fault == "network"
 

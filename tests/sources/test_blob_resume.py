@@ -18,7 +18,7 @@ def open_files(uri: str, pin: str, credential: str = "") -> fetch.BlobFiles:
     return fetch.open(uri, pin, "resume", credential)
 
 
-def find_checkpoint(uri: str, pin: str) -> str:
+def find_run_of_checkpoint(uri: str, pin: str) -> str:
     """The run that made what is listed, by the file that says so."""
     blobs = open_files(uri, pin)
     (said,) = [entry.name for entry in blobs.list_files() if entry.name.startswith("made-by-")]
@@ -71,14 +71,18 @@ def test_what_was_pinned_is_gone_on_from_though_its_run_and_others_published_sin
     publish(200, "before")
     pin = resolve_pin(url)
     publish(400, "before")
-    assert (find_checkpoint(url, pin), explain_lost_pin(url, pin), open_files(url, pin).find_pin_mismatch(pin)) == (
+    assert (
+        find_run_of_checkpoint(url, pin),
+        explain_lost_pin(url, pin),
+        open_files(url, pin).find_pin_mismatch(pin),
+    ) == (
         "before",
         "",
         "",
     )
     assert resolve_pin(url) != pin
     publish(600, "ours")
-    assert (find_checkpoint(url, pin), explain_lost_pin(url, pin)) == ("before", "")
+    assert (find_run_of_checkpoint(url, pin), explain_lost_pin(url, pin)) == ("before", "")
     with pytest.raises(FetchError, match=r"checkpoints of several runs below .*/act: 000200 of the run before, "):
         list(open_files(url, "").list_files())
     with pytest.raises(SourceError, match=r"^There are checkpoints of several runs"):
@@ -102,4 +106,4 @@ def test_a_pinned_checkpoint_that_was_removed_is_told_of(azure, container, publi
 def test_a_checkpoint_that_was_named_is_its_own_pin(azure, container, publish):
     url = azure.url(container, "act/000200")
     publish(200, "before")
-    assert find_checkpoint(url, resolve_pin(url)) == "before"
+    assert find_run_of_checkpoint(url, resolve_pin(url)) == "before"

@@ -35,7 +35,7 @@ def list_names(**asked: str) -> list[str]:
     return sorted(entry.name for entry in open_files(**asked).list_files())
 
 
-def list_refused(**asked: str) -> tuple[str, str]:
+def describe_refusal(**asked: str) -> tuple[str, str]:
     """What is said, and whose fault it is."""
     found = open_files(**asked)
     with pytest.raises(Exception) as raised:
@@ -124,7 +124,7 @@ def test_what_the_hub_does_not_give_is_one_sentence_without_a_secret(
 
 def test_a_revision_that_is_not_there(hub):
     hub.repository(NAME, POLICY)
-    assert "me/act_pusht has no revision v9 on the Hub" in list_refused(uri=f"{NAME}@v9")[0]
+    assert "me/act_pusht has no revision v9 on the Hub" in describe_refusal(uri=f"{NAME}@v9")[0]
 
 
 def test_a_hub_that_has_a_bad_day_is_asked_again_once(hub, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_hub_that_has_a_bad_day_is_asked_again_once(hub, monkeypatch):
     assert list_names() == sorted(POLICY)
     hub.status = 503
     told = f"the Hub at 127.0.0.1:{hub.port} answered HTTP 503 for {NAME}: try again later"
-    assert list_refused() == (told, "network")
+    assert describe_refusal() == (told, "network")
 
 
 def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_file(hub, secret):
@@ -142,7 +142,7 @@ def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_fil
     hub.repositories[f"models/{NAME}"].shut = "gated"
     assert list_names(credential=secret(hub.token)) == sorted(POLICY)
     told = f"the Hub at 127.0.0.1:{hub.port} does not accept the token in {secret('hf_s3cretWRONG')} for {NAME}"
-    why, fault = list_refused(credential=secret("hf_s3cretWRONG"))
+    why, fault = describe_refusal(credential=secret("hf_s3cretWRONG"))
     assert (why.startswith(told), "(HTTP 401)" in why, fault) == (True, True, "configuration"), why
     with pytest.raises(FetchError, match=r"does not hold a token of the Hub") as raised:
         open_files(credential=secret("not a s3cret"))
@@ -174,7 +174,7 @@ def test_every_file_comes_as_it_was_written_whatever_its_name(hub, data_python):
 @pytest.mark.parametrize("name", ["a[1].safetensors", "a|b", "a^b"])
 def test_a_large_file_that_obstore_would_not_find_is_refused_by_its_name(hub, name):
     hub.repository(NAME, {name: b"x" * 10_000})
-    why, fault = list_refused()
+    why, fault = describe_refusal()
     assert why.startswith(f"'{name}' cannot be fetched because of {name[1]!r}")
     assert fault == "data"
 
@@ -204,7 +204,7 @@ def test_an_error_of_this_machine_is_not_blamed_on_the_hub(hub, monkeypatch, err
         raise error
 
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fail)
-    told = list_refused()
+    told = describe_refusal()
     assert (why in told[0], told[1]) == (True, fault), told
     assert "the Hub" not in told[0]
 
@@ -214,13 +214,13 @@ def test_a_connection_that_ends_is_told_in_the_words_of_the_library(hub, monkeyp
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET /api/", gone=True))
     why = "RemoteProtocolError: Server disconnected without sending a response"
-    assert list_refused() == (f"the Hub at 127.0.0.1:{hub.port} cannot be reached: {why}", "network")
+    assert describe_refusal() == (f"the Hub at 127.0.0.1:{hub.port} cannot be reached: {why}", "network")
 
 
 def test_a_listing_that_the_hub_no_longer_has_is_a_change_of_the_data(hub):
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET /api/", status=404))
-    why, fault = list_refused()
+    why, fault = describe_refusal()
     assert ("was changed or deleted" in why, fault) == (True, "data"), why
 
 

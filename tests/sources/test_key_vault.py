@@ -51,7 +51,7 @@ def robots(tenant_session, robots_session, monkeypatch) -> Vault:
     return robots_session
 
 
-def read_refused(named: str) -> tuple[str, str, str]:
+def describe_refusal(named: str) -> tuple[str, str, str]:
     """The sentence, what to type, whose fault it is."""
     with pytest.raises(FetchError) as told:
         credential.read_secret(named, FORM)
@@ -81,7 +81,7 @@ def test_blobs_are_read_with_a_secret_of_a_vault_too(robots):
 
 
 def test_a_secret_that_is_not_there_says_how_it_is_made(robots):
-    sentence, way, fault = read_refused("https://robots.vault.azure.net/secrets/hf-token")
+    sentence, way, fault = describe_refusal("https://robots.vault.azure.net/secrets/hf-token")
     assert sentence == "there is no secret hf-token of the key vault robots (HTTP 404 SecretNotFound)"
     assert way == "az keyvault secret set --vault-name robots --name hf-token --file FILE"
     assert fault == "configuration"
@@ -90,7 +90,7 @@ def test_a_secret_that_is_not_there_says_how_it_is_made(robots):
 def test_who_may_not_read_it_is_told_the_role(robots):
     address = robots.put("hf-token", TOKEN)
     robots.readers = set()
-    sentence, way, fault = read_refused(address)
+    sentence, way, fault = describe_refusal(address)
     assert sentence == (
         f"Azure does not let the identity with client id {CLIENT} read the secret hf-token of the key vault robots "
         "(HTTP 403 ForbiddenByRbac): it needs the role Key Vault Secrets User"
@@ -103,14 +103,14 @@ def test_who_may_not_read_it_is_told_the_role(robots):
 
 
 def test_a_secret_that_is_switched_off_says_how_it_is_switched_on(robots):
-    sentence, way, _ = read_refused(robots.put("hf-token", TOKEN, enabled=False))
+    sentence, way, _ = describe_refusal(robots.put("hf-token", TOKEN, enabled=False))
     assert sentence == "the secret hf-token of the key vault robots is disabled (HTTP 403 SecretDisabled)"
     assert way == "az keyvault secret set-attributes --vault-name robots --name hf-token --enabled true"
 
 
 def test_walls_of_a_vault_are_no_missing_role(robots):
     robots.faults.append(Fault("GET", status=403, code="ForbiddenByFirewall"))
-    sentence, way, _ = read_refused(robots.put("hf-token", TOKEN))
+    sentence, way, _ = describe_refusal(robots.put("hf-token", TOKEN))
     assert "network rules" in sentence
     assert way == "az keyvault network-rule add --name robots --subnet SUBNET-ID"
 
@@ -146,20 +146,20 @@ def test_a_bad_moment_is_sat_out_and_a_long_one_is_the_networks(robots):
     credential._secrets.clear()
     robots.faults.append(Fault("GET", status=429, code="Throttled"))
     robots.requests.clear()
-    assert read_refused(address)[2] == "network"
-    assert read_refused(address)[0].endswith("(HTTP 429 Throttled): try again later")
+    assert describe_refusal(address)[2] == "network"
+    assert describe_refusal(address)[0].endswith("(HTTP 429 Throttled): try again later")
     assert len(robots.requests) == 2, "who asks right after is told the same, and nobody is asked again"
 
 
 def test_a_vault_that_cannot_be_reached_is_told_at_once(robots):
-    sentence, _, fault = read_refused("https://nobodys-vault.vault.azure.net/secrets/hf-token")
+    sentence, _, fault = describe_refusal("https://nobodys-vault.vault.azure.net/secrets/hf-token")
     assert sentence.startswith("the key vault nobodys-vault ")
     assert fault == "network"
 
 
 def test_a_vault_of_another_tenant_is_told_apart_from_a_missing_role(robots):
     robots.faults.append(Fault("GET", status=401, code="Unauthorized"))
-    sentence, way, fault = read_refused(robots.put("hf-token", TOKEN))
+    sentence, way, fault = describe_refusal(robots.put("hf-token", TOKEN))
     assert sentence.startswith(f"Azure does not accept the sign-in of the identity with client id {CLIENT} for the ")
     assert sentence.endswith("it must belong to the vault's tenant, and have the role Key Vault Secrets User there")
     assert (way, fault) == ("", "configuration")
@@ -168,7 +168,7 @@ def test_a_vault_of_another_tenant_is_told_apart_from_a_missing_role(robots):
 def test_a_job_without_an_identity_is_told_so(robots, tmp_path, monkeypatch):
     (tmp_path / "token").write_text("of another cluster")
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "token"))
-    sentence, way, _ = read_refused(robots.put("hf-token", TOKEN))
+    sentence, way, _ = describe_refusal(robots.put("hf-token", TOKEN))
     assert sentence.startswith("there is no Azure identity to read the secret hf-token of the key vault robots (AAD")
     assert "AZURE_CLIENT_ID" in way
 
@@ -191,7 +191,7 @@ def test_what_is_no_token_is_refused_by_the_name_of_the_secret_and_never_repeate
     ],
 )
 def test_an_address_that_is_no_secrets_is_asked_of_nobody_and_not_repeated(robots, text):
-    sentence, _, fault = read_refused(text)
+    sentence, _, fault = describe_refusal(text)
     assert sentence.endswith(" https://VAULT.vault.azure.net/secrets/NAME")
     assert "s3cret" not in sentence
     assert (fault, robots.requests) == ("configuration", [])

@@ -19,7 +19,7 @@ class ClientAuthenticationError(Exception):
     """As the sign-in's is called."""
 
 
-def list_refused(way: str) -> str:
+def describe_refusal(way: str) -> str:
     found = fetch.open(NAME, "", "policy", "", way)
     with pytest.raises(Exception) as raised:
         list(found.list_files())
@@ -41,11 +41,11 @@ def test_what_the_hub_does_not_show_names_the_platforms_way(hub, monkeypatch, sh
         hub.repositories[f"models/{NAME}"].shut = shut
     if token:
         monkeypatch.setenv("HF_TOKEN", hub.token if token == "right" else token)
-    assert list_refused(WAY).endswith(told)
-    assert WAY not in list_refused("")
+    assert describe_refusal(WAY).endswith(told)
+    assert WAY not in describe_refusal("")
     if not token:
-        assert "HF_TOKEN" not in list_refused(WAY)
-        assert "HF_TOKEN" in list_refused("")
+        assert "HF_TOKEN" not in describe_refusal(WAY)
+        assert "HF_TOKEN" in describe_refusal("")
 
 
 def test_a_job_without_an_identity_is_told_how_to_give_it_one():

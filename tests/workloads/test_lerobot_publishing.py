@@ -19,12 +19,12 @@ def check_job(url, **others):
     return list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=tuple(values.items()))))
 
 
-def list_publishing(document, data=None):
+def make_publishing(document, data=None):
     return container.publishing(document, data or {})
 
 
 def test_what_a_run_says_of_its_model_is_kept_for_a_later_registration(training, tmp_path):
-    spec = list_publishing(training(register_checkpoint="pusher"))
+    spec = make_publishing(training(register_checkpoint="pusher"))
     registration.write_publishing_spec(tmp_path, spec)
     assert spec.tags
     assert registration.read_publishing_spec(tmp_path) == spec
@@ -140,7 +140,7 @@ def test_a_checkpoint_of_another_run_is_not_in_the_way_unless_it_has_a_name_that
 def test_a_model_is_told_of_its_data_by_name_and_by_what_the_name_meant(training, pusht):
     hub = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht@main", pin=COMMIT)
     document = with_sources(training(register_checkpoint="m", training_steps=7), hub)
-    found = list_publishing(document, {hub: pusht})
+    found = make_publishing(document, {hub: pusht})
     assert found.register == "m"
     assert found.tags["framework"] == "lerobot"
     assert (found.tags["policy_type"], found.tags["job_name"]) == ("act", "lerobot-act-training")
@@ -162,7 +162,7 @@ def test_the_file_beside_a_model_says_in_full_what_the_tags_shorten(training):
     blobs = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
     asset = JobSource(role="dataset", kind="data_asset", uri="azureml:d:3")
     document = with_sources(training(dataset_id="pusht"), asset, *blobs)
-    found = list_publishing(document)
+    found = make_publishing(document)
     assert found.lineage == {
         "dataset_source": "mixed",
         "dataset_uri": " ".join(["azureml:d:3", *urls]),
@@ -172,7 +172,7 @@ def test_the_file_beside_a_model_says_in_full_what_the_tags_shorten(training):
         "dataset_repo_id": "pusht",
         "azureml_run_id": None,
     }
-    hub = list_publishing(
+    hub = make_publishing(
         with_sources(training(), JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht"))
     ).lineage
     assert (hub["dataset_uri"], hub["dataset_repo_id"]) == ("hf://lerobot/pusht", "lerobot/pusht")
@@ -184,7 +184,7 @@ def test_the_lineage_digest_changes_with_what_a_name_meant_and_with_nothing_else
     moved = dataclasses.replace(hub, pin="b" * 40)
 
     def digest(*sources, **parameters):
-        return list_publishing(with_sources(training(**parameters), *sources)).tags["dataset_lineage_sha256"]
+        return make_publishing(with_sources(training(**parameters), *sources)).tags["dataset_lineage_sha256"]
 
     assert digest(hub) == digest(hub, batch_size=7)
     assert digest(hub) != digest(moved)
@@ -195,15 +195,15 @@ def test_many_blobs_are_counted_and_named_by_one_digest(training):
     blobs = [
         JobSource(role="dataset", kind="blob_url", uri=f"https://a.blob.core.windows.net/c/{n}") for n in range(64)
     ]
-    tags = list_publishing(with_sources(training(), *blobs)).tags
+    tags = make_publishing(with_sources(training(), *blobs)).tags
     assert (tags["blob_url_count"], tags["dataset_uri_count"]) == ("64", "64")
     assert tags["blob_urls"].startswith("64 blob URLs; sha256:")
     assert tags["dataset_source"] == "azure-blob"
     assert max(map(len, tags.values())) <= 256
     (one,) = blobs[:1]
-    assert list_publishing(with_sources(training(), one)).tags["blob_urls"] == one.uri
+    assert make_publishing(with_sources(training(), one)).tags["blob_urls"] == one.uri
     asset = JobSource(role="dataset", kind="data_asset", uri="azureml:d:3")
-    mixed = list_publishing(with_sources(training(), asset, one)).tags
+    mixed = make_publishing(with_sources(training(), asset, one)).tags
     assert (mixed["dataset_source"], mixed["dataset_assets"], mixed["dataset_asset_count"]) == (
         "mixed",
         "azureml:d:3",
@@ -215,13 +215,13 @@ def test_a_model_is_told_of_the_policy_it_began_with_and_of_the_run_that_made_it
     at = saved("other/checkpoints/000400", 400, run="lerobot-train-11111111-2")
     document = training(starts={"policy": at})
     data = {source: Path(source.uri) for source in document.sources}
-    found = list_publishing(document, data)
+    found = make_publishing(document, data)
     assert found.tags["base_policy"] == str(at)
     assert found.tags["parent_run"] == "lerobot-train-11111111-2"
     assert (found.tags["parent_step"], len(found.tags["parent_checkpoint_sha256"])) == ("400", 64)
     assert f"fine-tuned from {at}" in found.description
     model = training(starts={"policy": at / "pretrained_model"})
     assert (
-        list_publishing(model, {s: Path(s.uri) for s in model.sources}).tags["parent_run"] == "lerobot-train-11111111-2"
+        make_publishing(model, {s: Path(s.uri) for s in model.sources}).tags["parent_run"] == "lerobot-train-11111111-2"
     )
-    assert not any(name.startswith(("base_", "parent_")) for name in list_publishing(training()).tags)
+    assert not any(name.startswith(("base_", "parent_")) for name in make_publishing(training()).tags)
