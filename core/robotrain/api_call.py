@@ -18,10 +18,11 @@ from robotrain.config.provenance import CALL_NAME, Origin, Value, make_variable_
 from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import find_field
 from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
+from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.submission import prepare

@@ -201,29 +201,3 @@ def format_problem(problem: Problem, width: int = 100) -> str:
         aligned = f"{'':{max(0, column - len(text))}} ({remark})" if remark else ""
         lines.append(f"  {'or' if index else 'use':<5} {text}{aligned}")
     return "\n".join(lines)
-
-
-MIN_PREFIX = 2
-"""The length of a name that others are suggested for because they begin with it."""
-
-
-def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the name that was probably meant: the only one with this prefix, or a similar one; None if none is.
-
-    The dashes before a flag do not make it similar to others.
-    """
-    from difflib import get_close_matches
-
-    names: dict[str, str] = {}
-    for candidate in known:
-        names.setdefault(candidate.lstrip("-"), candidate)
-    name = name.lstrip("-")
-    starting = [candidate for candidate in names if candidate.startswith(name) and len(name) >= MIN_PREFIX]
-    near = starting if len(starting) == 1 else get_close_matches(name, names, n=1, cutoff=0.6)
-    return names[near[0]] if near else None
-
-
-def suggest_name(name: str, known: Iterable[str], prefix: str = "") -> tuple[Suggestion, ...]:
-    """Return the nearest name after `prefix` as a suggestion; empty if no name is near."""
-    near = find_nearest_name(name, known)
-    return (Suggestion(prefix + near),) if near else ()

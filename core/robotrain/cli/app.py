@@ -19,7 +19,7 @@ from robotrain.cli.command_factory import (
     load_command,
     split_at_dashes,
 )
-from robotrain.cli.output import handle_errors
+from robotrain.cli.errors_and_interrupts import handle_errors
 from robotrain.command_table import ALIASES, COMMANDS
 from robotrain.errors import Rejected
 

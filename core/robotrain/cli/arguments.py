@@ -22,8 +22,8 @@ from robotrain.errors import (
     collect_problems,
     make_usage_problem,
     raise_if_any,
-    suggest_name,
 )
+from robotrain.nearest_name import suggest_name
 
 if TYPE_CHECKING:
     from pathlib import Path

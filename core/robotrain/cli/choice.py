@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli.command_factory import get_plugins
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_name
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.nearest_name import suggest_name
 from robotrain.store.files import DOTENV_FILES, find_project_file
 
 if TYPE_CHECKING:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-import typer
-
-from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, format_problem, select_errors
+from robotrain.errors import Problem, Rejected, format_problem
 
 SEVERITY_STYLES = {"error": "red", "warning": "yellow"}
 
@@ -166,33 +163,6 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
     if (width := get_terminal_width(sys.stdout)) is not None:
         rows = [[*map(shorten_home, row)] for row in rows]
     return "\n".join(wrap_rows(rows, width))
-
-
-@contextlib.contextmanager
-def handle_errors(as_json: bool) -> Iterator[None]:
-    """Turn what a command raises into messages and an exit code; with as_json print the problems as JSON too."""
-    try:
-        yield
-    except Rejected as rejected:
-        _report_problems(rejected.problems, as_json)
-        raise typer.Exit(rejected.exit_code) from None
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        problem = Problem(code="io-failed", stage=Stage.SUBMIT, title=f"{error.strerror or error}{where}")
-        with contextlib.suppress(OSError):  # stdout itself may be what failed
-            _report_problems([problem], as_json)
-        raise typer.Exit(Stage.SUBMIT.exit_code) from None
-    except KeyboardInterrupt as interrupt:
-        print_message(f"interrupted {interrupt}".rstrip())
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _report_problems(problems: Sequence[Problem], as_json: bool) -> None:
-    print_problems(problems)
-    if (count := len(select_errors(problems))) > 1:
-        print_message(f"{count} problems; nothing was done")
-    if as_json:
-        print_json({"problems": dump_problems(problems)})
 
 
 DEFAULT_COLUMNS, DEFAULT_ROWS = 80, 24

@@ -20,7 +20,8 @@ from robotrain.command_table import (
     WORD_REASONS,
     WORD_REMARKS,
 )
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_name
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact, remember_secrets
 
 if TYPE_CHECKING:

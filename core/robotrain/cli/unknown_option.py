@@ -9,7 +9,8 @@ from robotrain.cli.choice import Choice, is_job_file, load_or_none
 from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
-from robotrain.errors import Problem, Suggestion, find_nearest_name, make_usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins.discovery import read_claims
 from robotrain.redaction import redact
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from robotrain.cli.choice import Choice, is_job_file, load_or_none
 from robotrain.cli.options import ComposedOptions
 from robotrain.config.provenance import DEFAULT_ORIGIN
-from robotrain.errors import Problem, Suggestion, find_nearest_name, make_usage_problem, suggest_name
+from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import can_repeat, redact, remember_secrets
 
 if TYPE_CHECKING:

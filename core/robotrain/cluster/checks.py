@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.errors import Problem, Stage, Suggestion, find_nearest_name, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.nearest_name import find_nearest_name
 
 make_preflight_problem = functools.partial(make_problem, stage=Stage.PREFLIGHT)
 """Return a problem of the preflight stage."""

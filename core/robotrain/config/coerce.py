@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config.provenance import MAX_LETTERS, Value
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_name
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.nearest_name import suggest_name
 from robotrain.plugins import calls
 from robotrain.redaction import MAX_SENTENCE, redact, value_holds_secret
 

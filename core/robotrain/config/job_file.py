@@ -16,8 +16,9 @@ from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import CONFIG_LAYER, JOB_FILE_LAYER, MAX_KEYS, Origin, Value, read_limited
 from robotrain.config.request import JobFile, SourceText
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.workload import ConfigValue
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import find_field, replace_managed_option
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
-from robotrain.errors import Problem, Stage, Suggestion, suggest_name
+from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.secret_rules import find_secret_arguments
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import MAX_KEYS, Origin, Value, read_limited
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_name
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file
 

@@ -24,8 +24,9 @@ from robotrain.config.provenance import (
 )
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
 from robotrain.config.trainer_args import collect_trainer_args, split_options
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_name
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors
 from robotrain.model.job import Job
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, redact, redact_argument
 from robotrain.secret_rules import find_secret_arguments
 

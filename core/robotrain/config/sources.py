@@ -21,13 +21,12 @@ from robotrain.errors import (
     Problem,
     Stage,
     Suggestion,
-    find_nearest_name,
     make_problem,
     make_usage_problem,
-    suggest_name,
 )
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
+from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import redact, value_holds_secret
 
 if TYPE_CHECKING:

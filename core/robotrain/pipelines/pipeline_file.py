@@ -17,8 +17,9 @@ from robotrain.config import overrides, project_file
 from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platforms, read_job_file
 from robotrain.config.request import JobFile, Request
 from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, select_errors, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, select_errors
 from robotrain.model.job import TRAINER_ARGS
+from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.registration_step import set_registration_settings
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import hide_secret_arguments, redact

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.errors import Problem, Stage, Suggestion, suggest_name
+from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.model.support import ANY, YES, no
+from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.plan import StepInput
 from robotrain.redaction import redact
 

@@ -17,7 +17,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Suggestion, find_nearest_name, make_usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
 
 GROUP = "robotrain"

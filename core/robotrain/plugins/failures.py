@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, find_nearest_name, make_usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
+from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins import calls, discovery
 from robotrain.redaction import MAX_SENTENCE, redact
 

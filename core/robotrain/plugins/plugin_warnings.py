@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.errors import find_nearest_name
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.support import ANY, YES
+from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins import guards, hookspecs
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors
+from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import redact

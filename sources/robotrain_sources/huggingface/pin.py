@@ -13,9 +13,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from robotrain.errors import Suggestion, find_nearest_name
+from robotrain.errors import Suggestion
 from robotrain.model.health import HealthCheck, HealthResult, report_ok, report_warning
 from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
+from robotrain.nearest_name import find_nearest_name
 
 from robotrain_sources import parallel
 from robotrain_sources.huggingface.errors import (

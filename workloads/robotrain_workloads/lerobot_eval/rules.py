@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_name
+from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules

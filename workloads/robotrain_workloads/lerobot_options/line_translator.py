@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.config.resolve import fill_in_value
-from robotrain.errors import suggest_name
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.secret_rules import find_secret_arguments
 from robotrain_runtime.contract.parameter import get_parameters

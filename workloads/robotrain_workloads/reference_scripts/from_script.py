@@ -12,7 +12,8 @@ import tomllib
 import typer
 from robotrain.cli.arguments import JsonOption
 from robotrain.cli.command_factory import get_plugins
-from robotrain.errors import Rejected, Suggestion, make_usage_problem, suggest_name
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags
 

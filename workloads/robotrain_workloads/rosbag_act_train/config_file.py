@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.provenance import read_limited
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, parse_yaml
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.workload import ConfigValue
+from robotrain.nearest_name import suggest_name
 from robotrain_runtime.contract.files import write_given_file
 
 from robotrain_workloads.rosbag_act_train import parameters

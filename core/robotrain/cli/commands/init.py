@@ -19,7 +19,8 @@ from robotrain.cli.output import print_json, print_message, print_problems, prin
 from robotrain.config import starter_files
 from robotrain.config.provenance import Origin
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE, JobTemplate
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_name
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.nearest_name import suggest_name
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
 
 if TYPE_CHECKING:

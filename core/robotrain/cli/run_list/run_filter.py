@@ -17,11 +17,10 @@ from robotrain.errors import (
     Rejected,
     Suggestion,
     collect_problems,
-    find_nearest_name,
     make_usage_problem,
     raise_if_any,
-    suggest_name,
 )
+from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
