@@ -140,15 +140,6 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
     assert azure.proxy.refused == []
 
 
-def test_a_later_attempt_goes_on_with_the_run(started):
-    tracked = started()
-    first = wait_until_tracked(tracked)
-    assert tracked.end() == []
-    tracked = started(first.run_id)
-    assert wait_until_tracked(tracked).run_id == first.run_id
-    assert tracked.end() == []
-
-
 def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, workspace):
     tracked = started()
     first = wait_until_tracked(tracked)

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIAB
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Metrics, Outcome, Track, Tracking
 from robotrain_runtime.environments import run_environment
-from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, Tracker
+from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, Tracker
 from tracked_document import HERE, tracked_job
 
 HOST = "azureml://westeurope.api.azureml.ms"
@@ -191,19 +191,3 @@ def test_the_run_of_the_job_is_written_to_and_stays_azures(
     assert [one["key"] for one in run["data"]["metrics"]] == ["train/loss"]
     assert workspace.artifacts[job_run] == ["checkpoints/000020/config.json"]
     assert not [line for line in workspace.requests if "experiments/create" in line or "runs/update" in line]
-
-
-@pytest.mark.slow
-def test_a_model_of_the_job_is_registered_once_in_the_workspace(started, azure, inside_job, job_run, checkpoint):
-    inside_job(azure.workload_identity)
-    tracked = started()
-    wanted = {"run_id": job_run, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
-    wanted |= {"name": "pusher", "description": "a policy", "tags": TAGS}
-    first, again = (tracked.tracker.send_request(REGISTER_REQUEST, wanted, lambda: False) for _ in range(2))
-    assert (first, again) == ({"version": "1", "new": True}, {"version": "1", "new": False, "replaced": ""})
-    tracked.end()
-    models = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
-    assert [one["modelUri"] for one in models.values()] == [
-        f"azureml://jobs/{job_run}/outputs/artifacts/paths/checkpoints/000020/"
-    ]
-    assert models["1"]["tags"]["mlflow_run_id"] == job_run

@@ -111,11 +111,6 @@ def test_a_run_that_an_earlier_attempt_made_is_not_taken_in_its_place(run, track
     assert database(f"select value from metrics where run_uuid = '{platform_run}'") == [(0.25,)]
 
 
-def test_without_one_the_run_is_its_own_as_ever(run, tracked, platform_run, database):
-    assert run(tracked(), THEIR_RUN="").exit_code == 0
-    assert sorted(database("select name, status from runs")) == [("pretend-1", "FINISHED"), ("witty_name", "RUNNING")]
-
-
 def test_one_that_is_not_there_is_told_and_the_work_goes_on(run, tracked, platform_run, database):
     ran = run(tracked(), THEIR_RUN="0" * 32)
     assert ran.exit_code == 0
