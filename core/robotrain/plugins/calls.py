@@ -24,11 +24,8 @@ ONLINE_SECONDS = 20.0
 """The time limit of a question to a remote service that decides what a command does, unless `HOOK_SECONDS_VARIABLE` is
 set."""
 MAX_SECONDS = 3600.0
-CallResult = tuple[Any, BaseException | None]
-"""What a call returned, and what it raised, be it SystemExit."""
-
 _calls: list[DeadlineFuture[Any]] = []
-"""The calls that still run; at the end of the process, they were given up."""
+"""The calls that still run; those that run at the end of the process were abandoned."""
 
 
 class PluginTimeout(Exception):
@@ -40,13 +37,13 @@ class PluginTimeout(Exception):
 
 
 class ResultStream:
-    """Standard output after calls were given up: what they still print, in threads of their own, goes to stderr."""
+    """Standard output after calls were abandoned: what they still print, in their threads, goes to stderr."""
 
     def __init__(self, results: TextIO) -> None:
         self._results = results
 
     def write(self, text: str) -> int:
-        """Write a text of a result, or of such a call."""
+        """Write a text of a result, or of an abandoned call."""
         return self._choose_stream().write(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -114,25 +111,27 @@ def call_plugin(claim: "Claim", what: str, function: Callable[[], T], setting: s
 
 def call_all_with_timeout(
     functions: Sequence[Callable[[], Any]], limit: float, setting: str = HOOK_SECONDS_VARIABLE
-) -> list[CallResult]:
-    """Call functions in parallel and wait up to `limit` seconds for all of them; they print to stderr."""
+) -> list[tuple[Any, BaseException | None]]:
+    """Call functions in parallel and wait up to `limit` seconds for all of them; they print to stderr.
+
+    :return: what each returned, and what it raised, SystemExit included.
+    """
+    results: list[tuple[Any, BaseException | None]] = []
     with redirect_output():
-        return [_wait(call, limit, setting) for call in [start_call(function) for function in functions]]
-
-
-def _wait(call: DeadlineFuture[Any], limit: float, setting: str) -> CallResult:
-    try:
-        return call.result(limit), None
-    except KeyboardInterrupt:
-        raise
-    except DeadlineExceeded:
-        return None, PluginTimeout(limit, setting)
-    except BaseException as error:  # SystemExit too, and what ends a task
-        return None, error
+        for call in [start_call(function) for function in functions]:
+            try:
+                results.append((call.result(limit), None))
+            except KeyboardInterrupt:
+                raise
+            except DeadlineExceeded:
+                results.append((None, PluginTimeout(limit, setting)))
+            except BaseException as error:
+                results.append((None, error))
+    return results
 
 
 def has_abandoned_calls() -> bool:
-    """Return whether a call that was given up still runs."""
+    """Return whether a call that exceeded its limit still runs."""
     return any(call.is_running() for call in _calls)
 
 

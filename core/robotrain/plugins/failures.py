@@ -46,8 +46,18 @@ class PluginFailure(NamedTuple):
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """Return what to do about it; the last is to continue without the plugin."""
-        return tuple(_suggest_fixes(self.claim, self.cause))
+        """Return what to do about it, best first; the last is to continue without the plugin."""
+        claim, cause, ways = self.claim, self.cause, list[Suggestion]()
+        if isinstance(cause, ImportError):
+            ways.append(Suggestion(_format_install_command(claim, cause), "installs what is missing"))
+        if isinstance(cause, calls.PluginTimeout):
+            command = f"{cause.setting}={LONGER_LIMITS[cause.setting]} robotrain …"
+            ways.append(Suggestion(command, "gives it more time"))
+        elif isinstance(cause, UnsuitablePlugin):
+            ways += cause.suggestions
+        else:
+            ways.append(Suggestion(f"{TRACEBACK_VARIABLE}=1 robotrain …", "shows where, for the plugin's author"))
+        return tuple(ways if claim.built_in else [*ways, suggest_exclusion(claim)])
 
     def make_problem(self, stage: Stage = Stage.SUBMIT, severity: Literal["error", "warning"] = "error") -> Problem:
         """Return the problem that reports it."""
@@ -116,20 +126,6 @@ def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFa
             indent = line[: len(line) - len(line.lstrip())]
             print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)
     return PluginFailure(claim, cause, hook)
-
-
-def _suggest_fixes(claim: Claim, cause: BaseException) -> Iterator[Suggestion]:
-    """Yield what to do about a failure, best first; the last is to continue without the plugin."""
-    if isinstance(cause, ImportError):
-        yield Suggestion(_format_install_command(claim, cause), "installs what is missing")
-    if isinstance(cause, calls.PluginTimeout):
-        yield Suggestion(f"{cause.setting}={LONGER_LIMITS[cause.setting]} robotrain …", "gives it more time")
-    elif isinstance(cause, UnsuitablePlugin):
-        yield from cause.suggestions
-    else:
-        yield Suggestion(f"{TRACEBACK_VARIABLE}=1 robotrain …", "shows where, for the plugin's author")
-    if not claim.built_in:
-        yield suggest_exclusion(claim)
 
 
 def suggest_exclusion(claim: Claim) -> Suggestion:

@@ -66,10 +66,11 @@ def robotrain_check(job: Job, platform: str) -> Iterable[Problem]:
 def robotrain_run_changed(run: RunRecord, change: RunChange, status: Status | None) -> None:
     """Receive a change of a run. As in every hook, unused arguments may be left out.
 
-    `sent`: the platform took the run, or has it after an interrupted submit; once for each run. `cancelled`: somebody
-    cancelled it with `robotrain cancel` or `Run.cancel`. `ended`: a command or program that follows it (`wait`,
-    `watch`, `--wait`, `--stream`, `Run.wait`) saw it end; each of them notifies, and none where nobody follows. The
-    time limit is that of `robotrain_check`; a plugin that fails is named in a warning (`Run.warnings` in a program).
+    `sent`: the platform accepted the run, or turned out to have it after an interrupted submit; once for each run.
+    `cancelled`: a user cancelled it with `robotrain cancel` or `Run.cancel`. `ended`: a command or program that
+    followed the run (`wait`, `watch`, `--wait`, `--stream`, `Run.wait`) saw it end. Each follower calls the hook;
+    without a follower it is not called. The time limit is that of `robotrain_check`; a plugin that fails is named in a
+    warning (`Run.warnings` in a program).
 
     :param run: the record after the change.
     :param status: the status, with reason and exit code of an ended run; None if not queried.
@@ -84,7 +85,7 @@ class HookManager(pluggy.PluginManager):
         self.add_hookspecs(sys.modules[__name__])
 
     def add(self, module: Any) -> None:
-        """Register the hooks of a module, once. Raise what is wrong with their names or arguments."""
+        """Register the hooks of a module, once. Raise an exception for a misspelled name or argument."""
         if self.is_registered(module):
             return
         try:

@@ -253,9 +253,14 @@ class Plugins:
         if claim in self.loaded or claim in self.failures:
             return claim in self.loaded
         from robotrain.plugins import calls, hookspecs
+        from robotrain.plugins.failures import UnsuitablePlugin, suggest_exclusion
 
         with self._record_failures([claim]):
-            self._require_unique_name(claim)
+            rivals = [] if claim.built_in else self.list_claims(claim.family, claim.name)
+            if len(rivals) > 1:
+                who = " and ".join(rival.distribution for rival in rivals)
+                others = [one for one in rivals if one.project != claim.project and not one.built_in]
+                raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *map(suggest_exclusion, others))
             limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
             loaded = calls.call_plugin(claim, "loading", claim.load, "" if claim.built_in else limit)
             hookspecs.require_supported_api(claim)
@@ -265,16 +270,6 @@ class Plugins:
                 self._manager.add(loaded)
             self.loaded[claim] = loaded
         return claim in self.loaded
-
-    def _require_unique_name(self, claim: Claim) -> None:
-        """Raise UnsuitablePlugin if several plugins claim a name, except for the built-in one."""
-        rivals = self.list_claims(claim.family, claim.name)
-        if len(rivals) > 1 and not claim.built_in:
-            from robotrain.plugins.failures import UnsuitablePlugin, suggest_exclusion
-
-            who = " and ".join(rival.distribution for rival in rivals)
-            others = [suggest_exclusion(one) for one in rivals if one.project != claim.project and not one.built_in]
-            raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *others)
 
     def _get(self, claim: Claim, requested: bool = False) -> Any:
         """Return what a claim's plugin provides under its name; None if it fails, which is in `failures`."""

@@ -6,7 +6,7 @@ The kits need pytest: install `robotrain-core[testing]`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robotrain.testing.bench import World
+    from robotrain.testing.platform_bench import World
     from robotrain.testing.platform_kit import PlatformKit
     from robotrain.testing.source_kit import Served, SourceKit
     from robotrain.testing.workload_kit import WorkloadKit
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
     """Return a public name, importing its module on first use."""
     import importlib
 
-    for module in ("bench", "platform_kit", "source_kit", "workload_kit") if name in __all__ else ():
+    for module in ("platform_bench", "platform_kit", "source_kit", "workload_kit") if name in __all__ else ():
         try:
             found = vars(importlib.import_module(f"{__name__}.{module}"))
         except ModuleNotFoundError as missing:

@@ -146,7 +146,7 @@ def no_side_effects() -> Iterator[SideEffectRecorder]:
 
     Compiling modules is not one, and neither is the cache of `store.files.load_or_compute`.
     """
-    _listen()
+    _add_audit_hook()
     block = SideEffectRecorder()
     _recorders.append(block)
     try:
@@ -163,7 +163,7 @@ def no_side_effects() -> Iterator[SideEffectRecorder]:
 
 
 @functools.cache
-def _listen() -> None:
+def _add_audit_hook() -> None:
     """Add the audit hook, once: it cannot be removed."""
 
     def record(event: str, arguments: tuple[Any, ...]) -> None:

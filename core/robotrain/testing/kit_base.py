@@ -126,13 +126,11 @@ def find_private_imports(path: Path, allowed: set[str] | None) -> Iterator[str]:
                 found = [f"{name}.{attribute}" for user, attribute in sorted(used) if user == owner]
             else:
                 found = [name]
-            yield from (f"{path.name}:{node.lineno}: {one}" for one in found if not _is_public(one))
-
-
-def _is_public(name: str) -> bool:
-    module, _, attribute = name.rpartition(".")
-    is_listed = module in PUBLIC_MODULES and attribute in importlib.import_module(module).__all__
-    return is_listed or name in PUBLIC_MODULES
+            for used_name in found:
+                module, _, attribute = used_name.rpartition(".")
+                is_listed = module in PUBLIC_MODULES and attribute in importlib.import_module(module).__all__
+                if not is_listed and used_name not in PUBLIC_MODULES:
+                    yield f"{path.name}:{node.lineno}: {used_name}"
 
 
 @functools.cache

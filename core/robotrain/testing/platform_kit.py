@@ -18,9 +18,9 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.source import SourceKind
 from robotrain.plugins.discovery import Claim
-from robotrain.testing.bench import MOON, Bench, render_elsewhere
 from robotrain.testing.harness import compare, no_side_effects, report
 from robotrain.testing.kit_base import find_declaration_problems, list_required_modules
+from robotrain.testing.platform_bench import ONE_HOST, Bench, render_elsewhere
 from robotrain.testing.platform_pipelines import PipelineTests
 from robotrain.testing.platform_rendering import RenderTests
 from robotrain.testing.platform_runs import ObservationTests
@@ -67,7 +67,7 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
         self, bench: Bench, kit_claim: Claim, tmp_path: Path
     ) -> Iterator[str]:
         """Loading it, help and plans import no SDK of its distribution, and loading nothing heavy: TAB does it too."""
-        imported = render_elsewhere(bench, tmp_path / "elsewhere", **MOON)["imported"]
+        imported = render_elsewhere(bench, tmp_path / "elsewhere", **ONE_HOST)["imported"]
         loading = f"these are imported by {(step := 'loading the platform')}; import them in the methods that need them"
         yield from report(loading, sorted(HEAVY_MODULES & {*imported[step]}))
         sdks = list_required_modules(kit_claim.project) - list_required_modules("robotrain-core")

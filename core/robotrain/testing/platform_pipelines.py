@@ -10,8 +10,8 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Plan
-from robotrain.testing.bench import Bench, PlatformTestBase
 from robotrain.testing.harness import report
+from robotrain.testing.platform_bench import Bench, PlatformTestBase
 
 
 class PipelineTests(PlatformTestBase):

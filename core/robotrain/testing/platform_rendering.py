@@ -21,9 +21,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.check import capability_checks
 from robotrain.model.plan import Payload, Plan
 from robotrain.store import records
-from robotrain.testing.bench import MARS, MOON, Bench, PlatformTestBase, read_zip, render_elsewhere
 from robotrain.testing.harness import CommandResult, SideEffectRecorder, compare, no_side_effects, report
 from robotrain.testing.kit_base import SAMPLE_KIND, SAMPLE_WORKLOAD
+from robotrain.testing.platform_bench import ONE_HOST, OTHER_HOST, Bench, PlatformTestBase, read_zip, render_elsewhere
 
 SAMPLE_VALUES: dict[str, tuple[str, Any]] = {
     "kit_note": ("--kit-note=two words", "two words"),
@@ -133,7 +133,7 @@ class RenderTests(PlatformTestBase):
         plans = [
             bench.run_command("render", "--json", *bench.complete_words()).require("the job must be rendered").json
         ]
-        for name, place in {"moon": MOON, "mars": MARS}.items():
+        for name, place in {"one": ONE_HOST, "other": OTHER_HOST}.items():
             plans.append(render_elsewhere(bench, tmp_path / name, **place)["plan"])
         paths = sorted({path for plan in plans for path in plan["files"]})
         changed = [path for path in paths if len({str(plan["files"].get(path)) for plan in plans}) > 1]

@@ -14,8 +14,8 @@ from robotrain.errors import Rejected
 from robotrain.model.run import FINAL_STATES, Output, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
-from robotrain.testing.bench import Bench, PlatformTestBase
 from robotrain.testing.harness import call_in_time, compare, report
+from robotrain.testing.platform_bench import Bench, PlatformTestBase
 
 STATES = get_args(RunState)
 
@@ -76,7 +76,8 @@ class SubmitTests(PlatformTestBase):
                 status = call_in_time("status", bench.platform.status, run.reference)
                 state = status.state if status.finished else ""
             except Exception as error:
-                state = f"{error!r}, without `transient=True`," if _is_permanent(error) else ""
+                is_permanent = isinstance(error, Rejected) and not error.transient
+                state = f"{error!r}, without `transient=True`," if is_permanent else ""
             with contextlib.suppress(Exception):
                 if call_in_time("find", bench.platform.find, plan) is None:
                     yield "`find` returned None though the engine did not answer: raise Rejected, or it is sent again"
@@ -85,10 +86,6 @@ class SubmitTests(PlatformTestBase):
         yield from compare("the record after silence", records.read_final_status(run.run), None)
         bench.run_for("status", run.run).require("`status` must succeed when the engine answers again")
         yield from _submit_twice(bench, "by silence", bench.world.away() or contextlib.nullcontext())
-
-
-def _is_permanent(error: Exception) -> bool:
-    return isinstance(error, Rejected) and not error.transient
 
 
 def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:

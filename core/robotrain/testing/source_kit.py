@@ -247,7 +247,8 @@ class SourceKit(ImportTests):
             uri = str(declaration.parse(text, Path("/")))
             source = JobSource(role=cast(RoleName, served.role), kind=declaration.name, uri=uri, pin=pin)
             place = ContainerContext(cache=tmp_path / "cache", python=served.python, **served.place)
-            return _read_files(_fetch_source(declaration, source, place))
+            folder = _fetch_source(declaration, source, place)
+            return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
         return fetch
 
@@ -311,10 +312,6 @@ def _fetch_source(kind: SourceKind, source: JobSource, place: ContainerContext) 
             return batch.fetch(lambda download: None)[source]
         except JobFailed as failed:
             raise OSError(str(failed)) from failed
-
-
-def _read_files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def compare_files(what: str, found: Mapping[str, bytes], expected: Mapping[str, bytes]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A platform under test in its world: command lines, the plans it renders, here and in other processes; fixtures."""
+"""The test bench of `PlatformKit`: a platform in its world, the plans it renders, here and in other processes."""
 
 import functools
 import io
@@ -265,8 +265,15 @@ record_imports("render")
 assert result.exit_code == 0, result.output
 json.dump({"imported": imported, "plan": json.loads(result.stdout)}, open(sys.argv[1], "w"))
 """
-MOON = {"seed": "1", "shift": 0, "TZ": "Pacific/Auckland", "COLUMNS": "60", "host": "kit-moon", "cores": 3}
-MARS = {"seed": "4", "shift": 40 * 86400, "TZ": "America/New_York", "COLUMNS": "200", "host": "kit-mars", "cores": 96}
+ONE_HOST = {"seed": "1", "shift": 0, "TZ": "Pacific/Auckland", "COLUMNS": "60", "host": "kit-1", "cores": 3}
+OTHER_HOST = {
+    "seed": "4",
+    "shift": 40 * 86400,
+    "TZ": "America/New_York",
+    "COLUMNS": "200",
+    "host": "kit-2",
+    "cores": 96,
+}
 
 
 def render_elsewhere(bench: Bench, folder: Path, **place: Any) -> dict[str, Any]:
