@@ -158,13 +158,13 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 @given(jobs())
-@hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
+@hypothesis_settings(max_examples=20, suppress_health_check=QUIET)
 def test_a_job_is_refused_or_reads_as_it_was_meant(given: tuple[Job, AzureMLSettings]) -> None:
     check_render(*given)
 
 
 @given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=4))
-@hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
+@hypothesis_settings(max_examples=20, suppress_health_check=QUIET)
 def test_any_text_is_read_back_or_is_never_written(values: dict[str, str]) -> None:
     for spec in (values, {"environment_variables": values, "number": 7}, {"x": {"y": values}}):
         try:

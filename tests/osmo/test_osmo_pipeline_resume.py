@@ -88,6 +88,7 @@ def test_a_training_that_osmo_has_removed_and_that_published_nothing_is_refused_
     assert not osmo.workflows
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_osmo_removed_before_anyone_saw_its_end_is_refused_in_words(fail_evaluation, osmo, robotrain):
     run, workflow = fail_evaluation()
     osmo.remove(workflow)

@@ -147,6 +147,7 @@ def test_data_that_was_damaged_is_mended(shelves, deliver, harm):
     assert "was changed or damaged" in delivering.said[0]
 
 
+@pytest.mark.slow
 def test_after_the_machine_was_started_anew_data_is_believed_once_every_byte_was_read(shelves, deliver):
     uri = shelves.put("pusht", SMALL)
     (files,) = deliver(uri).folders()
@@ -159,6 +160,7 @@ def test_after_the_machine_was_started_anew_data_is_believed_once_every_byte_was
     assert not any("before this machine was started" in line for line in again.said)
 
 
+@pytest.mark.slow
 def test_what_a_power_cut_took_is_fetched_again_though_the_file_is_as_long_as_it_was(shelves, deliver):
     uri = shelves.put("pusht", SMALL)
     (files,) = deliver(uri).folders()

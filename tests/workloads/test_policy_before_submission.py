@@ -193,7 +193,9 @@ def test_a_step_that_begins_from_an_earlier_one_is_compared_with_its_own_data(pl
     assert ("step tune", "observation.state has 6 values in the dataset, but 2 values in the policy") in found
 
 
-@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+@pytest.mark.parametrize(
+    "platform", [pytest.param(("--platform", "local", "--dry-run"), marks=pytest.mark.slow), CLOUD]
+)
 def test_a_pipeline_compares_what_it_fine_tunes_from_the_hub(robotrain, hub, pusht, platform):
     hub.repository("lab/start", dict(hub.repositories["models/lab/arm"].commits.popitem()[1]))
     words = ("pipeline", "train-eval", *platform, "--json", "--dataset-path", pusht, "--policy-repo-id", "lab/start")

@@ -25,7 +25,9 @@ TOPICS = {
 }
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize(
+    "topic", [pytest.param(name, marks=() if name == "/camera/top" else pytest.mark.slow) for name in TOPICS]
+)
 def test_a_topic_that_one_bag_lacks_stays_the_guess_for_the_others(tmp_path, robotrain, inspect, topic):
     name, flag = TOPICS[topic]
     for number in range(5):
