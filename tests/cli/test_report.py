@@ -6,7 +6,8 @@ import re
 
 import pytest
 from parsed_page import Page, read_page
-from robotrain.report.charts import compute_ticks, format_tick, make_chart, thin_points
+from robotrain.model.series import thin_points
+from robotrain.report.charts import MAX_POINTS, compute_ticks, format_tick, make_chart
 from robotrain.store import plans
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Published, Registered, StageEvent, Tracking
@@ -180,7 +181,7 @@ def test_a_tick_is_short(value, text):
 def test_a_long_series_is_thinned_and_keeps_its_end_and_spikes():
     points = [(step, float(step % 7)) for step in range(10_000)]
     points[4321] = (4321, 900.0)
-    few = thin_points(points)
+    few = thin_points(points, MAX_POINTS)
     assert len(few) <= 240
     assert few[-1] == points[-1]
     assert (4321, 900.0) in few

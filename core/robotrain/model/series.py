@@ -1,5 +1,6 @@
 """A series of measured values that stays small however long the run is."""
 
+import itertools
 import math
 import operator
 from collections.abc import Sequence
@@ -74,6 +75,16 @@ class Series:
         parts = [inner[start : start + 4] for start in range(0, len(inner), 4)]
         self.closed = [first, *(point for part in parts for point in _select_extremes(part))]
         self.size *= factor
+
+
+def thin_points(points: Sequence[Point], most: int) -> list[Point]:
+    """Return at most `most` points: the first, the last, and the lowest and highest of each section between them."""
+    if len(points) <= most:
+        return list(points)
+    inner, count = points[1:-1], (most - 2) // 2
+    edges = [round(index * len(inner) / count) for index in range(count + 1)]
+    sections = (_select_extremes(inner[start:end]) for start, end in itertools.pairwise(edges))
+    return [points[0], *itertools.chain.from_iterable(sections), points[-1]]
 
 
 def _select_extremes(points: Sequence[Point]) -> list[Point]:

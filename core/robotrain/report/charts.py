@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from robotrain.model.series import thin_points
+
 Points = Sequence[tuple[float, float]]
 
 LARGE, SMALL = (720, 260), (360, 150)
@@ -67,7 +69,7 @@ def make_chart(series: Mapping[str, Points], unit: str = "step", size: tuple[int
     """Return a chart of the series; a series without drawable values keeps its number, so colors do not change."""
     drawable = {name: list(_list_drawable(points)) for name, points in series.items()}
     omitted = sum(map(len, series.values())) - sum(map(len, drawable.values()))
-    thinned = {name: thin_points(points) for name, points in drawable.items()}
+    thinned = {name: thin_points(points, MAX_POINTS) for name, points in drawable.items()}
     (width, height), points = size, list(itertools.chain(*thinned.values()))
     if not points:
         return Chart(width=width, height=height, lines=(), omitted=omitted)
@@ -108,19 +110,6 @@ def _list_drawable(points: Points) -> Iterator[tuple[float, float]]:
     for at, value in points:
         if math.isfinite(at) and math.isfinite(value) and abs(value) < MAX_VALUE:
             yield at, value if abs(value) > MIN_VALUE else 0.0
-
-
-def thin_points(points: Points, most: int = MAX_POINTS) -> list[tuple[float, float]]:
-    """Return at most `most` points: the first, the last, and the lowest and highest of each section between them."""
-    if len(points) <= most:
-        return list(points)
-    inner, count = points[1:-1], (most - 2) // 2
-    edges = [round(index * len(inner) / count) for index in range(count + 1)]
-    kept = [points[0]]
-    for start, end in itertools.pairwise(edges):
-        section = sorted(inner[start:end], key=lambda point: point[1])
-        kept += sorted({section[0], section[-1]})
-    return [*kept, points[-1]]
 
 
 def compute_ticks(low: float, high: float) -> list[float]:

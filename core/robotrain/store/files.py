@@ -122,7 +122,7 @@ def read_state_file(path: Path) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file of the state. Raise OSError, and ValueError for anything that is none."""
+    """Return the content of a JSON file of the state. Raise OSError, and ValueError if it is not JSON."""
     content = read_state_file(path)
     try:
         import json  # costs start-up

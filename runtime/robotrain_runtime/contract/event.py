@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import field
 from typing import IO, Any, Literal
@@ -269,15 +269,13 @@ def _has_inexact_count(event: Event) -> bool:
     return any(number is not None and abs(number) > LAST_STEP for number in numbers)
 
 
-def make_json_safe(value: Any) -> Any:
-    """Return `value` with strings in place of the numbers that JSON cannot express."""
+def make_json_safe(value: Any, replace: Callable[[float], str | None] = str) -> Any:
+    """Return `value` without the numbers that JSON cannot express: by default, texts stand in their place."""
     if isinstance(value, Mapping):
-        return {name: make_json_safe(part) for name, part in value.items()}
+        return {name: make_json_safe(part, replace) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [make_json_safe(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+        return [make_json_safe(part, replace) for part in value]
+    return replace(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 EVENTS_DESCRIPTOR = "ROBOTRAIN_EVENTS_FD"

@@ -4,12 +4,12 @@ An interrupted attempt leaves only hidden files; the next one starts again.
 """
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain_runtime.contract.event import make_json_safe
 from robotrain_runtime.contract.files import make_atomically
 
 METRICS_SCHEMA_VERSION = 1
@@ -36,11 +36,7 @@ def write_lines(path: Path, values: Iterable[object]) -> None:
 
 def replace_non_finite(value: Any) -> Any:
     """Replace numbers that are not finite by None."""
-    if isinstance(value, Mapping):
-        return {str(name): replace_non_finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [replace_non_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return make_json_safe(value, lambda number: None)
 
 
 class JudgedMetric(NamedTuple):
