@@ -429,3 +429,26 @@ def test_setting_with_a_flag_of_robotrain(robotrain, install_source):
     assert "platform plain comes from acme-plain 0.3." in answer.stderr
     assert WITHOUT in answer.stderr
     assert robotrain(*ON_LOCAL).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "limits"),
+    [
+        ({}, (5, 300, 20)),
+        ({"ROBOTRAIN_HOOK_SECONDS": "7"}, (7, 300, 7)),
+        ({"ROBOTRAIN_PLUGIN_SECONDS": "9"}, (5, 9, 20)),
+    ],
+)
+def test_time_limits_of_hooks_of_requested_plugins_and_of_online_questions(monkeypatch, environ, limits):
+    for name in calls.DEFAULT_SECONDS:
+        monkeypatch.delenv(name, raising=False)
+    for name, seconds in environ.items():
+        monkeypatch.setenv(name, seconds)
+    found = (calls.get_time_limit(), calls.get_time_limit(calls.PLUGIN_SECONDS_VARIABLE), calls.get_online_limit())
+    assert found == limits
+
+
+@pytest.mark.parametrize(("option", "code"), [((), 1), (("--strict-plugins",), 2)])
+def test_exit_code_when_a_requested_plugin_does_not_load(robotrain, install_source, option, code):
+    install_source("1/0")
+    assert_failure(robotrain(*option, "render", *ON_PLAIN), "ZeroDivisionError", code=code)
