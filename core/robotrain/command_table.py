@@ -84,7 +84,7 @@ OTHER_WORDS = {
     "version": "--version",
     "help": "--help",
 }
-"""Words of other tools, and the command line that does the same; none of them is run. RUN stands for what is typed."""
+"""Words of other tools, and the command line that is suggested instead. RUN stands for the run that was typed."""
 _NO_SIGN_IN = "robotrain has no sign-in of its own: it uses those of the tools of each platform."
 WORD_REASONS = {
     **dict.fromkeys(("login", "auth", "logout"), _NO_SIGN_IN),

@@ -211,14 +211,15 @@ def escape_controls(text: str) -> str:
 
 @functools.lru_cache(MAX_REMEMBERED)
 def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
+    """Return a text after each rule was applied once, and truncated."""
     has_digest = "@sha256:" in text
     if has_digest and (image := re.fullmatch(_IMAGE, text)):
         return _apply_rules(image[1], schemes, longest - len(image[2])) + image[2]
-    free = not {"\ue000", "\ue001"} & {*text}
-    if free and has_digest:
+    uses_placeholders = not {"\ue000", "\ue001"} & {*text}  # else the text itself contains them
+    if uses_placeholders and has_digest:
         text = re.sub(_IMAGE, lambda image: image[1] + image[2].translate(_TO_PLACEHOLDERS), text)
     folded = _fold_letters(text)
-    for markers, pattern, replacement in _list_rules(schemes, free):
+    for markers, pattern, replacement in _list_rules(schemes, uses_placeholders):
         if any(marker in folded for marker in markers):
             text = compile_pattern(pattern).sub(replacement, text)
             folded = _fold_letters(text)
@@ -227,7 +228,7 @@ def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
     if (start := find_named_secret(text)) is not None:
         text = text[:start] + HIDDEN
     text = escape_controls(text)
-    return _truncate(text.translate(_FROM_PLACEHOLDERS) if free else text, longest)
+    return _truncate(text.translate(_FROM_PLACEHOLDERS) if uses_placeholders else text, longest)
 
 
 def _truncate(text: str, longest: int) -> str:

@@ -91,7 +91,7 @@ _NAME = (
     r"(?:(?:api|access|account|auth|client|database|db|encryption|license|master|private|secret|service|shared|signing"
     rf"|storage)[-_.]?key|{_PASSWORD}|secret|authorization|credentials?|token)"
 )
-"""The end of a name whose value is a secret; `key` alone is none."""
+"""The end of a name whose value is a secret. `key` alone is not enough."""
 _ASSIGNMENT = rf"({_NAME})[\"']?(\s{{0,9}}[=:])(\s{{0,9}}[\"']?)([^\s\"',;&]*)"
 _USER = r"(?<![\w-])(?:-u|--user)(?:\s{1,9}|=)[\"']?(?!\d+:\d+(?!\S))[^\s:\"'/$]{1,64}:(?![/$])([^\s\"']+)"
 """A user with a password, as curl has it; `-u 1000:1000` is a user with a group."""
@@ -176,7 +176,7 @@ SERVICES = frozenset(
         "wandb",
     ]
 )
-"""What stands before `_token` where the value is a secret, whatever it looks like."""
+"""The beginnings of `…_token` names whose value is always a secret."""
 NAME_MARKERS = ("key", "token", "secret", "pass", "pwd", "credential", "authorization")
 
 
@@ -226,7 +226,7 @@ def is_secret_value(name: str, value: str, is_prose: bool = False) -> bool:
 
 
 def _looks_generated(value: str) -> bool:
-    """Return whether a word is none that a person chose: long, with digits among letters."""
+    """Return whether a word looks generated: it is long, with digits among letters."""
     runs = re.findall(r"[A-Za-z0-9]{8,}", value)
     return any(len(run) >= 24 or (re.search(r"\d", run) and re.search(r"[A-Za-z]", run)) for run in runs)
 

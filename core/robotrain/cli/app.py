@@ -168,7 +168,7 @@ def root(
         str, typer.Option("--plugins-from", metavar="FOLDER", show_default=False, help=PLUGINS_FROM_HELP)
     ] = "",
 ) -> None:
-    """Print the list of commands when none is given; the options are of every command."""
+    """Print the list of commands if no command is given. Each of these options works with every command."""
     if ctx.invoked_subcommand is None:
         typer.echo(_format_overview(list_plugin_commands(ctx)))
 

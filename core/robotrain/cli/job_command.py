@@ -30,6 +30,7 @@ from robotrain.cli.options import (
 )
 from robotrain.cli.output import print_message
 from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, Origin, Value
+from robotrain.redaction import remember_secrets
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -260,7 +261,6 @@ class JobCommand(TyperCommand):
         self, choice: Choice, plugins: "Plugins", problems: "list[Problem]", values: dict[str, Any]
     ) -> tuple[Any, Any]:
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
-        from robotrain.cli import unknown_words
         from robotrain.cli.choice import (
             make_not_loaded_problem,
             make_platform_missing_problem,
@@ -290,15 +290,25 @@ class JobCommand(TyperCommand):
         if parts.get("workload"):  # without one, every option of a workload would seem unknown
             swallowed = any(problem.code == "flag-without-value" for problem in problems)
             words = [] if swallowed else values.get("words") or []
-            problems += unknown_words.find_unknown_words(words, choice, self.options, plugins)
+            remember_secrets(words)
+            workloads = plugins.list_names("workload")
+            if len(words) > 1 or not all(is_job_file(word) or word in workloads for word in words):
+                from robotrain.cli.unknown_words import find_unknown_words
+
+                problems += find_unknown_words(words, choice, self.options, plugins)
         offered = [way.text for one in problems if one.code == "option-unknown" for way in one.suggestions]
         if any(text.startswith("--platform ") for text in offered):  # a platform was chosen by a misspelt option
             problems[:] = [one for one in problems if one.code != "platform-missing"]
-        if unknown_words.is_other_workload_meant(problems, choice) or not (
-            parts.get("workload") and parts.get("platform")
-        ):
+        if not (parts.get("workload") and parts.get("platform")) or _is_other_workload_meant(problems, choice):
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]
+
+
+def _is_other_workload_meant(problems: "Sequence[Problem]", choice: Choice) -> bool:
+    """Whether the user seems to mean another workload than the default, or a job on stdin: only that is reported."""
+    codes = {problem.code for problem in problems}
+    is_other = choice.origins[0] == DEFAULT_ORIGIN and not codes.isdisjoint(("workload-elsewhere", "workload-misspelt"))
+    return is_other or "standard-input" in codes
 
 
 def complete_override(choice: Choice, plugins: "Plugins", incomplete: str) -> list[str]:

@@ -212,7 +212,7 @@ def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterato
 
 
 def find_flag_owner(flag: str, plugins: "Plugins") -> str:
-    """Return whose option a flag is, in words, among all that stand beside a source's; empty for nobody's."""
+    """Return the command, source kind, platform or workload that has an option, in words; empty if none has."""
     if commands := [name for name in list_commands_with(flag, plugins) if name in JOB_COMMANDS]:
         return f"`robotrain {commands[0]}`"
     for kind in plugins.source_kinds().values():

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,13 +107,6 @@ def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice)
     title = f"{', '.join(names)} {verb} of workload {name}{rest}"
     ways = [Suggestion(f"robotrain submit {name} …")]
     return make_usage_problem("workload-elsewhere", title, names[0], suggestions=ways)
-
-
-def is_other_workload_meant(problems: Iterable[Problem], choice: Choice) -> bool:
-    """Whether the user seems to mean another workload than the default, or a job on stdin: only that is reported."""
-    codes = {problem.code for problem in problems}
-    is_other = choice.origins[0] == DEFAULT_ORIGIN and not codes.isdisjoint(("workload-elsewhere", "workload-misspelt"))
-    return is_other or "standard-input" in codes
 
 
 def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Problem:

@@ -227,7 +227,7 @@ class _OverrideParser:
         self.add_problem(code, title, key, ways, why)
 
     def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:
-        """Return what to use for an option of the program that was given as a key; empty if the key is none."""
+        """Return what to type instead of a key that is an option of the trainer; empty for any other key."""
         if self.flag != f"{SET_FLAG} " or self._find_field(key) or not re.fullmatch(r"[\w.-]+", key):
             return ()
         option = f"--{key}"

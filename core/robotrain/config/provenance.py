@@ -37,7 +37,7 @@ class Value(NamedTuple):
 MAX_LETTERS = 1 << 18
 """The largest job file, robotrain.toml or .env file, and the largest text that its references expand to."""
 MAX_KEYS = 1000
-"""Names in one table of such a file; nobody writes so many."""
+"""The largest number of names in one table of such a file."""
 JOB_FILE_LAYER, CONFIG_LAYER = "job file", "config file"
 PROJECT_LAYER = "robotrain.toml"
 FOLDER_LAYERS = (JOB_FILE_LAYER, CONFIG_LAYER, ".env.local", ".env", PROJECT_LAYER)

@@ -358,7 +358,7 @@ def _list_chosen_by_files(
 
 
 def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[Problem]:
-    """Yield a note about each value that nobody gave, of the parameters whose declaration has one for that."""
+    """Yield the note of each parameter that declares one for a value that was not given."""
     for declared, values in groups:
         for parameter in get_parameters(declared):
             why = parameter.param.default_note
