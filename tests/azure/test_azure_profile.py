@@ -38,7 +38,7 @@ def test_in_the_home_folder_it_is_shown_short(tmp_path, monkeypatch):
     assert find_default_subscription() == ("mine", "az account (~/.azure/azureProfile.json)")
 
 
-def test_one_that_is_disabled_is_not(profile):
+def test_disabled_subscription_is_not_used(profile):
     profile(make_subscription("old", default=True, state="Disabled"), make_subscription("other"))
     assert find_default_subscription() is None
 

@@ -33,7 +33,7 @@ def check_workspace(at: Workspace) -> list[tuple[str, str]]:
     return [(finding.fault, finding.code) for finding in container.preflight_address(at.tracking_uri)]
 
 
-def test_a_workspace_that_is_there_is_no_news(workspace):
+def test_existing_workspace_causes_no_finding(workspace):
     assert format_findings(HERE) == check_workspace(HERE) == []
 
 
@@ -126,7 +126,7 @@ def test_a_refused_secret_is_told_with_azures_reason_and_without_the_secret(work
 
 
 @pytest.mark.parametrize(("host", "what"), [("management.azure.com",) * 2, ("login.microsoftonline.com", "sign-in")])
-def test_what_cannot_be_reached_may_pass(workspace, host, what, monkeypatch):
+def test_unreachable_host_is_a_passing_failure(workspace, host, what, monkeypatch):
     monkeypatch.setattr(preflight_checks, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(container, "PREFLIGHT_PATIENCE_SECONDS", 0.0)
     with workspace.unreachable(host):
@@ -137,7 +137,7 @@ def test_what_cannot_be_reached_may_pass(workspace, host, what, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_bad_moment_passes(workspace, status):
+def test_passing_error_is_retried(workspace, status):
     workspace.manager.faults.append(Fault("GET", status=status, code="Busy", times=1))
     assert check_workspace(HERE) == []
 

@@ -24,7 +24,7 @@ def test_it_is_waited_for_until_it_has_ended(run):
 
 
 @pytest.mark.slow
-def test_what_passes_by_itself_is_no_news_meanwhile(run):
+def test_passing_error_while_waiting_is_ignored(run):
     run.azure.cancelling = "slow"
     run.set_native_state("Running")
     run.azure.fault("GET .*/jobs/", where="arm", status=503, after=1, times=2)
@@ -34,7 +34,7 @@ def test_what_passes_by_itself_is_no_news_meanwhile(run):
     ends.join()
 
 
-def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
+def test_job_that_does_not_end_is_reported_as_pending(run, monkeypatch):
     monkeypatch.setattr(AzureMLPlatform, "cancel_seconds", 0.1)
     run.azure.cancelling = "slow"
     with pytest.raises(Rejected, match="had not ended") as raised:
@@ -53,7 +53,7 @@ def test_a_refusal_is_told_at_once(run, status):
     assert run.status().state == "running"
 
 
-def test_a_refusal_of_one_that_ended_meanwhile_is_none(run):
+def test_refusal_of_an_ended_job_is_ignored(run):
     run.set_native_state("Running")
     run.azure.fault("POST .*/cancel", status=400, code="UserError", act=lambda: run.job.state("Completed"))
     AzureMLPlatform().cancel(run.reference)
@@ -61,7 +61,7 @@ def test_a_refusal_of_one_that_ended_meanwhile_is_none(run):
 
 
 @pytest.mark.slow
-def test_whoever_may_not_cancel_is_told_the_role(run):
+def test_missing_role_is_suggested(run):
     run.azure.fault("POST .*/cancel", status=403, code="AuthorizationFailed")
     with pytest.raises(Rejected) as raised:
         AzureMLPlatform().cancel(run.set_native_state("Running").reference)
@@ -70,7 +70,7 @@ def test_whoever_may_not_cancel_is_told_the_role(run):
     assert "AzureML Data Scientist" in found.suggestions[0].text
 
 
-def test_on_the_command_line_the_exit_code_says_whether_it_was_cancelled(run, robotrain):
+def test_exit_code_of_cancel(run, robotrain):
     name = run.set_native_state("Running").record()
     refused = run.azure.fault("POST .*/cancel", status=409, code="UserError", times=1)
     answer = robotrain("cancel", name)

@@ -69,14 +69,14 @@ def test_other_names_are_taken_as_they_are(robotrain, nobody, name: str) -> None
         (("--wandb",), "Jobs get no Weights & Biases key."),
     ],
 )
-def test_what_cannot_be_had_names_what_can(robotrain, nobody, words, said: str) -> None:
+def test_unsupported_option_suggests_a_supported_one(robotrain, nobody, words, said: str) -> None:
     answer = robotrain("render", *ON_AZUREML, *HUB, *words)
     assert answer.exit_code in (2, 3)
     assert said in answer.stderr
     assert "s3cr3t" not in answer.stderr
 
 
-def test_every_option_of_other_tools_is_answered_with_ours(refused) -> None:
+def test_each_option_of_another_tool_suggests_that_of_robotrain(refused) -> None:
     hints = {flag: said for flag, said in OPTION_HINTS.items() if flag.startswith("--")}  # others are variables
     parts = [list(hints)[at : at + 40] for at in range(0, len(hints), 40)]  # 50 problems are printed
     told = "".join(refused(*HUB, *(word for flag in flags for word in (flag, "x"))) for flags in parts)
@@ -100,7 +100,7 @@ def test_the_answer_is_that_of_azure_ml(refused, flag: str, facts: tuple[str, ..
 
 
 @pytest.mark.parametrize("command", ["submit", "render", "explain"])
-def test_no_option_is_declined_that_there_is(robotrain, command: str) -> None:
+def test_hints_name_no_existing_option(robotrain, command: str) -> None:
     listed = re.findall(
         r"^  (-.*?)(?:  |$)", robotrain(command, "--platform", "azureml", "--help").stdout, re.MULTILINE
     )
@@ -109,7 +109,7 @@ def test_no_option_is_declined_that_there_is(robotrain, command: str) -> None:
     assert not flags & OPTION_HINTS.keys()
 
 
-def test_what_is_declined_is_answered_with_an_option_there_is() -> None:
+def test_hints_suggest_existing_options() -> None:
     own = {
         flag
         for declared in (AzureMLSettings, TrainParameters, Evaluation)

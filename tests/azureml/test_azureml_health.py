@@ -105,7 +105,7 @@ def test_what_a_submit_would_stumble_over_is_told_at_once(workspace, monkeypatch
     assert (rights[0], "may not create a job" in rights[1]) == ("fail", True)
 
 
-def test_whoever_is_not_signed_in_is_told_once(workspace, monkeypatch):
+def test_signed_out_user_is_reported_once(workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     ((state, says),) = find_check_states("azureml workspace")
     assert (state, "not signed in" in says) == ("fail", True)

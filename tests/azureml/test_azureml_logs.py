@@ -187,7 +187,7 @@ def test_a_network_that_is_away_for_a_while_ends_no_following(run):
 
 
 @pytest.mark.slow
-def test_one_that_is_away_for_too_long_ends_it_with_its_reason(run, monkeypatch):
+def test_long_outage_ends_following_with_the_reason(run, monkeypatch):
     monkeypatch.setattr("robotrain_azureml.observe.logs.PATIENCE_SECONDS", 0.1)
     run.set_native_state("Running").say("1")
     run.azure.fault("/details", where="history", status=503, after=1)

@@ -141,7 +141,7 @@ def test_a_checkpoint_comes_whole_with_whatever_opens_the_datastore(finished_job
     assert (tmp_path / "here/000400/pretrained_model/model.safetensors").read_bytes() == b"weights400"
 
 
-def test_a_download_that_brings_nothing_is_no_success(finished_job, tmp_path):
+def test_empty_download_is_refused(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
     with pytest.raises(Rejected, match="does not exist any more") as raised:
@@ -150,7 +150,7 @@ def test_a_download_that_brings_nothing_is_no_success(finished_job, tmp_path):
     assert list(tmp_path.glob("*000400*")) == []
 
 
-def test_a_byte_that_is_not_what_was_saved_is_no_success(finished_job, tmp_path):
+def test_damaged_download_is_refused(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     finished_job.put({"pretrained_model/model.safetensors": b"Weights"}, "000400")
     with pytest.raises(Rejected, match="was damaged"):
@@ -175,7 +175,7 @@ def test_a_model_among_the_artifacts_comes_as_it_lies_there(run, tmp_path):
     assert (tmp_path / "model/model.safetensors").read_bytes() == b"weights"
 
 
-def test_what_is_there_already_is_not_written_over(finished_job, tmp_path):
+def test_existing_folder_is_not_overwritten(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     (tmp_path / "000400").mkdir()
     with pytest.raises(Rejected) as raised:
@@ -183,7 +183,7 @@ def test_what_is_there_already_is_not_written_over(finished_job, tmp_path):
     assert raised.value.problems[0].code == "output-exists"
 
 
-def test_outputs_on_the_command_line_are_told_and_brought(finished_job, tmp_path, robotrain):
+def test_outputs_command_lists_and_downloads(finished_job, tmp_path, robotrain):
     name = finished_job.record()
     assert f"{OUTPUT}/000400" in robotrain("outputs", name).stdout
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", name)

@@ -52,7 +52,7 @@ def test_it_signs_in_once_for_all_looks(ready_workspace):
     assert sum(request.startswith("POST") for request in ready_workspace.sign_in.requests) <= 1
 
 
-def test_everything_that_is_wrong_is_told_at_once(azureml):
+def test_all_problems_are_found_at_once(azureml):
     azureml.kubernetes(COMPUTE, {"cpu": {"cpu": "2"}})
     azureml.manager.there.granted = [LOOKING]
     wanted = make_plan(azureml, *assets("azureml:a:3", "azureml:b:1"), datastore="other")
@@ -77,13 +77,13 @@ def test_a_wrong_secret_is_told_by_the_name_of_its_variable(ready_workspace, mon
     assert "not-the-right-one" not in str(problem)
 
 
-def test_a_damaged_plan_is_told(azureml):
+def test_damaged_plan_is_reported(azureml):
     whole = make_plan(azureml)
     del whole.files["azureml.json"]
     assert list_codes(run_preflight(whole)) == [("plan-damaged", "error")]
 
 
-def test_whoever_is_not_signed_in_is_told_once(ready_workspace, monkeypatch):
+def test_signed_out_user_is_reported_once(ready_workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     blob = source("blob_url", "https://one.blob.core.windows.net/c/p")
     [problem] = run_preflight(make_plan(ready_workspace, blob, *assets("azureml:a:3")))
@@ -91,7 +91,7 @@ def test_whoever_is_not_signed_in_is_told_once(ready_workspace, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_network_that_is_away_is_told_once_and_soon(ready_workspace):
+def test_unreachable_network_is_reported_once(ready_workspace):
     begin = time.monotonic()
     with ready_workspace.tenant.unreachable("management.azure.com"):
         assert list_codes(run_preflight(make_plan(ready_workspace))) == [("azureml-unreachable", "error")]
@@ -129,7 +129,7 @@ def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(ready_worksp
         pytest.param(503, "Busy", ("azureml-busy", "error"), marks=pytest.mark.slow),
     ],
 )
-def test_what_azure_does_not_tell_is_not_missing(ready_workspace, status, code, expected):
+def test_unknown_facts_are_no_problem(ready_workspace, status, code, expected):
     ready_workspace.fault("GET .*/(computes|environments|datastores|permissions|data)", status=status, code=code)
     [problem] = run_preflight(make_plan(ready_workspace, *assets("azureml:a:3")))
     assert (problem.code, problem.severity) == expected

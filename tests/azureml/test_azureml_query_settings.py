@@ -40,7 +40,7 @@ def test_a_kubernetes_compute_tells_its_kind_and_its_first_identity_in_one_reque
     assert len(azureml.calls) == 1
 
 
-def test_what_was_said_is_not_told_and_when_all_was_said_nobody_is_asked(azureml, named_workspace):
+def test_explicit_settings_are_not_queried(azureml, named_workspace):
     azureml.kubernetes(COMPUTE)
     assert query_settings(named_workspace, compute_kind="managed") == {"workload_identity": CLIENT}
     assert query_settings(named_workspace, workload_identity="c9") == {"compute_kind": "kubernetes"}
@@ -50,7 +50,7 @@ def test_what_was_said_is_not_told_and_when_all_was_said_nobody_is_asked(azureml
 
 
 @pytest.mark.parametrize("missing", [{"workspace_name": None}, {"compute": None, "aks_cluster": None}])
-def test_where_nobody_says_what_to_ask_nobody_is_asked(named_workspace, missing):
+def test_nothing_is_queried_without_a_compute(named_workspace, missing):
     assert query_settings(named_workspace, **missing) == {}
 
 
@@ -76,6 +76,6 @@ def test_who_may_not_look_at_computes_is_told_that_and_what_comes_of_it(azureml,
     )  # of the workspace, as the look before a submit says
 
 
-def test_whoever_is_not_signed_in_hears_that(named_workspace, monkeypatch):
+def test_signed_out_user_is_reported(named_workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     assert query_rejected(named_workspace).code == "azureml-signed-out"

@@ -72,12 +72,12 @@ def test_before_anything_is_sent_the_same_is_said(azureml, monkeypatch):
     assert azureml.calls == []
 
 
-def test_nobody_who_is_signed_in_is_told(submission):
+def test_missing_sign_in_is_reported(submission):
     said = describe_error(ClientAuthenticationError("Please run 'az login' to set up an account"), submission)
     assert "you are not signed in to Azure" in said
 
 
-def test_a_network_that_is_gone_is_told(submission):
+def test_unreachable_network_is_reported(submission):
     said = describe_error(
         ServiceRequestError("<urllib3…>: Failed to resolve 'management.azure.com' ([Errno -2])"), submission
     )
@@ -216,7 +216,7 @@ def test_a_service_that_is_down_before_the_job_is_told(azureml, call, status):
 @pytest.mark.slow
 @pytest.mark.parametrize("call", [*ARM, JOB])
 @pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1}, {"status": 503}, {"gone": True}])
-def test_one_bad_moment_is_sat_out(azureml, call, how):
+def test_passing_error_is_retried(azureml, call, how):
     azureml.fault(call, times=1, **how)
     assert AzureMLPlatform().submit(make_submittable_plan(azureml))["job"] in azureml.jobs
 
@@ -305,7 +305,7 @@ def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypat
 
 
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
-def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
+def test_damaged_note_is_reported_with_a_suggestion(azureml, content):
     wanted = make_submittable_plan(azureml)
     submit.draw_job_name(wanted)
     file = records.get_run_folder(wanted.run) / submit.NOTE.file

@@ -78,7 +78,7 @@ def test_a_folder_arrives_whole_and_is_sealed_beside_itself(azureml, folder, cap
     assert f"uploading {folder} to azureml://datastores/" in capsys.readouterr().err
 
 
-def test_what_is_there_is_not_sent_again(azureml, folder):
+def test_uploaded_folder_is_not_sent_again(azureml, folder):
     plan = make_upload_plan(azureml, folder)
     upload_folders(plan)
     azureml.calls.clear()
@@ -100,7 +100,7 @@ def test_what_was_corrected_in_place_is_another_folder_there(azureml, folder):
     assert list_uploaded_files(azureml, before)["data/chunk-000/a.parquet"] == b"a" * (3 << 20)
 
 
-def test_what_is_hidden_stays_here_and_that_is_said(azureml, folder, capsys):
+def test_hidden_files_are_not_uploaded(azureml, folder, capsys):
     plan = make_upload_plan(azureml, folder)
     (folder / ".git").mkdir()
     (folder / ".git/config").write_text("url = https://me:token@host")
@@ -223,7 +223,7 @@ def test_a_folder_that_changes_while_it_is_sent_is_refused_and_not_sealed(azurem
     assert azureml.store.get(azureml.container, f"{find_upload_place(plan)}.complete.json") is None
 
 
-def test_something_else_at_its_place_is_left_alone(azureml, folder):
+def test_foreign_files_at_the_place_are_refused(azureml, folder):
     plan = make_upload_plan(azureml, folder)
     azureml.store.put(azureml.container, {f"{find_upload_place(plan)}/other": b""})
     [problem] = upload_refused(plan)
@@ -314,12 +314,12 @@ def test_a_copy_that_fails_stops_all_others(azureml, blobs, tmp_path):
     assert len(list_puts(azureml)) < 60
 
 
-def test_nothing_there_is_no_file(blobs, tmp_path):
+def test_empty_download_creates_nothing(blobs, tmp_path):
     datastore.download_blobs(blobs, blobs.list_blobs("out"), "out", tmp_path / "to")
     assert not (tmp_path / "to").exists()
 
 
-def test_what_does_not_come_whole_is_an_error(azureml, blobs, tmp_path):
+def test_blob_that_changes_during_download_is_refused(azureml, blobs, tmp_path):
     azureml.store.put(azureml.container, {"out/a": b"a" * 5000})
     [found] = blobs.list_blobs("out")
     azureml.store.put(azureml.container, {"out/a": b"b" * 5000})

@@ -9,7 +9,7 @@ from robotrain_osmo.observe import workflow_state
 from robotrain_osmo.platform import OsmoPlatform
 
 
-def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
+def test_refused_cancel_with_exit_code_0_is_reported(run):
     run.set_status("RUNNING")
     run.osmo.cancelling("refused")
     began = time.monotonic()
@@ -23,7 +23,7 @@ def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
 
 
 @pytest.mark.slow
-def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
+def test_workflow_that_does_not_end_is_reported_as_pending(run, monkeypatch):
     monkeypatch.setattr(OsmoPlatform, "cancel_seconds", 0.5)
     run.set_status("PROCESSING").record()
     assert "preparing" in run.status().reason
@@ -36,14 +36,14 @@ def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
 
 
 @pytest.mark.slow
-def test_one_that_osmo_does_not_know_is_gone(run):
+def test_unknown_workflow_is_gone(run):
     run.reference["workflow"] = "nothing-of-that-name-7"
     with pytest.raises(RunGone):
         OsmoPlatform().cancel(run.reference)
 
 
 @pytest.mark.slow
-def test_on_the_command_line_the_exit_code_says_whether_it_was_cancelled(run, robotrain):
+def test_exit_code_of_cancel(run, robotrain):
     name = run.set_status("RUNNING").record()
     run.osmo.cancelling("refused")
     answer = robotrain("cancel", name)

@@ -15,7 +15,7 @@ def refused(robotrain, *words: str) -> str:
     return answer.stderr
 
 
-def test_one_that_osmo_cannot_write_to_names_what_it_can(robotrain) -> None:
+def test_publish_address_that_osmo_cannot_write_names_those_it_can(robotrain) -> None:
     told = refused(robotrain, "-d", "a/b", "--publish-url", "ftp://host/runs")
     assert "--publish-url azure://ACCOUNT/CONTAINER/PREFIX" in told
 
@@ -23,7 +23,7 @@ def test_one_that_osmo_cannot_write_to_names_what_it_can(robotrain) -> None:
 @pytest.mark.parametrize(
     "flag", ["--workflow", "--use-local-osmo", "--from-blob", "--config-preview", "--instance-type"]
 )
-def test_an_option_of_other_tools_is_answered_with_ours(robotrain, flag: str) -> None:
+def test_option_of_another_tool_suggests_that_of_robotrain(robotrain, flag: str) -> None:
     told = refused(robotrain, "-d", "a/b", flag, "x")
     assert OPTION_HINTS[flag].split(":")[0].split("`")[0].strip() in told
 
@@ -34,7 +34,7 @@ def test_no_data_is_said_to_be_mounted(robotrain) -> None:
     assert "mounted" not in told
 
 
-def test_no_option_is_declined_that_there_is() -> None:
+def test_hints_name_no_existing_option() -> None:
     own = {
         flag for declared in (OsmoSettings, TrainParameters) for one in get_parameters(declared) for flag in one.flags
     }

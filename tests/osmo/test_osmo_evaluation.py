@@ -47,7 +47,7 @@ class TestWhatIsAskedFor:
         assert read_workflow(made)["timeout"] == {"exec_timeout": "2h"}
         assert read_task(render_plan(job()))["image"] == TRAIN_IMAGE
 
-    def test_what_is_said_wins(self) -> None:
+    def test_explicit_settings_win(self) -> None:
         made = render_plan(evaluation(), image="robots:1", cpu=16, memory="8Gi", exec_timeout="6h")
         asked = read_workflow(made)["resources"]["default"]
         assert (read_task(made)["image"], asked["cpu"], asked["memory"], asked["storage"]) == (
@@ -58,7 +58,7 @@ class TestWhatIsAskedFor:
         )
         assert submission_spec.SUBMISSION.parse(made.files["osmo.json"]).exec_timeout == "6h"
 
-    def test_explain_tells_what_nobody_said(self) -> None:
+    def test_explain_shows_defaults(self) -> None:
         told = OsmoPlatform().derive_defaults(evaluation(), OsmoSettings())
         assert (told["image"].value, told["cpu"].value, told["exec_timeout"].value) == (EVAL_IMAGE, "4", "2h")
         assert told["image"].why == "for lerobot-eval"

@@ -62,7 +62,7 @@ def test_a_command_whose_end_nobody_saw_is_not_repeated_though_osmo_lists_its_wo
     assert list_recorded_workflows() == list_accepted_workflows(osmo)
 
 
-def test_an_interrupted_submit_is_taken_up_again(osmo, robotrain, command):
+def test_interrupted_submit_is_resumed(osmo, robotrain, command):
     osmo.fail("workflow submit", "slow", seconds=30.0)
     with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
@@ -94,7 +94,7 @@ def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osm
     assert list_recorded_workflows() == list_accepted_workflows(osmo)[2:]
 
 
-def test_a_refused_submit_gives_its_name_back(osmo, robotrain):
+def test_refused_submit_frees_its_name(osmo, robotrain):
     osmo.fail("workflow submit", "answer", code=1, stdout='{"message": "Pool default not found.", "code": 400}')
     assert robotrain(*JOB).exit_code == 1
     assert list_recorded_workflows() == []
@@ -103,7 +103,7 @@ def test_a_refused_submit_gives_its_name_back(osmo, robotrain):
     assert list_accepted_workflows(osmo)[0].endswith("-1-1")
 
 
-def test_a_preflight_that_says_no_sends_nothing(osmo, robotrain):
+def test_failed_preflight_sends_nothing(osmo, robotrain):
     answer = robotrain(*JOB, "--hf-credential", "--gpu-platform", "h100")
     assert answer.exit_code == 4
     assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in answer.stderr

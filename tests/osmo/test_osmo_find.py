@@ -28,17 +28,17 @@ def write_submit_lock(end: str):
     return path
 
 
-def test_nothing_is_found_where_nothing_was_taken(osmo):
+def test_nothing_is_found_if_nothing_was_accepted(osmo):
     assert OsmoPlatform().find(make_interrupted_plan()) is None
 
 
-def test_what_was_never_handed_over_from_here_is_not_looked_for(osmo):
+def test_plan_that_was_never_submitted_is_not_searched(osmo):
     add_workflow(osmo)
     assert OsmoPlatform().find(make_plan()) is None
     assert osmo.calls == []
 
 
-def test_an_answer_that_was_heard_is_remembered(osmo):
+def test_answer_is_read_from_the_note(osmo):
     found = OsmoPlatform().find(make_interrupted_plan(workflow=f"{RUN}-7"))
     assert found is not None
     assert found["workflow"] == f"{RUN}-7"
@@ -46,7 +46,7 @@ def test_an_answer_that_was_heard_is_remembered(osmo):
 
 
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
-def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
+def test_damaged_note_is_reported_with_a_suggestion(osmo, content):
     wanted = make_interrupted_plan()
     file = submit.NOTE.get_path(wanted)
     file.write_bytes(content)
@@ -57,7 +57,7 @@ def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
     assert "--new" in said
 
 
-def test_what_is_remembered_of_another_plan_counts_for_nothing(osmo):
+def test_note_of_another_plan_is_ignored(osmo):
     submit.NOTE.write(make_plan(OTHER), {"before": (), "workflow": f"{RUN}-7"})
     assert OsmoPlatform().find(make_plan()) is None
 
@@ -80,7 +80,7 @@ def test_a_workflow_of_this_plan_is_found_among_others(osmo):
 
 
 @pytest.mark.slow
-def test_what_osmo_refused_is_not_there(osmo):
+def test_failed_submission_is_not_found(osmo):
     osmo.set_state(add_workflow(osmo), status="FAILED_SUBMISSION")
     assert OsmoPlatform().find(make_interrupted_plan()) is None
 
@@ -107,7 +107,7 @@ def test_the_only_one_of_the_name_is_taken_when_its_text_cannot_be_seen(osmo, mo
 
 
 @pytest.mark.slow
-def test_several_that_cannot_be_told_apart_are_named(osmo, monkeypatch):
+def test_several_equal_workflows_are_named(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
     add_workflow(osmo)
     add_workflow(osmo)
@@ -157,7 +157,7 @@ def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["seen", "waited for", "waited for again", "unseen"])
-def test_what_arrives_late_is_waited_for(osmo, monkeypatch, end):
+def test_late_workflow_is_waited_for(osmo, monkeypatch, end):
     add_workflow(osmo, OTHER)
     wanted = make_interrupted_plan()
     if end == "seen":

@@ -19,7 +19,7 @@ def find_check_states(robotrain, uncounted_cache, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_machine_that_is_ready_says_where_and_what(osmo, find_check_states):
+def test_ready_machine_shows_version_and_pool(osmo, find_check_states):
     assert find_check_states("osmo command") == [("ok", str(osmo.command))]
     assert find_check_states("osmo service") == [("ok", "service 6.4.0, command 6.4.0")]
     assert find_check_states("osmo pool") == [("ok", "default, with gpu_platform")]
@@ -56,7 +56,7 @@ def test_a_pool_that_is_not_there_is_told_with_those_that_are(osmo, find_check_s
 
 
 @pytest.mark.slow
-def test_who_is_signed_out_is_told_so(osmo, find_check_states):
+def test_signed_out_user_is_reported(osmo, find_check_states):
     osmo.logout()
     ((state, says),) = find_check_states("osmo pool")
     assert state == "fail"

@@ -67,7 +67,7 @@ def test_addresses_of_storage_are_taken_as_they_are(text: str) -> None:
         ("", ""),
     ],
 )
-def test_what_is_no_address_of_storage_is_refused(text: str, instead: str) -> None:
+def test_invalid_storage_address_is_refused(text: str, instead: str) -> None:
     with pytest.raises(SourceError) as refused:
         storage.parse_storage_url(text)
     assert refused.value.suggestion == instead
@@ -112,13 +112,13 @@ def test_datasets_are_named_as_osmo_names_them(text: str) -> None:
         ("pusht\n", "pusht"),
     ],
 )
-def test_what_is_no_dataset_of_osmo_is_refused(text: str, instead: str) -> None:
+def test_invalid_dataset_name_is_refused(text: str, instead: str) -> None:
     with pytest.raises(SourceError) as refused:
         dataset.parse_dataset(text)
     assert refused.value.suggestion == instead
 
 
-def test_a_bare_word_is_never_taken_for_a_dataset_of_osmo() -> None:
+def test_bare_word_is_no_osmo_dataset() -> None:
     assert not dataset.KIND.recognizes("pusht")
     assert not dataset.KIND.recognizes("user/pusht")
 
@@ -154,5 +154,5 @@ def read(parse: Callable[[str, Path], object], text: str) -> tuple[str, str]:
 
 @given(WILD)
 @hypothesis_settings(max_examples=50)
-def test_whatever_is_typed_is_refused_or_prints_as_something_safe_that_reads_back(text: str) -> None:
+def test_any_text_is_refused_or_printed_safely(text: str) -> None:
     holds(text)

@@ -65,7 +65,7 @@ def test_a_log_that_is_longer_than_osmo_keeps_says_so(run):
 
 
 @pytest.mark.slow
-def test_one_that_never_started_has_no_log(run):
+def test_workflow_that_never_started_has_no_log(run):
     assert run.set_status("FAILED_IMAGE_PULL").logs() == []
 
 
@@ -119,7 +119,7 @@ def test_following_from_the_last_lines_brings_those_and_all_that_come(run):
 
 
 @pytest.mark.slow
-def test_whoever_stops_listening_leaves_nothing_behind(run):
+def test_closing_the_log_ends_its_process(run):
     run.set_status("RUNNING").say("1")
     following = OsmoPlatform().logs(run.reference, True, None)
     assert next(following) == "1"

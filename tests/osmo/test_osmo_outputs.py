@@ -66,7 +66,7 @@ def test_the_checkpoints_that_were_published_are_there_oldest_first(run_publishe
 
 
 @pytest.mark.slow
-def test_one_that_was_taken_away_again_is_not_there(run_published_to_blobs):
+def test_withdrawn_checkpoint_is_not_listed(run_published_to_blobs):
     run_published_to_blobs.tell(*(Published(step=step, to=f"{BLOBS}/{step:06}") for step in (400, 800)))
     run_published_to_blobs.tell(Withdrawn(to=f"{BLOBS}/000400"))
     assert [one.step for one in run_published_to_blobs.set_status("COMPLETED", exit_code=0).outputs()] == [800]
@@ -169,7 +169,7 @@ def test_storage_that_this_machine_may_not_list_is_still_something_to_go_on_from
 
 
 @pytest.mark.slow
-def test_a_download_that_brings_nothing_is_no_success(run_copied_by_osmo, checkpoint_files, tmp_path):
+def test_empty_download_is_refused(run_copied_by_osmo, checkpoint_files, tmp_path):
     run_copied_by_osmo.osmo.put(f"{STORAGE}/000400", checkpoint_files)
     (one,) = run_copied_by_osmo.set_status("COMPLETED", exit_code=0).outputs()
     for name in checkpoint_files:
@@ -180,7 +180,7 @@ def test_a_download_that_brings_nothing_is_no_success(run_copied_by_osmo, checkp
 
 
 @pytest.mark.slow
-def test_a_byte_that_is_not_what_was_saved_is_no_success(run_copied_by_osmo, checkpoint_files, tmp_path):
+def test_damaged_download_is_refused(run_copied_by_osmo, checkpoint_files, tmp_path):
     run_copied_by_osmo.osmo.put(
         f"{STORAGE}/000400", checkpoint_files | {"pretrained_model/model.safetensors": b"Weights"}
     )
@@ -191,7 +191,7 @@ def test_a_byte_that_is_not_what_was_saved_is_no_success(run_copied_by_osmo, che
 
 
 @pytest.mark.slow
-def test_outputs_on_the_command_line_are_told_and_brought(run_copied_by_osmo, checkpoint_files, tmp_path, robotrain):
+def test_outputs_command_lists_and_downloads(run_copied_by_osmo, checkpoint_files, tmp_path, robotrain):
     run_copied_by_osmo.osmo.put(f"{STORAGE}/000400", checkpoint_files)
     name = run_copied_by_osmo.set_status("COMPLETED", exit_code=0).record()
     assert f"{BLOBS}/000400" in robotrain("outputs", name).stdout
@@ -200,7 +200,7 @@ def test_outputs_on_the_command_line_are_told_and_brought(run_copied_by_osmo, ch
     assert (tmp_path / "best/checkpoints/000400/pretrained_model/model.safetensors").read_bytes() == b"weights"
 
 
-def test_registering_later_says_how_it_is_done(run, robotrain):
+def test_register_command_suggests_register_checkpoint(run, robotrain):
     answer = robotrain("register", run.set_status("COMPLETED", exit_code=0).record(), "pusht-act")
     assert answer.exit_code == 3
     assert "register_checkpoint=pusht-act" in answer.stderr or "-r" in answer.stderr

@@ -88,7 +88,7 @@ def codes(rejected) -> list[str]:
     return [problem.code for problem in rejected.value.problems]
 
 
-def test_what_osmo_would_refuse_is_told_at_once():
+def test_problems_of_a_pipeline_are_found_at_once():
     wrong = [
         step("osmo-ctrl", job()),
         step("train-group", job(), settings={"pool": "other"}),

@@ -68,7 +68,7 @@ def test_a_platform_without_the_gpus_is_told_with_those_that_have_them(osmo):
     assert list_codes(problems) == [("osmo-quota", "error"), ("osmo-gpus-missing", "warning")]
 
 
-def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
+def test_all_problems_are_found_at_once(osmo, tmp_path):
     osmo.versions(client="6.2.10")
     osmo.pools["default"] = pool(platforms={"a100": platform()})
     (tmp_path / "empty").mkdir()
@@ -95,7 +95,7 @@ def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
 
 
 @pytest.mark.slow
-def test_whoever_is_not_signed_in_is_told_once(osmo):
+def test_signed_out_user_is_reported_once(osmo):
     osmo.logout()
     problems = find_problems(make_plan(credentials=(HF,)))
     assert list_codes(problems) == [("osmo-signed-out", "error")]
@@ -103,7 +103,7 @@ def test_whoever_is_not_signed_in_is_told_once(osmo):
 
 
 @pytest.mark.slow
-def test_a_missing_command_is_told_once(osmo, tmp_path):
+def test_missing_command_is_reported_once(osmo, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x").write_text("x")
     upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
@@ -120,7 +120,7 @@ def test_storage_that_this_machine_may_not_read_is_no_reason_to_stop(osmo):
 
 
 @pytest.mark.slow
-def test_what_will_be_uploaded_is_told(osmo, tmp_path):
+def test_upload_is_announced(osmo, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x" * 2000)
     [problem] = find_problems(
@@ -131,7 +131,7 @@ def test_what_will_be_uploaded_is_told(osmo, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_workflow_that_is_too_large_is_told(osmo):
+def test_too_large_workflow_is_reported(osmo):
     large = make_plan()
     files = {**large.files, large.spec: large.files[large.spec] + b"#" * (2 << 20)}
     assert ("osmo-workflow-too-large", "error") in list_codes(find_problems(dataclasses.replace(large, files=files)))
@@ -221,12 +221,12 @@ def test_what_the_job_has_a_secret_for_is_not_looked_at_from_here():
     )
 
 
-def test_a_damaged_plan_is_told(osmo):
+def test_damaged_plan_is_reported(osmo):
     whole = make_plan()
     assert list_codes(find_problems(dataclasses.replace(whole, files={whole.spec: b""}))) == [("plan-damaged", "error")]
 
 
-def test_a_misspelt_pool_is_offered_its_name():
+def test_misspelt_pool_suggests_the_nearest():
     [problem] = service.find_pool_problems(
         dataclasses.replace(SUBMISSION_SPEC, pool="trainin"), [Pool(name="a"), Pool(name="training")]
     )
@@ -243,7 +243,7 @@ def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has():
 @pytest.mark.parametrize(
     ("status", "severity"), [("ONLINE", None), ("", None), ("OFFLINE", "warning"), ("MAINTENANCE", "error")]
 )
-def test_a_pool_that_is_not_open_is_told(status, severity):
+def test_closed_pool_is_reported(status, severity):
     assert [problem.severity for problem in in_pool(status=status)] == ([severity] if severity else [])
 
 
@@ -355,7 +355,7 @@ def test_versions_that_differ_are_told_by_what_comes_of_it(server, there, told):
         assert [way.text for way in problem.suggestions] == [f"--server {there.service[:3]}"]
 
 
-def test_a_credential_of_another_type_is_none(monkeypatch):
+def test_credential_of_another_type_does_not_count(monkeypatch):
     order = dataclasses.replace(SUBMISSION_SPEC, credentials=(HF,))
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"hf_token": "DATA", "other": "GENERIC"})
     [problem] = service.check_credentials([order], 1.0)

@@ -30,7 +30,7 @@ def test_folders_are_there_before_anything_is_submitted(osmo, folder):
     assert ("workflow", "submit") not in list_commands(osmo)
 
 
-def test_what_has_no_digest_is_left_to_the_submit_which_uploads_it_anew(osmo, folder):
+def test_folder_without_a_digest_is_uploaded_by_submit(osmo, folder):
     uploads = (
         OsmoUpload(path=str(folder), url=OF_ONE_RUN),
         OsmoUpload(path="", url="azure://acc/osmo/robotrain/jobs/00bb"),

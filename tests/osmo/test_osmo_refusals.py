@@ -303,7 +303,7 @@ def test_exit_code_0_is_success_whatever_is_printed():
     assert failures.diagnose_failure(ProcessResult(0, print_failure("Must login first"), "")) is None
 
 
-def test_a_command_of_another_grammar_is_told_as_that():
+def test_unknown_option_of_the_command_is_reported():
     usage = "usage: osmo workflow list [-h]\nosmo workflow list: error: unrecognized arguments: --offset 3\n"
     refusal = failures.diagnose_failure(ProcessResult(2, "", usage))
     assert refusal is not None
@@ -311,13 +311,13 @@ def test_a_command_of_another_grammar_is_told_as_that():
     assert refusal.why == "unrecognized arguments: --offset 3"
 
 
-def test_what_takes_too_long_is_not_taken_for_a_refusal():
+def test_timeout_is_no_refusal():
     refusal = failures.diagnose_failure(ProcessResult(-15, "", "", timed_out=True))
     assert refusal is not None
     assert (refusal.code, refusal.certain) == ("osmo-overdue", False)
 
 
-def test_no_secret_of_an_unknown_text_is_shown():
+def test_secret_in_unknown_output_is_hidden():
     refusal = failures.diagnose_failure(
         ProcessResult(1, print_failure("no access with hf_abcdefghijklmnopqrstuvwx here"), "")
     )
@@ -356,7 +356,7 @@ def test_a_missing_command_is_told_with_the_setting_that_names_it(monkeypatch, t
     assert "PATH" in problem.why
 
 
-def test_what_was_too_much_is_asked_again(tmp_path):
+def test_rate_limited_query_is_repeated(tmp_path):
     program, calls = tmp_path / "osmo", tmp_path / "calls"
     program.write_text(f"#!/bin/sh\necho x >> {calls}; test $(wc -l < {calls}) -gt 1 && echo '{{}}' || exit 75\n")
     program.chmod(0o755)

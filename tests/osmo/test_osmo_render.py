@@ -260,7 +260,7 @@ class TestCredentials:
             "hf_token": {"HF_TOKEN": "hf_token"}
         }
 
-    def test_none_is_named_unasked(self) -> None:
+    def test_no_credential_is_named_by_default(self) -> None:
         assert "credentials" not in read_task(render_plan(job()))
         assert read_submission_spec(render_plan(job())).credentials == ()
 
@@ -279,7 +279,7 @@ class TestCredentials:
         made = render_plan(self.make_hub_job(wandb=True), hf_credential="mine:hf", wandb_credential="mine:wandb")
         assert read_task(made)["credentials"] == {"mine": {"HF_TOKEN": "hf", "WANDB_API_KEY": "wandb"}}
 
-    def test_that_of_the_storage_becomes_a_file(self) -> None:
+    def test_storage_credential_becomes_a_file(self) -> None:
         made = render_plan(job(), blob_credential="store:account")
         assert read_task(made)["credentials"] == {"store": "/opt/robotrain/credentials"}
         assert read_placement(made).credentials == {"blob_url": "/opt/robotrain/credentials/account"}
@@ -302,7 +302,7 @@ class TestTracking:
         assert "AZUREML_WORKSPACE_NAME" not in read_task(made)["environment"]
         assert read_task(made)["environment"]["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
 
-    def test_none_is_none(self) -> None:
+    def test_tracking_uri_none_disables_tracking(self) -> None:
         made = render_plan(job(), **WORKSPACE | {"tracking_uri": "none"})
         assert read_placement(made).tracking_uri == ""
         assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in read_task(made)["environment"]
@@ -329,7 +329,7 @@ class TestSharedMemory:
         (line,) = [line for line in explained.splitlines() if "num_workers" in line]
         assert "no shared memory" in line
 
-    def test_the_order_knows_whether_none_was_said(self) -> None:
+    def test_submission_spec_keeps_shared_memory_none(self) -> None:
         said = [
             read_submission_spec(render_plan(job(), shared_memory=value)).shared_memory
             for value in (None, "none", "mount")
@@ -347,7 +347,7 @@ class TestSize:
             {"workload": "lerobot-eval", "policy_model": "azureml:m:7", "env": "pusht", "dataset_repo_id": ["a/b"]},
         ],
     )
-    def test_ordinary_workflows_are_not_spoken_of(self, given: dict[str, Any]) -> None:
+    def test_ordinary_workflow_causes_no_note(self, given: dict[str, Any]) -> None:
         tracked = {"tracking_uri": "azureml-workspace://S/rg/ws"}
         made = robotrain.api.render(platform="osmo", pool="p", publish_url=TWO, **tracked, **given)
         assert len(made.files["workflow.yaml"]) < 0.8 * spec_workflow.LARGE_WORKFLOW_BYTES

@@ -114,7 +114,7 @@ def test_a_credential_without_the_key_is_told_with_the_keys_it_has(osmo):
     assert "--hf-credential hf_token:KEY" in told
 
 
-def test_a_moment_s_hurry_of_the_service_costs_one_more_try(osmo, capsys):
+def test_render_timeout_is_retried_once(osmo, capsys):
     osmo.fail("workflow submit", "sandbox", times=1)
     assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
     assert len(list_submits(osmo)) == 2
@@ -122,7 +122,7 @@ def test_a_moment_s_hurry_of_the_service_costs_one_more_try(osmo, capsys):
 
 
 @pytest.mark.slow
-def test_a_service_that_is_always_in_a_hurry_is_told(osmo):
+def test_repeated_render_timeout_is_reported(osmo):
     osmo.fail("workflow submit", "sandbox", times=None)
     assert "[osmo-render-time]" in submit_refused(make_plan())
     assert len(list_submits(osmo)) == 2
@@ -137,13 +137,13 @@ def test_a_submit_whose_answer_was_lost_is_found_again(osmo, capsys):
 
 
 @pytest.mark.slow
-def test_a_service_that_failed_has_perhaps_taken_it(osmo):
+def test_server_error_leaves_the_submit_unanswered(osmo):
     osmo.fail("workflow submit", "server_error")
     with pytest.raises(Unanswered, match="HTTP 500"):
         OsmoPlatform().submit(make_plan())
 
 
-def test_what_was_there_before_is_never_taken_for_this_one(osmo):
+def test_earlier_workflow_is_never_adopted(osmo):
     """Of an equal job that another state folder sent: the same name, the same text."""
     for _ in range(2):
         osmo.set_state(add_workflow(osmo), task_status="FAILED")

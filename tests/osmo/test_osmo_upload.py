@@ -110,7 +110,7 @@ def test_what_has_no_address_of_its_own_content_is_uploaded_each_time(osmo, fold
     assert count_uploads(osmo) == 1
 
 
-def test_one_file_is_not_told_as_several(osmo, tmp_path, capsys):
+def test_one_file_is_counted_in_singular(osmo, tmp_path, capsys):
     (tmp_path / "one").write_bytes(b"x")
     OsmoPlatform().submit(make_upload_plan(tmp_path))
     assert f"to {URL}: 1 file, 1 bytes" in capsys.readouterr().err
@@ -151,7 +151,7 @@ def test_something_else_at_the_address_is_not_mixed_with(osmo, folder):
 
 
 @pytest.mark.slow
-def test_what_is_hidden_and_caches_stay_here(osmo, folder, capsys):
+def test_hidden_files_and_caches_are_not_uploaded(osmo, folder, capsys):
     for name in (".env", "data/.env", ".git/hooks/a", ".cache/huggingface/x.lock", "data/__pycache__/y.pyc"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("z")
@@ -162,7 +162,7 @@ def test_what_is_hidden_and_caches_stay_here(osmo, folder, capsys):
 
 
 @pytest.mark.slow
-def test_a_path_is_taken_as_it_is(osmo, tmp_path, folder):
+def test_path_with_shell_characters_is_uploaded(osmo, tmp_path, folder):
     odd = tmp_path / "$HOME and $(more)"
     os.rename(folder, odd)
     OsmoPlatform().submit(make_upload_plan(odd))

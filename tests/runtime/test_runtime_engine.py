@@ -252,7 +252,7 @@ def test_an_outcome_tells_whose_fault_it_was(run, job, program, code, fault):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema": 7}'])
-def test_what_is_no_document_is_refused_with_a_sentence(text, tmp_path, capsys):
+def test_invalid_document_is_refused(text, tmp_path, capsys):
     (tmp_path / "job.json").write_text(text)
     assert main(["run", str(tmp_path / "job.json")]) == 2
     assert "is not a valid job document" in capsys.readouterr().err
@@ -280,7 +280,7 @@ def test_each_name_that_differs_is_told_before_anything_is_done(run, job):
 
 
 @pytest.mark.parametrize(("said", "there"), [("[1]", "[true]"), ("1", "1.0"), ('["a","b"]', '["b","a"]'), ("a", "a ")])
-def test_what_only_looks_alike_differs(said, there):
+def test_similar_names_differ(said, there):
     with pytest.raises(JobFailed, match="A in the environment differs"):
         run_environment.check_promised_variables({"A": said}, {"A": there})
 

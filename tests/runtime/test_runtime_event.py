@@ -86,7 +86,7 @@ def test_a_cut_line_is_an_ordinary_line(sent, data):
 
 
 @given(TEXT)
-def test_an_ordinary_line_is_no_event(line):
+def test_ordinary_line_is_no_event(line):
     assert event.parse_event(line) is None
     assert event.parse_event(event.PREFIX + line) is None
 

@@ -258,7 +258,7 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub: Hub, monkeypatc
         ((200, {}, {"id": "u/d", "sha": None}), "is not a Hugging Face Hub: check HF_ENDPOINT"),
     ],
 )
-def test_each_answer_has_its_sentence(hub: Hub, answer: Answer, told: str) -> None:
+def test_each_answer_of_the_hub_has_a_reason(hub: Hub, answer: Answer, told: str) -> None:
     hub.answers["/api/datasets/u/d"] = answer
     assert told in resolve_refused("u/d").why
 
@@ -367,7 +367,7 @@ def test_only_what_a_token_could_mend_may_be_sent_all_the_same(hub: Hub) -> None
     assert isinstance(resolve_refused("u/d@v4"), SourceNotFound)
 
 
-def test_one_question_is_asked_once(hub: Hub) -> None:
+def test_equal_requests_are_sent_once(hub: Hub) -> None:
     hub.answers["/api/datasets/u/d"] = answer_refused(503)
     resolve_refused("u/d")
     assert hub.asked == ["/api/datasets/u/d"]

@@ -259,7 +259,7 @@ REFUSED: dict[str, tuple[tuple[str, str, str], ...]] = {
 
 
 @pytest.mark.parametrize("kind", TAKEN)
-def test_what_names_a_source_has_one_normal_form(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_of_a_source_has_one_normal_form(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert {text: str(KINDS[kind].parse(text, HERE)) for text in TAKEN[kind]} == TAKEN[kind]
 
@@ -272,7 +272,7 @@ def test_what_names_a_source_has_one_normal_form(kind: str, monkeypatch: pytest.
         for number, case in enumerate(cases)
     ],
 )
-def test_what_names_none_says_why_and_what_to_type(kind: SourceKind, text: str, why: str, instead: str) -> None:
+def test_refused_text_has_a_reason_and_a_suggestion(kind: SourceKind, text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
         kind.parse(text, HERE)
     assert raised.value.suggestion == instead
@@ -282,7 +282,7 @@ def test_what_names_none_says_why_and_what_to_type(kind: SourceKind, text: str, 
     ("text", "warned"),
     [(f"{BLOBS}/ccc/a/EP.MP4", ["single file"]), (f"{BLOBS}/ccc/day.1/v1.0", []), (f"{BLOBS}/c/p", ["3 to 63"])],
 )
-def test_what_will_probably_disappoint_is_said(text: str, warned: list[str]) -> None:
+def test_doubtful_address_causes_a_warning(text: str, warned: list[str]) -> None:
     said = BLOB_URL.warn(BLOB_URL.parse(text, HERE))
     assert [part in sentence for part, sentence in zip(warned, said, strict=True)] == [True] * len(warned)
 

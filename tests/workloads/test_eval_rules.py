@@ -38,7 +38,7 @@ def test_a_policy_with_something_to_do_is_enough():
     assert check_rules(DATASET, builtin_policy=True, env="pusht") == {}
 
 
-def test_everything_that_is_missing_is_said_at_once():
+def test_all_missing_values_are_reported_at_once():
     found = check_rules(success_threshold=0.5, record_video=True, replay_episodes="all", args=["--env.fps=5"])
     assert set(found) == {"no-policy", "nothing-to-evaluate-on", "without-env", "replay-without-dataset"}
     assert [one.where for one in found["without-env"]] == ["--success-threshold", "--record-video", "--"]
@@ -68,7 +68,7 @@ def test_what_is_said_of_rollouts_needs_an_environment(parameter):
 
 
 @pytest.mark.parametrize("text", ["one", "3-1", "1,,2", "all,3"])
-def test_episodes_that_cannot_be_meant(text):
+def test_invalid_episodes_are_refused(text):
     (problem,) = check_rules(POLICY, DATASET, replay_episodes=text)["replay-episodes-invalid"]
     assert problem.suggestions[0].text == "--replay-episodes 0,3,5-9"
 
@@ -84,7 +84,7 @@ def test_episodes_are_those_that_the_text_names(parts):
 
 
 @pytest.mark.parametrize("text", ["hard", "[[1,2]]", '{"tum": [0, 1]}', "[" * 9999])
-def test_starts_that_cannot_be_meant(text):
+def test_invalid_starts_are_refused(text):
     assert set(check_rules(POLICY, env="pusht", starts=text)) == {"starts-invalid"}
 
 
@@ -144,7 +144,7 @@ def test_a_reward_that_no_episode_can_miss(reward):
         (("--policy.path=./p", "--env.type=pusht"), "or --policy-path ./p", "option-owned"),
     ],
 )
-def test_what_was_said_wrongly_is_not_missing_as_well(robotrain, words, says, codes):
+def test_invalid_value_is_not_reported_as_missing(robotrain, words, says, codes):
     answer = robotrain("submit", "lerobot-eval", "--platform", "local", *words)
     assert says in answer.stderr
     assert set(re.findall(r"\[([a-z-]+)\]$", answer.stderr, re.MULTILINE)) == {codes}

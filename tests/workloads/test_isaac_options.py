@@ -61,7 +61,7 @@ def test_what_the_scripts_would_refuse_later_is_refused_at_once(
         ("--algorithm", "IPPO", "-rid", "3"),
     ],
 )
-def test_what_they_take_is_not_refused(robotrain: Any, words: tuple[str, ...]) -> None:
+def test_valid_options_are_accepted(robotrain: Any, words: tuple[str, ...]) -> None:
     assert accepted(robotrain, "--", *words) == ""
 
 
@@ -98,7 +98,7 @@ def test_options_of_training_and_play_differ() -> None:
 
 
 @pytest.mark.parametrize("words", [("--brand_new", "3"), ("brandnew=3",)])
-def test_what_is_not_known_is_handed_on_if_asked_for(robotrain: Any, words: tuple[str, ...]) -> None:
+def test_unknown_option_is_passed_on_request(robotrain: Any, words: tuple[str, ...]) -> None:
     assert refused(robotrain, "--", *words)["code"] == ERROR
     answer = robotrain("render", "isaac-train", "--platform", "local", "--json", "--pass-unknown", "--", *words)
     assert answer.exit_code == 0, answer.stderr

@@ -17,7 +17,7 @@ def find_problems(folder: Path) -> str:
     return " / ".join(find_dataset_problems(folder))
 
 
-def test_no_folder_and_a_file_in_its_place(tmp_path):
+def test_missing_folder_is_named(tmp_path):
     assert find_problems(tmp_path / "gone") == f"{tmp_path / 'gone'} is not a folder"
     (tmp_path / "file").touch()
     assert "is not a folder" in find_problems(tmp_path / "file")
@@ -35,7 +35,7 @@ def test_the_folder_above_the_dataset_names_the_one_that_is_meant(dataset):
 @pytest.mark.parametrize(
     ("text", "why"), [("{", "is not JSON"), ("[]", "must hold a JSON object"), ("{}", "total_frames")]
 )
-def test_a_description_that_is_none(dataset, text, why):
+def test_invalid_description_is_named(dataset, text, why):
     folder = dataset()
     (folder / "meta/info.json").write_text(text)
     assert why in find_problems(folder)
