@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 import yaml
-from azureml_plans import assets, blobs, payload, settings, source
+from azureml_plans import assets, source
 from azureml_workspace_plans import (
     AT,
     ENVIRONMENT,
@@ -18,8 +18,6 @@ from azureml_workspace_plans import (
     submit_rejected,
 )
 from robotrain.errors import Rejected, format_problem
-from robotrain.model.job import Job
-from robotrain.model.workload_profile import Container, OutputProfile, WorkloadProfile
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import submit
@@ -279,23 +277,3 @@ def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(observing, r
     (job,) = observing.jobs.values()
     assert job.image == image
     assert "/environments/rosbag-act-training-env/" in str(job.body)
-
-
-CHOIR = f"registry.example/choir:1.0@sha256:{'ab' * 32}"
-PROFILE = WorkloadProfile(
-    container=Container(image=CHOIR, environment="choir-env"),
-    outputs=OutputProfile(folder="songs", noun="concert"),
-    experiment="concerts",
-)
-
-
-def test_it_is_placed_as_it_declares(azureml) -> None:
-    azureml.kubernetes()
-    job = Job(workload="sing", parameters=(), sources=tuple(blobs()), profile=PROFILE)
-    said = settings(**azureml.settings)
-    plan = AzureMLPlatform().render(job, said, job.run_name(1), payload(), {"workload.sing": "choir"})
-    reference = AzureMLPlatform().submit(plan)
-    [made] = azureml.jobs.values()
-    assert made.image == CHOIR
-    assert made.body["experimentName"] == "concerts"
-    assert made.outputs["songs"].prefix == reference["output"] == f"azureml/{made.name}/songs"

@@ -1,7 +1,6 @@
 """docs/osmo.md: its commands render (tests/pages types them), and it lists every setting and problem."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,6 @@ FOLDERS = {"upload-changed", "upload-empty", "upload-links", "upload-mixed", "up
 
 class TestDocument(DocumentTests):
     document, settings = DOCUMENT, OsmoSettings
-
-
-@pytest.mark.parametrize("line", SUBMITS)
-def test_a_submit_of_the_document_renders(line, osmo, robotrain, pusht, monkeypatch):
-    shutil.copytree(pusht / "meta", "dataset/meta")
-    words = ["render" if word == "submit" else word for word in DOCUMENT.typed(line)]
-    answer = robotrain(*words, "--json")
-    assert answer.exit_code == 0, answer.stderr
 
 
 def test_neither_the_first_command_nor_a_run_of_the_first_settings_loses_its_checkpoints(robotrain):
