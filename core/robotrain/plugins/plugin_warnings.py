@@ -23,34 +23,35 @@ REQUIRED_METHODS = ("render", "submit", "find", "status", "logs", "cancel", "out
 def find_plugin_warnings(plugins: Plugins) -> dict[Claim, list[str]]:
     """Return warnings by claim, without full stops, once everything is loaded."""
     found: dict[Claim, list[str]] = {}
-    for claim, text in _find_warnings(plugins):
+
+    def warn(claim: Claim, text: str) -> None:
         found.setdefault(claim, []).append(text)
-    return found
 
-
-def _find_warnings(plugins: Plugins) -> Iterator[tuple[Claim, str]]:
     newest = hookspecs.API_VERSION
     for claim in plugins.loaded:
         if (version := hookspecs.get_api_version(claim)) < newest:
-            yield claim, f"it is written for version {version} of the plugin API, and the newest is {newest}"
+            warn(claim, f"it is written for version {version} of the plugin API, and the newest is {newest}")
     kinds, platforms = plugins.source_kinds(), plugins.platforms()
     for family in ("platform", "workload", "source"):
-        for owners, thing in plugins.list_provided(family):
-            is_used = family == "source" and kinds.get(thing.name) is thing
-            if not is_used and not any((owner.family, owner.name) == (family, thing.name) for owner in owners):
-                yield owners[0], f'it brings {family} {thing.name} and does not claim it: "{family}.{thing.name}"'
+        for owners, declared in plugins.list_provided(family):
+            is_used = family == "source" and kinds.get(declared.name) is declared
+            if not is_used and not any((owner.family, owner.name) == (family, declared.name) for owner in owners):
+                claimed = f"{family}.{declared.name}"
+                warn(owners[0], f'it brings {family} {declared.name} and does not claim it: "{claimed}"')
     for name, platform in platforms.items():
         claim = next(one for one in plugins.list_claims("platform", name) if one in plugins.loaded)
         for (role, kind), support in platform.capabilities.sources.items():
             if support and kind != ANY and kind not in kinds:
-                yield claim, f"it says yes to {role} from {kind}, and nothing installed brings that kind"
-        yield from ((claim, text) for text in _check_names(platform))
+                warn(claim, f"it says yes to {role} from {kind}, and nothing installed brings that kind")
+        for text in _check_names(platform):
+            warn(claim, text)
     known = {*FEATURES, *(name for one in platforms.values() for name in one.capabilities.features)}
     for owners, workload in plugins.list_provided("workload"):
         for one in get_parameters(workload.parameters):
             if (feature := one.param.requires) and feature not in known:
                 meant = f"; there is {near}" if (near := find_nearest_name(feature, known)) else ""
-                yield owners[0], f"its parameter {one.name} needs the feature {feature}, which no platform has{meant}"
+                warn(owners[0], f"its parameter {one.name} needs the feature {feature}, which no platform has{meant}")
+    return found
 
 
 def _check_names(platform: Platform) -> Iterator[str]:
