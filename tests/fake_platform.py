@@ -47,7 +47,7 @@ def engine() -> Path:
     return Path(os.environ["FAKE_ENGINE"])
 
 
-def said(name: str) -> str:
+def read_word(name: str) -> str:
     path = engine() / name
     return path.read_text().strip() if path.exists() else ""
 
@@ -69,19 +69,19 @@ class FakePlatform(Platform):
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
-        if said("weather") == "no answer":
+        if read_word("weather") == "no answer":
             raise TimeoutError("no answer from https://fake/?sig=c2VjcmV0")
-        if said("unseen"):
-            words = {"title": "it cannot be seen from here", "given": said("unseen"), "severity": "warning"}
+        if read_word("unseen"):
+            words = {"title": "it cannot be seen from here", "given": read_word("unseen"), "severity": "warning"}
             yield Problem(code="source-unreachable", stage=Stage.PREFLIGHT, **words)
-        if said("unread"):
-            words = {"title": "it cannot be read where the job runs", "given": said("unread")}
+        if read_word("unread"):
+            words = {"title": "it cannot be read where the job runs", "given": read_word("unread")}
             yield Problem(code="source-unreachable", stage=Stage.PREFLIGHT, **words)
-        if said("weather"):
-            yield Problem(code="weather", stage=Stage.PREFLIGHT, title=said("weather"))
+        if read_word("weather"):
+            yield Problem(code="weather", stage=Stage.PREFLIGHT, title=read_word("weather"))
 
     def submit(self, plan: Plan) -> dict[str, str]:
-        mood = said("mood")
+        mood = read_word("mood")
         if mood == "refuses":
             raise Rejected([Problem(code="refused", stage=Stage.SUBMIT, title="fake is not at home")])
         if mood == "interrupted in time":
@@ -105,13 +105,13 @@ class FakePlatform(Platform):
         return {"id": plan.run}
 
     def find(self, plan: Plan) -> dict[str, str] | None:
-        if said("memory") == "refuses":
+        if read_word("memory") == "refuses":
             raise Rejected([Problem(code="asleep", stage=Stage.SUBMIT, title="fake sleeps")])
-        if said("memory") == "fades":
+        if read_word("memory") == "fades":
             raise Unanswered([Problem(code="dim", stage=Stage.SUBMIT, title="fake is dim", why="It dawns.")])
-        if said("memory") == "interrupted":
+        if read_word("memory") == "interrupted":
             raise KeyboardInterrupt
-        if said("memory"):
+        if read_word("memory"):
             raise ConnectionResetError("no answer from https://fake/?sig=c2VjcmV0")
         path = engine() / "jobs" / plan.run
         return {"id": plan.run} if path.exists() and plan.digest in path.read_text().split() else None
@@ -119,7 +119,7 @@ class FakePlatform(Platform):
     def _state(self, reference: Any) -> dict[str, Any]:
         if not (engine() / "jobs" / reference["id"]).exists():
             raise RunGone(f"fake knows no {reference['id']}")
-        return json.loads(said(f"{reference['id']}.json") or said("others.json") or "{}")
+        return json.loads(read_word(f"{reference['id']}.json") or read_word("others.json") or "{}")
 
     def status(self, reference: Any) -> Status:
         return Status(state=self._state(reference).get("state", "running"))

@@ -16,7 +16,7 @@ HERE = (sys.prefix, sys.base_prefix, str(ROOT))
 ENVIRONMENTS = (str(Path.home() / ".cache/robotrain/environments"),)
 DECLARATIONS = ("source", "workload")
 """The families whose things hold nothing between two calls, as a platform may."""
-PLANETS = {f"robotrain-{name}" for name in ("plain", "fake", "dag", "cloud")}
+FAULTLESS_PLATFORMS = {f"robotrain-{name}" for name in ("plain", "fake", "dag", "cloud")}
 """Platforms of tests with which nothing is wrong."""
 OURS = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
 OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}
@@ -35,7 +35,9 @@ def cache_discovery() -> Iterator[None]:
         yield
 
 
-def keep(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, what_it_depends_on: Callable[..., tuple | None]):
+def cache_function(
+    patch: pytest.MonkeyPatch, owner: ModuleType, name: str, what_it_depends_on: Callable[..., tuple | None]
+):
     """Let a function answer once for the same arguments; None: this once it is asked anew."""
     known: dict[tuple, object] = {}
     read = getattr(owner, name)
@@ -79,11 +81,11 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(interpreter, "get_python_version", get_version_once)
     for name in ("_list_place", "_read_text"):
-        keep(patch, discovery, name, is_installed)
-    keep(patch, manager, "read_claims", is_path_installed)
+        cache_function(patch, discovery, name, is_installed)
+    cache_function(patch, manager, "read_claims", is_path_installed)
     for name in ("_find_packages", "_list_package_files"):
-        keep(patch, packing, name, is_ours)
-    keep(patch, packing, "pack_modules", lambda modules: is_ours(*modules))
+        cache_function(patch, packing, name, is_ours)
+    cache_function(patch, packing, "pack_modules", lambda modules: is_ours(*modules))
 
 
 def load_plugins(patch: pytest.MonkeyPatch) -> None:
@@ -95,7 +97,9 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
 
     def call_trusted(claim, what, function, setting=""):
         is_declaring = what == "loading" or what in discovery.HOOKS.values()
-        return call_plugin(claim, what, function, "" if is_declaring and claim.package in PLANETS else setting)
+        return call_plugin(
+            claim, what, function, "" if is_declaring and claim.package in FAULTLESS_PLATFORMS else setting
+        )
 
     def call_hook_once(family, claim, function, *validated):
         if family not in DECLARATIONS or not are_ours([claim]):

@@ -39,7 +39,7 @@ GUIDE = (ROOT / "docs/plugins.md").read_text()
 
 
 @pytest.fixture
-def of_the_guide(tmp_path, monkeypatch):
+def install_guide_package(tmp_path, monkeypatch):
     """Install a package that the plugin guide shows file by file; its folder."""
 
     def put(package: str, claim: str, module: str, **changes: str) -> Path:
@@ -62,8 +62,8 @@ def of_the_guide(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_the_workload_of_the_plugin_guide_runs(robotrain, of_the_guide):
-    (of_the_guide("robotrain_hello", "workload.hello", "workload") / "lock.txt").write_text("")
+def test_the_workload_of_the_plugin_guide_runs(robotrain, install_guide_package):
+    (install_guide_package("robotrain_hello", "workload.hello", "workload") / "lock.txt").write_text("")
     options = ("--platform", "local", "--environment", sys.prefix, "--times", "4")
     answer = robotrain("submit", "hello", *options, "--wait", "--json")
     assert answer.exit_code == 0, answer.stderr
@@ -91,8 +91,10 @@ def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotra
     assert check["findings"][0]["says"] == "/nowhere/episodes is not mounted"
 
 
-def test_the_source_kind_of_the_plugin_guide_is_taken_checked_and_looked_for(robotrain, of_the_guide, tmp_path):
-    of_the_guide("robotrain_sets", "source.lab_set", "kind", **{"/srv/sets": str(tmp_path / "sets")})
+def test_the_source_kind_of_the_plugin_guide_is_taken_checked_and_looked_for(
+    robotrain, install_guide_package, tmp_path
+):
+    install_guide_package("robotrain_sets", "source.lab_set", "kind", **{"/srv/sets": str(tmp_path / "sets")})
     local = ("--platform", "local", "--environment", sys.prefix)
     wrong = robotrain("render", *local, "--lab-set", "pusht")
     assert (wrong.exit_code, "use   --lab-set pusht@3" in wrong.stderr) == (2, True)
@@ -102,9 +104,9 @@ def test_the_source_kind_of_the_plugin_guide_is_taken_checked_and_looked_for(rob
     assert found.exit_code == 0
 
 
-def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, of_the_guide, tmp_path):
+def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, install_guide_package, tmp_path):
     disk = tmp_path / "policies"
-    of_the_guide("robotrain_lab", "source.lab_disk", "kind", **{"/srv/policies": str(disk)}).joinpath(
+    install_guide_package("robotrain_lab", "source.lab_disk", "kind", **{"/srv/policies": str(disk)}).joinpath(
         "lock.txt"
     ).touch()
     words = ("render", "--platform", "local", "--dataset-path", "x", "--publish-url")
@@ -120,23 +122,23 @@ def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, of
     assert target.inspect("lab://act", place).problems == (f"{disk} is not there\nmount {disk}",)
     disk.mkdir()
     writer = target.open("lab://act/", place)
-    made = {step: sealed(tmp_path / f"{step:06}", step, "run-1") for step in (100, 200)}
+    made = {step: write_sealed_checkpoint(tmp_path / f"{step:06}", step, "run-1") for step in (100, 200)}
     assert [writer.write(*one, lambda: False) for one in (*made.values(), made[200])] == [True, True, False]
     assert target.inspect("lab://act", place) == TargetInspection(runs={100: "run-1", 200: "run-1"})
     with pytest.raises(PermanentError, match="000200 is of the run run-1"):
-        writer.write(*sealed(tmp_path / "other/000200", 200, "run-2"), lambda: False)
+        writer.write(*write_sealed_checkpoint(tmp_path / "other/000200", 200, "run-2"), lambda: False)
     assert writer.trim("run-1", 1, lambda: False) == ("000100",)
     assert [path.name for path in (disk / "act").iterdir()] == ["000200"]
 
 
-def sealed(folder: Path, step: int, run: str) -> tuple[Path, CheckpointManifest]:
+def write_sealed_checkpoint(folder: Path, step: int, run: str) -> tuple[Path, CheckpointManifest]:
     folder.mkdir(parents=True)
     (folder / "weights").write_text(run)
     return folder, seal_checkpoint(folder, step=step, run=run, job="0" * 64)
 
 
-def test_the_command_of_the_plugin_guide_is_a_command(robotrain, of_the_guide):
-    of_the_guide("robotrain_best", "command.best", "command:app")
+def test_the_command_of_the_plugin_guide_is_a_command(robotrain, install_guide_package):
+    install_guide_package("robotrain_best", "command.best", "command:app")
     answer = robotrain("best", "--newest", "5")
     assert (answer.exit_code, answer.stdout) == (0, "")
 

@@ -55,15 +55,15 @@ class Answer:
             self.error = type(error).__name__
 
 
-def asked(azure: AzureStandIn, url: str, headers: Mapping[str, str] = BEARER) -> Answer:
+def get_through_proxy(azure: AzureStandIn, url: str, headers: Mapping[str, str] = BEARER) -> Answer:
     """GET through the proxy, as every client there is."""
-    with through(azure, url) as connection:
+    with ProxyConnection(azure, url) as connection:
         split = urlsplit(url)
         connection.request("GET", f"{split.path}?{split.query}", headers=dict(headers))
         return Answer(connection.getresponse())
 
 
-class through(http.client.HTTPSConnection):
+class ProxyConnection(http.client.HTTPSConnection):
     """A connection to the host of an address, through the proxy."""
 
     def __init__(self, azure: AzureStandIn, url: str) -> None:
@@ -71,14 +71,14 @@ class through(http.client.HTTPSConnection):
         super().__init__(proxy.hostname, proxy.port, context=ssl.create_default_context(cafile=azure.ca), timeout=60)
         self.set_tunnel(urlsplit(url).hostname)
 
-    def __enter__(self) -> "through":
+    def __enter__(self) -> "ProxyConnection":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def hub_asked(hub: HubStandIn, path: str, headers: Mapping[str, str] = NOTHING) -> Answer:
+def get_from_hub(hub: HubStandIn, path: str, headers: Mapping[str, str] = NOTHING) -> Answer:
     split = urlsplit(path if path.startswith("http") else hub.address + path)
     connection = http.client.HTTPConnection(split.hostname, split.port, timeout=60)
     connection.request("GET", f"{split.path}?{split.query}", headers=dict(headers))
@@ -95,17 +95,17 @@ def blob(azure) -> str:
 
 @pytest.mark.slow
 def test_no_other_host_and_no_caller_without_an_identity(azure, blob):
-    assert asked(azure, blob).content == BODY
-    assert asked(azure, blob, {}).status == 403
+    assert get_through_proxy(azure, blob).content == BODY
+    assert get_through_proxy(azure, blob, {}).status == 403
     with pytest.raises(OSError, match="403 Forbidden"):
-        asked(azure, "https://elsewhere.blob.core.windows.net/stand-ins/a/b.bin")
+        get_through_proxy(azure, "https://elsewhere.blob.core.windows.net/stand-ins/a/b.bin")
     assert azure.proxy.refused == ["elsewhere.blob.core.windows.net"]
 
 
 @pytest.mark.slow
 def test_a_burst_of_refusals_has_an_end_and_says_when_to_come_back(azure, blob):
     azure.front.faults.append(Fault("GET .*b.bin", status=503, code="ServerBusy", retry_after=1, times=2, after=1))
-    answers = [asked(azure, blob) for _ in range(4)]
+    answers = [get_through_proxy(azure, blob) for _ in range(4)]
     assert [answer.status for answer in answers] == [200, 503, 503, 200]
     assert (answers[1].headers["Retry-After"], answers[1].headers["x-ms-error-code"]) == ("1", "ServerBusy")
 
@@ -114,10 +114,10 @@ def test_a_burst_of_refusals_has_an_end_and_says_when_to_come_back(azure, blob):
 @pytest.mark.parametrize("fault", [{"reset": True}, {"cut": True}])
 def test_a_body_ends_half_way(azure, blob, fault):
     azure.front.faults.append(Fault("GET .*b.bin", times=1, **fault))
-    answer = asked(azure, blob)
+    answer = get_through_proxy(azure, blob)
     assert answer.headers["Content-Length"] == str(len(BODY))
     assert len(answer.content) < len(BODY)
-    assert asked(azure, blob).content == BODY
+    assert get_through_proxy(azure, blob).content == BODY
 
 
 def test_a_reset_reaches_the_client_through_the_proxy_as_one(hub):
@@ -138,31 +138,31 @@ def test_a_reset_reaches_the_client_through_the_proxy_as_one(hub):
 def test_a_stall_sends_the_rest_late_and_ends_when_the_client_leaves(azure, blob):
     azure.front.faults += [Fault("GET .*b.bin", stall=0.2, times=1), Fault("GET .*b.bin", stall=3600.0, times=1)]
     earlier = serving()  # of other tests of this process, whose clients may be there still
-    assert asked(azure, blob).content == BODY
-    until(lambda: serving() <= earlier)
-    with through(azure, blob) as connection:
+    assert get_through_proxy(azure, blob).content == BODY
+    wait_until(lambda: serving() <= earlier)
+    with ProxyConnection(azure, blob) as connection:
         connection.request("GET", urlsplit(blob).path, headers=BEARER)
         came = connection.getresponse()
         assert came.read(len(BODY) // 2) == BODY[: len(BODY) // 2]
         assert len(serving() - earlier) == 1
         came.close()
-    until(lambda: serving() <= earlier)
+    wait_until(lambda: serving() <= earlier)
 
 
 @pytest.mark.slow
 def test_a_blob_changes_between_the_listing_and_the_first_byte(azure, blob):
-    tag = asked(azure, blob).headers["ETag"]
+    tag = get_through_proxy(azure, blob).headers["ETag"]
     azure.front.faults.append(Fault("GET .*b.bin", act=lambda: azure.blobs.put_one("stand-ins", "a/b.bin", b"another")))
-    assert asked(azure, blob, {**BEARER, "If-Match": tag}).status == 412
-    assert asked(azure, blob).content == b"another"
+    assert get_through_proxy(azure, blob, {**BEARER, "If-Match": tag}).status == 412
+    assert get_through_proxy(azure, blob).content == b"another"
 
 
 @pytest.mark.slow
 def test_the_front_can_be_left_out_and_the_line_made_longer(azure, blob):
     with azure.directly(latency=0.001):
-        assert asked(azure, blob).content == BODY
+        assert get_through_proxy(azure, blob).content == BODY
     assert azure.front.requests == []
-    asked(azure, blob)
+    get_through_proxy(azure, blob)
     assert len(azure.front.requests) == 1
 
 
@@ -206,29 +206,29 @@ def test_as_many_blobs_as_one_likes_are_listed_in_pages_and_hold_what_they_say(a
         azure.many.content(last).hex(),
     ]
     assert len([request for request in azure.many.requests if "comp=list" in request]) == 3
-    assert asked(azure, f"{box}/a/000000000.bin", {}).status == 401
+    assert get_through_proxy(azure, f"{box}/a/000000000.bin", {}).status == 401
 
 
 def test_a_hub_tells_a_dataset_page_by_page_and_serves_parts_of_files(hub):
     files = {"meta/info.json": b"{}", "data/a b#é?.parquet": BODY, "data/c.parquet": BODY}
     commit = hub.repository("me/set", files, kind="dataset")
     hub.page = 3
-    first = hub_asked(hub, "/api/datasets/me/set/tree/main?recursive=true&expand=false")
-    second = hub_asked(hub, first.headers["Link"].split("<")[1].split(">")[0])
+    first = get_from_hub(hub, "/api/datasets/me/set/tree/main?recursive=true&expand=false")
+    second = get_from_hub(hub, first.headers["Link"].split("<")[1].split(">")[0])
     told = [*json.loads(first.content), *json.loads(second.content)]
     assert sorted([*files, "data", "meta"]) == [one["path"] for one in told]
     assert [one["path"] for one in told if "lfs" in one] == ["data/a b#é?.parquet", "data/c.parquet"]
     assert second.headers["Link"] is None
-    led = hub_asked(hub, f"/datasets/me/set/resolve/{commit}/data/a%20b%23%C3%A9%3F.parquet")
-    part = hub_asked(hub, led.headers["Location"], {"Range": "bytes=10-19"})
+    led = get_from_hub(hub, f"/datasets/me/set/resolve/{commit}/data/a%20b%23%C3%A9%3F.parquet")
+    part = get_from_hub(hub, led.headers["Location"], {"Range": "bytes=10-19"})
     assert (part.status, part.content) == (206, BODY[10:20])
 
 
 def test_the_host_of_large_files_refuses_the_token_and_an_address_without_signature(hub):
     commit = hub.repository("me/set", {"a.bin": BODY}, kind="dataset")
     where = f"{hub.elsewhere}/cdn/datasets/me/set/{commit}/a.bin"
-    assert hub_asked(hub, where).status == 400
-    assert hub_asked(hub, f"{where}?{SIGNATURE}", {"Authorization": f"Bearer {hub.token}"}).status == 400
+    assert get_from_hub(hub, where).status == 400
+    assert get_from_hub(hub, f"{where}?{SIGNATURE}", {"Authorization": f"Bearer {hub.token}"}).status == 400
     assert hub.arrived_elsewhere[-1].headers["authorization"] == f"Bearer {hub.token}"
     assert urlsplit(hub.elsewhere).netloc != urlsplit(hub.address).netloc
 
@@ -237,11 +237,11 @@ def test_both_hosts_of_the_hub_have_bad_days(hub):
     commit = hub.repository("me/set", {"a.bin": BODY}, kind="dataset")
     where = f"{hub.elsewhere}/cdn/datasets/me/set/{commit}/a.bin?{SIGNATURE}"
     hub.faults += [Fault("/cdn/", reset=True, times=1), Fault("/api/", status=429, retry_after=3, times=1)]
-    assert hub_asked(hub, where).error == "ConnectionResetError"
-    assert hub_asked(hub, where).content == BODY
-    refused = hub_asked(hub, "/api/datasets/me/set")
+    assert get_from_hub(hub, where).error == "ConnectionResetError"
+    assert get_from_hub(hub, where).content == BODY
+    refused = get_from_hub(hub, "/api/datasets/me/set")
     assert (refused.status, refused.headers["Retry-After"]) == (429, "3")
-    assert hub_asked(hub, "/api/datasets/me/set").status == 200
+    assert get_from_hub(hub, "/api/datasets/me/set").status == 200
 
 
 def test_a_hub_that_stops_ends_a_stall(hub):
@@ -263,7 +263,7 @@ def serving() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if "process_request_thread" in thread.name}
 
 
-def until(true) -> None:
+def wait_until(true) -> None:
     """Wait for a condition; the suite's own patience is the limit."""
     pause = threading.Event()
     for _ in range(6000):

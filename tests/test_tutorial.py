@@ -66,7 +66,7 @@ def steps() -> Iterator[tuple[str, str, str]]:
             yield language, text, said if after == "text" else ""
 
 
-def unprinted(wanted: str, said: str) -> list[str]:
+def find_missing_lines(wanted: str, said: str) -> list[str]:
     """The lines that were not printed, in their order; `…` stands for anything."""
     printed = iter(said.splitlines())
     patterns = [(line, ".*".join(map(re.escape, line.split("…")))) for line in wanted.splitlines()]
@@ -79,7 +79,7 @@ def test_the_tutorial_does_what_it_says(shell, tmp_path):
     for language, text, wanted in steps():
         if language == "sh":
             said, code = shell.type(text)
-            assert not unprinted(wanted, said), said
+            assert not find_missing_lines(wanted, said), said
             assert code == 0 or wanted, said
         else:
             path = tmp_path / "robotrain-shelf" / re.match(r"# (\S+)\n", text)[1]

@@ -6,20 +6,20 @@ import time
 from pathlib import Path
 
 import pytest
-from scripted_runs import ScriptedPlatform
+from scripted_runs import ScriptedRuns
 
 
 @pytest.fixture
 def scripted(tmp_path, install):
     """Make runs on scripted platforms: `scripted.run("train-1", "a line", Metrics(…), state="failed")`."""
-    made = ScriptedPlatform(tmp_path / "scripted", install)
+    made = ScriptedRuns(tmp_path / "scripted", install)
     yield made
     made.end()
 
 
 @pytest.fixture
-def soon():
-    """Do things one after the other while the test goes on: `soon(lambda: run.log("a line"), …)`."""
+def run_later():
+    """Do things one after the other while the test goes on: `run_later(lambda: run.log("a line"), …)`."""
     threads = []
 
     def later(*deeds):
@@ -44,7 +44,7 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def keep(cache):
+def make_cache_entry(cache):
     """Make something in the cache, as the runtime and the source kinds make it."""
 
     def make(name: str, *, days: float = 0.0, megabytes: int = 1, complete: bool = True) -> Path:

@@ -21,7 +21,7 @@ EVALUATION = {"workload": "lerobot-eval", "makes": "results"}
 """What the record of a run says that is named eval-…."""
 
 
-class ScriptedPlatform:
+class ScriptedRuns:
     """Makes runs; the newest is the one that was made last."""
 
     def __init__(self, folder: Path, install: Any) -> None:
@@ -88,16 +88,16 @@ class Run:
             for at, one in enumerate(events):
                 log.write((one if isinstance(one, str) else event.format_event(one, 1e9 + 10 * at)) + "\n")
 
-    def does(self, what: str, text: str = "") -> None:
+    def set_flag(self, what: str, text: str = "") -> None:
         """One of the files that scripted looks for."""
         (self.folder / what).write_text(text)
 
-    def stumbled(self) -> None:
+    def wait_until_raised(self) -> None:
         """Return once its platform has raised for somebody."""
         while not (self.folder / "raised").exists():
             time.sleep(0.05)
 
-    def left(self, name: str, **fields: Any) -> None:
+    def add_output(self, name: str, **fields: Any) -> None:
         """An output; of a checkpoint a folder with a file in it."""
         told = self.folder / "outputs.json"
         known = json.loads(told.read_text()) if told.exists() else []

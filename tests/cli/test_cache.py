@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 @contextmanager
-def used(folder: Path):
+def lock_shared(folder: Path):
     """As a run does that works with what lies there."""
     with Path(f"{folder}.lock").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_SH)
@@ -29,10 +29,10 @@ def test_nothing_kept(robotrain, cache):
     assert (answer.exit_code, answer.stdout) == (0, f"the cache is empty: {cache}\n")
 
 
-def test_what_is_kept_is_listed_the_longest_unused_first(robotrain, keep):
-    keep("environments/aa", days=1)
-    keep("sources/huggingface/datasets/lerobot--pusht/0a1b", days=40, megabytes=2)
-    with used(keep("environments/bb")):
+def test_what_is_kept_is_listed_the_longest_unused_first(robotrain, make_cache_entry):
+    make_cache_entry("environments/aa", days=1)
+    make_cache_entry("sources/huggingface/datasets/lerobot--pusht/0a1b", days=40, megabytes=2)
+    with lock_shared(make_cache_entry("environments/bb")):
         rows = [line.split() for line in robotrain("cache").stdout.splitlines()]
     assert [row[0] for row in rows] == [
         "NAME",
@@ -44,8 +44,8 @@ def test_what_is_kept_is_listed_the_longest_unused_first(robotrain, keep):
     assert rows[3][3:] == ["just", "now", "in", "use"]
 
 
-def test_what_would_go_is_shown_and_nothing_is_removed_before_somebody_says_so(robotrain, keep):
-    old, new = keep("environments/aa", days=40), keep("environments/bb", days=2)
+def test_what_would_go_is_shown_and_nothing_is_removed_before_somebody_says_so(robotrain, make_cache_entry):
+    old, new = make_cache_entry("environments/aa", days=40), make_cache_entry("environments/bb", days=2)
     for command in (("cache", "--unused", "30d"), ("cache", "--prune", "--unused", "30d")):
         answer = robotrain(*command)
         assert answer.exit_code == 0
@@ -58,8 +58,8 @@ def test_what_would_go_is_shown_and_nothing_is_removed_before_somebody_says_so(r
     assert new.exists()
 
 
-def test_a_dry_run_removes_nothing_although_yes_was_said(robotrain, keep):
-    folder = keep("environments/aa", days=40)
+def test_a_dry_run_removes_nothing_although_yes_was_said(robotrain, make_cache_entry):
+    folder = make_cache_entry("environments/aa", days=40)
     answer = robotrain("cache", "--prune", "--unused", "30d", "--dry-run", "--yes")
     assert answer.exit_code == 0
     assert "1 to remove" in answer.stderr
@@ -70,8 +70,8 @@ def test_a_dry_run_removes_nothing_although_yes_was_said(robotrain, keep):
         assert (refused.exit_code, f"{flag} has no effect without --prune" in refused.stderr) == (2, True)
 
 
-def test_what_was_not_used_for_long_is_removed(robotrain, keep):
-    old, new = keep("environments/aa", days=40), keep("environments/bb", days=2)
+def test_what_was_not_used_for_long_is_removed(robotrain, make_cache_entry):
+    old, new = make_cache_entry("environments/aa", days=40), make_cache_entry("environments/bb", days=2)
     answer = robotrain("cache", "--prune", "--unused", "30d", "--yes")
     assert answer.exit_code == 0
     assert "removed environments/aa" in answer.stderr
@@ -79,15 +79,15 @@ def test_what_was_not_used_for_long_is_removed(robotrain, keep):
     assert sorted(os.listdir(old.parent)) == ["aa.lock", "bb", "bb.lock"]  # others may be waiting for the lock
 
 
-def test_a_limit_takes_the_longest_unused_until_the_rest_fits(robotrain, keep):
-    folders = [keep(f"sources/s3/{days:02}", days=days) for days in (50, 40, 30, 20)]
+def test_a_limit_takes_the_longest_unused_until_the_rest_fits(robotrain, make_cache_entry):
+    folders = [make_cache_entry(f"sources/s3/{days:02}", days=days) for days in (50, 40, 30, 20)]
     robotrain("cache", "--prune", "--limit", "2.1MB", "--yes")
     assert [folder.exists() for folder in folders] == [False, False, True, True]
 
 
-def test_what_a_run_uses_stays_whatever_the_limit(robotrain, keep):
-    folder = keep("environments/aa", days=400)
-    with used(folder):
+def test_what_a_run_uses_stays_whatever_the_limit(robotrain, make_cache_entry):
+    folder = make_cache_entry("environments/aa", days=400)
+    with lock_shared(folder):
         answer = robotrain("cache", "--prune", "--limit", "0", "--yes")
     assert "none to remove" in answer.stderr
     assert folder.exists()
@@ -95,8 +95,8 @@ def test_what_a_run_uses_stays_whatever_the_limit(robotrain, keep):
     assert not folder.exists()
 
 
-def test_what_a_run_takes_up_while_the_question_stands_stays(robotrain, keep, monkeypatch):
-    folder = keep("environments/aa", days=40)
+def test_what_a_run_takes_up_while_the_question_stands_stays(robotrain, make_cache_entry, monkeypatch):
+    folder = make_cache_entry("environments/aa", days=40)
 
     def meanwhile(what: str, yes: bool) -> bool:
         os.utime(f"{folder}.lock")  # a run came and went
@@ -108,10 +108,12 @@ def test_what_a_run_takes_up_while_the_question_stands_stays(robotrain, keep, mo
     assert folder.exists()
 
 
-def test_what_was_left_incomplete_goes_first_and_what_is_filled_at_this_moment_does_not(robotrain, keep, cache):
-    scratch = keep("sources/s3/bucket.part")
+def test_what_was_left_incomplete_goes_first_and_what_is_filled_at_this_moment_does_not(
+    robotrain, make_cache_entry, cache
+):
+    scratch = make_cache_entry("sources/s3/bucket.part")
     Path(f"{scratch}.lock").rename(cache / "sources/s3/bucket.lock")
-    torn = keep("environments/aa", complete=False)
+    torn = make_cache_entry("environments/aa", complete=False)
     building = torn.with_name(".aa.0f1e2d3c")
     building.mkdir()
     with (cache / "sources/s3/bucket.lock").open("r+") as filling:
@@ -128,8 +130,8 @@ def test_what_lies_in_the_cache_without_a_lock_is_left_alone(robotrain, cache):
     assert (cache / "uv" / "0.9.0" / "bin").exists()
 
 
-def test_files_that_are_linked_from_elsewhere_are_said_to_stay(robotrain, keep, tmp_path):
-    folder = keep("environments/aa", days=40, megabytes=3)
+def test_files_that_are_linked_from_elsewhere_are_said_to_stay(robotrain, make_cache_entry, tmp_path):
+    folder = make_cache_entry("environments/aa", days=40, megabytes=3)
     os.link(folder / "content", tmp_path / "uv")
     answer = robotrain("cache", "--unused", "30d")
     assert "1 to remove, which frees 4.1 kB" in answer.stderr
@@ -137,16 +139,16 @@ def test_files_that_are_linked_from_elsewhere_are_said_to_stay(robotrain, keep, 
 
 
 @pytest.mark.parametrize("words", [("--prune",), ("--unused", "-3d"), ("--limit", "lots")])
-def test_what_cannot_be_meant_is_refused_with_an_example(robotrain, keep, words):
-    folder = keep("environments/aa", days=400)
+def test_what_cannot_be_meant_is_refused_with_an_example(robotrain, make_cache_entry, words):
+    folder = make_cache_entry("environments/aa", days=400)
     answer = robotrain("cache", *words, "--yes")
     assert answer.exit_code == 2
     assert "30d" in answer.stderr or "50GB" in answer.stderr
     assert folder.exists()
 
 
-def test_the_json_is_an_api(robotrain, keep, cache):
-    keep("environments/aa", days=40)
+def test_the_json_is_an_api(robotrain, make_cache_entry, cache):
+    make_cache_entry("environments/aa", days=40)
     answer = robotrain("cache", "--prune", "--unused", "30d", "--yes", "--json").json
     (entry,) = answer.pop("entries")
     assert answer == {"folder": str(cache)}

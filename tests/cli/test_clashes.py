@@ -34,7 +34,7 @@ def robotrain_source_kinds():
 """
 
 
-def said(robotrain, *words):
+def find_clashes(robotrain, *words):
     answer = robotrain("explain", "--platform", *(words or ("fake",)), "--dataset-path", "x", "--json")
     assert answer.exit_code == 2
     problems = [one for one in answer.json["problems"] if one["code"] in ("options-clash", "names-clash")]
@@ -62,7 +62,7 @@ TRAINING, DATASET = "workload lerobot-train", "source local_path as dataset"
 def test_a_platform_whose_setting_another_has(robotrain, install, field, where, owner):
     install("acme-fake", {"platform.fake": "acme_fake"}, acme_fake=PLATFORM.replace("FIELD", field))
     verb = "have an option" if where.startswith("-") else "read"
-    assert (where, f"{owner} and platform fake both {verb} {where}") in said(robotrain)
+    assert (where, f"{owner} and platform fake both {verb} {where}") in find_clashes(robotrain)
 
 
 @pytest.mark.parametrize("field", ["val_metrics: Annotated[bool, Param()]", "input_size: Annotated[str, Param()]"])
@@ -76,7 +76,7 @@ def test_a_setting_whose_name_is_only_like_anothers_is_no_clash(robotrain, insta
 )
 def test_a_source_whose_flag_another_has(robotrain, install, flag):
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=SOURCE.replace("FLAG", flag))
-    clashes = said(robotrain, "local")
+    clashes = find_clashes(robotrain, "local")
     assert clashes
     assert all("source pet as dataset" in title for _, title in clashes)
 

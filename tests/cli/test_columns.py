@@ -75,12 +75,12 @@ ROWS = [
 ]
 
 
-def lines(within):
+def wrap(within):
     return list(wrap_rows(ROWS, within))
 
 
 def test_without_a_terminal_a_row_is_a_line():
-    assert lines(None) == [
+    assert wrap(None) == [
         "NAME        VALUE                          FROM                 OVERRODE",
         "dataset     /data/episodes/of/last/winter  flag --dataset-path",
         "batch_size  8                              flag --batch-size    64 (job file job.yaml:14), 32 (default)",
@@ -88,7 +88,7 @@ def test_without_a_terminal_a_row_is_a_line():
 
 
 def test_a_cell_that_is_too_long_is_whole_and_its_row_goes_on_below():
-    assert lines(64) == [
+    assert wrap(64) == [
         "NAME        VALUE          FROM                 OVERRODE",
         "dataset     /data/episodes/of/last/winter",
         "                           flag --dataset-path",
@@ -103,5 +103,5 @@ def test_a_path_at_the_end_of_a_row_is_whole():
 
 
 def test_a_table_that_fits_is_as_without_a_terminal():
-    assert lines(200) == lines(None)
+    assert wrap(200) == wrap(None)
     assert list(wrap_rows([("a", ""), ("b", "")], 40)) == ["a", "b"]

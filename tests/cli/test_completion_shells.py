@@ -29,7 +29,7 @@ CASES = [
 
 
 @pytest.fixture(autouse=True)
-def one_run():
+def recorded_run():
     record = RunRecord(
         run="lerobot-train-abcdef12-1",
         platform="local",
@@ -44,18 +44,21 @@ def one_run():
     records.write_record(record)
 
 
-def needed(shell):
+def skip_without(shell):
     if not shutil.which(shell):
         pytest.skip(f"no {shell} on this machine; .ci/run installs it where it can")
 
 
-def environ():
+def shell_environment():
     return os.environ | {"PATH": f"{ROBOTRAIN.parent}:{os.environ['PATH']}", "TERM": "dumb", "PS1": "$ "}
 
 
-def script(shell):
+def completion_script(shell):
     made = subprocess.run(
-        [ROBOTRAIN], env=environ() | {"_ROBOTRAIN_COMPLETE": f"source_{shell}"}, capture_output=True, text=True
+        [ROBOTRAIN],
+        env=shell_environment() | {"_ROBOTRAIN_COMPLETE": f"source_{shell}"},
+        capture_output=True,
+        text=True,
     )
     assert "robotrain" in made.stdout
     return made.stdout
@@ -67,7 +70,7 @@ class Terminal:
     def __init__(self, *command: str) -> None:
         self.pid, self.end = pty.fork()
         if self.pid == 0:
-            os.execvpe(command[0], command, environ())
+            os.execvpe(command[0], command, shell_environment())
 
     def type(self, text: str) -> None:
         os.write(self.end, text.encode())
@@ -94,10 +97,10 @@ SHELLS = {
 
 @pytest.fixture(params=SHELLS)
 def terminal(request, tmp_path):
-    needed(request.param)
+    skip_without(request.param)
     command, setup = SHELLS[request.param]
     path = tmp_path / "completion"
-    path.write_text(script(request.param))
+    path.write_text(completion_script(request.param))
     terminal = Terminal(*command)
     terminal.type(setup.format(script=path) + "; echo rea''dy\n")
     assert "ready" in terminal.until("ready")
@@ -114,13 +117,13 @@ def test_words_begun_are_completed(terminal):
 
 
 def test_fish_offers_them(tmp_path):
-    needed("fish")
+    skip_without("fish")
     path = tmp_path / "completion.fish"
-    path.write_text(script("fish"))
+    path.write_text(completion_script("fish"))
     asked = "; ".join(f"complete -C '{typed}'" for typed, _ in CASES)
     offered = subprocess.run(
         ["fish", "-c", f"source {path}; {asked}"],
-        env=environ() | {"HOME": str(tmp_path)},
+        env=shell_environment() | {"HOME": str(tmp_path)},
         capture_output=True,
         text=True,
     )

@@ -26,12 +26,12 @@ def check(name, look, **more):
 """
 
 
-def brings(checks: str, body: str = "") -> str:
+def plugin_with(checks: str, body: str = "") -> str:
     return f"{HEAD}\n{body}\n@hook\ndef robotrain_health():\n    return [{checks}]\n"
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch):
+def long_hook_timeout(monkeypatch):
     """A busy machine is no failure: a check without an answer is one."""
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "60")
 
@@ -161,8 +161,8 @@ def test_scratch_files_of_killed_commands_are_removed_when_they_are_old(robotrai
     assert records.read_record("a-1").run == "a-1"
 
 
-def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_else(robotrain, cache, keep):
-    broken, whole = keep("environments/aa", complete=False), keep("environments/bb")
+def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_else(robotrain, cache, make_cache_entry):
+    broken, whole = make_cache_entry("environments/aa", complete=False), make_cache_entry("environments/bb")
     strange = cache / "environments" / "cc"  # no lock beside it: nobody knows whose it is
     strange.mkdir()
     answer = robotrain("doctor")
@@ -178,8 +178,8 @@ def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_e
     assert os.listdir(cache / "environments").count("aa.lock") == 1  # others may be waiting for it
 
 
-def test_an_environment_that_is_being_built_is_no_leftover(robotrain, keep):
-    building = keep("environments/aa", complete=False)
+def test_an_environment_that_is_being_built_is_no_leftover(robotrain, make_cache_entry):
+    building = make_cache_entry("environments/aa", complete=False)
     with building.with_name("aa.lock").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "incomplete" not in robotrain("doctor", "--fix").stdout
@@ -219,7 +219,7 @@ def test_the_platform_may_come_from_where_it_comes_from_for_a_submit(robotrain, 
 
 def test_plugins_bring_checks_of_their_own(robotrain, install):
     body = "def look():\n    yield report_failure('the proxy is down', Suggestion('systemctl start proxy', 'as root'))"
-    install("acme", {"acme": "acme_health"}, acme_health=brings("check('proxy', look)", body))
+    install("acme", {"acme": "acme_health"}, acme_health=plugin_with("check('proxy', look)", body))
     answer = robotrain("doctor", "--json")
     assert answer.exit_code == 4
     (proxy,) = [check for check in answer.json["checks"] if check["name"] == "proxy"]
@@ -245,7 +245,7 @@ def test_what_a_platform_lacks_stops_whoever_named_it_and_nobody_else(robotrain,
     yield report_warning('the pool is small')
     yield report_warning('it is far away')
 """
-    install("acme", {"acme": "acme_health"}, acme_health=brings("check('pool', look)", body))
+    install("acme", {"acme": "acme_health"}, acme_health=plugin_with("check('pool', look)", body))
     answer = robotrain("doctor")
     assert answer.exit_code == 0
     told = sum(line.startswith("warn") for line in answer.stdout.splitlines())
@@ -269,7 +269,7 @@ def look():
     yield report_ok("there") if place.exists() else report_failure("it is not there", fix=fix)
     yield report_warning("never there", fix=HealthFix("make /nowhere", deny))
 """
-    install("acme", {"acme": "acme_health"}, acme_health=brings("check('place', look)", body))
+    install("acme", {"acme": "acme_health"}, acme_health=plugin_with("check('place', look)", body))
     assert robotrain("doctor").exit_code == 4
     answer = robotrain("doctor", "--fix")
     assert answer.exit_code == 0
@@ -299,7 +299,7 @@ def be_patient_with_others(functions, limit, *setting, call_all=calls.call_all_w
 def test_a_check_that_hangs_or_fails_is_named_and_the_others_are_done(checks, install, monkeypatch, body, says):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
     monkeypatch.setattr(calls, "call_all_with_timeout", be_patient_with_others)
-    install("acme", {"acme": "acme_bad"}, acme_bad=brings("check('odd', look)", f"def look():\n    {body}"))
+    install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("check('odd', look)", f"def look():\n    {body}"))
     found = checks()
     assert found["odd"]["state"] == "warn"
     assert found["odd"]["findings"][0]["says"] == says
@@ -309,7 +309,7 @@ def test_a_check_that_hangs_or_fails_is_named_and_the_others_are_done(checks, in
 def test_a_check_without_an_answer_is_no_clean_bill(install, robotrain, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
     monkeypatch.setattr(calls, "call_all_with_timeout", be_patient_with_others)
-    install("acme", {"acme": "acme_bad"}, acme_bad=brings("check('odd', look)", "def look():\n    time.sleep(60)"))
+    install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("check('odd', look)", "def look():\n    time.sleep(60)"))
     answer = robotrain("doctor")
     assert "not everything was checked: no answer of odd" in answer.stderr
     assert "found nothing" not in answer.stderr
@@ -321,7 +321,7 @@ def test_a_check_without_an_answer_hides_no_failure(install, robotrain, monkeypa
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
     monkeypatch.setattr(calls, "call_all_with_timeout", be_patient_with_others)
     body = "def look():\n    time.sleep(60)\n\ndef fail():\n    yield report_failure('it is broken')\n"
-    install("acme", {"acme": "acme_bad"}, acme_bad=brings("check('odd', look), check('bad', fail)", body))
+    install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("check('odd', look), check('bad', fail)", body))
     answer = robotrain("doctor")
     assert answer.exit_code == 4
     assert "1 of " in answer.stderr
@@ -329,7 +329,7 @@ def test_a_check_without_an_answer_hides_no_failure(install, robotrain, monkeypa
 
 
 def test_a_plugin_that_brings_something_else_is_named(checks, install):
-    install("acme", {"acme": "acme_bad"}, acme_bad=brings("'text'"))
+    install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("'text'"))
     says = checks()["plugins"]["findings"][0]["says"]
     assert "acme (acme 1.0) failed in robotrain_health: TypeError" in says
     assert says.endswith("its checks did not run")
@@ -337,7 +337,7 @@ def test_a_plugin_that_brings_something_else_is_named(checks, install):
 
 def test_a_plugin_that_hangs_is_not_to_be_installed_again_but_given_time(checks, install, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
-    install("acme", {"acme": "acme_slow"}, acme_slow=brings("time.sleep(60)"))
+    install("acme", {"acme": "acme_slow"}, acme_slow=plugin_with("time.sleep(60)"))
     (finding,) = [one for one in checks()["plugins"]["findings"] if "acme" in one["says"]]
     ways = [way["text"] for way in finding["instead"]]
     assert ways == ["ROBOTRAIN_HOOK_SECONDS=30 robotrain …", "robotrain --without acme …"]
@@ -358,7 +358,7 @@ def test_a_misspelt_platform_is_answered_with_the_nearest(robotrain, monkeypatch
 
 def test_checks_that_ask_a_network_are_done_only_when_that_is_asked_for(checks, install):
     body = "def look():\n    yield report_ok('asked')"
-    install("acme", {"acme": "acme_net"}, acme_net=brings("check('service', look, online=True)", body))
+    install("acme", {"acme": "acme_net"}, acme_net=plugin_with("check('service', look, online=True)", body))
     assert "service" not in checks()
     assert checks("--online")["service"]["state"] == "ok"
 
@@ -380,9 +380,9 @@ def robotrain_platforms():
 
 def test_checks_of_other_platforms_and_of_work_done_elsewhere_are_left_out(checks, install):
     for name, features in (("near", "{'runs_here': YES}"), ("far", "{}")):
-        source = brings(f"check('{name} one', look)", PLATFORM.format(name=name, features=features))
+        source = plugin_with(f"check('{name} one', look)", PLATFORM.format(name=name, features=features))
         install(f"acme-{name}", {f"platform.{name}": f"acme_{name}"}, **{f"acme_{name}": source})
-    source = brings("check('python', look, local_only=True)", "def look():\n    yield report_ok('3.12')")
+    source = plugin_with("check('python', look, local_only=True)", "def look():\n    yield report_ok('3.12')")
     install("acme-work", {"work": "acme_work"}, acme_work=source)
     assert {"near one", "far one", "python"} <= set(checks())
     near, far = set(checks("--platform", "near")), set(checks("--platform", "far"))
@@ -435,7 +435,7 @@ def test_a_shell_that_completes_robotrain_is_recognised(checks, monkeypatch, tmp
 
 def test_what_a_hung_check_left_behind_spoils_no_json(command, install, tmp_path):
     body = "def look():\n    while True:\n        print('noise')\n        time.sleep(0.01)"
-    folder = install("acme", {"acme": "acme_noise"}, acme_noise=brings("check('noise', look)", body))
+    folder = install("acme", {"acme": "acme_noise"}, acme_noise=plugin_with("check('noise', look)", body))
     environ = {**os.environ, "PYTHONPATH": str(folder), "ROBOTRAIN_HOOK_SECONDS": "1"}
     done = subprocess.run([*command, "doctor", "--json"], env=environ, capture_output=True, text=True, timeout=60)
     answer = json.loads(done.stdout)

@@ -11,7 +11,7 @@ from robotrain_local import observe
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Evaluated, Metrics, Outcome
 from scripted_runs import record
-from test_start_up import imported
+from test_start_up import list_imports
 
 STEPS = [Metrics(step=step, total=200, values={"train/loss": 1 / step}) for step in range(1, 60)]
 DONE = Outcome(state="succeeded", exit_code=0)
@@ -19,7 +19,7 @@ ENDED = time.time() - 60
 
 
 @pytest.fixture
-def ended(tmp_path):
+def ended_run(tmp_path):
     """Makes the record and the folder of a run, as the local platform leaves them."""
 
     def make(name, *events, outcome=DONE, exit_code=0):
@@ -55,11 +55,11 @@ def listing(robotrain, monkeypatch):
     return ask
 
 
-def test_ended_runs_are_asked_for_once_and_shown_the_same(ended, listing, robotrain):
+def test_ended_runs_are_asked_for_once_and_shown_the_same(ended_run, listing, robotrain):
     scores = {"rollout/success_rate": 0.75, "rollout/return": float("nan")}
-    ended("train-1", *STEPS)
-    ended("eval-1", Evaluated(episodes=4, scores=scores, results="/r", conditions="pusht, easy"))
-    ended("train-2", *STEPS, outcome=Outcome(state="failed", exit_code=1, reason="out of paint"), exit_code=1)
+    ended_run("train-1", *STEPS)
+    ended_run("eval-1", Evaluated(episodes=4, scores=scores, results="/r", conditions="pusht, easy"))
+    ended_run("train-2", *STEPS, outcome=Outcome(state="failed", exit_code=1, reason="out of paint"), exit_code=1)
     first, asked = listing()
     assert asked == set(first) == {"train-1", "eval-1", "train-2"}
     table = robotrain("runs").stdout
@@ -86,8 +86,8 @@ def _copy(folder):
 
 
 @pytest.mark.parametrize("change", [_continue, _damage, _copy])
-def test_a_run_is_asked_for_again_when_its_events_or_what_is_stored_changed(ended, listing, change):
-    folder = ended("train-1", *STEPS)
+def test_a_run_is_asked_for_again_when_its_events_or_what_is_stored_changed(ended_run, listing, change):
+    folder = ended_run("train-1", *STEPS)
     first, _ = listing()
     assert listing()[1] == set()
     change(folder)
@@ -95,16 +95,16 @@ def test_a_run_is_asked_for_again_when_its_events_or_what_is_stored_changed(ende
     assert listing()[1] == set()
 
 
-def test_a_run_whose_folder_was_removed_is_gone(ended, listing):
-    folder = ended("train-1", *STEPS)
+def test_a_run_whose_folder_was_removed_is_gone(ended_run, listing):
+    folder = ended_run("train-1", *STEPS)
     listing()
     shutil.rmtree(folder)
     assert listing()[0]["train-1"]["state"] == "gone"
 
 
 @pytest.mark.parametrize("case", ["nothing told", "told otherwise", "end not seen"])
-def test_an_end_that_may_be_told_otherwise_later_is_asked_for_each_time(ended, listing, case):
-    folder = ended("train-1", *STEPS, outcome=None if case == "nothing told" else DONE, exit_code=1)
+def test_an_end_that_may_be_told_otherwise_later_is_asked_for_each_time(ended_run, listing, case):
+    folder = ended_run("train-1", *STEPS, outcome=None if case == "nothing told" else DONE, exit_code=1)
     if case == "told otherwise":
         outcome = {"state": "cancelled", "exit_code": 1, "reason": "it was stopped"}
         (folder / "outcome.json").write_text(json.dumps(outcome))
@@ -115,15 +115,15 @@ def test_an_end_that_may_be_told_otherwise_later_is_asked_for_each_time(ended, l
     assert not (records.get_run_folder("train-1") / ended_runs.ENDED_FILE).exists()
 
 
-def test_a_list_of_ended_runs_loads_no_platform(ended, robotrain):
-    ended("train-1", *STEPS)
+def test_a_list_of_ended_runs_loads_no_platform(ended_run, robotrain):
+    ended_run("train-1", *STEPS)
     assert robotrain("runs").exit_code == 0
     needless = {"robotrain_local", "robotrain.model.progress", "robotrain_runtime.contract.event", "pluggy", "queue"}
-    assert not imported("runs") & needless
+    assert not list_imports("runs") & needless
 
 
-def test_what_is_stored_is_private_and_never_written_through_a_link(ended, listing, tmp_path):
-    ended("train-1", *STEPS)
+def test_what_is_stored_is_private_and_never_written_through_a_link(ended_run, listing, tmp_path):
+    ended_run("train-1", *STEPS)
     stored, other = records.get_run_folder("train-1") / ended_runs.ENDED_FILE, tmp_path / "other"
     stored.symlink_to(other)
     listing()

@@ -30,14 +30,14 @@ def examples_of_documents(documents):
                     yield match[1]
 
 
-def words(example):
+def split_example(example):
     """The words of an example, without its remark, and with real names for placeholders."""
     bare = re.split(r"\s+#|\s{3,}|\s+>", example)[0].replace("…", "").replace("[", "").replace("]", "")
     return [SOUGHT.get(word, word) for word in shlex.split(bare)]
 
 
 @pytest.fixture
-def around(pusht, monkeypatch, tmp_path):
+def example_files(pusht, monkeypatch, tmp_path):
     """The files that examples speak of."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
@@ -47,11 +47,11 @@ def around(pusht, monkeypatch, tmp_path):
     (tmp_path / "job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
 
 
-def understood(robotrain, example):
+def is_understood(robotrain, example):
     """Whether every option and word of an example is known: that it acts is for other tests."""
     from robotrain.store import records
 
-    said = words(example)
+    said = split_example(example)
     if said[0] == "submit" and "--plan" not in said:  # a submit looks at the world first, which takes its time
         labels = {index + step for index, word in enumerate(said) if word in ("--name", "--note") for step in (0, 1)}
         said = [
@@ -68,26 +68,26 @@ def understood(robotrain, example):
     return unknown is None
 
 
-def test_every_example_of_help_is_understood(robotrain, around):
+def test_every_example_of_help_is_understood(robotrain, example_files):
     found = list(examples_of_help(robotrain))
     assert len(found) > 15
-    assert [example for example in found if not understood(robotrain, example)] == []
+    assert [example for example in found if not is_understood(robotrain, example)] == []
 
 
-def test_every_command_of_the_documents_is_understood(robotrain, around):
+def test_every_command_of_the_documents_is_understood(robotrain, example_files):
     found = list(examples_of_documents(DOCUMENTS))
     assert len(found) > 25
-    assert [example for example in found if not understood(robotrain, example)] == []
+    assert [example for example in found if not is_understood(robotrain, example)] == []
 
 
-def test_every_command_of_the_example_plugins_is_understood(robotrain, around, install, monkeypatch):
+def test_every_command_of_the_example_plugins_is_understood(robotrain, example_files, install, monkeypatch):
     for plugin in PLUGINS:
         project = tomllib.loads(plugin.read_text())["project"]
         install(project["name"], project["entry-points"]["robotrain"])
         monkeypatch.syspath_prepend(plugin.parent)
     found = list(examples_of_documents(plugin.with_name("README.md") for plugin in PLUGINS))
     assert len(found) > 5
-    assert [example for example in found if not understood(robotrain, example)] == []
+    assert [example for example in found if not is_understood(robotrain, example)] == []
 
 
 def test_the_help_of_every_command_shows_an_example(robotrain):

@@ -11,7 +11,7 @@ JOB = ("lerobot-train", "-d", "lerobot/pusht")
 
 
 @pytest.fixture
-def trap(tmp_path):
+def trap_program(tmp_path):
     """A program that leaves a mark when it runs, also as an environment's Python: the program, and the mark."""
     mark = tmp_path / "it ran"
     program = Path.cwd() / "x.sh"
@@ -39,11 +39,11 @@ COMMANDS = [
 @pytest.mark.parametrize("platform", ["osmo", "local"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("file", FILES)
-def test_no_command_runs_a_program_that_a_file_names(robotrain, trap, file, command, platform):
+def test_no_command_runs_a_program_that_a_file_names(robotrain, trap_program, file, command, platform):
     Path(file).write_text(FILES[file])
     job = ("job.yaml",) if file == "job.yaml" else JOB
     answer = robotrain(*command, *job, "--platform", platform)
-    assert not trap.exists()
+    assert not trap_program.exists()
     assert "[setting-not-trusted]" in answer.stderr
     assert file in answer.stderr
     assert answer.exit_code == 2
@@ -51,17 +51,17 @@ def test_no_command_runs_a_program_that_a_file_names(robotrain, trap, file, comm
 
 @pytest.mark.parametrize("platform", ["osmo", "local"])
 @pytest.mark.parametrize("file", [name for name in FILES if name != "job.yaml"])
-def test_doctor_runs_none_either(uncounted_cache, robotrain, trap, file, platform):
+def test_doctor_runs_none_either(uncounted_cache, robotrain, trap_program, file, platform):
     Path(file).write_text(FILES[file])
     robotrain("doctor", "--platform", platform, "--online")
-    assert not trap.exists()
+    assert not trap_program.exists()
 
 
 MODULES = ("importlib", "json", "pip", "robotrain_local", "robotrain_runtime", "runpy", "sitecustomize", "subprocess")
 
 
 @pytest.fixture
-def imported(tmp_path):
+def import_traces(tmp_path):
     """A file that the modules of the current folder create when a child process imports them."""
     for name in MODULES:
         Path(f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write('{name} ')\n")
@@ -73,17 +73,17 @@ WITHOUT_UV = [("doctor",), pytest.param(("submit", "--dry-run", *JOB), marks=pyt
 
 @pytest.mark.parametrize("words", WITHOUT_UV)
 def test_no_child_process_imports_a_module_of_the_folder(
-    uncounted_cache, robotrain, imported, monkeypatch, tmp_path, words
+    uncounted_cache, robotrain, import_traces, monkeypatch, tmp_path, words
 ):
     """As on a machine without uv, where pip is looked for to download it."""
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "empty"))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.delenv("UV", raising=False)
     robotrain(*words, "--platform", "local")
-    assert not imported.exists()
+    assert not import_traces.exists()
 
 
-def test_a_flag_and_the_environment_choose(robotrain, trap, monkeypatch):
+def test_a_flag_and_the_environment_choose(robotrain, trap_program, monkeypatch):
     Path("robotrain.toml").write_text(FILES["robotrain.toml"])
     answer = robotrain("explain", *JOB, "--platform", "local", "--environment", "/opt/mine", "--json")
     assert answer.exit_code == 2  # the file is named all the same

@@ -24,7 +24,7 @@ def instructions(dockerfile: str) -> list[list[str]]:
 
 
 @pytest.fixture
-def tiny(install, tmp_path):
+def small_workload(install, tmp_path):
     """A stranger's workload that takes datasets, with a lock of two small packages."""
     pins = re.findall(r"^\S+==[^\n]*\n(?: [^\n]*\n)*", DATA.read_text(), re.MULTILINE)
     half = """
@@ -139,7 +139,7 @@ def test_a_write_that_fails_leaves_what_was_there(robotrain, tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_strangers_workload_brings_its_own_lock_and_what_its_sources_need(robotrain, tiny):
+def test_a_strangers_workload_brings_its_own_lock_and_what_its_sources_need(robotrain, small_workload):
     told = robotrain("image", "tiny", "--json").json
     assert {one["lock"] for one in told["environments"]} == {"tiny.txt", "data.txt"}
     assert told["from"] == "python:3.14-slim"
@@ -153,10 +153,10 @@ def test_a_workload_that_is_misspelt_is_offered_by_its_name(robotrain):
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
+def image_machine(tmp_path, monkeypatch):
     """What plays the container while an image is built, and later while it runs: folders below the test's own.
 
-    `machine(line)` does a RUN line there; its mounts are of no use to a shell.
+    `image_machine(line)` does a RUN line there; its mounts are of no use to a shell.
     """
     from robotrain import image
 
@@ -217,12 +217,14 @@ def base_python(rosbag_python, tmp_path, monkeypatch) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_bags_train_in_an_environment_with_the_bases_torch(robotrain, machine, base_python, tmp_path, monkeypatch):
+def test_bags_train_in_an_environment_with_the_bases_torch(
+    robotrain, image_machine, base_python, tmp_path, monkeypatch
+):
     monkeypatch.setenv("PATH", f"{base_python.parent}:/usr/bin:/bin")
     robotrain("image", "rosbag-act-train", "--from", "base:1", "--to", tmp_path / "image")
     for word, line in instructions((tmp_path / "image/Dockerfile").read_text()):
         if word == "RUN":
-            done = machine(line.replace("UV_COMPILE_BYTECODE=1", "UV_COMPILE_BYTECODE=0"))
+            done = image_machine(line.replace("UV_COMPILE_BYTECODE=1", "UV_COMPILE_BYTECODE=0"))
             assert done.returncode == 0, done.stderr
     remark = "torch 2.10.0a0+b4e4ee8.nv25.12 and torchvision 0.25.0a0+b4e4ee8.nv25.12 from the image's"
     assert remark in done.stderr
@@ -240,18 +242,18 @@ def test_bags_train_in_an_environment_with_the_bases_torch(robotrain, machine, b
 
 @pytest.mark.slow
 def test_its_run_lines_bake_what_the_runtime_then_finds_without_building_anything(
-    robotrain, tiny, machine, tmp_path, monkeypatch
+    robotrain, small_workload, image_machine, tmp_path, monkeypatch
 ):
     robotrain("image", "tiny", "--to", tmp_path / "image")
     for word, line in instructions((tmp_path / "image/Dockerfile").read_text()):
         if word == "RUN":
-            done = machine(line)
+            done = image_machine(line)
             assert done.returncode == 0, done.stderr
     assert (tmp_path / "opt/uv" / uv.get_uv_version() / "bin/uv").exists()
     shutil.rmtree(tmp_path / "image")  # what was only mounted
     shutil.rmtree(tmp_path / "fetched")
     monkeypatch.setenv("ROBOTRAIN_BAKED", str(tmp_path / "opt"))
-    for lock, module in ((tiny, "packaging, idna"), (DATA, "obstore, azure.identity, huggingface_hub")):
+    for lock, module in ((small_workload, "packaging, idna"), (DATA, "obstore, azure.identity, huggingface_hub")):
         command = [
             sys.executable,
             "-m",

@@ -22,7 +22,7 @@ CAMERAS = ROOT / "examples/pusht-camera/dataset"
 
 
 @pytest.fixture(autouse=True)
-def tools(tmp_path, monkeypatch):
+def tool_folders(tmp_path, monkeypatch):
     """The folders of LeRobot's cache and of the Azure CLI, empty, and no OSMO that anybody is signed in to."""
     for name in ("HF_LEROBOT_HOME", "AZURE_CONFIG_DIR", "OSMO_CONFIG_FILE_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
@@ -31,12 +31,12 @@ def tools(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def data(pusht):
+def dataset_folder(pusht):
     """A dataset below this folder."""
     shutil.copytree(pusht, "data/pusht")
 
 
-def valid(path, schema):
+def load_valid_yaml(path, schema):
     """The content of a YAML file, which its schema line's schema accepts."""
     text = Path(path).read_text()
     assert text.startswith(f"# yaml-language-server: $schema={schema}\n")
@@ -54,25 +54,25 @@ def make_validator(schema):
 
 
 @pytest.mark.parametrize("platform", ON)
-def test_a_dataset_below_this_folder_makes_a_job_that_every_platform_takes(robotrain, data, platform):
+def test_a_dataset_below_this_folder_makes_a_job_that_every_platform_takes(robotrain, dataset_folder, platform):
     answer = robotrain("init")
     assert answer.exit_code == 0
     assert "data/pusht: 50 episodes, 2000 frames" in answer.stderr
-    job = valid("job.yaml", "job.schema.json")
+    job = load_valid_yaml("job.yaml", "job.schema.json")
     assert job["sources"] == {"dataset": [{"local_path": "data/pusht"}]}
     assert robotrain("render", "job.yaml", "--platform", platform, *ON[platform]).exit_code == 0
     assert all(len(line) <= 120 for line in Path("job.yaml").read_text().splitlines())
 
 
-def test_the_next_line_to_type_works_as_it_stands(robotrain, data):
+def test_the_next_line_to_type_works_as_it_stands(robotrain, dataset_folder):
     (line,) = [text for text in robotrain("init").stderr.splitlines() if text.startswith("next: robotrain ")]
     words = shlex.split(line)[2:]
     assert robotrain(*(word for word in words if word != "--wait"), "--dry-run").exit_code == 0
 
 
-def test_other_datasets_are_comments_and_those_of_lerobots_cache_come_last(robotrain, tools, pusht):
+def test_other_datasets_are_comments_and_those_of_lerobots_cache_come_last(robotrain, tool_folders, pusht):
     shutil.copytree(CAMERAS, "deep/er/camera")
-    cached = tools / "HF_LEROBOT_HOME"
+    cached = tool_folders / "HF_LEROBOT_HOME"
     shutil.copytree(pusht, cached / "me/only-here")
     shutil.copytree(pusht, cached / "hub/datasets--lerobot--pusht/snapshots/abc")
     Path("broken/meta").mkdir(parents=True)
@@ -86,14 +86,14 @@ def test_other_datasets_are_comments_and_those_of_lerobots_cache_come_last(robot
     assert "observation.image" in found[0]["summary"]
     text = Path("job.yaml").read_text()
     assert "    # - huggingface: lerobot/pusht #" in text
-    assert valid("job.yaml", "job.schema.json")["sources"] == {"dataset": [{"local_path": "deep/er/camera"}]}
+    assert load_valid_yaml("job.yaml", "job.schema.json")["sources"] == {"dataset": [{"local_path": "deep/er/camera"}]}
 
 
-def test_an_old_dataset_comes_with_the_parameter_that_converts_it(robotrain, data):
+def test_an_old_dataset_comes_with_the_parameter_that_converts_it(robotrain, dataset_folder):
     info = Path("data/pusht/meta/info.json")
     info.write_text(info.read_text().replace('"v3.0"', '"v2.1"'))
     robotrain("init")
-    assert valid("job.yaml", "job.schema.json")["parameters"]["convert_v21"] is True
+    assert load_valid_yaml("job.yaml", "job.schema.json")["parameters"]["convert_v21"] is True
 
 
 def test_without_a_dataset_the_file_says_what_to_fill_in(robotrain):
@@ -104,12 +104,12 @@ def test_without_a_dataset_the_file_says_what_to_fill_in(robotrain):
     assert "robotrain init --example pusht-mini" in answer.stderr
     assert "isaac" not in answer.stderr  # an example of another workload
     assert "  #   - local_path: FOLDER\n" in Path("job.yaml").read_text()
-    assert "sources" not in valid("job.yaml", "job.schema.json")
+    assert "sources" not in load_valid_yaml("job.yaml", "job.schema.json")
     assert "needs a dataset" in robotrain("render", "job.yaml", "--platform", "local").stderr
 
 
 @pytest.mark.parametrize("name", ["job.yaml", "robotrain.toml"])
-def test_nothing_is_overwritten_without_force(robotrain, data, name):
+def test_nothing_is_overwritten_without_force(robotrain, dataset_folder, name):
     Path(name).write_text("# mine\n")
     answer = robotrain("init")
     assert answer.exit_code == 2
@@ -120,17 +120,17 @@ def test_nothing_is_overwritten_without_force(robotrain, data, name):
     assert "mine" not in Path(name).read_text()
 
 
-def test_a_dry_run_prints_the_files_and_writes_none(robotrain, data):
+def test_a_dry_run_prints_the_files_and_writes_none(robotrain, dataset_folder):
     answer = robotrain("init", "--pipeline", "--dry-run")
     assert "==> pipeline.yaml <==" in answer.stdout
     assert set(robotrain("init", "--dry-run", "--json").json["texts"]) == {"job.yaml", "robotrain.toml"}
     assert [path.name for path in Path().iterdir()] == ["data"]
 
 
-def test_settings_of_the_azure_cli_reach_the_project_file(robotrain, data, tools):
+def test_settings_of_the_azure_cli_reach_the_project_file(robotrain, dataset_folder, tool_folders):
     profile = {"subscriptions": [{"id": "sub-1", "name": "Lab", "isDefault": True, "state": "Enabled"}]}
-    (tools / "AZURE_CONFIG_DIR/azureProfile.json").write_text(json.dumps(profile))
-    (tools / "AZURE_CONFIG_DIR/config").write_text("[defaults]\ngroup = rg-1\nworkspace = ws-1\n")
+    (tool_folders / "AZURE_CONFIG_DIR/azureProfile.json").write_text(json.dumps(profile))
+    (tool_folders / "AZURE_CONFIG_DIR/config").write_text("[defaults]\ngroup = rg-1\nworkspace = ws-1\n")
     answer = robotrain("init")
     assert "azureml: subscription_id sub-1, resource_group rg-1, workspace_name ws-1" in answer.stderr
     platforms = tomllib.loads(Path("robotrain.toml").read_text())["platforms"]
@@ -140,25 +140,25 @@ def test_settings_of_the_azure_cli_reach_the_project_file(robotrain, data, tools
     assert robotrain("render", "job.yaml", "--platform", "azureml", "--compute", "k8s-1").exit_code == 0
 
 
-def test_the_platform_is_that_of_the_project(robotrain, data):
+def test_the_platform_is_that_of_the_project(robotrain, dataset_folder):
     assert "--platform local" in robotrain("init", "--platform", "local").stderr
     assert tomllib.loads(Path("robotrain.toml").read_text()) == {"platform": "local"}
     assert robotrain("render", "job.yaml").exit_code == 0
     assert robotrain("init", "x", "--platform", "locl").exit_code == 2
 
 
-def test_a_folder_below_a_project_uses_its_settings(robotrain, data):
+def test_a_folder_below_a_project_uses_its_settings(robotrain, dataset_folder):
     robotrain("init", "--platform", "local")
     assert robotrain("init", "next", "--workload", "isaac-train", "--json").json["kept"] == ["robotrain.toml"]
     assert not Path("next/robotrain.toml").exists()
-    assert valid("next/job.yaml", "job.schema.json")["workload"] == "isaac-train"
+    assert load_valid_yaml("next/job.yaml", "job.schema.json")["workload"] == "isaac-train"
     assert robotrain("render", "next/job.yaml").exit_code == 0
 
 
 @pytest.mark.parametrize("platform", ON)
-def test_a_pipeline_trains_evaluates_and_registers_on_every_platform(robotrain, data, platform):
+def test_a_pipeline_trains_evaluates_and_registers_on_every_platform(robotrain, dataset_folder, platform):
     assert robotrain("init", "--pipeline").exit_code == 0
-    steps = valid("pipeline.yaml", "pipeline.schema.json")["steps"]
+    steps = load_valid_yaml("pipeline.yaml", "pipeline.schema.json")["steps"]
     assert list(steps) == ["train", "evaluate", "register"]
     assert steps["evaluate"]["parameters"]["env"] == "pusht"
     flags = {**dict(zip(ON[platform][::2], ON[platform][1::2], strict=True)), "--tracking-uri": ""}
@@ -171,13 +171,13 @@ def test_a_pipeline_trains_evaluates_and_registers_on_every_platform(robotrain, 
     assert answer.exit_code == 0, answer.stderr
 
 
-def test_a_pipeline_of_an_existing_job_evaluates_on_its_data(robotrain, data, pusht):
+def test_a_pipeline_of_an_existing_job_evaluates_on_its_data(robotrain, dataset_folder, pusht):
     Path("job.yaml").write_text(
         f"workload: lerobot-train\nsources:\n  dataset:\n    - local_path: {pusht}\nparameters:\n  dataset_id: mine\n"
     )
     answer = robotrain("init", "--pipeline", "--json").json
     assert answer["kept"] == ["job.yaml"]
-    evaluate = valid("pipeline.yaml", "pipeline.schema.json")["steps"]["evaluate"]
+    evaluate = load_valid_yaml("pipeline.yaml", "pipeline.schema.json")["steps"]["evaluate"]
     assert evaluate["sources"]["dataset"] == [{"local_path": str(pusht)}]
     assert evaluate["parameters"]["dataset_id"] == "mine"
     assert robotrain("pipeline", "render", "pipeline.yaml", "--platform", "local").exit_code == 0
@@ -257,14 +257,14 @@ def test_a_strangers_workload_declares_what_is_written_and_its_examples(robotrai
     (folder / "hole").mkdir()
     (folder / "hole/job.yaml").write_text("workload: dig # examples/hole/job.yaml\n")
     robotrain("init", "--workload", "dig")
-    job = valid("job.yaml", "job.schema.json")
+    job = load_valid_yaml("job.yaml", "job.schema.json")
     assert job["parameters"] == {"depth": 4, "width": 5}
     assert job["sources"] == {"dataset": [{"local_path": "ground"}]}
     assert robotrain("init", "--example", "hole").exit_code == 0
     assert Path("hole/job.yaml").read_text() == "workload: dig # hole/job.yaml\n"
 
 
-def test_a_template_that_fails_is_named_and_left_out(robotrain, install, data):
+def test_a_template_that_fails_is_named_and_left_out(robotrain, install, dataset_folder):
     install("digger", {"workload.dig": "dig_plugin"}, dig_plugin=STRANGER, dig_template="raise ValueError('no')")
     answer = robotrain("init", "--workload", "dig")
     assert answer.exit_code == 0
@@ -273,7 +273,7 @@ def test_a_template_that_fails_is_named_and_left_out(robotrain, install, data):
     assert "  # depth: INT # how deep\n" in Path("job.yaml").read_text()
 
 
-def test_a_platform_that_fails_is_named_and_left_out(robotrain, data, fake_platform):
+def test_a_platform_that_fails_is_named_and_left_out(robotrain, dataset_folder, fake_platform):
     source = "FakePlatform.suggest_settings = lambda self: 1 / 0"
     (module,) = fake_platform.parent.glob("site-robotrain-fake/fake_plugin.py")
     module.write_text(f"{module.read_text()}\n{source}\n")
@@ -294,7 +294,7 @@ def list_examples(robotrain):
 PIPELINES = ("submit", "render", "explain", "train-eval")
 
 
-def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, data, pusht):
+def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, dataset_folder, pusht):
     Path("my-dataset").symlink_to(pusht)
     assert robotrain("init", "--pipeline").exit_code == 0
     found = [words for words in list_examples(robotrain) if "--plan" not in words]

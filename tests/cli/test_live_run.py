@@ -64,17 +64,17 @@ def run(install, tmp_path, command):
             continue
 
 
-def done(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+def finish_process(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     stdout, stderr = process.communicate(timeout=60)
     return process.returncode, stdout, stderr
 
 
-def submit(run, program: str, *more: str):
+def submit_program(run, program: str, *more: str):
     return run("submit", "tiny", "--platform", "local", "--environment", sys.prefix, "--program", program, *more)
 
 
 def test_a_run_that_is_waited_for_ends_with_its_curve_and_where_things_lie(run):
-    code, stdout, stderr = done(submit(run, TRAIN, "--wait"))
+    code, stdout, stderr = finish_process(submit_program(run, TRAIN, "--wait"))
     assert code == 0
     name = stdout.splitlines()[0]
     assert name.startswith("tiny-")
@@ -86,13 +86,13 @@ def test_a_run_that_is_waited_for_ends_with_its_curve_and_where_things_lie(run):
 
 
 def test_results_as_data(run):
-    code, stdout, _ = done(submit(run, TRAIN, "--wait", "--json"))
+    code, stdout, _ = finish_process(submit_program(run, TRAIN, "--wait", "--json"))
     assert code == 0
     answer = json.loads(stdout)
     assert (answer["state"], answer["step"], answer["checkpoint"]) == ("succeeded", 3, "/somewhere/000003")
-    assert json.loads(done(run("status", "--json"))[1])["state"] == "succeeded"
-    assert json.loads(done(run("wait", "--json"))[1])["run"] == answer["run"]
-    assert json.loads(done(run("cancel", "--json"))[1]) == {
+    assert json.loads(finish_process(run("status", "--json"))[1])["state"] == "succeeded"
+    assert json.loads(finish_process(run("wait", "--json"))[1])["run"] == answer["run"]
+    assert json.loads(finish_process(run("cancel", "--json"))[1]) == {
         "checkpoint": "/somewhere/000003",
         "checkpoint_step": 3,
         "run": answer["run"],
@@ -101,7 +101,7 @@ def test_results_as_data(run):
     }
 
 
-def until_told(path: Path) -> None:
+def wait_until_ready(path: Path) -> None:
     end = time.monotonic() + 30
     while not any("ready" in log.read_text() for log in path.glob("*/log.txt")):
         assert time.monotonic() < end
@@ -110,25 +110,25 @@ def until_told(path: Path) -> None:
 
 @pytest.mark.parametrize("watch", [("wait",), ("logs", "-f")])
 def test_ctrl_c_only_stops_the_watching_and_says_how_to_stop_the_run(run, tmp_path, watch):
-    name = done(submit(run, WAIT))[1].strip()
+    name = finish_process(submit_program(run, WAIT))[1].strip()
     watching = run(*watch, name)
-    until_told(tmp_path / "state/local")
+    wait_until_ready(tmp_path / "state/local")
     assert any(select.select([watching.stdout, watching.stderr], [], [], 60))  # it says something: it is at it
     os.kill(watching.pid, signal.SIGINT)
-    code, _, stderr = done(watching)
+    code, _, stderr = finish_process(watching)
     assert code == 130
     assert f"robotrain cancel {name}" in stderr
-    assert json.loads(done(run("status", name, "--json"))[1])["state"] == "running"
-    assert f"{name} cancelled" in done(run("cancel", name))[1]
-    assert "cancelled already" in done(run("cancel", name[:8]))[1]
-    assert done(run("wait", name))[0] == 5
+    assert json.loads(finish_process(run("status", name, "--json"))[1])["state"] == "running"
+    assert f"{name} cancelled" in finish_process(run("cancel", name))[1]
+    assert "cancelled already" in finish_process(run("cancel", name[:8]))[1]
+    assert finish_process(run("wait", name))[0] == 5
 
 
 def test_logs_without_follow_return_at_once_and_events_read_like_sentences(run):
-    name = done(submit(run, TRAIN, "--wait"))[1].splitlines()[0]
-    code, stdout, _ = done(run("logs", name))
+    name = finish_process(submit_program(run, TRAIN, "--wait"))[1].splitlines()[0]
+    code, stdout, _ = finish_process(run("logs", name))
     assert code == 0
     assert "an ordinary line" in stdout
     assert "[robotrain] step 3: train/loss 0.3333" in stdout
     assert "::robotrain::" not in stdout
-    assert "::robotrain::" in done(run("logs", name, "--raw"))[1]
+    assert "::robotrain::" in finish_process(run("logs", name, "--raw"))[1]

@@ -25,14 +25,14 @@ def step(number, total=3):
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
+def fast_polling(monkeypatch):
     for name in ("POLL_SECONDS", "LOG_RETRY_SECONDS", "LAST_LINES_SECONDS"):
         monkeypatch.setattr(follower, name, 0.1)
 
 
 @pytest.fixture
-def once_followed(monkeypatch, soon):
-    """Do things one after the other once a command follows a run: `once_followed(lambda: run.log("a line"), …)`."""
+def run_once_followed(monkeypatch, run_later):
+    """Do things one after the other once a command follows a run: `run_once_followed(lambda: run.log("a line"), …)`."""
     began = threading.Event()
     enter = follower.RunFollower.__enter__
 
@@ -41,13 +41,13 @@ def once_followed(monkeypatch, soon):
         return enter(followed)
 
     monkeypatch.setattr(follower.RunFollower, "__enter__", note_and_enter)
-    return lambda *deeds: soon(lambda: began.wait(60), *deeds)
+    return lambda *deeds: run_later(lambda: began.wait(60), *deeds)
 
 
-def test_several_are_waited_for_and_one_that_failed_makes_the_exit_code_5(scripted, robotrain, once_followed):
+def test_several_are_waited_for_and_one_that_failed_makes_the_exit_code_5(scripted, robotrain, run_once_followed):
     first = scripted.run("train-1", step(1), age=20)
     scripted.run("train-2", step(2), **BROKE, age=10)
-    once_followed(lambda: first.log(step(3), DONE), lambda: first.status(state="succeeded"))
+    run_once_followed(lambda: first.log(step(3), DONE), lambda: first.status(state="succeeded"))
     answer = robotrain("wait", "train-1", "train-2")
     assert answer.exit_code == 5
     assert "train-1 succeeded\n  step 3/3 (100%)" in answer.stdout
@@ -68,11 +68,11 @@ def test_several_that_all_succeeded_are_0_and_a_list_as_data(scripted, robotrain
 
 
 @pytest.mark.parametrize("runs", [("eval-1",), ("eval-1", "eval-2")])
-def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, once_followed, runs):
+def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, run_once_followed, runs):
     told = [Metrics(step=2, total=2, unit="episode", values=values) for values in ({"ep1_success": 1.0}, {"rest": 1.0})]
     log = (told[0], StageEvent(name="work", state="done"), told[1], DONE)
     followed = [scripted.run(name, *log) for name in ("eval-1", "eval-2")]
-    once_followed(lambda: [run.status(state="succeeded") for run in followed])
+    run_once_followed(lambda: [run.status(state="succeeded") for run in followed])
     lines = [line for line in robotrain("wait", *runs).stderr.splitlines() if "episode 2/2 (100%)  success 1/1" in line]
     assert len(lines) == len(runs)
 
@@ -88,11 +88,13 @@ def test_of_runs_that_have_ended_wait_tells_the_outcome_only(scripted, robotrain
     assert "robotrain logs --tail 40 train-1" in answer.stdout
 
 
-def test_how_a_run_that_ends_meanwhile_ended_is_told_once_with_the_end_of_its_log(scripted, robotrain, once_followed):
+def test_how_a_run_that_ends_meanwhile_ended_is_told_once_with_the_end_of_its_log(
+    scripted, robotrain, run_once_followed
+):
     why = "RuntimeError: out of paint"
     run = scripted.run("train-1", step(1), step(2), "Traceback (most recent call last):", "  paint()", why)
     end = Outcome(state="failed", exit_code=1, reason=why)
-    once_followed(lambda: run.log(end), lambda: run.status(**{**BROKE, "reason": why}))
+    run_once_followed(lambda: run.log(end), lambda: run.status(**{**BROKE, "reason": why}))
     answer = robotrain("wait", "train-1")
     assert (answer.stdout + answer.stderr).count(why) == 1
     assert "  |   paint()\n" in answer.stderr
@@ -113,19 +115,21 @@ def test_how_a_run_ended_is_told_once(scripted, robotrain):
     assert f"train-2  failed, exit code 1: {why}" in watched.stdout
 
 
-def test_the_last_step_and_its_validation_loss_are_told(scripted, robotrain, once_followed):
+def test_the_last_step_and_its_validation_loss_are_told(scripted, robotrain, run_once_followed):
     last = Metrics(step=3, total=3, values={"val/loss": 0.5})
     run = scripted.run("train-1", step(1), StageEvent(name="publish", state="started"), last, DONE)
-    once_followed(lambda: run.status(state="succeeded"))
+    run_once_followed(lambda: run.status(state="succeeded"))
     assert "  step 3/3 (100%)  loss 1  val 0.5 at 3" in robotrain("wait").stderr
 
 
 @pytest.mark.parametrize("command", ["wait", "watch"])
-def test_a_step_that_was_told_is_told_once_and_then_its_validation_loss(scripted, robotrain, once_followed, command):
+def test_a_step_that_was_told_is_told_once_and_then_its_validation_loss(
+    scripted, robotrain, run_once_followed, command
+):
     last = Metrics(step=3, total=3, values={"val/loss": 0.5})
     between = StageEvent(name="publish", state="started")  # prints what is pending
     run = scripted.run("train-1", step(3), between, last, DONE)
-    once_followed(lambda: run.status(state="succeeded"))
+    run_once_followed(lambda: run.status(state="succeeded"))
     answer = robotrain(command, "train-1")
     shown = (answer.stdout + answer.stderr).splitlines()
     assert sum("step 3/3" in line for line in shown) == 1
@@ -152,21 +156,21 @@ def test_a_time_that_is_none_is_refused_before_anything(scripted, robotrain, tex
     assert "--timeout 30min" in answer.stderr
 
 
-def test_a_log_that_breaks_off_is_a_warning_and_no_line_is_lost_or_told_twice(scripted, robotrain, soon):
+def test_a_log_that_breaks_off_is_a_warning_and_no_line_is_lost_or_told_twice(scripted, robotrain, run_later):
     run = scripted.run("train-1", "one", "two", "three")
-    run.does("breaks", "2")
-    soon(*[lambda: None] * 4, lambda: run.log("four", DONE), lambda: run.status(state="succeeded"))
+    run.set_flag("breaks", "2")
+    run_later(*[lambda: None] * 4, lambda: run.log("four", DONE), lambda: run.status(state="succeeded"))
     answer = robotrain("logs", "-f")
     assert answer.exit_code == 0
     assert answer.stdout.splitlines() == ["one", "two", "three", "four", "[robotrain] succeeded, exit code 0"]
     assert "warning: the log of train-1 broke off: ConnectionError: the line to scripted broke" in answer.stderr
 
 
-def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, soon):
+def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, run_later):
     run = scripted.run("train-1")
-    run.does("raises", "bad gateway")
-    soon(
-        run.stumbled,
+    run.set_flag("raises", "bad gateway")
+    run_later(
+        run.wait_until_raised,
         (run.folder / "raises").unlink,
         lambda: run.log(step(3), DONE),
         lambda: run.status(state="succeeded"),
@@ -179,7 +183,7 @@ def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, soon):
 def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypatch):
     monkeypatch.setattr(follower, "PATIENCE_SECONDS", 0.2)
     run = scripted.run("train-1")
-    run.does("raises", "bad gateway")
+    run.set_flag("raises", "bad gateway")
     answer = robotrain("wait")
     assert answer.exit_code == 1
     assert "[platform-silent]" in answer.stderr
@@ -187,7 +191,7 @@ def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypat
 
 
 def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_conditions(
-    scripted, robotrain, once_followed
+    scripted, robotrain, run_once_followed
 ):
     rate = {"rollout/success_rate": 0.25, "rollout/episodes": 4.0}
     found = Evaluated(episodes=4, scores=rate, results="/x/results", passed=False, conditions="pusht, easy starts")
@@ -197,7 +201,7 @@ def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_condit
         Outcome(state="failed", exit_code=1, reason="1 of 4 is too little"),
     ]
     run = scripted.run("eval-1", *work, found, "1 of 4 is too little", *failed)
-    once_followed(lambda: run.status(state="failed", reason="1 of 4 is too little"))
+    run_once_followed(lambda: run.status(state="failed", reason="1 of 4 is too little"))
     answer = robotrain("wait")
     assert answer.exit_code == 5
     told = ["work: started", "  loading LeRobot", "  step 0/4", "4 episodes evaluated; below the required score"]
@@ -221,7 +225,7 @@ def test_a_registered_policy_without_a_success_is_warned_of_with_its_score(scrip
 
 
 def test_what_waiting_does_not_mend_ends_it_at_once_and_nobody_claims_to_know_more(scripted, robotrain):
-    scripted.run("train-1", step(1)).does("denies", "Nobody is signed in.")
+    scripted.run("train-1", step(1)).set_flag("denies", "Nobody is signed in.")
     for command in (("wait",), ("logs", "-f"), ("watch",)):
         answer = robotrain(*command)
         assert answer.exit_code == 1
@@ -232,10 +236,10 @@ def test_what_waiting_does_not_mend_ends_it_at_once_and_nobody_claims_to_know_mo
     assert (last["state"], last["reason"], last["over"]) == ("unknown", "not told", True)
 
 
-def test_a_run_that_its_platform_forgets_while_it_is_waited_for(scripted, robotrain, soon):
+def test_a_run_that_its_platform_forgets_while_it_is_waited_for(scripted, robotrain, run_later):
     run = scripted.run("train-1")
     scripted.run("train-2", state="succeeded")
-    soon(lambda: run.does("gone"))
+    run_later(lambda: run.set_flag("gone"))
     answer = robotrain("wait", "train-1", "train-2", "--json")
     assert answer.exit_code == 1
     assert [one["state"] for one in answer.json] == ["unknown", "succeeded"]
@@ -262,10 +266,10 @@ def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):
     assert "step 1 to 3: train/loss 1 → 0.3333" in told.out
 
 
-def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, soon):
+def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, run_later):
     run = scripted.run("train-1", "hello", "again")
-    run.does("breaks", "1")
-    soon(*[lambda: None] * 3, lambda: run.status(state="succeeded"))
+    run.set_flag("breaks", "1")
+    run_later(*[lambda: None] * 3, lambda: run.status(state="succeeded"))
     stream("train-1", as_json=True)
     told = capsys.readouterr()
     assert json.loads(told.out)["state"] == "succeeded"
@@ -282,11 +286,11 @@ def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
     assert "train-1 failed: out of paint" in capsys.readouterr().out
 
 
-def test_watch_takes_all_that_go_on_and_tells_a_line_a_change(scripted, robotrain, soon):
+def test_watch_takes_all_that_go_on_and_tells_a_line_a_change(scripted, robotrain, run_later):
     scripted.run("train-1", state="succeeded", age=30)
     second = scripted.run("train-2", step(1), age=20)
     third = scripted.run("train-3", state="pending", reason="no machine is free", age=10)
-    soon(
+    run_later(
         lambda: None,
         lambda: None,
         lambda: third.status(**BROKE),
@@ -322,7 +326,7 @@ def test_a_long_log_is_caught_up_with_in_a_few_lines(scripted, robotrain, monkey
 
 
 def test_the_plugins_of_a_site_are_told_once_of_a_run_that_was_seen_to_end(
-    scripted, robotrain, install, tmp_path, soon
+    scripted, robotrain, install, tmp_path, run_later
 ):
     words = tmp_path / "words"
     rule = f"""
@@ -335,7 +339,7 @@ def robotrain_run_changed(run, change, status):
     install("acme", {"acme": "acme_words"}, acme_words=rule)
     run = scripted.run("train-1")
     scripted.run("train-2", state="succeeded")
-    soon(lambda: None, lambda: run.status(**BROKE))
+    run_later(lambda: None, lambda: run.status(**BROKE))
     assert robotrain("wait", "train-1", "train-2").exit_code == 5
     assert words.read_text() == "train-1 ended failed\n"
     scripted.run("train-3")
@@ -359,12 +363,12 @@ def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain
     assert "warning: the log of train-1 did not end" in answer.stderr
 
 
-def test_the_notification_of_the_plugin_guide_keeps_its_table(robotrain, install, scripted, soon, tmp_path):
+def test_the_notification_of_the_plugin_guide_keeps_its_table(robotrain, install, scripted, run_later, tmp_path):
     (source,) = re.findall(r"table of ended runs:\n\n```python\n(.*?)```", GUIDE, re.DOTALL)
     table = tmp_path / "runs.csv"
     install("acme", {"acme": "acme_table"}, acme_table=source.replace("/srv/lab/runs.csv", str(table)))
     run = scripted.run("train-1")
-    soon(*[lambda: None] * 20, lambda: run.status(state="failed", reason="no disk left"))
+    run_later(*[lambda: None] * 20, lambda: run.status(state="failed", reason="no disk left"))
     assert robotrain("wait", "train-1").exit_code == 5
     with table.open(newline="") as kept:
         assert list(csv.reader(kept)) == [["train-1", "scripted", "lerobot-train", "failed", "no disk left"]]

@@ -78,7 +78,7 @@ EVENTS = [
 def run(scripted):
     ended = {"state": "failed", "reason": "out of paint", "exit_code": 1, "started": 1e9, "ended": 1e9 + 60}
     made = scripted.run("train-1", "oh", *EVENTS, **ended)
-    made.left("checkpoints/000400", step=400, digest="d" * 64)
+    made.add_output("checkpoints/000400", step=400, digest="d" * 64)
     return made
 
 
@@ -119,10 +119,10 @@ def test_of_watch(robotrain):
     }
 
 
-def test_of_trouble_in_watch(robotrain, run, soon, monkeypatch):
+def test_of_trouble_in_watch(robotrain, run, run_later, monkeypatch):
     monkeypatch.setattr(follower, "POLL_SECONDS", 0.1)
-    run.does("raises", "bad gateway")
-    soon(run.stumbled, (run.folder / "raises").unlink)
+    run.set_flag("raises", "bad gateway")
+    run_later(run.wait_until_raised, (run.folder / "raises").unlink)
     told = [json.loads(line) for line in robotrain("watch", "train-1", "--json").stdout.splitlines()]
     assert [list(one) for one in told if one["change"] == "trouble"] == [["run", "change", "time", "text"]]
 

@@ -10,8 +10,8 @@ from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published
 def run(scripted):
     made = scripted.run("train-1", state="succeeded")
     for step in (200, 400):
-        made.left(f"checkpoints/{step:06d}", step=step, digest="d" * 64)
-    made.left("metrics.json", kind="file")
+        made.add_output(f"checkpoints/{step:06d}", step=step, digest="d" * 64)
+    made.add_output("metrics.json", kind="file")
     return made
 
 
@@ -67,7 +67,7 @@ def test_nothing_is_overwritten_and_nothing_brought_before_that_is_known(run, ro
 
 
 def test_what_is_torn_on_its_way_does_not_get_the_name(run, robotrain, tmp_path):
-    run.does("tears")
+    run.set_flag("tears")
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to")
     assert answer.exit_code == 1
     assert "the line to scripted broke" in answer.stderr
@@ -83,7 +83,7 @@ def test_an_output_that_is_gone_is_said_by_its_platform(run, robotrain, tmp_path
 
 @pytest.mark.parametrize("name", ["../../.bashrc", "/etc/passwd", ""])
 def test_a_name_that_leads_elsewhere_is_refused(scripted, robotrain, tmp_path, name):
-    scripted.run("train-1", state="succeeded").left("x", kind="file")
+    scripted.run("train-1", state="succeeded").add_output("x", kind="file")
     told = tmp_path / "scripted/train-1/outputs.json"
     told.write_text(told.read_text().replace('"name": "x"', f'"name": "{name}"'))
     answer = robotrain("outputs", "--to", tmp_path / "to")
@@ -93,7 +93,7 @@ def test_a_name_that_leads_elsewhere_is_refused(scripted, robotrain, tmp_path, n
 
 
 def test_a_disk_without_the_room_is_said_before(scripted, robotrain, tmp_path):
-    scripted.run("train-1", state="succeeded").left("checkpoints/1", step=1, size=10**18)
+    scripted.run("train-1", state="succeeded").add_output("checkpoints/1", step=1, size=10**18)
     answer = robotrain("outputs", "--to", tmp_path / "to")
     assert answer.exit_code == 4
     assert "[disk-too-small]" in answer.stderr
@@ -140,7 +140,7 @@ def test_several_are_cancelled_and_what_ended_stays_as_it_is(scripted, robotrain
 
 
 def test_one_that_cannot_be_cancelled_keeps_no_other_from_it(scripted, robotrain):
-    scripted.run("train-1").does("refuses")
+    scripted.run("train-1").set_flag("refuses")
     scripted.run("train-2")
     answer = robotrain("cancel", "train-1", "train-2")
     assert answer.exit_code == 1
@@ -157,7 +157,7 @@ def test_a_name_that_is_wrong_cancels_nothing(scripted, robotrain):
 
 def test_nobody_expects_a_checkpoint_of_an_evaluation(scripted, robotrain):
     found = Evaluated(episodes=1, scores={}, results="/work/eval_results")
-    scripted.run("eval-1", found, state="succeeded").left("eval_results", kind="file")
+    scripted.run("eval-1", found, state="succeeded").add_output("eval_results", kind="file")
     assert "there is no checkpoint among them" not in robotrain("outputs").stderr
-    scripted.run("train-1", state="succeeded").left("log.txt", kind="file")
+    scripted.run("train-1", state="succeeded").add_output("log.txt", kind="file")
     assert "there is no checkpoint among them" in robotrain("outputs").stderr

@@ -13,7 +13,7 @@ from scripted_runs import record
 LOSSES = [Metrics(step=step, total=200, values={"train/loss": 1 / step}) for step in range(1, 60)]
 
 
-def lines(answer):
+def stdout_lines(answer):
     return answer.stdout.splitlines()
 
 
@@ -22,7 +22,7 @@ def test_a_row_tells_how_far_a_run_is_and_why_it_is_no_further(scripted, robotra
     scripted.run(
         "train-2", "oh", age=120, state="failed", reason="RuntimeError: out of paint", started=1e9, ended=1e9 + 65
     )
-    titles, second, first = lines(robotrain("runs"))
+    titles, second, first = stdout_lines(robotrain("runs"))
     assert titles.split() == ["RUN", "STATE", "PLATFORM", "STEP", "LOSS", "AGE", "TOOK", "REASON"]
     assert first.split()[:5] == ["train-1", "running", "scripted", "59/200", "0.01695"]
     assert "3 h" in first
@@ -33,7 +33,7 @@ def test_a_row_tells_how_far_a_run_is_and_why_it_is_no_further(scripted, robotra
 def test_in_a_pipe_a_run_is_one_line_with_every_column_and_long_reasons_are_cut(scripted, robotrain):
     reason = "CUDA out of memory.\nTried to allocate 20.00 GiB. " * 10
     scripted.run("train-1", *LOSSES, state="failed", reason=reason, started=1e9, ended=1e9 + 65)
-    titles, row = lines(robotrain("runs"))
+    titles, row = stdout_lines(robotrain("runs"))
     assert row.split()[:5] == ["train-1", "failed", "scripted", "59/200", "0.01695"]
     shown = row[titles.index("REASON") :]
     assert shown.startswith("CUDA out of memory. Tried")
@@ -47,8 +47,8 @@ def test_in_a_pipe_a_command_at_the_end_of_a_reason_stays_whole(scripted, robotr
     if state == "lost":
         scripted.run("train-1", state="lost", reason=reason)
     else:
-        scripted.run("train-1").does("raises", reason)
-    _, row = lines(robotrain("runs"))
+        scripted.run("train-1").set_flag("raises", reason)
+    _, row = stdout_lines(robotrain("runs"))
     assert row.split()[:2] == ["train-1", state]
     assert row.endswith(reason)
 
@@ -62,10 +62,10 @@ def test_the_newest_come_first_and_only_so_many(scripted, robotrain):
     for number in range(5):
         scripted.run(f"train-{number}", age=1000 - number)
     answer = robotrain("runs", "-n", "2")
-    assert [line.split()[0] for line in lines(answer)[1:]] == ["train-4", "train-3"]
+    assert [line.split()[0] for line in stdout_lines(answer)[1:]] == ["train-4", "train-3"]
     assert "robotrain runs --all" in answer.stderr
     everything = robotrain("runs", "--all")
-    assert len(lines(everything)) == 6
+    assert len(stdout_lines(everything)) == 6
     assert everything.stderr == ""
 
 
@@ -117,7 +117,7 @@ def test_a_platform_that_hangs_holds_up_only_its_own_runs(scripted, robotrain, m
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "2")
     hanging = [scripted.run(f"stuck-{number}", platform="other") for number in range(12)]
     for run in hanging:
-        run.does("hangs")
+        run.set_flag("hangs")
     scripted.run("train-1", *LOSSES, state="running")
     found = {one["run"]: one for one in robotrain("runs", "--json").json["runs"]}
     assert found["train-1"]["state"] == "running"
@@ -129,12 +129,12 @@ def test_a_platform_that_hangs_holds_up_only_its_own_runs(scripted, robotrain, m
 
 
 def test_a_platform_that_raises_or_is_not_installed_or_knows_a_run_no_more(scripted, robotrain, tmp_path):
-    scripted.run("train-1").does("raises", "no route to scripted, token=hunter2")
-    scripted.run("train-2").does("gone")
+    scripted.run("train-1").set_flag("raises", "no route to scripted, token=hunter2")
+    scripted.run("train-2").set_flag("gone")
     record("train-3", "nibiru", tmp_path, time.time())
     answer = robotrain("runs")
     assert answer.exit_code == 0
-    by_name = {line.split()[0]: line for line in lines(answer)[1:]}
+    by_name = {line.split()[0]: line for line in stdout_lines(answer)[1:]}
     assert "unknown" in by_name["train-1"]
     assert "ConnectionError: no route to scripted" in by_name["train-1"]
     assert "hunter2" not in answer.stdout
@@ -147,7 +147,7 @@ def test_how_a_run_ended_is_remembered_and_why_others_are_unknown_is_said_once(s
     others = [scripted.run(f"train-{number}", age=20) for number in (2, 3)]
     robotrain("runs")
     for run in (done, *others):
-        run.does("denies", "Nobody is signed in.")
+        run.set_flag("denies", "Nobody is signed in.")
     answer = robotrain("runs", "--json")
     found = {one["run"]: (one["state"], one["reason"]) for one in answer.json["runs"]}
     assert found["train-1"] == ("failed", "out of paint")
@@ -160,7 +160,7 @@ def test_how_a_run_ended_is_remembered_and_why_others_are_unknown_is_said_once(s
 def test_whoever_sees_the_end_remembers_it(scripted, robotrain, command):
     run = scripted.run("train-1", state="succeeded")
     robotrain(command)
-    run.does("denies", "Nobody is signed in.")
+    run.set_flag("denies", "Nobody is signed in.")
     assert robotrain("runs", "--json").json["runs"][0]["state"] == "succeeded"
 
 
@@ -177,12 +177,12 @@ def test_a_submit_that_was_cut_off_is_told_from_one_that_goes_on(scripted, robot
 
 
 def test_what_a_platform_prints_is_no_result(scripted, robotrain, capfd):
-    scripted.run("train-1").does("talks")
+    scripted.run("train-1").set_flag("talks")
     assert robotrain("runs", "--json").json["runs"][0]["state"] == "running"
 
 
 def test_a_platform_that_hangs_does_not_hold_up_the_end_of_the_command(scripted, command, tmp_path):
-    scripted.run("train-1").does("hangs")
+    scripted.run("train-1").set_flag("hangs")
     site = str(tmp_path / "site-robotrain-scripted")
     environ = os.environ | {"PYTHONPATH": site, "ROBOTRAIN_HOOK_SECONDS": "0.3"}
     done = subprocess.run([*command, "runs"], env=environ, capture_output=True, text=True, timeout=30)

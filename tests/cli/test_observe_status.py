@@ -179,7 +179,7 @@ def test_what_a_platform_says_of_the_end_of_a_run_is_no_cause_where_the_run_told
 def test_an_address_is_told_once_and_to_programs_too(scripted, robotrain):
     page = "https://scripted/runs/1"
     tracked = Tracking(uri="https://scripted", experiment_id="0", run_id="1", ui=page)
-    scripted.run("train-1", tracked).does("page", page)
+    scripted.run("train-1", tracked).set_flag("page", page)
     assert robotrain("status").stdout.count(page) == 1
     assert robotrain("status", "--json").json["shown"] == {"page": page}
 
@@ -250,7 +250,7 @@ def test_a_policy_is_not_to_be_registered_when_it_is_not_good_enough_or_not_kept
 
 def test_a_log_that_cannot_be_read_takes_the_state_with_it_not(scripted, robotrain):
     run = scripted.run("train-1", "a line", state="failed", reason="out of paint")
-    run.does("breaks", "0")
+    run.set_flag("breaks", "0")
     answer = robotrain("status")
     assert answer.exit_code == 0
     assert "out of paint" in answer.stdout
@@ -308,9 +308,9 @@ def test_a_log_for_programs_is_an_object_a_line(scripted, robotrain):
     assert set(event) == {"event", "time", "step", "path", "model"}
 
 
-def test_a_log_is_followed_from_before_its_start_to_its_end(scripted, robotrain, soon):
+def test_a_log_is_followed_from_before_its_start_to_its_end(scripted, robotrain, run_later):
     run = scripted.run("train-1", state="pending")
-    soon(
+    run_later(
         lambda: run.status(state="running"),
         lambda: run.log("first"),
         lambda: run.log("last", Outcome(state="succeeded", exit_code=0)),

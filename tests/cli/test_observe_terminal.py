@@ -36,8 +36,8 @@ LEFT = [
 
 
 @pytest.fixture
-def glass(scripted, command, tmp_path):
-    """`glass("watch", columns=40)`: the command on a terminal."""
+def open_terminal(scripted, command, tmp_path):
+    """`open_terminal("watch", columns=40)`: the command on a terminal."""
     opened = []
 
     def start(*args, columns=80, rows=24, **environ):
@@ -51,9 +51,9 @@ def glass(scripted, command, tmp_path):
         one.close()
 
 
-def test_watch_draws_a_run_and_renews_the_picture_in_place(scripted, glass):
+def test_watch_draws_a_run_and_renews_the_picture_in_place(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT, started=1e9)
-    watching = glass("watch")
+    watching = open_terminal("watch")
     first = watching.until(lambda text: "running" in text and "not finite at step 90" in text)
     assert first.splitlines()[0].startswith(f"{NAME}  running  work")
     assert "loss 0.0101" in first
@@ -74,12 +74,12 @@ def test_watch_draws_a_run_and_renews_the_picture_in_place(scripted, glass):
     assert f"robotrain outputs {NAME}" in everything
 
 
-def test_watch_takes_over_what_a_file_of_events_adds_up_to(scripted, glass):
+def test_watch_takes_over_what_a_file_of_events_adds_up_to(scripted, open_terminal):
     run = scripted.run(NAME, "a log without any event", started=1e9)
     run.log(*LEFT, file="events.jsonl")
     with (run.folder / "events.jsonl").open("a") as events:
         events.write(format_event(step(110), 2e9)[:-9])  # a line that is being written
-    watching = glass("watch")
+    watching = open_terminal("watch")
     watching.until(lambda text: "99/200 (50%)" in text and "not finite at step 90" in text)
     with (run.folder / "events.jsonl").open("a") as events:
         events.write(format_event(step(110), 2e9)[-9:] + "\n")
@@ -92,10 +92,10 @@ def test_watch_takes_over_what_a_file_of_events_adds_up_to(scripted, glass):
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(40, 3), (40, 24), (80, 8), (200, 24)])
-def test_a_picture_fits_any_terminal(scripted, glass, columns, rows):
+def test_a_picture_fits_any_terminal(scripted, open_terminal, columns, rows):
     for number in range(4):
         scripted.run(f"train-{number}", *LEFT, state="running", started=1e9, reason="a long reason " * 20)
-    watching = glass("watch", columns=columns, rows=rows)
+    watching = open_terminal("watch", columns=columns, rows=rows)
     text = watching.until(lambda text: "99/200" in text or "more" in text)
     lines = text.splitlines()
     assert len(lines) < rows
@@ -106,9 +106,9 @@ def test_a_picture_fits_any_terminal(scripted, glass, columns, rows):
 
 
 @pytest.mark.slow
-def test_a_terminal_that_changes_its_size_gets_a_picture_that_fits_it(scripted, glass):
+def test_a_terminal_that_changes_its_size_gets_a_picture_that_fits_it(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT, started=1e9)
-    watching = glass("watch", columns=120)
+    watching = open_terminal("watch", columns=120)
     watching.until(lambda text: "99/200 (50%)" in text)
     watching.resize(50, 24)
     run.log(step(100))
@@ -120,9 +120,9 @@ def test_a_terminal_that_changes_its_size_gets_a_picture_that_fits_it(scripted, 
     assert watching.screen.everything.count(NAME) == 1
 
 
-def test_what_a_shell_wrote_while_it_was_stopped_stays(scripted, glass):
+def test_what_a_shell_wrote_while_it_was_stopped_stays(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT)
-    watching = glass("watch")
+    watching = open_terminal("watch")
     watching.until(lambda text: "99/200" in text)
     watching.screen.feed("^Z\r\n[1]+  Stopped\r\n$ fg\r\n")
     watching.proceed()
@@ -132,10 +132,10 @@ def test_what_a_shell_wrote_while_it_was_stopped_stays(scripted, glass):
     assert "$ fg\n" + NAME in shown
 
 
-def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, glass):
+def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, open_terminal):
     scripted.run("train-1", *LEFT, age=20)
     scripted.run("train-2", *LEFT, age=10)
-    watching = glass("watch")
+    watching = open_terminal("watch")
     watching.until(lambda text: text.count("99/200") == 2)
     watching.interrupt()
     assert watching.end() == 130
@@ -145,10 +145,10 @@ def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, glass):
     assert watching.screen.text.count("99/200") == 2  # the last picture stays
 
 
-def test_colours_are_there_unless_somebody_said_no_and_the_cursor_is_never_hidden(scripted, glass):
+def test_colours_are_there_unless_somebody_said_no_and_the_cursor_is_never_hidden(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT)
-    coloured, plain, waiting = glass("watch"), glass("watch", NO_COLOR="1"), glass("wait")
-    wrong = glass("status", "nosuch")
+    coloured, plain, waiting = open_terminal("watch"), open_terminal("watch", NO_COLOR="1"), open_terminal("wait")
+    wrong = open_terminal("status", "nosuch")
     for one in (coloured, plain, waiting):
         one.until(lambda text: "99/200" in text)
     run.log(step(100), DONE)
@@ -161,10 +161,10 @@ def test_colours_are_there_unless_somebody_said_no_and_the_cursor_is_never_hidde
     assert "\x1b[?25" not in coloured.raw + waiting.raw  # a signal may end the process at any time
 
 
-def test_a_dumb_terminal_and_a_pipe_get_no_code_at_all(scripted, glass, robotrain):
+def test_a_dumb_terminal_and_a_pipe_get_no_code_at_all(scripted, open_terminal, robotrain):
     run = scripted.run(NAME, *LEFT, DONE, state="failed", reason="out of paint")
-    run.left("checkpoints/80", step=80)
-    terminals = [glass(words, TERM="dumb") for words in ("watch", "wait", "runs")]
+    run.add_output("checkpoints/80", step=80)
+    terminals = [open_terminal(words, TERM="dumb") for words in ("watch", "wait", "runs")]
     for words in ("watch", "wait", "runs", "status", "logs", "outputs", "cancel"):
         answer = robotrain(words)
         assert "\x1b" not in answer.stdout + answer.stderr
@@ -174,9 +174,9 @@ def test_a_dumb_terminal_and_a_pipe_get_no_code_at_all(scripted, glass, robotrai
         assert "\x1b" not in dumb.raw
 
 
-def test_without_unicode_it_is_drawn_with_what_there_is(scripted, glass):
+def test_without_unicode_it_is_drawn_with_what_there_is(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT)
-    watching = glass("watch", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    watching = open_terminal("watch", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     text = watching.until(lambda text: "99/200 (50%)" in text)
     assert "#####" in text
     assert text.isascii()
@@ -185,10 +185,10 @@ def test_without_unicode_it_is_drawn_with_what_there_is(scripted, glass):
 
 
 @pytest.mark.parametrize("columns", [40, 200])
-def test_the_listing_fits_and_a_run_is_found_by_what_is_shown_of_it(scripted, glass, robotrain, columns):
+def test_the_listing_fits_and_a_run_is_found_by_what_is_shown_of_it(scripted, open_terminal, robotrain, columns):
     reason = "CUDA out of memory. Tried to allocate 20.00 GiB " * 5
     scripted.run(NAME, *LEFT, state="failed", reason=reason, started=1e9, ended=1e9 + 90)
-    listing = glass("runs", columns=columns)
+    listing = open_terminal("runs", columns=columns)
     assert listing.end() == 0
     titles, row, *below = listing.screen.text.splitlines()
     assert all(len(line) <= columns for line in (row, *below))
@@ -202,13 +202,13 @@ def test_the_listing_fits_and_a_run_is_found_by_what_is_shown_of_it(scripted, gl
     assert reason.strip() in robotrain("status").stdout
 
 
-def test_in_80_columns_names_come_first_and_results_are_kept(scripted, glass, robotrain):
+def test_in_80_columns_names_come_first_and_results_are_kept(scripted, open_terminal, robotrain):
     scripted.run("eval-05ab1234-12", called="pusht-mini-eval", state="succeeded", started=1e9, ended=1e9 + 90)
     scores = {"rollout/success_rate": 0.9, "rollout/episodes": 20.0, "rollout/success_low": 0.7}
     end = (Evaluated(episodes=20, scores=scores, results="/x", conditions="pusht"), DONE)
     scripted.run("eval-05ab1234-1", *end, called="pusht-mini-eval", state="succeeded", started=1e9, ended=1e9 + 90)
     scripted.run(NAME, *LEFT, DONE, called="pusht-" + "mini-" * 6, state="succeeded", started=1e9, ended=1e9 + 90)
-    listing = glass("runs", columns=80)
+    listing = open_terminal("runs", columns=80)
     assert listing.end() == 0
     titles, train, evaluation, _ = listing.screen.text.splitlines()
     assert max(map(len, (titles, train, evaluation))) <= 80
@@ -219,9 +219,9 @@ def test_in_80_columns_names_come_first_and_results_are_kept(scripted, glass, ro
     assert robotrain("status", "05ab1234-1", "--json").json["run"] == "eval-05ab1234-1", "not -12"
 
 
-def test_waiting_renews_one_line_below_those_that_stay(scripted, glass):
+def test_waiting_renews_one_line_below_those_that_stay(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT)
-    waiting = glass("wait", columns=60)
+    waiting = open_terminal("wait", columns=60)
     waiting.until(lambda text: "step 99/200" in text)
     path = "/x/" + "long-name/" * 4 + "120"
     run.log(step(120), Checkpoint(step=120, path=path), step(150))
@@ -235,11 +235,11 @@ def test_waiting_renews_one_line_below_those_that_stay(scripted, glass):
     assert f"checkpoint of step 120:\r\n{path}\r\n" in waiting.raw  # wrapped between words: it can be copied
 
 
-def test_a_download_shows_how_far_it_is_on_one_line(scripted, glass, tmp_path):
+def test_a_download_shows_how_far_it_is_on_one_line(scripted, open_terminal, tmp_path):
     run = scripted.run(NAME, DONE, state="succeeded")
-    run.left("checkpoints/80", step=80)
+    run.add_output("checkpoints/80", step=80)
     (run.folder / "dawdles").touch()
-    fetching = glass("outputs", "--to", str(tmp_path / "here"))
+    fetching = open_terminal("outputs", "--to", str(tmp_path / "here"))
     fetching.until(lambda text: "checkpoints/80  5 bytes of" in text)
     (run.folder / "dawdles").unlink()
     assert fetching.end() == 0

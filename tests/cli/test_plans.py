@@ -7,22 +7,22 @@ from robotrain.store import plans, records
 
 
 @pytest.fixture
-def job(pusht):
+def job_words(pusht):
     return ("--platform", "fake", "--dataset-path", pusht, "--training-steps", "7")
 
 
 @pytest.fixture
-def sent(robotrain, fake_platform, job):
+def sent_run(robotrain, fake_platform, job_words):
     """The name of a run that was sent."""
-    return robotrain("submit", *job, "--no-pin").stdout.strip()
+    return robotrain("submit", *job_words, "--no-pin").stdout.strip()
 
 
-def becomes(fake_platform, run, **state):
+def set_run_state(fake_platform, run, **state):
     (fake_platform / f"{run}.json").write_text(json.dumps(state))
 
 
-def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, fake_platform, job, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, fake_platform, job_words, tmp_path):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     run = answer.stdout.strip()
     assert answer.exit_code == 0
@@ -32,8 +32,8 @@ def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, fake_platform, job, 
     assert (fake_platform / "jobs" / run).read_text().strip() == records.read_record(run).plan
 
 
-def test_a_plan_can_be_sent_once(robotrain, fake_platform, job, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_a_plan_can_be_sent_once(robotrain, fake_platform, job_words, tmp_path):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     run = robotrain("submit", "--plan", tmp_path / "plan").stdout.strip()
     (fake_platform / f"{run}.json").write_text('{"state": "succeeded"}')
     answer = robotrain("submit", "--plan", tmp_path / "plan")
@@ -44,14 +44,14 @@ def test_a_plan_can_be_sent_once(robotrain, fake_platform, job, tmp_path):
 
 
 @pytest.mark.parametrize("attempt", ["0", "-1", "two", "1000000", "9" * 5000])
-def test_an_attempt_is_a_whole_number_within_its_bounds(robotrain, fake_platform, job, attempt):
-    answer = robotrain("render", *job, "--attempt", attempt)
+def test_an_attempt_is_a_whole_number_within_its_bounds(robotrain, fake_platform, job_words, attempt):
+    answer = robotrain("render", *job_words, "--attempt", attempt)
     assert (answer.exit_code, "[value-invalid]" in answer.stderr) == (2, True)
     assert "--attempt needs a whole number greater than 0 and at most 999999" in answer.stderr
 
 
-def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, fake_platform, job, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, fake_platform, job_words, tmp_path):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     (fake_platform / "mood").write_text("takes it and hangs up")
     assert robotrain("submit", "--plan", tmp_path / "plan").exit_code == 1
     (fake_platform / "mood").unlink()
@@ -60,8 +60,8 @@ def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, fake_platform, job
     assert len((fake_platform / "jobs" / answer.stdout.strip()).read_text().split()) == 1
 
 
-def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, fake_platform, job, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, fake_platform, job_words, tmp_path):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     path = tmp_path / "plan/job.json"
     path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
     answer = robotrain("submit", "--plan", tmp_path / "plan")
@@ -69,8 +69,8 @@ def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, fak
     assert '"training_steps": 8' in (plans.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
 
 
-def test_another_plan_of_a_name_that_was_cut_off_says_so(robotrain, fake_platform, job, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_another_plan_of_a_name_that_was_cut_off_says_so(robotrain, fake_platform, job_words, tmp_path):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     (fake_platform / "mood").write_text("hangs up")
     robotrain("submit", "--plan", tmp_path / "plan")
     (fake_platform / "mood").unlink()
@@ -90,8 +90,8 @@ FIXED = [
 
 
 @pytest.mark.parametrize("more", FIXED)
-def test_a_plan_takes_no_options_of_a_job(robotrain, fake_platform, job, tmp_path, more):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_a_plan_takes_no_options_of_a_job(robotrain, fake_platform, job_words, tmp_path, more):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     answer = robotrain("submit", "--plan", tmp_path / "plan", "--platform", "fake", *more)
     assert answer.exit_code == 2
     assert "[plan-fixed]" in answer.stderr
@@ -119,29 +119,29 @@ def test_a_folder_that_is_no_plan_is_refused(robotrain, fake_platform, tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"schema": 9}'])
-def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, fake_platform, job, tmp_path, damage):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, fake_platform, job_words, tmp_path, damage):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     (tmp_path / "plan/robotrain-plan.json").write_text(damage)
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
     assert "plan-unreadable" in answer.stderr
 
 
-def test_a_plan_of_a_newer_robotrain_is_refused_as_that(robotrain, fake_platform, job, sent, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
-    for folder in (tmp_path / "plan", plans.get_plan_folder(sent)):
+def test_a_plan_of_a_newer_robotrain_is_refused_as_that(robotrain, fake_platform, job_words, sent_run, tmp_path):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
+    for folder in (tmp_path / "plan", plans.get_plan_folder(sent_run)):
         path = folder / plans.MANIFEST_FILE
         path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99, "robotrain": "8.1"}))
-    submitted, repeated = robotrain("submit", "--plan", tmp_path / "plan"), robotrain("resubmit", sent)
+    submitted, repeated = robotrain("submit", "--plan", tmp_path / "plan"), robotrain("resubmit", sent_run)
     for answer, code in ((submitted, "plan-unreadable"), (repeated, "plan-not-kept")):
         assert (answer.exit_code, f"[{code}]" in answer.stderr) == (2, True), answer.stderr
         assert "robotrain 8.1 wrote it in format 99" in answer.stderr
         assert "upgrade" in answer.stderr
-    assert robotrain("status", sent).exit_code == 0
+    assert robotrain("status", sent_run).exit_code == 0
 
 
-def test_nothing_in_a_plan_leads_outside_its_folder(robotrain, fake_platform, job, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_nothing_in_a_plan_leads_outside_its_folder(robotrain, fake_platform, job_words, tmp_path):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     path = tmp_path / "plan/robotrain-plan.json"
     whole = path.read_text()
     path.write_text(whole.replace('"files": {', '"files": {"../secret": "' + "0" * 64 + '",'))
@@ -163,8 +163,8 @@ def test_nothing_in_a_plan_leads_outside_its_folder(robotrain, fake_platform, jo
         {"payload": "../payload.zip"},
     ],
 )
-def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, fake_platform, job, tmp_path, changes):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, fake_platform, job_words, tmp_path, changes):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     path = tmp_path / "plan/robotrain-plan.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     answer = robotrain("submit", "--plan", tmp_path / "plan")
@@ -173,12 +173,12 @@ def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, fake_platform, jo
     assert records.list_runs() == []
 
 
-def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, fake_platform, sent):
-    answer = robotrain("resubmit", sent, "--new")
+def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, fake_platform, sent_run):
+    answer = robotrain("resubmit", sent_run, "--new")
     again = answer.stdout.strip()
-    assert again == sent[:-1] + "2"
-    assert f"same plan as {sent}" in answer.stderr
-    before, after = plans.read_stored_plan(sent), plans.read_stored_plan(again)
+    assert again == sent_run[:-1] + "2"
+    assert f"same plan as {sent_run}" in answer.stderr
+    before, after = plans.read_stored_plan(sent_run), plans.read_stored_plan(again)
     assert (before.plan.job, before.settings, before.payload.digest) == (
         after.plan.job,
         after.settings,
@@ -186,8 +186,8 @@ def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, fake_platfo
     )
 
 
-def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain, fake_platform, job, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain, fake_platform, job_words, tmp_path):
+    robotrain("render", *job_words, "--to", tmp_path / "plan")
     path = tmp_path / "plan/job.json"
     path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
     run = robotrain("submit", "--plan", tmp_path / "plan").stdout.strip()
@@ -196,26 +196,26 @@ def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain,
     assert "same plan" not in answer.stderr
 
 
-def test_resubmit_says_which_settings_came_and_went(robotrain, fake_platform, sent):
-    path = plans.get_plan_folder(sent) / "robotrain-plan.json"
+def test_resubmit_says_which_settings_came_and_went(robotrain, fake_platform, sent_run):
+    path = plans.get_plan_folder(sent_run) / "robotrain-plan.json"
     body = json.loads(path.read_text())
     path.write_text(json.dumps(body | {"settings": {"latitude": 7}}))
-    answer = robotrain("resubmit", sent, "--dry-run")
+    answer = robotrain("resubmit", sent_run, "--dry-run")
     assert "latitude: 7 → None" in answer.stderr
     assert "slots: None → 50" in answer.stderr
 
 
-def test_resubmit_with_another_payload_says_so(robotrain, fake_platform, sent, monkeypatch):
+def test_resubmit_with_another_payload_says_so(robotrain, fake_platform, sent_run, monkeypatch):
     from robotrain.model.plan import Payload
     from robotrain.submission import prepare
 
     monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
-    assert "payload: " in robotrain("resubmit", sent, "--set", "batch_size=4", "--dry-run").stderr
-    assert "payload: " not in robotrain("resubmit", sent, "--dry-run").stderr
+    assert "payload: " in robotrain("resubmit", sent_run, "--set", "batch_size=4", "--dry-run").stderr
+    assert "payload: " not in robotrain("resubmit", sent_run, "--dry-run").stderr
 
 
-def test_resubmit_keeps_where_a_value_came_from(robotrain, fake_platform, sent):
-    run = robotrain("resubmit", sent, "--set", "batch_size=4").stdout.strip()
+def test_resubmit_keeps_where_a_value_came_from(robotrain, fake_platform, sent_run):
+    run = robotrain("resubmit", sent_run, "--set", "batch_size=4").stdout.strip()
     origins = {value["name"]: value["origin"] for value in plans.read_stored_plan(run).values}
     assert origins["training_steps"] == "flag --training-steps"
     assert origins["seed"] == "default"
@@ -238,15 +238,17 @@ def test_resubmit_keeps_where_a_value_came_from(robotrain, fake_platform, sent):
         ),
     ],
 )
-def test_resubmit_shows_options_of_two_words_with_their_values(robotrain, fake_platform, job, before, after, shown):
-    first = robotrain("submit", *job, "--no-pin", "--", *before.split())
+def test_resubmit_shows_options_of_two_words_with_their_values(
+    robotrain, fake_platform, job_words, before, after, shown
+):
+    first = robotrain("submit", *job_words, "--no-pin", "--", *before.split())
     answer = robotrain("resubmit", first.stdout.strip(), "--dry-run", "--", *after.split())
     assert f"trainer_args: {shown}\n" in answer.stderr, first.stderr
 
 
-def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platform, job):
+def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platform, job_words):
     size, steps = "--policy.chunk_size=16", "--policy.n_action_steps=12"
-    first = robotrain("submit", *job, "--no-pin", "--", size, steps).stdout.strip()
+    first = robotrain("submit", *job_words, "--no-pin", "--", size, steps).stdout.strip()
     answer = robotrain("resubmit", first, "--", "--policy.n_action_steps=8")
     assert f"trainer_args: {steps} → --policy.n_action_steps=8" in answer.stderr
     stored = plans.read_stored_plan(answer.stdout.strip())
@@ -269,11 +271,11 @@ def write_format_1(run, **plugins):
 
 @pytest.mark.parametrize("changes", [(), ("--set", "seed=5"), ("--", "--tolerance_s", "5")])
 def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments(
-    robotrain, fake_platform, job, changes
+    robotrain, fake_platform, job_words, changes
 ):
     options = {"--policy.dropout": "0.1", "--policy.n_heads": "4", "--tolerance_s": "5"}
     words = ("--policy.dropout=0.1", "--policy.n_heads", "4", "--tolerance_s=5")
-    first = robotrain("submit", *job, "--no-pin", "--", *words).stdout.strip()
+    first = robotrain("submit", *job_words, "--no-pin", "--", *words).stdout.strip()
     write_format_1(first)
     again = robotrain("resubmit", first, *changes).stdout.strip()
     for run in (first, again):
@@ -284,8 +286,8 @@ def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments
     assert {row["run"] for row in found} == {first, again}
 
 
-def test_the_options_that_an_earlier_version_named_stay(robotrain, fake_platform, job):
-    run = robotrain("submit", *job, "--no-pin", "--", "--tolerance_s=5").stdout.strip()
+def test_the_options_that_an_earlier_version_named_stay(robotrain, fake_platform, job_words):
+    run = robotrain("submit", *job_words, "--no-pin", "--", "--tolerance_s=5").stdout.strip()
     path = plans.get_plan_folder(run) / plans.MANIFEST_FILE
     manifest = json.loads(path.read_text())
     for row in manifest["values"]:
@@ -295,11 +297,13 @@ def test_the_options_that_an_earlier_version_named_stay(robotrain, fake_platform
     assert "--named_then" in {row.get("option") for row in plans.read_stored_plan(run).values}
 
 
-def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotrain, fake_platform, job, monkeypatch):
+def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(
+    robotrain, fake_platform, job_words, monkeypatch
+):
     from robotrain.model.plan import Payload
     from robotrain.submission import prepare
 
-    run = robotrain("submit", *job, "--no-pin").stdout.strip()
+    run = robotrain("submit", *job_words, "--no-pin").stdout.strip()
     modules = plans.read_stored_plan(run).container_plugins
     monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
     write_format_1(run, **{"source.local_path": "robotrain_sources.local.container"})
@@ -309,8 +313,8 @@ def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotra
     assert (again.container_plugins, again.payload.archive) == (modules, b"of a newer robotrain")
 
 
-def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, fake_platform, job):
-    run = robotrain("submit", *job, "--no-pin").stdout.strip()
+def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, fake_platform, job_words):
+    run = robotrain("submit", *job_words, "--no-pin").stdout.strip()
     write_format_1(run, **{"target.s3": "robotrain_s3.publisher"})
     before, answer = plans.read_stored_plan(run), robotrain("resubmit", run)
     after = plans.read_stored_plan(answer.stdout.strip())
@@ -329,8 +333,10 @@ def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, fake_p
         (("--", "--policy.type=diffusion"), "--set policy_type=diffusion"),
     ],
 )
-def test_values_that_resubmit_takes_in_another_way_are_answered_with_it(robotrain, fake_platform, sent, words, line):
-    answer = robotrain("resubmit", sent, *words)
+def test_values_that_resubmit_takes_in_another_way_are_answered_with_it(
+    robotrain, fake_platform, sent_run, words, line
+):
+    answer = robotrain("resubmit", sent_run, *words)
     assert (answer.exit_code, line in answer.stderr) == (2, True), answer.stderr
     assert "LeRobot has no option" not in answer.stderr
 
@@ -353,16 +359,16 @@ def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, push
     assert before == after == [str(other), "https://account.blob.core.windows.net/data/p", str(pusht)]
 
 
-def test_resubmit_of_a_plan_that_was_damaged_says_so(robotrain, fake_platform, sent):
-    (plans.get_plan_folder(sent) / "job.json").write_text("{}")
-    answer = robotrain("resubmit", sent)
+def test_resubmit_of_a_plan_that_was_damaged_says_so(robotrain, fake_platform, sent_run):
+    (plans.get_plan_folder(sent_run) / "job.json").write_text("{}")
+    answer = robotrain("resubmit", sent_run)
     assert answer.exit_code == 2
     assert "was changed after the submit" in answer.stderr
 
 
-def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, fake_platform, job):
+def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, fake_platform, job_words):
     (fake_platform / "mood").write_text("takes it and hangs up")
-    robotrain("submit", *job)
+    robotrain("submit", *job_words)
     (fake_platform / "mood").unlink()
     (left,) = records.list_runs()
     answer = robotrain("resubmit")
@@ -372,7 +378,7 @@ def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, 
 
 
 def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(
-    robotrain, fake_platform, sent, job, monkeypatch
+    robotrain, fake_platform, sent_run, job_words, monkeypatch
 ):
     from robotrain.model.plan import Payload
     from robotrain.submission import prepare
@@ -380,82 +386,82 @@ def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(
     monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
     (fake_platform / "others.json").write_text('{"state": "failed"}')
     (fake_platform / "mood").write_text("hangs up")
-    robotrain("submit", *job, "--no-pin")
+    robotrain("submit", *job_words, "--no-pin")
     (fake_platform / "mood").unlink()
-    answer = robotrain("resubmit", sent)
-    assert answer.stdout.strip() == sent[:-1] + "3"
+    answer = robotrain("resubmit", sent_run)
+    assert answer.stdout.strip() == sent_run[:-1] + "3"
     assert "it is not continued" in answer.stderr
-    assert robotrain("submit", *job, "--no-pin").stdout.strip() == sent[:-1] + "2"
+    assert robotrain("submit", *job_words, "--no-pin").stdout.strip() == sent_run[:-1] + "2"
 
 
-def test_resubmit_with_new_leaves_what_was_cut_off(robotrain, fake_platform, job):
+def test_resubmit_with_new_leaves_what_was_cut_off(robotrain, fake_platform, job_words):
     (fake_platform / "mood").write_text("hangs up")
-    robotrain("submit", *job)
+    robotrain("submit", *job_words)
     (fake_platform / "mood").unlink()
     assert robotrain("resubmit", "--new").stdout.strip() == records.list_runs()[-1][:-1] + "2"
 
 
-def test_resubmit_sends_the_payload_of_then_not_that_of_now(robotrain, fake_platform, sent, monkeypatch):
+def test_resubmit_sends_the_payload_of_then_not_that_of_now(robotrain, fake_platform, sent_run, monkeypatch):
     from robotrain.submission import prepare
 
     def nothing(halves):
         raise AssertionError("packed anew")
 
     monkeypatch.setattr(prepare, "pack_payload", nothing)
-    assert robotrain("resubmit", sent).exit_code == 0
+    assert robotrain("resubmit", sent_run).exit_code == 0
 
 
-def test_resubmit_with_set_says_what_differs(robotrain, fake_platform, sent):
-    answer = robotrain("resubmit", sent, "--set", "batch_size=4", "--set", "slots=60", "--dry-run")
+def test_resubmit_with_set_says_what_differs(robotrain, fake_platform, sent_run):
+    answer = robotrain("resubmit", sent_run, "--set", "batch_size=4", "--set", "slots=60", "--dry-run")
     assert "batch_size: 32 → 4" in answer.stderr
     assert "slots: 50 → 60" in answer.stderr
     assert "nothing was" in answer.stderr
-    assert records.list_runs() == [sent]
-    run = robotrain("resubmit", sent, "--set", "batch_size=4").stdout.strip()
+    assert records.list_runs() == [sent_run]
+    run = robotrain("resubmit", sent_run, "--set", "batch_size=4").stdout.strip()
     assert plans.read_stored_plan(run).plan.job["batch_size"] == 4
     assert plans.read_stored_plan(run).plan.job["training_steps"] == 7
 
 
-def test_resubmit_does_not_look_at_todays_environment(robotrain, fake_platform, sent, monkeypatch):
+def test_resubmit_does_not_look_at_todays_environment(robotrain, fake_platform, sent_run, monkeypatch):
     monkeypatch.setenv("BATCH_SIZE", "3")
-    run = robotrain("resubmit", sent, "--set", "training_steps=9").stdout.strip()
+    run = robotrain("resubmit", sent_run, "--set", "training_steps=9").stdout.strip()
     assert plans.read_stored_plan(run).plan.job["batch_size"] == 32
 
 
-def test_resubmit_refuses_a_set_that_is_wrong_like_the_flag(robotrain, fake_platform, sent):
-    answer = robotrain("resubmit", sent, "--set", "batch_size=none", "--set", "bacth_size=3")
+def test_resubmit_refuses_a_set_that_is_wrong_like_the_flag(robotrain, fake_platform, sent_run):
+    answer = robotrain("resubmit", sent_run, "--set", "batch_size=none", "--set", "bacth_size=3")
     assert answer.exit_code == 2
     assert "--batch-size takes a whole number" in answer.stderr
     assert "batch_size" in answer.stderr
 
 
-def test_resubmit_of_a_run_whose_plan_is_gone_says_so(robotrain, fake_platform, sent):
+def test_resubmit_of_a_run_whose_plan_is_gone_says_so(robotrain, fake_platform, sent_run):
     import shutil
 
-    shutil.rmtree(plans.get_plan_folder(sent))
-    answer = robotrain("resubmit", sent)
+    shutil.rmtree(plans.get_plan_folder(sent_run))
+    answer = robotrain("resubmit", sent_run)
     assert answer.exit_code == 2
-    assert f"the stored plan of {sent} cannot be read" in answer.stderr
+    assert f"the stored plan of {sent_run} cannot be read" in answer.stderr
 
 
-def test_resume_goes_on_from_the_last_checkpoint_as_a_run_of_its_own(robotrain, fake_platform, sent):
-    becomes(fake_platform, sent, state="failed", checkpoints=[2, 4])
-    answer = robotrain("resume", sent, "--training-steps", "20")
+def test_resume_goes_on_from_the_last_checkpoint_as_a_run_of_its_own(robotrain, fake_platform, sent_run):
+    set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
+    answer = robotrain("resume", sent_run, "--training-steps", "20")
     run = answer.stdout.strip()
     assert "resuming from step 4" in answer.stderr
     job = plans.read_stored_plan(run).plan.job
     assert job["training_steps"] == 20
     (source,) = [source for source in job.sources if source.role == "resume"]
-    assert source.uri == f"/fake/{sent}/checkpoints/000004"
+    assert source.uri == f"/fake/{sent_run}/checkpoints/000004"
     told = {value["name"]: (value["value"], value["origin"]) for value in plans.read_stored_plan(run).values}
-    assert told["resume"] == (f"local_path {source.uri}", f"run {sent}")
+    assert told["resume"] == (f"local_path {source.uri}", f"run {sent_run}")
     assert robotrain("resubmit", run, "--set", "batch_size=4").exit_code == 0
 
 
-def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, fake_platform, sent):
-    becomes(fake_platform, sent, state="failed", checkpoints=[2, 4])
+def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, fake_platform, sent_run):
+    set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
     (fake_platform / "mood").write_text("takes it and hangs up")
-    robotrain("resume", sent, "--training-steps", "20")
+    robotrain("resume", sent_run, "--training-steps", "20")
     (fake_platform / "mood").unlink()
     left = records.list_runs()[0]
     answer = robotrain("resume")  # the newest: that one
@@ -465,30 +471,30 @@ def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, fake_platform
     assert len((fake_platform / "jobs" / left).read_text().split()) == 1
 
 
-def test_a_resumed_run_is_resumed_from_its_own_checkpoint(robotrain, fake_platform, sent):
-    becomes(fake_platform, sent, state="failed", checkpoints=[4])
-    first = robotrain("resume", sent, "--training-steps", "20").stdout.strip()
-    becomes(fake_platform, first, state="failed", checkpoints=[8])
+def test_a_resumed_run_is_resumed_from_its_own_checkpoint(robotrain, fake_platform, sent_run):
+    set_run_state(fake_platform, sent_run, state="failed", checkpoints=[4])
+    first = robotrain("resume", sent_run, "--training-steps", "20").stdout.strip()
+    set_run_state(fake_platform, first, state="failed", checkpoints=[8])
     second = robotrain("resume", first, "--set", "batch_size=4").stdout.strip()
     sources = plans.read_stored_plan(second).plan.job.sources
     assert [source.uri for source in sources if source.role == "resume"] == [f"/fake/{first}/checkpoints/000008"]
 
 
-def test_resume_refuses_a_run_that_goes_on_and_one_without_a_checkpoint(robotrain, fake_platform, sent):
-    going = robotrain("resume", sent).stderr
+def test_resume_refuses_a_run_that_goes_on_and_one_without_a_checkpoint(robotrain, fake_platform, sent_run):
+    going = robotrain("resume", sent_run).stderr
     assert "is still running" in going
-    assert f"robotrain wait {sent}" in going
+    assert f"robotrain wait {sent_run}" in going
     assert "saves a checkpoint" not in going  # only some platforms do on a cancel
-    becomes(fake_platform, sent, state="failed")
-    answer = robotrain("resume", sent)
+    set_run_state(fake_platform, sent_run, state="failed")
+    answer = robotrain("resume", sent_run)
     assert answer.exit_code == 2
     assert "[checkpoint-missing]" in answer.stderr
-    assert f"robotrain resubmit {sent}" in answer.stderr
+    assert f"robotrain resubmit {sent_run}" in answer.stderr
 
 
-def test_register_names_the_version(robotrain, fake_platform, sent):
-    assert "pusht version 1" in robotrain("register", sent, "pusht").stdout
-    assert robotrain("register", sent, "pusht", "--step", "4", "--json").json == {
+def test_register_names_the_version(robotrain, fake_platform, sent_run):
+    assert "pusht version 1" in robotrain("register", sent_run, "pusht").stdout
+    assert robotrain("register", sent_run, "pusht", "--step", "4", "--json").json == {
         "model": "pusht",
         "version": "1",
         "step": 4,
@@ -498,23 +504,23 @@ def test_register_names_the_version(robotrain, fake_platform, sent):
         "new": True,
         "replaced": None,
     }
-    assert "model-name-missing" in robotrain("register", sent).stderr
-    refused = robotrain("register", sent, "no/name")
+    assert "model-name-missing" in robotrain("register", sent_run).stderr
+    refused = robotrain("register", sent_run, "no/name")
     assert (refused.exit_code, "registering" in refused.stderr) == (2, False)
 
 
 @pytest.mark.parametrize("following", ["--wait", "--stream"])
-def test_what_is_not_sent_cannot_be_followed(robotrain, fake_platform, job, sent, following):
-    for said in (("submit", *job), ("resubmit", sent)):
+def test_what_is_not_sent_cannot_be_followed(robotrain, fake_platform, job_words, sent_run, following):
+    for said in (("submit", *job_words), ("resubmit", sent_run)):
         answer = robotrain(*said, "--dry-run", following)
         assert answer.exit_code == 2
         assert f"--dry-run submits no run: {following}" in answer.stderr
 
 
 @pytest.mark.parametrize("said", [("submit",), ("resubmit",)])
-def test_a_stream_shows_the_log_to_the_end_of_the_run(robotrain, fake_platform, job, sent, said):
+def test_a_stream_shows_the_log_to_the_end_of_the_run(robotrain, fake_platform, job_words, sent_run, said):
     (fake_platform / "others.json").write_text(json.dumps({"state": "succeeded", "log": ["step 10 of 10"]}))
-    words = (*said, *job, "--new") if said == ("submit",) else (*said, sent)
+    words = (*said, *job_words, "--new") if said == ("submit",) else (*said, sent_run)
     answer = robotrain(*words, "--stream")
     assert answer.exit_code == 0, answer.stderr
     assert "step 10 of 10" in answer.stderr

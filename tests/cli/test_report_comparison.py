@@ -11,8 +11,8 @@ SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout
 
 
 @pytest.fixture
-def train(robotrain, fake_platform, pusht):
-    """Submit a training run with a logged loss: `train("--batch-size", 8)` returns its name."""
+def submit_training(robotrain, fake_platform, pusht):
+    """Submit a training run with a logged loss: `submit_training("--batch-size", 8)` returns its name."""
 
     def submit(*words, dataset=pusht, **metrics):
         answer = robotrain("submit", "--platform", "fake", "--dataset-path", dataset, "--training-steps", 40, *words)
@@ -25,8 +25,8 @@ def train(robotrain, fake_platform, pusht):
     return submit
 
 
-def test_curves_share_axes_and_only_differences_are_listed(robotrain, train):
-    runs = [train("--batch-size", size) for size in (7, 13)]
+def test_curves_share_axes_and_only_differences_are_listed(robotrain, submit_training):
+    runs = [submit_training("--batch-size", size) for size in (7, 13)]
     page = read_page(robotrain, *runs)
     assert page.count["svg"] == 2
     assert page.count["polyline"] == 4
@@ -38,24 +38,24 @@ def test_curves_share_axes_and_only_differences_are_listed(robotrain, train):
     assert set(page.texts) >= {*runs, "batch_size 7", "batch_size 13"}, "what differs labels curves and columns"
 
 
-def test_names_of_runs_label_what_differs(robotrain, train, pusht, tmp_path):
+def test_names_of_runs_label_what_differs(robotrain, submit_training, pusht, tmp_path):
     import shutil
 
     other = shutil.copytree(pusht, tmp_path / "other")
-    train("--name", "pick-v1", "--batch-size", 7)
-    train("--name", "pick-v2", "--seed", 3, dataset=other)
+    submit_training("--name", "pick-v1", "--batch-size", 7)
+    submit_training("--name", "pick-v2", "--seed", 3, dataset=other)
     page = read_page(robotrain, "pick-v1", "pick-v2")
     assert "pick-v1: dataset dataset, seed 1000, batch_size 7" in page.texts
     assert "pick-v2: dataset other, seed 3, batch_size 32" in page.texts
 
 
-def test_runs_of_one_job_are_told_apart(robotrain, train):
-    runs = [train("--seed", 3), train("--seed", 3)]
+def test_runs_of_one_job_are_told_apart(robotrain, submit_training):
+    runs = [submit_training("--seed", 3), submit_training("--seed", 3)]
     assert set(read_page(robotrain, *runs).texts) >= set(runs)
 
 
-def test_json_has_the_same_facts(robotrain, train, tmp_path):
-    runs = [train("--batch-size", size) for size in (7, 13)]
+def test_json_has_the_same_facts(robotrain, submit_training, tmp_path):
+    runs = [submit_training("--batch-size", size) for size in (7, 13)]
     told = robotrain("report", *runs, "--json").json
     assert list(told) == ["runs", "path", "scores", "conditions", "metrics", "settings", "sources"]
     assert told["runs"] == runs
@@ -65,16 +65,16 @@ def test_json_has_the_same_facts(robotrain, train, tmp_path):
     assert (told["sources"], told["scores"]) == ({}, [None, None])
 
 
-def test_different_sources_are_listed(robotrain, train, pusht, tmp_path):
+def test_different_sources_are_listed(robotrain, submit_training, pusht, tmp_path):
     import shutil
 
     other = shutil.copytree(pusht, tmp_path / "other")
-    told = robotrain("report", train(), train(dataset=other), "--json").json
+    told = robotrain("report", submit_training(), submit_training(dataset=other), "--json").json
     assert [text.split(" as of ")[0] for text in told["sources"]["dataset"]] == [str(pusht), str(other)]
 
 
-def test_a_training_run_and_evaluations_are_on_one_page(robotrain, train, scripted):
-    run = train()
+def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_training, scripted):
+    run = submit_training()
     for name, rate in (("eval-1", 0.5), ("eval-2", 0.75)):
         found = Evaluated(episodes=4, scores=SCORES | {"rollout/success_rate": rate}, results="/x/eval_results")
         each = Metrics(values={"ep0_mse": 1.0, "rollout_ep0_success": 1.0}, step=1, unit="episode")
@@ -90,8 +90,8 @@ def test_a_training_run_and_evaluations_are_on_one_page(robotrain, train, script
 
 
 @pytest.fixture
-def rated(scripted, tmp_path):
-    """Create an evaluation with the outcome of each episode: `rated("eval-1", [True, False])`."""
+def record_evaluation(scripted, tmp_path):
+    """Create an evaluation with the outcome of each episode: `record_evaluation("eval-1", [True, False])`."""
 
     def make(name, outcomes, conditions="pusht, easy starts"):
         (folder := tmp_path / name / "eval_results").mkdir(parents=True)
@@ -99,7 +99,7 @@ def rated(scripted, tmp_path):
         (folder / "eval_results.json").write_text(json.dumps({"rollout": {"per_episode": rows}}))
         found = SCORES | {"rollout/success_rate": sum(outcomes) / len(outcomes), "rollout/episodes": len(outcomes)}
         told = Evaluated(episodes=len(outcomes), scores=found, results="/x/eval_results", conditions=conditions)
-        scripted.run(name, told, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
+        scripted.run(name, told, state="succeeded").add_output("outputs/eval_results", kind="file", uri=str(folder))
 
     return make
 
@@ -118,24 +118,24 @@ def rated(scripted, tmp_path):
         ([True, False], [True, False, True], "The intervals of eval-1 and eval-2 overlap"),
     ],
 )
-def test_the_significance_of_a_difference_is_stated(robotrain, rated, first, second, expected):
-    rated("eval-1", first)
-    rated("eval-2", second)
+def test_the_significance_of_a_difference_is_stated(robotrain, record_evaluation, first, second, expected):
+    record_evaluation("eval-1", first)
+    record_evaluation("eval-2", second)
     assert expected in read_page(robotrain, "eval-1", "eval-2").text
 
 
-def test_rates_under_different_conditions_are_not_compared(robotrain, rated):
-    rated("eval-1", [True, True])
-    rated("eval-2", [False, False], "pusht, own starts; 5 episodes replayed")
+def test_rates_under_different_conditions_are_not_compared(robotrain, record_evaluation):
+    record_evaluation("eval-1", [True, True])
+    record_evaluation("eval-2", [False, False], "pusht, own starts; 5 episodes replayed")
     page = read_page(robotrain, "eval-1", "eval-2")
     assert "different conditions and cannot be compared" in page.text
     assert "eval-2: pusht, own starts" in page.texts
     assert "had the same" not in page.text
 
 
-def test_a_run_keeps_its_color_if_others_have_no_curve(robotrain, train, scripted):
+def test_a_run_keeps_its_color_if_others_have_no_curve(robotrain, submit_training, scripted):
     scripted.run("eval-1", state="succeeded")
-    text = robotrain("report", "eval-1", train(), "--to", "-").stdout
+    text = robotrain("report", "eval-1", submit_training(), "--to", "-").stdout
     assert 'polyline class="series-2"' in text
     assert 'polyline class="series-1"' not in text
 
@@ -148,13 +148,13 @@ def test_runs_without_a_color_have_no_curve(robotrain, scripted):
     assert "train-8" in page.texts
 
 
-def test_one_run_named_twice_is_one_run(robotrain, train):
-    run = train()
+def test_one_run_named_twice_is_one_run(robotrain, submit_training):
+    run = submit_training()
     assert robotrain("report", run, run[:-1], "--json").json["run"] == run
 
 
-def test_all_unknown_runs_are_named_and_no_page_is_written(robotrain, train, tmp_path):
-    answer = robotrain("report", "nosuch-1", train(), "nosuch-2")
+def test_all_unknown_runs_are_named_and_no_page_is_written(robotrain, submit_training, tmp_path):
+    answer = robotrain("report", "nosuch-1", submit_training(), "nosuch-2")
     assert answer.exit_code == 2
     assert "nosuch-1" in answer.stderr
     assert "nosuch-2" in answer.stderr
@@ -171,12 +171,12 @@ def test_texts_of_runs_are_escaped_and_redacted(robotrain, scripted):
     assert "hf_abc" not in text
 
 
-def test_between_workloads_only_given_settings_differ(robotrain, train, fake_platform, tmp_path):
+def test_between_workloads_only_given_settings_differ(robotrain, submit_training, fake_platform, tmp_path):
     (tmp_path / "config.json").write_text('{"type": "act"}')
     (tmp_path / "model.safetensors").touch()
     words = ("--platform", "fake", "--policy-path", tmp_path, "--env", "pusht", "--job-name", "mine")
     evaluation = robotrain("submit", "lerobot-eval", *words).stdout.strip()
-    told = robotrain("report", train("--job-name", "mine"), evaluation, "--json").json["settings"]
+    told = robotrain("report", submit_training("--job-name", "mine"), evaluation, "--json").json["settings"]
     assert told["env"] == [None, "pusht"]
     assert told["training_steps"] == ["40", None]
     assert not {"job_name", "slots", "save_freq", "eval_episodes"} & set(told)

@@ -42,7 +42,7 @@ FILES = {
 }
 
 
-def put(folder, said=RESULTS, files=FILES):
+def write_results(folder, said=RESULTS, files=FILES):
     for name, content in {**files, NAME: said if isinstance(said, bytes) else json.dumps(said)}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,8 +51,8 @@ def put(folder, said=RESULTS, files=FILES):
 
 
 @pytest.fixture
-def evaluated(scripted):
-    """Create an evaluation whose results only its platform can read: `evaluated()` returns the run."""
+def record_evaluation(scripted):
+    """Create an evaluation whose results only its platform can read: `record_evaluation()` returns the run."""
 
     def make(said=RESULTS, files=FILES, told=EVALUATED, name="eval-1", **output):
         values = {"rollout_ep1_success": 0.0, "rollout/success_rate": 0.5, "replay/mse": 0.41}
@@ -60,16 +60,16 @@ def evaluated(scripted):
         run = scripted.run(
             name, *episodes, told, Delivered(to="runs:/r"), state="succeeded", started=1e9, ended=1e9 + 9
         )
-        run.left("eval_results", kind="file", source="far", **output)
+        run.add_output("eval_results", kind="file", source="far", **output)
         (run.folder / "left/eval_results").unlink()
-        put(run.folder / "left/eval_results", said, files)
+        write_results(run.folder / "left/eval_results", said, files)
         return run
 
     return make
 
 
-def test_the_page_contains_the_whole_evaluation(robotrain, evaluated):
-    evaluated()
+def test_the_page_contains_the_whole_evaluation(robotrain, record_evaluation):
+    record_evaluation()
     page = read_page(robotrain, "eval-1")
     for text in ("50%", "1 of 2; 95% interval 10-90%", "0.41", "1.9 ms", "lerobot/act_pusht", "143", "512"):
         assert text in page.texts
@@ -84,39 +84,43 @@ def test_the_page_contains_the_whole_evaluation(robotrain, evaluated):
     assert "checkpoint" not in page.text
 
 
-def test_local_results_are_not_downloaded(robotrain, evaluated, scripted, tmp_path):
-    folder = put(tmp_path / "eval_results", RESULTS | {"policy_type": "diffusion"})
-    scripted.run("eval-2", EVALUATED, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
+def test_local_results_are_not_downloaded(robotrain, record_evaluation, scripted, tmp_path):
+    folder = write_results(tmp_path / "eval_results", RESULTS | {"policy_type": "diffusion"})
+    scripted.run("eval-2", EVALUATED, state="succeeded").add_output(
+        "outputs/eval_results", kind="file", uri=str(folder)
+    )
     assert "diffusion" in read_page(robotrain, "eval-2").texts
 
 
-def test_without_results_the_page_shows_the_log_and_the_reason(robotrain, evaluated, scripted):
+def test_without_results_the_page_shows_the_log_and_the_reason(robotrain, record_evaluation, scripted):
     scripted.run("eval-2", EVALUATED, state="succeeded")
     assert "no output with its results" in read_page(robotrain, "eval-2").text
-    run = evaluated(name="eval-3")
-    run.does("tears")
+    run = record_evaluation(name="eval-3")
+    run.set_flag("tears")
     page = read_page(robotrain, "eval-3")
     assert "the line to scripted broke" in page.text
     assert "50%" in page.texts
-    evaluated(name="eval-4", size=3_000_000_000)
+    record_evaluation(name="eval-4", size=3_000_000_000)
     assert "too large to download (3.0 GB)" in read_page(robotrain, "eval-4").text
 
 
 def test_files_too_large_for_the_page_are_listed_with_their_location(
-    robotrain, evaluated, scripted, tmp_path, monkeypatch
+    robotrain, record_evaluation, scripted, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(evaluation, "MAX_MEDIA_BYTES", 110)
-    evaluated()
+    record_evaluation()
     page = read_page(robotrain, "eval-1")
     assert len(page.embedded) == 2
     assert "robotrain outputs --to FOLDER eval-1" in page.text
-    folder = put(tmp_path / "eval_results")
-    scripted.run("eval-2", EVALUATED, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
+    folder = write_results(tmp_path / "eval_results")
+    scripted.run("eval-2", EVALUATED, state="succeeded").add_output(
+        "outputs/eval_results", kind="file", uri=str(folder)
+    )
     links = read_page(robotrain, "eval-2").addresses
     assert (folder / "videos/episode_000.mp4").as_uri() in links
 
 
-def test_results_are_escaped_and_redacted(robotrain, evaluated):
+def test_results_are_escaped_and_redacted(robotrain, record_evaluation):
     bad = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
     said = {
         **{name: bad for name in ("policy_repo_id", "policy_type", "dataset_repo_id", "device")},
@@ -125,7 +129,7 @@ def test_results_are_escaped_and_redacted(robotrain, evaluated):
         "rollout": {"env": bad, "per_episode": [{"index": bad, "video": bad, "success": bad, "seed": bad}]},
     }
     told = Evaluated(episodes=1, scores={bad: 0.5}, results=f"/work/{bad}/eval_results", policy=bad)
-    evaluated(said, told=told)
+    record_evaluation(said, told=told)
     text = robotrain("report", "eval-1", "--to", "-").stdout
     assert "i" not in Page(text).count
     assert "hf_abc" not in text
@@ -142,8 +146,8 @@ def test_results_are_escaped_and_redacted(robotrain, evaluated):
         (b"{}" + b" " * evaluation.MAX_FILE_BYTES, "larger than 16.0 MB"),
     ],
 )
-def test_an_invalid_results_file_is_reported_and_plots_are_shown(robotrain, evaluated, content, why):
-    evaluated(content)
+def test_an_invalid_results_file_is_reported_and_plots_are_shown(robotrain, record_evaluation, content, why):
+    record_evaluation(content)
     page = read_page(robotrain, "eval-1")
     assert why in page.text
     assert "eval_results.json cannot be read" in page.text
@@ -151,19 +155,21 @@ def test_an_invalid_results_file_is_reported_and_plots_are_shown(robotrain, eval
 
 
 @pytest.mark.parametrize("said", [{"rollout": 3, "per_episode": {}, "per_joint": 7}, {"per_episode": [None, 3, {}]}])
-def test_values_of_a_wrong_type_are_left_out(robotrain, evaluated, said):
-    evaluated(said | {"latency_ms": {"p95": "fast"}, "aggregate_throughput_hz": 10**400, "held_out": "yes"})
+def test_values_of_a_wrong_type_are_left_out(robotrain, record_evaluation, said):
+    record_evaluation(said | {"latency_ms": {"p95": "fast"}, "aggregate_throughput_hz": 10**400, "held_out": "yes"})
     page = read_page(robotrain, "eval-1")
     assert "50%" in page.texts
     if "rollout" in said:
         assert "invalid parts are left out: rollout, per_episode, per_joint" in page.text
 
 
-def test_only_plots_and_videos_are_embedded(robotrain, evaluated, tmp_path):
+def test_only_plots_and_videos_are_embedded(robotrain, record_evaluation, tmp_path):
     (tmp_path / "secret.png").write_bytes(PNG)
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/summary_panel.png").write_bytes(PNG)
-    run = evaluated(files={"plots/aggregate_summary.png": b"<script>", "videos/episode_000.mp4": b"<script>" * 9})
+    run = record_evaluation(
+        files={"plots/aggregate_summary.png": b"<script>", "videos/episode_000.mp4": b"<script>" * 9}
+    )
     plots = run.folder / "left/eval_results/plots"
     os.symlink(tmp_path / "secret", plots / "episode_000")
     (plots / "episode_001").mkdir()
@@ -173,8 +179,8 @@ def test_only_plots_and_videos_are_embedded(robotrain, evaluated, tmp_path):
     assert (found, left) == ([], [])
 
 
-def test_a_missed_threshold_is_reported(robotrain, evaluated):
-    evaluated(told=Evaluated(episodes=2, scores=SCORES, results="/work/eval_results", passed=False))
+def test_a_missed_threshold_is_reported(robotrain, record_evaluation):
+    record_evaluation(told=Evaluated(episodes=2, scores=SCORES, results="/work/eval_results", passed=False))
     assert "Below the required threshold." in read_page(robotrain, "eval-1").texts
 
 
@@ -209,8 +215,8 @@ def test_a_record_and_its_resubmission_have_the_outputs_of_the_workload(robotrai
     assert records.read_record(run).makes == "checkpoints", "an earlier robotrain wrote none"
 
 
-def test_all_episodes_are_on_the_page(robotrain, evaluated):
-    evaluated({"rollout": {"per_episode": [{"index": at, "seed": 5000 + at} for at in range(70)]}})
+def test_all_episodes_are_on_the_page(robotrain, record_evaluation):
+    record_evaluation({"rollout": {"per_episode": [{"index": at, "seed": 5000 + at} for at in range(70)]}})
     page = read_page(robotrain, "eval-1")
     assert "20 more" in page.texts
     assert "5069" in page.texts
@@ -224,16 +230,16 @@ def store_policy_plan(run, uri):
     (place / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": [source]}}))
 
 
-def test_a_training_run_links_to_its_evaluations(robotrain, evaluated, scripted, tmp_path):
+def test_a_training_run_links_to_its_evaluations(robotrain, record_evaluation, scripted, tmp_path):
     train = scripted.run("train-1", Checkpoint(step=400, path="/work/checkpoints/000400"), state="succeeded")
-    train.left("checkpoints/000400", uri="/far/checkpoints/000400", step=400)
+    train.add_output("checkpoints/000400", uri="/far/checkpoints/000400", step=400)
     for name, uri in (
         ("eval-1", "/far/checkpoints/000400/pretrained_model"),
         ("eval-2", "https://lab/runs/train-1/000400"),
         ("eval-3", "/far/checkpoints/0004000"),
         ("eval-4", "models:/pusht-act/1"),
     ):
-        made = evaluated(name=name)
+        made = record_evaluation(name=name)
         store_policy_plan(name, uri)
         made.log(Track(tags={"model_sha256": "other" if name == "eval-3" else "same"}))
     for name in ("eval-1", "train-1"):

@@ -20,8 +20,8 @@ def stranger(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sent(robotrain: Any, fake_platform: Path, pusht: Path) -> Any:
-    """Runs of the stranger's workload, which ended with some return: `sent(30)`."""
+def submit_stranger(robotrain: Any, fake_platform: Path, pusht: Path) -> Any:
+    """Runs of the stranger's workload, which ended with some return: `submit_stranger(30)`."""
 
     def run(last: float, **scores: float) -> str:
         answer = robotrain("submit", "sing", "--dataset-path", pusht, "--platform", "fake", "--new", "--json")
@@ -43,30 +43,30 @@ def sent(robotrain: Any, fake_platform: Path, pusht: Path) -> Any:
     return run
 
 
-def test_the_record_keeps_what_the_workload_declares(sent: Any) -> None:
-    record = records.read_record(sent(30.0))
+def test_the_record_keeps_what_the_workload_declares(submit_stranger: Any) -> None:
+    record = records.read_record(submit_stranger(30.0))
     assert (record.outputs.folder, record.outputs.noun) == ("songs", "concert")
     assert [(one.name, one.better) for one in record.metrics] == [("episode_return", "higher"), ("song_length", "")]
 
 
-def test_its_headline_is_watched(robotrain: Any, sent: Any) -> None:
-    run = sent(30.0)
+def test_its_headline_is_watched(robotrain: Any, submit_stranger: Any) -> None:
+    run = submit_stranger(30.0)
     assert "step 20/20 (100%)  return 30" in robotrain("status", run).stdout
     assert "step 20/20 (100%)  return 30" in robotrain("watch", run).stdout
     known = robotrain("status", run, "--json").json
     assert known["metrics"] == {"episode_return": 30.0, "song_length": 4.0}
 
 
-def test_its_headline_is_listed(robotrain: Any, sent: Any) -> None:
-    sent(30.0)
+def test_its_headline_is_listed(robotrain: Any, submit_stranger: Any) -> None:
+    submit_stranger(30.0)
     assert "return 30" in robotrain("runs").stdout
     (row,) = robotrain("runs", "--json").json["runs"]
     assert row["loss"] is None
 
 
-def test_it_is_reported_without_a_loss(robotrain: Any, sent: Any, tmp_path: Path) -> None:
+def test_it_is_reported_without_a_loss(robotrain: Any, submit_stranger: Any, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    robotrain("report", sent(30.0), "--to", page)
+    robotrain("report", submit_stranger(30.0), "--to", page)
     text = page.read_text()
     assert "<h2>episode_return</h2>" in text
     assert "the run told no loss" not in text
@@ -74,10 +74,10 @@ def test_it_is_reported_without_a_loss(robotrain: Any, sent: Any, tmp_path: Path
 
 
 def test_two_of_its_runs_are_compared_and_which_direction_is_better_is_said(
-    robotrain: Any, sent: Any, tmp_path: Path
+    robotrain: Any, submit_stranger: Any, tmp_path: Path
 ) -> None:
     page = tmp_path / "page.html"
-    runs = [sent(value, episode_return=value, song_length=2.5) for value in (30.0, 40.0)]
+    runs = [submit_stranger(value, episode_return=value, song_length=2.5) for value in (30.0, 40.0)]
     answer = robotrain("report", *runs, "--to", page, "--json")
     assert answer.json["scores"][1] == {"episode_return": 40.0, "song_length": 2.5}
     text = page.read_text()
@@ -86,7 +86,7 @@ def test_two_of_its_runs_are_compared_and_which_direction_is_better_is_said(
     assert "Higher is better: episode_return." in text
 
 
-def test_a_checkpoint_of_it_is_registered(robotrain: Any, sent: Any) -> None:
-    answer = robotrain("register", sent(30.0, episode_return=30.0), "choir")
+def test_a_checkpoint_of_it_is_registered(robotrain: Any, submit_stranger: Any) -> None:
+    answer = robotrain("register", submit_stranger(30.0, episode_return=30.0), "choir")
     assert "choir version 1" in answer.stdout
     assert "return 30" in answer.stdout

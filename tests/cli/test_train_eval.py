@@ -8,7 +8,7 @@ ROLLOUT = ("--env", "pusht", "--starts", "easy")
 
 
 @pytest.fixture
-def steps(robotrain, pusht, fake_platform):
+def plan_steps(robotrain, pusht, fake_platform):
     """The planned steps of a dry run on fake, by name; the plan's run is under an empty name."""
 
     def plan(*options: object):
@@ -23,7 +23,7 @@ def steps(robotrain, pusht, fake_platform):
 
 
 @pytest.fixture
-def problems(robotrain, pusht, fake_platform):
+def find_errors(robotrain, pusht, fake_platform):
     """The exit code and the problems of a request, by code."""
 
     def find(*options: object):
@@ -35,8 +35,10 @@ def problems(robotrain, pusht, fake_platform):
     return find
 
 
-def test_the_policy_that_is_trained_is_evaluated_and_registered(steps):
-    found = steps("--training-steps", "7", "--eval-episodes", "3", "-r", "pusht-act", *ROLLOUT, "--", "--tolerance_s=1")
+def test_the_policy_that_is_trained_is_evaluated_and_registered(plan_steps):
+    found = plan_steps(
+        "--training-steps", "7", "--eval-episodes", "3", "-r", "pusht-act", *ROLLOUT, "--", "--tolerance_s=1"
+    )
     assert list(found) == ["train", "evaluate", "register", ""]
     assert found["train"]["parameters"]["training_steps"] == 7
     assert found["train"]["parameters"]["register_checkpoint"] is None
@@ -49,21 +51,25 @@ def test_the_policy_that_is_trained_is_evaluated_and_registered(steps):
     assert (found["register"]["model"], found["register"]["policy_from"]) == ("pusht-act", "evaluate")
 
 
-def test_names_of_jobs_come_from_one_name(steps):
-    found = steps("-j", "shift", *ROLLOUT)
+def test_names_of_jobs_come_from_one_name(plan_steps):
+    found = plan_steps("-j", "shift", *ROLLOUT)
     assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == ["shift-train", "shift-eval"]
     assert found[""].startswith("shift-")
-    assert steps()["train"]["parameters"]["job_name"] == "lerobot-pipeline-train"
-    assert steps("--name", "pick", *ROLLOUT)["evaluate"]["parameters"]["job_name"] == "pick-eval"
+    assert plan_steps()["train"]["parameters"]["job_name"] == "lerobot-pipeline-train"
+    assert plan_steps("--name", "pick", *ROLLOUT)["evaluate"]["parameters"]["job_name"] == "pick-eval"
 
 
-def test_the_name_of_the_run_does_not_change_the_pipeline(steps):
-    assert steps("--name", "pick", *ROLLOUT)[""] == steps("--name", "place", *ROLLOUT)[""] == steps(*ROLLOUT)[""]
-    assert steps("-j", "pick", *ROLLOUT)[""] != steps(*ROLLOUT)[""]
+def test_the_name_of_the_run_does_not_change_the_pipeline(plan_steps):
+    assert (
+        plan_steps("--name", "pick", *ROLLOUT)[""]
+        == plan_steps("--name", "place", *ROLLOUT)[""]
+        == plan_steps(*ROLLOUT)[""]
+    )
+    assert plan_steps("-j", "pick", *ROLLOUT)[""] != plan_steps(*ROLLOUT)[""]
 
 
-def test_values_that_both_share_reach_both_and_others_one(steps):
-    found = steps("--dataset-id", "mine", "--device", "cpu", "--seed", "3", "--experiment-name", "of-training")
+def test_values_that_both_share_reach_both_and_others_one(plan_steps):
+    found = plan_steps("--dataset-id", "mine", "--device", "cpu", "--seed", "3", "--experiment-name", "of-training")
     assert {found[name]["parameters"]["dataset_id"] for name in ("train", "evaluate")} == {"mine"}
     assert {found[name]["parameters"]["device"] for name in ("train", "evaluate")} == {"cpu"}
     assert found["train"]["parameters"]["seed"] == 3
@@ -71,14 +77,14 @@ def test_values_that_both_share_reach_both_and_others_one(steps):
     assert found["evaluate"]["parameters"]["experiment_name"] is None
 
 
-def test_steps_are_left_out(steps):
-    assert list(steps("--skip-inference", "-r", "model")) == ["train", "register", ""]
-    assert steps("--skip-inference", "-r", "model")["register"]["policy_from"] == "train"
-    assert list(steps("--skip-register", "--register-model-name", "model")) == ["train", "evaluate", ""]
+def test_steps_are_left_out(plan_steps):
+    assert list(plan_steps("--skip-inference", "-r", "model")) == ["train", "register", ""]
+    assert plan_steps("--skip-inference", "-r", "model")["register"]["policy_from"] == "train"
+    assert list(plan_steps("--skip-register", "--register-model-name", "model")) == ["train", "evaluate", ""]
 
 
-def test_a_job_file_describes_the_training(steps, pusht):
-    found = steps(pusht.parent / "job.yaml", *ROLLOUT)
+def test_a_job_file_describes_the_training(plan_steps, pusht):
+    found = plan_steps(pusht.parent / "job.yaml", *ROLLOUT)
     assert found["train"]["parameters"]["batch_size"] == 64
     assert found["evaluate"]["parameters"]["dataset_id"] == "pusht-mini"
     assert found["evaluate"]["parameters"]["job_name"] == "pusht-mini-eval"
@@ -101,15 +107,15 @@ def test_a_job_file_describes_the_training(steps, pusht):
         (("--native-only",), "feature-not-there"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_sent(problems, options, code):
-    exit_code, found = problems(*options)
+def test_what_does_not_fit_is_refused_before_anything_is_sent(find_errors, options, code):
+    exit_code, found = find_errors(*options)
     assert code in found
     assert exit_code == (3 if code == "feature-not-there" else 2)
 
 
-def test_a_policy_is_what_the_training_begins_with(robotrain, steps, pusht, tmp_path):
+def test_a_policy_is_what_the_training_begins_with(robotrain, plan_steps, pusht, tmp_path):
     (tmp_path / "policy").mkdir()
-    found = steps("--policy-path", tmp_path / "policy")
+    found = plan_steps("--policy-path", tmp_path / "policy")
     assert [one["role"] for one in found["train"]["sources"]] == ["dataset", "policy"]
     assert [one["kind"] for one in found["evaluate"]["sources"] if one["role"] == "policy"] == ["step"]
     command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht, "--dry-run")

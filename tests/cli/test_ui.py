@@ -36,7 +36,7 @@ def unknown_browsers(monkeypatch):
 
 
 @pytest.fixture
-def opened(tmp_path, monkeypatch):
+def opened_addresses(tmp_path, monkeypatch):
     """The addresses that a browser was asked to open."""
     file, browser = tmp_path / "opened", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" >> {file}\n')
@@ -52,15 +52,15 @@ def no_browser(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
 
 
-def test_the_pages_of_a_run_are_opened(scripted, robotrain, opened):
-    scripted.run("train-1", REMOTE).does("page", PAGE)
+def test_the_pages_of_a_run_are_opened(scripted, robotrain, opened_addresses):
+    scripted.run("train-1", REMOTE).set_flag("page", PAGE)
     answer = robotrain("ui")
     assert answer.exit_code == 0
-    assert answer.stdout.splitlines() == opened() == [REMOTE.ui, PAGE]
+    assert answer.stdout.splitlines() == opened_addresses() == [REMOTE.ui, PAGE]
 
 
 def test_without_a_browser_addresses_are_printed(scripted, robotrain, no_browser):
-    scripted.run("train-1", REMOTE).does("page", PAGE)
+    scripted.run("train-1", REMOTE).set_flag("page", PAGE)
     answer = robotrain("ui", "train-1")
     assert answer.stdout.splitlines() == [REMOTE.ui, PAGE]
     assert "No browser" in answer.stderr
@@ -73,35 +73,35 @@ def test_without_a_browser_the_command_that_serves_mlflow_is_printed(scripted, r
     assert "tracking    robotrain ui train-1" in robotrain("status").stdout
 
 
-def test_a_command_of_a_log_from_elsewhere_is_not_run(scripted, robotrain, opened):
+def test_a_command_of_a_log_from_elsewhere_is_not_run(scripted, robotrain, opened_addresses):
     scripted.run("train-1", LOCAL)
     answer = robotrain("ui")
-    assert (answer.exit_code, answer.stdout.strip(), opened()) == (0, LOCAL.ui, [])
+    assert (answer.exit_code, answer.stdout.strip(), opened_addresses()) == (0, LOCAL.ui, [])
 
 
 @pytest.mark.parametrize(
     "logged",
     ["touch mine", "/data/uvx mlflow@1.0 ui --backend-store-uri sqlite:///x", "uvx mlflow@1.0 'ui"],
 )
-def test_only_a_server_of_mlflow_is_run(serve, opened, logged):
+def test_only_a_server_of_mlflow_is_run(serve, opened_addresses, logged):
     """The log of a run has whatever its data prints."""
     process = serve(replace(LOCAL, ui=logged))
     shown, _ = process.communicate(timeout=30)
-    assert (process.returncode, shown.strip(), opened()) == (0, logged, [])
+    assert (process.returncode, shown.strip(), opened_addresses()) == (0, logged, [])
 
 
-def test_a_run_without_a_page_is_reported(scripted, robotrain, opened):
-    scripted.run("train-1").does("page", "javascript:alert(1)")
+def test_a_run_without_a_page_is_reported(scripted, robotrain, opened_addresses):
+    scripted.run("train-1").set_flag("page", "javascript:alert(1)")
     answer = robotrain("ui")
     assert answer.exit_code == 1
     assert "[page-missing]" in answer.stderr
-    assert opened() == []
+    assert opened_addresses() == []
 
 
 @pytest.fixture
 def serve(scripted, command, tmp_path, monkeypatch):
     """Start `robotrain ui` for a run that runs here, with a stand-in for uvx."""
-    site = scripted.platform("hermes", features='{"runs_here": YES}')
+    site = scripted.platform("far", features='{"runs_here": YES}')
     uvx = tmp_path / "bin/uvx"
     uvx.parent.mkdir()
     uvx.write_text(SERVER)
@@ -110,20 +110,20 @@ def serve(scripted, command, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(site))
 
     def start(tracking, stdout=subprocess.PIPE):
-        scripted.run("train-1", tracking, platform="hermes")
+        scripted.run("train-1", tracking, platform="far")
         return subprocess.Popen([*command, "ui"], stdout=stdout, stderr=subprocess.PIPE, text=True)
 
     return start
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_mlflow_of_this_machine_is_served_until_it_is_stopped(serve, opened, end):
+def test_mlflow_of_this_machine_is_served_until_it_is_stopped(serve, opened_addresses, end):
     process = serve(LOCAL)
     address = process.stdout.readline().strip()
     assert address.endswith("/#/experiments/1/runs/r")
-    while not opened():
+    while not opened_addresses():
         time.sleep(0.05)
-    assert opened() == [address]
+    assert opened_addresses() == [address]
     assert urllib.request.urlopen(address.partition("#")[0]).status == 200
     process.send_signal(end)
     _, messages = process.communicate(timeout=30)
@@ -138,7 +138,7 @@ def over_ssh(no_browser, monkeypatch):
     monkeypatch.setenv("LOGNAME", "ada")
 
 
-def test_over_ssh_mlflow_is_served_with_the_line_that_forwards_its_port(serve, opened, over_ssh):
+def test_over_ssh_mlflow_is_served_with_the_line_that_forwards_its_port(serve, opened_addresses, over_ssh):
     ours, theirs = os.openpty()
     process = serve(LOCAL, stdout=theirs)
     os.close(theirs)
@@ -152,7 +152,7 @@ def test_over_ssh_mlflow_is_served_with_the_line_that_forwards_its_port(serve, o
         process.send_signal(signal.SIGINT)
         _, messages = process.communicate(timeout=30)
     assert "Ctrl-C stops it" in messages
-    assert (process.returncode, opened()) == (0, [])
+    assert (process.returncode, opened_addresses()) == (0, [])
 
 
 def test_over_ssh_a_script_is_given_the_command(serve, over_ssh):
@@ -168,10 +168,10 @@ def test_without_a_browser_and_ssh_the_port_of_the_command_is_forwarded(serve, n
     assert "  ssh -N -L 5000:127.0.0.1:5000 USER@HOST\nthen open http://127.0.0.1:5000\n" in messages
 
 
-def test_a_server_that_ends_says_why(serve, opened):
+def test_a_server_that_ends_says_why(serve, opened_addresses):
     process = serve(replace(LOCAL, ui="uvx mlflow@1.0 ui --backend-store-uri sqlite:///broken"))
     _, messages = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "[ui-not-started]" in messages
     assert "no such store" in messages
-    assert opened() == []
+    assert opened_addresses() == []

@@ -68,11 +68,11 @@ def terraform(tmp_path, monkeypatch):
     """A `terraform` on the path, and `infrastructure/terraform` with state here."""
     made = Terraform(tmp_path / "terraform")
     monkeypatch.setenv("PATH", f"{made.folder / 'bin'}:/usr/bin:/bin")
-    state("infrastructure/terraform")
+    make_terraform_folder("infrastructure/terraform")
     return made
 
 
-def state(folder: str) -> Path:
+def make_terraform_folder(folder: str) -> Path:
     """Make a folder that Terraform keeps state in."""
     path = Path(folder)
     path.mkdir(parents=True)
@@ -81,13 +81,13 @@ def state(folder: str) -> Path:
 
 
 @pytest.fixture
-def stated():
+def terraform_folder():
     """Make a folder that Terraform keeps state in."""
-    return state
+    return make_terraform_folder
 
 
 @pytest.fixture
-def explained(robotrain, cloud_platform):
+def explain_cloud(robotrain, cloud_platform):
     """Rows of `explain --platform cloud` by name; with what it said, for a test to look at."""
 
     def run(*args):

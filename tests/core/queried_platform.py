@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fake_plugin import FakePlatform, engine, said
+from fake_plugin import FakePlatform, engine, read_word
 from fake_plugin import Settings as FakeSettings
 from robotrain.plugin import Param, Placement, Plan, PlatformDefault, Problem, Rejected, Stage, hook, make_job_document
 
@@ -31,12 +31,12 @@ class QueriedPlatform(FakePlatform):
     def query_settings(self, job: Any, settings: Settings) -> Mapping[str, PlatformDefault]:
         with (engine() / "asked").open("a") as asked:
             asked.write("once\n")
-        if said("silent") == "breaks":
+        if read_word("silent") == "breaks":
             raise ConnectionError("no answer from https://queried/?sig=c2VjcmV0")
-        if said("silent"):
-            problem = Problem(code="asleep", stage=Stage.PREFLIGHT, title=said("silent"), severity="warning")
+        if read_word("silent"):
+            problem = Problem(code="asleep", stage=Stage.PREFLIGHT, title=read_word("silent"), severity="warning")
             raise Rejected([problem])
-        told = json.loads(said("tells") or "{}")
+        told = json.loads(read_word("tells") or "{}")
         return {name: PlatformDefault(value, "seen from here") for name, value in told.items()}
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
@@ -52,20 +52,20 @@ class QueriedPlatform(FakePlatform):
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
-        if said("silent") == "it sleeps" and said("weather"):
+        if read_word("silent") == "it sleeps" and read_word("weather"):
             yield Problem(code="asleep", stage=Stage.PREFLIGHT, title="it sleeps")
-        yield from () if said("silent") else super().preflight(plan)
+        yield from () if read_word("silent") else super().preflight(plan)
 
     def prepare(self, plan: Plan) -> Iterator[str]:
-        for line in said("brings").splitlines():
+        for line in read_word("brings").splitlines():
             if line == "breaks":
                 raise ConnectionError("no answer from https://queried/?sig=c2VjcmV0")
             yield line
 
     def read_submitted_spec(self, plan: Plan, reference: Any) -> bytes:
-        if said("made") == "breaks":
+        if read_word("made") == "breaks":
             raise ConnectionError("no answer from https://queried/?sig=c2VjcmV0")
-        return f"{said('made')} {reference['id']}\n".encode()
+        return f"{read_word('made')} {reference['id']}\n".encode()
 
 
 @hook

@@ -41,7 +41,7 @@ HALF = "stones.container"
 
 
 @pytest.fixture
-def declares(plain_platform, monkeypatch):
+def declare_capabilities(plain_platform, monkeypatch):
     """Let plain declare something else."""
 
     def declare(**given) -> None:
@@ -54,7 +54,7 @@ def declares(plain_platform, monkeypatch):
 
 
 @pytest.fixture
-def stones(install):
+def install_stones(install):
     """A source kind of a stranger, with a container half or, for one that a platform has to mount, without."""
 
     def bring(half: str = HALF, requires: str = "") -> None:
@@ -74,8 +74,8 @@ def submit(robotrain):
 
 @pytest.mark.parametrize("pair", [("blob_url", "local_path"), ("local_path", "blob_url")])
 @pytest.mark.parametrize("words", [MIXED, MIXED[2:] + MIXED[:2]])
-def test_two_kinds_that_do_not_go_together_are_refused_in_either_order(submit, declares, pair, words):
-    declares(combinations={pair: ASUNDER})
+def test_two_kinds_that_do_not_go_together_are_refused_in_either_order(submit, declare_capabilities, pair, words):
+    declare_capabilities(combinations={pair: ASUNDER})
     answer = submit(*words)
     assert answer.exit_code == 3
     assert re.search("plain does not merge (blob URLs with local folders|local folders with blob URLs)", answer.stderr)
@@ -84,8 +84,8 @@ def test_two_kinds_that_do_not_go_together_are_refused_in_either_order(submit, d
     assert re.search(r"or    --platform local +\(accepts both\)", answer.stderr)
 
 
-def test_several_of_one_kind_may_be_a_combination_too(submit, declares):
-    declares(combinations={("blob_url", "blob_url"): not_yet("The second road is being built.")})
+def test_several_of_one_kind_may_be_a_combination_too(submit, declare_capabilities):
+    declare_capabilities(combinations={("blob_url", "blob_url"): not_yet("The second road is being built.")})
     answer = submit(*BLOBS)
     assert answer.exit_code == 3
     assert "plain does not merge several blob URLs yet" in answer.stderr
@@ -93,8 +93,10 @@ def test_several_of_one_kind_may_be_a_combination_too(submit, declares):
     assert submit(*BLOBS[:2]).exit_code == 0
 
 
-def test_a_pair_that_is_declared_needs_no_merging_of_any_others(submit, declares):
-    declares(features={"several_datasets": no("The disk is small.")}, combinations={("local_path", "blob_url"): YES})
+def test_a_pair_that_is_declared_needs_no_merging_of_any_others(submit, declare_capabilities):
+    declare_capabilities(
+        features={"several_datasets": no("The disk is small.")}, combinations={("local_path", "blob_url"): YES}
+    )
     assert submit(*MIXED).exit_code == 0
     answer = submit(*BLOBS)
     assert answer.exit_code == 3
@@ -102,16 +104,16 @@ def test_a_pair_that_is_declared_needs_no_merging_of_any_others(submit, declares
     assert answer.stderr.count("The disk is small.") == 1
 
 
-def test_a_kind_that_is_not_taken_is_told_once_and_not_as_a_pair(submit, declares):
-    declares(sources={("dataset", "blob_url"): YES}, combinations={("blob_url", "local_path"): ASUNDER})
+def test_a_kind_that_is_not_taken_is_told_once_and_not_as_a_pair(submit, declare_capabilities):
+    declare_capabilities(sources={("dataset", "blob_url"): YES}, combinations={("blob_url", "local_path"): ASUNDER})
     answer = submit(*MIXED)
     assert answer.exit_code == 3
     assert "plain does not declare that it can accept local folders" in answer.stderr
     assert "rover" not in answer.stderr
 
 
-def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_named(submit, declares):
-    declares(limits={"sources": 1})
+def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_named(submit, declare_capabilities):
+    declare_capabilities(limits={"sources": 1})
     assert submit(*MIXED).exit_code == 0
     answer = submit(*BLOBS)
     assert answer.exit_code == 3
@@ -120,8 +122,8 @@ def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_
     assert re.search(r"--platform local +\(accepts as many\)", answer.stderr)
 
 
-def test_more_than_robotrain_takes_is_told_alone(submit, declares):
-    declares(limits={"sources": 8})
+def test_more_than_robotrain_takes_is_told_alone(submit, declare_capabilities):
+    declare_capabilities(limits={"sources": 8})
     answer = submit(*(word for number in range(65) for word in ("--blob-url", f"{BLOB}/{number}")))
     assert answer.exit_code == 2
     assert "a job takes at most 64 blob URLs; this one names 65" in answer.stderr
@@ -129,8 +131,8 @@ def test_more_than_robotrain_takes_is_told_alone(submit, declares):
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run"), ("submit",)])
-def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declares, command):
-    declares(limits={"spec_kib": 9})
+def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declare_capabilities, command):
+    declare_capabilities(limits={"spec_kib": 9})
     words = ("--platform", "plain", "-d", "lerobot/pusht", *(("--no-pin",) if "submit" in command else ()))
     answer = robotrain(*command, *words, "--", "--wandb.notes=" + "x" * 9000)
     assert answer.exit_code == 3
@@ -147,11 +149,11 @@ NOT_ANY_MORE = {
 
 
 @pytest.mark.parametrize(("now", "told"), NOT_ANY_MORE.values(), ids=NOT_ANY_MORE)
-def test_a_plan_made_before_is_held_to_what_is_declared_now(robotrain, declares, tmp_path, now, told):
-    declares()
+def test_a_plan_made_before_is_held_to_what_is_declared_now(robotrain, declare_capabilities, tmp_path, now, told):
+    declare_capabilities()
     robotrain("render", "--platform", "plain", *BLOBS, "--to", tmp_path / "plan")
     run = robotrain("submit", *ON, *BLOBS).stdout.strip()
-    declares(**now)
+    declare_capabilities(**now)
     for way in (("submit", "--plan", tmp_path / "plan"), ("resubmit", "--no-pin", run)):
         answer = robotrain(*way)
         assert answer.exit_code == 3, answer.stderr
@@ -159,35 +161,39 @@ def test_a_plan_made_before_is_held_to_what_is_declared_now(robotrain, declares,
     assert [one["run"] for one in robotrain("runs", "--json").json["runs"]] == [run]
 
 
-def test_a_spec_may_be_as_large_as_the_limit_and_no_larger(robotrain, declares, tmp_path):
-    declares()
+def test_a_spec_may_be_as_large_as_the_limit_and_no_larger(robotrain, declare_capabilities, tmp_path):
+    declare_capabilities()
     words = ("render", "--platform", "plain", "-d", "lerobot/pusht")
     robotrain(*words, "--to", tmp_path / "plan")
     size = (tmp_path / "plan/job.json").stat().st_size
     for kib, code in ((-(-size // 1024), 0), (size // 1024, 3)):
-        declares(limits={"spec_kib": kib})
+        declare_capabilities(limits={"spec_kib": kib})
         assert robotrain(*words).exit_code == code
 
 
-def test_any_means_the_kinds_of_strangers_that_the_container_fetches(submit, declares, stones):
-    declares(sources={("dataset", ANY): YES})
-    stones()
+def test_any_means_the_kinds_of_strangers_that_the_container_fetches(submit, declare_capabilities, install_stones):
+    declare_capabilities(sources={("dataset", ANY): YES})
+    install_stones()
     assert submit("--dataset-stone", "stone:basalt").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
 
 
-def test_any_never_means_a_kind_that_the_platform_would_have_to_mount(submit, declares, stones):
-    declares(sources={("dataset", ANY): YES})
-    stones(half="")
+def test_any_never_means_a_kind_that_the_platform_would_have_to_mount(submit, declare_capabilities, install_stones):
+    declare_capabilities(sources={("dataset", ANY): YES})
+    install_stones(half="")
     answer = submit("--dataset-stone", "stone:basalt")
     assert answer.exit_code == 3
     assert "plain does not declare that it can accept stones" in answer.stderr
     assert submit("--dataset-asset", "azureml:pusht:3").exit_code == 3
 
 
-def test_any_means_a_kind_that_requires_a_feature_as_far_as_the_feature_is_there(robotrain, submit, declares, stones):
-    declares(sources={("dataset", ANY): YES}, features={"tracking": no("Nobody watches plain.", "a telescope")})
-    stones(requires="tracking")
+def test_any_means_a_kind_that_requires_a_feature_as_far_as_the_feature_is_there(
+    robotrain, submit, declare_capabilities, install_stones
+):
+    declare_capabilities(
+        sources={("dataset", ANY): YES}, features={"tracking": no("Nobody watches plain.", "a telescope")}
+    )
+    install_stones(requires="tracking")
     answer = submit("--dataset-stone", "stone:basalt")
     assert (answer.exit_code, "plain does not accept stones" in answer.stderr) == (3, True)
     assert "Nobody watches plain.\n  use   a telescope" in answer.stderr
@@ -196,21 +202,25 @@ def test_any_means_a_kind_that_requires_a_feature_as_far_as_the_feature_is_there
     assert rows["dataset from blob_url"][0]["level"] == "yes"
 
 
-def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(submit, declares, stones, monkeypatch):
+def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(
+    submit, declare_capabilities, install_stones, monkeypatch
+):
     import plain_plugin
 
     telescope = ("telescope", Annotated[str | None, Param(help="whose")], field(default=None))
     settings = make_dataclass("Settings", [telescope], bases=(plain_plugin.Settings,), frozen=True, kw_only=True)
     monkeypatch.setattr(plain_plugin.PlainPlatform, "settings", settings)
-    declares(sources={("dataset", ANY): YES}, features={"tracking": YES}, required_settings={"tracking": "telescope"})
-    stones(requires="tracking")
+    declare_capabilities(
+        sources={("dataset", ANY): YES}, features={"tracking": YES}, required_settings={"tracking": "telescope"}
+    )
+    install_stones(requires="tracking")
     answer = submit("--dataset-stone", "stone:basalt")
     assert answer.exit_code == 3
     assert "plain cannot track a run with MLflow without --telescope" in answer.stderr
     assert "  --dataset-stone stone:basalt\n  It is required by stones.\n  use   --telescope TEXT\n" in answer.stderr
     assert submit("--dataset-stone", "stone:basalt", "--telescope", "hubble").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
-    declares(
+    declare_capabilities(
         sources={("dataset", ANY): YES}, features={"tracking": YES}, disabled_by={"tracking": ("telescope", "none")}
     )
     answer = submit("--dataset-stone", "stone:basalt", "--telescope", "none")
@@ -221,8 +231,8 @@ def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(submit, declar
     assert submit("--blob-url", f"{BLOB}/one", "--telescope", "none").exit_code == 0
 
 
-def test_what_is_named_counts_and_not_any(submit, declares):
-    declares(sources={("dataset", ANY): YES, ("dataset", "blob_url"): no("Blobs evaporate.")})
+def test_what_is_named_counts_and_not_any(submit, declare_capabilities):
+    declare_capabilities(sources={("dataset", ANY): YES, ("dataset", "blob_url"): no("Blobs evaporate.")})
     answer = submit("--blob-url", f"{BLOB}/one")
     assert answer.exit_code == 3
     assert "Blobs evaporate." in answer.stderr

@@ -23,7 +23,7 @@ def program(tmp_path):
     return make
 
 
-def gone(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -32,7 +32,7 @@ def gone(pid: int) -> bool:
         return stat.read().rpartition(")")[2].split()[0] == "Z"
 
 
-def until(condition, seconds: float = 5.0) -> bool:
+def wait_until(condition, seconds: float = 5.0) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
@@ -78,7 +78,7 @@ def test_a_command_that_takes_too_long_ends_with_all_that_it_started(program, tm
     answer = external_command.run_command(cli, seconds=0.3)
     assert answer.timed_out
     assert answer.stdout == "begun\n"
-    assert until(lambda: gone(int((tmp_path / "child").read_text())))
+    assert wait_until(lambda: has_ended(int((tmp_path / "child").read_text())))
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_an_interrupted_call_leaves_nothing_behind(program, tmp_path):
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     with pytest.raises(KeyboardInterrupt):
         external_command.run_command(cli)
-    assert gone(int((tmp_path / "pid").read_text()))
+    assert has_ended(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
     with external_command.CommandStream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60"), ()) as lines:
         assert lines.read_line(5) == "begun"
         started = time.monotonic()
-    assert gone(int((tmp_path / "pid").read_text()))
+    assert has_ended(int((tmp_path / "pid").read_text()))
     assert time.monotonic() - started < 30  # of its 60 s
     with pytest.raises(EOFError):
         lines.read_line(1)

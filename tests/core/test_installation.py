@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 @pytest.fixture(params=MADE)
-def made(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def environment_kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """An active environment, made in one of the ways."""
     for name, content in MADE[request.param].items():
         (tmp_path / name).write_text(content)
@@ -39,14 +39,14 @@ def made(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return str(request.param)
 
 
-def test_an_extra_is_installed_in_the_way_robotrain_was(made: str) -> None:
-    assert format_install_command("robotrain[osmo]") == COMMANDS[made]
+def test_an_extra_is_installed_in_the_way_robotrain_was(environment_kind: str) -> None:
+    assert format_install_command("robotrain[osmo]") == COMMANDS[environment_kind]
 
 
-def test_another_package_keeps_what_is_there(made: str) -> None:
+def test_another_package_keeps_what_is_there(environment_kind: str) -> None:
     words = format_install_command("rover-sdk").replace("inject robotrain ", "inject ")
     assert words.endswith(" rover-sdk")
-    assert ("robotrain[azureml]" in words) == (made == "uv tool")
+    assert ("robotrain[azureml]" in words) == (environment_kind == "uv tool")
 
 
 SOURCES = """
@@ -80,10 +80,12 @@ def test_packages_come_from_where_they_came_from(tmp_path: Path, monkeypatch: py
     assert format_install_command("robotrain[osmo]") == "uv tool install --editable '/src/robotrain[osmo]'"
 
 
-@pytest.mark.parametrize("made", ["uv venv", "venv"], indirect=True)
-def test_an_environment_that_is_not_active_is_named(made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("environment_kind", ["uv venv", "venv"], indirect=True)
+def test_an_environment_that_is_not_active_is_named(
+    environment_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("VIRTUAL_ENV")
-    where = f"--python {tmp_path}" if made == "uv venv" else f"{sys.executable} -m pip install"
+    where = f"--python {tmp_path}" if environment_kind == "uv venv" else f"{sys.executable} -m pip install"
     assert where in format_install_command("rover-sdk")
 
 

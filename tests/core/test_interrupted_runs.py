@@ -23,7 +23,7 @@ def submit(robotrain, fake_platform, pusht):
     return submit
 
 
-def becomes(fake_platform: Path, run: str, state: str, **more: object) -> None:
+def set_run_state(fake_platform: Path, run: str, state: str, **more: object) -> None:
     (fake_platform / f"{run}.json").write_text(json.dumps({"state": state, **more}))
 
 
@@ -51,7 +51,7 @@ def test_it_is_stopped_too(submit, robotrain, fake_platform):
 @pytest.mark.parametrize("command", [("logs",), ("logs", "-f"), ("wait",), ("watch",), ("outputs",)])
 def test_every_command_that_watches_finds_it(submit, robotrain, fake_platform, command):
     run = submit(TAKEN)
-    becomes(fake_platform, run, "succeeded", log=["hello"], checkpoints=[1])
+    set_run_state(fake_platform, run, "succeeded", log=["hello"], checkpoints=[1])
     assert robotrain(*command, run).exit_code == 0
     assert records.read_record(run).phase == "sent"
 

@@ -10,57 +10,61 @@ from robotrain.errors import Rejected
 FOLDER = "infrastructure/terraform"
 
 
-def knows(text):
+def set_lookup_answer(text):
     Path(os.environ["CLOUD_LOOKUP"]).write_text(text)
 
 
-def told(row):
+def value_and_origins(row):
     return row["value"], row["origin"], row["overrode"]
 
 
-def test_it_is_asked_last_and_says_where_it_found_the_value(explained, cloud_platform):
-    knows("0000-1111\n~/.cloud/profile.json")
+def test_it_is_asked_last_and_says_where_it_found_the_value(explain_cloud, cloud_platform):
+    set_lookup_answer("0000-1111\n~/.cloud/profile.json")
     default = [{"value": "None", "origin": "default"}]
-    assert told(explained()["subscription_id"]) == ("0000-1111", "looked up ~/.cloud/profile.json", default)
+    assert value_and_origins(explain_cloud()["subscription_id"]) == (
+        "0000-1111",
+        "looked up ~/.cloud/profile.json",
+        default,
+    )
     assert cloud_platform() == 1
 
 
-def test_an_answer_of_none_leaves_the_default(explained, cloud_platform):
-    assert told(explained()["subscription_id"]) == (None, "default", [])
-    assert explained.said == ""
+def test_an_answer_of_none_leaves_the_default(explain_cloud, cloud_platform):
+    assert value_and_origins(explain_cloud()["subscription_id"]) == (None, "default", [])
+    assert explain_cloud.said == ""
     assert cloud_platform() == 1
 
 
-def test_whatever_says_a_value_keeps_it_from_being_asked(explained, cloud_platform, terraform, monkeypatch):
-    knows("0000-1111\n~/.cloud/profile.json")
-    explained("--subscription-id", "flag")
+def test_whatever_says_a_value_keeps_it_from_being_asked(explain_cloud, cloud_platform, terraform, monkeypatch):
+    set_lookup_answer("0000-1111\n~/.cloud/profile.json")
+    explain_cloud("--subscription-id", "flag")
     monkeypatch.setenv("CLOUD_SUBSCRIPTION", "environment")
-    explained()
+    explain_cloud()
     monkeypatch.delenv("CLOUD_SUBSCRIPTION")
     terraform.outputs(subscription_id="outputs")
-    assert explained()["subscription_id"]["origin"] == f"{FOLDER} subscription_id.value"
+    assert explain_cloud()["subscription_id"]["origin"] == f"{FOLDER} subscription_id.value"
     assert cloud_platform() == 0
     terraform.outputs()
-    assert explained()["subscription_id"]["value"] == "0000-1111"
+    assert explain_cloud()["subscription_id"]["value"] == "0000-1111"
 
 
-def test_one_that_fails_is_a_warning_that_names_the_setting(explained):
-    knows("broken")
-    assert explained()["subscription_id"]["value"] is None
-    assert explained.said.startswith("warning: --subscription-id could not be looked up on this machine ")
-    assert "ValueError: line 1 is broken, password=<redacted>" in explained.said
-    assert "use   --subscription-id TEXT" in explained.said
+def test_one_that_fails_is_a_warning_that_names_the_setting(explain_cloud):
+    set_lookup_answer("broken")
+    assert explain_cloud()["subscription_id"]["value"] is None
+    assert explain_cloud.said.startswith("warning: --subscription-id could not be looked up on this machine ")
+    assert "ValueError: line 1 is broken, password=<redacted>" in explain_cloud.said
+    assert "use   --subscription-id TEXT" in explain_cloud.said
 
 
-def test_one_that_answers_with_something_else_is_a_warning_too(explained):
-    knows("just one line")
-    assert explained()["subscription_id"]["value"] is None
-    assert "[lookup-failed]" in explained.said
+def test_one_that_answers_with_something_else_is_a_warning_too(explain_cloud):
+    set_lookup_answer("just one line")
+    assert explain_cloud()["subscription_id"]["value"] is None
+    assert "[lookup-failed]" in explain_cloud.said
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_sweep_and_a_pipeline_are_looked_up_once(robotrain, cloud_platform, fails):
-    knows("broken" if fails else "0000-1111\n~/.cloud/profile.json")
+    set_lookup_answer("broken" if fails else "0000-1111\n~/.cloud/profile.json")
     job = ("--platform", "cloud", "--dataset-path", "x")
     answer = robotrain("sweep", *job, "--over", "seed=1..5", "--dry-run")
     assert (answer.exit_code, answer.stderr.count("[lookup-failed]")) == (0, int(fails)), answer.stderr
@@ -80,7 +84,7 @@ def test_help_asks_nothing(robotrain, cloud_platform):
 def test_a_run_once_more_is_not_looked_up_again(robotrain, cloud_platform):
     sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin")
     assert sent.exit_code == 0, sent.stderr
-    knows("0000-1111\n~/.cloud/profile.json")
+    set_lookup_answer("0000-1111\n~/.cloud/profile.json")
     before = cloud_platform()
     answer = robotrain("resubmit", sent.stdout.strip(), "--set", "slots=60", "--dry-run")
     assert answer.exit_code == 0, answer.stderr
@@ -99,6 +103,6 @@ def test_what_a_flag_is_also_called_is_told_its_one_name_everywhere_else(robotra
     assert [way.text for way in raised.value.problems[0].suggestions] == ["subscription_id"]
 
 
-def test_every_spelling_of_the_flag_gives_the_one_value(explained):
-    row = explained("--cloud-subscription-id", "s")["subscription_id"]
-    assert told(row)[:2] == ("s", "flag --subscription-id")
+def test_every_spelling_of_the_flag_gives_the_one_value(explain_cloud):
+    row = explain_cloud("--cloud-subscription-id", "s")["subscription_id"]
+    assert value_and_origins(row)[:2] == ("s", "flag --subscription-id")

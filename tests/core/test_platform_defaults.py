@@ -12,32 +12,32 @@ from robotrain.plugins.manager import Plugins
 ORIGIN = "platform cloud: no shared memory"
 
 
-def told(row):
+def value_and_origin(row):
     return row["value"], row["origin"]
 
 
-def test_it_stands_in_for_the_default_and_says_why(explained):
-    row = explained()["num_workers"]
-    assert told(row) == (0, ORIGIN)
+def test_it_stands_in_for_the_default_and_says_why(explain_cloud):
+    row = explain_cloud()["num_workers"]
+    assert value_and_origin(row) == (0, ORIGIN)
     assert [loser["origin"] for loser in row["overrode"]] == ["default"]
 
 
-def test_it_follows_the_settings_wherever_they_were_said(explained):
-    assert explained("--shared-memory", "mount")["num_workers"]["origin"] == "default"
+def test_it_follows_the_settings_wherever_they_were_said(explain_cloud):
+    assert explain_cloud("--shared-memory", "mount")["num_workers"]["origin"] == "default"
     Path("robotrain.toml").write_text('[platforms.cloud]\nshared_memory = "mount"\n')
-    assert explained()["num_workers"]["origin"] == "default"
+    assert explain_cloud()["num_workers"]["origin"] == "default"
 
 
-def test_whatever_is_said_wins(explained):
-    row = explained("--num-workers", "3")["num_workers"]
-    assert told(row) == (3, "flag --num-workers")
+def test_whatever_is_said_wins(explain_cloud):
+    row = explain_cloud("--num-workers", "3")["num_workers"]
+    assert value_and_origin(row) == (3, "flag --num-workers")
     assert [loser["origin"] for loser in row["overrode"]] == [ORIGIN, "default"]
     Path("robotrain.toml").write_text("[parameters]\nnum_workers = 5\n")
-    assert told(explained()["num_workers"]) == (5, "robotrain.toml [parameters]")
+    assert value_and_origin(explain_cloud()["num_workers"]) == (5, "robotrain.toml [parameters]")
 
 
-def test_names_that_the_workload_does_not_have_do_not_count(explained):
-    assert "rings_of_cloud" not in explained()
+def test_names_that_the_workload_does_not_have_do_not_count(explain_cloud):
+    assert "rings_of_cloud" not in explain_cloud()
 
 
 def test_another_platform_has_its_own_defaults(robotrain, cloud_platform):
@@ -65,7 +65,7 @@ def test_a_saved_job_goes_to_every_platform_and_keeps_none_of_them(robotrain, cl
 
 
 @pytest.fixture
-def workers(robotrain, cloud_platform, fake_platform):
+def submit_twice(robotrain, cloud_platform, fake_platform):
     """The processes that load data in a run that is submitted, and once more in the same with `--set`."""
 
     def of(run: str) -> object:
@@ -85,12 +85,12 @@ def workers(robotrain, cloud_platform, fake_platform):
 
 
 @pytest.mark.parametrize(("mood", "other", "had", "has"), [("none", "mount", 0, None), ("mount", "none", None, 0)])
-def test_a_run_once_more_with_other_settings_has_what_goes_with_them(workers, mood, other, had, has):
-    assert workers("--shared-memory", mood, then=f"shared_memory={other}") == (had, has)
+def test_a_run_once_more_with_other_settings_has_what_goes_with_them(submit_twice, mood, other, had, has):
+    assert submit_twice("--shared-memory", mood, then=f"shared_memory={other}") == (had, has)
 
 
-def test_a_run_once_more_keeps_what_somebody_said(workers):
-    assert workers("--num-workers", "3", then="shared_memory=mount") == (3, 3)
+def test_a_run_once_more_keeps_what_somebody_said(submit_twice):
+    assert submit_twice("--num-workers", "3", then="shared_memory=mount") == (3, 3)
 
 
 def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotrain, cloud_platform, monkeypatch):

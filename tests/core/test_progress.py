@@ -36,28 +36,28 @@ def read_log(lines):
     return known
 
 
-def told(*events, seconds=1.0):
+def read_events(*events, seconds=1.0):
     return read_log(event.format_event(one, at) for at, one in zip(range(0, 1000, int(seconds)), events, strict=False))
 
 
 def test_steps_rate_and_what_is_left():
-    known = told(*(Metrics(step=step, total=100, values={"train/loss": 1 / step}) for step in (10, 20, 30)))
+    known = read_events(*(Metrics(step=step, total=100, values={"train/loss": 1 / step}) for step in (10, 20, 30)))
     assert (known.step, known.total, known.rate) == (30, 100, 10.0)
     assert known.format_line() == "step 30/100 (30%)  loss 0.03333  10.0 steps/s  7 s left"
 
 
 def test_a_step_without_values_moves_on_and_keeps_the_last_loss():
-    known = told(Metrics(step=10, total=100, values={"train/loss": 0.5}), Metrics(step=60, total=100, values={}))
+    known = read_events(Metrics(step=10, total=100, values={"train/loss": 0.5}), Metrics(step=60, total=100, values={}))
     assert known.losses == [(10, 0.5)]
     assert known.format_line().startswith("step 60/100 (60%)  loss 0.5")
 
 
 def test_before_any_loss_the_step_alone_is_shown():
-    assert told(Metrics(step=7, total=100, values={})).format_line() == "step 7/100 (7%)"
+    assert read_events(Metrics(step=7, total=100, values={})).format_line() == "step 7/100 (7%)"
 
 
 def test_a_held_out_loss_says_of_which_step_it_is():
-    known = told(
+    known = read_events(
         Metrics(step=10, total=40, values={"train/loss": 0.5}),
         Metrics(step=10, total=40, values={"val/loss": 0.7}),
         Metrics(step=20, total=40, values={"train/loss": math.nan}),
@@ -67,7 +67,7 @@ def test_a_held_out_loss_says_of_which_step_it_is():
 
 
 def test_a_run_that_succeeded_did_all_its_steps():
-    known = told(
+    known = read_events(
         Metrics(step=20, total=30, values={"train/loss": 0.5}),
         Checkpoint(step=30, path="/x/000030"),
         Outcome(state="succeeded", exit_code=0),
@@ -81,7 +81,7 @@ def test_ordinary_and_strange_lines_say_nothing():
 
 
 def test_what_became_of_checkpoints_is_kept():
-    known = told(
+    known = read_events(
         Checkpoint(step=200, path="/x/200"),
         Published(step=200, to="runs:/r/200", seconds=3.0),
         Checkpoint(step=400, path="/x/400"),
@@ -105,11 +105,11 @@ def test_published_and_registered_read_like_sentences():
 
 def test_warnings_and_errors_are_kept_and_other_notes_are_not():
     notes = [Note(level=level, text=level) for level in ("info", "warning", "error")]
-    assert told(*notes).warnings == ["warning", "error"]
+    assert read_events(*notes).warnings == ["warning", "error"]
 
 
 def test_values_of_the_machine_belong_to_no_step():
-    known = told(Metrics(step=5, values={"train/loss": 0.5}), Metrics(values={"system/memory_percent": 40.0}))
+    known = read_events(Metrics(step=5, values={"train/loss": 0.5}), Metrics(values={"system/memory_percent": 40.0}))
     assert known.machine == {"system/memory_percent": 40.0}
     assert known.metrics == {"train/loss": 0.5}
     assert known.step == 5
@@ -118,13 +118,13 @@ def test_values_of_the_machine_belong_to_no_step():
 def test_work_that_begins_again_goes_on_from_its_checkpoint():
     first = [Metrics(step=step, total=100, values={"train/loss": 1 / step}) for step in (10, 20, 30)]
     again = [Metrics(step=step, total=100, values={"train/loss": 2 / step}) for step in (25, 35)]
-    known = told(*first, StageEvent(name="work", state="started"), *again)
+    known = read_events(*first, StageEvent(name="work", state="started"), *again)
     assert (known.step, known.rate) == (35, 10.0)
     assert known.losses == [(10, 0.1), (20, 0.05), (25, 0.08), (35, 2 / 35)]
 
 
 def test_where_it_came_to_has_nothing_left():
-    known = told(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
+    known = read_events(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
     assert "left" in known.format_line()
     assert "left" not in known.format_line(ended=True)
 
@@ -152,7 +152,7 @@ def test_times_as_people_say_them():
 
 
 def test_while_data_comes_its_bytes_rate_and_what_is_left_are_shown():
-    known = told(
+    known = read_events(
         StageEvent(name="environment", state="started"),
         StageEvent(name="data", state="started"),
         Download(done=750_000_000, total=3_000_000_000, rate=125e6),
@@ -162,8 +162,8 @@ def test_while_data_comes_its_bytes_rate_and_what_is_left_are_shown():
 
 def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
     both = (StageEvent(name="environment", state="started"), StageEvent(name="data", state="started"))
-    assert told(*both, StageEvent(name="environment", state="done", seconds=1.0)).stage == "data"
-    assert told(*both, StageEvent(name="data", state="done", seconds=1.0)).stage == "environment"
+    assert read_events(*both, StageEvent(name="environment", state="done", seconds=1.0)).stage == "data"
+    assert read_events(*both, StageEvent(name="data", state="done", seconds=1.0)).stage == "environment"
 
 
 def episode(number, total=10, **values):
@@ -173,20 +173,22 @@ def episode(number, total=10, **values):
 
 
 def test_an_evaluation_counts_episodes_and_those_that_succeeded():
-    known = told(*(episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)), seconds=10)
+    known = read_events(
+        *(episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)), seconds=10
+    )
     assert known.format_line() == "episode 4/10 (40%)  success 3/4  0.1 episodes/s  1:00 min left"
     assert describe(episode(3, success=1.0)) == "episode 4: rollout_ep3_success 1"
 
 
 def test_a_replay_tells_its_mean_error_by_now():
-    known = told(*(episode(number, mse=value) for number, value in enumerate((0.2, 0.4))))
+    known = read_events(*(episode(number, mse=value) for number, value in enumerate((0.2, 0.4))))
     assert known.format_line().startswith("episode 2/10 (20%)  mse 0.3")
 
 
 def test_an_evaluation_that_begins_again_counts_from_nothing():
     again = (StageEvent(name="work", state="started"), episode(0, success=1.0))
     found = Evaluated(episodes=1, scores={"rollout/success_rate": 0.0}, results="/x")
-    known = told(episode(0, success=0.0), episode(1, success=0.0), found, *again)
+    known = read_events(episode(0, success=0.0), episode(1, success=0.0), found, *again)
     assert known.format_line() == "episode 1/10 (10%)  success 1/1"
     assert known.evaluated is None
 
@@ -207,7 +209,7 @@ def test_what_was_found_reads_like_a_sentence():
 def test_copies_of_results_and_of_the_policy_are_kept_apart_each_once():
     found = Evaluated(episodes=1, scores={}, results="/x/eval_results", policy="/x/policy/000400")
     places = ("runs:/r", "/shared/run", "runs:/r/policy/000400", "runs:/r")
-    known = told(found, *(Delivered(to=place) for place in places))
+    known = read_events(found, *(Delivered(to=place) for place in places))
     assert known.results == ["runs:/r", "/shared/run"]
     assert known.policies == ["runs:/r/policy/000400"]
 
@@ -238,4 +240,4 @@ def test_the_end_of_a_log_tells_the_scores():
     ],
 )
 def test_scores_are_told_as_far_as_they_are_numbers(scores, said):
-    assert told(Evaluated(episodes=9, scores=scores, results="/x")).score_text == said
+    assert read_events(Evaluated(episodes=9, scores=scores, results="/x")).score_text == said

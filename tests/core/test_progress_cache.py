@@ -110,7 +110,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
     return made
 
 
-def lines_of(seed: int, count: int) -> list[str]:
+def random_lines(seed: int, count: int) -> list[str]:
     """Events in any order, odd ones and ordinary lines between those of many steps."""
     chosen, lines = random.Random(seed), list[str]()
     for number in range(count):
@@ -126,7 +126,7 @@ def lines_of(seed: int, count: int) -> list[str]:
     return lines
 
 
-def facts(known: Progress) -> str:
+def list_facts(known: Progress) -> str:
     """All that is known; a text, since NaN does not equal itself."""
     return repr({field.name: getattr(known, field.name) for field in dataclasses.fields(known)})
 
@@ -140,17 +140,17 @@ def read_progress(lines: Sequence[str], declared: Sequence[Metric] = ()) -> Prog
     return known
 
 
-def write(path: Path, lines: list[str]) -> None:
+def write_lines(path: Path, lines: list[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_events_read_in_parts_add_up_to_the_same(seed: int, record: RunRecord, tmp_path: Path) -> None:
-    path, lines, chosen = tmp_path / "events.jsonl", lines_of(seed, 1000), random.Random(seed)
+    path, lines, chosen = tmp_path / "events.jsonl", random_lines(seed, 1000), random.Random(seed)
     ends = sorted(chosen.sample(range(len(lines)), 3))
     for end in (*ends, len(lines), len(lines)):
-        write(path, lines[:end])
-        assert facts(read_events_file(record, path)[0]) == facts(read_progress(lines[:end], METRICS))
+        write_lines(path, lines[:end])
+        assert list_facts(read_events_file(record, path)[0]) == list_facts(read_progress(lines[:end], METRICS))
 
 
 CHANGES: tuple[dict[str, object], ...] = (
@@ -173,8 +173,8 @@ def test_events_added_together_count_as_each_does_alone(
         lines.append(f"{event.PREFIX}{json.dumps(plain | {'unit': 'step'} | change)}")
         if found := event.parse_event(lines[-1]):
             alone.add_event(found)
-    write(path, lines)
-    assert facts(read_events_file(record, path)[0]) == facts(alone)
+    write_lines(path, lines)
+    assert list_facts(read_events_file(record, path)[0]) == list_facts(alone)
 
 
 NUMBERS = (
@@ -226,8 +226,8 @@ def test_lines_that_differ_in_numbers_count_as_each_does_alone(place: str, recor
             if found := parse_once(line):
                 alone.add_event(found)
         (records.get_run_folder(RUN) / PROGRESS_FILE).unlink(missing_ok=True)
-        write(path, lines)
-        if facts(read_events_file(record, path)[0]) != facts(alone):
+        write_lines(path, lines)
+        if list_facts(read_events_file(record, path)[0]) != list_facts(alone):
             wrong.append(text)
     assert wrong == []
 
@@ -238,7 +238,7 @@ def test_most_lines_of_a_long_training_are_not_parsed(
     path, parsed, parse = tmp_path / "events.jsonl", list[bytes](), progress_cache._parse_lines
     monkeypatch.setattr(progress_cache, "_parse_lines", lambda lines: (parsed.append(lines), parse(lines))[1])
     values = [{"train/loss": 1 / step, "train/lr 2.5": 1e-4} for step in range(1, 5001)]
-    write(path, [event.format_event(Metrics(step=n, total=9, values=one)) for n, one in enumerate(values, 1)])
+    write_lines(path, [event.format_event(Metrics(step=n, total=9, values=one)) for n, one in enumerate(values, 1)])
     known, _ = read_events_file(record, path)
     assert (known.step, known.metrics) == (5000, values[-1])
     assert sum(lines.count(b"\n") for lines in parsed) < 100
@@ -247,7 +247,7 @@ def test_most_lines_of_a_long_training_are_not_parsed(
 def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None:
     assert {type(one) for one in EVENTS} == set(event.EVENT_NAMES)
     path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]
-    write(path, lines)
+    write_lines(path, lines)
     first, offset = read_events_file(record, path)
     assert offset == path.stat().st_size
     read = list[int]()
@@ -258,15 +258,15 @@ def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None
     assert not read
     (records.get_run_folder(RUN) / PROGRESS_FILE).write_bytes(b"hello")
     third, _ = read_events_file(record, path)
-    assert facts(first) == facts(second) == facts(third) == facts(read_progress(lines, METRICS))
+    assert list_facts(first) == list_facts(second) == list_facts(third) == list_facts(read_progress(lines, METRICS))
 
 
 @pytest.mark.parametrize("line", ODD)
 def test_odd_lines_count_as_they_do_alone(line: str, record: RunRecord, tmp_path: Path) -> None:
     path, plain = tmp_path / "events.jsonl", event.format_event(EVENTS[9], 5.5)
-    write(path, [plain, line, plain.replace("20", "21")])
+    write_lines(path, [plain, line, plain.replace("20", "21")])
     wanted = read_progress([plain, line, plain.replace("20", "21")], METRICS)
-    assert facts(read_events_file(record, path)[0]) == facts(wanted)
+    assert list_facts(read_events_file(record, path)[0]) == list_facts(wanted)
 
 
 def test_an_incomplete_last_line_is_read_again_once_it_is_complete(record: RunRecord, tmp_path: Path) -> None:
@@ -280,13 +280,13 @@ def test_an_incomplete_last_line_is_read_again_once_it_is_complete(record: RunRe
 
 def _replace(path: Path) -> None:
     other = path.with_name("other")
-    write(other, ['::robotrain:: {"event": "note", "time": 1.0, "level": "error", "text": "another file"}'] * 200)
+    write_lines(other, ['::robotrain:: {"event": "note", "time": 1.0, "level": "error", "text": "another file"}'] * 200)
     os.replace(other, path)
 
 
 def _rewrite(path: Path) -> None:
     lines = path.read_text().splitlines()
-    write(path, [lines[0].replace("20", "10"), *lines[1:], *lines])
+    write_lines(path, [lines[0].replace("20", "10"), *lines[1:], *lines])
 
 
 def _rewrite_in_place(path: Path) -> None:
@@ -308,28 +308,30 @@ def _truncate_and_continue(path: Path) -> None:
 @pytest.mark.parametrize("change", [_replace, _rewrite, _rewrite_in_place, _truncate, _truncate_and_continue])
 def test_another_file_of_events_is_read_from_its_start(change, record: RunRecord, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    write(path, [event.format_event(one, 5.5) for one in EVENTS[9:13]] * 20)
+    write_lines(path, [event.format_event(one, 5.5) for one in EVENTS[9:13]] * 20)
     read_events_file(record, path)
     change(path)
-    assert facts(read_events_file(record, path)[0]) == facts(read_progress(path.read_text().splitlines(), METRICS))
+    assert list_facts(read_events_file(record, path)[0]) == list_facts(
+        read_progress(path.read_text().splitlines(), METRICS)
+    )
 
 
 def test_other_declared_metrics_are_another_progress(record: RunRecord, tmp_path: Path) -> None:
     path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]
-    write(path, lines)
+    write_lines(path, lines)
     read_events_file(record, path)
     undeclared = dataclasses.replace(record, metrics=())
-    assert facts(read_events_file(undeclared, path)[0]) == facts(read_progress(lines))
+    assert list_facts(read_events_file(undeclared, path)[0]) == list_facts(read_progress(lines))
 
 
 def test_few_events_are_not_stored(record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
     path = tmp_path / "events.jsonl"
-    write(path, [event.format_event(one, 5.5) for one in EVENTS])
+    write_lines(path, [event.format_event(one, 5.5) for one in EVENTS])
     read_events_file(record, path)
     assert not (records.get_run_folder(RUN) / PROGRESS_FILE).exists()
-    write(path, lines_of(2, 4000))
+    write_lines(path, random_lines(2, 4000))
     read_events_file(record, path)
     stored = records.get_run_folder(RUN) / PROGRESS_FILE
     assert json.loads(stored.read_bytes().partition(b"\n")[2])["offset"] == path.stat().st_size
@@ -338,7 +340,7 @@ def test_few_events_are_not_stored(record: RunRecord, tmp_path: Path, monkeypatc
 
 def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record: RunRecord, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    write(path, [event.format_event(one, 5.5) for one in EVENTS])
+    write_lines(path, [event.format_event(one, 5.5) for one in EVENTS])
 
     class Here(Platform):
         def events_file(self, reference):
@@ -353,7 +355,7 @@ def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record: RunRe
             yield from ("an ordinary line", *path.read_text().splitlines())
 
     here, there = (progress_cache.read_run_log(record, platform, 5) for platform in (Here(), There()))
-    assert (facts(here[0]), here[1]) == (facts(there[0]), there[1])
+    assert (list_facts(here[0]), here[1]) == (list_facts(there[0]), there[1])
     assert here[1] == ["an ordinary line"]
 
 

@@ -24,7 +24,7 @@ def explain(robotrain):
     return run
 
 
-def say(text, folder="."):
+def write_project_file(text, folder="."):
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / NAME).write_text(text)
 
@@ -57,7 +57,7 @@ runs_dir = "/opt/x"
 
 
 def test_values_for_every_job(explain):
-    say(WHOLE)
+    write_project_file(WHOLE)
     rows = explain()
     told = {
         name: (rows[name]["value"], rows[name]["origin"]) for name in ("platform", "workload", "batch_size", "seed")
@@ -75,7 +75,7 @@ def test_values_for_every_job(explain):
 
 
 def test_a_profile_over_the_top(explain):
-    say(WHOLE)
+    write_project_file(WHOLE)
     rows = explain("--profile", "quick")
     assert (rows["seed"]["value"], rows["seed"]["origin"]) == (1, "robotrain.toml [profiles.quick.parameters]")
     assert [loser["value"] for loser in rows["seed"]["overrode"]] == ["7", "1000"]
@@ -86,7 +86,7 @@ def test_a_profile_over_the_top(explain):
 
 
 def test_the_platform_by_its_layers(robotrain, plain_platform, monkeypatch):
-    say("platform = 'local'\n[profiles.far]\nplatform = 'plain'\n")
+    write_project_file("platform = 'local'\n[profiles.far]\nplatform = 'plain'\n")
     words = ("explain", *FOLDER, "--json")
 
     def platform(*more):
@@ -103,14 +103,14 @@ def test_the_platform_by_its_layers(robotrain, plain_platform, monkeypatch):
 
 
 def test_options_and_help_follow_the_platform_it_chooses(robotrain, plain_platform):
-    say("platform = 'plain'\n[profiles.here]\nplatform = 'local'\n")
+    write_project_file("platform = 'plain'\n[profiles.here]\nplatform = 'local'\n")
     assert "--zone" in robotrain("submit", "--help").stdout
     assert "--zone" not in robotrain("submit", "--profile", "here", "--help").stdout
     assert robotrain("render", *FOLDER, "--zone", "gale").exit_code == 0
 
 
 def test_the_profile_by_its_layers(explain, monkeypatch):
-    say("platform = 'local'\n" + "".join(f"[profiles.p{n}.parameters]\nseed = {n}\n" for n in (1, 2, 3)))
+    write_project_file("platform = 'local'\n" + "".join(f"[profiles.p{n}.parameters]\nseed = {n}\n" for n in (1, 2, 3)))
     seeds = []
     Path(".env").write_text("ROBOTRAIN_PROFILE=p1\n")
     seeds.append(explain()["seed"]["value"])
@@ -122,7 +122,7 @@ def test_the_profile_by_its_layers(explain, monkeypatch):
 
 @pytest.mark.parametrize("by", ["flag", "environment"])
 def test_a_profile_that_is_not_there_offers_the_nearest(robotrain, monkeypatch, by):
-    say(WHOLE)
+    write_project_file(WHOLE)
     if by == "environment":
         monkeypatch.setenv("ROBOTRAIN_PROFILE", "quik")
     answer = robotrain("explain", *FOLDER, *(["--profile", "quik"] if by == "flag" else []))
@@ -139,8 +139,8 @@ def test_a_profile_and_no_file_to_have_it(robotrain):
 
 
 def test_the_nearest_folder_above_up_to_the_repository(explain, monkeypatch):
-    say("[parameters]\nseed = 1\n", "team")
-    say("[parameters]\nseed = 2\n", "team/repository")
+    write_project_file("[parameters]\nseed = 1\n", "team")
+    write_project_file("[parameters]\nseed = 2\n", "team/repository")
     Path("team/repository/.git").mkdir()
     Path("team/repository/deep/er").mkdir(parents=True)
     Path("team/other/.git").mkdir(parents=True)
@@ -160,8 +160,8 @@ def test_the_nearest_folder_above_up_to_the_repository(explain, monkeypatch):
 
 
 def test_the_search_ends_at_home(explain, monkeypatch):
-    say("[parameters]\nseed = 1\n", "home")
-    say("[parameters]\nseed = 2\n", ".")
+    write_project_file("[parameters]\nseed = 1\n", "home")
+    write_project_file("[parameters]\nseed = 2\n", ".")
     Path("home/work").mkdir()
     monkeypatch.chdir("home/work")
     monkeypatch.setenv("HOME", str(Path.cwd().parent))
@@ -172,7 +172,7 @@ def test_the_search_ends_at_home(explain, monkeypatch):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
 def test_a_folder_of_somebody_else_steers_nothing(explain, monkeypatch):
-    say("[parameters]\nseed = 1\n", "shared")
+    write_project_file("[parameters]\nseed = 1\n", "shared")
     Path("shared/mine").mkdir()
     os.chown("shared", 12345, -1)
     monkeypatch.chdir("shared/mine")
@@ -180,7 +180,7 @@ def test_a_folder_of_somebody_else_steers_nothing(explain, monkeypatch):
 
 
 def test_relative_paths_start_from_the_file(explain, monkeypatch):
-    say("[platforms.local]\nruns_dir = 'runs'\n")
+    write_project_file("[platforms.local]\nruns_dir = 'runs'\n")
     Path("deep").mkdir()
     here = Path.cwd()
     monkeypatch.chdir("deep")
@@ -197,7 +197,7 @@ WRITTEN = {
 
 
 def test_a_value_is_the_text_of_a_flag():
-    say("[parameters]\n" + "".join(f"p{index} = {written}\n" for index, written in enumerate(WRITTEN)))
+    write_project_file("[parameters]\n" + "".join(f"p{index} = {written}\n" for index, written in enumerate(WRITTEN)))
     _, table = project_file.load_project(Path.cwd()).list_parameters("lerobot-train")
     assert [value.value for value in table.values()] == [*WRITTEN.values()]
 
@@ -209,7 +209,7 @@ def test_a_value_is_the_text_of_a_flag():
 def test_a_value_is_coerced_as_the_text_of_a_flag(robotrain, name, written, text):
     command = ("explain", "--platform", "local", *FOLDER, "--json")
     by_set = robotrain(*command, "--set", f"{name}={text}")
-    say(f"[parameters]\n{name} = {written}\n")
+    write_project_file(f"[parameters]\n{name} = {written}\n")
     by_file = robotrain(*command)
     assert by_file.exit_code == by_set.exit_code
     if by_file.exit_code == 0:
@@ -221,7 +221,7 @@ def test_a_value_is_coerced_as_the_text_of_a_flag(robotrain, name, written, text
 
 
 def test_an_empty_text_counts_as_unset(explain):
-    say("platform = ''\n[parameters]\nseed = ''\n[workloads.lerobot-train]\nseed = 5\n")
+    write_project_file("platform = ''\n[parameters]\nseed = ''\n[workloads.lerobot-train]\nseed = 5\n")
     assert explain("--platform", "local")["seed"]["value"] == 5
 
 
@@ -266,7 +266,7 @@ NAMED = {
 
 
 def test_what_is_wrong_is_named_with_its_table(robotrain):
-    say(MISTAKES)
+    write_project_file(MISTAKES)
     answer = robotrain("explain", "--platform", "local", *FOLDER)
     assert answer.exit_code == 2
     reports = re.split(r"(?=^error: )", answer.stderr, flags=re.MULTILINE)
@@ -286,7 +286,7 @@ def test_what_is_wrong_is_named_with_its_table(robotrain):
     ],
 )
 def test_what_makes_a_file_unusable_is_named(robotrain, text, where, says):
-    say(text)
+    write_project_file(text)
     answer = robotrain("explain", "--platform", "local", *FOLDER)
     assert answer.exit_code == 2
     assert f"  {where}\n" in answer.stderr
@@ -294,14 +294,14 @@ def test_what_makes_a_file_unusable_is_named(robotrain, text, where, says):
 
 
 def test_what_is_wrong_is_said_with_everything_else_and_nothing_twice(robotrain):
-    say("platform = 'local'\nworklod = 'x'\n[parameters]\nseed = [1]\n")
+    write_project_file("platform = 'local'\nworklod = 'x'\n[parameters]\nseed = [1]\n")
     answer = robotrain("explain", "--batch-size", "0", "--json")
     codes = [problem["code"] for problem in answer.json["problems"]]
     assert sorted(codes) == ["project-file-unknown-key", "project-file-wrong", "source-missing", "value-invalid"]
 
 
 def test_a_file_that_cannot_be_read_is_the_one_thing_said(robotrain):
-    say("platform = local\n")
+    write_project_file("platform = local\n")
     answer = robotrain("explain", *FOLDER, "--profile", "p", "--json")
     assert [problem["code"] for problem in answer.json["problems"]] == ["project-file-malformed"]
     Path(NAME).write_bytes(b"\xff")
@@ -310,14 +310,14 @@ def test_a_file_that_cannot_be_read_is_the_one_thing_said(robotrain):
 
 
 def test_a_platform_that_is_not_installed_is_told_by_the_file_that_says_it(robotrain):
-    say("platform = 'locl'\n")
+    write_project_file("platform = 'locl'\n")
     answer = robotrain("explain", *FOLDER, "--json")
     (problem,) = answer.json["problems"]
     assert (problem["code"], problem["where"]) == ("platform-not-loaded", "robotrain.toml")
 
 
 def test_tables_for_what_is_not_installed_are_warnings(robotrain):
-    say("[platforms.locl]\nx = 1\n[workloads.lerobot-trian]\nx = 1\n")
+    write_project_file("[platforms.locl]\nx = 1\n[workloads.lerobot-trian]\nx = 1\n")
     answer = robotrain("explain", "--platform", "local", *FOLDER)
     assert answer.exit_code == 0
     assert "use   local" in answer.stderr
@@ -326,7 +326,7 @@ def test_tables_for_what_is_not_installed_are_warnings(robotrain):
 
 def test_parameters_of_another_workload_are_for_that_one(robotrain, install):
     install("acme-sweep", {"workload.sweep": "acme_sweep"}, acme_sweep=SWEEP)
-    say("[parameters]\nseed = 3\nlaps = 4\n[workloads.sweep]\nspeed = 2\n[platforms.other]\n")
+    write_project_file("[parameters]\nseed = 3\nlaps = 4\n[workloads.sweep]\nspeed = 2\n[platforms.other]\n")
     rows = robotrain("explain", "--platform", "local", *FOLDER, "--json").json["values"]
     assert {row["name"]: row["value"] for row in rows}["seed"] == 3
     rows = robotrain("explain", "sweep", "--platform", "local", "--json").json["values"]
@@ -365,7 +365,7 @@ SECRET = "hf_abcdefghijklmnopqrstuvwx1234"
     ],
 )
 def test_a_secret_is_refused_and_never_echoed(robotrain, text):
-    say(text)
+    write_project_file(text)
     answer = robotrain("explain", "--platform", "local", *FOLDER, "--json")
     assert SECRET not in answer.stdout + answer.stderr
     if "platform = " not in text:
@@ -395,7 +395,7 @@ def test_the_help_of_submit_reads_it_only_where_there_is_one():
         return set(json.loads(done.stdout.splitlines()[-1]))
 
     assert not imported() & {"tomllib", "robotrain.project", "robotrain.project_file"}
-    say("platform = 'local'\n")
+    write_project_file("platform = 'local'\n")
     modules = imported()
     assert "tomllib" in modules
     assert not modules & {"pydantic", "yaml", "dotenv"}

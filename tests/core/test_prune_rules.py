@@ -12,11 +12,11 @@ from robotrain.submission import reconcile
 NOW = 1_000_000.0
 
 
-def known(run: str, *, ended: float | None = 0.0, outputs: tuple[str, ...] = ()) -> PruneCandidate:
+def candidate(run: str, *, ended: float | None = 0.0, outputs: tuple[str, ...] = ()) -> PruneCandidate:
     return PruneCandidate(run=run, created=0.0, status=Status(state="succeeded", ended=ended), outputs=outputs)
 
 
-def going(
+def list_removed(
     *runs: PruneCandidate, started_from: dict[str, list[str]] | None = None, before: float | None = None
 ) -> list[str]:
     return [one.run for one in prune.plan_pruning(runs, started_from or {}, before=before).removed]
@@ -48,12 +48,16 @@ class Platform:
 
 
 def test_what_counts_is_when_a_run_ended_not_when_it_was_sent():
-    runs = [known("long-1", ended=NOW - 10), known("short-1", ended=NOW - 100), known("unseen-1", ended=None)]
-    assert going(*runs, before=NOW - 50) == ["short-1", "unseen-1"]
+    runs = [
+        candidate("long-1", ended=NOW - 10),
+        candidate("short-1", ended=NOW - 100),
+        candidate("unseen-1", ended=None),
+    ]
+    assert list_removed(*runs, before=NOW - 50) == ["short-1", "unseen-1"]
 
 
 def test_a_whole_line_of_descent_stays_with_its_last():
-    line = [known(f"run-{number}", outputs=(f"/runs/{number}",)) for number in (1, 2, 3)]
+    line = [candidate(f"run-{number}", outputs=(f"/runs/{number}",)) for number in (1, 2, 3)]
     started_from = {"run-2": ["/runs/1"], "run-3": ["/runs/2"], "run-4": ["/runs/3/model"]}
     plan = prune.plan_pruning(line, started_from, before=None)
     assert plan.removed == ()
@@ -61,7 +65,9 @@ def test_a_whole_line_of_descent_stays_with_its_last():
 
 
 def test_a_folder_whose_name_only_begins_alike_is_another():
-    assert going(known("a-1", outputs=("/runs/a-1",)), started_from={"b-1": ["/runs/a-10/checkpoint"]}) == ["a-1"]
+    assert list_removed(candidate("a-1", outputs=("/runs/a-1",)), started_from={"b-1": ["/runs/a-10/checkpoint"]}) == [
+        "a-1"
+    ]
 
 
 def test_what_a_run_was_started_from_is_read_from_its_kept_plan():

@@ -91,7 +91,7 @@ def test_what_writes_there_travels_with_the_job(robotrain, tmp_path):
 
 
 @pytest.fixture
-def published(robotrain, fake_platform, tmp_path):
+def published_run(robotrain, fake_platform, tmp_path):
     """A run that published to a folder, and is not known to its platform any more: its name."""
 
     def make(to) -> str:
@@ -113,8 +113,8 @@ def seal(folder, step: int, run: str):
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_run_whose_folder_is_gone_is_resumed_from_what_it_published(robotrain, published, tmp_path, form):
-    run = published(form.format(tmp_path / "mirror"))
+def test_a_run_whose_folder_is_gone_is_resumed_from_what_it_published(robotrain, published_run, tmp_path, form):
+    run = published_run(form.format(tmp_path / "mirror"))
     assert robotrain("resume", run).exit_code == 2
     for step, whose in ((2, run), (4, run), (6, run), (8, "another-1")):
         seal(tmp_path / "mirror", step, whose)
@@ -136,8 +136,8 @@ def test_a_checkpoint_to_go_on_from_is_named_as_any_source(robotrain, tmp_path):
     assert "--resume-from" in answer.stderr
 
 
-def test_resume_goes_on_from_a_checkpoint_that_is_named(robotrain, published, tmp_path):
-    run = published(tmp_path / "mirror")
+def test_resume_goes_on_from_a_checkpoint_that_is_named(robotrain, published_run, tmp_path):
+    run = published_run(tmp_path / "mirror")
     answer = robotrain("resume", run, "--resume-from", tmp_path / "mirror/000004/", "--no-pin")
     assert answer.exit_code == 0, answer.stderr
     (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]

@@ -20,7 +20,7 @@ def submit(fake_platform, pusht):
     return submit
 
 
-def becomes(fake_platform, run, **state):
+def set_run_state(fake_platform, run, **state):
     (fake_platform / f"{run.name}.json").write_text(json.dumps(state))
 
 
@@ -45,7 +45,7 @@ def test_the_call_and_the_command_line_name_the_same_job(submit, fake_platform, 
 )
 def test_wait_raises_what_became_of_the_run(submit, fake_platform, state, error):
     run = submit()
-    becomes(fake_platform, run, state=state)
+    set_run_state(fake_platform, run, state=state)
     with pytest.raises(error, match=f"{run.name} {state}") as raised:
         run.wait()
     assert isinstance(raised.value, api.RunEnded)
@@ -74,7 +74,7 @@ def robotrain_run_changed(run, change, status):
 def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(submit, fake_platform, install):
     install("acme", {"acme": "acme_told"}, acme_told=TOLD)
     one, two, seen = (submit(new=True) for _ in range(3))
-    becomes(fake_platform, one, state="failed")
+    set_run_state(fake_platform, one, state="failed")
     for _ in range(2):
         with pytest.raises(api.RunFailed):
             one.wait()
@@ -86,7 +86,7 @@ def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(sub
     seen = api.Run(seen.name)
     with pytest.raises(TimeoutError):
         seen.wait(timeout=0.01)
-    becomes(fake_platform, seen, state="succeeded")
+    set_run_state(fake_platform, seen, state="succeeded")
     seen.wait()
     api.Run(seen.name).wait()  # it had ended when it was first asked
     told = Path("told").read_text().splitlines()
@@ -173,14 +173,14 @@ def test_an_outcome_survives_the_way_between_processes():
 
 
 @pytest.fixture
-def impatient(monkeypatch):
+def fast_api(monkeypatch):
     from robotrain import api
 
     monkeypatch.setattr(api, "MIN_POLL_SECONDS", 0.001)
     return api
 
 
-def falls_silent(monkeypatch, times):
+def fail_status(monkeypatch, times):
     """The fake platform does not say how a run is, so many times."""
     import fake_plugin
 
@@ -195,17 +195,17 @@ def falls_silent(monkeypatch, times):
     monkeypatch.setattr(fake_plugin.FakePlatform, "status", silent)
 
 
-def test_a_platform_that_is_silent_for_a_while_is_asked_again(submit, fake_platform, impatient, monkeypatch):
+def test_a_platform_that_is_silent_for_a_while_is_asked_again(submit, fake_platform, fast_api, monkeypatch):
     run = submit()
-    becomes(fake_platform, run, state="succeeded")
-    falls_silent(monkeypatch, 3)
+    set_run_state(fake_platform, run, state="succeeded")
+    fail_status(monkeypatch, 3)
     assert run.wait().state == "succeeded"
 
 
-def test_a_platform_that_stays_silent_is_given_up(submit, fake_platform, impatient, monkeypatch):
+def test_a_platform_that_stays_silent_is_given_up(submit, fake_platform, fast_api, monkeypatch):
     run = submit()
-    falls_silent(monkeypatch, 1000)
-    monkeypatch.setattr(impatient, "PATIENCE_SECONDS", 0.01)
+    fail_status(monkeypatch, 1000)
+    monkeypatch.setattr(fast_api, "PATIENCE_SECONDS", 0.01)
     with pytest.raises(ConnectionResetError):
         run.wait()
 
@@ -217,34 +217,34 @@ def test_a_run_that_its_platform_knows_no_more_is_told_at_once(submit, fake_plat
         run.wait()
 
 
-def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, fake_platform, impatient):
+def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, fake_platform, fast_api):
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2)]
-    becomes(fake_platform, run, state="running", log=lines[:1])
+    set_run_state(fake_platform, run, state="running", log=lines[:1])
     told = []
 
     def hear(record):
         told.append(record.event.step)
-        becomes(fake_platform, run, state="succeeded", log=lines)
+        set_run_state(fake_platform, run, state="succeeded", log=lines)
 
     assert run.wait(timeout=60, on_event=hear).state == "succeeded"
     assert told == [1, 2]
     assert run.progress().losses == [(1, 0.5), (2, 0.5)]
 
 
-def test_events_are_told_once_when_the_log_breaks_off(submit, fake_platform, impatient, monkeypatch):
+def test_events_are_told_once_when_the_log_breaks_off(submit, fake_platform, fast_api, monkeypatch):
     import fake_plugin
 
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
-    becomes(fake_platform, run, state="running", log=lines)
+    set_run_state(fake_platform, run, state="running", log=lines)
     whole, asked = fake_plugin.FakePlatform.logs, []
 
     def broken(self, reference, follow, tail=None):
         asked.append(follow)
         for at, line in enumerate(whole(self, reference, follow, tail)):
             if len(asked) == 1 and at == 1:
-                becomes(fake_platform, run, state="succeeded", log=lines)
+                set_run_state(fake_platform, run, state="succeeded", log=lines)
                 raise ConnectionResetError("the line went dead")
             yield line
 
@@ -256,7 +256,7 @@ def test_events_are_told_once_when_the_log_breaks_off(submit, fake_platform, imp
 
 def test_what_the_listener_raises_is_raised(submit, fake_platform):
     run = submit()
-    becomes(fake_platform, run, state="running", log=[event.format_event(Metrics(values={}, step=1))])
+    set_run_state(fake_platform, run, state="running", log=[event.format_event(Metrics(values={}, step=1))])
 
     def enough(record):
         raise StopAsyncIteration

@@ -34,52 +34,52 @@ def call(robotrain, queried_platform, pusht):
     return call
 
 
-def cut_off(call, queried_platform: Path, *more: str) -> None:
+def interrupt_submit(call, queried_platform: Path, *more: str) -> None:
     """Interrupt a submit that the engine has taken."""
     (queried_platform / "mood").write_text("takes it and hangs up")
     call("submit", *more)
     (queried_platform / "mood").unlink()
 
 
-def asked(queried_platform: Path) -> int:
+def count_queries(queried_platform: Path) -> int:
     return len((queried_platform / "asked").read_text().split()) if (queried_platform / "asked").exists() else 0
 
 
-def jobs(queried_platform: Path) -> dict[str, int]:
+def count_submissions(queried_platform: Path) -> dict[str, int]:
     """How often the engine was handed each run."""
     return {path.name: len(path.read_text().split()) for path in sorted((queried_platform / "jobs").glob("*"))}
 
 
-def work(answer) -> str:
+def work_folder(answer) -> str:
     """Where the rendered run works: it holds what the settings are."""
     return json.loads(answer.json["files"]["job.json"]["text"])["placement"]["work"]
 
 
-def sent(answer) -> str:
+def submitted_run(answer) -> str:
     assert answer.exit_code == 0, answer.stderr
     return answer.stdout.strip()
 
 
-def row(run: str, name: str) -> tuple[object, str]:
+def value_and_origin(run: str, name: str) -> tuple[object, str]:
     """A value of a kept plan, and where it came from."""
     [found] = [one for one in plans.read_stored_plan(run).values if one["name"] == name]
     return found["value"], found["origin"]
 
 
 def test_a_submit_asks_once_and_keeps_where_the_value_came_from(call, queried_platform):
-    run = sent(call("submit"))
-    assert asked(queried_platform) == 1
+    run = submitted_run(call("submit"))
+    assert count_queries(queried_platform) == 1
     assert records.read_record(run).settings["moon"] == "titania"
-    assert row(run, "moon") == ("titania", ORIGIN)
-    assert row(run, "ground") == (None, "default")
+    assert value_and_origin(run, "moon") == ("titania", ORIGIN)
+    assert value_and_origin(run, "ground") == (None, "default")
 
 
 def test_what_somebody_said_is_never_replaced(call, queried_platform):
     (queried_platform / "tells").write_text(
         json.dumps({"moon": "titania", "orbit": "high", "base": "south", "slots": "1"})
     )
-    run = sent(call("submit", "--moon", "ariel"))
-    assert row(run, "moon") == ("ariel", "flag --moon")
+    run = submitted_run(call("submit", "--moon", "ariel"))
+    assert value_and_origin(run, "moon") == ("ariel", "flag --moon")
     assert (
         records.read_record(run).settings | {"orbit": "low", "base": "north", "slots": 50}
         == records.read_record(run).settings
@@ -88,14 +88,14 @@ def test_what_somebody_said_is_never_replaced(call, queried_platform):
 
 def test_a_name_that_it_does_not_have_does_not_count(call, queried_platform):
     (queried_platform / "tells").write_text(json.dumps({"rings": "13", "moon": "oberon"}))
-    assert row(sent(call("submit")), "moon") == ("oberon", ORIGIN)
+    assert value_and_origin(submitted_run(call("submit")), "moon") == ("oberon", ORIGIN)
 
 
 def test_rendering_asks_only_where_it_pins(call, queried_platform):
-    assert work(call("render", "--json")) == "/north/None/None"
-    assert asked(queried_platform) == 0
-    assert work(call("render", "--pin", "--json")) == "/north/titania/None"
-    assert asked(queried_platform) == 1
+    assert work_folder(call("render", "--json")) == "/north/None/None"
+    assert count_queries(queried_platform) == 0
+    assert work_folder(call("render", "--pin", "--json")) == "/north/titania/None"
+    assert count_queries(queried_platform) == 1
 
 
 def test_the_library_asks_where_it_pins(queried_platform, pusht):
@@ -105,12 +105,12 @@ def test_the_library_asks_where_it_pins(queried_platform, pusht):
 
 
 def test_no_pin_asks_nothing(call, queried_platform):
-    assert row(sent(call("submit", "--no-pin")), "moon") == (None, "default")
-    assert asked(queried_platform) == 0
+    assert value_and_origin(submitted_run(call("submit", "--no-pin")), "moon") == (None, "default")
+    assert count_queries(queried_platform) == 0
 
 
 def test_a_dry_run_shows_what_would_be_sent(call, queried_platform):
-    assert work(call("submit", "--dry-run", "--json")) == "/north/titania/None"
+    assert work_folder(call("submit", "--dry-run", "--json")) == "/north/titania/None"
 
 
 @pytest.mark.parametrize("mood", ["takes it and hangs up", "hangs up"])
@@ -119,49 +119,56 @@ def test_a_submit_that_was_cut_off_is_found_by_the_same_command(call, queried_pl
     assert call("submit").exit_code == 1
     (queried_platform / "mood").unlink()
     (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))  # it changed meanwhile: the kept plan counts
-    assert jobs(queried_platform) | {sent(call("submit")): 1} == jobs(queried_platform)
-    assert asked(queried_platform) == 1
+    assert count_submissions(queried_platform) | {submitted_run(call("submit")): 1} == count_submissions(
+        queried_platform
+    )
+    assert count_queries(queried_platform) == 1
 
 
 def test_a_submit_that_was_cut_off_is_not_that_of_another_setting(call, queried_platform):
-    cut_off(call, queried_platform)
-    assert sent(call("submit", "--moon", "ariel")).endswith("-2")
-    assert sent(call("submit", "--moon", "titania")).endswith("-1")  # the very same, said
+    interrupt_submit(call, queried_platform)
+    assert submitted_run(call("submit", "--moon", "ariel")).endswith("-2")
+    assert submitted_run(call("submit", "--moon", "titania")).endswith("-1")  # the very same, said
 
 
 def test_a_setting_that_was_said_then_and_is_not_said_now_makes_another_submit(call, queried_platform):
-    cut_off(call, queried_platform, "--moon", "ariel")
-    assert sent(call("submit")).endswith("-2")
+    interrupt_submit(call, queried_platform, "--moon", "ariel")
+    assert submitted_run(call("submit")).endswith("-2")
 
 
 def test_a_submit_that_was_cut_off_and_whose_plan_is_damaged_is_not_sent_a_second_time(call, queried_platform):
-    cut_off(call, queried_platform)
+    interrupt_submit(call, queried_platform)
     (left,) = records.list_runs()
     (plans.get_plan_folder(left) / "robotrain-plan.json").write_text("{")
     answer = call("submit")
     assert answer.exit_code == 1
     assert "its stored plan is damaged" in answer.stderr
-    assert jobs(queried_platform) == {left: 1}
+    assert count_submissions(queried_platform) == {left: 1}
 
 
 def test_a_run_once_more_has_what_was_told_then(call, robotrain, queried_platform):
-    run = sent(call("submit"))
+    run = submitted_run(call("submit"))
     (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))
     for words in ([], ["--set", "batch_size=8"]):
-        again = sent(robotrain("resubmit", run, *words))
-        assert row(again, "moon") == ("titania", ORIGIN)
+        again = submitted_run(robotrain("resubmit", run, *words))
+        assert value_and_origin(again, "moon") == ("titania", ORIGIN)
 
 
 def test_a_run_once_more_on_other_settings_is_told_anew(call, robotrain, queried_platform):
-    run = sent(call("submit"))
+    run = submitted_run(call("submit"))
     (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))
-    assert row(sent(robotrain("resubmit", run, "--set", "base=south")), "moon") == ("ariel", ORIGIN)
-    kept = sent(robotrain("resubmit", sent(call("submit", "--moon", "oberon")), "--set", "base=south"))
-    assert row(kept, "moon")[0] == "oberon"
+    assert value_and_origin(submitted_run(robotrain("resubmit", run, "--set", "base=south")), "moon") == (
+        "ariel",
+        ORIGIN,
+    )
+    kept = submitted_run(
+        robotrain("resubmit", submitted_run(call("submit", "--moon", "oberon")), "--set", "base=south")
+    )
+    assert value_and_origin(kept, "moon")[0] == "oberon"
 
 
 def test_what_is_told_anew_is_no_difference(call, robotrain):
-    run = sent(call("submit"))
+    run = submitted_run(call("submit"))
     for words, changed in ((["base=south"], ["base"]), (["moon=oberon"], ["moon"]), (["orbit=low"], [])):
         told = robotrain("resubmit", run, "--dry-run", "--set", *words).stderr
         assert [line.split(":")[0].strip() for line in told.splitlines() if " → " in line] == changed, told
@@ -170,7 +177,7 @@ def test_what_is_told_anew_is_no_difference(call, robotrain):
 def test_why_it_was_not_told_is_a_warning_and_the_job_goes_on(call, queried_platform):
     (queried_platform / "silent").write_text("queried sleeps")
     answer = call("submit")
-    assert row(sent(answer), "moon") == (None, "default")
+    assert value_and_origin(submitted_run(answer), "moon") == (None, "default")
     assert "warning: queried sleeps" in answer.stderr
     answer = call("render", "--pin", "--json")
     assert answer.exit_code == 0

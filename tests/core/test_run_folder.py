@@ -16,10 +16,10 @@ from robotrain_runtime.contract.event import Evaluated
 STATES = MappingProxyType({"WAITS": "pending", "DONE": "succeeded", "KILLED": "failed"})
 
 
-class Planet(status.RunFolderPlatform):
+class StatedPlatform(status.RunFolderPlatform):
     """An engine that says what it is told to."""
 
-    name = "pluto"
+    name = "engine"
     states = STATES
 
     def __init__(self, near=False, then="KILLED"):
@@ -45,7 +45,7 @@ def reference(tmp_path):
     return {"folder": str(tmp_path / "run"), "job": "7"}
 
 
-def told(tmp_path, state):
+def write_outcome(tmp_path, state):
     (tmp_path / "run/outcome.json").write_text(json.dumps({"state": state, "exit_code": 143, "reason": "it stopped"}))
 
 
@@ -71,111 +71,111 @@ def test_a_plan_is_placed_once_and_another_is_not_put_over_it(tmp_path):
 @pytest.mark.parametrize(
     ("word", "state", "reason"),
     [
-        ("WAITS (for a node)", "pending", "pluto says WAITS (for a node)"),
+        ("WAITS (for a node)", "pending", "engine says WAITS (for a node)"),
         ("RUNNING", "running", ""),
-        ("NEVER HEARD OF", "running", "pluto says NEVER HEARD OF"),
-        ("KILLED", "failed", "pluto says KILLED"),
+        ("NEVER HEARD OF", "running", "engine says NEVER HEARD OF"),
+        ("KILLED", "failed", "engine says KILLED"),
     ],
 )
 def test_a_word_means_what_the_platform_says_and_else_the_run_goes_on(reference, word, state, reason):
-    planet = Planet()
-    planet.says["7"] = word
-    assert planet.status(reference) == Status(state=state, reason=reason)
+    platform = StatedPlatform()
+    platform.says["7"] = word
+    assert platform.status(reference) == Status(state=state, reason=reason)
 
 
 def test_how_a_run_ended_is_its_own_word_unless_it_waits_again(reference, tmp_path):
-    planet = Planet()
-    planet.says["7"] = "KILLED"
-    told(tmp_path, "failed")
-    assert planet.status(reference) == Status(state="failed", reason="it stopped", exit_code=143)
-    planet.says["7"] = "WAITS"
-    assert planet.status(reference).state == "pending"
+    platform = StatedPlatform()
+    platform.says["7"] = "KILLED"
+    write_outcome(tmp_path, "failed")
+    assert platform.status(reference) == Status(state="failed", reason="it stopped", exit_code=143)
+    platform.says["7"] = "WAITS"
+    assert platform.status(reference).state == "pending"
 
 
 def test_a_run_has_not_ended_while_its_engine_may_start_it_again(reference, tmp_path):
-    planet = Planet()
-    planet.says["7"] = "LEAVES ITS NODE"
+    platform = StatedPlatform()
+    platform.says["7"] = "LEAVES ITS NODE"
     for state in ("cancelled", "failed"):
-        told(tmp_path, state)
-        assert planet.status(reference) == Status(state="running", reason="pluto says LEAVES ITS NODE")
-    told(tmp_path, "succeeded")
-    assert planet.status(reference).state == "succeeded"
+        write_outcome(tmp_path, state)
+        assert platform.status(reference) == Status(state="running", reason="engine says LEAVES ITS NODE")
+    write_outcome(tmp_path, "succeeded")
+    assert platform.status(reference).state == "succeeded"
 
 
 def test_who_stopped_a_run_that_nobody_cancelled_is_told(reference, tmp_path):
-    planet = Planet()
-    told(tmp_path, "cancelled")
-    planet.says["7"] = "KILLED"
-    assert planet.status(reference).reason == "it stopped by pluto, as when its time is up"
+    platform = StatedPlatform()
+    write_outcome(tmp_path, "cancelled")
+    platform.says["7"] = "KILLED"
+    assert platform.status(reference).reason == "it stopped by engine, as when its time is up"
     (tmp_path / "run/cancelled").touch()
     for word in ("KILLED", "WORKS"):
-        planet.says["7"] = word
-        assert planet.status(reference) == Status(state="cancelled", reason="it stopped", exit_code=143)
+        platform.says["7"] = word
+        assert platform.status(reference) == Status(state="cancelled", reason="it stopped", exit_code=143)
 
 
 def test_an_end_that_only_the_engine_knew_outlives_its_memory(reference, tmp_path):
-    planet = Planet()
-    planet.says["7"] = ""
-    assert planet.status(reference) == Status(state="lost", reason="pluto no longer knows its job")
+    platform = StatedPlatform()
+    platform.says["7"] = ""
+    assert platform.status(reference) == Status(state="lost", reason="engine no longer knows its job")
     for word in ("KILLED (no memory)", "cannot be reached", ""):
-        planet.says["7"] = word
-        status = planet.status(reference)
-    assert status == Status(state="failed", reason="pluto says KILLED (no memory)")
+        platform.says["7"] = word
+        status = platform.status(reference)
+    assert status == Status(state="failed", reason="engine says KILLED (no memory)")
     for word in ("WAITS", "DONE", ""):
-        planet.says["7"] = word
-        status = planet.status(reference)
+        platform.says["7"] = word
+        status = platform.status(reference)
     assert status.state == "succeeded", "the last end counts"
 
 
 def test_the_engine_is_asked_of_the_job_that_took_the_run(reference, tmp_path):
-    planet = Planet()
-    planet.says["8:1"] = "WAITS"
+    platform = StatedPlatform()
+    platform.says["8:1"] = "WAITS"
     (tmp_path / "run/taken").symlink_to("8:1:token:4711")
-    assert planet.status(reference).state == "pending"
+    assert platform.status(reference).state == "pending"
 
 
 @pytest.mark.parametrize(("then", "state"), [("KILLED", "cancelled"), ("SAVES", "running")])
 def test_a_run_is_stopped_once_even_if_it_takes_its_time_to_save(reference, monkeypatch, then, state):
     monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
-    planet = Planet(then=then)
-    planet.cancel(reference)
-    planet.cancel(reference)
-    assert planet.stopped == ["7"]
-    assert planet.status(reference).state == state
+    platform = StatedPlatform(then=then)
+    platform.cancel(reference)
+    platform.cancel(reference)
+    assert platform.stopped == ["7"]
+    assert platform.status(reference).state == state
 
 
 def test_a_run_that_ended_is_not_cancelled_afterwards(reference):
-    planet = Planet()
-    planet.says["7"] = "DONE"
-    planet.cancel(reference)
-    assert planet.status(reference).state == "succeeded"
-    assert planet.stopped == []
+    platform = StatedPlatform()
+    platform.says["7"] = "DONE"
+    platform.cancel(reference)
+    assert platform.status(reference).state == "succeeded"
+    assert platform.stopped == []
 
 
 def test_the_log_is_read_until_the_run_ends(reference, tmp_path):
-    planet = Planet()
+    platform = StatedPlatform()
     with pytest.raises(RunGone):
-        planet.logs({"folder": str(tmp_path / "none")}, follow=False)
-    planet.says["7"] = "DONE"
+        platform.logs({"folder": str(tmp_path / "none")}, follow=False)
+    platform.says["7"] = "DONE"
     (tmp_path / "run/log.txt").write_text("one\ntwo\n")
-    assert [*planet.logs(reference, follow=False, tail=1)] == ["two"]
+    assert [*platform.logs(reference, follow=False, tail=1)] == ["two"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells where a process works")
 def test_a_process_of_this_machine_is_watched_and_stopped_without_an_engine(reference, tmp_path, monkeypatch):
     monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
-    planet, folder = Planet(near=True), tmp_path / "run"
-    assert planet.status(reference).state == "pending"
+    platform, folder = StatedPlatform(near=True), tmp_path / "run"
+    assert platform.status(reference).state == "pending"
     (folder / "taken").symlink_to(f"7:token:{os.getpid()}")
-    assert planet.status(reference).state == "lost", "a process that works elsewhere is another's"
+    assert platform.status(reference).state == "lost", "a process that works elsewhere is another's"
     (folder / "taken").unlink()
     process = subprocess.Popen(["sleep", "60"], cwd=folder)
     (folder / "taken").symlink_to(f"7:token:{process.pid}")
-    assert planet.status(reference).state == "running"
-    planet.cancel(reference)
+    assert platform.status(reference).state == "running"
+    platform.cancel(reference)
     assert process.wait(timeout=10) != 0
-    assert planet.status(reference).state == "cancelled"
-    assert planet.stopped == []
+    assert platform.status(reference).state == "cancelled"
+    assert platform.stopped == []
 
 
 @pytest.mark.parametrize("within", [True, False])

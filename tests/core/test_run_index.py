@@ -20,7 +20,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def add(name: str, claimed: float | None = None) -> None:
+def add_run(name: str, claimed: float | None = None) -> None:
     """A run with a record, claimed now or at another time."""
     lock = name_lock.acquire_name_lock(records.get_run_folder(name))
     assert lock is not None
@@ -30,14 +30,14 @@ def add(name: str, claimed: float | None = None) -> None:
         os.utime(records.get_run_folder(name) / records.LOCK_FILE, (claimed, claimed))
 
 
-def settle() -> None:
+def wait_for_new_time() -> None:
     """Wait until the time of a folder that changes is another one."""
     time.sleep(0.02)
 
 
 def test_names_come_from_the_index_until_the_folder_changes(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
-        add(f"a-{number}", 1e9 + number)
+        add_run(f"a-{number}", 1e9 + number)
     assert records.list_runs() == [f"a-{number}" for number in (4, 3, 2, 1, 0)]
     assert records.get_index_path().stat().st_mode & 0o077 == 0
     with monkeypatch.context() as patch:
@@ -45,8 +45,8 @@ def test_names_come_from_the_index_until_the_folder_changes(state: Path, monkeyp
         assert records.list_runs() == [f"a-{number}" for number in (4, 3, 2, 1, 0)]
         assert name_index.find_run() == "a-4"
         assert complete_run_names("a-") == records.list_runs()
-    settle()
-    add("b-1")
+    wait_for_new_time()
+    add_run("b-1")
     assert name_index.find_run() == "b-1"
     records.get_index_path().write_bytes(b"hello")
     assert name_index.find_run() == "b-1"
@@ -54,7 +54,7 @@ def test_names_come_from_the_index_until_the_folder_changes(state: Path, monkeyp
 
 def test_completion_reads_the_names_of_the_newest_runs_only(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(9):
-        add(f"a-{number}", 1e9 + number)
+        add_run(f"a-{number}", 1e9 + number)
     looked, read = list[str](), records.read_record
     monkeypatch.setattr(name_index, "NEWEST", 3)
     monkeypatch.setattr(records, "read_record", lambda run: (looked.append(run), read(run))[1])
@@ -68,7 +68,7 @@ def test_every_change_of_the_folder_is_seen(state: Path) -> None:
         kind = chosen.random()
         if kind < 0.5 or not runs:
             name, claimed = f"run-{number}", claimed + 1
-            add(name, claimed)
+            add_run(name, claimed)
             runs[name] = claimed
         else:
             name = chosen.choice(sorted(runs))
@@ -83,31 +83,31 @@ def test_every_change_of_the_folder_is_seen(state: Path) -> None:
             else:  # removed, and made again
                 shutil.rmtree(folder)
                 claimed += 1
-                add(name, claimed)
+                add_run(name, claimed)
                 runs[name] = claimed
             if kind < 0.9:
                 del runs[name]
         assert records.list_runs() == sorted(runs, key=runs.__getitem__, reverse=True)
-        settle()
+        wait_for_new_time()
 
 
 def test_a_folder_that_just_changed_gets_no_index(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "UNSETTLED_NANOSECONDS", 2_000_000_000)
-    add("a-1")
+    add_run("a-1")
     assert records.list_runs() == ["a-1"]
     assert not records.get_index_path().exists()
 
 
 def test_few_runs_need_no_index(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "MIN_INDEXED", 200)
-    add("a-1")
+    add_run("a-1")
     assert records.list_runs() == ["a-1"]
     assert not records.get_index_path().exists()
 
 
 def test_a_new_name_removes_the_index(state: Path) -> None:
     """For file systems whose folders have no exact times."""
-    add("a-1")
+    add_run("a-1")
     records.list_runs()
     lock = name_lock.acquire_name_lock(records.get_run_folder("a-2"))
     assert lock is not None

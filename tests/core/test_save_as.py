@@ -20,7 +20,7 @@ BY_FLAG = Origin("flag", "--x")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=15)
 
 
-def fitting(parameter):
+def valid_texts(parameter):
     """Texts that a parameter takes."""
     bound = parameter.param
     if parameter.choices:
@@ -35,8 +35,8 @@ def fitting(parameter):
     return st.from_regex(f"(?a){bound.pattern}", fullmatch=True) if bound.pattern else TEXTS
 
 
-def values(declared):
-    taken = {one.name: fitting(one) for one in get_parameters(declared) if not one.param.program}
+def parameter_values(declared):
+    taken = {one.name: valid_texts(one) for one in get_parameters(declared) if not one.param.program}
     return st.fixed_dictionaries({}, optional={name: texts.map(_said) for name, texts in taken.items()})
 
 
@@ -44,14 +44,14 @@ def _said(text):
     return Value(text, BY_FLAG)
 
 
-def resolved(request):
+def resolve_request(request):
     return resolve_job(request, WORKLOAD, PLATFORM, KINDS)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(
-    parameters=values(WORKLOAD.parameters),
-    platform=values(PLATFORM.settings),
+    parameters=parameter_values(WORKLOAD.parameters),
+    platform=parameter_values(PLATFORM.settings),
     folders=st.lists(TEXTS, min_size=1, max_size=3),
     arguments=st.lists(TEXTS, max_size=3),
 )
@@ -63,9 +63,9 @@ def test_the_file_gives_the_very_job_again(tmp_path, parameters, platform, folde
     asked = Request(
         parameters=parameters, settings=platform, sources=tuple(sources), trainer_args=tuple(arguments), folder=tmp_path
     )
-    before = resolved(asked)
+    before = resolve_request(asked)
     (tmp_path / "job.yaml").write_text(job_writer.format_job_file(before, "local"), encoding="utf-8", newline="")
-    after = resolved(Request(file=job_file.read_job_file(tmp_path / "job.yaml"), folder=Path("/")))
+    after = resolve_request(Request(file=job_file.read_job_file(tmp_path / "job.yaml"), folder=Path("/")))
     if not select_errors(before.problems):
         assert not select_errors(after.problems)
     assert after.job == before.job

@@ -47,13 +47,13 @@ def claim(job: Job = JOB) -> NameLock:
     return held
 
 
-def claimed_and_let_go() -> str:
+def interrupted_run() -> str:
     with claim() as held:
         records.write_record(record(held.run, phase="sent"))
         return held.run
 
 
-def kept(*runs: str) -> None:
+def write_sent_records(*runs: str) -> None:
     for run in runs:
         records.write_record(record(run))
 
@@ -79,13 +79,13 @@ def test_the_lowest_free_attempt_is_claimed(state: Path) -> None:
 
 
 def test_a_number_whose_folder_was_removed_by_hand_is_given_out_again(state: Path) -> None:
-    claimed_and_let_go(), claimed_and_let_go()
+    interrupted_run(), interrupted_run()
     shutil.rmtree(state / "runs" / JOB.run_name(1))
-    assert [claimed_and_let_go(), claimed_and_let_go()] == [JOB.run_name(1), JOB.run_name(3)]
+    assert [interrupted_run(), interrupted_run()] == [JOB.run_name(1), JOB.run_name(3)]
 
 
 def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state: Path) -> None:
-    claimed_and_let_go()
+    interrupted_run()
     home = state / "runs" / JOB.run_name(1)
     (home / "record.json").rename(home / records.REMOVED_FILE)
     assert records.list_runs() == []
@@ -94,7 +94,7 @@ def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state: Path) -> Non
 
 
 def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state: Path) -> None:
-    path = state / "runs" / claimed_and_let_go() / "record.json"
+    path = state / "runs" / interrupted_run() / "record.json"
     path.unlink()
     path.mkdir()
     with pytest.raises(Rejected, match="cannot be read"):
@@ -104,7 +104,7 @@ def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state: Path) -> 
 
 
 def test_a_record_that_was_copied_under_another_name_is_broken(state: Path) -> None:
-    kept("a-1")
+    write_sent_records("a-1")
     shutil.copytree(state / "runs" / "a-1", state / "runs" / "b-1")
     with pytest.raises(Rejected, match="the record of run b-1 cannot be read"):
         records.read_record("b-1")
@@ -210,18 +210,18 @@ def test_processes_that_claim_at_once_get_different_numbers() -> None:
 def test_runs_are_listed_newest_first_by_when_they_were_claimed() -> None:
     held = [claim() for _ in range(12)]
     runs = [one.run for one in held]
-    kept(*reversed(runs))
+    write_sent_records(*reversed(runs))
     assert records.list_runs() == runs[::-1]
 
 
 def test_a_run_is_found_by_its_name_and_by_a_beginning_of_one() -> None:
-    kept("train-1", "train-10", "other-1")
+    write_sent_records("train-1", "train-10", "other-1")
     assert [name_index.find_run(text) for text in ("train-1", "oth")] == ["train-1", "other-1"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\xff", '{"schema": 1, "run": "a-1"}'])
 def test_a_broken_record_is_reported_with_its_path(state: Path, text: str) -> None:
-    kept("a-1")
+    write_sent_records("a-1")
     path = state / "runs" / "a-1" / "record.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(Rejected, match="the record of run a-1 cannot be read") as caught:
@@ -232,7 +232,7 @@ def test_a_broken_record_is_reported_with_its_path(state: Path, text: str) -> No
 
 
 def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_any_type(state: Path) -> None:
-    kept("a-1")
+    write_sent_records("a-1")
     path = state / "runs" / "a-1" / "record.json"
     data = json.loads(path.read_text()) | {"reference": {"id": 7, "tags": ["a"]}}
     path.write_text(json.dumps(data))
@@ -252,7 +252,7 @@ def test_without_any_run_the_folder_is_named(state: Path) -> None:
 
 
 def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state: Path) -> None:
-    kept("a-1")
+    write_sent_records("a-1")
     path = state / "runs" / "a-1" / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "blue"}))
     assert records.read_record("a-1") == record("a-1")
@@ -269,14 +269,14 @@ def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state
     assert (problem.code, problem.stage) == ("state-folder-unwritable", Stage.PREFLIGHT)
     assert str(state) in format_problem(problem)
     assert "ROBOTRAIN_STATE" in format_problem(problem)
-    for act in (claim, lambda: kept("a-1")):
+    for act in (claim, lambda: write_sent_records("a-1")):
         with pytest.raises(Rejected, match="cannot be written"):
             act()
     assert records.list_runs() == []
 
 
 def test_a_record_that_could_not_be_written_leaves_the_earlier_one(state: Path) -> None:
-    kept("a-1")
+    write_sent_records("a-1")
     with pytest.raises(TypeError):
         records.write_record(record("a-1", created=object()))
     assert records.read_record("a-1") == record("a-1")
@@ -285,7 +285,7 @@ def test_a_record_that_could_not_be_written_leaves_the_earlier_one(state: Path) 
 def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept("a-1")
+    write_sent_records("a-1")
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")

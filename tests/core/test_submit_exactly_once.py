@@ -18,7 +18,7 @@ def submit(robotrain, fake_platform, pusht):
 
 
 @pytest.fixture
-def cut_off(submit, fake_platform):
+def interrupted_submit(submit, fake_platform):
     """A submit that fake answers in a mood; the name of the run that it leaves."""
 
     def run(mood: str) -> str:
@@ -31,19 +31,19 @@ def cut_off(submit, fake_platform):
     return run
 
 
-def taken(fake_platform: Path) -> dict[str, int]:
+def count_submissions(fake_platform: Path) -> dict[str, int]:
     """How often the engine was handed each run."""
     jobs = fake_platform / "jobs"
     return {path.name: len(path.read_text().split()) for path in sorted(jobs.iterdir())} if jobs.exists() else {}
 
 
-def name_of(answer) -> str:
+def run_name(answer) -> str:
     return answer.stdout.strip()
 
 
 def test_same_job_twice_creates_two_runs_with_new(submit, fake_platform):
-    first, second = name_of(submit()), name_of(submit("--new"))
-    assert taken(fake_platform) == {first: 1, second: 1}
+    first, second = run_name(submit()), run_name(submit("--new"))
+    assert count_submissions(fake_platform) == {first: 1, second: 1}
     assert (first[-2:], second[-2:]) == ("-1", "-2")
 
 
@@ -54,7 +54,7 @@ def test_a_refused_job_gives_its_name_back(submit, fake_platform):
     assert "fake is not at home" in answer.stderr
     assert records.list_runs() == []
     (fake_platform / "mood").unlink()
-    assert name_of(submit()).endswith("-1")
+    assert run_name(submit()).endswith("-1")
 
 
 def test_what_preflight_stops_leaves_nothing(submit, fake_platform):
@@ -72,8 +72,8 @@ def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, fake_pla
     (fake_platform / "mood").unlink()
     again = submit()
     assert "an earlier submit of this job was interrupted; fake has the run" in again.stderr
-    assert taken(fake_platform) == {name_of(again): 1}
-    record = records.read_record(name_of(again))
+    assert count_submissions(fake_platform) == {run_name(again): 1}
+    record = records.read_record(run_name(again))
     assert (record.phase, record.reference) == ("sent", {"id": record.run})
     assert "adopted" in record.notes[0]
 
@@ -84,22 +84,22 @@ def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(subm
     (left,) = records.list_runs()
     (fake_platform / "mood").unlink()
     again = submit()
-    assert name_of(again) == left
+    assert run_name(again) == left
     assert "interrupted before fake had it" in again.stderr
-    assert taken(fake_platform) == {left: 1}
-    assert name_of(submit("--new")).endswith("-2")
+    assert count_submissions(fake_platform) == {left: 1}
+    assert run_name(submit("--new")).endswith("-2")
 
 
-def test_new_leaves_what_was_cut_off_alone(submit, cut_off, fake_platform):
-    cut_off("takes it and hangs up")
-    assert name_of(submit("--new")).endswith("-2")
+def test_new_leaves_what_was_cut_off_alone(submit, interrupted_submit, fake_platform):
+    interrupted_submit("takes it and hangs up")
+    assert run_name(submit("--new")).endswith("-2")
     assert records.read_record(records.list_runs()[-1]).phase == "sending"
 
 
-def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, cut_off, fake_platform):
-    cut_off("takes it and hangs up")
+def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, interrupted_submit, fake_platform):
+    interrupted_submit("takes it and hangs up")
     answer = submit("--slots", "60")
-    assert name_of(answer).endswith("-2")
+    assert run_name(answer).endswith("-2")
     assert "was interrupted; it is not continued" in answer.stderr
 
 
@@ -109,7 +109,7 @@ def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, fake_pl
     assert answer.exit_code == 130
     assert "whether fake accepted" in answer.stderr
     (fake_platform / "mood").unlink()
-    assert taken(fake_platform) == {name_of(submit()): 1}
+    assert count_submissions(fake_platform) == {run_name(submit()): 1}
 
 
 def test_ctrl_c_before_the_engine_was_asked_gives_the_name_back(submit, fake_platform):
@@ -131,9 +131,9 @@ def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, fake_platfo
     assert "nothing was done" not in answer.stderr
 
 
-def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, cut_off, fake_platform):
+def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, interrupted_submit, fake_platform):
     """The engine may have it a little later than it was asked."""
-    left = cut_off("hangs up")
+    left = interrupted_submit("hangs up")
     (fake_platform / "weather").write_text("acid rain")
     answer = submit()
     assert answer.exit_code == 4
@@ -141,7 +141,7 @@ def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, cut_of
     assert "--new" in answer.stderr
     assert records.read_record(left).phase == "sending"
     (fake_platform / "weather").unlink()
-    assert name_of(submit()) == left
+    assert run_name(submit()) == left
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -158,7 +158,7 @@ def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, fake_platf
     assert records.read_record(run).phase == "sent"
 
 
-def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, cut_off, fake_platform):
+def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, interrupted_submit, fake_platform):
     assert submit("--dry-run").exit_code == 0
     assert records.list_runs() == []
     (fake_platform / "mood").write_text("hangs up")
@@ -190,8 +190,10 @@ def test_a_dry_run_holds_no_name_while_it_looks(submit, fake_platform, monkeypat
 
 
 @pytest.mark.parametrize(("memory", "why"), [("away", "ConnectionResetError: no answer"), ("refuses", "fake sleeps")])
-def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, cut_off, fake_platform, memory, why):
-    cut_off("takes it and hangs up")
+def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(
+    submit, interrupted_submit, fake_platform, memory, why
+):
+    interrupted_submit("takes it and hangs up")
     (fake_platform / "memory").write_text(memory)
     answer = submit("--json")
     assert answer.exit_code == 1
@@ -200,16 +202,16 @@ def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, cut_
     assert "c2VjcmV0" not in answer.stdout + answer.stderr
     (left,) = records.list_runs()
     (fake_platform / "memory").unlink()
-    assert name_of(submit()) == left
-    assert taken(fake_platform) == {left: 1}
+    assert run_name(submit()) == left
+    assert count_submissions(fake_platform) == {left: 1}
 
 
-def test_ctrl_c_while_the_platform_is_asked_leaves_everything_as_it_is(submit, cut_off, fake_platform):
-    cut_off("takes it and hangs up")
+def test_ctrl_c_while_the_platform_is_asked_leaves_everything_as_it_is(submit, interrupted_submit, fake_platform):
+    interrupted_submit("takes it and hangs up")
     (fake_platform / "memory").write_text("interrupted")
     assert submit().exit_code == 130
     (fake_platform / "memory").unlink()
-    assert taken(fake_platform) == {name_of(submit()): 1}
+    assert count_submissions(fake_platform) == {run_name(submit()): 1}
 
 
 def test_a_preflight_without_an_answer_stops_the_submit_and_leaves_nothing(submit, fake_platform):
@@ -222,44 +224,46 @@ def test_a_preflight_without_an_answer_stops_the_submit_and_leaves_nothing(submi
     assert os.listdir(records.get_run_folder("x").parent) == []
 
 
-def as_sent_from(host: str, run: str) -> None:
+def set_record_host(host: str, run: str) -> None:
     path = records.get_run_folder(run) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": host}))
 
 
-def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(submit, cut_off, fake_platform):
-    left = cut_off("takes it and hangs up")
-    as_sent_from("another", left)
-    assert name_of(submit()) == left
-    assert taken(fake_platform) == {left: 1}
+def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(
+    submit, interrupted_submit, fake_platform
+):
+    left = interrupted_submit("takes it and hangs up")
+    set_record_host("another", left)
+    assert run_name(submit()) == left
+    assert count_submissions(fake_platform) == {left: 1}
 
 
-def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit, cut_off, fake_platform):
-    left = cut_off("hangs up")
-    as_sent_from("another", left)
+def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit, interrupted_submit, fake_platform):
+    left = interrupted_submit("hangs up")
+    set_record_host("another", left)
     answer = submit()
-    assert name_of(answer) == left[:-1] + "2"
+    assert run_name(answer) == left[:-1] + "2"
     assert f"the submit of {left} to fake from another was interrupted" in answer.stderr
     assert records.read_record(left).phase == "sending"
 
 
-def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, cut_off, fake_platform):
-    left = cut_off("hangs up")
+def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, interrupted_submit, fake_platform):
+    left = interrupted_submit("hangs up")
     path = plans.get_plan_folder(left) / "job.json"
     path.write_text(path.read_text()[:-40])
     answer = submit()
     assert answer.exit_code == 1
     assert f"it is unknown whether fake accepted {left}: its stored plan is damaged" in answer.stderr
-    assert taken(fake_platform) == {}
-    assert name_of(submit("--new")) == left[:-1] + "2"
+    assert count_submissions(fake_platform) == {}
+    assert run_name(submit("--new")) == left[:-1] + "2"
 
 
 def test_what_a_submit_left_of_another_plan_is_not_kept_with_this_one(submit, fake_platform):
-    run = name_of(submit())
+    run = run_name(submit())
     records.get_run_folder(run).joinpath("record.json").unlink()
     (plans.get_plan_folder(run) / "robotrain-plan.json").unlink()
     (plans.get_plan_folder(run) / "stray.txt").write_text("")
-    assert name_of(submit()) == run
+    assert run_name(submit()) == run
     assert not (plans.get_plan_folder(run) / "stray.txt").exists()
 
 
@@ -272,7 +276,7 @@ def test_a_full_disk_before_sending_sends_nothing(submit, fake_platform, monkeyp
     answer = submit()
     assert answer.exit_code == 4
     assert "the state folder is full" in answer.stderr
-    assert taken(fake_platform) == {}
+    assert count_submissions(fake_platform) == {}
     assert records.list_runs() == []
 
 
@@ -287,28 +291,28 @@ def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, fake_platform, 
 
     monkeypatch.setattr(records, "write_record", full_later)
     answer = submit()
-    run = name_of(answer)
-    assert taken(fake_platform) == {run: 1}
+    run = run_name(answer)
+    assert count_submissions(fake_platform) == {run: 1}
     assert f"{run} was submitted to fake, but its record could not be written" in answer.stderr
     assert "nothing was done" not in answer.stderr
     assert answer.exit_code == 1  # 4 would say that nothing was sent
     monkeypatch.setattr(records, "write_record", write)
-    assert name_of(submit()) == run
-    assert taken(fake_platform) == {run: 1}
+    assert run_name(submit()) == run
+    assert count_submissions(fake_platform) == {run: 1}
 
 
 def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, fake_platform, robotrain):
-    first = name_of(submit())
+    first = run_name(submit())
     path = records.get_run_folder(first) / "record.json"
     path.write_text(path.read_text()[:40])
-    second = name_of(submit())
+    second = run_name(submit())
     assert second.endswith("-2")
     assert robotrain("status", first).exit_code == 1
     assert robotrain("status", second).exit_code == 0
 
 
 def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, fake_platform):
-    run = name_of(submit("--slots", "60", "--training-steps", "7"))
+    run = run_name(submit("--slots", "60", "--training-steps", "7"))
     kept = plans.read_stored_plan(run)
     assert kept.changed == ()
     assert kept.plan.digest == records.read_record(run).plan
@@ -319,22 +323,22 @@ def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, fake_p
 
 
 def test_a_payload_is_kept_once_for_all_runs(submit, fake_platform):
-    runs = [name_of(submit("--new")) for _ in range(3)]
+    runs = [run_name(submit("--new")) for _ in range(3)]
     links = [os.stat(plans.get_plan_folder(run) / "payload.zip").st_nlink for run in runs]
     assert links == [4, 4, 4]
 
 
 def test_a_payload_that_was_torn_is_kept_anew(submit, fake_platform):
-    first = name_of(submit())
+    first = run_name(submit())
     (kept,) = (records.get_run_folder("x").parents[1] / "payloads").iterdir()
     kept.chmod(0o644)
     kept.write_bytes(b"")  # as after a power cut
     assert plans.read_stored_plan(first).changed == ("payload.zip",)
-    assert plans.read_stored_plan(name_of(submit("--new"))).changed == ()
+    assert plans.read_stored_plan(run_name(submit("--new"))).changed == ()
 
 
 def test_no_editor_writes_into_the_payload_that_runs_share(submit, fake_platform):
-    assert (plans.get_plan_folder(name_of(submit())) / "payload.zip").stat().st_mode & 0o222 == 0
+    assert (plans.get_plan_folder(run_name(submit())) / "payload.zip").stat().st_mode & 0o222 == 0
 
 
 def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, fake_platform, monkeypatch):
@@ -345,5 +349,5 @@ def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, fake_plat
     answer = submit()
     assert answer.exit_code == 4
     assert "is full" in answer.stderr
-    assert taken(fake_platform) == {}
+    assert count_submissions(fake_platform) == {}
     assert [path for path in records.get_run_folder("x").parents[1].rglob("*") if path.is_file()] == []

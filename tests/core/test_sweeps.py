@@ -47,7 +47,7 @@ def problems(sweep):
     return find
 
 
-def sent(folder: Path) -> list[dict[str, object]]:
+def list_sent(folder: Path) -> list[dict[str, object]]:
     """What each submitted run was sent with, once for each time."""
     files = [path for path in folder.iterdir() if path.suffix != ".cancelled" and path.name != "asleep"]
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
@@ -62,7 +62,7 @@ def trial_values(answer) -> list[dict[str, str]]:
 def test_each_combination_is_a_run_and_their_results_a_table(sweep, instant_platform, robotrain):
     answer = sweep("--over", "learning_rate=1e-2,1e-3", "--over", "seed=1..3", "--wait")
     assert answer.exit_code == 0, answer.stderr
-    assert {(one["rate"], one["seed"]) for one in sent(instant_platform)} == {
+    assert {(one["rate"], one["seed"]) for one in list_sent(instant_platform)} == {
         (r, s) for r in (1e-2, 1e-3) for s in (1, 2, 3)
     }
     run = next(records.iterate_runs(with_steps=False))
@@ -89,7 +89,7 @@ def test_a_trial_that_fails_stops_no_other_and_the_exit_code_says_it(sweep, inst
         :4
     ] == ["succeeded", "failed", "succeeded", "succeeded"]
     assert "trial-2 failed: a wave came" in answer.stdout
-    assert len(sent(instant_platform)) == 4
+    assert len(list_sent(instant_platform)) == 4
 
 
 def test_the_best_trial_is_the_one_that_is_registered(sweep, robotrain):
@@ -241,7 +241,7 @@ def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(
     resumed = next(records.iterate_runs(with_steps=False))
     assert resumed != run
     assert "best        trial-1  seed=1" in robotrain("status", resumed).stdout
-    assert len(sent(instant_platform)) == 5
+    assert len(list_sent(instant_platform)) == 5
 
 
 def test_names_of_values_and_metrics_are_completed(monkeypatch, capsys, instant_platform):
@@ -271,7 +271,7 @@ def test_tpe_chooses_by_earlier_results(sweep, instant_platform):
         *("--sampler", "tpe", "--samples", "25", "--wait"),
     )
     assert answer.exit_code == 0, answer.stderr
-    rates = [step["rate"] for step in sent(instant_platform)]
+    rates = [step["rate"] for step in list_sent(instant_platform)]
     run = next(records.iterate_runs(with_steps=False))
     chosen = [step.values for step in progress.read_progress(run).steps.values()]
     assert len(chosen) == len(rates) == 25

@@ -13,39 +13,39 @@ EVERYTHING = (*NEEDED, "--dock", "d", "--pier", "p")
 KEY = "kx8Wq2vT0pZ7mN4bR6yL1cJ9dF3hG5sA"
 
 
-def told(row):
+def value_and_origin(row):
     return row["value"], row["origin"]
 
 
-def test_what_nobody_said_is_read_from_the_outputs(explained, terraform):
+def test_what_nobody_said_is_read_from_the_outputs(explain_cloud, terraform):
     terraform.outputs(subscription_id="0000-1111", group={"name": "robots", "id": "/x"}, probes=3, rings=True)
-    rows = explained()
-    assert told(rows["subscription_id"]) == ("0000-1111", f"{FOLDER} subscription_id.value")
-    assert told(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
-    assert told(rows["probes"]) == (3, f"{FOLDER} probes.value")
-    assert told(rows["rings"]) == (True, f"{FOLDER} rings.value")
-    assert explained.said == ""
+    rows = explain_cloud()
+    assert value_and_origin(rows["subscription_id"]) == ("0000-1111", f"{FOLDER} subscription_id.value")
+    assert value_and_origin(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
+    assert value_and_origin(rows["probes"]) == (3, f"{FOLDER} probes.value")
+    assert value_and_origin(rows["rings"]) == (True, f"{FOLDER} rings.value")
+    assert explain_cloud.said == ""
 
 
-def test_it_is_run_once_in_its_folder_and_nobody_is_asked_anything(explained, terraform):
+def test_it_is_run_once_in_its_folder_and_nobody_is_asked_anything(explain_cloud, terraform):
     ours, theirs = os.pipe()
     kept = os.dup(0)
     try:
         os.write(theirs, b"typed by somebody")
         os.close(theirs)
         os.dup2(ours, 0)
-        explained()
+        explain_cloud()
     finally:
         os.dup2(kept, 0)
         os.close(kept), os.close(ours)
     assert terraform.calls == [[str(Path(FOLDER).absolute()), "output -json", "1", "0", "1", ""]]
 
 
-def test_whatever_is_said_elsewhere_is_stronger(explained, terraform, monkeypatch):
+def test_whatever_is_said_elsewhere_is_stronger(explain_cloud, terraform, monkeypatch):
     terraform.outputs(subscription_id="outputs", group={"name": "outputs"}, probes=3, rings=True)
     Path("robotrain.toml").write_text('[platforms.cloud]\nsubscription_id = "toml"\n')
     Path(".env").write_text("CLOUD_GROUP=dotenv\n")
-    rows = explained("--probes", "2")
+    rows = explain_cloud("--probes", "2")
     assert [rows[name]["value"] for name in ("subscription_id", "group", "probes", "rings")] == [
         "toml",
         "dotenv",
@@ -54,37 +54,37 @@ def test_whatever_is_said_elsewhere_is_stronger(explained, terraform, monkeypatc
     ]
 
 
-def test_it_is_not_run_when_every_value_is_said(explained, terraform):
+def test_it_is_not_run_when_every_value_is_said(explain_cloud, terraform):
     terraform.does("exit 3")
-    assert explained(*EVERYTHING)["probes"]["value"] == 2
+    assert explain_cloud(*EVERYTHING)["probes"]["value"] == 2
     assert terraform.calls == []
 
 
-def test_a_setting_that_is_only_looked_at_is_no_reason_to_run_it(explained, terraform):
+def test_a_setting_that_is_only_looked_at_is_no_reason_to_run_it(explain_cloud, terraform):
     terraform.outputs(beacon="b", group={"name": "robots"})
-    assert told(explained(*EVERYTHING)["beacon"]) == (None, "default")
+    assert value_and_origin(explain_cloud(*EVERYTHING)["beacon"]) == (None, "default")
     assert terraform.calls == []
-    assert told(explained("--probes", "2")["beacon"]) == ("b", f"{FOLDER} beacon.value")
+    assert value_and_origin(explain_cloud("--probes", "2")["beacon"]) == ("b", f"{FOLDER} beacon.value")
     assert len(terraform.calls) == 1
 
 
-def test_nor_is_one_that_another_makes_idle(explained, terraform):
+def test_nor_is_one_that_another_makes_idle(explain_cloud, terraform):
     terraform.outputs(dock="d", pier="p")
-    assert told(explained(*NEEDED, "--orbit", "high")["dock"]) == (None, "default")
+    assert value_and_origin(explain_cloud(*NEEDED, "--orbit", "high")["dock"]) == (None, "default")
     assert terraform.calls == []
-    assert told(explained(*NEEDED)["dock"]) == ("d", f"{FOLDER} dock.value")
+    assert value_and_origin(explain_cloud(*NEEDED)["dock"]) == ("d", f"{FOLDER} dock.value")
 
 
-def test_what_counts_only_together_is_left_out_in_part_and_told(explained, terraform):
+def test_what_counts_only_together_is_left_out_in_part_and_told(explain_cloud, terraform):
     terraform.outputs(dock="d")
-    assert told(explained()["dock"]) == (None, "default")
-    assert explained.said.startswith("note: --dock has no effect without --pier ")
-    assert f"{FOLDER} dock.value" in explained.said
-    assert "use   --pier TEXT" in explained.said
-    assert told(explained("--pier", "p")["dock"]) == ("d", f"{FOLDER} dock.value")
-    assert explained.said == ""
-    assert told(explained("--orbit", "high")["dock"]) == (None, "default")
-    assert explained.said == ""  # where they are idle nobody misses them
+    assert value_and_origin(explain_cloud()["dock"]) == (None, "default")
+    assert explain_cloud.said.startswith("note: --dock has no effect without --pier ")
+    assert f"{FOLDER} dock.value" in explain_cloud.said
+    assert "use   --pier TEXT" in explain_cloud.said
+    assert value_and_origin(explain_cloud("--pier", "p")["dock"]) == ("d", f"{FOLDER} dock.value")
+    assert explain_cloud.said == ""
+    assert value_and_origin(explain_cloud("--orbit", "high")["dock"]) == (None, "default")
+    assert explain_cloud.said == ""  # where they are idle nobody misses them
 
 
 @pytest.mark.parametrize("words", [("explain", "--help"), ("submit", "--platform", "cloud", "--help"), ("platforms",)])
@@ -99,19 +99,19 @@ def test_a_platform_without_such_settings_does_not_run_it(robotrain, cloud_platf
     assert terraform.calls == []
 
 
-def test_an_empty_value_counts_as_unset_on_both_sides(explained, terraform, monkeypatch):
+def test_an_empty_value_counts_as_unset_on_both_sides(explain_cloud, terraform, monkeypatch):
     monkeypatch.setenv("CLOUD_GROUP", "")
     terraform.outputs(subscription_id="", group={"name": "robots"})
-    rows = explained("--group", "")
+    rows = explain_cloud("--group", "")
     assert rows["group"]["value"] == "robots"
-    assert told(rows["subscription_id"]) == (None, "default")
+    assert value_and_origin(rows["subscription_id"]) == (None, "default")
 
 
 @pytest.mark.parametrize("value", [None, ["robots"], {"name": {"name": "robots"}}, "robots"])
-def test_only_a_text_a_number_or_a_switch_is_a_value(explained, terraform, value):
+def test_only_a_text_a_number_or_a_switch_is_a_value(explain_cloud, terraform, value):
     terraform.outputs(group=value)
-    assert told(explained()["group"]) == (None, "default")
-    assert explained.said == ""
+    assert value_and_origin(explain_cloud()["group"]) == (None, "default")
+    assert explain_cloud.said == ""
 
 
 def test_a_value_that_does_not_fit_names_the_output(robotrain, cloud_platform, terraform):
@@ -167,53 +167,53 @@ class TestSensitiveOutputs:
         ),
     ],
 )
-def test_what_fails_is_one_warning_that_says_what_to_do(explained, terraform, script, says):
+def test_what_fails_is_one_warning_that_says_what_to_do(explain_cloud, terraform, script, says):
     terraform.does(script)
-    assert told(explained()["group"]) == (None, "default")
-    lines = explained.said.splitlines()
+    assert value_and_origin(explain_cloud()["group"]) == (None, "default")
+    lines = explain_cloud.said.splitlines()
     assert lines[0].startswith("warning: the Terraform outputs could not be read ")
     assert lines[0].endswith("[terraform-unread]")
     assert lines[1] == f"  {FOLDER}"
-    assert says in explained.said
-    assert "--subscription-id, --group, --probes, --rings" in explained.said
-    assert "ROBOTRAIN_TERRAFORM=none" in explained.said
-    assert explained.said.count("warning:") == 1
-    assert not [text for text in ("SECRETS", "hunter2", "sig=1") if text in explained.said]
+    assert says in explain_cloud.said
+    assert "--subscription-id, --group, --probes, --rings" in explain_cloud.said
+    assert "ROBOTRAIN_TERRAFORM=none" in explain_cloud.said
+    assert explain_cloud.said.count("warning:") == 1
+    assert not [text for text in ("SECRETS", "hunter2", "sig=1") if text in explain_cloud.said]
 
 
-def test_without_terraform_the_warning_names_the_settings_that_are_missing(explained, terraform):
+def test_without_terraform_the_warning_names_the_settings_that_are_missing(explain_cloud, terraform):
     terraform.remove()
-    explained("--group", "g", "--probes", "2")
-    assert "The command `terraform` is not installed." in explained.said
-    assert "--subscription-id, --rings, --dock, --pier." in explained.said
-    assert "use   --subscription-id TEXT --rings " in explained.said
-    assert "terraform -chdir" not in explained.said
+    explain_cloud("--group", "g", "--probes", "2")
+    assert "The command `terraform` is not installed." in explain_cloud.said
+    assert "--subscription-id, --rings, --dock, --pier." in explain_cloud.said
+    assert "use   --subscription-id TEXT --rings " in explain_cloud.said
+    assert "terraform -chdir" not in explain_cloud.said
 
 
-def test_a_command_that_cannot_be_started_is_a_warning(explained, terraform):
+def test_a_command_that_cannot_be_started_is_a_warning(explain_cloud, terraform):
     (terraform.folder / "bin/terraform").write_text("#!/nowhere/sh\n")
-    explained()
-    assert "`terraform` could not be started. The interpreter in the first line of " in explained.said
+    explain_cloud()
+    assert "`terraform` could not be started. The interpreter in the first line of " in explain_cloud.said
 
 
-def test_the_time_limit_stops_it_and_all_that_it_started(explained, terraform, monkeypatch):
+def test_the_time_limit_stops_it_and_all_that_it_started(explain_cloud, terraform, monkeypatch):
     monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.3)
     late = terraform.folder / "late"
     terraform.does(f"(sleep 1; touch '{late}') & sleep 30")
     started = time.monotonic()
-    explained()
+    explain_cloud()
     assert time.monotonic() - started < 20  # of its 30 s
-    assert "It did not answer within 0.3 s and was stopped." in explained.said
+    assert "It did not answer within 0.3 s and was stopped." in explain_cloud.said
     time.sleep(1)
     assert not late.exists()
 
 
-def test_one_that_hung_is_not_run_again_by_the_same_process(explained, terraform, monkeypatch):
+def test_one_that_hung_is_not_run_again_by_the_same_process(explain_cloud, terraform, monkeypatch):
     monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.2)
     terraform.does("sleep 30")
     for _ in range(2):
-        explained()
-        assert "It did not answer within 0.2 s and was stopped." in explained.said
+        explain_cloud()
+        assert "It did not answer within 0.2 s and was stopped." in explain_cloud.said
     assert len(terraform.calls) == 1
 
 
@@ -221,58 +221,60 @@ class TestItsFolder:
     """Named by a setting, else one of the usual ones that has state."""
 
     @pytest.fixture
-    def read_in(self, explained, terraform):
+    def read_in(self, explain_cloud, terraform):
         """The folder it was read in, relative to the test's; None when it was not run."""
 
         def run(*args):
             before = len(terraform.calls)
-            explained(*args)
+            explain_cloud(*args)
             new = terraform.calls[before:]
             return str(Path(new[0][0]).relative_to(terraform.folder.parent)) if new else None
 
         return run
 
-    def test_the_usual_ones_in_their_order(self, read_in, stated):
-        stated("deploy/001-iac")
+    def test_the_usual_ones_in_their_order(self, read_in, terraform_folder):
+        terraform_folder("deploy/001-iac")
         assert read_in() == f"here/{FOLDER}"
         Path(FOLDER, "terraform.tfstate").unlink()
         assert read_in() == "here/deploy/001-iac"
         Path(FOLDER, ".terraform").mkdir()
         assert read_in() == f"here/{FOLDER}"
 
-    def test_without_state_nothing_is_run_and_nothing_said(self, read_in, explained):
+    def test_without_state_nothing_is_run_and_nothing_said(self, read_in, explain_cloud):
         Path(FOLDER, "terraform.tfstate").unlink()
         assert read_in() is None
-        assert explained.said == ""
+        assert explain_cloud.said == ""
 
-    def test_that_of_the_checkout_counts_below_it(self, read_in, explained, terraform, monkeypatch):
+    def test_that_of_the_checkout_counts_below_it(self, read_in, explain_cloud, terraform, monkeypatch):
         terraform.outputs(group={"name": "robots"})
         Path("deep/er").mkdir(parents=True)
         monkeypatch.chdir("deep/er")
         assert read_in() is None
         Path("../../.git").write_text("gitdir: elsewhere\n")  # as in a worktree
         assert read_in() == f"here/{FOLDER}"
-        assert explained()["group"]["origin"] == f"../../{FOLDER} group.value.name"
+        assert explain_cloud()["group"]["origin"] == f"../../{FOLDER} group.value.name"
 
-    def test_dotenv_names_one_and_the_environment_another(self, read_in, stated, monkeypatch):
-        stated("infra"), stated("production")
+    def test_dotenv_names_one_and_the_environment_another(self, read_in, terraform_folder, monkeypatch):
+        terraform_folder("infra"), terraform_folder("production")
         Path(".env").write_text("ROBOTRAIN_TERRAFORM=./infra\n")
         assert read_in() == "here/infra"
         monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "production")
         assert read_in() == "here/production"
 
-    def test_robotrain_toml_names_one_relative_to_itself_and_a_profile_another(self, read_in, stated, monkeypatch):
-        stated("infra"), stated("production")
+    def test_robotrain_toml_names_one_relative_to_itself_and_a_profile_another(
+        self, read_in, terraform_folder, monkeypatch
+    ):
+        terraform_folder("infra"), terraform_folder("production")
         Path("robotrain.toml").write_text('terraform = "infra"\n[profiles.big]\nterraform = "production"\n')
         Path("deep").mkdir()
         monkeypatch.chdir("deep")
         assert read_in() == "here/infra"
         assert read_in("--profile", "big") == "here/production"
 
-    def test_none_is_a_way_not_to_ask(self, read_in, explained, monkeypatch):
+    def test_none_is_a_way_not_to_ask(self, read_in, explain_cloud, monkeypatch):
         monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "none")
         assert read_in() is None
-        assert explained.said == ""
+        assert explain_cloud.said == ""
 
     @pytest.mark.parametrize(("make", "says"), [(False, "does not exist"), (True, "contains no state")])
     def test_a_named_one_that_is_not_there_or_empty_is_an_error(self, robotrain, cloud_platform, terraform, make, says):
@@ -291,7 +293,7 @@ def test_from_python_too(cloud_platform, terraform):
 
     terraform.outputs(group={"name": "robots"})
     rows = {row["name"]: row for row in robotrain.api.explain(platform="cloud", dataset_path="x")}
-    assert told(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
+    assert value_and_origin(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
 
 
 def test_a_run_once_more_has_what_it_had(robotrain, cloud_platform, terraform):

@@ -45,7 +45,7 @@ def read_config(file):
 
 
 @pytest.fixture
-def tea(install, tmp_path):
+def tea_workload(install, tmp_path):
     """A stranger's workload that reads recipes; the folder of a recipe."""
     install("acme-tea", {"workload.tea": "tea_work"}, tea_work=WORKLOAD, tea_reader=READER)
     folder = tmp_path / "recipes"
@@ -54,10 +54,10 @@ def tea(install, tmp_path):
 
 
 @pytest.fixture
-def explain(tea, robotrain):
+def explain(tea_workload, robotrain):
     def run(recipe, *words):
-        (tea / "recipe").write_text(recipe)
-        return robotrain("explain", "tea", "--platform", "local", "--config", tea / "recipe", *words, "--json")
+        (tea_workload / "recipe").write_text(recipe)
+        return robotrain("explain", "tea", "--platform", "local", "--config", tea_workload / "recipe", *words, "--json")
 
     return run
 
@@ -67,37 +67,39 @@ def rows(answer):
     return {row["name"]: row for row in answer.json["values"]}
 
 
-def test_its_values_have_their_place_and_paths_start_from_its_folder(explain, tea):
+def test_its_values_have_their_place_and_paths_start_from_its_folder(explain, tea_workload):
     found = rows(explain("pots 2\nstrong\nbeans dark.csv\nleaves assam\n"))
     assert (found["cups"]["value"], found["cups"]["origin"]) == (8, "config file recipe:1")
     assert found["strong"]["value"] is True
-    assert found["beans"]["value"] == str(tea / "dark.csv")
-    assert found["dataset"]["value"] == f"local_path {tea / 'assam'}"
+    assert found["beans"]["value"] == str(tea_workload / "dark.csv")
+    assert found["dataset"]["value"] == f"local_path {tea_workload / 'assam'}"
 
 
-def test_flags_and_the_job_file_win_and_it_wins_over_the_environment(explain, tea, monkeypatch, robotrain):
+def test_flags_and_the_job_file_win_and_it_wins_over_the_environment(explain, tea_workload, monkeypatch, robotrain):
     monkeypatch.setenv("CUPS", "3")
     found = rows(explain("pots 2\n"))["cups"]
     assert found["value"] == 8
     assert found["overrode"][0] == {"value": "3", "origin": "environment CUPS"}
     assert rows(explain("pots 2\n", "--cups", 5))["cups"]["value"] == 5
-    Path("job.yaml").write_text(f"workload: tea\nconfig: {tea / 'recipe'}\nparameters:\n  cups: 7\n")
+    Path("job.yaml").write_text(f"workload: tea\nconfig: {tea_workload / 'recipe'}\nparameters:\n  cups: 7\n")
     answer = robotrain("explain", "job.yaml", "--platform", "local", "--json")
     assert rows(answer)["cups"]["overrode"][0] == {"value": "8", "origin": "config file recipe:1"}
 
 
-def test_a_job_file_names_it_from_its_own_folder(tea, fake_platform, robotrain):
-    (tea / "recipe").write_text("pots 1\n")
-    (tea / "job.yaml").write_text("workload: tea\nconfig: recipe\n")
-    found = rows(robotrain("explain", tea / "job.yaml", "--platform", "local", "--json"))
+def test_a_job_file_names_it_from_its_own_folder(tea_workload, fake_platform, robotrain):
+    (tea_workload / "recipe").write_text("pots 1\n")
+    (tea_workload / "job.yaml").write_text("workload: tea\nconfig: recipe\n")
+    found = rows(robotrain("explain", tea_workload / "job.yaml", "--platform", "local", "--json"))
     assert found["cups"]["value"] == 4
-    (tea / "other").write_text("pots 3\n")
-    answer = robotrain("explain", tea / "job.yaml", "--platform", "local", "--config", tea / "other", "--json")
+    (tea_workload / "other").write_text("pots 3\n")
+    answer = robotrain(
+        "explain", tea_workload / "job.yaml", "--platform", "local", "--config", tea_workload / "other", "--json"
+    )
     assert rows(answer)["cups"]["value"] == 12, "the flag wins"
-    (tea / "pipeline.yaml").write_text("steps:\n  brew: {job: job.yaml}\n")
-    answer = robotrain("pipeline", "submit", tea / "pipeline.yaml", "--platform", "fake", "--dry-run")
+    (tea_workload / "pipeline.yaml").write_text("steps:\n  brew: {job: job.yaml}\n")
+    answer = robotrain("pipeline", "submit", tea_workload / "pipeline.yaml", "--platform", "fake", "--dry-run")
     assert answer.exit_code == 0, answer.stderr
-    saved = robotrain("explain", tea / "job.yaml", "--platform", "local", "--save-as", "again.yaml")
+    saved = robotrain("explain", tea_workload / "job.yaml", "--platform", "local", "--save-as", "again.yaml")
     assert saved.exit_code == 0
     assert "cups: 4  # config file recipe:1" in Path("again.yaml").read_text()
 
@@ -118,7 +120,7 @@ def test_what_is_wrong_is_named(explain, recipe, code, says):
     assert (problem["code"], says in json.dumps(problem)) == (code, True), problem
 
 
-def test_a_file_that_is_not_there_is_one_problem(tea, robotrain):
+def test_a_file_that_is_not_there_is_one_problem(tea_workload, robotrain):
     answer = robotrain("explain", "tea", "--platform", "local", "--config", "nowhere", "--json")
     assert answer.exit_code == 2
     (problem,) = answer.json["problems"]
@@ -134,10 +136,10 @@ def test_a_workload_without_a_reader_has_no_option_and_refuses_the_key(robotrain
     assert [problem["code"] for problem in answer.json["problems"]] == ["config-not-taken"]
 
 
-def test_help_and_python_have_it(tea, robotrain, fake_platform):
+def test_help_and_python_have_it(tea_workload, robotrain, fake_platform):
     assert "configuration file of tea" in " ".join(robotrain("submit", "tea", "--help").stdout.split())
-    (tea / "recipe").write_text("pots 2\n")
-    run = library.submit(platform="fake", workload="tea", config=tea / "recipe", pin=False)
+    (tea_workload / "recipe").write_text("pots 2\n")
+    run = library.submit(platform="fake", workload="tea", config=tea_workload / "recipe", pin=False)
     assert dict(run.job.parameters)["cups"] == 8 if hasattr(run, "job") else run
     with pytest.raises(Rejected, match="config"):
         library.submit(platform="fake", workload="lerobot-train", config="x", pin=False)

@@ -26,26 +26,26 @@ TRAPS = [
 
 
 @pytest.fixture
-def in_file(tmp_path):
+def resolve_file(tmp_path):
     """What a job file resolves to."""
 
     def resolved(text):
         (tmp_path / "job.yaml").write_text(text, encoding="utf-8", newline="")
-        return outcome(Request(file=job_file.read_job_file(tmp_path / "job.yaml"), folder=tmp_path))
+        return resolve_request(Request(file=job_file.read_job_file(tmp_path / "job.yaml"), folder=tmp_path))
 
     return resolved
 
 
-def outcome(request):
+def resolve_request(request):
     """The job, and the codes of its problems."""
     resolution = resolve_job(request, WORKLOAD, PLATFORM, KINDS)
     ignored = ("source-missing", "chosen-by-file")  # the latter is a note on files alone
     return resolution.job, sorted(problem.code for problem in resolution.problems if problem.code not in ignored)
 
 
-def by_flag(text, *names):
+def resolve_flag(text, *names):
     said = Value(text, Origin("flag", "--x"))
-    return outcome(Request(parameters=dict.fromkeys(names, said)))
+    return resolve_request(Request(parameters=dict.fromkeys(names, said)))
 
 
 any_number_of_examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -53,17 +53,17 @@ any_number_of_examples = settings(suppress_health_check=[HealthCheck.function_sc
 
 @any_number_of_examples
 @given(text=TEXTS)
-def test_any_text_in_quotes_is_what_every_flag_makes_of_it(in_file, text):
+def test_any_text_in_quotes_is_what_every_flag_makes_of_it(resolve_file, text):
     parameters = dict.fromkeys(NAMES, text)
-    assert in_file(yaml.safe_dump({"parameters": parameters})) == by_flag(text, *NAMES)
+    assert resolve_file(yaml.safe_dump({"parameters": parameters})) == resolve_flag(text, *NAMES)
 
 
 @any_number_of_examples
 @given(text=st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.dates()))
-def test_any_number_switch_or_date_as_yaml_writes_it_is_its_text(in_file, text):
+def test_any_number_switch_or_date_as_yaml_writes_it_is_its_text(resolve_file, text):
     written = yaml.safe_dump({"a": text}).partition(": ")[2].strip()
     table = "".join(f"  {name}: {written}\n" for name in NAMES)
-    assert in_file(f"parameters:\n{table}") == by_flag(written, *NAMES)
+    assert resolve_file(f"parameters:\n{table}") == resolve_flag(written, *NAMES)
 
 
 def test_every_trap_is_its_text(tmp_path):
@@ -74,40 +74,40 @@ def test_every_trap_is_its_text(tmp_path):
 
 @any_number_of_examples
 @given(texts=st.lists(TEXTS.filter(bool), min_size=1, max_size=3))
-def test_arguments_of_the_trainer_are_those_after_the_dashes(in_file, texts):
-    told = outcome(Request(trainer_args=tuple(texts)))
-    assert in_file(yaml.safe_dump({"trainer_args": texts})) == told
+def test_arguments_of_the_trainer_are_those_after_the_dashes(resolve_file, texts):
+    told = resolve_request(Request(trainer_args=tuple(texts)))
+    assert resolve_file(yaml.safe_dump({"trainer_args": texts})) == told
 
 
 @any_number_of_examples
 @given(text=TEXTS, kind=st.sampled_from(DATASETS))
-def test_a_source_is_what_its_flag_makes_of_it(in_file, tmp_path, text, kind):
+def test_a_source_is_what_its_flag_makes_of_it(resolve_file, tmp_path, text, kind):
     typed = SourceText(role="dataset", kinds=(kind,), text=text, origin=Origin("flag", "--x"), base=tmp_path)
     written = yaml.safe_dump({"sources": {"dataset": [{kind: text}]}})
-    assert in_file(written) == outcome(Request(sources=(typed,), folder=tmp_path))
+    assert resolve_file(written) == resolve_request(Request(sources=(typed,), folder=tmp_path))
 
 
 @pytest.mark.parametrize("empty", ["", "~", "null", "Null", "NULL", "''", '""'])
-def test_what_says_nothing_is_as_if_it_were_not_there(in_file, empty):
-    assert in_file(f"parameters:\n  batch_size: {empty}\n  job_name: {empty}\n") == outcome(Request())
+def test_what_says_nothing_is_as_if_it_were_not_there(resolve_file, empty):
+    assert resolve_file(f"parameters:\n  batch_size: {empty}\n  job_name: {empty}\n") == resolve_request(Request())
 
 
 @pytest.mark.parametrize("quoted", ["'null'", '"~"', "'Null'"])
-def test_in_quotes_the_word_null_is_a_text(in_file, quoted):
-    assert in_file(f"parameters:\n  job_name: {quoted}\n") == by_flag(quoted[1:-1], "job_name")
+def test_in_quotes_the_word_null_is_a_text(resolve_file, quoted):
+    assert resolve_file(f"parameters:\n  job_name: {quoted}\n") == resolve_flag(quoted[1:-1], "job_name")
 
 
 @pytest.mark.parametrize(
     ("written", "text"),
     [("|\n    a\n    b\n", "a\nb\n"), (">-\n    a\n    b\n", "a b"), ('"a\n    b"', "a b"), ("a\n    b", "a b")],
 )
-def test_several_lines(in_file, written, text):
-    assert in_file(f"parameters:\n  job_name: {written}\n") == by_flag(text, "job_name")
+def test_several_lines(resolve_file, written, text):
+    assert resolve_file(f"parameters:\n  job_name: {written}\n") == resolve_flag(text, "job_name")
 
 
-def test_an_alias_is_the_value_it_stands_for(in_file):
+def test_an_alias_is_the_value_it_stands_for(resolve_file):
     written = "parameters:\n  save_freq: &often 200\n  log_freq: *often\n  job_name: &x 'null'\n  experiment_name: *x\n"
-    job, problems = in_file(written)
+    job, problems = resolve_file(written)
     assert problems == []
     assert (job["save_freq"], job["log_freq"]) == (200, 200)
     assert (job["job_name"], job["experiment_name"]) == ("null", "null")
@@ -168,26 +168,26 @@ def test_what_does_more_than_say_a_value_is_refused_with_its_line(robotrain, tex
 
 
 @pytest.mark.parametrize("start", ["\ufeff", "%YAML 1.1\n---\n", "---\n", "# a comment\n\n", "\r\n\r\n"])
-def test_how_a_file_may_begin(in_file, start):
-    job, problems = in_file(start + "parameters:\n  seed: 7\n")
+def test_how_a_file_may_begin(resolve_file, start):
+    job, problems = resolve_file(start + "parameters:\n  seed: 7\n")
     assert (job["seed"], problems) == (7, [])
 
 
-def test_line_ends_of_windows(in_file):
-    job, problems = in_file(
+def test_line_ends_of_windows(resolve_file):
+    job, problems = resolve_file(
         "parameters:\r\n  seed: 7\r\n  job_name: |\r\n    a\r\n    b\r\ntrainer_args:\r\n  - --x\r\n"
     )
     assert (job["seed"], job["job_name"], job.trainer_args, problems) == (7, "a\nb\n", ("--x",), [])
 
 
 @pytest.mark.parametrize("nothing", ["", "\n", "# nothing\n", "---\n", "null\n", "{}\n"])
-def test_an_empty_file_says_nothing(in_file, nothing):
-    assert in_file(nothing) == outcome(Request())
+def test_an_empty_file_says_nothing(resolve_file, nothing):
+    assert resolve_file(nothing) == resolve_request(Request())
 
 
-def test_the_schema_that_editors_look_for_is_no_part_of_the_job(in_file):
+def test_the_schema_that_editors_look_for_is_no_part_of_the_job(resolve_file):
     written = "# yaml-language-server: $schema=job.schema.json\n$schema: job.schema.json\nparameters:\n  seed: 7\n"
-    assert in_file(written) == by_flag("7", "seed")
+    assert resolve_file(written) == resolve_flag("7", "seed")
 
 
 @pytest.mark.parametrize(("key", "way"), [("platform", "--platform NAME"), ("profile", "--profile NAME")])

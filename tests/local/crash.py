@@ -36,7 +36,7 @@ MOST = 400
 ADDS_A_LINE = "import sys; open(sys.argv[1], 'a').write('ran\\n')"
 
 
-def counted(runs: Runs, lines: Path, run: str = "tiny-1", program: str = ADDS_A_LINE) -> Plan:
+def line_plan(runs: Runs, lines: Path, run: str = "tiny-1", program: str = ADDS_A_LINE) -> Plan:
     """A plan whose process adds a line to `lines`; its payload is one small module."""
     plan = runs.plan("pass", run=run)
     archive = io.BytesIO()
@@ -56,12 +56,12 @@ def put_in_place(plan: Plan) -> Path:
     return folder_of(plan)
 
 
-def killed_at_each_step(of: Callable[[int], Callable[[], object]]) -> int:
-    """Do what `of(1)`, `of(2)`, … answer, each in a process of its own, which is killed (SIGKILL) before the first,
-    second, … thing it asks of the system. How many were killed: the next one came to its end.
+def kill_at_each_step(make_action: Callable[[int], Callable[[], object]]) -> int:
+    """Run `make_action(1)()`, `make_action(2)()`, … each in a process of its own, which is killed (SIGKILL) before its
+    first, second, … system call. Return how many were killed: the next one came to its end.
     """
     for step in range(1, MOST):
-        if not _killed_at(step, of(step)):
+        if not _killed_at(step, make_action(step)):
             return step - 1
     raise AssertionError(f"more than {MOST} steps")
 

@@ -38,7 +38,7 @@ print("ready", flush=True)
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T]) -> T:
+def wait_for(look: Callable[[], T]) -> T:
     """What `look` finds, as soon as it finds something."""
     end = time.monotonic() + PATIENCE
     while not (found := look()):
@@ -71,31 +71,31 @@ class Runs:
     def submit(self, program: str, *, run: str = "tiny-1", grace: float | None = None, **parameters: str) -> Reference:
         return self.local.submit(self.plan(program, run=run, grace=grace, **parameters))
 
-    def end_of(self, reference: Reference) -> Status:
-        until(lambda: self.local.status(reference).finished)
+    def wait_for_end(self, reference: Reference) -> Status:
+        wait_for(lambda: self.local.status(reference).finished)
         return self.local.status(reference)
 
     def sealed(self, reference: Reference) -> list[Path]:
         """Return once both checkpoints of SAVES are sealed: they, oldest first."""
         made = [Path(reference["folder"], "outputs", "checkpoints", step) for step in ("000200", "000400")]
-        until(lambda: all((path / checkpoint.MANIFEST).exists() for path in made))
+        wait_for(lambda: all((path / checkpoint.MANIFEST).exists() for path in made))
         return made
 
-    def waits(self, reference: Reference, word: str = "ready") -> None:
+    def wait_until_ready(self, reference: Reference, word: str = "ready") -> None:
         """Return once the program has printed `word`."""
-        until(lambda: word in self.local.logs(reference, follow=False))
+        wait_for(lambda: word in self.local.logs(reference, follow=False))
 
     def supervisor(self, reference: Reference) -> int:
         return int(json.loads(Path(reference["folder"], "supervisor.json").read_text())["pid"])
 
     def runtime(self, reference: Reference) -> int:
-        return next(pid for pid in self.processes(reference) if b"robotrain_runtime\0run" in command(pid))
+        return next(pid for pid in self.processes(reference) if b"robotrain_runtime\0run" in command_line_of(pid))
 
     def processes(self, reference: Reference) -> list[int]:
         return process.list_session(self.supervisor(reference))
 
 
-def command(pid: int) -> bytes:
+def command_line_of(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

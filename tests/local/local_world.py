@@ -29,7 +29,7 @@ CLAIM_SECONDS = 5.0
 OUTCOMES = {"succeeded": 0, "failed": 1, "cancelled": 143}
 
 
-class Cut(BaseException):
+class SubmitInterrupted(BaseException):
     """A submit ends here."""
 
 
@@ -112,7 +112,7 @@ class LocalWorld(World):
         def cut_off(*given: object, **more: object) -> None:
             if any(str(self._folder / "runs") in str(one) for one in given):
                 function(*given, **more)
-                raise Cut
+                raise SubmitInterrupted
             function(*given, **more)
 
         with self._patched.context() as patched:

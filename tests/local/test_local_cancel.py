@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from crash import counted, put_in_place
-from local_runs import SLEEP, Runs, until
+from crash import line_plan, put_in_place
+from local_runs import SLEEP, Runs, wait_for
 from robotrain_local import process, spec, submit
 
 pytestmark = pytest.mark.slow  # real processes and their patience
@@ -41,7 +41,7 @@ time.sleep(600)
 
 def test_a_cancelled_run_has_ended_when_cancel_returns(runs: Runs) -> None:
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     before = runs.processes(reference)
     runs.local.cancel(reference)
     status = runs.local.status(reference)
@@ -53,7 +53,7 @@ def test_a_cancelled_run_has_ended_when_cancel_returns(runs: Runs) -> None:
 
 def test_a_cancelled_run_may_save_what_it_has_and_hears_of_it_once(runs: Runs) -> None:
     reference = runs.submit(SAVES)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     runs.local.cancel(reference)
     assert "saved after 1 signal" in runs.local.logs(reference, follow=False)
     assert runs.local.status(reference).state == "cancelled"
@@ -61,16 +61,16 @@ def test_a_cancelled_run_may_save_what_it_has_and_hears_of_it_once(runs: Runs) -
 
 def test_a_run_that_does_not_listen_is_ended_after_the_grace(runs: Runs) -> None:
     reference = runs.submit(DEAF, grace=0.5)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     before = runs.processes(reference)
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
-    until(lambda: not any(process.get_birth(pid) for pid in before))
+    wait_for(lambda: not any(process.get_birth(pid) for pid in before))
 
 
 def test_cancelling_twice_is_cancelling_once(runs: Runs) -> None:
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     runs.local.cancel(reference)
     before = runs.local.status(reference)
     runs.local.cancel(reference)
@@ -79,7 +79,7 @@ def test_cancelling_twice_is_cancelling_once(runs: Runs) -> None:
 
 def test_cancelling_while_it_is_being_cancelled_does_not_cut_its_saving_short(runs: Runs) -> None:
     reference = runs.submit(SAVES)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     first = threading.Thread(target=runs.local.cancel, args=(reference,))
     first.start()
     time.sleep(0.2)
@@ -90,7 +90,7 @@ def test_cancelling_while_it_is_being_cancelled_does_not_cut_its_saving_short(ru
 
 def test_a_run_that_ended_is_left_as_it_is(runs: Runs) -> None:
     reference = runs.submit("pass")
-    before = runs.end_of(reference)
+    before = runs.wait_for_end(reference)
     runs.local.cancel(reference)
     assert runs.local.status(reference) == before
     assert before.state == "succeeded"
@@ -115,7 +115,7 @@ def test_a_run_that_never_started_is_cancelled_and_does_not_start_later(runs: Ru
 def test_a_supervisor_that_comes_late_finds_the_cancellation(runs: Runs, tmp_path: Path) -> None:
     """As that of a submit that was cut off, on a busy machine; the cancel may have been cut off as well."""
     for number, whole in enumerate((True, False)):
-        plan = counted(runs, tmp_path / "lines", f"tiny-{number}")
+        plan = line_plan(runs, tmp_path / "lines", f"tiny-{number}")
         folder = put_in_place(plan)
         if whole:
             runs.local.cancel({"folder": str(folder)})
@@ -123,8 +123,8 @@ def test_a_supervisor_that_comes_late_finds_the_cancellation(runs: Runs, tmp_pat
             (folder / "cancel.json").write_text('{"asked": 0}')
             assert "cancel it again" in runs.local.status({"folder": str(folder)}).reason
         submit._start_supervisor(folder, spec.parse_spec(plan.files[plan.spec]))
-        until((folder / "supervisor.json").exists)
-        status = runs.end_of({"folder": str(folder)})
+        wait_for((folder / "supervisor.json").exists)
+        status = runs.wait_for_end({"folder": str(folder)})
         assert (status.state, status.reason) == ("cancelled", "cancelled before it started")
     assert not (tmp_path / "lines").exists()
 
@@ -132,14 +132,14 @@ def test_a_supervisor_that_comes_late_finds_the_cancellation(runs: Runs, tmp_pat
 def test_a_trainer_saves_while_its_workers_live(runs: Runs) -> None:
     """A data loader whose workers were signalled raises in the middle of saving."""
     reference = runs.submit(WORKER)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     runs.local.cancel(reference)
     assert "saved with a worker that is alive" in runs.local.logs(reference, follow=False)
 
 
 def test_cancelling_again_after_a_cancel_that_was_killed_stops_the_run(runs: Runs) -> None:
     reference = runs.submit(SAVES)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     Path(reference["folder"], "cancel.json").write_text('{"asked": 0}')
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
@@ -149,9 +149,9 @@ def test_cancelling_again_after_a_cancel_that_was_killed_stops_the_run(runs: Run
 def test_a_run_whose_supervisor_is_gone_may_save_what_it_has_too(runs: Runs) -> None:
     """Cancelled by two at once: it hears of it once."""
     reference = runs.submit(SAVES)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     os.kill(runs.supervisor(reference), signal.SIGKILL)
-    until(lambda: runs.local.status(reference).reason)
+    wait_for(lambda: runs.local.status(reference).reason)
     others = [threading.Thread(target=runs.local.cancel, args=(reference,)) for _ in range(2)]
     for other in others:
         other.start()
@@ -167,7 +167,7 @@ def test_a_trainer_without_supervisor_and_runtime_saves_while_its_workers_live(r
     print_it = "print('saved with a worker that is', 'alive' if worker.is_alive() else 'dead', flush=True)"
     write_it = f"open({str(saved)!r}, 'w').write(f'saved, alive: {{worker.is_alive()}}')"
     reference = runs.submit(WORKER.replace(print_it, write_it))
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
@@ -184,26 +184,26 @@ print("ready", flush=True)
 time.sleep(600)
 """
     reference = runs.submit(program)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     left = int((tmp_path / "pid").read_text())
     assert process.get_birth(left)
     runs.local.cancel(reference)
-    until(lambda: not process.get_birth(left))
+    wait_for(lambda: not process.get_birth(left))
 
 
 def test_a_run_that_was_started_from_within_a_run_is_its_own(runs: Runs, tmp_path: Path) -> None:
     program = f"""
 import os, sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).with_name("container_plugins"))!r}]
-from crash import counted, put_in_place
+from crash import line_plan, put_in_place
 from local_runs import SLEEP, Runs; from pathlib import Path
 os.close(int(os.environ["ROBOTRAIN_EVENTS_FD"]))  # else the inner run keeps it open, and it is waited for
 Runs(Path({str(runs.folder)!r})).submit(SLEEP, run="tiny-2")
 print("ready", flush=True)
 """
     outer = runs.submit(program)
-    assert runs.end_of(outer).state == "succeeded"
+    assert runs.wait_for_end(outer).state == "succeeded"
     inner = {"folder": str(runs.folder / "runs/tiny-2")}
-    runs.waits(inner)
+    runs.wait_until_ready(inner)
     assert runs.local.status(inner).state == "running"
 
 
@@ -212,7 +212,7 @@ def test_followers_of_a_cancelled_run_come_to_an_end(runs: Runs) -> None:
     followed: list[str] = []
     follower = threading.Thread(target=lambda: followed.extend(runs.local.logs(reference, follow=True)))
     follower.start()
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     runs.local.cancel(reference)
     follower.join(60)
     assert not follower.is_alive()

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crash import counted, folder_of, killed_at_each_step, put_in_place
-from local_runs import Runs, until
+from crash import folder_of, kill_at_each_step, line_plan, put_in_place
+from local_runs import Runs, wait_for
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
@@ -27,11 +27,11 @@ Numbered = Callable[[int], Plan]
 @pytest.fixture
 def plan(runs: Runs, tmp_path: Path) -> Numbered:
     """The plan of the run that adds a line to `lines-NUMBER`."""
-    return lambda number: counted(runs, tmp_path / f"lines-{number}", f"tiny-{number}")
+    return lambda number: line_plan(runs, tmp_path / f"lines-{number}", f"tiny-{number}")
 
 
 @pytest.fixture
-def lines(tmp_path: Path) -> Callable[[int], list[str]]:
+def run_lines(tmp_path: Path) -> Callable[[int], list[str]]:
     """A line for each time that run began."""
 
     def read(number: int) -> list[str]:
@@ -41,7 +41,7 @@ def lines(tmp_path: Path) -> Callable[[int], list[str]]:
     return read
 
 
-def again(runs: Runs, plan: Plan) -> Reference:
+def submit_again(runs: Runs, plan: Plan) -> Reference:
     """What core does with a record that is still `sending`."""
     if reference := runs.local.find(plan):
         return reference
@@ -49,7 +49,7 @@ def again(runs: Runs, plan: Plan) -> Reference:
     return runs.local.submit(plan)
 
 
-def whole(plan: Plan) -> bool:
+def is_complete(plan: Plan) -> bool:
     folder = folder_of(plan)
     payload = zipfile.ZipFile(io.BytesIO(plan.files[files.PAYLOAD_FILE]))
     unpacked = {f"{files.PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist()}
@@ -68,19 +68,19 @@ def python(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 
 @pytest.mark.slow
 def test_a_submit_killed_at_any_step_and_sent_again_runs_once(
-    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]]
+    runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]]
 ) -> None:
-    killed = killed_at_each_step(lambda step: functools.partial(runs.local.submit, plan(step)))
+    killed = kill_at_each_step(lambda step: functools.partial(runs.local.submit, plan(step)))
     assert killed > 20
-    references = [again(runs, plan(step)) for step in range(1, killed + 1)]
+    references = [submit_again(runs, plan(step)) for step in range(1, killed + 1)]
     for step, reference in enumerate(references, 1):
-        runs.end_of(reference)
-        assert (lines(step), whole(plan(step))) == (["ran"], True), f"killed at step {step}"
+        runs.wait_for_end(reference)
+        assert (run_lines(step), is_complete(plan(step))) == (["ran"], True), f"killed at step {step}"
 
 
 @pytest.mark.slow
 def test_a_supervisor_killed_at_any_step_of_its_beginning_never_lets_its_run_begin_twice(
-    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+    runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
     monkeypatch.setattr(process, "list_run_processes", lambda me: [])  # its end is not what is looked at here
@@ -89,12 +89,12 @@ def test_a_supervisor_killed_at_any_step_of_its_beginning_never_lets_its_run_beg
         folder = put_in_place(plan(step))
         return lambda: (os.setsid(), supervisor.main(folder))
 
-    killed = killed_at_each_step(begins)
+    killed = kill_at_each_step(begins)
     assert killed > 10
     ends = {}
     for step in range(1, killed + 1):
-        state = runs.end_of(again(runs, plan(step))).state
-        ends[step] = (lines(step), state)
+        state = runs.wait_for_end(submit_again(runs, plan(step))).state
+        ends[step] = (run_lines(step), state)
         assert ends[step] in ((["ran"], "failed"), (["ran"], "lost"), ([], "lost")), f"killed at step {step}"
     assert ends[1] == (["ran"], "failed")  # nothing had begun: it was sent again
 
@@ -104,12 +104,12 @@ def test_what_was_sent_is_found_and_what_was_not_is_not(runs: Runs, plan: Number
     reference = runs.local.submit(plan(1))
     assert runs.local.find(plan(1)) == reference
     assert runs.local.find(plan(2)) is None
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     assert runs.local.find(plan(1)) == reference
 
 
 def test_another_plan_in_the_same_folder_is_not_taken_for_this_one(runs: Runs, tmp_path: Path) -> None:
-    first, second = (counted(runs, tmp_path / name) for name in ("one", "two"))
+    first, second = (line_plan(runs, tmp_path / name) for name in ("one", "two"))
     reference = runs.local.submit(first)
     assert runs.local.find(second) is None
     assert [problem.code for problem in runs.local.preflight(second)] == ["run-folder-exists"]
@@ -120,7 +120,7 @@ def test_another_plan_in_the_same_folder_is_not_taken_for_this_one(runs: Runs, t
 
 
 def test_a_process_that_is_just_starting_is_waited_for(
-    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 20.0)
     python(tmp_path / "slow", monkeypatch, f'sleep 0.5; exec {sys.executable} "$@"')
@@ -128,36 +128,38 @@ def test_a_process_that_is_just_starting_is_waited_for(
     submit._start_supervisor(folder, spec.parse_spec(plan(1).files["process.json"]))
     reference = runs.local.find(plan(1))
     assert reference == {"folder": str(folder)}
-    runs.end_of(reference)
-    assert lines(1) == ["ran"]
+    runs.wait_for_end(reference)
+    assert run_lines(1) == ["ran"]
 
 
 def test_a_process_that_starts_later_than_anybody_waits_finds_that_another_has_begun(
-    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.0)
     with monkeypatch.context() as slow:
         python(tmp_path / "slow", slow, f'sleep 1; {sys.executable} "$@"; touch {tmp_path}/came')
         submit._start_supervisor(put_in_place(plan(1)), spec.parse_spec(plan(1).files["process.json"]))
-    runs.end_of(again(runs, plan(1)))
-    until((tmp_path / "came").exists)
-    assert lines(1) == ["ran"]
+    runs.wait_for_end(submit_again(runs, plan(1)))
+    wait_for((tmp_path / "came").exists)
+    assert run_lines(1) == ["ran"]
 
 
 def test_a_process_that_begins_between_find_and_submit_is_the_run(
-    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+    runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.0)
     folder = put_in_place(plan(1))
     assert runs.local.find(plan(1)) is None
     submit._start_supervisor(folder, spec.parse_spec(plan(1).files["process.json"]))
-    until(lambda: files.has_started(folder))
+    wait_for(lambda: files.has_started(folder))
     assert list(runs.local.preflight(plan(1))) == []
-    runs.end_of(runs.local.submit(plan(1)))
-    assert lines(1) == ["ran"]
+    runs.wait_for_end(runs.local.submit(plan(1)))
+    assert run_lines(1) == ["ran"]
 
 
-def test_submits_of_one_plan_at_once_are_one_run(runs: Runs, plan: Numbered, lines: Callable[[int], list[str]]) -> None:
+def test_submits_of_one_plan_at_once_are_one_run(
+    runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]]
+) -> None:
     answers: list[object] = []
 
     def submit(number: int) -> None:
@@ -174,14 +176,14 @@ def test_submits_of_one_plan_at_once_are_one_run(runs: Runs, plan: Numbered, lin
         for submitter in submitters:
             submitter.join()
         reference = {"folder": str(folder_of(plan(number)))}
-        runs.end_of(reference)
+        runs.wait_for_end(reference)
         assert reference in answers
         assert all(answer in (reference, "A run of this name was submitted before.") for answer in answers)
-        assert (lines(number), whole(plan(number))) == (["ran"], True)
+        assert (run_lines(number), is_complete(plan(number))) == (["ran"], True)
 
 
 def test_a_half_made_folder_is_made_whole_and_used(
-    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+    runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a power cut, or a robotrain that wrote in place, leaves it."""
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
@@ -198,8 +200,8 @@ def test_a_half_made_folder_is_made_whole_and_used(
     ]
     for number, damage in enumerate(damages):
         damage(put_in_place(plan(number)))
-        runs.end_of(again(runs, plan(number)))
-        assert (lines(number), whole(plan(number))) == (["ran"], True), f"damage {number}"
+        runs.wait_for_end(submit_again(runs, plan(number)))
+        assert (run_lines(number), is_complete(plan(number))) == (["ran"], True), f"damage {number}"
 
 
 def test_a_folder_with_something_of_somebody_is_refused_and_left_alone(

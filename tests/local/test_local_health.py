@@ -18,7 +18,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def look(name: str) -> list[HealthResult]:
+def run_check(name: str) -> list[HealthResult]:
     (check,) = [check for check in doctor.list_health_checks() if check.name == name]
     assert check.local_only
     return list(check.run())
@@ -35,20 +35,20 @@ def database(state: Path) -> Path:
 
 def test_a_machine_without_a_run_is_well_and_nothing_is_made(state: Path) -> None:
     for name in ("run folders", "tracking"):
-        assert [finding.state for finding in look(name)] == ["ok"]
+        assert [finding.state for finding in run_check(name)] == ["ok"]
     assert not state.exists()
 
 
 def test_a_tracking_database_is_read_and_its_runs_are_counted(state: Path) -> None:
     path = database(state)
-    (found,) = look("tracking")
+    (found,) = run_check("tracking")
     assert (found.state, found.text) == ("ok", f"{path}, 2 tracked runs")
 
 
 def test_a_tracking_database_that_is_none_does_not_stop_a_submit(state: Path) -> None:
     state.mkdir()
     (state / "mlflow.db").write_text("this is no database, though it is long enough to be one " * 100)
-    (found,) = look("tracking")
+    (found,) = run_check("tracking")
     assert found.state == "warn"
     assert found.text.endswith("cannot be read: file is not a database")
     assert found.suggestions[0].text == f"mv {state}/mlflow.db {state}/mlflow.db.broken"
@@ -58,7 +58,7 @@ def test_a_tracking_database_that_a_run_writes_to_is_well(state: Path, monkeypat
     monkeypatch.setattr(doctor, "BUSY_SECONDS", 0.05)
     writing = sqlite3.connect(database(state), isolation_level=None)
     writing.execute("begin exclusive")
-    (found,) = look("tracking")
+    (found,) = run_check("tracking")
     writing.close()
     assert found.state == "ok"
     assert f"{state}/mlflow.db" in found.text
@@ -70,47 +70,47 @@ def test_a_tracking_database_on_a_network_disk_is_a_warning(
     database(state)
     (tmp_path / "mounts").write_text(f"server:/home {tmp_path} nfs4 rw 0 0\n")
     monkeypatch.setattr(files, "MOUNTS_FILE", tmp_path / "mounts")
-    (found,) = look("tracking")
+    (found,) = run_check("tracking")
     assert found.state == "warn"
     assert "nfs4" in found.text
 
 
 def test_too_little_room_for_a_run_stops_a_submit(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_cache, "get_free_bytes", lambda path: 10**8)
-    found, *_ = look("run folders")
+    found, *_ = run_check("run folders")
     assert found.state == "fail"
     assert "100.0 MB free" in found.text
     assert found.suggestions[0].text == "robotrain runs --prune --older-than 30d"
 
 
 @pytest.fixture
-def unrecorded(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Path:
+def unrecorded_run(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(runs.folder / "runs"))
     reference = runs.submit("print('ready')")
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     return Path(reference["folder"])
 
 
-def test_a_run_that_nothing_is_recorded_of_is_named_and_never_removed(unrecorded: Path) -> None:
-    assert [finding.state for finding in look("run folders")] == ["ok"]  # it may be being sent at this moment
-    os.utime(unrecorded, (1, 1))
-    _, found = look("run folders")
+def test_a_run_that_nothing_is_recorded_of_is_named_and_never_removed(unrecorded_run: Path) -> None:
+    assert [finding.state for finding in run_check("run folders")] == ["ok"]  # it may be being sent at this moment
+    os.utime(unrecorded_run, (1, 1))
+    _, found = run_check("run folders")
     assert found.state == "warn"
-    assert found.text.startswith(str(unrecorded))
+    assert found.text.startswith(str(unrecorded_run))
     assert "succeeded" in found.text
-    assert found.suggestions[0].text == f"rm -r {unrecorded}"
+    assert found.suggestions[0].text == f"rm -r {unrecorded_run}"
     assert found.fix is None
 
 
-def test_folders_of_commands_that_were_killed_are_removed_once_they_are_old(unrecorded: Path) -> None:
-    old, gone, new = (unrecorded.with_name(name) for name in (".a-1.0f.part", ".b-1.0f.gone", ".c-1.0f.part"))
+def test_folders_of_commands_that_were_killed_are_removed_once_they_are_old(unrecorded_run: Path) -> None:
+    old, gone, new = (unrecorded_run.with_name(name) for name in (".a-1.0f.part", ".b-1.0f.gone", ".c-1.0f.part"))
     for folder in (old, gone, new):
         folder.mkdir()
     for folder in (old, gone):
         os.utime(folder, (1, 1))
-    (found,) = [finding for finding in look("run folders") if finding.fix]
+    (found,) = [finding for finding in run_check("run folders") if finding.fix]
     assert found.fix is not None
     assert "2 folders" in found.fix.text
-    assert str(unrecorded.parent) in found.fix.text
+    assert str(unrecorded_run.parent) in found.fix.text
     assert found.fix.apply() == "removed 2"
-    assert [folder.exists() for folder in (old, gone, new, unrecorded)] == [False, False, True, True]
+    assert [folder.exists() for folder in (old, gone, new, unrecorded_run)] == [False, False, True, True]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_runs import SLEEP, Runs, until
+from local_runs import SLEEP, Runs, wait_for
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.run import Reference
 from robotrain_local import process
@@ -43,15 +43,15 @@ def supervisor(reference: Reference) -> dict[str, Any]:
     return dict(json.loads(Path(reference["folder"], "supervisor.json").read_text()))
 
 
-def forge(reference: Reference, **facts: Any) -> None:
+def edit_supervisor_facts(reference: Reference, **facts: Any) -> None:
     Path(reference["folder"], "supervisor.json").write_text(json.dumps(supervisor(reference) | facts))
 
 
 @pytest.fixture
-def far(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Reference:
+def remote_run(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Reference:
     """A run of this machine, seen from another that shares its folder and where its process numbers mean others."""
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     other = process.Host("desk", "0123456789abcdef", "another boot", "pid:[4026531836]")
     monkeypatch.setattr(process, "get_host", lambda: other)
     return reference
@@ -64,8 +64,8 @@ def test_a_run_knows_the_machine_it_is_on(runs: Runs) -> None:
     assert process.parse_host(where).is_here
 
 
-def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, far: Reference) -> None:
-    status = runs.local.status(far)
+def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, remote_run: Reference) -> None:
+    status = runs.local.status(remote_run)
     assert (status.state, status.finished) == ("running", False)
     assert f"it runs on {os.uname().nodename}" in status.reason
     assert "its newest event is" in status.reason
@@ -74,7 +74,7 @@ def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, far:
 
 def test_that_it_ended_is_seen_from_everywhere(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = runs.submit("pass")
-    seen_here = runs.end_of(reference)
+    seen_here = runs.wait_for_end(reference)
     monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
     assert runs.local.status(reference) == seen_here
 
@@ -83,32 +83,32 @@ def test_the_runtimes_own_word_counts_also_when_the_supervisor_did_not_come_to_w
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference = runs.submit("pass")
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     Path(reference["folder"], "exit.json").unlink()
     monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
     assert runs.local.status(reference).state == "succeeded"
 
 
 def test_a_run_of_another_machine_is_not_cancelled_from_here_and_no_process_is_signalled(
-    runs: Runs, far: Reference, monkeypatch: pytest.MonkeyPatch
+    runs: Runs, remote_run: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signalled: list[int] = []
     with monkeypatch.context() as watched:
         watched.setattr(os, "kill", lambda pid, number: signalled.append(pid))
         with pytest.raises(Rejected) as caught:
-            runs.local.cancel(far)
+            runs.local.cancel(remote_run)
     report = format_problem(caught.value.problems[0])
     assert f"ssh {os.uname().nodename} robotrain cancel tiny-1" in report
     assert caught.value.exit_code == 1
     assert signalled == []
-    assert not Path(far["folder"], "cancel.json").exists()
+    assert not Path(remote_run["folder"], "cancel.json").exists()
 
 
 def test_a_run_of_another_machine_that_ended_is_cancelled_without_a_word(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference = runs.submit("pass")
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
     runs.local.cancel(reference)
 
@@ -116,12 +116,12 @@ def test_a_run_of_another_machine_that_ended_is_cancelled_without_a_word(
 def test_a_machine_that_was_restarted_knows_that_its_run_is_lost(runs: Runs) -> None:
     """Also when its process number is taken again, by a process that leads a session as a supervisor does."""
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     process.send_signal(runs.processes(reference), signal.SIGKILL)
-    until(lambda: runs.local.status(reference).finished)
+    wait_for(lambda: runs.local.status(reference).finished)
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         before = {**supervisor(reference)["host"], "boot": "before"}
-        forge(reference, pid=stranger.pid, birth="12345@before", host=before)
+        edit_supervisor_facts(reference, pid=stranger.pid, birth="12345@before", host=before)
         status = runs.local.status(reference)
         assert status.state == "lost"
         assert "restarted" in status.reason
@@ -133,16 +133,16 @@ def test_a_machine_that_was_restarted_knows_that_its_run_is_lost(runs: Runs) -> 
 def test_a_session_of_strangers_with_the_number_of_a_supervisor_that_is_gone_is_not_the_run(runs: Runs) -> None:
     """Its leader is gone too, so that the number is nobody's."""
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     process.send_signal(runs.processes(reference), signal.SIGKILL)
-    until(lambda: runs.local.status(reference).finished)
+    wait_for(lambda: runs.local.status(reference).finished)
     leader = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!"], start_new_session=True, stdout=subprocess.PIPE)
     assert leader.stdout is not None
     with leader.stdout:
         left = int(leader.stdout.readline())
     leader.wait()
     try:
-        forge(reference, pid=leader.pid)
+        edit_supervisor_facts(reference, pid=leader.pid)
         assert process.list_session(leader.pid) == [left]
         assert runs.local.status(reference).state == "lost"
         runs.local.cancel(reference)
@@ -173,7 +173,7 @@ def container(runs: Runs) -> Iterator["subprocess.Popen[bytes]"]:
     arguments = [*CONTAINER, SUBMIT, str(Path(__file__).parent), str(runs.folder)]
     started = subprocess.Popen(arguments)
     try:
-        until(lambda: (runs.folder / "runs/tiny-1/supervisor.json").exists() or started.poll() is not None)
+        wait_for(lambda: (runs.folder / "runs/tiny-1/supervisor.json").exists() or started.poll() is not None)
         if started.poll() is not None:
             pytest.skip("this user may not make namespaces")
         yield started
@@ -186,7 +186,7 @@ def test_a_run_in_a_container_is_running_until_the_container_is_gone(
     runs: Runs, container: "subprocess.Popen[bytes]"
 ) -> None:
     reference = {"folder": str(runs.folder / "runs/tiny-1")}
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     status = runs.local.status(reference)
     assert status.state == "running"
     assert "in the container" in status.reason
@@ -195,14 +195,14 @@ def test_a_run_in_a_container_is_running_until_the_container_is_gone(
     assert caught.value.problems[0].code == "run-elsewhere"
     assert runs.local.status(reference).state == "running"
     container.kill()
-    lost = runs.end_of(reference)
+    lost = runs.wait_for_end(reference)
     assert lost.state == "lost"
     assert "container" in lost.reason
 
 
 def test_a_container_cannot_reach_the_runs_outside(runs: Runs) -> None:
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     arguments = [*CONTAINER, LOOK, reference["folder"], "cancel"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if done.returncode:

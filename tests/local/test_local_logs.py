@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_runs import Runs, until
+from local_runs import Runs, wait_for
 from robotrain.run_folder import log
 from robotrain_local import process
 from robotrain_runtime.contract import event
@@ -17,7 +17,7 @@ COUNT = "import time\nfor number in range(20):\n    print('line', number, flush=
 WANTED = [f"line {number}" for number in range(20)]
 
 
-def counted(lines: Iterator[str]) -> list[str]:
+def numbered_lines(lines: Iterator[str]) -> list[str]:
     return [line for line in lines if line.startswith("line ")]
 
 
@@ -28,7 +28,7 @@ def test_before_there_is_a_log_there_are_no_lines(runs: Runs, tmp_path: Path) ->
 
 def test_without_following_what_is_there_comes_at_once(runs: Runs) -> None:
     reference = runs.submit("import time; print('ready'); time.sleep(600)")
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     assert "ready" in list(runs.local.logs(reference, follow=False))
     assert runs.local.status(reference).state == "running"  # it was not waited for
 
@@ -36,7 +36,7 @@ def test_without_following_what_is_there_comes_at_once(runs: Runs) -> None:
 def test_following_goes_from_the_first_line_to_the_last_and_ends(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     lines = list(runs.local.logs(reference, follow=True))
-    assert counted(iter(lines)) == WANTED
+    assert numbered_lines(iter(lines)) == WANTED
     last = event.parse_event(lines[-1])
     assert last is not None
     assert last.event == Outcome(state="succeeded", exit_code=0)
@@ -81,9 +81,9 @@ def test_what_is_written_just_before_the_end_is_not_lost(tmp_path: Path) -> None
 
 def test_after_the_end_the_whole_log_is_there_with_and_without_following(runs: Runs) -> None:
     reference = runs.submit(COUNT)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     for follow in (False, True):
-        assert counted(runs.local.logs(reference, follow)) == WANTED
+        assert numbered_lines(runs.local.logs(reference, follow)) == WANTED
 
 
 def test_a_long_log_comes_whole(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_long_log_comes_whole(tmp_path: Path) -> None:
 
 def test_the_last_lines_of_a_log(runs: Runs) -> None:
     reference = runs.submit(COUNT)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     whole = list(runs.local.logs(reference, follow=False))
     for count in (1, 5, len(whole), 1000):
         assert list(runs.local.logs(reference, follow=False, tail=count)) == whole[-count:]
@@ -103,8 +103,8 @@ def test_the_last_lines_of_a_log(runs: Runs) -> None:
 
 def test_following_from_the_last_lines_goes_on_to_the_end(runs: Runs) -> None:
     reference = runs.submit(COUNT)
-    until(lambda: "line 5" in runs.local.logs(reference, follow=False))
-    lines = counted(runs.local.logs(reference, follow=True, tail=2))
+    wait_for(lambda: "line 5" in runs.local.logs(reference, follow=False))
+    lines = numbered_lines(runs.local.logs(reference, follow=True, tail=2))
     assert lines == WANTED[-len(lines) :]
     assert len(lines) < len(WANTED)
     assert lines[-1] == WANTED[-1]
@@ -144,7 +144,7 @@ def test_the_last_lines_of_a_run_that_is_pending_come_at_once(runs: Runs) -> Non
 
 def test_events_are_those_of_the_log_without_reading_it(runs: Runs) -> None:
     reference = runs.submit(COUNT)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     wanted = [line for line in runs.local.logs(reference, follow=False) if event.parse_event(line)]
     path = Path(reference["folder"], "log.txt")
     path.unlink()
@@ -155,9 +155,9 @@ def test_events_are_those_of_the_log_without_reading_it(runs: Runs) -> None:
 
 def test_status_does_not_read_a_large_log(runs: Runs) -> None:
     reference = runs.submit("print('ready'); import time; time.sleep(600)")
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     with Path(reference["folder"], "log.txt").open("r+b") as file:
         file.truncate(50_000_000_000)
     assert runs.local.status(reference).state == "running"
     process.send_signal(runs.processes(reference), signal.SIGKILL)
-    assert runs.end_of(reference).state == "lost"
+    assert runs.wait_for_end(reference).state == "lost"

@@ -14,20 +14,20 @@ pytestmark = pytest.mark.slow  # real runs, a second each
 
 
 @pytest.fixture
-def saved(runs: Runs) -> Reference:
+def run_with_outputs(runs: Runs) -> Reference:
     """A run that left two checkpoints and a file."""
     reference = runs.submit(SAVES)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     runs.sealed(reference)
     return reference
 
 
-def named(runs: Runs, reference: Reference) -> dict[str, Output]:
+def outputs_by_name(runs: Runs, reference: Reference) -> dict[str, Output]:
     return {output.name: output for output in runs.local.outputs(reference)}
 
 
-def test_checkpoints_come_first_oldest_first_and_then_files(runs: Runs, saved: Reference) -> None:
-    found = list(runs.local.outputs(saved))
+def test_checkpoints_come_first_oldest_first_and_then_files(runs: Runs, run_with_outputs: Reference) -> None:
+    found = list(runs.local.outputs(run_with_outputs))
     assert [(output.name, output.kind) for output in found] == [
         ("checkpoints/000200", "checkpoint"),
         ("checkpoints/000400", "checkpoint"),
@@ -40,43 +40,45 @@ def test_checkpoints_come_first_oldest_first_and_then_files(runs: Runs, saved: R
     assert all(output.source == "local_path" and Path(output.uri).exists() for output in found)
 
 
-def test_a_checkpoint_has_its_step_its_model_its_digest_and_its_size(runs: Runs, saved: Reference) -> None:
-    one = named(runs, saved)["checkpoints/000400"]
+def test_a_checkpoint_has_its_step_its_model_its_digest_and_its_size(runs: Runs, run_with_outputs: Reference) -> None:
+    one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
     manifest = checkpoint.read_manifest(Path(one.uri))
     assert manifest is not None
     assert (one.step, one.model, one.digest) == (400, "model", manifest.digest)
     assert one.size == 400 + Path(one.uri, checkpoint.MANIFEST).stat().st_size
 
 
-def test_one_that_was_never_told_of_nor_sealed_is_not_complete(runs: Runs, saved: Reference) -> None:
-    torn = Path(saved["folder"], "outputs/checkpoints/000600")
+def test_one_that_was_never_told_of_nor_sealed_is_not_complete(runs: Runs, run_with_outputs: Reference) -> None:
+    torn = Path(run_with_outputs["folder"], "outputs/checkpoints/000600")
     torn.mkdir()
     (torn / "half").write_text("")
-    assert "checkpoints/000600" not in named(runs, saved)
-    Path(saved["folder"], "outputs/checkpoints/000200", checkpoint.MANIFEST).unlink()
-    assert named(runs, saved)["checkpoints/000200"].digest == ""
+    assert "checkpoints/000600" not in outputs_by_name(runs, run_with_outputs)
+    Path(run_with_outputs["folder"], "outputs/checkpoints/000200", checkpoint.MANIFEST).unlink()
+    assert outputs_by_name(runs, run_with_outputs)["checkpoints/000200"].digest == ""
 
 
-def test_checkpoints_that_another_run_left_in_the_same_place_are_not_of_this_one(runs: Runs, saved: Reference) -> None:
-    other = Path(saved["folder"], "outputs/checkpoints/000100")
+def test_checkpoints_that_another_run_left_in_the_same_place_are_not_of_this_one(
+    runs: Runs, run_with_outputs: Reference
+) -> None:
+    other = Path(run_with_outputs["folder"], "outputs/checkpoints/000100")
     other.mkdir()
     (other / "weights").write_text("w")
     checkpoint.seal_checkpoint(other, step=100, run="somebody-elses", job="j")
-    assert "checkpoints/000100" not in named(runs, saved)
+    assert "checkpoints/000100" not in outputs_by_name(runs, run_with_outputs)
 
 
 def test_a_run_that_goes_on_has_what_it_left_by_now(runs: Runs) -> None:
     reference = runs.submit(SAVES + "time.sleep(600)")
     runs.sealed(reference)
-    assert set(named(runs, reference)) >= {"checkpoints/000400", "log.txt"}
-    assert "outcome.json" not in named(runs, reference)
+    assert set(outputs_by_name(runs, reference)) >= {"checkpoints/000400", "log.txt"}
+    assert "outcome.json" not in outputs_by_name(runs, reference)
 
 
 def test_a_work_folder_elsewhere_is_looked_into(runs: Runs, tmp_path: Path) -> None:
     program = SAVES.replace('os.environ["WORK"], "outputs"', repr(str(tmp_path / "elsewhere")))
     reference = runs.submit(program)
-    runs.end_of(reference)
-    found = named(runs, reference)
+    runs.wait_for_end(reference)
+    found = outputs_by_name(runs, reference)
     assert found["checkpoints/000400"].uri == str(tmp_path / "elsewhere/checkpoints/000400")
     assert found["elsewhere/notes.txt"].uri == str(tmp_path / "elsewhere/notes.txt")
 
@@ -86,8 +88,12 @@ def test_checkpoints_right_in_a_folder_do_not_make_its_neighbours_outputs(runs: 
     (tmp_path / "shared/thesis.txt").write_text("mine")
     program = SAVES.replace('os.environ["WORK"], "outputs", "checkpoints"', repr(str(tmp_path / "shared/mine")))
     reference = runs.submit(program.replace("parent.parent /", "parent /"))
-    runs.end_of(reference)
-    assert [name for name in named(runs, reference) if "/" in name] == ["mine/000200", "mine/000400", "mine/notes.txt"]
+    runs.wait_for_end(reference)
+    assert [name for name in outputs_by_name(runs, reference) if "/" in name] == [
+        "mine/000200",
+        "mine/000400",
+        "mine/notes.txt",
+    ]
 
 
 def test_a_run_without_anything_and_one_that_is_gone(runs: Runs, tmp_path: Path) -> None:
@@ -97,52 +103,56 @@ def test_a_run_without_anything_and_one_that_is_gone(runs: Runs, tmp_path: Path)
         runs.local.outputs({"folder": str(tmp_path / "gone")})
 
 
-def test_a_checkpoint_is_brought_whole_and_is_its_own(runs: Runs, saved: Reference, tmp_path: Path) -> None:
-    one = named(runs, saved)["checkpoints/000400"]
-    runs.local.download(saved, one, tmp_path / "mine/best")
-    shutil.rmtree(saved["folder"])
+def test_a_checkpoint_is_brought_whole_and_is_its_own(runs: Runs, run_with_outputs: Reference, tmp_path: Path) -> None:
+    one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
+    runs.local.download(run_with_outputs, one, tmp_path / "mine/best")
+    shutil.rmtree(run_with_outputs["folder"])
     assert checkpoint.validate_checkpoint(tmp_path / "mine/best") == ""
     assert (tmp_path / "mine/best/model/weights.txt").read_text() == "w" * 400
     assert os.listdir(tmp_path / "mine") == ["best"]
 
 
 def test_a_file_is_brought_and_later_changes_do_not_reach_the_copy(
-    runs: Runs, saved: Reference, tmp_path: Path
+    runs: Runs, run_with_outputs: Reference, tmp_path: Path
 ) -> None:
-    runs.local.download(saved, named(runs, saved)["outputs/notes.txt"], tmp_path / "notes.txt")
-    Path(saved["folder"], "outputs/notes.txt").write_text("changed")
+    runs.local.download(
+        run_with_outputs, outputs_by_name(runs, run_with_outputs)["outputs/notes.txt"], tmp_path / "notes.txt"
+    )
+    Path(run_with_outputs["folder"], "outputs/notes.txt").write_text("changed")
     assert (tmp_path / "notes.txt").read_text() == "seven"
 
 
-def test_what_is_not_there_any_more_cannot_be_brought(runs: Runs, saved: Reference, tmp_path: Path) -> None:
-    one = named(runs, saved)["checkpoints/000400"]
+def test_what_is_not_there_any_more_cannot_be_brought(runs: Runs, run_with_outputs: Reference, tmp_path: Path) -> None:
+    one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
     shutil.rmtree(one.uri)
     with pytest.raises(Rejected, match="checkpoints/000400 no longer exists"):
-        runs.local.download(saved, one, tmp_path / "mine")
+        runs.local.download(run_with_outputs, one, tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
 
 
-def test_nothing_is_written_over(runs: Runs, saved: Reference, tmp_path: Path) -> None:
+def test_nothing_is_written_over(runs: Runs, run_with_outputs: Reference, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(Rejected, match="target already exists") as caught:
-        runs.local.download(saved, named(runs, saved)["checkpoints/000400"], tmp_path / "mine")
+        runs.local.download(
+            run_with_outputs, outputs_by_name(runs, run_with_outputs)["checkpoints/000400"], tmp_path / "mine"
+        )
     assert caught.value.problems[0].code == "output-exists"
     assert os.listdir(tmp_path / "mine") == []
 
 
 def test_a_checkpoint_that_changed_since_it_was_sealed_is_not_brought(
-    runs: Runs, saved: Reference, tmp_path: Path
+    runs: Runs, run_with_outputs: Reference, tmp_path: Path
 ) -> None:
-    one = named(runs, saved)["checkpoints/000400"]
+    one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
     Path(one.uri, "model/weights.txt").write_text("changed")
     with pytest.raises(Rejected) as caught:
-        runs.local.download(saved, one, tmp_path / "new/mine")
+        runs.local.download(run_with_outputs, one, tmp_path / "new/mine")
     assert f"{one.uri}/model/weights.txt is not what was saved" in format_problem(caught.value.problems[0])
     assert os.listdir(tmp_path / "new") == []
 
 
 def test_a_full_disk_leaves_no_half(
-    runs: Runs, saved: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Runs, run_with_outputs: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = shutil.copy2
 
@@ -154,6 +164,8 @@ def test_a_full_disk_leaves_no_half(
     monkeypatch.setattr(shutil, "copy2", full)
     monkeypatch.setattr(shutil.copytree, "__defaults__", (False, None, full, False, False))
     with pytest.raises(Rejected) as caught:
-        runs.local.download(saved, named(runs, saved)["checkpoints/000400"], tmp_path / "new/mine")
+        runs.local.download(
+            run_with_outputs, outputs_by_name(runs, run_with_outputs)["checkpoints/000400"], tmp_path / "new/mine"
+        )
     assert "No space left on device" in format_problem(caught.value.problems[0])
     assert os.listdir(tmp_path / "new") == []

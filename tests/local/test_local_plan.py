@@ -24,7 +24,7 @@ print(Runs(Path("/somewhere")).plan("pass", colour="blue", size="2").digest)
 """
 
 
-def placed(plan: Plan) -> document.Placement:
+def placement_of(plan: Plan) -> document.Placement:
     return document.parse_document(plan.files["job.json"].decode()).placement
 
 
@@ -51,7 +51,7 @@ def test_the_plan_says_what_runs_and_where_but_not_under_which_python(runs: Runs
     plan = runs.plan("pass")
     process = json.loads(plan.files[plan.spec])
     assert (process["module"], process["arguments"]) == ("robotrain_runtime", ["run", "job.json"])
-    assert process["folder"] == placed(plan).work == str(runs.folder / "runs" / "tiny-1")
+    assert process["folder"] == placement_of(plan).work == str(runs.folder / "runs" / "tiny-1")
     assert process["payload"] == pack_modules(PLUGIN_MODULES.values()).digest
     assert sys.executable not in plan.files[plan.spec].decode()
     assert set(plan.shown) == {"process.json", "job.json"}
@@ -59,7 +59,7 @@ def test_the_plan_says_what_runs_and_where_but_not_under_which_python(runs: Runs
 
 def test_without_settings_everything_lies_in_robotrains_own_folders(runs: Runs, tmp_path: Path) -> None:
     runs.settings = LocalSettings()
-    where = placed(runs.plan("pass"))
+    where = placement_of(runs.plan("pass"))
     assert where.work == str(runs.folder / "state" / "local" / "tiny-1")
     assert where.cache == str(runs.folder / "cache")
     assert where.tracking_uri == f"sqlite:///{runs.folder}/state/mlflow.db"

@@ -35,7 +35,7 @@ def test_every_known_feature_has_an_answer_and_every_no_a_reason_and_a_way_out()
         assert support or (support.reason.endswith(".") and support.suggestion)
 
 
-def taken(role: str) -> tuple[str, ...]:
+def accepted_kinds(role: str) -> tuple[str, ...]:
     return tuple(
         kind
         for (declared, kind), support in LocalPlatform.capabilities.sources.items()
@@ -44,13 +44,13 @@ def taken(role: str) -> tuple[str, ...]:
 
 
 def test_data_comes_from_folders_the_hub_and_blob_storage() -> None:
-    assert taken("dataset") == ("local_path", "huggingface", "blob_url")
+    assert accepted_kinds("dataset") == ("local_path", "huggingface", "blob_url")
 
 
 def test_policies_come_from_folders_the_hub_a_registry_and_blob_storage() -> None:
-    assert taken("policy") == ("local_path", "huggingface", "mlflow_run", "registered_model", "blob_url")
-    assert taken("init_policy") == ("registered_model", "blob_url")
-    assert taken("resume") == ("local_path", "blob_url")
+    assert accepted_kinds("policy") == ("local_path", "huggingface", "mlflow_run", "registered_model", "blob_url")
+    assert accepted_kinds("init_policy") == ("registered_model", "blob_url")
+    assert accepted_kinds("resume") == ("local_path", "blob_url")
 
 
 def test_checkpoints_can_be_registered_and_published() -> None:

@@ -19,7 +19,7 @@ def test_the_same_words_are_told_before_the_run_and_in_it(runs: Runs) -> None:
     plan = runs.plan("pass", unusable="there is no action column")
     (problem,) = runs.local.preflight(plan)
     assert problem.stage is Stage.PREFLIGHT
-    assert problem.title in runs.end_of(runs.local.submit(plan)).reason
+    assert problem.title in runs.wait_for_end(runs.local.submit(plan)).reason
 
 
 def test_an_environment_that_is_not_there_is_told(runs: Runs, tmp_path: Path) -> None:

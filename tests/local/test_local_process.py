@@ -15,7 +15,7 @@ from robotrain_local import process
 
 
 @pytest.fixture(params=["proc", "ps"], autouse=True)
-def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def process_lookup(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     process.get_host.cache_clear()  # what one way reports of this machine is not what the other does
     if request.param == "ps":
         monkeypatch.setattr(process, "PROC_FOLDER", tmp_path / "no proc")
@@ -24,29 +24,31 @@ def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
+def sleeping_process() -> Iterator["subprocess.Popen[bytes]"]:
     started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     yield started
     started.kill()
     started.wait()
 
 
-def test_a_process_is_alive_until_it_ends_even_if_nobody_waited_for_it(sleeper: "subprocess.Popen[bytes]") -> None:
-    found = process.identify_process(sleeper.pid)
+def test_a_process_is_alive_until_it_ends_even_if_nobody_waited_for_it(
+    sleeping_process: "subprocess.Popen[bytes]",
+) -> None:
+    found = process.identify_process(sleeping_process.pid)
     assert found.birth
     assert found.is_alive
     assert not found.is_pid_reused
-    sleeper.kill()
+    sleeping_process.kill()
     end = time.monotonic() + 60
-    while process.get_birth(sleeper.pid) and time.monotonic() < end:
+    while process.get_birth(sleeping_process.pid) and time.monotonic() < end:
         time.sleep(0.01)
-    assert not process.get_birth(sleeper.pid)  # a zombie now
-    sleeper.wait()
+    assert not process.get_birth(sleeping_process.pid)  # a zombie now
+    sleeping_process.wait()
     assert not found.is_alive
 
 
-def test_a_later_process_of_the_same_number_is_another_one(sleeper: "subprocess.Popen[bytes]") -> None:
-    earlier = replace(process.identify_process(sleeper.pid), birth="long ago")
+def test_a_later_process_of_the_same_number_is_another_one(sleeping_process: "subprocess.Popen[bytes]") -> None:
+    earlier = replace(process.identify_process(sleeping_process.pid), birth="long ago")
     assert not earlier.is_alive
     assert earlier.is_pid_reused
 
@@ -55,9 +57,9 @@ def test_a_process_that_could_not_be_identified_is_not_alive() -> None:
     assert not process.Process(2**22 + 1, "", 0).is_alive
 
 
-def test_a_session_holds_its_leader_and_not_us(sleeper: "subprocess.Popen[bytes]") -> None:
-    assert process.list_session(sleeper.pid) == [sleeper.pid]
-    assert os.getpid() not in process.list_session(sleeper.pid)
+def test_a_session_holds_its_leader_and_not_us(sleeping_process: "subprocess.Popen[bytes]") -> None:
+    assert process.list_session(sleeping_process.pid) == [sleeping_process.pid]
+    assert os.getpid() not in process.list_session(sleeping_process.pid)
 
 
 @pytest.mark.parametrize("data", [None, {}, {"pid": "x", "birth": "", "started": 0}])
@@ -66,16 +68,18 @@ def test_facts_that_name_no_process_are_none(data: dict[str, object] | None) -> 
 
 
 def test_the_processes_of_a_run_are_found_by_its_supervisor_and_told_apart_by_who_started_whom(
-    sleeper: "subprocess.Popen[bytes]",
+    sleeping_process: "subprocess.Popen[bytes]",
 ) -> None:
-    supervisor = process.identify_process(sleeper.pid)
-    assert process.list_run_processes(supervisor) == [sleeper.pid]
-    assert process.find_heads([sleeper.pid, os.getpid()]) == [os.getpid()]
-    assert process.find_heads([sleeper.pid]) == [sleeper.pid]
+    supervisor = process.identify_process(sleeping_process.pid)
+    assert process.list_run_processes(supervisor) == [sleeping_process.pid]
+    assert process.find_heads([sleeping_process.pid, os.getpid()]) == [os.getpid()]
+    assert process.find_heads([sleeping_process.pid]) == [sleeping_process.pid]
 
 
-def test_nothing_of_a_run_is_found_on_another_machine_or_after_a_restart(sleeper: "subprocess.Popen[bytes]") -> None:
-    supervisor = process.identify_process(sleeper.pid)
+def test_nothing_of_a_run_is_found_on_another_machine_or_after_a_restart(
+    sleeping_process: "subprocess.Popen[bytes]",
+) -> None:
+    supervisor = process.identify_process(sleeping_process.pid)
     elsewhere = replace(supervisor, host=replace(supervisor.host, name="desk", boot="another"))
     restarted = replace(supervisor, host=replace(supervisor.host, boot="earlier"))
     assert process.list_run_processes(elsewhere) == process.list_run_processes(restarted) == []
@@ -83,12 +87,12 @@ def test_nothing_of_a_run_is_found_on_another_machine_or_after_a_restart(sleeper
     assert restarted.is_host_restarted
 
 
-def test_of_a_number_that_another_process_has_now_nothing_is_found(sleeper: "subprocess.Popen[bytes]") -> None:
-    assert process.list_run_processes(replace(process.identify_process(sleeper.pid), birth="long ago")) == []
+def test_of_a_number_that_another_process_has_now_nothing_is_found(sleeping_process: "subprocess.Popen[bytes]") -> None:
+    assert process.list_run_processes(replace(process.identify_process(sleeping_process.pid), birth="long ago")) == []
 
 
-def test_facts_survive_being_written_down(sleeper: "subprocess.Popen[bytes]") -> None:
-    found = process.identify_process(sleeper.pid)
+def test_facts_survive_being_written_down(sleeping_process: "subprocess.Popen[bytes]") -> None:
+    found = process.identify_process(sleeping_process.pid)
     assert process.parse_process(json.loads(json.dumps(dataclasses.asdict(found)))) == found
     without = {name: value for name, value in dataclasses.asdict(found).items() if name != "host"}
     before = process.parse_process(without)  # as an earlier robotrain wrote them

@@ -25,10 +25,10 @@ json.dump([sys.argv[1:], os.getcwd(), here], open("asked.json", "w"))
 
 
 @pytest.fixture
-def pretend(runs: Runs) -> Callable[[str], Reference]:
+def fake_runtime(runs: Runs) -> Callable[[str], Reference]:
     """A run that ended, and whose own runtime is this program."""
     reference = runs.submit("pass")
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
 
     def replaced(program: str) -> Reference:
         Path(reference["folder"], "payload/robotrain_runtime/__main__.py").write_text(program)
@@ -37,7 +37,7 @@ def pretend(runs: Runs) -> Callable[[str], Reference]:
     return replaced
 
 
-def refused(runs: Runs, reference: Reference, step: int | None = None) -> str:
+def registration_refusal(runs: Runs, reference: Reference, step: int | None = None) -> str:
     with pytest.raises(Rejected) as caught:
         runs.local.register(reference, "arm", step)
     (problem,) = caught.value.problems
@@ -46,11 +46,11 @@ def refused(runs: Runs, reference: Reference, step: int | None = None) -> str:
 
 
 def test_the_runs_own_runtime_is_asked_and_what_it_answers_is_told(
-    runs: Runs, pretend: Callable[[str], Reference], monkeypatch: pytest.MonkeyPatch
+    runs: Runs, fake_runtime: Callable[[str], Reference], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "of another project")
     monkeypatch.setenv("A_TOKEN", "t")
-    reference = pretend(ASKED + f"print('narrated', file=sys.stderr); print('{ANSWER}')")
+    reference = fake_runtime(ASKED + f"print('narrated', file=sys.stderr); print('{ANSWER}')")
     wanted = Registered(name="arm", version="3", step=400, uri="models:/arm/3")
     for step, said in ((None, []), (400, ["--step", "400"])):
         assert runs.local.register(reference, "arm", step) == wanted
@@ -60,9 +60,9 @@ def test_the_runs_own_runtime_is_asked_and_what_it_answers_is_told(
         assert names == {"MLFLOW_RUN_ID": None, "A_TOKEN": "t"}
 
 
-def test_why_it_was_not_registered_is_told_with_a_way_out(runs: Runs, pretend: Callable[[str], Reference]) -> None:
-    reference = pretend(ASKED + "sys.exit('looking\\nerror: the run left no checkpoint of step 300')")
-    report = refused(runs, reference, 300)
+def test_why_it_was_not_registered_is_told_with_a_way_out(runs: Runs, fake_runtime: Callable[[str], Reference]) -> None:
+    reference = fake_runtime(ASKED + "sys.exit('looking\\nerror: the run left no checkpoint of step 300')")
+    report = registration_refusal(runs, reference, 300)
     assert "the checkpoint of step 300 could not be registered as arm" in report
     assert "the run left no checkpoint of step 300" in report.splitlines()[2]
     assert "looking" not in report
@@ -82,24 +82,26 @@ def test_why_it_was_not_registered_is_told_with_a_way_out(runs: Runs, pretend: C
     ],
 )
 def test_one_that_breaks_is_a_sentence_too(
-    runs: Runs, pretend: Callable[[str], Reference], program: str, why: str
+    runs: Runs, fake_runtime: Callable[[str], Reference], program: str, why: str
 ) -> None:
-    assert why in refused(runs, pretend(ASKED + program))
+    assert why in registration_refusal(runs, fake_runtime(ASKED + program))
 
 
-def test_a_secret_in_what_it_says_is_not_repeated(runs: Runs, pretend: Callable[[str], Reference]) -> None:
-    reference = pretend(ASKED + "sys.exit('error: no answer from https://me:hunter2@tracking.example/x?token=abc')")
-    report = refused(runs, reference)
+def test_a_secret_in_what_it_says_is_not_repeated(runs: Runs, fake_runtime: Callable[[str], Reference]) -> None:
+    reference = fake_runtime(
+        ASKED + "sys.exit('error: no answer from https://me:hunter2@tracking.example/x?token=abc')"
+    )
+    report = registration_refusal(runs, reference)
     assert "<redacted>@tracking.example/x" in report
     assert "hunter2" not in report
     assert "abc" not in report
 
 
 def test_for_a_run_of_an_older_robotrain_the_installed_runtime_is_asked(
-    runs: Runs, pretend: Callable[[str], Reference]
+    runs: Runs, fake_runtime: Callable[[str], Reference]
 ) -> None:
-    reference = pretend("import sys; sys.exit('error: argument: invalid choice: register')")
-    report = refused(runs, reference)
+    reference = fake_runtime("import sys; sys.exit('error: argument: invalid choice: register')")
+    report = registration_refusal(runs, reference)
     assert "invalid choice" not in report
     assert "its last checkpoint could not be registered as arm" in report
 
@@ -107,8 +109,8 @@ def test_for_a_run_of_an_older_robotrain_the_installed_runtime_is_asked(
 def test_a_run_that_was_not_tracked_has_no_registry(runs: Runs) -> None:
     """The real runtime, in an environment without MLflow."""
     reference = runs.submit(SAVES)
-    runs.end_of(reference)
-    assert "the run was not tracked" in refused(runs, reference)
+    runs.wait_for_end(reference)
+    assert "the run was not tracked" in registration_refusal(runs, reference)
 
 
 @pytest.mark.slow
@@ -119,7 +121,7 @@ def test_a_checkpoint_becomes_a_version_once(runs: Runs) -> None:
         pytest.skip("ROBOTRAIN_TEST_ENVIRONMENT names no environment")
     runs.settings = type(runs.settings)(environment=environment, runs_dir=runs.settings.runs_dir)
     reference = runs.submit(SAVES)
-    assert runs.end_of(reference).state == "succeeded"
+    assert runs.wait_for_end(reference).state == "succeeded"
     runs.sealed(reference)
     first = runs.local.register(reference, "arm", None)
     assert (first.name, first.version, first.step) == ("arm", "1", 400)
@@ -127,4 +129,4 @@ def test_a_checkpoint_becomes_a_version_once(runs: Runs) -> None:
     assert runs.local.register(reference, "arm", 200).version == "2"
     placed = document.parse_document(Path(reference["folder"], "job.json").read_text()).placement
     assert Path(placed.tracking_uri.removeprefix("sqlite:///")).exists()
-    assert "no checkpoint of step 300" in refused(runs, reference, 300)
+    assert "no checkpoint of step 300" in registration_refusal(runs, reference, 300)

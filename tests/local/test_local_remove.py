@@ -23,7 +23,7 @@ GOES_ON = "import time; print('ready', flush=True); time.sleep(600)"
 
 def test_a_run_that_ended_goes_and_says_how_much_that_frees(runs: Runs) -> None:
     reference = runs.submit(TRAINS)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     folder = Path(reference["folder"])
     would = outputs.remove_run({"folder": str(folder)}, dry_run=True)
     assert folder.is_dir()
@@ -34,7 +34,7 @@ def test_a_run_that_ended_goes_and_says_how_much_that_frees(runs: Runs) -> None:
 
 def test_what_was_tracked_or_registered_by_a_hard_link_survives_and_is_not_counted(runs: Runs, tmp_path: Path) -> None:
     reference = runs.submit(TRAINS)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     folder = Path(reference["folder"])
     model, elsewhere = folder / "model.safetensors", tmp_path / "artifacts" / "model.safetensors"
     model.write_bytes(b"w" * 10_000_000)
@@ -47,7 +47,7 @@ def test_what_was_tracked_or_registered_by_a_hard_link_survives_and_is_not_count
 
 def test_a_run_that_goes_on_is_left_alone(runs: Runs) -> None:
     reference = runs.submit(GOES_ON)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     with pytest.raises(Rejected, match="tiny-1 is running") as caught:
         outputs.remove_run(reference)
     (problem,) = caught.value.problems
@@ -58,7 +58,7 @@ def test_a_run_that_goes_on_is_left_alone(runs: Runs) -> None:
 @pytest.mark.parametrize("spoilt", ["missing", "another", "torn"])
 def test_a_folder_that_is_no_runs_folder_is_left_alone_whatever_a_record_says(runs: Runs, spoilt: str) -> None:
     reference = runs.submit(TRAINS)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     folder = Path(reference["folder"])
     if spoilt == "missing":
         (folder / "process.json").unlink()

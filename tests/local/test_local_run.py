@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_runs import SAVES, SLEEP, Runs, until
+from local_runs import SAVES, SLEEP, Runs, wait_for
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.run import RunGone
 from robotrain_local import process
@@ -38,7 +38,7 @@ def test_a_run_goes_from_running_to_succeeded(runs: Runs, tmp_path: Path) -> Non
     reference = runs.submit(f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)")
     assert runs.local.status(reference).state == "running"
     go_on.touch()
-    status = runs.end_of(reference)
+    status = runs.wait_for_end(reference)
     assert (status.state, status.exit_code) == ("succeeded", 0)
     assert status.started is not None
     assert status.ended is not None
@@ -50,20 +50,20 @@ def test_submitting_does_not_wait_for_the_run(runs: Runs) -> None:
 
 
 def test_a_run_that_fails_says_why(runs: Runs) -> None:
-    status = runs.end_of(runs.submit("raise ValueError('the episodes are of different lengths')"))
+    status = runs.wait_for_end(runs.submit("raise ValueError('the episodes are of different lengths')"))
     assert status.state == "failed"
     assert status.reason == "ValueError: the episodes are of different lengths"
 
 
 def test_a_run_that_does_not_begin_says_why(runs: Runs) -> None:
-    status = runs.end_of(runs.submit("pass", unusable="no action column"))
+    status = runs.wait_for_end(runs.submit("pass", unusable="no action column"))
     assert (status.state, status.exit_code) == ("failed", 4)
     assert "no action column" in status.reason
 
 
 def test_a_run_whose_document_is_not_one_says_so(runs: Runs) -> None:
     plan = runs.plan("pass")
-    status = runs.end_of(runs.local.submit(replace(plan, files={**plan.files, "job.json": b"{}"})))
+    status = runs.wait_for_end(runs.local.submit(replace(plan, files={**plan.files, "job.json": b"{}"})))
     assert status.state == "failed"
     assert "job.json is not a valid job document" in status.reason
 
@@ -78,22 +78,22 @@ def test_a_run_outlives_the_process_that_submitted_it(runs: Runs, tmp_path: Path
     done = subprocess.run(command, start_new_session=True, check=False)
     assert done.returncode == -signal.SIGHUP
     reference = {"folder": str(runs.folder / "runs" / "tiny-1")}
-    assert runs.end_of(reference).state == "succeeded"
+    assert runs.wait_for_end(reference).state == "succeeded"
     assert "still here" in runs.local.logs(reference, follow=False)
 
 
 def test_a_hangup_sent_to_the_run_itself_is_ignored(runs: Runs) -> None:
     reference = runs.submit("import time; print('ready'); time.sleep(0.5)")
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGHUP)
-    assert runs.end_of(reference).state == "succeeded"
+    assert runs.wait_for_end(reference).state == "succeeded"
 
 
 def test_a_killed_runtime_is_a_failed_run_that_names_its_checkpoint(runs: Runs) -> None:
     reference = runs.submit(SAVED)
     _, last = runs.sealed(reference)
     os.kill(runs.runtime(reference), signal.SIGKILL)
-    status = runs.end_of(reference)
+    status = runs.wait_for_end(reference)
     assert (status.state, status.exit_code) == ("failed", 137)
     assert "killed by signal 9 (SIGKILL)" in status.reason
     assert f"Its last complete checkpoint, of step 400, is at {last}" in status.reason
@@ -101,19 +101,19 @@ def test_a_killed_runtime_is_a_failed_run_that_names_its_checkpoint(runs: Runs) 
 
 def test_a_killed_runtime_leaves_no_trainer_behind(runs: Runs) -> None:
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     before = runs.processes(reference)
     os.kill(runs.runtime(reference), signal.SIGKILL)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     assert len(before) >= 3
-    until(lambda: not any(process.get_birth(pid) for pid in before))
+    wait_for(lambda: not any(process.get_birth(pid) for pid in before))
 
 
 def test_a_run_whose_every_process_was_killed_is_lost_and_names_its_checkpoint(runs: Runs) -> None:
     reference = runs.submit(SAVED)
     _, last = runs.sealed(reference)
     process.send_signal(runs.processes(reference), signal.SIGKILL)
-    status = runs.end_of(reference)
+    status = runs.wait_for_end(reference)
     assert status.state == "lost"
     assert "memory ran out" in status.reason
     assert f"step 400, is at {last}" in status.reason
@@ -124,10 +124,10 @@ def test_a_supervisor_and_its_runtime_that_are_killed_leave_a_trainer_that_is_se
     runs: Runs,
 ) -> None:
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     before = runs.processes(reference)
     process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
-    until(lambda: runs.local.status(reference).reason)
+    wait_for(lambda: runs.local.status(reference).reason)
     assert runs.local.status(reference).state == "running"
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
@@ -138,7 +138,7 @@ def test_what_survived_is_told_apart_by_whether_it_was_sealed(runs: Runs) -> Non
     reference = runs.submit(SAVED)
     first, last = runs.sealed(reference)
     process.send_signal(runs.processes(reference), signal.SIGKILL)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     (last / checkpoint.MANIFEST).unlink()
     reason = runs.local.status(reference).reason
     assert f"Its last complete checkpoint, of step 200, is at {first}" in reason
@@ -149,34 +149,34 @@ def test_what_survived_is_told_apart_by_whether_it_was_sealed(runs: Runs) -> Non
 
 def test_a_checkpoint_that_was_sealed_and_not_told_of_survives_too(runs: Runs) -> None:
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     folder = Path(reference["folder"], "outputs/checkpoints/000100")
     folder.mkdir(parents=True)
     (folder / "weights").write_text("w")
     checkpoint.seal_checkpoint(folder, step=100, run="tiny-1", job="j")
     process.send_signal(runs.processes(reference), signal.SIGKILL)
-    assert f"of step 100, is at {folder}" in runs.end_of(reference).reason
+    assert f"of step 100, is at {folder}" in runs.wait_for_end(reference).reason
 
 
 def test_a_run_that_goes_on_without_its_supervisor_is_running_and_can_be_cancelled(runs: Runs) -> None:
     reference = runs.submit(SLEEP, grace=10)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     before = runs.processes(reference)
     os.kill(runs.supervisor(reference), signal.SIGKILL)
-    until(lambda: runs.local.status(reference).reason)
+    wait_for(lambda: runs.local.status(reference).reason)
     assert runs.local.status(reference).state == "running"
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
-    until(lambda: not any(process.get_birth(pid) for pid in before))
+    wait_for(lambda: not any(process.get_birth(pid) for pid in before))
 
 
 def test_another_process_with_the_same_number_is_not_taken_for_the_run(
     runs: Runs, stranger: "subprocess.Popen[bytes]"
 ) -> None:
     reference = runs.submit(SLEEP)
-    runs.waits(reference)
+    runs.wait_until_ready(reference)
     process.send_signal(runs.processes(reference), signal.SIGKILL)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     facts = Path(reference["folder"], "supervisor.json")
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"pid": stranger.pid}))
     assert runs.local.status(reference).state == "lost"
@@ -203,7 +203,7 @@ def test_a_run_is_not_submitted_twice(runs: Runs) -> None:
     with pytest.raises(Rejected) as caught:
         runs.submit("pass")
     assert "A run of this name was submitted before" in format_problem(caught.value.problems[0])
-    assert runs.end_of(reference).state == "succeeded"
+    assert runs.wait_for_end(reference).state == "succeeded"
 
 
 def test_a_folder_that_cannot_be_made_is_refused_with_a_way_out(runs: Runs, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_run_has_what_the_shell_has_but_for_another_projects_tracking(
     monkeypatch.setenv("PYTHONPATH", "/somebody/elses")
     program = "import os; print(*(os.environ.get(n) for n in ('A_TOKEN', 'MLFLOW_RUN_ID', 'PYTHONPATH')), sep=' | ')"
     reference = runs.submit(program)
-    runs.end_of(reference)
+    runs.wait_for_end(reference)
     folder = reference["folder"]
     assert f"only in memory | None | {folder}/payload" in runs.local.logs(reference, follow=False)
     kept = [path.read_bytes() for path in Path(folder).glob("*.json")]

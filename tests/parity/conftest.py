@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from parity_cells import names_read
-from parity_command import on
-from parity_document import Arrived, arrived
+from parity_command import platform_words
+from parity_document import Arrived, read_arrived
 
 Given = Mapping[str, str | None] | None
 OUTSIDE = (
@@ -23,7 +23,7 @@ OUTSIDE = (
 
 
 @pytest.fixture(autouse=True)
-def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_side_effects(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever reaches for the world fails, and fails the test also where the failure is swallowed."""
     touched: list[str] = []
 
@@ -46,7 +46,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def settled(monkeypatch: pytest.MonkeyPatch, own_folders: None, state: Path) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, own_folders: None, state: Path) -> None:
     """No name of the environment says anything, and robotrain's folders are the same for every test."""
     for name in names_read():
         monkeypatch.delenv(name, raising=False)
@@ -55,7 +55,7 @@ def settled(monkeypatch: pytest.MonkeyPatch, own_folders: None, state: Path) -> 
 
 
 @pytest.fixture(scope="session")
-def known() -> dict[tuple[str, ...], Arrived]:
+def rendered_before() -> dict[tuple[str, ...], Arrived]:
     """What arrived of command lines that several tests compare with, by their words."""
     return {}
 
@@ -67,26 +67,26 @@ def root() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def rendered(robotrain: Any, root: tuple[str, ...]) -> Callable[..., Arrived]:
-    """What arrives of a command line: `rendered("osmo", "-d", "a/b", given={"--cpu": "4"}, after=("--x=1",))`."""
+def render_job(robotrain: Any, root: tuple[str, ...]) -> Callable[..., Arrived]:
+    """What arrives of a command line: `render_job("osmo", "-d", "a/b", given={"--cpu": "4"}, after=("--x=1",))`."""
 
     def run(
         platform: str, *words: str, given: Mapping[str, str | None] | None = None, after: tuple[str, ...] = ()
     ) -> Arrived:
         tail = ("--", *after) if after else ()
-        answer = robotrain(*root, "render", *words, *on(platform, given), "--json", *tail)
+        answer = robotrain(*root, "render", *words, *platform_words(platform, given), "--json", *tail)
         assert answer.exit_code == 0, answer.stderr
-        return arrived(answer.json)
+        return read_arrived(answer.json)
 
     return run
 
 
 @pytest.fixture
-def refused(robotrain: Any, root: tuple[str, ...], state: Path) -> Callable[..., list[dict[str, Any]]]:
+def find_errors(robotrain: Any, root: tuple[str, ...], state: Path) -> Callable[..., list[dict[str, Any]]]:
     """The errors of a command line that is not sent; nothing is asked, nothing recorded."""
 
     def run(platform: str, *words: str, code: int = 3) -> list[dict[str, Any]]:
-        answer = robotrain(*root, "submit", *words, *on(platform), "--json")
+        answer = robotrain(*root, "submit", *words, *platform_words(platform), "--json")
         assert answer.exit_code == code, answer.stdout or answer.stderr
         assert not (state / "state").exists()
         errors = [one for one in answer.json["problems"] if one["severity"] == "error"]
@@ -97,20 +97,22 @@ def refused(robotrain: Any, root: tuple[str, ...], state: Path) -> Callable[...,
 
 
 @pytest.fixture(scope="session")
-def taken() -> set[tuple[str, ...]]:
+def accepted_lines() -> set[tuple[str, ...]]:
     """Command lines that were seen to be accepted: several cells offer the same."""
     return set()
 
 
 @pytest.fixture
-def accepted(robotrain: Any, root: tuple[str, ...], taken: set[tuple[str, ...]]) -> Callable[[Sequence[str]], None]:
+def assert_accepted(
+    robotrain: Any, root: tuple[str, ...], accepted_lines: set[tuple[str, ...]]
+) -> Callable[[Sequence[str]], None]:
     """That a whole command line is taken."""
 
     def run(words: Sequence[str]) -> None:
         line = (*root, "explain", *words, "--json")
-        if line not in taken:
+        if line not in accepted_lines:
             answer = robotrain(*line)
             assert answer.exit_code == 0, answer.stderr
-            taken.add(line)
+            accepted_lines.add(line)
 
     return run

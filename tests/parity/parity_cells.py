@@ -33,7 +33,7 @@ def cells(
     """For parametrize: those of a section. taken: only such as are a yes, or as are none. where: of which names."""
     found = (
         Cell(platform, tuple(row.names.values()), support)
-        for row in every().rows
+        for row in read_matrix().rows
         if row.section == section and where(*row.names.values())
         for platform, support in row.cells.items()
     )
@@ -41,7 +41,7 @@ def cells(
 
 
 @functools.cache
-def every() -> ParityMatrix:
+def read_matrix() -> ParityMatrix:
     """All of it: the same that `robotrain platforms` prints and the page in docs holds."""
     platforms = plugins().platforms()
     return matrix.make_matrix({name: platforms[name] for name in PLATFORMS}, kinds(), workloads())
@@ -65,7 +65,7 @@ def workloads() -> Mapping[str, Workload]:
     return plugins().workloads()
 
 
-def can(platform: str) -> Capabilities:
+def capabilities_of(platform: str) -> Capabilities:
     return plugins().platforms()[platform].capabilities
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from parity_cells import can, workloads
+from parity_cells import capabilities_of, workloads
 from parity_command import PLATFORMS
 from robotrain.model.workload import Workload
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
@@ -72,7 +72,7 @@ ALONE = ("publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_c
 """Those that cannot be given with some others."""
 
 
-def changed(parameter: Parameter) -> Mapping[str, str | None]:
+def change_option(parameter: Parameter) -> Mapping[str, str | None]:
     """The option that changes it."""
     if parameter.name == "builtin_policy":
         return UNTRAINED
@@ -93,20 +93,20 @@ def parameters() -> Iterator[Any]:
                 yield pytest.param(platform, workload.name, parameter, id=name)
 
 
-def changed_together(workload: Workload) -> Mapping[str, str | None]:
+def change_together(workload: Workload) -> Mapping[str, str | None]:
     """Options that change all parameters that can be given together and that every platform can do."""
     alone = {*ALONE, *JUDGED, *REFUSED, *LENIENT, *(name for _, name in BESIDE)}
     found: dict[str, str | None] = {}
     for parameter in get_parameters(workload.parameters):
         if parameter.name not in alone and all(_possible(one, parameter, workload.targets) for one in PLATFORMS):
-            found |= changed(parameter)
+            found |= change_option(parameter)
     return found
 
 
 def _possible(platform: str, parameter: Parameter, targets: tuple[str, ...]) -> bool:
     """An address is none of the places that a feature is needed for."""
     needs = "" if parameter.name in targets else parameter.param.requires
-    return not needs or bool(can(platform).feature(needs))
+    return not needs or bool(capabilities_of(platform).feature(needs))
 
 
 def _value(parameter: Parameter) -> str:

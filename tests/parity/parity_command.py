@@ -41,7 +41,7 @@ FILLED = {
 """What a person would put in the place of each word that a message has in capitals."""
 
 
-def on(platform: str, given: Mapping[str, str | None] | None = None) -> list[str]:
+def platform_words(platform: str, given: Mapping[str, str | None] | None = None) -> list[str]:
     """The words that choose a platform. given: further options by their flag, or others in the place of the usual
     ones; a switch has an empty value, and what is left out None.
     """
@@ -58,9 +58,9 @@ def ways_out(platform: str, words: Sequence[str], problem: Mapping[str, Any], ki
             continue
         flag, value = options[-1]
         if flag == "--platform":
-            yield [*on(value, NEEDED.get((value, kind))), *words]
+            yield [*platform_words(value, NEEDED.get((value, kind))), *words]
         else:
-            yield [*on(platform), *_without(words, problem["where"]), flag, _filled(value)]
+            yield [*platform_words(platform), *_without(words, problem["where"]), flag, _filled(value)]
 
 
 def _without(words: Sequence[str], flag: str) -> list[str]:

@@ -27,7 +27,7 @@ class Arrived(NamedTuple):
     document: JobDocument
 
 
-def arrived(shown: Mapping[str, Any]) -> Arrived:
+def read_arrived(shown: Mapping[str, Any]) -> Arrived:
     """Of what `render --json` prints."""
     texts = {path: str(file.get("text", "")) for path, file in shown["files"].items()}
     found = document.parse_document(READERS[shown["platform"]](texts))

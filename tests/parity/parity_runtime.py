@@ -26,17 +26,19 @@ def write_policy(folder: Path) -> Path:
     return folder
 
 
-def alike(arrived: JobDocument) -> JobDocument:
+def normalise_names(read_arrived: JobDocument) -> JobDocument:
     """The same with what only tells one job from another made equal: the digest and the names with it."""
-    text = document.format_document(arrived).replace(arrived.run, "this-run").replace(arrived.job, "0" * 64)
+    text = (
+        document.format_document(read_arrived).replace(read_arrived.run, "this-run").replace(read_arrived.job, "0" * 64)
+    )
     return document.parse_document(text)
 
 
-def execute(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[str, Any]:
+def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[str, Any]:
     """By what it is: the command, what is tracked, what a registered model is told, where checkpoints go, the GPUs that
     are asked for, and what is said of an old dataset.
     """
-    job = alike(arrived)
+    job = normalise_names(read_arrived)
     half: Any = plugin_loader.load_workload_plugin(job)
     there, before = (
         {source: policy if source.role == "policy" else folder for source in job.sources} for folder in (data, old)
@@ -51,9 +53,9 @@ def execute(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[s
     }
 
 
-def prepare_data(arrived: JobDocument, data: Path) -> DataPreparation | None:
+def prepare_data(read_arrived: JobDocument, data: Path) -> DataPreparation | None:
     """What is made of its datasets before the training begins."""
-    made: DataPreparation | None = plugin_loader.load_workload_plugin(arrived).prepare(
-        arrived, dict.fromkeys(arrived.sources, data), {}
+    made: DataPreparation | None = plugin_loader.load_workload_plugin(read_arrived).prepare(
+        read_arrived, dict.fromkeys(read_arrived.sources, data), {}
     )
     return made

@@ -12,7 +12,7 @@ Typed = list[tuple[str, str]]
 """Kinds, each with a text for it, in the order typed."""
 
 
-def typed(one: str, other: str) -> Typed:
+def source_order(one: str, other: str) -> Typed:
     """Of two kinds the first once more at the end, so that no sorting by kind gives the same order."""
     first = kinds()[one]
     more = [(one, f"{first.example}2")]
@@ -21,7 +21,7 @@ def typed(one: str, other: str) -> Typed:
     return [(one, first.example), (other, kinds()[other].example), *(more if _repeats(one) else [])]
 
 
-def words(said: Typed) -> list[str]:
+def dataset_words(said: Typed) -> list[str]:
     return [word for kind, text in said for word in (kinds()[kind].roles["dataset"].flag, text)]
 
 
@@ -30,9 +30,9 @@ def _repeats(kind: str) -> bool:
 
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=True))
-def test_datasets_that_go_together_are_merged_in_the_order_typed(rendered, tmp_path: Path, cell: Cell) -> None:
-    said = typed(*cell.what)
-    document = rendered(cell.platform, *words(said)).document
+def test_datasets_that_go_together_are_merged_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
+    said = source_order(*cell.what)
+    document = render_job(cell.platform, *dataset_words(said)).document
     uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in said]
     assert [source.kind for source in document.sources] == [kind for kind, _ in said]
     assert [source.uri for source in document.sources] == uris
@@ -42,8 +42,8 @@ def test_datasets_that_go_together_are_merged_in_the_order_typed(rendered, tmp_p
 
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=True))
-def test_bags_of_several_datasets_are_read_in_the_order_typed(rendered, tmp_path: Path, cell: Cell) -> None:
-    document = rendered(cell.platform, *BAGS, *words(typed(*cell.what))).document
+def test_bags_of_several_datasets_are_read_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
+    document = render_job(cell.platform, *BAGS, *dataset_words(source_order(*cell.what))).document
     half = plugin_loader.load_workload_plugin(document)
     folders = {source: tmp_path / f"data-{number}" for number, source in enumerate(document.sources)}
     command = " ".join(half.work(document, folders, tmp_path).arguments)
@@ -54,8 +54,8 @@ def test_bags_of_several_datasets_are_read_in_the_order_typed(rendered, tmp_path
 
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=False))
-def test_datasets_that_do_not_are_refused_by_name(refused, cell: Cell) -> None:
-    problems = refused(cell.platform, *words(typed(*cell.what)))
+def test_datasets_that_do_not_are_refused_by_name(find_errors, cell: Cell) -> None:
+    problems = find_errors(cell.platform, *dataset_words(source_order(*cell.what)))
     assert all(problem["instead"] for problem in problems)
     titles = " ".join(problem["title"] for problem in problems)
     assert cell.platform in titles
@@ -64,8 +64,10 @@ def test_datasets_that_do_not_are_refused_by_name(refused, cell: Cell) -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("other", [name for name, kind in kinds().items() if "dataset" in kind.roles and kind.example])
-def test_what_no_platform_can_have_in_one_job_is_refused_as_no_platforms(refused, platform: str, other: str) -> None:
-    problems = refused(platform, *words(typed("huggingface", other)), code=2)
+def test_what_no_platform_can_have_in_one_job_is_refused_as_no_platforms(
+    find_errors, platform: str, other: str
+) -> None:
+    problems = find_errors(platform, *dataset_words(source_order("huggingface", other)), code=2)
     (problem,) = [one for one in problems if one["code"] in ("source-repeated", "sources-conflict")]
     assert platform not in problem["title"]
     assert problem["instead"]

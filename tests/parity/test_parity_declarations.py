@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from parity_command import DATASET, PLATFORMS, on
+from parity_command import DATASET, PLATFORMS, platform_words
 
 SHELF = ("--shelf", "shelf://top/left")
 ATTIC = {
@@ -31,7 +31,7 @@ def root() -> tuple[str, ...]:
 
 def spec(robotrain: Any, platform: str, name: str) -> dict[str, Any]:
     """A file of the plan of a stranger's job."""
-    answer = robotrain("render", "sing", *SHELF, *on(platform), "--json")
+    answer = robotrain("render", "sing", *SHELF, *platform_words(platform), "--json")
     assert answer.exit_code == 0, answer.stderr
     return dict(yaml.safe_load(answer.json["files"][name]["text"]))
 
@@ -53,16 +53,16 @@ def test_azureml_places_a_strangers_workload_as_it_declares(robotrain: Any) -> N
 
 
 def test_this_machine_runs_a_strangers_workload(robotrain: Any) -> None:
-    answer = robotrain("render", "sing", *SHELF, *on("local"), "--json")
+    answer = robotrain("render", "sing", *SHELF, *platform_words("local"), "--json")
     assert answer.exit_code == 0, answer.stderr
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize(("words", "sentence"), ATTIC.items())
 def test_a_kind_says_itself_why_a_platform_does_not_take_it(
-    refused: Any, platform: str, words: tuple[str, ...], sentence: str
+    find_errors: Any, platform: str, words: tuple[str, ...], sentence: str
 ) -> None:
-    problem = next(one for one in refused(platform, *words) if one["code"] == "source-not-accepted")
+    problem = next(one for one in find_errors(platform, *words) if one["code"] == "source-not-accepted")
     assert problem["why"] == sentence
     assert problem["instead"][0]["text"].endswith("shelf://NAME")
 

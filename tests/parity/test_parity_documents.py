@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from parity_command import DATASET, ON, PLATFORMS, on
+from parity_command import DATASET, ON, PLATFORMS, platform_words
 from parity_document import Arrived
 from robotrain_runtime.contract.document import JobDocument
 
@@ -48,7 +48,7 @@ FLAGS = {"dataset": "--blob-url", "init_policy": "--init-from-policy-model", "po
 NUMBERS = {"learning_rate": 3e-4, "success_reward": 0.95, "success_threshold": 0.5}
 
 
-def neutral(document: JobDocument) -> dict[str, Any]:
+def shared_part(document: JobDocument) -> dict[str, Any]:
     """Without what a platform says of itself: where it is, and what knows its tracking."""
     told = {name: value for name, value in dataclasses.asdict(document).items() if name not in A_PLATFORMS_OWN}
     return {**told, "halves": {name: half for name, half in document.halves.items() if "tracking." not in name}}
@@ -60,32 +60,38 @@ def job(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def everywhere(rendered, known: dict[tuple[str, ...], Arrived], job: dict[str, Any]) -> dict[str, Arrived]:
+def rendered_everywhere(
+    render_job, rendered_before: dict[tuple[str, ...], Arrived], job: dict[str, Any]
+) -> dict[str, Arrived]:
     """What arrives of the one file on each platform; rendered once."""
     Path("job.yaml").write_text(yaml.safe_dump(job, sort_keys=False))
     for platform in PLATFORMS:
-        if (job["workload"], platform) not in known:
-            known[job["workload"], platform] = rendered(platform, "job.yaml", given=dict.fromkeys(ON[platform]))
-    return {platform: known[job["workload"], platform] for platform in PLATFORMS}
+        if (job["workload"], platform) not in rendered_before:
+            rendered_before[job["workload"], platform] = render_job(
+                platform, "job.yaml", given=dict.fromkeys(ON[platform])
+            )
+    return {platform: rendered_before[job["workload"], platform] for platform in PLATFORMS}
 
 
-def test_one_file_gives_one_job_everywhere(everywhere: dict[str, Arrived]) -> None:
-    first, *others = everywhere.values()
-    assert {plan.document.platform for plan in everywhere.values()} == set(PLATFORMS)
+def test_one_file_gives_one_job_everywhere(rendered_everywhere: dict[str, Arrived]) -> None:
+    first, *others = rendered_everywhere.values()
+    assert {plan.document.platform for plan in rendered_everywhere.values()} == set(PLATFORMS)
     for other in others:
-        assert neutral(other.document) == neutral(first.document)
+        assert shared_part(other.document) == shared_part(first.document)
         assert (other.run, other.document.job) == (first.run, first.document.job)
 
 
-def test_what_the_file_says_is_what_arrives(everywhere: dict[str, Arrived], job: dict[str, Any]) -> None:
-    document = everywhere["osmo"].document
+def test_what_the_file_says_is_what_arrives(rendered_everywhere: dict[str, Arrived], job: dict[str, Any]) -> None:
+    document = rendered_everywhere["osmo"].document
     said = {name: NUMBERS.get(name, value) for name, value in job["parameters"].items()}
     assert {name: document.parameters[name] for name in said} == said
     assert list(document.trainer_args) == job["trainer_args"]
     assert [source.uri[-1] for source in document.sources if source.role == "dataset"] == ["b", "a"]
 
 
-def test_options_say_the_same_as_the_file(rendered, everywhere: dict[str, Arrived], job: dict[str, Any]) -> None:
+def test_options_say_the_same_as_the_file(
+    render_job, rendered_everywhere: dict[str, Arrived], job: dict[str, Any]
+) -> None:
     values = {**job["parameters"]}
     words = ["--no-system-metrics"] if values.pop("system_metrics") is False else []
     words += [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
@@ -93,15 +99,20 @@ def test_options_say_the_same_as_the_file(rendered, everywhere: dict[str, Arrive
         word for role, found in job["sources"].items() for one in found for word in (FLAGS[role], one["blob_url"])
     ]
     for platform in PLATFORMS:
-        plan = rendered(platform, job["workload"], *words, after=tuple(job["trainer_args"]))
-        assert (plan.document, plan.digest) == (everywhere[platform].document, everywhere[platform].digest)
+        plan = render_job(platform, job["workload"], *words, after=tuple(job["trainer_args"]))
+        assert (plan.document, plan.digest) == (
+            rendered_everywhere[platform].document,
+            rendered_everywhere[platform].digest,
+        )
 
 
-def test_of_what_nobody_says_a_platform_changes_only_what_it_tells(robotrain, rendered) -> None:
-    usual = rendered("local", *DATASET).document.parameters
+def test_of_what_nobody_says_a_platform_changes_only_what_it_tells(robotrain, render_job) -> None:
+    usual = render_job("local", *DATASET).document.parameters
     for platform in PLATFORMS:
-        found = rendered(platform, *DATASET).document.parameters
+        found = render_job(platform, *DATASET).document.parameters
         other = {name for name, value in found.items() if value != usual[name]}
-        answer = robotrain("--no-plugins", "explain", "--platform", platform, *DATASET, *on(platform)[2:], "--json")
+        answer = robotrain(
+            "--no-plugins", "explain", "--platform", platform, *DATASET, *platform_words(platform)[2:], "--json"
+        )
         told = {row["name"] for row in answer.json["values"] if row["origin"].startswith(f"platform {platform}: ")}
         assert other <= told

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from parity_cells import Cell, cells, workloads
-from parity_changes import changed
+from parity_changes import change_option
 from parity_command import DATASET, LEAST, ways_out
 from robotrain.model.capabilities import FEATURES
 from robotrain_runtime.contract.parameter import get_parameters
@@ -26,11 +26,11 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
 """Those that are needed by something else than any value of a parameter."""
 
 
-def is_asked(feature: str) -> bool:
+def has_job(feature: str) -> bool:
     return feature not in ASKED_OTHERWISE
 
 
-def words(feature: str) -> tuple[str, ...]:
+def job_words(feature: str) -> tuple[str, ...]:
     """A job that needs it."""
     return next(jobs(feature))
 
@@ -43,27 +43,27 @@ def jobs(feature: str) -> Iterator[tuple[str, ...]]:
     for workload, least in LEAST.items():
         for one in get_parameters(workloads()[workload].parameters):
             if one.param.requires == feature:
-                options = {**least, **changed(one)}
+                options = {**least, **change_option(one)}
                 yield (workload, *(word for pair in options.items() for word in pair if word))
 
 
-@pytest.mark.parametrize("cell", cells("features", taken=True, where=is_asked))
-def test_a_feature_that_is_there_can_be_asked_for(rendered, cell: Cell) -> None:
+@pytest.mark.parametrize("cell", cells("features", taken=True, where=has_job))
+def test_a_feature_that_is_there_can_be_asked_for(render_job, cell: Cell) -> None:
     (feature,) = cell.what
     for typed in jobs(feature):
-        document = rendered(cell.platform, *typed).document
+        document = render_job(cell.platform, *typed).document
         declared = get_parameters(workloads()[document.workload].parameters)
         needing = [one for one in declared if one.param.requires == feature]
         several = len([source for source in document.sources if source.role == "dataset"]) == 2
         assert several or any(document.parameters[one.name] != one.default for one in needing)
 
 
-@pytest.mark.parametrize("cell", cells("features", taken=False, where=is_asked))
-def test_one_that_is_not_is_refused_and_each_way_out_is_one(refused, accepted, cell: Cell) -> None:
+@pytest.mark.parametrize("cell", cells("features", taken=False, where=has_job))
+def test_one_that_is_not_is_refused_and_each_way_out_is_one(find_errors, assert_accepted, cell: Cell) -> None:
     (feature,) = cell.what
-    (problem,) = refused(cell.platform, *words(feature))
+    (problem,) = find_errors(cell.platform, *job_words(feature))
     assert problem["title"].startswith(f"{cell.platform} cannot {FEATURES.get(feature, feature)}")
-    ways = list(ways_out(cell.platform, words(feature), problem))
+    ways = list(ways_out(cell.platform, job_words(feature), problem))
     assert ways
     for way in ways:
-        accepted(way)
+        assert_accepted(way)

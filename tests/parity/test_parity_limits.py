@@ -5,33 +5,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parity_cells import every
-from parity_command import on
+from parity_cells import read_matrix
+from parity_command import platform_words
 from robotrain.config.sources import MAX_SOURCES
 
 BLOB = "https://account1.blob.core.windows.net/train/set"
 STRANGER = Path(__file__).with_name("container_plugins") / "parity_stranger"
 
 
-def numbers(name: str) -> list[Any]:
+def list_limits(name: str) -> list[Any]:
     """For parametrize: the platforms where a limit holds, with its number."""
-    (found,) = (limit for limit in every().limits if limit.name == name)
+    (found,) = (limit for limit in read_matrix().limits if limit.name == name)
     return [(platform, number) for platform, number in found.numbers.items() if number is not None]
 
 
 def test_each_limit_is_tried_here() -> None:
-    assert {limit.name for limit in every().limits} == {"sources", "spec_kib", "steps"}
+    assert {limit.name for limit in read_matrix().limits} == {"sources", "spec_kib", "steps"}
 
 
-@pytest.mark.parametrize(("platform", "number"), numbers("sources"))
-def test_so_many_sources_of_a_kind_are_taken_and_not_one_more(rendered, refused, platform: str, number: int) -> None:
+@pytest.mark.parametrize(("platform", "number"), list_limits("sources"))
+def test_so_many_sources_of_a_kind_are_taken_and_not_one_more(
+    render_job, find_errors, platform: str, number: int
+) -> None:
     typed = [word for index in range(number) for word in ("--blob-url", f"{BLOB}{index}")]
-    assert len(rendered(platform, *typed).document.sources) == number
-    (problem,) = refused(platform, *typed, "--blob-url", BLOB, code=3 if number < MAX_SOURCES else 2)
+    assert len(render_job(platform, *typed).document.sources) == number
+    (problem,) = find_errors(platform, *typed, "--blob-url", BLOB, code=3 if number < MAX_SOURCES else 2)
     assert str(number) in problem["title"]
 
 
-@pytest.mark.parametrize(("platform", "number"), numbers("steps"))
+@pytest.mark.parametrize(("platform", "number"), list_limits("steps"))
 def test_a_pipeline_of_the_engine_has_so_many_steps_and_not_one_more(
     robotrain, tmp_path: Path, platform: str, number: int
 ) -> None:
@@ -55,7 +57,7 @@ def test_a_pipeline_of_the_engine_has_so_many_steps_and_not_one_more(
 
 
 @pytest.fixture
-def heavy(install: Any, tmp_path: Path) -> str:
+def heavy_kind(install: Any, tmp_path: Path) -> str:
     """A kind whose half weighs more than any limit, and cannot be compressed: the flag of its datasets."""
     site = install("robotrain-heavy", {"source.heavy": "parity_heavy.kinds"})
     package = site / "parity_heavy"
@@ -65,19 +67,21 @@ def heavy(install: Any, tmp_path: Path) -> str:
         for ours, other in (("parity_stranger", "parity_heavy"), ("shelf", "heavy")):
             text = text.replace(ours, other)
         (package / f"{name}.py").write_text(text)
-    heaviest = max(number for _, number in numbers("spec_kib"))
+    heaviest = max(number for _, number in list_limits("spec_kib"))
     (package / "noise.bin").write_bytes(random.Random(0).randbytes(heaviest << 10))
     return "--heavy"
 
 
-@pytest.mark.parametrize(("platform", "number"), numbers("spec_kib"))
+@pytest.mark.parametrize(("platform", "number"), list_limits("spec_kib"))
 def test_a_specification_that_is_too_large_names_the_way_to_have_it_apart(
-    robotrain, heavy: str, platform: str, number: int
+    robotrain, heavy_kind: str, platform: str, number: int
 ) -> None:
-    alone = on(platform, {"--storage-account": None})
-    answer = robotrain("render", heavy, "heavy://top/left", *alone, "--json")
+    alone = platform_words(platform, {"--storage-account": None})
+    answer = robotrain("render", heavy_kind, "heavy://top/left", *alone, "--json")
     (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
     assert (answer.exit_code, platform in problem["title"].lower()) == (3, True)
     (way,) = (one["text"] for one in problem["instead"])
-    mended = robotrain("render", heavy, "heavy://top/left", *alone, *way.replace("NAME", "robots").split(), "--json")
+    mended = robotrain(
+        "render", heavy_kind, "heavy://top/left", *alone, *way.replace("NAME", "robots").split(), "--json"
+    )
     assert mended.json["files"][mended.json["spec"]]["bytes"] < number << 10

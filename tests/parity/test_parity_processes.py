@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from parity_cells import Cell, cells
-from parity_command import NEEDED, on
+from parity_command import NEEDED, platform_words
 from test_parity_sources import is_installed, words
 
 pytestmark = pytest.mark.slow
@@ -17,7 +17,7 @@ TEN = random.Random(7).sample(EVERY, 10)
 
 
 @pytest.fixture(autouse=True)
-def untouched() -> None:
+def no_side_effects() -> None:
     """Here programs are started."""
 
 
@@ -28,7 +28,7 @@ def test_both_kinds_of_cells_are_among_them() -> None:
 @pytest.mark.parametrize("cell", TEN)
 def test_a_process_answers_as_the_cell_says(robotrain, cell: Cell) -> None:
     needed = NEEDED.get((cell.platform, cell.what[1]))
-    line = ["--no-plugins", "render", *words(*cell.what), *on(cell.platform, needed), "--json"]
+    line = ["--no-plugins", "render", *words(*cell.what), *platform_words(cell.platform, needed), "--json"]
     ran = subprocess.run([sys.executable, "-m", "robotrain", *line], capture_output=True, text=True)
     assert ran.returncode == (0 if cell.support else 3), ran.stderr
     answer = robotrain(*line)

@@ -40,9 +40,9 @@ def test_only_a_name_that_stands_for_other_sources_has_no_example() -> None:
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_read))
-def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(rendered, cell: Cell) -> None:
+def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(render_job, cell: Cell) -> None:
     role, kind = cell.what
-    document = rendered(cell.platform, *words(role, kind), given=NEEDED.get((cell.platform, kind))).document
+    document = render_job(cell.platform, *words(role, kind), given=NEEDED.get((cell.platform, kind))).document
     (found,) = (source for source in document.sources if source.role == role)
     assert found == JobSource(role=role, kind=kind, uri=printed(kind))
     mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
@@ -51,9 +51,9 @@ def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(rendered, ce
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_written))
-def test_a_place_that_is_written_to_reaches_whoever_writes(rendered, cell: Cell) -> None:
+def test_a_place_that_is_written_to_reaches_whoever_writes(render_job, cell: Cell) -> None:
     _, kind = cell.what
-    plan = rendered(cell.platform, *words(*cell.what))
+    plan = render_job(cell.platform, *words(*cell.what))
     place = plan.document.parameters["publish_url"]
     if kinds()[kind].platform_managed:
         assert (place, printed(kind) in plan.spec) == (None, True)
@@ -62,12 +62,12 @@ def test_a_place_that_is_written_to_reaches_whoever_writes(rendered, cell: Cell)
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=False, where=is_installed))
-def test_one_that_is_not_taken_is_refused_and_each_way_out_is_one(refused, accepted, cell: Cell) -> None:
+def test_one_that_is_not_taken_is_refused_and_each_way_out_is_one(find_errors, assert_accepted, cell: Cell) -> None:
     typed = words(*cell.what)
-    (problem,) = refused(cell.platform, *typed)
+    (problem,) = find_errors(cell.platform, *typed)
     assert problem["title"].startswith(f"{cell.platform} does not ")
     assert kinds()[cell.what[1]].title in problem["title"]
     ways = list(ways_out(cell.platform, typed, problem, cell.what[1]))
     assert ways
     for way in ways:
-        accepted(way)
+        assert_accepted(way)

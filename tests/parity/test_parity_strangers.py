@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells
-from parity_command import DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, on
+from parity_command import DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, platform_words
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.support import ANY
 from robotrain_runtime.contract import plugin_loader
@@ -33,7 +33,7 @@ def root() -> tuple[str, ...]:
     return ()
 
 
-def words(role: str) -> tuple[str, ...]:
+def stranger_words(role: str) -> tuple[str, ...]:
     if role == PUBLISH_ROLE:
         return (*DATASET, "--publish-url", SHELF)
     if beside := {"checkpoint": FROM_CHECKPOINT, "code": OWN_PROGRAM}.get(role):
@@ -42,14 +42,16 @@ def words(role: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("cell", cells("sources", where=lambda role, kind: kind == ANY))
-def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(rendered, refused, cell: Cell) -> None:
+def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(
+    render_job, find_errors, cell: Cell
+) -> None:
     role, _ = cell.what
     if not cell.support:
-        (problem,) = refused(cell.platform, *words(role))
+        (problem,) = find_errors(cell.platform, *stranger_words(role))
         assert problem["title"].startswith(f"{cell.platform} does not ")
         assert "shelves" in problem["title"]
         return
-    document = rendered(cell.platform, *words(role)).document
+    document = render_job(cell.platform, *stranger_words(role)).document
     if role == PUBLISH_ROLE:
         assert (document.parameters["publish_url"], document.halves["target.shelf"]) == (
             SHELF,
@@ -61,14 +63,14 @@ def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(rend
 
 
 @pytest.mark.parametrize("cell", cells("workloads", where=lambda name: name == ANY))
-def test_a_strangers_workload_is_run_as_it_says_or_is_refused(rendered, refused, cell: Cell) -> None:
+def test_a_strangers_workload_is_run_as_it_says_or_is_refused(render_job, find_errors, cell: Cell) -> None:
     name, typed = "sing", ("sing", "--shelf", SHELF, "--voices", "3")
     if not cell.support:
-        (problem,) = refused(cell.platform, *typed)
+        (problem,) = find_errors(cell.platform, *typed)
         assert problem["title"].startswith(f"{cell.platform} does not ")
         assert name in problem["title"]
         return
-    document = rendered(cell.platform, *typed).document
+    document = render_job(cell.platform, *typed).document
     half = plugin_loader.load_workload_plugin(document)
     assert (document.workload, half.__name__) == (name, document.halves[f"workload.{name}"])
     work = half.work(document, dict.fromkeys(document.sources, Path("/data")), Path("/work"))
@@ -85,14 +87,14 @@ def test_a_strangers_workload_is_run_as_it_says_or_is_refused(rendered, refused,
     ],
 )
 def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
-    robotrain, install, accepted, declared: str, workload: str, says: str
+    robotrain, install, assert_accepted, declared: str, workload: str, says: str
 ) -> None:
     source = PLAIN_PLATFORM.replace('workloads={"lerobot-train": YES}', f"workloads={declared}")
     install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source)
     words = (workload, "--blob-url", BLOB)
-    assert declined(robotrain, words) == (says, set(PLATFORMS))
+    assert read_refusal(robotrain, words) == (says, set(PLATFORMS))
     for platform in PLATFORMS:
-        accepted([*words, *on(platform)])
+        assert_accepted([*words, *platform_words(platform)])
 
 
 @pytest.mark.parametrize(
@@ -103,15 +105,15 @@ def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
     ],
 )
 def test_a_source_that_a_platform_does_not_say_it_takes_is_taken_by_those_it_names(
-    robotrain, plain_platform, accepted, words: tuple[str, ...], says: str
+    robotrain, plain_platform, assert_accepted, words: tuple[str, ...], says: str
 ) -> None:
     words = (*DATASET, *words)
-    assert declined(robotrain, words) == (says, set(PLATFORMS))
+    assert read_refusal(robotrain, words) == (says, set(PLATFORMS))
     for platform in PLATFORMS:
-        accepted([*words, *on(platform)])
+        assert_accepted([*words, *platform_words(platform)])
 
 
-def declined(robotrain, words: tuple[str, ...]) -> tuple[str, set[str]]:
+def read_refusal(robotrain, words: tuple[str, ...]) -> tuple[str, set[str]]:
     """What is said of a job on the plain platform that is not sent, and those of our platforms that it names."""
     answer = robotrain("submit", *words, "--platform", "plain", "--json")
     (problem,) = answer.json["problems"]
