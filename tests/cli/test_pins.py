@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from fake_engine import answer_submits
 from robotrain.store import plans
 from robotrain.submission.resubmit import remove_plan_pins
 
@@ -258,9 +259,8 @@ def test_repin_drops_the_tags_of_the_earlier_version_too(robotrain, moon):
 
 
 def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain, moon, fake_platform):
-    (fake_platform / "mood").write_text("takes it and hangs up")
-    robotrain("submit", *JOB)
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "takes it and hangs up"):
+        robotrain("submit", *JOB)
     moon.write_text("new")
     answer = robotrain("resubmit")
     assert answer.exit_code == 0
@@ -270,9 +270,8 @@ def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain
 def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain, moon, fake_platform):
     run = robotrain("submit", *JOB).stdout.strip()
     moon.write_text("new")
-    (fake_platform / "mood").write_text("takes it and hangs up")
-    robotrain("submit", *JOB)
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "takes it and hangs up"):
+        robotrain("submit", *JOB)
     moon.write_text("full")
     answer = robotrain("resubmit", run)
     assert "it is not continued" in answer.stderr

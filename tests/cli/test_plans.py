@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from fake_engine import answer_submits, set_run_state
 from robotrain.store import plans, records
 
 
@@ -15,10 +16,6 @@ def job_words(pusht):
 def sent_run(robotrain, fake_platform, job_words):
     """The name of a run that was sent."""
     return robotrain("submit", *job_words, "--no-pin").stdout.strip()
-
-
-def set_run_state(fake_platform, run, **state):
-    (fake_platform / f"{run}.json").write_text(json.dumps(state))
 
 
 def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, fake_platform, job_words, tmp_path):
@@ -52,9 +49,8 @@ def test_an_attempt_is_a_whole_number_within_its_bounds(robotrain, fake_platform
 
 def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, fake_platform, job_words, tmp_path):
     robotrain("render", *job_words, "--to", tmp_path / "plan")
-    (fake_platform / "mood").write_text("takes it and hangs up")
-    assert robotrain("submit", "--plan", tmp_path / "plan").exit_code == 1
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "takes it and hangs up"):
+        assert robotrain("submit", "--plan", tmp_path / "plan").exit_code == 1
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert "fake has the run" in answer.stderr
     assert len((fake_platform / "jobs" / answer.stdout.strip()).read_text().split()) == 1
@@ -71,9 +67,8 @@ def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, fak
 
 def test_another_plan_of_a_name_that_was_cut_off_says_so(robotrain, fake_platform, job_words, tmp_path):
     robotrain("render", *job_words, "--to", tmp_path / "plan")
-    (fake_platform / "mood").write_text("hangs up")
-    robotrain("submit", "--plan", tmp_path / "plan")
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "hangs up"):
+        robotrain("submit", "--plan", tmp_path / "plan")
     (tmp_path / "plan/job.json").write_text("{}")
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
@@ -367,9 +362,8 @@ def test_resubmit_of_a_plan_that_was_damaged_says_so(robotrain, fake_platform, s
 
 
 def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, fake_platform, job_words):
-    (fake_platform / "mood").write_text("takes it and hangs up")
-    robotrain("submit", *job_words)
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "takes it and hangs up"):
+        robotrain("submit", *job_words)
     (left,) = records.list_runs()
     answer = robotrain("resubmit")
     assert answer.stdout.strip() == left
@@ -385,9 +379,8 @@ def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(
 
     monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
     (fake_platform / "others.json").write_text('{"state": "failed"}')
-    (fake_platform / "mood").write_text("hangs up")
-    robotrain("submit", *job_words, "--no-pin")
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "hangs up"):
+        robotrain("submit", *job_words, "--no-pin")
     answer = robotrain("resubmit", sent_run)
     assert answer.stdout.strip() == sent_run[:-1] + "3"
     assert "it is not continued" in answer.stderr
@@ -395,9 +388,8 @@ def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(
 
 
 def test_resubmit_with_new_leaves_what_was_cut_off(robotrain, fake_platform, job_words):
-    (fake_platform / "mood").write_text("hangs up")
-    robotrain("submit", *job_words)
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "hangs up"):
+        robotrain("submit", *job_words)
     assert robotrain("resubmit", "--new").stdout.strip() == records.list_runs()[-1][:-1] + "2"
 
 
@@ -460,9 +452,8 @@ def test_resume_goes_on_from_the_last_checkpoint_as_a_run_of_its_own(robotrain, 
 
 def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, fake_platform, sent_run):
     set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
-    (fake_platform / "mood").write_text("takes it and hangs up")
-    robotrain("resume", sent_run, "--training-steps", "20")
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "takes it and hangs up"):
+        robotrain("resume", sent_run, "--training-steps", "20")
     left = records.list_runs()[0]
     answer = robotrain("resume")  # the newest: that one
     assert "fake has the run" in answer.stderr

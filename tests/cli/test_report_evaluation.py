@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from fake_engine import set_run_state
 from parsed_page import Page, read_page
 from robotrain.report import evaluation
 from robotrain.store import records
@@ -204,7 +205,7 @@ def test_a_record_and_its_resubmission_have_the_outputs_of_the_workload(robotrai
     (policy / "model.safetensors").touch()
     words = ("--platform", "fake", "--policy-path", policy, "--dataset-path", pusht)
     run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
-    (fake_platform / f"{run}.json").write_text(json.dumps({"state": "failed", "log": []}))
+    set_run_state(fake_platform, run, "failed", log=[])
     again = robotrain("resubmit", run).stdout.strip()
     assert [records.read_record(one).makes for one in (run, again)] == ["results", "results"]
     assert "no checkpoint" not in robotrain("status", run).stdout

@@ -5,6 +5,7 @@ import shutil
 import time
 
 import pytest
+from fake_engine import set_run_state
 from robotrain import api
 from robotrain.cli import output
 from robotrain.errors import Rejected
@@ -389,7 +390,7 @@ def test_diff_compares_the_options_of_the_trainer_by_their_names(submit, robotra
 def test_diff_shows_a_source_once_and_cuts_its_pin(robotrain, fake_platform, pusht):
     words = ("submit", "--platform", "fake", "--training-steps", "4", "--json", "--dataset-path", pusht)
     first = robotrain(*words).json["run"]
-    (fake_platform / f"{first}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+    set_run_state(fake_platform, first, "failed", checkpoints=[4])
     second = robotrain("resume", first, "--training-steps", "8", "--json").json["run"]
     other = robotrain(*words, "--no-pin").json["run"]
     assert [row["name"] for row in robotrain("diff", first, second, "--json").json["data"]] == ["resume"]
@@ -434,7 +435,7 @@ def test_every_command_says_which_run_of_a_name_it_takes(robotrain, fake_platfor
     line = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "8")
     runs = [robotrain(*line, "--new", "--name", name).json["run"] for name in ("pick-v3", "pick-v3", "other")]
     for run in runs:
-        (fake_platform / f"{run}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+        set_run_state(fake_platform, run, "failed", checkpoints=[4])
     data = ("--dataset-path", pusht) if words[0] == "submit" else ()
     answer = robotrain(*words, *data)
     assert runs[1] in answer.stderr
@@ -500,7 +501,7 @@ def test_runs_shows_what_differs_from_the_run_before(submit, robotrain, scripted
 def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, fake_platform, pusht):
     words = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "4")
     first = robotrain(*words).json["run"]
-    (fake_platform / f"{first}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+    set_run_state(fake_platform, first, "failed", checkpoints=[4])
     robotrain(*words, "--batch-size", "16", "--seed", "7")
     resumed = robotrain("resume", first, "--training-steps", "8", "--no-pin", "--json").json["run"]
     newest, *_ = robotrain("runs", "--json").json["runs"]

@@ -164,6 +164,36 @@ def test_the_value_of_an_unknown_option_that_names_a_secret_is_not_repeated(robo
     assert_kept_nowhere(WORD, answer)
 
 
+ON_LOCAL = ("submit", "--platform", "local", "-d", "lab/cups")
+REFUSED = (
+    ("submit", "--platform", "osmo", "--blob-url", f"https://acc.blob.core.windows.net/c/p#{WORD}"),
+    ("submit", "--platform", "local", "-d", f"https://hf_{WORD}abcdefgh@huggingface.co/datasets/u/d"),
+    ("submit", "--platform", "azureml", "--dataset-asset", f"azureml:a:1?token={WORD}"),
+    (*ON_LOCAL, "--batch-size", f"https://h/x?sig={WORD}"),
+    (*ON_LOCAL, f"https://h/x?sig={WORD}"),
+    (*ON_LOCAL, f"batch_size=hf_{WORD}{WORD}"),
+    (*ON_LOCAL, "--job-name", f"--https://u:{WORD}@h/x"),
+    (*ON_LOCAL, "--tracking-uri", f"https://h/x#{WORD}"),
+    (*ON_LOCAL, "--set", f"hf_{WORD}{WORD}"),
+    (*ON_LOCAL, "--set", f"hf_{WORD}{WORD}=1"),
+    (*ON_LOCAL, "--set", f"https://u:{WORD}@h/x=1"),
+    (*ON_LOCAL, "--set", f"sources.dataset.blob_url=https://h/c?sig={WORD}"),
+    (*ON_LOCAL, "--", f"--policy.type=https://h/x?sig={WORD}"),
+    (*ON_LOCAL, "--", "--policy.repo_id", f"https://u:{WORD}@h/x"),
+    ("submit", f"hf_{WORD}{WORD}.yaml"),
+    ("platforms", f"hf_{WORD}{WORD}"),
+    ("status", f"hf_{WORD}{WORD}"),
+)
+
+
+@pytest.mark.parametrize("line", REFUSED, ids=" ".join)
+def test_a_line_with_a_secret_in_an_odd_place_is_refused_without_it(robotrain, line):
+    for words in (line,) if "--" in line else (line, (*line, "--json")):
+        answer = robotrain(*words)
+        assert answer.exit_code == 2
+        assert_kept_nowhere(WORD, answer, files.get_state_folder())
+
+
 NAMES = ("--password", "--wandb.api_key", "--hub_token", "--client-secret", "--db.passwd", "--credentials")
 
 

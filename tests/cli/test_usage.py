@@ -88,17 +88,30 @@ def test_a_wrong_line_is_refused_with_what_is_wrong_and_what_to_type(robotrain, 
         assert fact in answer.stderr
 
 
-def test_a_workload_that_was_forgotten_is_told_once(robotrain):
-    answer = robotrain("submit", "--platform", "local", "--env", "pusht", "--eval-episodes", "2")
-    assert answer.exit_code == 2
-    assert answer.stderr.count("error:") == 1
-    assert "--env, --eval-episodes are options of workload lerobot-eval" in answer.stderr
-    assert "use   robotrain submit lerobot-eval" in answer.stderr
+@pytest.mark.parametrize(
+    ("words", "code", "where", "way"),
+    [
+        (("render", *ON_PLAIN, *X, "--batch-size", "0"), "value-invalid", "--batch-size", None),
+        (("render", *ON_PLAIN, *X, "--batch-size"), "flag-without-value", "--batch-size", None),
+        (("render", *ON_PLAIN, "--dataset-path", "--batch-size", "3"), "flag-without-value", "--dataset-path", None),
+        (("render", *LOCAL, *X, "--tracking-uri", "http://[abc"), "tracking-address-malformed", "--tracking-uri", None),
+        (("submit", "--platfrom", "local", *X), "option-unknown", "--platfrom", "--platform local"),
+        (("submit", *LOCAL, "--env", "pusht"), "workload-elsewhere", "--env", "robotrain submit lerobot-eval …"),
+        (("submti",), "command-unknown", "", "robotrain submit"),
+        (("status", "nosuch"), "run-unknown", "", "robotrain submit job.yaml --platform PLATFORM"),
+    ],
+)
+def test_one_mistake_is_one_problem_with_its_place_and_way_out(robotrain, words, code, where, way):
+    answer = robotrain(*words, "--json")
+    (problem,) = answer.json["problems"]
+    assert (answer.exit_code, problem["code"], problem["where"]) == (2, code, where)
+    assert [one["text"] for one in problem["instead"]] == ([way] if way else [])
 
 
-def test_the_environment_may_choose_the_platform(robotrain, monkeypatch):
+@pytest.mark.parametrize("words", [(), ("--platform", "")])
+def test_the_environment_may_choose_the_platform(robotrain, monkeypatch, words):
     monkeypatch.setenv("ROBOTRAIN_PLATFORM", "plain")
-    assert robotrain("render", "--dataset-path", "x").exit_code == 0
+    assert robotrain("render", *words, *X).exit_code == 0
 
 
 def test_a_workload_that_is_given_as_an_option_is_answered_with_the_line(robotrain):
@@ -153,100 +166,6 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
     assert answer.exit_code == 0
     job = json.loads(answer.json["files"]["job.json"]["text"])
     assert job["trainer_args"] == ["--policy.dim_model=3", "--tolerance_s", "0.1"]
-
-
-SECRET = "s3cr3tsignature"
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ("--blob-url", f"{BLOB}?sv=2024&sig={SECRET}"),
-        ("--blob-url", f"https://user:{SECRET}@acc.blob.core.windows.net/c/p"),
-        ("--blob-url", f"{BLOB}#{SECRET}"),
-        ("-d", f"https://hf_{SECRET}abcdefgh@huggingface.co/datasets/u/d"),
-        ("--dataset-asset", f"azureml:a:1?token={SECRET}"),
-        ("--dataset-path", f"https://h/x?sig={SECRET}"),
-        ("--dataset-path", "x", f"--hf-token={SECRET}"),
-        ("--dataset-path", "x", "--hf-token", SECRET),
-        ("--dataset-path", "x", "--batch-size", f"https://h/x?sig={SECRET}"),
-        (f"https://h/x?sig={SECRET}", "--dataset-path", "x"),
-        ("--dataset-path", "x", "--", f"--policy.type=https://h/x?sig={SECRET}"),
-    ],
-)
-def test_nothing_secret_is_ever_echoed(robotrain, args):
-    answer = robotrain("submit", "--platform", "plain", *args)
-    assert answer.exit_code == 2
-    assert SECRET not in answer.stdout + answer.stderr
-
-
-def test_problems_as_data(robotrain):
-    answer = render(robotrain, "--json", "--batch-size", "0", "--dataset-path", "x")
-    assert answer.exit_code == 2
-    (problem,) = answer.json["problems"]
-    assert problem["code"] == "value-invalid"
-    assert problem["where"] == "--batch-size"
-
-
-def test_usage_errors_of_the_parser_come_in_the_same_form(robotrain):
-    answer = render(robotrain, "--json", "--batch-size")
-    assert answer.exit_code == 2
-    assert answer.json["problems"][0]["code"] == "usage"
-    assert "--batch-size" in answer.stderr
-
-
-def test_an_unknown_command_offers_the_nearest(robotrain):
-    answer = robotrain("submti", "--json")
-    assert answer.exit_code == 2
-    assert "use   robotrain submit" in answer.stderr
-    assert answer.json["problems"][0]["code"] == "command-unknown"
-
-
-def test_an_unknown_run_is_told_as_data_too(robotrain):
-    answer = robotrain("status", "nosuch", "--json")
-    assert answer.exit_code == 2
-    assert answer.json["problems"][0]["code"] == "run-unknown"
-
-
-def test_a_value_left_over_by_a_swallowed_flag_is_not_a_second_problem(robotrain):
-    answer = render(robotrain, "--dataset-path", "--batch-size", "3", "--json")
-    assert [problem["code"] for problem in answer.json["problems"]] == ["flag-without-value"]
-
-
-def test_an_empty_platform_falls_back_to_the_environment(robotrain, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "plain")
-    assert robotrain("render", "--platform", "", "--dataset-path", "x").exit_code == 0
-
-
-TOKEN = "hf_abcdefghijklmnopqrstuvwx1234"
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ("--job-name", f"--https://u:{SECRET}@h/x"),
-        ("--", "--policy.repo_id", f"https://u:{SECRET}@h/x"),
-    ],
-)
-def test_a_secret_is_refused_where_a_plan_or_a_record_would_keep_it(robotrain, args):
-    answer = render(robotrain, "--dataset-path", "x", *args)
-    assert answer.exit_code == 2
-    assert SECRET not in answer.stdout + answer.stderr
-    assert TOKEN not in answer.stdout + answer.stderr
-
-
-@pytest.mark.parametrize("args", [("platforms", TOKEN), ("status", TOKEN), ("submit", TOKEN + ".yaml"), (TOKEN,)])
-def test_a_token_in_the_wrong_place_is_not_echoed(robotrain, args):
-    answer = robotrain(*args)
-    assert answer.exit_code == 2
-    assert TOKEN not in answer.stdout + answer.stderr
-
-
-@pytest.mark.parametrize("address", [f"https://h/x?token={SECRET}", f"https://h/x#{SECRET}", "http://[abc"])
-def test_a_tracking_address_that_cannot_be_kept(robotrain, address):
-    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--tracking-uri", address)
-    assert answer.exit_code == 2
-    assert SECRET not in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -320,24 +239,6 @@ def test_standard_input_is_no_job_file_and_that_is_all_that_is_said(robotrain, w
     (problem,) = robotrain("submit", *words, *ON_PLAIN, "--json").json["problems"]
     assert (problem["code"], "standard input" in problem["title"]) == ("standard-input", True)
     assert [way["text"] for way in problem["instead"]] == ["robotrain submit job.yaml"]
-
-
-def test_a_word_with_a_secret_is_not_repeated(robotrain):
-    for secret, word in (
-        ("hf_" + "a" * 34, "batch_size={}"),
-        ("b" * 43 + "%3D", "https://lab.blob.core.windows.net/data/day?sv=2024&sig={}"),
-    ):
-        answer = robotrain("explain", "--platform", "local", "--dataset-path", "x", word.format(secret))
-        assert answer.exit_code == 2
-        assert secret not in answer.stderr
-
-
-def test_a_misspelt_platform_option_is_one_problem(robotrain, pusht):
-    answer = robotrain("submit", "lerobot-train", "--platfrom", "local", "--dataset-path", pusht, "--json")
-    assert answer.exit_code == 2
-    assert [(one["code"], one["instead"][0]["text"]) for one in answer.json["problems"]] == [
-        ("option-unknown", "--platform local")
-    ]
 
 
 @pytest.mark.parametrize(

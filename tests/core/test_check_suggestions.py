@@ -1,7 +1,6 @@
 """Rejections suggest alternatives that the platform accepts."""
 
-import json
-
+from fake_engine import set_run_state
 from robotrain.errors import Problem, Stage, Suggestion, format_problem
 from robotrain.store import plans
 
@@ -23,7 +22,7 @@ def test_nor_is_one_that_it_will_take_some_day(robotrain, plain_platform):
 
 def test_resume_of_a_run_that_reached_its_steps_is_refused_at_once(robotrain, fake_platform):
     run = robotrain("submit", "--platform", "fake", "-d", "u/d", "--no-pin", "--training-steps", "4").stdout.strip()
-    (fake_platform / f"{run}.json").write_text(json.dumps({"state": "succeeded", "checkpoints": [2, 4]}))
+    set_run_state(fake_platform, run, "succeeded", checkpoints=[2, 4])
     answer = robotrain("resume", run, "--no-pin")
     assert answer.exit_code == 3
     assert "use   --training-steps 8" in answer.stderr

@@ -2,9 +2,9 @@
 
 import json
 import pickle
-from pathlib import Path
 
 import pytest
+from fake_engine import answer_submits, set_run_state
 from robotrain import api
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.store import name_lock, plans, records
@@ -14,17 +14,12 @@ from robotrain.store import name_lock, plans, records
 def submit(robotrain, fake_platform, pusht):
     def submit(mood: str, *more: object) -> str:
         """What was cut off in that mood; the engine is well again afterwards."""
-        (fake_platform / "mood").write_text(mood)
-        robotrain("submit", "--platform", "fake", "--dataset-path", pusht, "--no-pin", *more)
-        (fake_platform / "mood").unlink()
+        with answer_submits(fake_platform, mood):
+            robotrain("submit", "--platform", "fake", "--dataset-path", pusht, "--no-pin", *more)
         (run, *_) = records.list_runs()
         return run
 
     return submit
-
-
-def set_run_state(fake_platform: Path, run: str, state: str, **more: object) -> None:
-    (fake_platform / f"{run}.json").write_text(json.dumps({"state": state, **more}))
 
 
 TAKEN = "takes it and hangs up"

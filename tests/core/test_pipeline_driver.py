@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fake_engine import answer_submits, count_submissions, set_run_state
 from robotrain.cli.app import app
 from robotrain.cli.watch import follower, renderer
 from robotrain.cli.watch.dashboard import draw_frame
@@ -42,13 +43,10 @@ class Engine:
     @property
     def submitted(self) -> dict[str, int]:
         """How often each run was sent."""
-        jobs = self.folder / "jobs"
-        return {path.name: len(path.read_text().split()) for path in jobs.iterdir()} if jobs.exists() else {}
+        return count_submissions(self.folder)
 
     def end(self, run: str, state: str = "succeeded", **more: object) -> None:
-        path = self.folder / f".{run}"
-        path.write_text(json.dumps({"state": state, **more}))
-        path.rename(self.folder / f"{run}.json")
+        set_run_state(self.folder, run, state, **more)
 
 
 @pytest.fixture
@@ -430,14 +428,13 @@ def test_a_refused_step_fails_with_the_reason_of_the_refusal(engine, submit, rob
 def test_an_uncertain_submit_is_looked_up_and_not_repeated(engine, submit, monkeypatch):
     monkeypatch.setattr(driver, "RETRY_SECONDS", 0.1)
     monkeypatch.setattr(driven_platform, "start_driver", lambda run, plugins: None)
-    (engine.folder / "mood").write_text("takes it and hangs up")
-    run = submit()
-    drive = driver.PipelineDriver(run, manager.get_plugins())
-    monkeypatch.setattr(drive, "_sleep", lambda seconds: _stop(drive))
-    with pytest.raises(StopDriving):
-        drive.drive()
-    assert states(run)["train"] == "pending"
-    (engine.folder / "mood").unlink()
+    with answer_submits(engine.folder, "takes it and hangs up"):
+        run = submit()
+        drive = driver.PipelineDriver(run, manager.get_plugins())
+        monkeypatch.setattr(drive, "_sleep", lambda seconds: _stop(drive))
+        with pytest.raises(StopDriving):
+            drive.drive()
+        assert states(run)["train"] == "pending"
     monkeypatch.setattr(drive, "_sleep", lambda seconds: _stop(drive) if states(run)["train"] == "running" else None)
     with pytest.raises(StopDriving):
         drive.drive()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from fake_engine import answer_submits, set_run_state
 from robotrain.model.platform import Platform
 from robotrain.store import records
 from robotrain_runtime.contract import event
@@ -32,7 +33,7 @@ def reach(dag_platform):
     """Set what the engine says of a pipeline and its steps."""
 
     def write(run: str, state: str, **steps: object) -> None:
-        (dag_platform / f"{run}.json").write_text(json.dumps({"state": state}))
+        set_run_state(dag_platform, run, state)
         found = {name: one if isinstance(one, dict) else {"state": one} for name, one in steps.items()}
         (dag_platform / f"{run}.steps.json").write_text(json.dumps(found))
 
@@ -232,9 +233,8 @@ def test_the_engine_cancels_the_whole(submitted, dag_platform, robotrain):
 
 
 def test_an_interrupted_submit_is_found_again(file, dag_platform, robotrain):
-    (dag_platform / "mood").write_text("takes it and hangs up")
-    robotrain("pipeline", "submit", file, "--platform", "dag")
-    (dag_platform / "mood").unlink()
+    with answer_submits(dag_platform, "takes it and hangs up"):
+        robotrain("pipeline", "submit", file, "--platform", "dag")
     run = json.loads(robotrain("pipeline", "submit", file, "--platform", "dag", "--json").stdout)["run"]
     assert [path.read_text().count("\n") for path in (dag_platform / "jobs").iterdir()] == [1]
     assert records.read_record(run).reference["pipeline"] == run

@@ -1,10 +1,10 @@
 """The Python API: submit, `Run`, and exceptions for runs that did not succeed."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
+from fake_engine import set_run_state
 from robotrain import api, errors
 from robotrain.model import run
 from robotrain.store import records
@@ -18,10 +18,6 @@ def submit(fake_platform, pusht):
         return api.submit(platform="fake", dataset_path=pusht, pin=False, **values)
 
     return submit
-
-
-def set_run_state(fake_platform, run, **state):
-    (fake_platform / f"{run.name}.json").write_text(json.dumps(state))
 
 
 def test_a_submitted_run_is_the_one_of_the_command_line(submit, fake_platform, robotrain):
@@ -45,7 +41,7 @@ def test_the_call_and_the_command_line_name_the_same_job(submit, fake_platform, 
 )
 def test_wait_raises_what_became_of_the_run(submit, fake_platform, state, error):
     run = submit()
-    set_run_state(fake_platform, run, state=state)
+    set_run_state(fake_platform, run.name, state=state)
     with pytest.raises(error, match=f"{run.name} {state}") as raised:
         run.wait()
     assert isinstance(raised.value, api.RunEnded)
@@ -74,7 +70,7 @@ def robotrain_run_changed(run, change, status):
 def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(submit, fake_platform, install):
     install("acme", {"acme": "acme_told"}, acme_told=TOLD)
     one, two, seen = (submit(new=True) for _ in range(3))
-    set_run_state(fake_platform, one, state="failed")
+    set_run_state(fake_platform, one.name, state="failed")
     for _ in range(2):
         with pytest.raises(api.RunFailed):
             one.wait()
@@ -86,7 +82,7 @@ def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(sub
     seen = api.Run(seen.name)
     with pytest.raises(TimeoutError):
         seen.wait(timeout=0.01)
-    set_run_state(fake_platform, seen, state="succeeded")
+    set_run_state(fake_platform, seen.name, state="succeeded")
     seen.wait()
     api.Run(seen.name).wait()  # it had ended when it was first asked
     told = Path("told").read_text().splitlines()
@@ -197,7 +193,7 @@ def fail_status(monkeypatch, times):
 
 def test_a_platform_that_is_silent_for_a_while_is_asked_again(submit, fake_platform, fast_api, monkeypatch):
     run = submit()
-    set_run_state(fake_platform, run, state="succeeded")
+    set_run_state(fake_platform, run.name, state="succeeded")
     fail_status(monkeypatch, 3)
     assert run.wait().state == "succeeded"
 
@@ -220,12 +216,12 @@ def test_a_run_that_its_platform_knows_no_more_is_told_at_once(submit, fake_plat
 def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, fake_platform, fast_api):
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2)]
-    set_run_state(fake_platform, run, state="running", log=lines[:1])
+    set_run_state(fake_platform, run.name, state="running", log=lines[:1])
     told = []
 
     def hear(record):
         told.append(record.event.step)
-        set_run_state(fake_platform, run, state="succeeded", log=lines)
+        set_run_state(fake_platform, run.name, state="succeeded", log=lines)
 
     assert run.wait(timeout=60, on_event=hear).state == "succeeded"
     assert told == [1, 2]
@@ -237,14 +233,14 @@ def test_events_are_told_once_when_the_log_breaks_off(submit, fake_platform, fas
 
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
-    set_run_state(fake_platform, run, state="running", log=lines)
+    set_run_state(fake_platform, run.name, state="running", log=lines)
     whole, asked = fake_plugin.FakePlatform.logs, []
 
     def broken(self, reference, follow, tail=None):
         asked.append(follow)
         for at, line in enumerate(whole(self, reference, follow, tail)):
             if len(asked) == 1 and at == 1:
-                set_run_state(fake_platform, run, state="succeeded", log=lines)
+                set_run_state(fake_platform, run.name, state="succeeded", log=lines)
                 raise ConnectionResetError("the line went dead")
             yield line
 
@@ -256,7 +252,7 @@ def test_events_are_told_once_when_the_log_breaks_off(submit, fake_platform, fas
 
 def test_what_the_listener_raises_is_raised(submit, fake_platform):
     run = submit()
-    set_run_state(fake_platform, run, state="running", log=[event.format_event(Metrics(values={}, step=1))])
+    set_run_state(fake_platform, run.name, state="running", log=[event.format_event(Metrics(values={}, step=1))])
 
     def enough(record):
         raise StopAsyncIteration

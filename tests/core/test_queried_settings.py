@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from fake_engine import answer_submits, count_submissions
 from robotrain import api
 from robotrain.errors import Rejected
 from robotrain.store import name_index, plans, records
@@ -36,18 +37,12 @@ def call(robotrain, queried_platform, pusht):
 
 def interrupt_submit(call, queried_platform: Path, *more: str) -> None:
     """Interrupt a submit that the engine has taken."""
-    (queried_platform / "mood").write_text("takes it and hangs up")
-    call("submit", *more)
-    (queried_platform / "mood").unlink()
+    with answer_submits(queried_platform, "takes it and hangs up"):
+        call("submit", *more)
 
 
 def count_queries(queried_platform: Path) -> int:
     return len((queried_platform / "asked").read_text().split()) if (queried_platform / "asked").exists() else 0
-
-
-def count_submissions(queried_platform: Path) -> dict[str, int]:
-    """How often the engine was handed each run."""
-    return {path.name: len(path.read_text().split()) for path in sorted((queried_platform / "jobs").glob("*"))}
 
 
 def work_folder(answer) -> str:
@@ -115,9 +110,8 @@ def test_a_dry_run_shows_what_would_be_sent(call, queried_platform):
 
 @pytest.mark.parametrize("mood", ["takes it and hangs up", "hangs up"])
 def test_a_submit_that_was_cut_off_is_found_by_the_same_command(call, queried_platform, mood):
-    (queried_platform / "mood").write_text(mood)
-    assert call("submit").exit_code == 1
-    (queried_platform / "mood").unlink()
+    with answer_submits(queried_platform, mood):
+        assert call("submit").exit_code == 1
     (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))  # it changed meanwhile: the kept plan counts
     assert count_submissions(queried_platform) | {submitted_run(call("submit")): 1} == count_submissions(
         queried_platform

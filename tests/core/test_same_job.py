@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from fake_engine import answer_submits, count_submissions, set_run_state
 from robotrain import api
 from robotrain.errors import Rejected
 from robotrain.store import name_lock, plans, records
@@ -21,22 +22,6 @@ def submit(robotrain, fake_platform, pusht):
     return submit
 
 
-@pytest.fixture
-def set_state(fake_platform):
-    """Let a run have a state from now on."""
-
-    def set_state(run: str, state: str, **more: object) -> None:
-        (fake_platform / f"{run}.json").write_text(json.dumps({"state": state, **more}))
-
-    return set_state
-
-
-def list_sent(fake_platform) -> list[str]:
-    """What the engine was handed, each as often as it was."""
-    jobs = fake_platform / "jobs"
-    return [path.name for path in sorted(jobs.iterdir()) for _ in path.read_text().split()] if jobs.exists() else []
-
-
 def find_codes(answer) -> list[str]:
     return [one["code"] for one in answer.json["problems"]]
 
@@ -46,7 +31,7 @@ def test_a_job_that_runs_is_not_sent_again(submit, fake_platform):
     again = submit("--json", "--name", "other", "--note", "again")
     assert (again.exit_code, again.json["run"], again.json["new"]) == (0, first["run"], False)
     assert first["new"] is True
-    assert list_sent(fake_platform) == [first["run"]]
+    assert count_submissions(fake_platform) == {first["run"]: 1}
     assert f"this job is running as {first['run']} (pick); nothing was sent" in again.stderr
     assert f"robotrain rename {first['run']} other" in again.stderr
     assert records.read_record(first["run"]).note == ""
@@ -54,12 +39,12 @@ def test_a_job_that_runs_is_not_sent_again(submit, fake_platform):
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "lost"])
-def test_a_job_whose_run_has_ended_is_sent_again(submit, fake_platform, set_state, state):
+def test_a_job_whose_run_has_ended_is_sent_again(submit, fake_platform, state):
     first = submit("--json").json["run"]
-    set_state(first, state)
+    set_run_state(fake_platform, first, state)
     second = submit("--json").json
     assert (second["run"], second["new"]) == (first[:-1] + "2", True)
-    assert list_sent(fake_platform) == [first, second["run"]]
+    assert count_submissions(fake_platform) == {first: 1, second["run"]: 1}
 
 
 def test_a_run_that_its_engine_forgot_has_ended(submit, fake_platform):
@@ -70,29 +55,29 @@ def test_a_run_that_its_engine_forgot_has_ended(submit, fake_platform):
 
 def test_new_starts_another_run_of_a_job_that_runs(submit, fake_platform):
     first, second = (submit("--json", *words).json["run"] for words in ((), ("--new",)))
-    assert list_sent(fake_platform) == [first, second]
+    assert count_submissions(fake_platform) == {first: 1, second: 1}
     assert submit("--json").json["run"] == second, "the newest of them is named"
 
 
-def test_a_run_that_was_lost_may_be_found_again(submit, fake_platform, set_state):
+def test_a_run_that_was_lost_may_be_found_again(submit, fake_platform):
     first = submit("--json").json["run"]
-    set_state(first, "lost")
+    set_run_state(fake_platform, first, "lost")
     second = submit("--json").json["run"]
-    set_state(second, "succeeded")
-    set_state(first, "running")
+    set_run_state(fake_platform, second, "succeeded")
+    set_run_state(fake_platform, first, "running")
     assert submit("--json").json["run"] == first
 
 
 @pytest.mark.parametrize("flag", ["--wait", "--stream"])
 @pytest.mark.parametrize(("state", "exit_code"), [("succeeded", 0), ("failed", 5)])
-def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, set_state, flag, state, exit_code):
+def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, flag, state, exit_code):
     first = submit("--json").json["run"]
-    timer = threading.Timer(0.5, set_state, (first, state))
+    timer = threading.Timer(0.5, set_run_state, (fake_platform, first, state))
     timer.start()
     again = submit(flag, "--json")
     timer.join()
     assert (again.exit_code, again.json["run"], again.json["state"]) == (exit_code, first, state)
-    assert list_sent(fake_platform) == [first]
+    assert count_submissions(fake_platform) == {first: 1}
 
 
 def test_a_platform_that_does_not_answer_may_still_run_it(submit, fake_platform, monkeypatch):
@@ -110,7 +95,7 @@ def test_a_platform_that_does_not_answer_may_still_run_it(submit, fake_platform,
     assert first in problem["title"]
     assert [way["text"] for way in problem["instead"]] == ["the same command", "--new"]
     assert "c2VjcmV0" not in again.stderr + again.stdout
-    assert list_sent(fake_platform) == [first]
+    assert count_submissions(fake_platform) == {first: 1}
     assert submit("--json", "--new").json["run"] == first[:-1] + "2"
 
 
@@ -135,7 +120,7 @@ def test_a_platform_that_is_slower_than_a_hook_may_be_is_waited_for(submit, fake
 def test_another_job_is_sent(submit, fake_platform, words):
     first = submit("--json").json["run"]
     second = submit("--json", *words).json["run"]
-    assert list_sent(fake_platform) == sorted([first, second])
+    assert count_submissions(fake_platform) == {first: 1, second: 1}
 
 
 def test_a_run_with_other_settings_is_mentioned(submit):
@@ -194,14 +179,13 @@ def test_new_waits_for_no_other_submit(submit):
 
 def test_an_interrupted_submit_is_not_finished_beside_a_run(submit, fake_platform):
     first = submit("--json").json["run"]
-    (fake_platform / "mood").write_text("hangs up")
-    assert submit("--new").exit_code == 1
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "hangs up"):
+        assert submit("--new").exit_code == 1
     assert submit("--json").json["run"] == first
-    assert list_sent(fake_platform) == [first]
+    assert count_submissions(fake_platform) == {first: 1}
 
 
-def test_resubmit_of_an_unfinished_run_needs_new_unless_something_changes(submit, robotrain, fake_platform, set_state):
+def test_resubmit_of_an_unfinished_run_needs_new_unless_something_changes(submit, robotrain, fake_platform):
     first = submit("--json", "--name", "pick").json["run"]
     again = robotrain("resubmit", first, "--json")
     assert (again.exit_code, again.json["run"], again.json["new"]) == (0, first, False)
@@ -210,25 +194,25 @@ def test_resubmit_of_an_unfinished_run_needs_new_unless_something_changes(submit
     assert robotrain("resubmit", first, "--set", "seed=7", "--json").json["run"] == changed["run"]
     assert submit("--name", "pick", "--seed", "7", "--json").json["run"] == changed["run"]
     assert robotrain("resubmit", first, "--new", "--json").json["run"] == first[:-1] + "2"
-    set_state(first, "failed")
-    set_state(first[:-1] + "2", "failed")
+    set_run_state(fake_platform, first, "failed")
+    set_run_state(fake_platform, first[:-1] + "2", "failed")
     assert robotrain("resubmit", first, "--json").json["run"] == first[:-1] + "3"
 
 
-def test_resume_typed_twice_is_one_run(submit, robotrain, set_state):
+def test_resume_typed_twice_is_one_run(submit, robotrain, fake_platform):
     first = submit("--json", "--training-steps", "20").json["run"]
-    set_state(first, "failed", checkpoints=[4])
+    set_run_state(fake_platform, first, "failed", checkpoints=[4])
     line = ("resume", first, "--training-steps", "40", "--json")
     runs = [robotrain(*line, *more).json["run"] for more in ((), (), ("--new",))]
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_a_plan_typed_twice_is_one_run(robotrain, submit, fake_platform, pusht, set_state, tmp_path):
+def test_a_plan_typed_twice_is_one_run(robotrain, submit, fake_platform, pusht, tmp_path):
     line = ("render", "--platform", "fake", "--dataset-path", pusht, "--to", tmp_path / "plan")
     assert robotrain(*line).exit_code == 0
     first, again = (robotrain("submit", "--plan", tmp_path / "plan", "--json") for _ in range(2))
     assert (again.exit_code, again.json["run"], again.json["new"]) == (0, first.json["run"], False)
-    set_state(first.json["run"], "succeeded")
+    set_run_state(fake_platform, first.json["run"], "succeeded")
     assert robotrain("submit", "--plan", tmp_path / "plan").exit_code == 2
 
 
@@ -279,7 +263,7 @@ def test_a_name_that_unfinished_runs_share_is_refused(robotrain, fake_platform, 
     (problem,) = answer.json["problems"]
     assert {way["text"] for way in problem["instead"]} == set(pair)
     assert [records.read_record(run).name for run in pair] == ["pick", "pick"]
-    assert len(list_sent(fake_platform)) == 2
+    assert [*count_submissions(fake_platform).values()] == [1, 1]
 
 
 def test_a_run_that_is_named_itself_is_changed(robotrain, pair):
@@ -295,18 +279,18 @@ def test_the_newest_run_is_no_name_that_begins_like_the_word_for_it(submit, robo
     assert "last is" not in answer.stderr
 
 
-def test_cancel_of_a_name_stops_the_run_that_has_not_ended(robotrain, pair, set_state):
-    set_state(pair[1], "succeeded")
+def test_cancel_of_a_name_stops_the_run_that_has_not_ended(robotrain, pair, fake_platform):
+    set_run_state(fake_platform, pair[1], "succeeded")
     answer = robotrain("cancel", "pick", "--json")
     assert answer.json["run"] == pair[0]
     assert f"pick is {pair[0]}, the only unfinished one of 2 runs of this name" in answer.stderr
     assert robotrain("cancel", "pick", "--json").json["run"] == pair[1], "without any, the newest"
 
 
-def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, pair, set_state, monkeypatch):
+def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, pair, fake_platform, monkeypatch):
     import fake_plugin
 
-    set_state(pair[0], "failed")
+    set_run_state(fake_platform, pair[0], "failed")
     status = fake_plugin.FakePlatform.status
 
     def hang_up(self: object, reference: dict[str, str]) -> object:

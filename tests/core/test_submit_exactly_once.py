@@ -3,9 +3,9 @@
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
+from fake_engine import answer_submits, count_submissions
 from robotrain.store import plans, records
 
 
@@ -22,19 +22,12 @@ def interrupted_submit(submit, fake_platform):
     """A submit that fake answers in a mood; the name of the run that it leaves."""
 
     def run(mood: str) -> str:
-        (fake_platform / "mood").write_text(mood)
-        submit()
-        (fake_platform / "mood").unlink()
+        with answer_submits(fake_platform, mood):
+            submit()
         (left,) = records.list_runs()
         return left
 
     return run
-
-
-def count_submissions(fake_platform: Path) -> dict[str, int]:
-    """How often the engine was handed each run."""
-    jobs = fake_platform / "jobs"
-    return {path.name: len(path.read_text().split()) for path in sorted(jobs.iterdir())} if jobs.exists() else {}
 
 
 def run_name(answer) -> str:
@@ -48,12 +41,11 @@ def test_same_job_twice_creates_two_runs_with_new(submit, fake_platform):
 
 
 def test_a_refused_job_gives_its_name_back(submit, fake_platform):
-    (fake_platform / "mood").write_text("refuses")
-    answer = submit()
-    assert answer.exit_code == 1
-    assert "fake is not at home" in answer.stderr
-    assert records.list_runs() == []
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "refuses"):
+        answer = submit()
+        assert answer.exit_code == 1
+        assert "fake is not at home" in answer.stderr
+        assert records.list_runs() == []
     assert run_name(submit()).endswith("-1")
 
 
@@ -64,12 +56,11 @@ def test_what_preflight_stops_leaves_nothing(submit, fake_platform):
 
 
 def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, fake_platform):
-    (fake_platform / "mood").write_text("takes it and hangs up")
-    answer = submit()
-    assert answer.exit_code == 1
-    assert "whether fake accepted lerobot-train" in answer.stderr
-    assert "the same command" in answer.stderr
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "takes it and hangs up"):
+        answer = submit()
+        assert answer.exit_code == 1
+        assert "whether fake accepted lerobot-train" in answer.stderr
+        assert "the same command" in answer.stderr
     again = submit()
     assert "an earlier submit of this job was interrupted; fake has the run" in again.stderr
     assert count_submissions(fake_platform) == {run_name(again): 1}
@@ -79,10 +70,9 @@ def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, fake_pla
 
 
 def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(submit, fake_platform):
-    (fake_platform / "mood").write_text("hangs up")
-    assert submit().exit_code == 1
-    (left,) = records.list_runs()
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "hangs up"):
+        assert submit().exit_code == 1
+        (left,) = records.list_runs()
     again = submit()
     assert run_name(again) == left
     assert "interrupted before fake had it" in again.stderr
@@ -104,11 +94,10 @@ def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, i
 
 
 def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, fake_platform):
-    (fake_platform / "mood").write_text("interrupted")
-    answer = submit()
-    assert answer.exit_code == 130
-    assert "whether fake accepted" in answer.stderr
-    (fake_platform / "mood").unlink()
+    with answer_submits(fake_platform, "interrupted"):
+        answer = submit()
+        assert answer.exit_code == 130
+        assert "whether fake accepted" in answer.stderr
     assert count_submissions(fake_platform) == {run_name(submit()): 1}
 
 

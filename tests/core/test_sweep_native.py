@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from fake_engine import set_run_state
 from robotrain.pipelines import driven_platform, driver
 from robotrain.store import records
 from robotrain.store.plans import read_stored_plan
@@ -33,7 +34,7 @@ def reach(dag_platform):
     """Set what the engine says of a sweep and its trials."""
 
     def write(run: str, state: str, *trials: object) -> None:
-        (dag_platform / f"{run}.json").write_text(json.dumps({"state": state}))
+        set_run_state(dag_platform, run, state)
         found = {f"trial-{number}": one for number, one in enumerate(trials, 1)}
         (dag_platform / f"{run}.steps.json").write_text(json.dumps(found))
 
