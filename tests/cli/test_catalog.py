@@ -70,20 +70,6 @@ def test_a_plugin_that_hangs_while_it_is_imported_does_not_hang_the_list(robotra
     assert row["failure"] == "it gave no answer in 1 s"
 
 
-def test_the_parity_matrix_as_data(robotrain, plain_platform):
-    answer = robotrain("platforms", "--json").json
-    local, plain_platform = (answer["platforms"].index(name) for name in ("local", "plain"))
-    rows = {row["what"]: row["support"] for row in answer["rows"]}
-    assert rows["dataset from data_asset"][local]["level"] == "no"
-    assert rows["dataset from data_asset"][plain_platform]["level"] == "yes"
-    assert rows["feature register_model"][plain_platform] == {
-        "level": "no",
-        "reason": "There is no model registry.",
-        "instead": "",
-    }
-    assert rows["feature stream_logs"][plain_platform]["level"] == "unknown"
-
-
 def test_one_platform_with_its_reasons(robotrain, plain_platform):
     answer = robotrain("platforms", "plain")
     assert answer.stdout.startswith("plain: a plain platform\n")

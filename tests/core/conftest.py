@@ -87,13 +87,25 @@ def terraform_folder():
 
 
 @pytest.fixture
-def explain_cloud(robotrain, cloud_platform):
-    """Rows of `explain --platform cloud` by name; with what it said, for a test to look at."""
+def explain_values(robotrain):
+    """Return the rows of `explain --json` by name; what the last call narrated is in `explain_values.stderr`."""
 
     def run(*args):
-        answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--json", *args)
+        answer = robotrain("explain", "--json", *args)
         assert answer.exit_code == 0, answer.stderr
-        run.said = answer.stderr
+        run.stderr = answer.stderr
         return {row["name"]: row for row in answer.json["values"]}
+
+    return run
+
+
+@pytest.fixture
+def explain_cloud(explain_values, cloud_platform):
+    """Return the rows of a job on the cloud platform; `explain_cloud.stderr` is what the last call narrated."""
+
+    def run(*args):
+        rows = explain_values("--platform", "cloud", "--dataset-path", "x", *args)
+        run.stderr = explain_values.stderr
+        return rows
 
     return run

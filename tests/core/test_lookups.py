@@ -31,7 +31,7 @@ def test_it_is_asked_last_and_says_where_it_found_the_value(explain_cloud, cloud
 
 def test_an_answer_of_none_leaves_the_default(explain_cloud, cloud_platform):
     assert value_and_origins(explain_cloud()["subscription_id"]) == (None, "default", [])
-    assert explain_cloud.said == ""
+    assert explain_cloud.stderr == ""
     assert cloud_platform() == 1
 
 
@@ -51,15 +51,15 @@ def test_whatever_says_a_value_keeps_it_from_being_asked(explain_cloud, cloud_pl
 def test_one_that_fails_is_a_warning_that_names_the_setting(explain_cloud):
     set_lookup_answer("broken")
     assert explain_cloud()["subscription_id"]["value"] is None
-    assert explain_cloud.said.startswith("warning: --subscription-id could not be looked up on this machine ")
-    assert "ValueError: line 1 is broken, password=<redacted>" in explain_cloud.said
-    assert "use   --subscription-id TEXT" in explain_cloud.said
+    assert explain_cloud.stderr.startswith("warning: --subscription-id could not be looked up on this machine ")
+    assert "ValueError: line 1 is broken, password=<redacted>" in explain_cloud.stderr
+    assert "use   --subscription-id TEXT" in explain_cloud.stderr
 
 
 def test_one_that_answers_with_something_else_is_a_warning_too(explain_cloud):
     set_lookup_answer("just one line")
     assert explain_cloud()["subscription_id"]["value"] is None
-    assert "[lookup-failed]" in explain_cloud.said
+    assert "[lookup-failed]" in explain_cloud.stderr
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -1,6 +1,7 @@
 """`--set KEY=VALUE`: named as in a job file, on the level of flags, coerced as a flag is, and never in silence."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,8 @@ FOLDER = ("--dataset-path", "data")
 
 
 @pytest.fixture
-def explain(robotrain):
-    def run(*args):
-        answer = robotrain("explain", "--platform", "local", "--json", *args)
-        assert answer.exit_code == 0, answer.stderr
-        return {row["name"]: row for row in answer.json["values"]}
-
-    return run
+def explain(explain_values):
+    return partial(explain_values, "--platform", "local")
 
 
 def refused(robotrain, *args):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,8 @@ NAME = "robotrain.toml"
 
 
 @pytest.fixture
-def explain(robotrain):
-    def run(*args):
-        answer = robotrain("explain", *FOLDER, "--json", *args)
-        assert answer.exit_code == 0, answer.stderr
-        return {row["name"]: row for row in answer.json["values"]}
-
-    return run
+def explain(explain_values):
+    return partial(explain_values, *FOLDER)
 
 
 def write_project_file(text, folder="."):

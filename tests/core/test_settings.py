@@ -3,6 +3,7 @@
 What else stands between them is in test_project_file.py and test_terraform.py.
 """
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,8 @@ BLOB = "https://acc.blob.core.windows.net/data/p"
 
 
 @pytest.fixture
-def explain(robotrain):
-    def run(*args):
-        answer = robotrain("explain", "--platform", "local", "--json", *args)
-        assert answer.exit_code == 0, answer.stderr
-        return {row["name"]: row for row in answer.json["values"]}
-
-    return run
+def explain(explain_values):
+    return partial(explain_values, "--platform", "local")
 
 
 def job_file(**parameters) -> Path:

@@ -24,7 +24,7 @@ def test_what_nobody_said_is_read_from_the_outputs(explain_cloud, terraform):
     assert value_and_origin(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
     assert value_and_origin(rows["probes"]) == (3, f"{FOLDER} probes.value")
     assert value_and_origin(rows["rings"]) == (True, f"{FOLDER} rings.value")
-    assert explain_cloud.said == ""
+    assert explain_cloud.stderr == ""
 
 
 def test_it_is_run_once_in_its_folder_and_nobody_is_asked_anything(explain_cloud, terraform):
@@ -78,13 +78,13 @@ def test_nor_is_one_that_another_makes_idle(explain_cloud, terraform):
 def test_what_counts_only_together_is_left_out_in_part_and_told(explain_cloud, terraform):
     terraform.outputs(dock="d")
     assert value_and_origin(explain_cloud()["dock"]) == (None, "default")
-    assert explain_cloud.said.startswith("note: --dock has no effect without --pier ")
-    assert f"{FOLDER} dock.value" in explain_cloud.said
-    assert "use   --pier TEXT" in explain_cloud.said
+    assert explain_cloud.stderr.startswith("note: --dock has no effect without --pier ")
+    assert f"{FOLDER} dock.value" in explain_cloud.stderr
+    assert "use   --pier TEXT" in explain_cloud.stderr
     assert value_and_origin(explain_cloud("--pier", "p")["dock"]) == ("d", f"{FOLDER} dock.value")
-    assert explain_cloud.said == ""
+    assert explain_cloud.stderr == ""
     assert value_and_origin(explain_cloud("--orbit", "high")["dock"]) == (None, "default")
-    assert explain_cloud.said == ""  # where they are idle nobody misses them
+    assert explain_cloud.stderr == ""  # where they are idle nobody misses them
 
 
 @pytest.mark.parametrize("words", [("explain", "--help"), ("submit", "--platform", "cloud", "--help"), ("platforms",)])
@@ -111,7 +111,7 @@ def test_an_empty_value_counts_as_unset_on_both_sides(explain_cloud, terraform, 
 def test_only_a_text_a_number_or_a_switch_is_a_value(explain_cloud, terraform, value):
     terraform.outputs(group=value)
     assert value_and_origin(explain_cloud()["group"]) == (None, "default")
-    assert explain_cloud.said == ""
+    assert explain_cloud.stderr == ""
 
 
 def test_a_value_that_does_not_fit_names_the_output(robotrain, cloud_platform, terraform):
@@ -170,30 +170,30 @@ class TestSensitiveOutputs:
 def test_what_fails_is_one_warning_that_says_what_to_do(explain_cloud, terraform, script, says):
     terraform.does(script)
     assert value_and_origin(explain_cloud()["group"]) == (None, "default")
-    lines = explain_cloud.said.splitlines()
+    lines = explain_cloud.stderr.splitlines()
     assert lines[0].startswith("warning: the Terraform outputs could not be read ")
     assert lines[0].endswith("[terraform-unread]")
     assert lines[1] == f"  {FOLDER}"
-    assert says in explain_cloud.said
-    assert "--subscription-id, --group, --probes, --rings" in explain_cloud.said
-    assert "ROBOTRAIN_TERRAFORM=none" in explain_cloud.said
-    assert explain_cloud.said.count("warning:") == 1
-    assert not [text for text in ("SECRETS", "hunter2", "sig=1") if text in explain_cloud.said]
+    assert says in explain_cloud.stderr
+    assert "--subscription-id, --group, --probes, --rings" in explain_cloud.stderr
+    assert "ROBOTRAIN_TERRAFORM=none" in explain_cloud.stderr
+    assert explain_cloud.stderr.count("warning:") == 1
+    assert not [text for text in ("SECRETS", "hunter2", "sig=1") if text in explain_cloud.stderr]
 
 
 def test_without_terraform_the_warning_names_the_settings_that_are_missing(explain_cloud, terraform):
     terraform.remove()
     explain_cloud("--group", "g", "--probes", "2")
-    assert "The command `terraform` is not installed." in explain_cloud.said
-    assert "--subscription-id, --rings, --dock, --pier." in explain_cloud.said
-    assert "use   --subscription-id TEXT --rings " in explain_cloud.said
-    assert "terraform -chdir" not in explain_cloud.said
+    assert "The command `terraform` is not installed." in explain_cloud.stderr
+    assert "--subscription-id, --rings, --dock, --pier." in explain_cloud.stderr
+    assert "use   --subscription-id TEXT --rings " in explain_cloud.stderr
+    assert "terraform -chdir" not in explain_cloud.stderr
 
 
 def test_a_command_that_cannot_be_started_is_a_warning(explain_cloud, terraform):
     (terraform.folder / "bin/terraform").write_text("#!/nowhere/sh\n")
     explain_cloud()
-    assert "`terraform` could not be started. The interpreter in the first line of " in explain_cloud.said
+    assert "`terraform` could not be started. The interpreter in the first line of " in explain_cloud.stderr
 
 
 def test_the_time_limit_stops_it_and_all_that_it_started(explain_cloud, terraform, monkeypatch):
@@ -203,7 +203,7 @@ def test_the_time_limit_stops_it_and_all_that_it_started(explain_cloud, terrafor
     started = time.monotonic()
     explain_cloud()
     assert time.monotonic() - started < 20  # of its 30 s
-    assert "It did not answer within 0.3 s and was stopped." in explain_cloud.said
+    assert "It did not answer within 0.3 s and was stopped." in explain_cloud.stderr
     time.sleep(1)
     assert not late.exists()
 
@@ -213,7 +213,7 @@ def test_one_that_hung_is_not_run_again_by_the_same_process(explain_cloud, terra
     terraform.does("sleep 30")
     for _ in range(2):
         explain_cloud()
-        assert "It did not answer within 0.2 s and was stopped." in explain_cloud.said
+        assert "It did not answer within 0.2 s and was stopped." in explain_cloud.stderr
     assert len(terraform.calls) == 1
 
 
@@ -243,7 +243,7 @@ class TestItsFolder:
     def test_without_state_nothing_is_run_and_nothing_said(self, read_in, explain_cloud):
         Path(FOLDER, "terraform.tfstate").unlink()
         assert read_in() is None
-        assert explain_cloud.said == ""
+        assert explain_cloud.stderr == ""
 
     def test_that_of_the_checkout_counts_below_it(self, read_in, explain_cloud, terraform, monkeypatch):
         terraform.outputs(group={"name": "robots"})
@@ -274,7 +274,7 @@ class TestItsFolder:
     def test_none_is_a_way_not_to_ask(self, read_in, explain_cloud, monkeypatch):
         monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "none")
         assert read_in() is None
-        assert explain_cloud.said == ""
+        assert explain_cloud.stderr == ""
 
     @pytest.mark.parametrize(("make", "says"), [(False, "does not exist"), (True, "contains no state")])
     def test_a_named_one_that_is_not_there_or_empty_is_an_error(self, robotrain, cloud_platform, terraform, make, says):

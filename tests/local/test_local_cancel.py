@@ -68,15 +68,6 @@ def test_a_run_that_does_not_listen_is_ended_after_the_grace(runs: Runs) -> None
     wait_for(lambda: not any(process.get_birth(pid) for pid in before))
 
 
-def test_cancelling_twice_is_cancelling_once(runs: Runs) -> None:
-    reference = runs.submit(SLEEP)
-    runs.wait_until_ready(reference)
-    runs.local.cancel(reference)
-    before = runs.local.status(reference)
-    runs.local.cancel(reference)
-    assert runs.local.status(reference) == before
-
-
 def test_cancelling_while_it_is_being_cancelled_does_not_cut_its_saving_short(runs: Runs) -> None:
     reference = runs.submit(SAVES)
     runs.wait_until_ready(reference)

@@ -26,13 +26,6 @@ def test_before_there_is_a_log_there_are_no_lines(runs: Runs, tmp_path: Path) ->
     assert list(runs.local.logs({"folder": str(runs.folder / "runs" / "tiny-1")}, follow=False)) == []
 
 
-def test_without_following_what_is_there_comes_at_once(runs: Runs) -> None:
-    reference = runs.submit("import time; print('ready'); time.sleep(600)")
-    runs.wait_until_ready(reference)
-    assert "ready" in list(runs.local.logs(reference, follow=False))
-    assert runs.local.status(reference).state == "running"  # it was not waited for
-
-
 def test_following_goes_from_the_first_line_to_the_last_and_ends(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     lines = list(runs.local.logs(reference, follow=True))

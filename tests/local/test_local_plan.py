@@ -1,8 +1,6 @@
 """The plan of a process: the same bytes for the same job, whoever renders it, and nothing secret in it."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,35 +14,9 @@ from robotrain_local.platform import LocalPlatform
 from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract import document
 
-RENDER = """
-import sys; sys.path.insert(0, sys.argv[1])
-from local_runs import Runs; from pathlib import Path
-sys.path.insert(0, sys.argv[1] + "/container_plugins")
-print(Runs(Path("/somewhere")).plan("pass", colour="blue", size="2").digest)
-"""
-
 
 def placement_of(plan: Plan) -> document.Placement:
     return document.parse_document(plan.files["job.json"].decode()).placement
-
-
-def test_two_renders_are_the_same_bytes(runs: Runs) -> None:
-    assert runs.plan("pass").files == runs.plan("pass").files
-
-
-def test_renders_in_processes_with_other_hash_seeds_are_the_same_bytes(runs: Runs) -> None:
-    def digest(seed: str) -> str:
-        command = [sys.executable, "-c", RENDER, str(Path(__file__).parent)]
-        environ = os.environ | {"PYTHONHASHSEED": seed}
-        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
-
-    assert digest("0") == digest("1") == digest("4242")
-
-
-def test_rendering_makes_nothing(runs: Runs, tmp_path: Path) -> None:
-    runs.plan("pass")
-    made = {str(path.relative_to(runs.folder)) for path in runs.folder.glob("**/*") if path.is_dir()}
-    assert made <= {"cache", "cache/computed"}  # the payload, which the first test that packs it leaves there
 
 
 def test_the_plan_says_what_runs_and_where_but_not_under_which_python(runs: Runs, tmp_path: Path) -> None:

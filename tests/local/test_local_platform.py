@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.model.capabilities import FEATURES
-from robotrain.model.platform import Platform
-from robotrain.model.support import ANY
-from robotrain_local.platform import LocalPlatform, robotrain_platforms
+from robotrain_local.platform import LocalPlatform
 from robotrain_runtime.contract.parameter import get_parameters
 
 Robotrain = Callable[..., Any]
@@ -20,42 +17,6 @@ before = set(sys.modules)
 import robotrain_local.platform
 print(*sorted(set(sys.modules) - before))
 """
-
-
-def test_the_hook_brings_the_platform_its_entry_point_claims() -> None:
-    (platform,) = robotrain_platforms()
-    declared: Platform = LocalPlatform()
-    assert platform.name == declared.name == "local"
-
-
-def test_every_known_feature_has_an_answer_and_every_no_a_reason_and_a_way_out() -> None:
-    declared = LocalPlatform.capabilities
-    assert set(FEATURES) <= set(declared.features)
-    for support in (*declared.features.values(), *declared.sources.values(), *declared.workloads.values()):
-        assert support or (support.reason.endswith(".") and support.suggestion)
-
-
-def accepted_kinds(role: str) -> tuple[str, ...]:
-    return tuple(
-        kind
-        for (declared, kind), support in LocalPlatform.capabilities.sources.items()
-        if declared == role and support and kind != ANY
-    )
-
-
-def test_data_comes_from_folders_the_hub_and_blob_storage() -> None:
-    assert accepted_kinds("dataset") == ("local_path", "huggingface", "blob_url")
-
-
-def test_policies_come_from_folders_the_hub_a_registry_and_blob_storage() -> None:
-    assert accepted_kinds("policy") == ("local_path", "huggingface", "mlflow_run", "registered_model", "blob_url")
-    assert accepted_kinds("init_policy") == ("registered_model", "blob_url")
-    assert accepted_kinds("resume") == ("local_path", "blob_url")
-
-
-def test_checkpoints_can_be_registered_and_published() -> None:
-    assert LocalPlatform.capabilities.feature("register_model")
-    assert LocalPlatform.capabilities.feature("publish_folder")
 
 
 def test_an_azureml_model_is_declined_with_a_reason_and_a_way_out(robotrain: Robotrain, pusht: Path) -> None:
@@ -92,13 +53,6 @@ def test_settings_are_described_and_start_with_their_flags() -> None:
     assert list(declared)[4:] == ["--blob-credential-file", "--hub-token-file", "--cache-gib", "--download-mib"]
     assert all(parameter.param.help for parameter in declared.values())
     assert "MLFLOW_TRACKING_URI" not in declared["--tracking-uri"].env
-
-
-def test_options_of_others_are_answered_with_a_sentence() -> None:
-    assert "--environment PATH" in LocalPlatform.option_hints["--image"]
-    assert not set(LocalPlatform.option_hints) & {
-        flag for declared in get_parameters(LocalPlatform.settings) for flag in declared.flags
-    }
 
 
 def test_being_asked_about_imports_nothing_heavy() -> None:
