@@ -29,18 +29,17 @@ def run_checks(checks: Iterable[PreflightCheck]) -> list[Problem]:
     """
     from robotrain_runtime.contract.deadline import DeadlineFuture
 
-    futures = [DeadlineFuture(partial(_run_check, check)) for check in checks]
-    problems = [problem for future in futures for problem in future.result()]
-    return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
-
-
-def _run_check(check: PreflightCheck) -> list[Problem]:
     from robotrain.errors import collect_problems
 
-    problems: list[Problem] = []
-    with collect_problems(problems):
-        problems.extend(check())
-    return problems
+    def run_check(check: PreflightCheck) -> list[Problem]:
+        found: list[Problem] = []
+        with collect_problems(found):
+            found.extend(check())
+        return found
+
+    futures = [DeadlineFuture(partial(run_check, check)) for check in checks]
+    problems = [problem for future in futures for problem in future.result()]
+    return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
 
 
 class ClusterPlatform(Platform):

@@ -39,7 +39,9 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     bundled = _run_runtime(folder, [REGISTER_COMMAND, "--help"], bundled=True).returncode == 0
     completed = _run_runtime(folder, arguments, bundled)
     if completed.returncode:
-        why = _extract_reason(completed.stderr) or f"It ended with exit code {completed.returncode}."
+        _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")
+        why = message.strip() if found else failure.explain_output(completed.stderr.splitlines())
+        why = why or f"It ended with exit code {completed.returncode}."
         raise Rejected([_make_registration_problem(folder, name, step, why)])
     try:
         return Registered(**json.loads(completed.stdout.splitlines()[-1]))
@@ -60,12 +62,6 @@ def _run_runtime(folder: Path, arguments: list[str], bundled: bool) -> "subproce
         text=True,
         check=False,
     )
-
-
-def _extract_reason(output: str) -> str:
-    """Return the last error message in the output, or an explanation of the failure."""
-    _, found, why = f"\n{output}".rpartition("\nerror: ")
-    return why.strip() if found else failure.explain_output(output.splitlines())
 
 
 def _make_registration_problem(folder: Path, name: str, step: int | None, why: str) -> Problem:

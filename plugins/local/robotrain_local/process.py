@@ -204,15 +204,13 @@ def _list_marked(mark: str) -> set[int] | None:
     """Return the processes with this mark, or None if environments cannot be read on this system."""
     if not PROC_FOLDER.joinpath("self/environ").exists():
         return None
-    wanted = f"{MARK_VARIABLE}={mark}".encode()
-    return {pid for pid in _list_pids() if wanted in _read_environ(pid) and get_birth(pid)}
-
-
-def _read_environ(pid: int) -> list[bytes]:
-    try:
-        return PROC_FOLDER.joinpath(str(pid), "environ").read_bytes().split(b"\0")
-    except OSError:  # of another user, or ended
-        return []
+    wanted, found = f"{MARK_VARIABLE}={mark}".encode(), set[int]()
+    for pid in _list_pids():
+        with contextlib.suppress(OSError):  # of another user, or ended
+            variables = PROC_FOLDER.joinpath(str(pid), "environ").read_bytes().split(b"\0")
+            if wanted in variables and get_birth(pid):
+                found.add(pid)
+    return found
 
 
 def _read_stat(pid: int) -> list[str] | None:

@@ -37,7 +37,13 @@ def submit_plan(plan: Plan) -> Reference:
     try:
         provide_run_folder(plan, folder, payload)
     except (OSError, zipfile.BadZipFile) as error:
-        raise Rejected([_make_refused_folder_problem(folder, error)]) from error
+        title, why = "cannot create the run's folder", f"{getattr(error, 'strerror', None) or error}."
+        fix = Suggestion("--runs-dir FOLDER", "a writable folder")
+        if folder.is_dir():
+            why = "A run of this name was submitted before."
+            fix = Suggestion(f"rm -r {folder}", "if you do not need it")
+        problem = make_problem("run-folder-refused", title, "--runs-dir", str(folder), why, fix)
+        raise Rejected([problem]) from error
     try:
         if not spec.has_started(folder):
             _wait_until_started(folder, _start_supervisor(folder, process_spec))
@@ -95,15 +101,6 @@ def make_damaged_plan_problem(error: Exception) -> Problem:
     return Problem(
         code="plan-damaged", stage=Stage.PARSE, title="the plan cannot be read", why=why, suggestions=(again,)
     )
-
-
-def _make_refused_folder_problem(folder: Path, error: Exception) -> Problem:
-    title, why = "cannot create the run's folder", f"{getattr(error, 'strerror', None) or error}."
-    suggestion = Suggestion("--runs-dir FOLDER", "a writable folder")
-    if folder.is_dir():
-        why = "A run of this name was submitted before."
-        suggestion = Suggestion(f"rm -r {folder}", "if you do not need it")
-    return make_problem("run-folder-refused", title, "--runs-dir", str(folder), why, suggestion)
 
 
 def provide_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:

@@ -124,7 +124,12 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     """Return the rejection for an error of the SDK. `call`: its last request."""
     azure_error = find_azure_error(error, call.host if call else "")
     if azure_error is None:
-        return Rejected([_make_unknown_problem(error)])
+        title, why = f"Azure ML's SDK failed ({type(error).__name__})", "The error contains no answer of Azure's."
+        if type(error).__module__.startswith("azure."):  # messages of other libraries may repeat any value
+            sentence = get_first_sentence(str(getattr(error, "message", "") or error))
+            why = f"{sentence}. The job file of this plan may have been changed."
+        fix = Suggestion("robotrain render … --to FOLDER", "then az ml job create -f FOLDER/job.yaml")
+        return Rejected([make_problem("azureml-failed", title, "", "", why, SAME_COMMAND, fix)])
     has_expired = azure_error.status == 401 and azure_error.code in EXPIRED_TOKEN_CODES
     if has_expired or azure_error.code == SIGNED_OUT:
         problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
@@ -153,15 +158,6 @@ def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: S
         fix = Suggestion("robotrain render …", "shows what was submitted")
         return make_problem("azureml-refused", title, flag, "", why, fix)
     return None
-
-
-def _make_unknown_problem(error: BaseException) -> Problem:
-    title, why = f"Azure ML's SDK failed ({type(error).__name__})", "The error contains no answer of Azure's."
-    if type(error).__module__.startswith("azure."):  # messages of other libraries may repeat any value
-        sentence = get_first_sentence(str(getattr(error, "message", "") or error))
-        why = f"{sentence}. The job file of this plan may have been changed."
-    fix = Suggestion("robotrain render … --to FOLDER", "then az ml job create -f FOLDER/job.yaml")
-    return make_problem("azureml-failed", title, "", "", why, SAME_COMMAND, fix)
 
 
 def _describe_request(call: SdkCall | None) -> str:

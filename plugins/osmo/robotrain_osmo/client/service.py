@@ -146,22 +146,21 @@ def list_pools(cli: str, seconds: float) -> list[Pool]:
 
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
-    usage, platforms = as_mapping(data.get("resource_usage")), as_mapping(data.get("platforms"))
+    usage, platforms = as_mapping(data.get("resource_usage")), dict[str, PoolPlatform]()
+    for name, given in as_mapping(data.get("platforms")).items():
+        mounts = (as_texts(as_mapping(given).get(key)) for key in ("allowed_mounts", "default_mounts"))
+        platforms[name] = PoolPlatform(*mounts)
     guaranteed = as_int(as_mapping(as_mapping(data.get("resources")).get("gpu")).get("guarantee"))
     return Pool(
         name=as_text(data.get("name")),
         status=as_text(data.get("status")),
         max_exec_timeout=as_text(data.get("max_exec_timeout")),
-        platforms={name: _parse_pool_platform(as_mapping(platform)) for name, platform in platforms.items()},
+        platforms=platforms,
         total_gpus=as_int(usage.get("total_capacity")),
         free_gpus=as_int(usage.get("total_free")),
         quota_gpus=as_int(usage.get("quota_free")),
         guaranteed_gpus=guaranteed if guaranteed is not None and guaranteed >= 0 else None,
     )
-
-
-def _parse_pool_platform(data: Mapping[str, Any]) -> PoolPlatform:
-    return PoolPlatform(as_texts(data.get("allowed_mounts")), as_texts(data.get("default_mounts")))
 
 
 def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, int]:

@@ -219,7 +219,12 @@ def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> 
         return _append_message(FAILURE_REASONS[status], workflow.message)
     if status != "FAILED":
         return _append_message(f"its OSMO status is {status}", workflow.message)
-    return _explain_exit_code(code, workflow.message)
+    if explanation := OSMO_EXIT_CODES.get(code or 0):
+        return explanation
+    reason = "it failed" if code is None else reasons.EXIT_REASONS.get(code, f"it ended with exit code {code}")
+    if 2020 <= (code or 0) <= 2040:
+        reason = f"the pod lost the connection to OSMO (exit code {code}): {reasons.RETRY_HINT}"
+    return _append_message(reason, workflow.message)
 
 
 def _explain_image_failure(message: str) -> str:
@@ -236,18 +241,6 @@ def _explain_eviction(message: str) -> str:
     elif re.search(r"(?i)memory", message):
         sentence = "it was evicted because memory ran out (3004): use more --memory"
     return _append_message(sentence, message)
-
-
-def _explain_exit_code(code: int | None, message: str) -> str:
-    if code is None:
-        return _append_message("it failed", message)
-    if code in OSMO_EXIT_CODES:
-        return OSMO_EXIT_CODES[code]
-    if code in reasons.EXIT_REASONS:
-        return _append_message(reasons.EXIT_REASONS[code], message)
-    if 2020 <= code <= 2040:
-        return _append_message(f"the pod lost the connection to OSMO (exit code {code}): {reasons.RETRY_HINT}", message)
-    return _append_message(f"it ended with exit code {code}", message)
 
 
 def _append_message(sentence: str, message: str) -> str:
