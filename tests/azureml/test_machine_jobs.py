@@ -21,11 +21,6 @@ pytestmark = pytest.mark.slow
 
 TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
 UNROLED = "c4000000-0000-0000-0000-000000000004"
-SHOWS = """
-echo data $(cat "$AZURE_ML_INPUT_data/a.txt") model $(ls "$AZURE_ML_INPUT_model") word ${{inputs.word}}
-touch "$AZURE_ML_INPUT_data/b" || echo shut; touch "$AZURE_ML_INPUT_model/b" && echo open
-mkdir -p "${{outputs.kept}}/deep" && echo made > "$AZURE_ML_OUTPUT_kept/deep/file"; cat beside.txt; exit 3
-"""
 TOKEN = """
 import json, os, sys, urllib.error, urllib.request
 at, secret = os.environ["MSI_ENDPOINT"], os.environ["MSI_SECRET"]
@@ -36,11 +31,6 @@ for client in sys.argv[1:]:
         print(json.load(urllib.request.urlopen(asked))["client_id"])
     except urllib.error.HTTPError as error:
         print(error.code)
-"""
-KEEPS = """
-echo found $(ls "$AZURE_ML_OUTPUT_KEPT") mine $(ls /tmp/robotrain)
-touch /tmp/robotrain/mine; mkdir "$AZURE_ML_OUTPUT_KEPT/.new"; echo one > "$AZURE_ML_OUTPUT_KEPT/.new/file"
-mv "$AZURE_ML_OUTPUT_KEPT/.new" "$AZURE_ML_OUTPUT_KEPT/new-$(ls "$AZURE_ML_OUTPUT_KEPT" | wc -l)"; echo kept; sleep 60
 """
 
 

@@ -52,17 +52,6 @@ def put_pipeline(azureml: AzureML, body: dict[str, object], name: str = "p1") ->
     return azureml.steps(name)
 
 
-def list_children(azureml: AzureML, name: str = "p1") -> dict[str, str]:
-    """The status of each child, by the name that it is shown under."""
-    found, query = [], "api-version=v1.0"
-    while query:
-        status, told = azureml.ask("GET", f"/runs/{name}/children", query=query, host=HOST)
-        assert status == 200
-        found += told["value"]
-        query = (told["nextLink"] or "").partition("?")[2]
-    return {one["displayName"]: one["status"] for one in reversed(found)}
-
-
 def test_only_run_history_knows_what_a_step_is(azureml, pipeline_body):
     train = put_pipeline(azureml, pipeline_body)["train"]
     train.state("Running")

@@ -8,7 +8,6 @@ from azure_stand_in.ml import addresses, fields
 from azure_stand_in.ml.contents import Here, Ml
 from azure_stand_in.ml.request import Answer, Asked, missing, user_error
 
-ANONYMOUS = "azureml_anonymous"
 MODES = {
     "ro_mount": "ReadOnlyMount",
     "rw_mount": "ReadWriteMount",

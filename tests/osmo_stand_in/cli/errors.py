@@ -37,7 +37,3 @@ class ServerError(OsmoError):
 
 class Unreachable(Exception):
     """No connection, or one that broke. Exit 10."""
-
-
-class ConnectionBroken(Exception):
-    """An answer that streams has ended before its end."""
