@@ -49,7 +49,9 @@ def prepare_call(
     file = job_file.read_job_file(Path(job)) if job is not None else None
     names = (read_environment(), *read_dotenv_files(Path.cwd()))
     project = projects.load_project(Path.cwd(), find_value(profile, "profile", PROFILE_VARIABLE, names))
-    named = workload_name or (file.workload if file else "") or _convert_to_text(project.workload if project else None)
+    named = workload_name or (file.workload if file else "")
+    if not named and project and project.workload:
+        named = str(project.workload.value)
     workload = plugins.workload(named or plugins.default_workload())
     platform = plugins.platform(choose_platform(platform_name, names, project, plugins))
     known = dict(_list_known_names(workload, platform, plugins.source_kinds()))
@@ -97,10 +99,6 @@ def _check_trainer_args(arguments: Iterable[str] | None) -> tuple[Value, ...] | 
     suggestion = Suggestion("trainer_args=['--NAME=VALUE']")
     title = "trainer_args takes a list of texts"
     raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
-
-
-def _convert_to_text(value: Value | None) -> str:
-    return str(value.value) if value else ""
 
 
 def _list_known_names(

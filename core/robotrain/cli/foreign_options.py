@@ -5,7 +5,7 @@ Those that only one platform or workload can answer are among its `option_hints`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain_runtime.contract.parameter import get_parameters
@@ -124,7 +124,8 @@ def find_foreign_option(
     if found is None:
         return None
     known, sentence = set(flags), found.sentence
-    gpus = next(iter(_list_gpu_options(workload)), "") if workload else ""
+    parameters = get_parameters(workload.parameters) if workload else ()
+    gpus = next((one.flag for one in parameters if one.param.requires == SEVERAL_GPUS), "")
     if sentence == ONE_MACHINE and gpus in known:
         sentence += f" {gpus} N uses several GPUs of it."
     own = [way for way in found.ways if way.text.partition(" ")[0] in known]
@@ -134,10 +135,6 @@ def find_foreign_option(
     if found.is_about_gpus and gpus in known:
         ways.append(Suggestion(f"{gpus} {value if value.isdecimal() else 'N'}"))
     return sentence, ways
-
-
-def _list_gpu_options(workload: Workload) -> Iterator[str]:
-    return (one.flag for one in get_parameters(workload.parameters) if one.param.requires == SEVERAL_GPUS)
 
 
 def list_commands_with(wanted: str, plugins: Plugins) -> list[str]:

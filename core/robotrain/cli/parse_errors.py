@@ -60,7 +60,8 @@ def explain_parse_error(error: Any) -> Problem:
             where, given = _name_parameter(parameter, context), redact(_read_value(error.message))
             wanted = _describe_type(parameter.type)
             title = f"{where} takes {wanted}" if wanted else f"{where}: {redact(error.message.rstrip('.'))}"
-            ways = [*suggest_name(given, _list_choices(parameter.type), _get_prefix(parameter))]
+            prefix = f"{max(parameter.opts, key=len)} " if parameter.param_type_name == "option" else ""
+            ways = [*suggest_name(given, _list_choices(parameter.type), prefix)]
         case "UsageError" if context and (found := EXTRA_WORDS.match(error.message)):
             title = f"unexpected argument {redact(found[1])!r}"
             ways = [_suggest_usage(context)]
@@ -84,10 +85,6 @@ def _read_value(message: str) -> str:
     """Return the value that a message of the parser begins with."""
     found = VALUE.match(message)
     return found[1] or found[2] if found else ""
-
-
-def _get_prefix(parameter: Any) -> str:
-    return f"{max(parameter.opts, key=len)} " if parameter.param_type_name == "option" else ""
 
 
 def _name_parameter(parameter: Any, context: Any) -> str:

@@ -64,12 +64,9 @@ def convert_tables(values: Mapping[str, Value], declared: type, problems: list[P
             if wrong := list(_find_table_problems(value.value, known[name])):
                 problems += wrong
             else:
-                found[name] = value._replace(value=_format_table(value.value))
+                pairs = (f"{key}={one.value}" for key, one in value.value.entries if one.value)
+                found[name] = value._replace(value=",".join(pairs))
     return found
-
-
-def _format_table(table: ValueTable) -> str:
-    return ",".join(f"{name}={value.value}" for name, value in table.entries if value.value)
 
 
 def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Problem]:

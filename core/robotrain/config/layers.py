@@ -143,7 +143,9 @@ class LayerStack:
         optional = {p.name for p in missing if p.param.terraform_optional or p.param.optional_with in given}
         found, layer = {}, self._request.terraform
         for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
-            terraform = layer and layer.find_value(parameter, parameter.name in optional)
+            terraform = None
+            if layer and parameter.param.terraform:
+                terraform = layer.find_value(parameter, parameter.name in optional)
             if value := terraform or self._look_up(parameter):
                 found[parameter.name] = value
         incomplete = {}  # found values with the names of the parameters that they need

@@ -228,12 +228,13 @@ def parse_source(
         offered = _list_possible_kinds(text.role, kinds, can)
         if not fitting and (missing := _find_missing_folder(candidates, text, offered)):
             return missing
+        schemes = tuple(scheme for each in kinds.values() for scheme in each.schemes)
         return Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
             stage=Stage.PARSE,
             title=f"{kind.roles[text.role].flag} takes {titles}; this value is invalid",
             where=text.origin.where,
-            given=redact(text.text, _list_schemes(kinds)),
+            given=redact(text.text, schemes),
             why=error.why,
             suggestions=_suggest_sources(text, kind, error, offered),
         )
@@ -289,10 +290,6 @@ def _describe_meanings(text: SourceText, source: Source, kinds: Mapping[str, Sou
         if meaning := kinds[name].describe_meaning(text.text, source):
             title = f"{text.role}: {redact(meaning)}"
             yield Problem(code="source-found", stage=Stage.PARSE, severity="note", title=title)
-
-
-def _list_schemes(kinds: Mapping[str, SourceKind]) -> tuple[str, ...]:
-    return tuple(scheme for kind in kinds.values() for scheme in kind.schemes)
 
 
 def _suggest_sources(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.job_writer import format_scalar
 from robotrain.model.workload import FoundInput
@@ -111,13 +111,10 @@ def _format_parameters(workload: Workload, values: Mapping[str, Scalar | None], 
         return
     yield f"{indent}parameters:" if any(value is not None for _, value in rows) else f"{indent}# parameters:"
     for parameter, value in rows:
-        given = _get_default_text(parameter) if value is None else format_scalar(value)
+        filled = parameter.default if value is None else value
+        given = parameter.metavar if filled is None else format_scalar(filled)
         line = f"{indent}  {'# ' if value is None else ''}{parameter.name}: {given}"
         yield from _add_comment(line, parameter.param.help)
-
-
-def _get_default_text(parameter: Parameter) -> str:
-    return parameter.metavar if parameter.default is None else format_scalar(parameter.default)
 
 
 def _add_comment(line: str, text: str) -> Iterator[str]:

@@ -167,12 +167,12 @@ class TerraformLayer:
         self._optional: dict[str, Parameter] = {}
 
     def find_value(self, parameter: Parameter, optional: bool) -> Value | None:
-        """Return the output that a parameter names; None if it is not a text, number or boolean.
+        """Return the output that a parameter's `terraform` names; None if it is not a text, number or boolean.
 
         :param optional: only if another parameter already needed the outputs.
         """
         path = parameter.param.terraform
-        if not path or (optional and not self._required):
+        if optional and not self._required:
             return None
         (self._optional if optional else self._required)[parameter.flag] = parameter
         text = _get_text(self._state.outputs.values, path)

@@ -107,26 +107,23 @@ RUNS_HERE = "runs_here"
 def list_checks(plugins: "Plugins", platform: str, online: bool) -> list[CheckResult]:
     """Return all checks that apply, only those of `platform` if it is given."""
     local = _has_local_platform(plugins, platform)
-    found = [CheckResult(check=check, distribution="") for check in _list_own_checks(plugins, platform)]
+    own: dict[str, Callable[[], Iterable[HealthResult]]] = {
+        "robotrain": checks.check_versions,
+        "plugins": partial(checks.check_plugins, plugins, platform),
+        "state folder": checks.check_state_folder,
+        "records": checks.check_records,
+        "leftovers": checks.check_leftovers,
+        "cache folder": checks.check_cache_folder,
+        "cache": checks.check_cache,
+        "settings files": checks.check_settings_files,
+        "clock": checks.check_clock,
+        "completion": checks.check_completion,
+    }
+    found = [CheckResult(check=HealthCheck(name=name, run=run), distribution="") for name, run in own.items()]
     for claim, check in plugins.list_health_checks(platform):
         if (online or not check.online) and (local or not check.local_only):
             found.append(CheckResult(check=check, distribution=claim.distribution, is_named_platform=bool(platform)))
     return found
-
-
-def _list_own_checks(plugins: "Plugins", platform: str) -> list[HealthCheck]:
-    return [
-        HealthCheck(name="robotrain", run=checks.check_versions),
-        HealthCheck(name="plugins", run=partial(checks.check_plugins, plugins, platform)),
-        HealthCheck(name="state folder", run=checks.check_state_folder),
-        HealthCheck(name="records", run=checks.check_records),
-        HealthCheck(name="leftovers", run=checks.check_leftovers),
-        HealthCheck(name="cache folder", run=checks.check_cache_folder),
-        HealthCheck(name="cache", run=checks.check_cache),
-        HealthCheck(name="settings files", run=checks.check_settings_files),
-        HealthCheck(name="clock", run=checks.check_clock),
-        HealthCheck(name="completion", run=checks.check_completion),
-    ]
 
 
 def _has_local_platform(plugins: "Plugins", platform: str) -> bool:

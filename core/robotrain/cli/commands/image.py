@@ -14,7 +14,7 @@ from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 if TYPE_CHECKING:
-    from robotrain.image import LockedEnvironment
+    pass
 
 IMAGE_PATTERN = r"[A-Za-z0-9][\w.:/@-]*"
 FROM_HELP = "The base image; it needs the workload's Python and pip.  [default: python:VERSION-slim]"
@@ -55,22 +55,18 @@ def image(
             f"the build needs the runtime and the locks beside this file: robotrain image {chosen.name} --to DIR"
         )
     if json:
-        print_json(_dump_image(chosen.name, base, locked, files, to))
+        print_json(
+            {
+                "workload": chosen.name,
+                "from": base,
+                "path": str(Path(to).absolute()) if to else None,
+                "dockerfile": files["Dockerfile"].decode(),
+                "environments": [{"lock": one.name, "digest": one.digest, "python": one.python} for one in locked],
+                "files": sorted(files),
+            }
+        )
     else:
         print_result(to or files[image.DOCKERFILE_NAME].decode().rstrip("\n"))
-
-
-def _dump_image(
-    workload: str, base: str, locked: "list[LockedEnvironment]", files: dict[str, bytes], to: str
-) -> dict[str, object]:
-    return {
-        "workload": workload,
-        "from": base,
-        "path": str(Path(to).absolute()) if to else None,
-        "dockerfile": files["Dockerfile"].decode(),
-        "environments": [{"lock": one.name, "digest": one.digest, "python": one.python} for one in locked],
-        "files": sorted(files),
-    }
 
 
 def _check_image_name(base_image: str) -> None:

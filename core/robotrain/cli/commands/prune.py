@@ -132,8 +132,9 @@ class PruneCandidates:
         candidates = [known[run] for run in runs]
         self.plan = prune.plan_pruning(candidates, {}, before=before)
         if self.plan.removed:
+            finished = [one.run for one in self.plan.removed if not one.interrupted]
             outputs = self._query_platforms(
-                [one.run for one in self.plan.removed if not one.interrupted], _list_output_uris
+                finished, lambda record, platform: tuple(one.uri for one in platform.outputs(record.reference))
             )
             candidates = [_add_outputs(one, outputs.get(one.run)) for one in candidates]
             gone = {one.run for one in self.plan.removed}
@@ -212,10 +213,6 @@ def _make_interrupted_candidate(run: str, created: float, answer: Any) -> PruneC
         return prune.PruneCandidate(run=run, created=created, gone=True, interrupted=True)
     why = answer.why if isinstance(answer, FailedQuery) else describe_interrupted(run)
     return prune.PruneCandidate(run=run, created=created, reason=why, interrupted=True)
-
-
-def _list_output_uris(record: RunRecord, platform: Platform) -> tuple[str, ...]:
-    return tuple(output.uri for output in platform.outputs(record.reference))
 
 
 def _add_outputs(candidate: PruneCandidate, outputs: Any) -> PruneCandidate:

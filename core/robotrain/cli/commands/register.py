@@ -1,7 +1,7 @@
 """`robotrain register`: register a checkpoint, or the policy that a run evaluated, as a version of a model."""
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.errors import Rejected, make_usage_problem
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.event import Evaluated, Registered
+    pass
 
 
 def register(
@@ -44,7 +44,18 @@ def register(
     progress, _ = read_run_log(record, plugins.platform_of(record))
     evaluated = progress.evaluated
     if json:
-        print_json(_dump_registration(registered, evaluated))
+        print_json(
+            {
+                "model": registered.name,
+                "version": registered.version,
+                "step": registered.step,
+                "new": registered.new,
+                "replaced": registered.replaced or None,
+                "uri": registered.uri,
+                "scores": dict(evaluated.scores) if evaluated else {},
+                "conditions": evaluated.conditions if evaluated else "",
+            }
+        )
     else:
         at = f"step {registered.step}  " if registered.step else ""
         print_result(f"{registered.name} version {registered.version}: {at}{registered.uri}".rstrip(" :"))
@@ -62,20 +73,6 @@ def _parse_step(step: str) -> int | None:
     if step.isdecimal() and int(step) == 0:
         raise Rejected([make_usage_problem("value-invalid", "--step needs a whole number greater than 0", "--step")])
     return int(step) if step.isdecimal() else None
-
-
-def _dump_registration(registered: "Registered", evaluated: "Evaluated | None") -> dict[str, Any]:
-    """Return a registration as data; the keys are an API."""
-    return {
-        "model": registered.name,
-        "version": registered.version,
-        "step": registered.step,
-        "new": registered.new,
-        "replaced": registered.replaced or None,
-        "uri": registered.uri,
-        "scores": dict(evaluated.scores) if evaluated else {},
-        "conditions": evaluated.conditions if evaluated else "",
-    }
 
 
 app = make_app(register)
