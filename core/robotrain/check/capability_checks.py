@@ -177,7 +177,9 @@ def list_requirements(
         count = sum(item.role == DATASET for item in resolution.inputs.chosen)
         yield FeatureRequirement("several_datasets", pair.source.origin.where, f"{count} datasets")
     for item in resolution.inputs.chosen:
-        yield from _list_source_requirements(item, kinds[item.source.kind], can)
+        kind = kinds[item.source.kind]
+        if kind.requires and can.source(item.role, kind) and can.feature(kind.requires):  # else the source is refused
+            yield FeatureRequirement(kind.requires, item.origin.where, str(item.source), sources=kind.title)
 
 
 def check_requirement(
@@ -186,7 +188,10 @@ def check_requirement(
     """Yield a problem if the platform lacks the feature, or lacks it with these settings."""
     can = platform.capabilities
     if not can.feature(requirement.feature):
-        yield _make_feature_problem(requirement, platform, platforms)
+        others = suggest_platforms(platform, platforms, lambda can: can.feature(requirement.feature), "can")
+        phrase, support = f"cannot {_describe_feature(requirement)}", can.feature(requirement.feature)
+        where, given = requirement.where, requirement.given
+        yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, given)
     elif (name := can.required_settings.get(requirement.feature)) and not getattr(settings, name, None):
         yield _make_setting_problem(requirement, name, platform)
     elif (off := can.disabled_by.get(requirement.feature)) and getattr(settings, off[0], None) == off[1]:
@@ -205,19 +210,6 @@ def _list_parameter_requirements(
             value = resolution.parameters[parameter.name]
             text = redact(str(value.value))
             yield FeatureRequirement(parameter.param.requires, value.origin.where, text, parameter.flag)
-
-
-def _list_source_requirements(item: Input, kind: SourceKind, can: Capabilities) -> Iterator[FeatureRequirement]:
-    """Yield the feature that a supported source requires; without the feature, the source itself is refused."""
-    if kind.requires and can.source(item.role, kind) and can.feature(kind.requires):
-        yield FeatureRequirement(kind.requires, item.origin.where, str(item.source), sources=kind.title)
-
-
-def _make_feature_problem(need: FeatureRequirement, platform: Platform, platforms: ListPlatforms) -> Problem:
-    support = platform.capabilities.feature(need.feature)
-    others = suggest_platforms(platform, platforms, lambda can: can.feature(need.feature), "can")
-    phrase = f"cannot {_describe_feature(need)}"
-    return make_refusal("feature-not-there", phrase, support, platform.name, others, need.where, need.given)
 
 
 def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off: str = "") -> Problem:

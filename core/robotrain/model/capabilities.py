@@ -57,10 +57,8 @@ class Capabilities:
 
     def source(self, role: str, kind: SourceKind) -> Support:
         """Return whether sources of `kind` can fill `role`; for the role `publish`, whether it can be written to."""
-        declared = self.sources.get((role, kind.name))
-        return self._find_default_support(role, kind) if declared is None else declared
-
-    def _find_default_support(self, role: str, kind: SourceKind) -> Support:
+        if (declared := self.sources.get((role, kind.name))) is not None:
+            return declared
         fetched = kind.target if role == "publish" else kind.container_plugin
         unlisted = kind.unsupported.get(role, kind.unsupported.get(ANY, UNKNOWN))
         support = self.sources.get((role, ANY), unlisted) if fetched else unlisted

@@ -205,16 +205,11 @@ class Progress:
         if self._validation_name in values:
             self.validation_step = step
         if unit == "episode":
-            self._add_episode(values)
+            self.episodes.update((name, value) for name, value in values.items() if self._find_summed_metric(name))
         self.total, self.unit = total or self.total, unit
         if step > (self.step or 0):
             self.step, self._newest_time = step, at
             self._first_measurement = self._first_measurement or (at, step)
-
-    def _add_episode(self, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            if self._find_summed_metric(name):
-                self.episodes[name] = value
 
     def _find_summed_metric(self, name: str) -> Metric | None:
         """Return the metric that summarizes a value over all episodes."""
@@ -271,7 +266,9 @@ class Progress:
     def format_line(self, ended: bool = False) -> str:
         """Return the progress as one line; without the time left if the run has ended."""
         if self.step is None:
-            return self._format_download(ended) if self.stage == "data" else self._format_start()
+            if self.stage == "data":
+                return self._format_download(ended)
+            return f"{self.unit} 0/{self.total}" if self.stage == "work" and self.total else self.stage
         share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
         parts = [
             f"{self.unit} {self.step}{share}",
@@ -318,10 +315,6 @@ class Progress:
             return ""
         return f"{self.rate:.1f}" if self.rate >= 1 or self.unit == "step" else f"{self.rate:.2g}"
 
-    def _format_start(self) -> str:
-        """Return the stage, or the number of steps before the first one."""
-        return f"{self.unit} 0/{self.total}" if self.stage == "work" and self.total else self.stage
-
     def _format_download(self, ended: bool) -> str:
         """Return the progress of the download; the stage alone before it is known."""
         if self.download is None:
@@ -357,7 +350,10 @@ class Progress:
                 version = f"{happened.name}, version {happened.version}{uri}"
                 return f"{what} registered as {version}{f'; {note}' if note else ''}"
             case event.Evaluated():
-                return _describe_evaluation(happened, declared)
+                count = "1 episode" if happened.episodes == 1 else f"{happened.episodes} episodes"
+                result = scores.format_scores_with_conditions(happened, declared)
+                verdict = "; below the required score" if happened.passed is False else ""
+                return f"{count} evaluated" + (f": {result}" if result else "") + verdict
             case event.Delivered():
                 took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
                 return f"copied to {happened.to}{took}"
@@ -368,14 +364,6 @@ class Progress:
                     f": {happened.reason}" if happened.reason else ""
                 )
         return ""
-
-
-def _describe_evaluation(happened: event.Evaluated, declared: Sequence[Metric]) -> str:
-    """Return `20 episodes evaluated: success …`."""
-    count = "1 episode" if happened.episodes == 1 else f"{happened.episodes} episodes"
-    result = scores.format_scores_with_conditions(happened, declared)
-    verdict = "; below the required score" if happened.passed is False else ""
-    return f"{count} evaluated" + (f": {result}" if result else "") + verdict
 
 
 def read_newest_progress(lines: Iterable[str], declared: Sequence[Metric]) -> Progress:

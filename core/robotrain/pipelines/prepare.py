@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -153,7 +153,11 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
                     )
     raise_if_any(_deduplicate(problems))
     order = order_steps({one.name: one.needs for one in request.steps})
-    steps = tuple(_make_prepared_step(by_name[name], prepared.get(name), registrations.get(name)) for name in order)
+    steps = tuple(
+        PreparedStep(**vars(by_name[name]), job=prepared.get(name), registration=registrations.get(name))
+        for name in order
+    )
+    trial = steps[0].job if request.sweep else None
     return PreparedPipeline(
         job=_make_job(request, steps),
         platform=_choose_engine(platform, plugins, request),
@@ -162,33 +166,12 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         container_plugins={},
         warnings=tuple(_deduplicate(problems)),
         values=tuple(_list_values(steps)),
-        default_name=_make_default_name(request, steps),
+        default_name=f"{request.name}-{trial.default_name}"[:80] if trial else request.name,
         platforms=plugins.platforms,
         steps=steps,
         at_most=request.at_most,
         sweep=request.sweep,
     )
-
-
-def _make_prepared_step(one: StepRequest, job: PreparedJob | None, registration: PreparedJob | None) -> PreparedStep:
-    return PreparedStep(
-        name=one.name,
-        where=one.where,
-        request=one.request,
-        workload=one.workload,
-        model=one.model,
-        policy_from=one.policy_from,
-        settings=one.settings,
-        after=one.after,
-        job=job,
-        registration=registration,
-    )
-
-
-def _make_default_name(request: PipelineRequest, steps: Sequence[PreparedStep]) -> str:
-    """Return the pipeline's name; of a sweep, with that of a trial."""
-    trial = steps[0].job if request.sweep else None
-    return f"{request.name}-{trial.default_name}"[:80] if trial else request.name
 
 
 def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[Problem]) -> dict[str, Workload]:
@@ -312,13 +295,10 @@ def _check_inputs(one: StepRequest, workload: Workload, workloads: Mapping[str, 
             why = f"Roles that can: {', '.join(taking) or 'none'}."
             yield Problem(code="step-input-refused", stage=Stage.CHECK, title=title, where=one.where, why=why)
         elif maker is not None and maker.produces != role.takes:
-            title = f"step {given.step} makes no {_name_output(role.takes)}, which the {given.role} of {one.name} needs"
+            output = "policy" if role.takes == "checkpoints" else role.takes
+            title = f"step {given.step} makes no {output}, which the {given.role} of {one.name} needs"
             why = f"{maker.name} makes {maker.produces}."
             yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
-
-
-def _name_output(produces: str) -> str:
-    return {"checkpoints": "policy"}.get(produces, produces)
 
 
 def _check_registration(

@@ -99,7 +99,9 @@ def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True
                 offset, rest = offset + len(rest), b""
         if offset - start >= MIN_STORED_BYTES:
             with contextlib.suppress(OSError):
-                _store(record, progress, file, offset)
+                identity = _identify(record, file, offset)
+                data = {"schema": SCHEMA, "offset": offset, "file": identity, "progress": _dump_progress(progress)}
+                files.write_checked_json(get_run_folder(record.run) / PROGRESS_FILE, data)
     if rest and with_incomplete:
         _add_lines(progress, rest)
     return progress, offset
@@ -188,12 +190,6 @@ def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
         return _parse_progress(record, data["progress"]), offset
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
-
-
-def _store(record: RunRecord, progress: Progress, file: BinaryIO, offset: int) -> None:
-    identity = _identify(record, file, offset)
-    data = {"schema": SCHEMA, "offset": offset, "file": identity, "progress": _dump_progress(progress)}
-    files.write_checked_json(get_run_folder(record.run) / PROGRESS_FILE, data)
 
 
 def _identify(record: RunRecord, file: BinaryIO, offset: int) -> list[Any]:

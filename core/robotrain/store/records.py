@@ -101,13 +101,6 @@ def make_broken_record_problem(path: Path, why: str) -> Problem:
     return make_problem("record-broken", title, str(path), "", f"{why}.", way)
 
 
-def _make_newer_record_problem(path: Path, schema: int) -> Problem:
-    """Return the problem of a record in a format that this version does not know."""
-    title = f"a newer robotrain wrote the record of run {path.parent.name}"
-    why = f"It has format {schema}; robotrain {__version__} reads format {SCHEMA}."
-    return make_problem("record-broken", title, str(path), "", why, suggest_upgrade())
-
-
 def suggest_upgrade() -> Suggestion:
     """Return the command that installs a robotrain that may read what this one does not."""
     from robotrain.installation import format_install_command  # costs start-up
@@ -232,10 +225,13 @@ UNSETTLED_NANOSECONDS = 2_000_000_000
 
 def _list_names_by_age(top: str) -> list[str]:
     """Return all claimed names in the folder of runs, newest first: by its index, if that is of the folder as it is."""
+    names: list[str]
     try:
         version = _get_version(top)
-        if (names := _read_index(version)) is not None:
-            return names
+        with contextlib.suppress(OSError, ValueError):  # there is no index, or it is damaged
+            head, *names = files.read_checked_json(get_index_path())
+            if head == version:
+                return names
         entries = os.listdir(top)
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -248,7 +244,9 @@ def _list_names_by_age(top: str) -> list[str]:
     found.sort(key=lambda pair: (pair[0], _make_sort_key(pair[1])), reverse=True)
     names = [name for _, name in found]
     if len(names) >= MIN_INDEXED:
-        _write_index(top, version, names)
+        with contextlib.suppress(OSError):
+            if _get_version(top) == version and time.time_ns() - os.stat(top).st_ctime_ns > UNSETTLED_NANOSECONDS:
+                files.write_checked_json(get_index_path(), [version, *names])
     return names
 
 
@@ -261,21 +259,6 @@ def _get_version(top: str) -> str:
 def get_index_path() -> Path:
     """Return the file with the names of all runs, newest first, and the version of the folder that has them."""
     return files.get_state_folder() / "runs.index"
-
-
-def _read_index(version: str) -> list[str] | None:
-    """Return the names of an index of this version; None if there is none, or it is damaged."""
-    try:
-        head, *names = files.read_checked_json(get_index_path())
-        return names if head == version else None
-    except (OSError, ValueError):
-        return None
-
-
-def _write_index(top: str, version: str, names: list[str]) -> None:
-    with contextlib.suppress(OSError):
-        if _get_version(top) == version and time.time_ns() - os.stat(top).st_ctime_ns > UNSETTLED_NANOSECONDS:
-            files.write_checked_json(get_index_path(), [version, *names])
 
 
 def _get_claim_time(folder: str) -> int:
@@ -295,7 +278,9 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     """Return `data` as a record, without fields that a newer robotrain added."""
     schema = data.get("schema") if isinstance(data, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
-        raise Rejected([_make_newer_record_problem(path, schema)])
+        title = f"a newer robotrain wrote the record of run {path.parent.name}"
+        why = f"It has format {schema}; robotrain {__version__} reads format {SCHEMA}."
+        raise Rejected([make_problem("record-broken", title, str(path), "", why, suggest_upgrade())])
     if schema != SCHEMA:
         raise Rejected([make_broken_record_problem(path, "it has no format number that robotrain wrote")])
     listed = data["metrics"] if isinstance(data.get("metrics"), list) else []

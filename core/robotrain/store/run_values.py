@@ -133,7 +133,9 @@ def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
     fallback = names if len({*names}) == len(names) else [one.run for one in compared]
     labels = [""] * len(compared)
     comparable = all(known) and len({one.workload for one in compared}) == 1
-    for name in list(_list_differing(known))[:MAX_LABEL] if comparable else ():
+    changes = (change for pair in itertools.pairwise(known if comparable else ()) for change in find_changes(*pair))
+    differing = sorted(dict.fromkeys(change.name for change in changes), key=lambda name: name.startswith("-"))
+    for name in differing[:MAX_LABEL]:
         default = next(values[name][1] for values in known if name in values)
         texts = [values[name][0] if name in values else default for values in known]
         for shorten in (lambda text: PIN.sub("", text), lambda text: text.rstrip("/").rpartition("/")[2]):
@@ -146,13 +148,6 @@ def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
     elif fallback is names:
         labels = [f"{name}: {label}" for name, label in zip(names, labels, strict=True)]
     return dict(zip((one.run for one in compared), labels, strict=True))
-
-
-def _list_differing(known: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, None]:
-    """Return the names of values that differ between runs, the trainer's own arguments last."""
-    changes = (find_changes(before, after) for before, after in itertools.pairwise(known))
-    names = dict.fromkeys(change.name for found in changes for change in found)
-    return dict.fromkeys(sorted(names, key=lambda name: name.startswith("-")))
 
 
 def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted: str) -> bool:

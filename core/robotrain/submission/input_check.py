@@ -16,7 +16,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Placemen
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.check.capability_checks import DATASET
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import make_job_document
 from robotrain.model.workload import FoundInput
@@ -97,10 +97,17 @@ class InputCheck:
                 files = pinning.read_files(parse_source(source, prepared.kinds), source.role, source.pin, paths)
             except Exception as error:
                 self._silent_kinds.add(source.kind)
-                self.notes.append(_make_unread_note(source, error))
+                title = f"{source.uri} was not compared with the job: its files cannot be read from this machine"
+                why = f"{explain_error(error)} The run compares them."
+                self.notes.append(
+                    make_problem("sources-unread", title, source.role, "", why, severity="note", stage=Stage.PREFLIGHT)
+                )
                 return None
             if files:
-                self._read[source] = _write_files(self._place / f"source-{len(self._read)}", files)
+                self._read[source] = folder = self._place / f"source-{len(self._read)}"
+            for path, content in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
         return self._read[source]
 
 
@@ -122,21 +129,6 @@ def find_input_problems(prepared: PreparedJob) -> list[Problem]:
             if step.is_read:
                 check.describe_output(step.name, step.job)
         return [*problems, *check.notes]
-
-
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
-    for path, content in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-    return folder
-
-
-def _make_unread_note(source: JobSource, error: Exception) -> Problem:
-    title = f"{source.uri} was not compared with the job: its files cannot be read from this machine"
-    why = f"{explain_error(error)} The run compares them."
-    return Problem(
-        code="sources-unread", stage=Stage.PREFLIGHT, severity="note", title=title, where=source.role, why=why
-    )
 
 
 def _make_document(prepared: PreparedJob) -> JobDocument:
@@ -174,13 +166,10 @@ def _list_suggestions(source: JobSource, prepared: PreparedJob) -> Iterator[Sugg
     for found in map(FoundInput._make, find(source.role, source.uri)):
         kind = prepared.kinds.get(found.kind)
         if kind and source.role in kind.roles and prepared.platform.capabilities.source(source.role, kind):
-            words = [f"{kind.roles[source.role].flag} {_quote_path(found.text)}"]
+            is_home = found.text.startswith("~/")  # a shell expands it only outside quotes
+            path = f"~/{shlex.quote(found.text[2:])}" if is_home else shlex.quote(found.text)
+            words = [f"{kind.roles[source.role].flag} {path}"]
             for name, value in found.parameters.items():
                 flag = f"--{name.replace('_', '-')}"
                 words.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
             yield Suggestion(" ".join(words), found.summary)
-
-
-def _quote_path(text: str) -> str:
-    """Return a path for a shell, which expands `~/`."""
-    return f"~/{shlex.quote(text[2:])}" if text.startswith("~/") else shlex.quote(text)

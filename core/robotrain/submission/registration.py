@@ -37,7 +37,11 @@ def register_checkpoint(
     :param on_start: called when all arguments are checked.
     :param of_step: the record and platform of a step of a pipeline that the platform's engine runs.
     """
-    record, platform = of_step or _open_run(run, plugins)
+    if of_step:
+        record, platform = of_step
+    else:
+        record = records.read_record(name_index.find_run(run))
+        platform = plugins.platform_of(record)
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
     name = name or _find_model_name(record)
@@ -46,11 +50,6 @@ def register_checkpoint(
         raise make_feature_error(platform, "register_model")
     on_start()
     return platform.register(record.reference, name, step)
-
-
-def _open_run(run: str, plugins: "Plugins") -> "tuple[RunRecord, Platform]":
-    record = records.read_record(name_index.find_run(run))
-    return record, plugins.platform_of(record)
 
 
 def check_model_name(name: str) -> Iterator[Problem]:

@@ -239,7 +239,9 @@ def find_run_to_change(text: str, plugins: Plugins, *, unfinished_first: bool = 
     found = [known for name in runs if (known := _read_record_if_readable(name))]
     unfinished = list_unfinished(found, plugins)
     if len(unfinished) > 1:
-        raise Rejected([_make_shared_name_problem(text, unfinished)])
+        title = f"{len(unfinished)} runs that have not ended have this name; give the run itself"
+        ways = [Suggestion(one.record.run, one.status.state if one.status else "unknown") for one in unfinished]
+        raise Rejected([make_usage_problem("run-name-shared", title, "RUN", given=text, suggestions=ways)])
     return unfinished[0].record.run if unfinished and unfinished_first else run
 
 
@@ -247,9 +249,3 @@ def _read_record_if_readable(run: str) -> RunRecord | None:
     with contextlib.suppress(Rejected):
         return records.find_record(run)
     return None
-
-
-def _make_shared_name_problem(text: str, unfinished: Sequence[UnfinishedRun]) -> Problem:
-    title = f"{len(unfinished)} runs that have not ended have this name; give the run itself"
-    ways = [Suggestion(one.record.run, one.status.state if one.status else "unknown") for one in unfinished]
-    return make_usage_problem("run-name-shared", title, "RUN", given=text, suggestions=ways)

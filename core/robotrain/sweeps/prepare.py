@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.platform import Platform
     from robotrain.model.workload import Workload
-    from robotrain.model.workload_profile import Metric
     from robotrain.plugins.manager import Plugins
 
 NAME = "sweep"
@@ -99,7 +98,11 @@ class _SweepPreparer:
         elif not self.is_tpe:
             values = dict(zip(names, (point.values for point in points), strict=True))
             plan = dataclasses.replace(plan, space={}, points=values)
-        steps = [self._make_step(name, point, problems) for name, point in zip(names, points, strict=True)]
+        requests = [self._make_request(point, problems) for point in points]
+        steps = [
+            StepRequest(name=name, where=name, request=one, workload=request.workload.name)
+            for name, one in zip(names, requests, strict=True)
+        ]
         most = 1 if self.is_tpe or self.platform.capabilities.feature("runs_here") else None
         pipeline = PipelineRequest(
             name=NAME,
@@ -182,11 +185,6 @@ class _SweepPreparer:
         problems += (one for one in found if one not in problems)
         return request
 
-    def _make_step(self, name: str, point: SpacePoint, problems: list[Problem]) -> StepRequest:
-        return StepRequest(
-            name=name, where=name, request=self._make_request(point, problems), workload=self.request.workload.name
-        )
-
     def _check_samples(self, problems: list[Problem], all_values: bool) -> dict[tuple[str, str], PreparedJob]:
         """Check both ends of each range, and perhaps each value of lists, with first values of the others.
 
@@ -246,12 +244,9 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
             )
             return ()
         return ((request.metric, known[request.metric].better),)
-    ranked = sorted(filter(_is_main, known.values()), key=lambda one: one.kind != "validation")
+    main = [one for one in known.values() if one.headline or one.kind in ("validation", "loss", "curve")]
+    ranked = sorted(main, key=lambda one: one.kind != "validation")
     return tuple((one.name, one.better) for one in ranked)
-
-
-def _is_main(metric: Metric) -> bool:
-    return metric.headline or metric.kind in ("validation", "loss", "curve")
 
 
 def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) -> Iterator[Problem]:

@@ -43,11 +43,7 @@ class SweepDriver(PipelineDriver):
 
     def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
         if status.state == "succeeded":
-            state.scores = self._read_scores(record)
+            known, _ = progress_cache.read_run_log(record, self._platform, on_error=lambda error: None)
+            found = {**known.metrics, **(known.evaluated.scores if known.evaluated else {})}  # the last values
+            state.scores = {name: found[name] for name, _ in self._sweep.metrics if name in found}
         super()._end_run(record, state, status)
-
-    def _read_scores(self, record: RunRecord) -> dict[str, float]:
-        """Return the last values of the sweep's metrics."""
-        known, _ = progress_cache.read_run_log(record, self._platform, on_error=lambda error: None)
-        found = {**known.metrics, **(known.evaluated.scores if known.evaluated else {})}
-        return {name: found[name] for name, _ in self._sweep.metrics if name in found}
