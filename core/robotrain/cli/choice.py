@@ -52,7 +52,12 @@ class Choice(NamedTuple):
 def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any) -> Choice:
     """Return the choice: argument, then job file, then environment, then robotrain.toml, then default."""
     path = next((word for word in words if is_job_file(word)), "")
-    file = _read_job_file(path, parent) if path else None
+    read: dict[str, JobFile] = parent.find_root().meta.setdefault(FILES_KEY, {})
+    if path and path not in read:
+        from robotrain.config import job_file
+
+        read[path] = job_file.read_job_file(Path(path))
+    file = read.get(path)
     project = _read_project(values.get("profile"), parent)
     plugins = get_plugins(parent)
     installed = plugins.list_names("workload")
@@ -80,15 +85,6 @@ def read_name_layers(parent: Any) -> tuple[VariableLayer, ...]:
     if NAMES_KEY not in meta:
         meta[NAMES_KEY] = (read_environment(), *read_dotenv_files(Path.cwd()))
     return tuple(meta[NAMES_KEY])
-
-
-def _read_job_file(path: str, parent: Any) -> JobFile:
-    from robotrain.config import job_file
-
-    read: dict[str, JobFile] = parent.find_root().meta.setdefault(FILES_KEY, {})
-    if path not in read:
-        read[path] = job_file.read_job_file(Path(path))
-    return read[path]
 
 
 def _read_project(profile: object, parent: Any) -> Project | None:

@@ -19,7 +19,7 @@ from robotrain.cli.output import print_json, print_message, print_problems, prin
 from robotrain.config import starter_files
 from robotrain.config.provenance import Origin
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE, JobTemplate
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
 
@@ -263,15 +263,13 @@ def _find_files_to_keep(place: Path, files: Files, with_pipeline: bool, force: b
         return kept
     kept += [name for name in existing if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
     if refused := [name for name in existing if name not in kept]:
-        raise Rejected([_make_in_use_problem(os.path.normpath(place / name)) for name in refused])
+        why = "Existing files are not overwritten."
+        ways = (Suggestion("--force", "replaces it"), Suggestion("robotrain init FOLDER", "writes to another folder"))
+        paths = (os.path.normpath(place / name) for name in refused)
+        raise Rejected(
+            [make_usage_problem("file-in-use", f"{path} exists", path, why, suggestions=ways) for path in paths]
+        )
     return kept
-
-
-def _make_in_use_problem(path: str) -> Problem:
-    ways = (Suggestion("--force", "replaces it"), Suggestion("robotrain init FOLDER", "writes to another folder"))
-    return make_usage_problem(
-        "file-in-use", f"{path} exists", path, "Existing files are not overwritten.", suggestions=ways
-    )
 
 
 def choose_platform(plugins: Plugins, chosen: str) -> str:

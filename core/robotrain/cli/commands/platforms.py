@@ -49,7 +49,13 @@ def platforms(
         ways = Suggestion("--json"), Suggestion("--markdown")
         raise Rejected([make_usage_problem("usage", "--json and --markdown cannot be used together", suggestions=ways)])
     if json:
-        settings = {platform_name: [*_dump_settings(platform)] for platform_name, platform in chosen.items()}
+        settings = {
+            platform_name: [
+                {"name": p.name, "flag": p.flag, "default": p.default, "env": list(p.env), "help": p.param.help}
+                for p in get_parameters(platform.settings)
+            ]
+            for platform_name, platform in chosen.items()
+        }
         print_json({**_dump_matrix(matrix), "settings": settings})
     elif markdown:
         print_result(format_markdown(matrix))
@@ -82,12 +88,6 @@ def _dump_matrix(matrix: "ParityMatrix") -> dict[str, Any]:
         for one in matrix.limits
     ]
     return {"platforms": [*matrix.platforms], "rows": rows, "limits": limits, "apart": [*matrix.exclusions]}
-
-
-def _dump_settings(platform: "Platform") -> Iterator[dict[str, Any]]:
-    """Yield each setting as data; the keys are an API."""
-    for one in get_parameters(platform.settings):
-        yield {"name": one.name, "flag": one.flag, "default": one.default, "env": list(one.env), "help": one.param.help}
 
 
 def _format_settings(platform: "Platform") -> Iterator[str]:
