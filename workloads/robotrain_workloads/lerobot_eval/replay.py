@@ -62,7 +62,13 @@ class Recording:
             video_backend="pyav",
             return_uint8=True,
         )
-        self._extents = _load_extents(self._dataset)
+        rows = {index: row for row, index in enumerate(_read_column(self._dataset, "index"))}
+        self._extents: dict[int, tuple[int, int]] = {}
+        """The first row of each episode, among those that were read, and its number of frames."""
+        for episode in self._dataset.episodes:
+            metadata = self._dataset.meta.episodes[episode]
+            first = metadata["dataset_from_index"]
+            self._extents[episode] = (rows[first], metadata["dataset_to_index"] - first)
         self._tasks = [str(task) for task in meta.tasks.index]
         self._task_indices = _read_column(self._dataset, "task_index")
         self.names = get_action_names(meta.features[ACTION])
@@ -124,17 +130,6 @@ class Recording:
         """Return the row of a frame among the rows that were read."""
         first, count = self._extents[episode]
         return first + min(step, count - 1)
-
-
-def _load_extents(dataset: Any) -> dict[int, tuple[int, int]]:
-    """Return the first row of each episode, among those that were read, and its number of frames."""
-    rows = {index: row for row, index in enumerate(_read_column(dataset, "index"))}
-    extents = {}
-    for episode in dataset.episodes:
-        metadata = dataset.meta.episodes[episode]
-        first = metadata["dataset_from_index"]
-        extents[episode] = (rows[first], metadata["dataset_to_index"] - first)
-    return extents
 
 
 def _read_column(dataset: Any, name: str) -> list[int]:

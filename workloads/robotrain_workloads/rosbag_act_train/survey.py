@@ -129,17 +129,16 @@ def dump_survey(survey: BagSurvey) -> dict[str, Any]:
         "folder": str(survey.folder),
         "settings": survey.settings.dump(),
         "partial_topics": {name: {"bags": has, "of": of} for name, (has, of) in survey.partial_topics.items()},
-        "bags": [_dump_bag(one) for one in survey.bags],
-    }
-
-
-def _dump_bag(one: BagFacts) -> dict[str, Any]:
-    return {
-        "name": one.bag.name,
-        "files": [str(file) for file in one.bag.files],
-        "problem": one.problem,
-        "topics": {name: _dump_topic(facts) for name, facts in one.topics.items()},
-        **(dump_counts(one.reading) if one.reading else {}),
+        "bags": [
+            {
+                "name": one.bag.name,
+                "files": [str(file) for file in one.bag.files],
+                "problem": one.problem,
+                "topics": {name: _dump_topic(facts) for name, facts in one.topics.items()},
+                **(dump_counts(one.reading) if one.reading else {}),
+            }
+            for one in survey.bags
+        ],
     }
 
 

@@ -62,8 +62,29 @@ def save_policy(folder: Path, model: Act, statistics: Statistics, *, device: str
     weights = {_PREFIX + name: value.contiguous().cpu() for name, value in model.state_dict().items()}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     inputs, outputs = config["input_features"], config["output_features"]
-    _write_json(folder / PREPROCESSOR, _describe_preprocessor({**inputs, **outputs}, device))
-    _write_json(folder / POSTPROCESSOR, _describe_postprocessor(outputs))
+    features = {**inputs, **outputs}
+    _write_json(
+        folder / PREPROCESSOR,
+        {
+            "name": "policy_preprocessor",
+            "steps": [
+                {"registry_name": "rename_observations_processor", "config": {"rename_map": {}}},
+                {"registry_name": "to_batch_processor", "config": {}},
+                {"registry_name": "device_processor", "config": {"device": device, "float_dtype": None}},
+                _describe_normalizer("normalizer_processor", features, INPUT_STATISTICS),
+            ],
+        },
+    )
+    _write_json(
+        folder / POSTPROCESSOR,
+        {
+            "name": "policy_postprocessor",
+            "steps": [
+                _describe_normalizer("unnormalizer_processor", outputs, OUTPUT_STATISTICS),
+                {"registry_name": "device_processor", "config": {"device": "cpu", "float_dtype": None}},
+            ],
+        },
+    )
     used = {"mean": statistics.mean, "std": statistics.std}
     known = {f"{name}.{key}": value for key, values in used.items() for name, value in values.items()}
     stored = {name: value.float().cpu().contiguous() for name, value in {**statistics.others, **known}.items()}
@@ -99,28 +120,6 @@ def _list_features(config: ActConfig) -> dict[str, str]:
     content = config.dump("cpu")
     both = {**content["input_features"], **content["output_features"]}
     return {name: feature["type"] for name, feature in both.items()}
-
-
-def _describe_preprocessor(features: Mapping[str, Any], device: str) -> dict[str, Any]:
-    return {
-        "name": "policy_preprocessor",
-        "steps": [
-            {"registry_name": "rename_observations_processor", "config": {"rename_map": {}}},
-            {"registry_name": "to_batch_processor", "config": {}},
-            {"registry_name": "device_processor", "config": {"device": device, "float_dtype": None}},
-            _describe_normalizer("normalizer_processor", features, INPUT_STATISTICS),
-        ],
-    }
-
-
-def _describe_postprocessor(features: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": "policy_postprocessor",
-        "steps": [
-            _describe_normalizer("unnormalizer_processor", features, OUTPUT_STATISTICS),
-            {"registry_name": "device_processor", "config": {"device": "cpu", "float_dtype": None}},
-        ],
-    }
 
 
 def _describe_normalizer(name: str, features: Mapping[str, Any], state_file: str) -> dict[str, Any]:
