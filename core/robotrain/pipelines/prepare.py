@@ -89,7 +89,14 @@ class PreparedPipeline(PreparedJob):
 
     def list_parts(self) -> list[JobPart]:
         """Return the settings and sources of each step."""
-        return [_list_step_part(step) for step in self.steps]
+        parts = []
+        for step in self.steps:
+            if step.job:
+                parts += step.job.list_parts()
+            else:
+                known = dict(list_fields(step.registration.settings)) if step.registration else {}
+                parts.append(JobPart({name: known.get(name) for name in step.settings}, (), ()))
+        return parts
 
     def list_stored_parts(self, stored: RenderedPlan) -> list[JobPart]:
         """Return those of a run of the same pipeline."""
@@ -366,13 +373,6 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
         payload=packer.pack(step.job.container_plugins),
         produces=step.job.produces,
     )
-
-
-def _list_step_part(step: PreparedStep) -> JobPart:
-    if step.job:
-        return step.job.list_parts()[0]
-    settings = dict(list_fields(step.registration.settings)) if step.registration else {}
-    return JobPart({name: settings.get(name) for name in step.settings}, (), ())
 
 
 def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:

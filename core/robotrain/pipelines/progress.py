@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -79,15 +79,13 @@ class PipelineProgress:
         if not self.finished:
             if not has_driver:
                 return Status(state="lost", reason=LOST_REASON.format(run), started=started)
-            reasons = [f"step {name}: {step.reason}" for name, step in self._list_unfinished() if step.reason]
+            waiting = {name: step.reason for name, step in self.steps.items() if step.reason and not step.finished}
+            reasons = [f"step {name}: {reason}" for name, reason in waiting.items()]
             return Status(state="running" if started else "pending", reason="; ".join(reasons), started=started)
         if (failure := find_first_failure(self.steps)) is None:
             return Status(state="succeeded", started=started, ended=ended)
         exit_code = self.steps[failure.step].exit_code
         return Status(state=failure.state, reason=failure.reason, exit_code=exit_code, started=started, ended=ended)
-
-    def _list_unfinished(self) -> Iterable[tuple[str, StepState]]:
-        return ((name, step) for name, step in self.steps.items() if not step.finished)
 
 
 class StepFailure(NamedTuple):

@@ -68,7 +68,9 @@ def list_outputs(folder: Path) -> Iterator[Output]:
         yield replace(output, addresses=progress.list_addresses(item.step))
     yield from (_make_output(name, "file", folder / name) for name in RUNTIME_FILES if (folder / name).is_file())
     listed = {item.folder for item in found} | {item.folder.parent for item in found}
-    for place in dict.fromkeys([folder / OUTPUTS_FOLDER, *(_get_work_folder(item.folder.parent) for item in found)]):
+    parents = [item.folder.parent for item in found]
+    work = [parent.parent if parent.name == CHECKPOINTS_FOLDER else parent for parent in parents]
+    for place in dict.fromkeys([folder / OUTPUTS_FOLDER, *work]):
         others = [path for path in _list_visible_paths(place) if path not in listed]
         listed.update(others)
         yield from map(_make_file_output, others)
@@ -87,11 +89,6 @@ def download_output(output: Output, to: Path) -> None:
             raise OSError(wrong.replace(str(scratch), str(source)))
 
     download_atomically(output, to, copy)
-
-
-def _get_work_folder(parent: Path) -> Path:
-    """Return the work folder of a checkpoints folder."""
-    return parent.parent if parent.name == CHECKPOINTS_FOLDER else parent
 
 
 def _list_evaluation_folders(folder: Path) -> list[Path]:

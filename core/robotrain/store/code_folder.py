@@ -58,7 +58,10 @@ def _list_entries(
         ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     for entry in ordered:
         if entry.name in IGNORE_FILES and entry.is_file():
-            ignored = (*ignored, (parent_path, _read_ignore_file(entry.path)))
+            from pathspec import GitIgnoreSpec  # costs start-up
+
+            with open(entry.path, encoding="utf-8", errors="replace") as lines:
+                ignored = (*ignored, (parent_path, GitIgnoreSpec.from_lines(lines)))
     for entry in ordered:
         if entry.name.startswith(".") or entry.name == "__pycache__":
             continue
@@ -70,13 +73,6 @@ def _list_entries(
             yield from _list_entries(entry.path, f"{path}/", ignored)
         else:
             yield path, entry
-
-
-def _read_ignore_file(path: str) -> Any:
-    from pathspec import GitIgnoreSpec  # costs start-up
-
-    with open(path, encoding="utf-8", errors="replace") as lines:
-        return GitIgnoreSpec.from_lines(lines)
 
 
 def stage_folder(folder: Path) -> Path:
@@ -101,7 +97,9 @@ def stage_folder(folder: Path) -> Path:
     except OSError:
         if not target.is_dir():  # else another command staged it meanwhile
             raise
-    _remove_old_copies(parent, target)
+    others = [one for one in parent.iterdir() if one != target and not one.name.startswith(".")]
+    for old in sorted(others, key=lambda one: one.stat().st_mtime)[: 1 - MAX_STAGED]:
+        shutil.rmtree(old, ignore_errors=True)
     return target
 
 
@@ -115,9 +113,3 @@ def load_or_compute_pin(staged: Path, compute: Callable[[], str]) -> str:
     pin = compute()
     files.write_atomically(file, pin.encode())
     return pin
-
-
-def _remove_old_copies(parent: Path, current: Path) -> None:
-    others = [one for one in parent.iterdir() if one != current and not one.name.startswith(".")]
-    for old in sorted(others, key=lambda one: one.stat().st_mtime)[: 1 - MAX_STAGED]:
-        shutil.rmtree(old, ignore_errors=True)

@@ -144,7 +144,11 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
     except NewerFormat as newer:
-        raise Rejected([_make_newer_problem(folder, str(newer))]) from None
+        render = Suggestion("robotrain render … --to FOLDER", f"writes one in format {SCHEMA}")
+        ways, title = [records.suggest_upgrade(), render], "a newer robotrain wrote the plan"
+        raise Rejected(
+            [make_usage_problem("plan-unreadable", title, why=f"{newer}.", given=str(folder), suggestions=ways)]
+        ) from None
     except ValidationError as error:  # its text repeats what was read
         place = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
         raise Rejected(
@@ -243,12 +247,6 @@ def _make_unreadable_problem(folder: Path, why: str) -> Problem:
     way = Suggestion("robotrain render … --to FOLDER", "writes one")
     title = "the folder does not contain a complete plan"
     return make_usage_problem("plan-unreadable", title, why=f"{why}.", given=str(folder), suggestions=[way])
-
-
-def _make_newer_problem(folder: Path, why: str) -> Problem:
-    render = Suggestion("robotrain render … --to FOLDER", f"writes one in format {SCHEMA}")
-    ways, title = [records.suggest_upgrade(), render], "a newer robotrain wrote the plan"
-    return make_usage_problem("plan-unreadable", title, why=f"{why}.", given=str(folder), suggestions=ways)
 
 
 PLAN_FOLDER = "plan"
