@@ -17,13 +17,13 @@ class MachineSettings(Settings):
     ] = None
     machine: Annotated[str, Param(help="what machine", foreign_flag="--platform")] = "small"
 
-class Moon(PlainPlatform):
+class MachinesPlatform(PlainPlatform):
     name = "machines"
     settings = MachineSettings
 
 @hook
 def robotrain_platforms():
-    return [Moon()]
+    return [MachinesPlatform()]
 """
 
 

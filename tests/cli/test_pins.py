@@ -9,7 +9,7 @@ from fake_engine import answer_submits
 from robotrain.store import plans
 from robotrain.submission.resubmit import remove_plan_pins
 
-MOON = """
+STONE_KIND = """
 import os
 from pathlib import Path
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from robotrain.plugin import Pinning, RoleFlag, SourceError, SourceKind, SourceN
 
 @dataclass(frozen=True)
 class Stone:
-    kind: ClassVar[str] = "moon"
+    kind: ClassVar[str] = "stone"
     name: str
     def __str__(self): return self.name
 
 def now(source, role):
-    said = Path(os.environ["MOON"]).read_text()
-    if said == "away":
-        raise SourceError("The moon does not answer.")
-    if said == "clouded":
-        raise SourceUnreachable("Nobody here may look at the moon.")
-    if said == "eclipsed":
+    said = Path(os.environ["STONE_ANSWER"]).read_text()
+    if said == "silent":
+        raise SourceError("The server does not answer.")
+    if said == "denied":
+        raise SourceUnreachable("This machine has no access.")
+    if said == "missing":
         raise SourceNotFound("There is no such stone.")
     return f"{role}-{said}"
 
@@ -36,31 +36,31 @@ def gone(source, role, pin):
     return "" if now(source, role) == pin else f"It is {now(source, role)} by now."
 
 def lacks(source, role, paths):
-    if Path(os.environ["MOON"]).read_text() == "dark":
-        raise OSError("too dark to look")
+    if Path(os.environ["STONE_ANSWER"]).read_text() == "unreadable":
+        raise OSError("it cannot be read")
     return paths if source.name == "hollow" else ()
 
 @hook
 def robotrain_source_kinds():
-    return [SourceKind(name="moon", title="moon stones", form="STONE", help="A stone.",
+    return [SourceKind(name="stone", title="stones", form="STONE", help="A stone.",
         roles={"dataset": RoleFlag("--stone")}, recognizes=lambda text: True, parse=lambda text, base: Stone(text),
         pinning=Pinning(now, gone, lacks))]
 """
 
 
 @pytest.fixture
-def moon(install, fake_platform, tmp_path, monkeypatch):
-    """What the moon says now; a platform takes its stones."""
-    install("robotrain-moon", {"source.moon": "moon_kind"}, moon_kind=MOON)
+def stone_server(install, fake_platform, tmp_path, monkeypatch):
+    """Install the kind of stones, which the fake platform takes; the file with what its server answers."""
+    install("robotrain-stones", {"source.stone": "stone_kind"}, stone_kind=STONE_KIND)
     import fake_plugin
 
-    monkeypatch.setattr(fake_plugin, "KINDS", (*fake_plugin.KINDS, "moon"))
+    monkeypatch.setattr(fake_plugin, "KINDS", (*fake_plugin.KINDS, "stone"))
     from robotrain.model.support import YES
 
-    monkeypatch.setitem(fake_plugin.FakePlatform.capabilities.sources, ("dataset", "moon"), YES)
-    path = tmp_path / "moon"
-    path.write_text("full")
-    monkeypatch.setenv("MOON", str(path))
+    monkeypatch.setitem(fake_plugin.FakePlatform.capabilities.sources, ("dataset", "stone"), YES)
+    path = tmp_path / "answer"
+    path.write_text("v1")
+    monkeypatch.setenv("STONE_ANSWER", str(path))
     return path
 
 
@@ -71,70 +71,72 @@ def pins(run):
     return [source.pin for source in plans.read_stored_plan(run).plan.job.sources]
 
 
-def test_submit_pins_and_no_pin_does_not(robotrain, moon):
-    assert pins(robotrain("submit", *JOB).stdout.strip()) == ["dataset-full"]
+def test_submit_pins_and_no_pin_does_not(robotrain, stone_server):
+    assert pins(robotrain("submit", *JOB).stdout.strip()) == ["dataset-v1"]
     assert pins(robotrain("submit", *JOB, "--no-pin", "--new").stdout.strip()) == [""]
 
 
-def test_a_pin_changes_nothing_of_the_runs_name_and_travels_in_the_document(robotrain, moon):
+def test_a_pin_changes_nothing_of_the_runs_name_and_travels_in_the_document(robotrain, stone_server):
     first = robotrain("submit", *JOB).stdout.strip()
-    moon.write_text("new")
+    stone_server.write_text("v2")
     second = robotrain("submit", *JOB).stdout.strip()
     assert second == first[:-1] + "2"
     document = json.loads((plans.get_plan_folder(second) / "job.json").read_text())
-    assert document["sources"][0]["pin"] == "dataset-new"
+    assert document["sources"][0]["pin"] == "dataset-v2"
 
 
-def test_render_asks_only_with_pin(robotrain, moon):
-    moon.write_text("away")
+def test_render_asks_only_with_pin(robotrain, stone_server):
+    stone_server.write_text("silent")
     unasked = robotrain("render", *JOB)
     assert '"pin": ""' in unasked.stdout
     assert "[not-asked]" in unasked.stderr
     assert "\n  basalt\n" in unasked.stderr
     assert "use   --pin" in unasked.stderr
     assert robotrain("render", *JOB, "--pin").exit_code == 4
-    moon.write_text("full")
+    stone_server.write_text("v1")
     asked = robotrain("render", *JOB, "--pin")
-    assert '"pin": "dataset-full"' in asked.stdout
+    assert '"pin": "dataset-v1"' in asked.stdout
     assert "asks first" not in asked.stderr
 
 
-def test_what_this_machine_may_not_look_at_is_sent_unpinned_with_a_warning(robotrain, moon):
-    moon.write_text("clouded")
+def test_what_this_machine_may_not_look_at_is_sent_unpinned_with_a_warning(robotrain, stone_server):
+    stone_server.write_text("denied")
     answer = robotrain("submit", *JOB)
     assert answer.exit_code == 0
     assert "[not-pinned]" in answer.stderr
     assert pins(answer.stdout.strip()) == [""]
     asked_for = robotrain("render", *JOB, "--pin")
     assert asked_for.exit_code == 4
-    assert "Nobody here may look at the moon." in asked_for.stderr
+    assert "This machine has no access." in asked_for.stderr
 
 
-def test_what_is_true_of_many_sources_is_said_once(robotrain, moon):
-    moon.write_text("clouded")
+def test_what_is_true_of_many_sources_is_said_once(robotrain, stone_server):
+    stone_server.write_text("denied")
     stones = [word for number in range(6) for word in ("--stone", f"basalt-{number}")]
     answer = robotrain("submit", "--platform", "fake", *stones)
     assert answer.exit_code == 0
     assert "6 sources are not pinned" in answer.stderr
     assert "basalt-0, basalt-1, basalt-2 and 3 more" in answer.stderr
-    assert answer.stderr.count("Nobody here may look at the moon.") == 1
+    assert answer.stderr.count("This machine has no access.") == 1
 
 
-def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(robotrain, moon):
-    moon.write_text("away")
+def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(robotrain, stone_server):
+    stone_server.write_text("silent")
     answer = robotrain("submit", *JOB)
     assert answer.exit_code == 4
     assert "cannot resolve the revision of basalt" in answer.stderr
-    assert "The moon does not answer." in answer.stderr
+    assert "The server does not answer." in answer.stderr
     assert "--no-pin" in answer.stderr
     assert robotrain("submit", *JOB, "--no-pin").exit_code == 0
 
 
-def test_the_steps_of_a_pipeline_and_of_a_sweep_are_sent_unpinned_if_asked(robotrain, moon, fake_platform, tmp_path):
-    steps = "steps: {a: {workload: WORKLOAD, sources: {dataset: [{moon: basalt}]}}}"
+def test_the_steps_of_a_pipeline_and_of_a_sweep_are_sent_unpinned_if_asked(
+    robotrain, stone_server, fake_platform, tmp_path
+):
+    steps = "steps: {a: {workload: WORKLOAD, sources: {dataset: [{stone: basalt}]}}}"
     file = tmp_path / "pipeline.yaml"
     file.write_text(steps.replace("WORKLOAD", "lerobot-train"))
-    moon.write_text("away")
+    stone_server.write_text("silent")
     for words in (("pipeline", "submit", file, "--platform", "fake"), ("sweep", *JOB, "--over", "seed=1,2")):
         refused = robotrain(*words, "--dry-run")
         assert (refused.exit_code, "--no-pin" in refused.stderr) == (4, True)
@@ -143,8 +145,8 @@ def test_the_steps_of_a_pipeline_and_of_a_sweep_are_sent_unpinned_if_asked(robot
         assert json.loads(sent.json["files"]["pipeline.json"]["text"])["unpinned"] is True
 
 
-def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, moon):
-    moon.write_text("eclipsed")
+def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, stone_server):
+    stone_server.write_text("missing")
     answer = robotrain("submit", *JOB)
     assert answer.exit_code == 4
     assert "[source-missing]" in answer.stderr
@@ -152,17 +154,17 @@ def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, moon):
     assert "--no-pin" not in answer.stderr
 
 
-def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, moon, fake_platform):
-    moon.write_text("eclipsed")
+def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, stone_server, fake_platform):
+    stone_server.write_text("missing")
     (fake_platform / "unseen").write_text("basalt")
     answer = robotrain("submit", *JOB)
     assert (answer.exit_code, "source-unreachable" in answer.stderr) == (4, False)
-    moon.write_text("full")
+    stone_server.write_text("v1")
     assert "source-unreachable" in robotrain("submit", *JOB).stderr
 
 
-def test_a_source_that_nobody_can_read_is_one_problem(robotrain, moon, fake_platform):
-    moon.write_text("away")
+def test_a_source_that_nobody_can_read_is_one_problem(robotrain, stone_server, fake_platform):
+    stone_server.write_text("silent")
     (fake_platform / "unread").write_text("basalt")
     (problem,) = [one for one in robotrain("submit", *JOB, "--json").json["problems"] if one["severity"] == "error"]
     assert (problem["code"], problem["given"]) == ("pin-unknown", "basalt")
@@ -170,9 +172,9 @@ def test_a_source_that_nobody_can_read_is_one_problem(robotrain, moon, fake_plat
 
 
 @pytest.mark.parametrize("words", [(), ("--repin",)])
-def test_a_pinned_source_that_nobody_can_read_is_one_problem(robotrain, moon, fake_platform, words):
+def test_a_pinned_source_that_nobody_can_read_is_one_problem(robotrain, stone_server, fake_platform, words):
     run = robotrain("submit", *JOB).stdout.strip()
-    moon.write_text("away")
+    stone_server.write_text("silent")
     (fake_platform / "unread").write_text("basalt")
     answer = robotrain("resubmit", run, *words, "--json")
     (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
@@ -182,7 +184,7 @@ def test_a_pinned_source_that_nobody_can_read_is_one_problem(robotrain, moon, fa
     assert "--no-pin" in robotrain("resubmit", run, *words).stderr
 
 
-def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(robotrain, moon):
+def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(robotrain, stone_server):
     answer = robotrain("submit", "--platform", "fake", "--stone", "hollow", "--stone", "basalt")
     assert answer.exit_code == 4
     assert "hollow is not a valid dataset: it has no meta/info.json" in answer.stderr
@@ -190,8 +192,8 @@ def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(ro
     assert "--no-pin" not in answer.stderr
 
 
-def test_what_cannot_be_looked_into_is_sent(robotrain, moon):
-    moon.write_text("dark")
+def test_what_cannot_be_looked_into_is_sent(robotrain, stone_server):
+    stone_server.write_text("unreadable")
     assert robotrain("submit", "--platform", "fake", "--stone", "hollow").exit_code == 0
 
 
@@ -213,27 +215,27 @@ def test_a_platform_that_works_here_looks_at_the_data_itself(robotrain, tmp_path
     assert answer.stderr.count("meta/info.json") == 1
 
 
-def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, moon):
+def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, stone_server):
     run = robotrain("submit", *JOB).stdout.strip()
-    assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-full"]
-    moon.write_text("new")
+    assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-v1"]
+    stone_server.write_text("v2")
     for words in ((), ("--set", "batch_size=4")):
         answer = robotrain("resubmit", run, *words)
         assert answer.exit_code == 4
         assert "the pinned revision of basalt is gone" in answer.stderr
-        assert "It is dataset-new by now." in answer.stderr
+        assert "It is dataset-v2 by now." in answer.stderr
     anew = robotrain("resubmit", run, "--repin")
-    assert "dataset: moon basalt at dataset-full → moon basalt" in anew.stderr
-    assert pins(anew.stdout.strip()) == ["dataset-new"]
+    assert "dataset: stone basalt at dataset-v1 → stone basalt" in anew.stderr
+    assert pins(anew.stdout.strip()) == ["dataset-v2"]
 
 
-def test_what_the_platform_has_as_it_was_pinned_is_not_missed(robotrain, moon, monkeypatch):
+def test_what_the_platform_has_as_it_was_pinned_is_not_missed(robotrain, stone_server, monkeypatch):
     import fake_plugin
 
     run = robotrain("submit", *JOB).stdout.strip()
-    moon.write_text("new")
+    stone_server.write_text("v2")
     monkeypatch.setattr(fake_plugin.FakePlatform, "find_uploaded", lambda self, plan: plan.job.sources, raising=False)
-    assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-full"]
+    assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-v1"]
     monkeypatch.setattr(fake_plugin.FakePlatform, "find_uploaded", lambda self, plan: ["basalt"])
     assert robotrain("resubmit", run).exit_code == 4
 
@@ -250,7 +252,7 @@ def test_what_is_not_there_is_not_offered_to_be_pinned_anew(robotrain, fake_plat
     assert "--repin" not in answer.stderr
 
 
-def test_repin_drops_the_tags_of_the_earlier_version_too(robotrain, moon):
+def test_repin_drops_the_tags_of_the_earlier_version_too(robotrain, stone_server):
     stored = plans.read_stored_plan(robotrain("submit", *JOB).stdout.strip())
     tagged = tuple(replace(source, tags=("task=a",)) for source in stored.plan.job.sources)
     stored = replace(stored, plan=replace(stored.plan, job=replace(stored.plan.job, sources=tagged)))
@@ -258,37 +260,37 @@ def test_repin_drops_the_tags_of_the_earlier_version_too(robotrain, moon):
     assert (source.pin, source.tags) == ("", ())
 
 
-def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain, moon, fake_platform):
+def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain, stone_server, fake_platform):
     with answer_submits(fake_platform, "takes it and hangs up"):
         robotrain("submit", *JOB)
-    moon.write_text("new")
+    stone_server.write_text("v2")
     answer = robotrain("resubmit")
     assert answer.exit_code == 0
     assert "fake has the run" in answer.stderr
 
 
-def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain, moon, fake_platform):
+def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain, stone_server, fake_platform):
     run = robotrain("submit", *JOB).stdout.strip()
-    moon.write_text("new")
+    stone_server.write_text("v2")
     with answer_submits(fake_platform, "takes it and hangs up"):
         robotrain("submit", *JOB)
-    moon.write_text("full")
+    stone_server.write_text("v1")
     answer = robotrain("resubmit", run)
     assert "it is not continued" in answer.stderr
-    assert pins(answer.stdout.strip()) == ["dataset-full"]
+    assert pins(answer.stdout.strip()) == ["dataset-v1"]
 
 
-def test_a_changed_run_whose_pins_cannot_be_asked_has_a_way_out(robotrain, moon):
+def test_a_changed_run_whose_pins_cannot_be_asked_has_a_way_out(robotrain, stone_server):
     run = robotrain("submit", *JOB, "--no-pin").stdout.strip()
-    moon.write_text("away")
+    stone_server.write_text("silent")
     answer = robotrain("resubmit", run, "--set", "batch_size=4")
     assert answer.exit_code == 4
     assert "--no-pin" in answer.stderr
     assert robotrain("resubmit", run, "--set", "batch_size=4", "--no-pin").exit_code == 0
 
 
-def test_sources_that_cannot_be_resolved_are_one_problem_also_if_their_kind_fails(robotrain, moon):
-    moon.unlink()
+def test_sources_that_cannot_be_resolved_are_one_problem_also_if_their_kind_fails(robotrain, stone_server):
+    stone_server.unlink()
     answer = robotrain("submit", *JOB, "--stone", "marble", "--json")
     (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
     assert (problem["title"], problem["given"]) == ("cannot resolve the revisions of 2 sources", "basalt, marble")

@@ -32,11 +32,11 @@ class Settings(FakeSettings):
     probes: Annotated[int, Param(terraform="probes.value", gt=0)] = 1
     rings: Annotated[bool, Param(terraform="rings.value")] = False
     beacon: Annotated[str | None, Param(terraform="beacon.value", terraform_optional=True)] = None
-    dock: Annotated[str | None, Param(terraform="dock.value", optional_with="orbit", needed_with=("pier",))] = None
-    pier: Annotated[str | None, Param(terraform="pier.value", optional_with="orbit", needed_with=("dock",))] = None
+    dock: Annotated[str | None, Param(terraform="dock.value", optional_with="tier", needed_with=("pier",))] = None
+    pier: Annotated[str | None, Param(terraform="pier.value", optional_with="tier", needed_with=("dock",))] = None
     shared_memory: Annotated[Literal["mount", "none"], Param()] = "none"
     labels: Annotated[str | None, Param(help="labels", table=True)] = None
-    orbit: Annotated[str, Param(help="which orbit")] = "low"
+    tier: Annotated[str, Param(help="which tier")] = "low"
 
 
 def subscription() -> tuple[str, str] | None:
@@ -61,7 +61,7 @@ class CloudPlatform(FakePlatform):
             return {}
         workers, experiment = os.environ.get("CLOUD_WORKERS", "0"), os.environ.get("CLOUD_EXPERIMENT")
         return {
-            "num_workers": PlatformDefault("many" if settings.orbit == "wrong" else workers, "no shared memory"),
+            "num_workers": PlatformDefault("many" if settings.tier == "wrong" else workers, "no shared memory"),
             "rings_of_cloud": PlatformDefault("7", "they are there"),
             **({"experiment_name": PlatformDefault(experiment, "all have one")} if experiment else {}),
         }

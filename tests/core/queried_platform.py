@@ -18,9 +18,9 @@ from robotrain.plugin import Param, Placement, Plan, PlatformDefault, Problem, R
 @dataclass(frozen=True, kw_only=True)
 class Settings(FakeSettings):
     base: Annotated[str, Param(help="needed")]
-    moon: Annotated[str | None, Param(help="told by queried")] = None
-    ground: Annotated[Literal["gas", "ice"] | None, Param(help="told by queried")] = None
-    orbit: Annotated[str, Param(help="never told")] = "low"
+    host: Annotated[str | None, Param(help="told by the platform")] = None
+    ground: Annotated[Literal["gas", "ice"] | None, Param(help="told by the platform")] = None
+    tier: Annotated[str, Param(help="never told")] = "low"
 
 
 class QueriedPlatform(FakePlatform):
@@ -46,7 +46,7 @@ class QueriedPlatform(FakePlatform):
             yield Problem(code="sinks", stage=Stage.CHECK, title="it would sink", where="--slots")
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
-        placement = Placement(work=f"/{settings.base}/{settings.moon}/{settings.ground}", cache=f"/{settings.orbit}")
+        placement = Placement(work=f"/{settings.base}/{settings.host}/{settings.ground}", cache=f"/{settings.tier}")
         body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
         files = {"job.json": body.to_json().encode(), "payload.zip": payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))

@@ -35,37 +35,37 @@ def plan(robotrain, queried_platform, pusht) -> Path:
 
 
 def test_what_is_there_is_told_and_nothing_is_sent(submit, queried_platform):
-    (queried_platform / "brings").write_text("moon base\nfuel\n")
+    (queried_platform / "brings").write_text("image base\nfuel\n")
     answer = submit("--assets-only")
-    assert (answer.exit_code, answer.stdout.splitlines()) == (0, ["moon base", "fuel"])
+    assert (answer.exit_code, answer.stdout.splitlines()) == (0, ["image base", "fuel"])
     assert "was not submitted" in answer.stderr
     assert not (queried_platform / "jobs").exists()
     assert records.list_runs() == []
 
 
 def test_it_is_told_as_data_too(submit, queried_platform):
-    (queried_platform / "brings").write_text("moon base\n")
-    assert submit("--assets-only", "--json").json == {"platform": "queried", "assets": ["moon base"]}
+    (queried_platform / "brings").write_text("image base\n")
+    assert submit("--assets-only", "--json").json == {"platform": "queried", "assets": ["image base"]}
 
 
 def test_a_plan_brings_what_it_needs_as_well(robotrain, queried_platform, plan):
-    (queried_platform / "brings").write_text("moon base\n")
+    (queried_platform / "brings").write_text("image base\n")
     answer = robotrain("submit", "--plan", plan, "--assets-only")
-    assert (answer.exit_code, answer.stdout.strip()) == (0, "moon base")
+    assert (answer.exit_code, answer.stdout.strip()) == (0, "image base")
     assert not (queried_platform / "jobs").exists()
 
 
 def test_nothing_is_brought_where_preflight_says_no(submit, queried_platform):
-    (queried_platform / "brings").write_text("moon base\n")
+    (queried_platform / "brings").write_text("image base\n")
     (queried_platform / "weather").write_text("storm")
     answer = submit("--assets-only")
     assert (answer.exit_code, answer.stdout) == (4, "")
 
 
 def test_what_breaks_on_the_way_is_told_without_its_secrets(submit, queried_platform):
-    (queried_platform / "brings").write_text("moon base\nbreaks\n")
+    (queried_platform / "brings").write_text("image base\nbreaks\n")
     answer = submit("--assets-only")
-    assert (answer.exit_code, answer.stdout.strip()) == (1, "moon base")
+    assert (answer.exit_code, answer.stdout.strip()) == (1, "image base")
     assert "assets-not-brought" in answer.stderr
     assert SECRET not in answer.stderr
 

@@ -54,7 +54,7 @@ SOURCES = """
 requirements = [
     { name = "robotrain", extras = ["azureml"], path = "/dist/robotrain 0.1-py3-none-any.whl" },
     { name = "robotrain-plain", git = "https://git.example/plain?rev=v1&subdirectory=plugin" },
-    { name = "robotrain-moon", git = "https://git.example/moon" },
+    { name = "robotrain-extra", git = "https://git.example/extra" },
     { name = "robotrain-fake", directory = "/src/fake" },
     { name = "robotrain-dag", extras = ["fast"], editable = "/src/dag" },
     { name = "robotrain-scripted", url = "https://files.example/scripted-1.0-py3-none-any.whl" },
@@ -69,7 +69,7 @@ def test_packages_come_from_where_they_came_from(tmp_path: Path, monkeypatch: py
     assert shlex.split(format_install_command("robotrain[osmo]", "rover-sdk")) == [
         *("uv", "tool", "install", "robotrain[azureml,osmo] @ file:///dist/robotrain%200.1-py3-none-any.whl"),
         *("--with", "robotrain-plain @ git+https://git.example/plain@v1#subdirectory=plugin"),
-        *("--with", "robotrain-moon @ git+https://git.example/moon"),
+        *("--with", "robotrain-extra @ git+https://git.example/extra"),
         *("--with", "robotrain-fake @ file:///src/fake"),
         *("--with-editable", "/src/dag[fast]"),
         *("--with", "robotrain-scripted @ https://files.example/scripted-1.0-py3-none-any.whl"),

@@ -18,7 +18,7 @@ SECRET = "c2VjcmV0"
 def queried_platform(fake_platform, install) -> Path:
     """The platform of queried_platform.py, installed; the folder that is its engine."""
     install("robotrain-queried", {"platform.queried": "queried_plugin"}, queried_plugin=QUERIED_PLATFORM)
-    (fake_platform / "tells").write_text(json.dumps({"moon": "titania"}))
+    (fake_platform / "tells").write_text(json.dumps({"host": "host-a"}))
     return fake_platform
 
 
@@ -64,55 +64,57 @@ def value_and_origin(run: str, name: str) -> tuple[object, str]:
 def test_a_submit_asks_once_and_keeps_where_the_value_came_from(call, queried_platform):
     run = submitted_run(call("submit"))
     assert count_queries(queried_platform) == 1
-    assert records.read_record(run).settings["moon"] == "titania"
-    assert value_and_origin(run, "moon") == ("titania", ORIGIN)
+    assert records.read_record(run).settings["host"] == "host-a"
+    assert value_and_origin(run, "host") == ("host-a", ORIGIN)
     assert value_and_origin(run, "ground") == (None, "default")
 
 
 def test_what_somebody_said_is_never_replaced(call, queried_platform):
     (queried_platform / "tells").write_text(
-        json.dumps({"moon": "titania", "orbit": "high", "base": "south", "slots": "1"})
+        json.dumps({"host": "host-a", "tier": "high", "base": "south", "slots": "1"})
     )
-    run = submitted_run(call("submit", "--moon", "ariel"))
-    assert value_and_origin(run, "moon") == ("ariel", "flag --moon")
+    run = submitted_run(call("submit", "--host", "host-b"))
+    assert value_and_origin(run, "host") == ("host-b", "flag --host")
     assert (
-        records.read_record(run).settings | {"orbit": "low", "base": "north", "slots": 50}
+        records.read_record(run).settings | {"tier": "low", "base": "north", "slots": 50}
         == records.read_record(run).settings
     )
 
 
 def test_a_name_that_it_does_not_have_does_not_count(call, queried_platform):
-    (queried_platform / "tells").write_text(json.dumps({"rings": "13", "moon": "oberon"}))
-    assert value_and_origin(submitted_run(call("submit")), "moon") == ("oberon", ORIGIN)
+    (queried_platform / "tells").write_text(json.dumps({"rings": "13", "host": "host-c"}))
+    assert value_and_origin(submitted_run(call("submit")), "host") == ("host-c", ORIGIN)
 
 
 def test_rendering_asks_only_where_it_pins(call, queried_platform):
     assert work_folder(call("render", "--json")) == "/north/None/None"
     assert count_queries(queried_platform) == 0
-    assert work_folder(call("render", "--pin", "--json")) == "/north/titania/None"
+    assert work_folder(call("render", "--pin", "--json")) == "/north/host-a/None"
     assert count_queries(queried_platform) == 1
 
 
 def test_the_library_asks_where_it_pins(queried_platform, pusht):
     values = {"platform": "queried", "dataset_path": str(pusht), "base": "north"}
-    assert b"titania" not in api.render(**values).files["job.json"]
-    assert b"titania" in api.render(pin=True, **values).files["job.json"]
+    assert b"host-a" not in api.render(**values).files["job.json"]
+    assert b"host-a" in api.render(pin=True, **values).files["job.json"]
 
 
 def test_no_pin_asks_nothing(call, queried_platform):
-    assert value_and_origin(submitted_run(call("submit", "--no-pin")), "moon") == (None, "default")
+    assert value_and_origin(submitted_run(call("submit", "--no-pin")), "host") == (None, "default")
     assert count_queries(queried_platform) == 0
 
 
 def test_a_dry_run_shows_what_would_be_sent(call, queried_platform):
-    assert work_folder(call("submit", "--dry-run", "--json")) == "/north/titania/None"
+    assert work_folder(call("submit", "--dry-run", "--json")) == "/north/host-a/None"
 
 
 @pytest.mark.parametrize("mood", ["takes it and hangs up", "hangs up"])
 def test_a_submit_that_was_cut_off_is_found_by_the_same_command(call, queried_platform, mood):
     with answer_submits(queried_platform, mood):
         assert call("submit").exit_code == 1
-    (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))  # it changed meanwhile: the kept plan counts
+    (queried_platform / "tells").write_text(
+        json.dumps({"host": "host-b"})
+    )  # it changed meanwhile: the kept plan counts
     assert count_submissions(queried_platform) | {submitted_run(call("submit")): 1} == count_submissions(
         queried_platform
     )
@@ -121,12 +123,12 @@ def test_a_submit_that_was_cut_off_is_found_by_the_same_command(call, queried_pl
 
 def test_a_submit_that_was_cut_off_is_not_that_of_another_setting(call, queried_platform):
     interrupt_submit(call, queried_platform)
-    assert submitted_run(call("submit", "--moon", "ariel")).endswith("-2")
-    assert submitted_run(call("submit", "--moon", "titania")).endswith("-1")  # the very same, said
+    assert submitted_run(call("submit", "--host", "host-b")).endswith("-2")
+    assert submitted_run(call("submit", "--host", "host-a")).endswith("-1")  # the very same, said
 
 
 def test_a_setting_that_was_said_then_and_is_not_said_now_makes_another_submit(call, queried_platform):
-    interrupt_submit(call, queried_platform, "--moon", "ariel")
+    interrupt_submit(call, queried_platform, "--host", "host-b")
     assert submitted_run(call("submit")).endswith("-2")
 
 
@@ -142,28 +144,28 @@ def test_a_submit_that_was_cut_off_and_whose_plan_is_damaged_is_not_sent_a_secon
 
 def test_a_run_once_more_has_what_was_told_then(call, robotrain, queried_platform):
     run = submitted_run(call("submit"))
-    (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))
+    (queried_platform / "tells").write_text(json.dumps({"host": "host-b"}))
     for words in ([], ["--set", "batch_size=8"]):
         again = submitted_run(robotrain("resubmit", run, *words))
-        assert value_and_origin(again, "moon") == ("titania", ORIGIN)
+        assert value_and_origin(again, "host") == ("host-a", ORIGIN)
 
 
 def test_a_run_once_more_on_other_settings_is_told_anew(call, robotrain, queried_platform):
     run = submitted_run(call("submit"))
-    (queried_platform / "tells").write_text(json.dumps({"moon": "ariel"}))
-    assert value_and_origin(submitted_run(robotrain("resubmit", run, "--set", "base=south")), "moon") == (
-        "ariel",
+    (queried_platform / "tells").write_text(json.dumps({"host": "host-b"}))
+    assert value_and_origin(submitted_run(robotrain("resubmit", run, "--set", "base=south")), "host") == (
+        "host-b",
         ORIGIN,
     )
     kept = submitted_run(
-        robotrain("resubmit", submitted_run(call("submit", "--moon", "oberon")), "--set", "base=south")
+        robotrain("resubmit", submitted_run(call("submit", "--host", "host-c")), "--set", "base=south")
     )
-    assert value_and_origin(kept, "moon")[0] == "oberon"
+    assert value_and_origin(kept, "host")[0] == "host-c"
 
 
 def test_what_is_told_anew_is_no_difference(call, robotrain):
     run = submitted_run(call("submit"))
-    for words, changed in ((["base=south"], ["base"]), (["moon=oberon"], ["moon"]), (["orbit=low"], [])):
+    for words, changed in ((["base=south"], ["base"]), (["host=host-c"], ["host"]), (["tier=low"], [])):
         told = robotrain("resubmit", run, "--dry-run", "--set", *words).stderr
         assert [line.split(":")[0].strip() for line in told.splitlines() if " → " in line] == changed, told
 
@@ -171,7 +173,7 @@ def test_what_is_told_anew_is_no_difference(call, robotrain):
 def test_why_it_was_not_told_is_a_warning_and_the_job_goes_on(call, queried_platform):
     (queried_platform / "silent").write_text("queried sleeps")
     answer = call("submit")
-    assert value_and_origin(submitted_run(answer), "moon") == (None, "default")
+    assert value_and_origin(submitted_run(answer), "host") == (None, "default")
     assert "warning: queried sleeps" in answer.stderr
     answer = call("render", "--pin", "--json")
     assert answer.exit_code == 0

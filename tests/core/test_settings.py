@@ -188,9 +188,9 @@ def test_a_parameter_without_a_default_is_asked_for(robotrain, install):
     explain = ("explain", "picky", "--platform", "local", "--json")
     codes = [(problem["code"], problem["title"]) for problem in robotrain(*explain, "--laps", "0").json["problems"]]
     assert codes == [("value-missing", "--scene is required")]
-    wrong = robotrain(*explain, "--scene", "moon", "--laps", "0")
+    wrong = robotrain(*explain, "--scene", "attic", "--laps", "0")
     assert [problem["code"] for problem in wrong.json["problems"]] == ["value-invalid"]
-    right = robotrain(*explain, "--scene", "moon", "--laps", "3")
+    right = robotrain(*explain, "--scene", "attic", "--laps", "3")
     assert {row["name"]: row["value"] for row in right.json["values"]}["laps"] == 3
     assert "[required]" in robotrain("submit", "picky", "--platform", "local", "--help").stdout
 

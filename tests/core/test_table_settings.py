@@ -70,8 +70,8 @@ def test_a_call_from_python_says_it_as_a_mapping(cloud_platform):
 
     rows = robotrain.api.explain(platform="cloud", dataset_path="x", labels={"team": "arm", "n": 3})
     assert next(row["value"] for row in rows if row["name"] == "labels") == "team=arm,n=3"
-    with pytest.raises(Exception, match="orbit takes a single value"):
-        robotrain.api.explain(platform="cloud", dataset_path="x", orbit={"a": 1})
+    with pytest.raises(Exception, match="tier takes a single value"):
+        robotrain.api.explain(platform="cloud", dataset_path="x", tier={"a": 1})
 
 
 def test_saving_a_job_keeps_it(labels, robotrain):
@@ -112,9 +112,9 @@ def test_the_same_of_robotrain_toml(refused, toml):
 
 
 def test_a_table_for_any_other_setting_is_refused_as_ever(refused):
-    Path("job.yaml").write_text(SOURCES + "platforms:\n  cloud:\n    orbit:\n      a: b\nparameters: {seed: {a: 1}}\n")
+    Path("job.yaml").write_text(SOURCES + "platforms:\n  cloud:\n    tier:\n      a: b\nparameters: {seed: {a: 1}}\n")
     said = refused("job.yaml")
-    assert "platforms.cloud.orbit must be a single value, not a mapping" in said
+    assert "platforms.cloud.tier must be a single value, not a mapping" in said
     assert "job.yaml:5" in said
     assert "parameters.seed must be a single value, not a mapping" in said
 

@@ -70,7 +70,7 @@ def test_a_setting_that_is_only_looked_at_is_no_reason_to_run_it(explain_cloud, 
 
 def test_nor_is_one_that_another_makes_idle(explain_cloud, terraform):
     terraform.outputs(dock="d", pier="p")
-    assert value_and_origin(explain_cloud(*NEEDED, "--orbit", "high")["dock"]) == (None, "default")
+    assert value_and_origin(explain_cloud(*NEEDED, "--tier", "high")["dock"]) == (None, "default")
     assert terraform.calls == []
     assert value_and_origin(explain_cloud(*NEEDED)["dock"]) == ("d", f"{FOLDER} dock.value")
 
@@ -83,7 +83,7 @@ def test_what_counts_only_together_is_left_out_in_part_and_told(explain_cloud, t
     assert "use   --pier TEXT" in explain_cloud.stderr
     assert value_and_origin(explain_cloud("--pier", "p")["dock"]) == ("d", f"{FOLDER} dock.value")
     assert explain_cloud.stderr == ""
-    assert value_and_origin(explain_cloud("--orbit", "high")["dock"]) == (None, "default")
+    assert value_and_origin(explain_cloud("--tier", "high")["dock"]) == (None, "default")
     assert explain_cloud.stderr == ""  # where they are idle nobody misses them
 
 
