@@ -144,14 +144,6 @@ def test_problems_of_every_stage_come_in_one_report_and_the_earliest_stage_decid
     assert render(robotrain, "--blob-url", BLOB, "-r", "model").exit_code == 3
 
 
-def test_at_most_64_sources(robotrain):
-    many = [part for index in range(65) for part in ("--blob-url", f"{BLOB}{index}")]
-    assert render(robotrain, *many[:-2]).exit_code == 0
-    answer = render(robotrain, *many)
-    assert answer.exit_code == 2
-    assert "at most 64" in answer.stderr
-
-
 def test_the_same_source_twice_warns(robotrain):
     answer = render(robotrain, "--blob-url", BLOB, "--blob-url", BLOB + "/")
     assert answer.exit_code == 0
@@ -282,13 +274,6 @@ def test_local_says_no_to_a_data_asset_and_who_takes_it(robotrain, plain_platfor
     assert "--blob-url https://" in answer.stderr
     assert "--platform plain" in answer.stderr
     assert "(accepts data_asset)" in answer.stderr
-
-
-def test_not_yet_differs_from_no(robotrain, plain_platform):
-    policy = ("--policy-url", "https://acc.blob.core.windows.net/data/p")
-    answer = robotrain("submit", "--platform", "plain", "-d", "lerobot/pusht", *policy)
-    assert answer.exit_code == 3
-    assert answer.stderr.splitlines()[0].split("[")[0].strip().endswith("yet")
 
 
 def test_a_feature_at_its_default_needs_nothing(robotrain):

@@ -250,3 +250,29 @@ def test_the_example_of_each_kind_is_one_and_is_its_own_printed_form(name, tmp_p
     kind = Plugins("none").source_kinds()[name]
     source = kind.parse(kind.example, tmp_path)
     assert (source.kind, str(source), kind.warn(source)) == (name, kind.example, [])
+
+
+UNNAMED = {"sources": {("dataset", ANY): YES, ("dataset", "local_path"): YES}, "features": {ANY: YES}}
+
+
+@pytest.mark.parametrize("pair", [("blob_url", ANY), (ANY, "blob_url"), (ANY, ANY)])
+@pytest.mark.parametrize("words", [BLOBS, MIXED])
+def test_any_in_a_pair_stands_for_every_kind_that_is_not_named(submit, declare_capabilities, pair, words):
+    declare_capabilities(**UNNAMED, combinations={pair: ASUNDER})
+    answer = submit(*words)
+    assert (answer.exit_code, "A rover carries stones of one kind." in answer.stderr) == (3, True)
+
+
+def test_a_pair_that_is_named_comes_before_any(submit, declare_capabilities):
+    declare_capabilities(**UNNAMED, combinations={(ANY, ANY): ASUNDER, ("local_path", "blob_url"): YES})
+    assert submit(*MIXED).exit_code == 0
+
+
+def test_any_stands_for_every_feature_that_is_not_named(robotrain, submit, declare_capabilities):
+    words = ("--dataset-path", "x", "--num-gpus", "2")
+    declare_capabilities(**UNNAMED)
+    assert submit(*words).exit_code == 0
+    assert ANY not in [row.get("feature") for row in robotrain("platforms", "--json").json["rows"]]
+    declare_capabilities(**UNNAMED | {"features": {ANY: YES, "multi_gpu": ASUNDER}})
+    answer = submit(*words)
+    assert (answer.exit_code, "A rover carries stones of one kind." in answer.stderr) == (3, True)
