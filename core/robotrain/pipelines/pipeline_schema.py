@@ -21,9 +21,7 @@ def make_pipeline_schema(
     taking = {name: True for workload in every for name, role in workload.roles.items() if role.takes}
     job = make_job_schema(every, platforms, {**kinds, FROM_KEY: make_step_kind(taking, FROM_KEY)}, default)
     name = {"type": "string", "pattern": f"^({NAME_PATTERN})$"}
-    by_workload = {key: job[key] for key in ("allOf",) if key in job}
     inputs = {key: value for key, value in job["properties"].items() if key in ("sources", "parameters")}
-    loose = {key: {"type": ["object", "null"]} for key in ("sources", "parameters")}
     step = {
         "type": ["object", "null"],
         "properties": {
@@ -32,7 +30,7 @@ def make_pipeline_schema(
                 "type": "string",
             },
             **{key: value for key, value in job["properties"].items() if key != SCHEMA_KEY},
-            **loose,
+            **{key: {"type": ["object", "null"]} for key in ("sources", "parameters")},
             AFTER_KEY: {
                 "description": "steps that must succeed before, beside those that it takes an input from",
                 "anyOf": [{"type": "null"}, name, {"type": "array", "items": name}],
@@ -43,7 +41,7 @@ def make_pipeline_schema(
         "additionalProperties": False,
         "dependentRequired": {REGISTER_KEY: [FROM_KEY], FROM_KEY: [REGISTER_KEY]},
         "if": {"anyOf": [{"required": [JOB_KEY]}, {"required": [REGISTER_KEY]}]},
-        "else": by_workload or {"properties": inputs},
+        "else": {"allOf": job["allOf"]} if "allOf" in job else {"properties": inputs},
     }
     return {
         "$schema": DIALECT,
