@@ -12,21 +12,9 @@ from origin_files import STRANGE_NAMES, compute_digests, read_origin
 from robotrain_sources.blob_url import blob_client, fetch
 from robotrain_sources.fetching.errors import FetchError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azure_identity")]
 
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": os.urandom(3_000_000), "sub/a b é.txt": b"a note"}
-
-
-@pytest.fixture(autouse=True)
-def signed_in(azure, monkeypatch) -> None:
-    for name, value in azure.environ.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def container(request) -> str:
-    """A container of this test's own."""
-    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
 
 
 @pytest.fixture

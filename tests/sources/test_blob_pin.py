@@ -20,13 +20,10 @@ FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 1000, "sub/a b 
 
 
 @pytest.fixture
-def container(request, azure, monkeypatch) -> str:
+def container(container, azure, azure_identity) -> str:
     """A container of this test's own, with files below `p`, and a sign-in to read it with."""
-    for name, value in azure.environ.items():
-        monkeypatch.setenv(name, value)
-    box = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
-    azure.blobs.put(box, {f"p/{name}": content for name, content in FILES.items()})
-    return box
+    azure.blobs.put(container, {f"p/{name}": content for name, content in FILES.items()})
+    return container
 
 
 def resolve_pin(uri: str) -> str:

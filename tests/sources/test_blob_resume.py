@@ -1,6 +1,5 @@
 """Which checkpoint below an address a training goes on from, while others come to lie beside it."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,15 +43,7 @@ def test_nobody_is_asked_until_the_files_are_wanted(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def container(request, azure, monkeypatch) -> str:
-    """A container of this test's own, and a sign-in to read it with."""
-    for name, value in azure.environ.items():
-        monkeypatch.setenv(name, value)
-    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
-
-
-@pytest.fixture
-def publish(azure, container, tmp_path) -> Publish:
+def publish(azure, azure_identity, container, tmp_path) -> Publish:
     """Lay a whole checkpoint below `act`: `publish(200, "run-1")`."""
 
     def publish(step: int, run: str) -> None:

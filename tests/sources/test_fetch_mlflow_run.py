@@ -15,6 +15,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.mlflow import container
+from transfer_fixtures import read_tree
 
 pytestmark = pytest.mark.slow
 
@@ -104,10 +105,6 @@ def make_source(run: str, path: str, role: Any = "policy") -> JobSource:
     return JobSource(role=role, kind="mlflow_run", uri=f"runs:/{run}/{path}")
 
 
-def read_files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_artifacts_of_this_machine_are_used_where_they_lie(
     local_run: Any, tmp_path: Path, training_python: Path
 ) -> None:
@@ -139,14 +136,14 @@ def test_a_policy_of_a_server_is_fetched_once_without_the_rest_of_its_checkpoint
     fetched = {
         path: container.fetch(make_source(run, path), place) for path in ("checkpoints/000400", "checkpoints/000600")
     }
-    assert read_files(fetched["checkpoints/000400"]) == read_files(artifacts / "checkpoints/000400")
-    assert read_files(fetched["checkpoints/000600"]) == read_files(artifacts / "checkpoints/000600/pretrained_model")
+    assert read_tree(fetched["checkpoints/000400"]) == read_tree(artifacts / "checkpoints/000400")
+    assert read_tree(fetched["checkpoints/000600"]) == read_tree(artifacts / "checkpoints/000600/pretrained_model")
     told = len(place.log_line.__self__)
     assert {path: container.fetch(make_source(run, path), place) for path in fetched} == fetched
     assert [line for line in place.log_line.__self__[told:] if line.startswith("fetching")] == []
     (fetched["checkpoints/000400"] / "model.safetensors").write_bytes(b"damaged")
     again = container.fetch(make_source(run, "checkpoints/000400"), place)
-    assert read_files(again) == read_files(artifacts / "checkpoints/000400")
+    assert read_tree(again) == read_tree(artifacts / "checkpoints/000400")
 
 
 @pytest.mark.parametrize("where", ["here", "served"])
@@ -156,7 +153,7 @@ def test_a_checkpoint_comes_with_the_parameters_that_it_cannot_be_used_without(
 ) -> None:
     uri, run, _ = request.getfixturevalue(where)
     place = make_place(uri, tmp_path / "cache", training_python)
-    files = read_files(container.fetch(make_source(run, path, "checkpoint"), place))
+    files = read_tree(container.fetch(make_source(run, path, "checkpoint"), place))
     files.pop("fetched.json", None)
     expected = {"agent_320.pt": b"weights of 320", "params/agent.yaml": b"agent: {}"}
     assert files == expected | ({} if path.endswith(".pt") else {"agent_640.pt": b"weights of 640"})

@@ -16,6 +16,7 @@ from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.mlflow import container
 from robotrain_sources.mlflow import registry as latest_version
+from transfer_fixtures import read_tree
 
 pytestmark = pytest.mark.slow
 
@@ -99,10 +100,6 @@ def model(uri: str) -> JobSource:
     return JobSource(role="policy", kind="registered_model", uri=uri)
 
 
-def read_files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_files_of_this_machine_are_used_where_they_lie(place, folder):
     assert container.fetch(model("models:/act/1"), place) == folder
     assert not place.cache.exists()
@@ -126,7 +123,7 @@ def test_what_made_the_policy_is_noted_where_the_registry_knows(place, training_
 
 def test_files_that_lie_elsewhere_are_fetched_once(place, artifacts):
     fetched = container.fetch(model("models:/far/1"), place)
-    assert read_files(fetched) == POLICY
+    assert read_tree(fetched) == POLICY
     artifacts.asked.clear()
     assert container.fetch(model("far:1"), place) == fetched
     assert artifacts.asked == []

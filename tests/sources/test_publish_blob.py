@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -35,11 +34,10 @@ def place(tmp_path, data_python, azure, monkeypatch) -> ContainerContext:
 
 
 @pytest.fixture
-def container(request, azure) -> str:
-    """A container of this test's own."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
-    azure.blobs.put(name, {})
-    return name
+def container(container, azure) -> str:
+    """An empty container of this test's own."""
+    azure.blobs.put(container, {})
+    return container
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[...,
 @pytest.fixture
 def blob_container(azure, request) -> str:
     """A container of this test's own, with two folders."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    name: str = request.getfixturevalue("container")
     for folder, files in (("one", ONE), ("two", TWO)):
         azure.blobs.put(name, {f"sets/{folder}/{path}": content for path, content in files.items()})
     return name
