@@ -156,7 +156,10 @@ class Engine:
             with self._run_stage("preflight"):
                 self._run_preflight()
             if not self._background.is_started:
-                self._use_existing_environment()
+                with self._run_stage("environment") as details:
+                    existing = self._wait_for_python()
+                    details.append(environment.read_remark(existing.parent.parent))
+                self._on_environment_ready(existing)
             if self._data.needs_run_environment:
                 self._wait_for_python()
             with self._run_stage("data"):
@@ -214,12 +217,6 @@ class Engine:
             self._relay.emit(Note(level="error", text=text))
         fault = failure.combine_faults(finding.fault for finding in findings)
         return JobFailed("; ".join(finding.title for finding in findings), EXIT_PREFLIGHT, fault)
-
-    def _use_existing_environment(self) -> None:
-        with self._run_stage("environment") as details:
-            python = self._wait_for_python()
-            details.append(environment.read_remark(python.parent.parent))
-        self._on_environment_ready(python)
 
     def _on_environment_ready(self, built: Path) -> None:
         """Start tracking, and what gets ready for the work, while the data is still on its way."""

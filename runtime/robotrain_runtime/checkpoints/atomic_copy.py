@@ -29,7 +29,7 @@ def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_can
             raise PermanentError(f"{target} is of the run {existing.run}")
         if existing.digest == manifest.digest and all((target / path).is_file() for path in manifest.files):
             return False
-    elif os.path.lexists(target) and not _is_empty_folder(target):
+    elif os.path.lexists(target) and (target.is_symlink() or not target.is_dir() or any(target.iterdir())):
         raise PermanentError(f"{target} is something else")
     to.mkdir(exist_ok=True)
 
@@ -129,10 +129,6 @@ def _rewrite_in_place(files: Mapping[str, Path], target: Path, is_cancelled: Can
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
-
-
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
 def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:

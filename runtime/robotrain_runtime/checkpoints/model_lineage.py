@@ -128,18 +128,14 @@ def find_same_model(
 
     An evaluation passes `by_name=False`: another policy may have the same run and step.
     """
-    found = sorted(versions, key=_get_version_number, reverse=True)
+    found = sorted(versions, key=lambda one: int(one[0]) if one[0].isdecimal() else 0, reverse=True)
     keys: list[tuple[str, ...]] = [(digest,) for digest in DIGEST_TAGS if digest in tags]
     keys += [(RUN_TAG, CHECKPOINT_TAG)] if by_name or not keys else []
-    return next((one for key in keys for one in found if _has_same_tags(one[1], tags, key)), None)
-
-
-def _has_same_tags(existing: Mapping[str, str], tags: Mapping[str, str], key: tuple[str, ...]) -> bool:
-    return all(name in tags and existing.get(name) == tags[name] for name in key)
-
-
-def _get_version_number(version: TaggedVersion) -> int:
-    return int(version[0]) if version[0].isdecimal() else 0
+    for key in keys:
+        for version in found:
+            if all(name in tags and version[1].get(name) == tags[name] for name in key):
+                return version
+    return None
 
 
 SCORE_PREFIX, EVALUATED_ON_PREFIX = "score_", "evaluated_on_"

@@ -117,7 +117,13 @@ class RunData:
     def _fetch_all(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
         """Return the folder of each source, in order, after the survey."""
         self._make_room(self.batches.missing_bytes)
-        data = self._fetch_batches()
+        while True:
+            data = self.batches.fetch(self._relay.emit)
+            is_leased = all([self._lease.acquire(folder) for folder in data.values()])
+            self.batches.close()
+            if is_leased:
+                break
+            self.batches.survey()  # another process removed some of it before the lease
         for source in sorted(self._document.sources, key=self._has_own_environment, reverse=True):
             if source not in data:
                 data[source] = self._fetch_source(source, python)
@@ -132,15 +138,6 @@ class RunData:
             return False
         plugin = plugin_loader.load_source_plugin(self._document, source)
         return bool(plugin.CARRIER or plugin.ENVIRONMENT)
-
-    def _fetch_batches(self) -> dict[JobSource, Path]:
-        while True:
-            data = self.batches.fetch(self._relay.emit)
-            if all([self._lease.acquire(folder) for folder in data.values()]):
-                self.batches.close()
-                return data
-            self.batches.close()  # another process removed it before the lease
-            self.batches.survey()
 
     def _fetch_source(self, source: JobSource, python: Callable[[], Path]) -> Path:
         log_line = self._relay.write_line

@@ -57,8 +57,17 @@ def list_candidates(required: str) -> Iterator[Path]:
     if len(allowed) > 1:  # this Python is probably one of them
         yield Path(sys.executable)
         yield from list_on_path(PLAIN_NAMES)
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    uv_folder = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for version in allowed:
-        yield from _list_of_version(version)
+        yield from list_on_path((f"python{version}",))
+        yield Path(sys.executable)
+        yield from _list_newest_first(pyenv / "versions", f"{version}*/bin/python")
+        yield from _list_newest_first(uv_folder, f"cpython-{version}.*/bin/python{version}")
+        for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"):
+            yield Path(folder, f"python{version}")
+        yield from _list_newest_first(Path("/opt"), f"python*/bin/python{version}")
     yield from list_on_path(PLAIN_NAMES)
 
 
@@ -67,23 +76,6 @@ def list_on_path(names: tuple[str, ...]) -> Iterator[Path]:
     folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     for name in names:
         yield from (Path(folder, name) for folder in folders)
-
-
-def _list_of_version(version: str) -> Iterator[Path]:
-    yield from list_on_path((f"python{version}",))
-    yield Path(sys.executable)
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    yield from _list_newest_first(pyenv / "versions", f"{version}*/bin/python")
-    yield from _list_newest_first(_get_uv_python_folder(), f"cpython-{version}.*/bin/python{version}")
-    for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"):
-        yield Path(folder, f"python{version}")
-    yield from _list_newest_first(Path("/opt"), f"python*/bin/python{version}")
-
-
-def _get_uv_python_folder() -> Path:
-    if folder := os.environ.get("UV_PYTHON_INSTALL_DIR"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "uv" / "python"
 
 
 def _list_newest_first(folder: Path, pattern: str) -> list[Path]:

@@ -51,18 +51,13 @@ class LineSplitter:
     def _clean_line(self, raw: bytes) -> Iterator[str]:
         text = ESCAPE_PATTERN.sub("", raw.decode("utf-8", "replace")).rstrip()
         if bar := BAR_PATTERN.match(text):
-            if self._is_bar_due(bar["name"]):
+            now = self._clock()
+            if now - self._bar_times.get(bar["name"], float("-inf")) >= BAR_SECONDS:
+                self._bar_times[bar["name"]] = now
                 yield bar[0].strip()
             text = text[bar.end() :].strip()
         if text:
             yield text
-
-    def _is_bar_due(self, name: str) -> bool:
-        now = self._clock()
-        if now - self._bar_times.get(name, float("-inf")) < BAR_SECONDS:
-            return False
-        self._bar_times[name] = now
-        return True
 
 
 GRACE_SECONDS = 15.0
@@ -175,18 +170,14 @@ def start_program(
 def forward_lines(pipe: IO[bytes], on_line: Callable[[str], None], on_event: Callable[[EventRecord], None]) -> None:
     """Forward the lines of a pipe, to its end; event lines are forwarded as events."""
     with pipe:
-        for line in _read_lines(pipe):
-            if record := event.parse_event(line):
-                on_event(record)
-            else:
-                on_line(line)
-
-
-def _read_lines(pipe: IO[bytes]) -> Iterator[str]:
-    lines = LineSplitter()
-    while piece := os.read(pipe.fileno(), 65536):
-        yield from lines.feed(piece)
-    yield from lines.flush()
+        splitter, piece = LineSplitter(), b"more"
+        while piece:
+            piece = os.read(pipe.fileno(), 65536)
+            for line in splitter.feed(piece) if piece else splitter.flush():
+                if record := event.parse_event(line):
+                    on_event(record)
+                else:
+                    on_line(line)
 
 
 def forward_events(pipe: IO[bytes], on_event: Callable[[EventRecord], None]) -> None:

@@ -23,7 +23,10 @@ class EventRelay:
 
     def __init__(self, events: Path) -> None:
         self._events = events.open("a", encoding="utf-8", buffering=1)
-        self._end_torn_line(events)
+        with events.open("rb") as written, suppress(OSError):
+            written.seek(-1, os.SEEK_END)
+            if written.read(1) != b"\n":  # a killed attempt left its last line incomplete
+                self._events.write("\n")
         self._lock = threading.Lock()
         self._sinks: list[Callable[[EventRecord], object]] = []
         self._warned: set[str] = set()
@@ -65,13 +68,6 @@ class EventRelay:
         """Write an ordinary log line."""
         with self._lock:
             self._print(text)
-
-    def _end_torn_line(self, events: Path) -> None:
-        """End the last line of the file if a killed attempt left it incomplete."""
-        with events.open("rb") as written, suppress(OSError):
-            written.seek(-1, os.SEEK_END)
-            if written.read(1) != b"\n":
-                self._events.write("\n")
 
     def _print(self, line: str) -> None:
         try:

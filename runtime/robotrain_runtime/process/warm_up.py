@@ -3,7 +3,7 @@
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from robotrain_runtime.contract.container_plugin import WorkCommand
@@ -45,7 +45,9 @@ class WarmUp:
             return None
         if program.process.poll() is None:
             if self._command.takes_over and self._command.environ == work.environ:
-                _send_arguments(program, work.arguments)
+                assert program.process.stdin is not None
+                with suppress(BrokenPipeError), program.process.stdin as pipe:
+                    pipe.write(json.dumps(work.arguments).encode() + b"\n")
                 return program
             _end(program)
         return program if program.process.wait() == EXIT_PREFLIGHT else None
@@ -65,12 +67,6 @@ class WarmUp:
             reason = program.explain_exit()
             if self._release():
                 self._on_refused(reason)
-
-
-def _send_arguments(program: child.Program, arguments: Sequence[str]) -> None:
-    assert program.process.stdin is not None
-    with suppress(BrokenPipeError), program.process.stdin as pipe:
-        pipe.write(json.dumps(arguments).encode() + b"\n")
 
 
 def _end(program: child.Program) -> None:

@@ -180,7 +180,10 @@ class Publisher:
         self._closed = False
         self._digests: dict[Path, str] = {}
         self._warned: set[tuple[str, str]] = set()
-        self._queues = [(to, self._make_queue(to)) for to in destinations]
+        self._queues: list[tuple[Destination, RetryQueue[SealedArtifact]]] = []
+        for to in destinations:
+            warn = partial(self._warn_about, to.name, f"published to {to.name}")
+            self._queues.append((to, RetryQueue(partial(self._publish_artifact, to), warn)))
         self._sealing: RetryQueue[CompleteArtifact] = RetryQueue(
             self._seal_artifact, partial(self._warn_about, "sealing", "complete")
         )
@@ -240,10 +243,6 @@ class Publisher:
         for text, is_required in sentences:
             self._emit(Note(level="error" if is_required else "warning", text=text))
         return [text for text, is_required in sentences if is_required]
-
-    def _make_queue(self, to: Destination) -> RetryQueue[SealedArtifact]:
-        warn = partial(self._warn_about, to.name, f"published to {to.name}")
-        return RetryQueue(partial(self._publish_artifact, to), warn)
 
     def _is_busy(self) -> bool:
         if self._sealing.is_busy:

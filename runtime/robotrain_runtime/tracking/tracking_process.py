@@ -18,7 +18,6 @@ from typing import Any
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.address import redact_address
-from robotrain_runtime.contract.container_plugin import ModelRegistry
 from robotrain_runtime.contract.event import EventRecord, Metrics, Note, Outcome, Track, Tracking, emit_event
 from robotrain_runtime.contract.failure import describe_error
 from robotrain_runtime.machine import hardware
@@ -90,7 +89,9 @@ def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str
     The request has name, description, tags, scores, lineage, and what `upload_model` needs. Return the `version`,
     whether it is `new`, and the run whose scores were `replaced`.
     """
-    at, name, models = upload_model(store, request)["artifact"], request["name"], _open_registry(store)
+    at, name = upload_model(store, request)["artifact"], request["name"]
+    plugin = address.find_tracking_plugin(store.uri)
+    models = (plugin.registry(store.uri) if plugin else None) or MlflowModelRegistry(store)
     run = {"mlflow_run_id": request["run_id"], "mlflow_experiment_id": store.experiment_id}
     with store.lock_database():
         scores = request.get("scores") or {}
@@ -99,24 +100,13 @@ def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str
             if scores:
                 models.tag(name, version, model_lineage.replace_score_tags(existing, scores))
             return {"version": version, "new": False, "replaced": model_lineage.find_replaced_run(existing, scores)}
-        _upload_lineage(store, at, request)
+        lineage_file, lineage = model_lineage.LINEAGE_FILE, request.get("lineage")
+        if lineage and not Path(request["folder"], request["model"], lineage_file).exists():
+            content = model_lineage.format_lineage(lineage, request["run_id"], store.experiment_id)
+            store.upload_file(content, f"{at}/{lineage_file}")  # one that another process uploaded is the same
         tags = {**request["tags"], **scores, **run}
         made = models.create(name, request["run_id"], at, tags, request["description"])
     return {"version": made, "new": True}
-
-
-def _upload_lineage(store: MlflowStore, artifact: str, request: Mapping[str, Any]) -> None:
-    """Upload the lineage file beside the model, unless the model has one. An uploaded one has the same content."""
-    lineage = request.get("lineage")
-    if not lineage or Path(request["folder"], request["model"], model_lineage.LINEAGE_FILE).exists():
-        return
-    content = model_lineage.format_lineage(lineage, request["run_id"], store.experiment_id)
-    store.upload_file(content, f"{artifact}/{model_lineage.LINEAGE_FILE}")
-
-
-def _open_registry(store: MlflowStore) -> ModelRegistry:
-    plugin = address.find_tracking_plugin(store.uri)
-    return (plugin.registry(store.uri) if plugin else None) or MlflowModelRegistry(store)
 
 
 RequestHandler = Callable[[MlflowStore, Mapping[str, Any]], Mapping[str, Any]]

@@ -76,7 +76,11 @@ def _explain_status(
     """Return the error for a status of 400 or more and the service's error code."""
     status_text = f"{status} {code}".strip()
     if status in (401, 403) or code in UNAUTHENTICATED_CODES:
-        return FetchError(_explain_access_denied(status_text, subject, *identity_and_role), "configuration")
+        identity, role = identity_and_role
+        is_known = not status_text.endswith(UNAUTHENTICATED_CODES)
+        who, remedy = identity.describe(), identity.describe_remedy(role, is_known=is_known)
+        why = f"let {who} read {subject}" if is_known else f"accept the sign-in of {who} for {subject}"
+        return FetchError(f"Azure does not {why} ({status_text}): {remedy}", "configuration")
     if code == "ContainerNotFound":
         return BlobsNotFound(f"the storage account {prefix.account} has no container {prefix.container}")
     if status in (404, 412, 416):
@@ -85,14 +89,6 @@ def _explain_status(
     if status in errors.TRANSIENT_STATUS or status >= 500:
         return FetchError(f"{subject} cannot be read (HTTP {status_text}): try again later", "network")
     return FetchError(f"{subject} cannot be read (HTTP {status_text})", "configuration")
-
-
-def _explain_access_denied(status_text: str, subject: str, identity: BlobIdentity, role: str) -> str:
-    if status_text.endswith(UNAUTHENTICATED_CODES):
-        remedy = identity.describe_remedy(role, is_known=False)
-        return f"Azure does not accept the sign-in of {identity.describe()} for {subject} ({status_text}): {remedy}"
-    remedy = identity.describe_remedy(role, is_known=True)
-    return f"Azure does not let {identity.describe()} read {subject} ({status_text}): {remedy}"
 
 
 def _get_error_code(error: Exception) -> str:

@@ -34,17 +34,14 @@ def select_files(blobs: Iterable[ListedBlob]) -> Iterator[SourceFile]:
         while empty_blobs and not blob.name.startswith(empty_blobs[-1].name):
             yield _make_source_file(empty_blobs.pop())
         empty_blobs = [empty for empty in empty_blobs if not blob.name.startswith(f"{empty.name}/")]
-        if is_debris(blob.name) or _is_folder_marker(blob):
+        is_marker = blob.size == 0 and (blob.is_folder or blob.name.endswith("/"))
+        if is_debris(blob.name) or is_marker:
             continue
         if blob.size:
             yield _make_source_file(blob)
         else:
             empty_blobs.append(blob)
     yield from map(_make_source_file, empty_blobs)
-
-
-def _is_folder_marker(blob: ListedBlob) -> bool:
-    return blob.size == 0 and (blob.is_folder or blob.name.endswith("/"))
 
 
 def _make_source_file(blob: ListedBlob) -> SourceFile:

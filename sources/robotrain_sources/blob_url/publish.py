@@ -64,7 +64,10 @@ class PublishedCheckpoints:
 
         The manifest goes first, so that no part of a checkpoint looks complete.
         """
-        paths_by_name = self._list_paths_by_checkpoint(run)
+        paths_by_name: dict[str, set[str]] = {}
+        for name, blob in self.blobs.list_below().items():
+            if blob.author.run == run and (match := re.fullmatch(_CHECKPOINT_PATH, name)):
+                paths_by_name.setdefault(match[1], set()).add(match[2])
         complete = sorted((name for name, paths in paths_by_name.items() if MANIFEST in paths), key=int)
         kept = complete[-max(keep, 1) :]
         removed = [name for name in sorted(paths_by_name, key=int) if kept and int(name) < int(kept[0])]
@@ -118,13 +121,6 @@ class PublishedCheckpoints:
         if self.blobs.read_blob(f"{name}/{MANIFEST}") != content:
             self.blobs.delete_blobs([f"{name}/{MANIFEST}"])
             raise UploadMismatch(f"{self._prefix}/{name}/{MANIFEST} differs from what was uploaded")
-
-    def _list_paths_by_checkpoint(self, run: str) -> dict[str, set[str]]:
-        paths: dict[str, set[str]] = {}
-        for name, blob in self.blobs.list_below().items():
-            if blob.author.run == run and (match := re.fullmatch(_CHECKPOINT_PATH, name)):
-                paths.setdefault(match[1], set()).add(match[2])
-        return paths
 
 
 def _is_uploaded(blob: ListedBlob | None, upload: BlobUpload) -> bool:

@@ -46,7 +46,10 @@ def parse_blob_url(text: str) -> BlobPrefix:
         raise SourceError("A blob URL contains no control characters.")
     if text != text.strip():
         raise SourceError("There is white space around the URL.", _suggest_url(text.strip()))
-    rest = _strip_scheme(text)
+    scheme = re.match(_SCHEME, text)
+    if not scheme or scheme[1].lower() != "https":
+        _raise_wrong_scheme(text, scheme[1].lower() if scheme else "")
+    rest = text[scheme.end() :]
     address = re.split(r"[?#]", rest, maxsplit=1)[0]
     if rest[len(address) :].startswith("?"):
         raise SourceError(
@@ -62,13 +65,6 @@ def parse_blob_url(text: str) -> BlobPrefix:
 
 
 _suggest_url = partial(suggest_normal_form, parse_blob_url)
-
-
-def _strip_scheme(text: str) -> str:
-    scheme = re.match(_SCHEME, text)
-    if scheme and scheme[1].lower() == "https":
-        return text[scheme.end() :]
-    _raise_wrong_scheme(text, scheme[1].lower() if scheme else "")
 
 
 def _raise_wrong_scheme(text: str, scheme: str) -> NoReturn:

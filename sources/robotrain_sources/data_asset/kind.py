@@ -73,19 +73,14 @@ def parse_data_asset(text: str) -> DataAsset:
 
 def parse_asset_name(text: str, family: AssetFamily) -> tuple[str, int, str]:
     """Return name, version and scope of the asset that `text` names. Raise SourceError."""
-    if long := re.fullmatch(
-        rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", _normalize_resource_id(text)
-    ):
+    # a resource id is in one spelling then: its case does not matter
+    normal = re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
+    if long := re.fullmatch(rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", normal):
         scope, name, version = long.groups()
         return name, _parse_version(version, f"azureml://{scope}/{family.folder}/{name}/versions/"), scope
     if short := re.fullmatch(_SHORT, text):
         return short[1], _parse_version(short[2], f"azureml:{short[1]}:"), ""
     _raise_not_an_asset(text, family)
-
-
-def _normalize_resource_id(text: str) -> str:
-    """Return a resource id in one spelling: its case does not matter."""
-    return re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
 
 
 def _parse_version(text: str, before: str) -> int:

@@ -260,7 +260,7 @@ def read_vault_secret(secret: VaultSecret) -> str:
     """Return the text of a secret. Raise FetchError."""
 
     def request_text() -> tuple[str, float]:
-        client = _make_vault_client(secret)
+        client = make_pipeline(f"https://{secret.host}", make_token_policy(make_azure_credential(), secret.scope))
         return errors.retry_once(lambda: _request_secret(client, secret)), ANSWER_SECONDS
 
     return str(_secrets.setdefault(secret, ExpiringAnswer()).load(request_text))
@@ -278,10 +278,6 @@ def _request_secret(client: Any, secret: VaultSecret) -> str:
     if answer.status_code != 200 or not isinstance(body.get("value"), str):
         raise explain_vault_answer(answer.status_code, body, secret)
     return str(body["value"])
-
-
-def _make_vault_client(secret: VaultSecret) -> Any:
-    return make_pipeline(f"https://{secret.host}", make_token_policy(make_azure_credential(), secret.scope))
 
 
 MAX_SECRET_BYTES = 64 * 1024

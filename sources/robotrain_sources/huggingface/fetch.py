@@ -45,14 +45,15 @@ TIMEOUT_KEYS = ("connect", "read", "write", "pool")
 @functools.cache  # to set the factory again would close the client that another source uses
 def import_hub_library() -> Any:
     """Import the library and set its request timeout; it retries by itself."""
-    importlib.import_module("huggingface_hub").set_client_factory(_make_http_client)
-    return importlib.import_module("huggingface_hub")
+    hub = importlib.import_module("huggingface_hub")
 
+    def make_client() -> Any:
+        client = importlib.import_module("huggingface_hub.utils._http").default_client_factory()
+        client.event_hooks["request"].append(_set_request_timeout)
+        return client
 
-def _make_http_client() -> Any:
-    client = importlib.import_module("huggingface_hub.utils._http").default_client_factory()
-    client.event_hooks["request"].append(_set_request_timeout)
-    return client
+    hub.set_client_factory(make_client)
+    return hub
 
 
 def _set_request_timeout(request: Any) -> None:

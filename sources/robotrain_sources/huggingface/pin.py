@@ -64,7 +64,8 @@ def make_source_error(error: Exception, repository: Repository, kind: str, hub: 
     failure = explain_hub_error(error, request, is_answer=True)
     if failure.reason == "missing":
         other = "model" if kind == "dataset" else "dataset"
-        if _repository_exists(repository, other, hub):
+        with contextlib.suppress(Exception):
+            hub.repo_info(repository.id, repo_type=other, timeout=HINT_SECONDS)
             return RepositoryNotFound(f"On the Hub {repository.id} is a {other}, not a {kind}.")
     if failure.reason == "no-revision":
         return _explain_missing_revision(repository, kind, hub)
@@ -72,10 +73,6 @@ def make_source_error(error: Exception, repository: Repository, kind: str, hub: 
         why = f"HF_HUB_OFFLINE is set, so the commit of {repository} cannot be resolved: unset it, or name a commit."
         return SourceError(why, f"{repository.id}@COMMIT")
     return ERROR_CLASSES.get(failure.reason, SourceError)(_format_sentence(failure.why))
-
-
-def _make_other_server_error() -> SourceError:
-    return SourceError(_format_sentence(explain_other_server().why))
 
 
 def _format_sentence(why: str) -> str:
@@ -86,26 +83,15 @@ def _explain_missing_revision(repository: Repository, kind: str, hub: "HfApi") -
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         why = f"The {kind} {repository.id} no longer has the commit {repository.revision}"
         return RepositoryNotFound(f"{why}: its history was rewritten.")
-    names = list(_list_revisions(repository, kind, hub))
+    names: list[str] = []
+    with contextlib.suppress(Exception):
+        refs = hub.list_repo_refs(repository.id, repo_type=kind)
+        names = [ref.name for ref in (*refs.branches, *refs.tags)]
     nearest = find_nearest_name(repository.revision, names) or ""
     known = f": it has {', '.join(names[:MAX_REVISIONS_SHOWN])}" if names else ""
     more = ", …" if len(names) > MAX_REVISIONS_SHOWN else ""
     why = f"The {kind} {repository.id} has no revision {repository.revision}{known}{more}."
     return RepositoryNotFound(why, nearest and f"{repository.id}@{nearest}")
-
-
-def _repository_exists(repository: Repository, kind: str, hub: "HfApi") -> bool:
-    try:
-        hub.repo_info(repository.id, repo_type=kind, timeout=HINT_SECONDS)
-    except Exception:
-        return False
-    return True
-
-
-def _list_revisions(repository: Repository, kind: str, hub: "HfApi") -> Iterator[str]:
-    with contextlib.suppress(Exception):
-        refs = hub.list_repo_refs(repository.id, repo_type=kind)
-        yield from (ref.name for ref in (*refs.branches, *refs.tags))
 
 
 def _read_token() -> str:
@@ -227,7 +213,7 @@ def _query_commit(repository: Repository, role: str) -> str:
     except Exception as error:
         raise make_source_error(error, repository, kind, hub) from None
     if not re.fullmatch(COMMIT_PATTERN, str(info.sha)):
-        raise _make_other_server_error()
+        raise SourceError(_format_sentence(explain_other_server().why))
     return str(info.sha)
 
 

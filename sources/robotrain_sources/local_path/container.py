@@ -24,7 +24,8 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
         way = f"\n{ROLE_FLAGS[source.role]} {shlex.quote(str(near))}" if near else ""
         yield f"The folder {folder} does not exist on this machine.{way}"
     elif not folder.is_dir():
-        yield f"{folder} is not a folder: use the folder of the {_describe_role(source)}."
+        noun = "policy" if source.role in folder_content.POLICY_ROLES else source.role
+        yield f"{folder} is not a folder: use the folder of the {noun}."
     elif not os.access(folder, os.R_OK | os.X_OK):
         yield f"The folder {folder} cannot be read by the user that runs the job."
     elif (part := folder_content.find_used_part(folder, source.role)) is None:
@@ -76,7 +77,3 @@ def _find_similar_folder(folder: Path) -> Path | None:
         return None
     near = difflib.get_close_matches(folder.name, names, n=1)
     return folder.parent / near[0] if near else None
-
-
-def _describe_role(source: JobSource) -> str:
-    return "policy" if source.role in folder_content.POLICY_ROLES else source.role

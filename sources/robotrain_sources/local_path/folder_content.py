@@ -196,7 +196,9 @@ def explain_no_policy(folder: Path) -> str:
         return f"{part} contains a PEFT adapter, not a policy: merge it into its base policy first."
     missing = _list_missing_files(part)
     sentence = f"{part} contains no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
-    policy = next(_find_policies_below(folder), None)
+    parents = (folder, folder / "checkpoints", folder / "outputs" / "checkpoints")  # of a training
+    below = (path for parent in parents for _, path in checkpoint.list_checkpoints(parent))  # the newest first
+    policy = next((path for path in below if find_used_part(path, "policy")), None)
     return f"{sentence}\n--policy-path {policy}" if policy else sentence
 
 
@@ -216,12 +218,6 @@ def find_corruption(part: Path, role: str) -> str:
 
 def _list_missing_files(part: Path) -> list[str]:
     return [name for name in POLICY_FILES if not (part / name).is_file()]
-
-
-def _find_policies_below(folder: Path) -> Iterator[Path]:
-    """Yield checkpoints with a policy in a training's folder, the newest first."""
-    for parent in (folder, folder / "checkpoints", folder / "outputs" / "checkpoints"):
-        yield from (path for _, path in checkpoint.list_checkpoints(parent) if find_used_part(path, "policy"))
 
 
 def _find_changed_files(folder: Path, manifest: checkpoint.CheckpointManifest) -> Iterator[str]:

@@ -4,7 +4,7 @@ import os.path
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
@@ -38,7 +38,9 @@ def parse_folder(text: str, base: Path) -> LocalFolder:
     if re.search(_CONTROL, text):
         raise SourceError("A path contains no control characters, and is valid Unicode.")
     if re.match(_URL, text.lstrip()):
-        _raise_is_url(text.strip())
+        if local := re.fullmatch(_FILE_URL, text.strip()):
+            raise SourceError("Use the path without `file:`.", os.path.normpath(local[1]))
+        raise SourceError("An address is not a local folder.")
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
         raise SourceError(
@@ -46,12 +48,6 @@ def parse_folder(text: str, base: Path) -> LocalFolder:
         )
     path = os.path.normpath(os.path.join(os.path.abspath(base), expanded))
     return LocalFolder("/" + path.lstrip("/") if path.startswith("//") else path)
-
-
-def _raise_is_url(text: str) -> NoReturn:
-    if local := re.fullmatch(_FILE_URL, text):
-        raise SourceError("Use the path without `file:`.", os.path.normpath(local[1]))
-    raise SourceError("An address is not a local folder.")
 
 
 _HINT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"

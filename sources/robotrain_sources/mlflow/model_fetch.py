@@ -49,11 +49,12 @@ class RegisteredModelFetcher:
             tracking_uri=self._address,
             registry_uri=self._address,
         )
-        fetch_program.fill_from_download(folder, lambda to: download(dst_path=to), self._check_files)
 
-    def _check_files(self, downloaded: Path) -> None:
-        if not any(path.is_file() for path in downloaded.rglob("*")):
-            raise errors.FetchError(f"{self._name} version {self._version} has no files")
+        def check_files(downloaded: Path) -> None:
+            if not any(path.is_file() for path in downloaded.rglob("*")):
+                raise errors.FetchError(f"{self._name} version {self._version} has no files")
+
+        fetch_program.fill_from_download(folder, lambda to: download(dst_path=to), check_files)
 
     def _find_version(self) -> Any:
         try:

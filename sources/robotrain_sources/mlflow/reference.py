@@ -150,19 +150,15 @@ def parse_run_artifact(text: str) -> RunArtifact:
         raise SourceError(
             f"One slash follows `runs:`, and one the id: {RUN_FORM}.", _suggest_artifact(f"runs:/{run}/{path}")
         )
-    _check_path(path)
-    return RunArtifact(run, path)
-
-
-_suggest_artifact = partial(suggest_normal_form, parse_run_artifact)
-
-
-def _check_path(path: str) -> None:
     parts = path.split("/")
     if not all(parts) or {".", ".."} & {*parts}:
         raise SourceError("No part of the path is empty, `.` or `..`.")
     if not all(re.fullmatch(_PATH_PART, part) for part in parts):
         raise SourceError("A part of the path is letters, digits and `._=+~!(),-`, without white space.")
+    return RunArtifact(run, path)
+
+
+_suggest_artifact = partial(suggest_normal_form, parse_run_artifact)
 
 
 def _raise_not_an_artifact(text: str) -> NoReturn:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import Rejected
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, RunRecord
 from robotrain.model.source import Source, SourceError
@@ -39,7 +39,10 @@ def find_latest_run(plugins: Plugins) -> tuple[RunRecord, Mapping[int, Output]]:
 
 def format_problems(rejected: Rejected) -> str:
     """Return the problems as sentences."""
-    return " ".join(_format_problem(problem) for problem in rejected.problems)
+    sentences = []
+    for problem in rejected.problems:
+        sentences += [f"{problem.title[:1].upper()}{problem.title[1:]}.", problem.why]
+    return " ".join(filter(None, sentences))
 
 
 def _try_list_checkpoints(record: RunRecord, plugins: Plugins) -> Mapping[int, Output]:
@@ -50,10 +53,6 @@ def _try_list_checkpoints(record: RunRecord, plugins: Plugins) -> Mapping[int, O
     except Rejected as rejected:  # an older run must not take its place
         why = format_problems(rejected)
         raise SourceError(f"The checkpoints of {record.run} cannot be listed: {why}") from None
-
-
-def _format_problem(problem: Problem) -> str:
-    return f"{problem.title[:1].upper()}{problem.title[1:]}." + (f" {problem.why}" if problem.why else "")
 
 
 FOLDER_KINDS = ("local_path", "blob_url", "datastore_path")
@@ -122,11 +121,11 @@ def _select_checkpoint(record: RunRecord, checkpoints: Mapping[int, Output], ste
     if step is None:
         return checkpoints[max(checkpoints)]
     if step not in checkpoints:
-        nearest = min(checkpoints, key=lambda known: abs(known - step))
-        raise SourceError(
-            f"{record.run} has no checkpoint of step {step}: {_format_steps(sorted(checkpoints))}.",
-            f"{record.run}@{nearest}",
-        )
+        nearest, steps = min(checkpoints, key=lambda known: abs(known - step)), sorted(checkpoints)
+        shown = ", ".join(map(str, steps[-MAX_STEPS_SHOWN:]))
+        more = "…, " if len(steps) > MAX_STEPS_SHOWN else ""
+        why = f"{record.run} has no checkpoint of step {step}: it has {more}{shown}."
+        raise SourceError(why, f"{record.run}@{nearest}")
     return checkpoints[step]
 
 
@@ -141,8 +140,3 @@ def _explain_no_checkpoint(record: RunRecord, platform: Platform) -> SourceError
         return SourceError(f"{record.run} is {status.state} and has no complete checkpoint yet: {hint}.")
     why = f" ({status.reason})" if status.reason else ""
     return SourceError(f"{record.run} wrote no complete checkpoint: {status.state}{why}.")
-
-
-def _format_steps(steps: Sequence[int]) -> str:
-    last_steps = ", ".join(map(str, steps[-MAX_STEPS_SHOWN:]))
-    return f"it has {'…, ' if len(steps) > MAX_STEPS_SHOWN else ''}{last_steps}"

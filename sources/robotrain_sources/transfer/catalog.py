@@ -97,7 +97,11 @@ class Catalog:
         listed = iter(entries)
         while page := list(islice(listed, PAGE_SIZE)):
             for entry in page:
-                _check_file(entry)
+                if problem := find_name_problem(entry.name):
+                    raise FetchError(problem, "data")
+                if entry.size < 0 or not entry.identity:
+                    why = "the listing has no size, or neither a digest nor a version"
+                    raise FetchError(f"{why}, of {entry.name!r}", "data")
             try:
                 with self._database:
                     self._database.executemany(
@@ -129,7 +133,7 @@ class Catalog:
 
     def compute_digest(self) -> str:
         """Return the digest of the whole listing."""
-        return compute_data_digest(self._iter_by_name())
+        return compute_data_digest(map(_make_source_file, self._iter_rows(_COLUMNS, "1")))
 
     def find_file(self, name: str) -> SourceFile | None:
         """Return the file with that name."""
@@ -184,9 +188,6 @@ class Catalog:
         finally:
             self._database.execute("detach earlier")
 
-    def _iter_by_name(self) -> Iterator[SourceFile]:
-        return map(_make_source_file, self._iter_rows(_COLUMNS, "1"))
-
     def _iter_rows(self, columns: str, condition: str) -> Iterator[Any]:
         """Yield rows by name, their first column."""
         last = ""
@@ -216,16 +217,17 @@ class Catalog:
                     )
         with self._database:
             for (name,) in self._iter_rows("name", "1"):
-                self._add_folded_name(name)
+                fold = fold_name(name)
+                try:
+                    self._database.execute("insert into folded values (?, ?)", (fold, name))
+                except sqlite3.IntegrityError:
+                    other = self._database.execute("select name from folded where fold = ?", (fold,)).fetchone()[0]
+                    why = (
+                        f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
+                    )
+                    remedy = "rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk"
+                    raise FetchError(f"{why}, so both cannot be written: {remedy}", "data") from None
         self._database.execute("drop table folded")
-
-    def _add_folded_name(self, name: str) -> None:
-        try:
-            self._database.execute("insert into folded values (?, ?)", (fold_name(name), name))
-        except sqlite3.IntegrityError:
-            other = self._database.execute("select name from folded where fold = ?", (fold_name(name),)).fetchone()[0]
-            why = f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
-            raise FetchError(f"{why}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data") from None
 
 
 def _make_source_file(row: tuple[str, int, str, str, str, str]) -> SourceFile:
@@ -236,10 +238,3 @@ def _make_source_file(row: tuple[str, int, str, str, str, str]) -> SourceFile:
 def _list_parent_folders(name: str) -> list[str]:
     parts = name.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-
-
-def _check_file(entry: SourceFile) -> None:
-    if problem := find_name_problem(entry.name):
-        raise FetchError(problem, "data")
-    if entry.size < 0 or not entry.identity:
-        raise FetchError(f"the listing has no size, or neither a digest nor a version, of {entry.name!r}", "data")

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -261,7 +262,8 @@ class DownloadScheduler:
 
     async def _schedule_files(self) -> None:
         """Start one file after the other as memory allows."""
-        for download, entry in heapq.merge(*map(_iter_missing_files, self._downloads), key=lambda item: -item[1].size):
+        missing = [zip(itertools.repeat(each), each.catalog.iter_missing()) for each in self._downloads]
+        for download, entry in heapq.merge(*missing, key=lambda item: -item[1].size):
             if entry.size > MAX_SMALL_BYTES:
                 file = LargeFile(download, entry, self._context)
                 self._context.tasks.start(file.fetch())
@@ -283,10 +285,6 @@ class DownloadScheduler:
             context.slots.release()
         context.journal.add_file(download, entry, sha256)
         context.meter.add_bytes(entry.size)
-
-
-def _iter_missing_files(download: PartialDownload) -> Iterator[tuple[PartialDownload, SourceFile]]:
-    return ((download, entry) for entry in download.catalog.iter_missing())
 
 
 class Downloader:
@@ -313,7 +311,10 @@ class Downloader:
                     downloads.append(self._prepare_download(folder))
             if downloads:
                 self._fetch_downloads(downloads)
-            return cached | {download.folder: self._finish_download(download) for download in downloads}
+            for download in downloads:
+                cached[download.folder] = download.finish()
+                self._locks[download.folder].share()
+            return cached
         except BaseException as error:
             self._pool.shutdown(cancel_futures=True)
             for download in downloads:
@@ -357,8 +358,3 @@ class Downloader:
             DownloadScheduler(downloads, meter, self._request.patience, self._request.download_mib, self._pool).run()
         )
         meter.finish(files)
-
-    def _finish_download(self, download: PartialDownload) -> Path:
-        files = download.finish()
-        self._locks[download.folder].share()
-        return files

@@ -152,7 +152,9 @@ class Survey:
             origin = open_origin(survey.request)
             await asyncio.get_running_loop().run_in_executor(self._pool, survey_origin, survey, origin, self._cache)
             if survey.cached_files:
-                _copy_described(survey, survey.cached_files)
+                for path in survey.request.described:
+                    if (survey.cached_files / path).is_file():
+                        _write_file(survey.described / path, (survey.cached_files / path).read_bytes())
             else:
                 await self._read_described(survey, origin)
         except Exception as error:
@@ -172,12 +174,6 @@ class Survey:
                         break
             except Exception as error:
                 raise origin.explain_error(error) from error
-
-
-def _copy_described(survey: SourceSurvey, files: Path) -> None:
-    for path in survey.request.described:
-        if (files / path).is_file():
-            _write_file(survey.described / path, (files / path).read_bytes())
 
 
 def _write_file(path: Path, content: bytes) -> None:
