@@ -11,8 +11,7 @@ import sys
 
 import obstore
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer import catalog, requests
-from robotrain_sources.transfer.origin import TransferTimeouts
+from robotrain_sources.transfer import catalog
 
 
 def main(module: str, uri: str, pin: str = "", role: str = "policy", credential: str = "") -> dict[str, object]:
@@ -24,7 +23,7 @@ def main(module: str, uri: str, pin: str = "", role: str = "policy", credential:
         entries = sorted(origin.list_files(), key=lambda entry: entry.name)
         if not entries:
             raise origin.explain_empty()
-        store, files = origin.open_store(requests.make_store_options(TransferTimeouts())), {}
+        store, files = origin.open_store(), {}
         for entry in entries:
             options = {"if_match": entry.version} if entry.version else None
             content = bytes(obstore.get(store, origin.get_store_path(entry.name), options=options).bytes())

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer.origin import SourceFile, TransferTimeouts
-from robotrain_sources.transfer.requests import ProgressMeter, RetryPolicy
+from robotrain_sources.transfer.requests import ProgressMeter, RequestLimiter, RetryPolicy
 
 QUICK = TransferTimeouts(giving_up=0.05, first=0.001, longest=0.002)
 PATIENT = TransferTimeouts(giving_up=5.0, first=0.001, longest=0.002)
@@ -36,7 +36,7 @@ def count_attempts(errors, whose: str, patience: TransferTimeouts) -> tuple[int,
         return "the file"
 
     async def run() -> str:
-        attempts = RetryPolicy(patience, ProgressMeter(0, 1, lambda *far: None))
+        attempts = RetryPolicy(patience, RequestLimiter(1), ProgressMeter(0, 1, lambda *far: None))
         part = SimpleNamespace(
             name="the data", origin=SimpleNamespace(explain_error=lambda error: FetchError("no", whose))
         )

@@ -17,8 +17,8 @@ from robotrain_sources.blob_url.identity import BlobIdentity
 from robotrain_sources.blob_url.publish import PublishedCheckpoints
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
 from robotrain_sources.fetching.errors import FetchError, find_similar_names
-from robotrain_sources.transfer import catalog
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile, StoreOptions, is_debris
+from robotrain_sources.transfer import catalog, origin
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
 
@@ -201,15 +201,15 @@ class BlobFiles(DataOrigin):
             self._lister, self._choose_checkpoint = BlobLister(self._prefix, self._identity), False
         return select_files(self._lister.list_blobs())
 
-    def open_store(self, options: StoreOptions) -> Any:
+    def open_store(self) -> Any:
         """Return the container's store."""
         return importlib.import_module("obstore.store").AzureStore(
             self._prefix.container,
             account_name=self._prefix.account,
             endpoint=f"https://{self._prefix.account}{HOST}",
             credential_provider=self._provide_credential,
-            client_options=options.client_options,
-            retry_config=options.retry_config,
+            client_options=dict(origin.CLIENT_OPTIONS),
+            retry_config=dict(origin.RETRY_CONFIG),
             **IGNORED_SETTINGS,
         )
 

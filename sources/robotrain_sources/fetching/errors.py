@@ -98,9 +98,13 @@ class ContentMismatch(Exception):
     """A file differs from its listing in length or digest. The text says how."""
 
 
+class RequestStalled(TimeoutError):
+    """A request delivered no bytes for too long."""
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
-    if isinstance(error, ContentMismatch | TimeoutError):
+    if isinstance(error, ContentMismatch | RequestStalled | TimeoutError):
         return True
     kinds = get_class_names(error)
     if "BaseError" not in kinds or not kinds.isdisjoint(_PERMANENT_ERRORS):

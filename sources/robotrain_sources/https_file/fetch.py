@@ -15,7 +15,8 @@ from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file import reference
 from robotrain_sources.https_file.reference import HttpsFile
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile, StoreOptions
+from robotrain_sources.transfer import origin
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 
 CARRIER = "robotrain_sources.transfer.container"
 
@@ -52,11 +53,11 @@ class SingleFile(DataOrigin):
         version = etag or modified or str(time.time_ns())  # without any, a file in the cache may be an older one
         yield SourceFile(name=self._file.name, size=int(size), version=version)
 
-    def open_store(self, options: StoreOptions) -> Any:
+    def open_store(self) -> Any:
         """Return the store of the folder that the file is in; it follows redirections."""
-        client_options = {**options.client_options, "allow_http": self._file.scheme == "http"}
+        options = {**origin.CLIENT_OPTIONS, "allow_http": self._file.scheme == "http"}
         return importlib.import_module("obstore.store").HTTPStore(
-            self._file.folder_url, client_options=client_options, retry_config=options.retry_config
+            self._file.folder_url, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )
 
     def explain_empty(self) -> FetchError:

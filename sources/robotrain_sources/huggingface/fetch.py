@@ -21,7 +21,8 @@ from robotrain_sources.huggingface.errors import (
     find_token_problem,
 )
 from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile, StoreOptions, is_debris
+from robotrain_sources.transfer import origin
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
 
@@ -128,15 +129,15 @@ class RepositoryFiles(DataOrigin):
         entry_by_name = {entry.name: entry for entry in entries}
         return (entry_by_name[name] for name in select_files(entry_by_name))
 
-    def open_store(self, options: StoreOptions) -> Any:
+    def open_store(self) -> Any:
         """Return the store of the commit's files. The token goes to the Hub only, not to redirection targets."""
         kind = "datasets/" if self._kind == "dataset" else ""
         address = f"{self._hub.endpoint}/{kind}{self._repository.id}/resolve/{self._commit}"
-        client_options = {**options.client_options, "allow_http": address.startswith("http://")}
+        options: dict[str, Any] = {**origin.CLIENT_OPTIONS, "allow_http": address.startswith("http://")}
         if self._token.text:
-            client_options["default_headers"] = {"authorization": f"Bearer {self._token.text}"}
+            options["default_headers"] = {"authorization": f"Bearer {self._token.text}"}
         return importlib.import_module("obstore.store").HTTPStore(
-            address, client_options=client_options, retry_config=options.retry_config
+            address, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )
 
     def explain_empty(self) -> FetchError:

@@ -69,7 +69,7 @@ def write_verified_file(path: Path, entry: SourceFile, content: Any) -> str:
     sha256 = verifier.finish()
     handle = open_for_writing(path, os.O_TRUNC)
     try:
-        write_all(handle, content, 0)
+        write_pieces(handle, [content], 0)
     finally:
         os.close(handle)
     return sha256
@@ -84,12 +84,11 @@ def open_for_writing(path: Path, extra_flags: int = 0) -> int:
     return os.open(path, flags, 0o644)
 
 
-def write_all(handle: int, content: Any, offset: int) -> None:
-    """Write all of `content` at an offset."""
-    rest = memoryview(content)
-    while rest:
-        done = os.pwrite(handle, rest, offset)
-        rest, offset = rest[done:], offset + done
+def write_pieces(handle: int, pieces: Sequence[Any], offset: int) -> None:
+    """Write all of `pieces` in a row at an offset."""
+    done = os.pwritev(handle, pieces, offset)
+    if rest := memoryview(b"".join(pieces))[done:] if done < sum(map(len, pieces)) else b"":
+        write_pieces(handle, [rest], offset + done)
 
 
 def is_unchanged(path: Path, size: int, sha256: str) -> bool:

@@ -5,8 +5,10 @@ import heapq
 import itertools
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,12 +21,82 @@ from robotrain_sources.fetching.errors import ContentMismatch, FetchError
 from robotrain_sources.transfer import cache_store
 from robotrain_sources.transfer.cache_store import FolderLock, PartialDownload
 from robotrain_sources.transfer.origin import SourceFile, TransferRequest, TransferTimeouts
-from robotrain_sources.transfer.requests import ProgressMeter, RemoteReader, RetryPolicy, make_store_options
+from robotrain_sources.transfer.requests import (
+    CHUNK_SIZE,
+    ProgressMeter,
+    RemoteReader,
+    RequestLimiter,
+    RetryPolicy,
+    StallDetector,
+)
 from robotrain_sources.transfer.survey import SourceSurvey, write_listing
 
 DISK_THREADS = 2
+BATCH_SIZE = 8
 
-Result = TypeVar("Result")
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class DiskTask:
+    """A function to run in a thread, and the future that waits for it."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    failure: Exception | None = None
+
+    def run(self) -> None:
+        """Run the function in the current thread."""
+        try:
+            self.result = self.function(*self.arguments)
+        except Exception as error:
+            self.failure = error
+
+    def set_future(self) -> None:
+        """Pass the result on, in the loop's thread."""
+        if self.future.done():  # cancelled
+            return
+        if self.failure:
+            self.future.set_exception(self.failure)
+        else:
+            self.future.set_result(self.result)
+
+
+class DiskExecutor:
+    """Runs functions that use the disk in a few threads, several in a batch."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._waiting: deque[DiskTask] = deque()
+        self._busy = 0
+
+    async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what `function` returns, or raise what it raises."""
+        task = DiskTask(function, arguments, asyncio.get_running_loop().create_future())
+        self._waiting.append(task)
+        self._start_batches()
+        result: T = await task.future
+        return result
+
+    def _start_batches(self) -> None:
+        while self._waiting and self._busy < DISK_THREADS:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH_SIZE, len(self._waiting)))]
+            self._busy += 1
+            self._pool.submit(self._run_batch, batch, asyncio.get_running_loop())
+
+    def _run_batch(self, tasks: Sequence[DiskTask], loop: asyncio.AbstractEventLoop) -> None:
+        for task in tasks:
+            task.run()
+        with suppress(RuntimeError):  # the loop has ended: nobody waits
+            loop.call_soon_threadsafe(self._finish_batch, tasks)
+
+    def _finish_batch(self, tasks: Sequence[DiskTask]) -> None:
+        self._busy -= 1
+        self._start_batches()
+        for task in tasks:
+            task.set_future()
 
 
 class TaskGroup:
@@ -105,9 +177,8 @@ class ArrivalJournal:
 
 MIB = 1 << 20
 RANGE_SIZE, MAX_RANGES = 8 * MIB, 1024
-MAX_REQUESTS = 32
-REQUEST_MIB = 2
-"""Memory that a request may hold: a small file, or the chunks of a range that are being written."""
+RANGE_MEMORY = 2 * CHUNK_SIZE
+"""Bytes that a request for a range holds in memory: the chunk being written, and the next one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,15 +188,10 @@ class TransferContext:
     reader: RemoteReader
     retry_policy: RetryPolicy
     tasks: TaskGroup
-    slots: asyncio.Semaphore
-    """One for each request at the same time."""
+    limiter: RequestLimiter
     meter: ProgressMeter
     journal: ArrivalJournal
-    pool: ThreadPoolExecutor
-
-    async def run_in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Return what `function`, which uses the disk, returns."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+    executor: DiskExecutor
 
 
 @dataclass(eq=False, slots=True)
@@ -152,16 +218,14 @@ class LargeFile:
         self._context.journal.add_file(self._download, self._entry, sha256)
 
     async def _fetch_and_verify(self) -> str:
-        handle = await self._context.run_in_thread(
-            cache_store.open_for_writing, self._download.files / self._entry.name
-        )
+        handle = await self._context.executor(cache_store.open_for_writing, self._download.files / self._entry.name)
         os.ftruncate(handle, self._entry.size)
         ranges, missing = self._plan_ranges()
         self._context.tasks.start(self._request_ranges(handle, missing))
         verifier = cache_store.FileVerifier(self._entry)
         for byte_range in ranges:
             await byte_range.arrived
-            await self._context.run_in_thread(verifier.update_from_file, handle, byte_range.start, byte_range.stop)
+            await self._context.executor(verifier.update_from_file, handle, byte_range.start, byte_range.stop)
         os.close(handle)  # not after a failure: a thread may still write to this descriptor
         try:
             return verifier.finish()
@@ -187,7 +251,7 @@ class LargeFile:
 
     async def _request_ranges(self, handle: int, missing: Sequence[ByteRange]) -> None:
         for byte_range in missing:
-            await self._context.slots.acquire()
+            await self._context.limiter.acquire(RANGE_MEMORY)
             self._context.tasks.start(self._fetch_range(handle, byte_range))
         self.all_requested.set()
 
@@ -199,19 +263,20 @@ class LargeFile:
             if not self._download.origin.has_ranges:  # the request begins at the start again
                 self._context.meter.add_bytes(byte_range.start - position)
                 position = byte_range.start
-            async for chunk in self._context.reader.read_range(self._download.origin, self._entry, position, stop):
-                if position + len(chunk) > stop:
+            async for pieces in self._context.reader.read_range(self._download.origin, self._entry, position, stop):
+                count = sum(map(len, pieces))
+                if position + count > stop:
                     raise ContentMismatch(f"more than {stop - byte_range.start} bytes arrived for a range of it")
-                await self._context.run_in_thread(cache_store.write_all, handle, chunk, position)
-                position += len(chunk)
-                self._context.meter.add_bytes(len(chunk))
+                await self._context.executor(cache_store.write_pieces, handle, pieces, position)
+                position += count
+                self._context.meter.add_bytes(count)
             if position != stop:
                 raise ContentMismatch(f"a range of it ended at byte {position} instead of {stop}")
 
         try:
             await self._context.retry_policy.retry(self._download, self._entry, fetch_rest)
         finally:
-            self._context.slots.release()
+            self._context.limiter.release(RANGE_MEMORY)
         self._context.journal.add_range(self._download, self._entry, byte_range.start, byte_range.stop)
         byte_range.arrived.set_result(None)
 
@@ -237,22 +302,25 @@ class DownloadScheduler:
         pool: ThreadPoolExecutor,
     ) -> None:
         self._downloads = downloads
-        options = make_store_options(timeouts)
+        self._stall_detector = StallDetector(timeouts.stall)
+        limiter = RequestLimiter(mib * MIB)
         self._context = TransferContext(
-            reader=RemoteReader((download.origin for download in downloads), options),
-            retry_policy=RetryPolicy(timeouts, meter),
+            reader=RemoteReader((download.origin for download in downloads), self._stall_detector),
+            retry_policy=RetryPolicy(timeouts, limiter, meter),
             tasks=TaskGroup(),
-            slots=asyncio.Semaphore(max(1, min(MAX_REQUESTS, mib // REQUEST_MIB))),
+            limiter=limiter,
             meter=meter,
             journal=ArrivalJournal(downloads),
-            pool=pool,
+            executor=DiskExecutor(pool),
         )
 
     async def run(self) -> None:
         """Fetch and verify all files. Raise FetchError, the system's OSError, sqlite3.Error."""
         context = self._context
         context.tasks.start(self._schedule_files())
-        watchers = [asyncio.ensure_future(run()) for run in (context.meter.run, context.journal.run)]
+        watchers = [
+            asyncio.ensure_future(run()) for run in (self._stall_detector.run, context.meter.run, context.journal.run)
+        ]
         try:
             await context.tasks.finish()
         finally:
@@ -269,7 +337,7 @@ class DownloadScheduler:
                 self._context.tasks.start(file.fetch())
                 await file.all_requested.wait()
             else:
-                await self._context.slots.acquire()
+                await self._context.limiter.acquire(entry.size)
                 self._context.tasks.start(self._fetch_small_file(download, entry))
 
     async def _fetch_small_file(self, download: PartialDownload, entry: SourceFile) -> None:
@@ -277,12 +345,12 @@ class DownloadScheduler:
 
         async def fetch_and_write() -> str:
             content = await context.reader.read_file(download.origin, entry) if entry.size else b""
-            return await context.run_in_thread(cache_store.write_verified_file, path, entry, content)
+            return await context.executor(cache_store.write_verified_file, path, entry, content)
 
         try:
             sha256 = await context.retry_policy.retry(download, entry, fetch_and_write)
         finally:
-            context.slots.release()
+            context.limiter.release(entry.size)
         context.journal.add_file(download, entry, sha256)
         context.meter.add_bytes(entry.size)
 

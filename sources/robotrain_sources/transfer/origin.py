@@ -12,13 +12,17 @@ from typing import Any, Protocol
 
 from robotrain_sources.fetching.errors import FetchError
 
+CLIENT_OPTIONS: Mapping[str, str] = {
+    "connect_timeout": "10s",
+    "read_timeout": "60s",
+    "timeout": "1h",  # of a whole body, which may take long on a slow line
+    "pool_max_idle_per_host": "64",
+    "pool_idle_timeout": "60s",
+}
+"""`client_options` of an obstore store."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreOptions:
-    """Limits and retries of an obstore store, which every store is opened with."""
-
-    client_options: dict[str, Any]
-    retry_config: dict[str, Any]
+RETRY_CONFIG: Mapping[str, Any] = {"max_retries": 0}
+"""`retry_config` of an obstore store: the transfer retries by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +83,8 @@ class DataOrigin:
         """Yield the files page by page, in any order, without folder markers. May raise anything."""
         raise NotImplementedError
 
-    def open_store(self, options: StoreOptions) -> Any:
-        """Return the obstore store of the files."""
+    def open_store(self) -> Any:
+        """Return the obstore store of the files; it does not retry."""
         raise NotImplementedError
 
     def get_store_path(self, name: str) -> str:

@@ -1,11 +1,11 @@
-"""Requests for files through obstore, which waits and retries; what is repeated beyond that; and progress."""
+"""Requests for files: concurrency, stalls, retries and progress."""
 
 import asyncio
 import importlib
+import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from robotrain_runtime.contract.event import Fault
@@ -15,12 +15,13 @@ from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import (
     ContentMismatch,
     FetchError,
+    RequestStalled,
     describe_file_change,
     is_transient,
     is_unauthenticated,
 )
 from robotrain_sources.transfer.cache_store import PartialDownload
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile, StoreOptions, TransferTimeouts
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile, TransferTimeouts
 
 EVENT_SECONDS, LINE_SECONDS, RATE_SECONDS = 0.5, 5.0, 5.0
 
@@ -78,59 +79,160 @@ class ProgressMeter:
         return f"{progress}, {format_duration((self._total - self._done) / rate)} left"
 
 
-CHUNK_SIZE = 1 << 18
-"""Bytes to wait for at a time: each wait costs processor time, and progress is counted by it."""
-MAX_TRIES = 1 << 16
+Received = TypeVar("Received")
 
 
-def make_store_options(timeouts: TransferTimeouts, *, survey: bool = False) -> StoreOptions:
-    """Return how the stores wait and retry: during the survey once, later until nothing has come for too long."""
-    wait = timeouts.asking if survey else timeouts.stall
-    client: dict[str, Any] = {
-        "connect_timeout": timedelta(seconds=10),
-        "read_timeout": timedelta(seconds=wait),  # for the next bytes
-        "timeout": timedelta(hours=1),  # of a whole body, which may take long on a slow line
-        "pool_max_idle_per_host": "64",
-        "pool_idle_timeout": timedelta(minutes=1),
-    }
-    backoff = {"init_backoff": timedelta(seconds=timeouts.first), "max_backoff": timedelta(seconds=timeouts.longest)}
-    retry = {
-        "max_retries": 1 if survey else MAX_TRIES,
-        "retry_timeout": timedelta(seconds=timeouts.giving_up),
-        "backoff": {**backoff, "base": 2},
-    }
-    return StoreOptions(client_options=client, retry_config=retry)
+class StallDetector:
+    """Cancels waits that take longer than `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting: dict[asyncio.Future[Any], float] = {}
+        self._stalled: set[asyncio.Future[Any]] = set()
+
+    async def wait_for(self, answer: Awaitable[Received]) -> Received:
+        """Return the result of `answer`. Raise RequestStalled if it takes too long."""
+        waited = asyncio.ensure_future(answer)
+        self._waiting[waited] = time.monotonic()
+        try:
+            return await waited
+        except asyncio.CancelledError:
+            if waited in self._stalled:
+                raise RequestStalled(f"no data for {self._seconds:g} s") from None
+            waited.cancel()
+            raise
+        finally:
+            del self._waiting[waited]
+            self._stalled.discard(waited)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        pause = min(1.0, self._seconds / 4)
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(pause)
+            late = time.monotonic() - before - pause  # this process itself was busy: not a stall
+            for waited, since in list(self._waiting.items()):
+                if late > pause:
+                    self._waiting[waited] = time.monotonic()
+                elif time.monotonic() - since > self._seconds:
+                    self._stalled.add(waited)
+                    waited.cancel()
+
+
+MAX_REQUESTS = 32
+CUT_SECONDS = 1.0
+
+
+class RequestLimiter:
+    """Limits concurrent requests and the bytes they hold in memory; first come, first served."""
+
+    def __init__(self, size: int, requests: int = MAX_REQUESTS) -> None:
+        self._max_requests = requests
+        self._limit = float(requests)
+        self._size = size
+        self._under_way = self._bytes_in_use = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._last_cut = 0.0
+
+    async def acquire(self, size: int) -> None:
+        """Wait until one more request with at most `size` bytes may start."""
+        if not self._waiting and self._has_room(size):
+            self._occupy(size)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        await turn
+
+    def release(self, size: int) -> None:
+        """Free the room of a finished request whose bytes are written."""
+        self._limit = min(float(self._max_requests), self._limit + 1 / self._limit)
+        self._under_way -= 1
+        self._bytes_in_use -= size
+        self._admit_waiting()
+
+    def slow_down(self) -> None:
+        """Halve the number of requests, at most once per CUT_SECONDS: the service or the network is overloaded."""
+        if time.monotonic() - self._last_cut > CUT_SECONDS:
+            self._last_cut = time.monotonic()
+            self._limit = max(1.0, self._limit / 2)
+
+    def _has_room(self, size: int) -> bool:
+        return self._under_way < int(self._limit) and (
+            self._bytes_in_use + size <= self._size or not self._bytes_in_use
+        )
+
+    def _occupy(self, size: int) -> None:
+        self._under_way += 1
+        self._bytes_in_use += size
+
+    def _admit_waiting(self) -> None:
+        while self._waiting and self._has_room(self._waiting[0][0]):
+            size, turn = self._waiting.popleft()
+            if not turn.done():
+                self._occupy(size)
+                turn.set_result(None)
+
+
+MIN_CHUNK_SIZE = 1 << 16
+"""Bytes to wait for at a time, at least: a request that delivers so much does not stall."""
+CHUNK_SIZE = 1 << 20
+"""Bytes to wait for at a time once a request was fast: each wait costs processor time."""
+FAST = 1 << 18
+"""Bytes a second of one request; a chunk arrives long before it counts as stalled."""
 
 
 class RemoteReader:
     """Reads files from the stores of several origins. Raises FetchError if a store cannot be opened."""
 
-    def __init__(self, origins: Iterable[DataOrigin], options: StoreOptions) -> None:
+    def __init__(self, origins: Iterable[DataOrigin], stall_detector: StallDetector) -> None:
         self._get: Any = importlib.import_module("obstore").get_async
-        self._stores = {id(origin): _open_store(origin, options) for origin in origins}
+        self._stores = {id(origin): _open_store(origin) for origin in origins}
+        self._stall_detector = stall_detector
+        self._chunk_sizes = dict.fromkeys(self._stores, MIN_CHUNK_SIZE)
+        """Bytes to wait for at a time, of each origin: beside a fast one, a slow one would count as stalled."""
 
     async def read_file(self, origin: DataOrigin, entry: SourceFile) -> Any:
         """Return all bytes of a file."""
-        return await (await self._send_request(origin, entry, {})).bytes_async()
+        return await self._stall_detector.wait_for((await self._send_request(origin, entry, {})).bytes_async())
 
-    async def read_range(self, origin: DataOrigin, entry: SourceFile, start: int, stop: int) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` to `stop`.
+    async def read_range(
+        self, origin: DataOrigin, entry: SourceFile, start: int, stop: int
+    ) -> AsyncIterator[list[bytes]]:
+        """Yield the bytes from `start` to `stop`, about CHUNK_SIZE at a time; also those before a failure.
 
         Of an origin without ranges, all of the file is requested, and `start` is 0.
         """
+        began = time.monotonic()
         answer = await self._send_request(origin, entry, {"range": (start, stop)} if origin.has_ranges else {})
-        async for chunk in answer.stream(min_chunk_size=CHUNK_SIZE):
-            yield chunk
+        stream = answer.stream(min_chunk_size=self._chunk_sizes[id(origin)])
+        chunks: list[bytes] = []
+        chunk_bytes = 0
+        failure: Exception | None = None
+        while not failure:
+            try:
+                chunks.append(await self._stall_detector.wait_for(stream.__anext__()))
+                chunk_bytes += len(chunks[-1])
+            except Exception as error:
+                failure = error
+            if chunks and (failure or chunk_bytes >= CHUNK_SIZE):
+                yield chunks
+                chunks, chunk_bytes = [], 0
+        is_fast = isinstance(failure, StopAsyncIteration) and stop - start > FAST * (time.monotonic() - began)
+        self._chunk_sizes[id(origin)] = CHUNK_SIZE if is_fast else MIN_CHUNK_SIZE
+        if not isinstance(failure, StopAsyncIteration):
+            raise failure
 
     async def _send_request(self, origin: DataOrigin, entry: SourceFile, options: dict[str, Any]) -> Any:
         if entry.version and origin.has_ranges:
             options["if_match"] = entry.version
-        return await self._get(self._stores[id(origin)], origin.get_store_path(entry.name), options=options)
+        store, path = self._stores[id(origin)], origin.get_store_path(entry.name)
+        return await self._stall_detector.wait_for(self._get(store, path, options=options))
 
 
-def _open_store(origin: DataOrigin, options: StoreOptions) -> Any:
+def _open_store(origin: DataOrigin) -> Any:
     try:
-        return origin.open_store(options)
+        return origin.open_store()
     except Exception as error:
         raise origin.explain_error(error) from error
 
@@ -142,32 +244,32 @@ Result = TypeVar("Result")
 
 
 class RetryPolicy:
-    """When to repeat what obstore gave up: content that differs, a token that expired, or while other data arrives."""
+    """When to repeat a request: one rule for all requests of a transfer."""
 
-    def __init__(self, timeouts: TransferTimeouts, meter: ProgressMeter) -> None:
+    def __init__(self, timeouts: TransferTimeouts, limiter: RequestLimiter, meter: ProgressMeter) -> None:
         self._timeouts = timeouts
+        self._limiter = limiter
         self._meter = meter
 
     async def retry(
         self, download: PartialDownload, entry: SourceFile, action: Callable[[], Awaitable[Result]]
     ) -> Result:
         """Return the result of the first `action` that succeeds. Raise FetchError, and the system's OSError."""
-        mismatches = unauthenticated = 0
+        failures = mismatches = unauthenticated = 0
         while True:
             try:
                 return await action()
-            except ContentMismatch as error:
-                mismatches += 1
-                if mismatches == MAX_MISMATCHES:
-                    why = f"{entry.name} of {download.name} differs from its listing after {MAX_MISMATCHES} tries"
-                    raise FetchError(f"{why} ({error}): upload it again", "data") from error
             except Exception as error:
+                mismatches += isinstance(error, ContentMismatch)
                 unauthenticated += is_unauthenticated(error)
-                self._raise_unless_retryable(error, download, entry, unauthenticated == 1)
-            await asyncio.sleep(self._timeouts.first)
+                self._raise_unless_retryable(error, download, entry, mismatches)
+                if not is_unauthenticated(error) or unauthenticated > 1:
+                    _raise_if_permanent(error, download)
+            await asyncio.sleep(self._compute_pause(failures))
+            failures += 1
 
     def _raise_unless_retryable(
-        self, error: Exception, download: PartialDownload, entry: SourceFile, is_new_token_due: bool
+        self, error: Exception, download: PartialDownload, entry: SourceFile, mismatches: int
     ) -> None:
         if errors.is_out_of_memory(error) or (isinstance(error, OSError) and error.errno):
             raise error
@@ -175,12 +277,27 @@ class RetryPolicy:
             raise FetchError(
                 f"{entry.name} of {download.name} was {change} while it was fetched: start the run again", "data"
             )
-        cause = download.origin.explain_error(error)
-        is_configuration = cause.fault == "configuration"
         if not is_transient(error):
-            raise cause from error
+            raise download.origin.explain_error(error) from error
+        if mismatches >= MAX_MISMATCHES:
+            why = f"{entry.name} of {download.name} differs from its listing after {MAX_MISMATCHES} tries ({error})"
+            raise FetchError(f"{why}: upload it again", "data")
         if self._meter.idle_seconds > self._timeouts.giving_up:
-            fault: Fault = "configuration" if is_configuration else "network"
+            cause = download.origin.explain_error(error)
+            fault: Fault = "configuration" if cause.fault == "configuration" else "network"
             raise FetchError(f"no data for {self._meter.idle_seconds:.0f} s: {cause}", fault) from error
-        if is_configuration and not (is_new_token_due and is_unauthenticated(error)):
-            raise cause from error  # waiting does not mend it: an expired SAS, a revoked token
+        if not isinstance(error, ContentMismatch):
+            self._limiter.slow_down()
+
+    def _compute_pause(self, failures: int) -> float:
+        longest = min(self._timeouts.longest, self._timeouts.first * 2.0 ** min(failures, 16))
+        return longest * random.uniform(0.5, 1.0)
+
+
+def _raise_if_permanent(error: Exception, download: PartialDownload) -> None:
+    """Raise errors that waiting does not mend: an expired SAS, a revoked token."""
+    if isinstance(error, ContentMismatch):
+        return
+    cause = download.origin.explain_error(error)
+    if cause.fault == "configuration":
+        raise cause from error

@@ -3,22 +3,23 @@
 import asyncio
 import importlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from robotrain_runtime.contract.event import Fault
 
 from robotrain_sources.fetching import errors
-from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.errors import FetchError, is_transient
 from robotrain_sources.transfer import cache_store
 from robotrain_sources.transfer import catalog as transfer_catalog
 from robotrain_sources.transfer.catalog import Catalog, DataSize
 from robotrain_sources.transfer.origin import DataOrigin, OriginModule, SourceFile, SourceRequest, TransferRequest
-from robotrain_sources.transfer.requests import RemoteReader, make_store_options
+from robotrain_sources.transfer.requests import RemoteReader, StallDetector
 
 
 def open_origin(request: SourceRequest) -> DataOrigin:
@@ -126,6 +127,9 @@ def _count_arrived_bytes(folder: Path) -> int:
 
 PARALLEL_SOURCES = 16
 LARGEST_DESCRIBED = 16 << 20
+MAX_TRIES = 2
+
+T = TypeVar("T")
 
 
 class Survey:
@@ -135,7 +139,7 @@ class Survey:
         self._request = request
         self._cache = Path(request.cache)
         self._pool = ThreadPoolExecutor(PARALLEL_SOURCES)
-        self._store_options = make_store_options(request.patience, survey=True)
+        self._stall_detector = StallDetector(request.patience.asking)
 
     async def run(self) -> Sequence[SourceSurvey]:
         """Survey every source; problems are recorded, not raised."""
@@ -144,7 +148,9 @@ class Survey:
             SourceSurvey(request=source, listing=scratch / f"{number}.sqlite", described=scratch / f"{number}")
             for number, source in enumerate(self._request.sources)
         ]
+        stall_watch = asyncio.ensure_future(self._stall_detector.run())
         await asyncio.gather(*map(self._survey_source, surveys))
+        stall_watch.cancel()
         return surveys
 
     async def _survey_source(self, survey: SourceSurvey) -> None:
@@ -165,17 +171,33 @@ class Survey:
         with closing(Catalog(survey.listing)) as catalog:
             entries = [entry for path in survey.request.described if (entry := catalog.find_file(path))]
             described = [entry for entry in entries if entry.size <= LARGEST_DESCRIBED]
-            reader = RemoteReader((origin,), self._store_options)
+            for entry in described:
+                content = await self._retry_once(origin, partial(_read_whole_file, origin, entry))
+                _write_file(survey.described / entry.name, content)
+            if not described and (entry := catalog.find_smallest_file()):
+                await self._retry_once(origin, partial(_read_first_byte, origin, entry))
+
+    async def _retry_once(self, origin: DataOrigin, request: Callable[[RemoteReader], Awaitable[T]]) -> T:
+        """Return the answer of the first or second try. Raise FetchError."""
+        for tries in range(MAX_TRIES):
             try:
-                for entry in described:
-                    _write_file(survey.described / entry.name, bytes(await reader.read_file(origin, entry)))
-                if not described and (smallest := catalog.find_smallest_file()):
-                    async for _ in reader.read_range(origin, smallest, 0, 1):
-                        break
+                return await request(RemoteReader((origin,), self._stall_detector))
             except Exception as error:
-                raise origin.explain_error(error) from error
+                if tries + 1 == MAX_TRIES or not is_transient(error):
+                    raise origin.explain_error(error) from error
+            await asyncio.sleep(self._request.patience.first)
+        raise AssertionError
 
 
 def _write_file(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+
+
+async def _read_whole_file(origin: DataOrigin, entry: SourceFile, reader: RemoteReader) -> bytes:
+    return bytes(await reader.read_file(origin, entry))
+
+
+async def _read_first_byte(origin: DataOrigin, entry: SourceFile, reader: RemoteReader) -> None:
+    async for _ in reader.read_range(origin, entry, 0, 1):
+        return

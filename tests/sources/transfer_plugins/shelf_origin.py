@@ -27,11 +27,11 @@ class Shelf(origin.DataOrigin):
             for line in lines:
                 yield SourceFile(**json.loads(line))
 
-    def open_store(self, options: origin.StoreOptions) -> Any:
+    def open_store(self) -> Any:
         """The server."""
-        client_options = {**options.client_options, "allow_http": True, "default_headers": self._headers}
+        options = {**origin.CLIENT_OPTIONS, "allow_http": True, "default_headers": self._headers}
         return importlib.import_module("obstore.store").HTTPStore(
-            self._server, client_options=client_options, retry_config=options.retry_config
+            self._server, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )
 
     def get_store_path(self, name: str) -> str:

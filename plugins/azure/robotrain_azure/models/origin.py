@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain_sources.fetching.errors import MAX_SUGGESTIONS, FetchError, find_similar_names
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile, StoreOptions
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 
 from robotrain_azure import errors, storage
 from robotrain_azure.arm import ArmClient, ArmError
@@ -166,9 +166,9 @@ class ModelOrigin(DataOrigin):
         """Yield the files. Raises FetchError if there is no such version."""
         return self._open_blobs().list_files()
 
-    def open_store(self, options: StoreOptions) -> Any:
+    def open_store(self) -> Any:
         """Return a client of the container that holds the files."""
-        return self._open_blobs().open_store(options)
+        return self._open_blobs().open_store()
 
     def get_store_path(self, name: str) -> str:
         """Return the path of a file in the container."""
