@@ -76,7 +76,7 @@ def _ours(machine: Machine, prefix: str) -> dict[str, float]:
 
 def _compared(turns: list[dict[str, float]], latency: float) -> Iterator[Row]:
     far = f"{latency * 1000:.0f} ms away" if latency else "loopback"
-    most, least = (1.25, 1 / 8) if latency else (1.3, None)
+    most, least = (1.6, 1 / 6.5) if latency else (2.4, None)
 
     def compare(name: str, ours: str, floor: str, floor_name: str, ceiling: float | None) -> Row:
         values = {"ours": min(turn[ours] for turn in turns), "floor": min(turn[floor] for turn in turns)}

@@ -250,7 +250,7 @@ def parse_event(line: str) -> EventRecord | None:
 
 
 def parse_event_object(data: Any) -> EventRecord | None:
-    """Return the event of a JSON value, which is changed; None if it is none that this runtime knows."""
+    """Return the event of a JSON value, which is changed; None if this runtime does not know it."""
     try:
         kind, sent_at, step = _KINDS[data.pop("event")], float(data.pop("time")), str(data.pop(PIPELINE_STEP, ""))
         for numbers in NUMBER_FIELDS.get(kind, ()):

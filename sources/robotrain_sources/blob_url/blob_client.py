@@ -169,7 +169,8 @@ class _PageArrived(Exception):
 def list_blobs(client: Any, start: str) -> Iterator[ListedBlob]:
     """Yield the blobs whose names begin with `start`, named by the rest, page by page. Raise what the SDK raises.
 
-    The SDK signs in, retries and reports errors; its objects would take 0.3 ms of CPU time a blob, of these 0.02.
+    obstore's listings have no MD5, which pins need. The SDK signs in, retries and reports errors; its objects would
+    take 0.3 ms of CPU time a blob, of these 0.02.
     """
     body, marker = b"", None
 

@@ -177,7 +177,7 @@ def load_request(line: str) -> TransferRequest:
 
 
 def send_answer(name: str, content: Any) -> None:
-    """Print an answer for the other side."""
+    """Print an answer for the container plugin."""
     print(ANSWER_PREFIX + json.dumps({name: content}), flush=True)
 
 

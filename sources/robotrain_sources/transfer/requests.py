@@ -1,4 +1,9 @@
-"""Requests for files: concurrency, stalls, retries and progress."""
+"""Requests for files: concurrency, stalls, retries and progress.
+
+obstore's own retries passed the faults of single requests (429, 5xx, resets, cuts, stalls), but gave up with "no data"
+in tests/sources/test_transfer_azure.py on a busy machine, where this module passes: it repeats requests silently,
+so they cannot become fewer. It also does not repeat a request whose token was rejected, as one that expired is.
+"""
 
 import asyncio
 import importlib

@@ -60,7 +60,7 @@ class SourceSurvey:
         self.fault = error.fault
 
     def to_answer(self) -> dict[str, Any]:
-        """Return the answer for the other side."""
+        """Return the answer for the container plugin."""
         described = str(self.described) if self.described.exists() else None
         size = {"files": self.size.files, "size": self.size.size, "missing": self.missing}
         return {"wrong": self.problems, "fault": self.fault, **size, "digest": self.digest, "described": described}
