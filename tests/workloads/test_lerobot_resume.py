@@ -1,5 +1,6 @@
 """Real trainings that start from a policy, after a kill, and from the checkpoint of another run."""
 
+import json
 import os
 import shutil
 import signal
@@ -85,10 +86,21 @@ def test_weights_alone_need_nothing_else_of_the_policy(train, small, tmp_path):
     assert mean(made, "observation.state") == mean(small.checkpoint, "observation.state")
 
 
-def test_weights_that_do_not_fit_what_comes_after_the_dashes_are_the_reason(train, small):
+def test_network_option_that_the_weights_do_not_fit_fails_in_preflight(train, small):
     ran = train(small.dataset, ["--policy.dim_feedforward=32"], {"policy": small.checkpoint}, training_steps=1)
+    assert ran.exit_code == 4
+    assert "--policy.dim_feedforward=32 does not fit the policy, whose weights need 64" in ran.events(Outcome)[0].reason
+
+
+def test_weights_that_do_not_fit_the_configuration_are_the_reason(train, small, tmp_path):
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    shutil.copy(small.checkpoint / MODEL / "model.safetensors", policy)
+    settings = json.loads((small.checkpoint / MODEL / "config.json").read_text())
+    (policy / "config.json").write_text(json.dumps({**settings, "dim_feedforward": 32}))
+    ran = train(small.dataset, (), {"init_policy": policy}, training_steps=1)
     assert ran.exit_code == 1
-    assert "weights do not match the network that the options after -- describe" in ran.events(Outcome)[0].reason
+    assert "weights do not match the network that its configuration describes" in ran.events(Outcome)[0].reason
 
 
 def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pusht, tmp_path):

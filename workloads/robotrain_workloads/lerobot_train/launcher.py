@@ -225,7 +225,7 @@ def _explain_trainer_error(error: Exception, root: Path) -> str:
     if type(error).__name__ == "OfflineModeIsEnabled":  # LeRobot looks for missing files on the Hub
         return f"{root} is incomplete: files that meta/info.json names are missing"
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
-        return f"the policy's weights do not match the network that the options after -- describe: {mismatch}"
+        return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
     return ""
 
 
