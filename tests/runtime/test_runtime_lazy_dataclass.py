@@ -81,7 +81,7 @@ def test_it_behaves_as_the_standard_one(options):
 @pytest.mark.parametrize(
     ("call", "problem"),
     [
-        (lambda: Pair(two=2), "missing a required argument: 'one'"),
+        (lambda: Pair(two=2), r"^Pair\(\): missing a required argument: 'one'"),
         (lambda: Pair(1, three=3), "unexpected keyword argument 'three'"),
         (lambda: Pair(1, one=1), "multiple values for argument 'one'"),
         (lambda: Pair(1, 2, 3), "too many positional arguments"),

@@ -101,7 +101,10 @@ def _initialize(self: Any, /, *args: Any, **named: Any) -> None:
         if name not in values:
             values[name] = make()
     if values.keys() != layout.names or len(positional) < len(args) or not positional.keys().isdisjoint(named):
-        self.__class__.__signature__.bind(*args, **named)  # raises TypeError, which names the argument
+        try:
+            self.__class__.__signature__.bind(*args, **named)
+        except TypeError as error:
+            raise TypeError(f"{self.__class__.__qualname__}(): {error}") from None
     self.__dict__.update(values)
     if layout.has_post_init:
         self.__post_init__()

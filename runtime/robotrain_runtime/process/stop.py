@@ -3,7 +3,6 @@
 A child is asked with SIGTERM, has a grace period to save its work, and is killed after it or at a second signal.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -122,10 +121,16 @@ def signal_group(leader: int, number: int) -> bool:
     return True
 
 
+def _set_process_option(option: int, value: int) -> None:
+    import ctypes  # costs start-up
+
+    ctypes.CDLL(None).prctl(option, value)
+
+
 def end_with_parent() -> None:
     """Let the system kill this process when its parent process ends, whatever ends that."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class ChildGroup:
@@ -135,7 +140,7 @@ class ChildGroup:
         self, command: Sequence[str], *, environ: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> None:
         if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans are reaped here
+            _set_process_option(PR_SET_CHILD_SUBREAPER, 1)  # orphans are reaped here
         self._leader = subprocess.Popen(
             command, env=environ, cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True
         )
