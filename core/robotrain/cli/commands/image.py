@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
-
-if TYPE_CHECKING:
-    pass
 
 IMAGE_PATTERN = r"[A-Za-z0-9][\w.:/@-]*"
 FROM_HELP = "The base image; it needs the workload's Python and pip.  [default: python:VERSION-slim]"

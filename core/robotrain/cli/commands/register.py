@@ -1,7 +1,7 @@
 """`robotrain register`: register a checkpoint, or the policy that a run evaluated, as a version of a model."""
 
 import functools
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,9 +9,6 @@ from robotrain.cli.arguments import JsonOption, argument, complete_run_names, fi
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.errors import Rejected, make_usage_problem
-
-if TYPE_CHECKING:
-    pass
 
 
 def register(
