@@ -42,9 +42,11 @@ def test_process_is_terminated_and_killed_after_the_grace_period(code, number):
 
 def test_process_that_ends_in_time_is_not_killed():
     with start("") as process:
-        assert not wait_or_kill(process, 30.0)
+        wait_or_kill(process, 30.0)
+        assert process.returncode == 0
     with start(SLEEP) as process:
-        assert wait_or_kill(process, 0.01)
+        wait_or_kill(process, 0.01)
+        assert process.returncode == -signal.SIGKILL
 
 
 def test_first_signal_reaches_what_a_child_started(forwarder, tmp_path):
@@ -60,19 +62,21 @@ def test_first_signal_reaches_what_a_child_started(forwarder, tmp_path):
     assert not group.send(0)
 
 
-@pytest.mark.parametrize("end", ["second signal", "time limit"])
+@pytest.mark.parametrize("end", ["second signal", "time limit", "earlier time limit"])
 def test_group_that_ignores_the_first_signal_is_killed(forwarder, tmp_path, end):
     ready = tmp_path / "ready"
     group = ChildGroup([sys.executable, "-c", IGNORE.replace("print(flush=True)", f"open({str(ready)!r}, 'x')")])
     forwarder.groups.append(group)
     while not ready.exists():
         time.sleep(0.01)
+    if end == "earlier time limit":
+        forwarder.limit_time(0.2)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.05)
     assert group.is_running()
     if end == "second signal":
         os.kill(os.getpid(), signal.SIGINT)
-    else:
+    elif end == "time limit":
         forwarder.limit_time(0.0)
     wait_for_end(group, forwarder)
     assert group.exit_code == -signal.SIGKILL

@@ -20,7 +20,7 @@ from robotrain_runtime.contract import child_python, event, failure
 from robotrain_runtime.contract.event import EventRecord
 from robotrain_runtime.contract.failure import Cancelled, PermanentError, describe_error
 from robotrain_runtime.process import child
-from robotrain_runtime.process.stop import SIGNALS, wait_or_kill
+from robotrain_runtime.process.stop import SIGNALS
 
 
 class HelperRequest(NamedTuple):
@@ -134,7 +134,12 @@ class HelperProcess:
     def _end(self, seconds: float) -> None:
         """Let the process handle what was sent, and end; kill it after `seconds`."""
         self._outbox.put(None)
-        self._killed = wait_or_kill(self._process, seconds)
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._killed = True  # set first: the reader of its output looks at it once the process has ended
+            self._process.kill()
+            self._process.wait()
 
     def _read_output(self, output: IO[bytes]) -> None:
         child.forward_lines(output, self._take_line, self._on_event)

@@ -100,16 +100,14 @@ def stop_process(process: "subprocess.Popen[Any]", grace_seconds: float, stop: S
     wait_or_kill(process, grace_seconds, stop)
 
 
-def wait_or_kill(process: "subprocess.Popen[Any]", seconds: float, stop: StopSignal | None = None) -> bool:
-    """Wait until a process has ended; return whether it had to be killed, as in `stop_process`."""
+def wait_or_kill(process: "subprocess.Popen[Any]", seconds: float, stop: StopSignal | None = None) -> None:
+    """Wait until a process has ended; kill it as in `stop_process`."""
     try:
         with stop.interruptible() if stop else nullcontext():
             process.wait(seconds)
     except (subprocess.TimeoutExpired, StopRequested):
         process.kill()
         process.wait()
-        return True
-    return False
 
 
 def signal_group(leader: int, number: int) -> bool:
@@ -188,7 +186,7 @@ class StopForwarder:
             self._send(signal.SIGKILL)
 
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
-        self._kill_at = time.monotonic() + (0.0 if self.is_requested else self._grace_seconds)
+        self.limit_time(0.0 if self.is_requested else self._grace_seconds)
         if not self.is_requested:
             self.is_requested = True
             self._send(signal.SIGTERM)

@@ -35,7 +35,7 @@ def run_ranks(count: int, settings: str, folder: Path) -> int:
     for rank in range(count):
         stop.groups.append(ChildGroup(command, environ={**environ, "RANK": str(rank), "LOCAL_RANK": str(rank)}))
     first = 0
-    while any([group.is_running() for group in stop.groups]):
+    while any([group.exit_code is None for group in stop.groups]):
         if not first and (first := _find_status(stop.groups)):
             stop.limit_time(GRACE_SECONDS)
         stop.kill_overdue()
