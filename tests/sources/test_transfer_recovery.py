@@ -115,7 +115,8 @@ def test_a_listing_is_looked_at_as_the_disk_of_the_cache_takes_its_names(tmp_pat
     monkeypatch.setattr(catalog, "is_folding_disk", lambda folder: folds and folder == tmp_path)
     origin = SimpleNamespace(list_files=lambda: [SourceFile(name=name, size=1, version="1") for name in ("A", "a")])
     if folds:
-        with pytest.raises(FetchError, match="'A' and 'a' are the same name on the disk of the cache"):
+        why = "^'A' and 'a' are the same name on the disk of the cache, so both cannot be written: rename one"
+        with pytest.raises(FetchError, match=why):
             survey.write_listing(origin, tmp_path / "listing.sqlite")
     else:
         assert survey.write_listing(origin, tmp_path / "listing.sqlite")[0].files == 2

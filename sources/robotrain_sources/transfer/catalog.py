@@ -222,9 +222,7 @@ class Catalog:
                     self._database.execute("insert into folded values (?, ?)", (fold, name))
                 except sqlite3.IntegrityError:
                     other = self._database.execute("select name from folded where fold = ?", (fold,)).fetchone()[0]
-                    why = (
-                        f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
-                    )
+                    why = f"{other!r} and {name!r} are the same name on the disk of the cache"
                     remedy = "rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk"
                     raise FetchError(f"{why}, so both cannot be written: {remedy}", "data") from None
         self._database.execute("drop table folded")

@@ -67,7 +67,7 @@ class ScratchFolder:
 
 
 MODULE = "robotrain_sources.transfer"
-STOP_SECONDS = 4.0
+STOP_SECONDS = 2.0
 REMEMBERED_LINES = 200
 
 

@@ -1,8 +1,7 @@
 """Requests for files: concurrency, stalls, retries and progress.
 
-obstore's own retries passed the faults of single requests (429, 5xx, resets, cuts, stalls), but gave up with "no data"
-in tests/sources/test_transfer_azure.py on a busy machine, where this module passes: it repeats requests silently,
-so they cannot become fewer. It also does not repeat a request whose token was rejected, as one that expired is.
+obstore could retry by itself, but silently, so that requests could not become fewer: on a busy machine, tests of Azure
+then gave up with "no data". Nor does it repeat a request whose token was rejected because it has expired.
 """
 
 import asyncio
