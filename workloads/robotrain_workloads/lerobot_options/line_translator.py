@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,9 @@ from robotrain.redaction import redact
 from robotrain.secret_rules import find_secret_arguments
 from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain_workloads.lerobot import file_formats
 from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.policy import CONFIG_FILE, find_model_folder, load_policy_settings
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot_options import option_tree
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine
@@ -24,14 +27,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
     from robotrain_workloads.option_kinds import OptionProblem
-import json
-from typing import TYPE_CHECKING
 
-from robotrain_workloads.lerobot import file_formats
-from robotrain_workloads.lerobot.policy import CONFIG_FILE, find_model_folder, load_policy_settings
-
-if TYPE_CHECKING:
-    from robotrain.model.source import SourceKind
 REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 REPOSITORY_FLAG = "--policy-repo-id"
 PLAIN_HINT = re.compile(r"--[a-z0-9, -]+")

@@ -7,7 +7,6 @@ text do not identify a submit, as an equal job of another state folder has the s
 import contextlib
 import dataclasses
 import fcntl
-import itertools
 import re
 import sys
 import tempfile
@@ -231,13 +230,15 @@ def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
 
     OSMO lists those whose name contains the run's; an answer shorter than requested is complete.
     """
-    for count in (PAGE_SIZE * 10**power for power in itertools.count()):
+    count = PAGE_SIZE
+    while True:
         words = ("workflow", "list", "-n", submission.run, "-c", str(count), "-t", "json")
         rows = as_mapping(service.query_json(submission.cli, *words)).get("workflows")
         if not isinstance(rows, list):  # a missing list is not an empty one
             raise CommandFailed(failures.INVALID_JSON)
         if len(rows) < count:
             break
+        count *= 10
     found = (as_text(row.get("name")) for row in as_mappings(rows))
     names = (name for name in found if re.fullmatch(rf"{re.escape(submission.run)}-\d+", name))
     return tuple(sorted(names, key=lambda name: int(name.rpartition("-")[2])))
