@@ -8,6 +8,7 @@ import pytest
 from broken_plugins import PLATFORM, SHORT_LIMIT, make_hook, make_platform, make_source_kind
 from robotrain.model.run import Status, StepStatus
 from robotrain.plugins import calls, guards
+from robotrain.plugins.failures import UnsuitablePlugin
 
 JOB = ("--dataset-path", "x")
 ON_PLAIN = ("--platform", "plain", *JOB)
@@ -260,8 +261,10 @@ def test_function_of_a_source_kind_that_fails(robotrain, install_source, declare
     assert reason in answer.stderr
 
 
-def test_recognizer_that_fails_recognizes_nothing(robotrain, install_source):
-    install_source(make_source_kind(recognizes="lambda text: 1 / 0", flag='"--dataset-path"'), "source.pet")
+@pytest.mark.parametrize("body", ["1 / 0", "raise Rejected([])"])
+def test_recognizer_that_fails_recognizes_nothing(robotrain, install_source, body):
+    recognizer = f"from robotrain.plugin import Rejected\n\ndef recognize(text):\n    {body}\n"
+    install_source(recognizer + make_source_kind(recognizes="recognize", flag='"--dataset-path"'), "source.pet")
     answer = robotrain(*ON_LOCAL, "--json")
     assert answer.exit_code == 0, answer.stderr
 
@@ -295,6 +298,20 @@ def test_steps_of_a_pipeline_may_be_yielded_beside_its_status():
     answer = Status(state="running"), iter([StepStatus(name="train", state="running")])
     _, steps = guards.require_type(answer, "tuple[Status, list[StepStatus]]")
     assert [step.name for step in steps] == ["train"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (({}, None), "tuple[Any, Iterable[Problem]]"),
+        (({}, ["text"]), "tuple[Any, Iterable[Problem]]"),
+        (("running", []), "tuple[Status, list[StepStatus]]"),
+        ([("local_path", None)], "Iterable[tuple[str, str]]"),
+    ],
+)
+def test_items_of_a_tuple_have_their_types(answer, expected):
+    with pytest.raises(UnsuitablePlugin, match="expected "):
+        guards.require_type(answer, expected)
 
 
 def test_what_a_plugin_prints_goes_to_stderr(robotrain, install_source):

@@ -8,6 +8,7 @@ PIN = """
 class Pet(str):
     kind = "pet"
 
+from robotrain.errors import Rejected
 from robotrain.model.source import Pinning
 
 def resolve(source, role):
@@ -34,6 +35,7 @@ FAILURES = [
     ("raise SystemExit(3)", "failed in pinning (resolve): SystemExit: 3"),
     ("raise GeneratorExit('team')", "failed in pinning (resolve): GeneratorExit: team"),
     ("raise OSError('team')", "failed in pinning (resolve): OSError: team"),
+    ("raise Rejected([])", "failed in pinning (resolve): Rejected"),
     ("return 7", "failed in pinning (resolve): it returned an object of the type int; expected str"),
     ("return 'https://a/b?x=1&sig=c2VjcmV0'", "cannot resolve the revision of rex"),
 ]

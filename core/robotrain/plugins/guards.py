@@ -1,9 +1,9 @@
 """The guard around a plugin's hooks, and around calls of a platform, a source kind or a workload.
 
 An exception, or an answer of another type, is a failure that names the plugin and the method, and other plugins go on;
-what the call prints goes to stderr. An OSError of a method that uses the network or the disk, and a Rejected, are not
-the plugin's failure: the caller reports them. Only `preflight` and pinning have a time limit: a client of an engine has
-its own.
+what the call prints goes to stderr. A Rejected of a platform or a workload, an OSError of a platform's method that uses
+the network or the disk, and a SourceError of a source kind are not the plugin's failure: the caller reports them. Only
+`preflight` and pinning have a time limit: a client of an engine has its own.
 """
 
 from __future__ import annotations
@@ -135,11 +135,10 @@ def call(claim: Claim, name: str, function: Callable[..., Any], expected: str, *
 def _call(claim: Claim, name: str, function: Callable[[], Any], found: Sequence[Problem] = ()) -> Any:
     is_pinning = name.startswith("pinning")
     is_limited = is_pinning or (name == "preflight" and not claim.built_in)  # a built-in one has its own limits
-    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, Rejected, Unanswered)
-    if is_pinning or name in SOURCE_ANSWERS or name == "pin_source":
-        passing = (*passing, SourceError)
-    if not is_pinning and name not in (*SOURCE_ANSWERS, *PURE_METHODS):
-        passing = (*passing, OSError)
+    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, SourceError)
+    if not is_pinning and name not in SOURCE_ANSWERS:
+        extra = () if name in PURE_METHODS else (OSError, SourceError) if name == "pin_source" else (OSError,)
+        passing = (KeyboardInterrupt, Rejected, Unanswered, *extra)
     try:
         return calls.call_plugin(claim, name, function, calls.PLUGIN_SECONDS_VARIABLE if is_limited else "")
     except passing:
@@ -199,11 +198,14 @@ def _has_type(value: Any, expected: str) -> bool:
     outer, _, inner = expected.removesuffix("]").partition("[")
     if outer in ("Any", "bool"):  # every object is true or false
         return True
-    if outer in ("Iterable", "Iterator", "Sequence"):
+    if outer in ("Iterable", "Iterator", "Sequence", "list"):
+        if isinstance(value, Iterator):  # in a tuple: what is read here would be missing later
+            return True
         is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
         return is_list and all(_has_type(item, inner) for item in value)
     if outer == "tuple":
-        return isinstance(value, tuple) and len(value) == inner.count(",") + 1
+        parts = inner.split(", ")
+        return isinstance(value, tuple) and len(value) == len(parts) and all(map(_has_type, value, parts))
     if outer == "Source":  # a protocol
         return isinstance(getattr(value, "kind", None), str)
     names = outer.split(" | ")
