@@ -82,7 +82,7 @@ def list_figures() -> list[Figure]:
         Figure("status", [ROBOTRAIN, "status"], BARE, 1.5),
         Figure(f"runs ({listing.SHOWN} records)", [ROBOTRAIN, "runs"], BARE, 1.5),
         Figure("TAB of a command", complete("robotrain sta"), BARE_TAB, 1.3),
-        Figure("TAB of a value", complete("robotrain submit --platform lo"), BARE_TAB, 1.3),
+        Figure("TAB of a value", complete("robotrain submit --platform lo"), BARE_TAB, 1.5),
         Figure("TAB of an option", complete("robotrain submit --ba"), BARE_TAB, 1.5),
         *(
             Figure(f"{command} {platform}", [ROBOTRAIN, command, *words], LIBRARIES, 1.05)

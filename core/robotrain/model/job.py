@@ -1,7 +1,6 @@
 """A job: platform-neutral, complete, immutable; its digest names the run."""
 
 import dataclasses
-import hashlib
 import json
 from dataclasses import field
 from typing import Any
@@ -54,6 +53,8 @@ class Job:
             "sources": [[source.role, source.kind, source.uri] for source in self.sources],
             "trainer_args": self.trainer_args,
         }
+        import hashlib  # costs start-up
+
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
     def run_name(self, attempt: int) -> str:
