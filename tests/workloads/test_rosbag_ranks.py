@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bag_training import BagTraining, read_events, read_losses
 from recorded_bags import Recording
+from robotrain_workloads.rosbag_act_train import launcher
 from robotrain_workloads.rosbag_act_train.training_data import BatchMaker, LoadedEpisode
 
 TWO = {"num_gpus": 2, "batch_size": 4}
@@ -116,6 +118,23 @@ def test_one_that_fails_ends_all(training):
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert list_ranks(training.folder) == []
+
+
+def test_what_a_process_leaves_behind_is_not_waited_for(tmp_path, monkeypatch):
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    code = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, file=open(sys.argv[1], 'a'))"
+    (tmp_path / "leaving.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(launcher, "TRAINER", "leaving")
+    began = time.monotonic()
+    try:
+        assert launcher.run_ranks(2, str(tmp_path / "left"), tmp_path) == 0
+        assert time.monotonic() - began < 30
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for pid in (tmp_path / "left").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
 
 
 @pytest.mark.slow
