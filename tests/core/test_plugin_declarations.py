@@ -132,6 +132,15 @@ def test_malformed_declaration_that_breaks_a_command_is_named(robotrain, install
     assert robotrain("--without", "acme-plain", *ON_LOCAL).exit_code == 0
 
 
+def test_plugin_that_failed_before_is_not_called_malformed(install_source):
+    """A fault elsewhere would be blamed on it, and its hook would be waited for again."""
+    install_source(make_hook("robotrain_source_kinds", "raise KeyError('team')"), "source.pet")
+    plugins = Plugins()
+    plugins.load_all()
+    assert [claim.dotted for claim in plugins.failures] == ["source.pet"]
+    assert plugins.find_malformed_declarations() == []
+
+
 def test_built_in_declarations_are_valid():
     """They are not validated when they are loaded."""
     plugins = Plugins()

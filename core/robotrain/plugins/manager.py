@@ -172,11 +172,11 @@ class Plugins:
                 self._get(claim)
 
     def find_malformed_declarations(self) -> list[PluginFailure]:
-        """Return the failures of the loaded plugins whose declarations have fields of other types."""
+        """Return the failures of the plugins in use whose declarations have fields of other types."""
         checked = self.copy()
         checked.is_validating = True
         for claim in self.loaded:
-            if not claim.built_in:
+            if not claim.built_in and claim not in self.failures:
                 checked._get(claim)
         return [*checked.failures.values()]
 
