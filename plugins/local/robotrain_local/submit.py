@@ -116,7 +116,10 @@ def provide_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> No
 
 
 def is_interrupted_submit(plan: Plan, folder: Path) -> bool:
-    """Return whether `folder` was left by an interrupted submit of this plan: if not started, with no other file."""
+    """Return whether `folder` was left by an interrupted submit of this plan.
+
+    If the run has not started, the folder has only files of this plan, complete or not.
+    """
     if spec.has_started(folder):
         return not (folder / spec.SUBMITTED_FILE).exists() and has_same_plan(plan, folder)
     try:

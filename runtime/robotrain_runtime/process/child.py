@@ -170,14 +170,18 @@ def start_program(
 def forward_lines(pipe: IO[bytes], on_line: Callable[[str], None], on_event: Callable[[EventRecord], None]) -> None:
     """Forward the lines of a pipe, to its end; event lines are forwarded as events."""
     with pipe:
-        splitter, piece = LineSplitter(), b"more"
-        while piece:
-            piece = os.read(pipe.fileno(), 65536)
-            for line in splitter.feed(piece) if piece else splitter.flush():
-                if record := event.parse_event(line):
-                    on_event(record)
-                else:
-                    on_line(line)
+        for line in _read_lines(pipe):
+            if record := event.parse_event(line):
+                on_event(record)
+            else:
+                on_line(line)
+
+
+def _read_lines(pipe: IO[bytes]) -> Iterator[str]:
+    lines = LineSplitter()
+    while piece := os.read(pipe.fileno(), 65536):
+        yield from lines.feed(piece)
+    yield from lines.flush()
 
 
 def forward_events(pipe: IO[bytes], on_event: Callable[[EventRecord], None]) -> None:

@@ -73,7 +73,7 @@ def parse_data_asset(text: str) -> DataAsset:
 
 def parse_asset_name(text: str, family: AssetFamily) -> tuple[str, int, str]:
     """Return name, version and scope of the asset that `text` names. Raise SourceError."""
-    # a resource id is in one spelling then: its case does not matter
+    # one spelling for resource ids: their case does not matter
     normal = re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
     if long := re.fullmatch(rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", normal):
         scope, name, version = long.groups()

@@ -145,7 +145,7 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
                 suggestions=(Suggestion("-- --policy.NAME=VALUE"), Suggestion("-- --env.NAME=VALUE")),
             )
         elif match[1] == "env" and job["env"] is not None:
-            env = str(job["env"])  # whose options are known here
+            env = str(job["env"])  # the options of environments are known here, those of a policy are not
             option, _, value = argument.partition("=")
             name, given = option.removeprefix("--env.").partition(".")[0], redact(argument, max_length=LONGEST_VALUE)
             known = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
