@@ -21,10 +21,10 @@ from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
 from robotrain.plugins import calls
 from robotrain.redaction import holds_secret, redact
-from robotrain.submission.prepare import PreparedJob
 
 if TYPE_CHECKING:
     from robotrain.model.platform import PlatformDefault
+    from robotrain.submission.prepare import PreparedJob
 
 SourceKinds = Mapping[str, SourceKind]
 DescribingFiles = Mapping[str, Sequence[str]]
