@@ -111,15 +111,6 @@ def test_outside_a_range_none_is_taken(python, monkeypatch):
     assert interpreter.find_interpreter("3.10-3.14") is None
 
 
-def test_user_without_a_home_folder_gets_the_python_on_path(python, monkeypatch):
-    def raise_no_home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    there = python(f"bin/python{VERSION}")
-    monkeypatch.setattr(Path, "home", raise_no_home)
-    assert find_python() == there
-
-
 def test_versions_of_a_range_are_numbers_not_texts():
     assert interpreter.list_allowed_versions("3.9-3.11") == ["3.11", "3.10", "3.9"]
     assert interpreter.list_allowed_versions("3.12") == ["3.12"]
