@@ -57,13 +57,13 @@ def list_candidates(required: str) -> Iterator[Path]:
     if len(allowed) > 1:  # this Python is probably one of them
         yield Path(sys.executable)
         yield from list_on_path(PLAIN_NAMES)
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    uv_folder = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for version in allowed:
         yield from list_on_path((f"python{version}",))
         yield Path(sys.executable)
-        pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
         yield from _list_newest_first(pyenv / "versions", f"{version}*/bin/python")
-        data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-        uv_folder = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path(data, "uv", "python"))
         yield from _list_newest_first(uv_folder, f"cpython-{version}.*/bin/python{version}")
         for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"):
             yield Path(folder, f"python{version}")
