@@ -329,8 +329,16 @@ def test_a_check_without_an_answer_is_no_clean_bill_and_hides_no_failure(
 def test_a_plugin_that_brings_something_else_is_named(checks, install):
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("'text'"))
     says = checks()["plugins"]["findings"][0]["says"]
-    assert "acme (acme 1.0) failed in robotrain_health: TypeError" in says
+    assert "acme (acme 1.0) failed in robotrain_health: it returned a list of str" in says
     assert says.endswith("its checks did not run")
+
+
+def test_a_plugin_whose_declaration_has_a_wrong_type_is_named(checks, install):
+    declared = "from robotrain.plugin import Platform, hook\n\nclass Slurm(Platform):\n    name = 'slurm'\n"
+    source = f"{declared}    settings = None\n\n@hook\ndef robotrain_platforms():\n    return [Slurm()]\n"
+    install("acme-slurm", {"platform.slurm": "acme_slurm"}, acme_slurm=source)
+    (finding,) = [one for one in checks()["plugins"]["findings"] if "acme-slurm" in one["says"]]
+    assert "its `settings` is None; expected a frozen dataclass" in finding["says"]
 
 
 def test_a_plugin_that_hangs_is_not_to_be_installed_again_but_given_time(checks, install, monkeypatch):

@@ -38,6 +38,7 @@ def doctor(
     from robotrain.plugins import calls
 
     plugins = get_plugins(ctx)
+    plugins.is_validating = True
     choice = resolve_choice({"platform": platform}, (), ctx)
     chosen = choice.platform
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
