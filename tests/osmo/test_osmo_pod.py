@@ -1,6 +1,5 @@
 """A rendered workflow runs: unpacked, started, and restarted from the checkpoints that OSMO copied."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import osmo_plans
 import pytest
 from osmo_stand_in import OsmoStandIn
+from osmo_stand_in.datasets import Datasets
 from robotrain.model.job import Job
 from robotrain.submission.packing import pack_modules
 from robotrain_osmo.platform import OsmoPlatform
@@ -87,8 +87,7 @@ def test_a_dataset_of_an_older_osmo_is_brought_by_that_one_and_is_no_folder_of_i
     for name in ("data", "meta"):
         (tmp_path / "pusht" / name).mkdir(parents=True)
         (tmp_path / "pusht" / name / "file").write_text(name)
-    command("dataset", "upload", "lerobot-datasets/pusht", str(tmp_path / "pusht"))
-    assert json.loads(command("dataset", "list"))["datasets"] == [{"name": "lerobot-datasets/pusht"}]
+    Datasets(osmo.store).upload("lerobot-datasets/pusht", str(tmp_path / "pusht"))
     assert osmo.objects("s3://datasets-lerobot-datasets/pusht") == {}
     assert "reads ['data', 'meta']" in run_workflow(osmo, send(osmo, tmp_path, server="6.3"))
 

@@ -146,7 +146,7 @@ def test_a_policy_of_a_server_is_fetched_once_without_the_rest_of_its_checkpoint
     assert read_tree(again) == read_tree(artifacts / "checkpoints/000400")
 
 
-@pytest.mark.parametrize("where", ["here", "served"])
+@pytest.mark.parametrize("where", ["local_run", "served"])
 @pytest.mark.parametrize("path", ["skrl-run/checkpoints/agent_320.pt", "skrl-run/checkpoints"])
 def test_a_checkpoint_comes_with_the_parameters_that_it_cannot_be_used_without(
     request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str, path: str
@@ -159,7 +159,7 @@ def test_a_checkpoint_comes_with_the_parameters_that_it_cannot_be_used_without(
     assert files == expected | ({} if path.endswith(".pt") else {"agent_640.pt": b"weights of 640"})
 
 
-@pytest.mark.parametrize("where", ["here", "served"])
+@pytest.mark.parametrize("where", ["local_run", "served"])
 def test_a_checkpoint_that_is_not_there_is_told_with_what_is(
     request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str
 ) -> None:
@@ -181,7 +181,7 @@ def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whol
     assert not list(place.cache.rglob("fetched.json"))
 
 
-@pytest.mark.parametrize("where", ["here", "served"])
+@pytest.mark.parametrize("where", ["local_run", "served"])
 @pytest.mark.parametrize(
     ("path", "why"),
     [
@@ -203,7 +203,7 @@ def test_what_is_not_there_is_told_with_what_is(
         container.fetch(make_source(run, path), make_place(uri, tmp_path, training_python))
 
 
-@pytest.mark.parametrize("where", ["here", "served"])
+@pytest.mark.parametrize("where", ["local_run", "served"])
 def test_an_unknown_run_is_told_with_where_it_was_looked_for(
     request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str
 ) -> None:
