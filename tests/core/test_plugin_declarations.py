@@ -132,6 +132,14 @@ def test_malformed_declaration_that_breaks_a_command_is_named(robotrain, install
     assert robotrain("--without", "acme-plain", *ON_LOCAL).exit_code == 0
 
 
+def test_malformed_platform_is_named_and_the_others_are_shown(robotrain, install_source):
+    install_source(declare("capabilities = {}"))
+    answer = robotrain("platforms", "--json")
+    assert answer.exit_code == 0
+    assert {"plain", "local"} & {*answer.json["platforms"]} == {"local"}
+    assert "warning: platform plain (acme-plain 0.3) failed in robotrain_platforms" in answer.stderr
+
+
 def test_plugin_that_failed_before_is_not_called_malformed(install_source):
     """A fault elsewhere would be blamed on it, and its hook would be waited for again."""
     install_source(make_hook("robotrain_source_kinds", "raise KeyError('team')"), "source.pet")
