@@ -49,6 +49,13 @@ STATES = {
 }
 
 
+def test_every_state_of_azure_ml_is_known():
+    for word, state in STATES.items():
+        job = told(word)
+        assert (word, job.state, job.is_known) == (word, state, True)
+        assert state != "pending" or status.explain_waiting(job, HERE, NOW)
+
+
 @pytest.mark.parametrize("word", ["CancelRequested", "NotResponding", "Unknown", "Hibernating"])
 def test_a_word_that_says_neither_ends_nothing_and_the_times_say_which(word):
     assert (told(word).state, told(word, startTimeUtc="2026-11-20T06:05:29Z").state) == ("pending", "running")
@@ -241,6 +248,16 @@ def test_an_output_that_could_not_be_written_is_told_though_the_run_itself_went_
     assert "may not write" in status.explain_failure(
         told("Failed", message), HERE, Outcome(state="succeeded", exit_code=0)
     )
+
+
+def test_one_that_completed_succeeded(run):
+    status = run.set_native_state("Running", "Completed").status()
+    assert (status.state, status.reason, status.exit_code) == ("succeeded", "", 0)
+    assert status.ended
+
+
+def test_one_that_was_cancelled_says_so(run):
+    assert run.set_native_state("Canceled").status().reason == "it was cancelled"
 
 
 def test_a_running_job_takes_two_requests_and_one_sign_in(run):

@@ -79,6 +79,14 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ["takes a name of letters, digits, `_`, `.` and `-`"],
         ),
         (("render", *ON_PLAIN, *X, "--replicas", "0"), ["--replicas takes a whole number greater than 0"]),
+        (
+            ("render", *ON_PLAIN, "--dataset-asset", "azureml:a"),
+            ["--dataset-asset takes azureml data assets; this value is invalid", "use   --"],
+        ),
+        (
+            ("submit", *LOCAL, "--env", "pusht", "--eval-episodes", "2"),
+            ["--env, --eval-episodes are options of workload lerobot-eval"],
+        ),
     ],
 )
 def test_a_wrong_line_is_refused_with_what_is_wrong_and_what_to_type(robotrain, words, said):

@@ -111,6 +111,12 @@ def test_the_page_of_a_workflow_is_the_one_that_osmo_names_with_its_host(run, mo
     assert OsmoPlatform().find_page(run.reference) == "https://osmo.example/workflows/lerobot-train-1"
 
 
+def test_one_that_completed_succeeded(run):
+    status = run.set_status("COMPLETED", exit_code=0).status()
+    assert (status.state, status.reason, status.exit_code) == ("succeeded", "", 0)
+    assert status.ended
+
+
 def test_one_that_was_cancelled_says_by_whom():
     cancelled = read_state("FAILED_CANCELED", "FAILED_CANCELED", cancelled_by="anna")
     assert (cancelled.state, status.explain_failure(cancelled)) == ("cancelled", "anna cancelled it")

@@ -149,6 +149,22 @@ def test_a_checkpoint_may_be_named_in_each_way(robotrain: Any, uri: str) -> None
     assert accepted(robotrain, "--checkpoint-uri", uri, "-M", "warm-start", "--sha256", "A" * 64) == ""
 
 
+@pytest.mark.parametrize(
+    ("uri", "code", "instead"),
+    [
+        ("runs:/0123/", "mlflow-run-invalid", "--checkpoint-uri runs:/0123/PATH"),
+        ("https://example.org/m.pt?sig=S3CRET", "https-file-invalid", "--checkpoint-uri https://example.org/m.pt"),
+        ("https://me:S3CRET@example.org/m.pt", "https-file-invalid", "--checkpoint-uri https://example.org/m.pt"),
+    ],
+)
+def test_an_address_that_names_no_checkpoint_is_refused(robotrain: Any, uri: str, code: str, instead: str) -> None:
+    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", "--checkpoint-uri", uri)
+    problem = answer.json["problems"][0]
+    assert (problem["code"], answer.exit_code) == (code, 2)
+    assert "S3CRET" not in answer.stdout + answer.stderr
+    assert [way["text"] for way in problem["instead"]] == [instead]
+
+
 def test_the_sha256_of_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model_19.pt").write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
