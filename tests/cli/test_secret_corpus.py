@@ -176,6 +176,7 @@ REFUSED = (
     (*ON_LOCAL, "--tracking-uri", f"https://h/x#{WORD}"),
     (*ON_LOCAL, "--set", f"hf_{WORD}{WORD}"),
     (*ON_LOCAL, "--set", f"hf_{WORD}{WORD}=1"),
+    (*ON_LOCAL, "--set", f"job_name=hf_{WORD}{WORD}"),
     (*ON_LOCAL, "--set", f"https://u:{WORD}@h/x=1"),
     (*ON_LOCAL, "--set", f"sources.dataset.blob_url=https://h/c?sig={WORD}"),
     (*ON_LOCAL, "--", f"--policy.type=https://h/x?sig={WORD}"),
