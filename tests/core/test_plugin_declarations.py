@@ -1,5 +1,8 @@
 """What plugins declare: `robotrain plugins` and `plugins check` name what is wrong; settings that reject or fail."""
 
+import json
+from pathlib import Path
+
 import pytest
 from broken_plugins import PLATFORM, declare, declare_setting, indent, make_hook, make_platform, make_source_kind
 from robotrain.plugins.declarations import validate_declaration
@@ -19,6 +22,15 @@ def declare_capabilities(declared: str) -> str:
 def declare_workload(declared: str) -> str:
     workload = f"Workload(name='dig', summary='', roles={{}}, container_plugin='x', {declared})"
     return make_hook("robotrain_workloads", f"from robotrain.model.workload import Workload\nreturn [{workload}]")
+
+
+def declare_parameter(field: str) -> str:
+    imports = "from dataclasses import make_dataclass\nfrom pathlib import Path\nfrom typing import Annotated\n"
+    imports += "from robotrain.plugin import Param\n"
+    kind, default = field.split(" = ")
+    return f"{imports}Dig = make_dataclass('Dig', [('deep', {kind}, {default})], frozen=True)\n" + declare_workload(
+        "parameters=Dig"
+    )
 
 
 MALFORMED = [
@@ -56,6 +68,11 @@ MALFORMED = [
         "its `produces` is 'holes'; expected one of checkpoints, results, files",
     ),
     ("workload.dig", declare_workload("parameters=int"), "its `parameters` is no dataclass"),
+    (
+        "workload.dig",
+        declare_parameter("Annotated[Path, Param()] = Path('x')"),
+        "its `parameters.deep` is declared as Path; expected a str",
+    ),
     ("source.pet", make_source_kind(pinning="'v7'"), "its `pinning` is a str; expected a robotrain.plugin.Pinning"),
     (
         "source.pet",
@@ -219,8 +236,9 @@ def test_source_kind_of_a_platform_cannot_replace_a_built_in_one(robotrain, inst
     shadow = make_source_kind().replace('"pet"', '"local_path"').replace("--pet", "--dataset-path")
     install_source(PLATFORM + shadow)
     answer = robotrain("render", *JOB, "--json")
-    assert '"uri": "x"' not in answer.stdout  # as it was typed; the built-in kind makes it absolute
     assert answer.exit_code == 0
+    (source,) = json.loads(answer.json["files"]["job.json"]["text"])["sources"]
+    assert Path(source["uri"]).is_absolute()  # the built-in kind makes it so; the other keeps what was typed
     assert any("source local_path" in remark for remark in read_remarks(robotrain)["platform.plain"])
 
 
