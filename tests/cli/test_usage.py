@@ -34,7 +34,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ("render", *LOCAL, *X, "--zone", "gale"),
             ["--zone is an option of platform plain", "use   --platform plain"],
         ),
-        (("render", *LOCAL, *X, "--image", "a:1"), ["container platform"]),
+        (("render", *LOCAL, *X, "--image", "a:1"), ["container platform", "--environment PATH"]),
         (("render", *LOCAL, *X, "--config-preview", "y"), ["local takes no --config-preview"]),
         (("render", *LOCAL, *X, "--stream"), ["--stream is an option of other commands only", "submit, pipeline"]),
         (("render", *ON_PLAIN, *X, "--policy.dim_model=3"), ["after `--`"]),

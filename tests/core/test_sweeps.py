@@ -102,9 +102,10 @@ def test_the_best_trial_is_the_one_that_is_registered(sweep, robotrain):
 
 
 def test_a_trial_registers_nothing(sweep):
-    answer = sweep("--over", "seed=1,2", "-r", "pusht-act", "--dry-run")
+    answer = sweep("--over", "seed=1,2", "-r", "pusht-act", "--dry-run", "--json")
     assert answer.stderr.count("[sweep-registers-nothing]") == 1
-    assert '"register_checkpoint": "pusht-act"' not in answer.stdout
+    assert '"register_checkpoint": null' in answer.json["files"]["pipeline.json"]["text"]
+    assert '"register_checkpoint": "' not in answer.json["files"]["pipeline.json"]["text"]
 
 
 def test_values_are_lists_ranges_settings_and_sources(sweep):
