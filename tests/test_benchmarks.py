@@ -99,11 +99,11 @@ SMALLEST: dict[str, Sequence[str]] = {
     "replay": ["--pairs", "1", "--episodes", "1"],
     "rollout": ["--pairs", "1", "--episodes", "1", "--steps", "5", "--only", "state"],
     "rosbag": ["--quick"],
-    "rosbag_policy": ["--episodes", "1", "--steps", "2"],
+    "rosbag_policy": ["--episodes", "2", "--steps", "2"],
     "startup": ["--pairs", "1"],
     "structure": [],
     "sweep": ["--trials", "1", "--steps", "2"],
-    "training": ["--pairs", "1", "--steps", "10"],
+    "training": ["--pairs", "1", "--steps", "40"],
     "watching": ["--quick", "--seconds", "5", "--megabytes", "10", "--points", "1000"],
 }
 """The options of each benchmark at its smallest. What kills submits is started by test_kills.py."""
