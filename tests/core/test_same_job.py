@@ -70,7 +70,8 @@ def test_a_run_that_was_lost_may_be_found_again(submit, fake_platform):
 
 @pytest.mark.parametrize("flag", ["--wait", "--stream"])
 @pytest.mark.parametrize(("state", "exit_code"), [("succeeded", 0), ("failed", 5)])
-def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, flag, state, exit_code):
+def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, monkeypatch, flag, state, exit_code):
+    monkeypatch.setattr("robotrain.cli.watch.follower.POLL_SECONDS", 0.2)
     first = submit("--json").json["run"]
     timer = threading.Timer(0.5, set_run_state, (fake_platform, first, state))
     timer.start()
