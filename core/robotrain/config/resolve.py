@@ -369,24 +369,30 @@ def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[
                 yield make_problem("default-used", title, "", "", why, *ways, stage=Stage.RESOLVE, severity="note")
 
 
-def list_resolved_values(resolution: Resolution, workload: Workload) -> Iterator[dict[str, Any]]:
-    """Yield sources, parameters, settings and trainer arguments as name, value, origin and overridden values.
+def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dict[str, Any]]:
+    """Return sources, parameters, settings and trainer arguments as name, value, origin and overridden values.
 
     The first argument of an option has its name as `option`; it is empty for an argument that belongs to none.
     """
+    rows: list[tuple[str, Any, Origin, Sequence[Value], dict[str, str]]] = []
     for chosen in resolution.inputs.chosen:
         overrode = [Value(text.text, text.origin) for text in resolution.inputs.overrode if text.role == chosen.role]
-        yield _make_value_row(chosen.role, f"{chosen.source.kind} {chosen.source}", chosen.origin, overrode)
+        rows.append((chosen.role, f"{chosen.source.kind} {chosen.source}", chosen.origin, overrode, {}))
     resolved = dict(resolution.job.parameters) | dict(list_fields(resolution.settings))
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
-        shown = resolved[name]
-        yield _make_value_row(name, redact(shown) if isinstance(shown, str) else shown, value.origin, value.overrode)
+        shown = redact(resolved[name]) if isinstance(resolved[name], str) else resolved[name]
+        rows.append((name, shown, value.origin, value.overrode, {}))
     for option in split_options(resolution.trainer_args, workload):
         for index, one in enumerate(option.arguments):
-            row = _make_value_row("trainer_args", redact(one.value), one.origin, one.overrode)
-            yield row if index else row | {"option": option.name}
-
-
-def _make_value_row(name: str, value: Any, origin: Origin, overrode: Sequence[Value]) -> dict[str, Any]:
-    rows = [{"value": redact(str(lost.value)), "origin": str(lost.origin)} for lost in overrode]
-    return {"name": name, "value": value, "origin": str(origin), "overrode": rows}
+            named = {} if index else {"option": option.name}
+            rows.append(("trainer_args", redact(one.value), one.origin, one.overrode, named))
+    return [
+        {
+            "name": name,
+            "value": value,
+            "origin": str(origin),
+            "overrode": [{"value": redact(str(lost.value)), "origin": str(lost.origin)} for lost in overrode],
+            **named,
+        }
+        for name, value, origin, overrode, named in rows
+    ]

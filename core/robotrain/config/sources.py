@@ -161,12 +161,16 @@ def _read_variable_sources(
     request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]
 ) -> list[list[SourceText]]:
     """Return the sources of each layer of variables."""
-    flags = [(role, flag, names) for role in roles for flag, names in _group_by_flag(kinds, role).items()]
+    flags = [
+        (role, flag, names, list_source_variables(flag))
+        for role in roles
+        for flag, names in _group_by_flag(kinds, role).items()
+    ]
     return [
         [
             SourceText(role=role, kinds=names, text=text, origin=origin, base=request.folder)
-            for role, flag, names in flags
-            if (value := layer.find_first(list_source_variables(flag)))
+            for role, flag, names, variables in flags
+            if (value := layer.find_first(variables))
             for text, origin in _add_revision(_split_list(str(value.value)), value.origin, flag, layer)
         ]
         for layer in request.variables

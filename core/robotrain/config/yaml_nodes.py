@@ -26,11 +26,8 @@ class YamlNode(NamedTuple):
     plain: bool = True
     pairs: tuple[tuple[YamlNode, YamlNode], ...] = ()
     items: tuple[YamlNode, ...] = ()
-
-    @property
-    def null(self) -> bool:
-        """Whether it is `null`, `~` or empty."""
-        return self.kind == "scalar" and self.plain and self.text in NULLS
+    null: bool = False
+    """Whether it is `null`, `~` or empty."""
 
 
 UnsupportedNode = tuple[int, str]
@@ -106,7 +103,8 @@ class _YamlComposer:
         if event.tag is not None:
             self.add_unsupported(event, "tags are not supported; write only the value, in quotes if needed")
         if isinstance(event, events.ScalarEvent):
-            node = YamlNode("scalar", line, text=str(event.value), plain=bool(event.implicit[0]))
+            text, is_plain = str(event.value), bool(event.implicit[0])
+            node = YamlNode("scalar", line, text=text, plain=is_plain, null=is_plain and text in NULLS)
         elif isinstance(event, events.SequenceStartEvent):
             node = YamlNode("sequence", line, items=tuple(self.compose_children(events.SequenceEndEvent, depth)))
         else:
@@ -135,7 +133,7 @@ class _YamlComposer:
             return node._replace(line=line)
         else:
             self.add_unsupported(event, f"an alias of a {node.kind} is not supported; write it out")
-        return YamlNode("scalar", line)
+        return YamlNode("scalar", line, null=True)
 
     def add_unsupported(self, event: Any, title: str) -> None:
         """Record an unsupported node."""
