@@ -26,6 +26,7 @@ RUNTIME_MODULES = {
         "environments.interpreter",
         "environments.uv",
         "machine.disk_cache",
+        "machine.hardware",
         "process.stop",
     },
     # The runtime runs beside the plugin, which asks this machine what the container would.

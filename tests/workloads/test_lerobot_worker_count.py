@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.event import Note
-from robotrain_workloads.lerobot import machine_limits
+from robotrain_runtime.machine import hardware
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_train import container, worker_count
 from small_training import SMALL, STEPS
@@ -127,14 +127,14 @@ CGROUP_FILES = {
 
 @pytest.mark.parametrize(("files", "cores", "memory"), CGROUP_FILES.values(), ids=CGROUP_FILES)
 def test_limits_of_the_container_count(tmp_path, monkeypatch, files, cores, memory):
-    monkeypatch.setattr(machine_limits.os, "sched_getaffinity", lambda process: set(range(16)), raising=False)
+    monkeypatch.setattr(hardware.os, "sched_getaffinity", lambda process: set(range(16)), raising=False)
     (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {8 << 20} kB\n")
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert machine_limits.count_cores(tmp_path) == cores
-    assert machine_limits.get_available_memory(tmp_path, tmp_path / "meminfo") == memory
-    assert machine_limits.get_available_memory(tmp_path / "gone", tmp_path / "gone") is None
+    assert hardware.count_cores(tmp_path) == cores
+    assert hardware.get_available_memory(tmp_path, tmp_path / "meminfo") == memory
+    assert hardware.get_available_memory(tmp_path / "gone", tmp_path / "gone") is None
 
 
 def test_the_options_are_checked_before_a_number_is_chosen(training, dataset, tmp_path):

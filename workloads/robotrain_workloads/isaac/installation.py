@@ -13,10 +13,10 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.machine.hardware import count_cores
 from robotrain_runtime.process.stop import signal_group
 
 from robotrain_workloads.isaac import script_options
-from robotrain_workloads.lerobot.machine_limits import count_cores
 
 IMAGE_FOLDER = Path("/workspace/isaaclab")
 """Where the images have it."""

@@ -8,8 +8,8 @@ from typing import Any
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.machine.hardware import count_cores
 
-from robotrain_workloads.lerobot.machine_limits import count_cores
 from robotrain_workloads.lerobot.parameters import PRECISION_HINT, PRECISION_VARIABLE, find_precision_problem
 
 WITHOUT_GPU = "--device cpu   computes on the CPU, slowly"

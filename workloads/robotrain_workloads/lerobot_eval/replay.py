@@ -17,7 +17,8 @@ from itertools import islice
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from robotrain_workloads.lerobot.machine_limits import count_cores
+from robotrain_runtime.machine.hardware import count_cores
+
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results.evaluation import LatencySummary, ReplayEpisode, ReplayRequest

@@ -14,9 +14,9 @@ from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note
+from robotrain_runtime.machine.hardware import count_cores, get_available_memory
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot.machine_limits import count_cores, get_available_memory
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.start import Start
 

@@ -22,9 +22,9 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.machine.hardware import count_cores
 
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode
-from robotrain_workloads.lerobot.machine_limits import count_cores
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.simulation import SIZE_OPTIONS

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from robotrain_runtime.machine.hardware import count_cores
 
-from robotrain_workloads.lerobot.machine_limits import count_cores
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, open_bag
 from robotrain_workloads.rosbag_act_train.bags.messages import MessageError, decode_picture, describe_size
 
