@@ -9,7 +9,7 @@ from eval_launcher import read_strict_json
 from hypothesis import given
 from hypothesis import strategies as st
 from robotrain_workloads.evaluation import result_files
-from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult, compute_wilson_interval
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult, compute_success_interval
 from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.results import result_store, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import (
@@ -86,13 +86,13 @@ def test_latency_of_a_slow_policy_is_measured_no_longer_than_it_takes_to_know(mo
     [(17, 20, 0.640, 0.948), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (50, 100, 0.404, 0.596)],
 )
 def test_the_interval_is_wilsons(successes, trials, low, high):
-    assert compute_wilson_interval(successes, trials) == (pytest.approx(low, abs=6e-4), pytest.approx(high, abs=6e-4))
+    assert compute_success_interval(successes, trials) == (pytest.approx(low, abs=6e-4), pytest.approx(high, abs=6e-4))
 
 
 @given(st.integers(1, 10_000).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))
 def test_the_interval_holds_the_rate_and_stays_between_0_and_1(counted):
     successes, trials = counted
-    low, high = compute_wilson_interval(successes, trials)
+    low, high = compute_success_interval(successes, trials)
     assert 0 <= low <= successes / trials <= high <= 1
 
 

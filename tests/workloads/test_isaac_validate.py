@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_workloads.evaluation import results_reader
-from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac_validate import results
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.result_files import JudgedMetric
-from robotrain_workloads.evaluation.rollout_result import RolloutResult
+from robotrain_workloads.evaluation.rollout_scores import RolloutResult
 
 Verdict = Literal["passed", "failed", "not judged"]
 NOT_JUDGED = (

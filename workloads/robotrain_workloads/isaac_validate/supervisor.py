@@ -16,7 +16,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.evaluation import result_files
-from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import (
     REPORT_FILE,

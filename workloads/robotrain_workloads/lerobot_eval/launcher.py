@@ -13,7 +13,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.evaluation import result_files
-from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot import dataset, device, warm_up
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_eval import replay
@@ -57,7 +57,7 @@ class EvaluationProgress:
         if replayed := result.replayed:
             print(f"replay: mse {replayed.mean('mse'):.4g}, mae {replayed.mean('mae'):.4g}", flush=True)
         if rolled := result.rolled:
-            low, high = rolled.interval
+            low, high = rolled.success_interval
             count = f"{rolled.successes} of {len(rolled.episodes)}"
             print(f"rollout: success {count}, {rolled.success_rate:.0%} ({low:.0%} to {high:.0%})", flush=True)
 

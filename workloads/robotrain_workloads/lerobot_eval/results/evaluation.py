@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from robotrain_workloads.evaluation.rollout_result import RolloutResult
+from robotrain_workloads.evaluation.rollout_scores import RolloutResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.result_files import JudgedMetric
-from robotrain_workloads.evaluation.rollout_result import RolloutEpisode
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
 from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import POLICY_OPTION

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from robotrain_workloads.evaluation.rollout_result import RolloutEpisode
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.simulation import GOAL, GOAL_ANGLE, StartRanges, Starts, StartStates
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.machine.hardware import count_cores
 
-from robotrain_workloads.evaluation.rollout_result import RolloutEpisode
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.simulation import SIZE_OPTIONS

@@ -1,4 +1,4 @@
-"""Rolled-out episodes of a policy, and their success rate with its confidence interval. Standard library only."""
+"""Episodes of a rollout and their scores: rewards, success rate and its confidence interval. Standard library only."""
 
 import dataclasses
 import math
@@ -54,17 +54,17 @@ class RolloutResult:
 
     @property
     def success_rate(self) -> float:
-        """Success rate."""
+        """Share of successful episodes."""
         return self.successes / len(self.episodes)
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def success_interval(self) -> tuple[float, float]:
         """95 % confidence interval of the success rate."""
-        return compute_wilson_interval(self.successes, len(self.episodes))
+        return compute_success_interval(self.successes, len(self.episodes))
 
     def compute_scores(self) -> dict[str, float]:
         """Return the scores of the policy; without a success rate if the environment does not tell."""
-        low, high = self.interval
+        low, high = self.success_interval
         rate = {"success_rate": self.success_rate, "success_rate_low": low, "success_rate_high": high}
         return {
             **{f"rollout/{name}": value for name, value in rate.items() if self.is_judged},
@@ -79,7 +79,7 @@ class RolloutResult:
             "episodes": len(self.episodes),
             "successes": self.successes if judged else None,
             "success_rate": self.success_rate if judged else None,
-            "success_interval": list(self.interval) if judged else None,
+            "success_interval": list(self.success_interval) if judged else None,
             **{name: self.mean(field) for name, field in MEANS.items()},
             "seeds": [episode.seed for episode in self.episodes],
             "per_episode": [dataclasses.asdict(episode) for episode in self.episodes],
@@ -99,8 +99,8 @@ class RolloutResult:
         return f"the success rate {rate} ({count}) is below --success-threshold {required:.15g}"
 
 
-def compute_wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval, which is sound for few trials and for rates of 0 and 1."""
+def compute_success_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return Wilson's 95 % confidence interval of a success rate, sound for few trials and for rates of 0 and 1."""
     rate, square = successes / trials, Z_95**2 / trials
     middle = (rate + square / 2) / (1 + square)
     margin = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
