@@ -12,9 +12,9 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac_validate import results
+from robotrain_workloads.isaac_validate import supervisor
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
-from robotrain_workloads.isaac_validate.results import ValidationResult, ValidationSetup
+from robotrain_workloads.isaac_validate.supervisor import ValidationResult, ValidationSetup
 
 Lab = Callable[..., Path]
 SETUP = ValidationSetup(
@@ -78,18 +78,18 @@ def test_the_verdict(
 
 def test_a_policy_that_was_not_judged_has_no_success_rate(tmp_path: Path) -> None:
     result = ValidationResult(rolled=roll_out(None, None), success_threshold=0.7)
-    results.write_results(result, SETUP, tmp_path)
+    supervisor.write_results(result, SETUP, tmp_path)
     document = json.loads((tmp_path / "eval_results.json").read_text())
     assert (document["verdict"], document["passed"], document["success_rate"]) == ("not judged", None, None)
     assert document["rollout"]["success_rate"] is None
     assert (tmp_path / "failure_cases.jsonl").read_text() == ""
     assert "rollout/success_rate" not in result.rolled.compute_scores()
-    assert results.describe_conditions(result, SETUP).endswith("not judged")
+    assert supervisor.describe_conditions(result, SETUP).endswith("not judged")
 
 
 def test_reports_read_the_documents_of_a_validation(tmp_path: Path) -> None:
     result = ValidationResult(rolled=roll_out(True, False, True), success_threshold=0.5)
-    results.write_results(result, SETUP, tmp_path)
+    supervisor.write_results(result, SETUP, tmp_path)
     found = results_reader.read_results((tmp_path / "eval_results.json").read_bytes())
     assert not found.damaged
     assert dict(found.facts)["environment"] == "Isaac-Ant-v0"

@@ -6,7 +6,7 @@ parameters; for a registered model the lineage file and the version's tags have 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +94,13 @@ def write_facts(folder: Path, task: str, framework: str, total: int | None = Non
 
 def read_facts(file: Path, source: Path, cache: Path) -> CheckpointFacts:
     """Return the facts about a checkpoint's file, which came with a source; a version's tags count first."""
-    known = list(_read_all(file, source, cache))
+    known: list[Mapping[str, Any]] = [model_lineage.read_model_tags(cache, source)]
+    for folder in file.parents[:3]:
+        for name in (model_lineage.LINEAGE_FILE, FACTS_FILE):
+            with suppress(OSError, ValueError):
+                content = json.loads((folder / name).read_text(encoding="utf-8"))
+                if isinstance(content, dict):
+                    known.append(content)
 
     def find_fact(name: str) -> str:
         return next((str(facts[name]) for facts in known if facts.get(name)), "")
@@ -124,13 +130,3 @@ def find_params(file: Path) -> Path | None:
     """Return the agent's parameters that travel with a checkpoint; None if there are none."""
     places = (folder / "params" / "agent.yaml" for folder in file.parents[:2])
     return next((path for path in places if path.is_file()), None)
-
-
-def _read_all(file: Path, source: Path, cache: Path) -> Iterator[Mapping[str, Any]]:
-    yield model_lineage.read_model_tags(cache, source)
-    for folder in file.parents[:3]:
-        for name in (model_lineage.LINEAGE_FILE, FACTS_FILE):
-            with suppress(OSError, ValueError):
-                content = json.loads((folder / name).read_text(encoding="utf-8"))
-                if isinstance(content, dict):
-                    yield content

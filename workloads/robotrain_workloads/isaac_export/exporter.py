@@ -57,7 +57,15 @@ class Exporter:
         fetched = self._scratch / "fetched"
         source = container.fetch_files(own.checkpoint, own.source, own.agent_config, fetched)
         self._task = container.choose_task(own.task, source, own.checkpoint, own.cache)
-        self._files = self._copy_checkpoint(source)
+        if source.agent is None:
+            raise FileNotFoundError(next(container.find_file_problems(source, None)))
+        copy = self._scratch / "policy"  # the play script may write beside the checkpoint
+        shutil.rmtree(copy, ignore_errors=True)
+        (copy / "params").mkdir(parents=True)
+        self._files = CheckpointFiles(
+            weights=Path(shutil.copyfile(source.weights, copy / source.weights.name)),
+            agent=Path(shutil.copyfile(source.agent, copy / "params" / "agent.yaml")),
+        )
         self._group: ChildGroup | None = None
         for number in SIGNALS:
             signal.signal(number, self._handle_stop)
@@ -78,30 +86,17 @@ class Exporter:
         for name, problem in videos.items():
             if problem:
                 emit_event(Note(level="warning", text=f"the play of {name} has no video: {problem}"))
-        self._keep_policy()
+        with result_files.fill_folder(self._own.keep_policy) as folder:  # what can be registered
+            (folder / "params").mkdir()
+            shutil.copyfile(self._files.agent or "", folder / "params" / "agent.yaml")
+            shutil.copytree(self._own.results / "exported", folder, dirs_exist_ok=True)
         self._report(comparisons)
-
-    def _copy_checkpoint(self, source: CheckpointFiles) -> CheckpointFiles:
-        """Copy the checkpoint to where the play script may write beside it."""
-        if source.agent is None:
-            raise FileNotFoundError(next(container.find_file_problems(source, None)))
-        folder = self._scratch / "policy"
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / "params").mkdir(parents=True)
-        weights = Path(shutil.copyfile(source.weights, folder / source.weights.name))
-        return CheckpointFiles(weights, Path(shutil.copyfile(source.agent, folder / "params" / "agent.yaml")))
 
     def _export(self, folder: Path) -> dict[str, Any]:
         """Write the files; return what the checkpoint is, with the comparison of each format."""
         began = time.monotonic()
-        answer = installation.ask_program(
-            self._folder,
-            container.CONVERTER,
-            str(self._files.weights),
-            str(self._files.agent),
-            str(folder),
-            *self._formats,
-        )
+        arguments = (str(self._files.weights), str(self._files.agent), str(folder), *self._formats)
+        answer = installation.ask_program(self._folder, container.CONVERTER, *arguments)
         found: dict[str, Any] = answer["checkpoint"]
         for problem in container.find_content_problems(self._files, found, self._own.backend):
             raise OSError(problem)
@@ -114,11 +109,9 @@ class Exporter:
             (folder / f"{FILES[name]}.sha256").write_text(f"{digest}  {FILES[name]}\n", encoding="utf-8")
         known = ("backend", "observations", "actions", "rnn")
         emit_event(Track(params={"framework": found["backend"], "task": self._task}))
-        print(
-            f"exported {', '.join(FILES[name] for name in self._formats)} in {time.monotonic() - began:.1f} s",
-            flush=True,
-        )
-        return {**{name: found[name] for name in known}, **{name: found[name] for name in self._formats}}
+        files = ", ".join(FILES[name] for name in self._formats)
+        print(f"exported {files} in {time.monotonic() - began:.1f} s", flush=True)
+        return {name: found[name] for name in (*known, *self._formats)}
 
     def _play(self, folder: Path, backend: str) -> dict[str, dict[str, Any]]:
         """Play each format in simulation; return what was reported of it."""
@@ -195,13 +188,6 @@ class Exporter:
             "metrics": metrics,
         }
         result_files.write_json(folder / COMPLETE_FILE, summary)
-
-    def _keep_policy(self) -> None:
-        """Copy the exported files, with the parameters of the agent, to the folder that can be registered."""
-        with result_files.fill_folder(self._own.keep_policy) as folder:
-            (folder / "params").mkdir()
-            shutil.copyfile(self._files.agent or "", folder / "params" / "agent.yaml")
-            shutil.copytree(self._own.results / "exported", folder, dirs_exist_ok=True)
 
     def _report(self, comparisons: Mapping[str, Any]) -> None:
         """Send the scores."""

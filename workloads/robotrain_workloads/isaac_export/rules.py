@@ -47,7 +47,9 @@ def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
             if not problems and (name := _find_foreign_class(files.weights)):
                 problems = [f"{files.weights} cannot be read as weights: it holds a {name}"]
             if not problems:
-                found = {"backend": _guess_backend(files.weights) or job["backend"]}
+                texts = {str(argument) for name, argument in _scan(files.weights) if name in STRINGS}
+                guessed = "rsl_rl" if texts & RSL_RL_KEYS else "skrl" if texts >= SKRL_KEYS else ""
+                found = {"backend": guessed or job["backend"]}
                 problems = list(container.find_content_problems(files, found, job["backend"]))
         except OSError as error:
             problems = [str(error)]
@@ -77,12 +79,6 @@ def _find_foreign_class(file: Path) -> str:
             if not KNOWN_MODULES.fullmatch(module):
                 return f"{module}.{own}"
     return ""
-
-
-def _guess_backend(file: Path) -> str:
-    """Return the library of a checkpoint; empty if unknown."""
-    texts = {str(argument) for name, argument in _scan(file) if name in STRINGS}
-    return "rsl_rl" if texts & RSL_RL_KEYS else "skrl" if texts >= SKRL_KEYS else ""
 
 
 def _scan(file: Path) -> Iterator[tuple[str, object]]:

@@ -69,15 +69,18 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     recovered = point and point[1]
     begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
     own = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
-    own += ["--checkpoints", str(checkpoints_folder)]
-    own.append(f"--num-gpus={values['num_gpus']}")
+    own += ["--checkpoints", str(checkpoints_folder), f"--num-gpus={values['num_gpus']}"]
     for name in ("isaaclab_path", "isaac_version"):
         if values[name] is not None:
             own.append(f"--{name.replace('_', '-')}={values[name]}")
     if begin is not None:
         own += ["--start", str(begin), "--mode", mode, *(["--repeated"] if recovered else [])]
+    script = ["--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
+    script += [f"--{name}={values[name]}" for name in ("max_iterations", "seed") if values[name] is not None]
+    script += ["--headless"] if values["headless"] else []
+    script += ["--distributed"] if values["num_gpus"] != 1 else []
     return WorkCommand(
-        arguments=("-m", SUPERVISOR, *own, "--", *_make_script_arguments(document)),
+        arguments=("-m", SUPERVISOR, *own, "--", *script, *document.trainer_args),
         environ=installation.TERMS,
         notes=notes,
     )
@@ -148,16 +151,3 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         artifact_folders=ARTIFACT_FOLDERS[str(values["backend"])],
         last_artifact_folders={"model_*.pt": "checkpoints/final"} if values["backend"] == "rsl_rl" else {},
     )
-
-
-def _make_script_arguments(document: JobDocument) -> Iterator[str]:
-    values = document.parameters
-    yield from ("--task", str(values["task"]), "--num_envs", str(values["num_envs"]))
-    for name in ("max_iterations", "seed"):
-        if values[name] is not None:
-            yield f"--{name}={values[name]}"
-    if values["headless"]:
-        yield "--headless"
-    if values["num_gpus"] != 1:
-        yield "--distributed"
-    yield from document.trainer_args

@@ -91,30 +91,19 @@ def translate_metrics(backend: str, values: Mapping[str, float]) -> dict[str, fl
     """Return the values by their tracking names. Tags that are not known stay as they are."""
     found: dict[str, float] = {}
     for tag, value in values.items():
-        if backend == "rsl_rl":
-            if re.fullmatch(r"Train/\w+/time", tag):  # its step is seconds
-                continue
-            found[_translate_rsl_rl_tag(tag)] = value
-        else:
-            found[_translate_skrl_tag(tag)] = value
+        if backend == "skrl":
+            name = re.sub(r" \((max|min|mean|std)\)$", r"/\1", tag)
+            if "/" in (term := name.removeprefix("Info / ")):  # a term of the environment, in skrl 1 and 2
+                name = term
+            found[NOT_ALLOWED.sub("", name).strip()] = value
             if tag in SKRL_STANDARD_NAMES:
                 found[SKRL_STANDARD_NAMES[tag]] = value
+        elif tag in RSL_RL_NAMES:
+            found[RSL_RL_NAMES[tag]] = value
+        elif not re.fullmatch(r"Train/\w+/time", tag):  # its step is seconds
+            prefix = next((prefix for prefix in RSL_RL_PREFIXES if tag.startswith(prefix)), "")
+            found[NOT_ALLOWED.sub("_", RSL_RL_PREFIXES.get(prefix, "") + tag.removeprefix(prefix))] = value
     return found
-
-
-def _translate_rsl_rl_tag(tag: str) -> str:
-    if tag in RSL_RL_NAMES:
-        return RSL_RL_NAMES[tag]
-    prefix = next((prefix for prefix in RSL_RL_PREFIXES if tag.startswith(prefix)), "")
-    return NOT_ALLOWED.sub("_", RSL_RL_PREFIXES.get(prefix, "") + tag.removeprefix(prefix))
-
-
-def _translate_skrl_tag(tag: str) -> str:
-    """Both generations' environment terms lose skrl's own `Info / `; `X (max)` becomes `X/max`."""
-    tag = re.sub(r" \((max|min|mean|std)\)$", r"/\1", tag)
-    if tag.startswith("Info / ") and "/" in tag.removeprefix("Info / "):
-        tag = tag.removeprefix("Info / ")
-    return NOT_ALLOWED.sub("", tag).strip()
 
 
 class TrainingFollower:
@@ -132,10 +121,32 @@ class TrainingFollower:
         self._read_events_at = 0.0
 
     def run(self) -> int:
-        """Follow the training to its end; return the exit code of the script."""
+        """Follow the training to its end, and print why it failed; return the exit code of this program.
+
+        Raise SystemExit with a sentence if the script ended early without an error.
+        """
         self._group.run(self._follow)
         self.read_metrics()
-        return self._group.exit_code if self._group.is_stopped else self._choose_exit_code(self._group.exit_code)
+        code = self._group.exit_code
+        if self._group.is_stopped:
+            return code
+        if left := self._nothing_left:
+            print(
+                f"error: the checkpoint has {left['done']} iterations, and the training ends after {left['total']}:"
+                " increase --max-iterations",
+                flush=True,
+            )
+            return NOTHING_LEFT
+        if self._finished:
+            if code:
+                text = f"the training is complete, but Isaac Lab closed with exit code {code}"
+                emit_event(Note(level="warning", text=text))
+            return 0
+        if code == 0:
+            raise SystemExit(
+                "error: Isaac Lab's script ended with exit code 0, but it trained nothing: see its log above"
+            )
+        return 128 - code if code < 0 else code
 
     def _follow(self) -> bool:
         self.read_reports()
@@ -179,29 +190,6 @@ class TrainingFollower:
                     shutil.copyfile(self._folder / "params" / name, scratch / "params" / name)
         emit_event(Track(tags={"checkpoint_directory": str(file.parent), "checkpoint_latest": str(file)}))
         emit_event(Checkpoint(step=step, path=str(target)))
-
-    def _choose_exit_code(self, code: int) -> int:
-        """Return the exit code of this program, given that of the script, and print why the training failed.
-
-        Raise SystemExit with a sentence if the script ended early without an error.
-        """
-        if left := self._nothing_left:
-            print(
-                f"error: the checkpoint has {left['done']} iterations, and the training ends after {left['total']}:"
-                " increase --max-iterations",
-                flush=True,
-            )
-            return NOTHING_LEFT
-        if self._finished:
-            if code:
-                text = f"the training is complete, but Isaac Lab closed with exit code {code}"
-                emit_event(Note(level="warning", text=text))
-            return 0
-        if code == 0:
-            raise SystemExit(
-                "error: Isaac Lab's script ended with exit code 0, but it trained nothing: see its log above"
-            )
-        return 128 - code if code < 0 else code
 
 
 def make_command(own: argparse.Namespace, arguments: Sequence[str]) -> Iterator[str]:

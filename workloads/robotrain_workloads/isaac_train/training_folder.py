@@ -6,7 +6,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,58 +44,41 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     assert source is not None
     values = document.parameters
     labels = [mount.label for mount in document.placement.mounts if mount.role == CODE_ROLE]
-    is_mounted, label = bool(labels), next(iter(labels), "")
     own_name = DEFAULT_NAME if source.kind == "local_path" else source.uri.rpartition("/")[2].partition(":")[0]
-    name = label or own_name
+    name = next(iter(labels), "") or own_name
     own = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
-    own += ["--name", name] if is_mounted else []
-    arguments = list(_make_arguments(document, data))
-    return WorkCommand(
-        arguments=("-m", MODULE, *own, "--", *arguments),
-        environ={**installation.TERMS, **_make_environ(document, data, name)},
+    own += ["--name", name] if labels else []
+    path, mode, model = (
+        start.find_start_path(document, data),
+        start.find_start_mode(document),
+        parameters.make_model_name(values),
     )
-
-
-def _find_checkpoint(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
-    path = start.find_start_path(document, data)
-    return str(checkpoint_file.find_checkpoint_file(path, str(document.parameters["backend"]))) if path else ""
-
-
-def _make_arguments(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    values = document.parameters
-    yield from ("--mode", "train", "--task", str(values["task"]), "--num_envs", str(values["num_envs"]))
-    if checkpoint := _find_checkpoint(document, data):
-        yield from ("--checkpoint-uri", checkpoint)
-    yield from ("--checkpoint-mode", start.find_start_mode(document))
-    if name := parameters.make_model_name(values):
-        yield from ("--register-checkpoint", name)
-    if values["max_iterations"] is not None:
-        yield from ("--max_iterations", str(values["max_iterations"]))
-    if values["seed"] is not None:
-        yield from ("--seed", str(values["seed"]))
-    if values["headless"]:
-        yield "--headless"
-    yield from document.trainer_args
-
-
-def _make_environ(document: JobDocument, data: Mapping[JobSource, Path], name: str) -> dict[str, str]:
-    values, environ = document.parameters, dict[str, str]()
-    with suppress(OSError):
-        folder = installation.find_installation(values["isaaclab_path"])
-        environ["PYTHON"] = f"{folder / installation.SCRIPT} -p"
-    return environ | {
+    checkpoint = str(checkpoint_file.find_checkpoint_file(path, str(values["backend"]))) if path else ""
+    arguments = ["--mode", "train", "--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
+    arguments += ["--checkpoint-uri", checkpoint] if checkpoint else []
+    arguments += ["--checkpoint-mode", mode]
+    arguments += ["--register-checkpoint", model] if model else []
+    for option in ("max_iterations", "seed"):
+        arguments += [f"--{option}", str(values[option])] if values[option] is not None else []
+    arguments += ["--headless"] if values["headless"] else []
+    environ: dict[str, str] = {
+        **installation.TERMS,
         "TASK": str(values["task"]),
         "NUM_ENVS": str(values["num_envs"]),
         "MAX_ITERATIONS": "" if values["max_iterations"] is None else str(values["max_iterations"]),
         "NUM_GPUS": str(values["num_gpus"]),
         "TRAINING_BACKEND": str(values["backend"]),
-        "CHECKPOINT_URI": _find_checkpoint(document, data),
-        "CHECKPOINT_MODE": start.find_start_mode(document),
-        "REGISTER_CHECKPOINT": parameters.make_model_name(values),
+        "CHECKPOINT_URI": checkpoint,
+        "CHECKPOINT_MODE": mode,
+        "REGISTER_CHECKPOINT": model,
         "MLFLOW_CORRELATION_ID": str(values["correlation_id"] or ""),
         "OSMO_DATASET_NAME": name,
         "RUN_AZURE_SMOKE_TEST": "0",
     }
+    with suppress(OSError):
+        folder = installation.find_installation(values["isaaclab_path"])
+        environ["PYTHON"] = f"{folder / installation.SCRIPT} -p"
+    return WorkCommand(arguments=("-m", MODULE, *own, "--", *arguments, *document.trainer_args), environ=environ)
 
 
 def link_folder(folder: Path, name: str, parent: Path = DATA_FOLDER) -> Path:

@@ -7,8 +7,10 @@ that the validator reports, and judges the policy by them.
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import pstdev
 from typing import Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
@@ -16,6 +18,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import (
@@ -25,11 +28,15 @@ from robotrain_workloads.isaac.process_group import (
     ReportReader,
     start_script,
 )
-from robotrain_workloads.isaac_validate import container, results
+from robotrain_workloads.isaac_validate import container
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
 
 VALIDATOR = Path(__file__).parent / "image" / "validator.py"
 VIDEO = Path("videos") / "all.mp4"
+NOT_JUDGED = (
+    "the policy was not judged: the environment does not tell whether an episode succeeded, and a fall is no success;"
+    " --reward-threshold R judges by the mean return"
+)
 
 
 class EpisodeFollower:
@@ -48,19 +55,19 @@ class EpisodeFollower:
         self._follower.run(self._read_reports)
         if self._follower.is_stopped:
             raise SystemExit(self._follower.exit_code)
-        if not self._finished:
-            raise SystemExit(f"error: {self._explain_failure()}")
-
-    def _explain_failure(self) -> str:
+        if self._finished:
+            return
         kind, why = str(self._failure.get("kind", "")), str(self._failure.get("why", ""))
         if kind == "NameNotFound":
-            return f"Isaac Lab does not know the task: {why}"
+            raise SystemExit(f"error: Isaac Lab does not know the task: {why}")
         if kind in ("KeyError", "RuntimeError") and "state_dict" in why:
-            return f"the checkpoint does not fit the policy of the task: {why}"
+            raise SystemExit(f"error: the checkpoint does not fit the policy of the task: {why}")
         if kind:
-            return f"{why} ({kind})" if why else kind
-        code = self._follower.exit_code
-        return f"Isaac Lab's script ended with exit code {code}, and played no episode to the end: see its log above"
+            raise SystemExit(f"error: {why} ({kind})" if why else f"error: {kind}")
+        raise SystemExit(
+            f"error: Isaac Lab's script ended with exit code {self._follower.exit_code},"
+            " and played no episode to the end: see its log above"
+        )
 
     def _read_reports(self) -> bool:
         for report in self._reports.read_new():
@@ -78,6 +85,118 @@ class EpisodeFollower:
             elif report["event"] == "finished":
                 self._finished = True
         return self._finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationResult:
+    """The episodes of a policy, and what they are judged by."""
+
+    rolled: RolloutResult
+    success_threshold: float
+    """The required success rate; without effect if the environment does not tell of successes."""
+    reward_threshold: float | None = None
+    """The required mean return where the environment does not tell."""
+
+    @property
+    def mean_return(self) -> float:
+        """The mean over episodes of the sum of rewards."""
+        return self.rolled.mean("sum_reward")
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the policy is good enough; None if it is not judged."""
+        if self.rolled.is_judged:
+            return self.rolled.success_rate >= self.success_threshold
+        return None if self.reward_threshold is None else self.mean_return >= self.reward_threshold
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words: `passed`, `failed` or `not judged`."""
+        return "not judged" if self.passed is None else "passed" if self.passed else "failed"
+
+    def explain_failure(self) -> str:
+        """Return why it has failed."""
+        if self.rolled.is_judged:
+            return self.rolled.explain_low_success(self.success_threshold)
+        return f"the mean return {self.mean_return:.6g} is below --reward-threshold {self.reward_threshold:.15g}"
+
+    def describe_criterion(self) -> str:
+        """Return what it is judged by, such as `success rate at least 0.7`."""
+        if self.rolled.is_judged:
+            return f"success rate at least {self.success_threshold:g}"
+        return "not judged" if self.reward_threshold is None else f"mean return at least {self.reward_threshold:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationSetup:
+    """What was validated, and how."""
+
+    job_name: str
+    task: str
+    backend: str
+    device: str
+    seed: int
+    num_envs: int
+    policy: Mapping[str, Any]
+    """Source, name, pin, type, step and sha256."""
+    options: Sequence[str] = ()
+
+
+def describe_conditions(result: ValidationResult, setup: ValidationSetup) -> str:
+    """Return the conditions of the scores, such as `Isaac-Ant-v0, 64 environments, seed 42, …`."""
+    parts = (setup.task, f"{setup.num_envs} environments", f"seed {setup.seed}", result.describe_criterion())
+    return ", ".join((*parts, *((f"with {' '.join(setup.options)}",) if setup.options else ())))
+
+
+def write_results(result: ValidationResult, setup: ValidationSetup, folder: Path) -> None:
+    """Write the documents that an evaluation writes."""
+    result_files.write_json(folder / "eval_results.json", make_summary(result, setup))
+    rolled, mean_return = result.rolled, result.mean_return
+    if rolled.is_judged:
+        metrics = [
+            JudgedMetric("success_rate", rolled.success_rate, result.success_threshold, result.passed),
+            JudgedMetric("avg_sum_reward", mean_return, None, None),
+        ]
+    else:
+        metrics = [JudgedMetric("avg_sum_reward", mean_return, result.reward_threshold, result.passed)]
+    metrics.append(JudgedMetric("avg_length", rolled.mean("steps"), None, None))
+    result_files.write_json(folder / "metrics.json", result_files.make_metrics_report(result.passed, metrics))
+    result_files.write_lines(folder / "failure_cases.jsonl", rolled.list_failures())
+
+
+def make_summary(result: ValidationResult, setup: ValidationSetup) -> dict[str, Any]:
+    """Return the object of `eval_results.json`."""
+    rolled = result.rolled
+    returns = [episode.sum_reward for episode in rolled.episodes]
+    settings = {"env": setup.task, "starts": None, "success_reward": None, "env_steps": None, "batch": setup.num_envs}
+    return {
+        "job_name": setup.job_name,
+        "policy_repo_id": setup.policy["name"],
+        "policy_type": setup.backend,
+        "framework": setup.backend,
+        "task": setup.task,
+        "dataset_repo_id": None,
+        "device": setup.device,
+        "episodes_evaluated": len(rolled.episodes),
+        "mean_reward": result.mean_return,
+        "std_reward": pstdev(returns),
+        "mean_length": rolled.mean("steps"),
+        "success_rate": rolled.success_rate if rolled.is_judged else None,
+        "latency_ms": None,
+        "per_joint": None,
+        "per_episode": [],
+        "rollout": {**settings, **rolled.summarize()},
+        "seed": setup.seed,
+        "options": list(setup.options),
+        "conditions": describe_conditions(result, setup),
+        "policy": dict(setup.policy),
+        "success_signal": rolled.is_judged,
+        "success_threshold": result.success_threshold if rolled.is_judged else None,
+        "reward_threshold": None if rolled.is_judged else result.reward_threshold,
+        "verdict": result.verdict,
+        "passed": result.passed,
+        "status": "completed",
+    }
 
 
 def make_command(own: argparse.Namespace, found: ValidatedCheckpoint, folder: Path, report: Path) -> Iterator[str]:
@@ -166,14 +285,14 @@ def main(arguments: Sequence[str]) -> None:
     follower.run()
     names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
     ordered = sorted(follower.episodes, key=lambda episode: int(episode["index"]))
-    result = results.ValidationResult(
+    result = ValidationResult(
         rolled=RolloutResult(
             episodes=[RolloutEpisode(seed=own.seed, **{name: one[name] for name in names}) for one in ordered]
         ),
         success_threshold=found.choose_threshold(own.success_threshold),
         reward_threshold=own.reward_threshold,
     )
-    setup = results.ValidationSetup(
+    setup = ValidationSetup(
         job_name=own.job_name,
         task=task,
         backend=found.backend,
@@ -193,11 +312,11 @@ def main(arguments: Sequence[str]) -> None:
     with result_files.fill_folder(own.results) as partial:
         if own.video_length:
             _keep_video(scratch, partial)
-        results.write_results(result, setup, partial)
+        write_results(result, setup, partial)
     _send_result(result, setup, own.results)
 
 
-def _send_result(result: results.ValidationResult, setup: results.ValidationSetup, folder: Path) -> None:
+def _send_result(result: ValidationResult, setup: ValidationSetup, folder: Path) -> None:
     """Send the scores and the verdict. Raise SystemExit for a policy that is not good enough."""
     rolled, scores = result.rolled, result.rolled.compute_scores()
     emit_event(Metrics(values=scores, step=len(rolled.episodes), total=len(rolled.episodes), unit="episode"))
@@ -211,13 +330,13 @@ def _send_result(result: results.ValidationResult, setup: results.ValidationSetu
             results=str(folder.absolute()),
             step=int(setup.policy["step"]),
             passed=result.passed,
-            conditions=results.describe_conditions(result, setup),
+            conditions=describe_conditions(result, setup),
         )
     )
     if rolled.is_judged and result.reward_threshold is not None:
         emit_event(Note(level="info", text="--reward-threshold has no effect: the environment tells of successes"))
     if result.passed is None:
-        emit_event(Note(level="warning", text=results.NOT_JUDGED))
+        emit_event(Note(level="warning", text=NOT_JUDGED))
     elif not result.passed:
         raise SystemExit(f"error: {result.explain_failure()}")
 

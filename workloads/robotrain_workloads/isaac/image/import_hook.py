@@ -11,11 +11,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+Change = Callable[[Any], None]
+RSL_RL = "rsl_rl.runners.on_policy_runner"
+SKRL = "skrl.utils.runner.torch.runner"
+
 
 class ImportHook(importlib.abc.MetaPathFinder):
     """Calls a function with a module of a name right after it was imported."""
 
-    def __init__(self, changes: Mapping[str, Callable[[Any], None]]) -> None:
+    def __init__(self, changes: Mapping[str, Change]) -> None:
         self._changes = dict(changes)
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
@@ -38,9 +42,9 @@ class ImportHook(importlib.abc.MetaPathFinder):
         return spec
 
 
-def run_script(script: str, arguments: Sequence[str], changes: Mapping[str, Callable[[Any], None]]) -> None:
-    """Run a script of Isaac Lab as it would run itself, with modules changed when it imports them."""
-    sys.meta_path.insert(0, ImportHook(changes))
+def run_script(script: str, arguments: Sequence[str], change_rsl_rl: Change, change_skrl: Change) -> None:
+    """Run a script of Isaac Lab as it would run itself; the module of a runner is changed when it is imported."""
+    sys.meta_path.insert(0, ImportHook({RSL_RL: change_rsl_rl, SKRL: change_skrl}))
     sys.argv = [script, *arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     runpy.run_path(script, run_name="__main__")

@@ -19,8 +19,6 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-RSL_RL = "rsl_rl.runners.on_policy_runner"
-SKRL = "skrl.utils.runner.torch.runner"
 HERE = os.path.dirname(os.path.abspath(__file__))
 IMPORT_HOOK = os.path.join(HERE, "..", "..", "isaac", "image", "import_hook.py")
 HEADER = struct.Struct("<cI")
@@ -219,7 +217,9 @@ class Player:
             video.add_frame()
             if step + 1 == options.steps:
                 played = time.perf_counter() - began
-            self._report_step(name, step + 1)
+            if time.monotonic() - self._reported > REPORT_SECONDS:
+                self._reported = time.monotonic()
+                self.report("step", format=name, step=step + 1)
         video.close()
         comparison = compare(torch.stack(wanted).numpy(), torch.stack(found).numpy())
         if seconds:
@@ -228,11 +228,6 @@ class Player:
             with open(os.path.join(options.metrics, f"{name}_metrics.json"), "w", encoding="utf-8") as file:
                 json.dump(metrics, file, indent=1)
         self.report("played", format=name, comparison=comparison, video=video.problem)
-
-    def _report_step(self, name: str, step: int) -> None:
-        if time.monotonic() - self._reported > REPORT_SECONDS:
-            self._reported = time.monotonic()
-            self.report("step", format=name, step=step)
 
 
 class Video:
@@ -316,7 +311,7 @@ def main(arguments: Sequence[str]) -> None:
         module.Runner.__init__ = make_and_change
 
     script, *rest = arguments[separator + 1 :]
-    runpy.run_path(IMPORT_HOOK)["run_script"](script, rest, {RSL_RL: change_rsl_rl, SKRL: change_skrl})
+    runpy.run_path(IMPORT_HOOK)["run_script"](script, rest, change_rsl_rl, change_skrl)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-RSL_RL = "rsl_rl.runners.on_policy_runner"
-SKRL = "skrl.utils.runner.torch.runner"
 STOPPED = 128 + signal.SIGTERM
 NOTHING_LEFT = 4
 IMPORT_HOOK = os.path.join(os.path.dirname(__file__), "..", "..", "isaac", "image", "import_hook.py")
@@ -227,11 +225,8 @@ class Training:
 
     def track_numbers(self, trainer: Any) -> None:
         """Turn plain numbers of the environment's log into tensors: skrl records no others."""
-        env, key = (
-            trainer.env,
-            getattr(trainer, "environment_info", None) or getattr(trainer.cfg, "environment_info", "log"),
-        )
-        step = env.step
+        key = getattr(trainer, "environment_info", None) or getattr(trainer.cfg, "environment_info", "log")
+        step = trainer.env.step
 
         def step_with_tensors(*arguments: Any, **named: Any) -> Any:
             torch = importlib.import_module("torch")
@@ -245,7 +240,7 @@ class Training:
                 }
             return result
 
-        env.step = step_with_tensors
+        trainer.env.step = step_with_tensors
 
 
 def load_changed(torch: Any, content: Any, load: Callable[[str], Any]) -> None:
@@ -267,8 +262,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--repeated", action="store_true", help="an earlier attempt may have finished")
     training = Training(parser.parse_args(arguments[:separator]))
     script, *rest = arguments[separator + 1 :]
-    changes = {RSL_RL: training.change_rsl_rl, SKRL: training.change_skrl}
-    runpy.run_path(IMPORT_HOOK)["run_script"](script, rest, changes)
+    runpy.run_path(IMPORT_HOOK)["run_script"](script, rest, training.change_rsl_rl, training.change_skrl)
 
 
 if __name__ == "__main__":

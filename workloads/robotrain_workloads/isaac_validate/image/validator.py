@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 IMPORT_HOOK = os.path.join(os.path.dirname(__file__), "..", "..", "isaac", "image", "import_hook.py")
-RSL_RL = "rsl_rl.runners.on_policy_runner"
-SKRL = "skrl.utils.runner.torch.runner"
 SUCCESS_NAMES = ("success", "is_success", "task_success")
 """Names of the signal: a term of the termination manager, or a value of each environment in `extras`."""
 RSL_RL_SETTINGS = ("policy", "actor", "critic", "obs_groups")
@@ -245,9 +243,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--params", default="", help="the checkpoint's params/agent.yaml")
     validation = Validation(parser.parse_args(arguments[:separator]))
     script, *rest = arguments[separator + 1 :]
-    changes = {RSL_RL: validation.change_rsl_rl, SKRL: validation.change_skrl}
     try:
-        runpy.run_path(IMPORT_HOOK)["run_script"](script, rest, changes)
+        runpy.run_path(IMPORT_HOOK)["run_script"](script, rest, validation.change_rsl_rl, validation.change_skrl)
     except Exception as error:
         first = (str(error).strip().splitlines() or [""])[0]
         validation.append_report("failed", kind=type(error).__name__, why=first)
