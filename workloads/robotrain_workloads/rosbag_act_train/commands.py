@@ -20,7 +20,7 @@ from robotrain.installation import format_install_command
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
     from robotrain_workloads.rosbag_act_train.config_file import BagConfig
-    from robotrain_workloads.rosbag_act_train.survey import BagSurvey, TopicFacts
+    from robotrain_workloads.rosbag_act_train.survey import BagSurvey
 
 ROBOTRAIN_API = 1
 PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
@@ -251,13 +251,12 @@ def _make_bag_problem(text: str, excluded: Sequence[str] = ()) -> Problem:
 def _check_packages() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
+        title = f"robotrain bags needs {', '.join(missing)}"
+        way = (Suggestion(format_install_command("robotrain[rosbag]")),)
         raise Rejected(
             [
                 make_usage_problem(
-                    "rosbag-packages-missing",
-                    f"robotrain bags needs {', '.join(missing)}",
-                    why="They come with the extra `rosbag`.",
-                    suggestions=(Suggestion(format_install_command("robotrain[rosbag]")),),
+                    "rosbag-packages-missing", title, why="They come with the extra `rosbag`.", suggestions=way
                 )
             ]
         )
@@ -270,18 +269,16 @@ def _make_rows(survey: BagSurvey) -> list[list[str]]:
     for one in survey.bags:
         name = one.bag.name
         for topic, facts in one.topics.items():
-            rows.append([name, topic, facts.type.rpartition("/")[2], *_describe_topic(facts), used.get(topic, "")])
+            figures = ["", ""]
+            if facts.times is not None and len(facts.times.log):
+                gap, _ = facts.times.longest_gap
+                figures = [f"{facts.times.rate:.1f}", f"{gap:.2f} s" if gap else ""]
+            kind = facts.type.rpartition("/")[2]
+            rows.append([name, topic, kind, str(facts.messages), *figures, used.get(topic, "")])
             name = ""
         if not one.topics:
             rows.append([name, "", "", "", "", "", ""])
     return rows
-
-
-def _describe_topic(facts: TopicFacts) -> list[str]:
-    if facts.times is None or not len(facts.times.log):
-        return [str(facts.messages), "", ""]
-    gap, _ = facts.times.longest_gap
-    return [str(facts.messages), f"{facts.times.rate:.1f}", f"{gap:.2f} s" if gap else ""]
 
 
 def _print_strips(survey: BagSurvey, salvage: bool) -> None:

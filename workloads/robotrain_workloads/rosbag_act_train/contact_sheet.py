@@ -7,7 +7,7 @@ import io
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -80,6 +80,8 @@ def render_page(survey: BagSurvey, rows: Sequence[Sequence[str]], *, salvage: bo
 
 
 def _make_strip(one: BagFacts, topic: str, camera: str, salvage: bool, width: int) -> Strip:
+    from PIL import Image
+
     count = one.topics[topic].messages
     wanted = set(np.linspace(0, count - 1, min(PICTURES, count)).round().astype(int).tolist())
     pictures: list[NDArray[np.uint8]] = []
@@ -87,20 +89,14 @@ def _make_strip(one: BagFacts, topic: str, camera: str, salvage: bool, width: in
         with open_bag(one.bag, salvage=salvage) as opened:
             for position, message in enumerate(opened.read((topic,))):
                 if position in wanted:
-                    pictures.append(_scale(message.content, width))
+                    picture = decode_picture(message.content, None)
+                    height = max(2, round(picture.shape[0] * width / picture.shape[1]))
+                    pictures.append(np.asarray(Image.fromarray(picture).resize((width, height)), np.uint8))
                 if position >= max(wanted):
                     break
     except (MessageError, ValueError) as error:
         return Strip(one.bag.name, camera, pictures, str(error))
     return Strip(one.bag.name, camera, pictures)
-
-
-def _scale(message: Any, width: int) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    picture = decode_picture(message, None)
-    height = max(2, round(picture.shape[0] * width / picture.shape[1]))
-    return np.asarray(Image.fromarray(picture).resize((width, height)), np.uint8)
 
 
 def _encode(picture: NDArray[np.uint8]) -> str:

@@ -94,9 +94,9 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     values = document.parameters
     steps = int(str(values["training_steps"]))
     point, notes = checkpoint.find_resume_point(output, run=document.run, job=document.job, steps=steps)
-    begin, own = (_find_folder(data, role) for role in ("resume", "policy"))
-    if point is not None:
-        begin = point[1]
+    folders = {source.role: folder for source, folder in data.items()}
+    begin = point[1] if point else folders.get("resume")
+    own = folders.get("policy")
     settings: dict[str, Any] = {
         "parameters": dict(values),
         "bags": [str(folder) for source, folder in data.items() if source.role == "dataset"],
@@ -155,10 +155,6 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         },
         lineage={"dataset_uri": " ".join(datasets), "dataset_source": "rosbag"},
     )
-
-
-def _find_folder(data: Mapping[JobSource, Path], role: str) -> Path | None:
-    return next((folder for source, folder in data.items() if source.role == role), None)
 
 
 def _find_policy_problems(document: JobDocument, folder: Path) -> Iterator[str]:

@@ -59,17 +59,20 @@ def convert_bags(
         shapes = {tuple(sorted(one["shapes"].items())) for one in episodes}
         if len(shapes) > 1:
             raise ConversionFailed("the bags have values or pictures of different sizes; --image-size scales pictures")
+        settings = survey.settings
+        action = settings.action_joint_names or (settings.joint_names if settings.action_topic is None else None)
+        joints = {"observation.state": settings.joint_names, "action": action}
         job = {
             "to": str(work / "dataset"),
-            "fps": survey.settings.fps,
+            "fps": settings.fps,
             "task": task,
             "robot": robot,
             "video": video,
-            "names": _list_names(survey),
+            "names": {feature: list(names) for feature, names in joints.items() if names},
             "episodes": episodes,
         }
-        if survey.settings.fps != round(survey.settings.fps):
-            raise ConversionFailed(f"LeRobot takes whole frames per second, not {survey.settings.fps:g}: give --fps")
+        if settings.fps != round(settings.fps):
+            raise ConversionFailed(f"LeRobot takes whole frames per second, not {settings.fps:g}: give --fps")
         (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
         _run_program(_find_python(say), work / "job.json", say)
         shutil.move(work / "dataset", to)
@@ -103,14 +106,6 @@ def _decode(
             shapes[feature] = one.pictures.shape[1:]
         written.append({"steps": episode.steps, "arrays": arrays, "cameras": cameras, "shapes": shapes})
     return written
-
-
-def _list_names(survey: BagSurvey) -> dict[str, list[str]]:
-    """Return the names of joints by feature, where they are known."""
-    settings = survey.settings
-    action = settings.action_joint_names or (settings.joint_names if settings.action_topic is None else None)
-    named = {"observation.state": settings.joint_names, "action": action}
-    return {feature: list(names) for feature, names in named.items() if names}
 
 
 def _find_python(say: Callable[[str], None]) -> Path:

@@ -13,6 +13,8 @@ from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOIN
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings, count_bags, suggest_settings
 from robotrain_workloads.rosbag_act_train.bags.timeline import TopicTimes, make_topic_times
 
+READABLE_TYPES = (*IMAGE_TYPES, JOINT_TYPE, *VECTOR_TYPES)
+
 
 @dataclass(frozen=True)
 class TopicFacts:
@@ -109,7 +111,13 @@ def survey_bags(
         joints = one.reading.joints
         if not one.reading.episodes and not one.reading.dropped:
             one.problem = f"{one.bag.path}: there is no time at which every topic has messages"
-    return BagSurvey(folder, replace(settings, **_name_joints(settings, joints)), facts)
+    state_joints, action_joints = (joints.get(topic or "") for topic in (settings.state_topic, settings.action_topic))
+    known = replace(
+        settings,
+        joint_names=settings.joint_names or state_joints,
+        action_joint_names=settings.action_joint_names or action_joints,
+    )
+    return BagSurvey(folder, known, facts)
 
 
 def _find_missing_topics(one: BagFacts, facts: Sequence[BagFacts], settings: DataSettings) -> str:
@@ -160,7 +168,7 @@ def _read_topics(bag: Bag, salvage: bool) -> BagFacts:
     facts = BagFacts(bag)
     try:
         with open_bag(bag, salvage=salvage) as opened:
-            read = [name for name, one in opened.topics.items() if _is_readable(one)]
+            read = [name for name, one in opened.topics.items() if one.type in READABLE_TYPES]
             stamps: dict[str, list[tuple[int, int, int]]] = {name: [] for name in read}
             for number, message in enumerate(opened.read(read)):
                 stamps[message.topic].append((message.log_ns, get_stamp(message.content), number))
@@ -171,10 +179,6 @@ def _read_topics(bag: Bag, salvage: bool) -> BagFacts:
     except BagError as error:
         facts.problem = str(error)
     return facts
-
-
-def _is_readable(topic: Topic) -> bool:
-    return topic.type in (*IMAGE_TYPES, JOINT_TYPE, *VECTOR_TYPES)
 
 
 def _suggest(facts: Sequence[BagFacts]) -> DataSettings:
@@ -188,10 +192,3 @@ def _suggest(facts: Sequence[BagFacts]) -> DataSettings:
             if one.times is not None and len(one.times.log):
                 rates[name] = min(rates.get(name, one.times.rate), one.times.rate)
     return suggest_settings(bags, rates)
-
-
-def _name_joints(settings: DataSettings, joints: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    return {
-        "joint_names": settings.joint_names or joints.get(settings.state_topic or ""),
-        "action_joint_names": settings.action_joint_names or joints.get(settings.action_topic or ""),
-    }

@@ -16,10 +16,18 @@ def write_dataset(job: dict[str, Any]) -> None:
     import numpy as np
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
+    features: dict[str, dict[str, Any]] = {}
+    for name, shape in job["episodes"][0]["shapes"].items():
+        if name.startswith("observation.images."):
+            kind, names = ("video" if job["video"] else "image"), ["height", "width", "channels"]
+        else:
+            kind = "float32"
+            names = job["names"].get(name) or [f"{name.rpartition('.')[2]}_{index}" for index in range(shape[0])]
+        features[name] = {"dtype": kind, "shape": tuple(shape), "names": names}
     dataset = LeRobotDataset.create(
         "local/bags",
         fps=round(job["fps"]),
-        features=_make_features(job),
+        features=features,
         root=job["to"],
         robot_type=job["robot"] or None,
         use_videos=job["video"],
@@ -41,18 +49,6 @@ def write_dataset(job: dict[str, Any]) -> None:
         shutil.rmtree(Path(job["to"]) / "images", ignore_errors=True)  # where LeRobot collected the pictures
     for file in Path(job["to"]).rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)  # LeRobot makes videos readable by their owner only
-
-
-def _make_features(job: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    features: dict[str, dict[str, Any]] = {}
-    for name, shape in job["episodes"][0]["shapes"].items():
-        if name.startswith("observation.images."):
-            kind, names = ("video" if job["video"] else "image"), ["height", "width", "channels"]
-            features[name] = {"dtype": kind, "shape": tuple(shape), "names": names}
-        else:
-            names = job["names"].get(name) or [f"{name.rpartition('.')[2]}_{index}" for index in range(shape[0])]
-            features[name] = {"dtype": "float32", "shape": tuple(shape), "names": names}
-    return features
 
 
 if __name__ == "__main__":

@@ -109,17 +109,13 @@ def load_policy(folder: Path) -> tuple[Act, Statistics]:
         model.load_state_dict({name.removeprefix(_PREFIX): value for name, value in weights.items()}, strict=True)
     except RuntimeError as error:
         raise PolicyError(f"{folder / WEIGHTS}: {error}") from error
-    used = [name for name, kind in _list_features(config).items() if kind in NORMALIZATION]
+    content = config.dump("cpu")
+    features = {**content["input_features"], **content["output_features"]}
+    used = [name for name, feature in features.items() if feature["type"] in NORMALIZATION]
     if missing := [name for name in used if f"{name}.mean" not in stored or f"{name}.std" not in stored]:
         raise PolicyError(f"{folder / INPUT_STATISTICS} has no statistics of {', '.join(missing)}")
     mean, std = ({name: stored.pop(f"{name}.{key}").float() for name in used} for key in ("mean", "std"))
     return model, Statistics(mean, std, stored)
-
-
-def _list_features(config: ActConfig) -> dict[str, str]:
-    content = config.dump("cpu")
-    both = {**content["input_features"], **content["output_features"]}
-    return {name: feature["type"] for name, feature in both.items()}
 
 
 def _describe_normalizer(name: str, features: Mapping[str, Any], state_file: str) -> dict[str, Any]:

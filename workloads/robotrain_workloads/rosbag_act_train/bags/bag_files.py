@@ -202,10 +202,15 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
             reader: Any = stack.enter_context(AnyReader(paths, default_typestore=store))
             iterate = partial(iterate_messages, reader)
         except Exception as error:  # damage: rosbags, apsw, mcap and zstd have no common error
-            reader = _salvage(bag, store) if salvage else None
-            if reader is None:
-                raise BagError(_find_damaged(bag, error), _explain_unreadable(bag, error)) from error
-            iterate, salvaged = reader.iterate_messages, _describe_salvaged(reader)
+            files = [file for file in bag.files if get_plain_path(file).suffix == ".mcap"]
+            if not salvage or not files:
+                named = [file for file in bag.files if get_plain_path(file).name in str(error)]
+                damaged = named[0] if named else bag.files[0] if len(bag.files) == 1 else bag.path
+                raise BagError(damaged, _explain_unreadable(bag, error)) from error
+            reader = SalvagedReader(files, store)
+            iterate, salvaged = reader.iterate_messages, "nothing: no chunk is whole"
+            if reader.last_ns is not None:
+                salvaged = f"{reader.count} messages, until {format_time(reader.last_ns)}"
         topics = {name: Topic(info.msgtype or "", info.msgcount) for name, info in reader.topics.items()}
         if not sum(topic.count for topic in topics.values()):
             why = "holds no message"
@@ -219,17 +224,6 @@ def format_time(time_ns: int) -> str:
     """Return a time in UTC with milliseconds."""
     at = datetime.fromtimestamp(time_ns / _NANOSECONDS, tz=timezone.utc)
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
-
-
-def _salvage(bag: Bag, store: Any) -> SalvagedReader | None:
-    files = [file for file in bag.files if get_plain_path(file).suffix == ".mcap"]
-    return SalvagedReader(files, store) if files else None
-
-
-def _describe_salvaged(reader: SalvagedReader) -> str:
-    if reader.last_ns is None:
-        return "nothing: no chunk is whole"
-    return f"{reader.count} messages, until {format_time(reader.last_ns)}"
 
 
 def _explain_unreadable(bag: Bag, error: Exception) -> str:
@@ -252,11 +246,6 @@ def _explain_unreadable(bag: Bag, error: Exception) -> str:
     if "Some database files are missing" in text:
         return f"{METADATA} names a storage file that is not there"
     return text or type(error).__name__
-
-
-def _find_damaged(bag: Bag, error: Exception) -> Path:
-    named = [file for file in bag.files if get_plain_path(file).name in str(error)]
-    return named[0] if named else bag.files[0] if len(bag.files) == 1 else bag.path
 
 
 def _make_name(top: Path, path: Path) -> str:

@@ -84,7 +84,8 @@ def decode_picture(message: Any, size: tuple[int, int] | None) -> NDArray[np.uin
 def find_encoding_problem(message: Any) -> str:
     """Return why a picture's encoding cannot be used; empty if it can."""
     if hasattr(message, "format"):
-        return "compressed depth cannot be used: a policy takes color or gray pictures" if _is_depth(message) else ""
+        is_depth = "compressedDepth" in message.format or message.format.startswith(_DEPTH)
+        return "compressed depth cannot be used: a policy takes color or gray pictures" if is_depth else ""
     if message.encoding in _CHANNELS:
         return ""
     if message.encoding in _DEPTH:
@@ -155,10 +156,6 @@ def _decode_png(data: bytes) -> NDArray[np.uint8]:
             if image.mode.startswith("I"):
                 raise MessageError("a png of 16 bits is a depth picture, and a policy takes 8 bits a channel")
             return np.asarray(image.convert("RGB"), np.uint8)
-
-
-def _is_depth(message: Any) -> bool:
-    return "compressedDepth" in message.format or message.format.startswith(_DEPTH)
 
 
 def describe_size(shape: Sequence[int]) -> str:

@@ -14,6 +14,8 @@ from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOIN
 _PLAIN_SEGMENTS = {"image", "image_raw", "image_rect", "color", "compressed", "raw", "rgb", "image_color", "camera"}
 _ACTION_WORDS = re.compile(r"action|command|cmd|target|goal|leader", re.IGNORECASE)
 _ENVIRONMENT_WORDS = re.compile(r"environment|env_state|keypoints|object", re.IGNORECASE)
+USUAL_RATES = (1, 2, 5, 10, 15, 20, 25, 30, 50, 60, 100)
+"""A measured rate near one of them is taken for it: 29.6 is 30."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, fl
         action_topic=action,
     )
     slowest = min((rates[topic] for topic in chosen.topics if rates.get(topic)), default=30.0)
-    return replace(chosen, fps=_round_rate(slowest))
+    usual = min(USUAL_RATES, key=lambda one: abs(one - slowest))
+    return replace(chosen, fps=float(usual) if abs(usual - slowest) <= 0.1 * usual else round(slowest, 1))
 
 
 def _is_in_most(topics: Sequence[str], bags: Sequence[Mapping[str, Topic]]) -> bool:
@@ -130,9 +133,3 @@ def _name_cameras(topics: Iterable[str]) -> dict[str, str]:
     short = {one: segments[-1] for one, segments in telling.items()}
     unique = len(set(short.values())) == len(short)
     return {topic: short[one] if unique else "_".join(telling[one]) for topic, one in base.items()}
-
-
-def _round_rate(rate: float) -> float:
-    """Return the rate that is usual near a measured one: 29.6 is 30."""
-    usual = min((1, 2, 5, 10, 15, 20, 25, 30, 50, 60, 100), key=lambda one: abs(one - rate))
-    return float(usual) if abs(usual - rate) <= 0.1 * usual else round(rate, 1)

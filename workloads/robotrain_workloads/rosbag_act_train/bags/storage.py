@@ -6,6 +6,7 @@ import shutil
 import struct
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -109,11 +110,22 @@ class SalvagedReader:
     """The whole chunks of MCAP files that end too early. All messages are in memory."""
 
     def __init__(self, files: Sequence[Path], store: Any) -> None:
+        from mcap.exceptions import McapError
+        from rosbags.typesys import get_types_from_msg
+
         self._store = store
         self._messages: list[RawMessage] = []
         self.topics: dict[str, SalvagedTopic] = {}
+        cut = (McapError, EOFError, OSError, struct.error, ValueError, RuntimeError, LookupError, _zstd().ZstdError)
         for file in files:
-            self._read_file(file)
+            with suppress(*cut), open_storage(file) as stream:
+                for message, schema in iterate_mcap(stream):
+                    if schema is None:
+                        continue
+                    if schema.name not in store.types:
+                        store.register(get_types_from_msg(schema.data.decode(), schema.name))
+                    self._messages.append(message)
+                    self.topics.setdefault(message.topic, SalvagedTopic(schema.name)).msgcount += 1
 
     @property
     def last_ns(self) -> int | None:
@@ -132,22 +144,6 @@ class SalvagedReader:
     def deserialize(self, raw: bytes, msgtype: str) -> Any:
         """Return a message from its bytes."""
         return self._store.deserialize_cdr(raw, msgtype)
-
-    def _read_file(self, file: Path) -> None:
-        from mcap.exceptions import McapError
-        from rosbags.typesys import get_types_from_msg
-
-        try:
-            with open_storage(file) as stream:
-                for message, schema in iterate_mcap(stream):
-                    if schema is None:
-                        continue
-                    if schema.name not in self._store.types:
-                        self._store.register(get_types_from_msg(schema.data.decode(), schema.name))
-                    self._messages.append(message)
-                    self.topics.setdefault(message.topic, SalvagedTopic(schema.name)).msgcount += 1
-        except (McapError, EOFError, OSError, struct.error, ValueError, RuntimeError, LookupError, _zstd().ZstdError):
-            return  # the cut
 
 
 def _zstd() -> Any:
