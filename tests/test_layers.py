@@ -24,7 +24,7 @@ RUNTIME_MODULES = {
         "environments.environment",
         "environments.environment_check",
         "environments.interpreter",
-        "environments.uv",
+        "environments.uv_program",
         "machine.disk_cache",
         "machine.hardware",
         "process.stop",

@@ -223,17 +223,14 @@ class Engine:
         self._preflight_done.wait()  # which finds the tracking run of an earlier attempt
         if not self._tracking_started and self._lease.acquire(built):
             self._tracking_started = True
-            python = environment.get_python(built)
-            self._start_warm_up(python)
+            python, command = environment.get_python(built), None
+            if self._described is not None:
+                command = self._plugin.warm_up(self._document, self._described, Path(self._placement.work))
+            if command:
+                environ = run_environment.make_program_environ(self._document, command.environ)
+                with suppress(OSError):  # the work will say why
+                    self._warm_up.start(str(python), command, environ)
             self._start_tracking(python)
-
-    def _start_warm_up(self, python: Path) -> None:
-        if self._described is None:
-            return
-        if command := self._plugin.warm_up(self._document, self._described, Path(self._placement.work)):
-            environ = run_environment.make_program_environ(self._document, command.environ)
-            with suppress(OSError):  # the work will say why
-                self._warm_up.start(str(python), command, environ)
 
     def _on_refused(self, reason: str) -> None:
         finding = Finding(code="configuration-refused", title=reason.rstrip("."))

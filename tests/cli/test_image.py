@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.environments import environment, uv
+from robotrain_runtime.environments import environment, uv_program
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "sources/robotrain_sources/data_environment/locks/data.txt"
@@ -160,7 +160,7 @@ def image_machine(tmp_path, monkeypatch):
     """
     from robotrain import image
 
-    if (python := uv.find_python_with_pip()) is None:
+    if (python := uv_program.find_python_with_pip()) is None:
         pytest.skip("no pip on this machine")
     folders = {image.IMAGE_FOLDER: "opt", image.CONTEXT_MOUNT: "image", image.CACHE_MOUNT: "fetched"}
     (tmp_path / "bin").mkdir()
@@ -249,7 +249,7 @@ def test_its_run_lines_bake_what_the_runtime_then_finds_without_building_anythin
         if word == "RUN":
             done = image_machine(line)
             assert done.returncode == 0, done.stderr
-    assert (tmp_path / "opt/uv" / uv.get_uv_version() / "bin/uv").exists()
+    assert (tmp_path / "opt/uv" / uv_program.get_uv_version() / "bin/uv").exists()
     shutil.rmtree(tmp_path / "image")  # what was only mounted
     shutil.rmtree(tmp_path / "fetched")
     monkeypatch.setenv("ROBOTRAIN_BAKED", str(tmp_path / "opt"))

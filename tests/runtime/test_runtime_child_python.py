@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import ContainerContext
-from robotrain_runtime.environments import interpreter, run_environment, uv
+from robotrain_runtime.environments import interpreter, run_environment, uv_program
 from robotrain_runtime.process.helper_process import HelperProcess
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_sources.fetching import program
@@ -30,16 +30,16 @@ def imported_file(tmp_path, monkeypatch) -> Path:
 
 
 def test_search_for_pip_imports_nothing_from_the_folder(imported_file):
-    uv.find_python_with_pip()
+    uv_program.find_python_with_pip()
     assert not imported_file.exists()
 
 
 @pytest.mark.slow
 def test_download_of_uv_takes_nothing_from_the_folder(imported_file, tmp_path):
-    if uv.find_python_with_pip() is None:
+    if uv_program.find_python_with_pip() is None:
         pytest.skip("no pip on this machine")
     Path("setup.cfg").write_text(f"[install]\nprefix = {tmp_path}/elsewhere\n")
-    assert os.access(uv.fetch_uv(Path("cache"), StopSignal()), os.X_OK)
+    assert os.access(uv_program.fetch_uv(Path("cache"), StopSignal()), os.X_OK)
     assert not imported_file.exists()
 
 

@@ -14,10 +14,10 @@ from robotrain_runtime.contract import event, plugin_loader
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, StageEvent, Track
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import hold_lock
-from robotrain_runtime.environments import environment, run_environment, uv
+from robotrain_runtime.environments import environment, run_environment, uv_program
 
 PLUGIN_FOLDER = Path(__file__).parent / "container_plugins"
-needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
+needs_uv = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 
 EMIT = """
 from robotrain_runtime.contract.event import emit_event

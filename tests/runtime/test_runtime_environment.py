@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from pretend_index import sha256, wheel
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.environments import environment, uv
+from robotrain_runtime.environments import environment, uv_program
 from robotrain_runtime.process.stop import StopSignal
 
 pytestmark = pytest.mark.slow  # builds environments, with uv
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
+needs_uv = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_builder_that_is_killed_leaves_the_build_to_the_next_even_while_its_uv
         f"""#!/bin/sh
 cd {tmp_path}
 [ "$1" = pip ] && touch installing && while [ ! -e go ]; do sleep 0.05; done
-{uv.find_uv(tmp_path)} "$@"; code=$?
+{uv_program.find_uv(tmp_path)} "$@"; code=$?
 [ "$1" = venv ] || touch ended
 exit $code
 """
@@ -199,7 +199,7 @@ SAID = {
 
 def test_whose_fault_it_is_that_uv_failed(lock, tmp_path, monkeypatch):
     """In words that uv 0.13 says."""
-    assert {words: uv.classify_uv_error(words) for words in SAID} == SAID
+    assert {words: uv_program.classify_uv_error(words) for words in SAID} == SAID
     words = list(SAID)[1]
     tool = tmp_path / "failing-uv"
     tool.write_text(f"#!/bin/sh\necho 'Using Python'\ncat <<'END' >&2\nerror: {words}\nEND\nexit 2\n")
@@ -254,13 +254,13 @@ def test_the_command_knows_another_build_of_pytorch(tmp_path):
 
 @pytest.mark.slow
 def test_uv_is_fetched_and_checked_where_there_is_none(tmp_path, monkeypatch):
-    if uv.find_python_with_pip() is None:
+    if uv_program.find_python_with_pip() is None:
         pytest.skip("no pip on this machine")
     monkeypatch.delenv("UV", raising=False)
-    half = tmp_path / "cache/uv" / uv.get_uv_version() / "left over"
+    half = tmp_path / "cache/uv" / uv_program.get_uv_version() / "left over"
     half.mkdir(parents=True)  # as an interrupted fetch of an earlier day left it
-    fetched = uv.fetch_uv(tmp_path / "cache", StopSignal())
+    fetched = uv_program.fetch_uv(tmp_path / "cache", StopSignal())
     told = subprocess.run([str(fetched), "--version"], capture_output=True, text=True, check=True).stdout
-    assert uv.get_uv_version() in told
-    assert uv.fetch_uv(tmp_path / "cache", StopSignal()) == fetched
+    assert uv_program.get_uv_version() in told
+    assert uv_program.fetch_uv(tmp_path / "cache", StopSignal()) == fetched
     assert not half.exists()

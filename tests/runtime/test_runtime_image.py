@@ -13,13 +13,13 @@ from built_environment import make_built_environment
 from pretend_index import sha256, wheel
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
-from robotrain_runtime.environments import environment, environment_check, interpreter, torch_build, uv
+from robotrain_runtime.environments import environment, environment_check, interpreter, torch_build, uv_program
 from robotrain_runtime.process.stop import StopSignal
 
 pytestmark = pytest.mark.slow  # builds environments, with uv
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-UV = uv.find_uv(Path("/nowhere"))
+UV = uv_program.find_uv(Path("/nowhere"))
 
 needs_uv = pytest.mark.skipif(UV is None, reason="no uv on this machine")
 
@@ -182,13 +182,13 @@ def test_a_cache_that_images_share_keeps_what_another_image_runs(packages, image
 
 @needs_uv
 def test_the_uv_that_was_baked_in_is_found(image, tmp_path, monkeypatch):
-    baked = image / "uv" / uv.get_uv_version() / "bin/uv"
+    baked = image / "uv" / uv_program.get_uv_version() / "bin/uv"
     baked.parent.mkdir(parents=True)
     baked.symlink_to(UV)
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert uv.find_uv(tmp_path / "cache") == baked
+    assert uv_program.find_uv(tmp_path / "cache") == baked
 
 
 @needs_uv

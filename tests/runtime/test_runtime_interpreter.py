@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.environments import interpreter, uv
+from robotrain_runtime.environments import interpreter, uv_program
 from robotrain_runtime.process.stop import StopSignal
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -126,10 +126,10 @@ def test_two_builds_at_once_fetch_uv_once(tmp_path, monkeypatch):
         program(folder / "bin/uv", "exit 0")
         return 0
 
-    monkeypatch.setattr(uv.child, "run_program", install)
-    monkeypatch.setattr(uv, "find_python_with_pip", lambda: Path(REAL))
+    monkeypatch.setattr(uv_program.child, "run_program", install)
+    monkeypatch.setattr(uv_program, "find_python_with_pip", lambda: Path(REAL))
     with ThreadPoolExecutor(2) as builds:
-        paths = list(builds.map(lambda _: uv.fetch_uv(tmp_path, StopSignal()), range(2)))
+        paths = list(builds.map(lambda _: uv_program.fetch_uv(tmp_path, StopSignal()), range(2)))
     assert len(fetched) == 1
-    assert paths == [tmp_path / "uv" / uv.get_uv_version() / "bin/uv"] * 2
+    assert paths == [tmp_path / "uv" / uv_program.get_uv_version() / "bin/uv"] * 2
     assert paths[0].exists()

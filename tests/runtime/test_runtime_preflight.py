@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
-from robotrain_runtime.environments import environment_check, uv
+from robotrain_runtime.environments import environment_check, uv_program
 from robotrain_runtime.preflight import run_preflight
 
-needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
+needs_uv = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract.event import Download, StageEvent
-from robotrain_runtime.environments import environment, uv
+from robotrain_runtime.environments import environment, uv_program
 
 pytestmark = pytest.mark.slow  # real runs, a second each
 
-REAL_UV = uv.find_uv(Path("/nowhere"))
+REAL_UV = uv_program.find_uv(Path("/nowhere"))
 needs_uv = pytest.mark.skipif(REAL_UV is None, reason="no uv on this machine")
 NUMBERS = """
 import os, pathlib

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pretend_index import Indexes, served, sha256, wheel
-from robotrain_runtime.environments import environment, torch_build, uv
+from robotrain_runtime.environments import environment, torch_build, uv_program
 from robotrain_runtime.process.stop import StopSignal
 
 pytestmark = pytest.mark.slow  # builds environments, with uv
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "workloads/robotrain_workloads/lerobot_train/locks/train.txt"
 
 needs = pytest.mark.skipif(
-    uv.find_uv(Path("/nowhere")) is None or shutil.which("openssl") is None,
+    uv_program.find_uv(Path("/nowhere")) is None or shutil.which("openssl") is None,
     reason="no uv, or no openssl, on this machine",
 )
 

@@ -120,8 +120,8 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
 @pytest.mark.parametrize(
     ("half", "modules"),
     [
-        ("huggingface.fetch", ["transfer.downloader", "transfer.__main__"]),
-        ("blob_url.fetch", ["transfer.downloader", "transfer.__main__"]),
+        ("huggingface.fetch", ["transfer.scheduler", "transfer.__main__"]),
+        ("blob_url.fetch", ["transfer.scheduler", "transfer.__main__"]),
         ("mlflow.container", ["mlflow.model_fetch", "mlflow.run_fetch"]),
     ],
 )

@@ -14,7 +14,7 @@ from robotrain.store import files
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
-from robotrain_runtime.environments import environment, environment_check, interpreter, uv
+from robotrain_runtime.environments import environment, environment_check, interpreter, uv_program
 from robotrain_runtime.machine import disk_cache
 
 ENVIRONMENT_VARIABLE = "ROBOTRAIN_ENVIRONMENT"
@@ -40,8 +40,8 @@ def check_environment(needed: PythonEnvironment) -> Iterator[HealthResult]:
     elif folder:
         yield report_ok(f"the environment is built ({folder})")
     else:
-        python, program = interpreter.find_interpreter(needed.python), uv.find_uv(cache)
-        installer = str(program) if program else f"{uv.get_uv_version()}, downloaded with pip first"
+        python, program = interpreter.find_interpreter(needed.python), uv_program.find_uv(cache)
+        installer = str(program) if program else f"{uv_program.get_uv_version()}, downloaded with pip first"
         yield report_ok(
             f"the environment can be built on first use: Python {needed.python} is {python}, uv is {installer}"
         )
@@ -66,7 +66,7 @@ def _find_uv_cache(program: Path) -> Path | None:
         result = subprocess.run(
             command,
             cwd=child_python.NEUTRAL_FOLDER,  # as when it installs: no uv.toml of a folder counts
-            env=uv.make_uv_environ(),
+            env=uv_program.make_uv_environ(),
             capture_output=True,
             text=True,
             timeout=SECONDS,

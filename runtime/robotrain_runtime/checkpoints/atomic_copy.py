@@ -92,7 +92,13 @@ def replace_folder(
     except OSError as error:
         if error.errno not in RENAME_UNSUPPORTED:
             raise
-        _rewrite_in_place(files, target, is_cancelled)
+        *_, last = files
+        (target / last).unlink(missing_ok=True)
+        try:
+            copy_files_into(files, target, is_cancelled)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
         check(target)
 
 
@@ -118,17 +124,6 @@ def remove_leftovers(to: Path, key: str) -> None:
                 if target.is_dir() and not (target / MANIFEST).exists():
                     shutil.rmtree(target, ignore_errors=True)
                 shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _rewrite_in_place(files: Mapping[str, Path], target: Path, is_cancelled: CancelCheck) -> None:
-    """Write the files in place; the last one, without which the folder is incomplete, is removed first."""
-    *_, last = files
-    (target / last).unlink(missing_ok=True)
-    try:
-        copy_files_into(files, target, is_cancelled)
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
 
 
 def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:

@@ -93,13 +93,12 @@ def hash_model_files(files: Mapping[str, Path]) -> str:
 
 
 def _combine_digests(files: Mapping[str, str]) -> str:
-    own = {path: digest for path, digest in files.items() if _is_model_file(path)}
+    own = {
+        path: digest
+        for path, digest in files.items()
+        if path not in ACCOMPANYING_FILES and not f"/{path}".count("/.")  # hidden files are leftovers of downloads
+    }
     return checkpoint.combine_digests(own) if own else ""
-
-
-def _is_model_file(path: str) -> bool:
-    """Whether a file belongs to the model: hidden files are leftovers of downloads."""
-    return path not in ACCOMPANYING_FILES and not any(part.startswith(".") for part in path.split("/"))
 
 
 MAX_TAG_LENGTH = 256

@@ -171,8 +171,16 @@ def _get_checkpoint_folder(document: JobDocument) -> Path | None:
 
 def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
     own, platform_folder = contract_document.read_submission_id(document), targets.get_platform_folder(document)
-    for folder, manifest in _find_below(document.placement.left):
-        if manifest.run == document.run and (not own or manifest.submission == own):
+    left: Path | None = None
+    with suppress(contract_document.UnsetVariable):
+        left = contract_document.resolve_folder(document.placement.left) if document.placement.left else None
+    for parent, folders, files in os.walk(left) if left else ():  # the folder is missing on a first attempt
+        folder = Path(parent)
+        if MANIFEST not in files or not folder.name.isdecimal():
+            continue
+        folders.clear()
+        manifest = checkpoint.read_manifest(folder)
+        if manifest and manifest.run == document.run and (not own or manifest.submission == own):
             published, name = folder.parent == platform_folder, targets.get_platform_folder_name(document)
             display_name = f"{name}/{folder.name}" if published and name else ""
             yield _make_recoverable(folder, manifest, published, display_name)
@@ -199,19 +207,6 @@ def _find_at_addresses(
                     plugin=plugin,
                     published=True,
                 )
-
-
-def _find_below(text: str) -> Iterator[tuple[Path, CheckpointManifest]]:
-    """Yield each checkpoint below a folder that the document names; none on a first attempt, without the folder."""
-    try:
-        outer = contract_document.resolve_folder(text) if text else None
-    except contract_document.UnsetVariable:
-        return
-    for parent, folders, files in os.walk(outer) if outer else ():
-        if MANIFEST in files and os.path.basename(parent).isdecimal():
-            folders.clear()
-            if manifest := checkpoint.read_manifest(Path(parent)):
-                yield Path(parent), manifest
 
 
 def _make_recoverable(

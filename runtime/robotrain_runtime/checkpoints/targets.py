@@ -110,17 +110,17 @@ def find_platform_folder_problems(document: JobDocument) -> Iterator[Finding]:
         title = f"{name} is not set: it should name the folder in which the platform keeps the {outputs}"
         yield Finding(code="kept-missing", title=title)
         return
-    if to and (why := _explain_unwritable(to)):
-        title = f"{outputs} cannot be copied to {to}, which the platform keeps: {why}"
-        yield Finding(code="publish-unwritable", title=title)
-
-
-def _explain_unwritable(to: Path) -> str:
+    if to is None:
+        return
     if not to.is_absolute():
-        return "it is not an absolute path"
-    if to.exists() and not to.is_dir():
-        return "it is a file"
-    if not to.parent.is_dir():
-        return f"{to.parent} does not exist"
-    writable = os.access(to if to.is_dir() else to.parent, os.W_OK | os.X_OK)
-    return "" if writable else "the user that runs the job may not write to it"
+        why = "it is not an absolute path"
+    elif to.exists() and not to.is_dir():
+        why = "it is a file"
+    elif not to.parent.is_dir():
+        why = f"{to.parent} does not exist"
+    elif not os.access(to if to.is_dir() else to.parent, os.W_OK | os.X_OK):
+        why = "the user that runs the job may not write to it"
+    else:
+        return
+    title = f"{outputs} cannot be copied to {to}, which the platform keeps: {why}"
+    yield Finding(code="publish-unwritable", title=title)

@@ -23,6 +23,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 PREFIX = "::robotrain:: "
 PIPELINE_STEP = "pipeline_step"
 LAST_STEP = 2**53
+"""The largest count; floats cannot express all larger ones."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -258,15 +259,11 @@ def parse_event_object(data: Any) -> EventRecord | None:
         known = {field.name for field in dataclasses.fields(kind)}
         errors: list[str] = []
         event = convert_json(kind, {name: value for name, value in data.items() if name in known}, "", errors)
-        return None if errors or _has_inexact_count(event) else EventRecord(sent_at, event, step)
+        counts = (getattr(event, name, None) for name in ("step", "total", "done", "episodes"))
+        is_inexact = any(count is not None and abs(count) > LAST_STEP for count in counts)
+        return None if errors or is_inexact else EventRecord(sent_at, event, step)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
-
-
-def _has_inexact_count(event: Event) -> bool:
-    """Whether a count is too large for exact arithmetic with floats."""
-    numbers = (getattr(event, name, None) for name in ("step", "total", "done", "episodes"))
-    return any(number is not None and abs(number) > LAST_STEP for number in numbers)
 
 
 def make_json_safe(value: Any, replace: Callable[[float], str | None] = str) -> Any:

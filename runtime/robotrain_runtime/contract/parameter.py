@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 
@@ -105,16 +104,7 @@ class Parameter(NamedTuple):
 @functools.cache  # called some twenty times by a command
 def get_parameters(declared: type) -> tuple[Parameter, ...]:
     """Return each field of the dataclass `declared` that has a `Param`, in order."""
-    return tuple(_find_parameters(declared))
-
-
-@functools.cache
-def list_flags(declared: type) -> tuple[str, ...]:
-    """Return all options that set the fields of the dataclass `declared`."""
-    return tuple(flag for parameter in get_parameters(declared) for flag in parameter.flags)
-
-
-def _find_parameters(declared: type) -> Iterator[Parameter]:
+    parameters = []
     hints = typing.get_type_hints(declared, include_extras=True)
     for field in dataclasses.fields(declared):
         annotated = hints[field.name]
@@ -127,7 +117,7 @@ def _find_parameters(declared: type) -> Iterator[Parameter]:
             bare = next(part for part in get_args(kind) if part is not type(None))
         choices = tuple(map(str, get_args(bare))) if get_origin(bare) is Literal else ()
         flag = param.flag or "--" + field.name.replace("_", "-")
-        yield Parameter(
+        parameter = Parameter(
             name=field.name,
             type=kind,
             bare_type=bare,
@@ -142,3 +132,11 @@ def _find_parameters(declared: type) -> Iterator[Parameter]:
             required=required,
             custom=type(param) is not Param or annotated.__metadata__ != (param,),
         )
+        parameters.append(parameter)
+    return tuple(parameters)
+
+
+@functools.cache
+def list_flags(declared: type) -> tuple[str, ...]:
+    """Return all options that set the fields of the dataclass `declared`."""
+    return tuple(flag for parameter in get_parameters(declared) for flag in parameter.flags)

@@ -4,7 +4,6 @@ import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import TypeVar
 
 from robotrain_runtime.contract import document as contract_document
@@ -85,8 +84,11 @@ def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | Non
 
 def list_import_folders(document: JobDocument) -> list[str]:
     """Return the folders to import the runtime and the container plugins from: one, if they came as a payload."""
-    modules = ["robotrain_runtime", *document.halves.values()]
-    return list(dict.fromkeys(str(_get_import_folder(importlib.import_module(name))) for name in modules))
+    folders: dict[str, None] = {}
+    for name in ("robotrain_runtime", *document.halves.values()):
+        file = Path(importlib.import_module(name).__file__ or "").absolute()
+        folders[str(file.parents[name.count(".") + (file.name == "__init__.py")])] = None
+    return list(folders)
 
 
 def _load_plugin(document: JobDocument, name: str, interface: type[Interface]) -> Interface:
@@ -102,12 +104,6 @@ def import_plugin(module: str, subject: str, interface: type[Interface]) -> Inte
         return load_container_plugin(module, interface)
     except ImportError as error:
         raise JobFailed(f"{subject} cannot be imported as {module}: {error}", EXIT_REFUSED, "configuration") from error
-
-
-def _get_import_folder(module: ModuleType) -> Path:
-    file = Path(module.__file__ or "")
-    depth = module.__name__.count(".") + (file.name == "__init__.py")
-    return file.absolute().parents[depth]
 
 
 def make_tracking_environ(document: JobDocument) -> dict[str, str]:

@@ -8,7 +8,6 @@ from robotrain_runtime.contract import step_output
 from robotrain_runtime.contract.checkpoint import combine_digests
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.step_output import StepOutput
 
 ENVIRONMENT = None
 CARRIER = ""
@@ -38,15 +37,12 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     folder = Path(source.uri)
     output = step_output.read_step_output(folder.parent)
     if folder.name == step_output.POLICY_FOLDER:
-        model_lineage.write_policy_lineage(place.cache, folder, _make_policy_facts(output))
+        manifest = output.policy
+        facts = {
+            model_lineage.POLICY_RUN: str(manifest["run"]),
+            model_lineage.POLICY_JOB: str(manifest["job"]),
+            model_lineage.POLICY_STEP: str(manifest["step"]),
+            model_lineage.POLICY_DIGEST: combine_digests(manifest["files"]),
+        }
+        model_lineage.write_policy_lineage(place.cache, folder, facts)
     return folder
-
-
-def _make_policy_facts(output: StepOutput) -> dict[str, str]:
-    manifest = output.policy
-    return {
-        model_lineage.POLICY_RUN: str(manifest["run"]),
-        model_lineage.POLICY_JOB: str(manifest["job"]),
-        model_lineage.POLICY_STEP: str(manifest["step"]),
-        model_lineage.POLICY_DIGEST: combine_digests(manifest["files"]),
-    }

@@ -1,6 +1,7 @@
-"""Locked Python environments: built once per lock file, shared by runs, complete or absent.
+"""Locked Python environments: built by uv once per lock file, shared by runs, complete or absent.
 
-An environment in the image is used as it is, and so is the image's torch if it has the locked version.
+How uv itself is found, installed and run is in `uv_program`. An environment in the image is used as it is, and so is
+the image's torch if it has the locked version.
 """
 
 import errno
@@ -16,7 +17,7 @@ from typing import Any
 from robotrain_runtime.contract import child_python, files
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.environments import interpreter, torch_build, uv
+from robotrain_runtime.environments import interpreter, torch_build, uv_program
 from robotrain_runtime.environments.torch_build import ImageTorch, SplitLock
 from robotrain_runtime.machine.disk_cache import COMPLETE, ENVIRONMENTS
 from robotrain_runtime.process import child
@@ -156,13 +157,12 @@ def build_on_base_torch(lock: Path, version: str, cache: Path, log_line: LogFunc
 
 
 def _find_complete(cache: Path, lock: Path, name: str) -> Path | None:
-    folders = (folder / ENVIRONMENTS / name for folder in (cache, uv.get_image_folder()))
-    return next((folder for folder in folders if is_complete(folder, lock) and not _is_unwanted(folder)), None)
-
-
-def _is_unwanted(built: Path) -> bool:
-    """Return whether it has the image's torch, and the user wants every package from the lock."""
-    return torch_build.is_image_torch_off() and "torch_of" in _read_marker(built)
+    for folder in (cache, uv_program.get_image_folder()):
+        built = folder / ENVIRONMENTS / name
+        has_unwanted_torch = torch_build.is_image_torch_off() and "torch_of" in _read_marker(built)
+        if not has_unwanted_torch and is_complete(built, lock):
+            return built
+    return None
 
 
 def _make_name(lock: Path, torch_backend: str | None = None, variant: str = "") -> str:
@@ -219,7 +219,7 @@ class EnvironmentBuild:
             shutil.rmtree(place)
         for leftover in place.parent.glob(f".{place.name}.*"):  # of killed builders, whose uv may still be running
             shutil.rmtree(leftover, ignore_errors=True)
-        tool = uv.find_uv(self.cache) or uv.fetch_uv(self.cache, self.stop)
+        tool = uv_program.find_uv(self.cache) or uv_program.fetch_uv(self.cache, self.stop)
         self.log_line(f"building the environment {place} with {self.python}")
         with files.make_atomically(place) as scratch:
             self._run(tool, "venv", "--quiet", "--relocatable", "--python", self.python, scratch)
@@ -258,10 +258,10 @@ class EnvironmentBuild:
         output: list[str] = []
         arguments = ("-c", torch_build.IMPORT_PROBE, *split.locked_torch_pins)
         command = child_python.make_isolated_command(get_python(scratch), *arguments)
-        if child.run_program(command, environ=uv.make_uv_environ(), stop=self.stop, on_line=output.append):
+        if child.run_program(command, environ=uv_program.make_uv_environ(), stop=self.stop, on_line=output.append):
             raise ImageTorchUnusable(output[-1] if output else "Python crashed")
         remark = f"{torch.description}: not pinned by hash"
         return {"torch_of": str(torch.python), "unpinned": list(torch.pins), "remark": remark}
 
     def _run(self, *command: str | Path) -> list[str]:
-        return uv.run_uv(command, self.log_line, self.stop)
+        return uv_program.run_uv(command, self.log_line, self.stop)

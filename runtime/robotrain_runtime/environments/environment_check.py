@@ -9,7 +9,7 @@ from pathlib import Path
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import Finding
-from robotrain_runtime.environments import environment, interpreter, torch_build, uv
+from robotrain_runtime.environments import environment, interpreter, torch_build, uv_program
 from robotrain_runtime.machine import disk_cache
 
 ENVIRONMENT_OPTION = "--environment PATH"
@@ -32,8 +32,23 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
         yield from _check_given(required, placement.environment)
         return
     cache, backend = Path(placement.cache), placement.torch_backend
-    if not environment.find_environment(required.lock, required.python, cache, backend):
-        yield from _check_buildable(required, placement)
+    if environment.find_environment(required.lock, required.python, cache, backend):
+        return
+    machine = f"{platform.system()}-{platform.machine()}"
+    if required.platform and machine != required.platform:
+        yield _make_platform_finding(required, machine, backend)
+        return
+    torch = None if backend else torch_build.find_image_torch(required.lock, required.python)
+    if torch is None and interpreter.find_interpreter(required.python) is None:
+        yield _make_python_finding(required.python)
+    yield from _check_disk_space(required.gib * (SHARE_WITHOUT_TORCH if torch else 1), cache)
+    if uv_program.find_uv(cache) is None and uv_program.find_python_with_pip() is None:
+        yield Finding(
+            code="uv-missing",
+            title="uv is missing on this machine, and so is pip to fetch it with",
+            why="uv builds the locked environment.",
+            ways=("install uv: https://docs.astral.sh/uv/getting-started/installation", ENVIRONMENT_OPTION),
+        )
 
 
 def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
@@ -71,24 +86,6 @@ def _read_versions(python: Path, names: Mapping[str, str]) -> dict[str, str] | N
         return None
     lines = done.stdout.splitlines()
     return dict(zip(names, lines[1:], strict=True)) if done.returncode == 0 and len(lines) > len(names) else None
-
-
-def _check_buildable(required: PythonEnvironment, placement: Placement) -> Iterator[Finding]:
-    machine, cache = f"{platform.system()}-{platform.machine()}", Path(placement.cache)
-    if required.platform and machine != required.platform:
-        yield _make_platform_finding(required, machine, placement.torch_backend)
-        return
-    torch = None if placement.torch_backend else torch_build.find_image_torch(required.lock, required.python)
-    if torch is None and interpreter.find_interpreter(required.python) is None:
-        yield _make_python_finding(required.python)
-    yield from _check_disk_space(required.gib * (SHARE_WITHOUT_TORCH if torch else 1), cache)
-    if uv.find_uv(cache) is None and uv.find_python_with_pip() is None:
-        yield Finding(
-            code="uv-missing",
-            title="uv is missing on this machine, and so is pip to fetch it with",
-            why="uv builds the locked environment.",
-            ways=("install uv: https://docs.astral.sh/uv/getting-started/installation", ENVIRONMENT_OPTION),
-        )
 
 
 def _make_platform_finding(required: PythonEnvironment, machine: str, torch_backend: str | None) -> Finding:

@@ -18,7 +18,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import StageEvent
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_tracking_environ
-from robotrain_runtime.environments import environment, uv
+from robotrain_runtime.environments import environment, uv_program
 from robotrain_runtime.process import child
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal, stop_process
@@ -136,7 +136,7 @@ class BackgroundBuild:
         last = self._last_lines[-1] if self._last_lines else f"its process exited with {code}"
         errors = [line.removeprefix(ERROR_PREFIX) for line in self._last_lines if line.startswith(ERROR_PREFIX)]
         sentence = errors[0] if errors else f"the environment could not be built: {last}"
-        fault = uv.classify_uv_error(sentence) or failure.classify_error(sentence)
+        fault = uv_program.classify_uv_error(sentence) or failure.classify_error(sentence)
         return JobFailed(sentence, fault="stopped" if -code in (signal.SIGTERM, signal.SIGINT) else fault)
 
 
@@ -151,8 +151,8 @@ def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop:
 
 def make_program_environ(document: JobDocument, added: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """Return the environment variables of the run's programs: this process's, robotrain's and `added`."""
-    inherited = {name: value for name, value in os.environ.items() if name not in uv.PYTHON_VARIABLES}
-    uv_path = uv.find_uv(Path(document.placement.cache))
+    inherited = {name: value for name, value in os.environ.items() if name not in uv_program.PYTHON_VARIABLES}
+    uv_path = uv_program.find_uv(Path(document.placement.cache))
     own = {**({"UV": str(uv_path)} if uv_path else {}), **make_tracking_environ(document), **added}
     return child_python.make_import_environ(plugin_loader.list_import_folders(document), inherited) | own
 

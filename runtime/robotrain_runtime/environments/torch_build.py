@@ -236,20 +236,15 @@ def _probe(split: SplitLock, wanted: str) -> list[tuple[Path, Mapping[str, Any]]
 def _list_interpreters(wanted: str) -> Iterator[Path]:
     """Yield the interpreters of the image, each once."""
     chosen = interpreter.get_chosen_interpreter()
+    versioned = (f"python{version}" for version in interpreter.list_allowed_versions(wanted))
+    on_path = interpreter.list_on_path((*interpreter.PLAIN_NAMES, *versioned))
+    below_opt = (python for pattern in IMAGE_PYTHONS for python in sorted(Path("/opt").glob(pattern)))
     seen = set()
-    for python in [chosen] if chosen else _list_interpreter_paths(wanted):
+    for python in [chosen] if chosen else [Path(sys.executable), *on_path, *below_opt]:
         real = (os.path.realpath(python.parent), os.path.realpath(python))  # both: a venv's Python is a link
         if real not in seen and os.access(python, os.X_OK):
             seen.add(real)
             yield python
-
-
-def _list_interpreter_paths(wanted: str) -> Iterator[Path]:
-    yield Path(sys.executable)
-    versioned = (f"python{version}" for version in interpreter.list_allowed_versions(wanted))
-    yield from interpreter.list_on_path((*interpreter.PLAIN_NAMES, *versioned))
-    for pattern in IMAGE_PYTHONS:
-        yield from sorted(Path("/opt").glob(pattern))
 
 
 def _match_image_torch(split: SplitLock, python: Path, answer: Mapping[str, Any], any_build: bool) -> ImageTorch | None:

@@ -206,8 +206,10 @@ class CacheLease(ExitStack):
 
     def acquire(self, path: Path) -> bool:
         """Return whether `path` exists; from now on its entry stays. False if another process just removed it."""
-        lock = self._find_lock(Path(os.path.abspath(path)))
-        if lock is not None:
+        absolute = Path(os.path.abspath(path))
+        inside = (place for place in (absolute, *absolute.parents) if self._cache in place.parents)
+        locks = (place.with_name(place.name + LOCK_SUFFIX) for place in inside)
+        if lock := next((lock for lock in locks if lock.is_file() and os.access(lock, os.R_OK | os.W_OK)), None):
             handle = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
             self.callback(os.close, handle)
             with suppress(OSError):  # a file system without locks
@@ -215,16 +217,6 @@ class CacheLease(ExitStack):
             with suppress(OSError):  # another user's cache
                 os.utime(lock)
         return path.exists()
-
-    def _find_lock(self, path: Path) -> Path | None:
-        """Return the lock file of the entry that `path` is or lies in; None for a path outside the cache."""
-        for place in (path, *path.parents):
-            if self._cache not in place.parents:
-                return None
-            lock = place.with_name(place.name + LOCK_SUFFIX)
-            if lock.is_file() and os.access(lock, os.R_OK | os.W_OK):
-                return lock
-        return None
 
 
 DATA_PREFIXES = ("data/", "prepared/")

@@ -92,8 +92,15 @@ def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> 
         yield _make_gpu_finding("gpu-too-few", title, why_few, *_list_ways(required, len(gpus)))
     used = gpus[: required.count]
     yield from _check_driver(get_cuda_version(required, placement), used)
-    if required.bf16:
-        yield from _check_bf16(used)
+    if old := [gpu for gpu in used if required.bf16 and (0, 0) < gpu.capability < BF16_CAPABILITY]:
+        capability = ".".join(map(str, old[0].capability))
+        yield _make_gpu_finding(
+            "gpu-bf16",
+            f"the job computes in bf16, and {old[0].name} cannot",
+            f"Its compute capability is {capability}; bf16 needs 8.0 or newer.",
+            "--mixed-precision fp16",
+            "--mixed-precision no",
+        )
 
 
 def make_timeout_finding() -> Finding:
@@ -177,19 +184,6 @@ def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Finding]:
         f"update the NVIDIA driver to {oldest} or newer, or choose a machine that has it",
         "--torch-backend auto   the build of PyTorch that this driver can run",
     )
-
-
-def _check_bf16(used: Sequence[Gpu]) -> Iterator[Finding]:
-    old = [gpu for gpu in used if (0, 0) < gpu.capability < BF16_CAPABILITY]
-    if old:
-        capability = ".".join(map(str, old[0].capability))
-        yield _make_gpu_finding(
-            "gpu-bf16",
-            f"the job computes in bf16, and {old[0].name} cannot",
-            f"Its compute capability is {capability}; bf16 needs 8.0 or newer.",
-            "--mixed-precision fp16",
-            "--mixed-precision no",
-        )
 
 
 _OTHER_MACHINE = "a machine with that many GPUs"

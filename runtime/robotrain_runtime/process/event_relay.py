@@ -4,7 +4,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -52,7 +52,11 @@ class EventRelay:
         for sink in self._sinks:
             sink(record)
         if isinstance(record.event, Metrics):
-            for name in self._find_diverged(record.event):
+            values = record.event.values
+            losses = {name for name in values if name.rpartition("/")[2] == WATCHED_METRIC}
+            diverged = {name for name in losses - self._warned if not math.isfinite(values[name])}
+            self._warned |= diverged
+            for name in sorted(diverged):
                 self.emit(Note(level="warning", text=f"{name} is not finite at step {record.event.step}"))
 
     def write_record(self, record: EventRecord) -> None:
@@ -77,12 +81,3 @@ class EventRelay:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it again at exit
         except OSError:
             pass
-
-    def _find_diverged(self, metrics: Metrics) -> Iterable[str]:
-        new = {
-            name
-            for name, value in metrics.values.items()
-            if name.rpartition("/")[2] == WATCHED_METRIC and not math.isfinite(value)
-        } - self._warned
-        self._warned |= new
-        return sorted(new)

@@ -40,7 +40,8 @@ def hand_over(
         atomic_copy.replace_folder(files, folder / POLICY_FOLDER, is_cancelled, key=document.run)
         digests |= {f"{POLICY_FOLDER}/{path}": digest for path, digest in sealed.items()}
     if evaluated is not None:
-        files = _list_files(Path(evaluated.results))
+        results = Path(evaluated.results)
+        files = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
         atomic_copy.replace_folder(files, folder / RESULTS_FOLDER, is_cancelled, key=document.run)
         digests |= {f"{RESULTS_FOLDER}/{path}": checkpoint.hash_file(file) for path, file in files.items()}
     output = StepOutput(
@@ -57,13 +58,15 @@ def hand_over(
     return folder
 
 
-def _list_files(folder: Path) -> dict[str, Path]:
-    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
 def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction) -> Registered:
     """Register the policy of the step that the job reads. Raise JobFailed or StopRequested."""
-    folder = _find_mounted_output(document)
+    try:
+        (mount,) = document.placement.mounts
+        folder = contract_document.resolve_folder(mount.folder).parent
+    except ValueError:
+        raise JobFailed("a registration reads the mounted output of one step", EXIT_PREFLIGHT) from None
+    except contract_document.UnsetVariable as name:
+        raise JobFailed(f"{name} is not set: it should name the folder of the step's output", EXIT_PREFLIGHT) from None
     try:
         output = step_output.read_step_output(folder)
     except (OSError, ValueError) as error:
@@ -81,17 +84,6 @@ def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction
     return registration.register_model(
         trained, spec, candidate, run_id=run_id, python=python, stop=stop, log_line=log_line
     )
-
-
-def _find_mounted_output(document: JobDocument) -> Path:
-    """Return the folder that the step wrote. Raise JobFailed."""
-    try:
-        (mount,) = document.placement.mounts
-        return contract_document.resolve_folder(mount.folder).parent
-    except ValueError:
-        raise JobFailed("a registration reads the mounted output of one step", EXIT_PREFLIGHT) from None
-    except contract_document.UnsetVariable as name:
-        raise JobFailed(f"{name} is not set: it should name the folder of the step's output", EXIT_PREFLIGHT) from None
 
 
 def _make_candidate(document: JobDocument, folder: Path, output: StepOutput) -> SealedArtifact:

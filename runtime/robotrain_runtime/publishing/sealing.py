@@ -119,21 +119,16 @@ def seal_artifact(
         return SealedArtifact(folder=artifact.folder, manifest=sealed)
     if not artifact.folder.is_dir():
         raise PermanentError("it does not exist")
-    _remove_dangling_links(artifact)
+    siblings = artifact.folder.parent.iterdir() if artifact.kind == "checkpoint" else ()
+    for path in (*siblings, *artifact.folder.rglob("*")):
+        if path.is_symlink() and not path.exists():  # OSMO copies no file of a folder with a link to nothing
+            path.unlink(missing_ok=True)
     if artifact.kind == "results":
         return _seal_results(artifact, document, is_cancelled)
     manifest_path = get_policy_seal_path(document) if artifact.kind == "policy" else None
     manifest = _write_seal(artifact, document, artifact.folder, tracking, manifest_path)
     evaluated = artifact.event if isinstance(artifact.event, Evaluated) else None
     return SealedArtifact(folder=artifact.folder, manifest=manifest, kind=artifact.kind, evaluated=evaluated)
-
-
-def _remove_dangling_links(artifact: CompleteArtifact) -> None:
-    """Remove links to nothing beside a checkpoint and in an artifact: OSMO copies no file of a folder with one."""
-    siblings = artifact.folder.parent.iterdir() if artifact.kind == "checkpoint" else ()
-    for path in (*siblings, *artifact.folder.rglob("*")):
-        if path.is_symlink() and not path.exists():
-            path.unlink(missing_ok=True)
 
 
 def get_policy_seal_path(document: JobDocument) -> Path:
@@ -147,8 +142,13 @@ def remove_results_copy(document: JobDocument) -> None:
 
 
 def _seal_results(artifact: CompleteArtifact, document: JobDocument, is_cancelled: CancelCheck) -> SealedArtifact:
-    paths = {path.relative_to(artifact.folder): path for path in sorted(artifact.folder.rglob("*"))}
-    files = {path.as_posix(): file for path, file in paths.items() if file.is_file() and _is_result_file(path, file)}
+    paths = {file.relative_to(artifact.folder).as_posix(): file for file in sorted(artifact.folder.rglob("*"))}
+    files = {
+        path: file
+        for path, file in paths.items()
+        if file.is_file() and not file.is_symlink() and file.name != MANIFEST
+        if "/." not in f"/{path}"  # hidden files are incomplete or private
+    }
     if not files:
         raise PermanentError(f"{artifact.folder} holds no files")
     folder = Path(document.placement.work, RESULTS_FOLDER, document.run)
@@ -158,11 +158,6 @@ def _seal_results(artifact: CompleteArtifact, document: JobDocument, is_cancelle
         atomic_copy.replace_folder(files, folder, is_cancelled, key=document.run, linked=True)
         manifest = _write_seal(artifact, document, folder, "", None)
     return SealedArtifact(folder=folder, manifest=manifest, kind="results", source=artifact.folder)
-
-
-def _is_result_file(path: Path, file: Path) -> bool:
-    """Whether it is a result: hidden files are incomplete or private."""
-    return not file.is_symlink() and path.name != MANIFEST and not any(part.startswith(".") for part in path.parts)
 
 
 def _write_seal(

@@ -104,9 +104,8 @@ class MlflowStore:
         A value that is refused is cut, if it is long. Raise PermanentError with the names of those that are refused
         nevertheless, when all others are recorded.
         """
-        entries = [
-            mlflow.entities.Param(name, _format_param(value)) for name, value in params.items() if value is not None
-        ]
+        texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in params.items()}
+        entries = [mlflow.entities.Param(name, texts[name]) for name in texts if params[name] is not None]
         entries += [mlflow.entities.RunTag(name, value) for name, value in tags.items()]
         self._log_entries(entries, BATCH_SIZE)
 
@@ -274,10 +273,6 @@ def _is_about_values(error: Any) -> bool:
     return error.error_code == answers[0] or (
         isinstance(error, mlflow.exceptions.RestException) and error.error_code in answers
     )
-
-
-def _format_param(value: Scalar) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 MAX_NAMES = 10

@@ -60,7 +60,11 @@ class MlflowModelRegistry:
 
     def create(self, name: str, run_id: str, artifact: str, tags: Mapping[str, str], description: str) -> str:
         """Create a version, and the model if necessary; return its number."""
-        self._make_model(name)
+        try:
+            self._store.client.create_registered_model(name)
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
         source = f"{self._store.artifact_uri}/{artifact}"
         version = self._store.client.create_model_version(
             name, source=source, run_id=run_id, tags=dict(tags), description=description
@@ -74,13 +78,6 @@ class MlflowModelRegistry:
                 self._store.client.set_model_version_tag(name, version, key, value)
             else:
                 self._store.client.delete_model_version_tag(name, version, key)
-
-    def _make_model(self, name: str) -> None:
-        try:
-            self._store.client.create_registered_model(name)
-        except mlflow.exceptions.MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
 
 
 def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:

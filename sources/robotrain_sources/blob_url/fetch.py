@@ -197,8 +197,15 @@ class BlobFiles(DataOrigin):
     def list_files(self) -> Iterator[SourceFile]:
         """List the files. Raise FetchError if there is no checkpoint to choose."""
         if self._choose_checkpoint:
-            self._prefix = self._find_checkpoint()
-            self._lister, self._choose_checkpoint = BlobLister(self._prefix, self._identity), False
+            folder: BlobPrefix | None
+            if self._pin:
+                folder = find_pinned_checkpoint(self._prefix, self._identity, self._pin, self._remedy)
+            else:
+                folder = find_latest_checkpoint(self._prefix, self._identity, self._remedy)
+            if folder is None:
+                raise FetchError(self._describe_change(), "data")
+            self._prefix, self._choose_checkpoint = folder, False
+            self._lister = BlobLister(folder, self._identity)
         return select_files(self._lister.list_blobs())
 
     def open_store(self) -> Any:
@@ -229,13 +236,6 @@ class BlobFiles(DataOrigin):
         """Return an error of the SDK or obstore as a FetchError."""
         sign_in_error = self._sign_in_error if "External Azure credential provider" in str(error) else None
         return errors.explain_blob_error(sign_in_error or error, self._prefix, self._identity, remedy=self._remedy)
-
-    def _find_checkpoint(self) -> BlobPrefix:
-        if not self._pin:
-            return find_latest_checkpoint(self._prefix, self._identity, self._remedy)
-        if folder := find_pinned_checkpoint(self._prefix, self._identity, self._pin, self._remedy):
-            return folder
-        raise FetchError(self._describe_change(), "data")
 
     def _describe_change(self) -> str:
         return f"{errors.CHANGED_MESSAGE.format(at=self._prefix)}\n{REPIN_COMMAND}"

@@ -60,7 +60,12 @@ def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
             _format_sentence(str(errors.explain_no_identity(error, THIS_MACHINE, remedy=SIGN_IN_HINT)))
         ) from None
     try:
-        lister = BlobLister(_select_folder(prefix, role, pin, blob_identity), blob_identity, role)
+        folder: BlobPrefix | None = prefix
+        if role == "resume" and pin:
+            folder = fetch.find_pinned_checkpoint(prefix, blob_identity, pin)
+        elif role == "resume":
+            folder = fetch.find_latest_checkpoint(prefix, blob_identity)
+        lister = BlobLister(folder or prefix, blob_identity, role)
         if digest := fetch.compute_listing_digest(lister):
             return digest
         raise lister.explain_empty()
@@ -71,15 +76,6 @@ def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
             return ""
         why, _, suggestion = str(cause).partition("\n")
         raise (SourceNotFound if is_missing else SourceUnreachable)(_format_sentence(why), suggestion) from None
-
-
-def _select_folder(prefix: BlobPrefix, role: str, pin: str, blob_identity: identity.BlobIdentity) -> BlobPrefix:
-    """Return the folder itself, or the checkpoint below it to resume from."""
-    if role != "resume":
-        return prefix
-    if not pin:
-        return fetch.find_latest_checkpoint(prefix, blob_identity)
-    return fetch.find_pinned_checkpoint(prefix, blob_identity, pin) or prefix
 
 
 def _format_sentence(text: str) -> str:

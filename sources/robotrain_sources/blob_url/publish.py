@@ -55,8 +55,14 @@ class PublishedCheckpoints:
         self.blobs.delete_blobs(f"{name}/{path}" for path in blobs.keys() - uploads.keys() - {MANIFEST})
         author = BlobAuthor(manifest.run, manifest.submission, manifest.tracking)
         self.blobs.upload_files(missing, name, author)
-        self._verify_uploads(name, uploads)
-        self._write_manifest(name, folder, author)
+        blobs = self.blobs.list_below(name)
+        if differing := next((path for path in uploads if not _is_uploaded(blobs.get(path), uploads[path])), ""):
+            raise UploadMismatch(f"{self._prefix}/{name}/{differing} differs from what was uploaded")
+        content = (folder / MANIFEST).read_bytes()
+        self.blobs.write_blob(f"{name}/{MANIFEST}", content, hashlib.md5(content).digest(), author)
+        if self.blobs.read_blob(f"{name}/{MANIFEST}") != content:
+            self.blobs.delete_blobs([f"{name}/{MANIFEST}"])
+            raise UploadMismatch(f"{self._prefix}/{name}/{MANIFEST} differs from what was uploaded")
         return True
 
     def delete_oldest(self, run: str, keep: int) -> list[str]:
@@ -107,20 +113,6 @@ class PublishedCheckpoints:
         with tempfile.TemporaryDirectory() as scratch:
             Path(scratch, MANIFEST).write_bytes(self.blobs.read_blob(f"{name}/{MANIFEST}".lstrip("/")))
             return checkpoint.read_manifest(Path(scratch))
-
-    def _verify_uploads(self, name: str, uploads: Mapping[str, BlobUpload]) -> None:
-        """Raise UploadMismatch unless the listing has every file with its size and MD5."""
-        blobs = self.blobs.list_below(name)
-        for path, upload in uploads.items():
-            if not _is_uploaded(blobs.get(path), upload):
-                raise UploadMismatch(f"{self._prefix}/{name}/{path} differs from what was uploaded")
-
-    def _write_manifest(self, name: str, folder: Path, author: BlobAuthor) -> None:
-        content = (folder / MANIFEST).read_bytes()
-        self.blobs.write_blob(f"{name}/{MANIFEST}", content, hashlib.md5(content).digest(), author)
-        if self.blobs.read_blob(f"{name}/{MANIFEST}") != content:
-            self.blobs.delete_blobs([f"{name}/{MANIFEST}"])
-            raise UploadMismatch(f"{self._prefix}/{name}/{MANIFEST} differs from what was uploaded")
 
 
 def _is_uploaded(blob: ListedBlob | None, upload: BlobUpload) -> bool:

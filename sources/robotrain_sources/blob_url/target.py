@@ -1,7 +1,7 @@
 """The container plugin that publishes to a blob folder, through a program in the data environment."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,15 @@ def inspect(address: str, place: ContainerContext) -> TargetInspection:
         return TargetInspection()
     try:
         with contextlib.closing(BlobTargetWriter(address, place)) as writer:
-            return _make_inspection(writer.request_action(LOOK, {}, lambda: False)["whole"])
+            authors = writer.request_action(LOOK, {}, lambda: False)["whole"]
     except OSError as error:
         return TargetInspection(problems=(str(error),))
+    marks = {
+        int(name): CheckpointMark(name=name, submission=submission, tracking=tracking)
+        for name, (_, submission, tracking) in authors.items()
+        if submission
+    }
+    return TargetInspection(runs={int(name): run for name, (run, *_) in authors.items()}, marks=marks)
 
 
 def open(address: str, place: ContainerContext) -> "BlobTargetWriter":
@@ -74,13 +80,3 @@ class BlobTargetWriter:
     def close(self) -> None:
         """Stop the program."""
         self._process.close()
-
-
-def _make_inspection(authors: Mapping[str, Sequence[str]]) -> TargetInspection:
-    """Return the inspection for run, submission and tracking run of each checkpoint, by its name."""
-    marks = {
-        int(name): CheckpointMark(name=name, submission=submission, tracking=tracking)
-        for name, (_, submission, tracking) in authors.items()
-        if submission
-    }
-    return TargetInspection(runs={int(name): run for name, (run, *_) in authors.items()}, marks=marks)

@@ -156,7 +156,11 @@ _OBJECT_ID = r"oid=([0-9a-fA-F-]{36})"
 
 def explain_vault_answer(status: int, body: Mapping[str, Any], secret: VaultSecret) -> FetchError:
     """Return the error for an answer without a secret."""
-    code, message = _parse_error_body(body)
+    content = body.get("error")
+    fault: Mapping[str, Any] = content if isinstance(content, dict) else {}
+    inner = fault.get("innererror")
+    code = str((isinstance(inner, dict) and inner.get("code")) or fault.get("code") or "")
+    message = str(fault.get("message") or "")
     status_text = f"HTTP {status} {code}".strip()
     options = f"--vault-name {secret.vault} --name {secret.name}"
     if status == 404:
@@ -210,15 +214,6 @@ def _explain_access_denied(status_text: str, code: str, message: str, secret: Va
         remedy = f"it needs the role {VAULT_ROLE}"
         command = f'az role assignment create --assignee {assignee} --role "{VAULT_ROLE}" --scope "{scope}"'
     return FetchError(f"Azure does not let {who} read {secret} ({status_text}): {remedy}\n{command}", "configuration")
-
-
-def _parse_error_body(body: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the service's error code, the inner one if there is one, and its message."""
-    content = body.get("error")
-    error: Mapping[str, Any] = content if isinstance(content, dict) else {}
-    inner = error.get("innererror")
-    code = inner.get("code") if isinstance(inner, dict) else ""
-    return str(code or error.get("code") or ""), str(error.get("message") or "")
 
 
 API_VERSION = "7.4"
@@ -288,7 +283,13 @@ def read_secret(location: str, expected: str) -> str:
 
     `expected` names what it should hold, for messages.
     """
-    text = (_read_from_vault(location) if is_vault_address(location) else _read_from_file(location, expected)).strip()
+    if secret := parse_vault_address(location):
+        text = read_vault_secret(secret).strip()
+    elif is_vault_address(location):
+        why = f"the address of a secret is not one of a key vault: its form is {VAULT_ADDRESS_FORM}"
+        raise FetchError(why, "configuration")
+    else:
+        text = _read_from_file(location, expected).strip()
     if not text:
         raise FetchError(f"{_describe_secret(location)} is empty: it should hold {expected}", "configuration")
     return text
@@ -307,14 +308,6 @@ def describe_location(location: str) -> str:
 
 def _describe_secret(location: str) -> str:
     return describe_location(location) if is_vault_address(location) else f"the credential file {location}"
-
-
-def _read_from_vault(address: str) -> str:
-    if secret := parse_vault_address(address):
-        return read_vault_secret(secret)
-    raise FetchError(
-        f"the address of a secret is not one of a key vault: its form is {VAULT_ADDRESS_FORM}", "configuration"
-    )
 
 
 def _read_from_file(file: str, expected: str) -> str:

@@ -150,7 +150,10 @@ def make_fetch_error(error: BaseException, cache: Path) -> FetchError:
     if isinstance(error, FetchError):
         return error
     if is_disk_full(error):
-        return FetchError(_describe_full_disk(error, cache), "disk_full")
+        file = getattr(error, "filename", None)
+        if isinstance(file, str) and Path(file).is_absolute() and not Path(file).is_relative_to(cache):
+            return FetchError(f"the disk of {file} is full: free some space there", "disk_full")
+        return FetchError(f"the disk of {cache} is full: free some space, or set ROBOTRAIN_CACHE", "disk_full")
     if is_out_of_memory(error):
         return FetchError("not enough memory to fetch the data: give the job more memory", "out_of_memory")
     if isinstance(error, OSError):
@@ -168,10 +171,3 @@ def is_disk_full(error: BaseException) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return "disk is full" in str(error)
     return isinstance(error, OSError) and error.errno in _FULL_ERRNOS
-
-
-def _describe_full_disk(error: BaseException, cache: Path) -> str:
-    file = getattr(error, "filename", None)
-    if isinstance(file, str) and Path(file).is_absolute() and not Path(file).is_relative_to(cache):
-        return f"the disk of {file} is full: free some space there"
-    return f"the disk of {cache} is full: free some space, or set ROBOTRAIN_CACHE"

@@ -77,7 +77,10 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
     if failure := _explain_refusal(class_names, request):
         return failure
     if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
-        return _explain_status(status, _read_message(causes), request)
+        answers = (getattr(cause, "response", None) for cause in causes)
+        headers = (getattr(answer, "headers", {}) for answer in answers if answer is not None)
+        message = next((str(found["X-Error-Message"]) for found in headers if "X-Error-Message" in found), "")
+        return _explain_status(status, message, request)  # the message is compared, never shown
     is_unparsed = not UNPARSED.isdisjoint(get_class_names(error)) and not isinstance(error, UnicodeEncodeError)
     if "JSONDecodeError" in class_names or (is_answer and is_unparsed):
         return explain_other_server()
@@ -160,13 +163,6 @@ def _explain_status(status: int, message: str, request: HubRequest) -> HubFailur
     if status in errors.TRANSIENT_STATUS or status >= 500:
         return HubFailure("other", f"{hub} answered HTTP {status} for {name}: try again later", "network")
     return HubFailure("other", f"{hub} answered HTTP {status} for {name}")
-
-
-def _read_message(causes: list[BaseException]) -> str:
-    """Return the Hub's message of an answer; empty for none. It is compared, never shown."""
-    answers = (getattr(cause, "response", None) for cause in causes)
-    headers = (getattr(answer, "headers", {}) for answer in answers if answer is not None)
-    return next((str(found["X-Error-Message"]) for found in headers if "X-Error-Message" in found), "")
 
 
 def _get_system_message(causes: list[BaseException]) -> str:

@@ -1,4 +1,7 @@
-"""Hub repositories in the data environment: the files of one commit, for the transfer."""
+"""How the files of a Hub repository are fetched: the listing of one commit, and the store they are read from.
+
+Runs in the data environment. `robotrain_sources.transfer` downloads the files from that store, as for every source.
+"""
 
 import functools
 import importlib
@@ -120,9 +123,12 @@ class RepositoryFiles(DataOrigin):
         self._commit = str(info.sha)
         siblings = info.siblings or ()
         if 0 < len(siblings) <= MAX_SIBLINGS:
-            listing = iter([_make_source_file(sibling.rfilename, sibling) for sibling in siblings])
+            listing = (_make_source_file(sibling.rfilename, sibling) for sibling in siblings)
         else:
-            listing = self._list_tree()
+            items = self._hub.list_repo_tree(
+                self._repository.id, recursive=True, revision=self._commit, repo_type=self._kind
+            )
+            listing = (_make_source_file(item.path, item) for item in items if hasattr(item, "blob_id"))
         entries = map(_check_fetchable, listing)
         if self._kind == "dataset":
             return (entry for entry in entries if not is_debris(entry.name))
@@ -162,12 +168,6 @@ class RepositoryFiles(DataOrigin):
             )
         except Exception as error:
             raise self._make_fetch_error(error, is_answer=True) from error
-
-    def _list_tree(self) -> Iterator[SourceFile]:
-        items = self._hub.list_repo_tree(
-            self._repository.id, recursive=True, revision=self._commit, repo_type=self._kind
-        )
-        return (_make_source_file(item.path, item) for item in items if hasattr(item, "blob_id"))
 
 
 def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> RepositoryFiles:

@@ -143,7 +143,12 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
     repository = parse_repository(str(source))
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         return []
-    return _run_with_deadline(lambda: _query_missing_paths(repository, role, paths))
+
+    def query_missing_paths() -> list[str]:
+        hub, kind, revision = _make_hub_client(), _get_repository_kind(role), repository.revision or None
+        return [path for path in paths if not hub.file_exists(repository.id, path, repo_type=kind, revision=revision)]
+
+    return _run_with_deadline(query_missing_paths)
 
 
 def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:
@@ -165,11 +170,6 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
 
 def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
     return parallel.run_with_deadline(DEADLINE_SECONDS, question, "The Hub")
-
-
-def _query_missing_paths(repository: Repository, role: str, paths: Sequence[str]) -> list[str]:
-    hub, kind, revision = _make_hub_client(), _get_repository_kind(role), repository.revision or None
-    return [path for path in paths if not hub.file_exists(repository.id, path, repo_type=kind, revision=revision)]
 
 
 def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, bytes]:

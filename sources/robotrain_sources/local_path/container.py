@@ -40,9 +40,12 @@ def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
     if (part := folder_content.find_used_part(folder, source.role)) is None:
         yield folder_content.explain_no_policy(folder).partition("\n")[0]
     elif source.pin:
-        yield from _yield_problem(
-            lambda: _describe_upload_change(folder_content.describe_pin_difference(part, source.pin))
-        )
+
+        def check() -> str:
+            difference = folder_content.describe_pin_difference(part, source.pin)
+            return f"The uploaded copy is not what was pinned: {difference}." if difference else ""
+
+        yield from _yield_problem(check)
 
 
 def fetch(source: JobSource, place: ContainerContext) -> Path:
@@ -53,10 +56,6 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     if problem := folder_content.find_corruption(part, source.role):
         raise OSError(problem)
     return part
-
-
-def _describe_upload_change(difference: str) -> str:
-    return f"The uploaded copy is not what was pinned: {difference}." if difference else ""
 
 
 def _yield_problem(check: Callable[[], str]) -> Iterator[str]:

@@ -112,7 +112,9 @@ def format_change(folder: Path, difference: str) -> str:
     """Return the sentence for a folder that differs from its pin; empty without a difference."""
     if not difference:
         return ""
-    return f"{folder} changed since it was pinned: {difference}; newest file: {_find_newest_file(folder)}."
+    times = ((entry.stat(follow_symlinks=False).st_mtime_ns, path) for path, entry in list_entries(folder))
+    newest = max(times, default=(0, "none"))[1]
+    return f"{folder} changed since it was pinned: {difference}; newest file: {newest}."
 
 
 def list_digested_entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -169,11 +171,6 @@ def _update_from_file(file: io.FileIO, max_bytes: int, hasher: "hashlib._Hash") 
         max_bytes -= len(piece)
 
 
-def _find_newest_file(folder: Path) -> str:
-    times = ((entry.stat(follow_symlinks=False).st_mtime_ns, path) for path, entry in list_entries(folder))
-    return max(times, default=(0, "none"))[1]
-
-
 POLICY_ROLES = ("policy", "init_policy")
 POLICY_FILES = ("config.json", "model.safetensors")
 ADAPTER_CONFIG = "adapter_config.json"
@@ -212,20 +209,12 @@ def find_corruption(part: Path, role: str) -> str:
         if manifest and role not in POLICY_ROLES:
             return checkpoint.validate_checkpoint(folder) if folder == part else ""
         if manifest and folder / manifest.model == part:
-            return next(_find_changed_files(folder, manifest), "")
+            model = {path: digest for path, digest in manifest.files.items() if path.startswith(f"{manifest.model}/")}
+            return checkpoint.find_changed_file(
+                folder, model if manifest.model else manifest.files, "is not what was saved"
+            )
     return ""
 
 
 def _list_missing_files(part: Path) -> list[str]:
     return [name for name in POLICY_FILES if not (part / name).is_file()]
-
-
-def _find_changed_files(folder: Path, manifest: checkpoint.CheckpointManifest) -> Iterator[str]:
-    """Yield a sentence for each file of the model that is not what was saved."""
-    for path, digest in manifest.files.items():
-        if not manifest.model or path.startswith(f"{manifest.model}/"):
-            try:
-                if checkpoint.hash_file(folder / path) != digest:
-                    yield f"{folder / path} is not what was saved"
-            except OSError as error:
-                yield f"{folder / path} cannot be read: {error.strerror}"

@@ -32,8 +32,16 @@ def find_latest_run(plugins: Plugins) -> tuple[RunRecord, Mapping[int, Output]]:
     """
     for name in records.iterate_runs():
         record = records.read_record(name)
-        if record.phase == "sent" and (checkpoints := _try_list_checkpoints(record, plugins)):
-            return record, checkpoints
+        if record.phase != "sent":
+            continue
+        try:
+            if checkpoints := list_checkpoints(record, plugins.platform_of(record)):
+                return record, checkpoints
+        except RunGone:
+            continue
+        except Rejected as rejected:  # an older run must not take its place
+            why = format_problems(rejected)
+            raise SourceError(f"The checkpoints of {record.run} cannot be listed: {why}") from None
     raise SourceError("No run that was sent from here left a complete checkpoint.")
 
 
@@ -43,16 +51,6 @@ def format_problems(rejected: Rejected) -> str:
     for problem in rejected.problems:
         sentences += [f"{problem.title[:1].upper()}{problem.title[1:]}.", problem.why]
     return " ".join(filter(None, sentences))
-
-
-def _try_list_checkpoints(record: RunRecord, plugins: Plugins) -> Mapping[int, Output]:
-    try:
-        return list_checkpoints(record, plugins.platform_of(record))
-    except RunGone:
-        return {}
-    except Rejected as rejected:  # an older run must not take its place
-        why = format_problems(rejected)
-        raise SourceError(f"The checkpoints of {record.run} cannot be listed: {why}") from None
 
 
 FOLDER_KINDS = ("local_path", "blob_url", "datastore_path")
@@ -70,8 +68,13 @@ def find_checkpoint_source(text: str) -> Source:
     name, step = _split_reference(text)
     plugins = Plugins()
     try:
-        is_newest = name in name_index.NEWEST_NAMES
-        record, checkpoints = find_latest_run(plugins) if is_newest else _load_checkpoints(name, plugins)
+        if name in name_index.NEWEST_NAMES:
+            record, checkpoints = find_latest_run(plugins)
+        else:
+            record = name_lock.read_submitted_record(name_index.find_run(name))
+            platform = plugins.platform_of(record)
+            if not (checkpoints := list_checkpoints(record, platform)):
+                raise _explain_no_checkpoint(record, platform)
         checkpoint = _select_checkpoint(record, checkpoints, step)
         kind = plugins.source_kinds().get(checkpoint.source)
     except Rejected as rejected:
@@ -106,15 +109,6 @@ def _split_reference(text: str) -> tuple[str, int | None]:
     if at and not re.fullmatch("[0-9]{1,12}", step):
         raise SourceError("The part after `@` is the step of a checkpoint, a whole number.", f"{name}@STEP")
     return name, int(step) if at else None
-
-
-def _load_checkpoints(name: str, plugins: Plugins) -> tuple[RunRecord, Mapping[int, Output]]:
-    record = name_lock.read_submitted_record(name_index.find_run(name))
-    platform = plugins.platform_of(record)
-    checkpoints = list_checkpoints(record, platform)
-    if not checkpoints:
-        raise _explain_no_checkpoint(record, platform)
-    return record, checkpoints
 
 
 def _select_checkpoint(record: RunRecord, checkpoints: Mapping[int, Output], step: int | None) -> Output:

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer import origin
-from robotrain_sources.transfer.downloader import Downloader
+from robotrain_sources.transfer.scheduler import Downloader
 from robotrain_sources.transfer.survey import Survey
 
 END_EXIT_CODE = 1

@@ -164,16 +164,16 @@ def get_cache_folder(cache: Path, origin_place: str, digest: str) -> Path:
 def find_complete_files(folder: Path) -> Path | None:
     """Return the files of `folder`; None if it is missing, or if the length of a file is wrong."""
     try:
-        complete = all(has_expected_length(folder / FILES, file) for file in read_manifest(folder))
+        complete = all(has_length(folder / FILES / file.name, file.size) for file in read_manifest(folder))
     except _DAMAGE_ERRORS:
         return None
     return folder / FILES if complete else None
 
 
-def has_expected_length(files: Path, file: CachedFile) -> bool:
-    """Return whether a file exists with its expected length."""
+def has_length(path: Path, size: int) -> bool:
+    """Return whether a file exists and has `size` bytes."""
     try:
-        return (files / file.name).stat().st_size == file.size
+        return path.stat().st_size == size
     except OSError:
         return False
 
@@ -256,7 +256,7 @@ def publish_folder(folder: Path, catalog: Catalog, source: str, pin: str) -> Non
         head = {"schema": 1, "source": source, "pin": pin, "files": size.files, "size": size.size}
         lines.write(json.dumps(head) + "\n")
         for file in starmap(CachedFile, catalog.iter_complete()):
-            if not has_expected_length(part / FILES, file):
+            if not has_length(part / FILES / file.name, file.size):
                 raise FetchError(
                     f"{part / FILES / file.name} was changed by another program that writes to this cache", "data"
                 )
@@ -292,8 +292,13 @@ class FolderLock:
             if lock_file(self._file.fileno()):
                 return self._find_intact_files(is_intact)
             shared_polls = shared_polls + 1 if shared else 0
-            if shared_polls >= MAX_SHARED_POLLS:
-                return self._share_or_raise(is_intact)
+            if shared_polls >= MAX_SHARED_POLLS:  # other runs use the folder, so it cannot be replaced now
+                self.share()
+                if files := self._find_intact_files(is_intact):
+                    return files
+                why = f"{self._folder} was changed or damaged, and other runs are using it"
+                remedy = "start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder"
+                raise FetchError(f"{why}: {remedy}", "data")
             if not waited:
                 self._on_wait()
             waited = True
@@ -310,16 +315,6 @@ class FolderLock:
     def _find_intact_files(self, is_intact: Callable[[Path], bool]) -> Path | None:
         files = find_complete_files(self._folder)
         return files if files and is_intact(self._folder) else None
-
-    def _share_or_raise(self, is_intact: Callable[[Path], bool]) -> Path | None:
-        """Share a folder that other runs use; raise FetchError if it is damaged, as it cannot be replaced now."""
-        self.share()
-        if files := self._find_intact_files(is_intact):
-            return files
-        why = f"{self._folder} was changed or damaged, and other runs are using it"
-        raise FetchError(
-            f"{why}: start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder", "data"
-        )
 
 
 LISTING_NAME = "listing.sqlite"
@@ -346,9 +341,10 @@ class PartialDownload:
         for changed in find_changed_files(self.files, self.catalog.iter_complete(), pool):
             self.catalog.record_arrival((name, "") for name in changed)
         same_boot = is_from_this_boot(self._partial_folder)  # else the ranges may not have reached the disk
-        self.catalog.record_arrival(
-            (name, "") for name in self.catalog.list_partial_files() if not (same_boot and self._has_full_length(name))
-        )
+        for name in self.catalog.list_partial_files():
+            entry = self.catalog.find_file(name)
+            if not (same_boot and entry and has_length(self.files / name, entry.size)):
+                self.catalog.record_arrival([(name, "")])
         self.catalog.sync()
         write_boot_note(self._partial_folder)  # last: after a kill before it, everything is verified again
 
@@ -384,10 +380,3 @@ class PartialDownload:
         for leftover in self._partial_folder.glob(f"{LISTING_NAME}*"):
             leftover.unlink()
         return Catalog(shutil.copyfile(listing, self._partial_folder / LISTING_NAME))
-
-    def _has_full_length(self, name: str) -> bool:
-        entry = self.catalog.find_file(name)
-        try:
-            return entry is not None and (self.files / name).stat().st_size == entry.size
-        except OSError:
-            return False

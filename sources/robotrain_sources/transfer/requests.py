@@ -60,7 +60,9 @@ class ProgressMeter:
             self._on_progress(self._done, self._total, rate)
             if now - last_line >= LINE_SECONDS:
                 last_line = now
-                print(self._format_line(rate), flush=True)
+                progress = f"fetching: {format_size(self._done)} of {format_size(self._total)}, {format_size(rate)}/s"
+                rest = f"{format_duration((self._total - self._done) / rate)} left" if rate else ""
+                print(f"{progress}, {rest or f'no data for {self.idle_seconds:.0f} s'}", flush=True)
 
     def finish(self, files: int) -> None:
         """Report that everything has arrived."""
@@ -75,12 +77,6 @@ class ProgressMeter:
             self._recent.popleft()
         since, done = self._recent[0]
         return max(0.0, (self._done - done) / (now - since)) if now > since else 0.0
-
-    def _format_line(self, rate: float) -> str:
-        progress = f"fetching: {format_size(self._done)} of {format_size(self._total)}, {format_size(rate)}/s"
-        if not rate:
-            return f"{progress}, no data for {self.idle_seconds:.0f} s"
-        return f"{progress}, {format_duration((self._total - self._done) / rate)} left"
 
 
 Received = TypeVar("Received")
@@ -153,7 +149,11 @@ class RequestLimiter:
         self._limit = min(float(self._max_requests), self._limit + 1 / self._limit)
         self._under_way -= 1
         self._bytes_in_use -= size
-        self._admit_waiting()
+        while self._waiting and self._has_room(self._waiting[0][0]):
+            waiting_size, turn = self._waiting.popleft()
+            if not turn.done():
+                self._occupy(waiting_size)
+                turn.set_result(None)
 
     def slow_down(self) -> None:
         """Halve the number of requests, at most once per CUT_SECONDS: the service or the network is overloaded."""
@@ -169,13 +169,6 @@ class RequestLimiter:
     def _occupy(self, size: int) -> None:
         self._under_way += 1
         self._bytes_in_use += size
-
-    def _admit_waiting(self) -> None:
-        while self._waiting and self._has_room(self._waiting[0][0]):
-            size, turn = self._waiting.popleft()
-            if not turn.done():
-                self._occupy(size)
-                turn.set_result(None)
 
 
 MIN_CHUNK_SIZE = 1 << 16
@@ -267,9 +260,12 @@ class RetryPolicy:
                 mismatches += isinstance(error, ContentMismatch)
                 unauthenticated += is_unauthenticated(error)
                 self._raise_unless_retryable(error, download, entry, mismatches)
-                if not is_unauthenticated(error) or unauthenticated > 1:
-                    _raise_if_permanent(error, download)
-            await asyncio.sleep(self._compute_pause(failures))
+                if not isinstance(error, ContentMismatch) and (not is_unauthenticated(error) or unauthenticated > 1):
+                    cause = download.origin.explain_error(error)
+                    if cause.fault == "configuration":  # waiting mends neither an expired SAS nor a revoked token
+                        raise cause from error
+            longest = min(self._timeouts.longest, self._timeouts.first * 2.0 ** min(failures, 16))
+            await asyncio.sleep(longest * random.uniform(0.5, 1.0))
             failures += 1
 
     def _raise_unless_retryable(
@@ -292,16 +288,3 @@ class RetryPolicy:
             raise FetchError(f"no data for {self._meter.idle_seconds:.0f} s: {cause}", fault) from error
         if not isinstance(error, ContentMismatch):
             self._limiter.slow_down()
-
-    def _compute_pause(self, failures: int) -> float:
-        longest = min(self._timeouts.longest, self._timeouts.first * 2.0 ** min(failures, 16))
-        return longest * random.uniform(0.5, 1.0)
-
-
-def _raise_if_permanent(error: Exception, download: PartialDownload) -> None:
-    """Raise errors that waiting does not mend: an expired SAS, a revoked token."""
-    if isinstance(error, ContentMismatch):
-        return
-    cause = download.origin.explain_error(error)
-    if cause.fault == "configuration":
-        raise cause from error

@@ -114,7 +114,7 @@ def _count_arrived_bytes(folder: Path) -> int:
         return sum(
             file.size
             for file in cache_store.read_damaged_manifest(folder)
-            if cache_store.has_expected_length(folder / cache_store.FILES, file)
+            if cache_store.has_length(folder / cache_store.FILES / file.name, file.size)
         )
     if not path.exists():
         return 0

@@ -1,4 +1,4 @@
-"""uv, which builds environments: finding, fetching and running it, and classifying its failures.
+"""The program uv, which builds environments: how it is found, installed and run, and what its failures mean.
 
 The image may hold a folder of the same layout as the cache. Runs never write to it.
 """
@@ -90,6 +90,7 @@ def make_uv_environ() -> dict[str, str]:
 
 UV_LOCK = Path(__file__).with_name("uv.txt")
 REMEMBERED_PIP_LINES = 20
+PIP_FLAGS = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
 PIP_PROBE = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip') is None)"
 
 
@@ -119,23 +120,19 @@ def fetch_uv(cache: Path, stop: StopSignal) -> Path:
     target = _get_fetched_folder(cache)
     path = target / "bin" / "uv"
     with files.hold_lock(target.with_name(target.name + ".lock"), waiting=stop.interruptible()):
-        if not os.access(path, os.X_OK):
-            _install_uv(target, stop)
+        if os.access(path, os.X_OK):
+            return path
+        python = find_python_with_pip()
+        if python is None:
+            raise JobFailed("uv is missing, and so is pip to fetch it with: install uv (https://docs.astral.sh/uv)")
+        output = deque[str](maxlen=REMEMBERED_PIP_LINES)
+        with files.make_atomically(target, replace=True) as fetched:
+            words = ("-m", "pip", "install", *PIP_FLAGS, "--target", fetched.absolute(), "-r", UV_LOCK.absolute())
+            command = child_python.make_isolated_command(python.absolute(), *words)
+            if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append, folder=NEUTRAL_FOLDER):
+                why, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
+                raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {why}", fault=fault)
     return path
-
-
-def _install_uv(target: Path, stop: StopSignal) -> None:
-    python = find_python_with_pip()
-    if python is None:
-        raise JobFailed("uv is missing, and so is pip to fetch it with: install uv (https://docs.astral.sh/uv)")
-    output = deque[str](maxlen=REMEMBERED_PIP_LINES)
-    with files.make_atomically(target, replace=True) as fetched:
-        flags = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-        words = ("-m", "pip", "install", *flags, "--target", fetched.absolute(), "-r", UV_LOCK.absolute())
-        command = child_python.make_isolated_command(python.absolute(), *words)
-        if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append, folder=NEUTRAL_FOLDER):
-            why, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
-            raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {why}", fault=fault)
 
 
 def _get_fetched_folder(cache: Path) -> Path:
