@@ -11,7 +11,7 @@ from robotrain.model.job import Job
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot.lineage import StartMode
 from robotrain_workloads.lerobot.start import Start
-from robotrain_workloads.lerobot_train import container, parameters, trainer_options
+from robotrain_workloads.lerobot_train import container, parameters
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -44,11 +44,11 @@ def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(
     for way in typing.get_args(StartMode):
         start = Start(mode=way, folder=Path("/p"))
         ours = lerobot_options.list_option_names(
-            list(trainer_options.make_owned_options(given, Path("/d"), Path("/o"), start))
+            list(container.make_owned_options(given, Path("/d"), Path("/o"), start))
         )
         assert ours <= parameters.OWNED_OPTIONS.keys()
         assert (
-            not lerobot_options.list_option_names(list(trainer_options.make_default_options(given, (), start)))
+            not lerobot_options.list_option_names(list(container.make_default_options(given, (), start)))
             & parameters.OWNED_OPTIONS.keys()
         )
     assert "--policy.device" in parameters.OWNED_OPTIONS

@@ -50,17 +50,8 @@ def check_environment(needed: PythonEnvironment) -> Iterator[HealthResult]:
 
 def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iterator[HealthResult]:
     """Warn when uv's own cache lies on another disk that is nearly full: it takes the same space again."""
-    if program is None or (uv_cache := _find_uv_cache(program)) is None:
+    if program is None:
         return
-    first_disk, second_disk = (os.stat(disk_cache.find_existing_parent(path)).st_dev for path in (uv_cache, cache))
-    if first_disk != second_disk and (free := disk_cache.get_free_bytes(uv_cache)) < gib * disk_cache.GIB:
-        suggestion = Suggestion(
-            "UV_CACHE_DIR=FOLDER robotrain …", "a folder on the disk of robotrain's cache: files are then shared"
-        )
-        yield report_warning(f"uv downloads to {uv_cache}, which has only {format_size(free)} free", suggestion)
-
-
-def _find_uv_cache(program: Path) -> Path | None:
     command = [str(program), "cache", "dir", "--color", "never"]
     try:
         result = subprocess.run(
@@ -73,5 +64,13 @@ def _find_uv_cache(program: Path) -> Path | None:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return Path(result.stdout.strip()) if result.returncode == 0 and result.stdout.strip() else None
+        return
+    if result.returncode or not result.stdout.strip():
+        return
+    uv_cache = Path(result.stdout.strip())
+    first_disk, second_disk = (os.stat(disk_cache.find_existing_parent(path)).st_dev for path in (uv_cache, cache))
+    if first_disk != second_disk and (free := disk_cache.get_free_bytes(uv_cache)) < gib * disk_cache.GIB:
+        suggestion = Suggestion(
+            "UV_CACHE_DIR=FOLDER robotrain …", "a folder on the disk of robotrain's cache: files are then shared"
+        )
+        yield report_warning(f"uv downloads to {uv_cache}, which has only {format_size(free)} free", suggestion)

@@ -55,7 +55,10 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
 
     Raise Rejected with the reasons for a line that would mean something else, or that no platform accepts.
     """
-    problems = [_explain_refusal(option, reason) for option, reason in line.refused.items()]
+    problems: list[Problem] = []
+    for option, reason in line.refused.items():
+        why = f"{reason}." if reason.startswith("robotrain") else f"{reason[:1].upper()}{reason[1:]}."
+        problems.append(make_usage_problem("option-not-translated", f"{option} cannot be translated", option, why))
     if not problems and "--help" not in line.words:
         problems = find_line_problems(ctx, line.words[1:])
     if not as_json:
@@ -68,8 +71,3 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
         print_json({"command": list(line.words), "left_out": dict(line.left_out), "notes": dict(line.notes)})
     else:
         print_result(shlex.join(line.words))
-
-
-def _explain_refusal(option: str, reason: str) -> Problem:
-    sentence = reason if reason.startswith("robotrain") else f"{reason[:1].upper()}{reason[1:]}"
-    return make_usage_problem("option-not-translated", f"{option} cannot be translated", option, f"{sentence}.")

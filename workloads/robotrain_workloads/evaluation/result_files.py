@@ -44,8 +44,8 @@ class JudgedMetric(NamedTuple):
 
     name: str
     value: float
-    threshold: float | None
-    passed: bool | None
+    threshold: float | None = None
+    passed: bool | None = None
 
 
 def make_metrics_report(passed: bool | None, metrics: Iterable[JudgedMetric]) -> dict[str, Any]:

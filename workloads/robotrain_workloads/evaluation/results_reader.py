@@ -20,6 +20,7 @@ HELD_OUT_NOTES = {
     False: "The policy may have been trained on these episodes.",
 }
 LATENCIES = ("mean", "p50", "p95", "p99")
+REPLAY_COLUMNS = ("steps", "mse", "mae", "avg_inference_ms", "throughput_hz")
 
 PART_TYPES: Mapping[str, tuple[type, ...]] = {
     "rollout": (dict, NoneType),
@@ -51,12 +52,15 @@ def read_results(content: bytes) -> EvaluationResults:
         values["replay/latency_mean_ms"] = get_number(data, "aggregate_avg_inference_ms")
     values["rollout/avg_length"] = get_number(rollout, "avg_length")
     values["replay/throughput_hz"] = get_number(data, "aggregate_throughput_hz")
+    damaged = [name for name, kind in PART_TYPES.items() if not isinstance(data.get(name), kind)]
+    if not isinstance(rollout.get("per_episode"), list | None):
+        damaged.append("rollout.per_episode")
     return EvaluationResults(
         facts=tuple(_list_facts(data, policy, rollout)),
         values={name: value for name, value in values.items() if value is not None},
         tables=tuple(_make_tables(data, rollout, rolled)),
         outcomes=tuple(_make_outcome(index, row) for index, row in rolled),
-        damaged=tuple(_find_damaged_parts(data, rollout)),
+        damaged=tuple(damaged),
     )
 
 
@@ -73,7 +77,13 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
         yield ResultsTable(
             title="Recorded episodes",
             head=("episode", "steps", "mse", "mae", "ms/action", "actions/s"),
-            rows=tuple(_format_replay_row(index, row) for index, row in replayed),
+            rows=tuple(
+                (
+                    str(_get_index(row, "episode", index)),
+                    *(format_number(get_number(row, name)) for name in REPLAY_COLUMNS),
+                )
+                for index, row in replayed
+            ),
             remark=" ".join((HELD_OUT_NOTES[held_out], ERRORS_NOTE) if isinstance(held_out, bool) else (ERRORS_NOTE,)),
             bars_title="Mean absolute error of each action dimension",
             bars=tuple(_make_joint_bars(data.get("per_joint"))),
@@ -101,11 +111,6 @@ def _format_rollout_row(index: int, row: Row) -> tuple[str, ...]:
     )
 
 
-def _format_replay_row(index: int, row: Row) -> tuple[str, ...]:
-    names = ("steps", "mse", "mae", "avg_inference_ms", "throughput_hz")
-    return (str(_get_index(row, "episode", index)), *(format_number(get_number(row, name)) for name in names))
-
-
 def _make_joint_bars(joints: Any) -> Iterator[Bar]:
     if isinstance(joints, dict):  # with the names as its keys
         joints = [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in joints.items()]
@@ -115,12 +120,6 @@ def _make_joint_bars(joints: Any) -> Iterator[Bar]:
         if error is not None:
             most = f", at most {format_number(largest)}" if largest is not None else ""
             yield Bar(name, error, format_number(error) + most)
-
-
-def _find_damaged_parts(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[str]:
-    yield from (name for name, kind in PART_TYPES.items() if not isinstance(data.get(name), kind))
-    if not isinstance(rollout.get("per_episode"), list | None):
-        yield "rollout.per_episode"
 
 
 def _list_facts(

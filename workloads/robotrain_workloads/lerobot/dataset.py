@@ -75,8 +75,7 @@ def find_dataset_problems(
     if problem := _explain_unreadable(info, name, convert):
         yield problem
         return
-    yield from _find_empty_counts(info, name)
-    yield from _find_size_problems(info, name)
+    yield from _find_number_problems(info, name)
     yield from _find_shape_problems(info, name)
     templates = list(_find_template_problems(info, name))
     yield from templates
@@ -130,7 +129,7 @@ def get_features(info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def list_cameras(info: Mapping[str, Any]) -> list[str]:
     """Return the names of features that are images or videos."""
-    return [name for name, feature in get_features(info).items() if feature.get("dtype") in ("image", "video")]
+    return [name for name, feature in get_features(info).items() if feature.get("dtype") in CAMERA_TYPES]
 
 
 def has_video(info: Mapping[str, Any]) -> bool:
@@ -153,7 +152,7 @@ def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> st
     return ""
 
 
-def _find_empty_counts(info: Mapping[str, Any], name: str) -> Iterator[str]:
+def _find_number_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
     for count in COUNTED_KEYS:
         value = info[count]
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
@@ -162,9 +161,6 @@ def _find_empty_counts(info: Mapping[str, Any], name: str) -> Iterator[str]:
             yield f"{INFO_FILE} of {name} says {count} {value!r}: this is no possible number"
     if not isinstance(info["features"], dict) or "action" not in info["features"]:
         yield f"{name} has no feature `action`, which a policy learns"
-
-
-def _find_size_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
     for key in SIZES:
         value = info.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST_SIZE:

@@ -184,22 +184,19 @@ def _make_number_type(arrow: Any, kind: Any) -> Any:
 
 def check_disk_space(datasets: Sequence[SourceDataset], cache: Path, out: Path) -> None:
     """Raise OSError with a sentence when there is too little disk space."""
-    needed = sum(_count_needed_bytes(source, cache, out, several=len(datasets) > 1) for source in datasets)
+    needed = 0
+    for source in datasets:  # twice what is changed and then merged; videos of the cache are linked
+        linked = cache in source.folder.parents and source.folder.stat().st_dev == out.stat().st_dev
+        videos = _measure_folder(source.folder / VIDEOS_FOLDER)
+        is_rewritten = source.needs_conversion or bool(source.boolean_features)
+        needed += (_measure_folder(source.folder) - videos) * (1 + (is_rewritten and len(datasets) > 1))
+        needed += videos if source.needs_conversion or not linked else 0
     free = shutil.disk_usage(out).free
     if needed > free:
         raise OSError(
             f"there is too little disk space to make one dataset of {', '.join(source.name for source in datasets)}:"
             f" {needed / 1e6:,.1f} MB needed at {out}, {free / 1e6:,.1f} MB free"
         )
-
-
-def _count_needed_bytes(source: SourceDataset, cache: Path, out: Path, *, several: bool) -> int:
-    """Count the bytes of its files, twice when they are changed and then merged. Videos of the cache are linked."""
-    linked = cache in source.folder.parents and source.folder.stat().st_dev == out.stat().st_dev
-    videos = _measure_folder(source.folder / VIDEOS_FOLDER)
-    rest = _measure_folder(source.folder) - videos
-    is_rewritten = source.needs_conversion or bool(source.boolean_features)
-    return rest * (1 + (is_rewritten and several)) + (videos if source.needs_conversion or not linked else 0)
 
 
 def _measure_folder(folder: Path) -> int:

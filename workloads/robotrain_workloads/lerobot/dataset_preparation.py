@@ -43,15 +43,10 @@ MERGED_PATHS = {
 """Where LeRobot looks for the files of datasets that it merges, whatever their description says."""
 
 
-def find_described_problems(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield one sentence for each problem that descriptions alone show. `described` holds the folder of each."""
-    return find_data_problems(document, described, description_only=True)
-
-
 def find_data_problems(
     document: JobDocument, data: Mapping[JobSource, Path], *, description_only: bool = False
 ) -> Iterator[str]:
-    """Yield one sentence for each problem that small files show. `data` holds the folder of each source."""
+    """Yield one sentence for each problem that small files, or descriptions alone, show. `data`: their folders."""
     valid = []
     for source in dict.fromkeys(list_datasets(document, data)):
         problems = list(find_source_problems(document, source, data[source], description_only=description_only))
@@ -106,7 +101,12 @@ def normalize_features(info: Mapping[str, Any]) -> DatasetFeatures:
     features = copy.deepcopy(dataset.get_features(info))
     for name in find_boolean_features(info):
         features[name]["dtype"] = "float32"
-    return {name: _simplify_feature(feature) for name, feature in features.items()}
+    for name, feature in features.items():
+        video = feature.get("info") or feature.get("video_info")
+        features[name] = {key: value for key, value in feature.items() if key not in ("fps", "info", "video_info")}
+        if isinstance(video, dict):
+            features[name]["info"] = {LEGACY_KEYS.get(key, key): value for key, value in video.items()}
+    return features
 
 
 def find_boolean_features(info: Mapping[str, Any]) -> list[str]:
@@ -127,15 +127,6 @@ def unify_video_info(sets: Sequence[DatasetFeatures]) -> list[DatasetFeatures]:
         for feature in (features[name] for features in unified if name in features):
             feature["info"] = {key: value for key, value in feature.get("info", {}).items() if key in common}
     return unified
-
-
-def _simplify_feature(feature: dict[str, Any]) -> dict[str, Any]:
-    simplified = {name: value for name, value in feature.items() if name not in ("fps", "video_info")}
-    info = feature.get("info") or feature.get("video_info")
-    if not isinstance(info, dict):
-        simplified.pop("info", None)
-        return simplified
-    return {**simplified, "info": {LEGACY_KEYS.get(name, name): value for name, value in info.items()}}
 
 
 def write_source_sizes(folder: Path, infos: Sequence[Mapping[str, Any]]) -> None:

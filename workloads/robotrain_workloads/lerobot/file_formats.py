@@ -95,16 +95,12 @@ def read_safetensors(path: Path) -> dict[str, tuple[float, ...]]:
     if length > LONGEST_HEADER:
         raise ValueError(f"{path} is not a safetensors file")
     try:
-        return {
-            name: _unpack_numbers(content[8 + length :], tensor)
-            for name, tensor in json.loads(content[8 : 8 + length]).items()
-            if name != "__metadata__" and tensor["dtype"] in TENSOR_FORMATS
-        }
+        numbers: dict[str, tuple[float, ...]] = {}
+        for name, tensor in json.loads(content[8 : 8 + length]).items():
+            if name != "__metadata__" and (letter := TENSOR_FORMATS.get(tensor["dtype"])):
+                begin, end = tensor["data_offsets"]
+                form = f"<{(end - begin) // struct.calcsize(letter)}{letter}"
+                numbers[name] = struct.unpack(form, content[8 + length :][begin:end])
+        return numbers
     except (KeyError, TypeError, AttributeError, struct.error):
         raise ValueError(f"{path} is not a complete safetensors file") from None
-
-
-def _unpack_numbers(content: bytes, tensor: Mapping[str, Any]) -> tuple[float, ...]:
-    begin, end = tensor["data_offsets"]
-    letter = TENSOR_FORMATS[tensor["dtype"]]
-    return struct.unpack(f"<{(end - begin) // struct.calcsize(letter)}{letter}", content[begin:end])

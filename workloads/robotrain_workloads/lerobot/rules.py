@@ -12,7 +12,6 @@ from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
-    from robotrain_runtime.contract.document import JobSource
 
 POLICY_FLAGS = {
     "huggingface": "--policy-repo-id",
@@ -54,12 +53,19 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
     """Require at most one start."""
     starts = [source for source in job.sources if source.role in START_ROLES]
     if len(starts) > 1:
+        flags = {"init_policy": "--init-from-policy-model", "resume": "--resume-from"}
         yield make_usage_problem(
             "several-starts",
             f"a training starts from one policy, but {len(starts)} are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
             why="`policy` uses the complete policy, `init_policy` only its weights.",
-            suggestions=tuple(_suggest_start(source) for source in starts),
+            suggestions=tuple(
+                Suggestion(
+                    f"{flags.get(source.role) or POLICY_FLAGS.get(source.kind, '--policy-…')} {redact(source.uri)}",
+                    "only this one",
+                )
+                for source in starts
+            ),
         )
 
 
@@ -86,9 +92,3 @@ def _parse_checkpoint_step(uri: str, steps: int) -> int:
         return 0
     is_step = match[1] or match[2].startswith("0") or int(match[2]) == steps
     return int(match[2]) if is_step else 0
-
-
-def _suggest_start(source: "JobSource") -> Suggestion:
-    flags = {"init_policy": "--init-from-policy-model", "resume": "--resume-from"}
-    flag = flags.get(source.role) or POLICY_FLAGS.get(source.kind, "--policy-…")
-    return Suggestion(f"{flag} {redact(source.uri)}", "only this one")

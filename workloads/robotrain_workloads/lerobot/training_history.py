@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from robotrain_runtime.contract.files import write_atomically
 
@@ -141,23 +140,20 @@ def _read_normalizers(model: Path) -> Iterator[Statistics]:
 def _read_record(model: Path) -> list[PolicyTraining]:
     """Return the recorded trainings; none for a damaged record."""
     try:
-        return [_parse_training(entry) for entry in file_formats.read_json_object(model / RECORD_FILE)["trainings"]]
+        recorded = [
+            PolicyTraining(
+                model=Path(entry["model"]),
+                part=float(entry["part"]),
+                episodes=None if entry["episodes"] is None else [int(number) for number in entry["episodes"]],
+                started_from=str(entry["started_from"]),
+                is_resumed=entry["is_resumed"] is True,
+                statistics={name: tuple(map(float, values)) for name, values in entry["statistics"].items()},
+            )
+            for entry in file_formats.read_json_object(model / RECORD_FILE)["trainings"]
+        ]
     except (OSError, ValueError, *FORMAT_ERRORS):
         return []
-
-
-def _parse_training(entry: Any) -> PolicyTraining:
-    part, episodes = float(entry["part"]), entry["episodes"]
-    if not 0 <= part <= 1:
-        raise ValueError(part)
-    return PolicyTraining(
-        model=Path(entry["model"]),
-        part=part,
-        episodes=None if episodes is None else [int(number) for number in episodes],
-        started_from=str(entry["started_from"]),
-        is_resumed=entry["is_resumed"] is True,
-        statistics={name: tuple(map(float, values)) for name, values in entry["statistics"].items()},
-    )
+    return recorded if all(0 <= training.part <= 1 for training in recorded) else []
 
 
 def _has_same_split(left: PolicyTraining, right: PolicyTraining) -> bool:

@@ -70,7 +70,7 @@ def environment(document: JobDocument) -> PythonEnvironment:
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
-    yield from dataset_preparation.find_described_problems(document, described)
+    yield from dataset_preparation.find_data_problems(document, described, description_only=True)
     yield from compatibility.find_mismatches(document, described)
 
 
@@ -221,7 +221,7 @@ def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path])
 
 def _find_episode_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     requested, flag = document.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
-    datasets = [source for source in document.sources if source.role == "dataset"]
+    datasets = lineage.list_dataset_sources(document)
     if requested is None or not datasets or any(source not in data for source in datasets):
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already

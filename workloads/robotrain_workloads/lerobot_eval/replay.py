@@ -270,7 +270,10 @@ def measure_latency(loaded: LoadedPolicy, recording: Recording, episodes: Sequen
     """Measure frames of the first episodes while there is time; at least the first frame."""
     print("measuring the latency of the policy", flush=True)
     started = time.perf_counter()
-    _warm_up(loaded, recording, episodes[0], started + MOST_SECONDS / 2)
+    with closing(_time_actions(loaded, recording, episodes[0])) as warm_up:
+        for _ in islice(warm_up, WARM_UP):
+            if time.perf_counter() > started + MOST_SECONDS / 2:
+                break
     samples = LatencySamples()
     remaining, until = MOST_FRAMES, started + MOST_SECONDS
     for episode in episodes:
@@ -285,34 +288,27 @@ def measure_latency(loaded: LoadedPolicy, recording: Recording, episodes: Sequen
     return samples
 
 
-def _warm_up(loaded: LoadedPolicy, recording: Recording, episode: int, until: float) -> None:
-    with closing(_time_actions(loaded, recording, episode)) as timed_actions:
-        for _ in islice(timed_actions, WARM_UP):
-            if time.perf_counter() > until:
-                return
-
-
 def _time_actions(loaded: LoadedPolicy, recording: Recording, episode: int) -> Generator[tuple[float, bool]]:
-    """Yield the seconds of each action, and whether the network ran. Nothing is decoded meanwhile."""
-    loaded.policy.reset()
-    for frame in recording.read_frames([episode], ahead=0):
-        yield _time_action(loaded, frame.observation)
+    """Yield the seconds of each action, and whether the network ran. Nothing is decoded meanwhile.
 
-
-def _time_action(loaded: LoadedPolicy, observation: Mapping[str, Any]) -> tuple[float, bool]:
-    """Time an action. The hook that sees whether any module of PyTorch runs is called once: the rest costs nothing."""
-    calls = []
+    The hook that sees whether any module of PyTorch runs is called once an action: the rest costs nothing.
+    """
+    modules: Any = importlib.import_module("torch.nn.modules.module")
+    calls: list[object] = []
 
     def mark_call(module: object, inputs: object) -> None:
         calls.append(module)
         hook.remove()
 
-    hook: Any = importlib.import_module("torch.nn.modules.module").register_module_forward_pre_hook(mark_call)
-    started = time.perf_counter()
-    loaded.act(observation)
-    seconds = time.perf_counter() - started
-    hook.remove()
-    return seconds, bool(calls)
+    loaded.policy.reset()
+    for frame in recording.read_frames([episode], ahead=0):
+        calls.clear()
+        hook = modules.register_module_forward_pre_hook(mark_call)
+        started = time.perf_counter()
+        loaded.act(frame.observation)
+        seconds = time.perf_counter() - started
+        hook.remove()
+        yield seconds, bool(calls)
 
 
 def summarize_latency(measured: LatencySamples) -> LatencySummary:

@@ -1,12 +1,13 @@
-"""`lerobot-train` in the container: environment, problems with inputs, the command, and where it publishes."""
+"""`lerobot-train` in the container: environment, problems with inputs, LeRobot's options, and where it publishes."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import (
@@ -16,7 +17,7 @@ from robotrain_runtime.contract.container_plugin import (
     TrackingSpec,
     WorkCommand,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
@@ -29,9 +30,10 @@ from robotrain_workloads.lerobot import (
     run_setup,
     start,
 )
+from robotrain_workloads.lerobot.options import get_option_value, list_option_names
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
-from robotrain_workloads.lerobot_train import tracking, trainer_options, wandb, worker_count
+from robotrain_workloads.lerobot_train import tracking, wandb, worker_count
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
@@ -41,13 +43,20 @@ DESCRIBED = {
     "policy": policy.DESCRIPTION_FILES,
     "init_policy": policy.DESCRIPTION_FILES,
 }
+BACKBONE = "--policy.pretrained_backbone_weights"
+BACKBONE_RATE = "--policy.optimizer_lr_backbone"
+GROUP_NORM = "--policy.use_group_norm"
+DECODER = "--dataset.video_backend"
+TOLERANCE = "--tolerance_s"
+TRAIN_CONFIG = "pretrained_model/train_config.json"
+DECAY = "--policy.optimizer_weight_decay"
 prepare = dataset_preparation.plan_preparation
 checkpoints = start.get_checkpoints_folder
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
-    data_problems = list(dataset_preparation.find_described_problems(document, described))
+    data_problems = list(dataset_preparation.find_data_problems(document, described, description_only=True))
     yield from data_problems
     if not data_problems and (root := _find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
@@ -87,8 +96,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         new_run = recovered is None and begin.mode == "checkpoint"
         project = tracking.get_experiment_name(values)
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
-    defaults = trainer_options.make_default_options(values, user_options, begin, dataset.compute_frame_tolerance(root))
-    options = (*trainer_options.make_owned_options(values, root, output, begin), *wandb_options, *defaults)
+    defaults = make_default_options(values, user_options, begin, dataset.compute_frame_tolerance(root))
+    options = (*make_owned_options(values, root, output, begin), *wandb_options, *defaults)
     return WorkCommand(
         arguments=(*_make_launcher_arguments(document, data, begin), "--", *options, *user_options),
         environ=_make_environ(document),
@@ -108,8 +117,8 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
             values = {**document.parameters, "num_workers": document.parameters["num_workers"] or 0}
             user_options = document.trainer_args
             options = (
-                *trainer_options.make_owned_options(values, Path("dataset"), work / "unmade", begin),
-                *trainer_options.make_default_options(values, user_options, begin),
+                *make_owned_options(values, Path("dataset"), work / "unmade", begin),
+                *make_default_options(values, user_options, begin),
                 "--policy.device=cpu",
                 *user_options,
             )
@@ -120,6 +129,87 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
 def _make_environ(document: JobDocument) -> dict[str, str]:
     precision = str(document.parameters["mixed_precision"])
     return {**run_setup.make_hub_environment(document.sources), parameters.PRECISION_VARIABLE: precision}
+
+
+def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Start) -> Iterator[str]:
+    """Yield the options that robotrain owns, except for the device, which only the run's machine knows."""
+    steps, eval_freq = _expect_int(parameters["training_steps"]), parameters["eval_freq"]
+    every = _expect_int(parameters["save_freq"] if eval_freq is None else eval_freq)
+    split, interval = parameters["val_split"] or 0, _limit_interval(every, start.step, steps)
+    if not split or not interval:  # one is of no use without the other
+        split, interval = 0, 0
+    if start.mode == "checkpoint":
+        yield f"--config_path={start.folder / TRAIN_CONFIG}"
+        yield "--resume=true"
+    else:  # --policy.path and --policy.type exclude each other
+        is_new = start.mode == "scratch"
+        yield f"--policy.type={parameters['policy_type']}" if is_new else f"--policy.path={start.folder}"
+        yield f"--policy.optimizer_lr={parameters['learning_rate']}"
+    yield f"--dataset.repo_id={parameters['dataset_id']}"
+    yield f"--dataset.root={root}"
+    yield f"--dataset.use_imagenet_stats={str(parameters['image_normalization'] == 'imagenet').lower()}"
+    yield f"--dataset.eval_split={split}"
+    yield f"--eval_steps={interval}"
+    yield "--env_eval_freq=0"
+    yield f"--output_dir={output}"
+    yield f"--job_name={parameters['job_name']}"
+    yield f"--steps={steps}"
+    yield f"--batch_size={parameters['batch_size']}"
+    yield f"--save_freq={parameters['save_freq']}"
+    yield f"--log_freq={_limit_interval(_expect_int(parameters['log_freq']), start.step, steps)}"
+    yield f"--seed={parameters['seed']}"
+    yield f"--num_workers={parameters['num_workers']}"
+    yield "--policy.push_to_hub=false"
+    yield "--save_checkpoint_to_hub=false"
+
+
+def make_default_options(
+    parameters: Mapping[str, Scalar], options: Sequence[str], start: Start, tolerance: float | None = None
+) -> Iterator[str]:
+    """Yield defaults for options that the user may set after `--`. `tolerance`: seconds that a frame may be off."""
+    names = list_option_names(options)
+    if DECODER not in names:
+        yield f"{DECODER}=pyav"
+    if tolerance is not None and TOLERANCE not in names:
+        yield f"{TOLERANCE}={tolerance:g}"
+    if BACKBONE not in names:  # else LeRobot downloads weights, even if the policy's own replace them
+        yield f"{BACKBONE}=null"
+    if start.mode == "checkpoint":  # optimizer and schedule resume as saved
+        return
+    if parameters["policy_type"] == "act" and BACKBONE_RATE not in names:
+        yield f"{BACKBONE_RATE}={parameters['learning_rate']}"
+    if uses_random_backbone(options, start) and parameters["policy_type"] == "diffusion" and GROUP_NORM not in names:
+        yield f"{GROUP_NORM}=true"
+    if parameters["lr_warmup_steps"] is not None:
+        # Add a schedule beside the policy's own optimizer if its preset has none (LeRobot 0.6: ACTConfig)
+        steps = parameters["lr_warmup_steps"]
+        if parameters["policy_type"] != "act":
+            yield f"--policy.scheduler_warmup_steps={steps}"
+            return
+        yield "--use_policy_training_preset=false"
+        yield "--optimizer.type=adamw"
+        yield f"--optimizer.lr={parameters['learning_rate']}"
+        decay = get_option_value(options, DECAY) or start.settings.get("optimizer_weight_decay", 1e-4)
+        yield f"--optimizer.weight_decay={decay}"
+        yield "--optimizer.grad_clip_norm=10"
+        yield "--scheduler.type=constant_with_warmup"
+        yield f"--scheduler.num_warmup_steps={steps}"
+
+
+def uses_random_backbone(options: Sequence[str], start: Start) -> bool:
+    """Return whether robotrain, not the user, decides that image backbones start from random weights."""
+    return start.mode == "scratch" and BACKBONE not in list_option_names(options)
+
+
+def _limit_interval(interval: int, first: int, steps: int) -> int:
+    """Return an interval that is met at least once between the first step and the last; 0: never."""
+    limited = min(interval, steps)
+    return limited if limited == 0 or steps // limited * limited > first else steps - first
+
+
+def _expect_int(value: Any) -> int:
+    assert isinstance(value, int)
+    return value
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
@@ -195,7 +285,7 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield f"--first={begin.step}"
     if begin.mode == "weights":
         yield "--new-processors"
-    if trainer_options.uses_random_backbone(document.trainer_args, begin):
+    if uses_random_backbone(document.trainer_args, begin):
         yield "--random-backbone"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note
@@ -109,15 +107,12 @@ def _estimate_sample_bytes(document: JobDocument, start: Start, root: Path) -> i
         features = dataset.get_features(dataset.load_dataset_info(root))
     except (OSError, ValueError):
         return 0
-    return sum(_estimate_feature_bytes(feature, frames) for feature in features.values())
-
-
-def _estimate_feature_bytes(feature: Mapping[str, Any], frames: int) -> int:
-    """Return the bytes of a feature in a sample: video frames stay bytes, all else becomes 32 bits wide."""
-    with suppress(ValueError, KeyError, TypeError):
-        width, times = {"video": (1, frames), "image": (4, frames)}.get(feature["dtype"], (4, LONGEST_SEQUENCE))
-        return width * times * math.prod(int(length) for length in feature["shape"])
-    return 0
+    total, sizes = 0, {"video": (1, frames), "image": (4, frames)}  # video frames stay bytes, all else has 32 bits
+    for feature in features.values():
+        with suppress(ValueError, KeyError, TypeError):
+            width, times = sizes.get(feature["dtype"], (4, LONGEST_SEQUENCE))
+            total += width * times * math.prod(int(length) for length in feature["shape"])
+    return total
 
 
 def _get_number_option(document: JobDocument, name: str, default: int) -> int:

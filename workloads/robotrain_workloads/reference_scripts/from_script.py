@@ -239,7 +239,9 @@ def _drop_foreign_options(line: TranslatedLine, script: ReferenceScript, ctx: ty
     """Return the line without options that its command or workload does not have, if they are not the script's own."""
     start = line.words.index("--platform") + 2
     command = line.words[1 : start - 2]
-    flags = list(_split_flags(line.words[start:]))
+    words = line.words[start:]
+    starts = [index for index, word in enumerate(words) if word.startswith("--")]
+    flags = [(words[at], words[at + 1 : end]) for at, end in zip(starts, [*starts[1:], len(words)], strict=False)]
     dropped: dict[str, str] = {}
     if command[0] != "submit":
         foreign = SUBMIT_OPTIONS[: None if command[0] == "explain" else 2]
@@ -250,14 +252,8 @@ def _drop_foreign_options(line: TranslatedLine, script: ReferenceScript, ctx: ty
         workload, platform = plugins.workload(command[1]), plugins.platform(script.platform)
         known = {*list_flags(workload.parameters), *list_flags(platform.settings), *SUBMIT_OPTIONS, "--help"}
         dropped = {flag: f"{command[1]} does not take it" for flag, _ in flags if flag not in known}
-    kept = [word for flag, words in flags if flag not in dropped for word in (flag, *words)]
+    kept = [word for flag, values in flags if flag not in dropped for word in (flag, *values)]
     return line._replace(words=(*line.words[:start], *kept), left_out={**line.left_out, **dropped})
-
-
-def _split_flags(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
-    starts = [index for index, word in enumerate(words) if word.startswith("--")]
-    for start, end in zip(starts, [*starts[1:], len(words)], strict=False):
-        yield words[start], words[start + 1 : end]
 
 
 app = make_line_app(from_script)

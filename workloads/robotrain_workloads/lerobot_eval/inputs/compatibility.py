@@ -25,7 +25,11 @@ OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an en
 
 def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield one sentence a mismatch. `folders` holds what is available of each source, at least its description."""
-    infos = list(_load_infos(document, folders))
+    infos = [
+        dataset.load_dataset_info(folders[source])
+        for source in dataset_preparation.list_datasets(document, folders)
+        if not any(dataset_preparation.find_source_problems(document, source, folders[source], description_only=True))
+    ]
     settings, options = _load_settings(document, folders, infos)
     if settings is None:
         return
@@ -41,12 +45,6 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
         yield from policy_features.find_feature_mismatches(padded, info, options, is_trained=False)
     if env := document.parameters["env"]:
         yield from simulation.find_environment_problems(settings, str(env), document.trainer_args)
-
-
-def _load_infos(document: JobDocument, folders: Mapping[JobSource, Path]) -> Iterator[dict[str, Any]]:
-    for source in dataset_preparation.list_datasets(document, folders):
-        if not any(dataset_preparation.find_source_problems(document, source, folders[source], description_only=True)):
-            yield dataset.load_dataset_info(folders[source])
 
 
 def _load_settings(

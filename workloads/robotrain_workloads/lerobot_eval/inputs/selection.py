@@ -72,7 +72,18 @@ def find_policy_step(document: JobDocument, data: Mapping[JobSource, Path]) -> i
 
 def parse_episodes(text: str) -> list[range] | None:
     """Return the ranges; None for `held-out` and `all`. Raise ValueError with a sentence."""
-    return None if text in (HELD_OUT, ALL) else [_parse_range(part.strip()) for part in text.split(",")]
+    if text in (HELD_OUT, ALL):
+        return None
+    ranges = []
+    for part in map(str.strip, text.split(",")):
+        match = RANGE_PATTERN.fullmatch(part)
+        if not match:
+            raise ValueError(f"{part!r} is neither an episode number nor a range" if part else "a number is missing")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ValueError(f"the range {part} ends before it begins")
+        ranges.append(range(first, last + 1))
+    return ranges
 
 
 def select_episodes(parts: Sequence[range], total: int) -> list[int]:
@@ -83,13 +94,3 @@ def select_episodes(parts: Sequence[range], total: int) -> list[int]:
             f"the dataset has {total} episode{'s' * (total != 1)}, numbered from 0: there is no episode {last}"
         )
     return sorted({number for part in parts for number in part})
-
-
-def _parse_range(text: str) -> range:
-    match = RANGE_PATTERN.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is neither an episode number nor a range" if text else "a number is missing")
-    first, last = int(match[1]), int(match[2] or match[1])
-    if last < first:
-        raise ValueError(f"the range {text} ends before it begins")
-    return range(first, last + 1)

@@ -169,18 +169,17 @@ def _parse_ranges(values: dict[str, Any]) -> StartRanges:
     names = [field.name for field in dataclasses.fields(StartRanges)]
     if unknown := sorted(set(values) - set(names)):
         raise ValueError(f"unknown range {', '.join(map(repr, unknown))}: the ranges are {', '.join(names)}")
-    ranges = StartRanges(**{name: _parse_range(name, value) for name, value in values.items()})
+    parsed = {}
+    for name, value in values.items():
+        if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]):
+            raise ValueError(f"the range {name!r} must be two numbers, the lower one first")
+        parsed[name] = (float(value[0]), float(value[1]))
+    ranges = StartRanges(**parsed)
     farthest = _find_farthest_position(ranges)
     if not all(0 <= coordinate <= WORLD_SIZE for coordinate in farthest):
         position = ", ".join(f"{coordinate:.0f}" for coordinate in farthest)
         raise ValueError(f"the ranges reach [{position}], but positions lie between 0 and {WORLD_SIZE:g}")
     return ranges
-
-
-def _parse_range(name: str, value: Any) -> StartRange:
-    if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]):
-        raise ValueError(f"the range {name!r} must be two numbers, the lower one first")
-    return float(value[0]), float(value[1])
 
 
 def _is_number(value: Any) -> bool:

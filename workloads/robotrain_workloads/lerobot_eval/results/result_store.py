@@ -21,7 +21,7 @@ from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results import summary
-from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode, ReplayResult
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode
 
 SKIPPED_FILES = ("training_state", MANIFEST)
 SHORT_DIGEST = 12
@@ -46,20 +46,16 @@ def write_results(result: EvaluationResult, folder: Path) -> None:
     result_files.write_json(folder / "metrics.json", summary.make_metrics_report(result))
     result_files.write_lines(folder / "failure_cases.jsonl", result.rolled.list_failures() if result.rolled else ())
     if result.replayed:
-        _write_predictions(result.replayed, folder / "predictions")
+        numpy: Any = importlib.import_module("numpy")
+        (folder / "predictions").mkdir()
+        for episode in result.replayed.episodes:
+            numpy.savez_compressed(
+                folder / "predictions" / f"ep{episode.episode:03d}_predictions.npz",
+                predicted=episode.predicted,
+                ground_truth=episode.recorded,
+                inference_times=numpy.asarray(episode.seconds, dtype="float64"),
+            )
         draw_plots(result.replayed.episodes, folder / "plots", result.about.fps or 1.0)
-
-
-def _write_predictions(replayed: ReplayResult, folder: Path) -> None:
-    numpy: Any = importlib.import_module("numpy")
-    folder.mkdir()
-    for episode in replayed.episodes:
-        numpy.savez_compressed(
-            folder / f"ep{episode.episode:03d}_predictions.npz",
-            predicted=episode.predicted,
-            ground_truth=episode.recorded,
-            inference_times=numpy.asarray(episode.seconds, dtype="float64"),
-        )
 
 
 def copy_policy(loaded: LoadedPolicy, folder: Path, *, link: bool = False) -> None:

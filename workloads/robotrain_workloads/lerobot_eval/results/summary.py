@@ -1,7 +1,7 @@
 """What an evaluation found: `eval_results.json`, `metrics.json` with verdicts, tracked scores and their conditions."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from robotrain_workloads.evaluation import result_files
@@ -68,7 +68,15 @@ def _summarize_replay(replayed: ReplayResult | None) -> dict[str, Any]:
         "frame_mse": replayed.mean_of_frames("mse"),
         "frame_mae": replayed.mean_of_frames("mae"),
         "replay_frames_per_second": replayed.frames / replayed.seconds,
-        "per_joint": list(_summarize_joints(replayed)),
+        "per_joint": [
+            {
+                "name": name,
+                "mse": sum(episode.each_mse[name] for episode in replayed.episodes) / len(replayed.episodes),
+                "mae": sum(episode.each_mae[name] for episode in replayed.episodes) / len(replayed.episodes),
+                "max_error": max(episode.each_max[name] for episode in replayed.episodes),
+            }
+            for name in replayed.episodes[0].each_mae
+        ],
         "latency_ms": {name: getattr(replayed.latency, name) for name in LATENCY_FIELDS},
         "action_ms": {"frames": replayed.latency.actions, "mean": replayed.latency.action},
         "per_episode": [
@@ -82,44 +90,25 @@ def _summarize_replay(replayed: ReplayResult | None) -> dict[str, Any]:
     }
 
 
-def _summarize_joints(replayed: ReplayResult) -> Iterator[dict[str, Any]]:
-    count = len(replayed.episodes)
-    for name in replayed.episodes[0].each_mae:
-        yield {
-            "name": name,
-            "mse": sum(episode.each_mse[name] for episode in replayed.episodes) / count,
-            "mae": sum(episode.each_mae[name] for episode in replayed.episodes) / count,
-            "max_error": max(episode.each_max[name] for episode in replayed.episodes),
-        }
-
-
 def describe_conditions(result: EvaluationResult) -> str:
     """Return e.g. `pusht, easy starts, at most 80 steps, success from reward 0.842; 5 held-out episodes of NAME`."""
-    return "; ".join(_list_conditions(result))
-
-
-def _list_conditions(result: EvaluationResult) -> Iterator[str]:
-    setup = result.about
+    setup, conditions = result.about, list[str]()
     if result.rolled:
-        steps, reward = setup.env_steps, setup.success_reward
+        starts, steps, reward = setup.starts, setup.env_steps, setup.success_reward
+        text = simulation.summarize_starts(starts) if starts is not None else "default"
+        where = f"{text} starts" if text.isidentifier() else f"starts {text}"
         limit = "default steps" if steps is None else f"at most {steps} step{'s' * (steps != 1)}"
         rule = "default success rule" if reward is None else f"success from reward {reward:g}"
-        parts = (setup.env, _describe_start_condition(setup), limit, rule)
-        yield ", ".join((*parts, *_describe_options(setup.options)))
+        conditions.append(", ".join((setup.env, where, limit, rule, *_describe_options(setup.options))))
     if result.replayed:
         options = [option for option in setup.options if option.startswith(POLICY_OPTION)]
-        yield ", ".join((_describe_replay(setup, len(result.replayed.episodes)), *_describe_options(options)))
+        replay = _describe_replay(setup, len(result.replayed.episodes))
+        conditions.append(", ".join((replay, *_describe_options(options))))
+    return "; ".join(conditions)
 
 
 def _describe_options(options: Sequence[str]) -> tuple[str, ...]:
     return (f"with {' '.join(options)}",) if options else ()
-
-
-def _describe_start_condition(setup: EvaluationSetup) -> str:
-    if setup.starts is None:
-        return "default starts"
-    text = simulation.summarize_starts(setup.starts)
-    return f"{text} starts" if text.isidentifier() else f"starts {text}"
 
 
 def _describe_replay(setup: EvaluationSetup, count: int) -> str:
@@ -171,17 +160,14 @@ def compute_scores(result: EvaluationResult) -> dict[str, float]:
 
 def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
     """Return the object of `metrics.json`, without a comparison with an earlier model."""
-    return result_files.make_metrics_report(result.passed, _list_metrics(result))
-
-
-def _list_metrics(result: EvaluationResult) -> Iterator[JudgedMetric]:
+    metrics: list[JudgedMetric] = []
     if replayed := result.replayed:
-        for name, value in replayed.aggregates.items():
-            yield JudgedMetric(REPLAY_METRICS[name], value, None, None)
+        metrics += [JudgedMetric(REPLAY_METRICS[name], value) for name, value in replayed.aggregates.items()]
     if rolled := result.rolled:
-        yield JudgedMetric("success_rate", rolled.success_rate, result.threshold, result.passed)
-        yield JudgedMetric("avg_sum_reward", rolled.mean("sum_reward"), None, None)
-        yield JudgedMetric("avg_max_reward", rolled.mean("max_reward"), None, None)
+        metrics.append(JudgedMetric("success_rate", rolled.success_rate, result.threshold, result.passed))
+        metrics.append(JudgedMetric("avg_sum_reward", rolled.mean("sum_reward")))
+        metrics.append(JudgedMetric("avg_max_reward", rolled.mean("max_reward")))
+    return result_files.make_metrics_report(result.passed, metrics)
 
 
 def explain_low_success(result: EvaluationResult) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
 from robotrain_workloads.lerobot_eval.inputs import simulation
-from robotrain_workloads.lerobot_eval.inputs.simulation import GOAL, GOAL_ANGLE, StartRanges, Starts, StartStates
+from robotrain_workloads.lerobot_eval.inputs.simulation import GOAL, GOAL_ANGLE, Starts, StartStates
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 from robotrain_workloads.lerobot_eval.rollout import environment, video
 from robotrain_workloads.lerobot_eval.rollout.environment import RolloutEnvironment
@@ -80,7 +80,20 @@ class RunningEnvironment:
         self._rewards.append(float(reward))
         self._success |= bool(info.get("is_success", False))
         self._record_frame()
-        ended = self._finish_episode() if terminated or truncated else None
+        ended = None
+        if terminated or truncated:
+            best, required = max(self._rewards), self._request.success_reward
+            ended = RolloutEpisode(
+                index=self._episode,
+                seed=self._seed,
+                steps=len(self._rewards),
+                sum_reward=sum(self._rewards),
+                max_reward=best,
+                final_reward=self._rewards[-1],
+                success=self._success if required is None else best >= required,
+                seconds=time.monotonic() - self._began,
+                video=self._video.finish() if self._video else None,
+            )
         return StepResult(EnvironmentObservation(observation, self._get_task()), ended)
 
     def _get_task(self) -> str:
@@ -93,20 +106,6 @@ class RunningEnvironment:
     def _record_frame(self) -> None:
         if self._video:
             self._video.add(self._env.render())
-
-    def _finish_episode(self) -> RolloutEpisode:
-        best, required = max(self._rewards), self._request.success_reward
-        return RolloutEpisode(
-            index=self._episode,
-            seed=self._seed,
-            steps=len(self._rewards),
-            sum_reward=sum(self._rewards),
-            max_reward=best,
-            final_reward=self._rewards[-1],
-            success=self._success if required is None else best >= required,
-            seconds=time.monotonic() - self._began,
-            video=self._video.finish() if self._video else None,
-        )
 
 
 class WorkerEnvironments:
@@ -154,35 +153,30 @@ def serve_environments(environments: LocalEnvironments) -> WorkerTask:
 
 
 def place_start(world: Any, starts: Starts, index: int, seed: int) -> None:
-    """Place block and agent of an environment that was just reset at the start of episode `index`."""
+    """Place block and agent of an environment that was just reset at the start of episode `index`.
+
+    The same seed draws the same start as examples/pusht-mini: numbers are drawn in the same order.
+    """
     if isinstance(starts, StartStates):
         agent_x, agent_y, *block, angle = starts.states[index % len(starts.states)]
-        _place_bodies(world, (agent_x, agent_y), block, angle)
+        agent = (agent_x, agent_y)
     else:
-        _place_bodies(world, *_draw_start(starts, seed))
-
-
-def _draw_start(ranges: StartRanges, seed: int) -> tuple[Any, Any, float]:
-    """Draw a start. The same seed gives the same start as examples/pusht-mini: numbers are drawn in the same order."""
-    numpy: Any = importlib.import_module("numpy")
-    random = numpy.random.default_rng(seed)
-    side, axis = _make_rotation(numpy, GOAL_ANGLE).T
-    angle = GOAL_ANGLE + random.uniform(*ranges.turn)
-    block = numpy.array(GOAL) - axis * random.uniform(*ranges.distance) + side * random.uniform(*ranges.lateral)
-    nearest, farthest = ranges.agent_behind
-    seen_from_block = numpy.array([random.uniform(*ranges.agent_across), random.uniform(-farthest, -nearest)])
-    return block + _make_rotation(numpy, angle) @ seen_from_block, block, angle
-
-
-def _make_rotation(numpy: Any, angle: float) -> Any:
-    """Return the matrix from the block's axes to the world's."""
-    return numpy.array([[numpy.cos(angle), -numpy.sin(angle)], [numpy.sin(angle), numpy.cos(angle)]])
-
-
-def _place_bodies(world: Any, agent: Any, block: Any, angle: float) -> None:
+        numpy: Any = importlib.import_module("numpy")
+        random = numpy.random.default_rng(seed)
+        side, axis = _make_rotation(numpy, GOAL_ANGLE).T
+        angle = GOAL_ANGLE + random.uniform(*starts.turn)
+        block = numpy.array(GOAL) - axis * random.uniform(*starts.distance) + side * random.uniform(*starts.lateral)
+        nearest, farthest = starts.agent_behind
+        seen_from_block = numpy.array([random.uniform(*starts.agent_across), random.uniform(-farthest, -nearest)])
+        agent = block + _make_rotation(numpy, angle) @ seen_from_block
     # The angle first: turning rotates about the center of gravity, and would move the block again.
     world.block.angle = angle
     world.block.position = tuple(block)
     world.agent.position = tuple(agent)
     world.agent.velocity = (0, 0)
     world.space.step(world.dt)  # contacts take effect
+
+
+def _make_rotation(numpy: Any, angle: float) -> Any:
+    """Return the matrix from the block's axes to the world's."""
+    return numpy.array([[numpy.cos(angle), -numpy.sin(angle)], [numpy.sin(angle), numpy.cos(angle)]])

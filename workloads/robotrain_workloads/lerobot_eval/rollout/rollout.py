@@ -181,13 +181,25 @@ def _draw_numbers(device: str) -> tuple[float, ...]:
 def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:
     """Roll out all episodes; call `on_episode` for each in order. Raise SystemExit with a sentence."""
     worker_pool.retain_freed_memory()
-    request = replace(request, workers=_count_workers(request))
+    if sys.platform != "linux":
+        if request.workers:
+            text = f"--env-workers {request.workers}: works only on Linux; one process is used here"
+            emit_event(Note(level="warning", text=text))
+        request = replace(request, workers=0)
+    elif request.workers is None:
+        request = replace(request, workers=count_cores())
     trial = try_policy(loaded, rollout_environment.configure_environment(loaded, request), request)
     if request.video_folder and request.episodes > video.MOST_FILMED:
         text = f"videos are recorded of the first {video.MOST_FILMED} of {request.episodes} episodes"
         emit_event(Note(level="info", text=text))
+    rolled: list[RolloutEpisode] = []
+    waiting: dict[int, RolloutEpisode] = {}  # those that end before an earlier one
     with contextlib.closing(_play_episodes(loaded, trial, request)) as episodes:
-        rolled = list(_order_episodes(episodes, on_episode))
+        for episode in episodes:
+            waiting[episode.index] = episode
+            while len(rolled) in waiting:
+                rolled.append(waiting.pop(len(rolled)))
+                on_episode(rolled[-1])
     videos = [episode.video for episode in rolled if episode.video]
     if request.video_folder and videos:
         video.write_video_grid(request.video_folder, videos, trial.environment.config.fps)
@@ -235,24 +247,3 @@ def _play_in_workers(
 
     with WorkerPool(work, count) as pool:
         yield from pool.receive_all()
-
-
-def _order_episodes(episodes: Iterator[RolloutEpisode], on_episode: OnEpisode) -> Iterator[RolloutEpisode]:
-    """Yield episodes in order: those that end early wait."""
-    waiting: dict[int, RolloutEpisode] = {}
-    following = 0
-    for episode in episodes:
-        waiting[episode.index] = episode
-        while following in waiting:
-            on_episode(waiting[following])
-            yield waiting.pop(following)
-            following += 1
-
-
-def _count_workers(request: RolloutRequest) -> int:
-    if sys.platform == "linux":
-        return count_cores() if request.workers is None else request.workers
-    if request.workers:
-        text = f"--env-workers {request.workers}: works only on Linux; one process is used here"
-        emit_event(Note(level="warning", text=text))
-    return 0
