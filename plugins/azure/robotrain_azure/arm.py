@@ -107,7 +107,9 @@ class ArmClient:
             next_link = str(page.get("nextLink") or "")
             if not next_link:
                 return
-            if not self._is_same_host(next_link):  # the token must not be sent elsewhere
+            own, other = urlsplit(self._base), urlsplit(next_link)
+            if (own.scheme, own.netloc) != (other.scheme, other.netloc.lower().removesuffix(":443")):
+                # the token must not be sent elsewhere
                 raise ArmError(f"the next page of {path} is on another host")
             page = self._send_with_retries("GET", next_link, {})
 
@@ -123,12 +125,12 @@ class ArmClient:
                 if error.status == 401 and error.code in EXPIRED_TOKEN_CODES and renewals:
                     credential.clear_shared_credential()
                     self._pipeline, renewals = None, renewals - 1
-                elif error.is_transient and self._wait(error, max(pause, error.retry_after), until):
+                elif error.is_transient and self.wait_to_retry(error, max(pause, error.retry_after), until):
                     pause = min(2 * pause, self.longest_pause)
                 else:
                     raise
 
-    def _wait(self, error: ArmError, seconds: float, until: float) -> bool:
+    def wait_to_retry(self, error: ArmError, seconds: float, until: float) -> bool:
         """Wait before the request is sent again; return False if it is not to be."""
         if time.monotonic() + seconds >= until:
             return False
@@ -138,7 +140,11 @@ class ArmClient:
     def _send_request(self, method: str, url: str, query: Mapping[str, str], body: object) -> dict[str, Any]:
         try:
             request = importlib.import_module("azure.core.rest").HttpRequest(method, url, params=query, json=body)
-            response = self._get_pipeline().send_request(request, **TIMEOUTS)
+            pipeline = self._pipeline  # another thread may reset it
+            if pipeline is None:
+                token = make_token_policy(credential.get_shared_credential(), f"https://{get_cloud().manager}/.default")
+                self._pipeline = pipeline = make_pipeline(self._base, token)
+            response = pipeline.send_request(request, **TIMEOUTS)
         except ModuleNotFoundError as error:
             raise ArmError("azure-identity, which signs in to Azure, is not installed here", code=SIGNED_OUT) from error
         except Exception as error:
@@ -153,19 +159,6 @@ class ArmClient:
         seconds = response.headers.get("Retry-After", "")
         refusal.retry_after = float(seconds) if seconds.isdecimal() else 0.0
         raise refusal
-
-    def _is_same_host(self, url: str) -> bool:
-        """Return whether a URL has this client's host, with or without the default port."""
-        parts = [urlsplit(address) for address in (url, self._base)]
-        other, own = ((part.scheme, part.netloc.lower().removesuffix(":443")) for part in parts)
-        return other == own
-
-    def _get_pipeline(self) -> Any:
-        pipeline = self._pipeline  # another thread may reset it
-        if pipeline is None:
-            sign_in = make_token_policy(credential.get_shared_credential(), f"https://{get_cloud().manager}/.default")
-            self._pipeline = pipeline = make_pipeline(self._base, sign_in)
-        return pipeline
 
 
 def make_no_answer_error(error: BaseException, host: str) -> ArmError:

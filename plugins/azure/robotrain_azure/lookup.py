@@ -26,8 +26,9 @@ class LookupClient(ArmClient):
     def __init__(self) -> None:
         super().__init__(SHORT_PATIENCE_SECONDS)
 
-    def _wait(self, error: ArmError, seconds: float, until: float) -> bool:
-        return _WAITS.wait(error, seconds) if error.is_passing else super()._wait(error, seconds, until)
+    def wait_to_retry(self, error: ArmError, seconds: float, until: float) -> bool:
+        """Wait as all look-ups of this process do, if waiting helps."""
+        return _WAITS.wait(error, seconds) if error.is_passing else super().wait_to_retry(error, seconds, until)
 
 
 class _SharedWaits:

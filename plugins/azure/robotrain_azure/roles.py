@@ -120,7 +120,13 @@ def has_permission(arm: ArmClient, resource: str, holder: str, permission: Permi
 
     Roles of its groups count, at higher scopes and on parts of the resource too.
     """
-    return any(_is_permitted_by(arm, role, permission) for role in _list_role_definitions(arm, resource, holder))
+    path = f"{resource}/providers/Microsoft.Authorization/roleAssignments"
+    definitions = {
+        str(assignment["properties"]["roleDefinitionId"])
+        for query in (f"assignedTo('{holder}')", f"principalId eq '{holder}'")  # with groups; with lower scopes
+        for assignment in arm.list_all(path, AUTHORIZATION_API_VERSION, **{"$filter": query})
+    }
+    return any(_is_permitted_by(arm, definition, permission) for definition in sorted(definitions))
 
 
 def _is_permitted_by(arm: ArmClient, definition: str, permission: Permission) -> bool:
@@ -130,18 +136,6 @@ def _is_permitted_by(arm: ArmClient, definition: str, permission: Permission) ->
     parts = arm.get_properties(definition, AUTHORIZATION_API_VERSION).get("permissions") or ()
     fields = ("dataActions", "notDataActions") if permission.on_data else ("actions", "notActions")
     return all(any(is_allowed(part, action, *fields) for part in parts) for action in permission.actions)
-
-
-def _list_role_definitions(arm: ArmClient, at: str, holder: str) -> list[str]:
-    """Return the holder's role definitions. The first query includes groups, the second one lower scopes."""
-    path = f"{at}/providers/Microsoft.Authorization/roleAssignments"
-    queries = (f"assignedTo('{holder}')", f"principalId eq '{holder}'")
-    ids = {
-        str(assignment["properties"]["roleDefinitionId"])
-        for query in queries
-        for assignment in arm.list_all(path, AUTHORIZATION_API_VERSION, **{"$filter": query})
-    }
-    return sorted(ids)
 
 
 def _is_same_name(one: object, other: str) -> bool:

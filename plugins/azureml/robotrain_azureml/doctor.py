@@ -29,7 +29,6 @@ from robotrain_azure.workspace import find_default_subscription
 from robotrain_azureml.identity import SIGN_IN_VARIABLES
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, render
-from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 if TYPE_CHECKING:
     from robotrain_azureml.preflight.context import PreflightContext
@@ -135,7 +134,13 @@ def check_workspace() -> Iterator[HealthResult]:
     if (workspace := get_workspace(configured)) is None:
         yield _report_incomplete_workspace(list_missing_flags(configured), "so Azure was not asked")
         return
-    preflight = PreflightContext(ArmClient(), _make_submission_spec(configured))
+    job = Job(workload="", parameters=())
+    try:
+        version = job_settings.get_environment_version(job.profile, configured)
+    except ValueError:  # no image is set
+        version = "none"
+    spec = render.make_submission_spec(job, replace(configured, environment_version=version), "", (), "")
+    preflight = PreflightContext(ArmClient(), replace(spec, instance_type=configured.instance_type or ""))
     try:
         preflight = replace(preflight, workspace=preflight.arm.get(workspace.resource))
     except ArmError as error:
@@ -162,20 +167,9 @@ def _check_compute(preflight: "PreflightContext") -> Iterator[Problem]:
         yield found
         return
     spec = preflight.spec
-    kind, identity = spec.compute_kind or found.kind, spec.identity or compute.get_client_id(found)
+    kind, identity = spec.compute_kind or found.kind, spec.identity or found.default_identity
     spec = replace(spec, compute_kind=kind, identity=identity)
     yield from compute.check_fetched_compute(replace(preflight, spec=spec), found)
-
-
-def _make_submission_spec(settings: AzureMLSettings) -> AzureMLSubmissionSpec:
-    """Return the spec of a job of no workload."""
-    job = Job(workload="", parameters=())
-    try:
-        version = job_settings.get_environment_version(job.profile, settings)
-    except ValueError:  # no image is set
-        version = "none"
-    spec = render.make_submission_spec(job, replace(settings, environment_version=version), "", (), "")
-    return replace(spec, instance_type=settings.instance_type or "")
 
 
 def _is_azure_machine() -> bool:

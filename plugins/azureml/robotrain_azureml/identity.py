@@ -1,10 +1,13 @@
-"""The managed identity that a job signs in with: where it is set, and how the job names it.
+"""The managed identity that a job signs in with: the order in which it is found, and how the job names it.
 
-What is not set here is looked up in the workspace: the compute's first identity (`preflight/compute.py`).
+1. `--workload-identity`, or the setting of that name in a job file, the environment or the project's settings.
+2. AZURE_CLIENT_ID in the environment, unless this machine signs in with it (`find_environment_identity`).
+3. At submission: the first identity of the compute, asked of the workspace (`choose_compute_identity`).
+4. Otherwise the job names none and signs in as its compute itself: with its system-assigned identity, if it has one.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 CLIENT_ID_VARIABLE = "AZURE_CLIENT_ID"
 SIGN_IN_VARIABLES = (
@@ -24,6 +27,11 @@ def find_environment_identity() -> tuple[str, str] | None:
     if not client_id or any(os.environ.get(name) for name in SIGN_IN_VARIABLES):
         return None
     return client_id, CLIENT_ID_VARIABLE
+
+
+def choose_compute_identity(client_ids: Iterable[str]) -> str:
+    """Return the first client id of a compute's identities that is known; empty if none is."""
+    return next(filter(None, client_ids), "")
 
 
 def make_identity(client_id: str | None) -> Mapping[str, str]:

@@ -86,7 +86,13 @@ def _locate_artifact(workspace: Workspace, job: str, path: str) -> DatastoreFold
 def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
     """Return the URL of the blob folder that holds a model. Raises FetchError."""
     try:
-        uri = _fetch_model_uri(arm, model)
+        try:
+            version = arm.get_properties(f"{model.workspace.resource}/models/{model.name}/versions/{model.version}")
+        except ArmError as error:
+            if not errors.is_part_missing(error):
+                raise
+            raise _make_missing_refusal(arm, model) from error
+        uri = str(version.get("modelUri") or "")
         location = parse_location(uri, model.workspace)
         if location is None:
             raise FetchError(f"{model.label} is not stored as blobs: {uri.partition('?')[0]}", "configuration")
@@ -100,16 +106,6 @@ def make_workspace_refusal(error: ArmError, workspace: Workspace) -> FetchError:
     diagnosis = errors.diagnose_workspace_error(error, workspace)
     reason = "\n".join((f"{diagnosis.title}: {diagnosis.why}", *diagnosis.suggestions[:1]))
     return FetchError(reason, "network" if diagnosis.network else "configuration")
-
-
-def _fetch_model_uri(arm: ArmClient, model: WorkspaceModel) -> str:
-    try:
-        version = arm.get_properties(f"{model.workspace.resource}/models/{model.name}/versions/{model.version}")
-    except ArmError as error:
-        if not errors.is_part_missing(error):
-            raise
-        raise _make_missing_refusal(arm, model) from error
-    return str(version.get("modelUri") or "")
 
 
 def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:

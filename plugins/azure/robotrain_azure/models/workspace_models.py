@@ -48,7 +48,13 @@ class WorkspaceModels:
             "description": description,
         }
         for _ in range(MAX_TRIES):
-            version = self._get_next_version(name)
+            try:
+                known = self._arm.get(f"{self._at}/models/{name}")["properties"]
+            except ArmError as error:
+                if error.status != 404:
+                    raise
+                known = {}
+            version = str(known.get("nextVersion") or 1)
             path = f"{self._at}/models/{name}/versions/{version}"
             try:
                 self._arm.create_or_update(path, {"properties": properties})
@@ -67,11 +73,3 @@ class WorkspaceModels:
         merged = {**(properties.get("tags") or {}), **tags}
         sent["tags"] = {key: value for key, value in merged.items() if value}
         self._arm.create_or_update(path, {"properties": sent})
-
-    def _get_next_version(self, name: str) -> str:
-        try:
-            return str(self._arm.get(f"{self._at}/models/{name}")["properties"].get("nextVersion") or 1)
-        except ArmError as error:
-            if error.status != 404:
-                raise
-            return "1"

@@ -38,6 +38,7 @@ _EXIT_CODE_PATTERN = (
 )
 _DURATION_PATTERN = r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?"
 _DURATION_UNITS = (86400, 3600, 60, 1)
+"""An ISO duration like `PT12H`, and the seconds of its parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,8 @@ def parse_job(resource: Mapping[str, Any], details: Mapping[str, Any]) -> AzureM
     error = as_mapping(as_mapping(details.get("error")).get("error"))
     logs = as_mapping(details.get("logFiles"))
     outputs = as_mapping(properties.get("outputs"))
+    duration = re.fullmatch(_DURATION_PATTERN, as_text(as_mapping(properties.get("limits")).get("timeout")))
+    parts = zip(duration.groups(), _DURATION_UNITS, strict=True) if duration else ()
     return AzureMLJob(
         name=as_text(resource.get("name")) or as_text(details.get("runId")),
         job_status=as_text(details.get("status")) or as_text(properties.get("status")),
@@ -117,7 +120,7 @@ def parse_job(resource: Mapping[str, Any], details: Mapping[str, Any]) -> AzureM
         or parse_time(as_mapping(resource.get("systemData")).get("createdAt")),
         started=parse_time(details.get("startTimeUtc")),
         ended=parse_time(details.get("endTimeUtc")),
-        limit=_parse_duration(as_mapping(properties.get("limits")).get("timeout")),
+        limit=sum(float(part or 0) * unit for part, unit in parts) or None,
         logs={name: url for name, url in logs.items() if isinstance(name, str) and isinstance(url, str)},
         compute=as_text(properties.get("computeId")).rpartition("/")[2],
         instance_type=as_text(as_mapping(properties.get("resources")).get("instanceType")),
@@ -133,13 +136,6 @@ def _list_messages(error: Mapping[str, Any]) -> Iterator[str]:
     yield as_text(error.get("message"))
     for detail in as_mappings(error.get("details")):
         yield from _list_messages(detail)
-
-
-def _parse_duration(value: object) -> float | None:
-    """Return the seconds of an ISO duration like `PT12H`."""
-    match = re.fullmatch(_DURATION_PATTERN, as_text(value))
-    parts = zip(match.groups(), _DURATION_UNITS, strict=True) if match else ()
-    return sum(float(part or 0) * unit for part, unit in parts) or None
 
 
 def query_job(reference: Reference) -> tuple[AzureMLJob, str]:

@@ -24,7 +24,6 @@ from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
-from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 
 
 def read_run_log(reference: Reference) -> RunLog:
@@ -75,29 +74,23 @@ def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
     store, workspace = get_datastore(reference), jobs.get_run_workspace(reference)
     output, in_folders = reference.get("output", "").strip("/"), not has_results(reference)
     rejecting = errors.reject_errors(workspace, f"list the output of {reference['job']}")
+    sealed = []
     with rejecting, datastore.open_datastore(jobs.get_client(), store) as blobs:
         listed = {blob.name[len(output) + 1 :]: blob for blob in blobs.list_blobs(output)}
-        sealed = [item for item in _read_seals(reference, blobs, listed) if bool(item.folder) == in_folders]
+        for name, seal in listed.items():
+            folder, _, last = name.rpartition("/")
+            if last != MANIFEST or not re.fullmatch(r"\d+" if in_folders else "", folder):
+                continue
+            manifest = checkpoint.parse_manifest(blobs.read_blob(seal.name))
+            job, run = reference.get("job", ""), reference.get("run", "")
+            if manifest is None or outputs.is_foreign_checkpoint(manifest, job, run):
+                continue
+            files = {file: listed.get(f"{folder}/{file}" if folder else file) for file in manifest.files}
+            size = sum(blob.size for blob in files.values() if blob)
+            uri = str(DatastorePath(reference.get("datastore", ""), f"{output}/{folder}".rstrip("/"), workspace))
+            missing = tuple(file for file, blob in files.items() if blob is None)
+            sealed.append(SealedOutput(folder=folder, uri=uri, manifest=manifest, size=size, missing_files=missing))
     return sorted(sealed, key=lambda item: item.manifest.step)
-
-
-def _read_seals(
-    reference: Reference, blobs: DatastoreBlobs, listed: Mapping[str, DatastoreBlob]
-) -> Iterator[SealedOutput]:
-    for name in listed:
-        folder, _, last = name.rpartition("/")
-        if last != MANIFEST or not re.fullmatch(r"\d*", folder):
-            continue
-        manifest = checkpoint.parse_manifest(blobs.read_blob(listed[name].name))
-        job, run = reference.get("job", ""), reference.get("run", "")
-        if manifest is None or outputs.is_foreign_checkpoint(manifest, job, run):
-            continue
-        files = {file: listed.get(f"{folder}/{file}" if folder else file) for file in manifest.files}
-        size = sum(blob.size for blob in files.values() if blob)
-        path = f"{reference['output'].strip('/')}/{folder}".rstrip("/")
-        uri = str(DatastorePath(reference.get("datastore", ""), path, jobs.get_run_workspace(reference)))
-        missing = tuple(file for file, blob in files.items() if blob is None)
-        yield SealedOutput(folder=folder, uri=uri, manifest=manifest, size=size, missing_files=missing)
 
 
 def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: Mapping[str, SealedOutput]) -> Problem:

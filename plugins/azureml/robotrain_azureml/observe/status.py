@@ -67,7 +67,9 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
     runs = step_runs.fetch_step_runs(reference)
     found: dict[str, tuple[StepStatus, Status | None]] = {}
     for name, facts in parse_steps(reference).items():
-        known = _query_step(reference, name, runs.get(name))
+        known = make_listed_status(jobs.get_run_workspace(reference), runs.get(name))
+        if known and known.state in ("failed", "cancelled"):  # its job is asked why
+            known = query_status(step_runs.select_step({**reference, STEP_KEY: name}, runs[name]))
         blocked = next((one for one in facts.needs if one in found and found[one][0].state in STOPPED_STATES), "")
         is_open = known is None or not known.finished
         if (known is None or known.started is None) and (blocked or (has_ended and is_open)):
@@ -87,14 +89,6 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
             )
             found[name] = (step, known)
     return list(found.values())
-
-
-def _query_step(reference: Reference, name: str, run: Mapping[str, Any] | None) -> Status | None:
-    """Return the status of a step's job, with why it failed; None without a job."""
-    listed = make_listed_status(jobs.get_run_workspace(reference), run)
-    if run is None or listed is None or listed.state not in ("failed", "cancelled"):
-        return listed
-    return query_status(step_runs.select_step({**reference, STEP_KEY: name}, run))
 
 
 def explain_failed_pipeline(steps: Sequence[tuple[StepStatus, Status | None]], job: AzureMLJob) -> Status | None:
@@ -191,14 +185,12 @@ def find_cause(message: str, job: AzureMLJob, workspace: Workspace) -> str:
     """Return the sentence for a message of Azure ML's; empty if none matches."""
     flags = re.IGNORECASE | re.DOTALL
     sentence = next((sentence for pattern, sentence in _load_causes() if re.search(pattern, message, flags)), "")
-    return sentence.format_map(_make_facts(message, job, workspace)) if sentence else ""
-
-
-def _make_facts(message: str, job: AzureMLJob, workspace: Workspace) -> Mapping[str, str]:
+    if not sentence:
+        return ""
     name = _match_group(_ACCOUNT_PATTERN, message)
     account, output = make_account_id(workspace, name), make_account_id(workspace, name or job.storage_account)
     holder = job.identity or UNKNOWN_OBJECT_ID
-    return {
+    facts = {
         "compute": job.compute or "COMPUTE",
         "instance_type": f" {job.instance_type}" if job.instance_type else "",
         "identity": f" ({job.identity})" if job.identity else "",
@@ -212,6 +204,7 @@ def _make_facts(message: str, job: AzureMLJob, workspace: Workspace) -> Mapping[
         "out_of_memory": OUT_OF_MEMORY,
         "retry_hint": RETRY_HINT,
     }
+    return sentence.format_map(facts)
 
 
 def _match_group(pattern: str, message: str) -> str:

@@ -5,7 +5,7 @@ Requests use the same library as uploads, with its proxies and certificates.
 
 import contextlib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -55,20 +55,10 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         lambda: context.soften_denial(
             f"your roles on the storage account {store.account}", _check_caller_role(preflight, store)
         ),
-        lambda: check_storage_roles(preflight, _list_accessed_accounts(preflight, document, store)),
+        partial(check_storage_roles, preflight, document, store),
         partial(_check_reachability, preflight, store),
     ]
     yield from run_checks(checks)
-
-
-def _list_accessed_accounts(
-    preflight: PreflightContext, document: JobDocument, datastore: Datastore
-) -> dict[str, bool]:
-    """Return the storage accounts that the job uses with its identity, and whether it writes to each."""
-    blobs = (service.get_account_name(source.uri) for source in document.sources if source.kind == "blob_url")
-    read = [*blobs, *assets.list_mounted_accounts(preflight, document)]
-    written = [service.get_account_name(preflight.spec.publishes), "" if datastore.keyed else datastore.account]
-    return {**{name: False for name in read if name}, **{name: True for name in written if name}}
 
 
 def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
@@ -220,9 +210,13 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
 REGISTER_PARAMETER = "register_checkpoint"
 
 
-def check_storage_roles(preflight: PreflightContext, accounts: Mapping[str, bool]) -> Iterator[Problem]:
-    """Check the job identity's roles on storage accounts. `accounts`: whether the job writes to each."""
+def check_storage_roles(preflight: PreflightContext, document: JobDocument, store: Datastore) -> Iterator[Problem]:
+    """Check the roles of the job's identity on the storage accounts that it reads and writes. Raises ArmError."""
     spec, arm = preflight.spec, preflight.arm
+    blobs = (service.get_account_name(source.uri) for source in document.sources if source.kind == "blob_url")
+    read = [*blobs, *assets.list_mounted_accounts(preflight, document)]
+    written = [service.get_account_name(spec.publishes), "" if store.keyed else store.account]
+    accounts = {**{name: False for name in read if name}, **{name: True for name in written if name}}
     if spec.identity:
         yield from preflight_checks.check_identity_blob_roles(spec.identity, spec.subscription, accounts, arm)
     elif holder := find_compute_role_holder(preflight):

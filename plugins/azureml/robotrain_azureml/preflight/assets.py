@@ -4,7 +4,6 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -214,16 +213,14 @@ ADDRESS_FIELDS = {"data": "dataUri", "models": "modelUri"}
 
 def list_mounted_accounts(preflight: PreflightContext, document: JobDocument) -> Iterator[str]:
     """Yield the storage account of each mount that is read with the job's own identity."""
-    addresses = [partial(_fetch_asset_address, preflight, asset) for asset in preflight.spec.assets]
     uris = [source.uri for source in document.sources if source.kind == DatastorePath.kind]
-    for get_address in (*addresses, *(partial(str, uri) for uri in uris)):
+    mounted: tuple[WorkspaceAsset | str, ...] = (*preflight.spec.assets, *uris)
+    for item in mounted:
         with contextlib.suppress(ServiceError):  # its own check reports it
-            location = _locate_asset_folder(preflight, get_address())
+            address = item if isinstance(item, str) else ""
+            if not isinstance(item, str) and (workspace := _find_asset_workspace(preflight, item)):
+                properties = preflight.arm.get_properties(_make_asset_path(item, workspace))
+                address = str(properties.get(ADDRESS_FIELDS[item.kind]) or "")
+            location = _locate_asset_folder(preflight, address)
             if location and not location[0].keyed:
                 yield location[0].account
-
-
-def _fetch_asset_address(preflight: PreflightContext, asset: WorkspaceAsset) -> str:
-    workspace = _find_asset_workspace(preflight, asset)
-    properties = preflight.arm.get_properties(_make_asset_path(asset, workspace)) if workspace else {}
-    return str(properties.get(ADDRESS_FIELDS[asset.kind]) or "")

@@ -54,13 +54,11 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
         details = machines.suggest_details(spec)
         code = "azureml-compute-state"
         yield make_preflight_problem(code, title, "--compute", name, compute.error, details, severity=severity)
-    code, title = "azureml-compute-kind", f"the compute {compute.name} has the type {compute.type or 'unknown'}"
+    code, title = "azureml-compute-kind", f"the compute {name} has the type {compute.type or 'unknown'}"
     if not compute.kind:
+        title = f"{title} and runs no command jobs"
         why = "Command jobs run on a Kubernetes compute, a compute cluster or a compute instance."
-        title, fix = (
-            f"{title} and runs no command jobs",
-            Suggestion(spec.make_az_command("compute list"), "lists others"),
-        )
+        fix = Suggestion(spec.make_az_command("compute list"), "lists others")
         yield make_preflight_problem(code, title, "--compute", name, why, fix)
         return
     if (spec.compute_kind or "kubernetes") != compute.kind:
@@ -150,14 +148,9 @@ def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, 
         raise Rejected([_make_fetch_problem(arm, error, workspace, name, missing)]) from error
     found = {
         "compute_kind": PlatformDefault(compute.kind, f"the kind of {compute.name}"),
-        "workload_identity": PlatformDefault(get_client_id(compute), f"the first identity of {compute.name}"),
+        "workload_identity": PlatformDefault(compute.default_identity, f"the first identity of {compute.name}"),
     }
     return {field: found[field] for field in missing if found[field].value}
-
-
-def get_client_id(compute: Compute) -> str:
-    """Return the default identity of jobs: the client id of the compute's first one; empty if it has none."""
-    return next((identity.client for identity in compute.identities if identity.client), "")
 
 
 def _make_fetch_problem(

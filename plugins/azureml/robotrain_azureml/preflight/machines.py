@@ -12,6 +12,7 @@ from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure.arm import ArmError
 from robotrain_runtime.contract.document import JobDocument
 
+from robotrain_azureml.identity import choose_compute_identity
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.spec.check_job import NOTHING_SURVIVES_CODE, PREEMPTION_TITLE, PUBLISH_PARAMETER
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
@@ -45,6 +46,11 @@ class Compute:
     system_assigned: bool
     principal: str = ""
     """The object id of the system-assigned identity; empty if not known."""
+
+    @property
+    def default_identity(self) -> str:
+        """The client id of the identity of jobs that name none; empty if it has none."""
+        return choose_compute_identity(identity.client for identity in self.identities)
 
     @property
     def kind(self) -> str:
@@ -130,8 +136,13 @@ def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | N
 
 def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority: bool) -> Iterator[Problem]:
     """Check that the quota allows another node. Raises ArmError."""
-    usages = preflight.arm.list_all(_make_location_path(preflight, "usages"))
-    usage = next((item for item in usages if _is_quota_of(item, machine, low_priority)), {})
+    usages = (
+        usage
+        for usage in preflight.arm.list_all(_make_location_path(preflight, "usages"))
+        if str(as_mapping(usage.get("name")).get("value")).lower() == machine.family.lower()
+        and ("lowpriority" in str(usage.get("type")).lower()) == low_priority
+    )
+    usage: Mapping[str, Any] = next(usages, {})
     limit, used = as_int(usage.get("limit")), as_int(usage.get("currentValue")) or 0
     if limit is None or limit == UNLIMITED or not machine.cores or used + machine.cores <= limit:
         return
@@ -145,11 +156,6 @@ def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority:
     more = Suggestion("https://ml.azure.com/quota", "to request more")
     usage_fix = Suggestion(preflight.spec.make_az_command(command), "shows the usage")
     yield make_preflight_problem("azureml-quota", title, "--compute", name, why, more, usage_fix, severity=severity)
-
-
-def _is_quota_of(usage: Mapping[str, Any], machine: MachineSize, low_priority: bool) -> bool:
-    family = str(as_mapping(usage.get("name")).get("value")).lower()
-    return family == machine.family.lower() and ("lowpriority" in str(usage.get("type")).lower()) == low_priority
 
 
 def _make_location_path(preflight: PreflightContext, what: str) -> str:

@@ -143,7 +143,13 @@ def _raise_if_stopped(stopped: threading.Event) -> None:
 
 def download_blobs(blobs: DatastoreBlobs, listed: Iterable[DatastoreBlob], folder_name: str, to: Path) -> None:
     """Download blobs of a folder into the empty folder `to`. Raises StorageError, OSError."""
-    targets = {to / _make_relative_name(blob.name, folder_name): blob for blob in listed}
+    targets = {}
+    for blob in listed:
+        relative = blob.name.removeprefix(f"{folder_name.strip('/')}/") if folder_name.strip("/") else blob.name
+        parts = PurePosixPath(relative).parts
+        if not parts or relative.startswith("/") or ".." in parts or "\\" in relative:
+            raise StorageError(f"{blob.name} is outside of the downloaded folder", code="odd-name")
+        targets[to / relative] = blob
     for folder in {path.parent for path in targets}:
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -160,15 +166,6 @@ def download_blobs(blobs: DatastoreBlobs, listed: Iterable[DatastoreBlob], folde
             raise StorageError(why, code="not-whole", account=blobs.store.account)
 
     _run_parallel(download, targets, min(CONNECTIONS, len(targets)))
-
-
-def _make_relative_name(name: str, folder_name: str) -> str:
-    """Return a blob's name relative to the folder. Raises StorageError if it would leave the folder."""
-    relative = name.removeprefix(f"{folder_name.strip('/')}/") if folder_name.strip("/") else name
-    parts = PurePosixPath(relative).parts
-    if not parts or relative.startswith("/") or ".." in parts or "\\" in relative:
-        raise StorageError(f"{name} is outside of the downloaded folder", code="odd-name")
-    return relative
 
 
 def find_differing_files(files: Mapping[str, Path], uploaded: Mapping[str, DatastoreBlob]) -> dict[str, Path]:

@@ -99,7 +99,12 @@ def list_inputs(job: Job, settings: AzureMLSettings, run: str) -> Iterator[JobIn
             name = form.name.format(numbers[form])
             numbers[form] += 1
             if source.kind == "local_path":
-                yield _make_upload_input(name, source, settings, f"{make_job_folder(run)}/inputs/{index}", form.flag)
+                pin = folder_content.parse_pin(source.pin)
+                to = f"{CONTENT_PREFIX}{pin.hex}" if pin else f"{make_job_folder(run)}/inputs/{index}"
+                files, size = (pin.files, pin.size) if pin else (None, None)
+                upload = DatastoreUpload(path=source.uri, to=to, files=files, size=size, flag=form.flag)
+                entry = _make_entry("uri_folder", "ro_mount", make_folder_uri(settings.datastore, to))
+                yield JobInput(name=name, source=source, upload=upload, entry=entry)
             elif source.kind == "datastore_path":
                 workspace = job_settings.get_job_workspace(settings)
                 place = datastore_path.parse_datastore_path(source.uri).relative_to(workspace)
@@ -147,17 +152,6 @@ def _make_asset(
     kind: Literal["data", "models"], source: data_asset.DataAsset | model_asset.ModelAsset, flag: str
 ) -> WorkspaceAsset:
     return WorkspaceAsset(kind=kind, name=source.name, version=source.version, scope=source.scope, flag=flag)
-
-
-def _make_upload_input(
-    name: str, source: JobSource, settings: AzureMLSettings, unpinned_folder: str, flag: str
-) -> JobInput:
-    pin = folder_content.parse_pin(source.pin)
-    to = f"{CONTENT_PREFIX}{pin.hex}" if pin else unpinned_folder
-    files, size = (pin.files, pin.size) if pin else (None, None)
-    upload = DatastoreUpload(path=source.uri, to=to, files=files, size=size, flag=flag)
-    entry = _make_entry("uri_folder", "ro_mount", make_folder_uri(settings.datastore, to))
-    return JobInput(name=name, source=source, upload=upload, entry=entry)
 
 
 def _make_entry(kind: str, mode: str, uri: str) -> dict[str, str]:

@@ -5,16 +5,17 @@ the pipeline job, so that each value is written once. What a later step reads is
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Rejected, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.model.workload_profile import OutputProfile
+from robotrain_azure.workspace import WORKSPACE_FLAGS
 from robotrain_runtime.contract.document import parse_document
 
 from robotrain_azureml.spec import inputs as spec_inputs
@@ -62,7 +63,17 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     outputs = {step.name: step.job.profile.outputs.folder for step in steps}
     rendered = [_render_step(step, run, finished, outputs) for step in steps]
     spec = AzureMLPipelineSpec(run=run, steps=tuple(one.spec for one in rendered))
-    if problems := [*_check_steps(spec)]:
+    first = spec.steps[0].submission.target_workspace
+    problems = []
+    for step in spec.steps:
+        if (other := step.submission.target_workspace) != first:
+            names = zip(WORKSPACE_FLAGS, first, other, strict=True)
+            flag, expected, found = next(one for one in names if one[1] != one[2])
+            title = f"the steps {spec.steps[0].name} and {step.name} belong to different workspaces"
+            why, fix = "A pipeline job runs in one workspace.", "the same workspace for all steps"
+            code, given = "azureml-pipeline-workspaces", f"{expected}, {found}"
+            problems.append(make_problem(code, title, flag, given, why, fix, stage=Stage.CHECK))
+    if problems:
         raise Rejected(problems)
     experiment = job_settings.get_experiment_name(steps[0].job)
     document = render.dump_yaml(
@@ -175,30 +186,6 @@ def make_node(body: Mapping[str, Any], code: str, name: str) -> dict[str, Any]:
     }
 
 
-def make_body(node: Mapping[str, Any], run: str) -> dict[str, Any]:
-    """Return a step of a pipeline job as a command job. Raise KeyError or TypeError if it is none."""
-    component = node["component"]
-    body = {"name": run, "type": node["type"], "display_name": node["display_name"], "tags": dict(node["tags"])}
-    body |= {"code": CODE_FOLDER, **{key: component[key] for key in _COMPONENT_KEYS}}
-    return {**body, **{key: node[key] for key in _NODE_KEYS if key in node}}
-
-
-_WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
-
-
-def _check_steps(spec: AzureMLPipelineSpec) -> Iterator[Problem]:
-    """Yield that the steps belong to different workspaces."""
-    first = spec.steps[0].submission.target_workspace
-    for step in spec.steps:
-        if (other := step.submission.target_workspace) != first:
-            names = zip(_WORKSPACE_FLAGS, first, other, strict=True)
-            flag, expected, found = next(one for one in names if one[1] != one[2])
-            title = f"the steps {spec.steps[0].name} and {step.name} belong to different workspaces"
-            why, fix = "A pipeline job runs in one workspace.", "the same workspace for all steps"
-            code, given = "azureml-pipeline-workspaces", f"{expected}, {found}"
-            yield make_problem(code, title, flag, given, why, fix, stage=Stage.CHECK)
-
-
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a job of its own")
 
 
@@ -227,7 +214,13 @@ def split_plan(plan: Plan, stage: Stage) -> list[StepPlan]:
             if node["component"]["code"] != f"{folder}/{CODE_FOLDER}" or node["tags"][STEP_TAG] != step.name:
                 raise ValueError
             code = submission_spec.read_code(plan.files, f"{folder}/")
-            body = make_body(node, step.submission.run)
+            component = node["component"]
+            body = {
+                **{"name": step.submission.run, "code": CODE_FOLDER, "tags": dict(node["tags"])},
+                **{key: node[key] for key in ("type", "display_name")},
+                **{key: component[key] for key in _COMPONENT_KEYS},
+                **{key: node[key] for key in _NODE_KEYS if key in node},
+            }
             parts.append(StepPlan(step, make_job_plan(plan, step.submission, body, code, step.resumable)))
         return parts
     except (KeyError, TypeError, ValueError):

@@ -158,30 +158,24 @@ def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
     whole = SWEEP_SPEC.load(plan, stage)
     try:
         document = load_document(plan)
-        command = render.START_COMMAND if submission_spec.SEARCH_FILE in plan.files else EARLIER_START_COMMAND
-        body = _make_body(document, whole.trial, command)
+        spec, timeout = whole.trial, document["limits"].get("trial_timeout")
+        uri = spec_inputs.make_output_uri(spec.datastore, spec.run, spec.output)
+        body = {
+            "type": "command",
+            "name": document["name"],
+            **{key: document[key] for key in _SHARED_KEYS if key in document},
+            **{key: document["trial"][key] for key in _TRIAL_KEYS if key in document["trial"]},
+            "command": render.START_COMMAND if submission_spec.SEARCH_FILE in plan.files else EARLIER_START_COMMAND,
+            **({"limits": {"timeout": timeout}} if timeout else {}),
+            "outputs": {
+                name: {**output, "path": uri} if name == spec.output else dict(output)
+                for name, output in document["outputs"].items()
+            },
+        }
         if make_sweep(body, document)["trial"]["command"] != document["trial"]["command"]:
             raise ValueError
         code = submission_spec.read_code(plan.files)
-        return make_job_plan(plan, whole.trial, body, code, whole.resumable), whole.trial
+        return make_job_plan(plan, spec, body, code, whole.resumable), spec
     except (KeyError, TypeError, ValueError, AttributeError):
         why = f"{SWEEP_FILE} is not a sweep job with the trial of this plan."
         raise Rejected([SWEEP_SPEC.make_damaged_plan_problem(stage, why)]) from None
-
-
-def _make_body(document: Mapping[str, Any], spec: AzureMLSubmissionSpec, command: str) -> dict[str, Any]:
-    """Return the sweep job as the command job of one trial. Raise KeyError, TypeError or AttributeError."""
-    uri = spec_inputs.make_output_uri(spec.datastore, spec.run, spec.output)
-    timeout = document["limits"].get("trial_timeout")
-    return {
-        "type": "command",
-        "name": document["name"],
-        **{key: document[key] for key in _SHARED_KEYS if key in document},
-        **{key: document["trial"][key] for key in _TRIAL_KEYS if key in document["trial"]},
-        "command": command,
-        **({"limits": {"timeout": timeout}} if timeout else {}),
-        "outputs": {
-            name: {**output, "path": uri} if name == spec.output else dict(output)
-            for name, output in document["outputs"].items()
-        },
-    }

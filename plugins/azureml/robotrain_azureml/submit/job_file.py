@@ -5,7 +5,6 @@ It is a new folder of the run: a `.git`, an ignore file or a link would change w
 
 import contextlib
 import dataclasses
-import itertools
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.identity import IDENTITY_KEYS
 from robotrain_azureml.spec import check_job, inputs, pipeline, submission_spec, sweep
-from robotrain_azureml.spec.pipeline import HANDOVER, StepPlan, is_pipeline
+from robotrain_azureml.spec.pipeline import HANDOVER, is_pipeline
 from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, StepFacts, dump_steps, dump_trials, make_step_folder
 from robotrain_azureml.spec.render import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
@@ -48,8 +47,7 @@ def check_consistency(
     job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument, stage: Stage
 ) -> Iterator[Problem]:
     """Check that the job file agrees with the plan's other files. `job`: the plan's job file."""
-    values = (_list_spec_values(spec), _list_input_values(job, spec, document), _list_asset_values(job, spec, document))
-    for key, expected, flag, file in itertools.chain(*values):
+    for key, expected, flag, file in _list_expected_values(job, spec, document):
         if (value := get_job_value(job, key)) != expected:
             title = f"the plan was changed in {submission_spec.JOB_FILE} but not in {file}: {key}"
             where = f"{submission_spec.JOB_FILE}: {key}"
@@ -66,7 +64,10 @@ def get_job_value(job: Mapping[str, Any], key: str) -> str:
     return str(value) if isinstance(value, str | int | float) else ""
 
 
-def _list_spec_values(spec: AzureMLSubmissionSpec) -> Iterator[ExpectedValue]:
+def _list_expected_values(
+    job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument
+) -> Iterator[ExpectedValue]:
+    """Yield what the spec says, the inputs of the document, which the lineage records, and assets of the spec alone."""
     output_uri = inputs.make_output_uri(spec.datastore, spec.run, spec.output)
     yield ExpectedValue("name", spec.run, "--attempt N")
     yield ExpectedValue("compute", f"azureml:{spec.compute}", "--compute NAME")
@@ -75,12 +76,6 @@ def _list_spec_values(spec: AzureMLSubmissionSpec) -> Iterator[ExpectedValue]:
     for key in IDENTITY_KEYS:
         yield ExpectedValue(key, spec.identity, "--workload-identity CLIENT-ID")
     yield ExpectedValue(f"outputs.{spec.output}.path", output_uri, "--datastore NAME")
-
-
-def _list_input_values(
-    job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument
-) -> Iterator[ExpectedValue]:
-    """Yield the inputs of the document, which the run's lineage records."""
     for mount in document.placement.mounts:
         if match := re.fullmatch(_INPUT_VARIABLE, mount.folder):
             key, flag = f"inputs.{match[1]}.path", inputs.find_input_flag(f"input {match[1]}")
@@ -89,12 +84,6 @@ def _list_input_values(
             value = get_job_value(job, key)
             expected = value if value in valid else next(iter(valid), "")
             yield ExpectedValue(key, expected, f"{flag} …", submission_spec.DOCUMENT_FILE)
-
-
-def _list_asset_values(
-    job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument
-) -> Iterator[ExpectedValue]:
-    """Yield the assets of the spec that neither the document nor the job names."""
     known = {mount.origin for mount in document.placement.mounts}
     known |= {get_job_value(job, f"inputs.{name}.path") for name in job.get("inputs") or ()}
     for asset in spec.assets:
@@ -274,7 +263,11 @@ def _make_job_file(plan: Plan, name: str, code: str = "") -> bytes:
         job = pipeline.load_document(plan)
         job["name"] = name
         for part in parts:
-            job["jobs"][part.step.key] |= _make_node(part, f"{name}-{part.step.name}")
+            step, own_name = part.step, f"{name}-{part.step.name}"
+            body = make_job(part.plan, part.spec, own_name)
+            if handover := body["outputs"].get(HANDOVER):
+                handover["path"] = inputs.make_output_uri(part.spec.datastore, own_name, HANDOVER)
+            job["jobs"][step.key] |= pipeline.make_node(body, f"{make_step_folder(step.name)}/{CODE_FOLDER}", step.name)
     elif sweep.is_sweep(plan):
         trial = make_job(*sweep.split_sweep(plan, Stage.SUBMIT), name)
         job = sweep.make_sweep(trial, sweep.load_document(plan))
@@ -282,13 +275,6 @@ def _make_job_file(plan: Plan, name: str, code: str = "") -> bytes:
     else:
         job = make_job(plan, submission_spec.SUBMISSION.load(plan, Stage.SUBMIT), name, code)
     return submission_spec.dump_job_file(job)
-
-
-def _make_node(part: StepPlan, name: str) -> dict[str, Any]:
-    body = make_job(part.plan, part.spec, name)
-    if handover := body["outputs"].get(HANDOVER):
-        handover["path"] = inputs.make_output_uri(part.spec.datastore, name, HANDOVER)
-    return pipeline.make_node(body, f"{make_step_folder(part.step.name)}/{CODE_FOLDER}", part.step.name)
 
 
 def make_reference(plan: Plan, name: str, code: str = "") -> Reference:

@@ -96,8 +96,14 @@ def make_transport(calls: SdkCalls) -> Any:
                 calls.before_job()
                 options = JOB_TIMEOUTS | options
             calls.attempts.append(call)
-            with _report_silence(call, stderr):
+            silence = f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting"
+            timer = threading.Timer(SILENCE_SECONDS, _print_line, (silence, stderr))
+            timer.daemon = True
+            timer.start()
+            try:
                 response = super().send(request, **options)
+            finally:
+                timer.cancel()
             call.status = response.status_code
             return response
 
@@ -112,19 +118,6 @@ def make_transport(calls: SdkCalls) -> Any:
 def _print_line(line: str, stderr: TextIO) -> None:
     with contextlib.suppress(OSError, ValueError):  # it was closed
         print(line, file=stderr, flush=True)
-
-
-@contextlib.contextmanager
-def _report_silence(call: SdkCall, stderr: TextIO) -> Iterator[None]:
-
-    line = f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting"
-    timer = threading.Timer(SILENCE_SECONDS, _print_line, (line, stderr))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _is_job_request(call: SdkCall) -> bool:
