@@ -329,7 +329,7 @@ def test_a_check_without_an_answer_is_no_clean_bill_and_hides_no_failure(
 def test_a_plugin_that_brings_something_else_is_named(checks, install):
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("'text'"))
     says = checks()["plugins"]["findings"][0]["says"]
-    assert "acme (acme 1.0) failed in robotrain_health: it returned a list of str" in says
+    assert "acme (acme 1.0) failed in robotrain_health: it returned an object of the type str" in says
     assert says.endswith("its checks did not run")
 
 

@@ -104,7 +104,11 @@ class JobCommand(TyperCommand):
         """Return this command with the options of a choice."""
         plugins = get_plugins(parent)
         options = self.compose_own(choice, plugins)
-        self.add_plugin_options(options, choice, plugins)
+        try:
+            self.add_plugin_options(options, choice, plugins)
+        except Exception:  # of a malformed declaration, which the command itself reports
+            if not parent.resilient_parsing:
+                raise
         words = make_words_argument("[WORKLOAD | JOB.yaml]", make_completer(lambda: plugins.list_names("workload")))
         command = type(self)(
             self.name,

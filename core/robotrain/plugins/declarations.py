@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from robotrain_runtime.contract.parameter import Param, Parameter, get_parameters
+from robotrain_runtime.contract.parameter import Param, get_parameters
 
-from robotrain.errors import Suggestion
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.health import HealthCheck
 from robotrain.model.platform import Platform
@@ -21,30 +19,20 @@ from robotrain.model.source import Pinning, RoleFlag, SourceKind
 from robotrain.model.support import Support
 from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import WorkloadProfile
-from robotrain.plugins.failures import UnsuitablePlugin
 
 FLAG = re.compile(r"--[A-Za-z0-9][A-Za-z0-9_-]*|-[A-Za-z]")
-EXPECTED: Mapping[Any, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "a bool",
-    type: "a frozen dataclass, the class itself",
-    tuple: "a tuple",
-    Mapping: "a mapping",
-    Collection: "a collection",
-    Callable: "a function",
-    Support: "a robotrain.plugin.Support, such as YES or no(…)",
-}
-"""What messages call a type; others by their public name."""
 DECLARED: Mapping[str, type] = {"platform": Platform, "source": SourceKind, "workload": Workload, "health": HealthCheck}
 """What the hook of each family provides."""
 PARTS = (Capabilities, Support, Pinning, RoleFlag, Role, WorkloadProfile)
 """The types whose own fields are validated too."""
+EXPECTED_TYPE = (
+    "a str, int, float or bool, or a Literal of texts, with `| None` where it may be left out; a path, a list or a "
+    "mapping is a str, with path=True, json=True or table=True in its Param"
+)
 
 
 def validate_declaration(family: str, thing: Any) -> None:
-    """Raise TypeError, ValueError or UnsuitablePlugin for a malformed part of what a plugin provides."""
+    """Raise TypeError or ValueError for a malformed part of what a plugin provides."""
     _validate_fields(DECLARED[family], thing)
     if isinstance(thing, Platform):
         for name, number in thing.capabilities.limits.items():
@@ -61,14 +49,8 @@ def validate_declaration(family: str, thing: Any) -> None:
 
 
 def _validate_fields(declared: type, thing: Any, where: str = "") -> None:
-    for name, kind in _get_types(declared).items():
+    for name, kind in typing.get_type_hints(declared, localns={"Job": Any, "Problem": Any}).items():
         _validate_value(f"{where}{name}", getattr(thing, name), kind)
-
-
-@functools.cache
-def _get_types(declared: type) -> dict[str, Any]:
-    """Return the type of each attribute of what a plugin declares."""
-    return typing.get_type_hints(declared, localns={"Job": Any, "Problem": Any})
 
 
 def _validate_value(where: str, value: Any, kind: Any) -> None:
@@ -80,11 +62,11 @@ def _validate_value(where: str, value: Any, kind: Any) -> None:
     elif origin in (typing.Union, types.UnionType):
         if value is not None:
             _validate_value(where, value, next(part for part in parts if part is not type(None)))
-    elif not _is_instance(value, origin):
-        there = "None" if value is None else f"a {type(value).__name__}"
-        expected = EXPECTED.get(origin, f"a robotrain.plugin.{origin.__name__}")
-        raise TypeError(f"its `{where}` is {there}; expected {expected}")
-    elif origin is Mapping:
+    elif origin is not Any:
+        expected = (int, float) if origin is float else origin
+        if not isinstance(value, expected) or (isinstance(value, bool) and origin is not bool):
+            raise TypeError(f"its `{where}` is of the type {type(value).__name__}; expected {origin.__name__}")
+    if origin is Mapping:
         for key, item in value.items():
             if get_origin(parts[0]) is tuple and not (isinstance(key, tuple) and len(key) == 2):
                 raise TypeError(f"its `{where}` has the key {key!r}; expected a pair of texts")
@@ -96,12 +78,6 @@ def _validate_value(where: str, value: Any, kind: Any) -> None:
         _validate_fields(origin, value, f"{where}.")
 
 
-def _is_instance(value: Any, kind: Any) -> bool:
-    if isinstance(value, bool):
-        return kind in (bool, Any)
-    return kind is Any or isinstance(value, (int, float) if kind is float else kind)
-
-
 def _validate_flags(where: str, flag: str, *others: str) -> None:
     """Raise ValueError for an invalid option name; `flag`, which help shows, must be a long one."""
     if wrong := [one for one in (flag, *others) if not FLAG.fullmatch(one)]:
@@ -110,55 +86,24 @@ def _validate_flags(where: str, flag: str, *others: str) -> None:
         raise ValueError(f"its `{where}` has the flag {flag!r}; expected a long one such as --name")
 
 
-EXPECTED_TYPE = (
-    "a str, int, float or bool, or a Literal of texts, with `| None` where it may be left out; a path, a list or a "
-    "mapping is a str, with path=True, json=True or table=True in its Param"
-)
-
-
 def _validate_parameters(name: str, declared: Any) -> None:
-    """Raise TypeError, ValueError or UnsuitablePlugin for a class that does not declare values correctly."""
+    """Raise TypeError or ValueError for a class that does not declare values correctly."""
     if not isinstance(declared, type) or not dataclasses.is_dataclass(declared):
-        raise TypeError(f"its `{name}` is no dataclass; expected {EXPECTED[type]}")
+        raise TypeError(f"its `{name}` is no dataclass; expected a frozen one, the class itself")
     known, hints = {one.name: one for one in get_parameters(declared)}, typing.get_type_hints(declared)
     for field in dataclasses.fields(declared):
-        where, kind = f"its `{name}.{field.name}`", hints[field.name]
+        where = f"{name}.{field.name}"
         if not (one := known.get(field.name)):
-            raise UnsuitablePlugin(f"{where} has no Param", _suggest_field(field.name, _format_type(kind)))
-        _validate_type(where, one)
+            kind = inspect.formatannotation(hints[field.name])
+            raise TypeError(f"its `{where}` has no Param; expected Annotated[{kind}, Param(help=…)]")
+        texts = get_args(one.bare_type) if get_origin(one.bare_type) is Literal else [None]
+        is_possible = one.bare_type in (str, int, float, bool) or all(isinstance(text, str) for text in texts)
+        if not is_possible or one.type not in (one.bare_type, one.bare_type | None):
+            kind = inspect.formatannotation(one.type)
+            raise TypeError(f"its `{where}` is declared as {kind}; expected {EXPECTED_TYPE}")
         if field.default_factory is not dataclasses.MISSING:
-            raise TypeError(f"{where} has a default_factory; expected a default that help can show")
+            raise TypeError(f"its `{where}` has a default_factory; expected a default that help can show")
         if not one.required:
-            _validate_default(where, one)
-        _validate_fields(Param, one.param, f"{name}.{field.name}, ")
-        _validate_flags(f"{name}.{field.name}", one.flag, *one.flags, *filter(None, [one.param.off]))
-
-
-def _validate_type(where: str, one: Parameter) -> None:
-    kinds = get_args(one.type) if get_origin(one.type) in (typing.Union, types.UnionType) else (one.type,)
-    made, parts = get_origin(one.bare_type) or one.bare_type, get_args(one.bare_type)
-    is_text = made is Literal and all(isinstance(part, str) for part in parts)
-    if sum(kind is not type(None) for kind in kinds) > 1 or not (is_text or made in (str, int, float, bool)):
-        text = "str | None" if type(None) in kinds else "str"
-        ways = [_suggest_field(one.name, text, "help=…, path=True")] if made is Path else []
-        raise UnsuitablePlugin(f"{where} is declared as {_format_type(one.type)}; expected {EXPECTED_TYPE}", *ways)
-
-
-def _validate_default(where: str, one: Parameter) -> None:
-    try:
-        _validate_value(one.name, one.default, one.type)
-    except (TypeError, ValueError):
-        declared, bare = _format_type(one.type), _format_type(one.bare_type)
-        expected = "one of them" if get_origin(one.bare_type) is Literal else f"{'an' if bare == 'int' else 'a'} {bare}"
-        ways = [_suggest_field(one.name, f"{declared} | None", end=" = None")] if one.default is None else []
-        why = f"{where} is declared as {declared}, and its default {one.default!r} is not {expected}"
-        raise UnsuitablePlugin(why, *ways) from None
-
-
-def _suggest_field(name: str, kind: str, arguments: str = "help=…", end: str = "") -> Suggestion:
-    return Suggestion(f"{name}: Annotated[{kind}, Param({arguments})]{end}")
-
-
-def _format_type(kind: Any) -> str:
-    """Return a type as it is written."""
-    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+            _validate_value(f"{where} = {one.default!r}", one.default, one.type)
+        _validate_fields(Param, one.param, f"{where}, ")
+        _validate_flags(where, one.flag, *one.flags, *filter(None, [one.param.off]))

@@ -1,9 +1,7 @@
 """The guard around a plugin's hooks, and around calls of a platform, a source kind or a workload.
 
 An exception, or an answer of another type, is a failure that names the plugin and the method, and other plugins go on;
-what the call prints goes to stderr. A Rejected of a platform or a workload, an OSError of a platform's method that uses
-the network or the disk, and a SourceError of a source kind are not the plugin's failure: the caller reports them. Only
-`preflight` and pinning have a time limit: a client of an engine has its own.
+what the call prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -11,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Unanswered
 from robotrain.model.platform import Platform
@@ -26,29 +24,61 @@ if TYPE_CHECKING:
 
 DECLARED = {"platform": "Platform", "source": "SourceKind", "workload": "Workload", "health": "HealthCheck"}
 """By family, the class of what its hook provides."""
-PURE_METHODS = (
-    *("check", "render", "defaults", "derive_defaults"),
-    *("container_plugins", "describe_reference", "read_submitted_spec", "logs_metric"),
-)
-"""Methods whose OSError is a failure too."""
-CHECKS = ("check", "preflight")
-"""Methods that return problems: their own failure is one more."""
-STREAMS = ("logs", "prepare")
-"""Methods that yield line by line."""
-WORKLOAD_ANSWERS = {"check": "Iterable[Problem]", "logs_metric": "bool"}
-"""The types of the answers of a workload's guarded functions."""
-SOURCE_ANSWERS = {
-    "recognizes": "bool",
-    "parse": "Source",
-    "warn": "Iterable[str]",
-    "describe_meaning": "str",
-    "find_related": "Iterable[tuple[str, str]]",
+
+
+def _reject(failure: PluginFailure) -> Any:
+    raise Rejected([failure.make_problem()], transient=True) from failure.cause
+
+
+def _leave_unanswered(failure: PluginFailure) -> Any:
+    raise Unanswered([failure.make_problem()]) from failure.cause
+
+
+def _raise_source_error(failure: PluginFailure) -> Any:
+    raise SourceError(f"{failure}.", failure.suggestions[-1].text) from failure.cause
+
+
+PURE = (KeyboardInterrupt, Rejected, Unanswered)
+ONLINE = (*PURE, OSError)
+OF_SOURCES = (KeyboardInterrupt, SourceError)
+
+
+class Guard(NamedTuple):
+    """How a function of a plugin is called."""
+
+    answer: str = ""
+    """The type of its answer, as in an annotation; a platform's method is annotated itself."""
+    passes: tuple[type[BaseException], ...] = ONLINE
+    """Exceptions that its caller reports; all others are failures of the plugin."""
+    replace: Callable[[PluginFailure], Any] = _reject
+    """Return what stands for the answer of a function that failed, or raise."""
+    limit: str = ""
+    """The variable of its time limit, if it has one."""
+
+
+PLATFORM_GUARDS = {
+    **dict.fromkeys(("render", "defaults", "derive_defaults"), Guard(passes=PURE)),
+    **dict.fromkeys(("container_plugins", "describe_reference", "read_submitted_spec"), Guard(passes=PURE)),
+    "check": Guard(passes=PURE),
+    "preflight": Guard(limit=calls.PLUGIN_SECONDS_VARIABLE),
+    "pin_source": Guard(passes=(*ONLINE, SourceError)),
+    "submit": Guard(replace=_leave_unanswered),  # the engine may have the plan
 }
-PINNING_ANSWERS = {
-    "resolve": "str",
-    "explain_lost_pin": "str",
-    "find_missing": "Iterable[str]",
-    "read_files": "Mapping[str, bytes]",
+"""How a platform's methods are called, if not as `Guard()` says."""
+WORKLOAD_GUARDS = {"check": Guard("Iterable[Problem]", PURE), "logs_metric": Guard("bool", PURE)}
+SOURCE_GUARDS = {
+    "recognizes": Guard("bool", OF_SOURCES, lambda failure: False),
+    "parse": Guard("Source", OF_SOURCES, _raise_source_error),
+    "warn": Guard("Iterable[str]", OF_SOURCES, lambda failure: [str(failure)]),
+    "describe_meaning": Guard("str", OF_SOURCES, lambda failure: ""),
+    "find_related": Guard("Iterable[tuple[str, str]]", OF_SOURCES, lambda failure: ()),
+}
+PIN_GUARD = Guard("str", OF_SOURCES, _raise_source_error, calls.PLUGIN_SECONDS_VARIABLE)
+PINNING_GUARDS = {
+    "resolve": PIN_GUARD,
+    "explain_lost_pin": PIN_GUARD,
+    "find_missing": PIN_GUARD._replace(answer="Iterable[str]"),
+    "read_files": PIN_GUARD._replace(answer="Mapping[str, bytes]"),
 }
 
 
@@ -75,19 +105,19 @@ def call_providing_hook(
 def _guard(family: str, claim: Claim, declaration: Any) -> Any:
     """Return what calls the functions of a declaration under guard."""
 
-    def guard(owner: Any, answers: Mapping[str, str], form: str = "{}") -> dict[str, Any]:
+    def guard_all(owner: Any, guards: Mapping[str, Guard], form: str = "{}") -> dict[str, Any]:
         return {
-            name: functools.partial(call, claim, form.format(name), getattr(owner, name), expected)
-            for name, expected in answers.items()
+            name: functools.partial(call, claim, form.format(name), guard, getattr(owner, name))
+            for name, guard in guards.items()
         }
 
     if family == "platform":
         return GuardedPlatform(declaration, claim)
     if family == "workload":
-        return dataclasses.replace(declaration, **guard(declaration, WORKLOAD_ANSWERS))
+        return dataclasses.replace(declaration, **guard_all(declaration, WORKLOAD_GUARDS))
     if family == "source":
-        pinning = declaration.pinning and Pinning(**guard(declaration.pinning, PINNING_ANSWERS, "pinning ({})"))
-        return dataclasses.replace(declaration, pinning=pinning, **guard(declaration, SOURCE_ANSWERS))
+        pinning = declaration.pinning and Pinning(**guard_all(declaration.pinning, PINNING_GUARDS, "pinning ({})"))
+        return dataclasses.replace(declaration, pinning=pinning, **guard_all(declaration, SOURCE_GUARDS))
     return declaration  # a health check, which `doctor` calls
 
 
@@ -102,7 +132,10 @@ class GuardedPlatform:
         method = getattr(Platform, name, None)
         if not isinstance(method, types.FunctionType):
             return found
-        return functools.partial(call, self._claim, name, found, method.__annotations__["return"])
+        guard = PLATFORM_GUARDS.get(name, Guard())._replace(answer=method.__annotations__["return"])
+        if name == "preflight" and self._claim.built_in:
+            guard = guard._replace(limit="")  # its clients have limits of their own
+        return functools.partial(call, self._claim, name, guard, found)
 
     def __repr__(self) -> str:
         return f"<{self._claim} of {self._claim.distribution}>"
@@ -113,61 +146,36 @@ def has_method(platform: Any, method: str) -> bool:
     return getattr(type(platform._platform), method) is not getattr(Platform, method)
 
 
-def call(claim: Claim, name: str, function: Callable[..., Any], expected: str, *given: Any, **named: Any) -> Any:
-    """Return the answer of a plugin's function, or what stands for it where the function fails.
-
-    :param expected: the type of the answer, as in an annotation.
-    """
+def call(claim: Claim, name: str, guard: Guard, function: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Return the answer of a plugin's function, or what stands for it where the function fails."""
     found: list[Problem] = []
 
     def answer() -> Any:
         result = function(*given, **named)
-        if name not in CHECKS:
-            return iter(result) if name in STREAMS else require_type(result, expected)
+        if guard.answer == "Iterator[str]":
+            return iter(result)
+        if guard.answer != "Iterable[Problem]":
+            return require_type(result, guard.answer)
         for problem in result:  # those before a failure count
             found.append(require_type(problem, "Problem"))
         return found
 
-    result = _call(claim, name, answer, found)
-    return _iterate(claim, name, result) if name in STREAMS else result
+    if guard.answer == "Iterable[Problem]":  # a failure is one more
+        guard = guard._replace(replace=lambda failure: [*found, failure.make_problem()])
+    result = _call(claim, name, guard, answer)
+    return _iterate(claim, name, guard, result) if guard.answer == "Iterator[str]" else result
 
 
-def _call(claim: Claim, name: str, function: Callable[[], Any], found: Sequence[Problem] = ()) -> Any:
-    is_pinning = name.startswith("pinning")
-    is_limited = is_pinning or (name == "preflight" and not claim.built_in)  # a built-in one has its own limits
-    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, SourceError)
-    if not is_pinning and name not in SOURCE_ANSWERS:
-        extra = () if name in PURE_METHODS else (OSError, SourceError) if name == "pin_source" else (OSError,)
-        passing = (KeyboardInterrupt, Rejected, Unanswered, *extra)
+def _call(claim: Claim, name: str, guard: Guard, function: Callable[[], Any]) -> Any:
     try:
-        return calls.call_plugin(claim, name, function, calls.PLUGIN_SECONDS_VARIABLE if is_limited else "")
-    except passing:
+        return calls.call_plugin(claim, name, function, guard.limit)
+    except guard.passes:
         raise
     except BaseException as cause:  # SystemExit too, and what ends a task
-        return _replace_answer(make_failure(claim, cause, name), found)
+        return guard.replace(make_failure(claim, cause, name))
 
 
-def _replace_answer(failure: PluginFailure, found: Sequence[Problem]) -> Any:
-    """Return what stands for the answer of a function that failed. Raise Rejected, Unanswered or SourceError."""
-    match failure.hook:
-        case "check" | "preflight":
-            return [*found, failure.make_problem()]
-        case "recognizes":
-            return False
-        case "warn":
-            return [str(failure)]
-        case "describe_meaning":
-            return ""
-        case "find_related":
-            return ()
-        case "submit":  # the engine may have the plan
-            raise Unanswered([failure.make_problem()]) from failure.cause
-        case name if name == "parse" or name.startswith("pinning"):
-            raise SourceError(f"{failure}.", failure.suggestions[-1].text) from failure.cause
-    raise Rejected([failure.make_problem()], transient=True) from failure.cause
-
-
-def _iterate(claim: Claim, name: str, lines: Iterator[Any]) -> Iterator[Any]:
+def _iterate(claim: Claim, name: str, guard: Guard, lines: Iterator[Any]) -> Iterator[Any]:
     """Yield the lines of an answer; only each step is under guard: between them the caller prints results."""
     end: Any = object()
 
@@ -175,7 +183,7 @@ def _iterate(claim: Claim, name: str, lines: Iterator[Any]) -> Iterator[Any]:
         return end if (line := next(lines, end)) is end else require_type(line, "str")
 
     try:
-        while (line := _call(claim, name, read_line)) is not end:
+        while (line := _call(claim, name, guard, read_line)) is not end:
             yield line
     finally:
         if close := getattr(lines, "close", None):
@@ -183,39 +191,29 @@ def _iterate(claim: Claim, name: str, lines: Iterator[Any]) -> Iterator[Any]:
 
 
 def require_type(answer: Any, expected: str) -> Any:
-    """Return an answer of this type, written as in annotations; where that is None, any. Raise UnsuitablePlugin.
+    """Return an answer of this type, written as in annotations. Raise UnsuitablePlugin.
 
-    An iterator is returned as a list, because its items are looked at.
+    Types are compared by name: importing what they name costs start-up.
+
+    :return: the answer; several items in a list.
     """
-    answer = list(answer) if isinstance(answer, Iterator) else answer
-    if expected != "None" and not _has_type(answer, expected):
-        raise UnsuitablePlugin(f"it returned {_describe_type(answer)}; expected {expected}")
-    return answer
-
-
-def _has_type(value: Any, expected: str) -> bool:
-    """Return whether a value has a type by the names of its classes: importing what they name costs start-up."""
     outer, _, inner = expected.removesuffix("]").partition("[")
-    if outer in ("Any", "bool"):  # every object is true or false
-        return True
-    if outer in ("Iterable", "Iterator", "Sequence", "list"):
-        if isinstance(value, Iterator):  # in a tuple: what is read here would be missing later
-            return True
-        is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
-        return is_list and all(_has_type(item, inner) for item in value)
-    if outer == "tuple":
-        parts = inner.split(", ")
-        return isinstance(value, tuple) and len(value) == len(parts) and all(map(_has_type, value, parts))
-    if outer == "Source":  # a protocol
-        return isinstance(getattr(value, "kind", None), str)
     names = outer.split(" | ")
-    if value is None or isinstance(value, Mapping):
-        return bool({"None"} & {*names} if value is None else {"Mapping", "Reference"} & {*names})
-    return any(cls.__name__ in names for cls in type(value).__mro__)
-
-
-def _describe_type(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        inside = sorted({type(item).__name__ for item in value})
-        return f"a {type(value).__name__} of {', '.join(inside)}" if inside else f"an empty {type(value).__name__}"
-    return "None" if value is None else f"an object of the type {type(value).__name__}"
+    if outer in ("Iterable", "Sequence", "list"):
+        if isinstance(answer, Iterable) and not isinstance(answer, (str, bytes, Mapping)):
+            return [require_type(item, inner) for item in answer]
+    elif outer == "tuple":
+        kinds = inner.split(", ")
+        if isinstance(answer, tuple) and len(answer) == len(kinds):
+            return tuple(map(require_type, answer, kinds))
+    elif outer in ("None", "bool"):  # not used; every object is true or false
+        return answer
+    elif outer == "Source":  # a protocol
+        if isinstance(getattr(answer, "kind", None), str):
+            return answer
+    elif answer is None or isinstance(answer, Mapping):
+        if {"None"} & {*names} if answer is None else {"Mapping", "Reference"} & {*names}:
+            return answer
+    elif any(cls.__name__ in names for cls in type(answer).__mro__):
+        return answer
+    raise UnsuitablePlugin(f"it returned an object of the type {type(answer).__name__}; expected {expected}")

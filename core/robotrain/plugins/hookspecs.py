@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from robotrain.errors import Suggestion
+from robotrain.plugins.failures import UnsuitablePlugin
+
 if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
@@ -124,13 +127,11 @@ def require_supported_api(claim: Claim) -> None:
     version = get_api_version(claim)
     if isinstance(version, int) and OLDEST_API_VERSION <= version <= API_VERSION:
         return
-    from robotrain import __version__
-    from robotrain.errors import Suggestion
-    from robotrain.installation import format_install_command
-    from robotrain.plugins.failures import UnsuitablePlugin
-
     if not isinstance(version, int):
         raise UnsuitablePlugin(f"{API_VARIABLE} is a whole number such as {API_VERSION}")
+    from robotrain import __version__
+    from robotrain.installation import format_install_command
+
     newer = "robotrain-core" if version > API_VERSION else claim.package
     why = f"it is written for version {version} of the plugin API, and robotrain {__version__} supports"
     way = Suggestion(format_install_command(newer, change="upgrade"), "a newer release may support it")

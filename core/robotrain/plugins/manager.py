@@ -12,7 +12,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
+from robotrain.plugins import calls
 from robotrain.plugins.discovery import HOOKS, Claim, exclude_claims, read_claims
+from robotrain.plugins.failures import (
+    PluginError,
+    PluginFailure,
+    PluginNotInstalled,
+    UnsuitablePlugin,
+    make_failure,
+    make_no_workload_error,
+    suggest_exclusion,
+)
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
@@ -21,7 +31,6 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
-    from robotrain.plugins.failures import PluginFailure
     from robotrain.plugins.hookspecs import HookManager
 
 PluginMode = Literal["all", "none", "strict"]
@@ -42,7 +51,6 @@ class Plugins:
         self.failures: dict[Claim, PluginFailure] = {}
         self.loaded: dict[Claim, Any] = {}
         self._provided: dict[Any, list[Any]] = {}
-        self._found: dict[Claim, Any] = {}
         self._reported: set[Claim] = set()
 
     def copy(self) -> Plugins:
@@ -113,8 +121,6 @@ class Plugins:
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""
         if not name:
-            from robotrain.plugins.failures import make_no_workload_error
-
             raise make_no_workload_error(self.list_names("workload"))
         return cast("Workload", self._require("workload", name))
 
@@ -186,26 +192,21 @@ class Plugins:
         self._reported.update(failed)
         return [self.failures[claim] for claim in failed]
 
-    def list_implementations(self, hook: str, module: Any = None) -> list[tuple[list[Claim], Any]]:
-        """Return a hook's loaded implementations, each with the claims of its module; built-in ones first.
-
-        :param module: the only module that counts, instead of all.
-        """
+    def list_implementations(self, hook: str) -> list[tuple[list[Claim], Any]]:
+        """Return a hook's loaded implementations, each with the claims of its module; built-in ones first."""
         found = [
             ([claim for claim, loaded in self.loaded.items() if loaded is implementation.plugin], implementation)
             for implementation in getattr(self._manager.hook, hook).get_hookimpls()
-            if module is None or implementation.plugin is module
         ]
         return sorted((one for one in found if one[0]), key=lambda one: not one[0][0].built_in)
 
-    def list_provided(self, family: str, module: Any = None) -> Iterator[tuple[list[Claim], Any]]:
-        """Yield what each loaded plugin provides, under guard, with the claims of its module.
-
-        :param module: the only module that counts, instead of all.
-        """
+    def list_provided(self, family: str, of: Claim | None = None) -> Iterator[tuple[list[Claim], Any]]:
+        """Yield what each loaded plugin provides, or only the module of one claim, with the claims of its module."""
         from robotrain.plugins import guards
 
-        for owners, implementation in self.list_implementations(HOOKS[family], module):
+        for owners, implementation in self.list_implementations(HOOKS[family]):
+            if of and of not in owners:
+                continue
             if implementation not in self._provided:
                 self._provided[implementation] = []
                 failing = [owner for owner in owners if owner.family == family] or owners[:1]
@@ -223,8 +224,6 @@ class Plugins:
 
     def record_failure(self, claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
         """Record what a plugin failed with."""
-        from robotrain.plugins.failures import make_failure
-
         self.failures[claim] = failure = make_failure(claim, cause, hook)
         return failure
 
@@ -237,8 +236,6 @@ class Plugins:
     @contextlib.contextmanager
     def _record_failures(self, claims: Iterable[Claim], hook: str = "") -> Iterator[None]:
         """Record what is raised in this block as the failure of these claims; in strict mode raise PluginError."""
-        from robotrain.plugins.failures import PluginError
-
         try:
             yield
         except (KeyboardInterrupt, PluginError):
@@ -252,8 +249,7 @@ class Plugins:
         """Load a claim and return whether it is loaded; one requested by name has the long time limit."""
         if claim in self.loaded or claim in self.failures:
             return claim in self.loaded
-        from robotrain.plugins import calls, hookspecs
-        from robotrain.plugins.failures import UnsuitablePlugin, suggest_exclusion
+        from robotrain.plugins import hookspecs
 
         with self._record_failures([claim]):
             rivals = [] if claim.built_in else self.list_claims(claim.family, claim.name)
@@ -265,7 +261,14 @@ class Plugins:
             loaded = calls.call_plugin(claim, "loading", claim.load, "" if claim.built_in else limit)
             hookspecs.require_supported_api(claim)
             if claim.family == "command":
-                _require_command(loaded, claim)
+                import typer
+
+                from robotrain.command_table import COMMANDS
+
+                if not isinstance(loaded, typer.Typer):
+                    raise UnsuitablePlugin(f"{claim.value} is a {type(loaded).__name__}; expected a typer.Typer")
+                if claim.name in COMMANDS:
+                    raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
             else:
                 self._manager.add(loaded)
             self.loaded[claim] = loaded
@@ -273,19 +276,15 @@ class Plugins:
 
     def _get(self, claim: Claim, requested: bool = False) -> Any:
         """Return what a claim's plugin provides under its name; None if it fails, which is in `failures`."""
-        if claim in self._found:
-            return self._found[claim]
         if not self._load(claim, requested):
             return None
         if claim.family in ("", "command"):
             return self.loaded[claim]
-        for owners, thing in self.list_provided(claim.family, self.loaded[claim]):
-            if thing.name == claim.name and claim in owners:
-                return self._found.setdefault(claim, thing)
+        for _, thing in self.list_provided(claim.family, claim):
+            if thing.name == claim.name:
+                return thing
         if claim not in self.failures:  # else its hook failed
             with self._record_failures([claim]):
-                from robotrain.plugins.failures import UnsuitablePlugin
-
                 raise UnsuitablePlugin(f"{claim.value} declares this name, but the plugin does not provide it")
         return None
 
@@ -295,8 +294,6 @@ class Plugins:
         for claim in claims:
             if (found := self._get(claim, requested=True)) is not None:
                 return found
-        from robotrain.plugins.failures import PluginError, PluginNotInstalled
-
         if not claims:
             raise PluginNotInstalled(family, name, self.list_names(family), self.without)
         raise PluginError(self.failures[claims[0]], self.mode == "strict")
@@ -313,19 +310,6 @@ class Plugins:
 def _is_relevant(claim: Claim, platform: str) -> bool:
     """Return whether a claim is of no platform, or of this one; every claim is, without a platform."""
     return not platform or claim.family != "platform" or claim.name == platform
-
-
-def _require_command(loaded: Any, claim: Claim) -> None:
-    """Raise UnsuitablePlugin for what is not a Typer app, or has a name of robotrain's."""
-    import typer
-
-    from robotrain.command_table import COMMANDS
-    from robotrain.plugins.failures import UnsuitablePlugin
-
-    if not isinstance(loaded, typer.Typer):
-        raise UnsuitablePlugin(f"{claim.value} is a {type(loaded).__name__}; expected a typer.Typer")
-    if claim.name in COMMANDS:
-        raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
 
 
 _active_plugins: list[Plugins] = []
