@@ -21,89 +21,14 @@ PACKAGES: Mapping[str, str] = {
     "robotrain_azureml": "plugins/azureml/robotrain_azureml",
 }
 """Each package of the product, with its folder."""
-VAGUE_WORDS = frozenset(
-    [
-        "of",
-        "told",
-        "tell",
-        "said",
-        "say",
-        "says",
-        "asked",
-        "ask",
-        "asks",
-        "kept",
-        "keep",
-        "keeps",
-        "left",
-        "heard",
-        "hear",
-        "brought",
-        "bring",
-        "here",
-        "there",
-        "still",
-        "aside",
-        "later",
-        "apart",
-        "tried",
-        "usual",
-        "named",
-        "wrong",
-        "look",
-        "looks",
-        "looking",
-        "seen",
-        "unseen",
-        "put",
-        "take",
-        "taken",
-        "taker",
-        "made",
-        "make",
-        "going",
-        "whole",
-        "way",
-        "ways",
-        "which",
-        "whose",
-        "what",
-        "who",
-        "once",
-        "often",
-        "beside",
-        "alone",
-        "own",
-        "again",
-        "ended",
-        "begun",
-        "sent",
-        "shown",
-        "show",
-        "given",
-        "give",
-        "held",
-        "hold",
-        "holds",
-        "lacks",
-        "lacking",
-        "meant",
-        "means",
-        "found",
-        "find",
-        "unread",
-        "unsaid",
-        "unfit",
-        "agreed",
-        "handed",
-        "carried",
-        "placed",
-        "fit",
-        "alike",
-        "nearest",
-        "close",
-    ]
-)
+VAGUE = """
+of told tell said say says asked ask asks kept keep keeps left heard hear brought bring here there still
+aside later apart tried usual named wrong look looks looking seen unseen put take taken taker made make
+going whole way ways which whose what who once often beside alone own again ended begun sent shown show
+given give held hold holds lacks lacking meant means found find unread unsaid unfit agreed handed carried
+placed fit alike nearest close
+"""
+VAGUE_WORDS = frozenset(VAGUE.split())
 """Words that name nothing by themselves: no module or function is called by them alone."""
 STANDARD_METHODS = frozenset({"close", "find"})
 """Methods that Python's own types and the platform interface name so: `file.close`, `Platform.find`."""
@@ -292,17 +217,11 @@ def _reachable(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
     return seen
 
 
-def is_vague(name: str) -> bool:
-    """Whether a name consists of vague words only."""
-    words = name.strip("_").split("_")
-    return bool(words[0]) and all(word in VAGUE_WORDS for word in words)
-
-
 def find_vague_names(modules: Iterable[Module]) -> list[str]:
     """Modules and functions that one vague word names."""
     found = []
     for module in modules:
-        if is_vague(module.name.rpartition(".")[2]):
+        if VAGUE_WORDS.issuperset(module.name.rpartition(".")[2].strip("_").split("_")):
             found.append(module.name)
         for one in module.definitions:
             is_standard = one.is_method and one.name in STANDARD_METHODS

@@ -6,13 +6,10 @@ needs it to do is said by environment variables:
 | variable | effect |
 |---|---|
 | STANDIN_PYTHON | the interpreter of `isaaclab.sh -p`: one of `environments.install` |
-| STANDIN_LAUNCH_SECONDS | how long the simulator takes to start |
-| STANDIN_SUCCESS | `timeout` or `never`: the environment has a success term; unset: it has none |
+| STANDIN_SUCCESS | `timeout`: an episode succeeds if the pole stands to its end; unset: there is no success term |
 | STANDIN_STEPS | the most steps of an episode (250); with a few, no pole falls |
 | STANDIN_STEP_SECONDS | how long a step takes (0): a training that a test cuts off does not need more of them |
-| STANDIN_SIGNAL_EXIT | the exit code of AppLauncher's handler of signals (0) |
 | STANDIN_SKRL_MINIMUM | the version of skrl below which the script exits 0 without training |
-| STANDIN_LIBRARY | the library that a task of 3.0 has by default |
 """
 
 import shutil

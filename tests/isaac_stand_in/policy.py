@@ -12,6 +12,12 @@ TASK = "Isaac-Cartpole-v0"
 OLD, NEW = environments.GENERATIONS
 
 
+def make_environ(folder: Path, version: str = "2.3") -> dict[str, str]:
+    """Lay out an installation in `folder`; return this process's variables, without robotrain's, and those of it."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("ROBOTRAIN_", "STANDIN_"))}
+    return {**own, **make_image(folder, version)}
+
+
 def make_image(folder: Path, version: str = "2.3") -> dict[str, str]:
     """Lay out an installation in `folder`; return the variables with which an image leads there."""
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What `isaac-train` refuses before a simulator starts: options of the scripts, overrides, impossible starts."""
+"""What is refused of a job of Isaac Lab before a simulator starts: options, overrides, impossible starts."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ from robotrain_workloads.isaac_train.parameters import make_script
 
 ERROR = "script-option-invalid"
 FROM = ("--checkpoint-uri", "/data/run/model_19.pt")
+BLOB = ("--checkpoint-uri", "https://account1.blob.core.windows.net/train/run/000019")
 
 
 def accepted(robotrain: Any, *words: str) -> str:
@@ -22,8 +23,9 @@ def accepted(robotrain: Any, *words: str) -> str:
     return "\n".join(line for line in answer.stderr.splitlines() if not line.startswith(("note: ", " ")))
 
 
-def refused(robotrain: Any, *words: str) -> dict[str, Any]:
-    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", *words)
+def refused(robotrain: Any, *words: str, workload: str = "isaac-train") -> dict[str, Any]:
+    """The one error of a job, with the exit code."""
+    answer = robotrain("render", workload, "--platform", "local", "--json", *words)
     (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
     return {**problem, "exit_code": answer.exit_code}
 
@@ -114,25 +116,31 @@ def test_the_container_judges_by_the_version_that_is_there() -> None:
     assert "new in 3.0" in problem.why
 
 
-@pytest.mark.parametrize("option", ["--task", "--checkpoint"])
-def test_what_robotrain_sets_is_named(robotrain: Any, option: str) -> None:
-    assert refused(robotrain, "-b", "rsl_rl", "--", f"{option}=1")["code"] == "trainer-arg-owned"
-
-
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("workload", "words", "code"),
     [
-        ((*FROM, "-M", "from-scratch"), "checkpoint-without-mode"),
-        (("-M", "warm-start"), "mode-without-checkpoint"),
-        ((*FROM, "-M", "resume", "--resume-from", "/data/other"), "several-starts"),
-        (("-c", "https://example.org/m.pt?sig=S3CRET", "-M", "resume"), "https-file-invalid"),
-        (("--no-accept-eula",), "eula-not-accepted"),
-        (("--checkpoint-uri", "http://example.org/model_19.pt", "-M", "resume"), "checkpoint-unverified"),
-        (("--sha256", "a" * 64), "digest-without-checkpoint"),
+        ("isaac-train", ("-b", "rsl_rl", "--", "--task=1"), "trainer-arg-owned"),
+        ("isaac-train", ("-b", "rsl_rl", "--", "--checkpoint=1"), "trainer-arg-owned"),
+        ("isaac-train", (*FROM, "-M", "from-scratch"), "checkpoint-without-mode"),
+        ("isaac-train", ("-M", "warm-start"), "mode-without-checkpoint"),
+        ("isaac-train", (*FROM, "-M", "resume", "--resume-from", "/data/other"), "several-starts"),
+        ("isaac-train", ("--no-accept-eula",), "eula-not-accepted"),
+        ("isaac-train", ("-c", "http://example.org/model_19.pt", "-M", "resume"), "checkpoint-unverified"),
+        ("isaac-train", ("--sha256", "a" * 64), "digest-without-checkpoint"),
+        ("isaac-export", (*BLOB, "--", "--video_length", "3"), "trainer-arg-owned"),
+        ("isaac-export", (*BLOB, "--", "--no_such_flag"), ERROR),
+        ("isaac-export", (*BLOB, "--max-steps", "0", "--video-length", "0", "--num-envs", "8"), "nothing-played"),
+        ("isaac-export", (*BLOB, "--agent-config", "agent.yaml"), "value-invalid"),
+        ("isaac-validate", (), "source-missing"),
+        ("isaac-validate", (*BLOB, "--video-length", "50"), "video-not-recorded"),
+        ("isaac-validate", (*BLOB, "--isaac-version", "2.3", "--", "--video_interval", "3"), ERROR),
+        ("isaac-validate", (*BLOB, "--", "--video"), "trainer-arg-owned"),
     ],
 )
-def test_a_start_that_contradicts_itself_is_refused(robotrain: Any, words: tuple[str, ...], code: str) -> None:
-    problem = refused(robotrain, *words)
+def test_a_job_that_contradicts_itself_is_refused(
+    robotrain: Any, workload: str, words: tuple[str, ...], code: str
+) -> None:
+    problem = refused(robotrain, *words, workload=workload)
     assert (problem["code"], problem["exit_code"]) == (code, 2)
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from isaac_stand_in import environments, make_lab
+from isaac_stand_in import environments, policy
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Registered, Tracking, parse_event
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
-OLD, NEW = environments.GENERATIONS
+OLD = environments.GENERATIONS[0]
 ROLLOUTS = 16
 """Timesteps of an iteration."""
 UPDATES = 20
@@ -40,24 +40,24 @@ class Ended:
         lines = (self.folder / "events.jsonl").read_text().splitlines()
         return [record.event for line in lines if (record := parse_event(line))]
 
-    def of(self, kind: type) -> list[Any]:
+    def list_events(self, kind: type) -> list[Any]:
         return [one for one in self.events if isinstance(one, kind)]
 
     @property
     def steps(self) -> list[int]:
-        return [one.step for one in self.of(Checkpoint)]
+        return [one.step for one in self.list_events(Checkpoint)]
 
     @property
     def metrics(self) -> dict[str, list[int]]:
         """The steps of each metric."""
         found: dict[str, list[int]] = {}
-        for one in self.of(Metrics):
+        for one in self.list_events(Metrics):
             for name in one.values:
                 found.setdefault(name, []).append(one.step)
         return found
 
     def checkpoint(self, step: int) -> Path:
-        return next(Path(one.path) for one in self.of(Checkpoint) if one.step == step)
+        return next(Path(one.path) for one in self.list_events(Checkpoint) if one.step == step)
 
 
 Submit = Callable[..., Ended]
@@ -70,36 +70,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def submit(folder: Path) -> Iterator[Submit]:
-    """Submits a job to this machine and waits: `submit(*words, lab="3.0", generation=NEW)`.
+    """Submits a job to this machine and waits: `submit(*words, version="3.0")`.
 
     until: when its runtime gets SIGTERM, given the run's folder. command: another one, such as `resume RUN`.
     """
-    labs: dict[str, Path] = {}
+    labs: dict[str, dict[str, str]] = {}
     started: list[subprocess.Popen[str]] = []
 
     def run(
         *words: str,
-        lab: str = "2.3",
-        generation: str = OLD,
+        version: str = "2.3",
         environ: Mapping[str, str] = {},
         until: Callable[[Path], bool] | None = None,
         command: tuple[str, ...] = ("submit", "isaac-train"),
         tracked: bool = False,
     ) -> Ended:
-        if lab not in labs:
-            labs[lab] = folder / f"lab-{lab}"
-            labs[lab].mkdir()
-            make_lab(labs[lab], lab)
-        own = {name: value for name, value in os.environ.items() if not name.startswith("ROBOTRAIN_")}
-        own |= {"ROBOTRAIN_STATE": str(folder / "state"), "ISAACLAB_PATH": str(labs[lab]), "OMP_NUM_THREADS": "1"}
-        own |= {"STANDIN_PYTHON": str(environments.install(generation)), **environ}
-        where = ("--platform", "local", "--tracking-uri", "none") if command[0] == "submit" else ()
-        if tracked:
-            where = where[:2]
+        if version not in labs:
+            labs[version] = policy.make_environ(folder / f"lab-{version}", version)
+        where = ("--platform", "local") if command[0] == "submit" else ()
+        where += ("--tracking-uri", "none") if where and not tracked else ()
         process = subprocess.Popen(
             [sys.executable, "-m", "robotrain", *command, *where, "--wait", "--json", *words],
             cwd=folder,
-            env=own,
+            env={**labs[version], "ROBOTRAIN_STATE": str(folder / "state"), **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -147,7 +140,7 @@ def trained(submit: Submit) -> Ended:
 @pytest.fixture(scope="module")
 def stopped_training(submit: Submit) -> Ended:
     """A training of skrl 2 by Isaac Lab 3.0 that was stopped."""
-    return submit(*SMALL, "-m", "60", lab="3.0", generation=NEW, until=has_checkpoint)
+    return submit(*SMALL, "-m", "60", version="3.0", until=has_checkpoint)
 
 
 def read_checkpoint(file: Path, expression: str) -> Any:
@@ -164,14 +157,14 @@ def test_rsl_rl_trains_and_sends_metrics_and_checkpoints(trained: Ended) -> None
     assert set(trained.metrics["loss_value_function"]) == set(range(20))
     assert {"mean_noise_std", "learning_rate", "Episode_Termination/fell"} <= set(trained.metrics)
     assert not any(name.endswith("/time") for name in trained.metrics)
-    assert {one.total for one in trained.of(Metrics) if one.step is not None} == {20}
+    assert {one.total for one in trained.list_events(Metrics) if one.step is not None} == {20}
     last = trained.checkpoint(19)
     assert (last / "model_19.pt").is_file()
     assert "activation: elu" in (last / "params/agent.yaml").read_text()
 
 
 def test_the_last_checkpoint_is_registered_once(trained: Ended, folder: Path) -> None:
-    (registered,) = trained.of(Registered)
+    (registered,) = trained.list_events(Registered)
     assert (registered.name, registered.step) == ("isaac-cartpole-v0", 19)
     with contextlib.closing(sqlite3.connect(folder / "state/mlflow.db")) as database:
         tags = dict(database.execute("select key, value from model_version_tags"))
@@ -196,7 +189,7 @@ def test_a_training_starts_from_an_address_that_outputs_prints(
     command = [sys.executable, "-m", "robotrain", "outputs", "--json", "--checkpoint", "last", trained.folder.name]
     environ = {**os.environ, "ROBOTRAIN_STATE": str(folder / "state")}
     listed = json.loads(subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout)
-    (tracking,) = trained.of(Tracking)
+    (tracking,) = trained.list_events(Tracking)
     start = form.format(run=tracking.run_id)
     (address,) = (one for one in listed["outputs"][0]["addresses"] if one.startswith(start))
     digest = hashlib.sha256((trained.checkpoint(19) / "model_19.pt").read_bytes()).hexdigest()
@@ -208,24 +201,13 @@ def test_a_training_starts_from_an_address_that_outputs_prints(
 
 def test_two_processes_train_together_and_the_first_reports(folder: Path, tmp_path: Path) -> None:
     """By the supervisor alone: a job would look for two GPUs first."""
-    make_lab(tmp_path, "2.3")
-    own = [
-        "--backend",
-        "rsl_rl",
-        "--task",
-        "Isaac-Cartpole-v0",
-        "--work",
-        tmp_path / "run",
-        "--checkpoints",
-        tmp_path / "kept",
-        "--num-gpus",
-        "2",
-    ]
+    kept = tmp_path / "kept"
+    own = ["--backend", "rsl_rl", "--task", "Isaac-Cartpole-v0", "--work", tmp_path / "run", "--checkpoints", kept]
+    own += ["--num-gpus", "2"]
     script = ["--task", "Isaac-Cartpole-v0", "--num_envs", "16", "--max_iterations", "3", "--headless", "--distributed"]
-    python = str(environments.install(OLD))
-    command = [python, "-m", "robotrain_workloads.isaac_train.supervisor", *own, "--", *script]
+    environ = policy.make_environ(tmp_path / "lab")
+    command = [environ["STANDIN_PYTHON"], "-m", "robotrain_workloads.isaac_train.supervisor", *own, "--", *script]
     root = Path(__file__).parents[2]
-    environ = {**os.environ, "ISAACLAB_PATH": str(tmp_path), "STANDIN_PYTHON": python, "OMP_NUM_THREADS": "1"}
     environ["PYTHONPATH"] = f"{root / 'workloads'}:{root / 'runtime'}"
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -244,7 +226,7 @@ def test_rsl_rl_is_resumed_to_the_same_iteration_after_a_stop(submit: Submit) ->
     assert resumed.code == 0, resumed.output
     assert resumed.steps[-1] == 39
     assert min(resumed.metrics["loss_value_function"]) == last
-    assert any("resuming from" in note.text for note in resumed.of(Note))
+    assert any("resuming from" in note.text for note in resumed.list_events(Note))
     assert "has 40 iterations, and the training ends after 40" in refusal(
         submit(command=("resume", resumed.folder.name))
     )
@@ -255,14 +237,14 @@ def test_skrl_is_stopped_with_a_checkpoint_and_goes_on_at_its_timestep(stopped_t
     last = stopped_training.steps[-1]
     assert 0 < last < 60 * ROLLOUTS
     assert last % ROLLOUTS == 0
-    resumed = submit(command=("resume", stopped_training.folder.name), lab="3.0", generation=NEW)
+    resumed = submit(command=("resume", stopped_training.folder.name), version="3.0")
     assert resumed.code == 0, resumed.output
     assert resumed.steps[-1] == 60 * ROLLOUTS
     assert min(resumed.steps) > last
     assert {"mean_reward", "Episode_Termination/fell", "Loss / Policy loss"} <= set(resumed.metrics)
     assert last < min(resumed.metrics["Loss / Policy loss"])
     assert max(resumed.metrics["Loss / Policy loss"]) > 55 * ROLLOUTS
-    again = submit(command=("resume", resumed.folder.name), lab="3.0", generation=NEW)
+    again = submit(command=("resume", resumed.folder.name), version="3.0")
     assert "has 60 iterations, and the training ends after 60" in refusal(again)
 
 
@@ -283,7 +265,7 @@ def test_a_warm_start_of_skrl_keeps_the_normalizer_and_not_the_optimizer(
 ) -> None:
     source = stopped_training.checkpoint(stopped_training.steps[-1])
     words = (*SMALL, "-m", "1", "--checkpoint-uri", str(source), "-M", "warm-start")
-    warm = submit(*words, lab="3.0", generation=NEW)
+    warm = submit(*words, version="3.0")
     assert warm.code == 0, warm.output
     assert warm.steps[-1] == ROLLOUTS
     content = "[int(c['optimizer']['state'][0]['step']), int(c['observation_preprocessor']['current_count'])]"

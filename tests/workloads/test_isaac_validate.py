@@ -172,21 +172,6 @@ def test_the_pipeline_of_the_example_is_planned_on_every_platform(
     assert "step-registers-nothing" not in answer.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        ((), "source-missing"),
-        (("--checkpoint-uri", BLOB, "--video-length", "50"), "video-not-recorded"),
-        (("--checkpoint-uri", BLOB, "--isaac-version", "2.3", "--", "--video_interval", "3"), "script-option-invalid"),
-        (("--checkpoint-uri", BLOB, "--", "--video"), "trainer-arg-owned"),
-    ],
-)
-def test_what_is_refused_before_anything_is_sent(robotrain: Any, words: tuple[str, ...], code: str) -> None:
-    answer = robotrain("render", "isaac-validate", "--platform", "local", "--json", *words)
-    assert answer.exit_code == 2
-    assert [one["code"] for one in answer.json["problems"] if one["severity"] == "error"] == [code]
-
-
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """An Isaac Lab whose Python answers what it found in a checkpoint: `lab(backend="skrl")` or `lab(problem="…")`."""

@@ -1,7 +1,6 @@
 """Validations in Isaac Lab's stand-in: its play scripts, rsl_rl and skrl are the real ones."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -46,11 +45,6 @@ def trained(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Callabl
     return train
 
 
-def make_environ(lab: Path, version: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("ROBOTRAIN_", "STANDIN_"))}
-    return {**own, **policy.make_image(lab, version)}
-
-
 @pytest.fixture
 def validate(trained: Callable[[str, str], Path], tmp_path: Path) -> Validate:
     """Validates the checkpoint of a backend with the program that runs in the container: four episodes."""
@@ -69,7 +63,7 @@ def validate(trained: Callable[[str, str], Path], tmp_path: Path) -> Validate:
         command = (*program, *own, *source, *usual, *words, "--")
         ended = subprocess.run(
             command,
-            env={**make_environ(tmp_path / "lab", version), **environ},
+            env={**policy.make_environ(tmp_path / "lab", version), **environ},
             cwd=tmp_path,
             capture_output=True,
             text=True,

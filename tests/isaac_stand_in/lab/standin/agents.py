@@ -2,7 +2,7 @@
 
 import importlib.metadata
 
-TASKS = {"Isaac-Cartpole-v0": "mlp", "Isaac-Cartpole-Recurrent-v0": "lstm", "Isaac-Cartpole-Gru-v0": "gru"}
+TASKS = {"Isaac-Cartpole-v0": "mlp", "Isaac-Cartpole-Recurrent-v0": "lstm"}
 OLD_RSL = importlib.metadata.version("rsl-rl-lib") < "4"
 OLD_SKRL = importlib.metadata.version("skrl") < "2"
 

@@ -11,7 +11,7 @@ STEP_SECONDS = float(os.environ.get("STANDIN_STEP_SECONDS", "0"))
 
 
 class TerminationManager:
-    """Isaac Lab's: which terms ended an episode. `success` is there when STANDIN_SUCCESS says how it is judged."""
+    """Isaac Lab's: which terms ended an episode. `success` is there with STANDIN_SUCCESS=timeout."""
 
     def __init__(self, names):
         self.active_terms = list(names)
@@ -24,8 +24,8 @@ class TerminationManager:
 class Cartpole(gym.Env):
     """4 observations, 1 action, 250 steps (STANDIN_STEPS); falls over at 1.2 rad.
 
-    STANDIN_SUCCESS: `timeout` for an environment whose episodes succeed when the pole stood to the end; `never` for one
-    that has the signal and never gives it; unset for one without the signal, as most locomotion tasks are.
+    STANDIN_SUCCESS: `timeout` for an environment whose episodes succeed when the pole stood to the end; unset for one
+    without the signal, as most locomotion tasks are.
     """
 
     step_dt, max_episode_length, device = 0.02, STEPS, "cpu"
@@ -42,7 +42,7 @@ class Cartpole(gym.Env):
         self.rng = torch.Generator().manual_seed(seed)
         self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long)
         self.x, self.log = self.fresh(num_envs), {}
-        self.success = os.environ.get("STANDIN_SUCCESS", "")
+        self.success = os.environ.get("STANDIN_SUCCESS") == "timeout"
         terms = ("time_out", "fell", *(("success",) if self.success else ()))
         self.termination_manager = TerminationManager(terms)
 
@@ -74,8 +74,7 @@ class Cartpole(gym.Env):
         reward = 1 - self.x[:, 2].abs() - 0.05 * self.x[:, 0].abs() - 2.0 * fell
         self.termination_manager.terms = {"time_out": timeout, "fell": fell}
         if self.success:
-            stood = timeout if self.success == "timeout" else torch.zeros_like(timeout)
-            self.termination_manager.terms["success"] = stood
+            self.termination_manager.terms["success"] = timeout
         done = fell | timeout
         if done.any():  # Isaac Lab keeps the last reset's log in the extras of every step
             alive = self.episode_length_buf[done].float().mean() / self.max_episode_length

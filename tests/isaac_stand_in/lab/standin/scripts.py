@@ -3,7 +3,6 @@
 import copy
 import os
 import random
-import re
 import sys
 from datetime import datetime
 
@@ -46,10 +45,8 @@ def run_3_0(action):
     import argparse
 
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--rl_library", choices=["rsl_rl", "skrl"], default=os.environ.get("STANDIN_LIBRARY"))
+    parser.add_argument("--rl_library", choices=["rsl_rl", "skrl"], required=True)
     args, rest = parser.parse_known_args()
-    if args.rl_library is None:
-        parser.error("the task has no default library: choose one with --rl_library")
     sys.argv = [sys.argv[0], *rest]
     run(args.rl_library, action, "3.0")
 
@@ -71,19 +68,6 @@ def _check_versions(backend, version):
 
         skrl.logger.error(f"Unsupported skrl version: {installed('skrl')}. Install supported version: >={minimum}")
         sys.exit()
-
-
-def _find_checkpoint(log_root, run=".*", file=".*", other=()):
-    """Return what `isaaclab_tasks.utils.get_checkpoint_path` returns."""
-    found = os.scandir(log_root) if os.path.isdir(log_root) else ()
-    runs = [entry.path for entry in found if entry.is_dir() and re.match(run, entry.name)]
-    if not runs:
-        raise ValueError(f"No runs present in the directory: '{log_root}' match: '{run}'.")
-    folder = os.path.join(sorted(runs)[-1], *other)
-    files = sorted((name for name in os.listdir(folder) if re.match(file, name)), key=lambda name: f"{name:0>15}")
-    if not files:
-        raise ValueError(f"No checkpoints in the directory: '{folder}' match '{file}'.")
-    return os.path.join(folder, files[-1])
 
 
 def _require_file(path):
@@ -166,20 +150,6 @@ def _apply_rsl_rl_arguments(args, env_cfg, agent):
     return os.path.abspath(os.path.join("logs", "rsl_rl", agent["experiment_name"]))
 
 
-def _find_rsl_rl_start(args, version, root, agent):
-    """Return the checkpoint that training goes on from; None for a new start."""
-    if version == "2.3":  # without --resume, --checkpoint is ignored
-        return _find_checkpoint(root, agent["load_run"], agent["load_checkpoint"]) if agent["resume"] else None
-    if args.checkpoint is None:
-        return None
-    if args.checkpoint in ("latest", "best"):
-        return _find_checkpoint(root, ".*", "model_.*.pt")
-    if os.path.isdir(args.checkpoint):
-        return _find_checkpoint(os.path.dirname(args.checkpoint), os.path.basename(args.checkpoint), "model_.*.pt")
-    _require_file(args.checkpoint)
-    return args.checkpoint
-
-
 def _train_rsl_rl(args, version, env_cfg, agent):
     root = _apply_rsl_rl_arguments(args, env_cfg, agent)
     iterations = args.max_iterations if args.max_iterations is not None else agent["max_iterations"]
@@ -187,12 +157,8 @@ def _train_rsl_rl(args, version, env_cfg, agent):
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     print(f"Exact experiment name requested from command line: {stamp}")
     log_dir = os.path.join(root, stamp + (f"_{agent['run_name']}" if agent["run_name"] else ""))
-    resume = _find_rsl_rl_start(args, version, root, agent)
     runner = _make_rsl_rl_runner(args, _make_env(args, env_cfg, log_dir, "train"), agent, log_dir)
     runner.add_git_repo_to_log(__file__)
-    if resume:
-        print(f"[INFO]: Loading model checkpoint from: {resume}")
-        runner.load(resume)
     if int(os.getenv("RANK", "0")) == 0:
         _dump_params(log_dir, env_cfg, agent)
     runner.learn(num_learning_iterations=iterations, init_at_random_ep_len=True)
@@ -201,24 +167,11 @@ def _train_rsl_rl(args, version, env_cfg, agent):
 def _play_rsl_rl(args, version, env_cfg, agent):
     root = _apply_rsl_rl_arguments(args, env_cfg, agent)
     print(f"[INFO] Loading experiment from directory: {root}")
-    path = args.checkpoint or _find_checkpoint(root, agent["load_run"], agent["load_checkpoint"])
-    _require_file(path)
-    folder = os.path.dirname(path)
-    env = _make_env(args, env_cfg, folder, "play")
-    print(f"[INFO]: Loading model checkpoint from: {path}")
-    runner = _make_rsl_rl_runner(args, env, agent, None)
-    runner.load(path)
-    policy = runner.get_inference_policy(device="cpu")
-    out = os.path.join(folder, "exported")
-    os.makedirs(out, exist_ok=True)
-    if agents.OLD_RSL:
-        from standin import exporter
-
-        exporter.export(runner.alg.policy, out)
-    else:
-        runner.export_policy_to_jit(path=out, filename="policy.pt")
-        runner.export_policy_to_onnx(path=out, filename="policy.onnx")
-    _play(args, policy, runner.env.step, runner.env.get_observations())
+    _require_file(args.checkpoint)
+    env = _make_env(args, env_cfg, os.path.dirname(args.checkpoint), "play")
+    print(f"[INFO]: Loading model checkpoint from: {args.checkpoint}")
+    _make_rsl_rl_runner(args, env, agent, None).load(args.checkpoint)
+    _refuse_to_go_on()
 
 
 # ---------------------------------------------------------------- skrl
@@ -240,12 +193,7 @@ def _train_skrl(args, version, env_cfg, agent):
     log_dir = os.path.join(root, name)
     if int(os.getenv("RANK", "0")) == 0:
         _dump_params(log_dir, env_cfg, agent)
-    if args.checkpoint:
-        _require_file(args.checkpoint)
     runner = Runner(IsaacLabWrapper(_make_env(args, env_cfg, log_dir, "train")), agent)
-    if args.checkpoint:
-        print(f"[INFO] Loading model checkpoint from: {args.checkpoint}")
-        runner.agent.load(args.checkpoint)
     runner.run()
     if version == "3.0":
         last = os.path.join(log_dir, "checkpoints", f"agent_{agent['trainer']['timesteps']}.pt")
@@ -261,35 +209,16 @@ def _play_skrl(args, version, env_cfg, agent):
     experiment = agent["agent"]["experiment"]
     root = os.path.abspath(os.path.join("logs", "skrl", experiment["directory"]))
     print(f"[INFO] Loading experiment from directory: {root}")
-    run = f".*_{args.algorithm.lower()}_{args.ml_framework}"
-    path = os.path.abspath(args.checkpoint) if args.checkpoint else _find_checkpoint(root, run, other=["checkpoints"])
+    path = os.path.abspath(args.checkpoint)
     agent["trainer"]["close_environment_at_exit"] = False
     experiment |= {"write_interval": 0, "checkpoint_interval": 0}
-    wrapped = IsaacLabWrapper(_make_env(args, env_cfg, os.path.dirname(os.path.dirname(path)), "play"))
-    runner = Runner(wrapped, agent)
+    env = _make_env(args, env_cfg, os.path.dirname(os.path.dirname(path)), "play")
+    runner = Runner(IsaacLabWrapper(env), agent)
     print(f"[INFO] Loading model checkpoint from: {path}")
     runner.agent.load(path)
-
-    def act(obs):
-        state = () if agents.OLD_SKRL else (wrapped.state(),)
-        outputs = runner.agent.act(obs, *state, timestep=0, timesteps=0)
-        return outputs[-1].get("mean_actions", outputs[0])
-
-    if agents.OLD_SKRL:
-        runner.agent.set_running_mode("eval")
-    else:
-        runner.agent.enable_training_mode(False, apply_to_models=True)
-    _play(args, act, wrapped.step, wrapped.reset()[0])
+    _refuse_to_go_on()
 
 
-def _play(args, act, step, obs):
-    """Play without an end, as the real one does without --video: `while simulation_app.is_running()`."""
-    import torch
-
-    timestep = 0
-    while True:
-        with torch.inference_mode():
-            obs = step(act(obs))[0]
-        timestep += 1
-        if args.video and timestep == args.video_length:
-            break
+def _refuse_to_go_on():
+    """End where the real scripts play the policy without an end: robotrain's programs take over before that."""
+    sys.exit("the play script went on after it had loaded the checkpoint")
