@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 import source_tree
 import tomllib
-from robotrain import error_codes
+from robotrain import errors
 
 PACKAGES = tuple(source_tree.PACKAGES)
-KNOWN = error_codes.load_error_codes(PACKAGES)
+KNOWN = errors.load_error_codes(PACKAGES)
 CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 
 
@@ -52,8 +52,8 @@ def test_every_described_code_is_reported():
 
 def test_a_code_is_described_once():
     for package in PACKAGES:
-        others = error_codes.load_error_codes(other for other in PACKAGES if other != package)
-        own = error_codes._read_codes(package)
+        others = errors.load_error_codes(other for other in PACKAGES if other != package)
+        own = errors._read_codes(package)
         own.pop("include", None)
         assert not own.keys() & {code for code, entry in others.items() if entry.package != package}
 
@@ -66,10 +66,10 @@ def test_a_description_is_whole_sentences():
 
 
 def test_a_varying_part_matches_any_name():
-    found = error_codes.find_error_code("blob-url-invalid", PACKAGES, lambda: ["blob_url"])
+    found = errors.find_error_code("blob-url-invalid", PACKAGES, lambda: ["blob_url"])
     assert found is not None
     assert found.code == "KIND-invalid"
-    assert error_codes.find_error_code("no-such-code-at-all", PACKAGES, lambda: []) is None
+    assert errors.find_error_code("no-such-code-at-all", PACKAGES, lambda: []) is None
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_explain_answers_with_the_description_of_a_code(robotrain, code, title):
 
 def test_the_page_of_errors_is_generated_from_the_registry():
     page = (source_tree.ROOT / "docs/errors.md").read_text()
-    assert page.endswith(error_codes.format_reference(KNOWN.values())), "run .ci/pages"
+    assert page.endswith(errors.format_code_reference(KNOWN.values())), "run .ci/pages"
 
 
 def test_a_code_is_explained_beside_a_plugin_that_is_one_module(robotrain, fake_platform):

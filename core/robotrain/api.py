@@ -21,8 +21,8 @@ from robotrain.model.run import Output, RunRecord, Status
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, progress_cache, records
+from robotrain.submission import interrupted_submit, registration, submitter, unfinished
 from robotrain.submission import pin as pinning
-from robotrain.submission import reconcile, registration, submitter, unfinished
 from robotrain.submission.run_name import make_labels
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
@@ -185,7 +185,7 @@ class Run:
     @property
     def _submitted_record(self) -> RunRecord:
         record = records.read_record(self.name)
-        return record if record.phase == "sent" else reconcile.adopt_run(record, self._platform)
+        return record if record.phase == "sent" else interrupted_submit.adopt_run(record, self._platform)
 
     @property
     def _platform(self) -> Platform:

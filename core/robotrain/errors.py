@@ -1,9 +1,9 @@
-"""Problems of a request as data: collected by every stage, reported all at once, with suggestions."""
+"""Problems of a request as data, reported all at once; exit codes; the registry of error codes for docs/errors.md."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -201,3 +201,83 @@ def format_problem(problem: Problem, width: int = 100) -> str:
         aligned = f"{'':{max(0, column - len(text))}} ({remark})" if remark else ""
         lines.append(f"  {'or' if index else 'use':<5} {text}{aligned}")
     return "\n".join(lines)
+
+
+CODES_FILE = "error_codes.toml"
+KIND_CODE = "KIND-invalid"
+"""The code of an invalid source, with the name of its kind."""
+CODE_PATTERN = r"[a-z0-9]+(-[a-z0-9]+)*"
+
+
+class ErrorCode(NamedTuple):
+    """The description of an error code: a table of a package's `error_codes.toml`.
+
+    A word in capitals stands for a varying part: `KIND-invalid`. The key `include` of the file lists packages that it
+    shares codes with.
+    """
+
+    code: str
+    title: str
+    meaning: str
+    fix: str
+    package: str
+
+    def matches(self, code: str) -> bool:
+        """Return whether it describes `code`, which may have a varying part."""
+        import re  # costs start-up
+
+        return re.fullmatch(re.sub(r"[A-Z]+", r"[a-z0-9-]+", self.code), code) is not None
+
+
+def load_error_codes(packages: Iterable[str]) -> dict[str, ErrorCode]:
+    """Return the codes that core and these import packages describe, by code; the first description counts."""
+    found: dict[str, ErrorCode] = {}
+    waiting, seen = ["robotrain", *packages], set()
+    while waiting:
+        package = waiting.pop(0)
+        if package in seen:
+            continue
+        seen.add(package)
+        codes = _read_codes(package)
+        waiting += codes.pop("include", ())
+        for code, entry in codes.items():
+            found.setdefault(code, ErrorCode(code, **entry, package=package))
+    return found
+
+
+def _read_codes(package: str) -> dict[str, Any]:
+    from importlib.resources import files  # costs start-up
+
+    import tomllib
+
+    try:
+        return tomllib.loads(files(package).joinpath(CODES_FILE).read_text(encoding="utf-8"))
+    except (ModuleNotFoundError, FileNotFoundError, TypeError):  # a TypeError for a plugin that is no package
+        return {}
+
+
+def find_error_code(code: str, packages: Iterable[str], kinds: Callable[[], Iterable[str]]) -> ErrorCode | None:
+    """Return the description of a code as a message shows it; None when no package describes it.
+
+    :param kinds: returns the names of the source kinds, each of which has a code.
+    """
+    known = load_error_codes(packages)
+    if entry := known.get(code) or next((entry for entry in known.values() if entry.matches(code)), None):
+        is_known = entry.code != KIND_CODE or code in {
+            KIND_CODE.replace("KIND", kind.replace("_", "-")) for kind in kinds()
+        }
+        return entry if is_known else None
+    return None
+
+
+def format_code_reference(codes: Iterable[ErrorCode]) -> str:
+    """Return the reference of `codes`, docs/errors.md, as Markdown, with a heading for each that links can name."""
+    groups: dict[str, list[ErrorCode]] = {}
+    for entry in codes:
+        groups.setdefault(entry.package, []).append(entry)
+    parts = []
+    for package, entries in groups.items():
+        parts.append(f"## {package}\n")
+        for entry in sorted(entries, key=lambda entry: entry.code.lower()):
+            parts.append(f"### `{entry.code}`\n\n**{entry.title}.** {entry.meaning} {entry.fix}\n")
+    return "\n".join(parts)

@@ -20,7 +20,7 @@ from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
-from robotrain.submission import reconcile
+from robotrain.submission import interrupted_submit
 from robotrain_runtime.contract import event, files
 from test_crashes import AUDIT
 
@@ -178,10 +178,10 @@ def test_a_run_that_two_attempts_have_as_a_step_goes_with_the_last_of_them(ended
     training, again = step_run(ended, "train"), robotrain("resubmit", ended).stdout.split()[0]
     first, second = records.read_record(ended), records.read_record(again)
     assert step_run(again, "train") == training
-    reconcile.remove_run(first, plugins.platform_of(first))
+    interrupted_submit.remove_run(first, plugins.platform_of(first))
     assert not records.has_record(ended)
     assert records.has_record(training)
-    reconcile.remove_run(second, plugins.platform_of(second))
+    interrupted_submit.remove_run(second, plugins.platform_of(second))
     assert not records.has_record(training)
 
 

@@ -7,7 +7,7 @@ from robotrain.errors import Rejected
 from robotrain.model.run import RunRecord, RunState, Status
 from robotrain.store import plans, prune, records
 from robotrain.store.prune import PruneCandidate
-from robotrain.submission import reconcile
+from robotrain.submission import interrupted_submit
 
 NOW = 1_000_000.0
 
@@ -85,7 +85,7 @@ def test_what_a_run_was_started_from_is_read_from_its_kept_plan():
 def test_removing_takes_what_the_platform_keeps_and_then_the_record():
     one, platform = record("a-1"), Platform()
     (records.get_run_folder("a-1") / "plan").mkdir()
-    assert reconcile.remove_run(one, platform) == 7
+    assert interrupted_submit.remove_run(one, platform) == 7
     assert platform.forgot == ["a-1"]
     assert records.list_runs() == []
     assert sorted(path.name for path in records.get_run_folder("a-1").iterdir()) == ["claimed", "forgotten"]
@@ -94,7 +94,7 @@ def test_removing_takes_what_the_platform_keeps_and_then_the_record():
 def test_a_run_that_went_on_meanwhile_is_left_alone():
     one, platform = record("a-1"), Platform("running")
     with pytest.raises(Rejected, match="a-1 is running and is not removed"):
-        reconcile.remove_run(one, platform)
+        interrupted_submit.remove_run(one, platform)
     assert platform.forgot == []
     assert records.list_runs() == ["a-1"]
 

@@ -197,10 +197,10 @@ def open_run(ctx: typer.Context, run: str, find: Callable[[str], str] = find_run
     record = records.read_record(find(run))
     platform = get_plugins(ctx).platform_of(record)
     if record.phase != "sent":
-        from robotrain.submission import reconcile
+        from robotrain.submission import interrupted_submit
 
-        record = reconcile.adopt_run(record, platform)
-        print_problems([reconcile.make_adopted_note(record, new=False)])
+        record = interrupted_submit.adopt_run(record, platform)
+        print_problems([interrupted_submit.make_adopted_note(record, new=False)])
     return record, platform
 
 

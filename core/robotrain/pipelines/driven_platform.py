@@ -129,14 +129,16 @@ class DrivenPlatform(PipelinePlatform):
 
         Return the bytes freed; None if the platform keeps them.
         """
-        from robotrain.submission import reconcile
+        from robotrain.submission.interrupted_submit import remove_run
 
         freed: list[int | None] = []
         shared = _list_runs_of_other_attempts(reference[REFERENCE_KEY])
         for _, record in self._list_records(reference):
             if record.run not in shared and not record.steps:
-                act = reconcile.measure_outputs if dry_run else reconcile.remove_run
-                freed.append(act(record, self._platform))
+                if dry_run:
+                    freed.append(self._platform.remove_outputs(record.reference, dry_run=True))
+                else:
+                    freed.append(remove_run(record, self._platform))
         return None if None in freed else sum(one or 0 for one in freed)
 
     def _list_records(self, reference: Reference) -> list[tuple[str, RunRecord]]:

@@ -250,13 +250,13 @@ class PipelineDriver:
         if record is None:
             self._end(state, "cancelled" if state.state == "pending" else "skipped", "the pipeline was cancelled")
             return
-        from robotrain.submission import reconcile
+        from robotrain.submission import interrupted_submit
 
         try:
-            reconcile.adopt_run(record, self._platform)
+            interrupted_submit.adopt_run(record, self._platform)
             state.state = "running"
             self._save()
-        except reconcile.RunNotSubmitted:
+        except interrupted_submit.RunNotSubmitted:
             self._end(state, "cancelled", "the pipeline was cancelled")
         except Rejected as rejected:  # it is tried again
             state.reason = rejected.problems[0].title

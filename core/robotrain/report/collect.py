@@ -19,7 +19,7 @@ from robotrain.redaction import redact
 from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts
 from robotrain.store import name_index, plans, progress_cache, records
-from robotrain.submission import reconcile
+from robotrain.submission import interrupted_submit
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
@@ -143,7 +143,7 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
     record = records.read_record(name_index.find_run(run))
     platform = plugins.platform_of(record)
     if record.phase == "sending":
-        record = reconcile.adopt_run(record, platform)
+        record = interrupted_submit.adopt_run(record, platform)
     stored = plans.find_stored_plan(record.run)
     jobs = list(platform.list_jobs(record.reference)) if isinstance(platform, PipelinePlatform) else []
     sources = stored.plan.job.sources if stored else ()

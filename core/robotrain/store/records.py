@@ -65,35 +65,6 @@ def make_interrupted_problem(record: RunRecord) -> Problem:
     )
 
 
-def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
-    """Return the problem of an interrupted submit whose run the platform does not have."""
-    retry = f"looks for it on {record.platform} again, and submits it if it is still missing"
-    prune = Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record")
-    missing = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
-    return Problem(
-        code="run-not-sent",
-        stage=Stage.SUBMIT,
-        title=f"the submit of {record.run} was interrupted, and {missing}",
-        why=f"Runs that work on {record.host} itself are not visible here." if other_machine else "",
-        suggestions=(
-            Suggestion("the same submit command", retry),
-            Suggestion(f"robotrain resubmit {record.run}", "does the same"),
-            *([] if other_machine else [prune]),
-        ),
-    )
-
-
-def make_unknown_outcome_problem(record: RunRecord, why: str, *suggestions: Suggestion) -> Problem:
-    """Return the problem of an interrupted submit whose platform cannot tell if it has the run."""
-    return Problem(
-        code="run-unsure",
-        stage=Stage.SUBMIT,
-        title=f"the submit of {record.run} was interrupted, and it is unknown whether {record.platform} has it",
-        why=why,
-        suggestions=(Suggestion("the same command", f"when {record.platform} answers again"), *suggestions),
-    )
-
-
 def make_broken_record_problem(path: Path, why: str) -> Problem:
     """Return the problem of a record that cannot be read."""
     title = f"the record of run {path.parent.name} cannot be read"

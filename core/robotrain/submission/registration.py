@@ -10,7 +10,7 @@ from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, 
 from robotrain.model.platform import make_feature_error
 from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import name_index, plans, records
-from robotrain.submission import reconcile
+from robotrain.submission import interrupted_submit
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -43,7 +43,7 @@ def register_checkpoint(
         record = records.read_record(name_index.find_run(run))
         platform = plugins.platform_of(record)
     if record.phase == "sending":
-        record = reconcile.adopt_run(record, platform)
+        record = interrupted_submit.adopt_run(record, platform)
     name = name or _find_model_name(record)
     raise_if_any(check_model_name(name))
     if not platform.capabilities.feature("register_model"):

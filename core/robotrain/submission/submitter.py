@@ -31,9 +31,23 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import input_check, pin, prepare, reconcile, unfinished
+from robotrain.submission import input_check, pin, prepare, unfinished
+from robotrain.submission.interrupted_submit import (
+    ADOPTED_NOTE,
+    find_on_platform,
+    format_error,
+    is_from_other_machine,
+    list_left_alone_warnings,
+    make_adopted_note,
+    make_name_taken_problem,
+    make_note,
+    make_other_machine_problem,
+    make_unrecorded_problem,
+    make_unsure_problem,
+    read_recorded_plan,
+    require_no_secrets,
+)
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.reconcile import ADOPTED_NOTE
 from robotrain.submission.run_name import NO_LABELS, RunLabels
 from robotrain.submission.unfinished import UnfinishedRun
 
@@ -150,7 +164,7 @@ def _submit_once(
         )
         with lock:
             if interrupted is None:
-                context.report(reconcile.list_left_alone_warnings(left_alone.values()))
+                context.report(list_left_alone_warnings(left_alone.values()))
                 with _release_on_failure(lock):
                     pinned, problems = _pin_sources(prepared, parse_attempt(lock.run), pinning)
                     same = None if select_errors(problems) else find_same(pinned)
@@ -162,7 +176,7 @@ def _submit_once(
                 return Submission(_store_and_submit(lock, rendered, context))
             if same := find_same(prepared):
                 return Submission(same.record, is_new=False)
-            if record := _reconcile_interrupted(lock, interrupted, reconcile.read_recorded_plan(interrupted), context):
+            if record := _finish_interrupted(lock, interrupted, read_recorded_plan(interrupted), context):
                 return Submission(record)
             left_alone[interrupted.run] = interrupted
 
@@ -192,9 +206,9 @@ def submit_plan(
                 with _release_on_failure(lock):
                     _run_preflight(rendered, platform, report)
                 return Submission(_store_and_submit(lock, rendered, context))
-            if record := _reconcile_interrupted(lock, interrupted, rendered, context):
+            if record := _finish_interrupted(lock, interrupted, rendered, context):
                 return Submission(record)
-            raise Rejected([reconcile.make_other_machine_problem(interrupted)])
+            raise Rejected([make_other_machine_problem(interrupted)])
 
 
 def _lock_job(job: Job, context: SubmitContext, new: bool = False) -> contextlib.AbstractContextManager[None]:
@@ -223,18 +237,11 @@ def _claim_plan_name(rendered: RenderedPlan) -> tuple[NameLock, RunRecord | None
     run = rendered.plan.run
     claim = name_lock.claim_exact_name(run, lambda record: record.plan == rendered.plan.digest)
     if claim is None:
-        raise Rejected([reconcile.make_name_taken_problem(run, _read_phase(run))])
+        phase = "held" if name_lock.is_being_submitted(run) else ""
+        with contextlib.suppress(Rejected):  # a record that cannot be read
+            phase = phase or records.read_record(run).phase
+        raise Rejected([make_name_taken_problem(run, phase)])
     return claim
-
-
-def _read_phase(run: str) -> str:
-    """Return the phase of a run: `held` while it is being submitted, empty if its record cannot be read."""
-    if name_lock.is_being_submitted(run):
-        return "held"
-    try:
-        return records.read_record(run).phase
-    except Rejected:
-        return ""
 
 
 def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportProblems) -> str:
@@ -245,7 +252,7 @@ def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportPro
     else:
         lock.release()
         title = f"an earlier submit of this job was interrupted; a submit first looks for it on {interrupted.platform}"
-        report([reconcile.make_note("run-interrupted", title, interrupted)])
+        report([make_note("run-interrupted", title, interrupted)])
     return lock.run
 
 
@@ -298,7 +305,7 @@ def _run_preflight(
     except Rejected:
         raise
     except Exception as error:
-        title, why = f"the preflight checks of {platform.name} failed", reconcile.format_error(error)
+        title, why = f"the preflight checks of {platform.name} failed", format_error(error)
         problem = Problem(code="preflight-failed", stage=Stage.PREFLIGHT, title=title, why=why)
         raise Rejected([*earlier_problems, problem]) from error
     problems = pin.deduplicate_problems(problems)
@@ -306,42 +313,30 @@ def _run_preflight(
     report(problems)
 
 
-def _reconcile_interrupted(
+def _finish_interrupted(
     lock: NameLock, record: RunRecord, rendered: RenderedPlan, context: SubmitContext
 ) -> RunRecord | None:
     """Finish an interrupted submit: adopt the run if the platform has it, or else submit it under the same name.
 
     Return None if another machine submitted it, because its platform may have a run that is not visible here.
     """
-    reference = _find_reference(record, rendered, context)
+    make_unsure = partial(make_unsure_problem, record, new=context.new)
+    reference = find_on_platform(rendered.plan, context.platform, make_unsure)
     if reference is not None:
-        context.report([reconcile.make_adopted_note(record, context.new)])
+        context.report([make_adopted_note(record, context.new)])
         return _announce_and_record(record, reference, context.announce, ADOPTED_NOTE)
-    if reconcile.is_from_other_machine(record):
+    if is_from_other_machine(record):
         return None
     title = f"an earlier submit of this job was interrupted before {record.platform} had it; submitting it again"
-    context.report([reconcile.make_note("run-sent-again", title, record)])
+    context.report([make_note("run-sent-again", title, record)])
     try:
         _run_preflight(rendered, context.platform, context.report)
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
         title = f"the interrupted submit of {record.run} is not finished; run the same command again to finish it"
-        note = reconcile.make_note("run-interrupted", title, record, context.new)
+        note = make_note("run-interrupted", title, record, context.new)
         raise Rejected([*rejected.problems, note]) from rejected
     plans.store_plan(rendered)
     return _submit_to_platform(lock, rendered, context, RESUBMITTED_NOTE)
-
-
-def _find_reference(record: RunRecord, rendered: RenderedPlan, context: SubmitContext) -> Reference | None:
-    """Return the platform's reference to a run; None if it has none. Raise Rejected if it does not answer."""
-    try:
-        reference = context.platform.find(rendered.plan)
-        return reference and reconcile.require_no_secrets(reference, record.platform)
-    except Unanswered as unanswered:
-        raise Rejected([reconcile.make_unanswered_problem(record, unanswered, context.new)]) from unanswered
-    except Rejected as rejected:
-        raise Rejected([reconcile.make_unsure_problem(record, ""), *rejected.problems]) from rejected
-    except Exception as error:
-        raise Rejected([reconcile.make_unsure_problem(record, reconcile.format_error(error))]) from error
 
 
 def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> RunRecord:
@@ -358,22 +353,22 @@ def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitCon
 def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> RunRecord:
     ahead = _make_record(rendered, notes, context)
     try:
-        reference = reconcile.require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
+        reference = require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
     except Rejected:
         lock.release_and_remove()
         raise
     except Unanswered as unanswered:
-        raise Rejected([reconcile.make_unanswered_problem(ahead, unanswered, context.new)]) from unanswered
+        raise Rejected([make_unsure_problem(ahead, "", unanswered, context.new)]) from unanswered
     except NotSubmitted:
         lock.release_and_remove()
         title = f"interrupted; nothing was sent to {ahead.platform}"
-        context.report([reconcile.make_note("submit-interrupted", title, ahead)])
+        context.report([make_note("submit-interrupted", title, ahead)])
         raise
     except KeyboardInterrupt:
-        context.report([reconcile.make_unsure_problem(ahead, "It was interrupted.")])
+        context.report([make_unsure_problem(ahead, "It was interrupted.")])
         raise
     except (Exception, SystemExit) as error:
-        raise Rejected([reconcile.make_unsure_problem(ahead, reconcile.format_error(error))]) from error
+        raise Rejected([make_unsure_problem(ahead, format_error(error))]) from error
     return _announce_and_record(ahead, reference, context.announce)
 
 
@@ -386,7 +381,7 @@ def _announce_and_record(record: RunRecord, reference: Reference, announce: Anno
         try:
             records.write_record(sent)
         except Rejected as rejected:
-            raise Rejected([reconcile.make_unrecorded_problem(sent, rejected.problems[0])]) from rejected
+            raise Rejected([make_unrecorded_problem(sent, rejected.problems[0])]) from rejected
     return sent
 
 

@@ -13,8 +13,8 @@ from robotrain.errors import Problem, Rejected, Suggestion, make_problem, make_u
 from robotrain.model.run import RunGone
 from robotrain.plugins import calls
 from robotrain.store import name_index, name_lock, plans, records
+from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
 from robotrain.submission.pin import list_platform_given_names
-from robotrain.submission.reconcile import SAME_COMMAND, format_error
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan

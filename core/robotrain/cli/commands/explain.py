@@ -10,6 +10,7 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_problems, print_result
+from robotrain.errors import CODE_PATTERN, find_error_code
 
 if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
@@ -57,13 +58,11 @@ class ExplainCommand(JobCommand):
 
 def _print_error_code(word: str, parent: Any) -> None:
     """Print what an error code means and leave the command; do nothing for any other word."""
-    from robotrain import error_codes
-
-    if "-" not in word[1:] or not re.fullmatch(error_codes.CODE_PATTERN, word):
+    if "-" not in word[1:] or not re.fullmatch(CODE_PATTERN, word):
         return
     plugins = get_plugins(parent)
     packages = [claim.top_package for claim in plugins.claims]
-    if found := error_codes.find_error_code(word, packages, plugins.source_kinds):
+    if found := find_error_code(word, packages, plugins.source_kinds):
         print_result(f"{found.title}.\n\n{found.meaning}\n{found.fix}")
         raise typer.Exit
 

@@ -20,7 +20,7 @@ from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status
 from robotrain.store import name_index, name_lock, plans, prune, records
-from robotrain.submission import reconcile
+from robotrain.submission import interrupted_submit
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -148,7 +148,8 @@ class PruneCandidates:
     def measure_sizes(self) -> dict[str, int | None]:
         """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
         answers = self._query_platforms(
-            [one.run for one in self.plan.removed if not one.gone], reconcile.measure_outputs
+            [one.run for one in self.plan.removed if not one.gone],
+            lambda record, platform: platform.remove_outputs(record.reference, dry_run=True),
         )
         sizes = {one.run: answers.get(one.run, 0) for one in self.plan.removed}
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
@@ -165,7 +166,7 @@ class PruneCandidates:
         for one in self.plan.removed:
             record = self.records[one.run]
             try:
-                removed[one.run] = reconcile.remove_run(record, self._plugins.platform_of(record))
+                removed[one.run] = interrupted_submit.remove_run(record, self._plugins.platform_of(record))
                 print_message(f"removed {one.run}")
             except (Rejected, OSError) as error:
                 print_message(f"{one.run} was not removed: {describe_exception(error)}")
@@ -183,7 +184,7 @@ class PruneCandidates:
     def _query_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
         known = [run for run in runs if run in self.records]
         sent = [run for run in known if self.records[run].phase == "sent"]
-        answers = self._query_platforms([run for run in known if run not in sent], reconcile.is_certainly_gone)
+        answers = self._query_platforms([run for run in known if run not in sent], interrupted_submit.is_certainly_gone)
         answers |= zip(sent, query_statuses([self.records[run] for run in sent], self._plugins), strict=True)
         return {run: self._make_candidate(run, answers.get(run)) for run in runs}
 

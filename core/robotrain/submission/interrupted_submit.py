@@ -1,11 +1,15 @@
-"""Reconciliation of records with platforms: interrupted submits are adopted or reported, and runs are removed."""
+"""An interrupted submit, found again: its platform is asked for the run, which is adopted, reported or removed.
+
+`submitter` finishes one when the same job is submitted again.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +20,7 @@ from robotrain.store import name_lock, plans, records
 from robotrain.store.prune import remove_record
 
 if TYPE_CHECKING:
-    from robotrain.model.plan import RenderedPlan
+    from robotrain.model.plan import Plan, RenderedPlan
     from robotrain.model.platform import Platform
     from robotrain.model.run import Reference
 
@@ -31,22 +35,17 @@ def require_no_secrets(reference: Reference, platform: str) -> Reference:
     return reference
 
 
-def measure_outputs(record: RunRecord, platform: Platform) -> int | None:
-    """Return the bytes that removing a run would free; None if its platform keeps the files. Raise Rejected."""
-    return platform.remove_outputs(record.reference, dry_run=True)
-
-
 def remove_run(record: RunRecord, platform: Platform) -> int | None:
     """Remove the outputs of a run, then its record; an interrupted removal can be repeated.
 
     Return the freed bytes; None if the platform keeps the files. Raise Rejected, OSError.
     """
-    freed: int | None = 0
     if record.phase == "sending":
         if not is_certainly_gone(record, platform):
             raise Rejected([make_problem("run-goes-on", f"{record.run} may run")])
         remove_record(record.run)
-        return freed
+        return 0
+    freed: int | None = 0
     with contextlib.suppress(RunGone):
         status = platform.status(record.reference)
         if not status.finished:
@@ -97,18 +96,18 @@ def make_other_machine_problem(record: RunRecord) -> Problem:
     return make_problem("run-interrupted", title, "", "", why, way)
 
 
-def make_unsure_problem(record: RunRecord, why: str, *suggestions: Suggestion) -> Problem:
-    """Return the problem of a submit with an unknown result."""
+def make_unsure_problem(record: RunRecord, why: str, answer: Unanswered | None = None, new: bool = False) -> Problem:
+    """Return the problem of a submit with an unknown result.
+
+    :param answer: what the platform answered; then its suggestions are offered, and with `new` also `--new`.
+    """
     title = f"it is unknown whether {record.platform} accepted {record.run}"
-    way = Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist")
-    return make_problem("submit-unsure", title, "", "", why, way, *suggestions)
-
-
-def make_unanswered_problem(record: RunRecord, answer: Unanswered, new: bool) -> Problem:
-    """Return the problem of a submit with an unknown result, with the platform's explanation."""
-    further = [way for problem in answer.problems for way in problem.suggestions if way.text != SAME_COMMAND]
-    why = redact(str(answer), max_length=MAX_SENTENCE)
-    return make_unsure_problem(record, why, *further, *([_suggest_new(record)] if new else []))
+    ways = [Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist")]
+    if answer:
+        why = redact(str(answer), max_length=MAX_SENTENCE)
+        ways += [way for problem in answer.problems for way in problem.suggestions if way.text != SAME_COMMAND]
+        ways += [_suggest_new(record)] if new else []
+    return make_problem("submit-unsure", title, "", "", why, *ways)
 
 
 def make_damaged_plan_problem(record: RunRecord, folder: Path) -> Problem:
@@ -185,9 +184,9 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
         return name_lock.read_submitted_record(record.run)  # another process finished it, or works on it
     lock, record = claimed[0], claimed[1]
     with lock:
-        reference = find_on_platform(record, platform)
+        reference = _find_recorded_run(record, platform)
         if reference is None:
-            raise RunNotSubmitted([records.make_not_found_problem(record, is_from_other_machine(record))])
+            raise RunNotSubmitted([make_not_found_problem(record, is_from_other_machine(record))])
         adopted = dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, ADOPTED_NOTE))
         records.write_record(adopted)
     return adopted
@@ -195,7 +194,7 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
 
 def is_certainly_gone(record: RunRecord, platform: Platform) -> bool:
     """Return whether an interrupted submit certainly created no run. Raise Rejected if the platform does not answer."""
-    return not is_from_other_machine(record) and find_on_platform(record, platform) is None
+    return not is_from_other_machine(record) and _find_recorded_run(record, platform) is None
 
 
 def read_recorded_plan(record: RunRecord) -> RenderedPlan:
@@ -206,19 +205,55 @@ def read_recorded_plan(record: RunRecord) -> RenderedPlan:
     return stored
 
 
-def find_on_platform(record: RunRecord, platform: Platform) -> Reference | None:
-    """Return the platform's reference to a run by its stored plan; None if it has none. Raise Rejected if unknown."""
-    stored = read_recorded_plan(record)
+def find_on_platform(
+    plan: Plan, platform: Platform, make_unsure: Callable[[str, Unanswered | None], Problem]
+) -> Reference | None:
+    """Return the platform's reference to the run of a plan; None if it has none. Raise Rejected if that is not known.
+
+    :param make_unsure: return the problem for a reason; for an Unanswered, with its suggestions.
+    """
     try:
-        reference = platform.find(stored.plan)
-        return reference and require_no_secrets(reference, record.platform)
+        reference = platform.find(plan)
+        return reference and require_no_secrets(reference, plan.platform)
     except Unanswered as unanswered:
-        suggestions = [way for problem in unanswered.problems for way in problem.suggestions]
-        problem = records.make_unknown_outcome_problem(record, str(unanswered), *suggestions)
-        raise Rejected([problem], transient=True) from unanswered
+        raise Rejected([make_unsure(str(unanswered), unanswered)], transient=True) from unanswered
     except Rejected as rejected:
-        problems = [records.make_unknown_outcome_problem(record, ""), *rejected.problems]
-        raise Rejected(problems, transient=rejected.transient) from rejected
+        raise Rejected([make_unsure("", None), *rejected.problems], transient=rejected.transient) from rejected
     except Exception as error:
-        problem = records.make_unknown_outcome_problem(record, format_error(error))
-        raise Rejected([problem], transient=True) from error
+        raise Rejected([make_unsure(format_error(error), None)], transient=True) from error
+
+
+def _find_recorded_run(record: RunRecord, platform: Platform) -> Reference | None:
+    """Return the platform's reference to the run of a record, as `find_on_platform`."""
+    plan = read_recorded_plan(record).plan
+    return find_on_platform(plan, platform, partial(make_unknown_outcome_problem, record))
+
+
+def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
+    """Return the problem of an interrupted submit whose run the platform does not have."""
+    retry = f"looks for it on {record.platform} again, and submits it if it is still missing"
+    prune = Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record")
+    missing = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
+    return Problem(
+        code="run-not-sent",
+        stage=Stage.SUBMIT,
+        title=f"the submit of {record.run} was interrupted, and {missing}",
+        why=f"Runs that work on {record.host} itself are not visible here." if other_machine else "",
+        suggestions=(
+            Suggestion("the same submit command", retry),
+            Suggestion(f"robotrain resubmit {record.run}", "does the same"),
+            *([] if other_machine else [prune]),
+        ),
+    )
+
+
+def make_unknown_outcome_problem(record: RunRecord, why: str, answer: Unanswered | None) -> Problem:
+    """Return the problem of an interrupted submit whose platform cannot tell if it has the run."""
+    suggestions = [way for problem in answer.problems for way in problem.suggestions] if answer else []
+    return Problem(
+        code="run-unsure",
+        stage=Stage.SUBMIT,
+        title=f"the submit of {record.run} was interrupted, and it is unknown whether {record.platform} has it",
+        why=why,
+        suggestions=(Suggestion("the same command", f"when {record.platform} answers again"), *suggestions),
+    )
