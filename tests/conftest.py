@@ -169,9 +169,9 @@ def own_folders(tmp_path, monkeypatch):
 @pytest.fixture
 def uncounted_cache(monkeypatch) -> None:
     """Let `doctor` skip the files of the cache: environments have 100,000."""
-    from robotrain.doctor import checks
+    from robotrain import doctor
 
-    monkeypatch.setattr(checks, "COUNT_SECONDS", 0.0)
+    monkeypatch.setattr(doctor, "COUNT_SECONDS", 0.0)
 
 
 @pytest.fixture

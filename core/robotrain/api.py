@@ -124,7 +124,9 @@ class Run:
             self._was_running = False
             self.warnings += tuple(site.notify_run_ended(self._plugins, self.record, status))
         records.save_final_status(self.name, status)
-        return _require_success(self.name, status)
+        if status.state != "succeeded":
+            raise OUTCOME_ERRORS[status.state](self.name, status)
+        return status
 
     def cancel(self) -> None:
         """Stop the run and return when it has ended; a run that has ended does not change.
@@ -164,7 +166,8 @@ class Run:
                 status = platform.status(record.reference)
                 answered = time.monotonic()
             except Exception as error:
-                if _is_permanent(error) or time.monotonic() - answered > PATIENCE_SECONDS:
+                is_permanent = isinstance(error, Rejected) and not error.transient  # for example a missing sign-in
+                if is_permanent or time.monotonic() - answered > PATIENCE_SECONDS:
                     raise
             if on_event is not None:
                 for event_record in self._read_events(follow=timeout is None, skip=event_count):
@@ -198,18 +201,6 @@ class Run:
             yield from itertools.islice(records_of_events, skip, None)
         except Exception:  # the status of the run decides
             return
-
-
-def _is_permanent(error: Exception) -> bool:
-    """Return whether a retry cannot help: a missing sign-in, or a run that no longer exists."""
-    return isinstance(error, Rejected) and not error.transient
-
-
-def _require_success(run: str, status: Status) -> Status:
-    """Return the status of a successful run. Raise RunEnded for any other."""
-    if status.state != "succeeded":
-        raise OUTCOME_ERRORS[status.state](run, status)
-    return status
 
 
 def submit(

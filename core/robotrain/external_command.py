@@ -73,27 +73,23 @@ def _start_process(command: str, words: tuple[str, ...], **options: Any) -> subp
 
 def _end_process(process: subprocess.Popen[bytes]) -> None:
     """End the process and its group, and wait for it."""
-    import subprocess
+    from robotrain_runtime.process import stop
 
     if process.poll() is None:
-        _signal_group(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-    _signal_group(process, signal.SIGKILL)  # the rest of its group
-    process.wait()
+        stop.signal_group(process.pid, signal.SIGTERM)
+        stop.wait_or_kill(process, GRACE_SECONDS)
+    stop.signal_group(process.pid, signal.SIGKILL)  # the rest of its group
     _running.discard(process)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
 
 
 @atexit.register
 def _end_processes_at_exit() -> None:
     """End running commands, including those of abandoned threads."""
-    for process in list(_running):
-        _signal_group(process, signal.SIGTERM)
+    if running := list(_running):
+        from robotrain_runtime.process import stop
+
+        for process in running:
+            stop.signal_group(process.pid, signal.SIGTERM)
 
 
 def _explain_start_error(command: str, program: str, error: OSError) -> CommandStartError:

@@ -99,83 +99,17 @@ _NO_SECRET = (
     r"(?:none|null|nil|true|false|auto|default|-?[\d.]{1,6}|\$\{?\w+\}?|\*+|x+|<[^>]*>|\{\w*\}|\.\.\.|…"
     r"|(?-i:NAME|FILE|VALUE|TOKEN|KEY|TEXT|PATH|URI|URL|FOLDER))[.)`]*"
 )
-MODEL_TOKENS = frozenset(
-    [
-        "action",
-        "bos",
-        "cls",
-        "end",
-        "eos",
-        "image",
-        "language",
-        "mask",
-        "max",
-        "num",
-        "pad",
-        "per",
-        "prompt",
-        "query",
-        "sep",
-        "special",
-        "start",
-        "state",
-        "stop",
-        "text",
-        "unk",
-        "use",
-        "vision",
-    ]
-)
+MODEL_TOKENS = frozenset([
+    "action", "bos", "cls", "end", "eos", "image", "language", "mask", "max", "num", "pad", "per", "prompt",
+    "query", "sep", "special", "start", "state", "stop", "text", "unk", "use", "vision",
+])  # fmt: skip
 """What stands before `_token` in options of a model: no account has such a token."""
-SERVICES = frozenset(
-    [
-        "access",
-        "account",
-        "api",
-        "app",
-        "auth",
-        "aws",
-        "azure",
-        "bearer",
-        "bot",
-        "ci",
-        "client",
-        "databricks",
-        "deploy",
-        "docker",
-        "face",
-        "git",
-        "github",
-        "gitlab",
-        "gh",
-        "hf",
-        "hub",
-        "huggingface",
-        "id",
-        "jwt",
-        "login",
-        "mlflow",
-        "ngc",
-        "npm",
-        "oauth",
-        "openai",
-        "personal",
-        "private",
-        "pypi",
-        "refresh",
-        "registry",
-        "sas",
-        "secret",
-        "security",
-        "service",
-        "session",
-        "slack",
-        "tracking",
-        "user",
-        "vault",
-        "wandb",
-    ]
-)
+SERVICES = frozenset([
+    "access", "account", "api", "app", "auth", "aws", "azure", "bearer", "bot", "ci", "client", "databricks",
+    "deploy", "docker", "face", "git", "github", "gitlab", "gh", "hf", "hub", "huggingface", "id", "jwt", "login",
+    "mlflow", "ngc", "npm", "oauth", "openai", "personal", "private", "pypi", "refresh", "registry", "sas",
+    "secret", "security", "service", "session", "slack", "tracking", "user", "vault", "wandb",
+])  # fmt: skip
 """The beginnings of `…_token` names whose value is always a secret."""
 NAME_MARKERS = ("key", "token", "secret", "pass", "pwd", "credential", "authorization")
 

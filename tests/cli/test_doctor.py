@@ -423,7 +423,7 @@ def test_the_json_is_an_api(robotrain):
 def test_a_part_of_robotrain_that_was_left_behind_stops_a_submit(checks, monkeypatch):
 
     monkeypatch.setattr(
-        "robotrain.doctor.checks.find_version", lambda name: "0.0.9" if name == "robotrain-sources" else "0.1.0"
+        "robotrain.doctor.find_version", lambda name: "0.0.9" if name == "robotrain-sources" else "0.1.0"
     )
     says = checks()["robotrain"]["findings"][0]["says"]
     assert says == "robotrain-sources is 0.0.9, but robotrain-core is 0.1.0: they must have the same version"

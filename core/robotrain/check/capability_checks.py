@@ -171,7 +171,13 @@ def list_requirements(
     can: Capabilities,
 ) -> Iterator[FeatureRequirement]:
     """Yield the features that a job needs."""
-    yield from _list_parameter_requirements(resolution, workload, kinds, can)
+    addresses = {place.parameter for place in publish_targets.list_targets(resolution.job, workload, kinds, can)}
+    addresses |= {name for name in workload.targets if publish_targets.is_address(str(resolution.job[name] or ""))}
+    for parameter in get_parameters(workload.parameters):
+        needed = parameter.param.requires if parameter.name not in addresses else ""
+        if needed and resolution.job[parameter.name] != parameter.default:
+            value = resolution.parameters[parameter.name]
+            yield FeatureRequirement(needed, value.origin.where, redact(str(value.value)), parameter.flag)
     undeclared = (pair for pair in pairs if not is_pair_declared(can, pair))
     if pair := next(undeclared, None):  # a declared combination needs no feature
         count = sum(item.role == DATASET for item in resolution.inputs.chosen)
@@ -196,20 +202,6 @@ def check_requirement(
         yield _make_setting_problem(requirement, name, platform)
     elif (off := can.disabled_by.get(requirement.feature)) and getattr(settings, off[0], None) == off[1]:
         yield _make_setting_problem(requirement, off[0], platform, off[1])
-
-
-def _list_parameter_requirements(
-    resolution: Resolution, workload: Workload, kinds: Mapping[str, SourceKind], can: Capabilities
-) -> Iterator[FeatureRequirement]:
-    addresses = {place.parameter for place in publish_targets.list_targets(resolution.job, workload, kinds, can)}
-    addresses |= {name for name in workload.targets if publish_targets.is_address(str(resolution.job[name] or ""))}
-    for parameter in get_parameters(workload.parameters):
-        if not parameter.param.requires or parameter.name in addresses:
-            continue
-        if resolution.job[parameter.name] != parameter.default:
-            value = resolution.parameters[parameter.name]
-            text = redact(str(value.value))
-            yield FeatureRequirement(parameter.param.requires, value.origin.where, text, parameter.flag)
 
 
 def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off: str = "") -> Problem:
@@ -239,7 +231,11 @@ def check_job(
     platforms: ListPlatforms,
 ) -> Iterator[Problem]:
     """Yield problems by the platform's capabilities, then by the workload's and the platform's own rules."""
-    yield from _check_workload(workload, platform, platforms)
+    can = platform.capabilities
+    if not (support := can.workload(workload.name)):
+        phrase = f"{format_refusal('run', support)} {workload.name}"
+        others = suggest_platforms(platform, platforms, lambda can: can.workload(workload.name), "runs it")
+        yield make_refusal("workload-not-accepted", phrase, support, platform.name, others)
     chosen = resolution.inputs.chosen
     for item in chosen:
         yield from _check_source(item, platform, kinds, platforms)
@@ -247,11 +243,11 @@ def check_job(
     pairs = list_dataset_pairs(datasets)
     yield from check_combinations(pairs, platform, kinds, platforms)
     yield from check_source_limits(chosen, platform, kinds, platforms)
-    requirements = [*list_requirements(resolution, workload, kinds, pairs, platform.capabilities)]
+    requirements = [*list_requirements(resolution, workload, kinds, pairs, can)]
     for need in requirements:
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
-    unsupported = {need.flag for need in requirements if not platform.capabilities.feature(need.feature)}
+    unsupported = {need.flag for need in requirements if not can.feature(need.feature)}
     for problem in workload.check(_drop_misplaced_options(resolution, workload)):
         # how to correct a value does not help if its feature is missing
         if problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent):
@@ -297,15 +293,6 @@ def _drop_misplaced_options(resolution: Resolution, workload: Workload) -> Job:
     if not names:
         return resolution.job
     return dataclasses.replace(resolution.job, trainer_args=drop_options(resolution.trainer_args, names, workload))
-
-
-def _check_workload(workload: Workload, platform: Platform, platforms: ListPlatforms) -> Iterator[Problem]:
-    support = platform.capabilities.workload(workload.name)
-    if support:
-        return
-    phrase = f"{format_refusal('run', support)} {workload.name}"
-    others = suggest_platforms(platform, platforms, lambda can: can.workload(workload.name), "runs it")
-    yield make_refusal("workload-not-accepted", phrase, support, platform.name, others)
 
 
 def _check_source(

@@ -284,7 +284,7 @@ def drive_pipeline(run: str, plugins: Plugins) -> None:
     with lock_pipeline(run) as is_mine:
         if is_mine:
             is_sweep = records.get_output_profile(run).noun == SWEEP_NOUN
-            driver = resolve_name("robotrain.sweeps.trials:SweepDriver") if is_sweep else PipelineDriver
+            driver = resolve_name("robotrain.sweeps.driver:SweepDriver") if is_sweep else PipelineDriver
             driver(run, plugins).drive()
 
 

@@ -13,7 +13,7 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_text
 
 if TYPE_CHECKING:
-    from robotrain.doctor.runner import CheckResult
+    from robotrain.doctor import CheckResult
     from robotrain.model.health import HealthResult
 
 STATE_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -33,7 +33,7 @@ def doctor(
     robotrain doctor --fix
     """
     from robotrain.cli.choice import load_named_plugin, resolve_choice
-    from robotrain.doctor import runner
+    from robotrain.doctor import apply_fixes, list_checks, run_checks
     from robotrain.errors import Stage
     from robotrain.plugins import calls
 
@@ -44,9 +44,9 @@ def doctor(
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
         load_named_plugin(plugins, "platform", chosen, choice.origins[1])
     limit, done = calls.get_online_limit() if online else calls.get_time_limit(), list[str]()
-    results = runner.run_checks(runner.list_checks(plugins, chosen, online), limit)
+    results = run_checks(list_checks(plugins, chosen, online), limit)
     if fix:
-        results, done = runner.apply_fixes(results, limit, print_message)
+        results, done = apply_fixes(results, limit, print_message)
     failed = any(result.state == "fail" for result in results)
     if json:
         checks = [*map(_dump_check, results)]

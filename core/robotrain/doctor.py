@@ -1,4 +1,4 @@
-"""The health checks of robotrain itself: installation, settings, clock, completion, and its folders."""
+"""The checks of `robotrain doctor`: robotrain's own, those of plugins, all run in parallel; and their safe fixes."""
 
 import itertools
 import os
@@ -7,7 +7,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +22,22 @@ from robotrain.config import env_files, project_file
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.installation import find_version, format_install_command
 from robotrain.model.amounts import format_age, format_size, format_time
-from robotrain.model.health import HealthFix, HealthResult, convert_problem, report_failure, report_ok, report_warning
-from robotrain.model.run import RunRecord
+from robotrain.model.health import (
+    HealthCheck,
+    HealthFix,
+    HealthResult,
+    HealthState,
+    convert_problem,
+    report_failure,
+    report_ok,
+    report_warning,
+)
+from robotrain.plugins import calls
 from robotrain.plugins.discovery import list_built_in_distributions
+from robotrain.redaction import redact
 from robotrain.store import files, name_lock, records
 
 if TYPE_CHECKING:
-    from robotrain.plugins.failures import PluginFailure
     from robotrain.plugins.manager import Plugins
 
 
@@ -45,23 +56,19 @@ def check_versions() -> Iterator[HealthResult]:
 def check_plugins(installed: "Plugins", platform_name: str) -> Iterator[HealthResult]:
     """Report plugins that failed; only the plugin of the chosen platform stops a submit."""
     for failure in installed.failures.values():
-        yield _make_failure_finding(failure, platform_name)
+        claim, suggestions = failure.claim, [*failure.suggestions]
+        if claim.built_in and not failure.hook:
+            suggestions.append(Suggestion(format_install_command(claim.package, change="reinstall"), "repairs it"))
+        if platform_name and (claim.family, claim.name) == ("platform", platform_name):
+            yield report_failure(str(failure), *suggestions)
+            continue
+        effect = "" if claim.family else ": its rules are not enforced"
+        if failure.hook == "robotrain_health":
+            effect = ": its checks did not run"
+        yield report_warning(f"{failure}{effect}", *suggestions)
     if not installed.failures:
         packages = {claim.distribution for claim in installed.claims}
         yield report_ok(f"{len(installed.claims)} plugins from {len(packages)} packages, all loaded")
-
-
-def _make_failure_finding(failure: "PluginFailure", platform_name: str) -> HealthResult:
-    claim = failure.claim
-    suggestions = [*failure.suggestions]
-    if claim.built_in and not failure.hook:
-        suggestions.append(Suggestion(format_install_command(claim.package, change="reinstall"), "repairs it"))
-    if platform_name and (claim.family, claim.name) == ("platform", platform_name):
-        return report_failure(str(failure), *suggestions)
-    effect = "" if claim.family else ": its rules are not enforced"
-    if failure.hook == "robotrain_health":
-        effect = ": its checks did not run"
-    return report_warning(f"{failure}{effect}", *suggestions)
 
 
 def check_settings_files() -> Iterator[HealthResult]:
@@ -88,8 +95,10 @@ SET_CLOCK = Suggestion("timedatectl set-ntp true", "or set the clock otherwise")
 
 def check_clock() -> Iterator[HealthResult]:
     """Compare the clock with this program's age, the newest record, and the clock of the state folder's disk."""
-    now = time.time()
-    newest = _get_newest_run_time()
+    now, newest = time.time(), 0.0
+    if run := next(records.iterate_runs(), None):
+        with suppress(Rejected):
+            newest = records.read_record(run).created
     skew = _measure_disk_skew()
     if now < EARLIEST_TIME:
         yield report_warning(f"it shows {format_time(now)}, before this program was written", SET_CLOCK)
@@ -101,14 +110,6 @@ def check_clock() -> Iterator[HealthResult]:
         yield report_warning(f"{text}: the order of runs from several machines may be wrong", SET_CLOCK)
     else:
         yield report_ok(format_time(now))
-
-
-def _get_newest_run_time() -> float:
-    run = next(records.iterate_runs(), None)
-    try:
-        return records.read_record(run).created if run else 0.0
-    except Rejected:
-        return 0.0
 
 
 def _measure_disk_skew() -> float:
@@ -309,7 +310,11 @@ def check_records() -> Iterator[HealthResult]:
             wrong.append(report_warning(broken.text, *broken.suggestions))
             continue
         if record.phase == "sending" and not name_lock.is_being_submitted(run):
-            wrong.append(_make_interrupted_finding(record))
+            status = Suggestion(f"robotrain status {run}", f"looks for it on {record.platform}")
+            retry = Suggestion("the same `robotrain submit …`", "finds or submits it; it is never submitted twice")
+            when = format_age(time.time() - record.created)
+            text = f"the submit of {run} to {record.platform} was interrupted {when}"
+            wrong.append(report_warning(f"{text}; it is unknown whether it runs", status, retry))
     yield from wrong[:MAX_FINDINGS]
     if len(wrong) > MAX_FINDINGS:
         text = f"and {len(wrong) - MAX_FINDINGS} more like these"
@@ -320,9 +325,99 @@ def check_records() -> Iterator[HealthResult]:
         yield report_ok(text if count else "no runs yet")
 
 
-def _make_interrupted_finding(record: RunRecord) -> HealthResult:
-    when = format_age(time.time() - record.created)
-    status = Suggestion(f"robotrain status {record.run}", f"looks for it on {record.platform}")
-    retry = Suggestion("the same `robotrain submit …`", "finds or submits it; it is never submitted twice")
-    text = f"the submit of {record.run} to {record.platform} was interrupted {when}; it is unknown whether it runs"
-    return report_warning(text, status, retry)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """A check with its findings."""
+
+    check: HealthCheck
+    distribution: str
+    """The package of the plugin; empty for robotrain's own checks."""
+    is_named_platform: bool = False
+    """Whether the user named its platform."""
+    findings: tuple[HealthResult, ...] = ()
+    is_overdue: bool = False
+    """Whether it gave no answer in its time, so that nothing is known."""
+
+    @property
+    def state(self) -> HealthState:
+        """The worst state of its findings."""
+        states = {finding.state for finding in self.findings}
+        return "fail" if "fail" in states else "warn" if "warn" in states else "ok"
+
+    @property
+    def fixes(self) -> list[HealthFix]:
+        """The fixes of its findings."""
+        return [finding.fix for finding in self.findings if finding.fix]
+
+
+def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult]:
+    """Run the checks in parallel and return them with their findings."""
+    answers = calls.call_all_with_timeout([_make_call(result.check) for result in results], limit)
+    done = []
+    for result, (found, error) in zip(results, answers, strict=True):
+        failed = (_make_failed_check_finding(result, error),) if error else ()
+        must_work = result.is_named_platform  # what it requires and lacks is a failure
+        findings = failed or tuple(
+            replace(finding, state="fail") if finding.required and must_work else finding for finding in found or ()
+        )
+        done.append(replace(result, findings=findings, is_overdue=isinstance(error, calls.PluginTimeout)))
+    return done
+
+
+def apply_fixes(
+    results: Sequence[CheckResult], limit: float, on_message: Callable[[str], None]
+) -> tuple[list[CheckResult], list[str]]:
+    """Apply all fixes and run their checks again; return the results and what was done."""
+    done = []
+    for fix in (fix for result in results for fix in result.fixes):
+        on_message(f"{fix.text} …")
+        try:
+            done.append(fix.apply())
+        except (OSError, Rejected) as error:
+            on_message(f"  failed: {redact(str(error))}")
+        else:
+            on_message(f"  {done[-1]}")
+    repeated = iter(run_checks([result for result in results if result.fixes], limit))
+    return [next(repeated) if result.fixes else result for result in results], done
+
+
+def _make_call(check: HealthCheck) -> Callable[[], list[HealthResult]]:
+    def call() -> list[HealthResult]:
+        found = list(check.run())
+        if not all(isinstance(finding, HealthResult) for finding in found):
+            raise TypeError("a check must return robotrain.model.health.HealthResult objects")
+        return found
+
+    return call
+
+
+def _make_failed_check_finding(result: CheckResult, error: BaseException) -> HealthResult:
+    """Return the finding of a check that failed: a warning for a plugin's check."""
+    if isinstance(error, calls.PluginTimeout):
+        way = Suggestion("ROBOTRAIN_HOOK_SECONDS=30 robotrain doctor …", "gives it more time")
+        return report_failure(str(error), way) if result.is_named_platform else report_warning(str(error), way)
+    text = f"the check itself failed: {type(error).__name__}: {redact(str(error))}"
+    return report_warning(text) if result.distribution else report_failure(text)
+
+
+def list_checks(plugins: "Plugins", platform: str, online: bool) -> list[CheckResult]:
+    """Return all checks that apply, only those of `platform` if it is given."""
+    considered = (found for name, found in plugins.platforms().items() if platform in ("", name))
+    local = any(found.capabilities.feature("runs_here") for found in considered)
+    own: dict[str, Callable[[], Iterable[HealthResult]]] = {
+        "robotrain": check_versions,
+        "plugins": partial(check_plugins, plugins, platform),
+        "state folder": check_state_folder,
+        "records": check_records,
+        "leftovers": check_leftovers,
+        "cache folder": check_cache_folder,
+        "cache": check_cache,
+        "settings files": check_settings_files,
+        "clock": check_clock,
+        "completion": check_completion,
+    }
+    found = [CheckResult(check=HealthCheck(name=name, run=run), distribution="") for name, run in own.items()]
+    for claim, check in plugins.list_health_checks(platform):
+        if (online or not check.online) and (local or not check.local_only):
+            found.append(CheckResult(check=check, distribution=claim.distribution, is_named_platform=bool(platform)))
+    return found

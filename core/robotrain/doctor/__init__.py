@@ -1,1 +1,0 @@
-"""Health checks of this machine for `robotrain doctor`."""
