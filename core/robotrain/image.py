@@ -55,7 +55,9 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
     found: dict[bytes, LockedEnvironment] = {}
     for declared in filter(None, map(_load_environment, modules)):
         lock = Path(declared.lock).read_bytes()
-        name = _choose_lock_name(Path(declared.lock), lock, found.values())
+        path, name = Path(declared.lock), Path(declared.lock).name
+        if any(other.name == name and other.lock != lock for other in found.values()):
+            name = f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}"
         env = LockedEnvironment(
             name=name, lock=lock, python=declared.python, gib=declared.gib, base_torch=declared.base_torch
         )
@@ -75,12 +77,6 @@ def _load_container_plugin(name: str) -> SourceContainerPlugin:
     except ImportError as error:
         title = f"the container plugin {name} cannot be imported: {error}"
         raise Rejected([make_usage_problem("half-missing", title)]) from None
-
-
-def _choose_lock_name(path: Path, lock: bytes, others: Iterable[LockedEnvironment]) -> str:
-    """Return the file's name, with a digest if another lock has the same name."""
-    names: Iterator[str] = (other.name for other in others if other.lock != lock)
-    return f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}" if path.name in names else path.name
 
 
 IMAGE_FOLDER = "/opt/robotrain"
@@ -173,16 +169,12 @@ def write_context(content: Mapping[str, bytes], folder: Path) -> None:
     """Replace the content of `folder` in one step. Raise Rejected if it contains other files, OSError."""
     folder = Path(os.path.abspath(folder))
     earlier = _is_earlier_context(folder)
-    with make_atomically(folder, replace=earlier) as scratch:
-        _fill_folder(scratch, content)
-
-
-def _fill_folder(folder: Path, content: Mapping[str, bytes]) -> None:
     listed = {path: hashlib.sha256(body).hexdigest() for path, body in content.items()}
     about = json.dumps({"schema": MARKER_SCHEMA, "robotrain": __version__, "files": listed}, indent=1) + "\n"
-    for path, body in {**content, MARKER_FILE: about.encode()}.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(body)
+    with make_atomically(folder, replace=earlier) as scratch:
+        for path, body in {**content, MARKER_FILE: about.encode()}.items():
+            (scratch / path).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / path).write_bytes(body)
 
 
 def _is_earlier_context(folder: Path) -> bool:
@@ -191,21 +183,16 @@ def _is_earlier_context(folder: Path) -> bool:
         return False
     if not folder.is_dir():
         raise Rejected([_make_folder_in_use_problem(folder, "It is a file.")])
-    listed = _read_listed_digests(folder)
-    if listed is None:
+    listed: dict[str, str] | None = None
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        listed = dict(json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))["files"])
+    if listed is None:  # it is no build context
         raise Rejected([_make_folder_in_use_problem(folder, "Your files are not overwritten.")])
     present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
     own = {name: path for name, path in present.items() if name != MARKER_FILE and "__pycache__" not in name}
     if changed := sorted(name for name, path in own.items() if _compute_file_digest(path) != listed.get(name)):
         raise Rejected([_make_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed[:5])}.")])
     return True
-
-
-def _read_listed_digests(folder: Path) -> dict[str, str] | None:
-    """Return the digests of the files as written; None if it is not a build context."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return dict(json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))["files"])
-    return None
 
 
 def _compute_file_digest(path: Path) -> str:

@@ -132,7 +132,11 @@ class DrivenPlatform(PipelinePlatform):
         from robotrain.submission.interrupted_submit import remove_run
 
         freed: list[int | None] = []
-        shared = _list_runs_of_other_attempts(reference[REFERENCE_KEY])
+        run = reference[REFERENCE_KEY]
+        attempts = f"{run.rpartition('-')[0]}-"  # one that resumes another has its finished steps
+        others = records.iterate_runs(lambda name: name.startswith(attempts) and name != run, with_steps=False)
+        known = filter(None, map(progress.read_progress, others))
+        shared = {step.run for found in known for step in found.steps.values() if step.run}
         for _, record in self._list_records(reference):
             if record.run not in shared and not record.steps:
                 if dry_run:
@@ -154,14 +158,6 @@ class DrivenPlatform(PipelinePlatform):
 def _refer_to_step(name: str, record: RunRecord) -> Reference:
     """Return the reference of a step by its run, or by that of the sweep whose trial it was on an engine."""
     return {**record.reference, STEP_KEY: name} if record.steps else record.reference
-
-
-def _list_runs_of_other_attempts(run: str) -> set[str]:
-    """Return the runs of steps of other attempts of a pipeline: one that resumes another has its finished steps."""
-    attempts = f"{run.rpartition('-')[0]}-"
-    others = records.iterate_runs(lambda name: name.startswith(attempts) and name != run, with_steps=False)
-    found = (progress.read_progress(name) for name in others)
-    return {step.run for one in found if one for step in one.steps.values() if step.run}
 
 
 def start_driver(run: str, plugins: Plugins) -> None:

@@ -109,7 +109,9 @@ class PipelineDriver:
         needed = {name: self._progress.steps[name] for name in step.needs}
         if blocked := next((name for name, one in needed.items() if one.finished and one.state != "succeeded"), None):
             return self._end(state, "skipped", f"step {blocked} {needed[blocked].state}")
-        if any(one.state != "succeeded" for one in needed.values()) or not self._has_room(state):
+        most = self._jobs.plan.at_most
+        active = sum(one.state in ("pending", "running") for one in self._progress.steps.values() if one is not state)
+        if any(one.state != "succeeded" for one in needed.values()) or (most is not None and active >= most):
             return False
         if time.monotonic() < self._retry_at.get(step.name, 0.0):
             return False
@@ -123,11 +125,6 @@ class PipelineDriver:
         except Exception as error:  # whatever a plugin raises: the other steps go on
             return self._end(state, "failed", redact(f"{type(error).__name__}: {error}", max_length=500))
         return True
-
-    def _has_room(self, state: StepState) -> bool:
-        most = self._jobs.plan.at_most
-        active = sum(one.state in ("pending", "running") for one in self._progress.steps.values() if one is not state)
-        return most is None or active < most
 
     def _submit(self, step: PlannedStep, state: StepState) -> None:
         """Submit a step, or find the run that an earlier driver submitted. Raise Rejected."""

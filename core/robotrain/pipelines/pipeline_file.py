@@ -71,7 +71,11 @@ def request_from_file(
     steps = change_steps(request.steps, sets, context.platform, context.plugins, problems)
     if trainer_args:
         steps, mistakes = _add_trainer_args(steps, trainer_args, context)
-        problems += [] if _has_errors(request, context.plugins) else mistakes
+        files = [step.request.file for step in request.steps if step.request and step.request.file]
+        found = [*request.problems, *(problem for file in files for problem in file.problems)]
+        workloads = {step.workload for step in request.steps if step.request}
+        are_known = workloads <= {*context.plugins.list_names("workload")}
+        problems += mistakes if are_known and not select_errors(found) else []
     return replace(request, steps=tuple(steps), problems=tuple(problems))
 
 
@@ -100,14 +104,6 @@ def _add_trainer_args(
         for name in named
     ]
     return list(steps), [make_usage_problem("step-ambiguous", title, "--", suggestions=ways)]
-
-
-def _has_errors(request: PipelineRequest, plugins: Plugins) -> bool:
-    """Return whether what the steps are is not known: a file or a workload is missing or cannot be read."""
-    files = [step.request.file for step in request.steps if step.request and step.request.file]
-    workloads = {step.workload for step in request.steps if step.request}
-    found = [*request.problems, *(problem for file in files for problem in file.problems)]
-    return bool(select_errors(found)) or not workloads <= {*plugins.list_names("workload")}
 
 
 def _trains(name: str, plugins: Plugins) -> bool:
@@ -236,25 +232,19 @@ def change_steps(
     steps: Sequence[StepRequest], sets: Sequence[str], platform: Platform, plugins: Plugins, problems: list[Problem]
 ) -> list[StepRequest]:
     """Return the steps with the values of `STEP.KEY=VALUE` texts; what is wrong with these is added to `problems`."""
-    changes = _group_changes(sets, [step.name for step in steps], problems)
-    return [_change_step(step, changes.get(step.name, ()), platform, plugins, problems) for step in steps]
-
-
-def _group_changes(sets: Sequence[str], steps: Sequence[str], problems: list[Problem]) -> dict[str, list[str]]:
-    """Return the changes of each step, as KEY=VALUE; a step that does not exist is a problem."""
-    found: dict[str, list[str]] = {}
+    names, found = [step.name for step in steps], dict[str, list[str]]()
     for text in sets:
-        step, dot, change = text.partition(".")
-        if dot and step in steps:
-            found.setdefault(step, []).append(change)
+        name, dot, change = text.partition(".")
+        if dot and name in names:
+            found.setdefault(name, []).append(change)
             continue
         key = text.partition("=")[0]
         title = f"{overrides.SET_FLAG} {redact(key)} does not begin with the name of a step"
-        if not dot and key in steps:
+        if not dot and key in names:
             title = f"{overrides.SET_FLAG} {key} names no value of step {key}"
-        why = f"Steps: {', '.join(map(redact, steps))}. A change is STEP.KEY=VALUE."
+        why = f"Steps: {', '.join(map(redact, names))}. A change is STEP.KEY=VALUE."
         rest = f".{redact(change.partition('=')[0])}=…"
-        nearest = suggest_name(step, steps, f"{overrides.SET_FLAG} ") if dot else ()
+        nearest = suggest_name(name, names, f"{overrides.SET_FLAG} ") if dot else ()
         near = tuple(Suggestion(one.text + rest) for one in nearest)
         problems.append(
             Problem(
@@ -266,7 +256,7 @@ def _group_changes(sets: Sequence[str], steps: Sequence[str], problems: list[Pro
                 suggestions=near,
             )
         )
-    return found
+    return [_change_step(step, found.get(step.name, ()), platform, plugins, problems) for step in steps]
 
 
 def _change_step(

@@ -43,8 +43,6 @@ from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_s
 from robotrain.submission.registration import check_model_name
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobSource
-
     from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
@@ -237,7 +235,13 @@ def pin_pipeline(prepared: PreparedPipeline, pinning: bool = True) -> tuple[Prep
     every = dataclasses.replace(prepared.job, sources=tuple(sources))
     pinned, problems = pin_job(every, prepared.kinds, pin_by_platform=lambda source: sources[source].pin_source(source))
     pins = dict(zip(sources, pinned.sources, strict=True))
-    steps = {step.name: _pin_step(step, pins) for step in prepared.steps}
+    steps: dict[str, PreparedStep] = {}
+    for step in prepared.steps:
+        if job := step.job:
+            own = (pins[source] for source in job.job.sources)
+            tagged = tuple(dataclasses.replace(one, tags=one.tags or job.read_tags(one)) for one in own)
+            step = dataclasses.replace(step, job=job.with_job(dataclasses.replace(job.job, sources=tagged)))
+        steps[step.name] = step
     made = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
     jobs = {name: job for name, job in made.items() if job}
     if prepared.sweep:  # the engine gets the job of the first trial
@@ -251,15 +255,6 @@ def pin_pipeline(prepared: PreparedPipeline, pinning: bool = True) -> tuple[Prep
             steps[name] = dataclasses.replace(steps[name], registration=registration)
             problems += notes
     return dataclasses.replace(prepared, steps=tuple(steps.values())), _deduplicate(problems)
-
-
-def _pin_step(step: PreparedStep, pins: Mapping[JobSource, JobSource]) -> PreparedStep:
-    if step.job is None:
-        return step
-    sources = (pins[source] for source in step.job.job.sources)
-    tagged = tuple(dataclasses.replace(source, tags=source.tags or step.job.read_tags(source)) for source in sources)
-    job = dataclasses.replace(step.job.job, sources=tagged)
-    return dataclasses.replace(step, job=step.job.with_job(job))
 
 
 def _check_pipeline_name(name: str) -> Iterator[Problem]:

@@ -101,7 +101,12 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
             (folder / name).unlink(missing_ok=True)
         driven_platform.start_driver(record.run, plugins)
         return None
-    return _leave_out(record, _list_finished(found), plugins)
+    finished = {
+        name: asdict(step)
+        for name, step in (found.steps if found else {}).items()
+        if step.state == "succeeded" and (not step.run or records.has_record(step.run))
+    }
+    return _leave_out(record, finished, plugins)
 
 
 def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
@@ -182,16 +187,6 @@ def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: 
     if isinstance(repeated.platform, NativePlatform):
         plan = _find_copies(plan, repeated.platform)
     return dataclasses.replace(repeated, plan=plan)
-
-
-def _list_finished(found: progress.PipelineProgress | None) -> dict[str, dict[str, Any]]:
-    """Return the steps that succeeded; their runs must still have records."""
-    steps = found.steps if found else {}
-    return {
-        name: asdict(step)
-        for name, step in steps.items()
-        if step.state == "succeeded" and (not step.run or records.has_record(step.run))
-    }
 
 
 def _suggest_resubmit(run: str) -> Suggestion:

@@ -49,7 +49,8 @@ def make_train_eval(
     training: Request, workload: Workload, wanted: TrainEval, problems: list[Problem]
 ) -> PipelineRequest:
     """Return the pipeline of a request for a training."""
-    names = _choose_names(training, workload.pipeline_name or NAME)
+    named = _find_job_name(training)
+    names = str(named.value) if named and named.value else workload.pipeline_name or NAME
     train = dataclasses.replace(
         training,
         parameters={**training.parameters, **_name_job(training, names, TRAIN)},
@@ -87,12 +88,10 @@ def explain_missing_policy(problem: Problem, training: Request) -> Problem:
     return dataclasses.replace(problem, suggestions=(way, *problem.suggestions))
 
 
-def _choose_names(training: Request, default: str) -> str:
-    """Return what the names of the jobs begin with, unless the run has a name of its own."""
+def _find_job_name(training: Request) -> Value | None:
+    """Return the name that the request gives its job."""
     in_file = training.file.parameters if training.file else {}
-    layers = (training.parameters, in_file)
-    value = next((layer[NAME_PARAMETER] for layer in layers if NAME_PARAMETER in layer), None)
-    return str(value.value) if value and value.value else default
+    return training.parameters.get(NAME_PARAMETER) or in_file.get(NAME_PARAMETER)
 
 
 SUFFIXES = {TRAIN: "train", EVALUATE: "eval"}
@@ -100,8 +99,7 @@ SUFFIXES = {TRAIN: "train", EVALUATE: "eval"}
 
 
 def _name_job(training: Request, name: str, step: str) -> dict[str, Value]:
-    in_file = training.file.parameters if training.file else {}
-    given = training.parameters.get(NAME_PARAMETER) or in_file.get(NAME_PARAMETER)
+    given = _find_job_name(training)
     return {NAME_PARAMETER: Value(f"{name}-{SUFFIXES[step]}", given.origin if given else ORIGIN)}
 
 

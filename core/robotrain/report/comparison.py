@@ -239,7 +239,14 @@ def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
         "rate_title": _capitalize(metric.title),
         "rate_differences": list(describe_differences([rate for _, rate in found if rate])),
         "rate_bars": [
-            _make_rate_bar(min(number, MAX_LINES), facts, rate, metric)
+            Bar(
+                rate.run,
+                rate.value,
+                scores.format_success(facts.progress.evaluated, metric) if facts.progress.evaluated else "",
+                rate.low,
+                rate.high,
+                min(number, MAX_LINES),
+            )
             for number, (facts, rate) in enumerate(found, 1)
             if rate
         ],
@@ -261,11 +268,6 @@ def _make_success_rate(facts: RunFacts, metric: Metric) -> SuccessRate | None:
         conditions=scores.format_headline_conditions(found),
         outcomes={seed: success for seed, success in outcomes.items() if seed is not None},
     )
-
-
-def _make_rate_bar(number: int, facts: RunFacts, rate: SuccessRate, metric: Metric) -> Bar:
-    found = facts.progress.evaluated
-    return Bar(rate.run, rate.value, scores.format_success(found, metric) if found else "", rate.low, rate.high, number)
 
 
 def _describe_scores(compared: Sequence[RunFacts]) -> dict[str, Any]:

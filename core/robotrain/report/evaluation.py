@@ -240,7 +240,9 @@ def collect_evaluation(
         folder, why = _find_local_results(platform, evaluated, outputs), ""
         shown = str(folder or "")
         if folder is None and complete:
-            output = _find_results_output(evaluated, known.results, outputs)
+            named = (one for one in outputs if _is_results_output(one, evaluated))
+            copies = (one for one in outputs if one.kind == "file" and one.uri in known.results)
+            output = next(iter([*named, *copies]), None)
             folder, why = _download_results(record, platform, output, Path(scratch) / "results", on_progress)
         if folder is None:
             remarks = (f"{why}; the page shows what the log contains",) if why else ()
@@ -266,13 +268,6 @@ def _find_local_results(platform: Platform, evaluated: Evaluated, outputs: Seque
     if evaluated.results and platform.capabilities.feature("runs_here"):
         places.append(evaluated.results)
     return next((path for path in map(Path, places) if path.is_absolute() and path.is_dir()), None)
-
-
-def _find_results_output(evaluated: Evaluated, copies: Sequence[str], outputs: Sequence[Output]) -> Output | None:
-    """Return the output with the results, or else one that is a copy of them."""
-    files = [output for output in outputs if output.kind == "file"]
-    named = [output for output in files if _is_results_output(output, evaluated)]
-    return next(iter([*named, *(output for output in files if output.uri in copies)]), None)
 
 
 def _is_results_output(output: Output, evaluated: Evaluated) -> bool:

@@ -63,17 +63,12 @@ def _find_tail_start(path: Path, count: int) -> int:
         chunk = _read_chunk(path, begin, at - begin)
         newlines = chunk.count(b"\n")
         if newlines >= remaining:
-            return begin + _find_nth_last_newline(chunk, remaining) + 1
+            at = len(chunk)
+            for _ in range(remaining):
+                at = chunk.rindex(b"\n", 0, at)
+            return begin + at + 1
         at, remaining = begin, remaining - newlines
     return 0
-
-
-def _find_nth_last_newline(chunk: bytes, count: int) -> int:
-    """Return the offset of the `count`th line end from the right."""
-    at = len(chunk)
-    for _ in range(count):
-        at = chunk.rindex(b"\n", 0, at)
-    return at
 
 
 def _read_chunk(path: Path, at: int, size: int = CHUNK_SIZE) -> bytes:

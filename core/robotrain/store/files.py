@@ -201,17 +201,13 @@ def get_filesystem(path: Path) -> str:
     from robotrain_runtime.machine.disk_cache import find_existing_parent
 
     place = os.path.realpath(find_existing_parent(path))
-    points = [(point, kind) for point, kind in mounts if _is_below(place, point)]
+    points = [(point, kind) for point, kind in mounts if f"{place}/".startswith(f"{point.rstrip('/')}/")]
     return max(reversed(points), key=lambda pair: len(pair[0]))[1] if points else ""  # the last mount is on top
 
 
 def is_network_filesystem(kind: str) -> bool:
     """Return whether machines share file systems of this type over a network."""
     return kind in NETWORK_FILESYSTEMS
-
-
-def _is_below(place: str, point: str) -> bool:
-    return point == "/" or place == point or place.startswith(point.rstrip("/") + "/")
 
 
 def _unescape_mount_point(point: str) -> str:

@@ -215,22 +215,16 @@ def _find_packing_problem(name: str, module: str) -> Problem | None:
     try:
         pack_modules([module])
     except (Exception, SystemExit) as cause:  # finding a module imports its parent packages
+        from robotrain.plugins import manager
         from robotrain.plugins.failures import make_failure
 
         what = f"packing its container plugin {module}"
-        if claim := _find_claim(name):
+        dotted = name.replace("target.", "source.", 1)  # a target belongs to a source kind
+        if claim := next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None):
             return make_failure(claim, _explain_missing_module(claim, module, cause), what).make_problem()
         title = redact(f"{name} failed in {what}: {type(cause).__name__}: {cause}", max_length=500)
         return Problem(code="plugin-failed", stage=Stage.SUBMIT, title=title)
     return None
-
-
-def _find_claim(name: str) -> Claim | None:
-    """Return the claim of the plugin that a container plugin belongs to; a target belongs to a source kind."""
-    from robotrain.plugins import manager
-
-    dotted = name.replace("target.", "source.", 1)
-    return next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None)
 
 
 def _explain_missing_module(claim: Claim, module: str, cause: BaseException) -> BaseException:

@@ -204,16 +204,16 @@ def _merge_alike(
     for index, problem in enumerate(problems):
         key = (problem.code, get_key(problem)) if problem.code in titles else index
         alike.setdefault(key, []).append(problem)
-    return [_merge_problems(found, titles) for found in alike.values()]
-
-
-def _merge_problems(alike: list[Problem], titles: Mapping[str, str]) -> Problem:
-    if len(alike) == 1:
-        return alike[0]
-    given = ", ".join(problem.given for problem in alike[:MAX_NAMED_SOURCES])
-    more = f" and {len(alike) - MAX_NAMED_SOURCES} more" if len(alike) > MAX_NAMED_SOURCES else ""
-    title, where = titles[alike[0].code].format(len(alike)), ", ".join(dict.fromkeys(one.where for one in alike))
-    return dataclasses.replace(alike[0], title=title, where=where, given=f"{given}{more}", source="")
+    merged = []
+    for found in alike.values():
+        first, more = found[0], len(found) - MAX_NAMED_SOURCES
+        if len(found) > 1:
+            title, where = titles[first.code].format(len(found)), ", ".join(dict.fromkeys(one.where for one in found))
+            given = ", ".join(one.given for one in found[:MAX_NAMED_SOURCES])
+            given += f" and {more} more" if more > 0 else ""
+            first = dataclasses.replace(first, title=title, where=where, given=given, source="")
+        merged.append(first)
+    return merged
 
 
 def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
@@ -285,7 +285,15 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
     except Rejected as rejected:
         return prepared, list(rejected.problems)
     except Exception as error:
-        return prepared, [_make_query_problem(platform.name, error)]
+        problem = Problem(
+            code="platform-silent",
+            stage=Stage.PREFLIGHT,
+            severity="warning",
+            title=f"the settings of {platform.name} cannot be looked up",
+            why=f"{redact(f'{type(error).__name__}: {error}')}.",
+            suggestions=(Suggestion("--no-pin", "submits without looking them up"),),
+        )
+        return prepared, [problem]
     unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
     return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
 
@@ -320,14 +328,3 @@ def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]
     changed = prepared.with_settings(dataclasses.replace(settings, **changes), changes, origins)
     known = [*platform.check(prepared.job, settings)]
     return changed, [problem for problem in platform.check(changed.job, changed.settings) if problem not in known]
-
-
-def _make_query_problem(platform: str, error: Exception) -> Problem:
-    return Problem(
-        code="platform-silent",
-        stage=Stage.PREFLIGHT,
-        severity="warning",
-        title=f"the settings of {platform} cannot be looked up",
-        why=f"{redact(f'{type(error).__name__}: {error}')}.",
-        suggestions=(Suggestion("--no-pin", "submits without looking them up"),),
-    )

@@ -45,7 +45,11 @@ MAX_TAG_LENGTH = 256
 def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
     """Yield a problem for the first file of a plan that contains a secret: plans are stored, shown and sent."""
     for path, content in sorted(plan.files.items()):
-        if _contains_secret(content):
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text and holds_secret(re.sub(ENCODED_ARCHIVE, "", text)):
             title = f"platform {plan.platform} failed in render: its {redact(path)} contains a secret"
             yield make_secret_problem(title)
             return
@@ -60,14 +64,6 @@ def make_secret_problem(title: str) -> Problem:
         why="Plans and records are stored, shown and sent: they can contain only the name of a secret.",
         suggestions=(Suggestion("robotrain plugins", "shows its package"),),
     )
-
-
-def _contains_secret(content: bytes) -> bool:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return False
-    return "\0" not in text and holds_secret(re.sub(ENCODED_ARCHIVE, "", text))
 
 
 class JobPart(NamedTuple):

@@ -127,7 +127,12 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Worklo
     ]
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
         found += _compare_values({role: _format_sources(before, role)}, {role: _format_sources(now, role)})
-    found += _compare_arguments(before.trainer_args, now.trainer_args, workload)
+    gone, new = compare_options(before.trainer_args, now.trainer_args, workload)
+    if gone or new:
+        found.append(("trainer_args", shlex.join(gone), shlex.join(new)))
+    else:  # just their order may differ
+        texts = ({"trainer_args": shlex.join(job.trainer_args)} for job in (before, now))
+        found += _compare_values(*texts)
     rendered = after.render(parse_attempt(stored.plan.run))
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
@@ -219,17 +224,6 @@ def _compare_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iter
     for name in dict.fromkeys((*before, *after)):
         if before.get(name) != after.get(name):
             yield name, before.get(name), after.get(name)
-
-
-def _compare_arguments(
-    before: Sequence[str], after: Sequence[str], workload: "Workload"
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the options that only one of the two has, with their values; all of them if just their order differs."""
-    gone, new = compare_options(before, after, workload)
-    if gone or new:
-        yield "trainer_args", shlex.join(gone), shlex.join(new)
-    else:
-        yield from _compare_values({"trainer_args": shlex.join(before)}, {"trainer_args": shlex.join(after)})
 
 
 def _format_sources(job: Job, role: str) -> str:

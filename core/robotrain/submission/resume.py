@@ -11,10 +11,10 @@ from robotrain.check import publish_targets
 from robotrain.config.provenance import Origin
 from robotrain.config.request import SourceText
 from robotrain.config.sources import parse_source
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output
-from robotrain.model.support import UNKNOWN, Support
+from robotrain.model.support import UNKNOWN
 from robotrain.redaction import holds_secret, redact
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission.prepare import PreparedJob, make_secret_problem
@@ -48,7 +48,11 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugin
     kind = prepared.kinds.get(output.source)
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
     if RESUME_ROLE not in workload.roles or not support:
-        raise Rejected([_make_not_resumable_problem(prepared, workload.name, RESUME_ROLE in workload.roles, support)])
+        can = RESUME_ROLE in workload.roles
+        title = f"{prepared.platform.name if can else workload.name} cannot resume from a checkpoint"
+        ways = [Suggestion(support.suggestion)] if can and support.suggestion else []
+        ways.append(Suggestion("robotrain resubmit RUN", "starts the same job from the beginning"))
+        raise Rejected([make_problem("resume-not-accepted", title, "", "", support.reason, *ways, stage=Stage.CHECK)])
     if holds_secret(output.uri):
         of = f"platform {prepared.platform.name} failed in outputs: its address of a {redact(output.kind)}"
         raise Rejected([make_secret_problem(f"{of} contains a secret")])
@@ -60,20 +64,6 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugin
     prepared = replace_sources(prepared, (*kept_sources, source), plugins)
     raise_if_any([*workload.check(prepared.job), *prepared.platform.check(prepared.job, prepared.settings)])
     return prepared
-
-
-def _make_not_resumable_problem(prepared: PreparedJob, workload: str, can: bool, support: Support) -> Problem:
-    who = prepared.platform.name if can else workload
-    return Problem(
-        code="resume-not-accepted",
-        stage=Stage.CHECK,
-        title=f"{who} cannot resume from a checkpoint",
-        why=support.reason,
-        suggestions=(
-            *((Suggestion(support.suggestion),) if can and support.suggestion else ()),
-            Suggestion("robotrain resubmit RUN", "starts the same job from the beginning"),
-        ),
-    )
 
 
 def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Output | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.provenance import DEFAULT_LAYERS
-from robotrain.errors import Problem, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.run import list_run_parts
 
 if TYPE_CHECKING:
@@ -35,9 +35,27 @@ def make_labels(name: str, note: str, name_line: str = "--name") -> RunLabels:
 
     :param name_line: the words before the name, in a line to type.
     """
-    labels = RunLabels(name, note)
-    raise_if_any(list(_find_problems(labels, name_line)))
-    return labels
+    from robotrain.redaction import can_repeat, redact, value_holds_secret
+    from robotrain.store.name_index import NEWEST_NAMES  # costs start-up
+
+    problems, where = [], name_line if name_line.startswith("-") else "NAME"
+    for place, text in ((where, name), ("--note", note)):
+        if value_holds_secret(text):
+            title, why = f"{place} contains what looks like a secret", "Records of runs are stored unencrypted."
+            problems.append(make_usage_problem("secret-in-job", title, place, why, redact(text)))
+    if name and not is_valid_name(name) and not value_holds_secret(name):
+        why = "A name is up to 80 letters, digits, `.`, `_` and `-`, and begins with a letter or digit."
+        if name in NEWEST_NAMES:
+            why = f"`{name}` means the newest run."
+        cleaned = clean_name(name) if can_repeat(name) else ""
+        ways = [Suggestion(f"{name_line} {cleaned}")] if is_valid_name(cleaned) else []
+        title = f"{where} is not a name for a run"
+        problems.append(make_usage_problem("value-invalid", title, where, why, redact(name), suggestions=ways))
+    if len(note) > MAX_NOTE:
+        title = f"--note is longer than {MAX_NOTE} characters"
+        problems.append(make_usage_problem("value-invalid", title, "--note", suggestions=[Suggestion("--note TEXT")]))
+    raise_if_any(problems)
+    return RunLabels(name, note)
 
 
 def clean_name(text: str) -> str:
@@ -50,28 +68,6 @@ def is_valid_name(name: str) -> bool:
     from robotrain.store.name_index import NEWEST_NAMES  # costs start-up
 
     return NAME_PATTERN.fullmatch(name) is not None and name not in NEWEST_NAMES
-
-
-def _find_problems(labels: RunLabels, name_line: str) -> Iterator[Problem]:
-    from robotrain.redaction import can_repeat, redact, value_holds_secret
-    from robotrain.store.name_index import NEWEST_NAMES  # costs start-up
-
-    for where, text in ((name_line if name_line.startswith("-") else "NAME", labels.name), ("--note", labels.note)):
-        if value_holds_secret(text):
-            title, why = f"{where} contains what looks like a secret", "Records of runs are stored unencrypted."
-            yield make_usage_problem("secret-in-job", title, where, why, redact(text))
-    if labels.name and not is_valid_name(labels.name) and not value_holds_secret(labels.name):
-        why = "A name is up to 80 letters, digits, `.`, `_` and `-`, and begins with a letter or digit."
-        if labels.name in NEWEST_NAMES:
-            why = f"`{labels.name}` means the newest run."
-        where = name_line if name_line.startswith("-") else "NAME"
-        cleaned = clean_name(labels.name) if can_repeat(labels.name) else ""
-        ways = [Suggestion(f"{name_line} {cleaned}")] if is_valid_name(cleaned) else []
-        title = f"{where} is not a name for a run"
-        yield make_usage_problem("value-invalid", title, where, why, redact(labels.name), suggestions=ways)
-    if len(labels.note) > MAX_NOTE:
-        title = f"--note is longer than {MAX_NOTE} characters"
-        yield make_usage_problem("value-invalid", title, "--note", suggestions=[Suggestion("--note TEXT")])
 
 
 GENERAL_PART = re.compile(
