@@ -62,7 +62,11 @@ def read_status(folder: Path) -> Status:
     """Return the state and its reason. The runtime's own outcome takes precedence over exit codes."""
     supervisor = _read_supervisor(folder)
     # before reading exit.json: an end in between is then noticed
-    alive = supervisor is not None and _is_supervisor_alive(folder, supervisor)
+    alive: bool | None = False  # None: this machine cannot know
+    if supervisor and supervisor.host.is_here:
+        alive = supervisor.is_alive
+    elif supervisor:
+        alive = is_locked(folder / spec.SUPERVISOR_FILE) if supervisor.host.has_same_kernel else None
     if ended := spec.read_json(folder / spec.EXIT_FILE):
         return _read_ended_status(folder, supervisor.started if supervisor else None, ended)
     if supervisor is None:
@@ -72,13 +76,6 @@ def read_status(folder: Path) -> Status:
     if process.list_run_processes(supervisor):
         return Status(state="running", reason=ORPHANED_REASON, started=supervisor.started)
     return _read_lost_status(folder, supervisor)
-
-
-def _is_supervisor_alive(folder: Path, supervisor: Process) -> bool | None:
-    """Return whether the supervisor runs, or None if this machine cannot know."""
-    if supervisor.host.is_here:
-        return supervisor.is_alive
-    return is_locked(folder / spec.SUPERVISOR_FILE) if supervisor.host.has_same_kernel else None
 
 
 def _describe_remote_run(folder: Path, host: Host) -> str:
@@ -109,16 +106,23 @@ def _read_pending_status(folder: Path) -> Status:
 def _read_ended_status(folder: Path, started: float | None, exit_record: dict[str, Any]) -> Status:
     code, ended = int(exit_record["exit_code"]), float(exit_record["ended"])
     if outcome := log.read_outcome(folder):
-        reason = outcome.reason + (_describe_survivors(folder) if outcome.state == "cancelled" else "")
-        return Status(state=outcome.state, reason=reason, exit_code=outcome.exit_code, started=started, ended=ended)
+        because = outcome.reason + (_describe_survivors(folder) if outcome.state == "cancelled" else "")
+        return Status(state=outcome.state, reason=because, exit_code=outcome.exit_code, started=started, ended=ended)
     cancelled = (folder / spec.CANCEL_FILE).exists()
+    reason: str = exit_record.get("reason") or ""
+    if not reason:
+        if cancelled:
+            reason = STOPPED_REASON
+        elif code <= 128:
+            logged = spec.read_failure_reason(folder)
+            reason = f"the runtime ended with exit code {code}" + (f": {logged}" if logged else " and no message")
+        else:
+            reason = f"the runtime was killed by signal {code - 128} ({failure.get_signal_name(code - 128)})"
+            if code == process.KILLED_EXIT_CODE:
+                reason += ": unless somebody did that, memory ran out"
+        reason += _describe_survivors(folder)
     return Status(
-        state="cancelled" if cancelled else "failed",
-        reason=exit_record.get("reason")
-        or ((STOPPED_REASON if cancelled else _explain_exit_code(folder, code)) + _describe_survivors(folder)),
-        exit_code=code,
-        started=started,
-        ended=ended,
+        state="cancelled" if cancelled else "failed", reason=reason, exit_code=code, started=started, ended=ended
     )
 
 
@@ -132,14 +136,6 @@ def _read_lost_status(folder: Path, supervisor: Process) -> Status:
     if supervisor.is_host_restarted:
         reason = RESTARTED_REASON
     return Status(state="lost", reason=reason + _describe_survivors(folder), started=started)
-
-
-def _explain_exit_code(folder: Path, exit_code: int) -> str:
-    if exit_code <= 128:
-        reason = spec.read_failure_reason(folder)
-        return f"the runtime ended with exit code {exit_code}" + (f": {reason}" if reason else " and no message")
-    hint = ": unless somebody did that, memory ran out" if exit_code == process.KILLED_EXIT_CODE else ""
-    return f"the runtime was killed by signal {exit_code - 128} ({failure.get_signal_name(exit_code - 128)}){hint}"
 
 
 def _describe_survivors(folder: Path) -> str:

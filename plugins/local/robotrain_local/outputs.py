@@ -80,17 +80,6 @@ REMOVED_SUFFIX = ".gone"
 def remove_run(reference: Reference, dry_run: bool = False) -> int:
     """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone, Rejected if it stays."""
     folder = observe.find_run_folder(reference)
-    if problem := _check_removable(folder):
-        raise Rejected([problem])
-    freed = disk_cache.measure_folder(folder).reclaimable
-    if not dry_run:
-        removed = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
-        os.rename(folder, removed)  # atomic: a partly removed run is never visible under its name
-        shutil.rmtree(removed)
-    return freed
-
-
-def _check_removable(folder: Path) -> Problem | None:
     try:
         run = spec.read_spec(folder).run
     except (OSError, ValueError):
@@ -99,10 +88,15 @@ def _check_removable(folder: Path) -> Problem | None:
         remove = Suggestion(f"rm -r {folder}", "if you know that it is not needed")
         why = f"It has no {spec.SPEC_FILE} of a run of this name."
         title = f"{folder} is not a run's folder; it was kept"
-        return make_problem("not-a-run-folder", title, "", "", why, remove)
+        raise Rejected([make_problem("not-a-run-folder", title, "", "", why, remove)])
     status = observe.read_status(folder)
     if not status.finished:
         cancel = Suggestion(f"robotrain cancel {folder.name}", "stops it")
         title = f"{folder.name} is {status.state}; its folder was kept"
-        return make_problem("run-goes-on", title, "", "", status.reason, cancel)
-    return None
+        raise Rejected([make_problem("run-goes-on", title, "", "", status.reason, cancel)])
+    freed = disk_cache.measure_folder(folder).reclaimable
+    if not dry_run:
+        removed = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
+        os.rename(folder, removed)  # atomic: a partly removed run is never visible under its name
+        shutil.rmtree(removed)
+    return freed

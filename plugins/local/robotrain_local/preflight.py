@@ -33,16 +33,8 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
         yield submit.make_damaged_plan_problem(error)
         return
     yield from map(convert_finding, runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True)))
-    if not submit.is_interrupted_submit(plan, folder):
-        yield from _check_run_folder(folder)
-
-
-def pin_source(source: JobSource, settings: LocalSettings) -> str:
-    """Return the latest version of a model in the registry that runs are tracked to. Raise SourceError."""
-    return registry.find_latest_version(source, get_tracking_uri(settings))
-
-
-def _check_run_folder(folder: Path) -> Iterator[Problem]:
+    if submit.is_interrupted_submit(plan, folder):
+        return
     parent, given = next(parent for parent in folder.parents if parent.exists()), str(folder.parent)
     another = Suggestion("--runs-dir FOLDER", "a writable folder")
     if folder.exists():
@@ -58,3 +50,8 @@ def _check_run_folder(folder: Path) -> Iterator[Problem]:
         why = f"{free:.2f} GiB are free; a run that fills the disk loses its last checkpoint."
         larger = Suggestion("--runs-dir FOLDER", "on a larger disk")
         yield make_preflight_problem("run-folder-full", title, "--runs-dir", given, why, larger)
+
+
+def pin_source(source: JobSource, settings: LocalSettings) -> str:
+    """Return the latest version of a model in the registry that runs are tracked to. Raise SourceError."""
+    return registry.find_latest_version(source, get_tracking_uri(settings))

@@ -47,7 +47,16 @@ class Supervisor:
         if self._stopping:  # requested before the child existed
             self._child.terminate()
         exit_code = self._child.wait()
-        self._end_leftovers()
+        # end what it left running, such as a trainer whose runtime was killed
+        until, signaled = time.monotonic() + self._spec.grace_seconds, set[int]()
+        while (pids := self._list_others()) and time.monotonic() < until:
+            process.send_signal(new := {*process.find_heads(pids)} - signaled, signal.SIGTERM)
+            signaled |= new
+            time.sleep(process.POLL_SECONDS)
+        until = time.monotonic() + KILL_SECONDS
+        while (pids := self._list_others()) and time.monotonic() < until:  # they may fork while being killed
+            process.send_signal(pids, signal.SIGKILL)
+            time.sleep(process.POLL_SECONDS)
         return exit_code if exit_code >= 0 else 128 - exit_code
 
     def _handle_stop(self, number: int, frame: FrameType | None) -> None:
@@ -63,18 +72,6 @@ class Supervisor:
 
     def _kill_others(self, number: int, frame: FrameType | None) -> None:
         process.send_signal(self._list_others(), signal.SIGKILL)
-
-    def _end_leftovers(self) -> None:
-        """End what the runtime left running, such as a trainer whose runtime was killed."""
-        until, signaled = time.monotonic() + self._spec.grace_seconds, set[int]()
-        while (pids := self._list_others()) and time.monotonic() < until:
-            process.send_signal(new := {*process.find_heads(pids)} - signaled, signal.SIGTERM)
-            signaled |= new
-            time.sleep(process.POLL_SECONDS)
-        until = time.monotonic() + KILL_SECONDS
-        while (pids := self._list_others()) and time.monotonic() < until:  # they may fork while being killed
-            process.send_signal(pids, signal.SIGKILL)
-            time.sleep(process.POLL_SECONDS)
 
 
 def main(folder: Path) -> None:

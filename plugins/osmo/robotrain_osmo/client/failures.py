@@ -132,7 +132,10 @@ def diagnose_failure(answer: ProcessResult) -> CommandFailure | None:
         return TIMEOUT
     if answer.exit_code == 0:
         return None
-    message, found = _extract_message(answer), re.search(_HTTP_STATUS, answer.stdout)
+    message = _unwrap_message(answer.stdout.strip()) or answer.stderr.strip()  # usage errors are on stderr
+    body = re.search(_RESPONSE_BODY, message, re.DOTALL)
+    message = re.sub(_SUBMIT_FAILED, "", _unwrap_message(body[1].strip()) if body else message)
+    found = re.search(_HTTP_STATUS, answer.stdout)
     status = int(next(filter(None, found.groups()))) if found else 0
     text = f"{message}\nHTTP {status}\n{answer.stderr}"
     for pattern in load_failure_patterns():
@@ -155,16 +158,6 @@ _RESPONSE_BODY = r"Status Code: \d+\nHeader:\n.*?\nBody:\n(.*)"
 _SUBMIT_FAILED = r"^Workflow [^\n]*submit failed:\n"
 _HTTP_STATUS = r"(?m)Status Code: (\d{3})\b|^Error code: (\d{3})$|\"code\": (\d{3})\s*\}\s*\Z"
 _NOISE = r"^(?:Server responded with status code \d+|Traceback .*|\s.*|WARNING: .*|Current version: .*|Please .*)?$"
-
-
-def _extract_message(answer: ProcessResult) -> str:
-    """Return the error message, which is on stdout, or on stderr for usage errors.
-
-    It is without HTTP headers, JSON wrapping and the command's first line about a failed submit.
-    """
-    text = _unwrap_message(answer.stdout.strip()) or answer.stderr.strip()
-    body = re.search(_RESPONSE_BODY, text, re.DOTALL)
-    return re.sub(_SUBMIT_FAILED, "", _unwrap_message(body[1].strip()) if body else text)
 
 
 def _unwrap_message(text: str) -> str:

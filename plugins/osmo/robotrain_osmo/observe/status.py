@@ -208,7 +208,12 @@ def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> 
     if status == "FAILED_IMAGE_PULL":
         return _explain_image_failure(workflow.message)
     if status == "FAILED_EVICTED" or code == 3004:
-        return _explain_eviction(workflow.message)
+        cause = "it was evicted (3004), probably because disk or memory ran out: use more --storage or --memory"
+        if re.search(r"(?i)ephemeral|disk|storage", workflow.message):
+            cause = "it was evicted because disk ran out (3004): use more --storage"
+        elif re.search(r"(?i)memory", workflow.message):
+            cause = "it was evicted because memory ran out (3004): use more --memory"
+        return _append_message(cause, workflow.message)
     if status == "FAILED_EXEC_TIMEOUT":
         limit = reasons.format_limit(workflow.exec_timeout)
         return f"it reached its time limit{limit}: try `robotrain resume` or `resubmit` with a larger --exec-timeout"
@@ -232,15 +237,6 @@ def _explain_image_failure(message: str) -> str:
     name = f" {reasons.redact_text(match[1])}" if match else ""
     fix = "check --image and that the pool may read its registry (`osmo credential set NAME --type REGISTRY …`)"
     return _append_message(f"its image{name} could not be pulled: {fix}", message)
-
-
-def _explain_eviction(message: str) -> str:
-    sentence = "it was evicted (3004), probably because disk or memory ran out: use more --storage or --memory"
-    if re.search(r"(?i)ephemeral|disk|storage", message):
-        sentence = "it was evicted because disk ran out (3004): use more --storage"
-    elif re.search(r"(?i)memory", message):
-        sentence = "it was evicted because memory ran out (3004): use more --memory"
-    return _append_message(sentence, message)
 
 
 def _append_message(sentence: str, message: str) -> str:

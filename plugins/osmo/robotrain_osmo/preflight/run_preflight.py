@@ -118,7 +118,16 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
     try:
         stored = service.list_stored_files(submission.cli, item.url, Stage.PREFLIGHT, QUERY_SECONDS)
     except CommandFailed as error:
-        yield from problems or [_make_unlisted_problem(item, error)]
+        if problems:
+            yield from problems
+        elif error.failure.code in UNREACHABLE_CODES:  # that may pass until the submit
+            title = "could not list the uploaded files in time"
+            why = "The submit lists them again and waits longer: many files take minutes."
+            yield make_preflight_problem("osmo-upload-unchecked", title, item.flag, item.url, why, severity="warning")
+        else:
+            problem = error.failure.to_problem(Stage.PREFLIGHT)
+            is_about_command = bool(problem.where)  # other checks report it too, and it is shown once
+            yield problem if is_about_command else replace(problem, where=item.flag, given=item.url)
         return
     if not item.path or upload.is_complete(item, stored):
         return
@@ -129,17 +138,6 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
     content = local_upload.scan_folder(local_upload.select_uploaded_part(plan, item.path))
     title, why = f"{content}, will be uploaded", f"The target is {item.url}."
     yield make_preflight_problem("osmo-upload", title, item.flag, item.path, why, severity="note")
-
-
-def _make_unlisted_problem(item: OsmoUpload, failed: CommandFailed) -> Problem:
-    """Return why the storage could not be listed: only a warning if that may pass until the submit."""
-    problem = failed.failure.to_problem(Stage.PREFLIGHT)
-    if failed.failure.code not in UNREACHABLE_CODES:
-        is_about_command = bool(problem.where)  # other checks report it too, and it is shown once
-        return problem if is_about_command else replace(problem, where=item.flag, given=item.url)
-    title = "could not list the uploaded files in time"
-    why = "The submit lists them again and waits longer: many files take minutes."
-    return make_preflight_problem("osmo-upload-unchecked", title, item.flag, item.url, why, severity="warning")
 
 
 MISSING_CODES = ("osmo-bucket-unknown", "osmo-dataset-unknown")

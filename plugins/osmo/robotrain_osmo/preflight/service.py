@@ -3,6 +3,7 @@
 The tasks of a workflow have the same command, pool and service: each check asks once for all of them.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -134,8 +135,20 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
         fixes = suggest_names("--pool {}", submission.pool, names, LIST_POOLS)
         yield make_preflight_problem("osmo-pool-unknown", title, "--pool", submission.pool, "", *fixes)
         return
-    yield from _check_pool_status(pool)
-    yield from _check_exec_timeout(submission, pool)
+    if pool.status not in ("", ONLINE):
+        refused = pool.status == MAINTENANCE
+        state = "closed for maintenance" if refused else f"not online ({pool.status.lower()})"
+        why = "" if refused else "OSMO accepts the workflow but starts it only when the pool is online."
+        other = Suggestion("--pool NAME", "another pool: `osmo pool list` lists them")
+        title = f"the pool {pool.name} is {state}"
+        severity: Severity = "error" if refused else "warning"
+        yield make_preflight_problem("osmo-pool-closed", title, "--pool", pool.name, why, other, severity=severity)
+    limit, pool_limit = submission.exec_timeout, pool.max_exec_timeout
+    with contextlib.suppress(QuantityError):
+        if resources.parse_duration(limit) > resources.parse_duration(pool_limit):
+            title, fix = f"the pool {pool.name} limits the run time to {pool_limit}", f"--exec-timeout {pool_limit}"
+            why = "OSMO silently uses that limit and ends the run after it."
+            yield make_preflight_problem("osmo-time-cut", title, "--exec-timeout", limit, why, fix, severity="warning")
     machines = pool.platforms.get(submission.gpu_platform)
     if machines is None:
         title = f"the pool {pool.name} has no platform {submission.gpu_platform}"
@@ -145,31 +158,6 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
         return
     yield from _check_shared_memory(submission, machines)
     yield from _check_gpus(submission, pool)
-
-
-def _check_pool_status(pool: Pool) -> Iterator[Problem]:
-    if pool.status in ("", ONLINE):
-        return
-    refused = pool.status == MAINTENANCE
-    state = "closed for maintenance" if refused else f"not online ({pool.status.lower()})"
-    why = "" if refused else "OSMO accepts the workflow but starts it only when the pool is online."
-    other = Suggestion("--pool NAME", "another pool: `osmo pool list` lists them")
-    title = f"the pool {pool.name} is {state}"
-    severity: Severity = "error" if refused else "warning"
-    yield make_preflight_problem("osmo-pool-closed", title, "--pool", pool.name, why, other, severity=severity)
-
-
-def _check_exec_timeout(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
-    try:
-        limit = resources.parse_duration(submission.exec_timeout)
-        pool_limit = resources.parse_duration(pool.max_exec_timeout)
-    except QuantityError:
-        return
-    if limit > pool_limit:
-        title = f"the pool {pool.name} limits the run time to {pool.max_exec_timeout}"
-        why = "OSMO silently uses that limit and ends the run after it."
-        fix, given = Suggestion(f"--exec-timeout {pool.max_exec_timeout}"), submission.exec_timeout
-        yield make_preflight_problem("osmo-time-cut", title, "--exec-timeout", given, why, fix, severity="warning")
 
 
 def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform) -> Iterator[Problem]:

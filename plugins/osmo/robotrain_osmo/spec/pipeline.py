@@ -51,9 +51,12 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
         _StepTask(step, builder, _build_document(step, builder), int(limit) if limit < max(seconds) else None)
         for step, builder, limit in zip(steps, builders, seconds, strict=True)
     ]
-    payload = _merge_payloads([task.step.payload for task in tasks])
+    content: dict[str, bytes] = {}
+    for payload in dict.fromkeys(step.payload for step in steps):  # of one installation: equal paths are equal files
+        with zipfile.ZipFile(io.BytesIO(payload.archive)) as packed:
+            content |= {name: packed.read(name) for name in packed.namelist()}
     documents = {_get_document_name(task.step): task.document for task in tasks}
-    archive = render.pack_documents(payload, documents)
+    archive = render.pack_documents(Payload.from_files(dict(sorted(content.items()))), documents)
     files = _build_files(tasks, run, archive)
     return plan.Plan(
         platform="osmo",
@@ -172,15 +175,6 @@ def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
 
 def _get_document_name(step: PipelineStep) -> str:
     return f"job-{step.name}.json"
-
-
-def _merge_payloads(payloads: Sequence[Payload]) -> Payload:
-    """Return the files of all payloads in one. They are of one installation, so that equal paths are equal files."""
-    files: dict[str, bytes] = {}
-    for payload in dict.fromkeys(payloads):
-        with zipfile.ZipFile(io.BytesIO(payload.archive)) as archive:
-            files |= {name: archive.read(name) for name in archive.namelist()}
-    return Payload.from_files(dict(sorted(files.items())))
 
 
 def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[str, bytes]:

@@ -64,17 +64,16 @@ ARCHIVE_FORMAT = 3
 @functools.lru_cache(maxsize=32)
 def _compress_payload(payload: Payload) -> bytes:
     """Return the first part of the archive; cached on disk, because compressing takes 60 ms."""
-    key = f"osmo-archive-{ARCHIVE_FORMAT}-{payload.digest}"
-    return load_or_compute(key, lambda: bz2.compress(_make_tar(payload)))
 
+    def compress() -> bytes:
+        buffer = io.BytesIO()
+        packed = tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closing would write an end mark
+        with zipfile.ZipFile(io.BytesIO(payload.archive)) as archive:
+            for name in sorted(archive.namelist()):
+                _add_member(packed, f"{PAYLOAD_MEMBER}/{name}", archive.read(name))
+        return bz2.compress(buffer.getvalue())
 
-def _make_tar(payload: Payload) -> bytes:
-    buffer = io.BytesIO()
-    packed = tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closing would write an end mark
-    with zipfile.ZipFile(io.BytesIO(payload.archive)) as archive:
-        for name in sorted(archive.namelist()):
-            _add_member(packed, f"{PAYLOAD_MEMBER}/{name}", archive.read(name))
-    return buffer.getvalue()
+    return load_or_compute(f"osmo-archive-{ARCHIVE_FORMAT}-{payload.digest}", compress)
 
 
 def _add_member(packed: tarfile.TarFile, path: str, content: bytes) -> None:

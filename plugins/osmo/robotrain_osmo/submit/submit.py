@@ -19,7 +19,6 @@ from robotrain.cluster.checks import suggest_names
 from robotrain.cluster.outputs import print_progress
 from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
-from robotrain.external_command import ProcessResult
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.redaction import redact
@@ -62,7 +61,16 @@ def submit_plan(plan: Plan) -> Reference:
             )
     if failure is not None:
         return _handle_failure(plan, submission, failure)
-    workflow = _read_workflow_id(result)
+    try:
+        answer = as_mapping(result.parse_json())
+    except ValueError:
+        answer = {}
+    warnings = answer.get("warnings")
+    for warning in warnings if isinstance(warnings, list) else ():
+        print(f"OSMO warns: {redact(str(warning))}", file=sys.stderr)
+    workflow = as_text(answer.get("name"))
+    if not workflow:
+        raise Unanswered([make_problem("osmo-unanswered", "OSMO's answer contains no workflow id")])
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
         NOTE.write(plan, {"before": before, "workflow": workflow})
     return make_reference(plan, submission, workflow)
@@ -152,20 +160,6 @@ def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: Command
         raise Unanswered([failure.to_problem()])
     print(f"{failure.title}, but accepted {reference['workflow']}", file=sys.stderr)
     return reference
-
-
-def _read_workflow_id(result: ProcessResult) -> str:
-    """Return the workflow's id and print OSMO's warnings. Raise Unanswered if there is no id."""
-    try:
-        answer = as_mapping(result.parse_json())
-    except ValueError:
-        answer = {}
-    warnings = answer.get("warnings")
-    for warning in warnings if isinstance(warnings, list) else ():
-        print(f"OSMO warns: {redact(str(warning))}", file=sys.stderr)
-    if name := as_text(answer.get("name")):
-        return name
-    raise Unanswered([make_problem("osmo-unanswered", "OSMO's answer contains no workflow id")])
 
 
 QUERY_SECONDS = 15.0
