@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from osmo_plans import unpack_archive
-from osmo_stand_in.service.redaction import redacted
+from osmo_stand_in.service.submission import redacted
 from robotrain.model.plan import Payload
 from robotrain.redaction import holds_secret
 from robotrain.submission.prepare import ENCODED_ARCHIVE

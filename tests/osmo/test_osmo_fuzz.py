@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from osmo_plans import blobs, job, read_yaml, render_plan, source
-from osmo_stand_in.service import raw, spec, template
+from osmo_stand_in.service import spec, template
 from robotrain.config.coerce import has_pairs
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
@@ -118,7 +118,7 @@ sources_of = st.one_of(
 
 def renders(text: str) -> str:
     """Render as OSMO does: a section is taken out, its own tokens are kept, the rest is a template."""
-    section, defaults = raw.sections(text, (6, 4, 0))
+    section, defaults = template.sections(text, (6, 4, 0))
     assert defaults is None
     return template.render(section, {}, seconds=5.0)
 

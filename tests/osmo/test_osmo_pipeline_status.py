@@ -2,7 +2,7 @@
 
 import pytest
 from osmo_pipelines import RUN, plan, steps
-from osmo_stand_in.interrupted_submit import CutShort, cut_short
+from osmo_stand_in.world import CutShort, cut_short
 from robotrain.errors import Rejected
 from robotrain_osmo.observe import logs
 from robotrain_osmo.platform import OsmoPlatform

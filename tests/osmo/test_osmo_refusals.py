@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from osmo_stand_in.service import nodes
+from osmo_stand_in.service import admission
 from robotrain.errors import Rejected, format_problem
 from robotrain.external_command import ProcessResult
 from robotrain_osmo.client import failures, service
@@ -48,8 +48,10 @@ def print_server_error(status: int, body: str) -> str:
 def resource_table(*reasons: str) -> str:
     """Why no machine will do, a machine a row, as OSMO 6.4 has it."""
     tables = [
-        nodes.table(
-            nodes.exposed("default", "gpu", {"cpu": 64 - index, "memory": "128Gi", "storage": "1000Gi", "gpu": 8}),
+        admission.draw_machines(
+            admission.expose_machine(
+                "default", "gpu", {"cpu": 64 - index, "memory": "128Gi", "storage": "1000Gi", "gpu": 8}
+            ),
             f"Assertion failed for task train: {reason}",
         ).splitlines()
         for index, reason in enumerate(reasons)

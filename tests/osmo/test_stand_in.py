@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from osmo_stand_in.example import URL, WORKFLOW
+from osmo_stand_in.fixtures import URL, WORKFLOW
 
 
 def write_workflow(tmp_path, workflow: object = WORKFLOW) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from osmo_stand_in.example import RESOURCES, TASK
+from osmo_stand_in.fixtures import RESOURCES, TASK
 from osmo_stand_in.pod.room import HIDDEN_PYTHON
 
 STEPS = {"train": (), "evaluate": ("train",), "register": ("train", "evaluate")}

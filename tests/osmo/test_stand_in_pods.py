@@ -5,7 +5,7 @@ import json
 import subprocess
 
 import pytest
-from osmo_stand_in.example import URL, task
+from osmo_stand_in.fixtures import URL, task
 from osmo_stand_in.pod.namespace import Namespace
 from osmo_stand_in.pod.room import HIDDEN_PYTHON, UNSHARE, isolates
 from robotrain.cluster.spec import make_python_search

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from osmo_stand_in import platform, pool
-from osmo_stand_in.example import FILE, RESOURCES, TASK, URL, WORKFLOW, resources, task, workflow
+from osmo_stand_in.fixtures import FILE, RESOURCES, TASK, URL, WORKFLOW, resources, task, workflow
 
 EXTRA = "Extra inputs are not permitted [type=extra_forbidden"
 DURATION = "Cannot recognize duration: 1h30m. Only support ISO 8601 (e.g. PT10S) or xd, xh, xm, xs, xms, xus"

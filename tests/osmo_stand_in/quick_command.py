@@ -34,7 +34,7 @@ sys.exit((line.recv(1) or b"\\x01")[0])
 """
 IMPORTED = (
     *("jinja2.sandbox", "yaml", "osmo_stand_in.service.routes", "osmo_stand_in.service.spec"),
-    *(f"osmo_stand_in.cli.{name}" for name in ("account", "configs", "main", "observe", "submit")),
+    *(f"osmo_stand_in.cli.{name}" for name in ("account", "main", "observe", "submit")),
 )
 """What most calls need."""
 

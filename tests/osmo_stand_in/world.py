@@ -4,12 +4,14 @@ import contextlib
 import io
 import json
 import re
+import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from robotrain.model.run import Reference
 from robotrain.plugin import Plan, RunState
@@ -19,7 +21,6 @@ from robotrain_runtime.plugin import JobDocument
 
 from osmo_stand_in import config, fault, quick_command
 from osmo_stand_in.cli.main import main
-from osmo_stand_in.interrupted_submit import cut_short
 from osmo_stand_in.pod import tokens
 from osmo_stand_in.pod.room import Room
 from osmo_stand_in.service import rows
@@ -31,6 +32,33 @@ FAILED = tuple(word for word in rows.STATUSES if word.startswith("FAILED") and w
 PAYLOAD = "payload.tar.bz2"
 """In a plan whose archive is too large for the workflow itself: it is uploaded beside it."""
 ARCHIVE, PLACE = r"(?<=')[^'\s]{1000,}(?=')", "placeholder-of-the-archive"
+
+
+class CutShort(BaseException):
+    """Nobody catches it by chance."""
+
+
+@contextlib.contextmanager
+def cut_short(*words: str, answered: bool = False) -> Iterator[None]:
+    """Until its end, the first call that begins with these words is the last. answered: when it was made, and its
+    answer is not heard; without it, before it is made.
+    """
+    start = subprocess.Popen.__init__
+
+    def begin(self: "subprocess.Popen[bytes]", command: list[str], **how: object) -> None:
+        meant = tuple(command[1 : 1 + len(words)]) == words
+        if meant and not answered:
+            raise CutShort
+        start(self, command, **how)
+        if meant:
+            self.wait()
+            for pipe in (self.stdout, self.stderr):
+                if pipe:
+                    pipe.close()
+            raise CutShort
+
+    with mock.patch.object(subprocess.Popen, "__init__", begin):
+        yield
 
 
 class OsmoWorld(World):

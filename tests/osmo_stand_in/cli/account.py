@@ -1,15 +1,20 @@
-"""The commands `version`, `pool`, `resource` and `profile`."""
+"""The commands about the service itself: `version`, `pool`, `resource`, `profile`, `credential` and `config`."""
 
 import argparse
 import json
 from typing import Any
 
-from osmo_stand_in.cli.client import Client
+from osmo_stand_in.cli.client import Client, print_answer
 from osmo_stand_in.cli.errors import CredentialError, OsmoError, ServerError, SubmissionError, Unreachable
+
+CONFIGS = (
+    *("BACKEND", "BACKEND_TEST", "GROUP_TEMPLATE", "POD_TEMPLATE", "POOL", "RESOURCE_VALIDATION", "ROLE", "SERVICE"),
+    "WORKFLOW",
+)
 
 
 def version(client: Client, args: argparse.Namespace) -> None:
-    """Without the service's when it cannot be had."""
+    """Print the versions, without the service's if it cannot be had."""
     result: dict[str, str] = {}
     try:
         result = client.request("GET", "api/version", versioned=False)
@@ -19,55 +24,43 @@ def version(client: Client, args: argparse.Namespace) -> None:
         pass
     major, minor, revision = client.version.split(".")
     own = {"major": major, "minor": minor, "revision": revision, "hash": ""}
-    if args.format_type == "json":
-        print(json.dumps({"client": own, **({"service": result} if result else {})}, indent=2))
-        return
-    print(f"OSMO client version:  {client.version}")
-    if result:
-        print(f"OSMO service version: {result['major']}.{result['minor']}.{result['revision']}")
+    print_answer(args, {"client": own, **({"service": result} if result else {})})
 
 
 def pools(client: Client, args: argparse.Namespace) -> None:
-    """With their use; those that do not exist are left out, silently."""
-    params: dict[str, Any] = {"pools": args.pool, "all_pools": not args.pool}
-    result = client.request("GET", "api/pool_quota", params)
-    if args.format_type == "json":
-        print(json.dumps(result, indent=2))
-        return
-    found = [pool for one in result["node_sets"] for pool in one["pools"]]
-    if not found:
-        print(f"Pools {', '.join(args.pool)} not found" if args.pool else "No pools available")
-    for pool in found:
-        print(f"{pool['name']}  {pool['description']}  {pool['status']}  {pool['resource_usage']['quota_used']}")
+    """Print the pools with their use."""
+    print_answer(args, client.request("GET", "api/pool_quota"))
 
 
 def resources(client: Client, args: argparse.Namespace) -> None:
-    """The machines of pools, which must exist."""
+    """Print the machines of pools, which must exist."""
     from osmo_stand_in.cli.submit import default_pool
 
     pools = args.pool or [default_pool(client)]
-    there = client.request("GET", "api/pool", {"all_pools": True})["pools"]
+    there = client.request("GET", "api/pool")["pools"]
     for name in pools:
         if name not in there:
             raise OsmoError(f"Pool {name} does not exist!")
-    params: dict[str, Any] = {"pools": pools, "all_pools": args.all}
-    result = client.request(
-        "GET", "api/resources", {**params, **({"platforms": args.platform} if args.platform else {})}
-    )
-    if args.format_type == "json":
-        print(json.dumps(result, indent=2))
-        return
-    for one in result["resources"]:
-        print("  ".join(str(value) for value in one["exposed_fields"].values()))
-    if not result["resources"]:
-        print("There are no available resources.")
+    print_answer(args, client.request("GET", "api/resources", {"pools": pools}))
 
 
 def profile(client: Client, args: argparse.Namespace) -> None:
-    """As the service has it."""
+    """Print the profile; JSON in either format."""
     print(json.dumps(client.request("GET", "api/profile/settings"), indent=2))
 
 
-def undone(client: Client, args: argparse.Namespace) -> int:
-    """A module that exists, and that the stand-in does not stand in for."""
-    raise NotImplementedError(f"the stand-in for osmo has no `osmo {args.module}`")
+def credentials(client: Client, args: argparse.Namespace) -> None:
+    """Print the names of credentials, never their values."""
+    print_answer(args, client.request("GET", "api/credentials"))
+
+
+def config(client: Client, args: argparse.Namespace) -> None:
+    """Print a configuration, as administrators see it, or what lies under the names; JSON in either format."""
+    if args.config not in CONFIGS:
+        raise OsmoError(f'Invalid config type "{args.config}". Available types: {", ".join(CONFIGS)}')
+    data: Any = client.request("GET", f"api/configs/{args.config.lower()}")
+    for name in args.names:
+        if not isinstance(data, dict) or name not in data:
+            raise OsmoError(f'Cannot index into {type(data).__name__} with "{name}"')
+        data = data[name]
+    print(json.dumps(data, indent=2))

@@ -1,5 +1,6 @@
 """The client of the command: requests to the service, with every network fault but no network."""
 
+import argparse
 import json
 import sys
 import time
@@ -82,6 +83,11 @@ class Client:
             "server_error": Answer(self.fault.status, self.fault.stdout or DOWN),
             "http": Answer(self.fault.status, self.fault.stdout),
         }.get(self.fault.form)
+
+
+def print_answer(args: argparse.Namespace, answer: object) -> None:
+    """Print an answer in the wanted format; the text of the real command is for people and is not imitated."""
+    print(json.dumps(answer, indent=2) if args.format_type == "json" else answer)
 
 
 def _refused(path: str) -> str:

@@ -1,13 +1,14 @@
-"""`data …`: the command goes to the object store itself, past the service, with what this machine may do there."""
+"""`data …` and, until 6.3, `dataset info`: straight to the object store, with what this machine may do there."""
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
 from osmo_stand_in import config
-from osmo_stand_in.cli.client import Client
+from osmo_stand_in.cli import session
+from osmo_stand_in.cli.client import Client, print_answer
 from osmo_stand_in.cli.errors import OsmoError
+from osmo_stand_in.datasets import Datasets
 from osmo_stand_in.store import Store
 
 NOBODY = "Unable to locate credentials"
@@ -43,19 +44,29 @@ def listing(client: Client, args: argparse.Namespace) -> None:
     store = _store(client)
     if denied := _denied(client):
         raise OsmoError(denied)
-    place = store.place(args.remote_uri.rstrip("/") + (f"/{args.prefix}" if args.prefix else ""))
-    found = [key for key in store.keys(place) if not args.regex or re.match(args.regex, key)]
+    place = store.place(args.remote_uri)
+    found = store.keys(place)
     if not args.recursive and found != [place.prefix]:
         base = f"{place.prefix}/" if place.prefix else ""
         found = sorted({base + _level(key.removeprefix(base)) for key in found})
     if not found:
         print(f"No entries found for prefix {place.prefix}.", file=sys.stderr)
-    text = "".join(f"{key}\n" for key in found)
-    if args.local_path:
-        Path(args.local_path).write_text(text)
-    else:
-        sys.stdout.write(text)
+    sys.stdout.write("".join(f"{key}\n" for key in found))
     print(f"\nTotal {len(found)} objects found")
+
+
+def info(client: Client, args: argparse.Namespace) -> None:
+    """Print of how many objects a dataset of a bucket is."""
+    session.check()
+    try:
+        found = Datasets(Store(client.state.folder.parent / "store")).files(args.name)
+    except ValueError:
+        raise OsmoError(f"Invalid dataset name {args.name}.") from None
+    if not found:
+        bucket, _, name = args.name.rpartition("/")
+        told = f"Could not find dataset or collection {name.partition(':')[0]} in bucket {bucket}"
+        raise OsmoError(told, status=400)
+    print_answer(args, {"name": args.name, "objects": len(found)})
 
 
 def _level(name: str) -> str:

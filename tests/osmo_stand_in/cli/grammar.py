@@ -1,29 +1,19 @@
-"""The options of the command, by its version."""
+"""The commands that robotrain uses, with their options, by the version of the command. Others are usage errors."""
 
 import argparse
 import functools
 import os
-import re
-from collections.abc import Callable
 from typing import Any
 
 from osmo_stand_in.cli.errors import OsmoError
 from osmo_stand_in.config import Version
-from osmo_stand_in.service.rows import STATUSES
 from osmo_stand_in.service.rules import PLACES
-
-Add = Callable[..., Any]
-PRIORITIES = ("HIGH", "NORMAL", "LOW")
-UNDONE = ("app", "login", "logout", "task", "token", "user")
-UNDONE_OF_WORKFLOWS = ("exec", "port-forward", "restart", "rsync", "validate")
-"""What exists and nobody here needs: it takes anything, and answers nothing."""
 
 
 @functools.cache
 def parser(version: Version) -> argparse.ArgumentParser:
     """The parser of that version; `args.run` names what to do."""
     top = argparse.ArgumentParser(prog="osmo", description="OSMO is a cloud based platform.")
-    top.add_argument("--log-level", type=str, default="INFO")
     modules = top.add_subparsers(dest="module")
     told = modules.add_parser("version")
     _format(told)
@@ -31,16 +21,22 @@ def parser(version: Version) -> argparse.ArgumentParser:
     _workflow(_commands(modules.add_parser("workflow")), version)
     _data(_commands(modules.add_parser("data")))
     if version < (6, 4, 0):
-        _dataset(_commands(modules.add_parser("dataset")))
+        info = _commands(modules.add_parser("dataset")).add_parser("info")
+        info.add_argument("name")
+        _format(info)
+        info.set_defaults(run="data.info")
     secrets = modules.add_parser("credential")
     _format(secrets, short=False)
-    _credential(_commands(secrets))
-    _profile(modules.add_parser("profile").add_subparsers(dest="command"))
-    _pool(_commands(modules.add_parser("pool")))
-    _resource(_commands(modules.add_parser("resource")))
-    _config(_commands(modules.add_parser("config")))
-    for name in (*UNDONE, *(("bucket",) if version < (6, 4, 0) else ())):
-        modules.add_parser(name).set_defaults(run="account.undone")
+    _commands(secrets).add_parser("list").set_defaults(run="account.credentials")
+    for module, run in {"profile": "profile", "pool": "pools", "resource": "resources"}.items():
+        shown = _commands(modules.add_parser(module)).add_parser("list")
+        _format(shown)
+        shown.set_defaults(run=f"account.{run}")
+    shown.add_argument("--pool", "-p", nargs="+", default=[])
+    shown = _commands(modules.add_parser("config")).add_parser("show")
+    shown.add_argument("config", metavar="config_type")
+    shown.add_argument("names", nargs="*")
+    shown.set_defaults(run="account.config")
     return top
 
 
@@ -60,14 +56,8 @@ def _workflow(commands: Any, version: Version) -> None:
     submit.add_argument("workflow_file")
     _format(submit)
     submit.add_argument("--pool", "-p")
-    submit.add_argument("--priority", type=str.upper, choices=PRIORITIES)
+    submit.add_argument("--priority", type=str.upper, choices=("HIGH", "NORMAL", "LOW"))
     submit.set_defaults(run="submit.submit")
-    for name in UNDONE_OF_WORKFLOWS:
-        commands.add_parser(name).set_defaults(run="account.undone")
-    _watching(commands, version)
-
-
-def _watching(commands: Any, version: Version) -> None:
     logs = commands.add_parser("logs")
     streams = [logs, commands.add_parser("events")] if version >= (6, 2, 0) else [logs]
     for one in streams:
@@ -93,19 +83,14 @@ def _watching(commands: Any, version: Version) -> None:
     spec.add_argument("workflow_id")
     spec.add_argument("--template", action="store_true")
     spec.set_defaults(run="observe.spec")
-    _list(commands.add_parser("list"), version)
-
-
-def _list(many: argparse.ArgumentParser, version: Version) -> None:
-    many.add_argument("--count", "-c", default=20, type=_positive)
+    many = commands.add_parser("list")
+    many.add_argument("--count", "-c", default=20, type=int)
     if version >= (6, 2, 0):
-        many.add_argument("--offset", "-f", default=0, type=_not_negative)
+        many.add_argument("--offset", "-f", default=0, type=int)
     many.add_argument("--name", "-n")
     many.add_argument("--order", "-o", default="asc", choices=("asc", "desc"))
-    many.add_argument("--status", "-s", choices=STATUSES, nargs="+", metavar="STATUS")
     _format(many)
     many.set_defaults(run="observe.many", offset=0)
-    many.add_argument("--pool", "-p", nargs="+", default=[])
 
 
 def _data(commands: Any) -> None:
@@ -114,94 +99,14 @@ def _data(commands: Any) -> None:
     upload.add_argument("local_path", nargs="+")
     download.add_argument("remote_uri", type=_place)
     download.add_argument("local_path", type=_existing)
-    download.add_argument("--resume", "-r", action="store_true")
     for one in (upload, download):
-        one.add_argument("--regex", "-x", type=_regex)
-        one.add_argument("--processes", "-p")
-        one.add_argument("--threads", "-T")
-        one.add_argument("--benchmark-out", "-b")
+        one.add_argument("--regex", "-x")
     listing = commands.add_parser("list")
     listing.add_argument("remote_uri", type=_place)
-    listing.add_argument("--regex", "-x", type=_regex)
-    listing.add_argument("--prefix", "-p", default="")
     listing.add_argument("--recursive", "-r", action="store_true")
-    output = listing.add_mutually_exclusive_group()
-    output.add_argument("local_path", nargs="?")
-    output.add_argument("--no-pager", action="store_true")
+    listing.add_argument("--no-pager", action="store_true")
     for name, one in {"upload": upload, "download": download, "listing": listing}.items():
         one.set_defaults(run=f"data.{name}")
-    for name in ("check", "delete"):
-        commands.add_parser(name).set_defaults(run="account.undone")
-
-
-def _dataset(commands: Any) -> None:
-    info = commands.add_parser("info")
-    info.add_argument("name")
-    _format(info)
-    info.set_defaults(run="dataset.info")
-    for name in ("upload", "download", "delete", "list"):
-        commands.add_parser(name).set_defaults(run="account.undone")
-
-
-def _credential(commands: Any) -> None:
-    commands.add_parser("list").set_defaults(run="credential.many")
-    for name in ("set", "delete"):
-        commands.add_parser(name).set_defaults(run="account.undone")
-
-
-def _profile(commands: Any) -> None:
-    shown = commands.add_parser("list")
-    _format(shown)
-    shown.set_defaults(run="account.profile")
-    commands.add_parser("set").set_defaults(run="account.undone")
-
-
-def _pool(commands: Any) -> None:
-    shown = commands.add_parser("list")
-    shown.add_argument("--pool", "-p", nargs="+", default=[])
-    _format(shown)
-    shown.add_argument("--mode", "-m", choices=("free", "used"), default="used")
-    shown.set_defaults(run="account.pools")
-
-
-def _resource(commands: Any) -> None:
-    shown = commands.add_parser("list")
-    shown.add_argument("--pool", "-p", nargs="+", default=[])
-    shown.add_argument("--platform", nargs="+", default=[])
-    shown.add_argument("--all", "-a", action="store_true")
-    _format(shown)
-    shown.add_argument("--mode", "-m", choices=("free", "used"), default="used")
-    shown.set_defaults(run="account.resources")
-    commands.add_parser("info").set_defaults(run="account.undone")
-
-
-def _config(commands: Any) -> None:
-    shown = commands.add_parser("show")
-    shown.add_argument("config", metavar="config_type")
-    shown.add_argument("names", nargs="*")
-    shown.set_defaults(run="configs.show")
-    for name in ("list", "update", "delete", "history", "rollback", "set", "tag", "diff"):
-        commands.add_parser(name).set_defaults(run="account.undone")
-
-
-def _positive(given: str) -> int:
-    if int(given) <= 0:
-        raise argparse.ArgumentTypeError("The value should be greater than zero.")
-    return int(given)
-
-
-def _not_negative(given: str) -> int:
-    if int(given) < 0:
-        raise argparse.ArgumentTypeError("The value should be greater than or equal to zero.")
-    return int(given)
-
-
-def _regex(given: str) -> str:
-    try:
-        re.compile(given)
-    except re.error:
-        raise argparse.ArgumentTypeError(f"Invalid regex: {given}") from None
-    return given
 
 
 def _place(given: str) -> str:

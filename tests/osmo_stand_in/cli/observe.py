@@ -1,10 +1,9 @@
 """`workflow query`, `list`, `logs`, `events`, `spec` and `cancel`."""
 
 import argparse
-import json
 from typing import Any
 
-from osmo_stand_in.cli.client import Client
+from osmo_stand_in.cli.client import Client, print_answer
 from osmo_stand_in.cli.errors import CredentialError, OsmoError, SubmissionError
 from osmo_stand_in.service import journal
 
@@ -13,18 +12,12 @@ BROKEN = "stream has timed out or failed. Please run the command again to contin
 
 def query(client: Client, args: argparse.Namespace) -> None:
     """One workflow."""
-    result = client.request("GET", f"api/workflow/{args.workflow_id}", {"verbose": args.verbose})
-    if args.format_type == "json":
-        print(json.dumps(result, indent=2))
-        return
-    print(f"Workflow ID : {args.workflow_id}\nStatus      : {result['status']}\nUser        : {result['submitted_by']}")
-    for task in (task for group in result["groups"] for task in group["tasks"]):
-        print(f"{task['name']}  {task['start_time'] or '-'}  {task['status']}")
+    print_answer(args, client.request("GET", f"api/workflow/{args.workflow_id}", {"verbose": args.verbose}))
 
 
 def many(client: Client, args: argparse.Namespace) -> None:
     """The last ones, the latest at the bottom; in pieces of a thousand."""
-    params = _filters(args)
+    params = {"order": "DESC", **({"name": args.name} if args.name else {})}
     found: list[dict[str, Any]] = []
     while len(found) < args.count:
         limit = min(args.count - len(found), 1000)
@@ -34,18 +27,7 @@ def many(client: Client, args: argparse.Namespace) -> None:
             break
     if args.order == "asc":
         found.reverse()
-    if args.format_type == "json":
-        print(json.dumps({"workflows": found}, indent=2))
-        return
-    for one in found:
-        print(f"{one['user']}  {one['name']}  {one['submit_time']}  {one['status']}  {one['priority']}")
-    if not found:
-        print("There are no workflows to view.")
-
-
-def _filters(args: argparse.Namespace) -> dict[str, Any]:
-    given = {"statuses": args.status, "name": args.name, "pools": args.pool}
-    return {"order": "DESC", **{name: value for name, value in given.items() if value}}
+    print_answer(args, {"workflows": found})
 
 
 def logs(client: Client, args: argparse.Namespace) -> None:
@@ -95,5 +77,4 @@ def cancel(client: Client, args: argparse.Namespace) -> None:
         except OsmoError as error:
             print(f"Workflow cancelation failed for workflow {name}: {error.message}")
             continue
-        told = f"Cancel job for workflow {result['name']} is submitted!"
-        print(json.dumps(result, indent=2) if args.format_type == "json" else told)
+        print_answer(args, result)

@@ -1,14 +1,13 @@
 """`workflow submit`: the client side, before the service has the workflow."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from osmo_stand_in.cli.client import Client
+from osmo_stand_in.cli.client import Client, print_answer
 from osmo_stand_in.cli.errors import CredentialError, OsmoError, SubmissionError
-from osmo_stand_in.service import raw
 from osmo_stand_in.service import submission as service
+from osmo_stand_in.service import template
 
 NO_POOL = (
     'No default pool set. Set a default pool using "osmo profile set pool <profile_name>" '
@@ -24,11 +23,15 @@ def submit(client: Client, args: argparse.Namespace) -> None:
     params: dict[str, Any] = {"priority": args.priority} if args.priority else {}
     text = Path(args.workflow_file).read_text(encoding="utf-8")
     body: dict[str, Any] = {"file": text, "uploaded_templated_spec": None}
-    if raw.templated(text, client.numbers):
+    if template.templated(text, client.numbers):
         rendered = client.request("POST", f"api/pool/{pool}/workflow", {**params, "dry_run": True}, body)
         body |= {"file": rendered["spec"], "uploaded_templated_spec": text}
     body["file"] = service.written(yaml.load(body["file"], Loader=service.loader()))
-    _tell(args, _posted(client, f"api/pool/{pool}/workflow", params, body))
+    try:
+        print_answer(args, client.request("POST", f"api/pool/{pool}/workflow", params, body))
+    except (CredentialError, SubmissionError) as error:
+        whose = f"{error.workflow} " if error.workflow is not None else ""
+        raise SubmissionError(f"Workflow {whose}submit failed:\n{error.message}", error.workflow) from error
 
 
 def default_pool(client: Client) -> str:
@@ -37,21 +40,3 @@ def default_pool(client: Client) -> str:
     if not pool:
         raise OsmoError(NO_POOL)
     return pool
-
-
-def _posted(client: Client, path: str, params: dict[str, Any], body: Any) -> Any:
-    try:
-        return client.request("POST", path, params, body)
-    except (CredentialError, SubmissionError) as error:
-        whose = f"{error.workflow} " if error.workflow is not None else ""
-        raise SubmissionError(f"Workflow {whose}submit failed:\n{error.message}", error.workflow) from error
-
-
-def _tell(args: argparse.Namespace, result: dict[str, Any]) -> None:
-    if args.format_type == "json":
-        print(json.dumps(result, indent=2))
-        return
-    print("Workflow submit successful.")
-    print(f"Workflow ID        - {result['name']}\nWorkflow Overview  - {result['overview']}")
-    if args.priority == "LOW":
-        print("\nWARNING: LOW priority can be preempted during the run.")

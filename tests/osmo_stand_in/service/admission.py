@@ -1,10 +1,10 @@
 """Admission of a well-formed workflow: pools, machines, mounts, secrets, places of data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from osmo_stand_in import refusal
-from osmo_stand_in.service import nodes, rows, rules
+from osmo_stand_in.service import rows, rules
 
 if TYPE_CHECKING:
     from osmo_stand_in.service.spec import AnyWorkflow, ResourceSpec, TaskSpec
@@ -155,9 +155,9 @@ def _fits(task: "TaskSpec", pool_name: str, platform: Mapping[str, Any], workflo
         if size <= 0:
             raise refusal.user(headline + named.format("needs to be greater than 0"))
         if size > there or (what == "storage" and size == there):
-            fields = nodes.exposed(pool_name, task.resources.platform or "", node)
+            fields = expose_machine(pool_name, task.resources.platform or "", node)
             raise refusal.resource(
-                f"{headline}{nodes.table(fields, named.format('too high'))}\n"
+                f"{headline}{draw_machines(fields, named.format('too high'))}\n"
                 'Please check available resources with "osmo resource list".',
                 workflow,
             )
@@ -225,3 +225,43 @@ def _held(name: str, keys: "str | Mapping[str, str]", held: Mapping[str, Any]) -
         if key not in held[name]:
             told = f"{key} is not a valid credential key please choose from {dict(held[name]).keys()}"
             raise refusal.credential(told)
+
+
+GIB = 2.0**30
+
+
+def list_machines(pools: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The machines of `wanted` pools, as `GET api/resources` has them."""
+    for name, pool in pools.items():
+        for kind, platform in pool["platforms"].items():
+            node = platform.get("node")
+            if node and name in wanted:
+                yield {
+                    "hostname": f"node-{kind}",
+                    "exposed_fields": expose_machine(name, kind, node),
+                    "taints": [],
+                    "usage_fields": {},
+                    "conditions": None,
+                    "allocatable_fields": {key: str(value) for key, value in node.items()},
+                    "backend": pool["backend"],
+                    "pool_platform_labels": {name: [kind]},
+                    "resource_type": "SHARED",
+                }
+
+
+def expose_machine(pool: str, kind: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of a machine: sizes are whole GiB, and all are texts."""
+    sizes = {name: str(int(rules.size(str(node[name]), name) / GIB)) for name in ("storage", "memory")}
+    told = {"storage": sizes["storage"], "cpu": str(node["cpu"]), "memory": sizes["memory"]}
+    return {"node": f"node-{kind}", "pool/platform": [f"{pool}/{kind}"], **told, "gpu": str(node.get("gpu", 0))}
+
+
+def draw_machines(fields: Mapping[str, Any], reason: str) -> str:
+    """As texttable draws it: columns three spaces apart, the last one padded in the header alone."""
+    row = {**{name: str(value) for name, value in fields.items()}, "cuda-driver": "-", "reason": reason}
+    widths = [max(len(name), len(cell)) for name, cell in row.items()]
+    header, cells = (
+        "   ".join(text.ljust(width) for text, width in zip(texts, widths, strict=True))
+        for texts in (row, row.values())
+    )
+    return "\n".join([header, "=" * len(header), cells.rstrip()])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from osmo_stand_in import config, refusal
-from osmo_stand_in.service import Handler, Service, Unprocessable, nodes, rows, submission, views
+from osmo_stand_in.service import Handler, Service, Unprocessable, admission, rows, submission, views
 
 PRIORITIES = ("HIGH", "NORMAL", "LOW")
 BODY = ("file", "set_variables", "set_string_variables", "uploaded_templated_spec")
@@ -31,26 +31,21 @@ def _told(name: str, pool: dict[str, Any]) -> dict[str, Any]:
 
 def pools(service: Service, params: Params, body: Any) -> dict[str, Any]:
     there = config.read(service.state)["pools"]
-    wanted = params.get("pools") or list(there)
-    return {"pools": {name: _told(name, pool) for name, pool in there.items() if name in wanted}}
+    return {"pools": {name: _told(name, pool) for name, pool in there.items()}}
 
 
 def quota(service: Service, params: Params, body: Any) -> dict[str, Any]:
     there = config.read(service.state)["pools"]
-    wanted = params.get("pools") or list(there)
     sets, total = [], dict.fromkeys(USAGE, 0)
     for name, pool in there.items():
-        if name in wanted:
-            used = {key: int(pool["quota"].get(key, 0)) for key in USAGE}
-            total = {key: total[key] + used[key] for key in USAGE}
-            sets.append({"pools": [{**_told(name, pool), "resource_usage": _texts(used)}]})
+        used = {key: int(pool["quota"].get(key, 0)) for key in USAGE}
+        total = {key: total[key] + used[key] for key in USAGE}
+        sets.append({"pools": [{**_told(name, pool), "resource_usage": _texts(used)}]})
     return {"node_sets": sets, "resource_sum": _texts(total)}
 
 
 def resources(service: Service, params: Params, body: Any) -> dict[str, Any]:
-    there = config.read(service.state)["pools"]
-    wanted = list(there) if params.get("all_pools") else params.get("pools") or []
-    return {"resources": list(nodes.resources(there, wanted, params.get("platforms") or []))}
+    return {"resources": list(admission.list_machines(config.read(service.state)["pools"], params["pools"]))}
 
 
 def _texts(numbers: dict[str, int]) -> dict[str, str]:
@@ -91,13 +86,8 @@ def many(service: Service, params: Params, body: Any) -> dict[str, Any]:
 
 
 def _wanted(row: rows.Row, params: Params, user: str) -> bool:
-    statuses = params.get("statuses")
-    return (
-        row["submitted_by"] == user
-        and params.get("name", "") in row["name"]
-        and (row["status"] in statuses if statuses else row["status"] != "FAILED_SUBMISSION")
-        and (not params.get("pools") or row["pool"] in params["pools"])
-    )
+    named = params.get("name", "") in row["name"]
+    return row["submitted_by"] == user and named and row["status"] != "FAILED_SUBMISSION"
 
 
 def cancel(service: Service, params: Params, body: Any, name: str) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""Submission of a workflow: rendered, parsed, checked, stored."""
+"""Submission of a workflow: rendered, parsed, checked, stored without what looks like a secret, base64 included."""
 
+import base64
 import contextlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from osmo_stand_in import config, refusal
-from osmo_stand_in.service import admission, raw, redaction, rows, rules, template
+from osmo_stand_in.service import admission, rows, rules, template
 from osmo_stand_in.state import State
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def _document(state: State, there: Mapping[str, Any], asked: Asked) -> tuple[dic
 
     number = os.urandom(16).hex()
     try:
-        section, defaults = raw.sections(asked.file, config.numbers(there["service"]))
+        section, defaults = template.sections(asked.file, config.numbers(there["service"]))
         text = template.render(section, defaults or {}, there["limits"]["sandbox_seconds"], asked.hurried)
         document: dict[str, Any] = yaml.load(text, Loader=loader())
         if (size := _expanded(document)) > there["limits"]["expanded_bytes"]:  # nobody knows the real one's words
@@ -148,10 +150,10 @@ def _keep(state: State, row: Mapping[str, Any], asked: Asked) -> None:
         for name, keys in task.get("credentials", {}).items():
             allowed |= {name, *(keys.values() if isinstance(keys, dict) else ())}
     saved = {"version": 2, "workflow": {key: value for key, value in row["spec"].items() if key != "pool"}}
-    text = redaction.redacted(written(saved), allowed)
+    text = redacted(written(saved), allowed)
     state.write(f"texts/{row['name']}", {"posted": asked.file, "saved": text})
     if asked.templated is not None:
-        original = redaction.redacted(asked.templated, allowed)
+        original = redacted(asked.templated, allowed)
         state.change(f"texts/{row['name']}", lambda texts: {**texts, "template": original})
 
 
@@ -164,3 +166,30 @@ def saved(state: State, row: Mapping[str, Any], original: bool = False) -> str:
             return texts["saved"]
         raise refusal.broken(f"{row['name']}/workflow_spec.yaml: not found")
     return kept
+
+
+MASKED = "[MASKED]"
+NAMED = r"(?:access|auth|(?-i:[Aa]pi|API)|credential|creds|key|passw(?:or)?d|secret|token)"
+BETWEEN = r"""[ \t\w.-]{0,20}[\s'"]{0,3}(?:=>|\?=|:{1,3}=|\|\||[=>:,])[`'"\s=]{0,5}"""
+SECRET = re.compile(
+    rf"""(?i){NAMED}{BETWEEN}([\w.=-]{{10,150}}|[a-z0-9][a-z0-9+/]{{11,}}={{0,3}})(?:[`'"\s;]|\\[nr]|$)"""
+)
+FRAGMENT = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/=])")
+
+
+def redacted(text: str, allowed: Collection[str] = ()) -> str:
+    """The text without its secrets. allowed: values that are none, such as names of credentials."""
+
+    def fragment(match: re.Match[str]) -> str:
+        try:
+            padded = match[0] + "=" * (-len(match[0]) % 4)
+            hidden = base64.b64decode(padded, validate=True).decode()
+        except ValueError:
+            return match[0]
+        return match[0] if _masked(hidden, allowed) == hidden else MASKED
+
+    return _masked(FRAGMENT.sub(fragment, text), allowed)
+
+
+def _masked(text: str, allowed: Collection[str]) -> str:
+    return SECRET.sub(lambda match: match[0] if match[1] in allowed else match[0].replace(match[1], MASKED), text)
