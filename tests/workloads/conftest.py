@@ -1,6 +1,5 @@
 """Fixtures of the workload tests: a LeRobot training as a document, and a small dataset to damage."""
 
-import dataclasses
 import json
 import os
 import signal
@@ -11,18 +10,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import job_documents
 import pytest
 from robotrain.cli.commands import submit
 from robotrain.pipelines import prepare
 from robotrain_runtime.contract import checkpoint, document
-from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
-from robotrain_workloads.lerobot_train.parameters import TrainParameters
+from robotrain_runtime.contract.document import JobDocument
 from small_training import SMALL, STEPS, Small, Trained, read_lines_until, record_dataset
-
-PLUGIN_MODULES = {
-    "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
-    "source.local_path": "robotrain_sources.local_path.container",
-}
 
 PARQUET = "PAR1\x15\x04\x00\x03\x00\x00\x00PAR1"
 """A file with the shortest footer."""
@@ -37,29 +31,9 @@ def training(tmp_path):
 
     def make(dataset="/data", args=(), placement=None, starts=None, **parameters) -> JobDocument:
         place = {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache"), **(placement or {})}
-        return job_document(dataset, args, place, starts or {}, parameters)
+        return job_documents.training(dataset, place, args, starts, **parameters)
 
     return make
-
-
-def job_document(dataset, args, place, starts, parameters) -> JobDocument:
-    begun = [JobSource(role=role, kind="local_path", uri=str(uri)) for role, uri in starts.items()]
-    return JobDocument(
-        schema=1,
-        run="lerobot-train-00000000-1",
-        job="0" * 64,
-        workload="lerobot-train",
-        platform="here",
-        halves=PLUGIN_MODULES,
-        parameters=dataclasses.asdict(TrainParameters(**parameters)),
-        placement=Placement(**place),
-        sources=(*map(dataset_source, dataset if isinstance(dataset, list) else [dataset]), *begun),
-        trainer_args=tuple(args),
-    )
-
-
-def dataset_source(given) -> JobSource:
-    return given if isinstance(given, JobSource) else JobSource(role="dataset", kind="local_path", uri=str(given))
 
 
 @pytest.fixture
@@ -220,7 +194,7 @@ def small(training_environment, recorded, made_once) -> Small:
 
     def fill(folder: Path) -> None:
         place = {"environment": training_environment, "work": str(folder / "work"), "cache": str(folder / "cache")}
-        made = job_document(dataset, SMALL["act"], place, {}, STEPS | {"learning_rate": 3e-4, "log_freq": 1})
+        made = job_documents.training(dataset, place, SMALL["act"], **STEPS | {"learning_rate": 3e-4, "log_freq": 1})
         (folder / "job.json").write_text(document.format_document(made))
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(folder / "job.json")]
         told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -238,7 +212,7 @@ def bag_document(tmp_path):
     from bag_training import values
 
     def make(**changed) -> JobDocument:
-        made = job_document("/bags", (), {"work": str(tmp_path / "work"), "cache": ""}, {}, {})
+        made = job_documents.training("/bags", {"work": str(tmp_path / "work"), "cache": ""})
         return replace(made, workload="rosbag-act-train", parameters=values(**changed))
 
     return make

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from eval_documents import evaluation, folders
+from job_documents import evaluation, folders
 from robotrain_workloads.lerobot_eval import container
 
 STATE = {"observation.state": {"type": "STATE", "shape": [2]}}

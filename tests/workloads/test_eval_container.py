@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from eval_documents import evaluation, folders, options
+from job_documents import evaluation, folders, read_options
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
@@ -34,7 +34,7 @@ def test_the_launcher_is_told_what_was_said_and_nothing_else(make_evaluation, ma
     command = make_work(document).arguments
     assert command[:2] == ("-m", container.LAUNCHER)
     assert command[-1] == "--"
-    assert options(command) == {
+    assert read_options(command) == {
         "--policy": str(tmp_path / "policy"),
         "--policy-name": str(tmp_path / "policy"),
         "--policy-source": "local-path",
@@ -66,7 +66,7 @@ def test_everything_that_was_said_reaches_the_launcher(make_evaluation, make_wor
         args=["--policy.n_action_steps=4"],
     )
     command = make_work(document).arguments
-    said = options(command)
+    said = read_options(command)
     assert command[-2:] == ("--", "--policy.n_action_steps=4")
     assert "--keep-policy" not in said
     assert said["--results"] == "/elsewhere/eval_results"
@@ -109,9 +109,9 @@ def test_what_a_person_writes_into_their_policy_is_not_written_into_the_one_that
 
 def test_registering_keeps_the_policy_and_an_untrained_one_is_not_kept(make_evaluation, make_work):
     kept = make_evaluation(keep_policy=False, register_model="m")
-    assert "--keep-policy" in options(make_work(kept).arguments)
+    assert "--keep-policy" in read_options(make_work(kept).arguments)
     untrained = make_evaluation(policy=None, builtin_policy=True)
-    said = options(make_work(untrained).arguments)
+    said = read_options(make_work(untrained).arguments)
     assert said["--builtin"] == "act"
     assert not {"--policy", "--keep-policy"} & said.keys()
 
@@ -120,8 +120,8 @@ def test_a_checkpoint_tells_its_step_and_the_run_that_made_it(make_evaluation, m
     at = saved("run/checkpoints/000300", 300)
     document = make_evaluation(policy=at)
     command = make_work(document).arguments
-    assert options(command)["--policy"] == str(at / "pretrained_model")
-    assert options(command)["--policy-step"] == "300"
+    assert read_options(command)["--policy"] == str(at / "pretrained_model")
+    assert read_options(command)["--policy-step"] == "300"
     assert f"--tag=policy_run={checkpoint.read_manifest(at).run}" in command
     tags = container.publishing(document, folders(document)).tags
     assert tags["policy_step"] == "300"
@@ -140,7 +140,7 @@ def test_a_step_is_told_by_the_name_where_nothing_else_tells_it(make_evaluation,
     named = JobSource(role="policy", kind="blob_url", uri=uri)
     document = make_evaluation(policy=named, dataset=None, env="pusht")
     command = container.work(document, {named: policy("came")}, tmp_path).arguments
-    assert options(command)["--policy-step"] == step
+    assert read_options(command)["--policy-step"] == step
 
 
 def test_step_and_run_of_a_registered_policy_are_those_that_the_registry_told(make_evaluation, policy, tmp_path):
@@ -150,9 +150,9 @@ def test_step_and_run_of_a_registered_policy_are_those_that_the_registry_told(ma
         Path(document.placement.cache), came, {"policy_run": "lerobot-train-1", "policy_step": "400"}
     )
     command = container.work(document, {named: came}, tmp_path).arguments
-    assert options(command)["--policy-step"] == "400"
+    assert read_options(command)["--policy-step"] == "400"
     assert "--tag=policy_run=lerobot-train-1" in command
-    assert options(command)["--keep-policy"].endswith("/policy/000400")
+    assert read_options(command)["--keep-policy"].endswith("/policy/000400")
     assert container.publishing(document, {named: came}).tags["policy_run"] == "lerobot-train-1"
 
 

@@ -8,8 +8,8 @@ import sys
 import types
 
 import pytest
-from eval_documents import evaluation
 from eval_launcher import IMPORT_PATHS
+from job_documents import evaluation
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 from robotrain_workloads.lerobot import warm_up
 from robotrain_workloads.lerobot.options import ConfigurationRefused, explain_parser_errors

@@ -1,15 +1,18 @@
-"""Logging to Weights & Biases: off until it is asked for, and refused at once where nobody could be let in."""
+"""Logging to Weights & Biases: off unless requested, and refused at once where nobody is signed in."""
 
+import dataclasses
 import socket
 import sys
 import types
 from pathlib import Path
 
+import job_documents
 import pytest
+from job_documents import get_work, read_options
 from local_server import QuietHandler, serve
 from robotrain.model.job import Job
 from robotrain_runtime.contract.event import Checkpoint
-from robotrain_workloads.lerobot_train import container, parameters, wandb
+from robotrain_workloads.lerobot_train import parameters, wandb
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL, Trained
 
@@ -52,17 +55,15 @@ def home(tmp_path, monkeypatch, server) -> Path:
 
 def wandb_options(document) -> dict[str, str]:
     """The options that LeRobot gets about it."""
-    data = {source: Path(source.uri) for source in document.sources}
-    arguments = container.work(document, data, Path(document.placement.work)).arguments
-    return dict(part.split("=", 1) for part in arguments if part.startswith("--wandb"))
+    options = read_options(get_work(document).arguments)
+    return {name: value for name, value in options.items() if name.startswith("--wandb")}
 
 
 def find_problems(document) -> list[str]:
-    data = {source: Path(source.uri) for source in document.sources}
-    return [line for line in container.inspect(document, data) if "wandb" in line.lower()]
+    return [line for line in job_documents.find_problems(document) if "wandb" in line.lower()]
 
 
-def test_it_is_off_unless_it_is_asked_for(training, pusht, monkeypatch):
+def test_it_is_off_unless_requested(training, pusht, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert wandb_options(training(pusht)) == {"--wandb.enable": "false"}
     assert find_problems(training(pusht)) == []
@@ -75,35 +76,31 @@ def test_the_project_is_the_experiment_and_no_checkpoint_is_uploaded(training, p
         "--wandb.mode": "online",
         "--wandb.disable_artifact": "true",
     }
-    said = training(pusht, wandb=True, experiment_name="mine", args=["--wandb.disable_artifact=false"])
-    assert wandb_options(said)["--wandb.project"] == "mine"
-    assert wandb_options(said)["--wandb.disable_artifact"] == "false"
+    options = wandb_options(
+        training(pusht, wandb=True, experiment_name="mine", args=["--wandb.disable_artifact=false"])
+    )
+    assert (options["--wandb.project"], options["--wandb.disable_artifact"]) == ("mine", "false")
 
 
-@pytest.mark.parametrize(("said", "mode"), [("dryrun", "offline"), ("disabled", "disabled"), ("Online", "online")])
-def test_the_mode_is_that_of_the_environment(training, pusht, monkeypatch, said, mode):
-    monkeypatch.setenv("WANDB_MODE", said)
+@pytest.mark.parametrize(("value", "mode"), [("dryrun", "offline"), ("disabled", "disabled"), ("Online", "online")])
+def test_the_mode_is_that_of_the_environment_and_only_online_needs_a_key(training, pusht, monkeypatch, value, mode):
+    monkeypatch.setenv("WANDB_MODE", value)
     assert wandb_options(training(pusht, wandb=True))["--wandb.mode"] == mode
+    assert bool(find_problems(training(pusht, wandb=True))) is (mode == "online")
 
 
-def test_what_robotrain_sets_cannot_be_given_to_the_trainer(training, pusht, saved):
-    elsewhere = saved("elsewhere/000100", 100)
-    document = training(pusht, wandb=True, training_steps=500, starts={"resume": elsewhere})
-    assert "--wandb.run_id" in wandb_options(document)
-    assert wandb_options(document).keys() - parameters.OWNED_OPTIONS.keys() == {"--wandb.disable_artifact"}
-
-
-def test_an_attempt_goes_on_with_its_own_run_and_a_new_run_has_another(training, pusht, saved):
+def test_an_attempt_continues_its_own_run_and_a_new_run_has_another(training, pusht, saved):
     saved("work/outputs/checkpoints/000100", 100)
-    assert "--wandb.run_id" not in wandb_options(
-        training(pusht, wandb=True, training_steps=500)
-    )  # it is in the checkpoint
+    attempt = wandb_options(training(pusht, wandb=True, training_steps=500))
+    assert "--wandb.run_id" not in attempt  # it is in the checkpoint
     elsewhere = saved("elsewhere/000100", 100, run="another")
     resumed = training(pusht, placement={"work": "/new"}, wandb=True, training_steps=500, starts={"resume": elsewhere})
-    assert wandb_options(resumed)["--wandb.run_id"] != wandb_options(resumed)["--wandb.run_id"]
+    first, second = wandb_options(resumed), wandb_options(resumed)
+    assert first["--wandb.run_id"] != second["--wandb.run_id"]
+    assert first.keys() - parameters.OWNED_OPTIONS.keys() == {"--wandb.disable_artifact"}  # users cannot set the others
 
 
-def test_a_run_that_the_server_does_not_know_yet_can_be_gone_on_with(monkeypatch):
+def test_a_run_that_the_server_does_not_know_can_be_resumed(monkeypatch):
     module = types.ModuleType("wandb")
     module.init = dict
     monkeypatch.setitem(sys.modules, "wandb", module)
@@ -113,11 +110,11 @@ def test_a_run_that_the_server_does_not_know_yet_can_be_gone_on_with(monkeypatch
 
 
 def test_without_a_key_it_is_refused_with_the_way_to_sign_in(training, pusht):
-    (line,) = find_problems(training(pusht, wandb=True))
-    assert "not signed in" in line
-    assert "\nwandb login " in line
-    (line,) = find_problems(training(pusht, wandb=True, placement={"ways": {"wandb": "--wandb-credential NAME"}}))
-    assert line.endswith("\n--wandb-credential NAME")
+    (problem,) = find_problems(training(pusht, wandb=True))
+    assert "not signed in" in problem
+    assert "\nwandb login " in problem
+    (problem,) = find_problems(training(pusht, wandb=True, placement={"ways": {"wandb": "--wandb-credential NAME"}}))
+    assert problem.endswith("\n--wandb-credential NAME")
 
 
 @pytest.mark.parametrize("key", [f"local-{KEY}", "head.body.signature"])
@@ -127,17 +124,11 @@ def test_a_key_in_the_environment_is_enough(training, pusht, monkeypatch, key):
 
 
 @pytest.mark.parametrize("key", ["secret-short", KEY + "\n"])
-def test_what_is_no_key_is_refused_and_not_repeated(training, pusht, monkeypatch, key):
+def test_an_invalid_key_is_refused_and_not_repeated(training, pusht, monkeypatch, key):
     monkeypatch.setenv("WANDB_API_KEY", key)
-    (line,) = find_problems(training(pusht, wandb=True))
-    assert f"{len(key)} characters" in line
-    assert key.strip() not in line
-
-
-@pytest.mark.parametrize("mode", ["dryrun"])
-def test_offline_needs_no_key(training, pusht, monkeypatch, mode):
-    monkeypatch.setenv("WANDB_MODE", mode)
-    assert find_problems(training(pusht, wandb=True)) == []
+    (problem,) = find_problems(training(pusht, wandb=True))
+    assert f"{len(key)} characters" in problem
+    assert key.strip() not in problem
 
 
 def test_a_login_counts_for_the_server_that_it_was_for(training, pusht, home, server, monkeypatch):
@@ -151,7 +142,7 @@ def test_a_login_counts_for_the_server_that_it_was_for(training, pusht, home, se
     assert "not signed in" in find_problems(training(pusht, wandb=True))[0]
 
 
-def test_the_server_is_the_one_that_wandb_login_wrote_down(training, pusht, home, server, monkeypatch):
+def test_the_server_is_the_one_that_wandb_login_saved(training, pusht, home, server, monkeypatch):
     monkeypatch.delenv("WANDB_BASE_URL")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     (home / ".config/wandb").mkdir(parents=True)
@@ -160,13 +151,13 @@ def test_the_server_is_the_one_that_wandb_login_wrote_down(training, pusht, home
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_server_that_is_not_there_is_told_at_once_and_not_asked_for_minutes(training, pusht, monkeypatch, address):
+def test_an_unreachable_server_is_reported_at_once(training, pusht, monkeypatch, address):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", address)
-    (line,) = find_problems(training(pusht, wandb=True))
-    assert "cannot reach" in line
-    assert "\nWANDB_MODE=offline" in line
-    assert "secret" not in line
+    (problem,) = find_problems(training(pusht, wandb=True))
+    assert "cannot reach" in problem
+    assert "\nWANDB_MODE=offline" in problem
+    assert "secret" not in problem
 
 
 def test_a_server_that_answered_before_the_data_was_fetched_is_not_asked_again():
@@ -175,37 +166,34 @@ def test_a_server_that_answered_before_the_data_was_fetched_is_not_asked_again()
     assert (before, wandb.explain_unreachable(address)) == ("", "")
 
 
-def test_a_server_that_says_nothing_is_not_waited_for():
+def test_a_silent_server_is_not_waited_for():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        said = wandb.explain_unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.1)
-    assert "time" in said or "no answer" in said
+        reason = wandb.explain_unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.1)
+    assert "time" in reason or "no answer" in reason
 
 
 @pytest.mark.parametrize("text", ["\0", "machine 127.0.0.1 login user"])
-def test_a_file_of_keys_that_says_nothing_is_no_login(training, pusht, home, text):
+def test_a_netrc_file_without_the_key_is_no_login(training, pusht, home, text):
     (home / ".netrc").write_text(text)
     (home / ".netrc").chmod(0o600)
     assert len(find_problems(training(pusht, wandb=True))) == 1
 
 
 @pytest.mark.parametrize(("name", "why"), [("team/arm", "cannot have /"), ("x" * 129, "128")])
-def test_an_experiment_that_no_project_can_be_called_is_told_before_anything_is_sent(name, why):
-    def job(**given) -> Job:
-        parameters = {parameter: None for parameter in ("lerobot_version", "publish_url", "keep")}
-        usual = {"device": "auto", "mixed_precision": "no", "num_gpus": 1, "policy_type": "act", "job_name": "j"}
-        usual |= {"training_steps": 1000}
-        return Job(workload="lerobot-train", parameters=tuple({**parameters, **usual, **given}.items()))
+def test_an_experiment_name_that_is_no_project_name_is_refused_before_submission(name, why):
+    def check(**given):
+        values = dataclasses.asdict(parameters.TrainParameters(**given))
+        return list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=tuple(values.items()))))
 
-    (problem,) = LEROBOT_TRAIN.check(job(wandb=True, experiment_name=name))
+    (problem,) = check(wandb=True, experiment_name=name)
     assert problem.code == "wandb-project-invalid"
     assert why in problem.why
-    assert list(LEROBOT_TRAIN.check(job(wandb=False, experiment_name=name))) == []
-    assert list(LEROBOT_TRAIN.check(job(wandb=True, experiment_name="lerobot-act"))) == []
+    assert check(wandb=False, experiment_name=name) == check(wandb=True, experiment_name="lerobot-act") == []
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_a_training_writes_its_numbers_for_weights_and_biases_down_and_goes_on_with_them(train, pusht, monkeypatch):
+def test_a_training_logs_its_metrics_offline_and_a_resumed_one_logs_a_run_of_its_own(train, pusht, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     ran = train(pusht, SMALL["act"], wandb=True)
     assert ran.exit_code == 0, "\n".join(ran.lines)

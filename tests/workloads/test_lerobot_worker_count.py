@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from job_documents import folders, get_work
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.machine import hardware
 from robotrain_workloads.lerobot.options import get_option_value
@@ -45,11 +45,6 @@ def camera(folder: Path, **feature) -> Path:
     return folder
 
 
-def get_work(document) -> WorkCommand:
-    data = {source: Path(source.uri) for source in document.sources}
-    return container.work(document, data, Path(document.placement.work))
-
-
 def choose_workers(document) -> tuple[int, list[str]]:
     """The processes that the trainer is told to load with, and the warnings about them."""
     work = get_work(document)
@@ -57,29 +52,31 @@ def choose_workers(document) -> tuple[int, list[str]]:
     return int(get_option_value(work.arguments, "--num_workers") or -1), warnings
 
 
-def test_a_machine_with_enough_changes_nothing(training, dataset, set_shared_memory):
-    folder = camera(dataset())
-    for size in (64 << 30, None):  # None: there is no such place
-        set_shared_memory(size)
-        assert choose_workers(training(folder, num_workers=7)) == (7, [])
+@pytest.mark.parametrize(
+    ("size", "wanted", "has_camera", "count"),
+    [
+        pytest.param(64 << 30, 7, True, 7, id="enough"),
+        pytest.param(None, 7, True, 7, id="no such place"),
+        pytest.param(0, 0, True, 0, id="no processes wanted"),
+        pytest.param(64 * MIB, None, False, 4, id="small data"),
+    ],
+)
+def test_enough_shared_memory_changes_nothing(training, dataset, set_shared_memory, size, wanted, has_camera, count):
+    set_shared_memory(size)
+    folder = camera(dataset()) if has_camera else dataset()
+    assert choose_workers(training(folder, num_workers=wanted)) == (count, [])
 
 
-def test_a_container_with_the_usual_64_mib_loads_in_the_training_process_and_says_so(
-    training, dataset, set_shared_memory
-):
-    set_shared_memory(64 * MIB)
-    count, (said,) = choose_workers(training(camera(dataset())))
+def test_as_many_processes_load_data_as_shared_memory_holds(training, dataset, set_shared_memory):
+    set_shared_memory(64 * MIB)  # the usual size in a container
+    count, (warning,) = choose_workers(training(camera(dataset())))
     assert count == 0
-    assert "in the training process itself" in said
-    assert "64 MiB free" in said
-    assert "add shared memory" in said
-
-
-def test_as_many_load_as_there_is_room_for(training, dataset, set_shared_memory):
+    for fact in ("in the training process itself", "64 MiB free", "add shared memory"):
+        assert fact in warning
     set_shared_memory(1 << 30)
-    count, (said,) = choose_workers(training(camera(dataset()), num_workers=8))
+    count, (warning,) = choose_workers(training(camera(dataset()), num_workers=8))
     assert 0 < count < 8
-    assert f"with {count} of 8 processes" in said
+    assert f"with {count} of 8 processes" in warning
 
 
 @pytest.mark.parametrize(
@@ -139,18 +136,8 @@ def test_limits_of_the_container_count(tmp_path, monkeypatch, files, cores, memo
 
 def test_the_options_are_checked_before_a_number_is_chosen(training, dataset, tmp_path):
     document = training(dataset())
-    warm = container.warm_up(document, {source: Path(source.uri) for source in document.sources}, tmp_path)
-    assert get_option_value(warm.arguments, "--num_workers") == "0"
-
-
-def test_whoever_asked_for_none_hears_nothing(training, dataset, set_shared_memory):
-    set_shared_memory(0)
-    assert choose_workers(training(camera(dataset()), num_workers=0)) == (0, [])
-
-
-def test_small_data_loads_beside_training_in_64_mib(training, dataset, set_shared_memory):
-    set_shared_memory(64 * MIB)
-    assert choose_workers(training(dataset())) == (4, [])
+    warm_up = container.warm_up(document, folders(document), tmp_path)
+    assert get_option_value(warm_up.arguments, "--num_workers") == "0"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +150,7 @@ def test_small_data_loads_beside_training_in_64_mib(training, dataset, set_share
     ],
     ids=str,
 )
-def test_what_makes_batches_larger_or_more_leaves_room_for_fewer(training, dataset, set_shared_memory, more):
+def test_larger_or_more_batches_leave_room_for_fewer_processes(training, dataset, set_shared_memory, more):
     image = more.pop("image", {})
     folder = camera(dataset())
     usual = training(folder)
@@ -173,13 +160,10 @@ def test_what_makes_batches_larger_or_more_leaves_room_for_fewer(training, datas
     assert choose_workers(training(camera(folder, **image), **more))[0] < 4
 
 
-def test_without_a_held_out_part_half_of_it_is_enough(training, dataset, set_shared_memory):
+def test_without_validation_half_the_shared_memory_is_enough(training, dataset, set_shared_memory):
     folder = camera(dataset())
-    with_it, without = (
-        find_least_memory(training(folder), set_shared_memory),
-        find_least_memory(training(folder, val_split=0), set_shared_memory),
-    )
-    assert 1.8 < with_it / without < 2
+    without = find_least_memory(training(folder, val_split=0), set_shared_memory)
+    assert 1.8 < find_least_memory(training(folder), set_shared_memory) / without < 2
     assert find_least_memory(training(folder, eval_freq=0), set_shared_memory) == without
 
 
@@ -193,7 +177,7 @@ def find_least_memory(document, set_shared_memory) -> int:
 
 
 @pytest.mark.parametrize("broken", ["{", '{"features": {"a": {"dtype": "x", "shape": ["b"]}}}'])
-def test_a_dataset_that_does_not_say_how_large_it_is_stops_nothing(training, dataset, set_shared_memory, broken):
+def test_a_dataset_of_unknown_size_changes_nothing(training, dataset, set_shared_memory, broken):
     folder = dataset()
     (folder / "meta/info.json").write_text(broken)
     set_shared_memory(64 * MIB)
@@ -204,24 +188,24 @@ def test_a_dataset_that_does_not_say_how_large_it_is_stops_nothing(training, dat
 @given(
     free=some.integers(0, 1 << 40), wanted=some.integers(0, 64), batch=some.integers(1, 512), gpus=some.integers(1, 8)
 )
-def test_never_more_than_asked_for_and_silence_when_it_is_as_many(
+def test_never_more_processes_than_wanted_and_a_warning_only_for_fewer(
     training, dataset, set_shared_memory, free, wanted, batch, gpus
 ):
     set_shared_memory(free)
     folder = camera(dataset())
-    count, said = choose_workers(training(folder, num_workers=wanted, batch_size=batch, num_gpus=gpus))
+    count, warnings = choose_workers(training(folder, num_workers=wanted, batch_size=batch, num_gpus=gpus))
     assert 0 <= count <= wanted
-    assert bool(said) == (count < wanted)
+    assert bool(warnings) == (count < wanted)
 
 
-def test_the_real_place_is_read(tmp_path):
+def test_free_shared_memory_is_that_of_the_file_system(tmp_path):
     assert (worker_count.get_free_shared_memory(tmp_path) or 0) > 0
     assert worker_count.get_free_shared_memory(tmp_path / "gone") is None
 
 
 @pytest.mark.slow
 def test_a_training_in_a_container_of_64_mib_comes_to_its_end(training, training_environment, recorded, tmp_path):
-    """With the four processes that are asked for it would end: "unable to allocate shared memory"."""
+    """With the four processes that are wanted it would end: "unable to allocate shared memory"."""
     if subprocess.run([*IN_64_MIB, "true"], capture_output=True).returncode:
         pytest.skip("this machine gives nobody a /dev/shm of his own")
     place = {"environment": training_environment, "work": str(tmp_path / "work")}
@@ -230,6 +214,6 @@ def test_a_training_in_a_container_of_64_mib_comes_to_its_end(training, training
         document.format_document(training(recorded / "large-images", SMALL["act"], place, **given))
     )
     command = [*IN_64_MIB, sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
-    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert told.returncode == 0, told.stdout
-    assert "in the training process itself: /dev/shm has 64 MiB free" in told.stdout
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "in the training process itself: /dev/shm has 64 MiB free" in done.stdout

@@ -1,0 +1,76 @@
+"""Jobs of LeRobot as documents, the folders of their sources, and what the container plugin makes of them."""
+
+import dataclasses
+from pathlib import Path
+
+from robotrain_runtime.contract.container_plugin import WorkCommand
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_workloads.lerobot_eval import container as eval_container
+from robotrain_workloads.lerobot_eval.parameters import EvalParameters
+from robotrain_workloads.lerobot_train import container as train_container
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
+
+CONTAINERS = {"lerobot-train": train_container, "lerobot-eval": eval_container}
+
+
+def make_document(workload, parameters, place, sources, args=(), platform="here") -> JobDocument:
+    """sources: pairs of a role and a folder, or a `JobSource`."""
+    return JobDocument(
+        schema=1,
+        run=f"{workload}-00000000-1",
+        job="0" * 64,
+        workload=workload,
+        platform=platform,
+        halves={
+            f"workload.{workload}": CONTAINERS[workload].__name__,
+            "source.local_path": "robotrain_sources.local_path.container",
+        },
+        parameters=dataclasses.asdict(parameters),
+        placement=Placement(**place),
+        sources=tuple(
+            given if isinstance(given, JobSource) else JobSource(role=role, kind="local_path", uri=str(given))
+            for role, given in sources
+        ),
+        trainer_args=tuple(args),
+    )
+
+
+def training(dataset, place, args=(), starts=None, **parameters) -> JobDocument:
+    """dataset: a folder, a `JobSource`, or a list of them; starts: folders by their role, `{"policy": folder}`."""
+    sources = [("dataset", given) for given in _as_list(dataset)]
+    return make_document(
+        "lerobot-train", TrainParameters(**parameters), place, [*sources, *(starts or {}).items()], args
+    )
+
+
+def evaluation(work, policy=None, dataset=None, args=(), platform="here", **parameters) -> JobDocument:
+    """policy, dataset: a folder, or a `JobSource`; dataset: also a list of them."""
+    sources = [("policy", policy)] if policy else []
+    sources += [("dataset", given) for given in _as_list(dataset)]
+    place = {"work": str(work), "cache": str(work)}
+    return make_document("lerobot-eval", EvalParameters(**parameters), place, sources, args, platform)
+
+
+def _as_list(given) -> list:
+    return [] if given is None else given if isinstance(given, list) else [given]
+
+
+def folders(document: JobDocument) -> dict[JobSource, Path]:
+    """Where the sources lie, by the names that are folders."""
+    return {source: Path(source.uri) for source in document.sources if source.kind == "local_path"}
+
+
+def find_problems(document: JobDocument) -> list[str]:
+    """What preflight finds in the files."""
+    return list(CONTAINERS[document.workload].inspect(document, folders(document)))
+
+
+def get_work(document: JobDocument) -> WorkCommand:
+    """The launcher's command."""
+    return CONTAINERS[document.workload].work(document, folders(document), Path(document.placement.work))
+
+
+def read_options(arguments) -> dict[str, str]:
+    """The options of a command with their values; of one given several times the last."""
+    words = (word.partition("=") for word in arguments if word.startswith("--") and word != "--")
+    return {name: value for name, _, value in words}
