@@ -40,7 +40,7 @@ def blob_container(azure, request) -> str:
     at = azure.manager.workspace("robots-ml")
     ml = azure.manager.there.workspaces[at.lower()]
     for store, held in (("models", name), ("workspaceartifactstore", f"{name}-a"[-63:].strip("-"))):
-        ml.datastores[store] = datastores.properties(ml, held, "None", account=azure.account)
+        ml.datastores[store] = datastores.make_properties(ml, held, "None", account=azure.account)
     said = {
         "outputs": {
             "checkpoints": {"jobOutputType": "uri_folder", "uri": "azureml://datastores/models/paths/policies/"}

@@ -43,7 +43,6 @@ class AzureStandIn(Tenant):
 
     @property
     def key(self) -> str:
-        """The key of the account."""
         return keys.KEY
 
     def sas(self, container: str, permissions: str = "rl", seconds: int = 3600) -> str:
@@ -51,7 +50,6 @@ class AzureStandIn(Tenant):
         return keys.sas(self.account, container, permissions, seconds)
 
     def url(self, container: str, prefix: str) -> str:
-        """The address of a folder of blobs."""
         return f"https://{self.account}.blob.core.windows.net/{container}/{prefix}"
 
     def url_of_many(self, count: int, prefix: str) -> str:

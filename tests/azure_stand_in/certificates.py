@@ -25,7 +25,6 @@ class Certificates:
     key: Path
 
     def context(self) -> SSLContext:
-        """For a server."""
         context = SSLContext(PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.server, self.key)
         return context

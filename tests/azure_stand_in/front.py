@@ -24,8 +24,6 @@ class Front(Server):
 
 
 class _Handler(Handler):
-    """One connection of a client, and its own to the store."""
-
     server: Front
 
     def setup(self) -> None:

@@ -115,7 +115,6 @@ class Fault:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What the answer says beside its status."""
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
@@ -130,7 +129,6 @@ class Ended:
         self._heard, self._said = socket.socketpair()
 
     def set(self) -> None:
-        """It stops now."""
         self._said.close()
         self._heard.close()
 

@@ -45,7 +45,6 @@ class Many(Server):
         super().__init__(_Handler, made)
 
     def content(self, name: str) -> bytes:
-        """What the blob of that name holds."""
         seed = hashlib.sha256(name.encode()).digest()
         return (seed * (self.size // len(seed) + 1))[: self.size]
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from azure_stand_in.certificates import Certificates
 from azure_stand_in.http_server import Handler, Server
 from azure_stand_in.ml import computes, service
-from azure_stand_in.ml.contents import Here, Ml, made
+from azure_stand_in.ml.contents import Here, Ml, make_system_data
 from azure_stand_in.ml.request import Asked, Refused
 from azure_stand_in.sign_in import OBJECT, TENANT, audience_of
 
@@ -59,15 +59,12 @@ CONTRIBUTOR, READER = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "2a2b9908-6ea1-4ae
 
 @dataclass
 class Resource:
-    """One, below the groups of a subscription."""
-
     id: str
     properties: dict[str, Any]
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def body(self) -> dict[str, Any]:
-        """As it is answered."""
         return {"id": self.id, "name": self.id.rpartition("/")[2], "properties": self.properties, **self.more}
 
 
@@ -100,7 +97,6 @@ class Manager(Server):
         super().__init__(_Handler, made)
 
     def empty(self) -> None:
-        """As at the beginning."""
         self.requests.clear()
         self.faults.clear()
         self.there = Contents()
@@ -128,11 +124,16 @@ class Manager(Server):
         }
         own = {"type": "SystemAssigned", "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, name)), "tenantId": TENANT}
         return self._add(
-            at, properties, type=WORKSPACES, location=region, tags={}, identity=own, systemData=made(ml.created)
+            at,
+            properties,
+            type=WORKSPACES,
+            location=region,
+            tags={},
+            identity=own,
+            systemData=make_system_data(ml.created),
         )
 
     def account(self, name: str) -> str:
-        """A new storage account: its resource id."""
         return self._add(self.account_id(name), {})
 
     def account_id(self, name: str) -> str:
@@ -145,7 +146,6 @@ class Manager(Server):
         return self._add(at, {"enableRbacAuthorization": by_roles, "accessPolicies": []})
 
     def identity(self, name: str, client: str, principal: str) -> str:
-        """A new managed identity: its resource id."""
         at = f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/providers/{IDENTITIES}/{name}"
         return self._add(at, {"clientId": client, "principalId": principal, "tenantId": "t"})
 
@@ -267,7 +267,6 @@ def _read(sent: bytes) -> Mapping[str, Any]:
 
 
 def _words(code: str) -> str:
-    """What Azure says with a code."""
     if code == "AuthorizationFailed":
         return (
             f"The client 'c' with object id '{OBJECT}' does not have authorization to perform action 'Microsoft.X/read'"

@@ -8,10 +8,8 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -21,11 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from azure_stand_in import program
+
 VERSION = "3.15.0"
 """Azure ML's plugin takes no newer one."""
 ROOT = "azureml://stand-in/experiments"
 """Where it says that artifacts lie; what stands in front of it says it as Azure does."""
-PATIENCE = 120.0
 NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Else it starts nine processes more, half a minute of a core, for evaluations that nobody asks it for."""
 NAMING = ("run_id", "run_uuid")
@@ -52,12 +51,10 @@ class Runs:
             return self._experiments[name]
 
     def end(self, name: str, status: str) -> None:
-        """What became of it: FINISHED, FAILED or KILLED."""
         told = {"run_id": self.ids[name], "status": status, "end_time": int(time.time() * 1000)}
         self._ask("runs/update", told)
 
     def said(self, name: str) -> dict[str, Any]:
-        """The run of a job as the server knows it: its info and data."""
         found: dict[str, Any] = self._ask(f"runs/get?run_id={self.ids[name]}")["run"]
         return found
 
@@ -98,41 +95,22 @@ class Runs:
 @contextlib.contextmanager
 def running(folder: Path, artifacts: Path | None = None) -> Iterator[int]:
     """One with a new database in `folder`: its port. artifacts: where it keeps them itself, for its clients."""
-    port, log = _free_port(), folder / "mlflow.log"
+    port = program.find_free_port()
+    python = program.install_once(f"mlflow-{VERSION}-{sys.version_info.major}.{sys.version_info.minor}", install)
     kept = ("--artifacts-destination", artifacts) if artifacts else ("--default-artifact-root", ROOT)
     stores = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", *kept)
     one = (*(() if artifacts else ("--no-serve-artifacts",)), "--workers", "1", "--host", "127.0.0.1", "--port", port)
-    with log.open("wb") as told:
-        process = subprocess.Popen(
-            [str(word) for word in (installed() / "bin/python", "-m", "mlflow", "server", *stores, *one)],
-            env={**_plain(), "MLFLOW_DISABLE_TELEMETRY": "true", **NO_JOBS},
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=told,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _wait(process, port, log)
-            yield port
-        finally:
-            os.killpg(process.pid, 15)
-            process.wait()
+    words = (python / "bin/python", "-m", "mlflow", "server", *stores, *one)
+    environ = {**_plain(), "MLFLOW_DISABLE_TELEMETRY": "true", **NO_JOBS}
+    ask = lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()  # noqa: E731
+    with program.running(words, environ, folder / "mlflow.log", ask):
+        yield port
 
 
-def installed() -> Path:
-    """The environment; uv fetches it when it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "robotrain-tests"
-    there = cache / f"mlflow-{VERSION}-{sys.version_info.major}.{sys.version_info.minor}"
-    if not there.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            made = Path(scratch, "whole")
-            _uv("venv", "--python", sys.executable, "--relocatable", str(made))
-            _uv("pip", "install", "--python", str(made / "bin/python"), f"mlflow=={VERSION}")
-            with contextlib.suppress(OSError):  # another session was quicker
-                os.replace(made, there)
-    return there
+def install(scratch: Path) -> Path:
+    _uv("venv", "--python", sys.executable, "--relocatable", str(scratch / "whole"))
+    _uv("pip", "install", "--python", str(scratch / "whole/bin/python"), f"mlflow=={VERSION}")
+    return scratch / "whole"
 
 
 def _uv(*arguments: str) -> None:
@@ -146,20 +124,3 @@ def _plain() -> dict[str, str]:
     """This process's names without those that lead to the stand-in."""
     ours = ("HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "PYTHONPATH", "VIRTUAL_ENV")
     return {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("MLFLOW_")}
-
-
-def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            assert process.poll() is None, f"MLflow ended: {log.read_text()}"
-            assert time.monotonic() < until, f"MLflow does not listen: {log.read_text()}"
-            time.sleep(0.2)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

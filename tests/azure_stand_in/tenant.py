@@ -29,7 +29,6 @@ class Tenant:
 
     @property
     def certificates(self) -> Certificates:
-        """Those of its servers."""
         return Certificates(self.ca, self.folder / "server.pem", self.folder / "server.key")
 
     @property
@@ -58,7 +57,6 @@ class Tenant:
 
     @contextlib.contextmanager
     def unreachable(self, host: str) -> Iterator[None]:
-        """Meanwhile nobody reaches a host."""
         port = self.proxy.hosts.pop(host)
         try:
             yield
@@ -68,7 +66,6 @@ class Tenant:
 
 @contextlib.contextmanager
 def tenant(folder: Path) -> Iterator[Tenant]:
-    """A running one."""
     made = certificates.make(folder)
     with contextlib.ExitStack() as running:
         sign_in, manager = running.enter_context(SignIn(made)), running.enter_context(Manager(made))

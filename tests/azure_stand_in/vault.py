@@ -26,8 +26,6 @@ NOT_LET_IN = (
 
 @dataclass(frozen=True)
 class Secret:
-    """What a name holds."""
-
     value: str
     enabled: bool = True
 
@@ -42,12 +40,10 @@ class Vault(Server):
         super().__init__(_Handler, made)
 
     def put(self, name: str, value: str, enabled: bool = True) -> str:
-        """Keep a secret: its address."""
         self.secrets[name.lower()] = Secret(value, enabled)
         return f"https://{self.host}/secrets/{name}"
 
     def empty(self) -> None:
-        """As at the beginning."""
         self.requests.clear()
         self.faults.clear()
         self.secrets.clear()
@@ -97,6 +93,5 @@ class _Handler(Handler):
 
 
 def _client(headers: Message) -> str:
-    """Whose token it is, by the client's id."""
     middle = headers["Authorization"].split(".")[1]
     return str(json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))["appid"])

@@ -41,7 +41,6 @@ class Workspace(Server):
         super().__init__(_Handler, made)
 
     def blob(self, run: str, path: str) -> str:
-        """The name of the blob of an artifact."""
         return f"ExperimentRun/dcid.{run}/{path}"
 
 
@@ -120,7 +119,6 @@ class _Handler(Handler):
         self.answer_json(status, {"error": {"code": code, "message": message}})
 
     def _contents(self, run: str, paths: list[str]) -> dict[str, dict[str, str]]:
-        """The signed address of each."""
         account = self.server.account
         signed = keys.sas(account, CONTAINER, "rcw")
         base = f"https://{account}.blob.core.windows.net/{CONTAINER}"
@@ -153,12 +151,10 @@ AUDIENCES = ("https://ml.azure.com", "https://management.azure.com", "https://ma
 
 
 def discovery(host: str) -> dict[str, str]:
-    """Which service is where."""
     return {**{name: f"https://{host}" for name in NAMES}, "studio": "https://ml.azure.com"}
 
 
-def details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """How a run is."""
+def get_details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     job = _job(ml, name)
     with job.lock:
         files = {file: signed_blob(job.store, LOGS, job.blob(file)) for file in job.files}
@@ -180,7 +176,7 @@ def details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, said
 
 
-def children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+def list_children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     """The steps or trials that could begin so far, the newest first, two at a time; of a command job, none."""
     job = _job(ml, name)
     whole = [*reversed(list(job.children.values()))]
@@ -192,7 +188,7 @@ def children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, {"value": value, "continuationToken": token, "nextLink": link}
 
 
-def many(here: Here, ml: Ml, asked: Asked) -> Answer:
+def list_runs(here: Here, ml: Ml, asked: Asked) -> Answer:
     """Several runs at once; those that are not there apart, and 207 then."""
     there, lacking = dict[str, Any](), dict[str, Any]()
     for key, wanted in asked.body["requests"].items():
@@ -234,9 +230,9 @@ def _run(job: Job) -> dict[str, Any]:
 
 _WORKSPACE = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
 ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
-    ("GET", "/runs/([^/]+)/details", details),
-    ("GET", "/runs/([^/]+)/children", children),
-    ("POST", "/batchrundata", many),
+    ("GET", "/runs/([^/]+)/details", get_details),
+    ("GET", "/runs/([^/]+)/children", list_children),
+    ("POST", "/batchrundata", list_runs),
 )
 
 

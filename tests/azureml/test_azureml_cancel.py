@@ -14,7 +14,7 @@ def cancels(run) -> int:
 
 
 def test_it_is_waited_for_until_it_has_ended(run):
-    run.azure.cancelling = "slow"
+    run.azure.here.cancelling = "slow"
     run.set_native_state("Running")
     ends = threading.Timer(0.3, lambda: run.job.state("Canceled"))
     ends.start()
@@ -25,7 +25,7 @@ def test_it_is_waited_for_until_it_has_ended(run):
 
 @pytest.mark.slow
 def test_passing_error_while_waiting_is_ignored(run):
-    run.azure.cancelling = "slow"
+    run.azure.here.cancelling = "slow"
     run.set_native_state("Running")
     run.azure.fault("GET .*/jobs/", where="arm", status=503, after=1, times=2)
     ends = threading.Timer(0.3, lambda: run.job.state("Canceled"))
@@ -36,7 +36,7 @@ def test_passing_error_while_waiting_is_ignored(run):
 
 def test_job_that_does_not_end_is_reported_as_pending(run, monkeypatch):
     monkeypatch.setattr(AzureMLPlatform, "cancel_seconds", 0.1)
-    run.azure.cancelling = "slow"
+    run.azure.here.cancelling = "slow"
     with pytest.raises(Rejected, match="had not ended") as raised:
         AzureMLPlatform().cancel(run.set_native_state("Running").reference)
     assert raised.value.problems[0].code == "cancel-pending"

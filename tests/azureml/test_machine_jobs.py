@@ -39,7 +39,7 @@ def compute(enclosed, azureml_stored, tmp_path):
     """The compute of the workspace."""
     azureml_stored.kubernetes(identities=(("id-train", TRAINS, "p1"), ("id-other", UNROLED, "p2")))
     azureml_stored.environment("plain", "1", "ubuntu:24.04")
-    azureml_stored.runner = machine = Machine(azureml_stored, tmp_path, {})
+    azureml_stored.here.runner = machine = Machine(azureml_stored, tmp_path, {})
     yield machine
     machine.stop()
 

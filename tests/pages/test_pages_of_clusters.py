@@ -65,6 +65,6 @@ def test_the_page_of_azure_ml(open_shell, azureml):
             azureml.store.put(place.container, files)
         job.state("Completed")
 
-    azureml.runner = run
+    azureml.here.runner = run
     run_page(page, open_shell(page))
     assert len(azureml.jobs) > 10

@@ -15,29 +15,28 @@ NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 """Contract C.2."""
 
 
-def there(ml: Ml, kind: str, name: str, registry: str = "") -> Versions:
+def find_versions(ml: Ml, kind: str, name: str, registry: str = "") -> Versions:
     """The versions of one; empty when it is not there. registry: empty for the workspace's own."""
     key = f"registries/{registry}/{name}".lower() if registry else _key(ml, name)
     return _whole(ml, kind).get(key, {})
 
 
-def one(here: Here, ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
-    """One version."""
+def get_asset(here: Here, ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
     kind = kind.lower()
-    found = there(ml, kind, name).get(version)
+    found = find_versions(ml, kind, name).get(version)
     if found is None:
         raise missing(f"The specified {kind} asset {name} with version {version} was not found.")
     return 200, _resource(ml, kind, name, version, found)
 
 
-def register(here: Here, ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
+def register_asset(here: Here, ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
     """A new version, or other words of one that is there: where it lies never changes."""
     kind = kind.lower()
     type_, uri, usual = WHAT[kind]
     given: dict[str, Any] = dict(asked.body.get("properties") or {})
     if not re.fullmatch(NAME, name) or not re.fullmatch(r"[A-Za-z0-9._-]+", version):
         raise user_error(f"The name {name}:{version} cannot be.", "InvalidName")
-    was = there(ml, kind, name).get(version)
+    was = find_versions(ml, kind, name).get(version)
     if was is not None and was.get(uri) != given.get(uri):
         raise Refused(409, "Conflict", f"The version {version} of {name} is there already.")
     if not re.match(r"azureml://|runs:/|https://|azureml:/subscriptions/", str(given.get(uri) or "")):
@@ -47,25 +46,22 @@ def register(here: Here, ml: Ml, asked: Asked, kind: str, name: str, version: st
     return 201 if was is None else 200, _resource(ml, kind, name, version, given)
 
 
-def versions(here: Here, ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
-    """All its versions."""
-    found = there(ml, kind.lower(), name)
+def list_versions(here: Here, ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
+    found = find_versions(ml, kind.lower(), name)
     if not found:
         raise missing(f"The specified {kind} asset {name} was not found.")
     order = reversed(found) if "desc" in asked.query.get("$orderBy", "") else iter(found)
     return 200, {"value": [_resource(ml, kind.lower(), name, version, found[version]) for version in order]}
 
 
-def container(here: Here, ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
-    """What is said of all its versions."""
-    found = there(ml, kind.lower(), name)
+def get_container(here: Here, ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
+    found = find_versions(ml, kind.lower(), name)
     if not found:
         raise missing(f"The specified {kind} asset {name} was not found.")
     return 200, _container(ml, kind.lower(), name, found)
 
 
-def containers(here: Here, ml: Ml, asked: Asked, kind: str) -> Answer:
-    """All of a kind."""
+def list_containers(here: Here, ml: Ml, asked: Asked, kind: str) -> Answer:
     mark = f"{ml.at}/".lower()
     whole = {key[len(mark) :]: found for key, found in _whole(ml, kind.lower()).items() if key.startswith(mark)}
     return 200, {"value": [_container(ml, kind.lower(), name, found) for name, found in whole.items()]}
@@ -112,8 +108,7 @@ ENVIRONMENT_FIELDS = {
 """What may be said of one: `EnvironmentVersionProperties` of the SDK, without what only the service says."""
 
 
-def environment(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    """One version."""
+def get_environment(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     found = ml.environments.get(name.lower(), {}).get(version)
     if found is None:
         raise missing(f"Environment {name} with version {version} was not found.")
@@ -158,7 +153,7 @@ def find_code(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, {"value": whole}
 
 
-def let_code_in(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+def begin_upload(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     """A container of its own, and a signature for it."""
     container = f"{ml.account}-{uuid.uuid4()}"[:63].rstrip("-")
     here.blobs.put(container, {})
@@ -190,8 +185,7 @@ def register_code(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> 
     return 201, ml.resource(f"/codes/{name}/versions/{version}", there[version])
 
 
-def code_version(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    """One version."""
+def get_code(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     there = ml.codes.get(name.lower(), {}).get(version)
     if there is None:
         raise missing(f"Code {name} with version {version} was not found.")
@@ -210,15 +204,15 @@ def _check_upload(here: Here, ml: Ml, uri: str) -> None:
 
 
 ROUTES = (
-    ("GET", "/(data|models)/([^/]+)/versions/([^/]+)", one),
-    ("PUT", "/(data|models)/([^/]+)/versions/([^/]+)", register),
-    ("GET", "/(data|models)/([^/]+)/versions", versions),
-    ("GET", "/(data|models)/([^/]+)", container),
-    ("GET", "/(data|models)", containers),
-    ("GET", "/environments/([^/]+)/versions/([^/]+)", environment),
+    ("GET", "/(data|models)/([^/]+)/versions/([^/]+)", get_asset),
+    ("PUT", "/(data|models)/([^/]+)/versions/([^/]+)", register_asset),
+    ("GET", "/(data|models)/([^/]+)/versions", list_versions),
+    ("GET", "/(data|models)/([^/]+)", get_container),
+    ("GET", "/(data|models)", list_containers),
+    ("GET", "/environments/([^/]+)/versions/([^/]+)", get_environment),
     ("PUT", "/environments/([^/]+)/versions/([^/]+)", register_environment),
     ("GET", "/codes/([^/]+)/versions", find_code),
-    ("POST", "/codes/([^/]+)/versions/([^/]+)/startPendingUpload", let_code_in),
+    ("POST", "/codes/([^/]+)/versions/([^/]+)/startPendingUpload", begin_upload),
     ("PUT", "/codes/([^/]+)/versions/([^/]+)", register_code),
-    ("GET", "/codes/([^/]+)/versions/([^/]+)", code_version),
+    ("GET", "/codes/([^/]+)/versions/([^/]+)", get_code),
 )

@@ -5,21 +5,20 @@ import dataclasses
 import http.client
 import json
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from azure_stand_in.blobs import Store
-from azure_stand_in.http_server import Fault, Server
-from azure_stand_in.manager import SUBSCRIPTION, Manager
+from azure_stand_in.http_server import Fault
+from azure_stand_in.manager import SUBSCRIPTION
 from azure_stand_in.ml import computes, datastores
 from azure_stand_in.ml.assets import DEFAULT
 from azure_stand_in.ml.contents import CONTAINER, Here, Ml
 from azure_stand_in.ml.job import LOGS, Job
 from azure_stand_in.mlflow_server import Runs
-from azure_stand_in.proxy import Proxy
-from azure_stand_in.sign_in import SignIn, token
+from azure_stand_in.sign_in import token
 from azure_stand_in.tenant import CLIENT, Tenant
 
 NAME = "robots-ml"
@@ -49,43 +48,14 @@ class AzureML:
     calls: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.manager, self.proxy, self.sign_in = self.tenant.manager, self.tenant.proxy, self.tenant.sign_in
+        self.way, self.environ = self.tenant.way, self.tenant.environ
+        self.account, self.container = self.store.account, CONTAINER
         for server in self.servers.values():
             server.calls = self.calls
 
     @property
-    def manager(self) -> Manager:
-        """Azure's resource manager."""
-        return self.tenant.manager
-
-    @property
-    def history(self) -> Server:
-        """What answers at `westeurope.api.azureml.ms`."""
-        server: Server = self.servers["history"]
-        return server
-
-    @property
-    def proxy(self) -> Proxy:
-        """What leads here, and what else was asked for."""
-        return self.tenant.proxy
-
-    @property
-    def sign_in(self) -> SignIn:
-        """Who asked for tokens."""
-        return self.tenant.sign_in
-
-    @property
-    def way(self) -> Mapping[str, str]:
-        """What leads a program here, without an identity."""
-        return self.tenant.way
-
-    @property
-    def environ(self) -> Mapping[str, str]:
-        """What leads a program here, signed in."""
-        return self.tenant.environ
-
-    @property
     def ml(self) -> Ml:
-        """What it holds."""
         return self.manager.there.workspaces[self.at.lower()]
 
     @property
@@ -95,7 +65,6 @@ class AzureML:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings that name it."""
         return dict(zip(("subscription_id", "resource_group", "workspace_name"), self.names, strict=True))
 
     @property
@@ -104,18 +73,7 @@ class AzureML:
         return tuple(word for name, value in self.settings.items() for word in (f"--{name.replace('_', '-')}", value))
 
     @property
-    def account(self) -> str:
-        """The name of its storage account."""
-        return self.store.account
-
-    @property
-    def container(self) -> str:
-        """That of `workspaceblobstore`."""
-        return CONTAINER
-
-    @property
     def jobs(self) -> dict[str, Job]:
-        """By name, in the order they were made."""
         return {job.name: job for job in self.ml.jobs.values()}
 
     def steps(self, name: str) -> dict[str, Job]:
@@ -123,22 +81,9 @@ class AzureML:
         return dict(self.jobs[name].children)
 
     @property
-    def runner(self) -> Callable[[Job], None] | None:
-        """Who runs each new job, in a thread of its own; None: a test says its states."""
-        return self.manager.here.runner
-
-    @runner.setter
-    def runner(self, runner: Callable[[Job], None] | None) -> None:
-        self.manager.here.runner = runner
-
-    @property
-    def cancelling(self) -> Literal["at-once", "slow"]:
-        """What becomes of a job that nobody runs and that was asked to end."""
-        return self.manager.here.cancelling
-
-    @cancelling.setter
-    def cancelling(self, how: Literal["at-once", "slow"]) -> None:
-        self.manager.here.cancelling = how
+    def here(self) -> Here:
+        """Who runs its jobs (`runner`), and how fast one that nobody runs ends when it is cancelled (`cancelling`)."""
+        return self.manager.here
 
     def begin(self) -> None:
         """As at the beginning: a workspace with its own datastores, and nothing else."""
@@ -175,8 +120,8 @@ class AzureML:
         system: bool = False,
     ) -> str:
         """Attach a cluster. instance_types: what each limits, by name. system: whether it has its own identity."""
-        made = computes.kubernetes(self.ml, instance_types)
-        return computes.add(self.ml, name, made, self._identities(identities), state, system)
+        made = computes.make_kubernetes(self.ml, instance_types)
+        return computes.add_compute(self.ml, name, made, self._identities(identities), state, system)
 
     def managed_compute(
         self,
@@ -190,8 +135,8 @@ class AzureML:
         system: bool = False,
     ) -> str:
         """Make a cluster that Azure manages. most, least: of nodes."""
-        made = computes.managed(vm_size, most, least, priority)
-        return computes.add(self.ml, name, made, self._identities(identities), state, system)
+        made = computes.make_managed(vm_size, most, least, priority)
+        return computes.add_compute(self.ml, name, made, self._identities(identities), state, system)
 
     def environment(self, name: str, version: str, image: str, **made: Any) -> str:
         """Register one. made: how Azure builds it, as `build` or `condaFile`."""
@@ -238,8 +183,7 @@ class AzureML:
         kind: str = "AzureBlob",
         account: str = "",
     ) -> str:
-        """Make one, and its container."""
-        self.ml.datastores[name.lower()] = datastores.properties(self.ml, container, credentials, kind, account)
+        self.ml.datastores[name.lower()] = datastores.make_properties(self.ml, container, credentials, kind, account)
         if not account:
             self.store.put(container, {})
         return f"{self.at}/datastores/{name}"
@@ -250,11 +194,9 @@ class AzureML:
         self.manager.there.usages.setdefault(region, []).append(made)
 
     def deny(self, pattern: str) -> None:
-        """The caller's roles do not hold this. pattern: for `METHOD /path below the workspace`."""
         self.ml.denied.append(pattern)
 
     def auth_mode(self, mode: Literal["accessKey", "identity"]) -> None:
-        """How the workspace's own datastores are opened."""
         self.ml.mode = mode
         self.manager.there.resources[self.at.lower()].properties["systemDatastoresAuthMode"] = mode
 

@@ -47,7 +47,7 @@ GIVEN: fields.Shape = {
 _PLACE = r"\$\{\{(.*?)\}\}"
 
 
-def there(ml: Ml, address: str) -> Mapping[str, Any] | None:
+def find_spec(ml: Ml, address: str) -> Mapping[str, Any] | None:
     """The spec of the component that an address names; None when there is none."""
     found = addresses.asset(address, ml)
     if found is None or found.kind != "components":
@@ -56,16 +56,14 @@ def there(ml: Ml, address: str) -> Mapping[str, Any] | None:
     return None if given is None else given["componentSpec"]
 
 
-def one(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    """One version."""
+def get_component(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     found = ml.components.get(name.lower(), {}).get(version)
     if found is None:
         raise missing(f"Component {name} with version {version} was not found.")
     return 200, ml.resource(f"/components/{name}/versions/{version}", found)
 
 
-def register(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    """A new version; the same once more stays."""
+def register_component(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     given: dict[str, Any] = dict(asked.body.get("properties") or {})
     wrong = [*fields.wrong(given, GIVEN)]
     spec = given.get("componentSpec") or {}
@@ -104,6 +102,6 @@ def _wrong(spec: Mapping[str, Any], ml: Ml) -> Iterator[str]:
 
 
 ROUTES = (
-    ("GET", "/components/([^/]+)/versions/([^/]+)", one),
-    ("PUT", "/components/([^/]+)/versions/([^/]+)", register),
+    ("GET", "/components/([^/]+)/versions/([^/]+)", get_component),
+    ("PUT", "/components/([^/]+)/versions/([^/]+)", register_component),
 )

@@ -10,7 +10,7 @@ from azure_stand_in.ml.contents import KIND, Here, Ml
 from azure_stand_in.ml.request import Answer, Asked, Refused
 
 
-def kubernetes(ml: Ml, instance_types: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def make_kubernetes(ml: Ml, instance_types: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Properties of an attached cluster. instance_types: what each limits, by name."""
     subscription, group, _ = ml.names
     aks = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters"
@@ -30,7 +30,7 @@ def kubernetes(ml: Ml, instance_types: Mapping[str, Mapping[str, str]]) -> dict[
     }
 
 
-def managed(vm_size: str, most: int, least: int, priority: str) -> dict[str, Any]:
+def make_managed(vm_size: str, most: int, least: int, priority: str) -> dict[str, Any]:
     """Properties of a cluster that Azure manages, without nodes that work. most, least: of nodes."""
     nodes = ("idle", "running", "preparing", "unusable", "leaving", "preempted")
     return {
@@ -51,7 +51,7 @@ def managed(vm_size: str, most: int, least: int, priority: str) -> dict[str, Any
     }
 
 
-def add(
+def add_compute(
     ml: Ml,
     name: str,
     properties: Mapping[str, Any],
@@ -89,19 +89,17 @@ def add(
     return at
 
 
-def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """One of them."""
+def get_compute(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     if name.lower() not in ml.computes:
         raise Refused(404, "ResourceNotFound", f"Compute {name} was not found in workspace {ml.names[2]}.", "NotFound")
     return 200, ml.computes[name.lower()]
 
 
-def every(here: Here, ml: Ml, asked: Asked) -> Answer:
-    """All."""
+def list_computes(here: Here, ml: Ml, asked: Asked) -> Answer:
     return 200, {"value": list(ml.computes.values())}
 
 
-ROUTES = (("GET", "/computes/([^/]+)", one), ("GET", "/computes", every))
+ROUTES = (("GET", "/computes/([^/]+)", get_compute), ("GET", "/computes", list_computes))
 
 
 SIZES = {
@@ -116,7 +114,6 @@ USAGES_PAGE = 2
 
 
 def make_usage(region: str, subscription: str, family: str, used: int, limit: int, low: bool = False) -> dict[str, Any]:
-    """Of one family's cores."""
     kind = "lowPriorityCores" if low else "dedicatedCores"
     at = f"/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{region}/usages/{family}"
     return {
@@ -131,7 +128,6 @@ def make_usage(region: str, subscription: str, family: str, used: int, limit: in
 
 
 def answer_location(usages: dict[str, list[dict[str, Any]]], asked: Asked) -> dict[str, Any]:
-    """What is answered. Raises Refused."""
     found = re.fullmatch(r".*/locations/([^/]+)/(usages|vmSizes)", asked.path, re.IGNORECASE)
     if found is None or asked.method != "GET":
         raise Refused(404, "ResourceNotFound", f"The resource {asked.path} could not be found.")

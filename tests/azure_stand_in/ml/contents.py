@@ -1,30 +1,20 @@
 """The content of one workspace."""
 
 import uuid
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from azure_stand_in.ml.job import now
-
-if TYPE_CHECKING:
-    from azure_stand_in.ml.job import Job
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from azure_stand_in.blobs import Store
+from azure_stand_in.ml.job import Job, now
 from azure_stand_in.mlflow_server import Runs
-
-if TYPE_CHECKING:
-    from azure_stand_in.ml.job import Job
-
 
 KIND = "Microsoft.MachineLearningServices/workspaces"
 Versions = dict[str, dict[str, Any]]
 """Properties, by the version."""
 
 
-def made(at: str) -> dict[str, str]:
-    """The `systemData` of what was made at a time."""
+def make_system_data(at: str) -> dict[str, str]:
     return {"createdAt": at, "createdBy": "somebody", "createdByType": "User", "lastModifiedAt": at}
 
 
@@ -48,7 +38,7 @@ class Ml:
     components: dict[str, Versions] = field(default_factory=dict)
     models: dict[str, Versions] = field(default_factory=dict)
     data: dict[str, Versions] = field(default_factory=dict)
-    jobs: "dict[str, Job]" = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
     denied: list[str] = field(default_factory=list)
     mode: str = "accessKey"
     region: str = "westeurope"
@@ -62,14 +52,13 @@ class Ml:
 
     @property
     def identifier(self) -> str:
-        """Its `workspaceId`."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, self.at))
 
     def resource(self, rest: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
         """A part of it, as it is answered. rest: its path below the workspace."""
         words = rest.strip("/").split("/")
         kind = "/".join([KIND, *words[::2]])
-        when = {"systemData": made(self.created)} if "computes" not in words else {}
+        when = {"systemData": make_system_data(self.created)} if "computes" not in words else {}
         return {"id": f"{self.at}{rest}", "name": words[-1], "type": kind, "properties": properties, **when, **more}
 
 
@@ -86,12 +75,11 @@ class Here:
     """
 
     store: Store | None = None
-    runner: "Callable[[Job], None] | None" = None
+    runner: Callable[[Job], None] | None = None
     runs: Runs | None = None
     cancelling: Literal["at-once", "slow"] = "at-once"
 
     @property
     def blobs(self) -> Store:
-        """The storage account."""
         assert self.store is not None, "this stand-in has no storage account"
         return self.store

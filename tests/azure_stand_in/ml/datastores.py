@@ -7,8 +7,9 @@ from azure_stand_in.ml.contents import Here, Ml
 from azure_stand_in.ml.request import Answer, Asked, missing, user_error
 
 
-def properties(ml: Ml, container: str, credentials: str, kind: str = "AzureBlob", account: str = "") -> dict[str, Any]:
-    """Of a new one."""
+def make_properties(
+    ml: Ml, container: str, credentials: str, kind: str = "AzureBlob", account: str = ""
+) -> dict[str, Any]:
     return {
         "description": None,
         "tags": {},
@@ -26,12 +27,11 @@ def properties(ml: Ml, container: str, credentials: str, kind: str = "AzureBlob"
     }
 
 
-def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """One of them."""
+def get_datastore(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, _resource(ml, name)
 
 
-def every(here: Here, ml: Ml, asked: Asked) -> Answer:
+def list_datastores(here: Here, ml: Ml, asked: Asked) -> Answer:
     """All, or the default one alone."""
     found = [_resource(ml, name) for name in ml.datastores]
     if asked.query.get("isDefault", "").lower() == "true":
@@ -39,8 +39,7 @@ def every(here: Here, ml: Ml, asked: Asked) -> Answer:
     return 200, {"value": found}
 
 
-def secrets(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """What opens one."""
+def list_secrets(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     found = _resource(ml, name)["properties"]
     match found["credentials"]["credentialsType"]:
         case "AccountKey":
@@ -61,7 +60,7 @@ def _resource(ml: Ml, name: str) -> dict[str, Any]:
 
 
 ROUTES = (
-    ("POST", "/datastores/([^/]+)/listSecrets", secrets),
-    ("GET", "/datastores/([^/]+)", one),
-    ("GET", "/datastores", every),
+    ("POST", "/datastores/([^/]+)/listSecrets", list_secrets),
+    ("GET", "/datastores/([^/]+)", get_datastore),
+    ("GET", "/datastores", list_datastores),
 )

@@ -52,7 +52,7 @@ def _begun(whole: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]
     yield whole
     for job in [*whole.ml.jobs.values()]:
         job.cancelled.set()
-    whole.runner = None
+    whole.here.runner = None
     for server in whole.servers.values():
         server.faults.clear()
 
@@ -83,6 +83,6 @@ def machine(enclosed, azureml_stored, data_python, training_python, tmp_path) ->
     """The compute of every job of the workspace, and the environments as its image bakes them."""
     image = {"ROBOTRAIN_BAKED": str(data_python.parents[3]), "OMP_NUM_THREADS": "1"}
     executes = Machine(azureml_stored, tmp_path / "compute", image)
-    azureml_stored.runner = executes
+    azureml_stored.here.runner = executes
     yield executes
     executes.stop()

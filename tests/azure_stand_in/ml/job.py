@@ -75,27 +75,22 @@ class Job:
 
     @property
     def command(self) -> str:
-        """As it was sent."""
         return str(self.body["command"])
 
     @property
     def environ(self) -> dict[str, str]:
-        """What it adds to its environment."""
         return dict(self.body.get("environmentVariables") or {})
 
     @property
     def experiment(self) -> str:
-        """The name of its experiment."""
         return str(self.body.get("experimentName") or "Default")
 
     @property
     def compute(self) -> str:
-        """The name of its compute."""
         return str(self.body.get("computeId") or "").rpartition("/")[2]
 
     @property
     def finished(self) -> bool:
-        """Whether it has ended."""
         return self.status in ENDS
 
     def state(self, word: str) -> None:
@@ -113,18 +108,15 @@ class Job:
         self.changed()
 
     def say(self, *lines: str, file: str = LOG) -> None:
-        """It prints this."""
         with self.lock:
             self.store.append(LOGS, self.blob(file), "".join(f"{line}\n" for line in lines).encode())
             if file not in self.files:
                 self.files.append(file)
 
     def said(self, file: str = LOG) -> list[str]:
-        """What it has printed."""
         return (self.store.get(LOGS, self.blob(file)) or b"").decode().splitlines()
 
     def cancel(self) -> None:
-        """Ask for its end."""
         with self.lock:
             if not self.finished:
                 self.status = "CancelRequested"
@@ -146,7 +138,6 @@ class Job:
             raise ValueError(f"it is {self.status}, for ever")
 
     def blob(self, file: str) -> str:
-        """The name of the blob of what it left."""
         return f"ExperimentRun/dcid.{self.name}/{file}"
 
 

@@ -13,13 +13,11 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(folder: str, flags: int) -> None:
-    """Raises OSError."""
     if LIBC.mount(folder.encode(), folder.encode(), b"", flags, None):
         raise OSError(ctypes.get_errno(), f"mount {folder}")
 
 
 def main() -> None:
-    """Become the command."""
     folder, shut, *command = sys.argv[1:]
     for one in json.loads(shut):
         mount(one, BIND)

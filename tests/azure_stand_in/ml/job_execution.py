@@ -1,7 +1,5 @@
 """Execution of a job as a compute of the workspace would, in threads of this process."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -11,25 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from osmo_stand_in.pod.namespace import Namespace
 from osmo_stand_in.pod.room import Room
 
+from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.job import Job
 from azure_stand_in.ml.job_folders import DataError, Laid, Mounted, Uploaded, check_identity, lay
+from azure_stand_in.mlflow_server import Runs
 from azure_stand_in.sign_in import Managed
-
-if TYPE_CHECKING:
-    from azure_stand_in.ml.azureml import AzureML
-    from azure_stand_in.ml.job import Job
-    from azure_stand_in.mlflow_server import Runs
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from azure_stand_in.ml.azureml import AzureML
-    from azure_stand_in.ml.job import Job
-    from azure_stand_in.ml.job_folders import Laid
-
 
 TICK = 0.05
 CHUNK = 64 * 1024
@@ -43,7 +32,7 @@ KEPT = {"Upload": Uploaded, "ReadWriteMount": Mounted}
 
 
 class Machine:
-    """Executes each new job: `azureml.runner = machine`.
+    """Executes each new job: `azureml.here.runner = machine`.
 
     folder: for its disks. environ: beside what the platform sets, such as what an image brings. spelled: how it spells
     the names of inputs and outputs, `declared` or `upper`. like_app_service: whether the identity is asked for as App
@@ -63,7 +52,6 @@ class Machine:
         self._changed = threading.Condition()
 
     def __call__(self, job: Job) -> None:
-        """Execute it, to its end."""
         self.before(job)
         running = Running(self, job)
         with self._changed:
@@ -73,11 +61,10 @@ class Machine:
 
     @property
     def runs(self) -> Runs:
-        """The MLflow runs of jobs."""
         made: Runs = self.azureml.servers["history"].runs
         return made
 
-    def taken(self, name: str, timeout: float = 60.0) -> Running:
+    def taken(self, name: str, timeout: float = 60.0) -> "Running":
         """The job of that name, once it is executed here."""
         with self._changed:
             assert self._changed.wait_for(lambda: name in self.running, timeout), f"{name} was never made"
@@ -88,7 +75,6 @@ class Machine:
         return self.taken(name).wait(timeout)
 
     def stop(self) -> None:
-        """Nothing runs any more."""
         for running in self.running.values():
             running.stop()
 
@@ -116,7 +102,6 @@ class Running:
         return self._process.pid
 
     def execute(self) -> None:
-        """All its attempts."""
         runs, display = self._machine.runs, str(self.job.body.get("displayName") or "")
         try:
             self._experiment = runs.begin(self.job.name, self.job.experiment, display)
@@ -146,7 +131,6 @@ class Running:
         self._end_process(grace)
 
     def stop(self) -> None:
-        """Nothing of it runs any more, now or later."""
         self._stopped = True
         while not self._ended.wait(TICK):
             self._kill()
@@ -195,7 +179,7 @@ class Running:
         self._begun.set()
         return self._follow(self._process)
 
-    def _follow(self, process: subprocess.Popen[bytes]) -> int:
+    def _follow(self, process: "subprocess.Popen[bytes]") -> int:
         assert process.stdout is not None
         reading = threading.Thread(target=self._read, args=(process.stdout,))
         reading.start()
@@ -280,7 +264,6 @@ def environ_of(
 
 
 def timeout(job: Job) -> float:
-    """The seconds that the job may run."""
     said = (job.body.get("limits") or {}).get("timeout")
     if not said:
         return float("inf")

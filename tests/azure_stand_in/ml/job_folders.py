@@ -1,43 +1,27 @@
 """The folders that a compute prepares for a job: its code, inputs and outputs."""
 
-from __future__ import annotations
-
 import json
+import os
 import re
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from osmo_stand_in.pod.room import Room, isolates
 
-from azure_stand_in.manager import CONTRIBUTOR, READER
-
-if TYPE_CHECKING:
-    from azure_stand_in.blobs import Store
-    from azure_stand_in.manager import Manager
-    from azure_stand_in.ml.job import Bound, Job
-import os
-import threading
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from azure_stand_in.blobs import Stored
-    from azure_stand_in.ml.job import Bound
-
+from azure_stand_in.blobs import Store
+from azure_stand_in.manager import CONTRIBUTOR, READER, Manager
+from azure_stand_in.ml.job import Bound, Job
 
 MOUNTED = "ReadOnlyMount"
 EXPRESSION = re.compile(r"\$\{\{\s*(inputs|outputs)\.(\w+)\s*\}\}")
-
 NOT_FOUND = (
     '{"NonCompliant":"DataAccessError(NotFound)"} {"code": "data-capability.UriMountSession.PyFuseError"} '
     "ScriptExecution.StreamAccess.NotFound: The requested stream was not found:"
 )
-
-
 REFUSED = (
     "ScriptExecution.{what}.Authentication: Authentication failed when trying to access the stream. Make sure you have"
     " correct permissions. AuthorizationPermissionMismatch: the identity {holder} has no role on '{account}'."
@@ -132,10 +116,7 @@ def _brought(room: Room, store: Store, given: Bound, path: str) -> str:
         (target / name).write_bytes(alone)
         return f"{path}/{name}"
     if not _fetch(store, given.container, given.prefix, target):
-        raise DataError(
-            '{"NonCompliant":"DataAccessError(NotFound)"} {"code": "data-capability.UriMountSession.PyFuseError"}'
-            f" ScriptExecution.StreamAccess.NotFound: The requested stream was not found: {given.prefix}"
-        )
+        raise DataError(f"{NOT_FOUND} {given.prefix}")
     return path
 
 
@@ -156,15 +137,14 @@ TICK = 0.1
 class Uploaded:
     """One with the mode `upload`: what lies in the folder when the process has ended, unless that is lost."""
 
-    def __init__(self, store: Stored, to: Bound, folder: Path, lost: Callable[[], bool]) -> None:
+    def __init__(self, store: Store, to: Bound, folder: Path, lost: Callable[[], bool]) -> None:
         self.store, self.to, self.folder, self.lost = store, to, folder, lost
         self.base = f"{to.prefix.strip('/')}/"
 
     def __enter__(self) -> None:
-        """The process is about to start."""
+        pass
 
     def __exit__(self, *how: object) -> None:
-        """The process has ended."""
         if not self.lost():
             files = {self.base + name: (self.folder / name).read_bytes() for name in _files(self.folder)}
             self.store.put(self.to.container, files)
@@ -199,7 +179,6 @@ class Mounted(Uploaded):
             self._failure = error
 
     def _bring(self) -> None:
-        """What is other than it was."""
         now, fresh = _files(self.folder), {}
         for name in [name for name, state in now.items() if self._known.get(name) != state]:
             try:

@@ -46,14 +46,12 @@ class Sent:
 
     @property
     def compute(self) -> dict[str, Any]:
-        """The compute; empty when there is none."""
         name = addresses.part(self.said.get("computeId", ""), self.ml, "computes")
         found: dict[str, Any] = self.ml.computes.get(name.lower(), {})
         return found
 
     @property
     def resources(self) -> dict[str, Any]:
-        """What it asks of the compute."""
         return self.said.get("resources") or {}
 
 
@@ -207,7 +205,7 @@ def _read(job: Sent, name: str, kind: str, uri: str) -> Iterator[str]:
     if found.kind not in assets.WHAT:
         there = None
     else:
-        there = assets.there(job.ml, found.kind, found.name, found.registry).get(found.version)
+        there = assets.find_versions(job.ml, found.kind, found.name, found.registry).get(found.version)
     if there is None:
         yield f"The {found.kind} asset {found.name} with version {found.version} was not found."
     elif there.get(assets.WHAT[found.kind][0]) != kind:

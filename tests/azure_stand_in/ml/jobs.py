@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from azure_stand_in.ml import addresses, assets, pipelines, sweeps
-from azure_stand_in.ml.contents import Here, Ml, made
+from azure_stand_in.ml.contents import Here, Ml, make_system_data
 from azure_stand_in.ml.job import Bound, Job
 from azure_stand_in.ml.job_rules import judge
 from azure_stand_in.ml.pipelines import Pipeline
@@ -18,7 +18,7 @@ CHANGEABLE = ("description", "tags", "displayName", "properties", "isArchived")
 """Of a job that is there; the sentence and this list are those of azure-docs#122250."""
 
 
-def make(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+def create_job(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     """A new job; or a word about one that is there."""
     body: dict[str, Any] = dict(asked.body.get("properties") or {})
     with _MAKING:
@@ -39,13 +39,11 @@ def make(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 201, told
 
 
-def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """One job."""
+def get_job(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, resource(ml, _job(ml, name))
 
 
-def cancel(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """Ask for a job's end; of one that has ended, too."""
+def cancel_job(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     job = _job(ml, name)
     job.cancel()
     if not (here.runner or isinstance(job, (Pipeline, Sweep)) or job.finished) and here.cancelling == "at-once":
@@ -54,7 +52,6 @@ def cancel(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
 
 
 def resource(ml: Ml, job: Job) -> dict[str, Any]:
-    """A job as it is answered."""
     at = ml.at
     if isinstance(job.parent, Pipeline):  # run history alone knows steps, says the SDK: `_is_pipeline_child_job`
         return {**ml.resource(f"/jobs/{job.name}", {}), "properties": None}
@@ -65,7 +62,7 @@ def resource(ml: Ml, job: Job) -> dict[str, Any]:
     }
     usual = {"description": None, "tags": {}, "properties": {}, "isArchived": False, "experimentName": "Default"}
     whole = {**usual, **job.body, "status": job.status, "services": services}
-    return ml.resource(f"/jobs/{job.name}", whole, systemData=made(job.times["createdUtc"]))
+    return ml.resource(f"/jobs/{job.name}", whole, systemData=make_system_data(job.times["createdUtc"]))
 
 
 ADDRESS = "westeurope.api.azureml.ms"
@@ -116,7 +113,6 @@ def _begun(here: Here, ml: Ml, name: str, job: Job) -> Job:
 
 
 def _hand_over(here: Here, job: Job) -> None:
-    """To who runs it, if anybody does."""
     if here.runner:
         threading.Thread(target=_run, args=(here.runner, job), daemon=True, name=f"job {job.name}").start()
 
@@ -150,7 +146,7 @@ def assets_uri(ml: Ml, of: addresses.Asset) -> str:
     """Where the version of an asset lies; empty for one that is not there."""
     if of.kind == "codes":
         return str(ml.codes.get(of.name.lower(), {}).get(of.version, {}).get("codeUri") or "")
-    given = assets.there(ml, of.kind, of.name, of.registry).get(of.version, {})
+    given = assets.find_versions(ml, of.kind, of.name, of.registry).get(of.version, {})
     return str(given.get("modelUri" if of.kind == "models" else "dataUri") or "")
 
 
@@ -168,7 +164,6 @@ def _out(ml: Ml, job: str, name: str, given: dict[str, Any]) -> Bound:
 
 
 def _run(runner: Any, job: Job) -> None:
-    """In a thread of its own, to the end."""
     with contextlib.suppress(ValueError):  # a test said otherwise meanwhile
         try:
             job.state("Queued")
@@ -182,7 +177,7 @@ def _run(runner: Any, job: Job) -> None:
 
 
 ROUTES = (
-    ("PUT", "/jobs/([^/]+)", make),
-    ("GET", "/jobs/([^/]+)", one),
-    ("POST", "/jobs/([^/]+)/cancel", cancel),
+    ("PUT", "/jobs/([^/]+)", create_job),
+    ("GET", "/jobs/([^/]+)", get_job),
+    ("POST", "/jobs/([^/]+)/cancel", cancel_job),
 )

@@ -26,8 +26,6 @@ NEEDS = {"GET": "r", "HEAD": "r", "PUT": "wc", "DELETE": "d"}
 
 @dataclass
 class Blob:
-    """One. blocks: staged, and not yet part of it."""
-
     content: bytes = b""
     kind: str = "BlockBlob"
     metadata: dict[str, str] = field(default_factory=dict)
@@ -42,7 +40,6 @@ class Blob:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What is said of it."""
         return {
             "ETag": self.etag,
             "Last-Modified": formatdate(self.changed, usegmt=True),
@@ -67,7 +64,6 @@ class Memory(Server):
         super().__init__(_Handler, made)
 
     def empty(self) -> None:
-        """As at the beginning."""
         self.requests.clear()
         self.faults.clear()
         self.containers.clear()

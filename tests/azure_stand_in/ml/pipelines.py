@@ -85,7 +85,7 @@ def _graph(body: Mapping[str, Any], ml: Ml) -> Iterator[str]:
         yield "The pipeline job has no jobs."
     wrong = False
     for name, node in steps.items():
-        spec = components.there(ml, str(node.get("componentId") or ""))
+        spec = components.find_spec(ml, str(node.get("componentId") or ""))
         if not re.fullmatch(STEP_NAME, name):
             yield f"The node name {name!r} is invalid: it can only contain lower case letters, digits, underscores."
         elif spec is None:
@@ -115,7 +115,7 @@ def _ports(
             lacking = [one for one, port in declared.items() if one not in given and not port.get("optional")]
             yield from (f"The step {name} has no value for its input {one}." for one in lacking)
     for one, (other, output) in bindings(node).items():
-        source = components.there(ml, str((steps.get(other) or {}).get("componentId") or ""))
+        source = components.find_spec(ml, str((steps.get(other) or {}).get("componentId") or ""))
         if source is None or output not in (source.get("outputs") or {}):
             yield f"Failed to find referenced source for inputs.{one} of {name}: {other}.outputs.{output}."
         elif source["outputs"][output]["type"] != spec["inputs"].get(one, {}).get("type", ""):
@@ -136,7 +136,7 @@ def needs(node: Mapping[str, Any]) -> set[str]:
 def _child(body: Mapping[str, Any], step: str, ml: Ml, places: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """The properties of a step as a command job. places: where the outputs of earlier steps lie."""
     node = body["jobs"][step]
-    spec = components.there(ml, node["componentId"])
+    spec = components.find_spec(ml, node["componentId"])
     assert spec is not None
     settings = body.get("settings") or {}
     inputs = {}

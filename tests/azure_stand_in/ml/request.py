@@ -19,7 +19,6 @@ class Refused(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """As the workspace's front end writes it."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.inner:
             nested: Any = None
@@ -51,10 +50,8 @@ class Asked:
 
 
 def user_error(message: str, inner: str = "BadArgument", status: int = 400) -> Refused:
-    """The asker is wrong."""
     return Refused(status, "UserError", message, inner)
 
 
 def missing(message: str) -> Refused:
-    """It is not there."""
     return Refused(404, "UserError", message, "NotFound")

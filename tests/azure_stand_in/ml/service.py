@@ -21,7 +21,6 @@ ROUTES: tuple[Route, ...] = (
 
 
 def answer(here: Here, ml: Ml, asked: Asked) -> Answer:
-    """What is answered. Raises Refused."""
     line = f"{asked.method} {asked.rest}"
     if any(re.search(pattern, line, re.IGNORECASE) for pattern in ml.denied):
         raise _denied(asked)
@@ -38,7 +37,6 @@ def answer(here: Here, ml: Ml, asked: Asked) -> Answer:
 
 
 def paged(asked: Asked, body: dict[str, Any], size: int = 2) -> dict[str, Any]:
-    """One page of a list, and where the next one is."""
     whole, begin = body["value"], int(asked.query.get("$skip") or 0)
     size = min(size, int(asked.query.get("$top") or size))
     following = urlencode({**asked.query, "$skip": str(begin + size)})

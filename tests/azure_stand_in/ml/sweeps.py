@@ -114,7 +114,6 @@ def _shared(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def draw(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The values of each trial."""
     space, algorithm = body["searchSpace"], body["samplingAlgorithm"]
     if algorithm["samplingAlgorithmType"] == "Grid":
         for chosen in itertools.product(*(given[1][0] for given in space.values())):
