@@ -53,11 +53,7 @@ class DagPlatform(FakePlatform):
     def render_sweep(self, sweep: Any, job: Any, run: str) -> Plan:
         placement = Placement(work="/dag", cache="/dag/cache")
         body = make_job_document(
-            sweep.jobs[0],
-            run=run,
-            platform=self.name,
-            container_plugins=sweep.container_plugins,
-            placement=placement,
+            sweep.jobs[0], run=run, platform=self.name, container_plugins=sweep.container_plugins, placement=placement
         )
         names = ("trials", "sampler", "sampler_seed", "at_most", "metric", "better")
         spec = {name: getattr(sweep, name) for name in names}

@@ -58,7 +58,7 @@ def validate(trained: Callable[[str, str], Path], tmp_path: Path) -> Validate:
     ) -> Ended:
         own = ("--work", tmp_path / "work", "--results", tmp_path / "results", "--cache", tmp_path / "cache")
         source = ("--checkpoint", checkpoint or trained(backend, version), "--source", "run@1", "--source-kind", "run")
-        usual = ("--job-name", "validate", "--episodes", "4", "--num-envs", "2", "--seed", "1", "--headless")
+        usual = ("--job-name", "validate", "--eval-episodes", "4", "--num-envs", "2", "--seed", "1", "--headless")
         program = (sys.executable, "-m", "robotrain_workloads.isaac_validate.supervisor")
         command = (*program, *own, *source, *usual, *words, "--")
         ended = subprocess.run(

@@ -33,8 +33,7 @@ PassUnknown = Annotated[
 ]
 AcceptTerms = Annotated[bool, Param(help="accept NVIDIA's license and privacy terms of Isaac Sim for this job")]
 IsaacLabVersion = Annotated[
-    IsaacVersion | None,
-    Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
+    IsaacVersion | None, Param(help="the version of Isaac Lab that options after -- are checked against (default: any)")
 ]
 
 

@@ -54,16 +54,18 @@ def inspect_policy(
 
 
 def make_program_options(
-    document: JobDocument, data: Mapping[JobSource, Path], work: Path, *, results: str, forwarded: Mapping[str, str]
-) -> Iterator[str]:
-    """Yield the options that say what is played and where results go. `forwarded`: options of parameters, if set."""
+    document: JobDocument, data: Mapping[JobSource, Path], work: Path, results: str, forwarded: Collection[str]
+) -> list[str]:
+    """Return the options that say what is played and where results go. `forwarded`: parameters that are options too."""
     values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    yield from (f"--work={work}", f"--cache={document.placement.cache}", f"--results={work / 'outputs' / results}")
-    yield from (f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}")
-    yield from (f"--{option}={values[name]}" for name, option in forwarded.items() if values[name] is not None)
-    if values["headless"]:
-        yield "--headless"
+    given = {name: values[name] for name in forwarded if values[name] is not None}
+    return [
+        *(f"--work={work}", f"--cache={document.placement.cache}", f"--results={work / 'outputs' / results}"),
+        *(f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"),
+        *(f"--{name.replace('_', '-')}={value}" for name, value in given.items()),
+        *(("--headless",) if values["headless"] else ()),
+    ]
 
 
 def describe_tracking_run(

@@ -11,12 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
-from robotrain_runtime.contract.container_plugin import (
-    PublishingSpec,
-    PythonEnvironment,
-    TrackingSpec,
-    WorkCommand,
-)
+from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
@@ -77,8 +72,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     step = 0
     with contextlib.suppress(OSError):  # `inspect` reported it
         step = find_files(data[source]).step
-    forwarded = {name: name.replace("_", "-") for name in FORWARDED_PARAMETERS}
-    own = [*policy_container.make_program_options(document, data, work, results=RESULTS_FOLDER, forwarded=forwarded)]
+    own = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
     own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
     own += [f"--formats={','.join(parameters.list_formats(values))}"]
     own += [f"--max-steps={values['max_steps'] or values['video_length']}"]

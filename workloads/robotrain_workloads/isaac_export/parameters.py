@@ -74,8 +74,7 @@ class IsaacExportParameters:
         str | None, Param(help="the tracking experiment (default: inference-TASK)", env=("EXPERIMENT_NAME",))
     ] = None
     register_model: Annotated[
-        str | None,
-        make_model_param("register the exported policy as a model of this name", "REGISTER_MODEL"),
+        str | None, make_model_param("register the exported policy as a model of this name", "REGISTER_MODEL")
     ] = None
     publish_url: ResultsUrl = None
     isaac_version: shared.IsaacLabVersion = None

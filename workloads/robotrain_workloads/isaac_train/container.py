@@ -6,12 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.container_plugin import (
-    GpuRequirement,
-    PublishingSpec,
-    TrackingSpec,
-    WorkCommand,
-)
+from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url

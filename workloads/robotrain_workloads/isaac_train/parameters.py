@@ -39,10 +39,9 @@ OWNED_OPTIONS: Mapping[str, str] = {
 class IsaacTrainParameters:
     """The parameters of `isaac-train`."""
 
-    task: Annotated[
-        str,
-        shared.make_task_param("the task to train on, as Isaac Lab registers it"),
-    ] = "Isaac-Velocity-Rough-Anymal-C-v0"
+    task: Annotated[str, shared.make_task_param("the task to train on, as Isaac Lab registers it")] = (
+        "Isaac-Velocity-Rough-Anymal-C-v0"
+    )
     backend: Annotated[shared.Backend, Param(help="the library that trains", short="-b", env=("TRAINING_BACKEND",))] = (
         "skrl"
     )
@@ -87,8 +86,7 @@ class IsaacTrainParameters:
         str | None, Param(help="the tracking experiment (default: isaaclab-TASK)", aliases=("--experiment",))
     ] = None
     correlation_id: Annotated[
-        str | None,
-        Param(help="a tag of the tracking run that connects it with others", env=("MLFLOW_CORRELATION_ID",)),
+        str | None, Param(help="a tag of the tracking run that connects it with others", env=("MLFLOW_CORRELATION_ID",))
     ] = None
     register_checkpoint: Annotated[
         str | None,

@@ -51,10 +51,7 @@ RSL_RL_PREFIXES = {
     "Curriculum/": "curriculum/",
     "Episode/": "episode_",
 }
-SKRL_STANDARD_NAMES = {
-    "Reward / Total reward (mean)": REWARD,
-    "Episode / Total timesteps (mean)": EPISODE_LENGTH,
-}
+SKRL_STANDARD_NAMES = {"Reward / Total reward (mean)": REWARD, "Episode / Total timesteps (mean)": EPISODE_LENGTH}
 """Sent under both names."""
 NOT_ALLOWED = re.compile(r"[^\w\-. :/]", re.ASCII)
 """What MLflow does not allow in the name of a metric."""

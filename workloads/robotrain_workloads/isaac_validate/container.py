@@ -20,19 +20,11 @@ RESULTS_FOLDER = "eval_results"
 COPIED_PARAMETERS = (
     *("task", "backend", "eval_episodes", "num_envs", "success_threshold", "reward_threshold", "seed", "record_video"),
 )
-FORWARDED_PARAMETERS = {
-    "task": "task",
-    "backend": "backend",
-    "sha256": "sha256",
-    "eval_episodes": "episodes",
-    "num_envs": "num-envs",
-    "success_threshold": "success-threshold",
-    "reward_threshold": "reward-threshold",
-    "seed": "seed",
-    "isaaclab_path": "isaaclab-path",
-    "isaac_version": "isaac-version",
-}
-"""Parameters that are forwarded unchanged if set, and their options."""
+FORWARDED_PARAMETERS = (
+    *("task", "backend", "sha256", "eval_episodes", "num_envs", "success_threshold", "reward_threshold", "seed"),
+    *("isaaclab_path", "isaac_version"),
+)
+"""Parameters that become options of the supervisor if set."""
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 targets = publish_url.list_targets
 
@@ -53,13 +45,10 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
     values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    names = FORWARDED_PARAMETERS
-    own = [*policy_container.make_program_options(document, data, work, results=RESULTS_FOLDER, forwarded=names)]
+    own = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
     own += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
-    if source.pin:
-        own.append(f"--pin={source.pin}")
-    if values["record_video"]:
-        own.append(f"--video-length={values['video_length']}")
+    own += [f"--pin={source.pin}"] if source.pin else []
+    own += [f"--video-length={values['video_length']}"] if values["record_video"] else []
     return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=installation.TERMS)
 
 

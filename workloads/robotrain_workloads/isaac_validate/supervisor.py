@@ -202,7 +202,7 @@ def make_summary(result: ValidationResult, setup: ValidationSetup) -> dict[str, 
 def make_command(own: argparse.Namespace, found: ValidatedCheckpoint, folder: Path, report: Path) -> Iterator[str]:
     """Yield the words that start Isaac Lab's play script, wrapped by the validator."""
     yield from ("bash", str(folder / installation.SCRIPT), "-p", str(VALIDATOR))
-    yield from (f"--report={report}", f"--episodes={own.episodes}", f"--video-length={own.video_length}")
+    yield from (f"--report={report}", f"--episodes={own.eval_episodes}", f"--video-length={own.video_length}")
     if params := checkpoint_file.find_params(found.file):
         yield f"--params={params}"
     else:
@@ -211,7 +211,7 @@ def make_command(own: argparse.Namespace, found: ValidatedCheckpoint, folder: Pa
     yield "--"
     yield from installation.make_script_words(folder, "play.py", found.backend, own.isaac_version)
     yield from ("--task", found.choose_task(own.task), "--seed", str(own.seed))
-    yield from ("--num_envs", str(min(own.num_envs, own.episodes)))
+    yield from ("--num_envs", str(min(own.num_envs, own.eval_episodes)))
     copy = own.work / SCRATCH_FOLDER / "policy" / "checkpoints" / found.file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(found.file, copy)  # the script writes videos beside it
@@ -249,7 +249,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--task")
     add("--backend", default="", help="the library that is expected")
     add("--sha256", default="", help="the digest that the checkpoint's file must have")
-    add("--episodes", type=int, required=True)
+    add("--eval-episodes", type=int, required=True)
     add("--num-envs", type=int, required=True)
     add("--success-threshold", type=float)
     add("--reward-threshold", type=float)
@@ -281,7 +281,7 @@ def main(arguments: Sequence[str]) -> None:
     task = found.choose_task(own.task)
     emit_event(Track(tags={"task": task, "framework": found.backend, "checkpoint_file": found.file.name}))
     command = list(make_command(own, found, folder, report))
-    follower = EpisodeFollower(start_script(command, scratch), report, own.episodes)
+    follower = EpisodeFollower(start_script(command, scratch), report, own.eval_episodes)
     follower.run()
     names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
     ordered = sorted(follower.episodes, key=lambda episode: int(episode["index"]))

@@ -71,9 +71,7 @@ ISAAC_VALIDATE = Workload(
     name="isaac-validate",
     summary="validate a policy of rsl_rl or skrl in Isaac Lab",
     parameters=IsaacValidateParameters,
-    roles={
-        "checkpoint": Role(required=True, typical=True, takes="checkpoints", default=make_default_checkpoint),
-    },
+    roles={"checkpoint": Role(required=True, typical=True, takes="checkpoints", default=make_default_checkpoint)},
     container_plugin="robotrain_workloads.isaac_validate.container",
     targets=("publish_url",),
     program="Isaac Lab's play script",
@@ -82,10 +80,7 @@ ISAAC_VALIDATE = Workload(
         resources=profile.make_resources("2h"),
         container=profile.CONTAINER,
         outputs=OutputProfile(
-            folder="eval_results",
-            noun="validation",
-            complete_file="eval_results.json",
-            resumable=False,
+            folder="eval_results", noun="validation", complete_file="eval_results.json", resumable=False
         ),
         metrics=METRICS,
         experiment="isaaclab-evaluation",

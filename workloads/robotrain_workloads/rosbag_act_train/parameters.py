@@ -64,8 +64,7 @@ class RosbagActParameters:
     fps: Annotated[float, Param(help="steps per second", gt=0)] = 30.0
     sync: Annotated[Sync, Param(help="which message counts at a step: the nearest, or the one before")] = "nearest"
     tolerance_s: Annotated[
-        float | None,
-        Param(help="how far a message may be from its step, in seconds (default: half a step)", gt=0),
+        float | None, Param(help="how far a message may be from its step, in seconds (default: half a step)", gt=0)
     ] = None
     timestamp: Annotated[
         Clock, Param(help="the time that counts: of headers, where all have one, or of the recording")
@@ -162,8 +161,7 @@ class RosbagActParameters:
         str | None, Param(help="the tracking experiment (default: rosbag-act-JOB)", env=("EXPERIMENT_NAME",))
     ] = None
     register_checkpoint: Annotated[
-        str | None,
-        make_model_param("register the last checkpoint as a model of this name", "REGISTER_CHECKPOINT"),
+        str | None, make_model_param("register the last checkpoint as a model of this name", "REGISTER_CHECKPOINT")
     ] = None
     publish_url: CheckpointsUrl = None
     system_metrics: SystemMetrics = True

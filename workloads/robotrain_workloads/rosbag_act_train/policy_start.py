@@ -58,15 +58,15 @@ def find_policy_mismatches(values: Mapping[str, Any], settings: Mapping[str, Any
 def predict_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config.json of the policy that a training from scratch makes, with empty shapes where bags decide."""
     inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
     for feature, kind, topic, joints in _list_vectors(values):
-        if topic and feature != ACTION:
-            inputs[feature] = {"type": kind, "shape": [len(joints)] if joints else []}
+        if topic or feature == ACTION:
+            shape = {"type": kind, "shape": [len(joints)] if joints else []}
+            (outputs if feature == ACTION else inputs)[feature] = shape
     height, _, width = (values["image_size"] or "").partition("x")
     for camera in parameters.parse_cameras(values["image_topics"] or "").values():
         inputs[f"{IMAGES}.{camera}"] = {"type": "VISUAL", "shape": [3, int(height), int(width)] if height else []}
-    joints = next(joints for feature, _, _, joints in _list_vectors(values) if feature == ACTION)
-    shape = [len(joints)] if joints else []
-    return {"type": TYPE, "input_features": inputs, "output_features": {ACTION: {"type": "ACTION", "shape": shape}}}
+    return {"type": TYPE, "input_features": inputs, "output_features": outputs}
 
 
 def _compare_cameras(values: Mapping[str, Any], config: ActConfig) -> Iterator[str]:
@@ -93,11 +93,10 @@ def _compare_vectors(values: Mapping[str, Any], config: ActConfig) -> Iterator[s
             yield f"{feature} has {size} values in the policy, but the job names {len(joints)} joints"
 
 
-def _list_vectors(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None, list[str]]]:
+def _list_vectors(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None, tuple[str, ...]]]:
     """Yield feature, kind, topic and joints; without a topic of actions the next state is the action."""
     state, action = (parameters.read_topic(values[name]) for name in ("state_topic", "action_topic"))
-    names, action_names = ((values[name] or "").split(",") for name in ("joint_names", "action_joint_names"))
-    state_joints = [name for name in names if name]
-    yield STATE, "STATE", state, state_joints
-    yield ENVIRONMENT, "ENV", parameters.read_topic(values["environment_state_topic"]), []
-    yield ACTION, "ACTION", action or state, [name for name in action_names if name] if action else state_joints
+    joints, action_joints = (parameters.parse_names(values[name]) for name in ("joint_names", "action_joint_names"))
+    yield STATE, "STATE", state, joints
+    yield ENVIRONMENT, "ENV", parameters.read_topic(values["environment_state_topic"]), ()
+    yield ACTION, "ACTION", action or state, action_joints if action else joints

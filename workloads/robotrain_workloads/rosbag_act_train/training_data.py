@@ -51,23 +51,18 @@ class LoadedBags:
 
 def make_settings(values: Mapping[str, Any]) -> DataSettings:
     """Return how bags are read, from the workload's parameters."""
-    joints, action_joints = values["joint_names"], values["action_joint_names"]
     height, _, width = (values["image_size"] or "").partition("x")
+    names = ("state_topic", "environment_state_topic", "action_topic")
+    topics: dict[str, Any] = {name: read_topic(values[name]) for name in names}
+    unchanged = ("fps", "sync", "tolerance_s", "max_gap_s", "timestamp", "on_clock_jump")
     return DataSettings(
         image_topics=parse_cameras(values["image_topics"] or ""),
-        state_topic=read_topic(values["state_topic"]),
-        environment_state_topic=read_topic(values["environment_state_topic"]),
-        action_topic=read_topic(values["action_topic"]),
-        fps=values["fps"],
-        sync=values["sync"],
-        tolerance_s=values["tolerance_s"],
-        max_gap_s=values["max_gap_s"],
-        timestamp=values["timestamp"],
         image_size=(int(height), int(width)) if height else None,
-        on_clock_jump=values["on_clock_jump"],
         exclude_bags=parse_names(values["exclude_bags"]),
-        joint_names=tuple(joints.split(",")) if joints else None,
-        action_joint_names=tuple(action_joints.split(",")) if action_joints else None,
+        joint_names=parse_names(values["joint_names"]) or None,
+        action_joint_names=parse_names(values["action_joint_names"]) or None,
+        **topics,
+        **{name: values[name] for name in unchanged},
     )
 
 

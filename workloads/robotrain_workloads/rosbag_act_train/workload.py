@@ -58,11 +58,7 @@ ROSBAG_ACT_TRAIN = Workload(
     name="rosbag-act-train",
     summary="train an ACT policy from ROS 2 bags",
     parameters=RosbagActParameters,
-    roles={
-        "dataset": Role(required=True, many=True),
-        "policy": Role(takes="checkpoints"),
-        "resume": Role(),
-    },
+    roles={"dataset": Role(required=True, many=True), "policy": Role(takes="checkpoints"), "resume": Role()},
     container_plugin="robotrain_workloads.rosbag_act_train.container",
     targets=("publish_url",),
     profile=WorkloadProfile(

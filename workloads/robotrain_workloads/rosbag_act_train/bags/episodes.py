@@ -110,15 +110,7 @@ def read_bag(
     reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvaged, joints=found.joints)
     stretches = _split_at_jumps(bag, settings, times)
     _check_rates(bag, settings, times)
-    pieces = list(
-        find_pieces(
-            stretches,
-            fps=settings.fps,
-            sync=settings.sync,
-            tolerance_s=settings.tolerance,
-            max_gap_s=settings.max_gap_s,
-        )
-    )
+    pieces = list(find_pieces(stretches, settings))
     for number, piece in enumerate(pieces, 1):
         taken = {name: values[topic][piece.indexes[topic]] for name, topic in _list_values(settings)}
         steps = len(piece.grid)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robotrain_workloads.rosbag_act_train.bags import Sync
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
 
     Times = NDArray[np.int64]
     """Nanoseconds since 1970."""
@@ -114,12 +114,11 @@ Stretch = Mapping[str, "tuple[Times, NDArray[np.int64]]"]
 """What lies between two clock jumps: for each topic the times of its messages, ascending, and their positions."""
 
 
-def find_pieces(
-    stretches: Iterable[Stretch], *, fps: float, sync: Sync, tolerance_s: float, max_gap_s: float
-) -> Iterator[Piece]:
-    """Yield the pieces of a bag: each stretch is split where a topic is silent for longer than max_gap_s."""
+def find_pieces(stretches: Iterable[Stretch], settings: DataSettings) -> Iterator[Piece]:
+    """Yield the pieces of a bag: each stretch is split where a topic is silent for longer than `max_gap_s`."""
+    fps, tolerance_s = settings.fps, settings.tolerance
     for ordered in stretches:
-        spans = _intersect([_find_spans(times, max_gap_s) for times, _ in ordered.values()])
+        spans = _intersect([_find_spans(times, settings.max_gap_s) for times, _ in ordered.values()])
         for first, last in spans:
             # A last step within the tolerance of every topic's last message counts: topics never end together.
             steps = int(np.floor(((last - first) / _NANOSECONDS + tolerance_s * 0.999) * fps)) + 1
@@ -129,7 +128,7 @@ def find_pieces(
                 after = np.searchsorted(times, grid, side="right")
                 before = np.clip(after - 1, 0, len(times) - 1)
                 chosen = before
-                if sync == "nearest":
+                if settings.sync == "nearest":
                     after = np.clip(after, 0, len(times) - 1)
                     chosen = np.where(np.abs(times[after] - grid) < np.abs(grid - times[before]), after, before)
                 far |= np.abs(times[chosen] - grid) > tolerance_s * _NANOSECONDS + 1
