@@ -1,12 +1,13 @@
-"""A dataset that cannot be trained on is told apart before anything is built, each with its own sentence."""
+"""Problems of datasets that cannot be trained on, each with its own sentence, before anything is built."""
 
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
+import job_documents
 import pytest
-from robotrain_workloads.lerobot.dataset import find_dataset_problems, list_cameras
+from robotrain_workloads.lerobot.dataset import find_dataset_problems
 from robotrain_workloads.lerobot_train import container
 
 FILM = ((b"ftyp", b"12345678isom"), (b"mdat", b"12345678pictures"), (b"moov", b"12345678index"))
@@ -17,19 +18,12 @@ def find_problems(folder: Path) -> str:
     return " / ".join(find_dataset_problems(folder))
 
 
-def test_missing_folder_is_named(tmp_path):
+def test_what_is_no_dataset_is_named_and_a_dataset_in_it_is_suggested(dataset, tmp_path):
     assert find_problems(tmp_path / "gone") == f"{tmp_path / 'gone'} is not a folder"
     (tmp_path / "file").touch()
     assert "is not a folder" in find_problems(tmp_path / "file")
-
-
-def test_a_folder_that_is_something_else(tmp_path):
-    assert "is not a LeRobot dataset: it has no meta/info.json" in find_problems(tmp_path)
-
-
-def test_the_folder_above_the_dataset_names_the_one_that_is_meant(dataset):
-    folder = dataset()
-    assert f"(but {folder} has)" in find_problems(folder.parent)
+    assert find_problems(tmp_path).endswith("is not a LeRobot dataset: it has no meta/info.json")
+    assert f"(but {dataset()} has)" in find_problems(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +35,8 @@ def test_invalid_description_is_named(dataset, text, why):
     assert why in find_problems(folder)
 
 
-# how the dataset differs from a good one, what its problem says, and what it must not say
 PROBLEMS: list[tuple[dict[str, object], tuple[str, ...], str]] = [
-    (
-        {"codebase_version": None, "fps": None, "features": None},
-        ("lacks codebase_version, fps, features",),
-        "",
-    ),
+    ({"codebase_version": None, "fps": None, "features": None}, ("lacks codebase_version, fps, features",), ""),
     ({"codebase_version": "v2.1"}, ("v2.1", "\n--convert-v21"), ""),
     ({"codebase_version": "v2.0"}, ("v2.0",), "--convert-v21"),
     ({"codebase_version": "1.6"}, ("1.6",), "--convert-v21"),
@@ -62,11 +51,14 @@ PROBLEMS: list[tuple[dict[str, object], tuple[str, ...], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "said", "unsaid"), PROBLEMS)
-def test_problem_of_a_dataset_is_named(dataset, changes, said, unsaid):
+"""How the dataset differs from a good one, what its problem says, and what it must not say."""
+
+
+@pytest.mark.parametrize(("changes", "expected", "excluded"), PROBLEMS)
+def test_problem_of_a_dataset_is_named(dataset, changes, expected, excluded):
     problem = find_problems(dataset(**changes))
-    assert [text for text in said if text not in problem] == []
-    assert not unsaid or unsaid not in problem
+    assert [text for text in expected if text not in problem] == []
+    assert not excluded or excluded not in problem
 
 
 @pytest.mark.parametrize("version", ["v3.1", "3.0"])
@@ -74,7 +66,7 @@ def test_version_that_the_trainer_reads_is_accepted(dataset, version):
     assert find_problems(dataset(codebase_version=version)) == ""
 
 
-def test_videos_that_did_not_come_along(dataset):
+def test_missing_and_incomplete_videos_are_named(dataset):
     folder = dataset(video=True)
     assert "no videos" in find_problems(folder)
     (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
@@ -113,28 +105,20 @@ def test_a_file_that_was_cut_short_is_named(dataset, name, text):
     assert f"{folder / name} is not a complete Parquet file" in find_problems(folder)
 
 
-def test_cameras_are_images_and_videos():
-    features = {"a": {"dtype": "image"}, "b": {"dtype": "video"}, "c": {"dtype": "float32"}}
-    assert list_cameras({"features": features}) == ["a", "b"]
-    assert list_cameras({}) == []
-
-
 def test_an_output_folder_with_something_in_it_is_refused_and_an_empty_one_is_not(training, tmp_path, pusht):
-    document = training(output_dir=str(tmp_path / "out"))
-    data = dict.fromkeys(document.sources, pusht)
-    assert list(container.inspect(document, data)) == []
+    document = training(pusht, output_dir=str(tmp_path / "out"))
+    assert job_documents.find_problems(document) == []
     (tmp_path / "out").mkdir()
-    assert list(container.inspect(document, data)) == []
+    assert job_documents.find_problems(document) == []
     (tmp_path / "out" / "checkpoints").mkdir()
-    (told,) = container.inspect(document, data)
-    assert str(tmp_path / "out") in told
+    (problem,) = job_documents.find_problems(document)
+    assert str(tmp_path / "out") in problem
 
 
 def test_a_relative_output_folder_lies_below_the_run(training):
-    document = training(output_dir="mine")
-    assert container.tracked(document).params["output_dir"] == f"{document.placement.work}/mine"
-    named = replace(document, parameters={**document.parameters, "output_dir": None})
-    assert container.tracked(named).params["output_dir"] == f"{document.placement.work}/outputs"
+    for given, name in (("mine", "mine"), (None, "outputs")):
+        document = training(output_dir=given)
+        assert container.tracked(document).params["output_dir"] == f"{document.placement.work}/{name}"
 
 
 HOSTILE_DESCRIPTIONS = [
@@ -212,7 +196,7 @@ def test_a_camera_has_a_statistic_a_channel(dataset, values, is_right):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link to a device", "text"])
-def test_what_is_no_parquet_file_is_named_without_waiting(dataset, kind):
+def test_a_file_that_is_not_parquet_is_named_without_waiting(dataset, kind):
     name = "data/chunk-000/file-000.parquet"
     folder = dataset(without=[name])
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -227,18 +211,17 @@ def test_what_is_no_parquet_file_is_named_without_waiting(dataset, kind):
 
 def test_a_link_out_of_a_folder_is_named_and_one_of_a_cache_or_of_fetched_data_is_not(dataset, training, tmp_path):
     folder = dataset(folder="repo/snapshots/main")
-    document = training(folder)
-    stats, data = folder / "meta/stats.json", {document.sources[0]: folder}
+    document, stats = training(folder), folder / "meta/stats.json"
     (tmp_path / "repo/blobs").mkdir()
     for place in (tmp_path / "repo/blobs/stats", folder / "meta/other.json"):
         stats.rename(place)
         stats.symlink_to(place)
-        assert list(container.inspect(document, data)) == []
+        assert job_documents.find_problems(document) == []
         stats.unlink()
         place.rename(stats)
     stats.rename(tmp_path / "secret")
     stats.symlink_to(tmp_path / "secret")
-    (problem,) = container.inspect(document, data)
+    (problem,) = job_documents.find_problems(document)
     assert str(stats) in problem
     assert "\ncp -rL " in problem
     fetched = replace(document.sources[0], kind="huggingface")

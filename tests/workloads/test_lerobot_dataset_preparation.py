@@ -2,14 +2,15 @@
 
 import copy
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from job_documents import find_problems, get_work
+from job_documents import folders as folders_of
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import options
 from robotrain_workloads.lerobot.dataset_preparation import find_boolean_features, normalize_features
-from robotrain_workloads.lerobot_train import container, parameters
+from robotrain_workloads.lerobot_train import container
 
 ROOT = Path(__file__).parents[2]
 MINI, MORE, OTHER = (ROOT / f"examples/{name}/dataset" for name in ("pusht-mini", "pusht-more", "reach-other"))
@@ -25,8 +26,7 @@ RECORDED = {"observation.state": STATE, "action": STATE}
 
 def find_conflicts(training, *folders, **parameters):
     document = training(list(folders), **parameters)
-    described = {source: Path(source.uri) for source in document.sources}
-    return list(container.compare(document, described))
+    return list(container.compare(document, folders_of(document)))
 
 
 @pytest.fixture
@@ -45,16 +45,16 @@ def test_examples_that_fit_are_fine(training):
     assert find_conflicts(training, OTHER) == []
 
 
-def test_every_difference_is_told_at_once_and_names_both_datasets(training):
-    told = find_conflicts(training, MINI, OTHER)
-    assert [sentence.partition(":")[0] for sentence in told[:2]] == ["fps", "robot_type"]
-    assert f"10 in {MINI}, and 20 in {OTHER}" in told[0]
-    assert len(told) == 9
-    assert all(str(MINI) in sentence and str(OTHER) in sentence for sentence in told)
+def test_every_difference_is_reported_at_once_and_names_both_datasets(training):
+    problems = find_conflicts(training, MINI, OTHER)
+    assert [sentence.partition(":")[0] for sentence in problems[:2]] == ["fps", "robot_type"]
+    assert f"10 in {MINI}, and 20 in {OTHER}" in problems[0]
+    assert len(problems) == 9
+    assert all(str(MINI) in sentence and str(OTHER) in sentence for sentence in problems)
 
 
 @pytest.mark.parametrize(
-    ("differs", "told"),
+    ("differs", "expected"),
     [
         ({"fps": 20}, "fps: 10 in"),
         ({"features": {"action": STATE}}, "observation.state is recorded in"),
@@ -63,12 +63,12 @@ def test_every_difference_is_told_at_once_and_names_both_datasets(training):
         ({"data_path": "d/{file_index}.parquet"}, "data_path of"),
     ],
 )
-def test_what_lerobot_refuses_is_one_sentence(training, make_two_datasets, differs, told):
+def test_what_lerobot_refuses_is_one_sentence(training, make_two_datasets, differs, expected):
     (sentence,) = find_conflicts(training, *make_two_datasets(differs))
-    assert sentence.startswith(told)
+    assert sentence.startswith(expected)
 
 
-def test_an_image_beside_a_video_of_the_same_camera_names_what_makes_videos_of_images(training, make_two_datasets):
+def test_an_image_beside_a_video_of_the_same_camera_names_the_command_that_converts_images(training, make_two_datasets):
     image = {name: value for name, value in CAMERA.items() if name != "info"} | {"dtype": "image"}
     first, second = make_two_datasets(
         {"features": {**RECORDED, "observation.image": image}}, **{"observation.image": CAMERA}
@@ -89,13 +89,13 @@ def test_an_image_beside_a_video_of_the_same_camera_names_what_makes_videos_of_i
         None,
     ],
 )
-def test_what_versions_of_lerobot_say_differently_of_a_video_is_no_difference(training, make_two_datasets, info):
+def test_video_details_that_versions_of_lerobot_state_differently_are_no_conflict(training, make_two_datasets, info):
     camera = {**CAMERA, "info": info, "fps": 10}
     differs = {"features": {**RECORDED, "observation.image": camera}}
     assert find_conflicts(training, *make_two_datasets(differs, **{"observation.image": CAMERA})) == []
 
 
-def test_another_codec_is_a_difference_that_encoding_again_mends(training, make_two_datasets):
+def test_another_codec_is_a_conflict_that_reencoding_solves(training, make_two_datasets):
     camera = copy.deepcopy(CAMERA)
     camera["info"]["video.codec"] = "h264"
     differs = {"features": {**RECORDED, "observation.image": camera}}
@@ -104,33 +104,22 @@ def test_another_codec_is_a_difference_that_encoding_again_mends(training, make_
     assert sentence.endswith("--operation.type reencode_videos")
 
 
-@pytest.mark.parametrize(
-    ("broken", "told"),
-    [
-        ({"codebase_version": "v2.1"}, "--convert-v21"),
-        ({"features": {"observation.state": STATE}}, "no feature `action`"),
-    ],
-)
-def test_each_dataset_must_be_one_to_train_on_by_itself(training, make_two_datasets, broken, told):
-    first, second = make_two_datasets(broken)
+def test_each_dataset_must_be_one_to_train_on_by_itself(training, make_two_datasets):
+    first, second = make_two_datasets({"codebase_version": "v2.1"})
     (sentence,) = find_conflicts(training, first, second)
     assert str(second) in sentence
-    assert told in sentence
+    assert "--convert-v21" in sentence
     assert str(first) not in sentence
-
-
-def test_v21_is_fine_when_it_is_to_be_converted(training, make_two_datasets):
-    assert find_conflicts(training, *make_two_datasets({"codebase_version": "v2.1"}), convert_v21=True) == []
+    assert find_conflicts(training, first, second, convert_v21=True) == []
 
 
 def test_the_data_itself_is_compared_again_once_it_is_there(training, make_two_datasets):
     document = training(list(make_two_datasets({"fps": 20})))
-    data = {source: Path(source.uri) for source in document.sources}
-    assert any(sentence.startswith("fps") for sentence in container.inspect(document, data))
+    assert any(sentence.startswith("fps") for sentence in find_problems(document))
 
 
 def prepare_data(document, digest="d"):
-    data = {source: Path(source.uri) for source in document.sources}
+    data = folders_of(document)
     return container.prepare(document, data, {source: f"{digest}{source.uri}" if digest else "" for source in data})
 
 
@@ -138,11 +127,12 @@ def test_one_dataset_that_can_be_trained_on_is_used_as_it_is(training):
     assert prepare_data(training(MINI)) is None
 
 
-def test_what_is_made_is_known_by_all_its_data_in_order(training):
+def test_a_merged_dataset_is_cached_by_all_its_data_in_order(training):
     document = training([MINI, MORE])
     made = prepare_data(document)
     assert made is not None
     assert made.sources == document.sources
+    assert [word for word in made.arguments if word in (str(MINI), str(MORE))] == [str(MINI)] * 2 + [str(MORE)] * 2
     assert len(made.key) == 64
     assert prepare_data(training([MINI, MORE], batch_size=8)).key == made.key
     others = [
@@ -160,7 +150,7 @@ def test_a_dataset_given_twice_counts_twice(training):
     assert len(made.sources) == 1
 
 
-def test_truth_values_that_a_policy_reads_become_numbers_and_others_stay(training):
+def test_booleans_that_a_policy_reads_become_numbers_and_others_stay(training):
     info = json.loads((OTHER / "meta/info.json").read_text())
     info["features"]["next.done"] = {"dtype": "bool", "shape": [1], "names": None}
     assert find_boolean_features(info) == ["observation.gripper_closed"]
@@ -169,32 +159,27 @@ def test_truth_values_that_a_policy_reads_become_numbers_and_others_stay(trainin
     assert prepare_data(training(OTHER)) is not None
 
 
-@pytest.mark.parametrize(("said", "used"), [({}, "true"), ({"image_normalization": "dataset"}, "false")])
-def test_h1_14_images_are_normalised_by_one_rule_that_the_job_says(training, said, used):
+@pytest.mark.parametrize(("given", "used"), [({}, "true"), ({"image_normalization": "dataset"}, "false")])
+@pytest.mark.parametrize("kind", ["local_path", "huggingface", "blob_url"])
+def test_h1_14_images_are_normalized_by_the_same_rule_for_each_source(training, given, used, kind):
     """The reference: false for blobs, true on Azure ML, and left to LeRobot for the Hub."""
-    option = "--dataset.use_imagenet_stats"
-    for kind in ("local_path", "huggingface", "blob_url"):
-        document = training(MINI, **said)
-        document = replace(document, sources=tuple(replace(one, kind=kind) for one in document.sources))
-        work = container.work(document, dict.fromkeys(document.sources, MINI), Path(document.placement.work))
-        assert options.get_option_value(work.arguments, option) == used
-    assert parameters.OWNED_OPTIONS[option].startswith("--image-normalization ")
+    source = JobSource(role="dataset", kind=kind, uri=str(MINI))
+    work = container.work(training(source, **given), {source: MINI}, Path("/work"))
+    assert options.get_option_value(work.arguments, "--dataset.use_imagenet_stats") == used
 
 
-def test_a_frame_may_lie_a_quarter_of_the_time_to_the_next_away_from_its_own(training):
+def test_a_frame_may_be_a_quarter_of_the_interval_off(training):
     camera = ROOT / "examples/pusht-camera/dataset"
 
     def tolerance(folder, *args):
-        document = training(folder, args)
-        work = container.work(document, dict.fromkeys(document.sources, folder), Path(document.placement.work))
-        return options.get_option_value(work.arguments, "--tolerance_s")
+        return options.get_option_value(get_work(training(folder, args)).arguments, "--tolerance_s")
 
     assert tolerance(camera) == "0.025"
     assert tolerance(camera, "--tolerance_s=0.04") == "0.04"
     assert tolerance(MINI) is None  # it has no videos
 
 
-def test_where_data_comes_from_is_told_of_each_source_with_its_own_extent(training, tmp_path):
+def test_a_model_describes_each_dataset_with_its_own_size(training, tmp_path):
     blob = JobSource(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
     document = training([MINI, blob])
     (tmp_path / "meta").mkdir()
@@ -203,10 +188,7 @@ def test_where_data_comes_from_is_told_of_each_source_with_its_own_extent(traini
     (tmp_path / "meta/info.json").write_text(json.dumps({"total_episodes": 70, "total_frames": 2800}))
     fetched = dict(zip(document.sources, (MINI, MORE), strict=True))
     for data in (fetched, dict.fromkeys(document.sources, tmp_path)):
-        asked = container.publishing(document, data)
-        assert f"{MINI} (50 episodes, 2000 frames)" in asked.description
-        assert f"{blob.uri} (20 episodes, 800 frames)" in asked.description
-        assert asked.tags["dataset_source"] == "mixed"
-        assert asked.tags["dataset_uri_count"] == "2"
-        assert asked.tags["blob_url_count"] == "1"
+        description = container.publishing(document, data).description
+        assert f"{MINI} (50 episodes, 2000 frames)" in description
+        assert f"{blob.uri} (20 episodes, 800 frames)" in description
     assert container.tracked(document).tags["dataset.source"] == "mixed"

@@ -1,19 +1,17 @@
-"""A policy that cannot be trained on is told apart before anything is built, each reason with its own sentence."""
+"""Problems of policies that cannot be trained on, each with its own sentence, before anything is built."""
 
 import json
 
+import job_documents
 import pytest
-from robotrain_workloads.lerobot_train import container
 
 
 @pytest.fixture
 def find_problems(training, pusht):
-    """What is said of a folder in a role: `told(folder, role="init_policy", policy_type="diffusion")`."""
+    """The problems of a folder in a role: `find_problems(folder, role="init_policy", policy_type="diffusion")`."""
 
     def find(folder, role="policy", dataset=pusht, **parameters) -> list[str]:
-        document = training(dataset, starts={role: folder}, **parameters)
-        data = {source: type(dataset)(source.uri) for source in document.sources}
-        return list(container.inspect(document, data))
+        return job_documents.find_problems(training(dataset, starts={role: folder}, **parameters))
 
     return find
 
@@ -107,16 +105,6 @@ def test_a_policy_of_an_older_lerobot_names_the_command_that_converts_it(find_pr
     assert way == f"python -m lerobot.processor.migrate_policy_normalization --pretrained-path {old}"
 
 
-def test_readings_and_actions_of_other_sizes_are_named(find_problems, policy, make_dataset):
-    folder = policy()
-    assert find_problems(folder, dataset=make_dataset({}, **{"observation.state": [3]})) == [
-        "observation.state has 3 values in the dataset, but 2 values in the policy"
-    ]
-    assert find_problems(folder, dataset=make_dataset({}, action=[1])) == [
-        "action has 1 value in the dataset, but 2 values in the policy"
-    ]
-
-
 def test_a_camera_that_the_dataset_does_not_have(find_problems, policy, make_dataset):
     folder = policy(input_features=camera_inputs("observation.images.top", "observation.images.wrist"))
     here = make_dataset({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
@@ -146,48 +134,36 @@ def test_act_takes_pictures_of_any_size_and_diffusion_those_it_was_trained_with(
 def test_a_camera_may_be_renamed_after_the_dashes(training, policy, make_dataset):
     folder = policy(input_features=camera_inputs("observation.images.top"))
     rename = '--rename_map={"observation.images.side": "observation.images.top"}'
-    document = training(make_dataset({"observation.images.side": [48, 64, 3]}), [rename], starts={"policy": folder})
-    data = {source: type(folder)(source.uri) for source in document.sources}
-    assert list(container.inspect(document, data)) == []
+    dataset = make_dataset({"observation.images.side": [48, 64, 3]})
+    assert job_documents.find_problems(training(dataset, [rename], starts={"policy": folder})) == []
 
 
 def test_a_camera_that_the_policy_never_saw_is_mentioned(training, policy, make_dataset):
     folder = policy(input_features=camera_inputs("observation.images.top"))
     here = make_dataset({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
     document = training(here, starts={"policy": folder})
-    data = {source: type(folder)(source.uri) for source in document.sources}
-    assert list(container.inspect(document, data)) == []
-    note = container.work(document, data, folder.parent / "work").notes[0].text
-    assert "observation.images.side" in note
+    assert job_documents.find_problems(document) == []
+    assert "observation.images.side" in job_documents.get_work(document).notes[0].text
 
 
-def test_a_checkpoint_to_go_on_from_is_looked_at_in_the_same_way(find_problems, saved, pusht):
-    torn = saved("run/checkpoints/000006", 6, type="diffusion")
-    (torn / "training_state/training_step.json").write_text('{"step": 6}')
-    sentences = find_problems(torn, role="resume", training_steps=100)
-    assert any("is not what was saved" in sentence for sentence in sentences)
-    assert any("--policy-type is act" in sentence for sentence in sentences)
-
-
-def test_a_policy_is_no_checkpoint_to_go_on_from(find_problems, policy):
+def test_what_is_no_complete_checkpoint_cannot_be_resumed(find_problems, policy, saved):
     (sentence,) = find_problems(policy(), role="resume")
     assert "is not a checkpoint to resume from: training_state/training_step.json is missing" in sentence
-
-
-def test_a_torn_checkpoint_says_how_the_whole_one_before_it_is_taken(find_problems, saved):
-    saved("run/checkpoints/000004", 4)
-    torn = saved("run/checkpoints/000006", 6)
-    (torn / "training_state/training_step.json").write_text('{"step":6}')
-    (sentence,) = find_problems(torn, role="resume", training_steps=100)
-    assert sentence.endswith(f"\nmv {torn} {torn}.torn   then the same command resumes from step 4")
-
-
-def test_a_checkpoint_that_was_never_completed_is_refused(find_problems, saved):
     (sentence,) = find_problems(saved("run/checkpoints/000006", 6, sealed=False), role="resume")
     assert "was never completed" in sentence
 
 
-def test_a_checkpoint_that_came_as_far_already_names_the_option(find_problems, saved):
+def test_a_torn_checkpoint_names_the_complete_one_before_it(find_problems, saved):
+    saved("run/checkpoints/000004", 4)
+    torn = saved("run/checkpoints/000006", 6, type="diffusion")
+    (torn / "training_state/training_step.json").write_text('{"step":6}')
+    sentence, other_type = find_problems(torn, role="resume", training_steps=100)
+    assert "is not what was saved" in sentence
+    assert sentence.endswith(f"\nmv {torn} {torn}.torn   then the same command resumes from step 4")
+    assert "--policy-type is act" in other_type
+
+
+def test_a_checkpoint_that_reached_the_last_step_names_the_option(find_problems, saved):
     folder = saved("run/checkpoints/000400", 400)
     (sentence,) = find_problems(folder, role="resume", training_steps=400)
     assert "step 400" in sentence
