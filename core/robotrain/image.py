@@ -53,7 +53,11 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
     used = [kind.container_plugin for kind in kinds if {*kind.roles} & {*workload.roles}]
     modules = [workload.container_plugin, *filter(None, used)]
     found: dict[bytes, LockedEnvironment] = {}
-    for declared in filter(None, map(_load_environment, modules)):
+    for module in modules:
+        plugin = _load_container_plugin(module)
+        declared: Any = _load_container_plugin(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT
+        if declared is None:
+            continue
         lock = Path(declared.lock).read_bytes()
         path, name = Path(declared.lock), Path(declared.lock).name
         if any(other.name == name and other.lock != lock for other in found.values()):
@@ -63,12 +67,6 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
         )
         found.setdefault(lock, env)
     return list(found.values())
-
-
-def _load_environment(container_plugin: str) -> Any:
-    """Return the `ENVIRONMENT` of a container plugin, or of its carrier; None if there is none."""
-    plugin = _load_container_plugin(container_plugin)
-    return _load_container_plugin(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT
 
 
 def _load_container_plugin(name: str) -> SourceContainerPlugin:
@@ -190,13 +188,10 @@ def _is_earlier_context(folder: Path) -> bool:
         raise Rejected([_make_folder_in_use_problem(folder, "Your files are not overwritten.")])
     present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
     own = {name: path for name, path in present.items() if name != MARKER_FILE and "__pycache__" not in name}
-    if changed := sorted(name for name, path in own.items() if _compute_file_digest(path) != listed.get(name)):
+    digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in own.items() if path.is_file()}
+    if changed := sorted(name for name in own if digests.get(name, "") != listed.get(name)):
         raise Rejected([_make_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed[:5])}.")])
     return True
-
-
-def _compute_file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _make_folder_in_use_problem(folder: Path, why: str) -> Problem:

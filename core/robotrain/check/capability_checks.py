@@ -25,7 +25,6 @@ from robotrain.model.workload import Workload
 from robotrain.redaction import redact, redact_if_secret
 
 if TYPE_CHECKING:
-    from robotrain.model.job import Job
     from robotrain.model.plan import Plan
     from robotrain.model.source import Source
     from robotrain.plugins.manager import Plugins
@@ -248,7 +247,10 @@ def check_job(
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported = {need.flag for need in requirements if not can.feature(need.feature)}
-    for problem in workload.check(_drop_misplaced_options(resolution, workload)):
+    job, misplaced = resolution.job, {one.given for one in resolution.problems if one.code == MISPLACED_CODE}
+    if misplaced:  # options of robotrain among those of its program are reported already
+        job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
+    for problem in workload.check(job):
         # how to correct a value does not help if its feature is missing
         if problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent):
             yield _suggest_related_sources(problem, chosen, platform, kinds)
@@ -285,14 +287,6 @@ def _list_related_options(
     if len(found) < len(related) or not all(platform.capabilities.source(role, one) for one in found):
         return []
     return [f"{kinds[name].roles[role].flag} {shlex.quote(redact_if_secret(uri))}" for name, uri in related]
-
-
-def _drop_misplaced_options(resolution: Resolution, workload: Workload) -> Job:
-    """Return the job without options of robotrain among those of its program, which are reported already."""
-    names = {problem.given for problem in resolution.problems if problem.code == MISPLACED_CODE}
-    if not names:
-        return resolution.job
-    return dataclasses.replace(resolution.job, trainer_args=drop_options(resolution.trainer_args, names, workload))
 
 
 def _check_source(

@@ -3,7 +3,7 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,7 +44,20 @@ def format_headline_conditions(evaluated: Evaluated) -> str:
 
 def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
     """Return the scores as pairs of label and text."""
-    return list(_list_known_scores(evaluated, declared)) or list(_list_other_scores(evaluated))
+    found = []
+    for metric in declared:
+        if metric.kind != "score" or not metric.brief:
+            continue
+        if metric.share and (text := format_success(evaluated, metric)):
+            found.append((metric.brief, text))
+        elif not metric.share and (value := get_number(evaluated.scores, metric.name)) is not None:
+            found.append((metric.brief, f"{format_number(value)}{format_unit(metric)}"))
+    if found:
+        return found
+    from robotrain.redaction import redact_if_secret
+
+    finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]
+    return [(redact_if_secret(name), format_number(value, 4)) for name, value in finite[:MAX_SCORES]]
 
 
 def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
@@ -135,20 +148,3 @@ def get_share(scores: Mapping[str, float], name: str) -> float | None:
     """Return a score if it is between 0 and 1, else None."""
     value = get_number(scores, name)
     return value if value is not None and 0 <= value <= 1 else None
-
-
-def _list_known_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> Iterator[tuple[str, str]]:
-    for metric in declared:
-        if metric.kind != "score" or not metric.brief:
-            continue
-        if metric.share and (text := format_success(evaluated, metric)):
-            yield metric.brief, text
-        elif not metric.share and (value := get_number(evaluated.scores, metric.name)) is not None:
-            yield metric.brief, f"{format_number(value)}{format_unit(metric)}"
-
-
-def _list_other_scores(evaluated: Evaluated) -> Iterator[tuple[str, str]]:
-    from robotrain.redaction import redact_if_secret
-
-    finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]
-    yield from ((redact_if_secret(name), format_number(value, 4)) for name, value in finite[:MAX_SCORES])

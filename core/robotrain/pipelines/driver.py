@@ -118,7 +118,12 @@ class PipelineDriver:
         state.state = "pending"
         try:
             if step.model:
-                return self._register(step, state)
+                state.started = state.started or time.time()
+                self._save()
+                source = self._progress.steps[step.policy_from].run  # its platform registers the same one only once
+                registered = registration.register_checkpoint(source, step.model, None, self._plugins)
+                state.registered = asdict(registered)
+                return self._end(state, "succeeded")
             self._submit(step, state)
         except Rejected as rejected:
             return self._handle_rejection(step, state, rejected)
@@ -164,14 +169,6 @@ class PipelineDriver:
         """Return the record of a step's run; None if nothing was recorded, or the name is another run's by now."""
         record = records.find_record(run)
         return record if record and (record.pipeline, record.step) == owner else None
-
-    def _register(self, step: PlannedStep, state: StepState) -> bool:
-        """Register a policy; the platform registers the same one only once. Raise Rejected."""
-        state.started = state.started or time.time()
-        self._save()
-        source = self._progress.steps[step.policy_from].run
-        state.registered = asdict(registration.register_checkpoint(source, step.model, None, self._plugins))
-        return self._end(state, "succeeded")
 
     def _handle_rejection(self, step: PlannedStep, state: StepState, rejected: Rejected) -> bool:
         """Try again later if the platform did not answer; else the step failed."""

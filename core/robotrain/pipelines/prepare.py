@@ -133,7 +133,10 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         problems += check_graph(request.steps, platform if _is_native(platform, request) else None)
     by_name = {one.name: one for one in request.steps}
     workloads = _find_workloads(request, plugins, problems)
-    kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(_find_taking_roles(workloads.values()))}
+    taking: dict[str, bool] = {}  # every role, and whether what a step makes can fill it in one of the workloads
+    for role, declared in (pair for workload in workloads.values() for pair in workload.roles.items()):
+        taking[role] = taking.get(role, False) or declared.takes is not None
+    kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(taking)}
     prepared: dict[str, PreparedJob] = {}
     with calls.redirect_output():  # once, not for each call of a plugin
         for name, workload in workloads.items():
@@ -144,7 +147,8 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
                 prepared[name] = job
                 problems += _label(one, notes)
             except Rejected as rejected:
-                problems += _label(one, (found for found in rejected.problems if not _is_about_step(found, one)))
+                own = {("source-not-accepted", given.step) for given in one.inputs}  # `_check_inputs` reported them
+                problems += _label(one, (found for found in rejected.problems if (found.code, found.given) not in own))
     registrations: dict[str, PreparedJob] = {}
     for one in request.steps:
         if one.request is None:
@@ -205,20 +209,6 @@ def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineReques
 
 def _is_native(platform: Platform, request: PipelineRequest) -> bool:
     return request.at_most is None and not request.sweep and bool(platform.capabilities.feature("native_dag"))
-
-
-def _find_taking_roles(workloads: Iterable[Workload]) -> dict[str, bool]:
-    """Return every role, and whether what a step makes can fill it in one of the workloads."""
-    found: dict[str, bool] = {}
-    for workload in workloads:
-        for name, role in workload.roles.items():
-            found[name] = found.get(name, False) or role.takes is not None
-    return found
-
-
-def _is_about_step(problem: Problem, one: StepRequest) -> bool:
-    """Return whether a problem says that a role takes no steps, which `_check_inputs` says of the workload."""
-    return problem.code == "source-not-accepted" and problem.given in {given.step for given in one.inputs}
 
 
 def pin_pipeline(prepared: PreparedPipeline, pinning: bool = True) -> tuple[PreparedPipeline, list[Problem]]:

@@ -87,8 +87,12 @@ class StepJobs:
         maker = {one.role: one.step for one in step.inputs}
         found = {role: self._find_input(role, runs[name], name, prepared) for role, name in maker.items()}
         sources = tuple(found[one.role] if one.kind == STEP_KIND else one for one in prepared.job.sources)
-        rows = [_complete_row(row, found, runs, maker) for row in prepared.values]
-        prepared = dataclasses.replace(prepared, values=tuple(rows))
+        rows = {
+            role: {"value": f"{source.kind} {source.uri}", "origin": f"step {maker[role]}, {runs[maker[role]]}"}
+            for role, source in found.items()
+        }
+        values = tuple({**row, **rows.get(row["name"], {})} for row in prepared.values)
+        prepared = dataclasses.replace(prepared, values=values)
         prepared = replace_sources(prepared, sources, self._plugins)
         workload = self._plugins.workload(step.workload)
         raise_if_any([*workload.check(prepared.job), *self._platform.check(prepared.job, prepared.settings)])
@@ -103,7 +107,11 @@ class StepJobs:
             if takes == "checkpoints":
                 source = _find_policy(run, outputs, role, prepared)
             else:
-                source = _find_folder(outputs, record.outputs.folder, role)
+                folder = record.outputs.folder
+                output = next((one for one in outputs if one.name.rpartition("/")[2] == folder), None)
+                if output is None:
+                    raise SourceError(f"There is no {folder} among its outputs.")
+                source = JobSource(role=role, kind=output.source, uri=output.uri)  # type: ignore[arg-type] # a role
         except SourceError as error:
             title = f"step {step} left nothing that the {role} can be taken from"
             problem = Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title, given=run, why=error.why)
@@ -129,24 +137,6 @@ def _find_policy(run: str, outputs: Sequence[Output], role: str, prepared: Prepa
     else:
         source = prepared.kinds[newest.source].parse(newest.uri, Path("/"))
     return JobSource(role=role, kind=source.kind, uri=str(source))  # type: ignore[arg-type] # a role of the workload
-
-
-def _find_folder(outputs: Sequence[Output], folder: str, role: str) -> JobSource:
-    """Return the results of a run. Raise SourceError if it has none."""
-    found = next((one for one in outputs if one.name.rpartition("/")[2] == folder), None)
-    if found is None:
-        raise SourceError(f"There is no {folder} among its outputs.")
-    return JobSource(role=role, kind=found.source, uri=found.uri)  # type: ignore[arg-type] # a role of the workload
-
-
-def _complete_row(
-    row: Mapping[str, Any], found: Mapping[str, JobSource], runs: Mapping[str, str], maker: Mapping[str, str]
-) -> Mapping[str, Any]:
-    """Return a value's row with the source that stands for a step by now."""
-    if row["name"] not in found:
-        return row
-    source, step = found[row["name"]], maker[row["name"]]
-    return {**row, "value": f"{source.kind} {source.uri}", "origin": f"step {step}, {runs[step]}"}
 
 
 def list_distinct_roots(plan: PipelinePlan) -> Iterator[PlannedStep]:

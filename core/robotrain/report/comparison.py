@@ -222,11 +222,13 @@ def _make_head(compared: Sequence[RunFacts]) -> tuple[str, ...]:
 
 
 def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
-    return [(redact_text(row.name), *map(_format_cell, row.values)) for row in rows]
-
-
-def _format_cell(value: str | float | None) -> str:
-    return format_number(value) if isinstance(value, float) else value or ""
+    return [
+        (
+            redact_text(row.name),
+            *(format_number(value) if isinstance(value, float) else value or "" for value in row.values),
+        )
+        for row in rows
+    ]
 
 
 def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:

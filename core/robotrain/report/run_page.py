@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.event import Evaluated, Registered
+from robotrain_runtime.contract.event import Registered
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
@@ -214,25 +214,24 @@ def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -
     evaluated = evaluation.evaluated
     values = {**(evaluation.results.values if evaluation.results else {}), **evaluated.scores}
     in_share = {name for metric in declared if metric.share for name in (metric.low, metric.high, metric.count)}
-    found = [
-        _make_share_tile(evaluated, metric) if metric.share else (metric.title, _format_score(metric, values), "")
-        for metric in declared
-        if metric.kind == "score" and metric.name not in in_share
-    ]
+    found = []
+    for metric in declared:
+        if metric.kind == "score" and metric.name not in in_share:
+            if metric.share:
+                share = scores.get_share(evaluated.scores, metric.name)
+                text, remarks = (
+                    "" if share is None else f"{share:.0%}",
+                    [scores.format_success_count(evaluated, metric)],
+                )
+                if interval := scores.format_interval(evaluated, metric):
+                    remarks.append(f"95% interval {interval}")
+            else:
+                value, remarks = format_number(scores.get_number(values, metric.name), 3), []
+                text = f"{value}{scores.format_unit(metric)}" if value else ""
+            found.append((metric.title, text, "; ".join(filter(None, remarks))))
     if any(text for _, text, _ in found):
         return found
     return [(name, text, "") for name, text in scores.list_scores(evaluated, declared)]
-
-
-def _make_share_tile(evaluated: Evaluated, metric: Metric) -> tuple[str, str, str]:
-    rate, interval = scores.get_share(evaluated.scores, metric.name), scores.format_interval(evaluated, metric)
-    remarks = (scores.format_success_count(evaluated, metric), f"95% interval {interval}" if interval else "")
-    return metric.title, "" if rate is None else f"{rate:.0%}", "; ".join(filter(None, remarks))
-
-
-def _format_score(metric: Metric, values: Mapping[str, float]) -> str:
-    value = format_number(scores.get_number(values, metric.name), 3)
-    return f"{value}{scores.format_unit(metric)}" if value else ""
 
 
 def _format_caption(episode: int, outcome: EpisodeOutcome | None) -> str:

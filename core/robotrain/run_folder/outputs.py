@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -121,6 +122,10 @@ def _make_output(
     model: str = "",
     digest: str = "",
 ) -> Output:
+    size: int | None = None
+    with suppress(OSError):  # it is being written or removed
+        parts = [path] if path.is_file() else path.rglob("*")
+        size = sum(part.stat().st_size for part in parts if part.is_file() and (part == path or not part.is_symlink()))
     return Output(
         name=name,
         kind=kind,
@@ -129,14 +134,5 @@ def _make_output(
         step=step,
         model=model,
         digest=digest,
-        size=_measure_size(path),
+        size=size,
     )
-
-
-def _measure_size(path: Path) -> int | None:
-    try:
-        if path.is_file():
-            return path.stat().st_size
-        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file() and not part.is_symlink())
-    except OSError:  # it is being written or removed
-        return None

@@ -197,7 +197,8 @@ def get_filesystem(path: Path) -> str:
         lines = MOUNTS_FILE.read_text(errors="replace").splitlines()
     except OSError:  # for example macOS
         return ""
-    mounts = ((_unescape_mount_point(point), kind) for _, point, kind, *_ in (line.split(" ") for line in lines))
+    unescape = functools.partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
+    mounts = ((unescape(point), kind) for _, point, kind, *_ in (line.split(" ") for line in lines))
     from robotrain_runtime.machine.disk_cache import find_existing_parent
 
     place = os.path.realpath(find_existing_parent(path))
@@ -208,8 +209,3 @@ def get_filesystem(path: Path) -> str:
 def is_network_filesystem(kind: str) -> bool:
     """Return whether machines share file systems of this type over a network."""
     return kind in NETWORK_FILESYSTEMS
-
-
-def _unescape_mount_point(point: str) -> str:
-    """Return a mount point with its octal escapes replaced."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)

@@ -6,7 +6,6 @@ import collections
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from robotrain.errors import Rejected, Suggestion
@@ -63,7 +62,11 @@ def find_run(text: str = "") -> str:
     if not known:
         way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
-    raise records.UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known, names)}")
+    from difflib import get_close_matches
+
+    near = get_close_matches(text, dict.fromkeys([*filter(None, names.values()), *known]), n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
+    raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}")
 
 
 def find_named_runs(name: str) -> list[str]:
@@ -132,15 +135,7 @@ def read_names(newest: int | None = None) -> dict[str, str]:
     known: dict[str, NamedRun] = {}
     with contextlib.suppress(OSError, ValueError, TypeError):  # there is none, or it is damaged
         known = {run: NamedRun(*entry) for run, entry in files.read_checked_json(path).items()}
-    found = dict(_read_changed(known, newest))
-    if len(found) >= MIN_INDEXED and found != known:
-        with contextlib.suppress(OSError):
-            files.write_checked_json(path, found)
-    return {run: entry.name for run, entry in found.items() if not entry.is_step}
-
-
-def _read_changed(known: Mapping[str, NamedRun], newest: int | None) -> Iterator[tuple[str, NamedRun]]:
-    top = str(records.get_runs_folder())
+    found, top = dict[str, NamedRun](), str(records.get_runs_folder())
     for run in itertools.islice(records.iterate_runs(), newest):
         with contextlib.suppress(OSError, Rejected):
             stat = os.stat(f"{top}/{run}/{records.RECORD_FILE}")
@@ -148,14 +143,11 @@ def _read_changed(known: Mapping[str, NamedRun], newest: int | None) -> Iterator
             if entry is None or entry.version != version:
                 record = records.read_record(run)
                 entry = NamedRun(version, record.name, bool(record.pipeline))
-            yield run, entry
-
-
-def _suggest_runs(text: str, known: list[str], names: dict[str, str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(text, dict.fromkeys([*filter(None, names.values()), *known]), n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
+            found[run] = entry
+    if len(found) >= MIN_INDEXED and found != known:
+        with contextlib.suppress(OSError):
+            files.write_checked_json(path, found)
+    return {run: entry.name for run, entry in found.items() if not entry.is_step}
 
 
 def _format_runs(found: list[str], names: dict[str, str]) -> str:

@@ -118,15 +118,11 @@ def _add_lines(progress: Progress, lines: bytes) -> None:
                 progress.add_event(found)
         return
     for start in range(0, len(parsed), TOGETHER):
-        _add_objects(progress, parsed[start : start + TOGETHER])
-
-
-def _add_objects(progress: Progress, objects: list[Any]) -> None:
-    if step_metrics.add_many_step_metrics(progress, objects):
-        return
-    for data in objects:
-        if not step_metrics.add_step_metrics(progress, data) and (found := event.parse_event_object(data)):
-            progress.add_event(found)
+        objects = parsed[start : start + TOGETHER]
+        if not step_metrics.add_many_step_metrics(progress, objects):
+            for data in objects:
+                if not step_metrics.add_step_metrics(progress, data) and (found := event.parse_event_object(data)):
+                    progress.add_event(found)
 
 
 def _add_alike(progress: Progress, lines: bytes) -> bool:
@@ -187,7 +183,11 @@ def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
         offset = data["offset"]
         if data["schema"] != SCHEMA or data["file"] != _identify(record, file, offset):
             return None
-        return _parse_progress(record, data["progress"]), offset
+        progress = Progress(record.metrics)
+        for field in dataclasses.fields(progress):
+            if field.name not in _DERIVED:
+                setattr(progress, field.name, _parse_field(field.name, data["progress"][field.name]))
+        return progress, offset
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
 
@@ -222,15 +222,6 @@ def _dump_field(name: str, value: Any) -> Any:
     if name in _SERIES:
         return {key: [*_split(one.closed), *_split(one.tail), one.size, one.count] for key, one in value.items()}
     return value
-
-
-def _parse_progress(record: RunRecord, data: dict[str, Any]) -> Progress:
-    """Return a stored progress. Raise LookupError, TypeError or ValueError for anything else."""
-    progress = Progress(record.metrics)
-    for field in dataclasses.fields(progress):
-        if field.name not in _DERIVED:
-            setattr(progress, field.name, _parse_field(field.name, data[field.name]))
-    return progress
 
 
 def _parse_field(name: str, value: Any) -> Any:

@@ -95,7 +95,8 @@ def _find_packages(package: str) -> list[str]:
         file = _find_module_file(current)
         for path in [file] if file else sorted(_find_package_folder(current).glob("*.py")):
             text = path.read_text(encoding="utf-8")
-            if not _imports_core(text):
+            names_core = " robotrain." in text or " robotrain " in text  # a fast filter
+            if not (names_core and CORE_IMPORT.search(text)):
                 found += [name for name in _find_plugin_file_modules(text) if name not in found]
                 named = {*CARRIER_PACKAGE.findall(text)} | {
                     f"{top}.{name}" for name in _find_named_siblings(top, text) if not _find_module_file(top)
@@ -155,11 +156,6 @@ def _is_module(folder: Path, name: str) -> bool:
         return False
     spec = importlib.util.find_spec(name)
     return bool(spec and spec.origin and folder in Path(spec.origin).parents)
-
-
-def _imports_core(text: str) -> bool:
-    """Return whether a module imports core; the first test is a fast filter."""
-    return (" robotrain." in text or " robotrain " in text) and CORE_IMPORT.search(text) is not None
 
 
 def _list_package_files(package: str) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ A pin is not part of the job's digest, so the name of a run does not depend on i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -116,20 +117,14 @@ def _pin_source(
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
         return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *suggestions, _SUGGEST_NO_PIN)
-    if described and not set(described) - set(_find_missing_files(source, kinds, pinning, described)):
+    missing: Sequence[str] = ()
+    with contextlib.suppress(Exception):  # the source exists: the run will report it
+        missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
+    if described and not set(described) - set(missing):
         title = f"{source.uri} is not a valid {source.role}: it has no {' and no '.join(described)}"
         why = f"The job would fail. Use a {source.role} that contains it."
         return _make_problem("source-undescribed", title, source, why)
     return dataclasses.replace(source, pin=pin)
-
-
-def _find_missing_files(
-    source: document.JobSource, kinds: SourceKinds, pinning: Pinning, paths: Sequence[str]
-) -> Sequence[str]:
-    try:
-        return pinning.find_missing(parse_source(source, kinds), source.role, paths)
-    except Exception:  # the source exists: the run will report it
-        return ()
 
 
 def _list_suggestions(error: SourceError) -> tuple[Suggestion, ...]:
