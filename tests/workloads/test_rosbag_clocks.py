@@ -75,10 +75,3 @@ def test_a_camera_with_a_clock_of_its_own_is_named(tmp_path, seconds, where):
     with pytest.raises(BagError, match=rf"/camera/top has a clock of its own: .*{where}.*--timestamp log"):
         read(folder)
     assert [one.steps for one in read(folder, replace(SETTINGS, timestamp="log")).episodes] == [40]
-
-
-def test_inspect_takes_the_times_of_recording_on_request(tmp_path, robotrain):
-    Recording(camera_offset=-3600 * SECOND).write(tmp_path / "bags" / "ep")
-    words = ("bags", "inspect", tmp_path / "bags", "--chunk-size", 20)
-    assert robotrain(*words).exit_code == 4
-    assert robotrain(*words, "--timestamp", "log").exit_code == 0

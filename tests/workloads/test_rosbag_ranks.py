@@ -11,7 +11,6 @@ import pytest
 from bag_training import BagTraining, read_events, read_losses
 from recorded_bags import Recording
 from robotrain_workloads.rosbag_act_train import launcher
-from robotrain_workloads.rosbag_act_train.training_data import BatchMaker, LoadedEpisode
 
 TWO = {"num_gpus": 2, "batch_size": 4}
 EXACT = {"dropout": 0.0, "training_steps": 12, "save_freq": 6, "log_freq": 1}
@@ -22,13 +21,6 @@ def training(tmp_path, rosbag_python):
     for number in range(3):
         Recording(steps=30 + number).write(tmp_path / "bags" / f"ep{number}")
     return BagTraining(tmp_path, rosbag_python, tmp_path / "bags")
-
-
-def test_actions_that_are_no_padding_are_counted():
-    rows = np.arange(7, dtype=np.float32)[:, None]
-    maker = BatchMaker([LoadedEpisode(name, name, {"action": rows[:end]}, {}) for name, end in (("a", 7), ("b", 3))], 4)
-    steps = np.asarray([0, 5, 6, 7, 9])
-    assert maker.count_actions(steps) == (~maker.make_batch(steps)["action_is_pad"]).sum() == 4 + 2 + 1 + 3 + 1
 
 
 ROUNDED = ("in_proj_bias", "decoder.layers.0.self_attn.in_proj_weight")

@@ -90,17 +90,3 @@ def test_salvage_reads_whole_chunks_of_a_compressed_file(tmp_path):
     folder, file = record_compressed(tmp_path / "ep", "mcap", messages=messages)
     file.write_bytes(file.read_bytes()[:-2_000_000])
     assert count_steps(folder, salvage=True) == 40
-
-
-def test_a_bag_without_storage_does_not_hide_the_others(tmp_path, robotrain):
-    bags = tmp_path / "bags"
-    for name in ("ep000", "ep001"):
-        Recording().write(bags / name)
-    for file in (bags / "ep001").glob("*.db3"):
-        file.unlink()
-    answer = robotrain("bags", "inspect", bags, "--chunk-size", 20, "--json")
-    assert answer.exit_code == 4
-    whole, empty = answer.json["bags"]
-    assert (whole["steps"], whole["problem"]) == (40, "")
-    assert "no file that ends in" in empty["problem"]
-    assert robotrain("bags", "inspect", bags, "--chunk-size", 20, "--exclude-bag", "ep001").exit_code == 0

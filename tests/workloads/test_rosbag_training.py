@@ -65,8 +65,10 @@ def make_episode(name, steps, start=0.0):
     return LoadedEpisode(name, name.partition("#")[0], {"observation.state": rows, "action": rows * 2}, {})
 
 
-def test_actions_behind_the_end_are_padded():
-    batch = BatchMaker([make_episode("a", 5), make_episode("b", 3, 100)], 4).make_batch(np.asarray([0, 3, 7]))
+def test_actions_behind_the_end_are_padded_and_do_not_count():
+    maker, steps = BatchMaker([make_episode("a", 5), make_episode("b", 3, 100)], 4), np.asarray([0, 3, 7])
+    batch = maker.make_batch(steps)
+    assert maker.count_actions(steps) == (~batch["action_is_pad"]).sum() == 4 + 2 + 1
     assert batch["observation.state"][:, 0].tolist() == [0, 3, 102]
     assert batch["action"][1, :, 0].tolist() == [6, 8, 8, 8]
     assert batch["action_is_pad"].tolist() == [[False] * 4, [False, False, True, True], [False, True, True, True]]
@@ -98,8 +100,7 @@ def test_pieces_of_a_bag_are_held_out_together():
     episodes = [make_episode(f"{bag}#{piece}", 5) for bag in "abcd" for piece in (1, 2, 3)]
     for seed in range(10):
         train, held_out = split_episodes(episodes, 0.25, seed)
-        assert (len(train), len(held_out)) == (9, 3)
-        assert {one.bag for one in train}.isdisjoint(one.bag for one in held_out)
+        assert (len(train), len({one.bag for one in held_out})) == (9, 1)
     assert split_episodes(episodes[:3], 0.5, 7) == (episodes[:3], [])
 
 
@@ -115,8 +116,6 @@ def test_every_bag_that_cannot_be_read_is_named_with_the_way_out(tmp_path):
     assert "ep3: no topic /action" in second
     loaded = load([tmp_path / "bags"], tmp_path / "cache", exclude_bags="ep1,ep3", **topics)
     assert [one.bag for one in loaded.episodes] == ["0:ep0", "0:ep2"]
-    with pytest.raises(BagError, match="no bag has the name ep9"):
-        load([tmp_path / "bags"], tmp_path / "cache", exclude_bags="ep9", **topics)
 
 
 def test_options_that_do_not_go_together_are_named_at_once():
