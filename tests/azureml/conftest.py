@@ -4,8 +4,9 @@ import types
 
 import pytest
 from azure_stand_in.fixtures import azure, azure_session, outputs, tenant_session, workspace_session
+from azure_stand_in.manager import CONTRIBUTOR
 from azure_stand_in.ml.azureml import AzureML
-from azure_stand_in.ml.fixtures import azureml, azureml_session, azureml_stored, nobody
+from azure_stand_in.ml.fixtures import azureml, azureml_session, azureml_stored, enclosed, machine, nobody
 from azureml_observed_run import observing, run
 from robotrain_azure import lookup
 
@@ -15,6 +16,8 @@ __all__ = [
     "azureml",
     "azureml_session",
     "azureml_stored",
+    "enclosed",
+    "machine",
     "nobody",
     "observing",
     "outputs",
@@ -45,3 +48,19 @@ def name_workspace(monkeypatch):
             monkeypatch.setenv(variable, value)
 
     return name
+
+
+TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
+"""The identities of the compute: the jobs', and one without a role. Who submits has a third one."""
+
+
+@pytest.fixture
+def cluster(azureml_stored, machine, name_workspace, data_python, tmp_path, monkeypatch) -> AzureML:
+    """The workspace, named in the environment, with a compute that executes jobs; the data environment is baked."""
+    identities = (("id-train", TRAINS, "principal"), ("id-other", OTHER, "nobody"))
+    azureml_stored.kubernetes("k8s-robots", identities=identities)
+    azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
+    name_workspace(azureml_stored, "k8s-robots")
+    return azureml_stored

@@ -83,16 +83,12 @@ def test_published_results_and_the_policy_among_the_artifacts_are_there(run) -> 
     assert found[1].uri.endswith(f"/dcid.{JOB}/policy/000400")
 
 
-def versions(run) -> dict[str, dict]:
-    return run.azure.manager.there.models.get(f"{run.azure.at}/arm".lower(), {})
-
-
 def test_the_evaluated_policy_becomes_a_model_with_its_scores_once(run) -> None:
     run.put(sealed(), "")  # the seal of its results is no seal of the policy
     run.tell(IN_TRACKING).set_native_state("Running", "Completed")
     made = [AzureMLPlatform().register(run.reference, "arm", step) for step in (None, 400)]
     assert [(one.version, one.step, one.replaced) for one in made] == [("1", 400, ""), ("1", 400, "")]
-    (version,) = versions(run).values()
+    (version,) = run.azure.versions("arm").values()
     assert version["modelUri"] == f"azureml://jobs/{JOB}/outputs/artifacts/paths/policy/000400/"
     tags = version["tags"]
     assert (tags["score_rollout_success_rate"], tags["score_replay_mse"]) == ("0.85", "0.25")
@@ -109,5 +105,6 @@ def test_a_policy_that_its_training_registered_gets_the_scores_and_no_version_mo
         "7": {"modelUri": "azureml://y", "tags": kept},
     }
     assert AzureMLPlatform().register(run.reference, "arm", None).version == "7"
-    assert versions(run)["7"]["tags"] == {**versions(run)["7"]["tags"], **kept, "score_rollout_success_rate": "0.85"}
-    assert "score_rollout_success_rate" not in versions(run)["6"]["tags"]
+    other, same = (version["tags"] for version in run.azure.versions("arm").values())
+    assert same == {**same, **kept, "score_rollout_success_rate": "0.85"}
+    assert "score_rollout_success_rate" not in other

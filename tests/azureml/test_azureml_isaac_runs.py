@@ -5,17 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from azure_stand_in.manager import CONTRIBUTOR
-from azure_stand_in.ml.fixtures import enclosed, machine
 from isaac_stand_in import policy
 from osmo_stand_in.pod.room import isolates
-
-__all__ = ["enclosed", "machine"]
 
 pytestmark = pytest.mark.slow
 
 PIPELINE = Path(__file__).parents[2] / "examples/isaac-cartpole/pipeline.yaml"
-TRAINS = "c2000000-0000-0000-0000-000000000002"
 PROGRAM = """
 echo "arguments: $*"
 echo "variables: $TASK $NUM_ENVS $TRAINING_BACKEND $CHECKPOINT_MODE $REGISTER_CHECKPOINT $ACCEPT_EULA $PRIVACY_CONSENT"
@@ -28,15 +23,10 @@ $PYTHON -c 'import rsl_rl; print("python: of Isaac Lab")'
 
 
 @pytest.fixture
-def cluster(azureml_stored, name_workspace, machine, data_python, isaac_environments, tmp_path, monkeypatch):
-    """The workspace with a compute in whose image is Isaac Lab."""
-    azureml_stored.kubernetes("k8s-robots", identities=(("id-train", TRAINS, "principal"),))
-    azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
+def cluster(cluster, machine, isaac_environments, tmp_path):
+    """With Isaac Lab in the image of its jobs."""
     machine.environ |= {**policy.make_image(tmp_path / "lab"), "STANDIN_STEPS": "5"}
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
-    name_workspace(azureml_stored, "k8s-robots")
-    return azureml_stored
+    return cluster
 
 
 @pytest.fixture
@@ -56,11 +46,6 @@ def foreign(made_once):
     """The files of a model that something else registered; named before `cluster`, which changes PATH."""
     files = policy.read_files(made_once("isaac-rsl_rl-2.3", policy.train))
     return {name: content for name, content in files.items() if name != "params/robotrain.json"}
-
-
-def versions(cluster, name: str) -> dict[str, dict]:
-    (found,) = [found for at, found in cluster.manager.there.models.items() if at.endswith(f"/{name}")]
-    return found
 
 
 def test_the_program_of_a_training_folder_runs_and_is_uploaded_once_for_each_content(
@@ -126,7 +111,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     assert any(name.startswith("export/") for name in listed)
     expected = {"framework": "rsl_rl", "task": "Isaac-Cartpole-v0", "algorithm": "PPO", "checkpoint": "000029"}
     for model in ("isaac-cartpole-v0", "isaac-cartpole"):
-        (version,) = versions(cluster, model).values()
+        (version,) = cluster.versions(model).values()
         assert expected.items() <= version["tags"].items()
 
 
@@ -136,7 +121,7 @@ def test_a_mounted_model_is_validated_as_its_tags_and_properties_say(
     cluster.store.put(cluster.container, {f"models/pole/{name}": content for name, content in foreign.items()})
     cluster.model("pole", 3, "models/pole")
     tagged = {"tags": {"task": policy.TASK, "framework": "rsl_rl"}, "properties": {"success_threshold": "0.9"}}
-    versions(cluster, "pole")["3"].update(tagged)
+    cluster.versions("pole")["3"].update(tagged)
     machine.environ["STANDIN_SUCCESS"] = "timeout"
     small = ("--eval-episodes", "4", "--num-envs", "2", "--tracking-uri", "none")
     run, job, _ = submit("isaac-validate", "--checkpoint-uri", "azureml:pole:3", *small)
@@ -150,7 +135,7 @@ def test_a_mounted_model_is_validated_as_its_tags_and_properties_say(
 def test_a_task_that_is_not_the_models_own_is_refused_before_isaac_lab_starts(foreign, cluster, machine, submit):
     cluster.store.put(cluster.container, {f"models/ant/{name}": content for name, content in foreign.items()})
     cluster.model("ant", 1, "models/ant")
-    versions(cluster, "ant")["1"]["tags"] = {"task": "Isaac-Ant-v0"}
+    cluster.versions("ant")["1"]["tags"] = {"task": "Isaac-Ant-v0"}
     words = ("--checkpoint-uri", "azureml:ant:1", "--task", policy.TASK, "--tracking-uri", "none")
     _, job, _ = submit("isaac-validate", *words)
     assert machine.wait(job.name) == "Failed"

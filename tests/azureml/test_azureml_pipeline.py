@@ -233,8 +233,7 @@ def submit(pipeline_words, robotrain, workspace):
 def test_each_step_has_the_tags_of_a_model_that_its_workload_reads(pipeline_words, submit, workspace):
     workspace.store.put(workspace.container, {"models/walker/model_9.pt": b"weights"})
     workspace.model("walker", 2, "models/walker")
-    (versions,) = (found for at, found in workspace.manager.there.models.items() if at.endswith("/walker"))
-    versions["2"]["tags"] = {"task": "Isaac-Ant-v0", "owner": "me"}
+    workspace.versions("walker")["2"]["tags"] = {"task": "Isaac-Ant-v0", "owner": "me"}
     step = "{workload: isaac-%s, sources: {checkpoint: [{model_asset: 'azureml:walker:2'}]}}"
     pipeline_words[0].write_text(f"name: p\nsteps:\n  validate: {step % 'validate'}\n  export: {step % 'export'}\n")
     run, _ = submit()
@@ -308,7 +307,7 @@ def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, worksp
     assert [*(tmp_path / "got").rglob("model.safetensors")]
     answer = robotrain("register", run, "pusher", "--step", "Train-1", "--json")
     assert answer.exit_code == 0, answer.stderr
-    (version,) = next(found for at, found in workspace.manager.there.models.items() if at.endswith("/pusher")).values()
+    (version,) = workspace.versions("pusher").values()
     train = workspace.steps(job)["train_1"]
     assert version["modelUri"] == f"azureml://jobs/{train.name}/outputs/checkpoints/paths/000020/pretrained_model/"
     assert version["tags"]["azureml_run_id"] == train.name

@@ -4,10 +4,7 @@ import json
 
 import pytest
 from azure_stand_in.manager import CONTRIBUTOR
-from azure_stand_in.ml.fixtures import enclosed, machine
 from untrained_policy import DATASET, NETWORK, environment
-
-__all__ = ["cluster", "enclosed", "machine"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -26,23 +23,17 @@ steps:
     platforms: {{azureml: {{compute: k8s-eval}}}}
   register: {{register: pusher, from: evaluate}}
 """
-TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
 
 
 @pytest.fixture
-def cluster(azureml_stored, name_workspace, machine, data_python, tmp_path, monkeypatch):
-    """The workspace with a dataset and two computes, of which the second may not read yet."""
+def cluster(cluster):
+    """With a dataset, and a second compute, which may not read it yet."""
     environment()
-    azureml_stored.kubernetes("k8s-robots", identities=(("id-train", TRAINS, "principal"),))
-    azureml_stored.kubernetes("k8s-eval", identities=(("id-eval", OTHER, "nobody"),))
-    azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
+    cluster.kubernetes("k8s-eval", identities=(("id-eval", "c4000000-0000-0000-0000-000000000004", "nobody"),))
     files = {f"sets/mini/{path.relative_to(DATASET).as_posix()}": path.read_bytes() for path in DATASET.rglob("*.*")}
-    azureml_stored.store.put(azureml_stored.container, files)
-    azureml_stored.data("mini", 3, "sets/mini")
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
-    name_workspace(azureml_stored, "k8s-robots")
-    return azureml_stored
+    cluster.store.put(cluster.container, files)
+    cluster.data("mini", 3, "sets/mini")
+    return cluster
 
 
 def test_a_policy_is_trained_evaluated_after_a_failure_and_registered(robotrain, cluster, tmp_path):
@@ -65,7 +56,7 @@ def test_a_policy_is_trained_evaluated_after_a_failure_and_registered(robotrain,
     status = robotrain("status", second, "--json").json
     assert [step["state"] for step in status["steps"]] == ["succeeded"] * 3, robotrain("logs", second).stdout
     assert [*cluster.steps(later)] == ["evaluate", "register"]
-    (version,) = next(found for at, found in cluster.manager.there.models.items() if at.endswith("/pusher")).values()
+    (version,) = cluster.versions("pusher").values()
     assert version["tags"]["score_rollout_success_rate"] == "0"
     assert "evaluate/eval_results" in robotrain("outputs", second).stdout
 
@@ -105,5 +96,5 @@ def test_two_trainings_are_compared_and_the_best_is_registered(robotrain, cluste
     assert "trial-2/checkpoints/000002" in outputs
     registered = robotrain("register", run, "pusher")
     assert registered.exit_code == 0, registered.stderr
-    (version,) = next(one for at, one in cluster.manager.there.models.items() if at.endswith("/pusher")).values()
+    (version,) = cluster.versions("pusher").values()
     assert version["tags"]["azureml_run_id"] == found["best"]["run"]

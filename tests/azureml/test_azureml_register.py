@@ -18,16 +18,12 @@ def register(run, step=None):
     return AzureMLPlatform().register(run.reference, MODEL, step)
 
 
-def versions(run) -> dict[str, dict]:
-    return run.azure.manager.there.models.get(f"{run.azure.at}/{MODEL}".lower(), {})
-
-
 def test_the_last_checkpoint_of_the_output_becomes_a_custom_model(run):
     for step in (400, 800):
         run.left(step)
     made = register(run.set_native_state("Running", "Completed"))
     assert (made.name, made.version, made.step, made.uri) == (MODEL, "1", 800, f"models:/{MODEL}/1")
-    (version,) = versions(run).values()
+    (version,) = run.azure.versions(MODEL).values()
     assert version["modelType"] == "custom_model"
     assert version["modelUri"] == f"azureml://jobs/{JOB}/outputs/checkpoints/paths/000800/pretrained_model/"
     tags = version["tags"]
@@ -40,7 +36,7 @@ def test_the_same_checkpoint_stays_the_version_it_is_and_another_is_the_next(run
         run.left(step)
     run.set_native_state("Running", "Completed")
     assert [register(run, step).version for step in (400, 400, 800, None, 400)] == ["1", "1", "2", "2", "1"]
-    assert len(versions(run)) == 2
+    assert len(run.azure.versions(MODEL)) == 2
 
 
 def test_one_that_the_job_itself_registered_stays_the_version_it_is(run):
@@ -57,7 +53,7 @@ def test_what_tracking_has_is_registered_as_the_job_itself_does(run):
     run.left(400)
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
     register(run.set_native_state("Running", "Completed"))
-    (version,) = versions(run).values()
+    (version,) = run.azure.versions(MODEL).values()
     assert version["modelUri"] == f"azureml://jobs/{JOB}/outputs/artifacts/paths/checkpoints/000400/"
     assert len(version["tags"]["checkpoint_sha256"]) == 64
 
@@ -80,7 +76,7 @@ def test_a_checkpoint_that_is_not_there_is_no_model(run, step):
     (found,) = raised.value.problems
     assert found.code == "checkpoint-missing"
     assert ("400" if step else "none") in found.why
-    assert versions(run) == {}
+    assert run.azure.versions(MODEL) == {}
 
 
 @pytest.mark.slow
@@ -135,7 +131,7 @@ def test_a_model_that_is_registered_later_has_the_lineage_of_one_that_the_job_re
     run, job = finished_run
     answer = robotrain("register", run, "pusht-act", "--json")
     assert answer.exit_code == 0, answer.stderr
-    ((_, model),) = observing.manager.there.models[f"{observing.at}/pusht-act".lower()].items()
+    (model,) = observing.versions(MODEL).values()
     told = ("framework", "policy_type", "dataset_source", "training_steps", "azureml_run_id", "robotrain_run")
     assert [model["tags"].get(name) for name in told] == ["lerobot", "act", "azureml-data-asset", "1000", job.name, run]
     assert "azureml:episodes:3" in model["description"]
@@ -156,7 +152,7 @@ def test_its_lineage_is_laid_beside_a_model_that_tracking_has(finished_run, obse
     answer = robotrain("register", run, "pusht-act", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert "warning" not in answer.stderr
-    ((_, model),) = observing.manager.there.models[f"{observing.at}/pusht-act".lower()].items()
+    (model,) = observing.versions(MODEL).values()
     assert model["modelUri"].endswith(f"/{job.name}/outputs/artifacts/paths/checkpoints/000400/")
     assert model["tags"]["mlflow_experiment_id"] == "77"
     ids = {"azureml_run_id": job.name, "mlflow_run_id": job.name, "mlflow_experiment_id": "77"}

@@ -207,7 +207,7 @@ def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, workspace, robotrai
     assert run in robotrain("runs").stdout
     registered = robotrain("register", run, "pusht-act")
     assert registered.exit_code == 0, registered.stderr
-    (version,) = next(one for at, one in workspace.manager.there.models.items() if at.endswith("/pusht-act")).values()
+    (version,) = workspace.versions("pusht-act").values()
     assert version["modelUri"].startswith(f"azureml://jobs/{job}_3/outputs/checkpoints/")
     assert version["tags"]["azureml_run_id"] == f"{job}_3"
     assert robotrain("wait", run).exit_code == 0

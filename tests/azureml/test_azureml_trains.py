@@ -6,19 +6,17 @@ import time
 from pathlib import Path
 
 import pytest
-from azure_stand_in.manager import CONTRIBUTOR
-from azure_stand_in.ml.fixtures import enclosed, machine, vault, vault_session
+from azure_stand_in.ml.fixtures import vault, vault_session
 from hub_stand_in import HubStandIn
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import StageEvent
 
-__all__ = ["enclosed", "machine", "vault", "vault_session"]
+__all__ = ["vault", "vault_session"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
+JOB_IDENTITY = "c2000000-0000-0000-0000-000000000002"
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
-"""The identities of the compute: the job\'s, and one without a role. Who submits has a third one."""
 NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
 QUICK = ("--batch-size", "4", "--device", "cpu", "--num-workers", "0", "--no-val-split", "--log-freq", "1")
 LENGTHS = """
@@ -40,18 +38,6 @@ def dataset(example: str) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def cluster(azureml_stored, machine, data_python, tmp_path, monkeypatch):
-    """The workspace with a compute that trains; the laptop that submits has the data environment already."""
-    azureml_stored.kubernetes(
-        "k8s-robots", identities=(("id-train", TRAINS, "principal"), ("id-other", OTHER, "nobody"))
-    )
-    azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
-    return azureml_stored
-
-
-@pytest.fixture
 def upload_dataset(cluster):
     """The dataset of an example as blobs of the workspace's own container: their folder."""
 
@@ -66,12 +52,10 @@ def upload_dataset(cluster):
 @pytest.fixture
 def submit(cluster, command):
     """`robotrain submit` as a process of its own: the run's name, and the job."""
-    subscription, group, name = cluster.names
-    named = ("--subscription-id", subscription, "--resource-group", group, "--workspace-name", name)
 
     def submit(*words: object):
-        typed = (*command, "submit", "--platform", "azureml", *named, "--compute", "k8s-robots", *map(str, words))
-        done = subprocess.run((*typed, "--json", *NETWORK), capture_output=True, text=True)
+        typed = (*command, "submit", "--platform", "azureml", *map(str, words), "--json", *NETWORK)
+        done = subprocess.run(typed, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout)
         return answer["run"], cluster.jobs[answer["reference"]["job"]]
@@ -117,12 +101,6 @@ def made_or_ended(cluster) -> list[str]:
     return [call for call in cluster.calls if "mlflow/runs/create" in call or "mlflow/runs/update" in call]
 
 
-def versions(cluster, name: str) -> dict[str, dict]:
-    """Of a model in the workspace."""
-    (found,) = [found for at, found in cluster.manager.there.models.items() if at.endswith(f"/{name}")]
-    return found
-
-
 def list_kept(cluster, job, file: str) -> list[str]:
     """The steps whose checkpoint lies in the job's output with such a file."""
     names = cluster.store.names(cluster.container, f"azureml/{job.name}/checkpoints/")
@@ -150,8 +128,8 @@ def test_what_assets_and_a_prefix_were_merged_to_is_trained_on_and_registered_an
     assert (tags["dataset.source"], tags["training_status"]) == ("mixed", "completed")
     assert machine.runs.said(job.name)["info"]["status"] == "FINISHED"
     assert not made_or_ended(cluster)
-    assert [one["tags"]["checkpoint"] for one in versions(cluster, "pusher").values()] == ["000004"]
-    model = versions(cluster, "pusher")["1"]
+    assert [one["tags"]["checkpoint"] for one in cluster.versions("pusher").values()] == ["000004"]
+    model = cluster.versions("pusher")["1"]
     counted = {"dataset_uri_count": "3", "dataset_asset_count": "2", "blob_url_count": "1"}
     expected = {"framework": "lerobot", "policy_type": "act", "source": "azureml-lerobot-mixed", **counted}
     assert {name: model["tags"][name] for name in expected} == expected
@@ -177,7 +155,7 @@ def test_a_repository_that_is_shut_is_read_with_the_token_of_a_vault(
         hub.repository("mine/pusht", dataset("pusht-mini"), kind="dataset")
         hub.repositories["datasets/mine/pusht"].shut = "private"
         vault.put("hub-token", hub.token)
-        vault.readers = {TRAINS}
+        vault.readers = {JOB_IDENTITY}
         for name, value in {"HF_ENDPOINT": hub.address, "HF_TOKEN": hub.token}.items():
             monkeypatch.setenv(name, value)
         machine.environ["HF_ENDPOINT"] = hub.address

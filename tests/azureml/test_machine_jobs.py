@@ -7,15 +7,11 @@ import urllib.error
 import urllib.request
 
 import pytest
-from azure_stand_in.fixtures import tenant_session
 from azure_stand_in.manager import CONTRIBUTOR, READER
-from azure_stand_in.ml.fixtures import enclosed
 from azure_stand_in.ml.job_execution import Machine
 from azure_stand_in.sign_in import token
 from azure_stand_in.vault import AUDIENCE, Vault
 from osmo_stand_in.pod.room import HIDDEN_PYTHON
-
-__all__ = ["enclosed", "tenant_session"]
 
 pytestmark = pytest.mark.slow
 

@@ -1,14 +1,31 @@
-"""What the stand-in of the workspace refuses in a job, one by one: each rule of its table has a row here."""
+"""What the stand-in of the workspace refuses in a job, a pipeline or a sweep: each of its rules has a row here."""
 
 import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.job import Job
 from azure_stand_in.ml.job_rules import RULES
 
+HOST = "westeurope.api.azureml.ms"
 STORED = "azureml://datastores/workspaceblobstore/paths/azureml/a-job/checkpoints/"
 LONG = "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}/{}"
+
+
+def change_body(body: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy with some of it changed; a slash goes into what it holds, None leaves it out."""
+    changed: dict[str, Any] = copy.deepcopy(dict(body))
+    for path, value in change.items():
+        *above, last = path.split("/")
+        at = changed
+        for part in above:
+            at = at.setdefault(part, {})
+        at[last] = value
+        if value is None:
+            del at[last]
+    return changed
 
 
 @pytest.fixture
@@ -39,19 +56,13 @@ def job_body(azureml) -> dict[str, Any]:
 
 @pytest.fixture
 def put(azureml, job_body) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """PUT it with some of it changed; a dot goes into what it holds, None leaves it out."""
+    """PUT the job with some of it changed; `{at}` in a text is the workspace."""
 
     def put(change: Mapping[str, Any] | None = None, name: str = "a-job", **whole: Any) -> tuple[int, dict[str, Any]]:
-        body = copy.deepcopy(job_body)
-        for path, value in (change or {}).items():
-            *above, last = path.split("/")
-            at = body
-            for part in above:
-                at = at.setdefault(part, {})
-            at[last] = value
-            if value is None:
-                del at[last]
-        return azureml.ask("PUT", f"/jobs/{name}", {"properties": body, **whole})
+        texts = {path: value.format(at=azureml.at) for path, value in (change or {}).items() if isinstance(value, str)}
+        return azureml.ask(
+            "PUT", f"/jobs/{name}", {"properties": change_body(job_body, {**(change or {}), **texts}), **whole}
+        )
 
     return put
 
@@ -105,8 +116,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("rule", "change", "words", "name"), [(*row, "a-job")[:4] for row in REFUSED])
 def test_what_azure_refuses(put, azureml, rule, change, words, name):
-    here = {path: value.format(at=azureml.at) if isinstance(value, str) else value for path, value in change.items()}
-    status, said = put(here, name=name)
+    status, said = put(change, name=name)
     assert (status, said["error"]["code"]) == (400, "UserError")
     assert words in said["error"]["message"]
     (inner,) = (one["info"]["value"] for one in said["error"]["additionalInfo"] if one["type"] == "InnerError")
@@ -134,9 +144,8 @@ def test_what_stands_beside_the_properties_is_refused(put):
         {"experimentName": None, "displayName": None, "tags": None},
     ],
 )
-def test_what_azure_takes(put, azureml, change):
-    here = {path: value.format(at=azureml.at) if isinstance(value, str) else value for path, value in change.items()}
-    assert put(here)[0] == 201
+def test_what_azure_takes(put, change):
+    assert put(change)[0] == 201
 
 
 def test_the_long_name_of_an_asset_of_this_workspace_is_taken(put, azureml):
@@ -158,3 +167,139 @@ def test_another_job_of_the_same_name_is_refused(put, azureml, change, told):
     assert said["error"]["message"].startswith("A job with this name already exists.")
     assert f"the existing job's {told} cannot be changed" in said["error"]["message"]
     assert azureml.jobs["a-job"].command == "python3 start.py"
+
+
+BOUND = "${{parent.jobs.train.outputs.checkpoints}}"
+PORT = {"type": "uri_folder", "mode": "ro_mount"}
+COMMAND = "python3 start.py --set lr=${{search_space.lr}} --set seed=${{search_space.seed}}"
+
+
+def register_component(azureml: AzureML, spec: dict[str, object], version: str) -> str:
+    at = f"/components/azureml_anonymous/versions/{version}"
+    status, told = azureml.ask("PUT", at, {"properties": {"componentSpec": spec, "isAnonymous": True}})
+    assert status == 201, told
+    return str(told["id"])
+
+
+@pytest.fixture
+def pipeline_body(azureml) -> dict[str, object]:
+    """The properties of a pipeline that is taken: train, evaluate, and a step on its own."""
+    compute = azureml.kubernetes()
+    environment = azureml.environment("lerobot", "1", "pytorch/pytorch:2.11.0")
+    spec = {"type": "command", "command": "python3 start.py", "environment": f"azureml:{environment}"}
+    made = {
+        "train": spec | {"outputs": {"checkpoints": {"type": "uri_folder", "mode": "upload"}}},
+        "evaluate": spec | {"inputs": {"policy": PORT}, "outputs": {"evaluation": {"type": "uri_folder"}}},
+        "other": spec | {"command": "true"},
+    }
+    nodes = {}
+    for number, (name, component) in enumerate(made.items()):
+        nodes[name] = {
+            "name": name,
+            "type": "command",
+            "componentId": register_component(azureml, component, str(number)),
+            "computeId": compute,
+            "display_name": f"run-{name}",
+            "tags": {"robotrain.run": f"run-{name}"},
+            "resources": {"instance_count": 1, "instance_type": "gpuspot"},
+            "identity": {"identity_type": "Managed"},
+            "environment_variables": {"ROBOTRAIN_STEP": name},
+        }
+    nodes["evaluate"]["inputs"] = {"policy": {"job_input_type": "literal", "mode": "ReadOnlyMount", "value": BOUND}}
+    return {"jobType": "Pipeline", "experimentName": "lerobot", "settings": {"force_rerun": True}, "jobs": nodes}
+
+
+@pytest.fixture
+def sweep_body(azureml) -> dict[str, object]:
+    """The properties of a sweep that is taken: four trials, two at once."""
+    compute = azureml.kubernetes()
+    environment = azureml.environment("lerobot", "1", "pytorch/pytorch:2.11.0")
+    return {
+        "jobType": "Sweep",
+        "computeId": compute,
+        "experimentName": "lerobot",
+        "searchSpace": {"lr": ["choice", [[1e-05, 0.001]]], "seed": ["choice", [[1, 2]]]},
+        "samplingAlgorithm": {"samplingAlgorithmType": "Grid"},
+        "objective": {"goal": "Minimize", "primaryMetric": "val/loss"},
+        "limits": {"jobLimitsType": "Sweep", "maxTotalTrials": 4, "maxConcurrentTrials": 2, "trialTimeout": "PT2H"},
+        "identity": {"identityType": "Managed"},
+        "resources": {"instanceCount": 1, "instanceType": "gpuspot"},
+        "outputs": {"checkpoints": {"jobOutputType": "uri_folder", "mode": "Upload"}},
+        "trial": {"command": COMMAND, "environmentId": environment, "environmentVariables": {"A": "b"}},
+    }
+
+
+def put_with_children(azureml: AzureML, name: str, body: Mapping[str, Any]) -> dict[str, Job]:
+    """PUT a pipeline or a sweep: the steps or trials that could begin."""
+    status, told = azureml.ask("PUT", f"/jobs/{name}", {"properties": body})
+    assert status == 201, told
+    return azureml.steps(name)
+
+
+def test_only_run_history_knows_what_a_step_is(azureml, pipeline_body):
+    train = put_with_children(azureml, "p1", pipeline_body)["train"]
+    train.state("Running")
+    train.say("hello")
+    assert azureml.ask("GET", f"/jobs/{train.name}")[1]["properties"] is None
+    told = azureml.ask("GET", f"/runs/{train.name}/details", host=HOST)[1]
+    assert (told["status"], [*told["logFiles"]]) == ("Running", ["user_logs/std_log.txt"])
+
+
+def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, sweep_body):
+    trials = put_with_children(azureml, "s1", change_body(sweep_body, {"limits/maxConcurrentTrials": 4}))
+    assert [one.command.partition("--set ")[2] for one in trials.values()] == [
+        "lr=1e-05 --set seed=1",
+        "lr=1e-05 --set seed=2",
+        "lr=0.001 --set seed=1",
+        "lr=0.001 --set seed=2",
+    ]
+    assert trials["s1_2"].environ == {"A": "b", "AZUREML_SWEEP_lr": "0.001", "AZUREML_SWEEP_seed": "1"}
+    assert trials["s1_2"].outputs["checkpoints"].prefix == "azureml/s1_2/checkpoints"
+    assert azureml.ask("GET", "/jobs/s1_2")[1]["properties"]["limits"]["timeout"] == "PT2H"
+
+
+def test_a_random_sweep_draws_within_its_ranges(azureml, sweep_body):
+    space = {"lr": ["loguniform", [-11.5, -6.9]], "seed": ["quniform", [1, 9, 1]]}
+    sampling = {"samplingAlgorithm": {"samplingAlgorithmType": "Random", "seed": 3}}
+    changed = change_body(sweep_body, {"searchSpace": space, **sampling, "limits/maxConcurrentTrials": 4})
+    trials = put_with_children(azureml, "s1", changed)
+    values = [one.environ for one in trials.values()]
+    assert len(values) == 4
+    assert all(1e-5 < float(one["AZUREML_SWEEP_lr"]) < 1.1e-3 for one in values)
+    assert all(float(one["AZUREML_SWEEP_seed"]) in range(1, 10) for one in values)
+
+
+REFUSED_WITH_CHILDREN = {
+    "pipeline_body": [
+        ({"jobs": {}}, "has no jobs"),
+        ({"settings/colour": "red"}, "Could not find member 'colour'"),
+        ({"jobs/e-val": {}}, "node name 'e-val' is invalid"),
+        ({"jobs/train/componentId": "azureml:nobody:1"}, "component of the step train was not found"),
+        ({"jobs/train/computeId": "nowhere"}, "The step train: Unknown compute target"),
+        ({"jobs/train/inputs": {"x": {"job_input_type": "literal", "value": "1"}}}, "does not declare"),
+        ({"jobs/evaluate/inputs": {}}, "no value for its input policy"),
+        ({"jobs/evaluate/inputs/policy/value": BOUND.replace("train", "trian")}, "trian.outputs.checkpoints"),
+        ({"jobs/evaluate/inputs/policy/value": "${{parent.jobs.evaluate.outputs.evaluation}}"}, "cycle: evaluate"),
+    ],
+    "sweep_body": [
+        ({"colour": "red"}, "Could not find member 'colour'"),
+        ({"searchSpace": {}}, "no search space"),
+        ({"searchSpace/lr": ["uniform", [0.1, 0.2]]}, "Grid sampling supports choice only"),
+        ({"samplingAlgorithm": {"samplingAlgorithmType": "Tpe"}}, "'Tpe' is not supported"),
+        ({"objective/goal": "best"}, "Minimize or Maximize"),
+        ({"limits/maxTotalTrials": 1001}, "between 1 and 1000"),
+        ({"trial/command": "x ${{search_space.lrr}}"}, "search_space.lrr"),
+        ({"trial/environmentId": "azureml:nobody:1"}, "The trial: The environment"),
+        ({"outputs/checkpoints/uri": "azureml://datastores/workspaceblobstore/paths/made/"}, "All trials would write"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "words"), [(kind, *row) for kind, rows in REFUSED_WITH_CHILDREN.items() for row in rows]
+)
+def test_what_azure_refuses_in_a_pipeline_or_a_sweep(azureml, request, kind, change, words):
+    body = change_body(request.getfixturevalue(kind), change)
+    status, said = azureml.ask("PUT", "/jobs/whole", {"properties": body})
+    assert (status, azureml.jobs) == (400, {})
+    assert words in said["error"]["message"]

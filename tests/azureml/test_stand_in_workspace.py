@@ -1,4 +1,4 @@
-"""The stand-in of the workspace: what it holds, the life of its jobs, its bad days."""
+"""The stand-in of the resource manager and the workspace: whom it lets in, and what it holds."""
 
 import http.client
 import ssl
@@ -7,31 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from azure_stand_in import keys
 from azure_stand_in.ml.azureml import AzureML
-from azure_stand_in.ml.job import Job
 
 HOST = "westeurope.api.azureml.ms"
 IMAGE = "pytorch/pytorch:2.11.0"
-GONE = (ConnectionError, ssl.SSLError)
-
-
-@pytest.fixture
-def body(azureml) -> dict[str, object]:
-    """The least of a job."""
-    at = azureml.environment("lerobot", "1", IMAGE), azureml.kubernetes()
-    return {"jobType": "Command", "command": "x", "environmentId": at[0], "computeId": at[1]}
-
-
-@pytest.fixture
-def pending_job(azureml, body) -> Job:
-    """A job that nobody runs."""
-    assert azureml.ask("PUT", "/jobs/j1", {"properties": body})[0] == 201
-    return azureml.jobs["j1"]
-
-
-def details(azureml: AzureML, name: str = "j1") -> dict[str, object]:
-    status, said = azureml.ask("GET", f"/runs/{name}/details", host=HOST)
-    assert status == 200
-    return said
 
 
 def fetch_blob(azureml: AzureML, url: str, headers: dict[str, str], method: str = "GET") -> tuple[int, str, bytes]:
@@ -47,9 +25,6 @@ def fetch_blob(azureml: AzureML, url: str, headers: dict[str, str], method: str 
     return came.status, came.headers.get("x-ms-error-code", ""), content
 
 
-# What it holds
-
-
 @pytest.mark.parametrize(
     ("query", "audience", "status", "code"),
     [
@@ -63,9 +38,20 @@ def test_a_version_and_a_token_of_the_right_audience_are_asked_for(azureml, quer
     assert (got, said["error"]["code"]) == (status, code)
 
 
-def test_run_history_takes_a_token_for_the_workspaces_too(azureml, pending_job):
+def test_run_history_takes_a_token_for_the_workspaces_too(azureml):
+    environment, compute = azureml.environment("lerobot", "1", IMAGE), azureml.kubernetes()
+    body = {"jobType": "Command", "command": "x", "environmentId": environment, "computeId": compute}
+    assert azureml.ask("PUT", "/jobs/j1", {"properties": body})[0] == 201
     for audience, status in (("https://ml.azure.com", 200), ("https://storage.azure.com", 401)):
         assert azureml.ask("GET", "/runs/j1/details", host=HOST, audience=audience)[0] == status
+
+
+def test_names_are_found_in_any_case_and_no_other_host_is_reached(azureml):
+    lower = azureml.at.replace("resourceGroups", "resourcegroups").replace("robots-ml", "ROBOTS-ML")
+    assert azureml.ask("GET", lower)[0] == 200
+    with pytest.raises(OSError, match="403"):
+        azureml.ask("GET", "/jobs", host="graph.microsoft.com")
+    assert azureml.proxy.refused[-1] == "graph.microsoft.com"
 
 
 def test_an_environment_stays_what_it_is(azureml):
@@ -98,9 +84,6 @@ def test_only_json_objects_and_routes_that_are_there_are_taken(azureml):
     assert azureml.ask("GET", "/nothing/at/all", host=HOST)[0] == 404
 
 
-# Code
-
-
 def test_code_is_registered_when_all_of_it_has_arrived(azureml):
     at = "/codes/c1/versions/1"
     status, said = azureml.ask("POST", f"{at}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
@@ -123,15 +106,6 @@ def test_code_from_elsewhere_is_refused(azureml):
     azureml.store.put("elsewhere", {"code/start.py": b"x"})
     of = {"properties": {"codeUri": f"https://{azureml.account}.blob.core.windows.net/elsewhere/code"}}
     assert azureml.ask("PUT", "/codes/c1/versions/1", of)[1]["error"]["message"].endswith("is none that was let in.")
-
-
-# The life of a job
-
-
-# Bad days
-
-
-# Blobs without Azurite
 
 
 def test_blobs_are_opened_by_who_may(azureml):

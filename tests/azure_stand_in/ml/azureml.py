@@ -167,6 +167,10 @@ class AzureML:
         self.manager.there.models.setdefault(f"{self.at}/{name}".lower(), {})[str(version)] = made
         return f"{self.at}/models/{name}/versions/{version}"
 
+    def versions(self, name: str) -> dict[str, dict[str, Any]]:
+        """Those of a model, by number."""
+        return self.manager.there.models.get(f"{self.at}/{name}".lower(), {})
+
     def address(self, folder: str) -> str:
         """Of a folder in `workspaceblobstore`; an address stays as it is."""
         if "://" in folder:
