@@ -206,7 +206,7 @@ def require_type(answer: Any, expected: str) -> Any:
         kinds = inner.split(", ")
         if isinstance(answer, tuple) and len(answer) == len(kinds):
             return tuple(map(require_type, answer, kinds))
-    elif outer in ("None", "bool"):  # not used; every object is true or false
+    elif outer in ("Any", "None", "bool"):  # of any type, not used, or as every object is true or false
         return answer
     elif outer == "Source":  # a protocol
         if isinstance(getattr(answer, "kind", None), str):
