@@ -106,7 +106,11 @@ def coerce_values(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[P
     given = {name: text for name, text in given.items() if name not in unfit}
     required = [parameter for parameter in parameters.values() if parameter.required]
     if missing := [parameter for parameter in required if parameter.name not in given]:
-        problems += [_make_missing_problem(parameter) for parameter in missing if parameter.name not in unfit]
+        for one in missing:
+            if one.name not in unfit:
+                way, why = Suggestion(f"{one.flag} {one.metavar}"), one.param.help
+                title = f"{one.flag} is required"
+                problems.append(make_problem("value-missing", title, "", "", why, way, stage=Stage.RESOLVE))
         return _make_stand_in(declared), problems
     instance, invalid, class_problems = _make_instance(declared, given)
     problems += [make_invalid_value_problem(parameters[name], raw[name]) for name in invalid]
@@ -130,11 +134,23 @@ def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Seque
         places = error.errors(include_input=False, include_url=False, include_context=False)
         if wrong := dict.fromkeys(str(place["loc"][0]) for place in places if place["loc"]):
             return _make_stand_in(declared), tuple(wrong), ()
-        return _make_stand_in(declared), (), [_make_refusal_problem(place["msg"]) for place in places]
+        messages = [re.sub(r"^(?:Value|Assertion) error,? ?", "", place["msg"]) for place in places]
+        titles = [redact(message, max_length=MAX_SENTENCE).rstrip(".") for message in messages]
+        refused = (title or "these values cannot be combined" for title in titles)
+        problems = [Problem(code="value-invalid", stage=Stage.RESOLVE, title=title) for title in refused]
+        return _make_stand_in(declared), (), problems
     except KeyboardInterrupt:
         raise
     except BaseException as cause:  # SystemExit among others
-        return _make_stand_in(declared), (), [_make_failure_problem(declared, cause)]
+        from robotrain.plugins.discovery import read_claims
+        from robotrain.plugins.failures import make_failure
+
+        what, package = f"`{declared.__qualname__}`", declared.__module__.partition(".")[0]
+        if claim := next((claim for claim in read_claims() if claim.top_package == package), None):
+            return _make_stand_in(declared), (), [make_failure(claim, cause, what).make_problem()]
+        reason = f"{type(cause).__name__}: {redact(str(cause), max_length=MAX_SENTENCE)}"
+        title = f"{what} of {declared.__module__} failed: {reason}"
+        return _make_stand_in(declared), (), [Problem(code="plugin-failed", stage=Stage.RESOLVE, title=title)]
 
 
 INT_PATTERN = r"[+-]?[0-9]{1,15}"
@@ -170,7 +186,10 @@ def _convert_plain_value(parameter: Parameter, text: Any) -> Any:
     if kind is bool:
         return {"true": True, "false": False}.get(text)
     if kind is str:
-        return text if param.pattern is None or _matches_pattern(param.pattern, text) else None
+        if param.pattern is None:
+            return text
+        is_plain = "\n" not in text and "(?" not in param.pattern.replace("(?:", "")  # the same in pydantic's engine
+        return text if is_plain and re.search(param.pattern, text) else None
     if kind not in (int, float) or not re.fullmatch(INT_PATTERN if kind is int else FLOAT_PATTERN, text):
         return None
     number = kind(text)
@@ -190,31 +209,6 @@ def is_kind_of_value(parameter: Parameter, text: str) -> bool:
     if parameter.bare_type in (int, float):
         return bool(re.fullmatch(r"[+-]?[0-9][0-9_.]*([eE][+-]?[0-9]+|[kKmM%])?", text))
     return True
-
-
-def _matches_pattern(pattern: str, text: str) -> bool:
-    """Return whether a text matches, and certainly in pydantic's engine too."""
-    return "\n" not in text and "(?" not in pattern.replace("(?:", "") and bool(re.search(pattern, text))
-
-
-def _make_refusal_problem(message: str) -> Problem:
-    """Return a problem that `__post_init__` raised for a combination of values."""
-    title = redact(re.sub(r"^(?:Value|Assertion) error,? ?", "", message), max_length=MAX_SENTENCE).rstrip(".")
-    return Problem(code="value-invalid", stage=Stage.RESOLVE, title=title or "these values cannot be combined")
-
-
-def _make_failure_problem(declared: type, cause: BaseException) -> Problem:
-    """Return the problem of a class that fails, attributed to its plugin."""
-    from robotrain.plugins.discovery import read_claims
-    from robotrain.plugins.failures import make_failure
-
-    what = f"`{declared.__qualname__}`"
-    for claim in read_claims():
-        if declared.__module__.partition(".")[0] == claim.top_package:
-            return make_failure(claim, cause, what).make_problem()
-    error = redact(str(cause), max_length=MAX_SENTENCE)
-    title = f"{what} of {declared.__module__} failed: {type(cause).__name__}: {error}"
-    return Problem(code="plugin-failed", stage=Stage.RESOLVE, title=title)
 
 
 def _make_stand_in(declared: type) -> Any:
@@ -246,33 +240,18 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
     return make_problem("value-invalid", title, where, text, stage=Stage.RESOLVE)
 
 
-def _make_missing_problem(parameter: Parameter) -> Problem:
-    return Problem(
-        code="value-missing",
-        stage=Stage.RESOLVE,
-        title=f"{parameter.flag} is required",
-        why=parameter.param.help,
-        suggestions=(Suggestion(f"{parameter.flag} {parameter.metavar}"),),
-    )
-
-
 def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
     """Return the problem of a value that its parameter does not accept."""
     title = f"{parameter.flag} takes {describe_expected_value(parameter)}"
     where = value.origin.where or value.origin.layer
+    choice = dict(parameter.param.foreign_values).get(str(value.value).strip().lower())  # as other tools call it
     ways = (
-        _suggest_known_word(parameter, value)
+        ((Suggestion(f"{parameter.flag} {choice}"),) if choice else ())
         or suggest_name(str(value.value), parameter.choices, prefix=f"{parameter.flag} ")
         or _suggest_fraction(parameter, value)
         or _suggest_whole_number(parameter, value)
     )
     return make_problem("value-invalid", title, where, str(value.value), "", *ways, stage=Stage.RESOLVE)
-
-
-def _suggest_known_word(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
-    """Return the choice that other tools call by this value."""
-    choice = dict(parameter.param.foreign_values).get(str(value.value).strip().lower())
-    return (Suggestion(f"{parameter.flag} {choice}"),) if choice else ()
 
 
 def _suggest_whole_number(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:

@@ -54,16 +54,18 @@ def read_dotenv(path: Path) -> VariableLayer:
     known: dict[str, Any] = dict(os.environ)
     try:
         content = read_limited(path)
-    except OSError as error:
-        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, f"{error.strerror}."),))
-    except ValueError as error:
-        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, str(error)),))
+    except (OSError, ValueError) as error:
+        title, why = f"{path.name} cannot be read", f"{error.strerror}." if isinstance(error, OSError) else str(error)
+        unreadable = make_problem("env-file-unreadable", title, path.name, why=why, stage=Stage.PARSE)
+        return VariableLayer(path.name, {}, (unreadable,))
     if blanks := next((found for found in re.finditer(r"[^\S\r\n]+", content) if len(found[0]) > MAX_BLANKS), None):
         where = f"{path.name}:{content.count(chr(10), 0, blanks.start()) + 1}"
         return VariableLayer(path.name, {}, (_make_malformed_problem(where),))
     bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
     for binding in bindings:
-        where = f"{path.name}:{_get_line(binding.original)}"
+        text = str(binding.original.string)
+        empty = text[: len(text) - len(text.lstrip())].count("\n")  # lines that the parser adds before it
+        where = f"{path.name}:{int(binding.original.line) + empty}"
         if binding.error:
             problems.append(_make_malformed_problem(where))
         elif binding.key and binding.value:
@@ -72,7 +74,10 @@ def read_dotenv(path: Path) -> VariableLayer:
                 parts.append(text)
                 room -= len(parts[-1])
                 if room < 0:  # each line may repeat the one before it many times
-                    return VariableLayer(path.name, {}, (*problems, _make_expanding_problem(where)))
+                    title = f"the values of the .env file expand to more than {MAX_LETTERS >> 10} KiB"
+                    why = "References such as `${NAME}` repeat the text of other lines."
+                    too_large = make_problem("env-file-too-large", title, where, why=why, stage=Stage.PARSE)
+                    return VariableLayer(path.name, {}, (*problems, too_large))
             text = "".join(parts)
             known[binding.key] = os.environ.get(binding.key) or text
             values[binding.key] = Value(text, Origin(path.name, where))
@@ -97,24 +102,7 @@ def _expand_references(text: str, known: Mapping[str, str | None]) -> Iterator[s
     yield text[at:]
 
 
-def _get_line(original: Any) -> int:
-    """Return the line of an assignment without the empty lines that the parser adds before it."""
-    text = str(original.string)
-    return int(original.line) + text[: len(text) - len(text.lstrip())].count("\n")
-
-
-def _make_unreadable_problem(path: Path, why: str) -> Problem:
-    title = f"{path.name} cannot be read"
-    return make_problem("env-file-unreadable", title, path.name, why=why, stage=Stage.PARSE)
-
-
 def _make_malformed_problem(where: str) -> Problem:
     title = "a line of the .env file is not NAME=value"
     why = "The file is parsed, not executed: it cannot contain commands or shell syntax."
     return make_problem("env-file-malformed", title, where, why=why, stage=Stage.PARSE)
-
-
-def _make_expanding_problem(where: str) -> Problem:
-    title = f"the values of the .env file expand to more than {MAX_LETTERS >> 10} KiB"
-    why = "References such as `${NAME}` repeat the text of other lines."
-    return make_problem("env-file-too-large", title, where, why=why, stage=Stage.PARSE)

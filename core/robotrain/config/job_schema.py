@@ -50,7 +50,15 @@ def make_job_schema(
     """Return the schema of a job file for these workloads and platforms; tables of other platforms are valid too."""
     every = list(workloads)
     inputs: dict[str, Any] = {"sources": {}, "parameters": {}}
-    by_name = {"allOf": [_make_workload_condition(workload, kinds, workload.name == default) for workload in every]}
+    conditions = []  # for a file that names the workload, or none if it is the default
+    for workload in every:
+        is_default = workload.name == default
+        named = {"properties": {"workload": {"enum": [workload.name, *([None, ""] if is_default else [])]}}}
+        then = {"properties": _make_inputs_schema(workload, kinds)}
+        conditions.append({"if": named | ({} if is_default else {"required": ["workload"]}), "then": then})
+    by_name: dict[str, Any] = {"allOf": conditions}
+    summaries = "; ".join(f"{workload.name}: {workload.summary}" for workload in every)
+    names = {"enum": [workload.name for workload in every]}
     if len(every) == 1:
         inputs, by_name = _make_inputs_schema(every[0], kinds), {}
     return {
@@ -60,7 +68,7 @@ def make_job_schema(
         "type": ["object", "null"],
         "properties": {
             SCHEMA_KEY: {"description": "the schema, for editors"},
-            "workload": _make_workload_schema(every, default),
+            "workload": {"description": f"what to run. {summaries}", "default": default, "anyOf": [names, UNSET]},
             "config": {"description": "a configuration file in the workload's own form", "type": ["string", "null"]},
             **inputs,
             "trainer_args": {
@@ -73,21 +81,6 @@ def make_job_schema(
         "additionalProperties": False,
         "$defs": {name: entry for workload in every for name, entry in _list_source_definitions(workload, kinds)},
         **(by_name if every else {}),
-    }
-
-
-def _make_workload_schema(workloads: list[Workload], default: str) -> dict[str, Any]:
-    summaries = "; ".join(f"{workload.name}: {workload.summary}" for workload in workloads)
-    names = [workload.name for workload in workloads]
-    return {"description": f"what to run. {summaries}", "default": default, "anyOf": [{"enum": names}, UNSET]}
-
-
-def _make_workload_condition(workload: Workload, kinds: Mapping[str, SourceKind], default: bool) -> dict[str, Any]:
-    """Return the condition for a file that names the workload, or none if it is the default."""
-    named = {"properties": {"workload": {"enum": [workload.name, *([None, ""] if default else [])]}}}
-    return {
-        "if": named | ({} if default else {"required": ["workload"]}),
-        "then": {"properties": _make_inputs_schema(workload, kinds)},
     }
 
 

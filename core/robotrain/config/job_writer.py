@@ -10,22 +10,33 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config.coerce import list_fields
 from robotrain.config.provenance import DEFAULT_LAYERS, Origin, Value
 from robotrain.config.resolve import Resolution
-from robotrain.config.sources import Input
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 from robotrain.store import files
 
 
 def format_job_file(resolution: Resolution, platform: str) -> str:
     """Return the text of a job file for the same job, with the platform's settings but not the platform."""
-    job = resolution.job
+    job, chosen = resolution.job, resolution.inputs.chosen
+    sources = ["sources:"] if chosen else []
+    for role in dict.fromkeys(item.role for item in chosen):
+        sources.append(f"  {role}:")
+        for item in (item for item in chosen if item.role == role):
+            text = f"{format_scalar(item.job_source.kind)}: {format_scalar(item.job_source.uri)}"
+            sources.append(f"    - {text}{_format_origin(item.origin)}")
+    arguments = [f"  - {format_scalar(one.value)}{_format_origin(one.origin)}" for one in resolution.trainer_args]
+    declared: type = type(resolution.settings)
+    programs = {parameter.name for parameter in get_parameters(declared) if parameter.param.program}
+    allowed = {name: value for name, value in resolution.platform_settings.items() if name not in programs}
+    fields = dict(list_fields(resolution.settings))
+    settings = list(_format_table(format_scalar(platform), allowed, fields, indent="  "))
     blocks = [
         [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults."],
         [f"workload: {format_scalar(job.workload)}"],
-        list(_format_sources(resolution.inputs.chosen)),
+        sources,
         list(_format_table("parameters", resolution.parameters, dict(job.parameters))),
-        list(_format_arguments(resolution.trainer_args)),
-        list(_format_settings(platform, _remove_programs(resolution), dict(list_fields(resolution.settings)))),
+        ["trainer_args:", *arguments] if arguments else [],
+        ["platforms:", *settings] if settings else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -37,19 +48,11 @@ def save_job_file(resolution: Resolution | None, platform: str, name: str) -> No
     if os.path.lexists(path):
         if path.is_file() and path.read_bytes() == content:
             return
-        raise Rejected([_make_in_use_problem(name)])
+        why, way = "Existing files are not overwritten.", Suggestion("--save-as NEW.yaml")
+        raise Rejected(
+            [make_usage_problem("file-in-use", "the job file already exists", "--save-as", why, name, [way])]
+        )
     files.write_atomically(path.absolute(), content)
-
-
-def _format_sources(chosen: tuple[Input, ...]) -> Iterator[str]:
-    if chosen:
-        yield "sources:"
-    for role in dict.fromkeys(item.role for item in chosen):
-        yield f"  {role}:"
-        for item in chosen:
-            if item.role == role:
-                source = item.job_source
-                yield f"    - {format_scalar(source.kind)}: {format_scalar(source.uri)}{_format_origin(item.origin)}"
 
 
 def _format_table(
@@ -61,26 +64,6 @@ def _format_table(
         yield f"{indent}{name}:"
     for key, value in given.items():
         yield f"{indent}  {key}: {format_scalar(resolved[key])}{_format_origin(value.origin)}"
-
-
-def _format_settings(platform: str, values: Mapping[str, Value], resolved: Mapping[str, Any]) -> Iterator[str]:
-    if table := list(_format_table(format_scalar(platform), values, resolved, indent="  ")):
-        yield "platforms:"
-        yield from table
-
-
-def _remove_programs(resolution: Resolution) -> dict[str, Value]:
-    """Return the platform's settings without those that a job file may not give: they name a program to run."""
-    declared: type = type(resolution.settings)
-    programs = {parameter.name for parameter in get_parameters(declared) if parameter.param.program}
-    return {name: value for name, value in resolution.platform_settings.items() if name not in programs}
-
-
-def _format_arguments(arguments: tuple[Value, ...]) -> Iterator[str]:
-    if arguments:
-        yield "trainer_args:"
-    for argument in arguments:
-        yield f"  - {format_scalar(argument.value)}{_format_origin(argument.origin)}"
 
 
 def _format_origin(origin: Origin) -> str:
@@ -99,11 +82,3 @@ def format_scalar(value: Any) -> str:
     style = '"' if len(f"{value}.".splitlines()) > 1 else None  # escapes every kind of line end
     text = yaml.safe_dump(value, default_style=style, width=float("inf"), allow_unicode=True)
     return str(text).removesuffix("...\n").rstrip("\n")
-
-
-def _make_in_use_problem(name: str) -> Problem:
-    title = "the job file already exists"
-    why = "Existing files are not overwritten."
-    return make_problem(
-        "file-in-use", title, "--save-as", name, why, Suggestion("--save-as NEW.yaml"), stage=Stage.USAGE
-    )

@@ -28,28 +28,6 @@ if TYPE_CHECKING:
 LOOKUP_LAYER = "looked up"
 
 
-def _call_lookup(name: str) -> Value | BaseException | None:
-    """Return what a lookup function finds, with its place, or the error that it raises."""
-    import pkgutil
-
-    try:
-        value, where = pkgutil.resolve_name(name)() or ("", "")
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too
-        return error
-    return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
-
-
-def _make_lookup_problem(parameter: Parameter, error: BaseException) -> Problem:
-    title = f"{parameter.flag} could not be looked up on this machine"
-    why = f"{type(error).__name__}: {redact(str(error))}"
-    way = Suggestion(f"{parameter.flag} {parameter.metavar}")
-    return make_problem(
-        "lookup-failed", title, parameter.param.lookup, "", why, way, stage=Stage.RESOLVE, severity="warning"
-    )
-
-
 def _find_unused_values(
     parameters: Sequence[Parameter], incomplete: Mapping[str, Sequence[str]], found: Mapping[str, Value]
 ) -> Iterator[Problem]:
@@ -67,18 +45,6 @@ def _find_unused_values(
         title=f"{flags} has no effect without {missing}",
         where=str(found[next(iter(incomplete))].origin),
         suggestions=(Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed)),),
-    )
-
-
-def _make_untrusted_problem(parameter: Parameter, value: Value) -> Problem:
-    title = f"{parameter.flag} does not count in {value.origin.layer}: it names a program to run"
-    why = "A file that comes with a project may not choose which programs run on this machine."
-    ways = (
-        Suggestion(f"{parameter.flag} {parameter.metavar}", "if you trust it"),
-        Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
-    )
-    return make_problem(
-        "setting-not-trusted", title, value.origin.where, str(value.value), why, *ways, stage=Stage.RESOLVE
     )
 
 
@@ -163,12 +129,25 @@ class LayerStack:
         if not name:
             return None
         if name not in known:
-            known[name] = _call_lookup(name)
+            import pkgutil
+
+            try:
+                value, where = pkgutil.resolve_name(name)() or ("", "")
+                origin = Origin(LOOKUP_LAYER, redact(str(where)))
+                known[name] = Value(str(value), origin) if value != "" else None
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit too
+                known[name] = error
         found = known[name]
-        if isinstance(found, BaseException):
-            self._problems.append(_make_lookup_problem(parameter, found))
-            return None
-        return found
+        if not isinstance(found, BaseException):
+            return found
+        title = f"{parameter.flag} could not be looked up on this machine"
+        why, way = f"{type(found).__name__}: {redact(str(found))}", Suggestion(f"{parameter.flag} {parameter.metavar}")
+        self._problems.append(
+            make_problem("lookup-failed", title, name, "", why, way, stage=Stage.RESOLVE, severity="warning")
+        )
+        return None
 
     def _collect_given(self, parameter: Parameter, layers: Sequence[tuple[GivenValues, Path]]) -> Iterator[Value]:
         """Yield the values of the layers with absolute paths; an empty text counts as none.
@@ -182,7 +161,16 @@ class LayerStack:
             if parameter.param.path and value.value:
                 value = Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)
             if parameter.param.program and value.value and value.origin.layer in FOLDER_LAYERS:
-                self._problems.append(_make_untrusted_problem(parameter, value))
+                title = f"{parameter.flag} does not count in {value.origin.layer}: it names a program to run"
+                why = "A file that comes with a project may not choose which programs run on this machine."
+                ways = (
+                    Suggestion(f"{parameter.flag} {parameter.metavar}", "if you trust it"),
+                    Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
+                )
+                where, given = value.origin.where, str(value.value)
+                self._problems.append(
+                    make_problem("setting-not-trusted", title, where, given, why, *ways, stage=Stage.RESOLVE)
+                )
             else:
                 yield value
 

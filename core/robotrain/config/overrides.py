@@ -87,11 +87,6 @@ def list_override_choices(key: str, workload: Workload | None, platform: Platfor
     return ()
 
 
-def _suggest_form(key: str) -> Suggestion:
-    """Suggest the form of an override, with its key if that can be one."""
-    return Suggestion(f"{SET_FLAG} {key}=VALUE" if re.fullmatch(r"[a-z][a-z0-9_.-]*", key) else SET_FORM)
-
-
 class _OverrideParser:
     """Parser of `KEY=VALUE` texts, which collects values and problems."""
 
@@ -135,9 +130,8 @@ class _OverrideParser:
         key = key.strip()
         table, _, name = key.rpartition(".")
         if not equals or not key:
-            self.add_problem(
-                "set-malformed", f"{SET_FLAG} takes a key, `=` and a value", key, ways=(_suggest_form(key),)
-            )
+            form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(r"[a-z][a-z0-9_.-]*", key) else SET_FORM
+            self.add_problem("set-malformed", f"{SET_FLAG} takes a key, `=` and a value", key, (Suggestion(form),))
         elif key == TRAINER_ARGS:
             self.add_arguments(key, value)
         elif table.startswith("sources."):
@@ -188,21 +182,16 @@ class _OverrideParser:
             arguments = json.loads(text)
         except ValueError:
             arguments = None
+        given = [arg.value if isinstance(arg, Value) else arg for arg in self.request.trainer_args or ()]
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
             ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'"))
             self.add_problem("set-malformed", f"{self.flag}{key} takes a JSON list of texts", key, ways)
-        elif repeated := self._find_repeated_options(arguments):
-            self.add_conflict(f"{', '.join(map(redact, repeated))} after --", key)
+        elif repeated := list_option_names(given, self.workload) & list_option_names(arguments, self.workload):
+            self.add_conflict(f"{', '.join(map(redact, sorted(repeated)))} after --", key)
         elif self.arguments is not None:
             self.add_conflict(f"{self.flag}{key}", key)
         else:
             self.arguments = tuple(Value(argument, self.make_origin(key)) for argument in arguments)
-
-    def _find_repeated_options(self, arguments: Sequence[str]) -> list[str]:
-        """Return the options that are also given after `--`."""
-        given = [arg.value if isinstance(arg, Value) else arg for arg in self.request.trainer_args or ()]
-        names = list_option_names(given, self.workload)
-        return sorted(names & list_option_names(arguments, self.workload))
 
     def add_conflict(self, where: str, key: str) -> None:
         self.add_problem("options-conflict", f"{where} and {self.flag}{redact(key)} contradict each other", key)

@@ -224,15 +224,9 @@ class Project(NamedTuple):
 def load_project(folder: Path, profile: Value | None = None) -> Project | None:
     """Return the project of a working folder with a profile; None without a project file and a profile."""
     path = find_project_file(folder)
-    if path is not None:
-        return _read_project(path, profile)
-    if profile is None:
-        return None
-    why = f"Neither this folder nor its parents have a {PROJECT_FILE}."
-    return Project(folder=folder, problems=(_make_unknown_profile_problem(profile, why),))
-
-
-def _read_project(path: Path, profile: Value | None) -> Project:
+    if path is None:
+        why = f"Neither this folder nor its parents have a {PROJECT_FILE}."
+        return Project(folder, problems=(_make_unknown_profile_problem(profile, why),)) if profile else None
     top, profiles, problems = parse_project_file(path)
     levels = [top]
     if profile and profiles is not None:
@@ -251,37 +245,20 @@ def find_unknown_tables(project: Project, plugins: Plugins) -> Iterator[Problem]
     values = {name: value for level in project.levels for name, value in level.parameters.items()}
     if values:
         known = [p.name for workload in plugins.workloads().values() for p in get_parameters(workload.parameters)]
-        unknown = {name: value for name, value in values.items() if name not in known}
-        yield from (_make_unknown_parameter_problem(name, value, known) for name, value in unknown.items())
+        for name, value in values.items():
+            if name not in known:
+                title = f"no workload has a parameter {redact(name)!r}"
+                yield _make_problem("unknown-key", title, value.origin.where, suggestions=suggest_name(name, known))
     for level in project.levels:
         for family, tables in (("workload", level.workloads), ("platform", level.platforms)):
             installed = plugins.list_names(family)
             for name, table in tables.items():
                 if name not in installed:
-                    yield _make_unknown_table_problem(family, name, table, installed)
-
-
-def _make_unknown_parameter_problem(name: str, value: Value, known: Iterable[str]) -> Problem:
-    return Problem(
-        code="project-file-unknown-key",
-        stage=Stage.PARSE,
-        title=f"no workload has a parameter {redact(name)!r}",
-        where=value.origin.where,
-        suggestions=suggest_name(name, known),
-    )
-
-
-def _make_unknown_table_problem(
-    family: str, name: str, table: Mapping[str, Value], installed: Iterable[str]
-) -> Problem:
-    return Problem(
-        code="project-file-strange-table",
-        stage=Stage.PARSE,
-        severity="warning",
-        title=f"{PROJECT_FILE} has a table for {family} {redact(name)!r}, which is not installed",
-        where=next((value.origin.where for value in table.values()), ""),
-        suggestions=suggest_name(name, installed),
-    )
+                    title = f"{PROJECT_FILE} has a table for {family} {redact(name)!r}, which is not installed"
+                    where = next((value.origin.where for value in table.values()), "")
+                    ways = suggest_name(name, installed)
+                    code = "project-file-strange-table"
+                    yield make_problem(code, title, where, "", "", *ways, stage=Stage.PARSE, severity="warning")
 
 
 def _make_unknown_profile_problem(profile: Value, why: str, known: Iterable[str] = ()) -> Problem:

@@ -112,7 +112,10 @@ def collect_sources(
     ]
     for role, rule in roles.items():
         given = [texts for level in levels if (texts := [text for text in level if text.role == role])]
-        texts = given[0] if given else [] if role in request.unread else _make_default(role, rule, kinds, parameters)
+        texts = given[0] if given else []
+        if not given and role not in request.unread and parameters and (default := rule.default(parameters)):
+            names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(default))
+            texts = [SourceText(role, names, default, DEFAULT_ORIGIN, Path("/"))] if names else []
         overrode += [text for level in given[1:] for text in level]
         problems += _find_conflicts(texts, role, rule, kinds)
         for text in texts:
@@ -125,16 +128,6 @@ def collect_sources(
                 problems += _describe_meanings(text, parsed, kinds)
     problems += _find_warnings(chosen, kinds)
     return JobInputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))
-
-
-def _make_default(
-    role: str, rule: Role, kinds: Mapping[str, SourceKind], parameters: Mapping[str, Any]
-) -> list[SourceText]:
-    """Return the source that a role has by default, if it has one."""
-    if not parameters or not (text := rule.default(parameters)):
-        return []
-    names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(text))
-    return [SourceText(role=role, kinds=names, text=text, origin=DEFAULT_ORIGIN, base=Path("/"))] if names else []
 
 
 def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:
@@ -161,16 +154,17 @@ def _read_variable_sources(
     request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]
 ) -> list[list[SourceText]]:
     """Return the sources of each layer of variables."""
-    flags = [
-        (role, flag, names, list_source_variables(flag))
-        for role in roles
-        for flag, names in _group_by_flag(kinds, role).items()
-    ]
+    by_flag: dict[tuple[str, RoleFlag], tuple[str, ...]] = {}
+    for role in roles:
+        for name, kind in kinds.items():
+            if role in kind.roles:
+                key = role, kind.roles[role]
+                by_flag[key] = (*by_flag.get(key, ()), name)
     return [
         [
             SourceText(role=role, kinds=names, text=text, origin=origin, base=request.folder)
-            for role, flag, names, variables in flags
-            if (value := layer.find_first(variables))
+            for (role, flag), names in by_flag.items()
+            if (value := layer.find_first(list_source_variables(flag)))
             for text, origin in _add_revision(_split_list(str(value.value)), value.origin, flag, layer)
         ]
         for layer in request.variables
@@ -187,14 +181,6 @@ def _add_revision(
             yield f"{text}@{revision.value}", origin._replace(where=f"{origin.where}, {revision.origin.where}")
         else:
             yield text, origin
-
-
-def _group_by_flag(kinds: Mapping[str, SourceKind], role: str) -> dict[RoleFlag, tuple[str, ...]]:
-    found: dict[RoleFlag, tuple[str, ...]] = {}
-    for name, kind in kinds.items():
-        if role in kind.roles:
-            found[kind.roles[role]] = (*found.get(kind.roles[role], ()), name)
-    return found
 
 
 def _split_list(text: str) -> Sequence[str]:
@@ -217,7 +203,9 @@ def parse_source(
     :param can: of the platform, if known: a kind that it supports is preferred, and suggestions leave out others.
     """
     candidates = [kinds[name] for name in text.kinds]
-    fitting = _recognize_kinds(candidates, text.text, text.base)
+    fitting = [kind for kind in candidates if kind.recognizes(text.text)]
+    if not fitting and text.text and os.path.exists(path := os.path.join(text.base, text.text)):  # a relative path
+        fitting = [kind for kind in candidates if kind.recognizes(path)]
     supported = [kind for kind in fitting if can and can.source(text.role, kind)]  # several may recognize it
     kind = next(iter((*supported, *fitting)), candidates[0])
     titles = kind.title if fitting else " or ".join(candidate.title for candidate in candidates)
@@ -229,7 +217,10 @@ def parse_source(
             raise SourceError("It contains what looks like a secret, and jobs are stored and sent unencrypted.")
         return source
     except SourceError as error:
-        offered = _list_possible_kinds(text.role, kinds, can)
+        offered = {name: kind for name, kind in kinds.items() if text.role in kind.roles}
+        if can:
+            levels = {name: can.source(text.role, kind).level for name, kind in offered.items()}
+            offered = {name: kind for name, kind in offered.items() if levels[name] not in ("no", "not_yet")}
         if not fitting and (missing := _find_missing_folder(candidates, text, offered)):
             return missing
         schemes = tuple(scheme for each in kinds.values() for scheme in each.schemes)
@@ -280,14 +271,6 @@ def _correct_path(text: str, base: Path) -> str:
     return "/".join(corrected) if corrected[at] and base.joinpath(*corrected).is_dir() else ""
 
 
-def _recognize_kinds(candidates: Sequence[SourceKind], text: str, base: Path) -> list[SourceKind]:
-    """Return the kinds that a text looks like; one that looks like none, but is in the folder `base`, is a path."""
-    fitting = [kind for kind in candidates if kind.recognizes(text)]
-    if fitting or not text or not os.path.exists(path := os.path.join(base, text)):
-        return fitting
-    return [kind for kind in candidates if kind.recognizes(path)]
-
-
 def _describe_meanings(text: SourceText, source: Source, kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
     """Yield notes about what a text that was looked up stands for."""
     for name in text.kinds:
@@ -317,12 +300,6 @@ def _suggest_sources(
                 return (Suggestion(f"{other.roles[text.role].flag} {other.form}"),)
     sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
     return tuple(Suggestion(f"{own} {shared.form}", shared.title if len(sharing) > 1 else "") for shared in sharing)
-
-
-def _list_possible_kinds(role: str, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> dict[str, SourceKind]:
-    """Return the kinds for a role, without those that the platform does not support."""
-    refused = [name for name, kind in kinds.items() if can and can.source(role, kind).level in ("no", "not_yet")]
-    return {name: kind for name, kind in kinds.items() if role in kind.roles and name not in refused}
 
 
 def _find_conflicts(

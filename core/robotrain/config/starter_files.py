@@ -208,7 +208,8 @@ def format_project_file(
     ]
     for name, found in settings.items():
         known = {one.name: one for one in get_parameters(platforms[name].settings)}
-        table = [f"[platforms.{_format_key(name)}] # {platforms[name].summary}"]
+        key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quote(name)
+        table = [f"[platforms.{key}] # {platforms[name].summary}"]
         for key, setting in found.items():
             value = _quote(setting.value or known[key].metavar)
             line = f"{'' if setting.value else '# '}{key} = {value}"
@@ -220,10 +221,6 @@ def format_project_file(
 def _quote(text: str) -> str:
     """Return a text as TOML."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def _format_key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quote(name)
 
 
 def replace_example_paths(content: bytes, name: str, folder: str) -> bytes:

@@ -75,15 +75,11 @@ def _run_terraform(folder: Path) -> str:
     if result.timed_out:
         raise TerraformUnreadable(f"It did not answer within {TIME_LIMIT_SECONDS:g} s and was stopped.")
     if result.exit_code:
-        raise TerraformUnreadable(f"It ended with exit code {result.exit_code}{_read_first_line(result.stderr)}.")
+        plain = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", result.stderr)  # without the colors and the frame
+        line = next((line.strip() for line in plain.splitlines() if line.strip()), "")
+        reason = f": {redact(line).rstrip('.')}" if line else ""
+        raise TerraformUnreadable(f"It ended with exit code {result.exit_code}{reason}.")
     return result.stdout
-
-
-def _read_first_line(stderr: str) -> str:
-    """Return the first line of an error message, without the frame and colors that Terraform draws."""
-    plain = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", stderr)
-    line = next((line.strip() for line in plain.splitlines() if line.strip()), "")
-    return f": {redact(line).rstrip('.')}" if line else ""
 
 
 TERRAFORM_VARIABLE = make_variable_name("terraform")
@@ -99,7 +95,9 @@ def find_terraform_folder(names: Sequence[VariableLayer], project: Project | Non
         return _resolve_named_folder(named, folder)
     if project and project.terraform:
         return _resolve_named_folder(project.terraform, project.folder)
-    return next((place for place in _list_default_folders(folder) if _has_state(place)), None)
+    top = next((place for place in list_project_folders(folder) if (place / ".git").exists()), folder)
+    places = (base / name for base in dict.fromkeys((folder, top)) for name in DEFAULT_FOLDERS)
+    return next(filter(_has_state, places), None)
 
 
 def format_folder(folder: Path) -> str:
@@ -107,38 +105,26 @@ def format_folder(folder: Path) -> str:
     return redact(os.path.relpath(folder))
 
 
-def _list_default_folders(folder: Path) -> Iterator[Path]:
-    """Yield the default folders below the working folder, then below the root of its git checkout."""
-    top = next((place for place in list_project_folders(folder) if (place / ".git").exists()), folder)
-    yield from (base / name for base in dict.fromkeys((folder, top)) for name in DEFAULT_FOLDERS)
-
-
 def _resolve_named_folder(value: Value, base: Path) -> Path | None:
     text = str(value.value)
     if text == DISABLED:
         return None
     folder = Path(os.path.normpath(base / os.path.expanduser(text)))
-    if not _has_state(folder):
-        raise Rejected([_make_no_state_problem(value, folder)])
-    return folder
+    if _has_state(folder):
+        return folder
+    title, why, ways = "the Terraform folder does not exist", f"Its path is {redact(str(folder))}.", list[Suggestion]()
+    if folder.is_dir():
+        title = "the Terraform folder contains no state"
+        why = "State is a file terraform.tfstate or a folder .terraform."
+        init = f"terraform -chdir={shlex.quote(format_folder(folder))} init"
+        ways.append(Suggestion(init, "finds its state again"))
+    remark = f'or terraform = "FOLDER" in {PROJECT_FILE}; {DISABLED} disables Terraform'
+    ways.append(Suggestion(f"{TERRAFORM_VARIABLE}=FOLDER", remark))
+    raise Rejected([make_problem("terraform-folder", title, value.origin.where, text, why, *ways, stage=Stage.RESOLVE)])
 
 
 def _has_state(folder: Path) -> bool:
     return (folder / "terraform.tfstate").is_file() or (folder / ".terraform").is_dir()
-
-
-def _make_no_state_problem(value: Value, folder: Path) -> Problem:
-    exists = folder.is_dir()
-    init = Suggestion(f"terraform -chdir={shlex.quote(format_folder(folder))} init", "finds its state again")
-    remark = f'or terraform = "FOLDER" in {PROJECT_FILE}; {DISABLED} disables Terraform'
-    title = f"the Terraform folder {'contains no state' if exists else 'does not exist'}"
-    why = (
-        "State is a file terraform.tfstate or a folder .terraform." if exists else f"Its path is {redact(str(folder))}."
-    )
-    ways = (*([init] if exists else []), Suggestion(f"{TERRAFORM_VARIABLE}=FOLDER", remark))
-    return make_problem(
-        "terraform-folder", title, value.origin.where, str(value.value), why, *ways, stage=Stage.RESOLVE
-    )
 
 
 TERRAFORM_LAYER = "terraform"
@@ -189,7 +175,13 @@ class TerraformLayer:
         for parameter in (self._required | self._optional).values():
             name = parameter.param.terraform.partition(".")[0]
             if name in state.outputs.hidden:
-                yield _make_sensitive_problem(state.place, name, parameter)
+                title = f"the Terraform output {redact(name)} is sensitive and is not used"
+                where = f"{state.place} {parameter.param.terraform}"
+                why = f"It would give {parameter.flag}, but jobs are stored in plans and records unencrypted."
+                way = Suggestion(_format_flag(parameter))
+                yield make_problem(
+                    "terraform-sensitive", title, where, "", why, way, stage=Stage.RESOLVE, severity="warning"
+                )
 
     @functools.cached_property
     def _state(self) -> _TerraformState:
@@ -199,22 +191,14 @@ class TerraformLayer:
             return _TerraformState(problems=rejected.problems)
         if folder is None:
             return _TerraformState()
+        shown, place = format_folder(folder), folder.absolute()
+        if place in _failed_reads:
+            return _TerraformState(shown, error=_failed_reads[place])
         try:
-            return _TerraformState(format_folder(folder), _read_once(folder))
+            return _TerraformState(shown, read_outputs(folder))
         except TerraformUnreadable as error:
-            return _TerraformState(format_folder(folder), error=error)
-
-
-def _read_once(folder: Path) -> TerraformOutputs:
-    """Return the outputs of a folder. Raise TerraformUnreadable, at once if it failed before."""
-    place = folder.absolute()
-    if place in _failed_reads:
-        raise _failed_reads[place].with_traceback(None)
-    try:
-        return read_outputs(folder)
-    except TerraformUnreadable as error:
-        _failed_reads[place] = error
-        raise
+            _failed_reads[place] = error
+            return _TerraformState(shown, error=error)
 
 
 def _get_text(values: Any, path: str) -> str:
@@ -237,14 +221,6 @@ def _make_unreadable_problem(place: str, error: TerraformUnreadable, parameters:
         Suggestion(f"{TERRAFORM_VARIABLE}={DISABLED}", "disables Terraform"),
     )
     return make_problem("terraform-unread", title, place, "", why, *ways, stage=Stage.RESOLVE, severity="warning")
-
-
-def _make_sensitive_problem(place: str, name: str, parameter: Parameter) -> Problem:
-    title = f"the Terraform output {redact(name)} is sensitive and is not used"
-    where = f"{place} {parameter.param.terraform}"
-    why = f"It would give {parameter.flag}, but jobs are stored in plans and records unencrypted."
-    way = Suggestion(_format_flag(parameter))
-    return make_problem("terraform-sensitive", title, where, "", why, way, stage=Stage.RESOLVE, severity="warning")
 
 
 def _format_flag(parameter: Parameter) -> str:

@@ -30,7 +30,10 @@ def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, .
     """Return the trainer's arguments: an option of the request replaces the same option of the job file."""
     below = (request.file.trainer_args if request.file else None) or ()
     if request.assigned_args is not None:
-        below = _replace_all(below, request.assigned_args)
+        replaced = _hide_secrets(below)  # the first argument shows all that they replace
+        below = tuple(
+            one._replace(overrode=() if index else replaced) for index, one in enumerate(request.assigned_args)
+        )
     given = [arg if isinstance(arg, Value) else Value(arg, AFTER_DASHES) for arg in request.trainer_args or ()]
     return tuple(merge_options(below, given, workload))
 
@@ -52,13 +55,6 @@ def find_option_of_program(finder: str, flag: str, value: str) -> str:
     is_shown = can_repeat(value) and value.isprintable()
     found: str = importlib.import_module(finder).find_option(flag, value if is_shown else "…")
     return found
-
-
-def _replace_all(replaced: Sequence[Value], arguments: Sequence[Value]) -> tuple[Value, ...]:
-    """Return the arguments; the first shows all that they replace."""
-    return tuple(
-        argument._replace(overrode=() if index else _hide_secrets(replaced)) for index, argument in enumerate(arguments)
-    )
 
 
 def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:

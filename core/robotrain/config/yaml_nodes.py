@@ -64,7 +64,11 @@ def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 0
-        raise MalformedYaml(line, _explain_yaml_error(error, text, line)) from None
+        source = (text.split("\n")[line - 1 : line] or [""])[0]
+        if "\t" in source[: len(source) - len(source.lstrip())]:
+            raise MalformedYaml(line, "The line is indented with a tab; YAML needs spaces.") from None
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
+        raise MalformedYaml(line, f"{reason}.".capitalize()) from None
 
 
 class _YamlComposer:
@@ -138,12 +142,3 @@ class _YamlComposer:
     def add_unsupported(self, event: Any, title: str) -> None:
         """Record an unsupported node."""
         self.unsupported.append((event.start_mark.line + 1, title))
-
-
-def _explain_yaml_error(error: Any, text: str, line: int) -> str:
-    """Return the parser's reason as a sentence."""
-    source = (text.split("\n")[line - 1 : line] or [""])[0]
-    if "\t" in source[: len(source) - len(source.lstrip())]:
-        return "The line is indented with a tab; YAML needs spaces."
-    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
-    return f"{reason}.".capitalize()
