@@ -303,6 +303,7 @@ def test_steps_of_a_pipeline_may_be_yielded_beside_its_status():
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
+        (({}, ["text"]), "tuple[Any, Iterable[Problem]]"),
         (("running", []), "tuple[Status, list[StepStatus]]"),
         ([("local_path", None)], "Iterable[tuple[str, str]]"),
     ],
