@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rows
-from plane import getting, looking, starting
-from plane.machine import Machine, ready
+from plane import container_start, download, survey
+from plane.machine import Machine, start_machine
 from rows import Row
 
 PARTS = ("fetch", "look", "start")
@@ -24,19 +24,19 @@ PARTS = ("fetch", "look", "start")
 def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of each part."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing that was started goes on alone
-    with tempfile.TemporaryDirectory() as name, ready(Path(name)) as machine:
+    with tempfile.TemporaryDirectory() as name, start_machine(Path(name)) as machine:
         for part in options.only:
             yield from _measure_part(part, machine, options.quick, 1 if options.quick else options.pairs)
 
 
 def _measure_part(part: str, machine: Machine, quick: bool, pairs: int) -> Iterator[Row]:
-    amount = getting.Amount(400, 2, 40) if quick else getting.Amount(2000, 4, 100)
+    amount = download.Amount(400, 2, 40) if quick else download.Amount(2000, 4, 100)
     if part == "fetch":
-        return getting.figures(machine, amount, pairs)
+        return download.measure_downloads(machine, amount, pairs)
     if part == "look":
-        counts = (1000, 10_000) if quick else (1000, 10_000, looking.LISTED)
-        return looking.figures(machine, counts, (1, 4, 16) if quick else (1, 4, 16, 64), pairs)
-    return starting.figures(machine, amount, pairs)
+        counts = (1000, 10_000) if quick else (1000, 10_000, survey.LISTED)
+        return survey.measure_surveys(machine, counts, (1, 4, 16) if quick else (1, 4, 16, 64), pairs)
+    return container_start.measure_starts(machine, amount, pairs)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

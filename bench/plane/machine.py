@@ -47,7 +47,7 @@ def _get_child_seconds() -> float:
 
 
 @contextlib.contextmanager
-def ready(folder: Path) -> Iterator[Machine]:
+def start_machine(folder: Path) -> Iterator[Machine]:
     """A machine whose account is empty."""
     from robotrain_sources.data_environment import ENVIRONMENT
 

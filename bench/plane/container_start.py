@@ -22,10 +22,10 @@ from robotrain_workloads.lerobot_train import container
 from rows import Row
 
 from plane import ROOT
-from plane.getting import FAR, Amount
+from plane.download import LINE_SECONDS, Amount
 from plane.machine import Machine
 
-BOX = "start"
+CONTAINER = "start"
 SETS = ("one", "two")
 DATASET = ROOT / "examples/pusht-mini/dataset"
 OFFLINE = {"UV_OFFLINE": "1"}
@@ -70,18 +70,18 @@ class Turn:
         return self.ours.merging / max(self.environment, self.our_data)
 
 
-def figures(machine: Machine, padding: Amount, pairs: int) -> Iterator[Row]:
+def measure_starts(machine: Machine, padding: Amount, pairs: int) -> Iterator[Row]:
     """Two datasets of blobs, padded with as much as `padding`; environments are built from uv's cache."""
     for number, name in enumerate(SETS):
-        machine.azure.blobs.put(BOX, {f"{name}/{path}": content for path, content in _dataset().items()})
+        machine.azure.blobs.put(CONTAINER, {f"{name}/{path}": content for path, content in _read_dataset().items()})
         for path, size in list(padding.files)[number :: len(SETS)]:
-            machine.azure.blobs.put(BOX, {f"{name}/padding/{path}": os.urandom(size)})
-    rows.log(f"starting: two datasets of blobs, {FAR * 1000:.0f} ms away, {pairs} pairs")
-    with _cache(machine) as warm:
+            machine.azure.blobs.put(CONTAINER, {f"{name}/padding/{path}": os.urandom(size)})
+    rows.log(f"starting: two datasets of blobs, {LINE_SECONDS * 1000:.0f} ms away, {pairs} pairs")
+    with _make_cache(machine) as warm:
         for wanted in (container.ENVIRONMENT, data_environment.ENVIRONMENT):
-            _built(wanted, warm, os.environ)  # into uv's cache: the only ones that may need the network
-    with machine.azure.directly(FAR):
-        turns = [_turn(machine) for _ in range(pairs)]
+            _build_environment(wanted, warm, os.environ)  # into uv's cache: the only ones that may need the network
+    with machine.azure.directly(LINE_SECONDS):
+        turns = [_measure_turn(machine) for _ in range(pairs)]
     turn = sorted(turns, key=lambda turn: turn.ours.step / turn.reference)[(pairs - 1) // 2]
     values = {"ours": turn.ours.step, "floor": turn.reference}
     name = "environment, data and training in turn"
@@ -92,8 +92,8 @@ def figures(machine: Machine, padding: Amount, pairs: int) -> Iterator[Row]:
     yield Row(name="container to merging", unit="s", floor_name=name, ceiling=1.1, **values)
 
 
-def _turn(machine: Machine) -> Turn:
-    turn = Turn(_ours(machine), *_reference(machine), _our_data(machine))
+def _measure_turn(machine: Machine) -> Turn:
+    turn = Turn(_measure_ours(machine), *_measure_reference(machine), _measure_our_data(machine))
     ours = f"merging at {turn.ours.merging:.1f}, first step at {turn.ours.step:.1f} s"
     alone = f"environment {turn.environment:.1f}, data {turn.our_data:.1f}"
     theirs = f"environment {turn.environment:.1f} + data {turn.reference_data:.1f} + rest {turn.rest:.1f}"
@@ -101,37 +101,38 @@ def _turn(machine: Machine) -> Turn:
     return turn
 
 
-def _ours(machine: Machine) -> Start:
-    with _cache(machine) as cache:
-        return _started(machine, cache, [f"blob_url: {machine.azure.url(BOX, name)}" for name in SETS])
+def _measure_ours(machine: Machine) -> Start:
+    with _make_cache(machine) as cache:
+        return _run_to_first_step(machine, cache, [f"blob_url: {machine.azure.url(CONTAINER, name)}" for name in SETS])
 
 
-def _reference(machine: Machine) -> tuple[float, float, float]:
+def _measure_reference(machine: Machine) -> tuple[float, float, float]:
     """Seconds of the environment, of the files one by one, and of what is left to the first step."""
-    box = machine.azure.url(BOX, "").rstrip("/")
-    with _cache(machine) as cache:
-        environment, built = _built(container.ENVIRONMENT, cache, machine.environ(**OFFLINE))
-        data = sum(machine.measure("reference.py", box, f"{name}/", cache / name)["whole"] for name in SETS)
-        rest = _started(machine, cache, [f"local_path: {cache / name}" for name in SETS], built).step
+    box = machine.azure.url(CONTAINER, "").rstrip("/")
+    with _make_cache(machine) as cache:
+        environment, built = _build_environment(container.ENVIRONMENT, cache, machine.environ(**OFFLINE))
+        data = sum(machine.measure("azure_sdk.py", box, f"{name}/", cache / name)["whole"] for name in SETS)
+        rest = _run_to_first_step(machine, cache, [f"local_path: {cache / name}" for name in SETS], built).step
     return environment, data, rest
 
 
-def _our_data(machine: Machine) -> float:
-    urls = [machine.azure.url(BOX, name) for name in SETS]
-    with _cache(machine) as cache:
-        took, built = _built(data_environment.ENVIRONMENT, cache, machine.environ(**OFFLINE))
+def _measure_our_data(machine: Machine) -> float:
+    urls = [machine.azure.url(CONTAINER, name) for name in SETS]
+    with _make_cache(machine) as cache:
+        took, built = _build_environment(data_environment.ENVIRONMENT, cache, machine.environ(**OFFLINE))
         python = built / "bin/python"
-        return took + machine.measure("ours.py", "fetch", cache, python, *urls, python=Path(sys.executable))["whole"]
+        fetched = machine.measure("robotrain_transfer.py", "fetch", cache, python, *urls, python=Path(sys.executable))
+        return took + fetched["whole"]
 
 
 @contextlib.contextmanager
-def _cache(machine: Machine) -> Iterator[Path]:
+def _make_cache(machine: Machine) -> Iterator[Path]:
     """A cache that is empty, and gone afterwards."""
     with tempfile.TemporaryDirectory(dir=machine.folder) as name:
         yield Path(name)
 
 
-def _built(wanted: PythonEnvironment, cache: Path, environ: Mapping[str, str]) -> tuple[float, Path]:
+def _build_environment(wanted: PythonEnvironment, cache: Path, environ: Mapping[str, str]) -> tuple[float, Path]:
     """Seconds to build an environment, and its folder."""
     how = ("--python", wanted.python, "--gib", wanted.gib, "--cache", cache)
     command = [sys.executable, "-m", "robotrain_runtime", "environment", wanted.lock, *how]
@@ -140,27 +141,27 @@ def _built(wanted: PythonEnvironment, cache: Path, environ: Mapping[str, str]) -
     return time.perf_counter() - began, Path(done.stdout.strip())
 
 
-def _started(machine: Machine, cache: Path, sources: Sequence[str], built: Path | None = None) -> Start:
+def _run_to_first_step(machine: Machine, cache: Path, sources: Sequence[str], built: Path | None = None) -> Start:
     """Run the runtime as a container does, to the first step."""
     folder = cache / "run"
     environ = machine.environ(ROBOTRAIN_STATE=str(folder / "state"), ROBOTRAIN_CACHE=str(cache), **OFFLINE)
-    job = _rendered(folder, environ, sources, built)
+    job = _render_job(folder, environ, sources, built)
     events = Path(document.parse_document(job.read_text()).placement.work) / "events.jsonl"
-    began, told = time.time(), folder / "log"
-    with told.open("wb") as log:
+    began, log_file = time.time(), folder / "log"
+    with log_file.open("wb") as log:
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(job)]
         process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
         try:
-            found = _first_metrics(events, process)
+            found = _wait_for_first_metrics(events, process)
         finally:
             process.terminate()  # what comes after the first step is not timed
             process.wait()
     if found is None:
-        raise RuntimeError(f"no first step, exit code {process.returncode}:\n{told.read_text()}")
+        raise RuntimeError(f"no first step, exit code {process.returncode}:\n{log_file.read_text()}")
     return Start(found.merging - began, found.step - began)
 
 
-def _rendered(folder: Path, environ: Mapping[str, str], sources: Sequence[str], built: Path | None) -> Path:
+def _render_job(folder: Path, environ: Mapping[str, str], sources: Sequence[str], built: Path | None) -> Path:
     """The job document that the container gets."""
     folder.mkdir()
     job = folder / "job.yaml"
@@ -172,8 +173,8 @@ def _rendered(folder: Path, environ: Mapping[str, str], sources: Sequence[str], 
     return folder / "plan/job.json"
 
 
-def _first_metrics(events: Path, process: "subprocess.Popen[bytes]") -> Start | None:
-    """When merging and when the first step was told, by the clock; None when the run ended before that."""
+def _wait_for_first_metrics(events: Path, process: "subprocess.Popen[bytes]") -> Start | None:
+    """When merging and when the first step were reported, by the clock; None when the run ended before that."""
     while True:
         ended, merging = process.poll() is not None, 0.0
         for record in filter(None, map(event.parse_event, events.read_text().splitlines() if events.exists() else ())):
@@ -187,5 +188,5 @@ def _first_metrics(events: Path, process: "subprocess.Popen[bytes]") -> Start | 
         time.sleep(0.05)
 
 
-def _dataset() -> dict[str, bytes]:
+def _read_dataset() -> dict[str, bytes]:
     return {str(path.relative_to(DATASET)): path.read_bytes() for path in DATASET.rglob("*") if path.is_file()}

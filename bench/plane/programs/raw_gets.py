@@ -1,6 +1,6 @@
 """The floor: GETs of blobs known beforehand on 16 connections that stay open, written to disk, and verified by nothing.
 
-    python floor.py HOST NAMES_FILE TO TOKEN
+    python raw_gets.py HOST NAMES_FILE TO TOKEN
 
 Names, one a line, are paths on the host, the largest first. Prints seconds.
 """

@@ -14,9 +14,9 @@ from rows import Row
 
 from plane.machine import Machine
 
-BOX = "bench"
-PREFIX, ONE = "data/", "one/"
-FAR = 0.015
+CONTAINER = "bench"
+PREFIX, SINGLE = "data/", "one/"
+LINE_SECONDS = 0.015
 
 
 @dataclass(frozen=True)
@@ -34,47 +34,47 @@ class Amount:
         yield from ((f"small/{number // 100:03d}/{number:05d}.bin", 64 << 10) for number in range(self.small))
 
 
-def figures(machine: Machine, amount: Amount, pairs: int) -> Iterator[Row]:
+def measure_downloads(machine: Machine, amount: Amount, pairs: int) -> Iterator[Row]:
     """Fill the account, and fetch it in each way in turn."""
     for name, size in amount.files:
-        machine.azure.blobs.put(BOX, {PREFIX + name: os.urandom(size)})
-    machine.azure.blobs.put(BOX, {f"{ONE}small.bin": os.urandom(1000)})
+        machine.azure.blobs.put(CONTAINER, {PREFIX + name: os.urandom(size)})
+    machine.azure.blobs.put(CONTAINER, {f"{SINGLE}small.bin": os.urandom(1000)})
     total = sum(size for _, size in amount.files) >> 20
     rows.log(f"fetching {amount.small} × 64 KiB + {amount.large} × {amount.mib} MiB ({total} MiB), {pairs} pairs")
-    for latency in (FAR, 0.0):
+    for latency in (LINE_SECONDS, 0.0):
         with machine.azure.directly(latency):
-            turns = [_turn(machine, amount, latency) for _ in range(pairs)]
-        yield from _compared(turns, latency)
+            turns = [_measure_turn(machine, amount, latency) for _ in range(pairs)]
+        yield from _make_rows(turns, latency)
 
 
-def _turn(machine: Machine, amount: Amount, latency: float) -> dict[str, float]:
+def _measure_turn(machine: Machine, amount: Amount, latency: float) -> dict[str, float]:
     """Each way once; the two programs before on one blob, which tells what their start, sign-in and listing take."""
     names = machine.folder / "names"
-    names.write_text("".join(f"/{BOX}/{PREFIX}{name}\n" for name, _ in amount.files))
-    start = {"reference": _reference(machine, ONE)["whole"], "ours": _ours(machine, ONE)["whole"]}
-    reference, ours = _reference(machine, PREFIX), _ours(machine, PREFIX)
+    names.write_text("".join(f"/{CONTAINER}/{PREFIX}{name}\n" for name, _ in amount.files))
+    start = {"reference": _measure_reference(machine, SINGLE)["whole"], "ours": _measure_ours(machine, SINGLE)["whole"]}
+    reference, ours = _measure_reference(machine, PREFIX), _measure_ours(machine, PREFIX)
     host = f"{machine.azure.account}.blob.core.windows.net"
-    floor = machine.measure("floor.py", host, names, _emptied(machine.folder / "floor"), token())
-    _compare(amount, machine.folder / "reference", machine.folder / "ours")
-    told = {"reference": reference["whole"], "its start": start["reference"], "ours": ours["whole"]}
-    told |= {"our start": start["ours"], "our fetch": ours["fetch"], "floor": floor["seconds"]}
-    told |= {"our CPU": ours["cpu"], "floor's CPU": floor["cpu"], "reference's CPU": reference["cpu"]}
-    shown = "   ".join(f"{name} {value:.2f}" for name, value in told.items())
+    floor = machine.measure("raw_gets.py", host, names, _make_empty_folder(machine.folder / "floor"), token())
+    _check_same_files(amount, machine.folder / "reference", machine.folder / "ours")
+    seconds = {"reference": reference["whole"], "its start": start["reference"], "ours": ours["whole"]}
+    seconds |= {"our start": start["ours"], "our fetch": ours["fetch"], "floor": floor["seconds"]}
+    seconds |= {"our CPU": ours["cpu"], "floor's CPU": floor["cpu"], "reference's CPU": reference["cpu"]}
+    shown = "   ".join(f"{name} {value:.2f}" for name, value in seconds.items())
     rows.log(f"  {latency * 1000:2.0f} ms   {shown}")
-    return {**told, "reference MiB": reference["mib"], "our MiB": ours["mib"]}
+    return {**seconds, "reference MiB": reference["mib"], "our MiB": ours["mib"]}
 
 
-def _reference(machine: Machine, prefix: str) -> dict[str, float]:
-    box = machine.azure.url(BOX, "").rstrip("/")
-    return machine.measure("reference.py", box, prefix, _emptied(machine.folder / "reference"))
+def _measure_reference(machine: Machine, prefix: str) -> dict[str, float]:
+    box = machine.azure.url(CONTAINER, "").rstrip("/")
+    return machine.measure("azure_sdk.py", box, prefix, _make_empty_folder(machine.folder / "reference"))
 
 
-def _ours(machine: Machine, prefix: str) -> dict[str, float]:
-    given = (_emptied(machine.folder / "ours"), machine.data_python, machine.azure.url(BOX, prefix))
-    return machine.measure("ours.py", "fetch", *given, python=Path(sys.executable))
+def _measure_ours(machine: Machine, prefix: str) -> dict[str, float]:
+    given = (_make_empty_folder(machine.folder / "ours"), machine.data_python, machine.azure.url(CONTAINER, prefix))
+    return machine.measure("robotrain_transfer.py", "fetch", *given, python=Path(sys.executable))
 
 
-def _compared(turns: list[dict[str, float]], latency: float) -> Iterator[Row]:
+def _make_rows(turns: list[dict[str, float]], latency: float) -> Iterator[Row]:
     far = f"{latency * 1000:.0f} ms away" if latency else "loopback"
     most, least = (1.6, 1 / 6.5) if latency else (2.4, None)
 
@@ -91,14 +91,14 @@ def _compared(turns: list[dict[str, float]], latency: float) -> Iterator[Row]:
     yield Row(name=f"fetch, {far}: memory", ours=peak, unit="MiB", ceiling=300, peers={"SDK, one by one": theirs})
 
 
-def _emptied(folder: Path) -> Path:
+def _make_empty_folder(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return folder
 
 
-def _compare(amount: Amount, reference: Path, ours: Path) -> None:
-    """Both have the same files with the same bytes: a figure of something else would be worth nothing."""
+def _check_same_files(amount: Amount, reference: Path, ours: Path) -> None:
+    """Check that both have the same files with the same bytes: a figure of something else would be worth nothing."""
     (files,) = (path.parent for path in ours.rglob("large-0.bin"))
     for name, size in itertools.islice(amount.files, 50):
         content = (files / name).read_bytes()

@@ -19,7 +19,7 @@ EACH = 1000
 LISTED, LISTING_SECONDS = 100_000, 20
 
 
-def figures(machine: Machine, counts: Sequence[int], sources: Sequence[int], runs: int) -> Iterator[Row]:
+def measure_surveys(machine: Machine, counts: Sequence[int], sources: Sequence[int], runs: int) -> Iterator[Row]:
     """Of one source with so many blobs, and of so many sources with a thousand each."""
     azure = machine.azure
 
@@ -29,30 +29,34 @@ def figures(machine: Machine, counts: Sequence[int], sources: Sequence[int], run
     def folders(count: int) -> list[str]:
         return [azure.url_of_many(EACH, f"set-{number}") for number in range(count)]
 
-    yield from _growing(machine, "blobs", counts, blobs, runs)
-    yield from _growing(machine, "sources", sources, folders, runs)
+    yield from _measure_growth(machine, "blobs", counts, blobs, runs)
+    yield from _measure_growth(machine, "sources", sources, folders, runs)
 
 
-def _growing(
+def _measure_growth(
     machine: Machine, what: str, counts: Sequence[int], urls: Callable[[int], list[str]], runs: int
 ) -> Iterator[Row]:
     rows.log(f"looking at {', '.join(map(str, counts))} {what}, best of {runs}")
-    took: dict[int, tuple[float, float]] = {}
+    measured: dict[int, tuple[float, float]] = {}
     for count in counts:
-        looks = [_look(machine, urls(count)) for _ in range(runs)]
-        took[count] = (min(look["look"] for look in looks), max(look["mib"] for look in looks))
-        rows.log(f"  {count:>6} {what}   {took[count][0]:.2f} s   {took[count][1]:.0f} MiB")
+        surveys = [_measure_survey(machine, urls(count)) for _ in range(runs)]
+        measured[count] = (min(one["look"] for one in surveys), max(one["mib"] for one in surveys))
+        rows.log(f"  {count:>6} {what}   {measured[count][0]:.2f} s   {measured[count][1]:.0f} MiB")
     few, many = counts[-2:]
-    seconds, mib = took[many]
+    seconds, mib = measured[many]
     limit = LISTING_SECONDS if many == LISTED else None
     yield Row(name=f"look at {many} {what}", ours=seconds, unit="s", ceiling=limit)
-    linear = took[few][0] * many / few
+    linear = measured[few][0] * many / few
     name = f"the time of {few}, as many times"
     yield Row(name=f"{many} {what}: time", ours=seconds, unit="s", floor=linear, floor_name=name, ceiling=SLACK)
     name = f"of {few}"
-    yield Row(name=f"{many} {what}: memory", ours=mib, unit="MiB", floor=took[few][1], floor_name=name, ceiling=FLAT)
+    yield Row(
+        name=f"{many} {what}: memory", ours=mib, unit="MiB", floor=measured[few][1], floor_name=name, ceiling=FLAT
+    )
 
 
-def _look(machine: Machine, urls: list[str]) -> dict[str, float]:
+def _measure_survey(machine: Machine, urls: list[str]) -> dict[str, float]:
     cache = machine.folder / "looked"
-    return machine.measure("ours.py", "look", cache, machine.data_python, *urls, python=Path(sys.executable))
+    return machine.measure(
+        "robotrain_transfer.py", "look", cache, machine.data_python, *urls, python=Path(sys.executable)
+    )

@@ -1,6 +1,6 @@
 """robotrain's way: its transfer, as a run uses it.
 
-    python ours.py look|fetch CACHE DATA_PYTHON URL…
+    python robotrain_transfer.py look|fetch CACHE DATA_PYTHON URL…
 
 Prints seconds of looking (the program's start, signing in and listing among them) and of fetching, and the peak of
 memory of the program that transfers.

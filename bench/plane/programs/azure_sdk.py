@@ -1,6 +1,6 @@
 """The reference's way: one blob after the other with Azure's SDK, four connections a blob, MD5, a temporary file each.
 
-    python reference.py CONTAINER_URL PREFIX TO
+    python azure_sdk.py CONTAINER_URL PREFIX TO
 
 Prints seconds, from the listing on, and the peak of memory.
 """
