@@ -33,7 +33,7 @@ class Arrival(NamedTuple):
 
 
 class HubStandIn(Server):
-    """requests: `METHOD path`, as they came. flip: files that arrive with another byte. cut: how often each breaks off.
+    """requests: `METHOD path`, as they came.
 
     token: the one that opens what is shut. status: answered to everything, when it is set. faults: as those of the
     Azure stand-in; of the other host too, whose paths begin with /cdn/. arrived_elsewhere: what came there. page: how
@@ -48,8 +48,6 @@ class HubStandIn(Server):
         self.requests: list[str] = []
         self.arrived_elsewhere: list[Arrival] = []
         self.faults: list[Fault] = []
-        self.flip: set[str] = set()
-        self.cut: dict[str, int] = {}
         self.token = "hf_therightone123456789"
         self.status = 0
         self._elsewhere = Elsewhere(self)
@@ -119,13 +117,8 @@ class _Answers(BaseHTTPRequestHandler):
         """Answer what lies there. Raises Refused."""
         raise NotImplementedError
 
-    def part(self, hub: HubStandIn, path: str, content: bytes, headers: Mapping[str, str]) -> None:
+    def part(self, content: bytes, headers: Mapping[str, str]) -> None:
         """The content of a file, or the part of it that is asked for."""
-        if path in hub.flip:
-            content = content[:-1] + bytes([content[-1] ^ 1])
-        if hub.cut.get(path):
-            hub.cut[path] -= 1
-            self.fault = Fault("", cut=True)
         ranged = RANGE.fullmatch(self.headers.get("Range", ""))
         if ranged is None:
             self.answer(200, {**headers, "Accept-Ranges": "bytes"}, content)
@@ -136,9 +129,9 @@ class _Answers(BaseHTTPRequestHandler):
         told = {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
         self.answer(206, {**headers, **told}, content[first : last + 1])
 
-    def json(self, content: Any, headers: Mapping[str, str] | None = None) -> None:
+    def json(self, content: Any, headers: Mapping[str, str]) -> None:
         """An answer of the API."""
-        self.answer(200, {"Content-Type": "application/json", **(headers or {})}, json.dumps(content).encode())
+        self.answer(200, {"Content-Type": "application/json", **headers}, json.dumps(content).encode())
 
     def answer(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
         """The whole of it, as the fault has it."""
@@ -166,7 +159,7 @@ class _Large(_Answers):
             raise Refused(400)
         _, _, kind, owner, name, commit, file = path.split("/", 6)
         content = self.server.hub.repositories[f"{kind}/{owner}/{name}"].commits[commit][file]
-        self.part(self.server.hub, file, content, {"ETag": f'"{hashlib.sha256(content).hexdigest()}"'})
+        self.part(content, {"ETag": f'"{hashlib.sha256(content).hexdigest()}"'})
 
 
 class _Handler(_Answers):
@@ -194,7 +187,7 @@ class _Handler(_Answers):
             sibling = {"rfilename": path, "size": len(content), "blobId": git_digest(content)}
             siblings.append(sibling | large(content, "sha256"))
         told = {"private": False, "tags": [], "downloads": 0, "likes": 0}
-        self.json({"id": name, "sha": commit, "siblings": siblings, **told})
+        self.json({"id": name, "sha": commit, "siblings": siblings, **told}, {})
 
     def _tree(self, kind: str, name: str, revision: str, below: str) -> None:
         """All files and folders below a folder, a page at a time."""
@@ -215,7 +208,7 @@ class _Handler(_Answers):
             raise Refused(404, "EntryNotFound")
         content, headers = files[path], {"X-Repo-Commit": commit}
         if not large(content, ""):
-            self.part(self.server, path, content, {**headers, "ETag": f'"{git_digest(content)}"'})
+            self.part(content, {**headers, "ETag": f'"{git_digest(content)}"'})
             return
         linked = {"X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Linked-Size": str(len(content))}
         where = f"{self.server.elsewhere}/cdn/{kind}/{name}/{commit}/{quote(path)}?{SIGNATURE}"

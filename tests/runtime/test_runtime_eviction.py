@@ -1,9 +1,8 @@
-"""The cache: the longest unused data goes first, nothing that a run uses; data made of data is made once for a key."""
+"""Eviction from the cache: the longest unused data goes first, and nothing that a run uses."""
 
 import os
 
 import pytest
-from robotrain_runtime.contract.files import fill_cache_folder
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheLease
 
@@ -75,30 +74,3 @@ def test_environments_are_no_data(cache):
     environment = cache("environments/aa", 2, used=1)
     assert make_room(cache, 0.1) == []
     assert environment.exists()
-
-
-MANIFEST = "prepared.json"
-
-
-def fill_folder(folder):
-    folder.mkdir()
-    (folder / "merged").write_text("both")
-
-
-def fail_to_fill(*told):
-    pytest.fail(f"it was to be found at once: {told}")
-
-
-def test_what_another_run_uses_is_found_without_waiting_for_that_run(tmp_path):
-    place = tmp_path / "prepared/train/key"
-    made = fill_cache_folder(place, MANIFEST, fill_folder, on_wait=fail_to_fill)
-    with CacheLease(tmp_path) as other:
-        assert other.acquire(made)
-        assert fill_cache_folder(place, MANIFEST, fail_to_fill, on_wait=fail_to_fill) == made
-
-
-def test_what_is_not_whole_is_made_again(tmp_path):
-    place = tmp_path / "prepared/train/key"
-    made = fill_cache_folder(place, MANIFEST, fill_folder, on_wait=fail_to_fill)
-    (made / "merged").write_text("bot")
-    assert (fill_cache_folder(place, MANIFEST, fill_folder, on_wait=fail_to_fill) / "merged").read_text() == "both"

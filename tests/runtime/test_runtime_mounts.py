@@ -122,13 +122,6 @@ def test_tags_of_a_fetched_model_are_recorded(run, job):
     assert json.loads(record.read_text()) == {"tags": {"task": "a"}}
 
 
-def test_mounted_data_is_inspected(plugins_on_path, make_document, tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in/letters.txt").touch()
-    (found,) = run_preflight(make_document("azureml:a:1"))
-    assert found.title == f"{tmp_path}/in holds no numbers.txt"
-
-
 @pytest.mark.slow
 def test_mounted_data_goes_into_what_is_prepared_and_its_pin_into_the_name(
     plugins_on_path, run, make_document, lay_files, tmp_path

@@ -128,15 +128,6 @@ def test_failed_work_without_a_checkpoint_ends_in_its_own_stage(run, job, target
     assert stages(ran)[-1] == ("work", "failed")
 
 
-def test_h1_09_a_folder_that_appears_only_later_gets_everything(run, job, tmp_path):
-    to = tmp_path / "disk" / "mirror"
-    program = SAVE + f"save(20)\ntime.sleep(0.5)\nPath({str(to.parent)!r}).mkdir()\nsave(40)"
-    ran = run(job(program, publish={"to": str(to)}))
-    assert ran.exit_code == 0, ran.lines
-    assert list_mirrored(to) == ["000020", "000040"]
-    assert [note.partition(":")[0] for note in ran.notes("warning")] == [f"checkpoint 000020 is not published to {to}"]
-
-
 def test_what_was_asked_for_and_not_published_fails_the_run_by_name(run, job, target):
     for name in ("000020", "000060"):
         (target / name).mkdir(parents=True)

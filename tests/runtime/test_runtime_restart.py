@@ -1,6 +1,5 @@
 """Restart of a run with an empty disk: checkpoints and events of earlier attempts are recovered."""
 
-import dataclasses
 import json
 import shutil
 
@@ -92,36 +91,22 @@ def test_without_a_submission_the_run_begins_anew_as_ever(run, published, lose_m
 
 
 @pytest.mark.slow
-def test_what_another_run_published_is_not_gone_on_from(run, published, lose_machine):
+@pytest.mark.parametrize(("torn", "first"), [((40,), 21), ((20, 40), 1)])
+def test_torn_checkpoints_are_named_and_the_one_before_them_is_restored(
+    run, published, lose_machine, shelf, torn, first
+):
     run(published(40), **OURS)
     lose_machine()
-    ran = run(dataclasses.replace(published(60), run="pretend-2"), **OURS)
-    assert (ran.exit_code, ran.ordinary) == (4, [])
-    assert ran.outcome["reason"].endswith("000020 of the run pretend-1")
-
-
-@pytest.mark.slow
-def test_a_torn_one_is_told_and_the_one_before_it_is_taken(run, published, lose_machine, shelf):
-    run(published(40), **OURS)
-    lose_machine()
-    tear_checkpoint(shelf / "000040")
+    for step in torn:
+        tear_checkpoint(shelf / f"{step:06}")
     ran = run(published(60), **OURS)
-    assert first_step(ran) == 21
-    said = f"the run does not resume from shelf:{shelf}/000040: {shelf}/000040/state/step is not what was saved"
-    assert ran.notes("warning") == [said]
-
-
-@pytest.mark.slow
-def test_when_all_are_torn_it_begins_anew_and_says_so(run, published, lose_machine, shelf):
-    run(published(40), **OURS)
-    lose_machine()
-    tear_checkpoint(shelf / "000020")
-    tear_checkpoint(shelf / "000040")
-    ran = run(published(60), **OURS)
-    assert first_step(ran) == 1
-    assert (
-        ran.notes("warning")[-1] == "no checkpoint of an earlier attempt is complete: the run starts again from step 0"
-    )
+    assert first_step(ran) == first
+    warnings = [
+        f"the run does not resume from shelf:{shelf}/{step:06}: {shelf}/{step:06}/state/step is not what was saved"
+        for step in reversed(torn)
+    ]
+    none_left = "no checkpoint of an earlier attempt is complete: the run starts again from step 0"
+    assert ran.notes("warning") == [*warnings, *([none_left] if first == 1 else [])]
 
 
 @pytest.mark.slow

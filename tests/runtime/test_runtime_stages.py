@@ -178,16 +178,6 @@ def test_data_is_made_ready_once_and_used_again(run, job, tmp_path, plugins_on_p
     assert again.ordinary[-1] == "['b+a', 'b+a']"
 
 
-def test_what_an_interrupted_merge_left_is_thrown_away(run, job, tmp_path, plugins_on_path):
-    left = tmp_path / "cache/prepared/pretend/.digest-of-a.0.part/files"
-    left.mkdir(parents=True)
-    (left / "half.bin").touch()
-    ran = run(job(NUMBERS, carried=["a"], publish={"join": join()}))
-    assert ran.exit_code == 0, ran.lines
-    assert [path.name for path in (tmp_path / "cache/prepared/pretend/digest-of-a/files").iterdir()] == ["numbers.txt"]
-    assert not left.exists()
-
-
 def test_a_damaged_result_is_made_anew(run, job, tmp_path, plugins_on_path):
     made = job(NUMBERS, carried=["a", "b"], publish={"join": join()})
     run(made)

@@ -1,6 +1,5 @@
 """What a blob URL means when a job is sent: the digest that the transfer knows the same data by."""
 
-import re
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from robotrain.model.job import Job
 from robotrain.model.source import SourceError, SourceNotFound
 from robotrain.submission import pin as core_pin
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.blob_url import blob_client, fetch, pin
+from robotrain_sources.blob_url import fetch, pin
 from robotrain_sources.blob_url.kind import KIND
 
 pytestmark = pytest.mark.slow
@@ -115,9 +114,3 @@ def test_a_service_that_takes_too_long_is_not_waited_for(azure, container, monke
     azure.front.faults.append(Fault("comp=list", latency=5))
     with pytest.raises(SourceError, match=r"^The storage account \w+ did not answer within 0\.5 seconds\.$"):
         resolve_pin(azure.url(container, "p"))
-
-
-def test_a_folder_of_many_pages_is_pinned(azure, container, monkeypatch):
-    monkeypatch.setattr(blob_client, "PAGE_SIZE", 100)
-    assert re.fullmatch(r"[0-9a-f]{32}", resolve_pin(azure.url_of_many(450, "p")))
-    assert resolve_pin(azure.url_of_many(450, "p")) != resolve_pin(azure.url_of_many(451, "p"))

@@ -29,15 +29,6 @@ def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
         container.fetch(_source(tmp_path / "gone"), ContainerContext(cache=tmp_path))
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    file = tmp_path / "info.json"
-    file.touch()
-    (sentence,) = container.preflight(_source(file), ContainerContext(cache=tmp_path))
-    assert "is not a folder" in sentence
-    (below,) = container.preflight(_source(file / "x"), ContainerContext(cache=tmp_path))
-    assert "does not exist" in below
-
-
 def test_an_unreadable_folder_is_one_sentence(tmp_path: Path) -> None:
     shut = tmp_path / "shut"
     shut.mkdir(mode=0o300)

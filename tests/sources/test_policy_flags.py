@@ -97,25 +97,14 @@ def sources(answer: Any) -> dict[str, tuple[str, str]]:
         ("--policy-model", "act:3", "registered_model models:/act/3"),
         ("--policy-model", "azureml:act:3", "model_asset azureml:act:3"),
         ("--policy-model", "runs:/0123/model/", "mlflow_run runs:/0123/model"),
+        ("--init-from-policy-model", "models:/act/3", "registered_model models:/act/3"),
+        ("--init-from-policy-model", "azureml:act:3", "model_asset azureml:act:3"),
+        ("--init-from-policy-model", BLOB, f"blob_url {BLOB}"),
     ],
 )
 def test_each_flag_names_a_policy_of_its_kind(explain: Any, flag: str, text: str, source: str) -> None:
-    assert sources(explain(flag, text, "--json")) == {"policy": (source, f"flag {flag}")}
-
-
-@pytest.mark.parametrize(
-    ("text", "source"),
-    [
-        ("act:3", "registered_model models:/act/3"),
-        ("models:/act/3", "registered_model models:/act/3"),
-        ("azureml:act:3", "model_asset azureml:act:3"),
-        ("azureml://registries/r/models/act/versions/3", "model_asset azureml://registries/r/models/act/versions/3"),
-        (BLOB, f"blob_url {BLOB}"),
-    ],
-)
-def test_weights_alone_come_from_a_registry_or_blob_storage(explain: Any, text: str, source: str) -> None:
-    flag = "--init-from-policy-model"
-    assert sources(explain(flag, text, "--json")) == {"init_policy": (source, f"flag {flag}")}
+    role = "init_policy" if flag.startswith("--init") else "policy"
+    assert sources(explain(flag, text, "--json")) == {role: (source, f"flag {flag}")}
 
 
 def test_the_environment_names_of_the_contract_are_read(explain: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,30 +45,28 @@ def flags(role: str) -> dict[str, tuple[str, tuple[str, ...], tuple[str, ...], b
     return {name: (flag.flag, flag.aliases, flag.env, flag.repeatable) for name, flag in declared.items()}
 
 
-def test_the_flags_of_datasets_are_those_of_the_contract() -> None:
-    assert flags("dataset") == {
+INIT_FLAG = ("--init-from-policy-model", (), ("INIT_FROM_POLICY_MODEL",), False)
+FLAGS = {
+    "dataset": {
         "huggingface": ("--dataset-repo-id", ("-d", "--dataset"), ("DATASET_REPO_ID",), False),
         "blob_url": ("--blob-url", (), ("BLOB_URLS",), True),
         "data_asset": ("--dataset-asset", (), ("DATASET_ASSETS",), True),
         "local_path": ("--dataset-path", (), (), True),
-    }
-
-
-def test_a_policy_has_a_flag_for_each_place_it_may_lie_in() -> None:
-    assert flags("policy") == {
+    },
+    "policy": {
         "huggingface": ("--policy-repo-id", (), ("POLICY_REPO_ID",), False),
         "blob_url": ("--policy-url", (), (), False),
         "local_path": ("--policy-path", (), (), False),
-        "registered_model": ("--policy-model", (), (), False),
-        "model_asset": ("--policy-model", (), (), False),
-        "mlflow_run": ("--policy-model", (), (), False),
+        **dict.fromkeys(("registered_model", "model_asset", "mlflow_run"), ("--policy-model", (), (), False)),
         "run": ("--policy-run", (), (), False),
-    }
+    },
+    "init_policy": dict.fromkeys(("blob_url", "registered_model", "model_asset"), INIT_FLAG),
+}
 
 
-def test_weights_alone_come_by_one_flag() -> None:
-    shared = ("--init-from-policy-model", (), ("INIT_FROM_POLICY_MODEL",), False)
-    assert flags("init_policy") == dict.fromkeys(("blob_url", "registered_model", "model_asset"), shared)
+@pytest.mark.parametrize("role", FLAGS)
+def test_the_flags_of_a_role_are_those_of_the_contract(role: str) -> None:
+    assert flags(role) == FLAGS[role]
 
 
 @pytest.mark.parametrize(

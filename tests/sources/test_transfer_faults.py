@@ -98,14 +98,6 @@ def test_403_at_the_listing_is_found_by_the_survey(shelves, shelf, deliver):
 
 
 @pytest.mark.slow
-def test_a_shelf_that_may_be_listed_and_not_read_is_found_by_the_survey(shelves, shelf, deliver):
-    shelves.faults.append(Fault("/pusht/", status=403))
-    (found,) = deliver(shelf).survey()
-    assert "PermissionDenied" in found.problems[0]
-    assert len([path for path in shelves.asked if path.startswith("/pusht/")]) == 1
-
-
-@pytest.mark.slow
 def test_a_survey_asks_twice_at_most(shelves, shelf, deliver):
     shelves.faults.append(Fault("/pusht/", status=503))
     (found,) = deliver(shelf, described=["meta/info.json"]).survey()

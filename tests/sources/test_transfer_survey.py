@@ -36,6 +36,7 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     assert told[4] == "empty is empty"
     assert "Connection refused" in told[5]
     assert [one.fault for one in found] == ["", "configuration", "data", "data", "data", "network"]
+    assert len([path for path in shelves.asked if path.startswith("/refused/")]) == 1
     delivering.made.close()
     assert [path.name for path in (cache / "data").iterdir()] == ["transfer-scratch.lock"]
 
