@@ -37,10 +37,7 @@ def ranks(work: Path) -> dict[int, int]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if (
-                b"robotrain_workloads.lerobot_train.launcher" in words
-                and f"--output_dir={work}/outputs".encode() in words
-            ):
+            if {container.LAUNCHER.encode(), f"--output_dir={work}/outputs".encode()} <= {*words}:
                 environ = dict(line.partition(b"=")[::2] for line in (process / "environ").read_bytes().split(b"\0"))
                 if b"RANK" in environ:
                     found[int(environ[b"RANK"])] = int(process.name)
@@ -53,12 +50,12 @@ def read_parent(process: int) -> int:
 
 def list_processes(work: Path) -> list[str]:
     """Every process whose command or environment names the run."""
-    told = []
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if str(work).encode() in (process / "cmdline").read_bytes():
-                told.append((process / "cmdline").read_text().replace("\0", " "))
-    return told
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 @pytest.fixture
@@ -80,8 +77,8 @@ def training_in_two(start, pusht, tmp_path):
 
 
 def wait_for_end(process, lines, tmp_path) -> Trained:
-    said, _ = process.communicate(timeout=SECONDS)
-    return Trained(process.returncode, lines + said.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
+    output, _ = process.communicate(timeout=SECONDS)
+    return Trained(process.returncode, lines + output.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
 
 
 def test_several_gpus_are_several_processes_that_accelerate_starts(training, tmp_path):
@@ -89,12 +86,12 @@ def test_several_gpus_are_several_processes_that_accelerate_starts(training, tmp
     at = started.index("--")
     assert started[:at] == ("-m", container.MULTI_GPU_LAUNCHER, "--count=4", "--mixed-precision=bf16")
     assert container.work(training(), {}, tmp_path).arguments[2:4] == started[at + 1 : at + 3] == ("--device", "auto")
-    said = multi_gpu_launcher.make_accelerate_options(4, "bf16", 3, tmp_path / "own.json")
-    assert {"--multi_gpu", "--num_processes=4", "--num_machines=1", "--mixed_precision=bf16"} <= set(said)
-    assert {"--main_process_port=0", "--dynamo_backend=no", f"--config_file={tmp_path}/own.json"} <= set(said)
+    options = multi_gpu_launcher.make_accelerate_options(4, "bf16", 3, tmp_path / "own.json")
+    assert {"--multi_gpu", "--num_processes=4", "--num_machines=1", "--mixed_precision=bf16"} <= set(options)
+    assert {"--main_process_port=0", "--dynamo_backend=no", f"--config_file={tmp_path}/own.json"} <= set(options)
 
 
-def test_cores_are_shared_by_the_processes_unless_the_person_said_how(monkeypatch):
+def test_cores_are_shared_by_the_processes_unless_the_variable_is_set(monkeypatch):
     monkeypatch.setattr(device, "count_cores", lambda: 16)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [device.count_threads(count) for count in (1, 2, 4, 32)] == [15, 7, 3, 1]
@@ -103,7 +100,7 @@ def test_cores_are_shared_by_the_processes_unless_the_person_said_how(monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("given", "asked"),
+    ("given", "expected"),
     [
         ({"device": "auto"}, None),
         ({"device": "cpu", "num_gpus": 4}, None),
@@ -115,11 +112,11 @@ def test_cores_are_shared_by_the_processes_unless_the_person_said_how(monkeypatc
         ({"device": "cuda", "num_gpus": 2, "mixed_precision": "fp16"}, GpuRequirement(count=2, cuda="12.8")),
     ],
 )
-def test_several_gpus_are_asked_for_and_one_only_when_it_was_named(training, given, asked):
-    assert container.gpus(training(**given)) == asked
+def test_a_job_requires_several_gpus_and_one_only_with_device_cuda(training, given, expected):
+    assert container.gpus(training(**given)) == expected
 
 
-def test_a_training_without_cuda_asks_for_none_of_it(tmp_path):
+def test_the_cuda_version_is_that_of_the_lock(tmp_path):
     lock = tmp_path / "lock.txt"
     for pin, cuda in {"torch==2.10.0": "", "nvidia-cuda-runtime==13.0.96 \\": "13.0"}.items():
         lock.write_text(f"numpy==2.2.6\n{pin}\n")
@@ -133,14 +130,11 @@ def test_the_first_process_names_a_step_that_none_has_done(tmp_path, monkeypatch
     assert not agreement.started.exists()
     assert [first.should_stop(7), second.should_stop(7)] == [False, False]
     agreement.stop_requested.touch()
-    assert [second.should_stop(8), first.should_stop(8)] == [
-        False,
-        False,
-    ]  # the second was ahead: it knows at the next step
+    assert [second.should_stop(8), first.should_stop(8)] == [False, False]  # the second was ahead: it stops next
     assert [first.should_stop(9), second.should_stop(9)] == [True, True]
 
 
-def test_of_processes_that_fail_the_first_one_is_heard(tmp_path):
+def test_of_processes_that_fail_the_first_one_is_reported(tmp_path):
     agreement = ProcessAgreement(tmp_path)
     assert agreement.failure == ""
     agreement.report_failure("ValueError: the reason")
@@ -150,7 +144,7 @@ def test_of_processes_that_fail_the_first_one_is_heard(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_two_processes_train_as_one_with_twice_the_batch_and_tell_everything_once(train, pusht, tmp_path, monkeypatch):
+def test_two_processes_train_as_one_with_twice_the_batch_and_report_once(train, pusht, tmp_path, monkeypatch):
     answers = tmp_path / "huggingface/accelerate/default_config.yaml"  # of `accelerate config`: refused when it is read
     answers.parent.mkdir(parents=True)
     answers.write_text("no_such_key: 1\n")
@@ -192,7 +186,7 @@ def test_a_stop_ends_all_processes_after_the_same_step_with_one_checkpoint(train
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize(("rank", "beside"), [(0, 0), (1, 1)], ids=["the first", "one with who loads its data"])
+@pytest.mark.parametrize(("rank", "beside"), [(0, 0), (1, 1)], ids=["the first", "one with a data-loading process"])
 def test_a_process_that_is_killed_ends_the_run_and_is_its_reason(training_in_two, tmp_path, rank, beside):
     process, lines = training_in_two(num_workers=beside)
     os.kill(ranks(tmp_path / "work")[rank], signal.SIGKILL)
@@ -220,16 +214,9 @@ def test_an_error_of_one_process_is_the_reason_whatever_the_others_say(training_
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_a_checkpoint_of_one_process_is_gone_on_from_by_two_and_back(train, small):
-    two = train(
-        small.dataset,
-        SMALL["act"],
-        {"resume": small.checkpoint},
-        work="two",
-        num_gpus=2,
-        mixed_precision="bf16",
-        training_steps=8,
-    )
+def test_a_checkpoint_of_one_process_is_resumed_by_two_and_back(train, small):
+    given = {"num_gpus": 2, "mixed_precision": "bf16", "training_steps": 8}
+    two = train(small.dataset, SMALL["act"], {"resume": small.checkpoint}, work="two", **given)
     assert two.exit_code == 0, "\n".join(two.lines)
     assert any("--num-gpus is 2 now, and was 1" in note.text for note in two.events(Note))
     assert [one.step for one in two.events(Metrics) if "train/loss" in one.values] == [8]

@@ -2,13 +2,13 @@
 
 import dataclasses
 import typing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from job_documents import get_work, read_options
 from pydantic import TypeAdapter, ValidationError
 from robotrain.model.job import Job
-from robotrain_workloads.lerobot import options as lerobot_options
+from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot.lineage import StartMode
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot_train import container, parameters
@@ -17,14 +17,8 @@ from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 
 def job(**parameters) -> Job:
-    values = dataclasses.asdict(TrainParameters()) | parameters
+    values = dataclasses.asdict(TrainParameters(**parameters))
     return Job(workload="lerobot-train", parameters=tuple(values.items()))
-
-
-def command(document) -> list[str]:
-    root = Path("/data")
-    done = container.work(document, {source: root for source in document.sources}, Path(document.placement.work))
-    return [*done.arguments, *(f"{name}={value}" for name, value in done.environ.items())]
 
 
 @pytest.mark.parametrize(
@@ -36,22 +30,17 @@ def test_a_value_out_of_bounds_is_refused(name, bad):
 
 
 def options(document) -> dict[str, str]:
-    return dict(part.split("=", 1) for part in command(document) if part.startswith("--") and "=" in part)
+    return read_options(get_work(document).arguments)
 
 
 def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(training):
-    given = training().parameters
-    for way in typing.get_args(StartMode):
-        start = Start(mode=way, folder=Path("/p"))
-        ours = lerobot_options.list_option_names(
-            list(container.make_owned_options(given, Path("/d"), Path("/o"), start))
-        )
-        assert ours <= parameters.OWNED_OPTIONS.keys()
-        assert (
-            not lerobot_options.list_option_names(list(container.make_default_options(given, (), start)))
-            & parameters.OWNED_OPTIONS.keys()
-        )
-    assert "--policy.device" in parameters.OWNED_OPTIONS
+    given, owned = training().parameters, parameters.OWNED_OPTIONS.keys()
+    for mode in typing.get_args(StartMode):
+        start = Start(mode=mode, folder=Path("/p"))
+        assert read_options(container.make_owned_options(given, Path("/d"), Path("/o"), start)).keys() <= owned
+        assert not read_options(container.make_default_options(given, (), start)).keys() & owned
+    assert "--policy.device" in owned
+    assert parameters.OWNED_OPTIONS["--dataset.use_imagenet_stats"].startswith("--image-normalization ")
 
 
 @pytest.mark.parametrize(
@@ -73,27 +62,21 @@ def test_a_short_run_is_logged_at_its_end_at_least(training):
     assert options(training(training_steps=40))["--log_freq"] == "40"
 
 
-def test_what_comes_after_the_dashes_wins_over_a_default(training):
+def test_an_option_after_the_dashes_takes_precedence_over_a_default(training):
     given = "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
     assert options(training(args=[given]))["--policy.pretrained_backbone_weights"].startswith("ResNet18")
-    assert "--random-backbone" not in command(training(args=[given]))
-    assert "--random-backbone" in command(training())
-    spaced = command(training(args=["--dataset.video_backend", "torchcodec"]))
+    assert "--random-backbone" not in options(training(args=[given]))
+    spaced = get_work(training(args=["--dataset.video_backend", "torchcodec"])).arguments
     assert "--dataset.video_backend=pyav" not in spaced
 
 
-def test_no_policy_downloads_weights_for_its_eyes_unless_it_is_told_to(training):
+def test_no_policy_downloads_image_weights_unless_an_option_says_so(training):
     for kind in ("act", "diffusion"):
-        assert "--random-backbone" in command(training(policy_type=kind))
-        assert options(training(policy_type=kind))["--policy.pretrained_backbone_weights"] == "null"
+        given = options(training(policy_type=kind))
+        assert (given["--random-backbone"], given["--policy.pretrained_backbone_weights"]) == ("", "null")
     assert options(training(policy_type="diffusion"))["--policy.use_group_norm"] == "true"
     loaded = training(args=["--policy.pretrained_backbone_weights=X"], policy_type="diffusion")
     assert "--policy.use_group_norm" not in options(loaded)
-
-
-def test_the_whole_of_act_learns_at_the_rate_that_was_given(training):
-    found = options(training(learning_rate=3e-4))
-    assert found["--policy.optimizer_lr"] == found["--policy.optimizer_lr_backbone"] == "0.0003"
 
 
 def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(training):
@@ -105,10 +88,9 @@ def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(trainin
 
 
 def test_the_hub_is_off_only_when_every_source_is_local(training):
-    document = training()
-    remote = replace(document, sources=(replace(document.sources[0], kind="huggingface", uri="lerobot/pusht"),))
-    assert "HF_HUB_OFFLINE=1" in command(document)
-    assert "HF_HUB_OFFLINE=1" not in command(remote)
+    remote = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht")
+    assert get_work(training()).environ["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in get_work(training(remote)).environ
 
 
 def test_a_version_that_is_not_locked_names_the_one_that_is():
@@ -118,9 +100,8 @@ def test_a_version_that_is_not_locked_names_the_one_that_is():
 
 
 def test_the_names_of_tracking_are_those_of_the_contract(training):
-    document = training(register_checkpoint="my_model", num_gpus=2, batch_size=8)
-    document = replace(document, trainer_args=("--policy.dim_model=32", "--hub.token=SECRET", "--api_key", "SECRET"))
-    tracked = container.tracked(document)
+    args = ("--policy.dim_model=32", "--hub.token=SECRET", "--api_key", "SECRET")
+    tracked = container.tracked(training(args=args, register_checkpoint="my_model", num_gpus=2, batch_size=8))
     assert tracked.params["options"] == "--policy.dim_model=32 '--hub.token=<redacted>' --api_key '<redacted>'"
     assert tracked.experiment == "lerobot-act-lerobot-act-training"
     assert tracked.params.keys() == {

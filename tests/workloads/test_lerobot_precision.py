@@ -10,11 +10,11 @@ from small_training import SMALL, Trained, numbers
 STILL = ("--policy.use_vae=false", "--policy.dropout=0")
 
 
-def test_fp16_on_the_cpu_is_refused_because_accelerate_would_quietly_leave_it_out(training, dataset):
-    asked = training(dataset(), device="cpu", mixed_precision="fp16")
-    (said,) = container.inspect(asked, {})
-    assert said.startswith("--mixed-precision fp16 needs a GPU")
-    assert "--mixed-precision bf16" in said
+def test_fp16_on_the_cpu_is_refused_because_accelerate_would_ignore_it(training, dataset):
+    document = training(dataset(), device="cpu", mixed_precision="fp16")
+    (problem,) = container.inspect(document, {})
+    assert problem.startswith("--mixed-precision fp16 needs a GPU")
+    assert "--mixed-precision bf16" in problem
     for allowed in ({"device": "cpu", "mixed_precision": "bf16"}, {"device": "cuda", "mixed_precision": "fp16"}):
         assert list(container.inspect(training(dataset(), **allowed), {})) == []
 
@@ -48,7 +48,7 @@ def test_fp16_where_no_gpu_turns_up_is_refused_by_the_training_itself(train, pus
 
 def test_what_no_machine_can_do_is_refused_before_anything_is_sent(robotrain, pusht):
     common = ("submit", "--platform", "local", "--dataset-path", pusht)
-    for asked in (("--device", "cpu", "--mixed-precision", "fp16"), ("--device", "mps", "--num-gpus", "2")):
-        answer = robotrain(*common, *asked)
+    for given in (("--device", "cpu", "--mixed-precision", "fp16"), ("--device", "mps", "--num-gpus", "2")):
+        answer = robotrain(*common, *given)
         assert answer.exit_code == 2
         assert "[device-cannot]" in answer.stderr

@@ -128,7 +128,7 @@ def test_a_checkpoint_is_announced_once_it_is_complete(stop_handler, make_traine
     assert read_events() == [Checkpoint(step=10, path=str(tmp_path / "000010"), model="pretrained_model")]
 
 
-def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(stop_handler, make_trainer, read_events):
+def test_a_stopped_training_saves_at_once_and_ends(stop_handler, make_trainer, read_events):
     trainer = make_trainer(TrainerMonitor(100, stop_handler))
     stop_handler.is_requested = True
     assert trainer.should_save_checkpoint(7, 10, 100)
@@ -138,7 +138,7 @@ def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(stop_handler, m
     assert read_events()[0].step == 7
 
 
-def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_there(
+def test_one_of_several_processes_ends_after_the_agreed_step_once_all_reached_it(
     stop_handler, make_trainer, read_events, tmp_path
 ):
     agreement = ProcessAgreement(tmp_path)
@@ -154,7 +154,7 @@ def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_th
     assert (ended.value.code, accelerator.has_met, accelerator.has_left) == (0, True, True)
 
 
-def test_between_distant_windows_it_is_told_how_far_training_is(stop_handler, make_trainer, read_events, monkeypatch):
+def test_progress_is_sent_between_distant_windows(stop_handler, make_trainer, read_events, monkeypatch):
     trainer = make_trainer(TrainerMonitor(100_000, stop_handler))
     assert not trainer.should_save_checkpoint(1, 5000, 100_000)
     assert read_events() == []
@@ -196,7 +196,7 @@ def test_a_loss_that_is_not_finite_keeps_no_checkpoint_and_fails_at_the_end(
     assert "000005 is not used" in sent[0].text
 
 
-def test_whoever_allows_it_keeps_what_is_not_finite(stop_handler, make_trainer, read_events, monkeypatch):
+def test_allow_non_finite_keeps_such_checkpoints(stop_handler, make_trainer, read_events, monkeypatch):
     monkeypatch.setattr(trainer_monitor, "find_non_finite_tensor", lambda file: "weight")
     monitor = TrainerMonitor(5, stop_handler, allow_non_finite=True)
     trainer = make_trainer(monitor)
