@@ -16,6 +16,8 @@ from robotrain_workloads.lerobot import dataset, training_history
 from robotrain_workloads.lerobot_eval.inputs import held_out
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
+HELD_OUT = [36, 37, 38, 39, 49]
+"""What a training holds out by default."""
 
 
 class Table:
@@ -43,9 +45,9 @@ def trained(policy):
         at = policy(folder)
         stats = json.loads((dataset / "meta/stats.json").read_text())["action"]
         numbers = {f"action.{name}": [one * scale for one in stats[name]] for name in ("count", "mean", "std")}
-        told = {"repo_id": "pusht", "episodes": None, "eval_split": 0.1, **changes}
+        config = {"repo_id": "pusht", "episodes": None, "eval_split": 0.1, **changes}
         start = {"policy": {"pretrained_path": begun and str(begun)}, "resume": resumed}
-        (at / "train_config.json").write_text(json.dumps({"dataset": told, **start}))
+        (at / "train_config.json").write_text(json.dumps({"dataset": config, **start}))
         (at / "normalizer.safetensors").write_bytes(tensors(numbers))
         return at
 
@@ -58,21 +60,18 @@ def tensors(numbers) -> bytes:
         packed = struct.pack(f"<{len(values)}f", *values)
         head[name] = {"dtype": "F32", "shape": [len(values)], "data_offsets": [len(content), len(content + packed)]}
         content += packed
-    said = json.dumps(head).encode()
-    return len(said).to_bytes(8, "little") + said + content
+    header = json.dumps(head).encode()
+    return len(header).to_bytes(8, "little") + header + content
 
 
 def test_held_out_ones_are_the_last_of_each_task(trained):
     found = held_out.choose_episodes(None, PUSHT, trained())
-    assert found.episodes == [36, 37, 38, 39, 49]
+    assert found.episodes == HELD_OUT
     assert found.held_out
     assert found.why == "5 episodes of 50 may be replayed: those that training held out"
     assert held_out.choose_episodes("held-out", PUSHT, trained("again")).episodes == found.episodes
-
-
-def test_only_of_those_that_it_was_trained_on(trained):
-    found = held_out.choose_episodes(None, PUSHT, trained(episodes=list(range(10)), eval_split=0.25))
-    assert found.episodes == [7, 8, 9]
+    partial = trained("partial", episodes=list(range(10)), eval_split=0.25)
+    assert held_out.choose_episodes(None, PUSHT, partial).episodes == [7, 8, 9]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,7 @@ def test_only_of_those_that_it_was_trained_on(trained):
         ({"episodes": "some"}, r"train_config\.json: dataset\.episodes must be a list of whole numbers, or null"),
     ],
 )
-def test_all_of_them_where_nobody_knows_and_it_says_why(trained, changes, why):
+def test_all_episodes_where_the_split_is_unknown_with_the_reason(trained, changes, why):
     found = held_out.choose_episodes(None, PUSHT, trained(**changes))
     assert found.episodes == list(range(50))
     assert not found.held_out
@@ -94,26 +93,31 @@ def test_all_of_them_where_nobody_knows_and_it_says_why(trained, changes, why):
         held_out.choose_episodes("held-out", PUSHT, trained("again", **changes))
 
 
-def test_a_policy_that_says_nothing_and_one_that_was_never_trained(policy):
+def test_a_policy_without_a_training_configuration_and_an_untrained_one(policy):
     assert "no train_config.json" in held_out.choose_episodes(None, PUSHT, policy()).why
     found = held_out.choose_episodes(None, PUSHT, None)
-    assert (found.episodes, found.held_out) == ([36, 37, 38, 39, 49], True)  # as a trained one, so that they compare
+    assert (found.episodes, found.held_out) == (HELD_OUT, True)  # as a trained one, so that they compare
     assert "that a training holds out by default (--val-split 0.1)" in found.why
     assert held_out.choose_episodes("held-out", PUSHT, None) == found
-    assert held_out.choose_episodes("3", PUSHT, None) == (
-        [3],
-        False,
-        "1 episode of 50 may be replayed, as requested: the policy is untrained",
-    )
+    why = "1 episode of 50 may be replayed, as requested: the policy is untrained"
+    assert held_out.choose_episodes("3", PUSHT, None) == ([3], False, why)
 
 
-def test_a_torn_policy_is_no_reason_to_fail(trained):
+@pytest.mark.parametrize(
+    ("file", "content", "episodes"),
+    [
+        ("normalizer.safetensors", "12345678{", range(50)),
+        (training_history.RECORD_FILE, "{", HELD_OUT),
+        (training_history.RECORD_FILE, '{"trainings": [{"part": 7}]}', HELD_OUT),
+    ],
+)
+def test_a_damaged_file_counts_as_none(trained, file, content, episodes):
     at = trained()
-    (at / "normalizer.safetensors").write_bytes(b"12345678{")
-    assert len(held_out.choose_episodes(None, PUSHT, at).episodes) == 50
+    (at / file).write_text(content)
+    assert held_out.choose_episodes(None, PUSHT, at).episodes == list(episodes)
 
 
-def test_those_that_are_asked_for_are_called_held_out_when_all_are(trained):
+def test_requested_episodes_are_held_out_if_all_of_them_are(trained):
     at = trained()
     assert held_out.choose_episodes("49,36", PUSHT, at)[:2] == ([36, 49], True)
     assert held_out.choose_episodes("35-36", PUSHT, at)[:2] == ([35, 36], False)
@@ -125,7 +129,7 @@ def test_those_that_are_asked_for_are_called_held_out_when_all_are(trained):
 @pytest.mark.parametrize(
     ("base", "episodes", "held"),
     [
-        ({"eval_split": 0.1}, [36, 37, 38, 39, 49], True),
+        ({"eval_split": 0.1}, HELD_OUT, True),
         ({"eval_split": 0.05}, [38, 39, 49], True),
         ({"eval_split": 0.0, "episodes": list(range(38))}, [38, 39, 49], True),
         ({"eval_split": 0.0}, list(range(50)), False),
@@ -150,10 +154,10 @@ def test_what_an_earlier_training_saw_is_not_held_out(trained, base, episodes, h
         (lambda trained, policy: policy("base"), "/base, .*: the policy has no train_config.json"),
     ],
 )
-def test_nobody_says_held_out_where_an_earlier_training_is_not_known(trained, policy, base, why):
+def test_episodes_are_not_called_held_out_where_an_earlier_training_is_unknown(trained, policy, base, why):
     at = trained("tuned", begun=base(trained, policy))
     found = held_out.choose_episodes(None, PUSHT, at)
-    assert found[:2] == ([36, 37, 38, 39, 49], False)  # still those that say most
+    assert found[:2] == (HELD_OUT, False)  # still those that say most
     assert re.search(f"those that the last training held out; .*{why}", found.why)
     assert not held_out.choose_episodes("36", PUSHT, at).held_out
     assert re.search(why, held_out.explain_unknown_split(PUSHT, at))
@@ -161,9 +165,9 @@ def test_nobody_says_held_out_where_an_earlier_training_is_not_known(trained, po
         held_out.choose_episodes("held-out", PUSHT, at)
 
 
-def test_a_training_that_went_on_held_out_the_same_and_began_where_it_began(trained, tmp_path):
+def test_a_resumed_training_held_out_the_same_as_the_first_one(trained, tmp_path):
     gone = trained("run/checkpoints/000400/pretrained_model", begun=f"{tmp_path}/gone/000200", resumed=True)
-    assert held_out.choose_episodes(None, PUSHT, gone)[:2] == ([36, 37, 38, 39, 49], True)
+    assert held_out.choose_episodes(None, PUSHT, gone)[:2] == (HELD_OUT, True)
     base = trained("base", eval_split=0.0)
     saved = trained("run/checkpoints/000600/pretrained_model", begun=base)
     here = trained("went on", begun=saved, resumed=True)
@@ -180,10 +184,10 @@ def test_a_training_that_went_on_held_out_the_same_and_began_where_it_began(trai
     [
         ({"eval_split": 0.05}, [38, 39, 49], True),
         ({"eval_split": 0.0}, list(range(50)), False),
-        ({"scale": 2.0}, [36, 37, 38, 39, 49], False),
+        ({"scale": 2.0}, HELD_OUT, False),
     ],
 )
-def test_a_preempted_fine_tuning_says_elsewhere_what_its_base_saw(trained, tmp_path, base, episodes, held):
+def test_a_preempted_fine_tuning_records_what_its_base_saw(trained, tmp_path, base, episodes, held):
     """The launcher records at each save; each preemption goes on from the last checkpoint."""
     begun = trained("here/base", **base)
     for step in range(1, 4):
@@ -198,13 +202,6 @@ def test_a_preempted_fine_tuning_says_elsewhere_what_its_base_saw(trained, tmp_p
     assert found[:2] == known[:2] == (episodes, held)
     if "scale" in base:
         assert re.search("fine-tuned from .*/here/base, .*: the policy was trained on another dataset", found.why)
-
-
-@pytest.mark.parametrize("record", ["{", '{"trainings": [{"part": 7}]}'])
-def test_a_damaged_record_counts_as_none(trained, record):
-    at = trained()
-    (at / training_history.RECORD_FILE).write_text(record)
-    assert held_out.choose_episodes(None, PUSHT, at)[:2] == ([36, 37, 38, 39, 49], True)
 
 
 @settings(max_examples=25)

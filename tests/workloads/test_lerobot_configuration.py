@@ -1,4 +1,4 @@
-"""LeRobot's configuration is built before data is fetched: what it refuses is told in a sentence, with exit code 4."""
+"""LeRobot's configuration is built before data is fetched: a refusal is a sentence, with exit code 4."""
 
 import itertools
 import json
@@ -40,19 +40,16 @@ def test_a_policy_to_start_from_is_checked_with_the_files_that_describe_it(train
     assert f"--policy.path={tmp_path}" in options(container.warm_up(document, described, tmp_path))
 
 
-def test_what_starts_from_a_checkpoint_is_checked_when_it_is_there(training, tmp_path):
+def test_the_options_of_a_resumed_training_are_not_checked_in_advance(training, tmp_path):
     document = training(starts={"resume": "/far/checkpoint"})
     assert options(container.warm_up(document, {document.sources[-1]: tmp_path}, tmp_path)) == []
 
 
-def test_with_several_gpus_the_options_are_checked_and_others_train(training, tmp_path):
-    command = container.warm_up(training(num_gpus=2), {}, tmp_path)
+def test_with_several_gpus_the_options_are_checked_in_the_environment_of_the_work(training, tmp_path):
+    document = training(num_gpus=2, mixed_precision="bf16")
+    command = container.warm_up(document, {}, tmp_path)
     assert (command.takes_over, command.arguments[2]) == (False, warm_up.CHECK_ONLY)
-
-
-def test_what_gets_ready_has_the_environment_of_the_work(training, tmp_path):
-    document = training(mixed_precision="bf16")
-    assert container.warm_up(document, {}, tmp_path).environ == container.work(document, {}, tmp_path).environ
+    assert command.environ == container.work(document, {}, tmp_path).environ
 
 
 def test_an_evaluation_checks_the_options_of_its_policy(tmp_path):
@@ -89,19 +86,18 @@ def test_the_reason_is_the_one_at_the_root():
         ValueError("Got 20 for `n_action_steps` and 10 for `chunk_size`."),
     )
     given = ["--steps=3", "--policy.chunk_size=10", "--policy.n_action_steps=20"]
-    told = refuse(hidden, given)
-    assert told.partition(" rejects ")[2].startswith("--policy.chunk_size=10 --policy.n_action_steps=20: Got 20 for")
+    reason = refuse(hidden, given)
+    assert reason.partition(" rejects ")[2].startswith("--policy.chunk_size=10 --policy.n_action_steps=20: Got 20 for")
 
 
-def test_a_value_of_the_wrong_kind_is_told_as_the_parser_tells_it():
+def test_a_value_of_the_wrong_kind_is_reported_as_by_the_parser():
     error = chain_errors(DecodingError("`steps`: Couldn't parse 'x' into an int"), ValueError("invalid literal"))
-    told = refuse(error, ["--steps=x", "--policy.steps=3"])
-    assert told.endswith("rejects --steps=x: `steps`: Couldn't parse 'x' into an int")
+    reason = refuse(error, ["--steps=x", "--policy.steps=3"])
+    assert reason.endswith("rejects --steps=x: `steps`: Couldn't parse 'x' into an int")
 
 
 def test_a_secret_among_the_options_is_not_repeated():
-    told = refuse(ParsingError("`hub_token` is wrong"), ["--policy.hub_token=abc"])
-    assert "abc" not in told
+    assert "abc" not in refuse(ParsingError("`hub_token` is wrong"), ["--policy.hub_token=abc"])
 
 
 @pytest.fixture
@@ -132,15 +128,11 @@ def lerobot(monkeypatch):
 
 
 @pytest.mark.parametrize("option", ["--steps=x", "--steps=0"])
-def test_what_is_refused_while_the_configuration_is_built_ends_as_preflight(lerobot, option):
+def test_an_error_of_the_configuration_ends_as_preflight_and_a_later_one_does_not(lerobot, option):
     launcher.explain_refusals([option])
     with pytest.raises(SystemExit) as ended:
         lerobot(option)
     assert ended.value.code == EXIT_PREFLIGHT
-
-
-@pytest.mark.parametrize("option", ["--steps=x", "--steps=0"])
-def test_a_later_error_of_the_training_is_its_own(lerobot, option):
     for _ in range(2):  # the check while data is fetched, and the training itself
         launcher.explain_refusals(["--steps=3"])
         lerobot("--steps=3")
@@ -152,13 +144,13 @@ CHECKS = """
 import json, sys
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_train import launcher
-told = []
+ends = []
 def check(function, *arguments):
     try:
         function(*arguments)
-        told.append([0, ""])
+        ends.append([0, ""])
     except SystemExit as end:
-        told.append([end.code, str(end)])
+        ends.append([end.code, str(end)])
 of_policies, of_trainings = json.load(sys.stdin)
 for options in of_policies:
     check(loaded_policy.check_policy_configuration, *options)
@@ -166,7 +158,7 @@ launcher._prepare_training([])
 for options in of_trainings:
     sys.argv = ["lerobot-train", *options]
     check(launcher.check_training_configuration, options)
-print(json.dumps(told))
+print(json.dumps(ends))
 """
 
 
@@ -185,9 +177,9 @@ def test_lerobot_itself_refuses_options_that_do_not_go_together(training_python,
     command = [training_python, "-c", CHECKS]
     done = subprocess.run(command, env=environ, input=given, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert [code for code, _ in told] == [0, 4, 0, 4, 4, 4]
-    refused = [sentence.partition(" LeRobot 0.6.1 ")[2] for _, sentence in told]
+    ends = json.loads(done.stdout.splitlines()[-1])
+    assert [code for code, _ in ends] == [0, 4, 0, 4, 4, 4]
+    refused = [sentence.partition(" LeRobot 0.6.1 ")[2] for _, sentence in ends]
     upper = "The chunk size is the upper bound for the number of action steps"
     assert refused[3].startswith(f"rejects --policy.chunk_size=10 --policy.n_action_steps=20: {upper}")
     assert "Optimizer and Scheduler must be set when the policy presets are not used" in refused[4]
