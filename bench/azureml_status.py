@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from azureml_submit import standing_in
+from azureml_submit import start_workspace
 from rows import ROBOTRAIN
 from startup import seconds
 
@@ -28,28 +28,31 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--late", type=float, default=0.0, help="milliseconds of each answer")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, standing_in(Path(name)) as there:
-        environ = {**os.environ, **there.environ, "ROBOTRAIN_STATE": f"{name}/state"}
+    with tempfile.TemporaryDirectory() as name, start_workspace(Path(name)) as workspace:
+        environ = {**os.environ, **workspace.environ, "ROBOTRAIN_STATE": f"{name}/state"}
         environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["ROBOTRAIN_STATE"] = environ["ROBOTRAIN_STATE"]
-        commands = [[ROBOTRAIN, "status", running(there, given.lines)], [sys.executable, "-c", "import azure.ai.ml"]]
+        commands = [
+            [ROBOTRAIN, "status", start_observed_run(workspace, given.lines)],
+            [sys.executable, "-c", "import azure.ai.ml"],
+        ]
         if given.late:
-            there.fault("", latency=given.late / 1e3)
+            workspace.fault("", latency=given.late / 1e3)
         timed = [[seconds(command, environ) for command in commands] for _ in range(given.pairs + 1)]
         ours, theirs = (min(column) for column in zip(*timed[1:], strict=True))
-        asked = len(there.calls) // len(timed)
+        asked = len(workspace.calls) // len(timed)
     over = "" if ours / theirs <= CEILING else "  above"
     print(f"robotrain status {ours * 1e3:.0f} ms, import azure.ai.ml {theirs * 1e3:.0f} ms, {ours / theirs:.2f}{over}")
     print(f"ceiling: {CEILING}; {asked} requests beside the sign-in")
 
 
-def running(there: object, lines: int) -> str:
+def start_observed_run(workspace: object, lines: int) -> str:
     """The name of a run whose job prints a metric a line."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests/azureml"))
     from azureml_observed_run import Observed
     from robotrain_runtime.contract.event import Metrics
 
-    run = Observed(there).set_native_state("Running")  # type: ignore[arg-type]
+    run = Observed(workspace).set_native_state("Running")  # type: ignore[arg-type]
     run.tell(*(Metrics(step=step, total=lines, values={"train/loss": 1 / step}) for step in range(1, lines + 1)))
     return run.record()
 

@@ -53,11 +53,14 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--late", type=float, default=0.0, help="milliseconds of each answer")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, standing_in(Path(name)) as there:
-        environ = {**os.environ, **there.environ, "ROBOTRAIN_STATE": f"{name}/state"}
+    with tempfile.TemporaryDirectory() as name, start_workspace(Path(name)) as workspace:
+        environ = {**os.environ, **workspace.environ, "ROBOTRAIN_STATE": f"{name}/state"}
         environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        commands = [submit(there), bare(there, Path(name), environ)]
-        timed = [[once(there, command, environ, given.late) for command in commands] for _ in range(given.pairs + 1)]
+        commands = [make_submit_command(workspace), make_sdk_command(workspace, Path(name), environ)]
+        timed = [
+            [measure_submit(workspace, command, environ, given.late) for command in commands]
+            for _ in range(given.pairs + 1)
+        ]
         ours, theirs = (min(column) for column in zip(*timed[1:], strict=True))
     over = "" if ours / theirs <= CEILING else "  above"
     print(f"robotrain submit {ours * 1e3:.0f} ms, the bare SDK {theirs * 1e3:.0f} ms, {ours / theirs:.2f}{over}")
@@ -65,7 +68,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def standing_in(folder: Path) -> Iterator[AzureML]:
+def start_workspace(folder: Path) -> Iterator[AzureML]:
     """The light workspace of the tests."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from azure_stand_in.ml.azureml import AzureML
@@ -80,50 +83,50 @@ def standing_in(folder: Path) -> Iterator[AzureML]:
         blobs = running.enter_context(Memory(made, ACCOUNT))
         history = running.enter_context(Workspace(made, azure.manager, 0, ACCOUNT))
         azure.proxy.hosts |= {f"{ACCOUNT}.blob.core.windows.net": blobs.port, HOST: history.port}
-        there = AzureML(azure, blobs, {"arm": azure.manager, "history": history, "blobs": blobs})
-        there.begin()
-        yield there
+        workspace = AzureML(azure, blobs, {"arm": azure.manager, "history": history, "blobs": blobs})
+        workspace.begin()
+        yield workspace
 
 
-def once(there: AzureML, command: list[str], environ: dict[str, str], late: float) -> float:
+def measure_submit(workspace: AzureML, command: list[str], environ: dict[str, str], late: float) -> float:
     """One run, of a workspace that has what the job reads, and no job, code or environment yet."""
-    there.begin()
-    there.kubernetes(COMPUTE)
-    there.data(*ASSET, "episodes/3")
-    there.store.put(there.container, {"episodes/3/meta/info.json": b"{}"})  # what a dataset is told by
+    workspace.begin()
+    workspace.kubernetes(COMPUTE)
+    workspace.data(*ASSET, "episodes/3")
+    workspace.store.put(workspace.container, {"episodes/3/meta/info.json": b"{}"})  # what a dataset is told by
     if late:
-        there.fault("", latency=late / 1e3)
+        workspace.fault("", latency=late / 1e3)
     with tempfile.TemporaryDirectory() as state:
         took = seconds(command, environ | {"ROBOTRAIN_STATE": state})
-    assert len(there.jobs) == 1
+    assert len(workspace.jobs) == 1
     return took
 
 
-def submit(there: AzureML) -> list[str]:
+def make_submit_command(workspace: AzureML) -> list[str]:
     """Ours."""
-    return [ROBOTRAIN, "submit", *words(there)]
+    return [ROBOTRAIN, "submit", *make_job_words(workspace)]
 
 
-def words(there: AzureML) -> list[str]:
+def make_job_words(workspace: AzureML) -> list[str]:
     """The job."""
-    subscription, group, name = there.names
+    subscription, group, name = workspace.names
     at = ["--subscription-id", subscription, "--resource-group", group, "--workspace-name", name]
     reads = ["--dataset-asset", f"azureml:{':'.join(ASSET)}"]
     return ["--platform", "azureml", *at, "--compute", COMPUTE, *reads, "--training-steps", "10"]
 
 
-def bare(there: AzureML, folder: Path, environ: dict[str, str]) -> list[str]:
+def make_sdk_command(workspace: AzureML, folder: Path, environ: dict[str, str]) -> list[str]:
     """The SDK's, with the very job and the very code."""
     import yaml
 
-    render = [ROBOTRAIN, "render", *words(there), "--to", f"{folder}/plan"]
+    render = [ROBOTRAIN, "render", *make_job_words(workspace), "--to", f"{folder}/plan"]
     subprocess.run(render, env=environ, check=True, capture_output=True)
     spec = yaml.safe_load((folder / "plan/job.yaml").read_text())
     _, name, version = spec["environment"].split(":")
     program = folder / "bare.py"
     program.write_text(BARE)
     image = "pytorch/pytorch:2.11.0"
-    return [sys.executable, str(program), *there.names, f"{folder}/plan/job.yaml", COMPUTE, name, version, image]
+    return [sys.executable, str(program), *workspace.names, f"{folder}/plan/job.yaml", COMPUTE, name, version, image]
 
 
 if __name__ == "__main__":

@@ -53,14 +53,17 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     records, pairs = (options.records // 10, 3) if options.quick else (options.records, options.pairs)
     with tempfile.TemporaryDirectory() as name:
         few, many = Path(name, "few"), Path(name, "many")
-        fill(few, SHOWN, options.lines)
-        fill(many, records, options.lines)
+        make_records(few, SHOWN, options.lines)
+        make_records(many, records, options.lines)
         time.sleep(3)  # a folder that just changed gets no index
         for title, words, environ in COMMANDS:
             least = [
                 min(times)
                 for times in zip(
-                    *([use([ROBOTRAIN, *words], state, environ) for state in (many, few)] for _ in range(pairs)),
+                    *(
+                        [measure_cpu([ROBOTRAIN, *words], state, environ) for state in (many, few)]
+                        for _ in range(pairs)
+                    ),
                     strict=True,
                 )
             ]
@@ -70,7 +73,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
             )
 
 
-def use(command: list[str], state: Path, environ: dict[str, str]) -> float:
+def measure_cpu(command: list[str], state: Path, environ: dict[str, str]) -> float:
     """Return the seconds of processor time of a command."""
     environ = os.environ | {"ROBOTRAIN_STATE": str(state)} | environ
     process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -81,20 +84,20 @@ def use(command: list[str], state: Path, environ: dict[str, str]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def fill(state: Path, records: int, lines: int) -> None:
+def make_records(state: Path, records: int, lines: int) -> None:
     """A state folder with so many runs, the oldest first. The folders of runs are those of the newest, over again."""
     os.environ["ROBOTRAIN_STATE"] = str(state)
-    folders = [ended(state / "local" / f"run-{number}", lines) for number in range(SHOWN)]
+    folders = [make_ended_run(state / "local" / f"run-{number}", lines) for number in range(SHOWN)]
     began = time.time() - records
     fsync, os.fsync = os.fsync, lambda handle: None  # ten thousand of them take minutes, and nothing here must last
     try:
         for number in range(records):
-            keep(number, began + number, folders[number % SHOWN])
+            write_run_record(number, began + number, folders[number % SHOWN])
     finally:
         os.fsync = fsync
 
 
-def keep(number: int, created: float, folder: Path) -> None:
+def write_run_record(number: int, created: float, folder: Path) -> None:
     """One record, as `submit` leaves it."""
     run = f"lerobot-train-{number:08x}-1"
     digest, settings = f"{number:064x}", {"environment": None, "python": "python3", "runs_dir": str(folder.parent)}
@@ -116,15 +119,15 @@ def keep(number: int, created: float, folder: Path) -> None:
     os.utime(claimed, (created, created))
 
 
-def ended(folder: Path, lines: int) -> Path:
+def make_ended_run(folder: Path, lines: int) -> Path:
     """The folder of a run that succeeded."""
     folder.mkdir(parents=True)
     step = [
         Metrics(step=10 * number, total=10 * lines, values={"train/loss": 1 / number}) for number in range(1, lines)
     ]
-    told = [*map(event.format_event, step), event.format_event(Outcome(state="succeeded", exit_code=0))]
+    events = [*map(event.format_event, step), event.format_event(Outcome(state="succeeded", exit_code=0))]
     for name in ("log.txt", "events.jsonl"):
-        (folder / name).write_text("".join(f"{line}\n" for line in told))
+        (folder / name).write_text("".join(f"{line}\n" for line in events))
     (folder / "exit.json").write_text(json.dumps({"exit_code": 0, "ended": time.time(), "reason": ""}))
     (folder / "outcome.json").write_text(json.dumps({"state": "succeeded", "exit_code": 0, "reason": ""}))
     return folder

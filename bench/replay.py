@@ -34,7 +34,7 @@ FEATURES: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """In the environment of evaluations: this very file again."""
-    given = _given()
+    given = _parse_options()
     if os.environ.get(INSIDE):
         measure(given)
         return
@@ -59,23 +59,23 @@ def measure(given: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         recorded = Path(name, "recorded")
-        _record(recorded, given.episodes)
+        _record_dataset(recorded, given.episodes)
         for what, root in (("pusht-camera", ROOT / "examples/pusht-camera/dataset"), ("two cameras", recorded)):
             small = [f"--policy.{one}" for one in ("dim_model=64", "dim_feedforward=64", "n_action_steps=50")]
             policy = loaded_policy.make_untrained_policy("act", root, "cpu", small, 0)
-            pairs = [_pair(policy, root, given, what) for _ in range(given.pairs)]
+            pairs = [_measure_pair(policy, root, given, what) for _ in range(given.pairs)]
             replayed, read = (statistics.median(ratios) for ratios in zip(*pairs, strict=True))
             floor = f"floor {FLOOR}{'' if read >= FLOOR else '  below'}"
             print(f"{what}: median replayed {replayed:.2f} ×, read {read:.2f} ×, {floor}", flush=True)
 
 
-def _pair(policy: Any, root: Path, given: argparse.Namespace, what: str) -> tuple[float, float]:
+def _measure_pair(policy: Any, root: Path, given: argparse.Namespace, what: str) -> tuple[float, float]:
     """How many times the plain loop's speed: replayed, and read alone."""
     import numpy
 
     episodes = list(range(given.episodes))
-    read, ours, made = _ours(policy, root, episodes, given.batch)
-    read_plainly, plain, loop = _plain(policy, root, episodes)
+    read, ours, made = _replay(policy, root, episodes, given.batch)
+    read_plainly, plain, loop = _loop_plainly(policy, root, episodes)
     frames = len(loop)
     off = float(abs(numpy.concatenate(made) - loop).max())
     assert off < 1e-3, f"the actions differ by {off}"
@@ -84,7 +84,7 @@ def _pair(policy: Any, root: Path, given: argparse.Namespace, what: str) -> tupl
     return plain / ours, read_plainly / read
 
 
-def _ours(policy: Any, root: Path, episodes: list[int], batch: int) -> tuple[float, float, list[Any]]:
+def _replay(policy: Any, root: Path, episodes: list[int], batch: int) -> tuple[float, float, list[Any]]:
     """Seconds to read, seconds to read and act, and the actions."""
     from robotrain_workloads.lerobot_eval import replay
     from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
@@ -100,7 +100,7 @@ def _ours(policy: Any, root: Path, episodes: list[int], batch: int) -> tuple[flo
     return read, time.perf_counter() - began, [one.predicted for one in found]
 
 
-def _plain(policy: Any, root: Path, episodes: list[int]) -> tuple[float, float, Any]:
+def _loop_plainly(policy: Any, root: Path, episodes: list[int]) -> tuple[float, float, Any]:
     """The same of the plain loop."""
     import numpy
     from lerobot.datasets import LeRobotDataset
@@ -119,7 +119,7 @@ def _plain(policy: Any, root: Path, episodes: list[int]) -> tuple[float, float, 
     return read, time.perf_counter() - began, numpy.concatenate([one.numpy() for one in made])
 
 
-def _record(to: Path, episodes: int) -> None:
+def _record_dataset(to: Path, episodes: int) -> None:
     import numpy
     from lerobot.datasets import LeRobotDataset
 
@@ -130,7 +130,7 @@ def _record(to: Path, episodes: int) -> None:
             frame: dict[str, Any] = {"task": "bench"}
             for name, one in FEATURES.items():
                 if one["dtype"] == "video":
-                    frame[name] = numpy.roll(_picture(one["shape"]), step * 3, axis=1)
+                    frame[name] = numpy.roll(_make_picture(one["shape"]), step * 3, axis=1)
                 else:
                     frame[name] = random.random(one["shape"]).astype("float32")
             made.add_frame(frame)
@@ -138,7 +138,7 @@ def _record(to: Path, episodes: int) -> None:
     made.finalize()
 
 
-def _picture(shape: tuple[int, ...]) -> Any:
+def _make_picture(shape: tuple[int, ...]) -> Any:
     """A picture with edges and shades, which a video codec has to work for."""
     import numpy
 
@@ -147,7 +147,7 @@ def _picture(shape: tuple[int, ...]) -> Any:
     return ((waves * 7) % 256).astype(numpy.uint8)
 
 
-def _given() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--episodes", type=int, default=8, help="pusht-camera has 8")

@@ -88,44 +88,46 @@ def main() -> None:
 def compare(case: str, given: argparse.Namespace, folder: Path) -> None:
     """Print the medians of one case."""
     kind, films = CASES[case]
-    policy = given.policy if given.policy and kind == "state" else made(kind, folder)
-    told: dict[str, list[dict]] = {way: [] for way in WAYS}
+    policy = given.policy if given.policy and kind == "state" else make_policy(kind, folder)
+    runs_by_way: dict[str, list[dict]] = {way: [] for way in WAYS}
     for _ in range(given.pairs):
         for way in WAYS:
-            told[way].append(once(way, policy, films, given, folder))
-    rewards = (told[way][0]["rewards"] for way in WAYS)
+            runs_by_way[way].append(measure_episodes(way, policy, films, given, folder))
+    rewards = (runs_by_way[way][0]["rewards"] for way in WAYS)
     unlike = max(abs(one - other) for one, other in zip(*rewards, strict=True))
-    rates = {way: given.episodes / statistics.median(run["seconds"] for run in told[way]) for way in WAYS}
+    rates = {way: given.episodes / statistics.median(run["seconds"] for run in runs_by_way[way]) for way in WAYS}
     ratio = rates["ours"] / rates["theirs"]
-    said = ", ".join(f"{way} {rate:.2f} ({processor(told[way]):.0f} s of CPU)" for way, rate in rates.items())
+    text = ", ".join(
+        f"{way} {rate:.2f} ({find_least_cpu(runs_by_way[way]):.0f} s of CPU)" for way, rate in rates.items()
+    )
     below = "" if ratio >= FLOOR else "  below"
-    print(f"{case}: episodes a second: {said}; {ratio:.2f}{below}; rewards differ by {unlike:.1g}", flush=True)
+    print(f"{case}: episodes a second: {text}; {ratio:.2f}{below}; rewards differ by {unlike:.1g}", flush=True)
 
 
-def processor(told: list[dict]) -> float:
+def find_least_cpu(runs_by_way: list[dict]) -> float:
     """The least that a whole process and those of its own used, loading included."""
-    return min(run["processor"] for run in told)
+    return min(run["processor"] for run in runs_by_way)
 
 
-def made(kind: str, folder: Path) -> Path:
+def make_policy(kind: str, folder: Path) -> Path:
     """An untrained policy."""
     run([PYTHON, "-c", MAKE, str(folder / kind), kind])
     return folder / kind
 
 
-def once(way: str, policy: Path, films: bool, given: argparse.Namespace, folder: Path) -> dict:
+def measure_episodes(way: str, policy: Path, films: bool, given: argparse.Namespace, folder: Path) -> dict:
     """How long the episodes took, and their rewards."""
     with tempfile.TemporaryDirectory(dir=folder) as to:
         if way == "ours":
             used = run([PYTHON, "-c", OURS, str(policy), str(films), to, str(given.episodes), str(given.steps)])
             return json.loads(Path(to, "figures.json").read_text()) | {"processor": used}
-        used = run([PYTHON, "-c", THEIRS, str(films), *options(policy, given), f"--output_dir={to}/out"])
+        used = run([PYTHON, "-c", THEIRS, str(films), *list_lerobot_options(policy, given), f"--output_dir={to}/out"])
         found = json.loads(Path(to, "out/eval_info.json").read_text())
     rewards = found["per_task"][0]["metrics"]["sum_rewards"]
     return {"seconds": found["overall"]["eval_s"], "rewards": rewards, "processor": used}
 
 
-def options(policy: Path, given: argparse.Namespace) -> list[str]:
+def list_lerobot_options(policy: Path, given: argparse.Namespace) -> list[str]:
     """LeRobot's."""
     shown = "pixels_agent_pos" if policy.name == "pictures" else "environment_state_agent_pos"
     world = ["--env.type=pusht", f"--env.obs_type={shown}", f"--env.episode_length={given.steps}"]

@@ -24,17 +24,17 @@ def main() -> None:
     sources = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
     place = ContainerContext(cache=Path(cache), python=Path(python))
     began = time.perf_counter()
-    coming = transfer_container.deliver(sources, {"blob_url": fetch}, place, {})
-    found = coming.survey()
+    delivery = transfer_container.deliver(sources, {"blob_url": fetch}, place, {})
+    found = delivery.survey()
     wrong = [sentence for one in found for sentence in one.problems]
     assert not wrong, wrong
-    looked = time.perf_counter()
+    surveyed = time.perf_counter()
     if what == "fetch":
-        coming.fetch(lambda far: None)
+        delivery.fetch(lambda far: None)
     fetched = time.perf_counter()
-    coming.close()
+    delivery.close()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(json.dumps({"look": looked - began, "fetch": fetched - looked, "seconds": fetched - began, "mib": peak}))
+    print(json.dumps({"look": surveyed - began, "fetch": fetched - surveyed, "seconds": fetched - began, "mib": peak}))
 
 
 if __name__ == "__main__":
