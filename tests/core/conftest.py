@@ -1,9 +1,12 @@
-"""Fixtures of the core tests: a platform whose settings are looked up, and a fake `terraform` command."""
+"""Fixtures of the core tests: a platform whose settings are looked up, a fake `terraform`, and driven pipelines."""
 
 import json
+import os
 from pathlib import Path
 
+import driven_pipelines
 import pytest
+from robotrain.store import records
 
 CLOUD_LOOKUP = (Path(__file__).parent / "cloud_platform.py").read_text()
 
@@ -109,3 +112,26 @@ def explain_cloud(explain_values, cloud_platform):
         return rows
 
     return run
+
+
+@pytest.fixture
+def engine(fake_platform, monkeypatch):
+    """The engine of the fake platform, which the process of a driver finds too; the drivers end with the test."""
+    monkeypatch.setenv("PYTHONPATH", os.environ["FAKE_SITE"])
+    yield fake_platform
+    for name in records.list_runs():
+        driven_pipelines.stop_driver(name)
+
+
+@pytest.fixture
+def submit_pipeline(robotrain, tmp_path):
+    """Submit a pipeline to the fake platform and return its run."""
+
+    def submit(text: str = driven_pipelines.STEPS, *options: object) -> str:
+        file = tmp_path / "here/pipeline.yaml"
+        file.write_text(text.replace("EXAMPLE", str(driven_pipelines.PUSHT)))
+        answer = robotrain("pipeline", "submit", file, "--platform", "fake", *options)
+        assert answer.exit_code == 0, answer.stderr
+        return answer.stdout.split()[0]
+
+    return submit

@@ -11,7 +11,7 @@ from robotrain.model.platform import Platform
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
-from test_pipeline_driver import PUSHT, STEPS
+from driven_pipelines import PUSHT, STEPS
 
 
 @pytest.fixture

@@ -219,10 +219,8 @@ def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -
         if metric.kind == "score" and metric.name not in in_share:
             if metric.share:
                 share = scores.get_share(evaluated.scores, metric.name)
-                text, remarks = (
-                    "" if share is None else f"{share:.0%}",
-                    [scores.format_success_count(evaluated, metric)],
-                )
+                text = "" if share is None else f"{share:.0%}"
+                remarks = [scores.format_success_count(evaluated, metric)]
                 if interval := scores.format_interval(evaluated, metric):
                     remarks.append(f"95% interval {interval}")
             else:
