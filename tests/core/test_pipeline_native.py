@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from driven_pipelines import PUSHT, STEPS
 from fake_engine import answer_submits, set_run_state
 from robotrain.model.platform import Platform
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
-from driven_pipelines import PUSHT, STEPS
 
 
 @pytest.fixture

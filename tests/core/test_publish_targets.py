@@ -17,58 +17,28 @@ def submit(robotrain, plain_platform):
     return lambda *args: robotrain("submit", *JOB, "--dry-run", *args)
 
 
-def test_a_platform_must_say_that_it_can_publish_there(submit):
-    answer = submit("--publish-url", URL)
-    assert answer.exit_code == 3
-    assert "plain does not declare that it can publish to blob URLs" in answer.stderr
-    assert "--platform local" in answer.stderr
-    assert "copy what a run leaves to a folder" not in answer.stderr
+FOLDER_FEATURE = "copy what a run leaves to a folder"
+REFUSED = {
+    "a kind that the platform does not declare": (URL, 3, "plain does not declare that it can publish to blob URLs"),
+    "without encryption": ("http://acc.blob.core.windows.net/models/act", 2, f"--publish-url {URL}"),
+    "without a prefix": ("https://acc.blob.core.windows.net/models", 2, f"--publish-url {URL[:-3]}PREFIX"),
+    "with a signature": (f"{URL}?sv=1&sig=SECRET", 2, "--publish-url contains what looks like a secret"),
+    "a token in an unknown address": ("ftp://bucket/prefix?token=SECRET", 2, "secret-in-job"),
+    "an address of no kind": ("ftp://b/p", 2, "nothing that is installed can write to the address of --publish-url"),
+    "its form": ("ftp://b/p", 2, "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
+    "the kinds that can": ("http://x/y", 2, "Supported: blob URLs, OSMO storage."),
+    "a folder": ("/x/checkpoints", 3, f"plain cannot {FOLDER_FEATURE}"),
+    "a relative folder": ("./x", 3, f"plain cannot {FOLDER_FEATURE}"),
+}
 
 
-@pytest.mark.parametrize(
-    ("said", "why", "way"),
-    [
-        ("http://acc.blob.core.windows.net/models/act", "not http://", URL),
-        ("https://acc.blob.core.windows.net/models", "the prefix is missing", f"{URL[:-3]}PREFIX"),
-    ],
-)
-def test_an_address_is_read_as_strictly_as_one_to_read_from(submit, said, why, way):
-    answer = submit("--publish-url", said)
-    assert answer.exit_code == 2
-    assert why in answer.stderr.lower()
-    assert f"--publish-url {way}" in answer.stderr
-
-
-def test_a_signature_is_refused_and_not_repeated(submit):
-    answer = submit("--publish-url", f"{URL}?sv=1&sig=SECRET")
-    assert answer.exit_code == 2
-    assert "--publish-url contains what looks like a secret" in answer.stderr
+@pytest.mark.parametrize(("text", "exit_code", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_a_place_that_cannot_be_published_to_is_refused(submit, text, exit_code, sentence):
+    answer = submit("--publish-url", text)
+    assert (answer.exit_code, sentence in answer.stderr) == (exit_code, True), answer.stderr
     assert "SECRET" not in answer.stderr
-
-
-def test_an_address_that_no_kind_writes_to_is_refused_with_those_that_do(submit):
-    answer = submit("--publish-url", "ftp://bucket/prefix")
-    assert answer.exit_code == 2
-    assert "nothing that is installed can write to the address" in answer.stderr
-    assert "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX" in answer.stderr
-    answer = submit("--publish-url", "ftp://bucket/prefix?token=SECRET")
-    assert (answer.exit_code, "secret-in-job" in answer.stderr, "SECRET" in answer.stderr) == (2, True, False)
-
-
-@pytest.mark.parametrize("said", ["./x", "/x/checkpoints"])
-def test_where_no_folder_is_copied_to_nobody_is_told_how_to_write_one(submit, said):
-    answer = submit("--publish-url", said)
-    assert answer.exit_code == 3
-    assert "plain cannot copy what a run leaves to a folder" in answer.stderr
-    assert "/FOLDER" not in answer.stderr
-
-
-def test_an_address_that_nobody_takes_is_no_folder(submit):
-    answer = submit("--publish-url", "http://x/y")
-    assert answer.exit_code == 2
-    assert "copy what a run leaves to a folder" not in answer.stderr
-    assert "Supported: blob URLs, OSMO storage." in answer.stderr
-    assert "/FOLDER" not in answer.stderr
+    assert "/FOLDER" not in answer.stderr, "the platform copies to no folder"
+    assert (FOLDER_FEATURE in answer.stderr) == (exit_code == 3 and "://" not in text)
 
 
 def test_the_places_a_platform_writes_to_are_told(robotrain):

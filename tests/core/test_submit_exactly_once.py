@@ -34,25 +34,24 @@ def run_name(answer) -> str:
     return answer.stdout.strip()
 
 
-def test_same_job_twice_creates_two_runs_with_new(submit, fake_platform):
-    first, second = run_name(submit()), run_name(submit("--new"))
-    assert count_submissions(fake_platform) == {first: 1, second: 1}
-    assert (first[-2:], second[-2:]) == ("-1", "-2")
+NOTHING_SENT = {
+    "refused by the engine": ("mood", "refuses", 1, "fake is not at home"),
+    "interrupted before it was sent": ("mood", "interrupted in time", 130, "interrupted; nothing was sent to fake"),
+    "stopped by preflight": ("weather", "acid rain", 4, "acid rain"),
+    "preflight without an answer": ("weather", "no answer", 4, "the preflight checks of fake failed"),
+}
 
 
-def test_a_refused_job_gives_its_name_back(submit, fake_platform):
-    with answer_submits(fake_platform, "refuses"):
-        answer = submit()
-        assert answer.exit_code == 1
-        assert "fake is not at home" in answer.stderr
-        assert records.list_runs() == []
-    assert run_name(submit()).endswith("-1")
-
-
-def test_what_preflight_stops_leaves_nothing(submit, fake_platform):
-    (fake_platform / "weather").write_text("acid rain")
-    assert submit().exit_code == 4
+@pytest.mark.parametrize(("file", "text", "exit_code", "title"), NOTHING_SENT.values(), ids=NOTHING_SENT)
+def test_a_submit_that_sends_nothing_leaves_no_record_and_no_name(submit, fake_platform, file, text, exit_code, title):
+    (fake_platform / file).write_text(text)
+    answer = submit()
+    assert (answer.exit_code, title in answer.stderr) == (exit_code, True), answer.stderr
+    assert "is not known" not in answer.stderr
+    assert "c2VjcmV0" not in answer.stderr
     assert os.listdir(records.get_run_folder("x").parent) == []
+    (fake_platform / file).unlink()
+    assert run_name(submit()).endswith("-1")
 
 
 def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, fake_platform):
@@ -101,15 +100,6 @@ def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, fake_pl
     assert count_submissions(fake_platform) == {run_name(submit()): 1}
 
 
-def test_ctrl_c_before_the_engine_was_asked_gives_the_name_back(submit, fake_platform):
-    (fake_platform / "mood").write_text("interrupted in time")
-    answer = submit()
-    assert answer.exit_code == 130
-    assert "interrupted; nothing was sent to fake" in answer.stderr
-    assert "is not known" not in answer.stderr
-    assert records.list_runs() == []
-
-
 def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, fake_platform):
     (fake_platform / "mood").write_text("does not say")
     answer = submit("--json")
@@ -147,22 +137,15 @@ def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, fake_platf
     assert records.read_record(run).phase == "sent"
 
 
-def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, interrupted_submit, fake_platform):
+def test_a_dry_run_takes_no_name_and_leaves_an_interrupted_submit(submit, interrupted_submit):
     assert submit("--dry-run").exit_code == 0
     assert records.list_runs() == []
-    (fake_platform / "mood").write_text("hangs up")
-    submit()
-    (left,) = records.list_runs()
-    assert f"dry run: {left}" in submit("--dry-run").stderr
-    assert records.read_record(left).phase == "sending"
-
-
-def test_a_dry_run_says_that_a_submit_would_ask_first_and_new_leaves_it(submit, fake_platform):
-    (fake_platform / "mood").write_text("hangs up")
-    submit()
-    (left,) = records.list_runs()
-    assert "a submit first looks for it on fake" in submit("--dry-run").stderr
+    left = interrupted_submit("hangs up")
+    told = submit("--dry-run").stderr
+    assert f"dry run: {left}" in told
+    assert "a submit first looks for it on fake" in told
     assert f"dry run: {left[:-1]}2" in submit("--dry-run", "--new").stderr
+    assert records.read_record(left).phase == "sending"
 
 
 def test_a_dry_run_holds_no_name_while_it_looks(submit, fake_platform, monkeypatch):
@@ -178,16 +161,19 @@ def test_a_dry_run_holds_no_name_while_it_looks(submit, fake_platform, monkeypat
     assert there == [[]]
 
 
-@pytest.mark.parametrize(("memory", "why"), [("away", "ConnectionResetError: no answer"), ("refuses", "fake sleeps")])
+@pytest.mark.parametrize(
+    ("memory", "exit_code", "why"),
+    [("away", 1, "ConnectionResetError: no answer"), ("refuses", 1, "fake sleeps"), ("interrupted", 130, "")],
+)
 def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(
-    submit, interrupted_submit, fake_platform, memory, why
+    submit, interrupted_submit, fake_platform, memory, exit_code, why
 ):
     interrupted_submit("takes it and hangs up")
     (fake_platform / "memory").write_text(memory)
     answer = submit("--json")
-    assert answer.exit_code == 1
-    assert answer.json["problems"][0]["code"] == "submit-unsure"
-    assert why in answer.stderr
+    assert (answer.exit_code, why in answer.stderr) == (exit_code, True)
+    if why:
+        assert answer.json["problems"][0]["code"] == "submit-unsure"
     assert "c2VjcmV0" not in answer.stdout + answer.stderr
     (left,) = records.list_runs()
     (fake_platform / "memory").unlink()
@@ -195,42 +181,17 @@ def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(
     assert count_submissions(fake_platform) == {left: 1}
 
 
-def test_ctrl_c_while_the_platform_is_asked_leaves_everything_as_it_is(submit, interrupted_submit, fake_platform):
-    interrupted_submit("takes it and hangs up")
-    (fake_platform / "memory").write_text("interrupted")
-    assert submit().exit_code == 130
-    (fake_platform / "memory").unlink()
-    assert count_submissions(fake_platform) == {run_name(submit()): 1}
-
-
-def test_a_preflight_without_an_answer_stops_the_submit_and_leaves_nothing(submit, fake_platform):
-    (fake_platform / "weather").write_text("no answer")
-    answer = submit()
-    assert answer.exit_code == 4
-    assert "the preflight checks of fake failed" in answer.stderr
-    assert "TimeoutError: no answer" in answer.stderr
-    assert "c2VjcmV0" not in answer.stderr
-    assert os.listdir(records.get_run_folder("x").parent) == []
-
-
-def set_record_host(host: str, run: str) -> None:
-    path = records.get_run_folder(run) / "record.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": host}))
-
-
-def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(
-    submit, interrupted_submit, fake_platform
+@pytest.mark.parametrize("mood", ["takes it and hangs up", "hangs up"])
+def test_a_submit_of_another_machine_is_adopted_if_the_platform_has_it_and_else_left(
+    submit, interrupted_submit, fake_platform, mood
 ):
-    left = interrupted_submit("takes it and hangs up")
-    set_record_host("another", left)
-    assert run_name(submit()) == left
-    assert count_submissions(fake_platform) == {left: 1}
-
-
-def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit, interrupted_submit, fake_platform):
-    left = interrupted_submit("hangs up")
-    set_record_host("another", left)
+    left = interrupted_submit(mood)
+    path = records.get_run_folder(left) / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
     answer = submit()
+    if mood.startswith("takes"):
+        assert count_submissions(fake_platform) == {run_name(answer): 1} == {left: 1}
+        return
     assert run_name(answer) == left[:-1] + "2"
     assert f"the submit of {left} to fake from another was interrupted" in answer.stderr
     assert records.read_record(left).phase == "sending"
