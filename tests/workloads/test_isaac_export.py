@@ -13,17 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from local_server import QuietHandler, serve
 from robotrain.report import evaluation
 from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.isaac_export import container, results_reader
 
-ON: Mapping[str, tuple[str, ...]] = {
-    "local": (),
-    "osmo": ("--pool", "gpu-pool", "--storage-account", "account1"),
-    "azureml": ("--compute", "k8s-a", "--subscription-id", "s", "--resource-group", "r", "--workspace-name", "w"),
-}
+PLACES = {"local": (), "osmo": ("--pool", "gpu-pool", "--storage-account", "account1")}
 RSL_RL: Mapping[str, object] = {"model_state_dict": {}, "optimizer_state_dict": {}, "iter": 19}
 SKRL: Mapping[str, object] = {"policy": {}, "value": {}, "optimizer": {}}
 MakeCheckpoint = Callable[..., Path]
@@ -48,7 +43,7 @@ def checkpoint(tmp_path: Path) -> MakeCheckpoint:
 
 
 def render(robotrain: Any, platform: str, *words: object) -> Any:
-    return robotrain("render", "isaac-export", "--platform", platform, *ON[platform], "--json", *words)
+    return robotrain("render", "isaac-export", "--platform", platform, *PLACES[platform], "--json", *words)
 
 
 def test_without_steps_of_its_own_the_play_ends_with_its_video(
@@ -110,25 +105,6 @@ def test_a_report_shows_the_video_of_each_format(tmp_path: Path) -> None:
         (tmp_path / "videos" / name / "rl-video-step-0.mp4").write_bytes(b"\0\0\0\x18ftypisom")
     media, _ = evaluation.load_media(tmp_path)
     assert [one.caption for one in media] == ["jit play", "onnx play"]
-
-
-@pytest.mark.parametrize("platform", ON)
-def test_the_pipeline_of_the_documentation_exports_what_it_trains(
-    robotrain: Any, tmp_path: Path, platform: str
-) -> None:
-    page = (Path(__file__).parents[2] / "docs/isaac.md").read_text()
-    pipeline = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
-    words = iter(ON[platform])
-    settings = {flag.removeprefix("--").replace("-", "_"): value for flag, value in zip(words, words, strict=True)}
-    for step in pipeline["steps"].values():
-        step["platforms"] = {platform: dict(settings)}
-    file = tmp_path / "pipeline.yaml"
-    file.write_text(yaml.safe_dump(pipeline))
-    answer = robotrain("pipeline", "render", file, "--platform", platform, "--json")
-    assert answer.exit_code == 0, answer.stderr
-    if platform == "local":
-        steps = {step["name"]: step for step in json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]}
-        assert steps["export"]["inputs"] == [{"role": "checkpoint", "step": "train"}]
 
 
 @pytest.fixture

@@ -1,27 +1,13 @@
 """Where a training of Isaac Lab starts: a run that has ended is not resumed for nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import job_documents
 import pytest
-from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_workloads.isaac import checkpoint_file
 from robotrain_workloads.isaac_train import start
-
-
-def make_document(role: Any, folder: Path, **parameters: Any) -> JobDocument:
-    return JobDocument(
-        schema=1,
-        run="isaac-train-1a2b3c4d-2",
-        job="1" * 64,
-        workload="isaac-train",
-        platform="local",
-        halves={},
-        parameters={"checkpoint_mode": "resume" if role == "checkpoint" else None, **parameters},
-        placement=Placement(work="", cache=""),
-        sources=(JobSource(role=role, kind="local_path", uri=str(folder)),),
-        trainer_args=(),
-    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +34,10 @@ def test_a_training_without_iterations_left_is_refused_with_the_way_on(
     backend = "skrl" if file.startswith("agent") else "rsl_rl"
     checkpoint_file.write_facts(tmp_path, "Isaac-Cartpole-v0", backend, *(total or ()))
     (tmp_path / file).write_bytes(b"weights")
-    document = make_document(role, tmp_path, max_iterations=wanted, backend=backend)
+    parameters = {"max_iterations": wanted, "backend": backend}
+    parameters["checkpoint_mode"] = "resume" if role == "checkpoint" else None
+    given = job_documents.training("/data", {"work": "", "cache": ""}, starts={role: tmp_path})
+    document = replace(given, parameters=parameters, sources=given.sources[1:])
     begin = start.load_start(document, {document.sources[0]: tmp_path})
     problem = start.find_iteration_problem(document, begin, found)
     assert problem.partition("\n")[2] == way

@@ -17,6 +17,7 @@ from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
 from robotrain_workloads.isaac_validate.supervisor import ValidationResult, ValidationSetup
 
 Lab = Callable[..., Path]
+ROOT = Path(__file__).parents[2]
 SETUP = ValidationSetup(
     job_name="validate-isaac-ant-v0",
     task="Isaac-Ant-v0",
@@ -26,12 +27,12 @@ SETUP = ValidationSetup(
     num_envs=64,
     policy={"source": "run", "name": "r-1@100", "pin": None, "type": "skrl", "step": 100, "sha256": "0" * 64},
 )
-WHERE: Mapping[str, tuple[str, ...]] = {
-    "local": (),
-    "osmo": ("--pool", "pool", "--storage-account", "account1"),
-    "azureml": ("--compute", "gpu"),
-}
 WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w")
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "local": (),
+    "osmo": ("--pool", "pool", "--storage-account", "account1", *WORKSPACE),
+    "azureml": ("--compute", "gpu", *WORKSPACE),
+}
 BLOB = "https://account1.blob.core.windows.net/train/set1"
 
 
@@ -118,10 +119,17 @@ def test_tags_of_a_model_count_before_what_lies_beside_the_checkpoint(tmp_path: 
     assert (facts.task, facts.framework, facts.success_threshold) == ("Isaac-Cartpole-v0", "rsl_rl", 0.85)
 
 
-@pytest.mark.parametrize("platform", list(WHERE))
+@pytest.mark.parametrize("platform", PLACES)
 def test_a_task_alone_names_the_latest_model_of_that_name(robotrain: Any, platform: str) -> None:
-    words = ("--platform", platform, *WHERE[platform], *(WORKSPACE if platform != "local" else ()))
-    task = ("isaac-validate", *words, "--task", "Isaac-Velocity-Rough-Anymal-C-v0", "--json")
+    task = (
+        "isaac-validate",
+        "--platform",
+        platform,
+        *PLACES[platform],
+        "--task",
+        "Isaac-Velocity-Rough-Anymal-C-v0",
+        "--json",
+    )
     rows = {row["name"]: row for row in robotrain("explain", *task).json["values"]}
     model = "models:/isaac-velocity-rough-anymal-c-v0/latest"
     assert (rows["checkpoint"]["value"], rows["checkpoint"]["origin"]) == (f"latest_model {model}", "default")
@@ -157,19 +165,26 @@ def test_options_of_the_scripts_before_are_answered_by_the_workload(robotrain: A
     assert "--checkpoint-uri models:/NAME/VERSION" in why
 
 
-@pytest.mark.parametrize("platform", list(WHERE))
-def test_the_pipeline_of_the_example_is_planned_on_every_platform(
-    robotrain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+@pytest.mark.parametrize("platform", PLACES)
+@pytest.mark.parametrize("pipeline", ["example", "documentation"])
+def test_pipelines_of_isaac_lab_are_planned_on_every_platform(
+    robotrain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: str, platform: str
 ) -> None:
-    options = (*WHERE[platform], *(WORKSPACE if platform != "local" else ()))
-    settings = zip(options[::2], options[1::2], strict=True)
-    lines = [f'{name[2:].replace("-", "_")} = "{value}"' for name, value in settings]
+    words = iter(PLACES[platform])
+    lines = [f'{flag[2:].replace("-", "_")} = "{value}"' for flag, value in zip(words, words, strict=True)]
     (tmp_path / "robotrain.toml").write_text("\n".join((f"[platforms.{platform}]", *lines)))
     monkeypatch.chdir(tmp_path)
-    example = Path(__file__).parents[2] / "examples/isaac-cartpole/pipeline.yaml"
-    answer = robotrain("pipeline", "render", example, "--platform", platform, "--json")
+    file = ROOT / "examples/isaac-cartpole/pipeline.yaml"
+    if pipeline == "documentation":
+        page = (ROOT / "docs/isaac.md").read_text()
+        file = tmp_path / "pipeline.yaml"
+        file.write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    answer = robotrain("pipeline", "render", file, "--platform", platform, "--json")
     assert answer.exit_code == 0, answer.stderr
     assert "step-registers-nothing" not in answer.stderr
+    if (pipeline, platform) == ("documentation", "local"):
+        steps = {step["name"]: step for step in json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]}
+        assert steps["export"]["inputs"] == [{"role": "checkpoint", "step": "train"}]
 
 
 @pytest.fixture

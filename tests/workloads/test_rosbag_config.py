@@ -6,6 +6,7 @@ from recorded_bags import Recording
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
+from robotrain_workloads.rosbag_act_train.training_data import make_settings
 
 WHOLE = """
 data:
@@ -178,8 +179,8 @@ def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
     assert found["dataset"]["value"] == f"local_path {bags}"
     settings = robotrain("bags", "inspect", "--config", config, "--json").json["settings"]
     assert settings["image_size"] == [24, 32]
-    from robotrain_workloads.rosbag_act_train.training_data import make_settings
-
+    faster = robotrain("bags", "inspect", "--config", config, "--fps", 5, "--json").json
+    assert (faster["settings"]["fps"], faster["bags"][0]["steps"]) == (5, 20)
     assert make_settings({name: row["value"] for name, row in found.items()}).dump() == settings
     assert (found["chunk_size"]["value"], found["salvage"]["value"]) == (20, True)
     assert found["joint_names"]["value"] == "pusher_x,pusher_y"

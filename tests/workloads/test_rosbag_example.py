@@ -129,10 +129,10 @@ def test_recorded_again_they_hold_the_same_messages(tmp_path, training_python, r
         assert read_messages(bag) == read_messages(recorded[bag.name])
 
     command = [training_python, "-c", READ, ROOT / "examples/pusht-mini/dataset/data"]
-    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     settings = read_bag_settings(EXAMPLE / "config.yaml").settings
     bags = [read_bag(bag, DataSettings(**settings)) for bag in find_bags(tmp_path / "again/bags")]
-    for name, values in json.loads(told).items():
+    for name, values in json.loads(done).items():
         taken = np.concatenate([bag.episodes[0].values[name] for bag in bags])
         assert np.array_equal(taken, np.asarray(values, np.float32)), name
 

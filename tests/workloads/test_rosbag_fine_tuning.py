@@ -77,9 +77,9 @@ def test_two_starts_contradict_each_other(tmp_path, robotrain, policy):
 
 def test_a_later_step_is_compared_with_what_will_be_trained(tmp_path, bag_document):
     container.describe_output(bag_document(image_topics="/c=top", image_size="48x64"), {}, tmp_path)
-    told = json.loads((tmp_path / "config.json").read_text())
-    assert told["input_features"]["observation.images.top"]["shape"] == [3, 48, 64]
-    assert set(told["input_features"]) == {*STATE, *WORLD, *camera("top")}
+    done = json.loads((tmp_path / "config.json").read_text())
+    assert done["input_features"]["observation.images.top"]["shape"] == [3, 48, 64]
+    assert set(done["input_features"]) == {*STATE, *WORLD, *camera("top")}
 
 
 @pytest.mark.slow
@@ -133,8 +133,8 @@ def test_the_cameras_network_starts_with_the_weights_of_a_file(tmp_path, rosbag_
 
     def differ(name):
         model = tmp_path / name / "000001" / "pretrained_model" / "model.safetensors"
-        told = subprocess.run([rosbag_python, "-c", compare, file, model], stdout=subprocess.PIPE, check=True)
-        return float(told.stdout)
+        done = subprocess.run([rosbag_python, "-c", compare, file, model], stdout=subprocess.PIPE, check=True)
+        return float(done.stdout)
 
     assert differ("given") < 1e-6 < 1e-2 < differ("random")
     file.write_bytes(b"no weights")

@@ -101,16 +101,7 @@ def test_the_readme_names_the_example_and_what_was_not_done(package):
 
 @pytest.mark.parametrize("platform", ["local", "azureml"])
 def test_a_plan_for_another_platform_has_nothing_beside_it(robotrain, platform, tmp_path):
-    workspace = (
-        "--subscription-id",
-        "sub-1",
-        "--resource-group",
-        "rg-1",
-        "--workspace-name",
-        "ws-1",
-        "--compute",
-        "c-1",
-    )
+    workspace = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w", "--compute", "gpu")
     place = ("--platform", platform, *(workspace if platform == "azureml" else ()))
     answer = robotrain("render", "rosbag-act-train", *place, *DATA, "--blob-url", BAGS, "--to", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr

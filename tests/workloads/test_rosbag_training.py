@@ -175,9 +175,9 @@ def test_a_training_that_is_cut_goes_on_to_the_same_weights(training, training_p
         " 'observation.environment_state': torch.zeros(1, 2)}))).shape)"
     )
     command = [training_python, "-c", code, folder / "whole" / "000040" / "pretrained_model"]
-    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    assert "[1, 2]" in told.stdout
-    assert "['max', 'min']" in told.stdout, "by these an evaluation knows the unit of the environment's state"
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert "[1, 2]" in done.stdout
+    assert "['max', 'min']" in done.stdout, "by these an evaluation knows the unit of the environment's state"
 
 
 @pytest.mark.slow
@@ -209,8 +209,8 @@ def compare(training_python, tmp_path_factory):
     def run(what: str, case: str) -> dict[str, float]:
         folder = tmp_path_factory.mktemp("act")
         command = [str(training_python), str(PROGRAM), what, case, str(folder)]
-        told = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, check=True)
-        return json.loads(told.stdout.splitlines()[-1])
+        done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, check=True)
+        return json.loads(done.stdout.splitlines()[-1])
 
     return run
 
