@@ -141,7 +141,7 @@ def test_the_end_of_a_log_tells_the_newest_step_and_loss():
     assert read_end([]).step is None
 
 
-def test_times_as_people_say_them():
+def test_durations_and_sizes_are_formatted_for_people():
     assert [amounts.format_duration(seconds) for seconds in (-1, 8, 65, 7380, 200_000)] == [
         "0 s",
         "8 s",
@@ -149,6 +149,8 @@ def test_times_as_people_say_them():
         "2:03 h",
         "2 d 7 h",
     ]
+    sizes = {0: "0 bytes", 999: "999 bytes", 1000: "1.0 kB", 999_000: "999.0 kB", 10**9: "1.0 GB", 10**16: "10000.0 TB"}
+    assert {size: amounts.format_size(size) for size in sizes} == sizes
 
 
 def test_while_data_comes_its_bytes_rate_and_what_is_left_are_shown():

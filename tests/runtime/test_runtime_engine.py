@@ -43,10 +43,6 @@ time.sleep(60)
 """
 
 
-def select_events(records, kind):
-    return [record.event for record in records if isinstance(record.event, kind)]
-
-
 def test_an_environment_that_is_not_all_pinned_is_told_with_its_stage(run, job, tmp_path, monkeypatch):
     made = tmp_path / "environment"
     (made / "bin").mkdir(parents=True)
@@ -54,7 +50,7 @@ def test_an_environment_that_is_not_all_pinned_is_told_with_its_stage(run, job, 
     (made / environment.MARKER).write_text(json.dumps({"remark": "torch 2.10.0+cpu: not pinned by hash"}))
     document = job("print('hello')")
     document = dataclasses.replace(document, placement=dataclasses.replace(document.placement, environment=str(made)))
-    stages = select_events(run(document).records, StageEvent)
+    stages = run(document).of_kind(StageEvent)
     assert [stage.detail for stage in stages if stage.detail] == ["torch 2.10.0+cpu: not pinned by hash"]
 
 
@@ -62,7 +58,7 @@ def test_a_run_tells_its_stages_in_order_and_ends_with_its_outcome(run, job, tmp
     ran = run(job("print('hello')"))
     assert ran.exit_code == 0
     assert ran.ordinary == ["hello"]
-    done = [stage.name for stage in select_events(ran.records, StageEvent) if stage.state == "done"]
+    done = [stage.name for stage in ran.of_kind(StageEvent) if stage.state == "done"]
     assert done == ["preflight", "environment", "data", "work"]
     assert ran.last == Outcome(state="succeeded", exit_code=0)
     assert ran.outcome == {"state": "succeeded", "exit_code": 0, "reason": "", "fault": ""}
@@ -109,9 +105,9 @@ def test_events_of_the_work_arrive_exactly_whatever_progress_bar_is_beside_them(
     bars = [line for line in ran.ordinary if "Training:" in line]
     assert len(bars) == 1
     assert "INFO step:10 loss:0.5" in ran.ordinary
-    assert select_events(ran.records, Metrics) == [Metrics(values={"train/loss": 0.5}, step=10, total=20)]
-    assert select_events(ran.records, Checkpoint) == [Checkpoint(step=20, path="/x/000020", model="pretrained_model")]
-    assert select_events(ran.records, Track)[0].params == {"answer": 42}
+    assert ran.of_kind(Metrics) == [Metrics(values={"train/loss": 0.5}, step=10, total=20)]
+    assert ran.of_kind(Checkpoint) == [Checkpoint(step=20, path="/x/000020", model="pretrained_model")]
+    assert ran.of_kind(Track)[0].params == {"answer": 42}
     in_log = [line for line in ran.lines if line.startswith(event.PREFIX)]
     assert (ran.work / "events.jsonl").read_text().splitlines() == in_log
 
@@ -189,7 +185,7 @@ def test_nothing_runs_when_preflight_says_it_would_fail(run, job, tmp_path):
     assert ran.ordinary == []
     assert "nowhere" in ran.outcome["reason"]
     assert "numbers.txt" in ran.outcome["reason"]
-    assert len([note for note in select_events(ran.records, Note) if note.level == "error"]) == 2
+    assert len(ran.notes("error")) == 2
 
 
 def test_data_that_goes_away_after_preflight_fails_the_run_with_its_own_sentence(run, job):
@@ -202,7 +198,7 @@ def test_a_run_without_tracking_is_still_a_run(run, job, tmp_path):
     ran = run(job("print('trained')", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
     assert ran.exit_code == 0
     assert ran.ordinary == ["trained"]
-    (note,) = select_events(ran.records, Note)
+    (note,) = ran.of_kind(Note)
     assert note.level == "warning"
     assert "No module named 'mlflow'" in note.text
     assert ran.last == Outcome(state="succeeded", exit_code=0)
@@ -216,8 +212,8 @@ def test_a_loss_that_is_no_number_is_said_once(run, job):
             "for step in (10, 20): emit_event(Metrics(values=values, step=step))"
         )
     )
-    assert [note.text for note in select_events(ran.records, Note)] == ["train/loss is not finite at step 10"]
-    assert len(select_events(ran.records, Metrics)) == 2
+    assert [note.text for note in ran.of_kind(Note)] == ["train/loss is not finite at step 10"]
+    assert len(ran.of_kind(Metrics)) == 2
 
 
 def test_a_half_that_is_not_there_is_named(run, job):

@@ -51,12 +51,17 @@ def test_it_is_built_once_and_found_the_next_time(lock, tmp_path):
 
 
 @needs_uv
-def test_one_that_was_left_half_built_is_built_again(lock, tmp_path):
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_an_environment_without_its_packages_is_built_again(lock, tmp_path, is_marked):
     left = environment.get_environment_folder(lock, tmp_path / "cache")
     (left / "bin").mkdir(parents=True)
     (left / "bin" / "python").symlink_to(sys.executable)
+    if is_marked:
+        environment.write_marker(left, {"lock": lock.name})
+    assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
     said: list[str] = []
-    assert joints(build(lock, tmp_path / "cache", said)) == "6"
+    built = build(lock, tmp_path / "cache", said)
+    assert (built, joints(built)) == (left, "6")
     assert any("incomplete" in line for line in said)
 
 
@@ -162,17 +167,6 @@ def test_configuration_of_uv_of_the_user_counts_and_packages_elsewhere_are_no_en
         build(lock, tmp_path / "cache")
     assert (tmp_path / "elsewhere/tiny_arm.py").exists()
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
-
-
-@needs_uv
-def test_environment_that_is_marked_complete_without_its_packages_is_built_again(lock, tmp_path):
-    left = environment.get_environment_folder(lock, tmp_path / "cache")
-    (left / "bin").mkdir(parents=True)
-    (left / "bin" / "python").symlink_to(sys.executable)
-    environment.write_marker(left, {"lock": lock.name})
-    assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
-    built = build(lock, tmp_path / "cache")
-    assert (built, joints(built)) == (left, "6")
 
 
 def test_equal_locks_share_an_environment_wherever_they_lie(lock, tmp_path):

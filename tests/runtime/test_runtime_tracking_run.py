@@ -27,7 +27,7 @@ print(client.create_run(client.create_experiment("of the platform"), run_name="w
 
 @pytest.fixture
 def uri(tmp_path, tracking_database) -> str:
-    return tracking_database(tmp_path / "mlflow.db")
+    return tracking_database(tmp_path / "state/mlflow.db")
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def platform_run(uri, tmp_path, training_python, mlflow_tables, made_once) -> st
         (folder / "run").write_text(told.stdout.strip())
 
     folder = made_once("run-of-the-platform", fill)
-    shutil.copyfile(folder / "mlflow.db", tmp_path / "mlflow.db")
-    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as moved, moved:
-        place = (str(folder), str(tmp_path))
+    shutil.copyfile(folder / "mlflow.db", tmp_path / "state/mlflow.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "state/mlflow.db")) as moved, moved:
+        place = (str(folder), str(tmp_path / "state"))
         moved.execute("UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)", place)
         moved.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", place)
     return (folder / "run").read_text()
@@ -57,18 +57,6 @@ def tracked(job, uri, training_environment):
         )
 
     return make
-
-
-@pytest.fixture
-def database(tmp_path):
-    def ask(query: str) -> list[tuple]:
-        connection = sqlite3.connect(tmp_path / "mlflow.db")
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
-
-    return ask
 
 
 def tags(database) -> dict[str, str]:

@@ -1,16 +1,20 @@
-"""Fetched folders are complete or absent, with concurrent fetches and interrupted ones."""
+"""Models and artifacts of MLflow, without MLflow: preflight, the run that trained a policy, and fetched folders."""
 
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.files import find_complete_files
-from robotrain_sources.mlflow.fetch_program import MANIFEST, fill_cache_folder
+from robotrain_sources.mlflow import container
+from robotrain_sources.mlflow.fetch_program import MANIFEST, fill_cache_folder, read_policy_lineage
 
 WRITER = """
 import os, sys, time
@@ -111,3 +115,58 @@ def test_a_folder_that_was_damaged_is_fetched_again(tmp_path, capfd, harm):
     assert find_complete_files(tmp_path / "data", MANIFEST) is None
     assert (fill_cache_folder(tmp_path / "data", fill_folder) / "sub/weights").read_bytes() == b"123"
     assert "was changed or damaged" in capfd.readouterr().out
+
+
+REGISTRY = "sqlite:////nowhere/mlflow.db"
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("preflight asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"), [("models:/act/7", ""), ("act:7", ""), ("models:/act/champion", "is not a version")]
+)
+def test_a_name_is_judged_without_asking_anybody(uri, why, tmp_path, no_network):
+    place = ContainerContext(cache=tmp_path, tracking_uri=REGISTRY)
+    told = list(container.preflight(JobSource(role="policy", kind="any", uri=uri), place))
+    assert bool(told) == bool(why)
+    assert why in "".join(told)
+
+
+def test_without_tracking_there_is_no_registry(tmp_path):
+    source = JobSource(role="policy", kind="registered_model", uri="models:/act/7")
+    (told,) = container.preflight(source, ContainerContext(cache=tmp_path))
+    assert "models:/act/7 cannot be looked up in a model registry" in told
+    with pytest.raises(OSError, match="the job has no tracking address"):
+        container.fetch(source, ContainerContext(cache=tmp_path))
+
+
+TRAINED = {"robotrain_run": "lerobot-train-1", "checkpoint": "000400", "checkpoint_sha256": "c", "job_digest": "d"}
+KNOWN = {
+    "policy_run": "lerobot-train-1",
+    "policy_step": "400",
+    "policy_checkpoint_sha256": "c",
+    "policy_job_digest": "d",
+}
+EVALUATED = {**TRAINED, "robotrain_run": "lerobot-eval-1", "policy_uri": "/p"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "lineage"),
+    [
+        ({}, {}),
+        (TRAINED, KNOWN),
+        ({**EVALUATED, **KNOWN}, KNOWN),
+        (EVALUATED, {"policy_step": "400"}),
+        ({**EVALUATED, "checkpoint": "000000"}, {}),
+        ({"checkpoint": "best"}, {}),
+    ],
+)
+def test_a_run_that_only_evaluated_it_is_not_the_one_that_made_it(tags, lineage):
+    assert read_policy_lineage(tags) == lineage
