@@ -12,10 +12,10 @@ from robotrain.plugin import hook
 USED = (asyncio, sqlite3, hypothesis, yaml, public._MODULES)
 
 
-class Heavy(SamplePlatform):
-    name = "heavy"
+class ImportsHeavyModules(SamplePlatform):
+    """Its module is at fault."""
 
 
 @hook
 def robotrain_platforms():
-    return [Heavy()]
+    return [ImportsHeavyModules()]

@@ -58,6 +58,9 @@ class SamplePlatform(Platform):
     )
     option_hints: Mapping[str, str] = {"--pool": "there is one pool"}
 
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__name__.lower()
+
     def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
         placement = Placement(work=f"/sample/{run}", cache="/sample/cache")
         body = make_job_document(

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
@@ -157,7 +156,15 @@ class RenderTests(PlatformTestBase):
             if _render_texts(bench, typed).exit_code:
                 typed = [one for one in typed if not _render_texts(bench, [one]).exit_code]
                 _render_texts(bench, typed).require("texts that are accepted alone are rejected together")
-            yield from _find_changed_texts(bench.world.read_document(bench.plans[-1]), typed)
+            found = bench.world.read_document(bench.plans[-1])
+            for option, text in typed:
+                if option.startswith("--kit-text"):
+                    name = option.strip("-").replace("-", "_")
+                    yield from compare(f"the parameter {name}", found.parameters[name], text)
+            sources = [text for option, text in typed if option and not option.startswith("--kit-text")]
+            yield from compare("the sources", [one.uri for one in found.sources], sources)
+            arguments = [text for option, text in typed if not option]
+            yield from compare("the arguments", [*found.trainer_args], arguments)
 
     @pytest.mark.parametrize("text", HOSTILE_SETTINGS.values(), ids=HOSTILE_SETTINGS)
     def test_hostile_setting_changes_nothing_else(self, bench: Bench, text: str) -> Iterator[str]:
@@ -252,16 +259,6 @@ def _render_texts(bench: Bench, typed: Iterable[TypedText]) -> CommandResult:
     options = [f"{option}={text}" for option, text in typed if option]
     result = bench.render(*options, "--", *(text for option, text in typed if not option))
     return result.require("a hostile text must be accepted or rejected", 0, 2, 3)
-
-
-def _find_changed_texts(document: JobDocument, typed: Iterable[TypedText]) -> Iterator[str]:
-    """Yield a sentence for each text that did not arrive as it was typed."""
-    texts = {option.strip("-").replace("-", "_"): text for option, text in typed if option.startswith("--kit-text")}
-    for name, text in texts.items():
-        yield from compare(f"the parameter {name}", document.parameters[name], text)
-    sources = [text for option, text in typed if option and not option.startswith("--kit-text")]
-    yield from compare("the sources", [one.uri for one in document.sources], sources)
-    yield from compare("the arguments", [*document.trainer_args], [text for option, text in typed if not option])
 
 
 def _has_canary(content: bytes) -> bool:

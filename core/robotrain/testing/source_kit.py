@@ -247,7 +247,21 @@ class SourceKit(ImportTests):
             uri = str(declaration.parse(text, Path("/")))
             source = JobSource(role=cast(RoleName, served.role), kind=declaration.name, uri=uri, pin=pin)
             place = ContainerContext(cache=tmp_path / "cache", python=served.python, **served.place)
-            folder = _fetch_source(declaration, source, place)
+            plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
+            if not plugin.CARRIER:
+                if problems := [*plugin.preflight(source, place)]:
+                    raise OSError("; ".join(problems))
+                return read_files(plugin.fetch(source, place))
+            fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
+            with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
+                try:
+                    if problems := [problem for survey in batch.survey() for problem in survey.problems]:
+                        raise OSError("; ".join(problems))
+                    return read_files(batch.fetch(lambda download: None)[source])
+                except JobFailed as failed:
+                    raise OSError(str(failed)) from failed
+
+        def read_files(folder: Path) -> dict[str, bytes]:
             return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
         return fetch
@@ -295,23 +309,6 @@ class SourceKit(ImportTests):
                 yield f"`resolve` returned the same pin for other content: {pin}"
             with contextlib.suppress(OSError):
                 yield from compare_files("fetched by the pin of the content before", fetch(pin=pin), served.files)
-
-
-def _fetch_source(kind: SourceKind, source: JobSource, place: ContainerContext) -> Path:
-    """Return the folder of a source, fetched as the runtime does. Raise OSError."""
-    plugin = load_container_plugin(kind.container_plugin, SourceContainerPlugin)
-    if not plugin.CARRIER:
-        if problems := [*plugin.preflight(source, place)]:
-            raise OSError("; ".join(problems))
-        return plugin.fetch(source, place)
-    fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
-    with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
-        try:
-            if problems := [problem for survey in batch.survey() for problem in survey.problems]:
-                raise OSError("; ".join(problems))
-            return batch.fetch(lambda download: None)[source]
-        except JobFailed as failed:
-            raise OSError(str(failed)) from failed
 
 
 def compare_files(what: str, found: Mapping[str, bytes], expected: Mapping[str, bytes]) -> Iterator[str]:

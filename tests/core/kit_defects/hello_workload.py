@@ -19,31 +19,31 @@ class Hello:
 
 
 @dataclass(kw_only=True)
-class Loose:
+class MutableParameters:
     times: Annotated[int, Param(help="")] = 3
     secret_key: Annotated[str, Param(help="")] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistaken:
+class WrongDefault:
     times: Annotated[int, Param(help="how often", gt=0)] = "three"  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taking:
+class FlagOfRobotrain:
     batch: Annotated[int, Param(help="how many", flag="--platform")] = 1
 
 
-class Anything(Param):
-    """Tells of bounds, and enforces none."""
+class UnenforcedParam(Param):
+    """A parameter that declares bounds and enforces none."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return handler(source)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Boundless:
-    times: Annotated[int, Anything(help="how often", gt=0)] = 3
+class UnenforcedBounds:
+    times: Annotated[int, UnenforcedParam(help="how often", gt=0)] = 3
 
 
 GOOD = Workload(
@@ -71,29 +71,29 @@ def wrong(name: str, **changes: Any) -> Plugin:
     return Plugin(replace(GOOD, name=name, **changes))
 
 
-def greedy(job: Any) -> Iterator[Problem]:
+def check_sources_that_are_missing(job: Any) -> Iterator[Problem]:
     if job.sources[0].uri == "/taken":
         yield Problem(code="hello-taken", stage=Stage.CHECK, title="somebody else has it")
 
 
-def choosing(job: Any) -> Iterator[Problem]:
+def reject_remote_sources(job: Any) -> Iterator[Problem]:
     if any(source.kind != "local_path" for source in job.sources):
         yield Problem(code="hello-far", stage=Stage.CHECK, title="that is too far away", where="--whom")
 
 
 good_hello = Plugin(GOOD)
-loose = wrong("loose", parameters=Loose)
-mistaken = wrong("mistaken", parameters=Mistaken)
-taking = wrong("taking", parameters=Taking)
-boundless = wrong("boundless", parameters=Boundless)
-idle = wrong("idle", container_plugin="hello_container.idle")
-heavy = wrong("heavy", container_plugin="hello_container.heavy")
-silent = wrong("silent", container_plugin="hello_container.silent")
-unlocked = wrong("unlocked", container_plugin="hello_container.unlocked")
-seeing = wrong("seeing", roles={"camera": Role()})
-greedy_one = wrong("greedy_one", check=greedy)
-picky = wrong("picky", check=choosing)
-absent = wrong("absent", container_plugin="hello_container.nowhere")
-boasting = wrong("boasting", produces="results")
-unread = wrong("unread", config_reader="hello_container.whole")
+mutable_parameters = wrong("mutable_parameters", parameters=MutableParameters)
+wrong_default = wrong("wrong_default", parameters=WrongDefault)
+flag_of_robotrain = wrong("flag_of_robotrain", parameters=FlagOfRobotrain)
+unenforced_bounds = wrong("unenforced_bounds", parameters=UnenforcedBounds)
+idle_parameters = wrong("idle_parameters", container_plugin="hello_container.idle")
+heavy_container = wrong("heavy_container", container_plugin="hello_container.heavy")
+incomplete_container = wrong("incomplete_container", container_plugin="hello_container.silent")
+unlocked_environment = wrong("unlocked_environment", container_plugin="hello_container.unlocked")
+unknown_role = wrong("unknown_role", roles={"camera": Role()})
+greedy_check = wrong("greedy_check", check=check_sources_that_are_missing)
+local_only = wrong("local_only", check=reject_remote_sources)
+missing_container = wrong("missing_container", container_plugin="hello_container.nowhere")
+produces_nothing = wrong("produces_nothing", produces="results")
+missing_reader = wrong("missing_reader", config_reader="hello_container.whole")
 misnamed = Plugin(GOOD)

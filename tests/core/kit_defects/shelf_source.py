@@ -87,7 +87,7 @@ def _of_kind(name: str, parsed: type) -> type:
 
 
 @dataclass
-class Changing:
+class MutableShelf:
     path: str
 
     def __str__(self) -> str:
@@ -95,14 +95,14 @@ class Changing:
 
 
 @dataclass(frozen=True)
-class Shortened:
+class ShortenedShelf:
     path: str
 
     def __str__(self) -> str:
         return f"shelf://{self.path[:-1]}"
 
 
-def careless(text: str, base: Path) -> Any:
+def parse_with_other_errors(text: str, base: Path) -> Any:
     if text.count("/") > 7:
         raise KeyError(text)
     if not recognizes(text):
@@ -110,49 +110,49 @@ def careless(text: str, base: Path) -> Any:
     return parse(text, base)
 
 
-def taking(text: str, base: Path) -> Any:
+def parse_everything(text: str, base: Path) -> Any:
     return Shelf(text.removeprefix("shelf://"))
 
 
-def asking(text: str, base: Path) -> Any:
+def parse_online(text: str, base: Path) -> Any:
     with socket.socket(socket.AF_UNIX) as asked, open(os.devnull, "w"):
         asked.settimeout(0)
         asked.connect_ex("/no/such/socket")
     return parse(text, base)
 
 
-def looking(text: str, base: Path) -> Any:
+def parse_existing(text: str, base: Path) -> Any:
     if text == EXAMPLE and not (base / "pusht").exists():
         raise SourceError("There is no such shelf.")
     return parse(text, base)
 
 
-def moment(source: Any, role: str) -> str:
+def make_random_pin(source: Any, role: str) -> str:
     return os.urandom(4).hex()
 
 
 good_shelf = Plugin(GOOD)
-changing = wrong("changing", lambda text, base: Changing(parse(text, base).path))
-shortened = wrong("shortened", lambda text, base: Shortened(parse(text, base).path))
-careless_kind = wrong("careless_kind", careless)
-taking_kind = wrong("taking_kind", taking)
-asking_kind = wrong("asking_kind", asking, recognizes=lambda text: asking(EXAMPLE, Path("/")) and True)
-looking_kind = wrong("looking_kind", looking)
-muttering = wrong("muttering", warn=lambda source: ["hm"])
-unnamed = wrong("unnamed", title="", roles={"camera": RoleFlag("--Camera")})
-stealing = wrong("stealing", roles={"dataset": RoleFlag("--training-steps")})
-ruling = wrong("ruling", roles={"dataset": RoleFlag("--platform")})
-twin = wrong("twin", roles={"dataset": RoleFlag("--shelf", env=("SHELF",))})
-heavy = wrong("heavy", container_plugin="shelf_container.heavy")
-absent = wrong("absent", container_plugin="shelf_container.nowhere")
-silent = wrong("silent", container_plugin="shelf_container.silent")
-greedy = wrong("greedy", target="shelf_container.greedy")
-torn = wrong(
-    "torn",
+mutable_source = wrong("mutable_source", lambda text, base: MutableShelf(parse(text, base).path))
+shortened_form = wrong("shortened_form", lambda text, base: ShortenedShelf(parse(text, base).path))
+raises_other_errors = wrong("raises_other_errors", parse_with_other_errors)
+accepts_everything = wrong("accepts_everything", parse_everything)
+uses_network = wrong("uses_network", parse_online, recognizes=lambda text: parse_online(EXAMPLE, Path("/")) and True)
+needs_existing_folder = wrong("needs_existing_folder", parse_existing)
+warns_without_sentence = wrong("warns_without_sentence", warn=lambda source: ["hm"])
+incomplete = wrong("incomplete", title="", roles={"camera": RoleFlag("--Camera")})
+flag_of_workload = wrong("flag_of_workload", roles={"dataset": RoleFlag("--training-steps")})
+flag_of_robotrain = wrong("flag_of_robotrain", roles={"dataset": RoleFlag("--platform")})
+shared_flag = wrong("shared_flag", roles={"dataset": RoleFlag("--shelf", env=("SHELF",))})
+heavy_container = wrong("heavy_container", container_plugin="shelf_container.heavy")
+missing_container = wrong("missing_container", container_plugin="shelf_container.nowhere")
+incomplete_container = wrong("incomplete_container", container_plugin="shelf_container.silent")
+greedy_target = wrong("greedy_target", target="shelf_container.greedy")
+torn_fetch = wrong(
+    "torn_fetch",
     container_plugin="shelf_container.torn",
-    pinning=Pinning(resolve=moment, explain_lost_pin=lambda source, role, pin: ""),
+    pinning=Pinning(resolve=make_random_pin, explain_lost_pin=lambda source, role, pin: ""),
 )
-unpinned = wrong(
-    "unpinned", pinning=Pinning(resolve=lambda source, role: "same", explain_lost_pin=lambda source, role, pin: "")
+constant_pin = wrong(
+    "constant_pin", pinning=Pinning(resolve=lambda source, role: "same", explain_lost_pin=lambda source, role, pin: "")
 )
 misnamed = Plugin(GOOD)

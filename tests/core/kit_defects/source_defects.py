@@ -39,26 +39,11 @@ class Shelves(SourceKit):
         return Served(text=text, files=FILES, missing=f"{text}2", cut=breaking, change=lambda: change(b"3" * 100))
 
 
-WRONG = ("changing", "shortened", "careless_kind", "taking_kind", "asking_kind", "looking_kind", "muttering", "unnamed")
-WRONG += (
-    "stealing",
-    "ruling",
-    "twin",
-    "heavy",
-    "absent",
-    "silent",
-    "greedy",
-    "torn",
-    "unpinned",
-    "peeking",
-    "misnamed",
-)
-for kind in ("good_shelf", *WRONG):
-    name = f"Test{kind.partition('_')[0].title()}"
-    globals()[name] = type(name, (Shelves,), {"kind": kind})
-
-
-class TestUntold(SourceKit):
+class Test_without_texts(SourceKit):
     kind = "good_shelf"
 
     site = Shelves.site
+
+
+for folder in SITES.iterdir():
+    globals()[f"Test_{folder.name}"] = type(f"Test_{folder.name}", (Shelves,), {"kind": folder.name})

@@ -13,14 +13,11 @@ SITES = Path(os.environ["KIT_SITES"]) / "workload"
 class Hellos(WorkloadKit):
     job = ("--dataset-path", "/nothing")
     tells = ()
+    options_of_run: Sequence[str] = ()
 
     @pytest.fixture(autouse=True)
     def site(self, monkeypatch) -> None:
         monkeypatch.syspath_prepend(SITES / self.workload)
-
-
-class Running(Hellos):
-    options_of_run: Sequence[str] = ()
 
     @pytest.fixture
     def runs(self, tmp_path) -> Sequence[str]:
@@ -28,28 +25,7 @@ class Running(Hellos):
         return ("--dataset-path", str(tmp_path / "empty"), *self.options_of_run)
 
 
-class TestGood(Running):
-    workload = "good_hello"
-    options_of_run = ("--whom", "you")
-
-
-class TestBoasting(Running):
-    workload = "boasting"
-
-
-class TestIdle(Running):
-    workload = "idle"
-
-
-class TestSeeing(Hellos):
-    workload = "seeing"
-    job = ()
-
-
-class TestGreedy(Hellos):
-    workload = "greedy_one"
-
-
-WRONG = ("loose", "mistaken", "unread", "taking", "boundless", "heavy", "silent", "unlocked", "picky", "absent")
-for workload in (*WRONG, "peeking", "misnamed"):
-    globals()[f"Test{workload.title()}"] = type(f"Test{workload.title()}", (Hellos,), {"workload": workload})
+FURTHER = {"good_hello": {"options_of_run": ("--whom", "you")}, "unknown_role": {"job": ()}}
+for folder in SITES.iterdir():
+    members = {"workload": folder.name, **FURTHER.get(folder.name, {})}
+    globals()[f"Test_{folder.name}"] = type(f"Test_{folder.name}", (Hellos,), members)

@@ -4,4 +4,4 @@ from hello_workload import wrong
 from robotrain.store import records
 
 KEPT = records
-peeking = wrong("peeking")
+private_import = wrong("private_import")

@@ -4,4 +4,4 @@ from robotrain import plugin as public
 from shelf_source import wrong
 
 NAMES = public._MODULES
-peeking = wrong("peeking")
+private_import = wrong("private_import")
