@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract.event import Metrics
@@ -46,7 +47,9 @@ def test_the_help_of_submit_does_without_pydantic(args):
     modules = list_imports(*args)
     assert not top_packages(modules) & {"pydantic", "yaml", "dotenv", *HEAVY}
     needless = ("robotrain.config.request", "robotrain.config.terraform", "robotrain_runtime.contract.document")
-    assert not modules & set(needless)
+    assert not modules & {*needless, "tomllib"}
+    Path("robotrain.toml").write_text("platform = 'local'\n")
+    assert not top_packages(list_imports(*args)) & {"pydantic", "yaml", "dotenv", *HEAVY}
 
 
 def test_status_is_light(scripted, tmp_path, monkeypatch):

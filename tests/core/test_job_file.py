@@ -9,9 +9,9 @@ GOOD = "sources:\n  dataset:\n    - local_path: data\n"
 
 @pytest.fixture
 def render(robotrain):
-    def run(text):
+    def run(text, *words):
         Path("job.yaml").write_text(text)
-        return robotrain("render", "--platform", "local", "job.yaml", "--json")
+        return robotrain("render", "--platform", "local", "job.yaml", "--json", *words)
 
     return run
 
@@ -27,6 +27,7 @@ def render(robotrain):
         (GOOD + "platforms:\n  local:\n    enviroment: x\n", "job.yaml:6", "environment"),
         (GOOD + "trainer_args: --x\n", "job.yaml:4", "must be a list"),
         (GOOD + "trainer_args:\n  - --steps=5\n", "job.yaml:5", "--training-steps"),
+        (GOOD + "parameters:\n  steps: 10\n", "job.yaml:5", "use   training_steps"),
         ("sources:\n  dataset:\n    - blob: x\n", "job.yaml:3", "blob_url"),
         ("sources:\n  datasets:\n    - local_path: x\n", "job.yaml:3", "dataset"),
         ("sources:\n  dataset:\n    - blob_url: http://x/y\n", "job.yaml:3", "https"),
@@ -41,23 +42,27 @@ def test_what_is_wrong_is_named_with_its_line(render, text, where, says):
     assert says in answer.stderr
 
 
-def test_everything_wrong_comes_at_once(render):
-    answer = render(
-        "parametres: {}\nsources:\n  dataset:\n    - local_path: x\nparameters:\n  batch_sise: 1\n  seed: x\n"
-    )
-    assert len(answer.json["problems"]) == 3
+@pytest.mark.parametrize(
+    ("text", "words", "codes"),
+    [
+        (
+            "parametres: {}\nsources:\n  dataset:\n    - local_path: x\nparameters:\n  batch_sise: 1\n  seed: x\n",
+            (),
+            ["job-file-unknown-key", "job-file-unknown-key", "value-invalid"],
+        ),
+        (GOOD + "workload: lerobot-trian\n", ("--batch-size", "3"), ["workload-not-loaded"]),
+        ("sources:\n  dataset: [\n", (), ["job-file-malformed"]),
+    ],
+    ids=["everything at once", "no other problem without its workload", "nothing is called missing as well"],
+)
+def test_problems_of_a_file(render, text, words, codes):
+    assert sorted(problem["code"] for problem in render(text, *words).json["problems"]) == codes
 
 
 def test_a_file_that_is_not_there(robotrain):
     answer = robotrain("render", "--platform", "local", "missing.yaml")
     assert answer.exit_code == 2
     assert "missing.yaml" in answer.stderr
-
-
-def test_a_flags_other_name_offers_the_one_of_the_file(render):
-    answer = render(GOOD + "parameters:\n  steps: 10\n")
-    assert answer.exit_code == 2
-    assert "use   training_steps" in answer.stderr
 
 
 def test_settings_of_another_platform_do_no_harm(render):
@@ -77,17 +82,6 @@ def test_a_platform_nobody_installed_is_a_warning_with_the_nearest(render):
     assert answer.exit_code == 0
     assert "warning" in answer.stderr
     assert "use   local" in answer.stderr
-
-
-def test_a_workload_that_is_not_there_is_the_one_thing_said(robotrain):
-    Path("job.yaml").write_text(GOOD + "workload: lerobot-trian\n")
-    answer = robotrain("render", "--platform", "local", "job.yaml", "--batch-size", "3", "--json")
-    assert [problem["code"] for problem in answer.json["problems"]] == ["workload-not-loaded"]
-
-
-def test_what_is_wrong_in_the_file_is_not_said_to_be_missing_as_well(render):
-    codes = [problem["code"] for problem in render("sources:\n  dataset: [\n").json["problems"]]
-    assert codes == ["job-file-malformed"]
 
 
 def test_no_secret_of_a_job_file_is_echoed(render):

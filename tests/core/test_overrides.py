@@ -23,16 +23,25 @@ def refused(robotrain, *args):
     return answer.stderr
 
 
-@pytest.mark.parametrize("key", ["batch_size", "parameters.batch_size", " batch_size "])
-def test_a_value_is_set_by_its_name_in_a_job_file_or_by_its_name_alone(explain, key):
-    row = explain(*FOLDER, "--set", f"{key}=8")["batch_size"]
-    assert (row["value"], row["origin"]) == (8, f"flag --set {key.strip()}")
+@pytest.mark.parametrize(
+    ("text", "name", "value", "origin"),
+    [
+        ("batch_size=8", "batch_size", 8, "flag --set batch_size"),
+        ("parameters.batch_size=8", "batch_size", 8, "flag --set parameters.batch_size"),
+        (" batch_size =8", "batch_size", 8, "flag --set batch_size"),
+        ("runs_dir=/runs", "runs_dir", "/runs", "flag --set runs_dir"),
+        ("platforms.local.runs_dir=/runs", "runs_dir", "/runs", "flag --set platforms.local.runs_dir"),
+        ("job_name=a=b=c", "job_name", "a=b=c", "flag --set job_name"),
+        ("batch_size=", "batch_size", 32, "default"),
+    ],
+)
+def test_a_value_is_set_by_its_name_alone_or_in_a_job_file(explain, text, name, value, origin):
+    row = explain(*FOLDER, "--set", text)[name]
+    assert (row["value"], row["origin"]) == (value, origin)
 
 
-@pytest.mark.parametrize("key", ["runs_dir", "platforms.local.runs_dir"])
-def test_a_setting_of_the_platform(explain, key):
-    row = explain(*FOLDER, "--set", f"{key}=runs")["runs_dir"]
-    assert (row["value"], row["origin"]) == (str(Path.cwd() / "runs"), f"flag --set {key}")
+def test_a_relative_folder_starts_from_the_working_folder(explain):
+    assert explain(*FOLDER, "--set", "runs_dir=runs")["runs_dir"]["value"] == str(Path.cwd() / "runs")
 
 
 def test_it_is_on_the_level_of_flags(explain, monkeypatch):
@@ -49,24 +58,16 @@ def test_it_is_on_the_level_of_flags(explain, monkeypatch):
 def test_it_is_coerced_as_the_flag_is(robotrain, name, text):
     if name == "system_metrics":
         Path("job.yaml").write_text(f"parameters: {{{name}: '{text}'}}\n")
-        told = ["job.yaml"]
+        given = ["job.yaml"]
     else:
-        told = [f"--{name.replace('_', '-')}", text]
+        given = [f"--{name.replace('_', '-')}", text]
     command = ("explain", "--platform", "local", *FOLDER, "--json")
-    other, by_set = robotrain(*command, *told), robotrain(*command, "--set", f"{name}={text}")
+    other, by_set = robotrain(*command, *given), robotrain(*command, "--set", f"{name}={text}")
     assert by_set.exit_code == other.exit_code
     if by_set.exit_code == 0:
         assert by_set.json["job"] == other.json["job"]
     else:
         assert by_set.json["problems"][0]["title"] == other.json["problems"][0]["title"]
-
-
-def test_an_empty_value_counts_as_unset(explain):
-    assert explain(*FOLDER, "--set", "batch_size=")["batch_size"]["origin"] == "default"
-
-
-def test_everything_after_the_first_equals_sign_is_the_value(explain):
-    assert explain(*FOLDER, "--set", "job_name=a=b=c")["job_name"]["value"] == "a=b=c"
 
 
 def test_sources(robotrain, plain_platform):

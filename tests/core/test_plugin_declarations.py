@@ -139,21 +139,19 @@ def test_malformed_declaration_stops_a_strict_command(robotrain, install_source,
     assert robotrain(mode, *ON_LOCAL).exit_code == (2 if mode == "--strict-plugins" else 0)
 
 
-def test_malformed_declaration_that_breaks_a_command_is_named(robotrain, install_source):
+@pytest.mark.parametrize(
+    ("words", "code"), [(("render", *JOB), 1), (("platforms", "--json"), 0)], ids=["it is needed", "it is listed"]
+)
+def test_malformed_platform_is_named_and_the_others_work(robotrain, install_source, words, code):
     install_source(declare("capabilities = {}"))
-    answer = robotrain("render", *JOB)
-    assert answer.exit_code == 1
+    answer = robotrain(*words)
+    assert answer.exit_code == code
+    assert "platform plain (acme-plain 0.3) failed in robotrain_platforms" in answer.stderr
     assert "its `capabilities` is of the type dict; expected Capabilities" in answer.stderr
     assert WITHOUT in answer.stderr
-    assert robotrain("--without", "acme-plain", *ON_LOCAL).exit_code == 0
-
-
-def test_malformed_platform_is_named_and_the_others_are_shown(robotrain, install_source):
-    install_source(declare("capabilities = {}"))
-    answer = robotrain("platforms", "--json")
-    assert answer.exit_code == 0
-    assert {"plain", "local"} & {*answer.json["platforms"]} == {"local"}
-    assert "warning: platform plain (acme-plain 0.3) failed in robotrain_platforms" in answer.stderr
+    assert robotrain(*ON_LOCAL).exit_code == 0
+    if code == 0:
+        assert {"plain", "local"} & {*answer.json["platforms"]} == {"local"}
 
 
 def test_plugin_that_failed_before_is_not_called_malformed(install_source):
@@ -272,29 +270,25 @@ def install_settings(install_source):
 
 
 def test_settings_that_cannot_be_combined_are_rejected_in_the_plugins_words(robotrain, install_settings):
-    install_settings("if self.replicas > 1 and self.zone == 'gale':\n    raise ValueError('zone gale has one replica')")
+    refusal = "raise ValueError('zone gale has one replica: https://gale/?sig=c2VjcmV0')"
+    install_settings(f"if self.replicas > 1 and self.zone == 'gale':\n    {refusal}")
     answer = robotrain("render", *JOB, "--replicas", "2", "--batch-size", "many")
     assert answer.exit_code == 2
-    assert "error: zone gale has one replica " in answer.stderr
+    assert "error: zone gale has one replica: https://gale/?<redacted>" in answer.stderr
     assert "--batch-size" in answer.stderr
     assert robotrain("render", *JOB, "--replicas", "2", "--zone", "jezero").exit_code == 0
 
 
-def test_secret_in_the_error_of_settings_is_not_shown(robotrain, install_settings):
-    install_settings("raise ValueError('no answer from https://mars/?sig=c2VjcmV0')")
-    answer = robotrain("render", *JOB)
-    assert "no answer from https://mars/?<redacted>" in answer.stderr
-    assert "c2VjcmV0" not in answer.stdout + answer.stderr
-
-
-@pytest.mark.parametrize("body", ["raise KeyError('team')", "raise SystemExit(3)", "raise GeneratorExit('team')"])
+@pytest.mark.parametrize(
+    "body", ["raise KeyError('team')", "raise SystemExit(3)", "raise GeneratorExit('?sig=c2VjcmV0')"]
+)
 def test_settings_that_fail_are_a_failure_of_their_plugin(robotrain, install_settings, body):
     install_settings(body)
     answer = robotrain("render", *JOB)
     assert answer.exit_code == 1
     assert "platform plain (acme-plain 0.3) failed in `Settings`: " in answer.stderr
     assert WITHOUT in answer.stderr
-    assert "Traceback" not in answer.stderr
+    assert not [words for words in ("Traceback", "c2VjcmV0") if words in answer.stderr]
 
 
 def test_what_settings_print_goes_to_stderr(robotrain, install_settings):

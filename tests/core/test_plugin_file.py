@@ -1,6 +1,5 @@
 """A plugin that is one file: found only in the folder that somebody names, with the rights of an installed one."""
 
-import io
 import sys
 import zipfile
 from pathlib import Path
@@ -138,33 +137,34 @@ def test_source_kind_works(robotrain, folder):
     assert robotrain("explain", "--platform", "local", "--pet", "rex").exit_code == 2
 
 
-def list_payload(robotrain, place: Path) -> set[str]:
-    plan = Path("plan")
-    answer = robotrain("--plugins-from", place, "render", "dig", "--platform", "local", "--to", plan)
+MODULE = "from pathlib import Path\nimport soil\nLOCK = Path(__file__).with_name('lock.txt')\nPROGRAM = 'digging'\n"
+WORDS = '"""Digs, as digger.py does; it never reads "keys.json"."""\nimport os, soil\n# "keys.json", "soil.txt"\n'
+STANDARD = (
+    "import platform\nKINDS = ('secrets', 'platform')\nprint(platform.system())\n"  # packed, it would hide Python's
+)
+PAYLOADS = {
+    "a module with what it names": (
+        {"digger.py": MODULE, "soil.py": "import json\n", "digging.py": "", "lock.txt": "x==1\n"},
+        ("other.py", "secret.txt", "robots/dataset.bin"),
+    ),
+    "a whole package": (
+        {"mine/__init__.py": "", "mine/container.py": "import soil\n", "mine/lock.txt": "x==1\n", "soil.py": ""},
+        (),
+    ),
+    "no name in docstrings and comments": ({"digger.py": WORDS, "soil.py": ""}, ("keys.json", "soil.txt")),
+    "no name of a standard module": ({"digger.py": STANDARD}, ("secrets/__init__.py", "platform.py")),
+}
+
+
+@pytest.mark.parametrize(("packed", "others"), PAYLOADS.values(), ids=PAYLOADS)
+def test_container_plugin_beside_the_file_is_packed(robotrain, folder, packed, others):
+    half = "digger" if "digger.py" in packed else "mine.container"
+    place = folder(WORKLOAD.replace("HALF", half), **packed, **dict.fromkeys(others, ""))
+    answer = robotrain("--plugins-from", place, "render", "dig", "--platform", "local", "--to", "plan")
     assert answer.exit_code == 0, answer.stderr
-    return set(zipfile.ZipFile(io.BytesIO((plan / "payload.zip").read_bytes())).namelist())
-
-
-def test_container_module_beside_the_file_is_packed_with_what_it_names(robotrain, folder):
-    half = "from pathlib import Path\nimport soil\nLOCK = Path(__file__).with_name('lock.txt')\nPROGRAM = 'digging'\n"
-    files = {
-        "digger.py": half,
-        "soil.py": "import json\n",
-        "digging.py": "",
-        "lock.txt": "x==1\n",
-        "other.py": "",
-        "secret.txt": "",
-        "robots/dataset.bin": "",
-    }
-    names = list_payload(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
-    assert {"digger.py", "soil.py", "digging.py", "lock.txt"} <= names
-    assert not names & {"robotrain_plugin.py", "other.py", "secret.txt", "robots/dataset.bin"}
-
-
-def test_container_package_beside_the_file_is_packed_whole(robotrain, folder):
-    files = {"mine/__init__.py": "", "mine/container.py": "import soil\n", "mine/lock.txt": "x==1\n", "soil.py": ""}
-    names = list_payload(robotrain, folder(WORKLOAD.replace("HALF", "mine.container"), **files))
-    assert {"mine/__init__.py", "mine/container.py", "mine/lock.txt", "soil.py"} <= names
+    names = {*zipfile.ZipFile("plan/payload.zip").namelist()}
+    assert names >= {*packed}
+    assert not names & {"robotrain_plugin.py", *others}
 
 
 @pytest.mark.parametrize(("half", "place"), [("digger", "digger.py"), ("mine.container", "mine/container.py")])
@@ -175,22 +175,6 @@ def test_missing_container_module_is_looked_for_beside_the_file(robotrain, folde
     assert f"workload dig ({at}/robotrain_plugin.py) failed in packing its container plugin {half}" in answer.stderr
     assert f"use   {at}/{place} " in answer.stderr
     assert "without --plugins-from" in answer.stderr
-
-
-def test_names_in_docstrings_and_comments_are_not_packed(robotrain, folder):
-    half = '"""Digs, as digger.py does; it never reads "keys.json"."""\nimport os, soil\n# "keys.json", "soil.txt"\n'
-    files = {"digger.py": half, "soil.py": "", "soil.txt": "", "keys.json": ""}
-    names = list_payload(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
-    assert {"digger.py", "soil.py"} <= names
-    assert not names & {"keys.json", "soil.txt"}
-
-
-def test_module_with_the_name_of_a_standard_one_is_not_packed(robotrain, folder):
-    """Packed, it would stand before Python's own in the container."""
-    half = "import platform\nKINDS = ('secrets', 'platform')\nprint(platform.system())\n"
-    files = {"digger.py": half, "secrets/__init__.py": "", "platform.py": ""}
-    names = list_payload(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
-    assert not names & {"secrets.py", "secrets/__init__.py", "platform.py"}
 
 
 def test_file_in_the_working_folder_is_not_loaded(robotrain, folder, monkeypatch):

@@ -61,10 +61,3 @@ def test_pinning_that_hangs_is_abandoned(robotrain, install_pinning, monkeypatch
     answer = robotrain(*SUBMIT)
     assert answer.exit_code == 4
     assert "failed in pinning (resolve): it gave no answer in 0.2 s" in answer.stderr
-
-
-def test_what_pinning_prints_goes_to_stderr(robotrain, install_pinning):
-    install_pinning("print('noise')\nreturn 'v7'")
-    answer = robotrain(*SUBMIT, "--json")
-    assert answer.json["platform"] == "plain"
-    assert "noise" in answer.stderr

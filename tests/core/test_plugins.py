@@ -4,20 +4,6 @@ import sys
 
 from robotrain.plugins.manager import Plugins
 
-SITE = """
-from robotrain.plugin import Problem, Stage, hook
-
-@hook
-def robotrain_check(job, platform):
-    if job["batch_size"] > 100:
-        yield Problem(code="site-batch", stage=Stage.CHECK, title=f"batches on {platform} stay below 100 here")
-
-@hook
-def robotrain_run_changed(run):
-    import pathlib
-    pathlib.Path("told.txt").write_text(run.run)
-"""
-
 COMMAND = '''
 import typer
 app = typer.Typer()
@@ -52,15 +38,6 @@ def test_no_plugins_leaves_the_built_in_ones(robotrain, install, monkeypatch):
     assert "platform.local" in robotrain("--no-plugins", "plugins").stdout
     monkeypatch.setenv("ROBOTRAIN_PLUGINS", "none")
     assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
-
-
-def test_site_plugin_adds_rules(robotrain, install):
-    install("acme-site", {"acme": "acme_site"}, acme_site=SITE)
-    render = ("render", "--platform", "local", "--dataset-path", "x", "--batch-size")
-    assert robotrain(*render, "100").exit_code == 0
-    answer = robotrain(*render, "101")
-    assert answer.exit_code == 3
-    assert "batches on local stay below 100 here" in answer.stderr
 
 
 def test_plugin_adds_a_command(robotrain, install):
@@ -107,14 +84,6 @@ def test_built_in_name_cannot_be_taken_over(robotrain, install):
     }
     assert "claimed by" in rows["source.local_path", "aaa 1.0"]
     assert rows["source.local_path", "robotrain-sources 0.1.0"] is None
-
-
-def test_rule_that_returns_no_problem_is_named(robotrain, install):
-    source = "from robotrain.plugin import hook\n@hook\ndef robotrain_check(job):\n    return ['text']\n"
-    install("acme-site", {"acme": "acme_text"}, acme_text=source)
-    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
-    assert answer.exit_code == 0
-    assert "Problem objects" in answer.stderr
 
 
 def test_platforms_lists_failed_plugins(robotrain, install):

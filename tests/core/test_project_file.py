@@ -1,10 +1,7 @@
 """robotrain.toml: what a project says for all its jobs, at its top and in profiles; the environment is stronger."""
 
-import json
 import os
 import re
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -52,33 +49,30 @@ runs_dir = "/opt/x"
 """
 
 
-def test_values_for_every_job(explain):
-    write_project_file(WHOLE)
-    rows = explain()
-    told = {
-        name: (rows[name]["value"], rows[name]["origin"]) for name in ("platform", "workload", "batch_size", "seed")
-    }
-    assert told == {
-        "platform": ("local", "robotrain.toml"),
-        "workload": ("lerobot-train", "robotrain.toml"),
-        "batch_size": (9, "robotrain.toml [workloads.lerobot-train]"),
-        "seed": (7, "robotrain.toml [workloads.lerobot-train]"),
-    }
-    assert rows["runs_dir"]["value"] == str(Path.cwd() / "runs")
-    assert rows["runs_dir"]["origin"] == "robotrain.toml [platforms.local]"
-    losers = [(loser["value"], loser["origin"]) for loser in rows["batch_size"]["overrode"]]
-    assert losers == [("8", "robotrain.toml [parameters]"), ("32", "default")]
+TOP = {
+    "platform": ("local", ""),
+    "workload": ("lerobot-train", ""),
+    "batch_size": (9, " [workloads.lerobot-train]", "8", "32"),
+    "seed": (7, " [workloads.lerobot-train]", "1000"),
+    "runs_dir": ("HERE/runs", " [platforms.local]"),
+}
+QUICK = {
+    "workload": ("lerobot-train", " [profiles.quick]"),
+    "training_steps": (10, " [profiles.quick.parameters]"),
+    "batch_size": (9, " [workloads.lerobot-train]"),
+    "seed": (1, " [profiles.quick.parameters]", "7", "1000"),
+    "runs_dir": ("/opt/x", " [profiles.quick.platforms.local]"),
+}
 
 
-def test_a_profile_over_the_top(explain):
+@pytest.mark.parametrize(("words", "expected"), [((), TOP), (("--profile", "quick"), QUICK)], ids=["top", "profile"])
+def test_values_for_every_job_and_those_of_a_profile_over_them(explain, words, expected):
     write_project_file(WHOLE)
-    rows = explain("--profile", "quick")
-    assert (rows["seed"]["value"], rows["seed"]["origin"]) == (1, "robotrain.toml [profiles.quick.parameters]")
-    assert [loser["value"] for loser in rows["seed"]["overrode"]] == ["7", "1000"]
-    assert rows["training_steps"]["value"] == 10
-    assert rows["batch_size"]["value"] == 9
-    assert rows["runs_dir"]["origin"] == "robotrain.toml [profiles.quick.platforms.local]"
-    assert rows["workload"]["origin"] == "robotrain.toml [profiles.quick]"
+    rows = explain(*words)
+    for name, (value, table, *overrode) in expected.items():
+        value = value.replace("HERE", str(Path.cwd())) if isinstance(value, str) else value
+        assert (rows[name]["value"], rows[name]["origin"]) == (value, f"robotrain.toml{table}")
+        assert [lost["value"] for lost in rows[name]["overrode"]][: len(overrode)] == overrode
 
 
 def test_the_platform_by_its_layers(robotrain, plain_platform, monkeypatch):
@@ -289,27 +283,30 @@ def test_what_makes_a_file_unusable_is_named(robotrain, text, where, says):
     assert says in answer.stderr
 
 
-def test_what_is_wrong_is_said_with_everything_else_and_nothing_twice(robotrain):
-    write_project_file("platform = 'local'\nworklod = 'x'\n[parameters]\nseed = [1]\n")
-    answer = robotrain("explain", "--batch-size", "0", "--json")
-    codes = [problem["code"] for problem in answer.json["problems"]]
-    assert sorted(codes) == ["project-file-unknown-key", "project-file-wrong", "source-missing", "value-invalid"]
+EVERYTHING = ["project-file-unknown-key", "project-file-wrong", "source-missing", "value-invalid"]
 
 
-def test_a_file_that_cannot_be_read_is_the_one_thing_said(robotrain):
-    write_project_file("platform = local\n")
-    answer = robotrain("explain", *FOLDER, "--profile", "p", "--json")
-    assert [problem["code"] for problem in answer.json["problems"]] == ["project-file-malformed"]
-    Path(NAME).write_bytes(b"\xff")
-    answer = robotrain("explain", *FOLDER, "--json")
-    assert [problem["code"] for problem in answer.json["problems"]] == ["project-file-unreadable"]
-
-
-def test_a_platform_that_is_not_installed_is_told_by_the_file_that_says_it(robotrain):
-    write_project_file("platform = 'locl'\n")
-    answer = robotrain("explain", *FOLDER, "--json")
-    (problem,) = answer.json["problems"]
-    assert (problem["code"], problem["where"]) == ("platform-not-loaded", "robotrain.toml")
+@pytest.mark.parametrize(
+    ("text", "words", "codes"),
+    [
+        (b"platform = 'local'\nworklod = 'x'\n[parameters]\nseed = [1]\n", ("--batch-size", "0"), EVERYTHING),
+        (b"platform = local\n", (*FOLDER, "--profile", "p"), ["project-file-malformed"]),
+        (b"\xff", FOLDER, ["project-file-unreadable"]),
+        (b"platform = 'locl'\n", FOLDER, ["platform-not-loaded"]),
+    ],
+    ids=[
+        "with everything else, nothing twice",
+        "not TOML: nothing else",
+        "not UTF-8: nothing else",
+        "no such platform",
+    ],
+)
+def test_problems_of_a_file(robotrain, text, words, codes):
+    Path(NAME).write_bytes(text)
+    problems = robotrain("explain", *words, "--json").json["problems"]
+    assert sorted(problem["code"] for problem in problems) == codes
+    if codes == ["platform-not-loaded"]:
+        assert problems[0]["where"] == NAME
 
 
 def test_tables_for_what_is_not_installed_are_warnings(robotrain):
@@ -371,27 +368,3 @@ def test_a_secret_is_refused_and_never_echoed(robotrain, text):
 def test_a_file_with_a_mark_at_its_beginning(explain):
     Path(NAME).write_bytes(b"\xef\xbb\xbf[parameters]\r\nseed = 7\r\n")
     assert explain("--platform", "local")["seed"]["value"] == 7
-
-
-PROBE = """
-import json, sys
-sys.argv = ["robotrain", "submit", "--help"]
-from robotrain.cli import main
-try:
-    main()
-except SystemExit:
-    pass
-print("\\n" + json.dumps(sorted(sys.modules)))
-"""
-
-
-def test_the_help_of_submit_reads_it_only_where_there_is_one():
-    def imported():
-        done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
-        return set(json.loads(done.stdout.splitlines()[-1]))
-
-    assert not imported() & {"tomllib", "robotrain.project", "robotrain.project_file"}
-    write_project_file("platform = 'local'\n")
-    modules = imported()
-    assert "tomllib" in modules
-    assert not modules & {"pydantic", "yaml", "dotenv"}

@@ -61,23 +61,23 @@ def test_every_layer_in_its_order(explain, monkeypatch):
     assert [loser["value"] for loser in row["overrode"]] == ["5", "4", "2", "1", "9", "8", "32"]
 
 
-def test_an_empty_value_counts_as_unset(explain, monkeypatch):
-    monkeypatch.setenv("BATCH_SIZE", "")
-    Path(".env").write_text("BATCH_SIZE=\n")
-    assert explain("--dataset-path", "x")["batch_size"]["origin"] == "default"
-
-
-def test_dotenv_is_parsed_never_executed(explain, tmp_path):
-    Path(".env").write_text("export JOB_NAME='two words' # why\nBATCH_SIZE=$(touch pwned)8\n")
-    answer = explain("--dataset-path", "x", "--batch-size", "1")
-    assert answer["job_name"]["value"] == "two words"
-    assert not Path("pwned").exists()
-
-
-def test_dotenv_expands_names_of_the_environment_and_of_earlier_lines(explain, monkeypatch):
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ("BATCH_SIZE=\n", "batch_size", (32, "default")),
+        ("export JOB_NAME='two words' # why\nSEED=$(touch pwned)8\n", "job_name", ("two words", ".env:1")),
+        ("PART=run\nJOB_NAME=${WHO}-${PART}\n", "job_name", ("ada-run", ".env:2")),
+        ("A=1\nA=2\nBATCH_SIZE=${A}\n", "batch_size", (2, ".env:3")),
+    ],
+    ids=["empty is unset", "never executed", "names of the environment and of lines before", "the later line counts"],
+)
+def test_value_of_dotenv(explain, monkeypatch, text, name, expected):
     monkeypatch.setenv("WHO", "ada")
-    Path(".env").write_text("PART=run\nJOB_NAME=${WHO}-${PART}\n")
-    assert explain("--dataset-path", "x")["job_name"]["value"] == "ada-run"
+    monkeypatch.setenv("BATCH_SIZE", "")
+    Path(".env").write_text(text)
+    row = explain("--dataset-path", "x", "--seed", "1")[name]
+    assert (row["value"], row["origin"]) == expected
+    assert not Path("pwned").exists()
 
 
 def test_a_malformed_dotenv_line_is_named(robotrain):
@@ -141,22 +141,7 @@ def test_explain_for_people(robotrain, monkeypatch):
     monkeypatch.setenv("BATCH_SIZE", "3")
     answer = robotrain("explain", "--platform", "local", "--dataset-path", "x", "--batch-size", "6")
     line = next(line for line in answer.stdout.splitlines() if line.startswith("batch_size"))
-    assert line.split() == [
-        "batch_size",
-        "6",
-        "flag",
-        "--batch-size",
-        "3",
-        "(environment",
-        "BATCH_SIZE),",
-        "32",
-        "(default)",
-    ]
-
-
-def test_a_later_line_of_dotenv_is_what_is_expanded(explain):
-    Path(".env").write_text("A=1\nA=2\nBATCH_SIZE=${A}\n")
-    assert explain("--dataset-path", "x")["batch_size"]["value"] == 2
+    assert " ".join(line.split()) == "batch_size 6 flag --batch-size 3 (environment BATCH_SIZE), 32 (default)"
 
 
 def test_control_characters_reach_nobody(robotrain):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from broken_plugins import indent
 from robotrain.model.run import RunRecord, Status
 from robotrain.plugins import calls, site
 from robotrain.plugins.manager import Plugins
@@ -25,13 +26,11 @@ def no(code):
 
 
 def make_rule(body: str) -> str:
-    lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return f"{HEAD}\n@hook\ndef robotrain_check(job, platform):\n{lines}"
+    return f"{HEAD}\n@hook\ndef robotrain_check(job, platform):\n{indent(body, 4)}"
 
 
-def make_notification(body: str, arguments: str = "run") -> str:
-    lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return f"{HEAD}\n@hook\ndef robotrain_run_changed({arguments}):\n{lines}"
+def make_notification(body: str) -> str:
+    return f"{HEAD}\n@hook\ndef robotrain_run_changed(run, change, status):\n{indent(body, 4)}"
 
 
 @pytest.fixture
@@ -167,7 +166,7 @@ def test_strict_mode_stops_on_a_failing_rule_and_reports_everything(robotrain, i
 def test_notification_has_the_change_and_the_status(install, tmp_path):
     words = tmp_path / "words.txt"
     body = f"with open({str(words)!r}, 'a') as file:\n    print(run.run, change, status and status.reason, file=file)"
-    install("acme", {"acme": "acme_notified"}, acme_notified=make_notification(body, "run, change, status"))
+    install("acme", {"acme": "acme_notified"}, acme_notified=make_notification(body))
     plugins = Plugins()
     assert site.notify_run_changed(plugins, record("a-1"), "sent") == []
     assert (

@@ -54,9 +54,21 @@ def test_whatever_is_said_elsewhere_is_stronger(explain_cloud, terraform, monkey
     ]
 
 
-def test_it_is_not_run_when_every_value_is_said(explain_cloud, terraform):
-    terraform.does("exit 3")
-    assert explain_cloud(*EVERYTHING)["probes"]["value"] == 2
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("explain", "--platform", "cloud", "--dataset-path", "x", *EVERYTHING),
+        ("render", "--platform", "local", "--dataset-path", "x"),
+        ("explain", "--help"),
+        ("submit", "--platform", "cloud", "--help"),
+        ("platforms",),
+    ],
+    ids=["every value is given", "a platform without such settings", "help", "help of a platform", "platforms"],
+)
+def test_it_is_not_run_where_no_value_is_needed(robotrain, cloud_platform, terraform, monkeypatch, words):
+    if "local" in words:
+        monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "nowhere")
+    assert robotrain(*words).exit_code == 0
     assert terraform.calls == []
 
 
@@ -85,18 +97,6 @@ def test_what_counts_only_together_is_left_out_in_part_and_told(explain_cloud, t
     assert explain_cloud.stderr == ""
     assert value_and_origin(explain_cloud("--tier", "high")["dock"]) == (None, "default")
     assert explain_cloud.stderr == ""  # where they are idle nobody misses them
-
-
-@pytest.mark.parametrize("words", [("explain", "--help"), ("submit", "--platform", "cloud", "--help"), ("platforms",)])
-def test_help_and_the_catalog_do_not_run_it(robotrain, cloud_platform, terraform, words):
-    assert robotrain(*words).exit_code == 0
-    assert terraform.calls == []
-
-
-def test_a_platform_without_such_settings_does_not_run_it(robotrain, cloud_platform, terraform, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "nowhere")
-    assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
-    assert terraform.calls == []
 
 
 def test_an_empty_value_counts_as_unset_on_both_sides(explain_cloud, terraform, monkeypatch):

@@ -92,17 +92,24 @@ def test_what_says_nothing_is_as_if_it_were_not_there(resolve_file, empty):
     assert resolve_file(f"parameters:\n  batch_size: {empty}\n  job_name: {empty}\n") == resolve_request(Request())
 
 
-@pytest.mark.parametrize("quoted", ["'null'", '"~"', "'Null'"])
-def test_in_quotes_the_word_null_is_a_text(resolve_file, quoted):
-    assert resolve_file(f"parameters:\n  job_name: {quoted}\n") == resolve_flag(quoted[1:-1], "job_name")
+TEXTS_OF_FILES = {
+    "null in quotes": ("parameters:\n  job_name: 'null'\n", "null"),
+    "~ in quotes": ('parameters:\n  job_name: "~"\n', "~"),
+    "lines": ("parameters:\n  job_name: |\n    a\n    b\n", "a\nb\n"),
+    "folded lines": ("parameters:\n  job_name: >-\n    a\n    b\n", "a b"),
+    "lines in quotes": ('parameters:\n  job_name: "a\n    b"\n', "a b"),
+    "plain lines": ("parameters:\n  job_name: a\n    b\n", "a b"),
+    "line ends of Windows": ("parameters:\r\n  job_name: |\r\n    a\r\n    b\r\n", "a\nb\n"),
+    "a byte order mark": ("\ufeffparameters:\n  job_name: a\n", "a"),
+    "a version": ("%YAML 1.1\n---\nparameters:\n  job_name: a\n", "a"),
+    "empty lines": ("# a comment\n\n\r\n\r\n---\nparameters:\n  job_name: a\n", "a"),
+    "the schema for editors": ("# yaml-language-server: $schema=x\n$schema: x\nparameters: {job_name: a}\n", "a"),
+}
 
 
-@pytest.mark.parametrize(
-    ("written", "text"),
-    [("|\n    a\n    b\n", "a\nb\n"), (">-\n    a\n    b\n", "a b"), ('"a\n    b"', "a b"), ("a\n    b", "a b")],
-)
-def test_several_lines(resolve_file, written, text):
-    assert resolve_file(f"parameters:\n  job_name: {written}\n") == resolve_flag(text, "job_name")
+@pytest.mark.parametrize(("written", "text"), TEXTS_OF_FILES.values(), ids=TEXTS_OF_FILES)
+def test_a_text_is_read_however_the_file_writes_it(resolve_file, written, text):
+    assert resolve_file(written) == resolve_flag(text, "job_name")
 
 
 def test_an_alias_is_the_value_it_stands_for(resolve_file):
@@ -153,6 +160,8 @@ REFUSED = {
     "a null source": ("sources:\n  dataset:\n    - local_path: null\n", "3", "has no value"),
     "a control character": ("parameters:\n  seed: \x07\n", "", "not YAML"),
     "another encoding": ("é".encode("latin-1"), "", "UTF-8"),
+    "where it runs": ("platform: local\n", "1", "--platform NAME"),
+    "a profile": ("profile: local\n", "1", "--profile NAME"),
     "a large one": ("#" * (1 << 20) + "\n", "", "larger than"),
     "many aliases of a long text": (f"trainer_args:\n- &a {'x' * 99999}\n" + "- *a\n" * 9, "5", "repeat too much text"),
 }
@@ -167,32 +176,6 @@ def test_what_does_more_than_say_a_value_is_refused_with_its_line(robotrain, tex
     assert f"job.yaml:{line}" in answer.stderr if line else "job.yaml" in answer.stderr
 
 
-@pytest.mark.parametrize("start", ["\ufeff", "%YAML 1.1\n---\n", "---\n", "# a comment\n\n", "\r\n\r\n"])
-def test_how_a_file_may_begin(resolve_file, start):
-    job, problems = resolve_file(start + "parameters:\n  seed: 7\n")
-    assert (job["seed"], problems) == (7, [])
-
-
-def test_line_ends_of_windows(resolve_file):
-    job, problems = resolve_file(
-        "parameters:\r\n  seed: 7\r\n  job_name: |\r\n    a\r\n    b\r\ntrainer_args:\r\n  - --x\r\n"
-    )
-    assert (job["seed"], job["job_name"], job.trainer_args, problems) == (7, "a\nb\n", ("--x",), [])
-
-
 @pytest.mark.parametrize("nothing", ["", "\n", "# nothing\n", "---\n", "null\n", "{}\n"])
 def test_an_empty_file_says_nothing(resolve_file, nothing):
     assert resolve_file(nothing) == resolve_request(Request())
-
-
-def test_the_schema_that_editors_look_for_is_no_part_of_the_job(resolve_file):
-    written = "# yaml-language-server: $schema=job.schema.json\n$schema: job.schema.json\nparameters:\n  seed: 7\n"
-    assert resolve_file(written) == resolve_flag("7", "seed")
-
-
-@pytest.mark.parametrize(("key", "way"), [("platform", "--platform NAME"), ("profile", "--profile NAME")])
-def test_a_job_does_not_say_where_it_runs(robotrain, key, way):
-    Path("job.yaml").write_text(f"{key}: local\n")
-    answer = robotrain("explain", "--platform", "local", "job.yaml")
-    assert answer.exit_code == 2
-    assert way in answer.stderr
