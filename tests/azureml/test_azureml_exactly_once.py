@@ -2,16 +2,73 @@
 
 import dataclasses
 import itertools
+import json
+import os
+import queue
+import select
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
 
 import pytest
-from azureml_fork_server import forking
 from azureml_workspace_plans import add_dataset, list_requests
 from robotrain.store import files, records
 
 pytestmark = pytest.mark.slow  # real processes, killed
+
+
+LOADED = """
+import json, os, runpy, sys
+import azure.ai.ml, azure.identity, azure.storage.blob
+for line in sys.stdin:
+    words, environ = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.environ.clear()
+        os.environ.update(environ)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        sys.argv = ["robotrain", *words]
+        runpy.run_module("robotrain", run_name="__main__")
+        sys.exit()
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Forked:
+    """Runs one command at a time."""
+
+    def __init__(self, loaded: "subprocess.Popen[str]") -> None:
+        self._loaded = loaded
+        self._number: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def run(self, *words: str) -> int:
+        """The exit status, as `subprocess` has it; the command sees the names of this process as they are now."""
+        self._number = queue.SimpleQueue()
+        print(json.dumps([words, dict(os.environ)]), file=self._loaded.stdin, flush=True)
+        self._number.put(int(self._loaded.stdout.readline()))
+        return int(self._loaded.stdout.readline())
+
+    def kill(self) -> None:
+        """End the command that runs, from another thread: it is gone when this returns."""
+        number = self._number.get()
+        watched = os.pidfd_open(number)
+        os.kill(number, signal.SIGKILL)
+        select.select([watched], [], [])
+        os.close(watched)
+
+
+@pytest.fixture(scope="module")
+def fork_server() -> Iterator[Forked]:
+    """Starts commands that find the SDK loaded, forked from a process that imported it."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", LOADED], **pipes, text=True) as loaded:
+        yield Forked(loaded)
+        loaded.stdin.close()
 
 
 @pytest.fixture
@@ -53,13 +110,6 @@ def list_recorded_jobs() -> list[str]:
     """The jobs that records name."""
     runs = (file.parent.name for file in (files.get_state_folder() / "runs").glob("*/record.json"))
     return [records.read_record(run).reference["job"] for run in runs]
-
-
-@pytest.fixture(scope="module")
-def fork_server():
-    """Starts commands that find the SDK loaded."""
-    with forking() as forked:
-        yield forked
 
 
 def kill_submit_at_call(azureml, forked, words, number: int, after: bool) -> bool:
@@ -135,9 +185,6 @@ def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again
 def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, start_submit, pusht):
     azureml.fault("PUT .*/robotrain/data/", latency=60)
     with start_submit("--dataset-path", str(pusht)) as process:
-        while not list_requests(azureml, "/robotrain/data/"):
-            assert process.poll() is None
-            time.sleep(0.02)
         while not [call for call in azureml.calls if call.startswith("PUT") and "/robotrain/data/" in call]:
             assert process.poll() is None
             time.sleep(0.02)
