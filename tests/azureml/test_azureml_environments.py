@@ -53,24 +53,25 @@ def test_an_environment_that_azure_builds_or_has_is_taken_with_a_warning(
     assert not [call for call in workspace.calls if call.startswith("PUT") and "/environments/" in call]
 
 
-def test_an_image_that_was_asked_for_is_not_exchanged(robotrain, workspace):
-    workspace.environment("trainer", "7", "", **BUILD)
-    answer = robotrain(*SUBMIT, *NAMED, "--image", "pytorch/pytorch:2.11.0")
+@pytest.mark.parametrize(
+    ("image", "made", "options", "code"),
+    [
+        ("", BUILD, (*NAMED, "--image", "pytorch/pytorch:2.11.0"), "azureml-environment-differs"),
+        ("other/image:1", {}, NAMED, "azureml-environment-differs"),
+        (
+            "",
+            BUILD,
+            ("--environment-name", "AzureML-acpt", "--environment-version", "9"),
+            "azureml-environment-missing",
+        ),
+    ],
+    ids=["built instead of the image", "another image", "Azure's own, which nobody can register"],
+)
+def test_environment_that_is_not_the_jobs_stops_the_submit(robotrain, workspace, image, made, options, code):
+    workspace.environment("trainer", "7", image, **made)
+    answer = robotrain(*SUBMIT, *options)
     assert (answer.exit_code, workspace.jobs) == (4, {})
-    assert "azureml-environment-differs" in list_codes(answer, "error")
-
-
-def test_an_environment_with_another_image_is_still_refused(robotrain, workspace):
-    workspace.environment("trainer", "7", "other/image:1")
-    answer = robotrain(*SUBMIT, *NAMED)
-    assert (answer.exit_code, workspace.jobs) == (4, {})
-    assert "azureml-environment-differs" in list_codes(answer, "error")
-
-
-def test_an_environment_of_azures_own_is_never_registered(robotrain, workspace):
-    answer = robotrain(*SUBMIT, "--environment-name", "AzureML-acpt-pytorch", "--environment-version", "99")
-    assert (answer.exit_code, workspace.jobs) == (4, {})
-    assert "azureml-environment-missing" in list_codes(answer, "error")
+    assert code in list_codes(answer, "error")
 
 
 @pytest.mark.parametrize(

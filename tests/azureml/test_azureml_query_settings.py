@@ -71,11 +71,4 @@ def test_who_may_not_look_at_computes_is_told_that_and_what_comes_of_it(azureml,
     assert ways[2].startswith(f"az role assignment create --assignee {OBJECT} ")
     assert query_rejected(named_workspace, compute_kind="kubernetes").title.endswith(": the job selects no identity")
     azureml.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
-    assert (
-        query_rejected(named_workspace).code == "azureml-not-allowed"
-    )  # of the workspace, as the look before a submit says
-
-
-def test_signed_out_user_is_reported(named_workspace, monkeypatch):
-    monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    assert query_rejected(named_workspace).code == "azureml-signed-out"
+    assert query_rejected(named_workspace).code == "azureml-not-allowed"  # of the workspace, as the preflight says
