@@ -119,7 +119,6 @@ def test_the_command_is_the_same_for_every_job() -> None:
     odd = job(job_name="$(id) `id` ${{inputs.x}}", trainer_args=("; rm -rf /", "{{x}}"))
     assert {read_spec(render_plan(of))["command"] for of in (job(), odd)} == {"/bin/sh python.sh -I start.py"}
     assert render_plan(odd).files["code/start.py"] == render_plan(job()).files["code/start.py"]
-    assert "rm -rf" not in render_plan(odd).files["job.yaml"].decode()
     assert azureml_plans.read_document(render_plan(odd)).trainer_args == odd.trainer_args
 
 
@@ -282,17 +281,12 @@ class TestMachine:
         assert read_spec(made)["resources"] == {"instance_count": 1, "shm_size": "8g"}
         assert (read_submission_spec(made).compute_kind, read_submission_spec(made).instance_type) == ("managed", "")
 
-    def test_it_ends_after_the_time_that_was_said_or_never(self) -> None:
-        assert read_spec(render_plan(job(), exec_timeout="12h"))["limits"] == {"timeout": 43200}
-        assert "limits" not in read_spec(render_plan(job()))
-
     def test_the_environment_is_named_and_said_with_its_image(self) -> None:
         made = render_plan(job(), image="registry.example/a/b:1.0", environment_name="mine")
         assert read_spec(made)["environment"] == "azureml:mine:1.0"
         assert read_submission_spec(made).environment == submission_spec.WorkspaceEnvironment(
             name="mine", version="1.0", image="registry.example/a/b:1.0"
         )
-        assert read_spec(render_plan(job(), environment_version="7"))["environment"] == "azureml:lerobot-training-env:7"
 
 
 class TestContainer:
@@ -329,6 +323,37 @@ class TestContainer:
         made = render_plan(job(publish_url=TWO))
         assert read_submission_spec(made).publishes == TWO
         assert azureml_plans.read_document(made).parameters["publish_url"] == TWO
+
+
+def test_without_an_identity_the_compute_has_the_say() -> None:
+    assert "AZURE_CLIENT_ID" not in read_spec(render_plan(job()))["environment_variables"]
+
+
+def test_a_job_in_another_cloud_is_told_where_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
+    said = read_spec(render_plan(job()))["environment_variables"]
+    assert said["AZURE_AUTHORITY_HOST"] == "https://login.microsoftonline.us"
+
+
+@pytest.mark.parametrize("tail", ["$(HOME)", "$$x", "${{inputs.x}}"])
+def test_a_dollar_that_would_be_read_is_the_same_url_written_otherwise(tail: str) -> None:
+    odd = f"https://account1.blob.core.windows.net/train/a{tail}b"
+    made = render_plan(job(*blobs(odd), source("blob_url", odd, "init_policy")))
+    said = read_spec(made)["environment_variables"]
+    assert json.loads(said["BLOB_URLS"]) == [odd]
+    assert tail[:2] not in said["BLOB_URLS"]
+    assert "INIT_FROM_POLICY_MODEL_SOURCE" not in said  # there it cannot be written otherwise
+    assert read_placement(made).promised["BLOB_URLS"] == said["BLOB_URLS"]
+
+
+@pytest.mark.parametrize("where", [{"display_name": "${{ x }}"}, {"labels": "a=${{x}}"}, {"labels": "${{x}}=a"}])
+def test_a_value_that_is_a_template_is_never_written(where: dict[str, str]) -> None:
+    with pytest.raises(render.ExpressionError):
+        render_plan(job(), **where)
+
+
+def test_a_long_name_is_read_again() -> None:
+    assert read_spec(render_plan(job(), labels=f"{'x' * 1001}=1"))["tags"]["x" * 1001] == "1"
 
 
 def test_an_order_reads_back_as_it_was_written() -> None:
