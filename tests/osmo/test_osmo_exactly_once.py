@@ -27,12 +27,21 @@ def list_recorded_workflows() -> list[str]:
     return [records.read_record(name).reference["workflow"] for name in names]
 
 
-def test_a_command_that_goes_on_after_its_robotrain_was_killed_is_waited_for(osmo, robotrain, command):
-    osmo.fail("workflow submit", "slow", seconds=3.0)
+def kill_submit(osmo, command, seconds: float) -> None:
+    """Start a submit whose `osmo` command takes so long, and kill robotrain meanwhile."""
+    osmo.fail("workflow submit", "slow", seconds=seconds)
     with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
-            time.sleep(0.02)
+        wait_for_submit(osmo)
         process.kill()
+
+
+def wait_for_submit(osmo) -> None:
+    while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
+        time.sleep(0.02)
+
+
+def test_osmo_command_that_outlives_robotrain_is_waited_for(osmo, robotrain, command):
+    kill_submit(osmo, command, 3.0)
     assert list_accepted_workflows(osmo) == []
     answer = robotrain(*JOB)
     assert "waiting for an `osmo` command" in answer.stderr
@@ -41,14 +50,8 @@ def test_a_command_that_goes_on_after_its_robotrain_was_killed_is_waited_for(osm
     assert list_recorded_workflows() == list_accepted_workflows(osmo)
 
 
-def test_a_command_whose_end_nobody_saw_is_not_repeated_though_osmo_lists_its_workflow_late(
-    osmo, robotrain, command, monkeypatch
-):
-    osmo.fail("workflow submit", "slow", seconds=1.5)
-    with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
-            time.sleep(0.02)
-        process.kill()
+def test_workflow_that_osmo_lists_late_is_found_after_a_kill(osmo, robotrain, command, monkeypatch):
+    kill_submit(osmo, command, 1.5)
     [lock] = (files.get_state_folder() / "runs").glob(f"*/{submit.LOCK_FILE}")
     while is_locked(lock):
         time.sleep(0.02)
@@ -65,8 +68,7 @@ def test_a_command_whose_end_nobody_saw_is_not_repeated_though_osmo_lists_its_wo
 def test_interrupted_submit_is_resumed(osmo, robotrain, command):
     osmo.fail("workflow submit", "slow", seconds=30.0)
     with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
-            time.sleep(0.02)
+        wait_for_submit(osmo)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=10)[1].decode()
     assert process.returncode == 130
@@ -76,24 +78,6 @@ def test_interrupted_submit_is_resumed(osmo, robotrain, command):
     assert len(list_accepted_workflows(osmo)) == 1
 
 
-def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osmo, robotrain, tmp_path, monkeypatch):
-    """A workflow with the same name and text, from another state folder."""
-    for number in range(2):
-        with monkeypatch.context() as elsewhere:
-            elsewhere.setenv("ROBOTRAIN_STATE", str(tmp_path / str(number)))
-            assert robotrain(*JOB).exit_code == 0
-    for name in list_accepted_workflows(osmo):
-        osmo.set_state(name, task_status="FAILED")
-    osmo.fail("workflow submit", "server_error")
-    first = robotrain(*JOB)
-    assert first.exit_code == 1
-    assert "[submit-unsure]" in first.stderr
-    assert len(list_accepted_workflows(osmo)) == 2
-    again = robotrain(*JOB)
-    assert again.exit_code == 0, again.stderr
-    assert list_recorded_workflows() == list_accepted_workflows(osmo)[2:]
-
-
 def test_refused_submit_frees_its_name(osmo, robotrain):
     osmo.fail("workflow submit", "answer", code=1, stdout='{"message": "Pool default not found.", "code": 400}')
     assert robotrain(*JOB).exit_code == 1
@@ -101,11 +85,3 @@ def test_refused_submit_frees_its_name(osmo, robotrain):
     assert robotrain(*JOB).exit_code == 0
     assert list_recorded_workflows() == list_accepted_workflows(osmo)
     assert list_accepted_workflows(osmo)[0].endswith("-1-1")
-
-
-def test_failed_preflight_sends_nothing(osmo, robotrain):
-    answer = robotrain(*JOB, "--hf-credential", "--gpu-platform", "h100")
-    assert answer.exit_code == 4
-    assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in answer.stderr
-    assert "the pool default has no platform h100" in answer.stderr
-    assert not any(call[:2] == ["workflow", "submit"] for call in osmo.calls)

@@ -20,6 +20,12 @@ def make_interrupted_plan(*before: str, workflow: str = ""):
     return make_plan()
 
 
+def find_workflow(*before: str) -> str | None:
+    """The workflow that is found for such a plan."""
+    found = OsmoPlatform().find(make_interrupted_plan(*before))
+    return found["workflow"] if found else None
+
+
 def write_submit_lock(end: str):
     """The lock of a submit whose command ended at that time; it is empty if nobody saw its end."""
     path = records.get_run_folder(RUN) / submit.LOCK_FILE
@@ -29,20 +35,47 @@ def write_submit_lock(end: str):
 
 
 def test_nothing_is_found_if_nothing_was_accepted(osmo):
-    assert OsmoPlatform().find(make_interrupted_plan()) is None
+    assert find_workflow() is None
 
 
-def test_plan_that_was_never_submitted_is_not_searched(osmo):
+@pytest.mark.parametrize(
+    ("note", "found"),
+    [(None, None), ((), f"{RUN}-7"), ((OTHER,), None)],
+    ids=["never submitted", "of this plan", "of another plan"],
+)
+def test_workflow_in_the_note_is_found_without_a_search(osmo, note, found):
     add_workflow(osmo)
-    assert OsmoPlatform().find(make_plan()) is None
+    osmo.forget()
+    if note is not None:
+        submit.NOTE.write(make_plan(*note), {"before": (), "workflow": f"{RUN}-7"})
+    reference = OsmoPlatform().find(make_plan())
+    assert (reference and reference["workflow"]) == found
     assert osmo.calls == []
 
 
-def test_answer_is_read_from_the_note(osmo):
-    found = OsmoPlatform().find(make_interrupted_plan(workflow=f"{RUN}-7"))
-    assert found is not None
-    assert found["workflow"] == f"{RUN}-7"
-    assert osmo.calls == []
+@pytest.mark.parametrize(
+    ("state", "is_found"), [({"status": "FAILED_SUBMISSION"}, False), ({"task_status": "COMPLETED"}, True)]
+)
+def test_ended_workflow_is_found_but_no_failed_submission(osmo, state, is_found):
+    ours = add_workflow(osmo)
+    osmo.set_state(ours, **state)
+    assert find_workflow() == (ours if is_found else None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "form", "stdout"),
+    [
+        *(("workflow list", form, "") for form in ("refused", "server_error", "html")),
+        ("workflow spec", "refused", ""),
+        *(("workflow list", "answer", text) for text in ("{}", "[]", '{"workflows": null}', "There are no workflows.")),
+    ],
+)
+def test_service_that_does_not_answer_is_not_taken_for_an_empty_one(osmo, call, form, stdout):
+    add_workflow(osmo)
+    osmo.fail(call, form, times=None, stdout=stdout)
+    with pytest.raises(Rejected):
+        find_workflow()
 
 
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
@@ -57,19 +90,14 @@ def test_damaged_note_is_reported_with_a_suggestion(osmo, content):
     assert "--new" in said
 
 
-def test_note_of_another_plan_is_ignored(osmo):
-    submit.NOTE.write(make_plan(OTHER), {"before": (), "workflow": f"{RUN}-7"})
-    assert OsmoPlatform().find(make_plan()) is None
-
-
-def test_one_that_was_there_before_is_not_this_one_though_its_text_cannot_be_seen(osmo, monkeypatch):
+def test_earlier_workflow_without_visible_text_is_not_found(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
     before = add_workflow(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
-    assert OsmoPlatform().find(make_interrupted_plan(before)) is None
+    assert find_workflow(before) is None
 
 
-def test_a_workflow_of_this_plan_is_found_among_others(osmo):
+def test_workflow_of_this_plan_is_found_among_others(osmo):
     add_workflow(osmo, run=f"{RUN}-1")
     add_workflow(osmo, run=f"{RUN}1")
     add_workflow(osmo, OTHER)
@@ -80,30 +108,13 @@ def test_a_workflow_of_this_plan_is_found_among_others(osmo):
 
 
 @pytest.mark.slow
-def test_failed_submission_is_not_found(osmo):
-    osmo.set_state(add_workflow(osmo), status="FAILED_SUBMISSION")
-    assert OsmoPlatform().find(make_interrupted_plan()) is None
-
-
-@pytest.mark.slow
-def test_a_run_that_ended_meanwhile_is_found(osmo):
-    ours = add_workflow(osmo)
-    osmo.set_state(ours, task_status="COMPLETED")
-    found = OsmoPlatform().find(make_interrupted_plan())
-    assert found is not None
-    assert found["workflow"] == ours
-
-
-@pytest.mark.slow
-def test_the_only_one_of_the_name_is_taken_when_its_text_cannot_be_seen(osmo, monkeypatch):
+def test_only_workflow_of_the_name_is_found_without_its_text(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
     ours = add_workflow(osmo)
     osmo.fail(
         "workflow spec", "answer", times=None, code=2, stdout="Error message: The file is not there\nError code: 400"
     )
-    found = OsmoPlatform().find(make_interrupted_plan())
-    assert found is not None
-    assert found["workflow"] == ours
+    assert find_workflow() == ours
 
 
 @pytest.mark.slow
@@ -119,40 +130,13 @@ def test_several_equal_workflows_are_named(osmo, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_long_list_is_read_to_its_end(osmo, monkeypatch):
+def test_long_list_is_read_completely(osmo, monkeypatch):
     monkeypatch.setattr(submit, "PAGE_SIZE", 1)
     ours = add_workflow(osmo)
     for _ in range(3):
         add_workflow(osmo, run=f"{RUN}-1")
-    found = OsmoPlatform().find(make_interrupted_plan())
-    assert found is not None
-    assert found["workflow"] == ours
+    assert find_workflow() == ours
     assert [call[call.index("-c") + 1] for call in osmo.calls if "-c" in call] == ["1", "10"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", ["refused", "server_error", "html"])
-def test_a_service_that_cannot_be_asked_is_not_taken_for_an_empty_one(osmo, form):
-    add_workflow(osmo)
-    osmo.fail("workflow list", form, times=None)
-    with pytest.raises(Rejected):
-        OsmoPlatform().find(make_interrupted_plan())
-
-
-@pytest.mark.slow
-def test_a_service_that_goes_away_in_between_is_not_taken_for_an_empty_one(osmo):
-    add_workflow(osmo)
-    osmo.fail("workflow spec", "refused", times=None)
-    with pytest.raises(Rejected):
-        OsmoPlatform().find(make_interrupted_plan())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stdout", ["{}", "[]", '{"workflows": null}', "There are no workflows to view."])
-def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
-    osmo.fail("workflow list", "answer", stdout=stdout)
-    with pytest.raises(Rejected):
-        OsmoPlatform().find(make_interrupted_plan())
 
 
 @pytest.mark.slow
@@ -184,7 +168,7 @@ def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):
     assert len(osmo.calls) == 1
 
 
-def test_an_end_that_nobody_saw_is_waited_for_once(osmo, monkeypatch):
+def test_unseen_end_of_a_command_is_waited_for_once(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 0.2)
     wanted = make_interrupted_plan()
     write_submit_lock("")
@@ -195,7 +179,7 @@ def test_an_end_that_nobody_saw_is_waited_for_once(osmo, monkeypatch):
     assert looks == [2, 3]
 
 
-def test_two_commands_never_send_the_same_run_at_once():
+def test_two_commands_never_submit_one_run_at_once():
     with submit.hold_lock(RUN), pytest.raises(Unanswered) as raised, submit.hold_lock(RUN):
         pass
     assert "pgrep" in format_problem(raised.value.problems[0])

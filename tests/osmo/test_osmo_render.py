@@ -12,10 +12,11 @@ from osmo_plans import ONE, PINNED, TWO, blobs, job, read_placement, read_task, 
 from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
+from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.spec import submission_spec
 from robotrain_osmo.spec import workflow as spec_workflow
 from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
-from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobSource
 
 WORKSPACE = {
     "subscription_id": "SUB-AZ",
@@ -91,95 +92,80 @@ def test_a_failure_that_may_pass_and_a_preemption_are_tried_again_by_osmo() -> N
     assert read_task(render_plan(job()))["environment"]["ROBOTRAIN_SUBMISSION"] == "{{workflow_id}}"
 
 
-class TestDatasetsOfOsmo:
-    """`--dataset-name` on versions with datasets and on versions with URLs only."""
-
-    def test_where_osmo_has_datasets_they_are_its_own(self) -> None:
-        made = render_plan(job(source("osmo_dataset", "pusht:3")), server="6.3")
-        assert read_task(made)["inputs"] == [{"dataset": {"name": "lerobot-datasets/pusht:3"}}]
-        (mount,) = read_placement(made).mounts
-        assert (mount.folder, mount.uri) == ("${ROBOTRAIN_INPUT_0}", "pusht:3")
-        assert read_submission_spec(made).inputs == ()
-
-    def test_where_it_has_none_the_container_of_the_buckets_name_is_read(self) -> None:
-        made = render_plan(job(source("osmo_dataset", "train/pusht")), storage_account="acc")
-        assert read_task(made)["inputs"] == [{"url": "azure://acc/train/pusht"}]
-        (mount,) = read_placement(made).mounts
-        assert (mount.folder, mount.origin) == ("${ROBOTRAIN_INPUT_0}", "azure://acc/train/pusht")
-        assert [one.url for one in read_submission_spec(made).inputs] == ["azure://acc/train/pusht"]
-
-    def test_a_bucket_may_lie_anywhere(self) -> None:
-        made = render_plan(job(source("osmo_dataset", "Mine/pusht")), buckets="Mine=s3://robots/data")
-        assert read_task(made)["inputs"] == [{"url": "s3://robots/data/pusht"}]
-
-    def test_the_bucket_of_the_settings_is_the_default(self) -> None:
-        made = render_plan(job(source("osmo_dataset", "pusht")), dataset_bucket="mine", storage_account="acc")
-        assert read_task(made)["inputs"] == [{"url": "azure://acc/mine/pusht"}]
+@pytest.mark.parametrize(
+    ("name", "given", "entry"),
+    [
+        ("pusht:3", {"server": "6.3"}, {"dataset": {"name": "lerobot-datasets/pusht:3"}}),
+        ("train/pusht", {"storage_account": "acc"}, {"url": "azure://acc/train/pusht"}),
+        ("Mine/pusht", {"buckets": "Mine=s3://robots/data"}, {"url": "s3://robots/data/pusht"}),
+        ("pusht", {"dataset_bucket": "mine", "storage_account": "acc"}, {"url": "azure://acc/mine/pusht"}),
+    ],
+    ids=["of an OSMO with datasets", "container", "bucket with a URL", "default bucket"],
+)
+def test_osmo_dataset_is_an_input_by_its_name_or_by_the_url_of_its_bucket(name: str, given: dict, entry: dict) -> None:
+    made = render_plan(job(source("osmo_dataset", name)), **given)
+    assert read_task(made)["inputs"] == [entry]
+    (mount,) = read_placement(made).mounts
+    place = entry["url"] if "url" in entry else entry["dataset"]["name"]
+    assert (mount.folder, mount.uri, mount.origin) == ("${ROBOTRAIN_INPUT_0}", name, place)
+    assert [one.url for one in read_submission_spec(made).inputs] == ([place] if "url" in entry else [])
 
 
-class TestFoldersOfThisMachine:
-    """Folders are uploaded to a URL with the content's digest."""
+DIGEST_URL = f"azure://acc/osmo/robotrain/data/{'ab' * 32}"
 
-    def test_a_folder_is_uploaded_by_its_content(self) -> None:
-        made = render_plan(job(source("local_path", "/data/pusht", pin=PINNED)), storage_account="acc")
-        (upload,) = read_submission_spec(made).uploads
-        assert upload.url == f"azure://acc/osmo/robotrain/data/{'ab' * 32}"
-        assert (upload.path, upload.files, upload.size) == ("/data/pusht", 12, 3456)
-        assert upload.flag == "--dataset-path"
-        assert read_task(made)["inputs"] == [{"url": upload.url}]
-        (mount,) = read_placement(made).mounts
-        assert (mount.uri, mount.folder) == ("/data/pusht", "${ROBOTRAIN_INPUT_0}")
 
-    def test_without_a_pin_it_goes_under_the_runs_own_name(self) -> None:
-        made = render_plan(job(source("local_path", "/data/pusht")), storage_account="acc", storage_container="mine")
-        (upload,) = read_submission_spec(made).uploads
-        assert upload.url == f"azure://acc/mine/robotrain/runs/{made.run}/0"
-        assert upload.files is None
+@pytest.mark.parametrize(
+    ("folder", "container", "url", "size", "flag"),
+    [
+        (source("local_path", "/data", pin=PINNED), "osmo", DIGEST_URL, (12, 3456), "--dataset-path"),
+        (source("local_path", "/p", "policy", PINNED), "osmo", DIGEST_URL, (12, 3456), "--policy-path"),
+        (source("local_path", "/data"), "x-1", "azure://acc/x-1/robotrain/runs/{}/0", (None, None), "--dataset-path"),
+    ],
+    ids=["dataset", "policy", "without a pin"],
+)
+def test_folder_is_uploaded_to_a_url_of_its_content_or_of_its_run(
+    folder: JobSource, container: str, url: str, size: tuple, flag: str
+) -> None:
+    others = [] if folder.role == "dataset" else blobs()
+    made = render_plan(job(*others, folder), storage_account="acc", storage_container=container)
+    (upload,) = read_submission_spec(made).uploads
+    assert (upload.path, upload.url, upload.flag) == (folder.uri, url.format(made.run), flag)
+    assert (upload.files, upload.size) == size
+    assert read_task(made)["inputs"] == [{"url": upload.url}]
+    (mount,) = read_placement(made).mounts
+    assert (mount.role, mount.uri, mount.folder) == (folder.role, folder.uri, "${ROBOTRAIN_INPUT_0}")
 
-    def test_a_policy_and_a_checkpoint_go_the_same_way(self) -> None:
-        sources = [*blobs(), source("local_path", "/p", "policy", PINNED)]
-        made = render_plan(job(*sources), storage_account="acc")
-        assert [(mount.role, mount.folder) for mount in read_placement(made).mounts] == [
-            ("policy", "${ROBOTRAIN_INPUT_0}")
-        ]
-        assert read_submission_spec(made).uploads[0].flag == "--policy-path"
 
-    def test_inputs_are_numbered_in_the_order_of_the_job(self) -> None:
-        sources = [source("osmo_dataset", "one"), *blobs(), source("local_path", "/two", pin=PINNED)]
-        made = render_plan(job(*sources, publish_url="s3://robots/runs"), storage_account="acc")
-        environment = read_task(made)["environment"]
-        assert [mount.folder for mount in read_placement(made).mounts] == [
-            "${ROBOTRAIN_INPUT_0}",
-            "${ROBOTRAIN_INPUT_1}",
-        ]
-        assert read_placement(made).left == "${ROBOTRAIN_INPUT_2}"
-        assert [environment[f"ROBOTRAIN_INPUT_{index}"] for index in range(3)] == [
-            f"{{{{input:{index}}}}}" for index in range(3)
-        ]
-        assert environment["OSMO_INPUT_0"] == "{{input:0}}"
-        assert "ROBOTRAIN_INPUT_3" not in environment
+def test_inputs_are_numbered_in_the_order_of_the_job() -> None:
+    sources = [source("osmo_dataset", "one"), *blobs(), source("local_path", "/two", pin=PINNED)]
+    made = render_plan(job(*sources, publish_url="s3://robots/runs"), storage_account="acc")
+    environment, placement = read_task(made)["environment"], read_placement(made)
+    assert [mount.folder for mount in placement.mounts] == ["${ROBOTRAIN_INPUT_0}", "${ROBOTRAIN_INPUT_1}"]
+    assert placement.left == "${ROBOTRAIN_INPUT_2}"
+    expected = {f"ROBOTRAIN_INPUT_{index}": f"{{{{input:{index}}}}}" for index in range(3)}
+    assert {name: value for name, value in environment.items() if "INPUT_" in name} == {
+        **expected,
+        "OSMO_INPUT_0": "{{input:0}}",
+    }
 
 
 class TestCheckpoints:
     """The target of checkpoints, and what a restarted task finds."""
 
-    def test_osmo_copies_them_to_its_storage_and_brings_them_back(self) -> None:
+    def test_osmo_copies_them_to_a_folder_of_the_submission_and_brings_them_back(self) -> None:
         made = render_plan(job(publish_url="s3://robots/runs/"))
         url = "s3://robots/runs/{{workflow_id}}"
         (entry,) = read_task(made)["checkpoint"]
-        assert entry["path"] == f"/tmp/robotrain/{made.run}/outputs/checkpoints"
-        assert entry["url"] == url
+        assert (entry["path"], entry["url"]) == (f"/tmp/robotrain/{made.run}/outputs/checkpoints", url)
         assert read_task(made)["inputs"] == [{"url": url}]
-        assert read_placement(made).left == "${ROBOTRAIN_INPUT_0}"
-        assert read_submission_spec(made).publishes == f"{url}/checkpoints"
-        assert read_submission_spec(made).inputs == ()
+        document = osmo_plans.read_document(made)
+        assert (document.placement.left, document.parameters["publish_url"]) == ("${ROBOTRAIN_INPUT_0}", None)
+        spec = read_submission_spec(made)
+        assert spec.inputs == ()
+        assert spec.get_publish_url("w-1") == "s3://robots/runs/w-1/checkpoints"
+        assert made.job["publish_url"] == "s3://robots/runs/"
 
-    def test_each_submission_has_a_folder_of_its_own(self) -> None:
-        made = render_plan(job(publish_url="s3://robots/runs/"))
-        places = [read_submission_spec(made).get_publish_url(f"{made.run}-{number}") for number in (1, 2)]
-        assert places == [f"s3://robots/runs/{made.run}-{number}/checkpoints" for number in (1, 2)]
-
-    def test_a_checkpoint_that_osmo_copied_is_brought_to_go_on_from(self) -> None:
+    def test_a_checkpoint_that_osmo_copied_is_an_input_to_resume_from(self) -> None:
         one = "s3://robots/runs/before-1/checkpoints/000400"
         made = render_plan(job(*blobs(), source("osmo_storage", one, "resume"), publish_url="s3://robots/runs"))
         assert [entry["url"] for entry in read_task(made)["inputs"]] == [one, "s3://robots/runs/{{workflow_id}}"]
@@ -187,118 +173,93 @@ class TestCheckpoints:
         assert (mount.role, mount.uri, mount.folder) == ("resume", one, "${ROBOTRAIN_INPUT_0}")
         assert [(needed.url, needed.flag) for needed in read_submission_spec(made).inputs] == [(one, "--resume-from")]
 
-    def test_the_container_is_not_told_of_what_osmo_sees_to(self) -> None:
-        made = render_plan(job(publish_url="gs://robots/runs"))
-        told = document.parse_document(made.files["job.json"].decode())
-        assert told.parameters["publish_url"] is None
-        assert made.job["publish_url"] == "gs://robots/runs"
-
     @pytest.mark.parametrize(
-        ("said", "meant"), [("mine", "/tmp/robotrain/{run}/mine"), ("/workspace/o/../outputs", "/workspace/outputs")]
+        ("output_dir", "path"),
+        [("mine", "/tmp/robotrain/{run}/mine"), ("/workspace/o/../outputs", "/workspace/outputs")],
     )
-    def test_a_folder_of_ones_own_is_where_they_lie(self, said: str, meant: str) -> None:
-        made = render_plan(job(publish_url="s3://robots/runs", output_dir=said))
+    def test_output_folder_of_the_user_is_copied(self, output_dir: str, path: str) -> None:
+        made = render_plan(job(publish_url="s3://robots/runs", output_dir=output_dir))
         (entry,) = read_task(made)["checkpoint"]
-        assert entry["path"] == f"{meant.format(run=made.run)}/checkpoints"
+        assert entry["path"] == f"{path.format(run=made.run)}/checkpoints"
 
     def test_to_a_blob_url_the_run_publishes_itself(self) -> None:
         made = render_plan(job(publish_url=ONE))
         assert "checkpoint" not in read_task(made)
-        assert read_placement(made).left == ""
         assert read_submission_spec(made).publishes == ONE
-        assert document.parse_document(made.files["job.json"].decode()).parameters["publish_url"] == ONE
+        document = osmo_plans.read_document(made)
+        assert (document.placement.left, document.parameters["publish_url"]) == ("", ONE)
 
 
-class TestCredentials:
-    """Credentials are named only if the job needs them."""
-
-    def make_hub_job(self, **given: object) -> Job:
-        return job(source("huggingface", "lerobot/pusht@main"), **given)
-
-    def test_the_token_of_the_hub_goes_only_where_the_hub_is_read(self) -> None:
-        made = render_plan(job(), hf_credential="hf_token")
-        assert "credentials" not in read_task(made)
-        assert read_submission_spec(made).credentials == ()
-        policy = job(*blobs(), source("huggingface", "me/policy@main", "policy"))
-        assert read_task(render_plan(policy, hf_credential="hf_token"))["credentials"] == {
-            "hf_token": {"HF_TOKEN": "hf_token"}
-        }
-
-    def test_no_credential_is_named_by_default(self) -> None:
-        assert "credentials" not in read_task(render_plan(job()))
-        assert read_submission_spec(render_plan(job())).credentials == ()
-
-    def test_the_token_of_the_hub_and_the_key_of_wandb_become_names_of_the_environment(self) -> None:
-        made = render_plan(self.make_hub_job(wandb=True), hf_credential="hf_token", wandb_credential="keys:wandb")
-        assert read_task(made)["credentials"] == {
-            "hf_token": {"HF_TOKEN": "hf_token"},
-            "keys": {"WANDB_API_KEY": "wandb"},
-        }
-        assert [(one.name, one.key, one.flag) for one in read_submission_spec(made).credentials] == [
-            ("hf_token", "hf_token", "--hf-credential"),
-            ("keys", "wandb", "--wandb-credential"),
-        ]
-
-    def test_one_credential_may_hold_both(self) -> None:
-        made = render_plan(self.make_hub_job(wandb=True), hf_credential="mine:hf", wandb_credential="mine:wandb")
-        assert read_task(made)["credentials"] == {"mine": {"HF_TOKEN": "hf", "WANDB_API_KEY": "wandb"}}
-
-    def test_storage_credential_becomes_a_file(self) -> None:
-        made = render_plan(job(), blob_credential="store:account")
-        assert read_task(made)["credentials"] == {"store": "/opt/robotrain/credentials"}
-        assert read_placement(made).credentials == {"blob_url": "/opt/robotrain/credentials/account"}
-
-    def test_the_container_says_how_a_token_is_given_here(self) -> None:
-        assert read_placement(render_plan(job())).ways["huggingface"] == "--hf-credential NAME"
+HUB = source("huggingface", "lerobot/pusht@main")
+HUB_POLICY = source("huggingface", "me/policy@main", "policy")
 
 
-class TestTracking:
-    """Tracking in the workspace, on another server, or off."""
+@pytest.mark.parametrize(
+    ("of", "given", "credentials"),
+    [
+        (job(), {}, {}),
+        (job(), {"hf_credential": "hf_token"}, {}),  # only where the Hub is read
+        (job(*blobs(), HUB_POLICY), {"hf_credential": "hf_token"}, {"hf_token": {"HF_TOKEN": "hf_token"}}),
+        (
+            job(HUB, wandb=True),
+            {"hf_credential": "hf_token", "wandb_credential": "keys:wandb"},
+            {"hf_token": {"HF_TOKEN": "hf_token"}, "keys": {"WANDB_API_KEY": "wandb"}},
+        ),
+        (
+            job(HUB, wandb=True),
+            {"hf_credential": "mine:hf", "wandb_credential": "mine:wandb"},
+            {"mine": {"HF_TOKEN": "hf", "WANDB_API_KEY": "wandb"}},
+        ),
+        (job(), {"blob_credential": "store:account"}, {"store": "/opt/robotrain/credentials"}),
+    ],
+)
+def test_credentials_that_the_job_needs_become_variables_or_files(of: Job, given: dict, credentials: dict) -> None:
+    made = render_plan(of, **given)
+    assert read_task(made).get("credentials", {}) == credentials
+    named = [f"{one.name}:{one.key}" for one in read_submission_spec(made).credentials]
+    flags = [one.flag for one in read_submission_spec(made).credentials]
+    assert {one.partition(":")[0] for one in named} == set(credentials)
+    wanted = {f"--{name.replace('_', '-')}": value for name, value in given.items() if credentials}
+    assert flags == list(wanted)
+    assert all(one.startswith(value) for one, value in zip(named, wanted.values(), strict=True))
+    blob = {"blob_url": "/opt/robotrain/credentials/account"} if "blob_credential" in given else {}
+    assert read_placement(made).credentials == blob
+    assert read_placement(made).ways["huggingface"] == "--hf-credential NAME"
 
-    def test_a_whole_workspace_is_where_runs_are_tracked(self) -> None:
-        made = render_plan(job(), tracking_uri=None, **WORKSPACE)
-        assert read_placement(made).tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
-        assert read_submission_spec(made).subscription == "SUB-AZ"
 
-    def test_another_address_takes_its_place(self) -> None:
-        made = render_plan(job(), **WORKSPACE | {"tracking_uri": "https://mlflow.example"})
-        assert read_placement(made).tracking_uri == "https://mlflow.example"
-        assert "AZUREML_WORKSPACE_NAME" not in read_task(made)["environment"]
-        assert read_task(made)["environment"]["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
+@pytest.mark.parametrize(
+    ("tracking_uri", "found", "timeout"),
+    [
+        (None, "azureml-workspace://SUB-AZ/rg-tf/ws-tf", "60"),
+        ("https://mlflow.example", "https://mlflow.example", "60"),
+        ("none", "", None),
+    ],
+)
+def test_run_is_tracked_in_the_workspace_on_another_server_or_nowhere(
+    tracking_uri: str | None, found: str, timeout: str | None
+) -> None:
+    made = render_plan(job(), **WORKSPACE | {"tracking_uri": tracking_uri})
+    assert read_placement(made).tracking_uri == found
+    assert read_submission_spec(made).subscription == "SUB-AZ"
+    environment = read_task(made)["environment"]
+    assert environment.get("MLFLOW_HTTP_REQUEST_TIMEOUT") == timeout
+    assert ("AZUREML_WORKSPACE_NAME" in environment) is (tracking_uri is None)
+    given = osmo_plans.settings(**WORKSPACE | {"tracking_uri": tracking_uri})
+    expected = {"tracking.azureml"} if tracking_uri is None else set()
+    assert set(OsmoPlatform().container_plugins(job(), given)) == expected
 
-    def test_tracking_uri_none_disables_tracking(self) -> None:
-        made = render_plan(job(), **WORKSPACE | {"tracking_uri": "none"})
-        assert read_placement(made).tracking_uri == ""
-        assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in read_task(made)["environment"]
 
-    def test_the_half_that_finds_a_workspace_travels_only_where_it_is_needed(self) -> None:
-        from robotrain_osmo.platform import OsmoPlatform
-
-        with_one = osmo_plans.settings(tracking_uri=None, **WORKSPACE)
-        assert set(OsmoPlatform().container_plugins(job(), with_one)) == {"tracking.azureml"}
-        assert OsmoPlatform().container_plugins(job(), osmo_plans.settings()) == {}
+@pytest.mark.parametrize(("setting", "kept"), [(None, ""), ("none", "none"), ("mount", "mount")])
+def test_shared_memory_is_mounted_on_request(setting: str | None, kept: str) -> None:
+    made = render_plan(job(), shared_memory=setting)
+    assert read_task(made).get("volumeMounts") == (["/dev/shm"] if setting == "mount" else None)
+    assert read_submission_spec(made).shared_memory == kept
 
 
-class TestSharedMemory:
-    """Shared memory is mounted on request; otherwise data is loaded in one process."""
-
-    def test_it_is_mounted_when_that_is_said(self) -> None:
-        made = render_plan(job(), shared_memory="mount")
-        assert read_task(made)["volumeMounts"] == ["/dev/shm"]
-        assert read_submission_spec(made).shared_memory == "mount"
-
-    def test_without_it_one_process_loads_data_and_explain_says_why(self, robotrain) -> None:
-        given = ("--platform", "osmo", "--pool", "p", "--blob-url", ONE)
-        explained = robotrain("explain", *given).stdout
-        (line,) = [line for line in explained.splitlines() if "num_workers" in line]
-        assert "no shared memory" in line
-
-    def test_submission_spec_keeps_shared_memory_none(self) -> None:
-        said = [
-            read_submission_spec(render_plan(job(), shared_memory=value)).shared_memory
-            for value in (None, "none", "mount")
-        ]
-        assert said == ["", "none", "mount"]
+def test_without_shared_memory_explain_says_why_one_process_loads_data(robotrain) -> None:
+    explained = robotrain("explain", "--platform", "osmo", "--pool", "p", "--blob-url", ONE).stdout
+    (line,) = [line for line in explained.splitlines() if "num_workers" in line]
+    assert "no shared memory" in line
 
 
 class TestSize:

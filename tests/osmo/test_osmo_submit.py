@@ -41,7 +41,7 @@ def submit_refused(wanted) -> str:
     return format_problem(problem)
 
 
-def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp_path, monkeypatch):
+def test_workflow_is_submitted_once_with_its_pool_and_priority(osmo, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     wanted = make_plan(priority="LOW", publishes="azure://acc/c/x/{{workflow_id}}")
     reference = OsmoPlatform().submit(wanted)
@@ -65,20 +65,6 @@ def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp
     assert len(osmo.calls) == asked  # the answer was heard, and is remembered
 
 
-def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
-    osmo.pools["training"] = pool()
-    told = submit_refused(make_plan(pool="trainin"))
-    assert "there is no pool trainin" in told
-    assert "--pool training (existing: training, default)" in told
-    assert not osmo.workflows
-
-
-@pytest.mark.slow
-def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
-    osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
-    assert "(existing: a100, h100)" in submit_refused(make_plan())
-
-
 @pytest.mark.parametrize(
     ("limits", "cpu", "code", "facts"),
     [
@@ -92,7 +78,7 @@ def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
         ),
     ],
 )
-def test_a_refusal_is_told_with_its_reason(osmo, limits, cpu, code, facts):
+def test_refusal_has_its_code_and_reason(osmo, limits, cpu, code, facts):
     osmo.pools["default"] = pool({"gpu_platform": platform(node={"cpu": 2, "memory": "9Gi", "storage": "99Gi"})})
     osmo.limits(**limits)
     told = submit_refused(make_plan(text=make_workflow(image="nowhere.example/a:1").replace("cpu: 1", f"cpu: {cpu}")))
@@ -100,47 +86,53 @@ def test_a_refusal_is_told_with_its_reason(osmo, limits, cpu, code, facts):
     assert all(fact in told for fact in facts)
 
 
-def test_a_missing_credential_is_told_with_its_flag_and_the_line_that_makes_it(osmo):
+def test_missing_credential_suggests_the_command_that_creates_it(osmo):
     told = submit_refused(make_plan(credentials=(HF,)))
     assert "--hf-credential hf_token" in told
     assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in told
 
 
 @pytest.mark.slow
-def test_a_credential_without_the_key_is_told_with_the_keys_it_has(osmo):
+def test_missing_key_of_a_credential_shows_the_existing_keys(osmo):
     osmo.credentials["hf_token"] = {"token": "x"}
     told = submit_refused(make_plan(credentials=(HF,)))
     assert "It has 'token'." in told
     assert "--hf-credential hf_token:KEY" in told
 
 
-def test_render_timeout_is_retried_once(osmo, capsys):
-    osmo.fail("workflow submit", "sandbox", times=1)
-    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
-    assert len(list_submits(osmo)) == 2
-    assert "within half a second; trying again" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_repeated_render_timeout_is_reported(osmo):
-    osmo.fail("workflow submit", "sandbox", times=None)
-    assert "[osmo-render-time]" in submit_refused(make_plan())
+@pytest.mark.parametrize("times", [1, None])
+def test_render_timeout_is_retried_once(osmo, capsys, times):
+    osmo.fail("workflow submit", "sandbox", times=times)
+    if times:
+        assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
+        assert "within half a second; trying again" in capsys.readouterr().err
+    else:
+        assert "[osmo-render-time]" in submit_refused(make_plan())
     assert len(list_submits(osmo)) == 2
 
 
-@pytest.mark.slow
-def test_a_submit_whose_answer_was_lost_is_found_again(osmo, capsys):
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_submit_whose_answer_was_lost_is_found_among_earlier_ones(osmo, capsys, earlier):
+    for _ in range(earlier):
+        osmo.set_state(add_workflow(osmo), task_status="FAILED")
     osmo.fail("workflow submit", "lost")
-    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
-    assert len(osmo.workflows) == 1
-    assert f"accepted {RUN}-1" in capsys.readouterr().err
+    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-{earlier + 1}"
+    assert len(osmo.workflows) == earlier + 1
+    assert f"accepted {RUN}-{earlier + 1}" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_server_error_leaves_the_submit_unanswered(osmo):
-    osmo.fail("workflow submit", "server_error")
-    with pytest.raises(Unanswered, match="HTTP 500"):
-        OsmoPlatform().submit(make_plan())
+@pytest.mark.parametrize(
+    ("wanted", "suggestion"),
+    [
+        ({"pool": "trainin"}, "--pool training (existing: training, default)"),
+        ({"gpu_platform": "h200"}, "(existing: h100, a100)"),
+    ],
+)
+def test_unknown_pool_or_platform_is_refused_with_the_existing_ones(osmo, wanted, suggestion):
+    osmo.pools["training"] = pool()
+    osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
+    assert suggestion in submit_refused(make_plan(**wanted))
+    assert all(one.status == "FAILED_SUBMISSION" for one in osmo.workflows.values())
 
 
 def test_earlier_workflow_is_never_adopted(osmo):
@@ -157,20 +149,13 @@ def test_earlier_workflow_is_never_adopted(osmo):
 
 
 @pytest.mark.slow
-def test_of_several_of_the_name_the_one_that_was_taken_just_now_is_found(osmo):
-    osmo.set_state(add_workflow(osmo), task_status="FAILED")
-    osmo.fail("workflow submit", "lost")
-    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-2"
-
-
-@pytest.mark.slow
-def test_where_nobody_tells_what_is_there_nothing_is_sent(osmo):
+def test_nothing_is_submitted_if_earlier_workflows_are_unknown(osmo):
     osmo.fail("workflow list", "server_error", times=None)
     assert "[osmo-service-down]" in submit_refused(make_plan())
     assert not list_submits(osmo)
 
 
-def test_a_busy_service_is_asked_as_often_for_an_answer_as_to_take_a_workflow(osmo, monkeypatch):
+def test_busy_service_is_asked_four_times(osmo, monkeypatch):
     pauses: list[float] = []
     monkeypatch.setattr(service, "time", SimpleNamespace(sleep=pauses.append))
     osmo.fail("workflow list", "answer", code=75, times=3)
@@ -180,24 +165,22 @@ def test_a_busy_service_is_asked_as_often_for_an_answer_as_to_take_a_workflow(os
 
 
 @pytest.mark.parametrize("stdout", ["", "Workflow submit successful.", '{"overview": "x"}', '{"name": null}', "[]"])
-def test_a_success_without_a_name_is_no_answer(fake_osmo, stdout):
+def test_success_without_a_workflow_id_is_unanswered(fake_osmo, stdout):
     with pytest.raises(Unanswered, match="no workflow"):
         OsmoPlatform().submit(make_plan(cli=fake_osmo(stdout)))
 
 
-def test_warnings_of_the_service_are_passed_on(fake_osmo, capsys):
-    answer = f'noise\n{{"name": "{RUN}-1", "warnings": ["label team is missing"]}}'
+@pytest.mark.parametrize(
+    ("warnings", "printed"),
+    [('["label team is missing"]', "OSMO warns: label team is missing\n"), ('"deprecated"', "")],
+)
+def test_warnings_of_the_service_are_passed_on(fake_osmo, capsys, warnings, printed):
+    answer = f'noise\n{{"name": "{RUN}-1", "warnings": {warnings}}}'
     assert OsmoPlatform().submit(make_plan(cli=fake_osmo(answer)))["workflow"] == f"{RUN}-1"
-    assert "OSMO warns: label team is missing" in capsys.readouterr().err
+    assert capsys.readouterr().err == printed
 
 
-def test_warnings_in_another_form_are_left_out(fake_osmo, capsys):
-    answer = f'{{"name": "{RUN}-1", "warnings": "deprecated"}}'
-    assert OsmoPlatform().submit(make_plan(cli=fake_osmo(answer)))["workflow"] == f"{RUN}-1"
-    assert "OSMO warns" not in capsys.readouterr().err
-
-
-def test_a_plan_that_was_tampered_with_is_not_sent(osmo):
+def test_damaged_plan_is_not_submitted(osmo):
     whole = make_plan()
     for path in whole.files:
         files = {name: content for name, content in whole.files.items() if name != path}
@@ -209,7 +192,7 @@ def test_a_plan_that_was_tampered_with_is_not_sent(osmo):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["6.0.0", "6.2.10", "6.3.1", "6.4.0"])
-def test_every_version_of_the_command_and_the_service_is_spoken_to(osmo, tmp_path, version):
+def test_every_version_of_osmo_is_supported(osmo, tmp_path, version):
     osmo.versions(client=version, service=version)
     osmo.credentials["hf_token"] = {"hf_token": "x"}
     (tmp_path / "data" / ".cache").mkdir(parents=True)

@@ -46,7 +46,7 @@ def submit_plan(plan: Plan) -> Reference:
         raise Rejected([problem]) from error
     try:
         if not spec.has_started(folder):
-            _start_supervisor(folder, process_spec)
+            _wait_until_started(folder, _start_supervisor(folder, process_spec))
     except OSError as error:
         discard_run_folder(folder)
         title, why = "cannot start the run's supervisor process", f"{error.strerror or error}."
@@ -77,15 +77,16 @@ def find_run(plan: Plan) -> Reference | None:
     return {"folder": str(folder)}
 
 
-def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> None:
-    """Start a supervisor, which outlives the terminal, and wait until one has claimed the run.
-
-    Raise ChildProcessError if this one ends before.
-    """
+def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
+    """Start the supervisor, which outlives the terminal. Return its pid."""
     without = {*process_spec.without, process.MARK_VARIABLE}
     environ = {name: value for name, value in os.environ.items() if name not in without}
     log = folder / spec.LOG_FILE
-    pid = background.start_module("robotrain_local.supervisor", str(folder), log, environ, files.PRIVATE_FILE)
+    return background.start_module("robotrain_local.supervisor", str(folder), log, environ, files.PRIVATE_FILE)
+
+
+def _wait_until_started(folder: Path, pid: int) -> None:
+    """Wait until a supervisor has claimed the run. Raise ChildProcessError if this one ends before."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not spec.has_started(folder) and time.monotonic() < until:
         if background.has_exited(pid) and not spec.has_started(folder):
