@@ -1,30 +1,35 @@
 """Evaluations on OSMO: their workflows, problems and results."""
 
+from dataclasses import replace
+
 import pytest
 from osmo_observed_run import Observed
 from osmo_plans import (
     ONE,
+    blobs,
     evaluation,
     find_codes,
     find_problems,
-    job,
+    payload,
     read_placement,
     read_task,
     read_workflow,
     render_plan,
+    settings,
     source,
 )
 from robotrain.errors import Rejected
+from robotrain.model.job import Job
+from robotrain.model.workload_profile import OutputProfile, WorkloadProfile
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import submission_spec
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.event import Delivered, Evaluated, Tracking
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
-from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 EVAL_IMAGE = LEROBOT_EVAL.profile.container.image
-TRAIN_IMAGE = LEROBOT_TRAIN.profile.container.image
+
 
 TRACKED = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "tracking_uri": None}
 RESULTS = Evaluated(episodes=20, scores={"rollout/success_rate": 0.85}, results="/tmp/r/outputs/eval_results", step=400)
@@ -45,18 +50,6 @@ class TestWhatIsAskedFor:
         assert read_task(made)["image"] == EVAL_IMAGE
         assert (asked["gpu"], asked["cpu"], asked["memory"], asked["storage"]) == (1, 4, "32Gi", "40Gi")
         assert read_workflow(made)["timeout"] == {"exec_timeout": "2h"}
-        assert read_task(render_plan(job()))["image"] == TRAIN_IMAGE
-
-    def test_explicit_settings_win(self) -> None:
-        made = render_plan(evaluation(), image="robots:1", cpu=16, memory="8Gi", exec_timeout="6h")
-        asked = read_workflow(made)["resources"]["default"]
-        assert (read_task(made)["image"], asked["cpu"], asked["memory"], asked["storage"]) == (
-            "robots:1",
-            16,
-            "8Gi",
-            "40Gi",
-        )
-        assert submission_spec.SUBMISSION.parse(made.files["osmo.json"]).exec_timeout == "6h"
 
     def test_explain_shows_defaults(self) -> None:
         told = OsmoPlatform().derive_defaults(evaluation(), OsmoSettings())
@@ -80,11 +73,6 @@ class TestWhatIsWrong:
         assert "osmo-nothing-kept" in said
         for kept in (find_problems(evaluation(publish_url=ONE)), find_problems(evaluation(), **TRACKED)):
             assert "osmo-nothing-kept" not in {one.code for one in kept}
-
-    def test_a_policy_is_registered_where_runs_are_tracked(self) -> None:
-        (found,) = [one for one in find_problems(evaluation(register_model="arm")) if one.code == "osmo-no-registry"]
-        assert found.where == "--register-model"
-        assert find_codes(evaluation(register_model="arm"), **TRACKED) == set()
 
     def test_a_model_of_a_workspace_is_one_of_the_runs_own_or_named_in_full(self) -> None:
         assert find_codes(of_workspace("azureml:arm:3"), **TRACKED) == set()
@@ -145,3 +133,12 @@ class TestWhatIsLeft:
         (found,) = raised.value.problems
         assert found.code == "feature-not-there"
         assert found.suggestions[0].text.endswith("--set register_model=arm")
+
+
+def test_workload_of_a_plugin_has_its_own_noun_and_output_folder(osmo) -> None:
+    profile = WorkloadProfile(outputs=OutputProfile(folder="songs", noun="concert", complete_file="songs.json"))
+    job = Job(workload="sing", parameters=(("publish_url", None),), sources=tuple(blobs()), profile=profile)
+    assert any("concert" in problem.title for problem in OsmoPlatform().check(job, settings()))
+    job = replace(job, parameters=(("publish_url", "azure://acc/runs/choir"),))
+    plan = OsmoPlatform().render(job, settings(pool="default"), job.run_name(1), payload(), {"workload.sing": "choir"})
+    assert OsmoPlatform().submit(plan)["publishes"].endswith("/songs")

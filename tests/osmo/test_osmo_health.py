@@ -1,6 +1,9 @@
-"""`robotrain doctor` on OSMO: the command, the sign-in, the versions, the pool."""
+"""What `robotrain doctor` and `robotrain init` find of OSMO: the command, the sign-in, the versions, the pool."""
+
+from pathlib import Path
 
 import pytest
+import tomllib
 from osmo_stand_in import platform, pool
 
 
@@ -95,3 +98,27 @@ def test_whether_a_preempted_task_is_started_again_is_told_to_who_may_know(osmo,
     assert (state, "max_retry_per_task is 0" in says) == ("warn", True)
     osmo.limits(max_retry_per_task=3)
     assert find_check_states("osmo retries") == [("ok", "a preempted task is restarted at most 3 times")]
+
+
+@pytest.fixture
+def write_settings(robotrain, monkeypatch, tmp_path):
+    """What `init` writes for the platform."""
+    for name in ("HF_LEROBOT_HOME", "AZURE_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+
+    def write() -> dict[str, str]:
+        assert robotrain("init", "--force").exit_code == 0
+        return tomllib.loads(Path("robotrain.toml").read_text()).get("platforms", {}).get("osmo", {})
+
+    return write
+
+
+def test_init_writes_the_default_or_only_pool(osmo, write_settings):
+    osmo.profile("default")
+    assert write_settings()["pool"] == "default"
+    osmo.profile(None)
+    assert write_settings()["pool"] == "default"
+    osmo.logout()
+    osmo.forget()
+    assert write_settings() == {}
+    assert osmo.calls == []

@@ -40,7 +40,15 @@ def in_pool(*, order=None, **said):
     return list(service.find_pool_problems(dataclasses.replace(SUBMISSION_SPEC, **(order or {})), [there]))
 
 
-def test_a_plan_that_osmo_takes_is_let_pass_and_nothing_is_changed(osmo):
+@pytest.fixture
+def folder_upload(tmp_path) -> OsmoUpload:
+    """The upload of a folder with one file."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_bytes(b"x" * 2000)
+    return OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
+
+
+def test_valid_plan_passes_and_changes_nothing(osmo):
     osmo.credentials["hf_token"] = {"hf_token": "x"}
     assert find_problems(make_plan(credentials=(HF,))) == []
     assert {tuple(call[:2]) for call in osmo.calls} == {
@@ -51,7 +59,7 @@ def test_a_plan_that_osmo_takes_is_let_pass_and_nothing_is_changed(osmo):
     }
 
 
-def test_a_platform_without_the_gpus_is_told_with_those_that_have_them(osmo):
+def test_machines_with_too_few_gpus_are_reported_with_others(osmo):
     node = {"cpu": 8, "memory": "64Gi", "storage": "99Gi"}
     kinds = {"gpu_platform": platform(node=node), "h100": platform(node={**node, "gpu": 8}), "empty": platform()}
     osmo.pools["default"] = pool(kinds)
@@ -103,31 +111,45 @@ def test_signed_out_user_is_reported_once(osmo):
 
 
 @pytest.mark.slow
-def test_missing_command_is_reported_once(osmo, tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "x").write_text("x")
-    upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
-    problems = find_problems(make_plan(cli="/nowhere/osmo", credentials=(HF,), uploads=(upload,)))
+def test_missing_command_is_reported_once(osmo, folder_upload):
+    problems = find_problems(make_plan(cli="/nowhere/osmo", credentials=(HF,), uploads=(folder_upload,)))
     assert list_codes(problems) == [("osmo-command-missing", "error")]
 
 
-@pytest.mark.slow
-def test_storage_that_this_machine_may_not_read_is_no_reason_to_stop(osmo):
-    osmo.data_access(False)
-    [problem] = find_problems(make_plan(inputs=(OsmoInput(url="azure://acc/data/x", flag="--dataset-name"),)))
-    assert (problem.code, problem.severity) == ("osmo-input-unchecked", "warning")
-    assert "az login" in format_problem(problem)
-
-
-@pytest.mark.slow
-def test_upload_is_announced(osmo, tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "a").write_bytes(b"x" * 2000)
-    [problem] = find_problems(
-        make_plan(uploads=(OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="-d"),))
-    )
-    assert (problem.title, problem.severity) == ("1 file, 2.0 kB, will be uploaded", "note")
+@pytest.mark.parametrize(
+    ("spoil", "code", "severity", "fact"),
+    [
+        (lambda osmo: None, "osmo-upload", "note", "1 file, 2.0 kB, will be uploaded"),
+        (lambda osmo: osmo.fail("data list", "hang", seconds=30.0), "osmo-upload-unchecked", "warning", "in time"),
+        (lambda osmo: osmo.data_access(False), "osmo-storage-signed-out", "error", "az login"),
+    ],
+    ids=["announced", "slow list", "no access"],
+)
+def test_upload_is_checked_before_the_submit(osmo, folder_upload, monkeypatch, spoil, code, severity, fact):
+    monkeypatch.setattr(run_preflight, "QUERY_SECONDS", 2.0)
+    spoil(osmo)
+    [problem] = find_problems(make_plan(uploads=(folder_upload,)))
+    assert (problem.code, problem.severity) == (code, severity)
+    assert fact in format_problem(problem)
+    assert problem.where == "--dataset-path"
+    osmo.data_access(True)
     assert osmo.objects("azure://acc/osmo/x") == {}
+
+
+@pytest.mark.parametrize(
+    ("has_access", "code", "severity", "fact"),
+    [
+        (False, "osmo-input-unchecked", "warning", "az login"),  # the workflow may be able to read it
+        (True, "osmo-input-empty", "error", "by their hashes"),
+    ],
+)
+def test_missing_input_is_an_error_unless_it_cannot_be_listed(osmo, has_access, code, severity, fact):
+    osmo.data_access(has_access)
+    [problem] = find_problems(make_plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
+    assert (problem.code, problem.severity) == (code, severity)
+    assert fact in format_problem(problem)
+    downloads = [way.text for way in problem.suggestions if way.text == "osmo dataset download NAME FOLDER"]
+    assert bool(downloads) is has_access
 
 
 @pytest.mark.slow
@@ -137,46 +159,20 @@ def test_too_large_workflow_is_reported(osmo):
     assert ("osmo-workflow-too-large", "error") in list_codes(find_problems(dataclasses.replace(large, files=files)))
 
 
-@pytest.mark.slow
-def test_a_list_that_takes_its_time_does_not_stop_a_submit(osmo, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_preflight, "QUERY_SECONDS", 2.0)
-    osmo.fail("data list", "hang", seconds=30.0)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "a").write_bytes(b"x")
-    upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
-    [problem] = find_problems(make_plan(uploads=(upload,)))
-    assert (problem.code, problem.severity, problem.where) == ("osmo-upload-unchecked", "warning", "--dataset-path")
-
-
-@pytest.mark.slow
-def test_storage_that_this_machine_may_not_write_stops_a_submit(osmo, tmp_path):
-    osmo.data_access(False)
-    (tmp_path / "a").write_bytes(b"x")
-    upload = OsmoUpload(path=str(tmp_path), url="azure://acc/osmo/x", flag="--dataset-path")
-    [problem] = find_problems(make_plan(uploads=(upload,)))
-    assert (problem.code, problem.severity) == ("osmo-storage-signed-out", "error")
-
-
-def test_an_osmo_dataset_that_was_kept_by_hash_is_told_how_to_bring(osmo):
-    [problem] = find_problems(make_plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
-    assert "by their hashes" in problem.why
-    assert "osmo dataset download NAME FOLDER" in [way.text for way in problem.suggestions]
-
-
-def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
+def test_dataset_of_an_older_osmo_is_looked_up(osmo, tmp_path):
     osmo.versions(client="6.3.1", service="6.3.1")
     wanted = osmo_plans.render_plan(
         osmo_plans.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
     [problem] = [one for one in find_problems(wanted) if one.code == "osmo-dataset-unknown"]
-    assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
+    assert (problem.where, problem.given) == ("--dataset-name", "mine/pusht:1")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x")
     Datasets(osmo.store).upload("mine/pusht", str(tmp_path / "data"))
     assert "osmo-dataset-unknown" not in dict(list_codes(find_problems(wanted)))
 
 
-def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
+def test_missing_retries_are_reported_to_administrators(osmo):
     assert find_problems(make_plan()) == []
     osmo.administrator()
     [problem] = find_problems(make_plan())
@@ -187,38 +183,27 @@ def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
 
 
 BLOB = "https://one.blob.core.windows.net/c/p"
-MINE = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
+
+
+PLACEMENT = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
 
 
 @pytest.mark.parametrize(
-    ("sources", "seen"),
+    ("sources", "placement", "checked"),
     [
-        ([("dataset", "blob_url", BLOB, "")], [BLOB]),
-        ([("dataset", "blob_url", BLOB, "digest")], []),  # seen when it was pinned
-        ([("dataset", "huggingface", "a/b", ""), ("policy", "blob_url", BLOB, "")], [BLOB]),
-        ([("dataset", "huggingface", "a/b", "")], []),
-        ([("dataset", "huggingface", "a/b", "1"), ("dataset", "blob_url", BLOB, "digest")], ["a/b", BLOB]),
+        ([("dataset", "blob_url", BLOB, "")], None, [BLOB]),
+        ([("dataset", "blob_url", BLOB, "digest")], None, []),  # checked when it was pinned
+        ([("dataset", "blob_url", BLOB, "")], PLACEMENT, []),  # only the job has the secret
+        ([("dataset", "huggingface", "a/b", ""), ("policy", "blob_url", BLOB, "")], None, [BLOB]),
+        ([("dataset", "huggingface", "a/b", "")], None, []),
+        ([("dataset", "huggingface", "a/b", "1"), ("dataset", "blob_url", BLOB, "digest")], None, ["a/b", BLOB]),
     ],
 )
-def test_what_was_not_seen_yet_is_looked_at_from_here(sources, seen):
-    told = document.parse_document(make_plan(sources=[source(*one) for one in sources]).files["job.json"].decode())
-    assert [one.uri for one in preflight_checks.select_checkable_sources(told)] == seen
-
-
-def test_what_the_job_has_a_secret_for_is_not_looked_at_from_here():
-    told = document.parse_document(
-        make_plan(sources=[source("dataset", "blob_url", BLOB, "")], placement=MINE).files["job.json"]
-    )
-    told = dataclasses.replace(told, parameters={"publish_url": BLOB})
-    assert (preflight_checks.select_checkable_sources(told), preflight_checks.is_published_to_blobs(told)) == (
-        (),
-        False,
-    )
-    own = dataclasses.replace(told, placement=dataclasses.replace(MINE, credentials={}))
-    assert (preflight_checks.select_checkable_sources(own), preflight_checks.is_published_to_blobs(own)) == (
-        told.sources,
-        True,
-    )
+def test_sources_that_nobody_has_checked_are_checked_from_here(sources, placement, checked):
+    plan = make_plan(sources=[source(*one) for one in sources], placement=placement)
+    job = dataclasses.replace(osmo_plans.read_document(plan), parameters={"publish_url": BLOB})
+    assert [one.uri for one in preflight_checks.select_checkable_sources(job)] == checked
+    assert preflight_checks.is_published_to_blobs(job) is (placement is None)
 
 
 def test_damaged_plan_is_reported(osmo):
@@ -226,71 +211,51 @@ def test_damaged_plan_is_reported(osmo):
     assert list_codes(find_problems(dataclasses.replace(whole, files={whole.spec: b""}))) == [("plan-damaged", "error")]
 
 
-def test_misspelt_pool_suggests_the_nearest():
-    [problem] = service.find_pool_problems(
-        dataclasses.replace(SUBMISSION_SPEC, pool="trainin"), [Pool(name="a"), Pool(name="training")]
-    )
-    assert problem.suggestions[0].text == "--pool training"
-    assert problem.suggestions[0].remark == "existing: training, a"
-
-
-def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has():
-    [problem] = in_pool(platforms={"a100": PoolPlatform(), "h100": PoolPlatform()})
-    assert problem.code == "osmo-platform-unknown"
-    assert [fix.remark for fix in problem.suggestions] == ["existing: a100, h100"]
+FULL = {"total_gpus": 8, "free_gpus": 2, "quota_gpus": 0}
+WITH_SHM, BY_DEFAULT = PoolPlatform(allowed_mounts=SHM), PoolPlatform(default_mounts=SHM)
+BOTH = PoolPlatform(allowed_mounts=SHM, default_mounts=SHM)
 
 
 @pytest.mark.parametrize(
-    ("status", "severity"), [("ONLINE", None), ("", None), ("OFFLINE", "warning"), ("MAINTENANCE", "error")]
-)
-def test_closed_pool_is_reported(status, severity):
-    assert [problem.severity for problem in in_pool(status=status)] == ([severity] if severity else [])
-
-
-@pytest.mark.parametrize(
-    ("said", "machines", "told"),
+    ("there", "order", "found"),
     [
-        ("mount", PoolPlatform(allowed_mounts=SHM), []),
-        ("mount", PoolPlatform(), [("osmo-mount-refused", "error")]),
-        ("mount", PoolPlatform(default_mounts=SHM), [("osmo-mount-there", "error")]),
-        ("mount", PoolPlatform(allowed_mounts=SHM, default_mounts=SHM), []),
-        ("", PoolPlatform(), []),
-        ("", PoolPlatform(allowed_mounts=SHM), [("osmo-mount-possible", "note")]),
-        ("", PoolPlatform(default_mounts=SHM), [("osmo-mount-there", "note")]),
-        ("none", PoolPlatform(default_mounts=SHM), []),
-        ("none", PoolPlatform(allowed_mounts=SHM), []),  # said on purpose
+        ({"status": "ONLINE"}, {}, None),
+        ({"status": ""}, {}, None),
+        ({"status": "OFFLINE"}, {}, ("osmo-pool-closed", "warning")),
+        ({"status": "MAINTENANCE"}, {}, ("osmo-pool-closed", "error")),
+        *(
+            ({"max_exec_timeout": longest}, {"exec_timeout": wanted}, found)
+            for wanted, longest, found in (
+                ("12h", "", None),
+                ("12h", "12h", None),
+                ("12h", "1d", None),
+                ("2d", "1d", ("osmo-time-cut", "warning")),
+                ("12h", "PT1H", None),
+            )
+        ),
+        *(
+            ({"platforms": {"gpu_platform": machines}}, {"shared_memory": setting}, found)
+            for setting, machines, found in (
+                ("mount", WITH_SHM, None),
+                ("mount", PoolPlatform(), ("osmo-mount-refused", "error")),
+                ("mount", BY_DEFAULT, ("osmo-mount-there", "error")),
+                ("mount", BOTH, None),
+                ("", PoolPlatform(), None),
+                ("", WITH_SHM, ("osmo-mount-possible", "note")),
+                ("", BY_DEFAULT, ("osmo-mount-there", "note")),
+                ("none", BY_DEFAULT, None),
+                ("none", WITH_SHM, None),  # said on purpose
+            )
+        ),
+        ({"total_gpus": 8, "free_gpus": 0, "quota_gpus": 2}, {}, ("osmo-pool-full", "note")),
+        (FULL, {}, ("osmo-pool-full", "note")),
+        (FULL, {"priority": "LOW"}, None),
+        ({"total_gpus": 8, "free_gpus": 1, "quota_gpus": 1}, {}, None),
+        ({"total_gpus": 0, "free_gpus": 0, "quota_gpus": 0}, {}, None),  # machines are started when they are needed
     ],
 )
-def test_shared_memory_is_compared_with_what_the_platform_allows(said, machines, told):
-    assert list_codes(in_pool(platforms={"gpu_platform": machines}, order={"shared_memory": said})) == told
-
-
-@pytest.mark.parametrize(
-    ("wanted", "longest", "told"),
-    [("12h", "", False), ("12h", "12h", False), ("12h", "1d", False), ("2d", "1d", True), ("12h", "PT1H", False)],
-)
-def test_a_time_that_the_pool_cuts_down_is_told(wanted, longest, told):
-    assert bool(in_pool(max_exec_timeout=longest, order={"exec_timeout": wanted})) is told
-
-
-@pytest.mark.parametrize(
-    ("priority", "usage", "told"),
-    [
-        ("", {"total_gpus": 8, "free_gpus": 0, "quota_gpus": 2}, True),
-        ("", {"total_gpus": 8, "free_gpus": 2, "quota_gpus": 0}, True),
-        ("LOW", {"total_gpus": 8, "free_gpus": 2, "quota_gpus": 0}, False),
-        ("", {"total_gpus": 8, "free_gpus": 1, "quota_gpus": 1}, False),
-        (
-            "",
-            {"total_gpus": 0, "free_gpus": 0, "quota_gpus": 0},
-            False,
-        ),  # machines that are started when they are needed
-        ("", {}, False),
-    ],
-)
-def test_a_pool_without_a_free_gpu_is_told_as_a_note(priority, usage, told):
-    problems = in_pool(order={"priority": priority}, **usage)
-    assert list_codes(problems) == ([("osmo-pool-full", "note")] if told else [])
+def test_pool_is_compared_with_what_the_task_needs(there, order, found):
+    assert list_codes(in_pool(order=order, **there)) == ([found] if found else [])
 
 
 @pytest.mark.parametrize(
@@ -303,19 +268,17 @@ def test_a_pool_without_a_free_gpu_is_told_as_a_note(priority, usage, told):
         ({"gpus": 9}, None, []),
     ],
 )
-def test_more_gpus_than_the_pool_guarantees_are_refused_as_osmo_would(order, guarantee, fixes):
+def test_more_gpus_than_guaranteed_need_low_priority(order, guarantee, fixes):
     problems = in_pool(order=order, guaranteed_gpus=guarantee)
     assert list_codes(problems) == ([("osmo-quota", "error")] if fixes else [])
     assert [fix.text for problem in problems for fix in problem.suggestions] == fixes
 
 
-@pytest.mark.slow
-def test_pools_are_read_from_what_a_service_answers(osmo):
+def test_pools_are_read_from_the_answer_of_the_service(osmo):
     osmo.pools["p"] = pool(platforms={"a": platform(allowed_mounts=SHM)}, max_exec_timeout="7d")
-    default, other = sorted(client_service.list_pools("osmo", 10), key=lambda one: one.name)
-    assert default.name == "default"
-    assert (other.status, other.max_exec_timeout, other.free_gpus) == ("ONLINE", "7d", 0)
-    assert other.platforms == {"a": PoolPlatform(allowed_mounts=SHM)}
+    found = {one.name: one for one in client_service.list_pools("osmo", 10)}["p"]
+    assert (found.status, found.max_exec_timeout, found.free_gpus) == ("ONLINE", "7d", 0)
+    assert found.platforms == {"a": PoolPlatform(allowed_mounts=SHM)}
 
 
 ODD_POOLS = [
@@ -327,7 +290,7 @@ ODD_POOLS = [
 
 
 @pytest.mark.parametrize("odd", ODD_POOLS)
-def test_a_pool_in_another_form_does_not_hide_the_others(tmp_path, odd):
+def test_pool_in_another_form_does_not_hide_the_others(tmp_path, odd):
     command = tmp_path / "osmo"
     command.write_text(f"""#!/bin/sh\necho '{{"pools": {{{odd}, "default": {{"status": "ONLINE"}}}}}}'\n""")
     command.chmod(0o755)
@@ -348,14 +311,14 @@ def test_a_pool_in_another_form_does_not_hide_the_others(tmp_path, odd):
         ("6.4", OsmoVersions("", "6.4.0"), []),
     ],
 )
-def test_versions_that_differ_are_told_by_what_comes_of_it(server, there, told):
+def test_different_versions_are_reported_by_their_effect(server, there, told):
     problems = list(service.compare_versions(server, there))
     assert list_codes(problems) == told
     for problem in select_errors(problems):
         assert [way.text for way in problem.suggestions] == [f"--server {there.service[:3]}"]
 
 
-def test_credential_of_another_type_does_not_count(monkeypatch):
+def test_credential_of_another_type_is_refused(monkeypatch):
     order = dataclasses.replace(SUBMISSION_SPEC, credentials=(HF,))
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"hf_token": "DATA", "other": "GENERIC"})
     [problem] = service.check_credentials([order], 1.0)
@@ -365,7 +328,7 @@ def test_credential_of_another_type_does_not_count(monkeypatch):
     assert "huggingface" in missing.why
 
 
-def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
+def test_identity_is_checked_on_every_storage_account_of_the_job():
     sources = [
         JobSource(role="dataset", kind="blob_url", uri="https://one.blob.core.windows.net/c/p"),
         JobSource(role="dataset", kind="huggingface", uri="a/b"),
@@ -382,12 +345,11 @@ def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
     )
     told = document.parse_document(wanted.files["job.json"].decode())
     assert run_preflight.find_storage_accounts(told, order) == {"one": False, "two": False, "three": True}
-    placement = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
-    told = dataclasses.replace(told, placement=placement)
+    told = dataclasses.replace(told, placement=PLACEMENT)
     assert run_preflight.find_storage_accounts(told, order) == {"two": False}
 
 
-def test_an_identity_is_not_looked_up_in_silence_where_no_subscription_is_known():
+def test_identity_is_not_checked_without_a_subscription():
     order = dataclasses.replace(SUBMISSION_SPEC, publishes="azure://acc/c/out", identity="1111")
     job_document = osmo_plans.read_document(make_plan())
     [problem] = run_preflight.check_identity_roles([job_document], [order])

@@ -30,7 +30,7 @@ def read_submission_spec(of: Plan) -> OsmoSubmissionSpec:
     return submission_spec.SUBMISSION.parse(of.files["osmo.json"])
 
 
-def test_what_is_in_the_archive_is_the_payload_and_the_document_that_is_shown() -> None:
+def test_archive_has_the_payload_and_the_shown_document() -> None:
     made = render_plan(job())
     (file,) = read_task(made)["files"]
     files = osmo_plans.unpack_archive(file["contents"])
@@ -45,20 +45,20 @@ def test_another_attempt_is_another_workflow() -> None:
     assert read_task(one)["environment"]["ROBOTRAIN_PLAN"] != read_task(two)["environment"]["ROBOTRAIN_PLAN"]
 
 
-def test_a_template_knows_no_values_but_the_two_of_osmo_itself() -> None:
+def test_workflow_has_only_tokens_of_osmo() -> None:
     made = render_plan(job(source("local_path", "/d", pin=PINNED)), storage_account="acc")
     values = [one for one in read_task(made)["environment"].values() if "{" in one]
     assert set(values) == {"{{workflow_id}}", "{{input:0}}"}
 
 
-def test_blob_urls_are_promised_in_their_order_and_the_document_says_so_too() -> None:
+def test_blob_urls_are_a_variable_in_their_order() -> None:
     made = render_plan(job(*blobs(TWO, ONE)))
     said = read_task(made)["environment"]["BLOB_URLS"]
     assert json.loads(said) == [TWO, ONE]
     assert read_placement(made).promised == {"BLOB_URLS": said}
 
 
-def test_a_dollar_that_kubernetes_would_read_is_the_same_url_written_otherwise() -> None:
+def test_dollar_in_a_blob_url_is_escaped_for_kubernetes() -> None:
     odd = "https://account1.blob.core.windows.net/train/a$(HOME)$$b"
     said = read_task(render_plan(job(*blobs(odd))))["environment"]["BLOB_URLS"]
     assert json.loads(said) == [odd]
@@ -66,27 +66,21 @@ def test_a_dollar_that_kubernetes_would_read_is_the_same_url_written_otherwise()
     assert "$$" not in said
 
 
-def test_without_blob_datasets_nothing_is_promised() -> None:
-    made = render_plan(job(source("huggingface", "lerobot/pusht")))
-    assert "BLOB_URLS" not in read_task(made)["environment"]
-    assert read_placement(made).promised == {}
-    assert "inputs" not in read_task(made)
-
-
 @pytest.mark.parametrize(("given", "asked", "meant"), [({}, {}, 1), ({"num_gpus": 2}, {}, 2), ({}, {"gpus": 0}, 0)])
-def test_the_task_has_the_gpus_that_the_job_trains_on(given: dict, asked: dict, meant: int) -> None:
+def test_task_has_the_gpus_of_the_job(given: dict, asked: dict, meant: int) -> None:
     assert read_workflow(render_plan(job(**given), **asked))["resources"]["default"]["gpu"] == meant
 
 
-def test_times_labels_and_priority_go_where_osmo_wants_them() -> None:
+def test_times_labels_and_priority_are_in_workflow_and_submission() -> None:
     made = render_plan(job(), exec_timeout="2d", queue_timeout="4h", labels="team=arms, stage = dev", priority="HIGH")
     assert read_workflow(made)["timeout"] == {"exec_timeout": "2d", "queue_timeout": "4h"}
     assert read_workflow(made)["labels"] == {"team": "arms", "stage": "dev"}
-    assert (read_submission_spec(made).priority, read_submission_spec(made).pool) == ("HIGH", "gpu-pool")
+    spec = read_submission_spec(made)
+    assert (spec.priority, spec.pool, spec.exec_timeout) == ("HIGH", "gpu-pool", "2d")
     assert "pool" not in read_workflow(made)
 
 
-def test_a_failure_that_may_pass_and_a_preemption_are_tried_again_by_osmo() -> None:
+def test_transient_failures_and_preemptions_are_retried() -> None:
     assert read_task(render_plan(job()))["exitActions"] == {"RESCHEDULE": "75,3001,3004,3006"}
     assert read_placement(render_plan(job())).submission == "ROBOTRAIN_SUBMISSION"
     assert read_task(render_plan(job()))["environment"]["ROBOTRAIN_SUBMISSION"] == "{{workflow_id}}"
@@ -305,7 +299,7 @@ class TestSize:
         assert list(spec_workflow.check_workflow_size(made)) == []
 
 
-def test_an_order_reads_back_as_it_was_written() -> None:
+def test_submission_spec_reads_back_as_written() -> None:
     made = render_plan(
         job(source("local_path", "/d", pin=PINNED), wandb=True), storage_account="acc", workload_identity="id"
     )
@@ -315,7 +309,7 @@ def test_an_order_reads_back_as_it_was_written() -> None:
     assert kept.identity == "id"
 
 
-def test_a_value_that_is_a_template_is_never_written() -> None:
+def test_template_in_a_value_is_never_written() -> None:
     with pytest.raises(ValueError, match="a value of the workflow contains"):
         render_plan(job(), gpu_platform="{{ config }}")
     with pytest.raises(ValueError, match="a value of the workflow contains"):

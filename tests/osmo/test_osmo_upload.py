@@ -4,14 +4,14 @@ import os
 import shutil
 
 import pytest
+from osmo_plans import read_document
 from osmo_small_plans import make_plan
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, format_problem
 from robotrain_azure import preflight_checks
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.spec import submission_spec as orders
 from robotrain_osmo.spec.submission_spec import OsmoUpload
 from robotrain_osmo.submit import upload
-from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource, Mount, Placement
 from robotrain_sources.local_path import pin as local_path_pin
 
@@ -56,7 +56,7 @@ def count_submits(osmo) -> int:
     return sum(call[:2] == ["workflow", "submit"] for call in osmo.calls)
 
 
-def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
+def test_files_are_uploaded_directly_below_the_url_and_sealed(osmo, folder, capsys):
     OsmoPlatform().submit(make_upload_plan(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
     assert count_submits(osmo) == 1
@@ -65,23 +65,7 @@ def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
 
 
 @pytest.mark.slow
-def test_what_is_there_already_is_not_uploaded_again(osmo, folder, capsys):
-    osmo.put(URL, FILES | {SEAL: b""})
-    OsmoPlatform().submit(make_upload_plan(folder))
-    assert (count_uploads(osmo), count_submits(osmo)) == (0, 1)
-    assert "already uploaded" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_what_nobody_saw_arrive_unchanged_is_uploaded_again(osmo, folder):
-    """All names are there, and one content is not: a folder that was changed while somebody uploaded it."""
-    osmo.put(URL, FILES | {"meta/info.json": b"[]"})
-    OsmoPlatform().submit(make_upload_plan(folder))
-    assert list_uploaded_files(osmo) == FILES
-
-
-@pytest.mark.slow
-def test_a_folder_that_changes_while_it_is_uploaded_is_not_sealed(osmo, folder, monkeypatch):
+def test_folder_that_changes_during_the_upload_is_not_sealed(osmo, folder, monkeypatch):
     def written_meanwhile(*given):
         (folder / "meta/info.json").write_bytes(b"[]")
         return bring(*given)
@@ -94,60 +78,44 @@ def test_a_folder_that_changes_while_it_is_uploaded_is_not_sealed(osmo, folder, 
     assert count_submits(osmo) == 0
 
 
-@pytest.mark.slow
-def test_an_upload_that_was_cut_off_is_completed(osmo, folder, capsys):
-    osmo.put(URL, {"meta/info.json": b"{}"})
-    OsmoPlatform().submit(make_upload_plan(folder))
-    assert list_uploaded_files(osmo) == FILES
-    assert "1 already uploaded" in capsys.readouterr().err
+RUN_URL = "azure://acc/osmo/robotrain/runs/lerobot-train-fab69e8c-1/0"
 
 
-@pytest.mark.slow
-def test_what_has_no_address_of_its_own_content_is_uploaded_each_time(osmo, folder):
-    url = "azure://acc/osmo/robotrain/runs/lerobot-train-fab69e8c-1/0"
-    osmo.put(url, FILES)
+@pytest.mark.parametrize(
+    ("url", "stored", "count", "printed"),
+    [
+        (URL, FILES | {SEAL: b""}, 0, "already uploaded"),
+        (URL, {"meta/info.json": b"{}"}, 1, "1 already uploaded"),  # it was cut off
+        (URL, FILES | {"meta/info.json": b"[]"}, 1, ""),  # not sealed: it may have changed while it was uploaded
+        (RUN_URL, FILES, 1, ""),  # without a digest
+    ],
+    ids=["complete", "incomplete", "not sealed", "not pinned"],
+)
+def test_folder_is_uploaded_unless_its_content_is_there(osmo, folder, capsys, url, stored, count, printed):
+    osmo.put(url, stored)
     OsmoPlatform().submit(make_upload_plan(folder, url))
-    assert count_uploads(osmo) == 1
+    assert (count_uploads(osmo) > 0, count_submits(osmo)) == (count > 0, 1)
+    found = osmo.objects(url)
+    assert {name: found[name] for name in FILES} == FILES
+    assert printed in capsys.readouterr().err
 
 
-def test_one_file_is_counted_in_singular(osmo, tmp_path, capsys):
-    (tmp_path / "one").write_bytes(b"x")
-    OsmoPlatform().submit(make_upload_plan(tmp_path))
-    assert f"to {URL}: 1 file, 1 bytes" in capsys.readouterr().err
-
-
-def test_an_upload_that_failed_quietly_sends_no_workflow(osmo, folder):
-    osmo.fail("data upload", "answer", code=0)
+@pytest.mark.parametrize(
+    ("spoil", "code", "fact"),
+    [
+        (lambda osmo: osmo.fail("data upload", "answer", code=0), "upload-incomplete", "3 of 3 files"),
+        (lambda osmo: osmo.fail("data upload", "broken"), "upload-incomplete", "--dataset-path"),
+        (lambda osmo: osmo.data_access(False), "osmo-storage-signed-out", "az login"),
+        (lambda osmo: osmo.put(URL, {"other.txt": b""}), "upload-mixed", "other.txt"),
+    ],
+    ids=["nothing arrived", "half arrived", "no access", "another folder"],
+)
+def test_failed_upload_submits_no_workflow(osmo, folder, spoil, code, fact):
+    spoil(osmo)
     [problem] = submit_refused(make_upload_plan(folder))
-    assert problem.code == "upload-incomplete"
-    assert problem.code == "upload-incomplete"
-    assert "3 of 3 files" in problem.title
+    assert problem.code == code
+    assert fact in format_problem(problem)
     assert count_submits(osmo) == 0
-
-
-@pytest.mark.slow
-def test_an_upload_that_broke_off_sends_no_workflow(osmo, folder):
-    osmo.fail("data upload", "broken")
-    [problem] = submit_refused(make_upload_plan(folder))
-    assert problem.where == "--dataset-path"
-    assert count_submits(osmo) == 0
-
-
-@pytest.mark.slow
-def test_a_machine_without_access_is_told_how_to_get_it(osmo, folder):
-    osmo.data_access(False)
-    [problem] = submit_refused(make_upload_plan(folder))
-    assert (problem.code, problem.given) == ("osmo-storage-signed-out", URL)
-    assert problem.suggestions[0].text == "az login"
-    assert count_submits(osmo) == 0
-
-
-@pytest.mark.slow
-def test_something_else_at_the_address_is_not_mixed_with(osmo, folder):
-    osmo.put(URL, {"other.txt": b""})
-    [problem] = submit_refused(make_upload_plan(folder))
-    assert problem.code == "upload-mixed"
-    assert count_uploads(osmo) == 0
 
 
 @pytest.mark.slow
@@ -170,13 +138,13 @@ def test_path_with_shell_characters_is_uploaded(osmo, tmp_path, folder):
 
 
 @pytest.mark.slow
-def test_the_payload_of_a_large_job_is_uploaded_too(osmo):
+def test_payload_of_a_large_job_is_uploaded(osmo):
     url = "azure://acc/osmo/robotrain/jobs/00bb"
     OsmoPlatform().submit(make_plan(uploads=(OsmoUpload(path="", url=url),), files={orders.PAYLOAD_FILE: b"archive"}))
     assert osmo.objects(url) == {orders.PAYLOAD_FILE: b"archive"}
 
 
-def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_is_sent(osmo, folder, tmp_path):
+def test_empty_linked_and_missing_folders_are_refused_before_anything_is_sent(osmo, folder, tmp_path):
     empty, linked = tmp_path / "empty", tmp_path / "linked"
     (empty / "meta").mkdir(parents=True)
     linked.mkdir()
@@ -190,7 +158,7 @@ def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_i
     assert not osmo.calls
 
 
-def test_a_folder_that_changed_since_it_was_pinned_is_not_sent(osmo, folder):
+def test_folder_that_changed_since_it_was_pinned_is_not_uploaded(osmo, folder):
     pin = local_path_pin.compute_folder_digest(folder).pin
     (folder / "meta/info.json").write_text("{ }")
     [problem] = submit_refused(make_upload_plan(folder, pin=pin))
@@ -199,7 +167,7 @@ def test_a_folder_that_changed_since_it_was_pinned_is_not_sent(osmo, folder):
 
 
 @pytest.mark.slow
-def test_of_a_policy_the_model_alone_is_sent(osmo, tmp_path):
+def test_only_the_model_of_a_policy_is_uploaded(osmo, tmp_path):
     policy = tmp_path / "checkpoint"
     for name in ("pretrained_model/config.json", "pretrained_model/model.safetensors", "training_state/rng"):
         (policy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -211,20 +179,9 @@ def test_of_a_policy_the_model_alone_is_sent(osmo, tmp_path):
     assert set(osmo.objects(URL)) == {"config.json", "model.safetensors", ".robotrain-complete-2"}
 
 
-def test_a_folder_that_was_uploaded_and_is_gone_is_not_compared_with_others_from_here(folder):
-    sources = tuple(
-        JobSource(role="dataset", kind="local_path", uri=str(one), pin=local_path_pin.compute_folder_digest(folder).pin)
-        for one in (folder, folder.parent / "gone")
-    )
-    mounts = tuple(Mount(role="dataset", uri=one.uri, folder="${X}", origin=URL) for one in sources)
-    placement = Placement(work="/w", cache="/c", mounts=mounts)
-    told = document.parse_document(make_plan(sources=sources, placement=placement).files["job.json"].decode())
-    assert preflight_checks.select_checkable_sources(told) == sources[:1]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [("--new",), ("--set", "batch_size=4")])
-def test_a_run_is_sent_again_when_the_folder_is_gone_that_was_uploaded(osmo, robotrain, pusht, tmp_path, more):
+def test_resubmit_needs_no_folder_that_was_uploaded(osmo, robotrain, pusht, tmp_path, more):
     data = tmp_path / "pusht"
     shutil.copytree(pusht, data)
     said = ("--pool", "default", "--storage-account", "acc0", "--tracking-uri", "none")
@@ -235,3 +192,12 @@ def test_a_run_is_sent_again_when_the_folder_is_gone_that_was_uploaded(osmo, rob
     again = robotrain("resubmit", sent.stdout.strip(), *more)
     assert again.exit_code == 0, again.stderr
     assert (count_uploads(osmo), count_submits(osmo)) == (before, 2)
+
+
+def test_uploaded_folder_that_is_gone_is_not_checked_from_here(folder):
+    pin = local_path_pin.compute_folder_digest(folder).pin
+    uris = (str(folder), str(folder.parent / "gone"))
+    sources = tuple(JobSource(role="dataset", kind="local_path", uri=uri, pin=pin) for uri in uris)
+    mounts = tuple(Mount(role="dataset", uri=uri, folder="${X}", origin=URL) for uri in uris)
+    plan = make_plan(sources=sources, placement=Placement(work="/w", cache="/c", mounts=mounts))
+    assert preflight_checks.select_checkable_sources(read_document(plan)) == sources[:1]

@@ -1,8 +1,9 @@
-"""The cells of kinds and workloads that nobody names: what a stranger brings works wherever it is said to."""
+"""What a third party's plugin brings works on each platform that says so, with what its workload and kinds declare."""
 
 from pathlib import Path
 
 import pytest
+import yaml
 from parity_cells import Cell, cells
 from parity_command import DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, platform_words
 from robotrain.check.publish_targets import PUBLISH_ROLE
@@ -21,9 +22,9 @@ PLAIN_PLATFORM = (Path(__file__).parents[1] / "plain_platform.py").read_text()
 
 @pytest.fixture(autouse=True)
 def stranger(install, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin in `halves`, installed."""
-    claims = {"source.shelf": "parity_stranger.kinds", "workload.sing": "parity_stranger.work"}
-    install("robotrain-stranger", claims)
+    """The plugin in `container_plugins`, installed."""
+    kinds, work = "parity_stranger.kinds", "parity_stranger.work"
+    install("robotrain-stranger", {"source.shelf": kinds, "source.attic": kinds, "workload.sing": work})
     monkeypatch.syspath_prepend(Path(__file__).with_name("container_plugins"))
 
 
@@ -42,7 +43,7 @@ def stranger_words(role: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("cell", cells("sources", where=lambda role, kind: kind == ANY))
-def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(
+def test_source_reaches_the_runtime_with_its_container_plugin_or_is_refused(
     render_job, find_errors, cell: Cell
 ) -> None:
     role, _ = cell.what
@@ -63,7 +64,7 @@ def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(
 
 
 @pytest.mark.parametrize("cell", cells("workloads", where=lambda name: name == ANY))
-def test_a_strangers_workload_is_run_as_it_says_or_is_refused(render_job, find_errors, cell: Cell) -> None:
+def test_workload_runs_its_own_command_or_is_refused(render_job, find_errors, cell: Cell) -> None:
     name, typed = "sing", ("sing", "--shelf", SHELF, "--voices", "3")
     if not cell.support:
         (problem,) = find_errors(cell.platform, *typed)
@@ -86,7 +87,7 @@ def test_a_strangers_workload_is_run_as_it_says_or_is_refused(render_job, find_e
         ('{"lerobot-train": YES}', "sing", "plain does not declare that it can run sing"),
     ],
 )
-def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
+def test_refused_workload_is_accepted_by_the_suggested_platforms(
     robotrain, install, assert_accepted, declared: str, workload: str, says: str
 ) -> None:
     source = PLAIN_PLATFORM.replace('workloads={"lerobot-train": YES}', f"workloads={declared}")
@@ -104,7 +105,7 @@ def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
         (("--policy-path", "/data/policy"), "plain does not declare that it can accept local folders"),
     ],
 )
-def test_a_source_that_a_platform_does_not_say_it_takes_is_taken_by_those_it_names(
+def test_undeclared_source_is_accepted_by_the_suggested_platforms(
     robotrain, plain_platform, assert_accepted, words: tuple[str, ...], says: str
 ) -> None:
     words = (*DATASET, *words)
@@ -120,3 +121,40 @@ def read_refusal(robotrain, words: tuple[str, ...]) -> tuple[str, set[str]]:
     assert answer.exit_code == 3
     offered = {way["text"].removeprefix("--platform ") for way in problem["instead"]}
     return problem["title"], offered & set(PLATFORMS)
+
+
+SING = ("sing", "--shelf", SHELF)
+IMAGE = f"registry.example/choir:1.0@sha256:{'ab' * 32}"
+
+
+def test_workload_declares_its_resources_and_image_on_osmo(render_job) -> None:
+    workflow = yaml.safe_load(render_job("osmo", *SING).spec)["workflow"]
+    resources = workflow["resources"]["default"]
+    assert (resources["cpu"], resources["memory"], resources["storage"]) == (3, "7Gi", "9Gi")
+    assert workflow["timeout"]["exec_timeout"] == "45m"
+    assert workflow["tasks"][0]["image"] == IMAGE
+
+
+def test_workload_declares_its_environment_experiment_and_outputs_on_azureml(render_job) -> None:
+    job = yaml.safe_load(render_job("azureml", *SING).spec)
+    assert job["environment"].startswith("azureml:choir-env:1.0-sha256-")
+    assert job["experiment_name"] == "concerts"
+    assert list(job["outputs"]) == ["songs"]
+    assert job["outputs"]["songs"]["path"].endswith("/songs/")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--attic", "attic://chest"), "The attic is reached by its ladder alone."),
+        ((*DATASET, "--policy-attic", "attic://chest"), "Policies are not kept in the attic."),
+    ],
+)
+def test_kind_says_itself_why_a_platform_does_not_take_it(
+    find_errors, robotrain, platform: str, words: tuple[str, ...], sentence: str
+) -> None:
+    problem = next(one for one in find_errors(platform, *words) if one["code"] == "source-not-accepted")
+    assert (problem["why"], problem["instead"][0]["text"][-12:]) == (sentence, "shelf://NAME")
+    rows = robotrain("platforms", platform, "--json").json["rows"]
+    assert sentence in [cell["reason"] for row in rows if row.get("kind") == "attic" for cell in row["support"]]
