@@ -14,15 +14,15 @@ RULES = "E,F,I,B,UP,SIM,PT,RUF,D1"
 NOT_HELD = "D105,D107,RUF001,RUF012"
 EARLIER = Path(__file__).parents[1] / "earlier_plugins"
 LONG = "a-name-of-thirty-letters-abcde"
-KITS = {"platform": "mars", "platform --remote": "ssh-box", "source": "lab-set", "workload": "hello"}
+KITS = {"platform": "my-cluster", "platform --remote": "ssh-box", "source": "lab-set", "workload": "hello"}
 BRINGS = {
-    "platform": "platform.mars",
+    "platform": "platform.my-cluster",
     "platform --remote": "platform.ssh-box",
     "source": "source.lab_set",
     "workload": "workload.hello",
 }
 
-PACKAGES = ("robotrain_mars", "robotrain_ssh_box", "robotrain_lab_set", "robotrain_hello")
+PACKAGES = ("robotrain_my_cluster", "robotrain_ssh_box", "robotrain_lab_set", "robotrain_hello")
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def test_the_package_claims_its_name_and_loads(robotrain, monkeypatch, family):
     assert (row["failure"], row["remarks"], row["distribution"]) == (None, [], f"{package.name} 0.1.0")
 
 
-@pytest.mark.parametrize("name", ["mars", LONG])
+@pytest.mark.parametrize("name", ["my-cluster", LONG])
 @pytest.mark.parametrize("family", KITS)
 def test_the_package_is_formatted_and_linted(robotrain, family, name):
     package = write(robotrain, family, name)
@@ -119,7 +119,7 @@ def test_a_job_of_the_new_workload_becomes_a_plan_of_the_new_platform(robotrain,
     for family in ("platform", "workload"):
         install(package := write(robotrain, family, KITS[family]))
         monkeypatch.syspath_prepend(package)
-    answer = robotrain("render", "hello", "--platform", "mars", "--times", "4", "--json")
+    answer = robotrain("render", "hello", "--platform", "my-cluster", "--times", "4", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert '"times": 4' in answer.json["files"]["job.json"]["text"]
 
@@ -129,19 +129,19 @@ def test_a_job_of_the_new_workload_runs_on_the_new_platform(robotrain, monkeypat
     for family in ("platform", "workload"):
         install(package := write(robotrain, family, KITS[family]))
         monkeypatch.syspath_prepend(package)
-    answer = robotrain("submit", "hello", "--platform", "mars", "--folder", tmp_path / "runs", "--wait", "--json")
+    answer = robotrain("submit", "hello", "--platform", "my-cluster", "--folder", tmp_path / "runs", "--wait", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert (answer.json["state"], answer.json["step"], answer.json["total"]) == ("succeeded", 3, 3)
 
 
 def test_files_that_exist_are_not_replaced(robotrain):
-    package = write(robotrain, "platform", "mars")
+    package = write(robotrain, "platform", "my-cluster")
     (package / "README.md").write_text("mine")
-    answer = robotrain("plugins", "new", "platform", "mars")
+    answer = robotrain("plugins", "new", "platform", "my-cluster")
     assert (answer.exit_code, "[file-in-use]" in answer.stderr) == (2, True)
     assert (package / "README.md").read_text() == "mine"
-    assert robotrain("plugins", "new", "platform", "mars", "--to", "elsewhere").exit_code == 0
-    assert Path("elsewhere/robotrain_mars/platform.py").is_file()
+    assert robotrain("plugins", "new", "platform", "my-cluster", "--to", "elsewhere").exit_code == 0
+    assert Path("elsewhere/robotrain_my_cluster/platform.py").is_file()
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_source_with_the_flag_of_another_is_rejected(robotrain, name, owner):
     assert robotrain("plugins", "new", "workload", name, "--to", "there").exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["Mars", "9mars", "mars-", "../mars", "m" * 31, ""])
+@pytest.mark.parametrize("name", ["My-cluster", "9cluster", "cluster-", "../cluster", "m" * 31, ""])
 def test_malformed_name_is_rejected(robotrain, name):
     answer = robotrain("plugins", "new", "platform", "--", name)
     assert (answer.exit_code, "[value-invalid]" in answer.stderr) == (2, True), answer.stderr
@@ -195,7 +195,7 @@ def test_written_files_are_reported_as_text_and_json(robotrain):
 
 def test_folder_that_cannot_be_created_is_an_error(robotrain):
     Path("file").touch()
-    answer = robotrain("plugins", "new", "platform", "mars", "--to", "file/mars")
+    answer = robotrain("plugins", "new", "platform", "my-cluster", "--to", "file/my-cluster")
     assert (answer.exit_code, "Traceback" in answer.stderr) == (1, False), answer.stderr
 
 

@@ -164,7 +164,7 @@ IMPORTS = [
     ("1/0", "ZeroDivisionError: division by zero"),
     ("def f(:", "SyntaxError: "),
     ("raise SystemExit(3)", "SystemExit: 3"),
-    ("raise OSError('no answer from https://mars/?sig=c2VjcmV0')", "OSError: no answer from https://mars/?"),
+    ("raise OSError('no answer from https://cluster/?sig=c2VjcmV0')", "OSError: no answer from https://cluster/?"),
 ]
 
 
@@ -427,7 +427,7 @@ def test_command_that_is_not_usable(robotrain, install_source, claim, point, rea
 
 def test_traceback_variable_shows_the_traceback_without_secrets(robotrain, install_source, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_TRACEBACK", "1")
-    install_source(make_platform("render", "raise KeyError('https://mars/?sig=c2VjcmV0')"))
+    install_source(make_platform("render", "raise KeyError('https://cluster/?sig=c2VjcmV0')"))
     answer = robotrain("render", *ON_PLAIN)
     assert "Traceback (most recent call last):" in answer.stderr
     assert "acme_plain.py" in answer.stderr

@@ -12,32 +12,17 @@ from robotrain_leaderboard.command import Entry, format_table, rank_entries
 
 DATASET = Path(__file__).parents[3] / "pusht-mini/dataset"
 PLATFORM = """
-import json
-from dataclasses import dataclass
-from pathlib import Path
-
 from robotrain.plugin import ANY, YES, Capabilities, Plan, Platform, Status, hook
 from robotrain_runtime.contract.event import format_event
 from robotrain_runtime.plugin import Metrics
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    pass
-
-
-class Pluto(Platform):
-    name, summary, settings = "pluto", "far away", Settings
+class LeaderboardPlatform(Platform):
+    name, summary = "remote", "far away"
     capabilities = Capabilities(sources={("dataset", ANY): YES, ("dataset", "local_path"): YES}, workloads={ANY: YES})
 
-    def check(self, job, settings):
-        return ()
-
     def render(self, job, settings, run, payload, plugins):
-        return Plan(platform="pluto", run=run, job=job, files={"seed": str(job["seed"]).encode()}, spec="seed")
-
-    def preflight(self, plan):
-        return ()
+        return Plan(platform="remote", run=run, job=job, files={"seed": str(job["seed"]).encode()}, spec="seed")
 
     def submit(self, plan):
         return {"seed": plan.files["seed"].decode()}
@@ -47,15 +32,12 @@ class Pluto(Platform):
 
     def status(self, reference):
         if reference["seed"] == "9":
-            raise OSError("pluto does not answer")
+            raise OSError("remote does not answer")
         return Status(state="succeeded")
 
     def logs(self, reference, follow=False, tail=None):
         if reference["seed"] != "7":
             yield format_event(Metrics(step=1, total=1, values={"val/loss": int(reference["seed"]) / 10}), 0.0)
-
-    def cancel(self, reference):
-        pass
 
     def outputs(self, reference):
         return ()
@@ -63,7 +45,7 @@ class Pluto(Platform):
 
 @hook
 def robotrain_platforms():
-    return [Pluto()]
+    return [LeaderboardPlatform()]
 """
 
 
@@ -88,13 +70,13 @@ def test_columns_are_aligned():
 
 @pytest.fixture
 def robotrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run `robotrain` in an empty folder, with the platform pluto installed."""
+    """Run `robotrain` in an empty folder, with the platform remote installed."""
     site = tmp_path / "site"
-    info = site / "pluto-1.0.dist-info"
+    info = site / "remote-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "pluto_plugin.py").write_text(PLATFORM)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pluto\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[robotrain]\nplatform.pluto = pluto_plugin\n")
+    (site / "remote_plugin.py").write_text(PLATFORM)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: remote\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[robotrain]\nplatform.remote = remote_plugin\n")
     for name in [name for name in os.environ if name.startswith("ROBOTRAIN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
@@ -111,12 +93,12 @@ def robotrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.slow
 def test_runs_are_ranked_by_a_metric(robotrain):
     for seed in ("3", "1", "7", "9"):
-        sent = robotrain("submit", "--platform", "pluto", "--dataset-path", str(DATASET), "--seed", seed)
+        sent = robotrain("submit", "--platform", "remote", "--dataset-path", str(DATASET), "--seed", seed)
         assert sent.returncode == 0, sent.stderr
     answer = robotrain("leaderboard", "val/loss", "--lowest")
     assert [line.split()[1] for line in answer.stdout.splitlines()] == ["SCORE", "0.1", "0.3"]
     assert [line.rpartition("  ")[2] for line in answer.stdout.splitlines()] == ["DIFFERS IN", "seed 1", "seed 3"]
-    assert "is left out: pluto does not answer" in answer.stderr
+    assert "is left out: remote does not answer" in answer.stderr
     found = json.loads(robotrain("leaderboard", "val/loss", "--count", "1", "--json").stdout)
     assert [one["score"] for one in found["runs"]] == [0.3]
     assert "no run reports val/lss" in robotrain("leaderboard", "val/lss").stderr
