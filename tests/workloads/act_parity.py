@@ -138,7 +138,8 @@ def exchange(case, folder):
     loaded, read = load_policy(second)
     loaded.eval()
     with torch.no_grad():
-        our_action = read.restore_actions(loaded(read.normalize(observation)).actions)[:, 0]
+        predicted = loaded(read.normalize(observation)).actions[:, 0]
+    our_action = predicted * read.std["action"] + read.mean["action"]
     return {"actions": float((their_action - our_action).abs().max())}
 
 

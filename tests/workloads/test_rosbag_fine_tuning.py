@@ -77,9 +77,9 @@ def test_two_starts_contradict_each_other(tmp_path, robotrain, policy):
 
 def test_a_later_step_is_compared_with_what_will_be_trained(tmp_path, bag_document):
     container.describe_output(bag_document(image_topics="/c=top", image_size="48x64"), {}, tmp_path)
-    done = json.loads((tmp_path / "config.json").read_text())
-    assert done["input_features"]["observation.images.top"]["shape"] == [3, 48, 64]
-    assert set(done["input_features"]) == {*STATE, *WORLD, *camera("top")}
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["input_features"]["observation.images.top"]["shape"] == [3, 48, 64]
+    assert set(config["input_features"]) == {*STATE, *WORLD, *camera("top")}
 
 
 @pytest.mark.slow

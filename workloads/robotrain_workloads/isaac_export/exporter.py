@@ -82,7 +82,7 @@ class Exporter:
                 for name, played in self._play(folder, facts["backend"]).items():
                     comparisons[name]["played"] = played["comparison"]
                     videos[name] = played["video"]
-            self._finish(folder, facts, comparisons)
+            summary = self._write_summary(folder, facts, comparisons)
         for name, problem in videos.items():
             if problem:
                 emit_event(Note(level="warning", text=f"the play of {name} has no video: {problem}"))
@@ -90,7 +90,7 @@ class Exporter:
             (folder / "params").mkdir()
             shutil.copyfile(self._files.agent or "", folder / "params" / "agent.yaml")
             shutil.copytree(self._own.results / "exported", folder, dirs_exist_ok=True)
-        self._report(comparisons)
+        self._report(summary)
 
     def _export(self, folder: Path) -> dict[str, Any]:
         """Write the files; return what the checkpoint is, with the comparison of each format."""
@@ -167,8 +167,8 @@ class Exporter:
             yield from ("--video", "--video_length=1")  # so that it can render; the player records
         yield from self._arguments
 
-    def _finish(self, folder: Path, facts: Mapping[str, Any], comparisons: Mapping[str, Any]) -> None:
-        """Write what was found, the file that says that all is complete last."""
+    def _write_summary(self, folder: Path, facts: Mapping[str, Any], comparisons: Mapping[str, Any]) -> dict[str, Any]:
+        """Write what was found, the file that says that all is complete last; return its content."""
         result_files.write_json(folder / "exported" / COMPARISON_FILE, comparisons)
         metrics = {
             name: json.loads(file.read_text(encoding="utf-8"))
@@ -179,25 +179,25 @@ class Exporter:
             if not any((folder / empty).iterdir()):
                 (folder / empty).rmdir()
         origin = {"source": self._own.source, "file": self._files.weights.name, "step": self._files.step}
-        summary = {
+        summary: dict[str, Any] = {
             "job_name": self._own.job_name,
             "task": self._task,
             **facts,
             "checkpoint": origin,
             "comparison": comparisons,
-            "metrics": metrics,
+            "metrics": result_files.replace_non_finite(metrics),
         }
         result_files.write_json(folder / COMPLETE_FILE, summary)
+        return summary
 
-    def _report(self, comparisons: Mapping[str, Any]) -> None:
+    def _report(self, summary: Mapping[str, Any]) -> None:
         """Send the scores."""
-        content = json.loads((self._own.results / COMPLETE_FILE).read_text(encoding="utf-8"))
-        scores = make_scores(content)
+        scores = make_scores(summary)
         steps = max(self._own.max_steps, self._own.video_length) * len(self._formats)
         emit_event(Metrics(values=scores, step=steps, total=steps or None))
         emit_event(
             Evaluated(
-                episodes=sum(int(one["total_episodes"]) for one in content["metrics"].values()),
+                episodes=sum(int(one["total_episodes"]) for one in summary["metrics"].values()),
                 scores=scores,
                 results=str(self._own.results.absolute()),
                 policy=str(self._own.keep_policy.absolute()),
@@ -205,7 +205,7 @@ class Exporter:
                 conditions=f"{self._task}, {self._own.num_envs} environments, {self._own.max_steps} steps",
             )
         )
-        for name, parts in comparisons.items():
+        for name, parts in summary["comparison"].items():
             worst = max(one["max_error"] for one in parts.values())
             print(f"{name}: actions differ from the checkpoint's by at most {worst:.2g}", flush=True)
 
@@ -216,12 +216,12 @@ class Exporter:
         raise SystemExit(STOPPED_STATUS)
 
 
-def make_scores(content: Mapping[str, Any]) -> dict[str, float]:
+def make_scores(summary: Mapping[str, Any]) -> dict[str, float]:
     """Return the scores by their name in tracking."""
     scores: dict[str, float] = {}
-    for name, metrics in content["metrics"].items():
+    for name, metrics in summary["metrics"].items():
         scores |= {f"{name}/{one}": float(metrics[one]) for one in SCORED if metrics[one] is not None}
-    for name, parts in content["comparison"].items():
+    for name, parts in summary["comparison"].items():
         scores[f"{name}/max_error"] = max(float(one["max_error"]) for one in parts.values())
     rewards = [value for name, value in scores.items() if name.endswith("/mean_episode_reward")]
     return {**scores, **({"mean_reward": max(rewards)} if rewards else {})}

@@ -75,8 +75,8 @@ def survey_bags(
     *,
     min_steps: int,
     salvage: bool,
-    excluded: Collection[str] = (),
-    report: Callable[[str], None] = lambda line: None,
+    excluded: Collection[str],
+    report: Callable[[str], None],
 ) -> BagSurvey:
     """Read every bag in a folder.
 

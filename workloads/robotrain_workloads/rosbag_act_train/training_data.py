@@ -183,13 +183,12 @@ class Sampler:
     def choose(self, number: int) -> NDArray[np.int64]:
         """Return the steps of a batch, shape (batch,); batches are counted from 0 and go on over epochs."""
         places = np.arange(number * self._batch, (number + 1) * self._batch)
-        parts = [places[places // self._steps == epoch] for epoch in np.unique(places // self._steps)]
-        return np.concatenate([self._shuffle(int(part[0] // self._steps))[part % self._steps] for part in parts])
-
-    def _shuffle(self, epoch: int) -> NDArray[np.int64]:
-        if self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng((self._seed, epoch)).permutation(self._steps))
-        return self._order[1]
+        epochs, parts = places // self._steps, []
+        for epoch in map(int, np.unique(epochs)):
+            if self._order[0] != epoch:
+                self._order = (epoch, np.random.default_rng((self._seed, epoch)).permutation(self._steps))
+            parts.append(self._order[1][places[epochs == epoch] % self._steps])
+        return np.concatenate(parts)
 
 
 class BatchMaker:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file, save_file
 
-from robotrain_workloads.rosbag_act_train.act.config import ACTION, NORMALIZATION, ActConfig, PolicyError
+from robotrain_workloads.rosbag_act_train.act.config import NORMALIZATION, ActConfig, PolicyError
 from robotrain_workloads.rosbag_act_train.act.model import Act
 
 if TYPE_CHECKING:
@@ -42,10 +42,6 @@ class Statistics:
             else value
             for name, value in batch.items()
         }
-
-    def restore_actions(self, actions: Tensor) -> Tensor:
-        """Return actions in the unit of the data."""
-        return actions * self.std[ACTION].to(actions.device) + self.mean[ACTION].to(actions.device)
 
 
 def save_policy(folder: Path, model: Act, statistics: Statistics, *, device: str = "cpu") -> None:

@@ -147,7 +147,7 @@ class OpenBag:
         topics: Mapping[str, Topic],
         iterate: Callable[[Collection[str]], Iterator[RawMessage]],
         deserialize: Callable[[bytes, str], Any],
-        salvaged: str = "",
+        salvaged: str,
     ) -> None:
         self.bag, self.topics = bag, topics
         self._iterate, self._deserialize = iterate, deserialize

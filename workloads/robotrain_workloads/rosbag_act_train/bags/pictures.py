@@ -64,7 +64,11 @@ def read_pictures(
         BagError: a picture is damaged, or has another size than the first one.
     """
     digest = digest_bag(bag) if wanted else ""
-    files = {topic: cache / _make_key(digest, topic, positions, size, salvage) for topic, positions in wanted.items()}
+    files: dict[str, Path] = {}
+    for topic, positions in wanted.items():
+        chosen = hashlib.blake2b(np.asarray(positions, np.int64).tobytes(), digest_size=20).hexdigest()
+        key = json.dumps([VERSION, digest, topic, chosen, size, salvage])
+        files[topic] = cache / f"{hashlib.blake2b(key.encode(), digest_size=20).hexdigest()}.npy"
     missing = {topic: wanted[topic] for topic, file in files.items() if not file.exists()}
     if missing:
         cache.mkdir(parents=True, exist_ok=True)
@@ -104,12 +108,6 @@ def read_episode_pictures(
         }
         for episode in reading.episodes
     ]
-
-
-def _make_key(digest: str, topic: str, positions: Sequence[int], size: tuple[int, int] | None, salvage: bool) -> str:
-    chosen = hashlib.blake2b(np.asarray(positions, np.int64).tobytes(), digest_size=20).hexdigest()
-    key = json.dumps([VERSION, digest, topic, chosen, size, salvage])
-    return hashlib.blake2b(key.encode(), digest_size=20).hexdigest() + ".npy"
 
 
 def _decode(
