@@ -141,7 +141,9 @@ def _suggest_usage(context: Any) -> Suggestion:
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     """Return the problem of an option that the command does not have: what to type instead, or who has it."""
     title, flags = f"{command} has no option {flag}", [*_list_flags(context)]
-    near = _suggest_spelling(flag, context)
+    near = tuple[Suggestion, ...]()
+    if option := _find_option(context, misspelt) if (misspelt := find_misspelt_option(flag, flags)) else None:
+        near = (Suggestion(misspelt if option.is_flag else f"{misspelt} {_get_metavar(option, context)}"),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         near = context.command.suggest_changes(flag, near, context)
         if not near and (found := find_foreign_option(flag, "", None, flags)):
@@ -151,15 +153,6 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
             return make_usage_problem("usage", title, flag, why)
     ways = near or (Suggestion(f"{_get_path(context)} --help", "lists its options"),)
     return make_usage_problem("usage", title, flag, suggestions=ways)
-
-
-def _suggest_spelling(flag: str, context: Any) -> tuple[Suggestion, ...]:
-    """Return the option that is misspelt, with what stands for its value."""
-    near = find_misspelt_option(flag, _list_flags(context))
-    option = _find_option(context, near) if near else None
-    if option is None:
-        return ()
-    return (Suggestion(near if option.is_flag else f"{near} {_get_metavar(option, context)}"),)
 
 
 def explain_early_option(args: list[str], error: Any) -> Problem | None:
@@ -210,7 +203,7 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:
     """Return the line that evaluates the first run that was typed; empty if there is none."""
-    from robotrain.cli.evaluation_command import make_evaluation_command
+    from robotrain.cli.next_commands import make_evaluation_command
     from robotrain.store import name_index, records
 
     try:

@@ -73,7 +73,7 @@ class RunCancellation:
 
     def describe_result(self) -> tuple[dict[str, Any], str]:
         """Return the result as data, whose keys are an API, and as text."""
-        from robotrain.cli.watch import run_summary
+        from robotrain.cli.next_commands import format_next_steps
         from robotrain.cli.watch.run_summary import is_machine_gone, list_places, read_run_log
         from robotrain.store import records
 
@@ -91,7 +91,7 @@ class RunCancellation:
         kept = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
         nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
         lines += kept or ["it saved no checkpoint"] * (nothing and not self.record.is_sweep)
-        lines += run_summary.format_next_steps(self.record, self.after, known)[:1]
+        lines += format_next_steps(self.record, self.after, known)[:1]
         return data, "\n  ".join(lines)
 
 

@@ -54,6 +54,7 @@ def _format_status(
     missing: str,
 ) -> Iterator[str]:
     from robotrain.cli import output
+    from robotrain.cli.next_commands import format_next_steps
     from robotrain.cli.watch import run_summary
     from robotrain.redaction import redact_sentence
 
@@ -75,7 +76,7 @@ def _format_status(
     yield from (f"{name:<11} {value}" for name, value in places if value not in native.values())
     yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])
     yield from record.notes
-    yield from run_summary.format_next_steps(record, now, known)
+    yield from format_next_steps(record, now, known)
 
 
 def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[str]]:
@@ -83,20 +84,20 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
 
     A finding of preflight in the container is a title in the reason and a longer warning: the warning is the reason.
     """
+
+    def has_title(finding: str, title: str) -> bool:
+        return finding.startswith(title[:-1] if title.endswith("…") else f"{title}.")
+
     lines, titles = [], reason.split("; ")
     while titles:  # a title may contain "; ", and a long reason is cut
         counts = range(len(titles), 0, -1)
-        found = ((n, text) for n in counts for text in warnings if _has_title(text, "; ".join(titles[:n])))
+        found = ((n, text) for n in counts for text in warnings if has_title(text, "; ".join(titles[:n])))
         count, line = next(found, (1, titles[0]))
         lines.append(line)
         titles = titles[count:]
     reasons = lines if set(lines) & set(warnings) else [reason] * bool(reason)
     others = [text for text in warnings if text not in reasons and text not in reason]
     return list(dict.fromkeys(reasons)), list(dict.fromkeys(others))
-
-
-def _has_title(finding: str, title: str) -> bool:
-    return finding.startswith(title[:-1] if title.endswith("…") else f"{title}.")
 
 
 def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[str]:

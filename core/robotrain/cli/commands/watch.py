@@ -5,7 +5,7 @@ from __future__ import annotations  # the types are for checkers: importing them
 import functools
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun, RunFollower
     from robotrain.cli.watch.renderer import Renderer
     from robotrain.model.platform import Platform
-    from robotrain.model.progress import Progress
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
 
@@ -52,9 +51,9 @@ def watch(
 
     robotrain watch                  all that have not ended, else the newest
     """
+    from robotrain.cli.next_commands import list_next_commands
     from robotrain.cli.watch.follower import RunFollower
     from robotrain.cli.watch.renderer import ChangeRenderer, JsonRenderer, SilentRenderer
-    from robotrain.cli.watch.run_summary import list_next_commands
 
     opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
     drawn = not json and output.is_live(sys.stdout)
@@ -149,22 +148,16 @@ def _follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_
         with renderer, follower:
             in_time = wait_until_over()
     except KeyboardInterrupt:
-        _print_unfinished([one.record.run for one in follower.unfinished], command)
+        if runs := [one.record.run for one in follower.unfinished]:
+            names = " ".join(runs)
+            verb, them = ("continues", "it") if len(runs) == 1 else ("continue", "them")
+            width = max(len(command), len("cancel")) + 1 + len(names)
+            print_message(f"\nstopped watching; {' and '.join(runs)} {verb}")
+            print_message(f"  robotrain {f'{command} {names}':<{width}}   watch again")
+            print_message(f"  robotrain {f'cancel {names}':<{width}}   stop {them}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     print_problems(follower.problems)
     return in_time
-
-
-def _print_unfinished(runs: Sequence[str], command: str) -> None:
-    """Print which runs continue, and how to watch them again or stop them."""
-    if not runs:
-        return
-    names = " ".join(runs)
-    verb, them = ("continues", "it") if len(runs) == 1 else ("continue", "them")
-    width = max(len(command), len("cancel"))
-    print_message(f"\nstopped watching; {' and '.join(runs)} {verb}")
-    print_message(f"  robotrain {f'{command} {names}':<{width + 1 + len(names)}}   watch again")
-    print_message(f"  robotrain {f'cancel {names}':<{width + 1 + len(names)}}   stop {them}")
 
 
 def _exit_with_outcome(follower: RunFollower) -> None:
@@ -232,6 +225,7 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve
     :param with_curve: also draw its main metric.
     """
     from robotrain.cli.watch import run_summary
+    from robotrain.cli.watch.dashboard import draw_curve
 
     if followed.failure:
         raise followed.failure
@@ -240,23 +234,14 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve
         steps = run_summary.dump_steps(record, followed.steps) if followed.steps else {}
         print_json(run_summary.dump_status(record, status, known) | steps)
     else:
-        if with_curve and (curve := _draw_curve(known)):
-            print_text(curve)
+        if with_curve and known.main_metric and len(known.curve) > 1:
+            print_text(draw_curve(known.curve, known.main_metric.name) + "\n")
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
         if with_tail and explains and (tail := _drop_reason([*followed.tail], status.reason)):
             print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail))
         print_text(_format_end(followed))
     if status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
-
-
-def _draw_curve(known: Progress) -> str:
-    """Return the curve of the main metric with an empty line below; empty before there are two values."""
-    from robotrain.cli.watch.dashboard import draw_curve
-
-    if not known.main_metric or len(known.curve) < 2:
-        return ""
-    return draw_curve(known.curve, known.main_metric.name) + "\n"
 
 
 def _drop_reason(lines: list[str], reason: str) -> list[str]:
@@ -268,6 +253,7 @@ def _drop_reason(lines: list[str], reason: str) -> list[str]:
 
 def _format_end(followed: FollowedRun) -> str:
     """Return the end of the run, its outputs, and the next commands."""
+    from robotrain.cli.next_commands import format_next_steps
     from robotrain.cli.watch import run_summary
     from robotrain.model import scores
 
@@ -282,12 +268,12 @@ def _format_end(followed: FollowedRun) -> str:
     rows += [("warning", known.registration_warning)]
     lines = [f"{name:<11} {value}" for name, value in rows if value]
     lines[:0] = run_summary.format_run_steps(record, followed.steps)
-    lines += run_summary.format_next_steps(record, status, known)
+    lines += format_next_steps(record, status, known)
     return "\n  ".join([_format_state(followed), *lines])
 
 
 def _format_brief_end(followed: FollowedRun) -> list[str]:
-    from robotrain.cli.watch import run_summary
+    from robotrain.cli.next_commands import list_next_commands
     from robotrain.model import scores
 
     run, known = followed.record.run, followed.progress
@@ -298,7 +284,7 @@ def _format_brief_end(followed: FollowedRun) -> list[str]:
         lines.append(f"  {known.format_line(ended=followed.is_over)}")
     if known.evaluated and (within := scores.format_conditions(known.evaluated)):
         lines.append(f"  under: {within}")
-    text, why = run_summary.list_next_commands(followed.record, followed.status, known)[0]
+    text, why = list_next_commands(followed.record, followed.status, known)[0]
     return [*lines, f"  {'next':<11} {text}   {why}"]
 
 

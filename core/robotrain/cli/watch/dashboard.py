@@ -149,7 +149,13 @@ def _draw_steps(run: FollowedRun, canvas: Canvas, only_running: bool = False) ->
 
 
 def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
-    yield _draw_header(run, canvas)
+    status, stage = run.status, run.progress.stage
+    parts = _draw_name(run)
+    if stage and not status.finished and not run.record.steps:
+        parts.append(f"  {stage}")
+    if status.started:
+        parts.append((f"  {format_duration((status.ended or time.time()) - status.started)}", "dim"))
+    yield [*parts, (f"  on {run.record.platform}", "dim")]
     if run.record.steps:  # each step has its own
         yield from _draw_steps(run, canvas, only_running=True)
     elif run.progress.step is not None:
@@ -162,17 +168,7 @@ def _draw_one_line(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     yield [*_draw_name(run), f"  {run.progress.format_line(ended=run.is_over)}"]
 
 
-def _draw_header(run: FollowedRun, canvas: Canvas) -> StyledLine:
-    status, stage = run.status, run.progress.stage
-    parts = [*_draw_name(run)]
-    if stage and not status.finished and not run.record.steps:
-        parts.append(f"  {stage}")
-    if status.started:
-        parts.append((f"  {format_duration((status.ended or time.time()) - status.started)}", "dim"))
-    return [*parts, (f"  on {run.record.platform}", "dim")]
-
-
-def _draw_name(run: FollowedRun) -> StyledLine:
+def _draw_name(run: FollowedRun) -> list[str | tuple[str, str]]:
     state = "unknown" if run.failure else run.status.state if run.has_status else "asking"
     style = output.STATE_STYLES.get(state, "")
     return [(run.record.run, "bold"), "  ", (state, style)]

@@ -1,16 +1,15 @@
-"""The summary of a run: progress from its log, status as data, places of outputs, next commands."""
+"""The summary of a run: progress from its log, status as data, places of outputs."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import event
 
+from robotrain.cli.next_commands import suggest_commands
 from robotrain.cli.output import print_message
-from robotrain.cli.watch.named_changes import VALUE, NamedChange, find_named_change
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
@@ -25,8 +24,6 @@ MAX_LINES = 400
 SHOWN_LINES = 8
 MAX_TRIALS = 4
 """How many trials with the same reason are named."""
-MAX_ALIGNED = 60
-"""Characters; remarks of longer commands are not aligned."""
 
 
 def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False) -> tuple[Progress, list[str]]:
@@ -97,6 +94,9 @@ def select_error_lines(lines: list[str]) -> list[str]:
 
 def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str, Any]:
     """Return the status as data; the keys are an API."""
+    metrics = known.metrics
+    if known.evaluated:
+        metrics = {name: value for name, value in metrics.items() if not known.is_episode_metric(name)}
     return {
         "run": record.run,
         "platform": record.platform,
@@ -113,7 +113,7 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         "total": known.total,
         "unit": known.unit,
         "download": {"done": known.download.done, "total": known.download.total} if known.download else None,
-        "metrics": _select_metrics(known),
+        "metrics": metrics,
         "checkpoint": known.checkpoint or None,
         "checkpoint_step": known.checkpoint_step,
         "published": [{"step": one.step, "to": one.to} for one in known.published],
@@ -129,13 +129,6 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         "name": record.name,
         "note": record.note,
     }
-
-
-def _select_metrics(known: Progress) -> dict[str, float]:
-    """Return the newest value of each metric; after an evaluation without those of single episodes."""
-    if not known.evaluated:
-        return known.metrics
-    return {name: value for name, value in known.metrics.items() if not known.is_episode_metric(name)}
 
 
 def _dump_evaluation(known: Progress) -> dict[str, Any] | None:
@@ -254,94 +247,3 @@ def list_places(run: str, known: Progress, gone: bool) -> Iterator[tuple[str, st
         yield "registered", f"{one.name} version {one.version}{step}" + (f", {one.uri}" if one.uri else "")
     if ui := known.tracking_ui:
         yield "tracking", ui if ui.startswith("http") else f"robotrain ui {run}"
-
-
-JOB_FAULTS = ("configuration", "data", "code")
-"""Faults of the job itself: an unchanged job would fail again."""
-EXTERNAL_FAULTS = ("stopped", "preempted", "evicted", "network")
-"""Faults that no change of the job mends."""
-
-
-def suggest_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
-    """Return the next commands and what each does, the most useful one first."""
-    if record.steps and status.state in ("failed", "cancelled", "lost"):
-        resume, step = ("resume", "trial") if record.is_sweep else ("pipeline resume", "step")
-        again = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
-        return [again, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
-    return list(_iter_suggestions(record, status, known))
-
-
-def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
-    run = record.run
-    if not status.finished:
-        yield f"robotrain watch {run}", "watch it run" if status.state == "running" else "watch it start"
-        yield f"robotrain cancel {run}", "stop it"
-        return
-    if known.evaluated:
-        yield from _suggest_after_evaluation(run, status, known)
-        return
-    if status.state == "succeeded":
-        yield f"robotrain outputs {run}", "list its outputs"
-        yield f"robotrain report {run}", "write a page about it"
-        from robotrain.cli.evaluation_command import make_evaluation_command
-
-        if line := make_evaluation_command(record):
-            yield line, "evaluate what it trained"
-        return
-    fault = known.outcome.fault if known.outcome else ""
-    change = _find_change(record, status, known) if status.state == "failed" and fault not in EXTERNAL_FAULTS else None
-    again = f"robotrain resume {run}" if known.checkpoint else f"robotrain resubmit {run}"
-    if known.outcome and known.outcome.worth_a_retry and fault != "stopped" and not change:
-        yield again, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"
-        yield f"robotrain logs --tail 40 {run}", "the end of its log"
-        return
-    if status.state == "failed":
-        yield f"robotrain logs --tail 40 {run}", "the end of its log"
-    if known.checkpoint and known.step is not None and known.step == known.total:
-        yield f"robotrain outputs --to FOLDER {run}", "it reached its last step: download its outputs"
-    elif change:
-        value = f"{VALUE} in place of {change.replaced}" if change.replaced else f"choose {VALUE}"
-        what = "with the change that the reason names" if change.is_complete else value
-        yield f"{again} {change.words}", f"{what}: the same job would fail again{f' ({fault})' if fault else ''}"
-    elif known.checkpoint and fault not in JOB_FAULTS:
-        yield again, f"continue from step {known.checkpoint_step}"
-    elif status.state != "failed":
-        yield again, "start it over"
-
-
-def _find_change(record: RunRecord, status: Status, known: Progress) -> NamedChange | None:
-    """Return the change that the reason of a failure names, or the errors that it sums up."""
-    from robotrain.redaction import holds_secret  # costs start-up
-
-    reason = known.outcome.reason if known.outcome else status.reason
-    errors = [note.text for note in known.notes if note.level == "error"]
-    titles = [text for text in errors if text.partition(".")[0] in reason or reason in text]
-    change = find_named_change(record, titles or [reason]) if reason else None
-    return change if change and not holds_secret(change.words) else None
-
-
-def list_next_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
-    """Return the next commands for people, which call the run by its name where no other run has it."""
-    from robotrain.store import name_index  # costs start-up
-
-    name = name_index.find_unique_name(record.run)
-    run = re.compile(rf"(?<![\w./-]){re.escape(record.run)}(?![\w./-])")
-    return [(run.sub(name, text), why) for text, why in suggest_commands(record, status, known)]
-
-
-def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
-    """Yield the next commands once there are results; what failed after them is in the log."""
-    yield f"robotrain report {run}", "write a page about it: episodes, plots, videos"
-    evaluated = known.evaluated
-    if status.state == "succeeded" and evaluated and evaluated.policy and not known.registered:
-        yield f"robotrain register {run} MODEL", "register the policy as a version of a model, with its scores"
-    if status.state == "failed" and evaluated and evaluated.passed is not False:
-        yield f"robotrain logs --tail 40 {run}", "the end of its log"
-    yield f"robotrain outputs --to FOLDER {run}", "download the results"
-
-
-def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:
-    """Return the next commands as lines; remarks of commands longer than `MAX_ALIGNED` are not aligned."""
-    commands = list_next_commands(record, status, known)
-    width = max((len(text) for text, _ in commands if len(text) <= MAX_ALIGNED), default=0)
-    return [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]
