@@ -3,7 +3,6 @@
 import contextlib
 import io
 import sys
-from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
@@ -73,7 +72,10 @@ class RootGroup(TyperGroup):
         if cmd_name.startswith("-"):
             return None
         if ctx.resilient_parsing:
-            return _load_command_for_completion(ctx, cmd_name)
+            with contextlib.suppress(Exception):  # whatever a plugin raises: then its command has no options
+                if found := get_plugins(ctx).load_command(cmd_name):
+                    return typer.main.get_command(found)
+            return TyperCommand(cmd_name, add_help_option=False)
         found = get_plugins(ctx).load_command(cmd_name)
         if found is None:
             from robotrain.cli.parse_errors import explain_unknown_command
@@ -170,15 +172,11 @@ def root(
 ) -> None:
     """Print the list of commands if no command is given. Each of these options works with every command."""
     if ctx.invoked_subcommand is None:
-        typer.echo(_format_overview(list_plugin_commands(ctx)))
-
-
-def _format_overview(of_plugins: Collection[str]) -> str:
-    """Return what `robotrain` alone prints; the commands of plugins share a line."""
-    names = f"Commands of plugins: {', '.join(of_plugins)}"
-    line = f"\n{names if len(names) <= OVERVIEW_WIDTH else f'{names[: OVERVIEW_WIDTH - 1]}…'}\n"
-    commands = "\n".join(f"  {name:<11}{summary}" for name, (_, summary) in COMMANDS.items())
-    return OVERVIEW.format(commands=commands, of_plugins=line if of_plugins else "")
+        of_plugins = list_plugin_commands(ctx)
+        names = f"Commands of plugins: {', '.join(of_plugins)}"
+        line = f"\n{names if len(names) <= OVERVIEW_WIDTH else f'{names[: OVERVIEW_WIDTH - 1]}…'}\n"
+        commands = "\n".join(f"  {name:<11}{summary}" for name, (_, summary) in COMMANDS.items())
+        typer.echo(OVERVIEW.format(commands=commands, of_plugins=line if of_plugins else ""))
 
 
 def list_plugin_commands(ctx: Any) -> dict[str, str]:
@@ -188,14 +186,6 @@ def list_plugin_commands(ctx: Any) -> dict[str, str]:
     except Rejected:  # an option names no plugin: help is shown all the same
         return {}
     return {claim.name: claim.distribution for claim in claims if claim.name not in COMMANDS}
-
-
-def _load_command_for_completion(ctx: Any, name: str) -> Any:
-    """Return a plugin's command for completion; one without options when it fails to load."""
-    with contextlib.suppress(Exception):  # whatever a plugin raises
-        if found := get_plugins(ctx).load_command(name):
-            return typer.main.get_command(found)
-    return TyperCommand(name, add_help_option=False)
 
 
 def run_app() -> None:

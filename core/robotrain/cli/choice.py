@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 PLATFORM_ENV, PROFILE_ENV = make_variable_name("platform"), make_variable_name("profile")
-
-
 NAMES_KEY, FILES_KEY, PROJECTS_KEY = "robotrain.names", "robotrain.files", "robotrain.projects"
 PLACEHOLDERS = ("PLATFORM", "NAME")
 """What stands for the name of a platform in help and documents."""

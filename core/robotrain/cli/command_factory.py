@@ -17,22 +17,12 @@ if TYPE_CHECKING:
 
 NO_REWRAP = "\b"
 """Click's mark before a paragraph of help whose lines must not be rewrapped."""
-
-
 MAX_EXAMPLE, CONTINUATION = 74, 6
 """The longest line of an example, and the indentation of what follows it."""
-
-
 UsageError: Any = typer.BadParameter.__base__
 """Click's usage error, of which Typer exports only subclasses."""
-
-
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
-
-
 PLUGINS_KEY = "robotrain.plugins"
-
-
 PLUGIN_MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
 

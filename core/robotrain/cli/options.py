@@ -93,22 +93,14 @@ def make_completer(list_words: Callable[[], Iterable[str]]) -> Completer:
 
 
 PARAMETER_PREFIX, SETTING_PREFIX, OFF_PREFIX, SOURCE_PREFIX = "parameter__", "setting__", "off__", "source__"
-
-
 SET_NAME = "set"
-
-
 ROBOTRAIN_OWNER = "robotrain"
-
-
 RESERVED_ENV_NAMES = (
     *("PLATFORM", "PROFILE", "PLUGINS", "STATE", "CACHE", "TERRAFORM", "PLAN"),
     *("PLUGINS_FROM", "WITHOUT", "TRACEBACK", "HOOK_SECONDS", "PLUGIN_SECONDS"),
     *("PYTHON", "EVENTS_FD", "GRACE_SECONDS", "BAKED", "IMAGE_TORCH", "SUBMISSION", "TRACKING_HALVES"),
 )
 """Environment names after `ROBOTRAIN_` that are robotrain's own."""
-
-
 NUMBERED_ENV_PATTERN = r"ROBOTRAIN_INPUT_\d+"
 """Environment names that a platform sets for a run, one for each input."""
 

@@ -43,9 +43,13 @@ def make_unknown_option_problem(
         given.explain_spelling,
         given.explain_other_command,
     )
-    found = next(filter(None, (explain() for explain in ways_to_explain)), None)
-    why = _describe_excluded_kinds(plugins.without)
-    return found or make_usage_problem("option-unknown", f"there is no option {shown}", shown, why)
+    if found := next(filter(None, (explain() for explain in ways_to_explain)), None):
+        return found
+    kinds = [claim for claim in read_claims() if claim.family == "source"] if plugins.without else []
+    off = {claim.dotted: name for claim in kinds for name in plugins.without if claim.matches(name)}
+    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
+    why = f"The options of {', '.join(off)} are switched off by {words}." if off else ""
+    return make_usage_problem("option-unknown", f"there is no option {shown}", shown, why)
 
 
 class _UnknownOption:
@@ -191,14 +195,6 @@ def describe_commands_with(flag: str, commands: Sequence[str]) -> tuple[str, str
     if len(names) > MAX_COMMANDS_IN_TITLE:
         return f"{flag} is an option of other commands only", f"Commands with {flag}: {', '.join(commands)}."
     return f"{flag} is an option of {' and '.join(names)} only", ""
-
-
-def _describe_excluded_kinds(without: Sequence[str]) -> str:
-    """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
-    kinds = [claim for claim in read_claims() if claim.family == "source"] if without else []
-    off = {claim.dotted: name for claim in kinds for name in without if claim.matches(name)}
-    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
-    return f"The options of {', '.join(off)} are switched off by {words}." if off else ""
 
 
 def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterator[tuple[str, str]]:

@@ -29,9 +29,14 @@ class ExplainCommand(JobCommand):
     """The command that explains a job or an error code."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Print the description of an error code that is given alone."""
-        if len(args) == 1 and not extra.get("resilient_parsing"):
-            _print_error_code(args[0], parent)
+        """Print what an error code that is given alone means, and leave the command; else compose the options."""
+        if len(args) == 1 and "-" in args[0][1:] and not extra.get("resilient_parsing"):
+            plugins = get_plugins(parent)
+            packages = [claim.top_package for claim in plugins.claims]
+            is_code = re.fullmatch(CODE_PATTERN, args[0])
+            if is_code and (found := find_error_code(args[0], packages, plugins.source_kinds)):
+                print_result(f"{found.title}.\n\n{found.meaning}\n{found.fix}")
+                raise typer.Exit
         return super().make_context(info_name, args, parent, **extra)
 
     def add_own_options(self, options: ComposedOptions) -> None:
@@ -54,17 +59,6 @@ class ExplainCommand(JobCommand):
         else:
             merged = run_values.merge_option_rows(rows)
             print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, merged)]))
-
-
-def _print_error_code(word: str, parent: Any) -> None:
-    """Print what an error code means and leave the command; do nothing for any other word."""
-    if "-" not in word[1:] or not re.fullmatch(CODE_PATTERN, word):
-        return
-    plugins = get_plugins(parent)
-    packages = [claim.top_package for claim in plugins.claims]
-    if found := find_error_code(word, packages, plugins.source_kinds):
-        print_result(f"{found.title}.\n\n{found.meaning}\n{found.fix}")
-        raise typer.Exit
 
 
 def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:

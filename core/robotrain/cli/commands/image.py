@@ -38,7 +38,10 @@ def image(
 
     found = get_plugins(ctx)
     chosen = load_named_plugin(found, "workload", workload, Origin("argument"))
-    _check_image_name(start)
+    if start and not re.fullmatch(IMAGE_PATTERN, start):  # it could inject something into the Dockerfile
+        title, why = "--from needs the name of an image", "It may contain only letters, digits and . _ : / @ -."
+        ways = [Suggestion("--from REGISTRY/NAME:TAG")]
+        raise Rejected([make_usage_problem("value-invalid", title, "--from", why, suggestions=ways)])
     locked = image.find_locked_environments(chosen, found.source_kinds().values())
     base = start or image.choose_default_image(locked[0].python)
     files = image.build_context_files(chosen, base, locked)
@@ -64,14 +67,6 @@ def image(
         )
     else:
         print_result(to or files[image.DOCKERFILE_NAME].decode().rstrip("\n"))
-
-
-def _check_image_name(base_image: str) -> None:
-    """Raise Rejected for a name that could inject something into the Dockerfile."""
-    if base_image and not re.fullmatch(IMAGE_PATTERN, base_image):
-        title, why = "--from needs the name of an image", "It may contain only letters, digits and . _ : / @ -."
-        ways = [Suggestion("--from REGISTRY/NAME:TAG")]
-        raise Rejected([make_usage_problem("value-invalid", title, "--from", why, suggestions=ways)])
 
 
 app = make_app(image)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 Files = dict[str, bytes]
 """Contents by path below the folder."""
+WORKLOAD_HELP = "What the job runs; default: the default workload."
+PLATFORM_HELP = "The platform of this project's jobs."
+PIPELINE_HELP = "Write a pipeline.yaml too: train, evaluate, register."
+EXAMPLE_HELP = "Copy an example with its data to a new folder."
 HIDDEN = (".", "__pycache__")
 """How names of files begin that are not part of an example."""
 
@@ -42,18 +46,10 @@ def complete_examples(ctx: typer.Context, incomplete: str) -> list[str]:
 def init(
     ctx: typer.Context,
     folder: Annotated[str, argument("[FOLDER]", "Where to write; default: this folder, or a new one NAME.")] = "",
-    workload: Annotated[
-        str, option("--workload", "NAME", "What the job runs; default: the default workload.", complete_workloads)
-    ] = "",
-    platform: Annotated[
-        str, option("--platform", "NAME", "The platform of this project's jobs.", complete_platforms)
-    ] = "",
-    pipeline: Annotated[
-        bool, typer.Option("--pipeline", help="Write a pipeline.yaml too: train, evaluate, register.")
-    ] = False,
-    example: Annotated[
-        str, option("--example", "NAME", "Copy an example with its data to a new folder.", complete_examples)
-    ] = "",
+    workload: Annotated[str, option("--workload", "NAME", WORKLOAD_HELP, complete_workloads)] = "",
+    platform: Annotated[str, option("--platform", "NAME", PLATFORM_HELP, complete_platforms)] = "",
+    pipeline: Annotated[bool, typer.Option("--pipeline", help=PIPELINE_HELP)] = False,
+    example: Annotated[str, option("--example", "NAME", EXAMPLE_HELP, complete_examples)] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files; write nothing.")] = False,
     json: JsonOption = False,
@@ -73,14 +69,14 @@ def init(
     if platform:
         load_named_plugin(plugins, "platform", platform, Origin("flag", "--platform"))
     if example:
-        _reject_with_example({"--workload": workload, "--pipeline": pipeline})
+        if workload or pipeline:
+            title = f"{'--workload' if workload else '--pipeline'} has no effect with --example"
+            raise Rejected([make_usage_problem("usage", title, "--example", "An example has its own files.")])
         place, files = Path(folder or example), read_example(plugins, example, folder or example)
         answer: dict[str, Any] = {"example": example}
-        first = JOB_FILE
     else:
         place = Path(folder)
         files, answer = make_files(plugins, place, workload, platform, pipeline)
-        first = PIPELINE_FILE if pipeline else JOB_FILE
     print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
     kept = _find_files_to_keep(place, files, pipeline, force)
     written = {name: content for name, content in files.items() if name not in kept}
@@ -89,7 +85,8 @@ def init(
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically((place / name).absolute(), content)
     paths = [os.path.join(folder or example, name) for name in written]
-    line = format_submit_line(os.path.join(folder or example, first), choose_platform(plugins, platform))
+    first = os.path.join(folder or example, PIPELINE_FILE if pipeline else JOB_FILE)
+    line = format_submit_line(first, choose_platform(plugins, platform))
     answer |= {"folder": str(place.absolute()), "files": paths, "kept": kept, "dry_run": dry_run, "next": line}
     texts = {name: content.decode() for name, content in written.items() if name.endswith((".yaml", ".toml"))}
     if json:
@@ -98,8 +95,7 @@ def init(
     if dry_run and not example:
         for name, text in texts.items():
             print_result(f"==> {name} <==\n{text}")
-    for text in _describe_answer(answer):
-        print_message(text)
+    print_message("\n".join(_describe_answer(answer)))
 
 
 def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
@@ -122,12 +118,6 @@ def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
     yield f"next: add the {' and the '.join(answer['missing'])} to {JOB_FILE}, then {answer['next']}"
     for example in answer["examples"]:
         yield f"or start with an example and its data: robotrain init --example {example}"
-
-
-def _reject_with_example(given: Mapping[str, Any]) -> None:
-    if wrong := [flag for flag, value in given.items() if value]:
-        title = f"{wrong[0]} has no effect with --example"
-        raise Rejected([make_usage_problem("usage", title, "--example", "An example has its own files.")])
 
 
 def list_examples(plugins: Plugins) -> dict[str, Path]:

@@ -116,23 +116,19 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
 
     Raise Rejected before anything is copied when one cannot be. When a later one fails, the earlier ones stay.
     """
+    from robotrain.plugins.calls import redirect_output
+
     places = {one.name: to / one.name for one in outputs}
     raise_if_any(_find_unsafe_names(outputs))
     raise_if_any(_find_space_problems(outputs, to))
     for number, one in enumerate(outputs, 1):
         count = f"{number} of {len(outputs)}: " if len(outputs) > 1 else ""
-        _download_output(one, platform, record, places[one.name], f"{count}{one.name}")
+        with make_atomically(places[one.name]) as scratch:
+            with redirect_output():
+                download = DeadlineFuture(functools.partial(platform.download, record.reference, one, scratch))
+                _show_progress(download, scratch, one, f"{count}{one.name}")
+            download.result()
     return places
-
-
-def _download_output(output: Output, platform: Platform, record: RunRecord, target: Path, title: str) -> None:
-    from robotrain.plugins.calls import redirect_output
-
-    with make_atomically(target) as scratch:
-        with redirect_output():
-            download = DeadlineFuture(functools.partial(platform.download, record.reference, output, scratch))
-            _show_progress(download, scratch, output, title)
-        download.result()
 
 
 def _show_progress(download: DeadlineFuture[None], scratch: Path, item: Output, title: str) -> None:

@@ -193,7 +193,12 @@ class PruneCandidates:
             return prune.PruneCandidate(run=run, created=0.0, reason=self._unreadable[run])
         created = self.records[run].created
         if self.records[run].phase == "sending":
-            return _make_interrupted_candidate(run, created, answer)
+            if name_lock.is_being_submitted(run):
+                return prune.PruneCandidate(run=run, created=created, reason="it is being submitted now")
+            if answer is True:  # it left no run
+                return prune.PruneCandidate(run=run, created=created, gone=True, interrupted=True)
+            why = answer.why if isinstance(answer, FailedQuery) else describe_interrupted(run)
+            return prune.PruneCandidate(run=run, created=created, reason=why, interrupted=True)
         if isinstance(answer, Status):
             return prune.PruneCandidate(run=run, created=created, status=answer)
         if not isinstance(answer, FailedQuery):
@@ -204,16 +209,6 @@ class PruneCandidates:
         return dict(
             zip(runs, query_platforms([self.records[run] for run in runs], self._plugins, question), strict=True)
         )
-
-
-def _make_interrupted_candidate(run: str, created: float, answer: Any) -> PruneCandidate:
-    """Return the candidate of an interrupted submit: its record may go when it left no run."""
-    if name_lock.is_being_submitted(run):
-        return prune.PruneCandidate(run=run, created=created, reason="it is being submitted now")
-    if answer is True:
-        return prune.PruneCandidate(run=run, created=created, gone=True, interrupted=True)
-    why = answer.why if isinstance(answer, FailedQuery) else describe_interrupted(run)
-    return prune.PruneCandidate(run=run, created=created, reason=why, interrupted=True)
 
 
 def _add_outputs(candidate: PruneCandidate, outputs: Any) -> PruneCandidate:

@@ -36,7 +36,11 @@ def register(
     run = of_step[0].run if of_step else run
     plugins = get_plugins(ctx)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
-    registered = registration.register_checkpoint(run, name, _parse_step(step), plugins, on_start, of_step)
+    number = int(step) if step.isdecimal() else None  # of a checkpoint; None for the last one
+    if number == 0:
+        title = "--step needs a whole number greater than 0"
+        raise Rejected([make_usage_problem("value-invalid", title, "--step")])
+    registered = registration.register_checkpoint(run, name, number, plugins, on_start, of_step)
     record = records.read_record(run)
     progress, _ = read_run_log(record, plugins.platform_of(record))
     evaluated = progress.evaluated
@@ -63,13 +67,6 @@ def register(
         counted = scores.count_successes(evaluated, scores.find_share_metric(record.metrics)) if evaluated else None
         if why := scores.format_failure_count(counted):
             print_message(f"warning: this policy is registered, though {why}")
-
-
-def _parse_step(step: str) -> int | None:
-    """Return the step of a checkpoint; None for the last one."""
-    if step.isdecimal() and int(step) == 0:
-        raise Rejected([make_usage_problem("value-invalid", "--step needs a whole number greater than 0", "--step")])
-    return int(step) if step.isdecimal() else None
 
 
 app = make_app(register)

@@ -119,34 +119,25 @@ def _make_unresolved_note(prepared: "PreparedJob") -> list[Problem]:
 
 def dump_plan(plan: Any) -> dict[str, Any]:
     """Return the plan as data: text files whole, others by size and digest."""
-    return {
-        "run": plan.run,
-        "platform": plan.platform,
-        "digest": plan.digest,
-        "spec": plan.spec,
-        "files": {path: _dump_file(content, path in plan.shown) for path, content in sorted(plan.files.items())},
-    }
+    files: dict[str, dict[str, Any]] = {}
+    for path, content in sorted(plan.files.items()):
+        files[path] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        if path in plan.shown:
+            files[path]["text"] = content.decode()
+    return {"run": plan.run, "platform": plan.platform, "digest": plan.digest, "spec": plan.spec, "files": files}
 
 
 def format_plan(plan: Any) -> str:
     """Return the text files of the plan, and the names and sizes of the others; very long lines are cut."""
-    parts = [
-        "\n".join([f"# {path}", *map(_shorten_line, plan.files[path].decode().rstrip().split("\n"))])
-        for path in plan.shown
-    ]
-    others = [
-        f"# {path}: {len(content)} bytes" for path, content in sorted(plan.files.items()) if path not in plan.shown
-    ]
-    return "\n\n".join([*parts, *others])
-
-
-def _shorten_line(line: str) -> str:
-    return line if len(line) <= MAX_LINE else f"{line[:SHORTENED_LINE]}… ({len(line)} characters)"
-
-
-def _dump_file(content: bytes, shown: bool) -> dict[str, Any]:
-    body = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return body | ({"text": content.decode()} if shown else {})
+    parts = []
+    for path in plan.shown:
+        lines = [
+            line if len(line) <= MAX_LINE else f"{line[:SHORTENED_LINE]}… ({len(line)} characters)"
+            for line in plan.files[path].decode().rstrip().split("\n")
+        ]
+        parts.append("\n".join([f"# {path}", *lines]))
+    others = [path for path in sorted(plan.files) if path not in plan.shown]
+    return "\n\n".join([*parts, *(f"# {path}: {len(plan.files[path])} bytes" for path in others)])
 
 
 def check_folder_is_free(folder: Path) -> None:

@@ -144,12 +144,16 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
 
 def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", options: dict[str, Any]) -> None:
     """Print what differs from the stored plan, and submit the job."""
+    from robotrain.redaction import redact
     from robotrain.store import records
     from robotrain.submission import resubmit
 
-    workload = get_plugins(ctx).workload(prepared.job.workload)
-    _print_differences(stored.plan.run, list(resubmit.find_differences(stored, prepared, workload)))
-    before = records.find_record(stored.plan.run)
+    run, workload = stored.plan.run, get_plugins(ctx).workload(prepared.job.workload)
+    differences = list(resubmit.find_differences(stored, prepared, workload))
+    print_message(f"same as {run}, with these changes:" if differences else f"same plan as {run}")
+    for name, old, new in differences:
+        print_message(f"  {name}: {redact(str(old)) or '–'} → {redact(str(new)) or '–'}")
+    before = records.find_record(run)
     submit.submit_job(ctx, prepared, {**options, "name": options["name"] or (before.name if before else "")})
 
 
@@ -180,17 +184,6 @@ def _find_last_checkpoint(ctx: typer.Context, stored: Any) -> Any:
         return copy
     ways = [Suggestion(f"robotrain resubmit {run}", "starts the same job over")]
     raise Rejected([make_usage_problem("checkpoint-missing", why, suggestions=ways)])
-
-
-def _print_differences(run: str, differences: list[tuple[str, Any, Any]]) -> None:
-    from robotrain.redaction import redact
-
-    if not differences:
-        print_message(f"same plan as {run}")
-        return
-    print_message(f"same as {run}, with these changes:")
-    for name, before, after in differences:
-        print_message(f"  {name}: {redact(str(before)) or '–'} → {redact(str(after)) or '–'}")
 
 
 app = make_app(resubmit, resume, cls=TrainerArgsCommand)

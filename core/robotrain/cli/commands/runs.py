@@ -27,7 +27,6 @@ from robotrain.errors import Suggestion, raise_if_any
 if TYPE_CHECKING:
     from robotrain.cli.columns import Column
     from robotrain.cli.run_list.listed_runs import ListedRun
-    from robotrain.cli.run_list.run_filter import RunFilter
 
 DEFAULT_NUMBER = 50
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
@@ -119,12 +118,12 @@ def runs(
     robotrain runs --prune pick
     """
     from robotrain.cli.run_list import listed_runs, run_filter
+    from robotrain.store import records
 
     state = run_filter.parse_state(state)
-    prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
-    list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps}
-    list_options |= {"--name": name != "", "--workload": workload != "", "--since": since != ""}
-    list_options |= {"--until": until != "", "--set": bool(set)}
+    prune_options = {"--older-than": older_than, "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
+    list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps, "--name": name}
+    list_options |= {"--workload": workload, "--since": since, "--until": until, "--set": set}
     _check_options(prune, prune_options, list_options)
     if prune:
         from robotrain.cli.commands.prune import prune_runs
@@ -140,13 +139,15 @@ def runs(
         return
     if listed:
         print_result("\n".join(_format_runs(listed)))
+    elif next(records.iterate_runs(), None) is None:
+        print_message("no run has been submitted from this machine")
     else:
-        print_message(_describe_empty_list(wanted))
+        print_message(wanted.describe_no_match())
     if more:
         print_message(f"there are older runs: robotrain runs --all {wanted}".rstrip())
 
 
-def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bool]) -> None:
+def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any]) -> None:
     """Raise Rejected for options of --prune without it, and for options of the list with it."""
     for flag in [flag for flag, is_given in (of_list if prune else of_prune).items() if is_given]:
         if not prune:
@@ -158,14 +159,6 @@ def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bo
         raise arguments.make_usage_error(title, why, way)
 
 
-def _describe_empty_list(wanted: "RunFilter") -> str:
-    from robotrain.store import records
-
-    if next(records.iterate_runs(), None) is None:
-        return "no run has been submitted from this machine"
-    return wanted.describe_no_match()
-
-
 def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     """Return the table; on a terminal, names and runs are shortened and less important columns left out until it fits.
     What differs from the run before is a line of its own there, and so is the reason where there is too little room
@@ -173,11 +166,8 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     """
     from robotrain.cli import output
     from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
-    from robotrain.model import scores
-    from robotrain.model.amounts import format_short_age
     from robotrain.store import run_values
 
-    now = time.time()
     colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
 
     def to_cell(text: str, is_whole: bool = width is not None) -> str:
@@ -191,29 +181,13 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
         for one in listed
     ]
     changes = [to_cell(run_values.format_changes(one.changes)) for one in listed]
-    declared = [one.record.metrics if one.record else () for one in listed]
-    known = [one.progress for one in listed]
-    headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]
-    columns = [
-        Column("NAME", [one.record.name if one.record else "" for one in listed], drop_order=1),
-        Column("RUN", [one.run for one in listed]),
-        Column("STATE", [one.state for one in listed]),
-        Column("PLATFORM", [one.record.platform if one.record else "" for one in listed], drop_order=5),
-        Column("STEP", [_format_steps(one) for one in listed], drop_order=3),
-        Column("LOSS", ["" if one.loss is None else f"{one.loss:.4g}" for one in known], drop_order=2),
-        Column("SCORE", headlines, drop_order=2),
-        Column("CONDITIONS", [to_cell(one.conditions) for one in known], drop_order=8),
-        Column(
-            "AGE",
-            [format_short_age(now - one.record.created) if one.record else "" for one in listed],
-            drop_order=4,
-        ),
-        Column("TOOK", [_format_duration(one, now) for one in listed], drop_order=6),
-        Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
-    ]
-    columns += [Column("CHANGED", changes, drop_order=9)] if width is None else []
-    if width is not None and measure_columns([one for one in columns if one.drop_order <= MAX_KEPT_ORDER]) > width:
-        columns[:2] = map(_shorten_identifiers, columns[:2])
+    columns = _make_columns(listed, [to_cell(one.progress.conditions) for one in listed], reasons)
+    if width is None:
+        columns.append(Column("CHANGED", changes, drop_order=9))
+    elif measure_columns([one for one in columns if one.drop_order <= MAX_KEPT_ORDER]) > width:
+        for at, column in enumerate(columns[:2]):  # names and runs; a run without its workload is still found
+            cells = [truncate(RUN_START.sub("", cell), MAX_NARROW_NAME) for cell in column.cells]
+            columns[at] = dataclasses.replace(column, cells=cells)
     titles, *rows = fit_columns(columns, width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons, state = titles[-1].rstrip() == "REASON", [title.rstrip() for title in titles].index("STATE")
@@ -229,12 +203,29 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     return lines
 
 
-def _shorten_identifiers(column: "Column") -> "Column":
-    """Return the column of names or runs for a narrow terminal; a run without its workload is still found."""
-    from robotrain.cli.columns import truncate
+def _make_columns(listed: "Sequence[ListedRun]", conditions: list[str], reasons: list[str]) -> "list[Column]":
+    """Return the columns of the table, names and runs first and reasons last."""
+    from robotrain.cli.columns import Column
+    from robotrain.model import scores
+    from robotrain.model.amounts import format_short_age
 
-    cells = [truncate(RUN_START.sub("", cell), MAX_NARROW_NAME) for cell in column.cells]
-    return dataclasses.replace(column, cells=cells)
+    now, known = time.time(), [one.progress for one in listed]
+    declared = [one.record.metrics if one.record else () for one in listed]
+    headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]
+    ages = [format_short_age(now - one.record.created) if one.record else "" for one in listed]
+    return [
+        Column("NAME", [one.record.name if one.record else "" for one in listed], drop_order=1),
+        Column("RUN", [one.run for one in listed]),
+        Column("STATE", [one.state for one in listed]),
+        Column("PLATFORM", [one.record.platform if one.record else "" for one in listed], drop_order=5),
+        Column("STEP", [_format_steps(one) for one in listed], drop_order=3),
+        Column("LOSS", ["" if one.loss is None else f"{one.loss:.4g}" for one in known], drop_order=2),
+        Column("SCORE", headlines, drop_order=2),
+        Column("CONDITIONS", conditions, drop_order=8),
+        Column("AGE", ages, drop_order=4),
+        Column("TOOK", [_format_duration(one, now) for one in listed], drop_order=6),
+        Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
+    ]
 
 
 def _format_steps(listed_run: "ListedRun") -> str:

@@ -77,16 +77,8 @@ class SubmitCommand(JobCommand):
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit a plan unchanged; prepare anything else first."""
-        if values.get("plan") is not None:
-            self._submit_plan(ctx, choice, values)
-        else:
-            super().execute(ctx, choice, values)
-
-    def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
-        """Submit the job, and follow it if requested."""
-        submit_job(ctx, prepared, values)
-
-    def _submit_plan(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
+        if values.get("plan") is None:
+            return super().execute(ctx, choice, values)
         from robotrain.cli import unknown_words, usage
         from robotrain.store import plans
 
@@ -115,6 +107,10 @@ class SubmitCommand(JobCommand):
             ways = [Suggestion(f"--platform {rendered.plan.platform}", "or no --platform")]
             raise Rejected([make_usage_problem("plan-fixed", title, "--platform", suggestions=ways)])
         submit_plan(ctx, rendered, values)
+
+    def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
+        """Submit the job, and follow it if requested."""
+        submit_job(ctx, prepared, values)
 
 
 app = make_job_command("submit", SubmitCommand, HELP)
@@ -185,7 +181,10 @@ def _submit_or_dry_run(
 
             print_json(render.dump_plan(rendered.plan))
         else:
-            print_text(format_outline(rendered, _find_render_command(ctx, options)))
+            words = ctx.command_path.split()[1:-1]
+            is_rendered = ctx.info_name == "submit" and options.get("plan") is None
+            command = " ".join(["robotrain", *words, "render"]) if is_rendered else ""
+            print_text(format_outline(rendered, command))
     elif options.get("assets_only"):
         prepare_assets(dry_run(), platform, as_json)
     else:
@@ -216,13 +215,6 @@ def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
         ("files", "--json prints them" + (f", and so does `{render_command}`" if render_command else "")),
     ]
     return "\n".join(f"{name:<9} {truncate(text, MAX_OUTLINE)}" for name, text in rows)
-
-
-def _find_render_command(ctx: typer.Context, options: dict[str, Any]) -> str:
-    """Return the command that renders what this one submits; empty if there is none."""
-    is_rendered = ctx.info_name == "submit" and options.get("plan") is None
-    words = ctx.command_path.split()[1:-1]
-    return " ".join(["robotrain", *words, "render"]) if is_rendered else ""
 
 
 def finish_submission(

@@ -188,20 +188,16 @@ def describe_driver(
         title = f"{platform.name} does not run this sweep on its own: {obstacle}"
         why = "Each trial is submitted as a run of its own."
         notes.append(Problem(code="sweep-not-native", stage=Stage.CHECK, severity="note", title=title, why=why))
-    return [*notes, *_describe_pace(prepared, request, platform)]
-
-
-def _describe_pace(prepared: PreparedPipeline, request: SweepRequest, platform: Platform) -> list[Problem]:
     most = prepared.at_most
     if platform.capabilities.feature("runs_here") or most is None or most >= len(prepared.steps):
-        return []
+        return notes
     title = f"this machine starts the next trial on {platform.name} when one ends"
     why = "It must stay on until the last trial has begun; the terminal may be closed."
     if not request.at_most:
         why += f" Trials run one after the other: {request.sampler} decides by earlier results."
     else:
         why += " Without --at-most all trials are submitted at once."
-    return [Problem(code="sweep-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
+    return [*notes, Problem(code="sweep-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
 
 
 def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,6 @@ class TrainEvalCommand(JobCommand):
         """Submit the pipeline, and follow it."""
         from robotrain.cli import usage
         from robotrain.cli.commands.submit import submit_job
-        from robotrain.cli.commands.watch import parse_timeout
         from robotrain.cli.pipeline_preview import preview_pipeline
         from robotrain.errors import Rejected
         from robotrain.pipelines import train_eval
@@ -106,17 +106,16 @@ class TrainEvalCommand(JobCommand):
 
         plugins = get_plugins(ctx)
         words = values.get("words") or []
-        answered = [word for word in words if word.partition("=")[0] in ANSWERS]
-        if answered:
-            raise Rejected(map(_make_foreign_option_problem, answered))
+        if answered := [flag for word in words if (flag := word.partition("=")[0]) in ANSWERS]:
+            title = "pipeline train-eval has no option {}"
+            raise Rejected(
+                make_usage_problem("option-unknown", title.format(flag), flag, f"{ANSWERS[flag]}.") for flag in answered
+            )
         if values.get("wait") and values.get("skip_wait"):
             title = "--wait and --skip-wait cannot be used together"
             raise Rejected([make_usage_problem("options-conflict", title, "--wait")])
         follow = not values.get("skip_wait") and not values.get("dry_run")
-        environ = os.environ if follow else {}
-        timeout = _complete_minutes(values.get("timeout") or environ.get("TIMEOUT_MINS", ""))
-        parse_timeout(timeout)
-        poll_seconds = _parse_seconds(values.get("poll_interval") or environ.get("POLL_INTERVAL"))
+        timeout, poll_seconds = _read_times(values, os.environ if follow else {})
         steps = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
         sets = [text for text in values.get(SET_NAME) or () if text.partition(".")[0] in steps]
         values[SET_NAME] = [text for text in values.get(SET_NAME) or () if text not in sets]
@@ -150,30 +149,28 @@ class TrainEvalCommand(JobCommand):
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
         pinned, found = pin_pipeline(prepared, not values.get("no_pin"))
         options = {**values, "wait": follow or values.get("wait"), "stream": follow and values.get("stream")}
-        options |= {"timeout": timeout, "poll_seconds": poll_seconds}
+        options |= {"timeout": timeout, "poll_seconds": poll_seconds, "no_pin": True}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))
         ready = preview_pipeline(ready, map(explain, found), bool(values.get("native_only")))
-        submit_job(ctx, ready, {**options, "no_pin": True})
+        submit_job(ctx, ready, options)
 
 
-def _make_foreign_option_problem(word: str) -> Problem:
-    flag = word.partition("=")[0]
-    return make_usage_problem("option-unknown", f"pipeline train-eval has no option {flag}", flag, f"{ANSWERS[flag]}.")
-
-
-def _complete_minutes(text: str) -> str:
-    return f"{text}min" if re.fullmatch(r"\d+(\.\d+)?", text) else text
-
-
-def _parse_seconds(text: str | None) -> float | None:
+def _read_times(values: dict[str, Any], environ: Mapping[str, str]) -> tuple[str, float | None]:
+    """Return how long to follow, in words, and the seconds between two questions. Raise Rejected for other values."""
     from robotrain.cli.arguments import parse_amount
+    from robotrain.cli.commands.watch import parse_timeout
 
-    def parse(given: str) -> float:
+    def parse_seconds(given: str) -> float:
         if not re.fullmatch(r"\d+(\.\d+)?s?", given) or float(given.rstrip("s")) <= 0:
             raise ValueError("it needs a number of seconds greater than 0")
         return float(given.rstrip("s"))
 
-    return parse_amount(parse, text or "", "--poll-interval", "60")
+    timeout = values.get("timeout") or environ.get("TIMEOUT_MINS", "")
+    if re.fullmatch(r"\d+(\.\d+)?", timeout):
+        timeout += "min"
+    parse_timeout(timeout)
+    poll = values.get("poll_interval") or environ.get("POLL_INTERVAL", "")
+    return timeout, parse_amount(parse_seconds, poll, "--poll-interval", "60")
 
 
 def _choose_model(

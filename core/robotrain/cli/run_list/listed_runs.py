@@ -17,8 +17,6 @@ from robotrain.store.ended_runs import ListedProgress
 from robotrain.store.run_values import Change
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.event import Outcome
-
     from robotrain.model.platform import Platform
     from robotrain.model.progress import Progress
     from robotrain.model.run import RunRecord, StepStatus
@@ -151,7 +149,9 @@ def _read_records(names: Iterator[str], accept: RecordFilter | None = None) -> I
             continue
         except Rejected as rejected:
             if accept is None:
-                yield ListedRun(run=name, state="broken", reason=_describe_broken_record(rejected.problems[0]))
+                problem = rejected.problems[0]
+                ways = "".join(f"; {way.text}" for way in problem.suggestions[:1])
+                yield ListedRun(run=name, state="broken", reason=f"{problem.why.rstrip('.') or problem.title}{ways}")
             continue
         if accept and not accept(record):
             continue
@@ -163,11 +163,6 @@ def _read_records(names: Iterator[str], accept: RecordFilter | None = None) -> I
             listed.status, listed.progress, listed.is_settled = ended
             listed.state, listed.reason = ended.status.state, ended.status.reason
         yield listed
-
-
-def _describe_broken_record(problem: Problem) -> str:
-    ways = "".join(f"; {way.text}" for way in problem.suggestions[:1])
-    return f"{problem.why.rstrip('.') or problem.title}{ways}"
 
 
 def _add_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
@@ -220,17 +215,11 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
             continue
         known, file = answer
         one.progress = ended_runs.summarize_progress(known)
-        if (
-            one.status.finished
-            and known.outcome
-            and (is_remote or (file and _is_reported_by_run(known.outcome, one.status)))
-        ):
-            ended_runs.store_ended_run(one.run, one.status, one.progress, file)
-
-
-def _is_reported_by_run(outcome: Outcome, status: Status) -> bool:
-    """Return whether the run itself reported this status at its end, so that it does not change any more."""
-    return status.ended is not None and (outcome.state, outcome.reason) == (status.state, status.reason)
+        status, outcome = one.status, known.outcome
+        if outcome and status.finished:
+            is_reported = (outcome.state, outcome.reason) == (status.state, status.reason)  # by the run, at its end
+            if is_remote or (file and status.ended is not None and is_reported):
+                ended_runs.store_ended_run(one.run, status, one.progress, file)
 
 
 def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, list[Any] | None]:

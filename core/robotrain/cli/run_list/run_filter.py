@@ -8,7 +8,7 @@ import math
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from robotrain.cli import arguments
@@ -107,15 +107,12 @@ class RunFilter(NamedTuple):
 
     def __str__(self) -> str:
         """Return the words that ask for it on the command line."""
-        return shlex.join(self._list_words())
-
-    def _list_words(self) -> Iterator[str]:
-        yield from [self.word] * bool(self.word)
+        words = [self.word] * bool(self.word)
         for flag in ("state", "platform", "name", "workload", "since", "until"):
-            if value := getattr(self, flag):
-                yield from (f"--{flag}", value)
+            words += [f"--{flag}", value] if (value := getattr(self, flag)) else []
         for text in self.values:
-            yield from ("--set", text)
+            words += ["--set", text]
+        return shlex.join(words)
 
     def describe_no_match(self) -> str:
         """Return what to say if runs were submitted, but none fits."""
@@ -126,22 +123,17 @@ class RunFilter(NamedTuple):
 
     def _list_meanings(self) -> Iterator[tuple[str, str]]:
         """Yield what else was perhaps meant, as commands with what they show."""
+        from robotrain.plugins.discovery import read_claims
+        from robotrain.store import name_index
+
         if self.name and not self.word and not PATTERN_CHARACTERS.search(self.name):
             yield f"robotrain runs {self._replace(word=self.name, name='')}", "the runs whose name contains it"
-        yield from _list_meanings(self.word)
-
-
-def _list_meanings(word: str) -> Iterator[tuple[str, str]]:
-    """Yield what a word may mean that is no part of a name, as commands with what they show."""
-    from robotrain.plugins.discovery import read_claims
-    from robotrain.store import name_index
-
-    if state := find_state(word):
-        yield f"robotrain runs --state {state}", "the runs in this state"
-    if any((claim.family, claim.name) == ("platform", word) for claim in read_claims()):
-        yield f"robotrain runs --platform {word}", "the runs on this platform"
-    if word and word in name_index.NEWEST_NAMES:
-        yield f"robotrain status {word}", "the newest run"
+        if state := find_state(self.word):
+            yield f"robotrain runs --state {state}", "the runs in this state"
+        if any((claim.family, claim.name) == ("platform", self.word) for claim in read_claims()):
+            yield f"robotrain runs --platform {self.word}", "the runs on this platform"
+        if self.word and self.word in name_index.NEWEST_NAMES:
+            yield f"robotrain status {self.word}", "the newest run"
 
 
 def _matches(name: str, wanted: str) -> bool:
@@ -228,6 +220,8 @@ def _find_value_names(
     plugins: Plugins, keys: Sequence[str], read_records: ReadRecords, problems: list[Problem]
 ) -> dict[str, tuple[str, ...]]:
     """Return the names of values that each key of `--set` means; unknown keys are added to `problems`."""
+    from robotrain.store import plans
+
     declared = _list_declared_names(plugins) if keys else {}
     found: dict[str, tuple[str, ...]] = {}
     recorded: set[str] | None = None
@@ -237,7 +231,10 @@ def _find_value_names(
         option = _find_trainer_option(plugins, key)
         if name in declared or key in declared or option == key:
             continue
-        recorded = _list_recorded_names(read_records()) if recorded is None else recorded
+        if recorded is None:  # the names of all values that runs have, those of defaults included
+            recorded = set()
+            for record in read_records():
+                recorded |= {*record.values, *(str(row["name"]) for row in plans.read_stored_values(record.run))}
         if name not in recorded:
             near = option or find_nearest_name(name, {*declared, *recorded})
             title = f"no run has a value {redact(key)!r}, and no plugin declares it"
@@ -273,13 +270,3 @@ def _find_trainer_option(plugins: Plugins, key: str) -> str:
         if option := find_option_of_program(workload.option_finder, flag, "").partition("=")[0]:
             return option
     return ""
-
-
-def _list_recorded_names(records: Iterable[RunRecord]) -> set[str]:
-    """Return the names of all values that runs have, those of defaults included."""
-    from robotrain.store import plans
-
-    found = set[str]()
-    for record in records:
-        found |= {*record.values, *(str(row["name"]) for row in plans.read_stored_values(record.run))}
-    return found
