@@ -60,3 +60,15 @@ def make_cache_entry(cache):
         return folder
 
     return make
+
+
+@pytest.fixture
+def job_words(pusht) -> tuple[object, ...]:
+    """The words of a small training on the fake platform."""
+    return ("--platform", "fake", "--dataset-path", pusht, "--training-steps", "7")
+
+
+@pytest.fixture
+def sent_run(robotrain, fake_platform, job_words) -> str:
+    """The name of a training that was submitted to the fake platform."""
+    return robotrain("submit", *job_words, "--no-pin").stdout.strip()

@@ -1,0 +1,320 @@
+"""Runs once more: `resubmit` sends the same plan or a changed one, `resume` continues, `register` keeps the policy."""
+
+import json
+import shutil
+
+import pytest
+from fake_engine import answer_submits, set_run_state
+from robotrain.model.plan import Payload
+from robotrain.model.run import Output
+from robotrain.store import plans, records
+from robotrain.submission import prepare, resume
+from robotrain_runtime.contract import checkpoint
+
+
+@pytest.fixture
+def newer_payload(monkeypatch):
+    """Pack another payload from now on, as a newer robotrain does."""
+    monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
+
+
+def test_resubmit_sends_the_same_plan_and_payload_as_the_next_attempt(robotrain, sent_run, monkeypatch):
+    monkeypatch.setattr(prepare, "pack_payload", lambda halves: pytest.fail("a payload is packed"))
+    answer = robotrain("resubmit", sent_run, "--new")
+    again = answer.stdout.strip()
+    assert again == sent_run[:-1] + "2"
+    assert f"same plan as {sent_run}" in answer.stderr
+    before, after = plans.read_stored_plan(sent_run), plans.read_stored_plan(again)
+    assert (before.plan.job, before.settings, before.payload.digest) == (
+        after.plan.job,
+        after.settings,
+        after.payload.digest,
+    )
+
+
+def test_resubmit_names_settings_that_were_added_or_removed(robotrain, sent_run):
+    path = plans.get_plan_folder(sent_run) / "robotrain-plan.json"
+    body = json.loads(path.read_text())
+    path.write_text(json.dumps(body | {"settings": {"latitude": 7}}))
+    answer = robotrain("resubmit", sent_run, "--dry-run")
+    assert "latitude: 7 → None" in answer.stderr
+    assert "slots: None → 50" in answer.stderr
+
+
+def test_resubmit_with_another_payload_names_it(robotrain, sent_run, newer_payload):
+    assert "payload: " in robotrain("resubmit", sent_run, "--set", "batch_size=4", "--dry-run").stderr
+    assert "payload: " not in robotrain("resubmit", sent_run, "--dry-run").stderr
+
+
+def test_resubmit_with_set_keeps_other_values_and_origins_whatever_the_environment_says(
+    robotrain, sent_run, monkeypatch
+):
+    monkeypatch.setenv("BATCH_SIZE", "3")
+    words = ("resubmit", sent_run, "--set", "seed=5", "--set", "slots=60")
+    answer = robotrain(*words, "--dry-run")
+    for text in ("seed: 1000 → 5", "slots: 50 → 60", "nothing was"):
+        assert text in answer.stderr
+    assert records.list_runs() == [sent_run]
+    stored = plans.read_stored_plan(robotrain(*words).stdout.strip())
+    assert [stored.plan.job[name] for name in ("batch_size", "training_steps", "seed")] == [32, 7, 5]
+    origins = {value["name"]: value["origin"] for value in stored.values}
+    assert [origins[name] for name in ("training_steps", "batch_size", "seed")] == [
+        "flag --training-steps",
+        "default",
+        "flag --set seed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        (
+            "--policy.chunk_size 64 --policy.n_action_steps 1",
+            "--policy.n_action_steps 1 --policy.chunk_size 1",
+            "--policy.chunk_size 64 → --policy.chunk_size 1",
+        ),
+        ("--policy.chunk_size 100", "--tolerance_s 5", "– → --tolerance_s 5"),
+        (
+            "--policy.n_heads 4 --tolerance_s 5",
+            "--policy.n_heads 4",
+            "--policy.n_heads 4 --tolerance_s 5 → --tolerance_s 5 --policy.n_heads 4",
+        ),
+    ],
+)
+def test_resubmit_shows_options_of_two_words_with_their_values(
+    robotrain, fake_platform, job_words, before, after, shown
+):
+    first = robotrain("submit", *job_words, "--no-pin", "--", *before.split())
+    answer = robotrain("resubmit", first.stdout.strip(), "--dry-run", "--", *after.split())
+    assert f"trainer_args: {shown}\n" in answer.stderr, first.stderr
+
+
+def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platform, job_words):
+    size, steps = "--policy.chunk_size=16", "--policy.n_action_steps=12"
+    first = robotrain("submit", *job_words, "--no-pin", "--", size, steps).stdout.strip()
+    answer = robotrain("resubmit", first, "--", "--policy.n_action_steps=8")
+    assert f"trainer_args: {steps} → --policy.n_action_steps=8" in answer.stderr
+    stored = plans.read_stored_plan(answer.stdout.strip())
+    assert stored.plan.job.trainer_args == (size, "--policy.n_action_steps=8")
+    origins = {row["value"]: row["origin"] for row in stored.values if row["name"] == "trainer_args"}
+    assert set(origins.values()) == {"flag after --"}
+    assert robotrain("resubmit", "--dry-run", "--", size).exit_code == 0, "of the newest run"
+    wrong = robotrain("resubmit", first, "--", "--policy.chunk_sise=8")
+    assert (wrong.exit_code, "--policy.chunk_size=8" in wrong.stderr) == (2, True)
+
+
+def write_format_1(run, **plugins):
+    """Rewrite a stored plan as robotrain did before it named the options of arguments. plugins: its other modules."""
+    path = plans.get_plan_folder(run) / plans.MANIFEST_FILE
+    manifest = json.loads(path.read_text())
+    for row in manifest["values"]:
+        row.pop("option", None)
+    path.write_text(json.dumps(manifest | {"schema": 1, "halves": manifest["halves"] | plugins}))
+
+
+@pytest.mark.parametrize("changes", [(), ("--set", "seed=5"), ("--", "--tolerance_s", "5")])
+def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments(
+    robotrain, fake_platform, job_words, changes
+):
+    options = {"--policy.dropout": "0.1", "--policy.n_heads": "4", "--tolerance_s": "5"}
+    words = ("--policy.dropout=0.1", "--policy.n_heads", "4", "--tolerance_s=5")
+    first = robotrain("submit", *job_words, "--no-pin", "--", *words).stdout.strip()
+    write_format_1(first)
+    again = robotrain("resubmit", first, *changes).stdout.strip()
+    for run in (first, again):
+        values = records.read_record(run).values
+        assert {name: values[name][0] for name in values if name.startswith("--")} == options
+    assert robotrain("diff", first, again).stdout.count("policy") == 0
+    found = robotrain("runs", "--set=--policy.n_heads=4", "--json").json["runs"]
+    assert {row["run"] for row in found} == {first, again}
+
+
+def test_the_options_that_an_earlier_version_named_stay(robotrain, fake_platform, job_words):
+    run = robotrain("submit", *job_words, "--no-pin", "--", "--tolerance_s=5").stdout.strip()
+    path = plans.get_plan_folder(run) / plans.MANIFEST_FILE
+    manifest = json.loads(path.read_text())
+    for row in manifest["values"]:
+        if row["name"] == "trainer_args":
+            row["option"] = "--named_then"
+    path.write_text(json.dumps(manifest | {"schema": 1}))
+    assert "--named_then" in {row.get("option") for row in plans.read_stored_plan(run).values}
+
+
+def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotrain, sent_run, newer_payload):
+    modules = plans.read_stored_plan(sent_run).container_plugins
+    write_format_1(sent_run, **{"source.local_path": "robotrain_sources.local.container"})
+    answer = robotrain("resubmit", sent_run, "--new")
+    assert (answer.exit_code, "payload: " in answer.stderr) == (0, True), answer.stderr
+    again = plans.read_stored_plan(answer.stdout.strip())
+    assert (again.container_plugins, again.payload.archive) == (modules, b"of a newer robotrain")
+
+
+def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, sent_run):
+    write_format_1(sent_run, **{"target.s3": "robotrain_s3.publisher"})
+    before, answer = plans.read_stored_plan(sent_run), robotrain("resubmit", sent_run)
+    after = plans.read_stored_plan(answer.stdout.strip())
+    assert "payload: " not in answer.stderr
+    assert (after.container_plugins, after.payload.digest) == (before.container_plugins, before.payload.digest)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--policy.chunk_size=8",), "-- --policy.chunk_size=8"),
+        (("--batch-size", "8"), " --set batch_size=8"),
+        (("--set", "policy.n_action_steps=8"), "-- --policy.n_action_steps=8"),
+        (("--", "--batch-size=8"), "--set batch_size=8"),
+        (("--", "--name", "mine"), "use   --name (before --)"),
+        (("--", "--policy.type=diffusion"), "--set policy_type=diffusion"),
+    ],
+)
+def test_value_that_resubmit_takes_in_another_way_is_answered_with_the_line(robotrain, sent_run, words, line):
+    answer = robotrain("resubmit", sent_run, *words)
+    assert (answer.exit_code, line in answer.stderr) == (2, True), answer.stderr
+    assert "LeRobot has no option" not in answer.stderr
+
+
+def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, pusht, tmp_path):
+    other, blob = shutil.copytree(pusht, tmp_path / "other"), "https://account.blob.core.windows.net/data/p"
+    several = ("--dataset-path", other, "--blob-url", blob, "--dataset-path", pusht)
+    run = robotrain("submit", "--platform", "fake", *several, "--no-pin").stdout.strip()
+    again = robotrain("resubmit", run, "--set", "batch_size=4", "--no-pin").stdout.strip()
+    before, after = ([source.uri for source in plans.read_stored_plan(one).plan.job.sources] for one in (run, again))
+    assert before == after == [str(other), blob, str(pusht)]
+
+
+def test_resubmit_of_a_damaged_or_removed_plan_is_refused(robotrain, sent_run):
+    (plans.get_plan_folder(sent_run) / "job.json").write_text("{}")
+    damaged = robotrain("resubmit", sent_run)
+    assert (damaged.exit_code, "was changed after the submit" in damaged.stderr) == (2, True)
+    shutil.rmtree(plans.get_plan_folder(sent_run))
+    removed = robotrain("resubmit", sent_run)
+    assert (removed.exit_code, f"the stored plan of {sent_run} cannot be read" in removed.stderr) == (2, True)
+
+
+def test_resubmit_continues_an_interrupted_submit(robotrain, fake_platform, job_words):
+    with answer_submits(fake_platform, "takes it and hangs up"):
+        robotrain("submit", *job_words)
+    (left,) = records.list_runs()
+    answer = robotrain("resubmit")
+    assert answer.stdout.strip() == left
+    assert "fake has the run" in answer.stderr
+    assert (fake_platform / "jobs" / left).read_text().split() == [records.read_record(left).plan]
+
+
+def test_resubmit_does_not_continue_an_interrupted_submit_with_another_payload(
+    robotrain, fake_platform, sent_run, job_words, newer_payload
+):
+    (fake_platform / "others.json").write_text('{"state": "failed"}')
+    with answer_submits(fake_platform, "hangs up"):
+        robotrain("submit", *job_words, "--no-pin")
+    answer = robotrain("resubmit", sent_run)
+    assert answer.stdout.strip() == sent_run[:-1] + "3"
+    assert "it is not continued" in answer.stderr
+    assert robotrain("submit", *job_words, "--no-pin").stdout.strip() == sent_run[:-1] + "2"
+
+
+def test_resubmit_with_new_leaves_an_interrupted_submit(robotrain, fake_platform, job_words):
+    with answer_submits(fake_platform, "hangs up"):
+        robotrain("submit", *job_words)
+    assert robotrain("resubmit", "--new").stdout.strip() == records.list_runs()[-1][:-1] + "2"
+
+
+def test_resubmit_refuses_an_invalid_value_and_a_misspelt_name(robotrain, sent_run):
+    answer = robotrain("resubmit", sent_run, "--set", "batch_size=none", "--set", "bacth_size=3")
+    assert answer.exit_code == 2
+    assert "--batch-size takes a whole number" in answer.stderr
+    assert "use   --set batch_size" in answer.stderr
+
+
+def test_resume_continues_from_the_last_checkpoint_of_the_run_as_a_new_run(robotrain, fake_platform, sent_run):
+    set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
+    answer = robotrain("resume", sent_run, "--training-steps", "20")
+    run = answer.stdout.strip()
+    assert "resuming from step 4" in answer.stderr
+    job = plans.read_stored_plan(run).plan.job
+    assert job["training_steps"] == 20
+    (source,) = [source for source in job.sources if source.role == "resume"]
+    assert source.uri == f"/fake/{sent_run}/checkpoints/000004"
+    told = {value["name"]: (value["value"], value["origin"]) for value in plans.read_stored_plan(run).values}
+    assert told["resume"] == (f"local_path {source.uri}", f"run {sent_run}")
+    assert robotrain("resubmit", run, "--set", "batch_size=4").exit_code == 0
+    set_run_state(fake_platform, run, state="failed", checkpoints=[8])
+    second = robotrain("resume", run, "--set", "batch_size=4").stdout.strip()
+    sources = plans.read_stored_plan(second).plan.job.sources
+    assert [source.uri for source in sources if source.role == "resume"] == [f"/fake/{run}/checkpoints/000008"]
+
+
+def test_interrupted_resume_is_reconciled(robotrain, fake_platform, sent_run):
+    set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
+    with answer_submits(fake_platform, "takes it and hangs up"):
+        robotrain("resume", sent_run, "--training-steps", "20")
+    left = records.list_runs()[0]
+    answer = robotrain("resume")  # the newest: that one
+    assert "fake has the run" in answer.stderr
+    assert f"robotrain cancel {left}" in answer.stderr
+    assert (answer.exit_code, records.read_record(left).phase) == (2, "sent")
+    assert len((fake_platform / "jobs" / left).read_text().split()) == 1
+
+
+def test_resume_refuses_an_unfinished_run_and_one_without_a_checkpoint(robotrain, fake_platform, sent_run):
+    going = robotrain("resume", sent_run).stderr
+    assert "is still running" in going
+    assert f"robotrain wait {sent_run}" in going
+    assert "saves a checkpoint" not in going  # only some platforms do on a cancel
+    set_run_state(fake_platform, sent_run, state="failed")
+    answer = robotrain("resume", sent_run)
+    assert answer.exit_code == 2
+    assert "[checkpoint-missing]" in answer.stderr
+    assert f"robotrain resubmit {sent_run}" in answer.stderr
+
+
+def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robotrain, fake_platform, sent_run):
+    assert "pusht version 1" in robotrain("register", sent_run, "pusht").stdout
+    assert robotrain("register", sent_run, "pusht", "--step", "4", "--json").json == {
+        "model": "pusht",
+        "version": "1",
+        "step": 4,
+        "uri": "models:/pusht/1",
+        "scores": {},
+        "conditions": "",
+        "new": True,
+        "replaced": None,
+    }
+    assert "model-name-missing" in robotrain("register", sent_run).stderr
+    refused = robotrain("register", sent_run, "no/name")
+    assert (refused.exit_code, "registering" in refused.stderr) == (2, False)
+
+
+@pytest.mark.parametrize("following", ["--wait", "--stream"])
+def test_dry_run_cannot_be_followed(robotrain, job_words, sent_run, following):
+    for words in (("submit", *job_words), ("resubmit", sent_run)):
+        answer = robotrain(*words, "--dry-run", following)
+        assert answer.exit_code == 2
+        assert f"--dry-run submits no run: {following}" in answer.stderr
+
+
+def test_stream_shows_the_log_to_the_end_of_the_run(robotrain, fake_platform, job_words, sent_run):
+    (fake_platform / "others.json").write_text(json.dumps({"state": "succeeded", "log": ["step 10 of 10"]}))
+    for words in (("submit", *job_words, "--new"), ("resubmit", sent_run)):
+        answer = robotrain(*words, "--stream")
+        assert answer.exit_code == 0, answer.stderr
+        assert "step 10 of 10" in answer.stderr
+        assert "succeeded" in answer.stdout
+
+
+def test_resume_skips_a_damaged_checkpoint(tmp_path):
+    found = []
+    for step in (2, 4):
+        folder = tmp_path / f"{step:06}"
+        folder.mkdir()
+        (folder / "model").write_text(f"weights of step {step}")
+        digest = checkpoint.seal_checkpoint(folder, step=step, run="train-1", job="j").digest
+        name = f"checkpoints/{step:06}"
+        one = Output(name=name, kind="checkpoint", source="local_path", uri=str(folder), step=step, digest=digest)
+        found.append(one)
+    messages = []
+    assert resume.find_last_intact_checkpoint(found, messages.append).step == 4
+    (tmp_path / "000004/model").write_text("torn")
+    assert resume.find_last_intact_checkpoint(found, messages.append).step == 2
+    assert messages == [f"warning: {tmp_path}/000004/model is not what was saved: skipped"]
