@@ -30,11 +30,11 @@ class ExplainCommand(JobCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Print what an error code that is given alone means, and leave the command; else compose the options."""
-        if len(args) == 1 and "-" in args[0][1:] and not extra.get("resilient_parsing"):
+        is_code = len(args) == 1 and "-" in args[0][1:] and re.fullmatch(CODE_PATTERN, args[0])
+        if is_code and not extra.get("resilient_parsing"):
             plugins = get_plugins(parent)
             packages = [claim.top_package for claim in plugins.claims]
-            is_code = re.fullmatch(CODE_PATTERN, args[0])
-            if is_code and (found := find_error_code(args[0], packages, plugins.source_kinds)):
+            if found := find_error_code(args[0], packages, plugins.source_kinds):
                 print_result(f"{found.title}.\n\n{found.meaning}\n{found.fix}")
                 raise typer.Exit
         return super().make_context(info_name, args, parent, **extra)
