@@ -69,18 +69,16 @@ def resolve_job(
     config = _read_config(request, workload)
     for_platform = file.platforms.get(platform.name, {}) if file else {}
     in_workload = project.list_parameters(workload.name) if project else []
+    in_platform = project.list_settings(platform.name) if project else []
     stack = LayerStack(request)
-    settings_of_project = project.list_settings(platform.name) if project else []
-    settings = stack.resolve_values(platform.settings, request.settings, for_platform, settings_of_project)
+    settings = stack.resolve_values(platform.settings, request.settings, for_platform, in_platform)
     typed_settings, settings_problems = coerce_values(platform.settings, settings)
     unchanged = request.complete and not request.settings
     of_platform = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
-    label = request.defaults.get(workload.name_parameter)
-    is_labelled = label is not None and label.origin in (FLAG_NAME, CALL_NAME)
-    defaults = {name: value for name, value in request.defaults.items() if not is_labelled or value is not label}
-    weakest = (of_platform, defaults)
+    unnamed = {name: value for name, value in request.defaults.items() if value.origin not in (FLAG_NAME, CALL_NAME)}
+    weakest = (of_platform, unnamed)
     parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
-    labels = _apply_label(parameters, workload.name_parameter, label) if label and is_labelled else ()
+    labels = _apply_label(parameters, workload.name_parameter, request)
     typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
     inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config, dict(fields))
@@ -96,10 +94,7 @@ def resolve_job(
         labels=labels,
     )
     problems = [
-        *(file.problems if file else ()),
-        *(config.problems if config else ()),
-        *(problem for layer in request.variables for problem in layer.problems),
-        *(project.problems if project else ()),
+        *(problem for given in (file, config, *request.variables, project) if given for problem in given.problems),
         *_find_unknown_fields([in_file], workload.parameters, f"workload {workload.name}"),
         *_find_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
         *(_check_project(project, workload, platform) if project else ()),
@@ -114,6 +109,7 @@ def resolve_job(
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
         *_list_noted_defaults((workload.parameters, parameters), (platform.settings, settings)),
     ]
+    unread = _find_unread_parameters(parameters, parameter_problems) | _find_unread_parameters(in_file, layer_problems)
     return Resolution(
         job=job,
         settings=typed_settings,
@@ -122,16 +118,15 @@ def resolve_job(
         trainer_args=arguments,
         inputs=inputs,
         problems=tuple(problems),
-        unread=request.unread
-        | inputs.unread
-        | _find_unread_parameters(parameters, parameter_problems)
-        | _find_unread_parameters(in_file, layer_problems),
+        unread=request.unread | inputs.unread | unread,
     )
 
 
-def _apply_label(parameters: dict[str, Value], name: str, label: Value) -> tuple[tuple[str, Any], ...]:
+def _apply_label(parameters: dict[str, Value], name: str, request: Request) -> tuple[tuple[str, Any], ...]:
     """Give a parameter that its user did not set the name of the run; return what it was, for the job's digest."""
-    before = parameters.get(name)
+    label, before = request.defaults.get(name), parameters.get(name)
+    if label is None or label.origin not in (FLAG_NAME, CALL_NAME):
+        return ()
     if before is None or not (before.origin == DEFAULT_ORIGIN or before.origin.layer == PIPELINE_LAYER):
         return ()
     parameters[name] = label
