@@ -84,32 +84,39 @@ def test_two_kinds_that_do_not_go_together_are_refused_in_either_order(submit, d
     assert re.search(r"or    --platform local +\(accepts both\)", answer.stderr)
 
 
-def test_several_of_one_kind_may_be_a_combination_too(submit, declare_capabilities):
-    declare_capabilities(combinations={("blob_url", "blob_url"): not_yet("The second road is being built.")})
-    answer = submit(*BLOBS)
-    assert answer.exit_code == 3
-    assert "plain does not merge several blob URLs yet" in answer.stderr
-    assert submit(*MIXED).exit_code == 0
-    assert submit(*BLOBS[:2]).exit_code == 0
+UNNAMED = {"sources": {("dataset", ANY): YES, ("dataset", "local_path"): YES}, "features": {ANY: YES}}
+TWO_BLOBS = {"combinations": {("blob_url", "blob_url"): not_yet("The second road is being built.")}}
+ONE_PAIR = {
+    "features": {"several_datasets": no("The disk is small.")},
+    "combinations": {("local_path", "blob_url"): YES},
+}
+NO_FOLDERS = {"sources": {("dataset", "blob_url"): YES}, "combinations": {("blob_url", "local_path"): ASUNDER}}
+PAIRS = {
+    "two of one kind": (TWO_BLOBS, BLOBS, "plain does not merge several blob URLs yet"),
+    "one of that kind": (TWO_BLOBS, BLOBS[:2], ""),
+    "another pair": (TWO_BLOBS, MIXED, ""),
+    "a declared pair without the feature": (ONE_PAIR, MIXED, ""),
+    "an undeclared pair without the feature": (ONE_PAIR, BLOBS, "plain cannot merge several datasets before training"),
+    "a kind that is not accepted": (NO_FOLDERS, MIXED, "plain does not declare that it can accept local folders"),
+    "a named pair before any": (
+        {**UNNAMED, "combinations": {(ANY, ANY): ASUNDER, ("local_path", "blob_url"): YES}},
+        MIXED,
+        "",
+    ),
+    **{
+        f"{pair}, {len(set(words))} words": ({**UNNAMED, "combinations": {pair: ASUNDER}}, words, ASUNDER.reason)
+        for pair in (("blob_url", ANY), (ANY, "blob_url"), (ANY, ANY))
+        for words in (BLOBS, MIXED)
+    },
+}
 
 
-def test_a_pair_that_is_declared_needs_no_merging_of_any_others(submit, declare_capabilities):
-    declare_capabilities(
-        features={"several_datasets": no("The disk is small.")}, combinations={("local_path", "blob_url"): YES}
-    )
-    assert submit(*MIXED).exit_code == 0
-    answer = submit(*BLOBS)
-    assert answer.exit_code == 3
-    assert "plain cannot merge several datasets before training" in answer.stderr
-    assert answer.stderr.count("The disk is small.") == 1
-
-
-def test_a_kind_that_is_not_taken_is_told_once_and_not_as_a_pair(submit, declare_capabilities):
-    declare_capabilities(sources={("dataset", "blob_url"): YES}, combinations={("blob_url", "local_path"): ASUNDER})
-    answer = submit(*MIXED)
-    assert answer.exit_code == 3
-    assert "plain does not declare that it can accept local folders" in answer.stderr
-    assert "rover" not in answer.stderr
+@pytest.mark.parametrize(("declared", "words", "refusal"), PAIRS.values(), ids=PAIRS)
+def test_a_pair_of_datasets_is_accepted_as_it_is_declared(submit, declare_capabilities, declared, words, refusal):
+    declare_capabilities(**declared)
+    answer = submit(*words)
+    assert (answer.exit_code, refusal in answer.stderr) == (3 if refusal else 0, True)
+    assert answer.stderr.count("error: ") == bool(refusal), "it is reported once"
 
 
 def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_named(submit, declare_capabilities):
@@ -250,22 +257,6 @@ def test_the_example_of_each_kind_is_one_and_is_its_own_printed_form(name, tmp_p
     kind = Plugins("none").source_kinds()[name]
     source = kind.parse(kind.example, tmp_path)
     assert (source.kind, str(source), kind.warn(source)) == (name, kind.example, [])
-
-
-UNNAMED = {"sources": {("dataset", ANY): YES, ("dataset", "local_path"): YES}, "features": {ANY: YES}}
-
-
-@pytest.mark.parametrize("pair", [("blob_url", ANY), (ANY, "blob_url"), (ANY, ANY)])
-@pytest.mark.parametrize("words", [BLOBS, MIXED])
-def test_any_in_a_pair_stands_for_every_kind_that_is_not_named(submit, declare_capabilities, pair, words):
-    declare_capabilities(**UNNAMED, combinations={pair: ASUNDER})
-    answer = submit(*words)
-    assert (answer.exit_code, "A rover carries stones of one kind." in answer.stderr) == (3, True)
-
-
-def test_a_pair_that_is_named_comes_before_any(submit, declare_capabilities):
-    declare_capabilities(**UNNAMED, combinations={(ANY, ANY): ASUNDER, ("local_path", "blob_url"): YES})
-    assert submit(*MIXED).exit_code == 0
 
 
 def test_any_stands_for_every_feature_that_is_not_named(robotrain, submit, declare_capabilities):

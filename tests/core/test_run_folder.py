@@ -68,49 +68,34 @@ def test_a_plan_is_placed_once_and_another_is_not_put_over_it(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["r"]
 
 
-@pytest.mark.parametrize(
-    ("word", "state", "reason"),
-    [
-        ("WAITS (for a node)", "pending", "engine says WAITS (for a node)"),
-        ("RUNNING", "running", ""),
-        ("NEVER HEARD OF", "running", "engine says NEVER HEARD OF"),
-        ("KILLED", "failed", "engine says KILLED"),
-    ],
-)
-def test_a_word_means_what_the_platform_says_and_else_the_run_goes_on(reference, word, state, reason):
+NODE, BY_ENGINE = "LEAVES ITS NODE", "it stopped by engine, as when its time is up"
+STATUSES = {
+    "waits": ("WAITS (for a node)", "", False, ("pending", "engine says WAITS (for a node)")),
+    "runs": ("RUNNING", "", False, ("running", "")),
+    "an unknown word": ("NEVER HEARD OF", "", False, ("running", "engine says NEVER HEARD OF")),
+    "ended without an outcome": ("KILLED", "", False, ("failed", "engine says KILLED")),
+    "ended with an outcome": ("KILLED", "failed", False, ("failed", "it stopped", 143)),
+    "waits again": ("WAITS", "failed", False, ("pending", "engine says WAITS")),
+    "may be started again": (NODE, "failed", False, ("running", f"engine says {NODE}")),
+    "was stopped and may be started again": (NODE, "cancelled", False, ("running", f"engine says {NODE}")),
+    "has succeeded before its job has ended": (NODE, "succeeded", False, ("succeeded", "it stopped", 143)),
+    "was stopped by nobody": ("KILLED", "cancelled", False, ("cancelled", BY_ENGINE, 143)),
+    "was cancelled": ("KILLED", "cancelled", True, ("cancelled", "it stopped", 143)),
+    "was cancelled, its job has not ended": ("WORKS", "cancelled", True, ("cancelled", "it stopped", 143)),
+}
+
+
+@pytest.mark.parametrize(("word", "outcome", "is_cancelled", "status"), STATUSES.values(), ids=STATUSES)
+def test_the_status_of_a_run_is_from_its_engine_and_its_own_outcome(
+    reference, tmp_path, word, outcome, is_cancelled, status
+):
     platform = StatedPlatform()
     platform.says["7"] = word
-    assert platform.status(reference) == Status(state=state, reason=reason)
-
-
-def test_how_a_run_ended_is_its_own_word_unless_it_waits_again(reference, tmp_path):
-    platform = StatedPlatform()
-    platform.says["7"] = "KILLED"
-    write_outcome(tmp_path, "failed")
-    assert platform.status(reference) == Status(state="failed", reason="it stopped", exit_code=143)
-    platform.says["7"] = "WAITS"
-    assert platform.status(reference).state == "pending"
-
-
-def test_a_run_has_not_ended_while_its_engine_may_start_it_again(reference, tmp_path):
-    platform = StatedPlatform()
-    platform.says["7"] = "LEAVES ITS NODE"
-    for state in ("cancelled", "failed"):
-        write_outcome(tmp_path, state)
-        assert platform.status(reference) == Status(state="running", reason="engine says LEAVES ITS NODE")
-    write_outcome(tmp_path, "succeeded")
-    assert platform.status(reference).state == "succeeded"
-
-
-def test_who_stopped_a_run_that_nobody_cancelled_is_told(reference, tmp_path):
-    platform = StatedPlatform()
-    write_outcome(tmp_path, "cancelled")
-    platform.says["7"] = "KILLED"
-    assert platform.status(reference).reason == "it stopped by engine, as when its time is up"
-    (tmp_path / "run/cancelled").touch()
-    for word in ("KILLED", "WORKS"):
-        platform.says["7"] = word
-        assert platform.status(reference) == Status(state="cancelled", reason="it stopped", exit_code=143)
+    if outcome:
+        write_outcome(tmp_path, outcome)
+    if is_cancelled:
+        (tmp_path / "run/cancelled").touch()
+    assert platform.status(reference) == Status(**dict(zip(("state", "reason", "exit_code"), status, strict=False)))
 
 
 def test_an_end_that_only_the_engine_knew_outlives_its_memory(reference, tmp_path):
