@@ -29,39 +29,39 @@ def compute() -> Callable[[], bytes]:
     return call
 
 
-def test_it_is_computed_once(compute) -> None:
+def test_it_is_computed_once(compute):
     assert [load_or_compute("key", compute) for _ in range(3)] == [b"a result"] * 3
     assert compute.count == 1
 
 
-def test_each_key_has_a_result(compute) -> None:
+def test_each_key_has_a_result(compute):
     load_or_compute("key", compute)
     assert load_or_compute("other", lambda: b"") == b""
     assert load_or_compute("other", compute) == b""
 
 
 @pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: whole[:-1], lambda whole: b"\0" + whole[1:]])
-def test_a_damaged_file_is_computed_again(cache: Path, compute, damage) -> None:
+def test_a_damaged_file_is_computed_again(cache, compute, damage):
     load_or_compute("key", compute)
     (cache / "key").write_bytes(damage((cache / "key").read_bytes()))
     assert load_or_compute("key", compute) == load_or_compute("key", compute) == b"a result"
     assert compute.count == 2
 
 
-def test_a_cache_that_cannot_be_used_is_none(cache: Path, compute) -> None:
+def test_a_cache_that_cannot_be_used_is_none(cache, compute):
     cache.parent.mkdir()
     cache.write_bytes(b"no folder")
     assert load_or_compute("key", compute) == b"a result"
 
 
-def test_the_oldest_results_are_removed(cache: Path, compute) -> None:
+def test_the_oldest_results_are_removed(cache, compute):
     for number in range(files.MAX_COMPUTED + 5):
         load_or_compute(f"key-{number}", compute)
     assert len([*cache.iterdir()]) == files.MAX_COMPUTED
     assert stat.S_ISREG((cache / f"key-{files.MAX_COMPUTED + 4}").stat().st_mode)
 
 
-def test_json_with_a_check_sum_is_whole_or_refused(tmp_path: Path) -> None:
+def test_json_with_a_check_sum_is_whole_or_refused(tmp_path):
     path, chosen = tmp_path / "listed.json", random.Random(1)
     files.write_checked_json(path, {"run": "a-1", "steps": [1, 2.5, None]})
     assert files.read_checked_json(path) == {"run": "a-1", "steps": [1, 2.5, None]}

@@ -39,11 +39,11 @@ def environment_kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch
     return str(request.param)
 
 
-def test_an_extra_is_installed_in_the_way_robotrain_was(environment_kind: str) -> None:
+def test_an_extra_is_installed_in_the_way_robotrain_was(environment_kind):
     assert format_install_command("robotrain[osmo]") == COMMANDS[environment_kind]
 
 
-def test_another_package_keeps_what_is_there(environment_kind: str) -> None:
+def test_another_package_keeps_what_is_there(environment_kind):
     words = format_install_command("rover-sdk").replace("inject robotrain ", "inject ")
     assert words.endswith(" rover-sdk")
     assert ("robotrain[azureml]" in words) == (environment_kind == "uv tool")
@@ -63,7 +63,7 @@ requirements = [
 """As uv 0.13 writes it."""
 
 
-def test_packages_come_from_where_they_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_come_from_where_they_came_from(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     (tmp_path / "uv-receipt.toml").write_text(SOURCES)
     assert shlex.split(format_install_command("robotrain[osmo]", "rover-sdk")) == [
@@ -81,20 +81,18 @@ def test_packages_come_from_where_they_came_from(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("environment_kind", ["uv venv", "venv"], indirect=True)
-def test_an_environment_that_is_not_active_is_named(
-    environment_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_environment_that_is_not_active_is_named(environment_kind, tmp_path, monkeypatch):
     monkeypatch.delenv("VIRTUAL_ENV")
     where = f"--python {tmp_path}" if environment_kind == "uv venv" else f"{sys.executable} -m pip install"
     assert where in format_install_command("rover-sdk")
 
 
-def test_uvx_keeps_nothing_so_the_whole_line_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_uvx_keeps_nothing_so_the_whole_line_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "archive-v0/abc"))
     assert format_install_command("robotrain[osmo]") == "uvx --from 'robotrain[osmo]' robotrain …"
 
 
-def test_a_platform_that_an_extra_brings_is_told_with_the_command() -> None:
+def test_a_platform_that_an_extra_brings_is_told_with_the_command():
     (problem,) = PluginNotInstalled("platform", "osmo", ["local"], ()).problems
     assert "install 'robotrain[osmo]'" in problem.suggestions[0].text
     (problem,) = PluginNotInstalled("platform", "cloud", ["local"], ()).problems

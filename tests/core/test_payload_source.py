@@ -21,7 +21,7 @@ from robotrain_runtime import engine
         ("a/kind.py", b"from robotrain_runtime import plugin\n", False),
     ],
 )
-def test_modules_that_need_core_are_known(name: str, source: bytes, needed: bool) -> None:
+def test_modules_that_need_core_are_known(name, source, needed):
     assert needs_core(name, source) is needed
 
 
@@ -37,13 +37,13 @@ def digger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "digger"
 
 
-def test_modules_travel_as_they_are(digger: str) -> None:
+def test_modules_travel_as_they_are(digger):
     with zipfile.ZipFile(io.BytesIO(packing.pack_modules([digger]).archive)) as archive:
         assert archive.read("digger.py") == b'"""It digs."""\nDEPTH = 1  # metre\n'
         assert archive.read("robotrain_runtime/engine.py") == Path(engine.__file__).read_bytes()
 
 
-def test_a_payload_is_made_once_for_all_processes(digger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_payload_is_made_once_for_all_processes(digger, monkeypatch):
     first = packing.pack_modules([digger])
     packing._make_archive.cache_clear()  # as in another process
     monkeypatch.setattr(packing, "_zip_files", lambda *_: pytest.fail("it is made again"))

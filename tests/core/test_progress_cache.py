@@ -145,7 +145,7 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_events_read_in_parts_add_up_to_the_same(seed: int, record: RunRecord, tmp_path: Path) -> None:
+def test_events_read_in_parts_add_up_to_the_same(seed, record, tmp_path):
     path, lines, chosen = tmp_path / "events.jsonl", random_lines(seed, 1000), random.Random(seed)
     ends = sorted(chosen.sample(range(len(lines)), 3))
     for end in (*ends, len(lines), len(lines)):
@@ -161,9 +161,7 @@ CHANGES: tuple[dict[str, object], ...] = (
 
 
 @pytest.mark.parametrize("together", [2, 7, 64])
-def test_events_added_together_count_as_each_does_alone(
-    together: int, record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_events_added_together_count_as_each_does_alone(together, record, tmp_path, monkeypatch):
     monkeypatch.setattr(progress_cache, "TOGETHER", together)
     path, chosen, lines, alone = tmp_path / "events.jsonl", random.Random(together), list[str](), Progress(METRICS)
     for number in range(1, 8000):
@@ -178,34 +176,9 @@ def test_events_added_together_count_as_each_does_alone(
 
 
 NUMBERS = (
-    *(
-        "0.5",
-        "-0.0",
-        "1e5",
-        "1E-7",
-        "1.25e+300",
-        "1e999",
-        "4.9e-324",
-        "0",
-        "7",
-        "-3",
-        "150",
-        "9007199254740993",
-        "1" * 400,
-    ),
-    *("NaN", "Infinity", "-Infinity", '"nan"', "null", "true", "[]", "", "01.5", "1.", ".5", "+1.5", "1_0.5", "0x1p3"),
-    *(
-        "1.5 ",
-        " 1.5",
-        "1.5,",
-        "1.5}",
-        "\u0661.5",
-        '1.5, "more": 1',
-        '1.5, "step": 3',
-        "<float>",
-        '"<float>"',
-        '"<step>"',
-    ),
+    *"0.5 -0.0 1e5 1E-7 1.25e+300 1e999 4.9e-324 0 7 -3 150 9007199254740993 NaN Infinity".split(),  # noqa: SIM905
+    *'-Infinity "nan" null true [] 01.5 1. .5 +1.5 1_0.5 0x1p3 1.5, 1.5} \u0661.5 <float>'.split(),  # noqa: SIM905
+    *("1" * 400, "", "1.5 ", " 1.5", '1.5, "more": 1', '1.5, "step": 3', '"<float>"', '"<step>"'),
 )
 
 
@@ -214,7 +187,7 @@ parse_once = functools.cache(event.parse_event)
 
 
 @pytest.mark.parametrize("place", ["time", "train/loss", "step", "total"])
-def test_lines_that_differ_in_numbers_count_as_each_does_alone(place: str, record: RunRecord, tmp_path: Path) -> None:
+def test_lines_that_differ_in_numbers_count_as_each_does_alone(place, record, tmp_path):
     path, wrong = tmp_path / "events.jsonl", list[str]()
     for text in NUMBERS:
         alone, lines = Progress(METRICS), list(PLAIN)
@@ -232,9 +205,7 @@ def test_lines_that_differ_in_numbers_count_as_each_does_alone(place: str, recor
     assert wrong == []
 
 
-def test_most_lines_of_a_long_training_are_not_parsed(
-    record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_most_lines_of_a_long_training_are_not_parsed(record, tmp_path, monkeypatch):
     path, parsed, parse = tmp_path / "events.jsonl", list[bytes](), progress_cache._parse_lines
     monkeypatch.setattr(progress_cache, "_parse_lines", lambda lines: (parsed.append(lines), parse(lines))[1])
     values = [{"train/loss": 1 / step, "train/lr 2.5": 1e-4} for step in range(1, 5001)]
@@ -244,7 +215,7 @@ def test_most_lines_of_a_long_training_are_not_parsed(
     assert sum(lines.count(b"\n") for lines in parsed) < 100
 
 
-def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None:
+def test_every_event_survives_storing(record, tmp_path):
     assert {type(one) for one in EVENTS} == set(event.EVENT_NAMES)
     path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]
     write_lines(path, lines)
@@ -262,14 +233,14 @@ def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("line", ODD)
-def test_odd_lines_count_as_they_do_alone(line: str, record: RunRecord, tmp_path: Path) -> None:
+def test_odd_lines_count_as_they_do_alone(line, record, tmp_path):
     path, plain = tmp_path / "events.jsonl", event.format_event(EVENTS[9], 5.5)
     write_lines(path, [plain, line, plain.replace("20", "21")])
     wanted = read_progress([plain, line, plain.replace("20", "21")], METRICS)
     assert list_facts(read_events_file(record, path)[0]) == list_facts(wanted)
 
 
-def test_an_incomplete_last_line_is_read_again_once_it_is_complete(record: RunRecord, tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_read_again_once_it_is_complete(record, tmp_path):
     path = tmp_path / "events.jsonl"
     lines = [event.format_event(Metrics(step=step, values={"train/loss": 0.5}), 5.5) for step in (1, 2, 3)]
     for end in range(len(lines[0]) + 1, 3 * len(lines[0]) + 2, 5):
@@ -306,7 +277,7 @@ def _truncate_and_continue(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [_replace, _rewrite, _rewrite_in_place, _truncate, _truncate_and_continue])
-def test_another_file_of_events_is_read_from_its_start(change, record: RunRecord, tmp_path: Path) -> None:
+def test_another_file_of_events_is_read_from_its_start(change, record, tmp_path):
     path = tmp_path / "events.jsonl"
     write_lines(path, [event.format_event(one, 5.5) for one in EVENTS[9:13]] * 20)
     read_events_file(record, path)
@@ -316,7 +287,7 @@ def test_another_file_of_events_is_read_from_its_start(change, record: RunRecord
     )
 
 
-def test_other_declared_metrics_are_another_progress(record: RunRecord, tmp_path: Path) -> None:
+def test_other_declared_metrics_are_another_progress(record, tmp_path):
     path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]
     write_lines(path, lines)
     read_events_file(record, path)
@@ -324,7 +295,7 @@ def test_other_declared_metrics_are_another_progress(record: RunRecord, tmp_path
     assert list_facts(read_events_file(undeclared, path)[0]) == list_facts(read_progress(lines))
 
 
-def test_few_events_are_not_stored(record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_events_are_not_stored(record, tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
     path = tmp_path / "events.jsonl"
@@ -338,7 +309,7 @@ def test_few_events_are_not_stored(record: RunRecord, tmp_path: Path, monkeypatc
     assert stored.stat().st_mode & 0o077 == 0
 
 
-def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record: RunRecord, tmp_path: Path) -> None:
+def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record, tmp_path):
     path = tmp_path / "events.jsonl"
     write_lines(path, [event.format_event(one, 5.5) for one in EVENTS])
 
@@ -359,7 +330,7 @@ def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record: RunRe
     assert here[1] == ["an ordinary line"]
 
 
-def test_a_series_stays_small_and_keeps_its_ends_and_extremes() -> None:
+def test_a_series_stays_small_and_keeps_its_ends_and_extremes():
     series, chosen = Series(), random.Random(3)
     values = [chosen.random() for _ in range(50_000)]
     values[31_234], values[7_777] = 9.0, -9.0
@@ -377,7 +348,7 @@ def test_a_series_stays_small_and_keeps_its_ends_and_extremes() -> None:
     assert max(gaps) < 50_000 / 100
 
 
-def test_a_series_of_few_points_has_all_and_a_restart_replaces_what_it_repeats() -> None:
+def test_a_series_of_few_points_has_all_and_a_restart_replaces_what_it_repeats():
     series = Series()
     for step in (*range(MAX_POINTS), *range(500, 700)):
         series.add(step, float(step))

@@ -35,7 +35,7 @@ def wait_for_new_time() -> None:
     time.sleep(0.02)
 
 
-def test_names_come_from_the_index_until_the_folder_changes(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_come_from_the_index_until_the_folder_changes(state, monkeypatch):
     for number in range(5):
         add_run(f"a-{number}", 1e9 + number)
     assert records.list_runs() == [f"a-{number}" for number in (4, 3, 2, 1, 0)]
@@ -52,7 +52,7 @@ def test_names_come_from_the_index_until_the_folder_changes(state: Path, monkeyp
     assert name_index.find_run() == "b-1"
 
 
-def test_completion_reads_the_names_of_the_newest_runs_only(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_reads_the_names_of_the_newest_runs_only(state, monkeypatch):
     for number in range(9):
         add_run(f"a-{number}", 1e9 + number)
     looked, read = list[str](), records.read_record
@@ -62,7 +62,7 @@ def test_completion_reads_the_names_of_the_newest_runs_only(state: Path, monkeyp
     assert looked == ["a-8", "a-7", "a-6"]
 
 
-def test_every_change_of_the_folder_is_seen(state: Path) -> None:
+def test_every_change_of_the_folder_is_seen(state):
     chosen, runs, claimed = random.Random(1), dict[str, float](), 1e9
     for number in range(20):
         kind = chosen.random()
@@ -91,21 +91,21 @@ def test_every_change_of_the_folder_is_seen(state: Path) -> None:
         wait_for_new_time()
 
 
-def test_a_folder_that_just_changed_gets_no_index(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_just_changed_gets_no_index(state, monkeypatch):
     monkeypatch.setattr(records, "UNSETTLED_NANOSECONDS", 2_000_000_000)
     add_run("a-1")
     assert records.list_runs() == ["a-1"]
     assert not records.get_index_path().exists()
 
 
-def test_few_runs_need_no_index(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_runs_need_no_index(state, monkeypatch):
     monkeypatch.setattr(records, "MIN_INDEXED", 200)
     add_run("a-1")
     assert records.list_runs() == ["a-1"]
     assert not records.get_index_path().exists()
 
 
-def test_a_new_name_removes_the_index(state: Path) -> None:
+def test_a_new_name_removes_the_index(state):
     """For file systems whose folders have no exact times."""
     add_run("a-1")
     records.list_runs()

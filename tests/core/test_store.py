@@ -58,14 +58,14 @@ def write_sent_records(*runs: str) -> None:
         records.write_record(record(run))
 
 
-def test_a_later_record_takes_the_place_of_the_earlier_and_leaves_nothing_beside_it(state: Path) -> None:
+def test_a_later_record_takes_the_place_of_the_earlier_and_leaves_nothing_beside_it(state):
     records.write_record(record("a-1"))
     records.write_record(record("a-1", phase="sent"))
     assert records.read_record("a-1").phase == "sent"
     assert os.listdir(state / "runs" / "a-1") == ["record.json"]
 
 
-def test_the_lowest_free_attempt_is_claimed(state: Path) -> None:
+def test_the_lowest_free_attempt_is_claimed(state):
     first, second, third = (claim() for _ in range(3))
     assert [one.run for one in (first, second, third)] == [JOB.run_name(number) for number in (1, 2, 3)]
     assert records.list_runs() == []
@@ -78,13 +78,13 @@ def test_the_lowest_free_attempt_is_claimed(state: Path) -> None:
     assert (fourth.run, fifth.run) == (first.run, third.run)
 
 
-def test_a_number_whose_folder_was_removed_by_hand_is_given_out_again(state: Path) -> None:
+def test_a_number_whose_folder_was_removed_by_hand_is_given_out_again(state):
     interrupted_run(), interrupted_run()
     shutil.rmtree(state / "runs" / JOB.run_name(1))
     assert [interrupted_run(), interrupted_run()] == [JOB.run_name(1), JOB.run_name(3)]
 
 
-def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state: Path) -> None:
+def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state):
     interrupted_run()
     home = state / "runs" / JOB.run_name(1)
     (home / "record.json").rename(home / records.REMOVED_FILE)
@@ -93,7 +93,7 @@ def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state: Path) -> Non
     assert name_lock.claim_exact_name(JOB.run_name(1), lambda found: True) is None
 
 
-def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state: Path) -> None:
+def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state):
     path = state / "runs" / interrupted_run() / "record.json"
     path.unlink()
     path.mkdir()
@@ -103,21 +103,21 @@ def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state: Path) -> 
     assert claim().run == JOB.run_name(2)
 
 
-def test_a_record_that_was_copied_under_another_name_is_broken(state: Path) -> None:
+def test_a_record_that_was_copied_under_another_name_is_broken(state):
     write_sent_records("a-1")
     shutil.copytree(state / "runs" / "a-1", state / "runs" / "b-1")
     with pytest.raises(Rejected, match="the record of run b-1 cannot be read"):
         records.read_record("b-1")
 
 
-def test_a_link_to_a_disk_that_is_away_is_told(state: Path) -> None:
+def test_a_link_to_a_disk_that_is_away_is_told(state):
     (state / "runs").mkdir(parents=True)
     (state / "runs" / JOB.run_name(1)).symlink_to(state / "away")
     with pytest.raises(Rejected, match="cannot be written"):
         claim()
 
 
-def test_a_file_system_without_locks_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_told_before_anything_is_sent(monkeypatch):
     import errno
 
     def no_locks(handle: int, kind: int) -> None:
@@ -130,9 +130,7 @@ def test_a_file_system_without_locks_is_told_before_anything_is_sent(monkeypatch
         claim()
 
 
-def test_whoever_looks_at_a_name_for_a_moment_does_not_hide_that_it_was_cut_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_whoever_looks_at_a_name_for_a_moment_does_not_hide_that_it_was_cut_off(monkeypatch):
     with claim() as left:
         records.write_record(record(left.run))
     looking = (left.folder / "claimed").open()
@@ -142,7 +140,7 @@ def test_whoever_looks_at_a_name_for_a_moment_does_not_hide_that_it_was_cut_off(
     assert (held.run, interrupted) == (left.run, record(left.run))
 
 
-def test_a_record_left_at_sending_is_offered_to_who_wants_it() -> None:
+def test_a_record_left_at_sending_is_offered_to_who_wants_it():
     with claim() as held:
         records.write_record(record(held.run))
     seen: list[RunRecord] = []
@@ -152,7 +150,7 @@ def test_a_record_left_at_sending_is_offered_to_who_wants_it() -> None:
     assert seen == [interrupted] == [record(held.run)]
 
 
-def test_a_record_that_is_being_sent_is_not_taken_for_one_that_was_cut_off() -> None:
+def test_a_record_that_is_being_sent_is_not_taken_for_one_that_was_cut_off():
     with claim() as held:
         records.write_record(record(held.run))
         assert name_lock.is_being_submitted(held.run)
@@ -160,7 +158,7 @@ def test_a_record_that_is_being_sent_is_not_taken_for_one_that_was_cut_off() -> 
     assert not name_lock.is_being_submitted(held.run)
 
 
-def test_an_interrupted_run_comes_before_a_lower_free_number(state: Path) -> None:
+def test_an_interrupted_run_comes_before_a_lower_free_number(state):
     first, second = claim(), claim()
     records.write_record(record(second.run))
     first.release_and_remove()
@@ -170,7 +168,7 @@ def test_an_interrupted_run_comes_before_a_lower_free_number(state: Path) -> Non
     assert interrupted is not None
 
 
-def test_a_name_asked_for_is_given_once() -> None:
+def test_a_name_asked_for_is_given_once():
     held, interrupted = name_lock.claim_exact_name("train-1", lambda found: True) or (None, None)
     assert held is not None
     assert interrupted is None
@@ -180,7 +178,7 @@ def test_a_name_asked_for_is_given_once() -> None:
     assert name_lock.claim_exact_name("train-1", lambda found: True) is None
 
 
-def test_processes_that_claim_at_once_get_different_numbers() -> None:
+def test_processes_that_claim_at_once_get_different_numbers():
     code = (
         "import sys; from robotrain.store import name_lock; from robotrain.model.job import Job; sys.stdin.read();"
         "job = Job(workload='w', parameters=());"
@@ -207,20 +205,20 @@ def test_processes_that_claim_at_once_get_different_numbers() -> None:
     assert sorted(int(name.rpartition("-")[2]) for name in claimed) == list(range(1, 61))
 
 
-def test_runs_are_listed_newest_first_by_when_they_were_claimed() -> None:
+def test_runs_are_listed_newest_first_by_when_they_were_claimed():
     held = [claim() for _ in range(12)]
     runs = [one.run for one in held]
     write_sent_records(*reversed(runs))
     assert records.list_runs() == runs[::-1]
 
 
-def test_a_run_is_found_by_its_name_and_by_a_beginning_of_one() -> None:
+def test_a_run_is_found_by_its_name_and_by_a_beginning_of_one():
     write_sent_records("train-1", "train-10", "other-1")
     assert [name_index.find_run(text) for text in ("train-1", "oth")] == ["train-1", "other-1"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\xff", '{"schema": 1, "run": "a-1"}'])
-def test_a_broken_record_is_reported_with_its_path(state: Path, text: str) -> None:
+def test_a_broken_record_is_reported_with_its_path(state, text):
     write_sent_records("a-1")
     path = state / "runs" / "a-1" / "record.json"
     path.write_bytes(text.encode("latin-1"))
@@ -231,7 +229,7 @@ def test_a_broken_record_is_reported_with_its_path(state: Path, text: str) -> No
     assert f"rm -r {path.parent}" in report
 
 
-def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_any_type(state: Path) -> None:
+def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_any_type(state):
     write_sent_records("a-1")
     path = state / "runs" / "a-1" / "record.json"
     data = json.loads(path.read_text()) | {"reference": {"id": 7, "tags": ["a"]}}
@@ -246,24 +244,24 @@ def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_a
         assert {*problem.why.rstrip(".").partition(": ")[2].split(", ")} == {field, "values", "steps"}
 
 
-def test_without_any_run_the_folder_is_named(state: Path) -> None:
+def test_without_any_run_the_folder_is_named(state):
     with pytest.raises(UnknownRun, match=f"{state / 'runs'}"):
         name_index.find_run("last")
 
 
-def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state: Path) -> None:
+def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state):
     write_sent_records("a-1")
     path = state / "runs" / "a-1" / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "blue"}))
     assert records.read_record("a-1") == record("a-1")
 
 
-def test_a_run_without_a_record_is_a_lookup_error() -> None:
+def test_a_run_without_a_record_is_a_lookup_error():
     with pytest.raises(UnknownRun, match="no record of a run 'nobody'"):
         records.read_record("nobody")
 
 
-def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state: Path) -> None:
+def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state):
     state.write_text("")
     (problem,) = name_lock.check_state_folder()
     assert (problem.code, problem.stage) == ("state-folder-unwritable", Stage.PREFLIGHT)
@@ -275,16 +273,14 @@ def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state
     assert records.list_runs() == []
 
 
-def test_a_record_that_could_not_be_written_leaves_the_earlier_one(state: Path) -> None:
+def test_a_record_that_could_not_be_written_leaves_the_earlier_one(state):
     write_sent_records("a-1")
     with pytest.raises(TypeError):
         records.write_record(record("a-1", created=object()))
     assert records.read_record("a-1") == record("a-1")
 
 
-def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(
-    state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(state, monkeypatch):
     write_sent_records("a-1")
 
     def full(handle: int) -> None:
