@@ -166,7 +166,12 @@ class Engine:
                 data = self._data.fetch(self._wait_for_python)
                 self._restore_checkpoint()
             self._on_environment_ready(python := self._wait_for_python())
-            return python, data, self._prepare_data(data, python)
+            if (preparation := self._data.get_preparation(data)) is None:
+                return python, data, data
+            with self._run_stage("merge") as details:
+                prepared, from_cache = self._data.prepare(preparation, python)
+                details.append("made before" if from_cache else "")
+            return python, data, data | dict.fromkeys(preparation.sources, prepared)
 
     @contextmanager
     def _run_stage(
@@ -288,15 +293,6 @@ class Engine:
             except OSError as error:
                 self._emit_warning(f"the run is not tracked: {error}")
         self._relay.emit(Track(experiment=spec.experiment, run_name=spec.run_name, params=spec.params, tags=spec.tags))
-
-    def _prepare_data(self, data: dict[JobSource, Path], python: Path) -> dict[JobSource, Path]:
-        """Return the data as the work uses it: prepared data in place of the sources that it was made from."""
-        if (preparation := self._data.get_preparation(data)) is None:
-            return data
-        with self._run_stage("merge") as details:
-            prepared, from_cache = self._data.prepare(preparation, python)
-            details.append("made before" if from_cache else "")
-        return data | dict.fromkeys(preparation.sources, prepared)
 
     def _run_work(self, python: Path, work: WorkCommand) -> None:
         for note in work.notes:

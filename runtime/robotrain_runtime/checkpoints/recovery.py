@@ -110,8 +110,20 @@ def find_recoverable(document: JobDocument, inspected: Iterable[InspectedTarget]
     if own is None:
         return []
     candidates = list(_find_in_folders(document))
-    if submission := contract_document.read_submission_id(document):
-        candidates += _find_at_addresses(document.run, submission, inspected)
+    submission = contract_document.read_submission_id(document)
+    for target in inspected if submission else ():
+        plugin = target.plugin.SOURCE
+        for step, mark in target.inspection.marks.items():
+            if plugin and mark.submission == submission and target.inspection.runs.get(step) == document.run:
+                found = RecoverableCheckpoint(
+                    step=step,
+                    location=f"{target.to}/{mark.name}",
+                    tracking=mark.tracking,
+                    kind=target.kind,
+                    plugin=plugin,
+                    published=True,
+                )
+                candidates.append(found)
     candidates.sort(key=lambda candidate: (candidate.step, not candidate.plugin))
     last = checkpoint.find_last_complete(own, run=document.run, job=document.job) if candidates else None
     return [candidate for candidate in reversed(candidates) if last is None or candidate.step > last[0]]
@@ -190,23 +202,6 @@ def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
                 found = checkpoint.read_manifest(folder)
                 if found and (found.run, found.submission) == (document.run, own):
                     yield _make_recoverable(folder, found, published=True)
-
-
-def _find_at_addresses(
-    run: str, submission: str, inspected: Iterable[InspectedTarget]
-) -> Iterator[RecoverableCheckpoint]:
-    for target in inspected:
-        plugin = target.plugin.SOURCE
-        for step, mark in target.inspection.marks.items():
-            if plugin and mark.submission == submission and target.inspection.runs.get(step) == run:
-                yield RecoverableCheckpoint(
-                    step=step,
-                    location=f"{target.to}/{mark.name}",
-                    tracking=mark.tracking,
-                    kind=target.kind,
-                    plugin=plugin,
-                    published=True,
-                )
 
 
 def _make_recoverable(

@@ -84,11 +84,13 @@ def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | Non
 
 def list_import_folders(document: JobDocument) -> list[str]:
     """Return the folders to import the runtime and the container plugins from: one, if they came as a payload."""
-    folders: dict[str, None] = {}
-    for name in ("robotrain_runtime", *document.halves.values()):
-        file = Path(importlib.import_module(name).__file__ or "").absolute()
-        folders[str(file.parents[name.count(".") + (file.name == "__init__.py")])] = None
-    return list(folders)
+    return list(dict.fromkeys(map(get_import_folder, ("robotrain_runtime", *document.halves.values()))))
+
+
+def get_import_folder(name: str) -> str:
+    """Return the folder that a module is imported from."""
+    file = Path(importlib.import_module(name).__file__ or "").absolute()
+    return str(file.parents[name.count(".") + (file.name == "__init__.py")])
 
 
 def _load_plugin(document: JobDocument, name: str, interface: type[Interface]) -> Interface:

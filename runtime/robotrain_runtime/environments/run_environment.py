@@ -111,7 +111,13 @@ class BackgroundBuild:
         seconds = round(time.monotonic() - began, 3)
         if code or not answers or self._closing:
             self._relay.emit(StageEvent(name="environment", state="failed", seconds=seconds))
-            self.report_failure(self._explain_exit(code))
+            lines = list(self._last_lines)
+            errors = [line.removeprefix(ERROR_PREFIX) for line in lines if line.startswith(ERROR_PREFIX)]
+            last = lines[-1] if lines else f"its process exited with {code}"
+            sentence = errors[0] if errors else f"the environment could not be built: {last}"
+            fault = uv_program.classify_uv_error(sentence) or failure.classify_error(sentence)
+            stopped = -code in (signal.SIGTERM, signal.SIGINT)
+            self.report_failure(JobFailed(sentence, fault="stopped" if stopped else fault))
             return
         self._built = built = Path(answers[0])
         remark = environment.read_remark(built)
@@ -131,13 +137,6 @@ class BackgroundBuild:
         self._last_lines.append(line)
         if not line.startswith(ERROR_PREFIX):
             self._relay.write_line(line)
-
-    def _explain_exit(self, code: int) -> JobFailed:
-        last = self._last_lines[-1] if self._last_lines else f"its process exited with {code}"
-        errors = [line.removeprefix(ERROR_PREFIX) for line in self._last_lines if line.startswith(ERROR_PREFIX)]
-        sentence = errors[0] if errors else f"the environment could not be built: {last}"
-        fault = uv_program.classify_uv_error(sentence) or failure.classify_error(sentence)
-        return JobFailed(sentence, fault="stopped" if -code in (signal.SIGTERM, signal.SIGINT) else fault)
 
 
 def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop: StopSignal) -> Path:

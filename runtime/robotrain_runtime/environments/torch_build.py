@@ -22,6 +22,8 @@ from robotrain_runtime.environments import interpreter
 TORCH_PACKAGES = ("torch", "torchvision", "torchaudio")
 BUILD_PACKAGES = r"nvidia-|cuda-|triton|pytorch-triton"
 """Packages that only a certain build of torch requires."""
+SUFFIX = r"-cu\d+$|triton"
+"""What distinguishes the names of these packages in a lock without comments."""
 DRIVER_FILE = Path("/sys/module/nvidia/version")
 
 
@@ -67,7 +69,9 @@ def split_lock(lock: str) -> SplitLock | None:
         return None
     build = {pin.name for pin in family}
     candidates = [pin for pin in pins if re.match(BUILD_PACKAGES, pin.name)]
-    while new := {pin.name for pin in candidates if pin.name not in build and _is_only_for_build(pin, build)}:
+    without_comments = {pin.name for pin in candidates if not pin.dependents and re.search(SUFFIX, pin.name)}
+    build |= without_comments
+    while new := {pin.name for pin in candidates if pin.dependents and pin.dependents <= build} - build:
         build |= new
     others = [pin for pin in pins if pin.name not in build]
     return SplitLock(
@@ -103,12 +107,6 @@ def describe_unpinned(torch_pins: Sequence[str], unpinned: Sequence[str], backen
     more = f" (and {others} packages that come with it)" if others > 0 else ""
     index = "the index that suits this machine" if backend == "auto" else f"the {backend} index"
     return f"{' and '.join(named)} from {index}{more}: not pinned by hash"
-
-
-def _is_only_for_build(pin: LockPin, build: set[str]) -> bool:
-    if not pin.dependents:  # a lock without comments: the names of such packages end with the build
-        return bool(re.search(r"-cu\d+$|triton", pin.name))
-    return pin.dependents <= build
 
 
 def normalize_name(name: str) -> str:
@@ -228,23 +226,18 @@ def _probe(split: SplitLock, wanted: str) -> list[tuple[Path, Mapping[str, Any]]
             "bound": BUILD_PACKAGES,
         }
     )
-    pythons = list(_list_interpreters(wanted))
-    with ThreadPoolExecutor(MAX_PROBES) as pool:
-        return list(zip(pythons, pool.map(lambda python: _probe_interpreter(python, question), pythons), strict=True))
-
-
-def _list_interpreters(wanted: str) -> Iterator[Path]:
-    """Yield the interpreters of the image, each once."""
     chosen = interpreter.get_chosen_interpreter()
     versioned = (f"python{version}" for version in interpreter.list_allowed_versions(wanted))
     on_path = interpreter.list_on_path((*interpreter.PLAIN_NAMES, *versioned))
     below_opt = (python for pattern in IMAGE_PYTHONS for python in sorted(Path("/opt").glob(pattern)))
-    seen = set()
+    candidates: dict[tuple[str, str], Path] = {}
     for python in [chosen] if chosen else [Path(sys.executable), *on_path, *below_opt]:
-        real = (os.path.realpath(python.parent), os.path.realpath(python))  # both: a venv's Python is a link
-        if real not in seen and os.access(python, os.X_OK):
-            seen.add(real)
-            yield python
+        if os.access(python, os.X_OK):
+            # each once, by both paths: a venv's Python is a link
+            candidates.setdefault((os.path.realpath(python.parent), os.path.realpath(python)), python)
+    pythons = list(candidates.values())
+    with ThreadPoolExecutor(MAX_PROBES) as pool:
+        return list(zip(pythons, pool.map(lambda python: _probe_interpreter(python, question), pythons), strict=True))
 
 
 def _match_image_torch(split: SplitLock, python: Path, answer: Mapping[str, Any], any_build: bool) -> ImageTorch | None:

@@ -103,10 +103,16 @@ def list_cache_entries(top: Path, deadline: float = float("inf")) -> list[CacheE
 
     Raise OSError.
     """
-    return sorted(
-        (_read_entry(path, top, deadline) for path in _find_entry_folders(top, MAX_DEPTH)),
-        key=lambda entry: (entry.used, entry.name),
-    )
+    entries = []
+    for path in _find_entry_folders(top, MAX_DEPTH):
+        with _try_exclusive_lock(path) as is_free:
+            busy = not is_free
+        name = path.relative_to(top).as_posix()
+        is_built = not name.startswith(f"{ENVIRONMENTS}/") or (path / COMPLETE).is_file()
+        complete = is_built and _get_entry_name(path.name) == path.name
+        size, used = measure_folder(path, deadline), _get_last_use(path)
+        entries.append(CacheEntry(path=path, name=name, used=used, busy=busy, complete=complete, folder_size=size))
+    return sorted(entries, key=lambda entry: (entry.used, entry.name))
 
 
 def choose_prunable(
@@ -138,16 +144,6 @@ def remove_entry(entry: CacheEntry) -> bool:
             return False
         remove_folder(entry.path, _get_entry_name(entry.path.name))
         return True
-
-
-def _read_entry(path: Path, top: Path, deadline: float) -> CacheEntry:
-    with _try_exclusive_lock(path) as is_free:
-        busy = not is_free
-    name = path.relative_to(top).as_posix()
-    is_built = not name.startswith(f"{ENVIRONMENTS}/") or (path / COMPLETE).is_file()
-    complete = is_built and _get_entry_name(path.name) == path.name
-    size = measure_folder(path, deadline)
-    return CacheEntry(path=path, name=name, used=_get_last_use(path), busy=busy, complete=complete, folder_size=size)
 
 
 def _find_entry_folders(folder: Path, depth: int) -> Iterator[Path]:

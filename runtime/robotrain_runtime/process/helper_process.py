@@ -194,16 +194,14 @@ def start_handling(handlers: RequestHandlers) -> Callable[[HelperRequest], None]
 
     def handle_requests() -> None:
         while True:
-            event.emit_line(format_message(_handle_request(handlers, requests.get())))
+            request = requests.get()
+            try:
+                reply = HelperReply(number=request.number, body=handlers[request.what](request.body))
+            except PermanentError as error:
+                reply = HelperReply(number=request.number, body={PERMANENT: True}, error=str(error))
+            except Exception as error:
+                reply = HelperReply(number=request.number, body={}, error=describe_error(error))
+            event.emit_line(format_message(reply))
 
     threading.Thread(target=handle_requests, daemon=True).start()
     return requests.put
-
-
-def _handle_request(handlers: RequestHandlers, request: HelperRequest) -> HelperReply:
-    try:
-        return HelperReply(number=request.number, body=handlers[request.what](request.body))
-    except PermanentError as error:
-        return HelperReply(number=request.number, body={PERMANENT: True}, error=str(error))
-    except Exception as error:
-        return HelperReply(number=request.number, body={}, error=describe_error(error))

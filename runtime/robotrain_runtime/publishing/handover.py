@@ -75,7 +75,16 @@ def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction
         raise JobFailed(why, EXIT_PREFLIGHT)
     if not output.policy_kind:
         raise JobFailed(f"the step {output.run} handed over no policy", EXIT_PREFLIGHT)
-    candidate = _make_candidate(document, folder, output)
+    facts = dict(output.policy)
+    policy_name = str(facts.pop("name"))
+    manifest = CheckpointManifest(**facts)
+    place = Path(document.placement.work, REGISTRATION_FOLDER, policy_name)
+    model = place / manifest.model
+    model.parent.mkdir(parents=True, exist_ok=True)
+    model.unlink(missing_ok=True)
+    model.symlink_to(folder / POLICY_FOLDER)
+    evaluated = Evaluated(**output.evaluated) if output.evaluated else None
+    candidate = SealedArtifact(folder=place, manifest=manifest, kind=output.policy_kind, evaluated=evaluated)
     spec = PublishingSpec(**{**output.publishing, "register": document.registers})
     trained = dataclasses.replace(document, run=output.run, job=output.job)
     python = run_environment.get_run_python(document, log_line, stop)
@@ -84,17 +93,3 @@ def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction
     return registration.register_model(
         trained, spec, candidate, run_id=run_id, python=python, stop=stop, log_line=log_line
     )
-
-
-def _make_candidate(document: JobDocument, folder: Path, output: StepOutput) -> SealedArtifact:
-    """Return the policy under the name and in the place that it had in its step."""
-    facts = dict(output.policy)
-    name = str(facts.pop("name"))
-    manifest = CheckpointManifest(**facts)
-    place = Path(document.placement.work, REGISTRATION_FOLDER, name)
-    model = place / manifest.model
-    model.parent.mkdir(parents=True, exist_ok=True)
-    model.unlink(missing_ok=True)
-    model.symlink_to(folder / POLICY_FOLDER)
-    evaluated = Evaluated(**output.evaluated) if output.evaluated else None
-    return SealedArtifact(folder=place, manifest=manifest, kind=output.policy_kind or "policy", evaluated=evaluated)

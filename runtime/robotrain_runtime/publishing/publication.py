@@ -1,6 +1,5 @@
 """The publication of one run: its destinations, the publisher, and the registration at its end."""
 
-import functools
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,7 +11,6 @@ from robotrain_runtime.contract import document, plugin_loader
 from robotrain_runtime.contract.container_plugin import (
     ArtifactTarget,
     PublishingSpec,
-    TargetContainerPlugin,
     TargetWriter,
     WorkloadContainerPlugin,
 )
@@ -283,17 +281,17 @@ class Publication:
         run, plugin = self._document.run, targets.find_target_plugin(self._document, target.to)
         if plugin is None:
             return FolderDestination(target, run)
-        open_writer = functools.partial(self._open_writer, plugin, target.to)
-        return AddressDestination(plugin.normalize(target.to), target, run, open_writer)
 
-    def _open_writer(self, plugin: TargetContainerPlugin, address: str) -> TargetWriter:
-        """Open a writer in the plugin's environment, which is built if necessary. Raise OSError."""
-        cache, log_line = Path(self._document.placement.cache), self._relay.write_line
-        try:
-            python = environment.build_python(plugin.ENVIRONMENT, cache, log_line, StopSignal())
-        except JobFailed as failed:
-            raise OSError(failed.reason) from failed
-        return plugin.open(address, make_container_context(self._document, python, log_line))
+        def open_writer() -> TargetWriter:
+            """Open a writer in the plugin's environment, which is built if necessary. Raise OSError."""
+            cache, log_line = Path(self._document.placement.cache), self._relay.write_line
+            try:
+                python = environment.build_python(plugin.ENVIRONMENT, cache, log_line, StopSignal())
+            except JobFailed as failed:
+                raise OSError(failed.reason) from failed
+            return plugin.open(target.to, make_container_context(self._document, python, log_line))
+
+        return AddressDestination(plugin.normalize(target.to), target, run, open_writer)
 
     def _emit_note(self, text: str) -> None:
         self._relay.emit(Note(level="info", text=text))

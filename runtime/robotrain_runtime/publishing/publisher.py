@@ -91,19 +91,19 @@ class RetryQueue(Generic[Item]):
             return [*self._given_up, *((item, self._last_error or NO_TIME) for item in pending)]
 
     def _run(self) -> None:
-        while (item := self._next_item()) is not None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._finishing)
+                if self._waiting and not self._cancelled:
+                    self._current, self._last_error = self._waiting.popleft(), ""
+                item = self._current
+            if item is None:
+                return
             why = self._deliver_with_retries(item)
             with self._changed:
                 self._current = None
                 if why is not None:
                     self._given_up.append((item, why))
-
-    def _next_item(self) -> Item | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._finishing)
-            if self._waiting and not self._cancelled:
-                self._current, self._last_error = self._waiting.popleft(), ""
-            return self._current
 
     def _deliver_with_retries(self, item: Item) -> str | None:
         """Return why the item was given up; None if it was delivered."""
@@ -287,7 +287,14 @@ class Publisher:
             addresses = self._published.setdefault(step, set())
             published = Published(step=step, to=copy.address, seconds=seconds, file=copy.file)
             self._report_copy(addresses, copy.is_new, published)
-            self._trim_destination(to, is_cancelled)
+            try:
+                removed = to.trim(is_cancelled)
+            except (OSError, PermanentError) as error:  # tried again with the next checkpoint
+                why = describe_error(error)
+                self._warn_once(to.name, why, f"older checkpoints are not removed from {to.name}: {why}", False)
+                return
+            for address in removed:
+                self._emit_while_open(Withdrawn(to=address))
 
     def _report_copy(self, addresses: set[str], new: bool, event: Published | Delivered) -> None:
         if new or event.to not in addresses:
@@ -297,17 +304,6 @@ class Publisher:
     def _emit_while_open(self, event: Event) -> None:
         if not self._closed:
             self._emit(event)
-
-    def _trim_destination(self, to: Destination, is_cancelled: Callable[[], bool]) -> None:
-        """Remove surplus checkpoints; a failure is reported, and retried with the next checkpoint."""
-        try:
-            removed = to.trim(is_cancelled)
-        except (OSError, PermanentError) as error:
-            why = describe_error(error)
-            self._warn_once(to.name, why, f"older checkpoints are not removed from {to.name}: {why}", False)
-            return
-        for address in removed:
-            self._emit_while_open(Withdrawn(to=address))
 
     def _warn_about(
         self, about: str, problem: str, artifact: CompleteArtifact | SealedArtifact, why: str, retrying: bool

@@ -223,7 +223,10 @@ class TrackingRun:
     def write_pending(self) -> None:
         """Write what is pending, in order, until a request fails. The first failure is reported."""
         while self._pending:
-            count = self._count_batch()
+            # metrics go together into one request, anything else alone
+            sizes = itertools.takewhile(bool, (len(one) if isinstance(one, list) else 0 for one in self._pending))
+            totals = itertools.accumulate(sizes)
+            count = max(1, sum(1 for _ in itertools.takewhile(lambda total: total <= METRICS_BATCH_SIZE, totals)))
             try:
                 self._write(list(itertools.islice(self._pending, count)))
             except Exception as error:
@@ -256,12 +259,6 @@ class TrackingRun:
                 ui=self._store.run_page,
             )
         )
-
-    def _count_batch(self) -> int:
-        """Return how many of what is pending go into the next request: metrics together, anything else alone."""
-        sizes = itertools.takewhile(bool, (len(one) if isinstance(one, list) else 0 for one in self._pending))
-        totals = itertools.accumulate(sizes)
-        return max(1, sum(1 for _ in itertools.takewhile(lambda total: total <= METRICS_BATCH_SIZE, totals)))
 
     def _write(self, batch: "list[Track | Outcome | list[MetricValue]]") -> None:
         match batch:

@@ -56,8 +56,14 @@ class StorageSecret:
 def read_storage_secret(location: str) -> StorageSecret:
     """Return the current secret of a file or key vault. Raise FetchError if it is not one for Azure Storage."""
     text = credential.read_secret(location, ACCEPTED_FORMS).removeprefix("?")
-    form = _detect_form(text)
-    if form is None:
+    form: SecretForm
+    if re.fullmatch(_KEY, text):
+        form = "key"
+    elif re.fullmatch(_TOKEN, text):
+        form = "token"
+    elif not re.search(r"\s|://", text) and {"sv", "sig"} <= parse_qs(text).keys():
+        form = "sas"
+    else:
         raise credential.make_content_error(location, ACCEPTED_FORMS)
     secret = StorageSecret(credential.describe_location(location), form, text)
     if secret.expires and secret.expires <= datetime.now(timezone.utc):
@@ -74,16 +80,6 @@ def describe_token_holder(token: str) -> str:
     ids = (("client", claims.get("appid") or claims.get("azp")), ("object", claims.get("oid")))
     description = ", ".join(f"{noun} id {value}" for noun, value in ids if value)
     return description and f"the identity with {description}"
-
-
-def _detect_form(text: str) -> SecretForm | None:
-    """Return the form of a secret by its shape; None if it is none of them."""
-    if re.fullmatch(_KEY, text):
-        return "key"
-    if re.fullmatch(_TOKEN, text):
-        return "token"
-    is_sas = not re.search(r"\s|://", text) and {"sv", "sig"} <= parse_qs(text).keys()
-    return "sas" if is_sas else None
 
 
 NO_EXPIRY = 2**31

@@ -6,11 +6,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 
 import robotrain_runtime
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.plugin_loader import get_import_folder
 from robotrain_runtime.process.stop import stop_process
 
 import robotrain_sources
@@ -72,13 +73,7 @@ def make_process_env(modules: Iterable[str] = ()) -> dict[str, str]:
     `modules` are imported modules whose packages the program has to find as well.
     """
     names = (robotrain_sources.__name__, robotrain_runtime.__name__, *modules)
-    roots = dict.fromkeys(str(_find_import_root(sys.modules[name])) for name in names)
-    return child_python.make_import_environ(roots)
-
-
-def _find_import_root(module: ModuleType) -> Path:
-    file = Path(str(module.__file__)).absolute()
-    return file.parents[module.__name__.count(".") + (file.name == "__init__.py")]
+    return child_python.make_import_environ(dict.fromkeys(map(get_import_folder, names)))
 
 
 ANSWER_PREFIX = "answer: "

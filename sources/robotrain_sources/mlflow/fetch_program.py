@@ -42,7 +42,21 @@ def fetch_with_mlflow(fetch: FetchPolicy, cache: Path, subject: str, service: st
     """
     os.environ.update({**TIMEOUT_ENV, **os.environ, **QUIET_ENV})
     address = os.environ["MLFLOW_TRACKING_URI"]
-    program.run_and_answer(lambda: _fetch_or_explain(fetch, cache, address, subject, service))
+
+    def fetch_and_record() -> Path:
+        try:
+            folder, tags = fetch(address)
+            model_lineage.write_policy_lineage(cache, folder, read_policy_lineage(tags), tags)
+            return folder
+        except (errors.FetchError, OSError):
+            raise
+        except ModuleNotFoundError as error:
+            raise errors.FetchError(f"the run's environment lacks {error.name}, needed to reach {service}") from error
+        except Exception as error:
+            why = f"{subject} cannot be fetched from {service} at {redact_address(address)}"
+            raise errors.FetchError(f"{why} ({errors.format_error(error)})") from error
+
+    program.run_and_answer(fetch_and_record)
 
 
 MANIFEST = "fetched.json"
@@ -99,20 +113,6 @@ def lock_tracking_database(address: str) -> contextlib.AbstractContextManager[No
         lambda: print(f"waiting for {database}, which another run is creating", flush=True),
         QUIET_WAIT_SECONDS,
     )
-
-
-def _fetch_or_explain(fetch: FetchPolicy, cache: Path, address: str, subject: str, service: str) -> Path:
-    try:
-        folder, tags = fetch(address)
-        model_lineage.write_policy_lineage(cache, folder, read_policy_lineage(tags), tags)
-        return folder
-    except (errors.FetchError, OSError):
-        raise
-    except ModuleNotFoundError as error:
-        raise errors.FetchError(f"the run's environment lacks {error.name}, needed to reach {service}") from error
-    except Exception as error:
-        why = f"{subject} cannot be fetched from {service} at {redact_address(address)}"
-        raise errors.FetchError(f"{why} ({errors.format_error(error)})") from error
 
 
 EVALUATION_TAG = "policy_uri"

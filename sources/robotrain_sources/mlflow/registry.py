@@ -82,8 +82,11 @@ def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
     """Return the answer of an MLflow server. Raise SourceError."""
     host = urlsplit(address).hostname
     request = urllib.request.Request(f"{address.rstrip('/')}/api/2.0/mlflow/{path}?{urlencode(query)}")
-    if authorization := _make_authorization():
-        request.add_unredirected_header("Authorization", authorization)
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):  # MLflow's own variables
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    elif user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
+        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:
             answer = json.loads(response.read())
@@ -99,13 +102,3 @@ def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
     except ValueError as error:
         raise SourceError(f"The tracking server {host} did not answer as MLflow does.") from error
     return answer if isinstance(answer, dict) else {}
-
-
-def _make_authorization() -> str:
-    """Return the header by MLflow's own variables; empty without them."""
-    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
-        return f"Bearer {token}"
-    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        return f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return ""

@@ -162,7 +162,13 @@ class RunArtifactFetcher:
         Raise FetchError.
         """
         with fetch_program.lock_tracking_database(self._address):
-            run = self._find_run()
+            try:
+                run = self._client.get_run(self._run)
+            except self._mlflow.exceptions.MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                why = f"there is no run {self._run} at {self._shown_address}: use the run's id, not its name"
+                raise errors.FetchError(why) from error
         root, tags = str(run.info.artifact_uri), dict(run.data.tags)
         listing = ArtifactListing(self._client, self._run)
         if self._role == CHECKPOINT_ROLE:
@@ -187,15 +193,6 @@ class RunArtifactFetcher:
                     raise errors.FetchError(f"{path} of the run {self._run} is incomplete: it {why}")
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, folder / name)
-
-    def _find_run(self) -> Any:
-        try:
-            return self._client.get_run(self._run)
-        except self._mlflow.exceptions.MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise
-            why = f"there is no run {self._run} at {self._shown_address}: use the run's id, not its name"
-            raise errors.FetchError(why) from error
 
 
 def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:

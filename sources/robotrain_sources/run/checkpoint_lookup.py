@@ -65,7 +65,14 @@ _runs: dict[str, str] = {}
 
 def find_checkpoint_source(text: str) -> Source:
     """Return the source of the model in the checkpoint that `RUN[@STEP]` names. Raise SourceError."""
-    name, step = _split_reference(text)
+    name, at, step_text = text.partition("@")
+    if not text.strip():
+        raise SourceError("The name of the run is missing.", "last")
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise SourceError("This is not the name of a run: use letters, digits, `_`, `.` and `-`.")
+    if at and not re.fullmatch("[0-9]{1,12}", step_text):
+        raise SourceError("The part after `@` is the step of a checkpoint, a whole number.", f"{name}@STEP")
+    step = int(step_text) if at else None
     plugins = Plugins()
     try:
         if name in name_index.NEWEST_NAMES:
@@ -98,17 +105,6 @@ def find_related_sources(text: str, role: str) -> Sequence[tuple[str, str]]:
     """Return the kinds and addresses of the sources of a role that the run had whose checkpoint a text meant."""
     sources = plans.read_stored_sources(_runs[text]) if text in _runs else ()
     return [(source.kind, source.uri) for source in sources if source.role == role]
-
-
-def _split_reference(text: str) -> tuple[str, int | None]:
-    name, at, step = text.partition("@")
-    if not text.strip():
-        raise SourceError("The name of the run is missing.", "last")
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise SourceError("This is not the name of a run: use letters, digits, `_`, `.` and `-`.")
-    if at and not re.fullmatch("[0-9]{1,12}", step):
-        raise SourceError("The part after `@` is the step of a checkpoint, a whole number.", f"{name}@STEP")
-    return name, int(step) if at else None
 
 
 def _select_checkpoint(record: RunRecord, checkpoints: Mapping[int, Output], step: int | None) -> Output:

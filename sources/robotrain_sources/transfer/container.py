@@ -45,7 +45,13 @@ class ScratchFolder:
         self._lock: IO[str] = (parent / f"{SCRATCH_NAME}.lock").open("a")
         self.path = parent / f".{SCRATCH_NAME}.{os.urandom(4).hex()}"
         try:
-            self._share_lock(parent)
+            with suppress(OSError):  # the file system has no locks
+                leftovers = parent.glob(f".{SCRATCH_NAME}.*") if lock_file(self._lock.fileno()) else ()
+                for leftover in leftovers:  # no other run uses one
+                    shutil.rmtree(leftover, ignore_errors=True)
+            with suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_SH)
+                os.utime(self._lock.fileno())
             self.path.mkdir(mode=0o700)
         except BaseException:
             self._lock.close()
@@ -55,15 +61,6 @@ class ScratchFolder:
         """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
-
-    def _share_lock(self, folder: Path) -> None:
-        """Share the lock with other runs; if there are none, remove leftovers first."""
-        with suppress(OSError):  # the file system has no locks
-            for leftover in folder.glob(f".{SCRATCH_NAME}.*") if lock_file(self._lock.fileno()) else ():
-                shutil.rmtree(leftover, ignore_errors=True)
-        with suppress(OSError):
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
-            os.utime(self._lock.fileno())
 
 
 MODULE = "robotrain_sources.transfer"
@@ -211,7 +208,11 @@ class Transfer:
 
     def survey(self) -> Sequence[SurveyedSource]:
         """Survey each source, in their order. Raise JobFailed if the program cannot run, or write to the cache."""
-        self._scratch = scratch = self._make_scratch()
+        try:
+            self._scratch = scratch = ScratchFolder(self._place.cache)
+        except OSError as error:
+            cause = errors.make_fetch_error(error, self._place.cache)
+            raise JobFailed(str(cause), fault=cause.fault) from error
         request = origin.TransferRequest(
             sources=self._requests,
             cache=str(self._place.cache),
@@ -247,13 +248,6 @@ class Transfer:
             self._process.stop()
             if self._scratch is not None:
                 self._scratch.close()
-
-    def _make_scratch(self) -> ScratchFolder:
-        try:
-            return ScratchFolder(self._place.cache)
-        except OSError as error:
-            cause = errors.make_fetch_error(error, self._place.cache)
-            raise JobFailed(str(cause), fault=cause.fault) from error
 
     def _wait_for_answer(self, expected: str, progress: Callable[[Any], None] = lambda _: None) -> Any:
         name, content = self._process.wait_for_answer(expected, "failed", progress=progress)

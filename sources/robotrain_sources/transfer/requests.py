@@ -184,7 +184,12 @@ class RemoteReader:
 
     def __init__(self, origins: Iterable[DataOrigin], stall_detector: StallDetector) -> None:
         self._get: Any = importlib.import_module("obstore").get_async
-        self._stores = {id(origin): _open_store(origin) for origin in origins}
+        self._stores: dict[int, Any] = {}
+        for origin in origins:
+            try:
+                self._stores[id(origin)] = origin.open_store()
+            except Exception as error:
+                raise origin.explain_error(error) from error
         self._stall_detector = stall_detector
         self._chunk_sizes = dict.fromkeys(self._stores, MIN_CHUNK_SIZE)
         """Bytes to wait for at a time, of each origin: beside a fast one, a slow one would count as stalled."""
@@ -225,13 +230,6 @@ class RemoteReader:
             options["if_match"] = entry.version
         store, path = self._stores[id(origin)], origin.get_store_path(entry.name)
         return await self._stall_detector.wait_for(self._get(store, path, options=options))
-
-
-def _open_store(origin: DataOrigin) -> Any:
-    try:
-        return origin.open_store()
-    except Exception as error:
-        raise origin.explain_error(error) from error
 
 
 MAX_MISMATCHES = 4

@@ -373,7 +373,10 @@ class Downloader:
         downloads: list[PartialDownload] = []
         try:
             for folder in sorted(self._surveys):  # every process in the same order: no deadlocks
-                if files := self._lock_folder(folder):
+                on_wait = partial(print, f"another run is fetching {folder}: waiting", flush=True)
+                lock = self._locks[folder] = FolderLock(folder, on_wait)
+                if files := lock.acquire(partial(cache_store.verify_after_boot, pool=self._pool)):
+                    lock.share()
                     cached[folder] = files
                 else:
                     downloads.append(self._prepare_download(folder))
@@ -391,13 +394,6 @@ class Downloader:
                 for folder in self._locks.keys() - cached.keys():
                     shutil.rmtree(cache_store.get_partial_folder(folder), ignore_errors=True)
             raise
-
-    def _lock_folder(self, folder: Path) -> Path | None:
-        on_wait = partial(print, f"another run is fetching {folder}: waiting", flush=True)
-        lock = self._locks[folder] = FolderLock(folder, on_wait)
-        if files := lock.acquire(partial(cache_store.verify_after_boot, pool=self._pool)):
-            lock.share()
-        return files
 
     def _prepare_download(self, folder: Path) -> PartialDownload:
         survey = self._surveys[folder]
