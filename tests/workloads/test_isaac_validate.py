@@ -212,25 +212,35 @@ def save_checkpoint(folder: Path, task: str = "Isaac-Ant-v0", framework: str = "
     return folder
 
 
+SKRL, RSL_RL, PICKLED = {"backend": "skrl"}, {"backend": "rsl_rl", "iteration": 19}, {"problem": "no weights"}
+
+
 @pytest.mark.parametrize(
-    ("found", "words", "reason"),
+    ("workload", "found", "words", "reason"),
     [
-        ({"backend": "skrl"}, ("--task", "Isaac-Cartpole-v0"), "was trained for Isaac-Ant-v0, not for"),
-        ({"backend": "skrl"}, ("--backend", "rsl_rl"), "is a checkpoint of skrl, not of rsl_rl"),
-        ({"backend": "rsl_rl"}, (), "is a checkpoint of rsl_rl, but its model is tagged skrl"),
-        ({"problem": "it cannot be read as weights"}, (), "cannot be used: it cannot be read as weights"),
-        ({"backend": "skrl"}, ("--sha256", "a" * 64), "has the SHA-256"),
-        ({"backend": "skrl"}, ("--isaac-version", "3.0"), "the job is for Isaac Lab 3.0"),
-        ({"backend": "skrl"}, ("--isaaclab-path", "/nowhere"), "has no isaaclab.sh"),
+        ("isaac-validate", SKRL, ("--task", "Isaac-Cartpole-v0"), "was trained for Isaac-Ant-v0, not for"),
+        ("isaac-validate", SKRL, ("--backend", "rsl_rl"), "is a checkpoint of skrl, not of rsl_rl"),
+        ("isaac-validate", RSL_RL, (), "is a checkpoint of rsl_rl, but its model is tagged skrl"),
+        ("isaac-validate", PICKLED, (), "cannot be used: no weights"),
+        ("isaac-validate", SKRL, ("--sha256", "a" * 64), "has the SHA-256"),
+        ("isaac-validate", SKRL, ("--isaac-version", "3.0"), "the job is for Isaac Lab 3.0"),
+        ("isaac-validate", SKRL, ("--isaaclab-path", "/nowhere"), "has no isaaclab.sh"),
+        ("isaac-train", RSL_RL, ("-b", "rsl_rl", "-m", "20", "-M", "resume"), "has 20 iterations, and the training"),
+        ("isaac-train", RSL_RL, ("-M", "resume"), "is a checkpoint of rsl_rl, not of skrl"),
+        ("isaac-train", PICKLED, ("-M", "warm-start"), "cannot be used: no weights"),
+        ("isaac-train", SKRL, ("-M", "warm-start", "--sha256", "a" * 64), "has the SHA-256"),
+        ("isaac-train", SKRL, ("-M", "warm-start", "--", "--deterministic"), "has no option --deterministic"),
+        ("isaac-train", SKRL, ("-M", "warm-start", "--isaac-version", "3.0"), "the job is for Isaac Lab 3.0"),
+        ("isaac-train", SKRL, ("-M", "warm-start", "--isaaclab-path", "/nowhere"), "has no isaaclab.sh"),
     ],
 )
-def test_what_cannot_be_validated_is_refused_before_isaac_lab_starts(
-    robotrain: Any, lab: Lab, tmp_path: Path, found: dict[str, str], words: tuple[str, ...], reason: str
+def test_a_checkpoint_that_cannot_be_used_is_refused_before_isaac_lab_starts(
+    robotrain: Any, lab: Lab, tmp_path: Path, workload: str, found: dict[str, Any], words: tuple[str, ...], reason: str
 ) -> None:
     lab(**found)
     checkpoint = save_checkpoint(tmp_path / "checkpoint")
     target = ("--platform", "local", "--tracking-uri", "none", "--checkpoint-uri", str(checkpoint))
-    answer = robotrain("submit", "isaac-validate", *target, "--dry-run", *words)
+    answer = robotrain("submit", workload, *target, "--dry-run", *words)
     assert answer.exit_code == 4, answer.stderr
     assert reason in answer.stderr
 
