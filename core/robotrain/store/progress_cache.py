@@ -1,5 +1,7 @@
 """Progress of runs, stored beside their records with how far their events were read.
 
+Almost all events of a run are metrics at a step: those are added without checking and building each event.
+
 What is stored for another file of events, or is damaged, does not count: the events are then read from the start.
 """
 
@@ -9,17 +11,18 @@ import contextlib
 import dataclasses
 import functools
 import json
+import operator
 import os
 import re
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import LAST_STEP
 
-from robotrain.model import step_metrics
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.series import Point, Series
@@ -119,9 +122,9 @@ def _add_lines(progress: Progress, lines: bytes) -> None:
         return
     for start in range(0, len(parsed), TOGETHER):
         objects = parsed[start : start + TOGETHER]
-        if not step_metrics.add_many_step_metrics(progress, objects):
+        if not _add_many_step_metrics(progress, objects):
             for data in objects:
-                if not step_metrics.add_step_metrics(progress, data) and (found := event.parse_event_object(data)):
+                if not _add_step_metrics(progress, data) and (found := event.parse_event_object(data)):
                     progress.add_event(found)
 
 
@@ -143,7 +146,70 @@ def _add_alike(progress: Progress, lines: bytes) -> bool:
         return False
     times, *values, steps = zip(*found, strict=True)
     columns = {name: [*map(float, column)] for name, column in zip(names, values, strict=True)}
-    return step_metrics.add_step_columns(progress, first, float(times[-1]), [*map(int, steps)], columns)
+    return _add_step_columns(progress, first, float(times[-1]), [*map(int, steps)], columns)
+
+
+UNITS, FLOAT, NUMBER_TYPES = ("step", "episode"), {float}, {float, int}
+
+
+def _add_step_metrics(progress: Progress, data: Any) -> bool:
+    """Add the JSON object of an event, if it is one of metrics at a step without oddities; return whether it is.
+
+    This is `Progress.add_event` without the time that checking and building an event takes.
+    """
+    try:
+        kind, at, values, step = data["event"], data["time"], data["values"], data["step"]
+        total, unit = data.get("total"), data.get("unit", "step")
+        plain = kind == "metrics" and type(at) is float and type(step) is int and abs(step) <= LAST_STEP
+        plain = plain and (total is None or (type(total) is int and abs(total) <= LAST_STEP))
+        if not plain or unit not in UNITS:
+            return False
+        if (types := set(map(type, values.values()))) != FLOAT:
+            if not types <= NUMBER_TYPES:
+                return False
+            values = {name: float(value) for name, value in values.items()}
+    except (LookupError, TypeError, AttributeError, OverflowError):
+        return False
+    progress.add_metrics(at, values, step, total, unit)
+    return True
+
+
+def _add_many_step_metrics(progress: Progress, objects: Sequence[Any]) -> bool:
+    """Do what `_add_step_metrics` does for several events at once, if they differ in time, step and values only."""
+    try:
+        times, steps = [data["time"] for data in objects], [data["step"] for data in objects]
+        kinds = {(data["event"], data.get("total"), data.get("unit")) for data in objects}
+        ((*names,),) = {(*data["values"],) for data in objects}
+        columns = {name: [data["values"][name] for data in objects] for name in names}
+    except (LookupError, TypeError, AttributeError, ValueError):
+        return False
+    plain = len(kinds) == 1 and set(map(type, steps)) == {int}
+    plain = plain and all(set(map(type, column)) == FLOAT for column in (times, *columns.values()))
+    return plain and _add_step_columns(progress, objects[0], times[-1], steps, columns)
+
+
+def _add_step_columns(
+    progress: Progress,
+    first: Mapping[str, Any],
+    end: float,
+    steps: Sequence[int],
+    columns: Mapping[str, Sequence[float]],
+) -> bool:
+    """Add events of metrics that differ in time, step and values only, as `_add_many_step_metrics` does.
+
+    :param first: the JSON object of the first one.
+    :param end: the time of the last one.
+    :param columns: the values of all, by metric.
+    """
+    total = first.get("total")
+    ascending = (progress.step or 0) < steps[0] and steps[-1] <= LAST_STEP
+    ascending = ascending and all(map(operator.lt, steps, steps[1:]))
+    plain = first.get("unit") == "step" and (total is None or type(total) is int)
+    if not (ascending and plain and abs(total or 0) <= LAST_STEP and _add_step_metrics(progress, first)):
+        return False
+    if len(steps) > 1:
+        progress.extend_metrics(steps[1:], {name: column[1:] for name, column in columns.items()}, end)
+    return True
 
 
 FLOAT_MARK, STEP_MARK = "<float>", "<step>"
