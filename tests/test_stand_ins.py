@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import pytest
 from azure_stand_in import AzureStandIn, Fault
 from azure_stand_in.fixtures import azure, azure_session
-from azure_stand_in.proxy import Proxy
 from azure_stand_in.sign_in import token
 from hub_stand_in import SIGNATURE, HubStandIn
 
@@ -120,20 +119,6 @@ def test_a_body_ends_half_way(azure, blob, fault):
     assert get_through_proxy(azure, blob).content == BODY
 
 
-def test_a_reset_reaches_the_client_through_the_proxy_as_one(hub):
-    """Without TLS: with it, Python reports a reset as an end."""
-    hub.repository("me/set", {"small.bin": BODY[:900]}, kind="dataset")
-    for fault, error in (({"reset": True}, "ConnectionResetError"), ({"cut": True}, "")):
-        hub.faults.append(Fault("small.bin", times=1, **fault))
-        with Proxy({"hub": hub.port}) as proxy:
-            split = urlsplit(proxy.address)
-            connection = http.client.HTTPConnection(split.hostname, split.port, timeout=60)
-            connection.set_tunnel("hub", 443)
-            connection.request("GET", "/datasets/me/set/resolve/main/small.bin")
-            assert Answer(connection.getresponse()).error == error
-            connection.close()
-
-
 @pytest.mark.slow
 def test_a_stall_sends_the_rest_late_and_ends_when_the_client_leaves(azure, blob):
     azure.front.faults += [Fault("GET .*b.bin", stall=0.2, times=1), Fault("GET .*b.bin", stall=3600.0, times=1)]
@@ -155,15 +140,6 @@ def test_a_blob_changes_between_the_listing_and_the_first_byte(azure, blob):
     azure.front.faults.append(Fault("GET .*b.bin", act=lambda: azure.blobs.put_one("stand-ins", "a/b.bin", b"another")))
     assert get_through_proxy(azure, blob, {**BEARER, "If-Match": tag}).status == 412
     assert get_through_proxy(azure, blob).content == b"another"
-
-
-@pytest.mark.slow
-def test_the_front_can_be_left_out_and_the_line_made_longer(azure, blob):
-    with azure.directly(latency=0.001):
-        assert get_through_proxy(azure, blob).content == BODY
-    assert azure.front.requests == []
-    get_through_proxy(azure, blob)
-    assert len(azure.front.requests) == 1
 
 
 @pytest.mark.slow
@@ -242,20 +218,6 @@ def test_both_hosts_of_the_hub_have_bad_days(hub):
     refused = get_from_hub(hub, "/api/datasets/me/set")
     assert (refused.status, refused.headers["Retry-After"]) == (429, "3")
     assert get_from_hub(hub, "/api/datasets/me/set").status == 200
-
-
-def test_a_hub_that_stops_ends_a_stall(hub):
-    commit = hub.repository("me/set", {"a.bin": BODY}, kind="dataset")
-    hub.faults.append(Fault("/cdn/", stall=3600.0))
-    split = urlsplit(f"{hub.elsewhere}/cdn/datasets/me/set/{commit}/a.bin?{SIGNATURE}")
-    connection = http.client.HTTPConnection(split.hostname, split.port, timeout=60)
-    connection.request("GET", f"{split.path}?{split.query}")
-    came = connection.getresponse()
-    assert came.read(len(BODY) // 2)
-    hub.__exit__(None, None, None)
-    with pytest.raises(http.client.IncompleteRead):
-        came.read()
-    connection.close()
 
 
 def serving() -> set[threading.Thread]:

@@ -4,11 +4,13 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from crash import line_plan, put_in_place
 from local_runs import SLEEP, Runs, wait_for
+from robotrain.model.run import Reference
 from robotrain_local import process, spec, submit
 
 pytestmark = pytest.mark.slow  # real processes and their patience
@@ -51,15 +53,49 @@ def test_a_cancelled_run_has_ended_when_cancel_returns(runs: Runs) -> None:
     assert not any(process.get_birth(pid) for pid in before)
 
 
-def test_a_cancelled_run_may_save_what_it_has_and_hears_of_it_once(runs: Runs) -> None:
+def cancel_twice(runs: Runs, reference: Reference) -> None:
+    first = threading.Thread(target=runs.local.cancel, args=(reference,))
+    first.start()
+    time.sleep(0.2)
+    runs.local.cancel(reference)
+    first.join()
+
+
+def cancel_again(runs: Runs, reference: Reference) -> None:
+    """As after a cancel that was killed."""
+    Path(reference["folder"], "cancel.json").write_text('{"asked": 0}')
+    runs.local.cancel(reference)
+
+
+def cancel_without_supervisor(runs: Runs, reference: Reference) -> None:
+    os.kill(runs.supervisor(reference), signal.SIGKILL)
+    wait_for(lambda: runs.local.status(reference).reason)
+    others = [threading.Thread(target=runs.local.cancel, args=(reference,)) for _ in range(2)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+
+
+@pytest.mark.parametrize(
+    "cancel",
+    [
+        lambda runs, reference: runs.local.cancel(reference),
+        cancel_twice,
+        cancel_again,
+        cancel_without_supervisor,
+    ],
+    ids=["once", "twice", "after an interrupted cancel", "without a supervisor"],
+)
+def test_cancelled_run_may_save_and_is_signalled_once(runs: Runs, cancel: Callable[[Runs, Reference], None]) -> None:
     reference = runs.submit(SAVES)
     runs.wait_until_ready(reference)
-    runs.local.cancel(reference)
+    cancel(runs, reference)
     assert "saved after 1 signal" in runs.local.logs(reference, follow=False)
     assert runs.local.status(reference).state == "cancelled"
 
 
-def test_a_run_that_does_not_listen_is_ended_after_the_grace(runs: Runs) -> None:
+def test_deaf_run_is_killed_after_the_grace_period(runs: Runs) -> None:
     reference = runs.submit(DEAF, grace=0.5)
     runs.wait_until_ready(reference)
     before = runs.processes(reference)
@@ -68,18 +104,7 @@ def test_a_run_that_does_not_listen_is_ended_after_the_grace(runs: Runs) -> None
     wait_for(lambda: not any(process.get_birth(pid) for pid in before))
 
 
-def test_cancelling_while_it_is_being_cancelled_does_not_cut_its_saving_short(runs: Runs) -> None:
-    reference = runs.submit(SAVES)
-    runs.wait_until_ready(reference)
-    first = threading.Thread(target=runs.local.cancel, args=(reference,))
-    first.start()
-    time.sleep(0.2)
-    runs.local.cancel(reference)
-    first.join()
-    assert "saved after 1 signal" in runs.local.logs(reference, follow=False)
-
-
-def test_a_run_that_ended_is_left_as_it_is(runs: Runs) -> None:
+def test_cancelling_an_ended_run_changes_nothing(runs: Runs) -> None:
     reference = runs.submit("pass")
     before = runs.wait_for_end(reference)
     runs.local.cancel(reference)
@@ -87,7 +112,7 @@ def test_a_run_that_ended_is_left_as_it_is(runs: Runs) -> None:
     assert before.state == "succeeded"
 
 
-def test_cancelling_at_once_after_submitting_works_too(runs: Runs) -> None:
+def test_run_can_be_cancelled_right_after_the_submit(runs: Runs) -> None:
     for number in range(5):
         reference = runs.submit(SLEEP, run=f"tiny-{number}")
         time.sleep(0.02 * number)
@@ -96,14 +121,14 @@ def test_cancelling_at_once_after_submitting_works_too(runs: Runs) -> None:
         assert runs.processes(reference) == []
 
 
-def test_a_run_that_never_started_is_cancelled_and_does_not_start_later(runs: Runs, tmp_path: Path) -> None:
+def test_run_that_never_started_is_cancelled(runs: Runs, tmp_path: Path) -> None:
     folder = runs.folder / "runs" / "tiny-1"
     folder.mkdir(parents=True)
     runs.local.cancel({"folder": str(folder)})
     assert runs.local.status({"folder": str(folder)}).state == "cancelled"
 
 
-def test_a_supervisor_that_comes_late_finds_the_cancellation(runs: Runs, tmp_path: Path) -> None:
+def test_late_supervisor_finds_the_cancellation(runs: Runs, tmp_path: Path) -> None:
     """As that of a submit that was cut off, on a busy machine; the cancel may have been cut off as well."""
     for number, whole in enumerate((True, False)):
         plan = line_plan(runs, tmp_path / "lines", f"tiny-{number}")
@@ -128,30 +153,6 @@ def test_a_trainer_saves_while_its_workers_live(runs: Runs) -> None:
     assert "saved with a worker that is alive" in runs.local.logs(reference, follow=False)
 
 
-def test_cancelling_again_after_a_cancel_that_was_killed_stops_the_run(runs: Runs) -> None:
-    reference = runs.submit(SAVES)
-    runs.wait_until_ready(reference)
-    Path(reference["folder"], "cancel.json").write_text('{"asked": 0}')
-    runs.local.cancel(reference)
-    assert runs.local.status(reference).state == "cancelled"
-    assert "saved after 1 signal" in runs.local.logs(reference, follow=False)
-
-
-def test_a_run_whose_supervisor_is_gone_may_save_what_it_has_too(runs: Runs) -> None:
-    """Cancelled by two at once: it hears of it once."""
-    reference = runs.submit(SAVES)
-    runs.wait_until_ready(reference)
-    os.kill(runs.supervisor(reference), signal.SIGKILL)
-    wait_for(lambda: runs.local.status(reference).reason)
-    others = [threading.Thread(target=runs.local.cancel, args=(reference,)) for _ in range(2)]
-    for other in others:
-        other.start()
-    for other in others:
-        other.join()
-    assert "saved after 1 signal" in runs.local.logs(reference, follow=False)
-    assert runs.local.status(reference).state == "cancelled"
-
-
 def test_a_trainer_without_supervisor_and_runtime_saves_while_its_workers_live(runs: Runs, tmp_path: Path) -> None:
     """Also when the two are being killed at this very moment."""
     saved = tmp_path / "saved"  # nobody reads what it prints any more
@@ -165,7 +166,7 @@ def test_a_trainer_without_supervisor_and_runtime_saves_while_its_workers_live(r
     assert saved.read_text() == "saved, alive: True"
 
 
-def test_what_left_the_session_is_stopped_too(runs: Runs, tmp_path: Path) -> None:
+def test_processes_outside_the_session_are_stopped(runs: Runs, tmp_path: Path) -> None:
     """As the launchers of several processes start each in a session of its own."""
     program = f"""
 import subprocess, sys, time
@@ -182,7 +183,7 @@ time.sleep(600)
     wait_for(lambda: not process.get_birth(left))
 
 
-def test_a_run_that_was_started_from_within_a_run_is_its_own(runs: Runs, tmp_path: Path) -> None:
+def test_run_started_by_a_run_goes_on(runs: Runs, tmp_path: Path) -> None:
     program = f"""
 import os, sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).with_name("container_plugins"))!r}]
 from crash import line_plan, put_in_place

@@ -57,14 +57,14 @@ def remote_run(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Reference:
     return reference
 
 
-def test_a_run_knows_the_machine_it_is_on(runs: Runs) -> None:
+def test_run_has_its_host(runs: Runs) -> None:
     where = supervisor(runs.submit(SLEEP))["host"]
     assert where["name"] == os.uname().nodename
     assert process.parse_host(where) == process.get_host()
     assert process.parse_host(where).is_here
 
 
-def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, remote_run: Reference) -> None:
+def test_run_of_another_machine_is_not_lost(runs: Runs, remote_run: Reference) -> None:
     status = runs.local.status(remote_run)
     assert (status.state, status.finished) == ("running", False)
     assert f"it runs on {os.uname().nodename}" in status.reason
@@ -72,24 +72,19 @@ def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, remo
     assert status.started is not None
 
 
-def test_that_it_ended_is_seen_from_everywhere(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_run_of_another_machine_has_its_state_and_may_be_cancelled(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reference = runs.submit("pass")
     seen_here = runs.wait_for_end(reference)
     monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
     assert runs.local.status(reference) == seen_here
-
-
-def test_the_runtimes_own_word_counts_also_when_the_supervisor_did_not_come_to_write_its(
-    runs: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reference = runs.submit("pass")
-    runs.wait_for_end(reference)
-    Path(reference["folder"], "exit.json").unlink()
-    monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
+    runs.local.cancel(reference)
+    Path(reference["folder"], "exit.json").unlink()  # the supervisor was killed before it wrote it
     assert runs.local.status(reference).state == "succeeded"
 
 
-def test_a_run_of_another_machine_is_not_cancelled_from_here_and_no_process_is_signalled(
+def test_run_of_another_machine_is_not_signalled_from_here(
     runs: Runs, remote_run: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signalled: list[int] = []
@@ -104,16 +99,7 @@ def test_a_run_of_another_machine_is_not_cancelled_from_here_and_no_process_is_s
     assert not Path(remote_run["folder"], "cancel.json").exists()
 
 
-def test_a_run_of_another_machine_that_ended_is_cancelled_without_a_word(
-    runs: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reference = runs.submit("pass")
-    runs.wait_for_end(reference)
-    monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
-    runs.local.cancel(reference)
-
-
-def test_a_machine_that_was_restarted_knows_that_its_run_is_lost(runs: Runs) -> None:
+def test_run_is_lost_after_a_restart_of_its_machine(runs: Runs) -> None:
     """Also when its process number is taken again, by a process that leads a session as a supervisor does."""
     reference = runs.submit(SLEEP)
     runs.wait_until_ready(reference)
@@ -130,7 +116,7 @@ def test_a_machine_that_was_restarted_knows_that_its_run_is_lost(runs: Runs) -> 
         stranger.kill()
 
 
-def test_a_session_of_strangers_with_the_number_of_a_supervisor_that_is_gone_is_not_the_run(runs: Runs) -> None:
+def test_session_that_reuses_the_pid_of_a_supervisor_is_not_the_run(runs: Runs) -> None:
     """Its leader is gone too, so that the number is nobody's."""
     reference = runs.submit(SLEEP)
     runs.wait_until_ready(reference)
@@ -163,7 +149,7 @@ def test_a_session_of_strangers_with_the_number_of_a_supervisor_that_is_gone_is_
         ({"name": "", "machine": "", "boot": "", "namespace": ""}, True),  # not written down
     ],
 )
-def test_what_is_here(there: dict[str, str], here: bool) -> None:
+def test_host_is_here_if_its_processes_are_visible(there: dict[str, str], here: bool) -> None:
     assert replace(process.get_host(), **there).is_here is here
 
 
@@ -182,9 +168,7 @@ def container(runs: Runs) -> Iterator["subprocess.Popen[bytes]"]:
         started.wait()
 
 
-def test_a_run_in_a_container_is_running_until_the_container_is_gone(
-    runs: Runs, container: "subprocess.Popen[bytes]"
-) -> None:
+def test_run_in_a_container_is_lost_with_the_container(runs: Runs, container: "subprocess.Popen[bytes]") -> None:
     reference = {"folder": str(runs.folder / "runs/tiny-1")}
     runs.wait_until_ready(reference)
     status = runs.local.status(reference)
@@ -200,7 +184,7 @@ def test_a_run_in_a_container_is_running_until_the_container_is_gone(
     assert "container" in lost.reason
 
 
-def test_a_container_cannot_reach_the_runs_outside(runs: Runs) -> None:
+def test_run_outside_a_container_is_not_reached_from_within(runs: Runs) -> None:
     reference = runs.submit(SLEEP)
     runs.wait_until_ready(reference)
     arguments = [*CONTAINER, LOOK, reference["folder"], "cancel"]

@@ -21,9 +21,10 @@ def numbered_lines(lines: Iterator[str]) -> list[str]:
     return [line for line in lines if line.startswith("line ")]
 
 
-def test_before_there_is_a_log_there_are_no_lines(runs: Runs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tail", [None, 5])
+def test_pending_run_has_no_lines(runs: Runs, tail: int | None) -> None:
     (runs.folder / "runs" / "tiny-1").mkdir(parents=True)
-    assert list(runs.local.logs({"folder": str(runs.folder / "runs" / "tiny-1")}, follow=False)) == []
+    assert list(runs.local.logs({"folder": str(runs.folder / "runs" / "tiny-1")}, follow=False, tail=tail)) == []
 
 
 def test_following_goes_from_the_first_line_to_the_last_and_ends(runs: Runs) -> None:
@@ -72,26 +73,25 @@ def test_what_is_written_just_before_the_end_is_not_lost(tmp_path: Path) -> None
     assert list(log.read_log_lines(path, ended)) == ["one", "two"]
 
 
-def test_after_the_end_the_whole_log_is_there_with_and_without_following(runs: Runs) -> None:
+def test_log_and_events_of_an_ended_run(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     runs.wait_for_end(reference)
-    for follow in (False, True):
-        assert numbered_lines(runs.local.logs(reference, follow)) == WANTED
+    whole = list(runs.local.logs(reference, follow=False))
+    assert numbered_lines(iter(whole)) == WANTED
+    assert list(runs.local.logs(reference, follow=True)) == whole
+    for count in (1, 5, len(whole), 1000):
+        assert list(runs.local.logs(reference, follow=False, tail=count)) == whole[-count:]
+    assert list(runs.local.logs(reference, follow=False, tail=0)) == []
+    Path(reference["folder"], "log.txt").unlink()
+    events = runs.local.events_file(reference)
+    assert events is not None
+    assert events.read_text().splitlines() == [line for line in whole if event.parse_event(line)]
 
 
 def test_a_long_log_comes_whole(tmp_path: Path) -> None:
     wanted = [f"{number} {'x' * 1000}" for number in range(500)]
     (tmp_path / "log.txt").write_text("\n".join(wanted))
     assert list(log.read_log_lines(tmp_path / "log.txt", lambda: True)) == wanted
-
-
-def test_the_last_lines_of_a_log(runs: Runs) -> None:
-    reference = runs.submit(COUNT)
-    runs.wait_for_end(reference)
-    whole = list(runs.local.logs(reference, follow=False))
-    for count in (1, 5, len(whole), 1000):
-        assert list(runs.local.logs(reference, follow=False, tail=count)) == whole[-count:]
-    assert list(runs.local.logs(reference, follow=False, tail=0)) == []
 
 
 def test_following_from_the_last_lines_goes_on_to_the_end(runs: Runs) -> None:
@@ -128,22 +128,6 @@ def test_the_last_lines_of_a_large_log_are_read_from_its_end(tmp_path: Path, mon
     )
     assert list(log.read_log_lines(path, lambda: True, 3)) == ["line 97", "line 98", "line 99"]
     assert min(read) >= 50_000_000_000 - 2 * log.CHUNK_SIZE
-
-
-def test_the_last_lines_of_a_run_that_is_pending_come_at_once(runs: Runs) -> None:
-    (runs.folder / "runs" / "tiny-1").mkdir(parents=True)
-    assert list(runs.local.logs({"folder": str(runs.folder / "runs" / "tiny-1")}, follow=False, tail=5)) == []
-
-
-def test_events_are_those_of_the_log_without_reading_it(runs: Runs) -> None:
-    reference = runs.submit(COUNT)
-    runs.wait_for_end(reference)
-    wanted = [line for line in runs.local.logs(reference, follow=False) if event.parse_event(line)]
-    path = Path(reference["folder"], "log.txt")
-    path.unlink()
-    events = runs.local.events_file(reference)
-    assert events is not None
-    assert events.read_text().splitlines() == wanted
 
 
 def test_status_does_not_read_a_large_log(runs: Runs) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def outputs_by_name(runs: Runs, reference: Reference) -> dict[str, Output]:
     return {output.name: output for output in runs.local.outputs(reference)}
 
 
-def test_checkpoints_come_first_oldest_first_and_then_files(runs: Runs, run_with_outputs: Reference) -> None:
+def test_checkpoints_are_listed_oldest_first_then_files(runs: Runs, run_with_outputs: Reference) -> None:
     found = list(runs.local.outputs(run_with_outputs))
     assert [(output.name, output.kind) for output in found] == [
         ("checkpoints/000200", "checkpoint"),
@@ -40,7 +41,7 @@ def test_checkpoints_come_first_oldest_first_and_then_files(runs: Runs, run_with
     assert all(output.source == "local_path" and Path(output.uri).exists() for output in found)
 
 
-def test_a_checkpoint_has_its_step_its_model_its_digest_and_its_size(runs: Runs, run_with_outputs: Reference) -> None:
+def test_checkpoint_has_step_model_digest_and_size(runs: Runs, run_with_outputs: Reference) -> None:
     one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
     manifest = checkpoint.read_manifest(Path(one.uri))
     assert manifest is not None
@@ -48,7 +49,7 @@ def test_a_checkpoint_has_its_step_its_model_its_digest_and_its_size(runs: Runs,
     assert one.size == 400 + Path(one.uri, checkpoint.MANIFEST).stat().st_size
 
 
-def test_one_that_was_never_told_of_nor_sealed_is_not_complete(runs: Runs, run_with_outputs: Reference) -> None:
+def test_incomplete_checkpoint_is_not_listed(runs: Runs, run_with_outputs: Reference) -> None:
     torn = Path(run_with_outputs["folder"], "outputs/checkpoints/000600")
     torn.mkdir()
     (torn / "half").write_text("")
@@ -57,9 +58,7 @@ def test_one_that_was_never_told_of_nor_sealed_is_not_complete(runs: Runs, run_w
     assert outputs_by_name(runs, run_with_outputs)["checkpoints/000200"].digest == ""
 
 
-def test_checkpoints_that_another_run_left_in_the_same_place_are_not_of_this_one(
-    runs: Runs, run_with_outputs: Reference
-) -> None:
+def test_checkpoint_of_another_run_is_not_listed(runs: Runs, run_with_outputs: Reference) -> None:
     other = Path(run_with_outputs["folder"], "outputs/checkpoints/000100")
     other.mkdir()
     (other / "weights").write_text("w")
@@ -67,14 +66,14 @@ def test_checkpoints_that_another_run_left_in_the_same_place_are_not_of_this_one
     assert "checkpoints/000100" not in outputs_by_name(runs, run_with_outputs)
 
 
-def test_a_run_that_goes_on_has_what_it_left_by_now(runs: Runs) -> None:
+def test_running_run_has_outputs(runs: Runs) -> None:
     reference = runs.submit(SAVES + "time.sleep(600)")
     runs.sealed(reference)
     assert set(outputs_by_name(runs, reference)) >= {"checkpoints/000400", "log.txt"}
     assert "outcome.json" not in outputs_by_name(runs, reference)
 
 
-def test_a_work_folder_elsewhere_is_looked_into(runs: Runs, tmp_path: Path) -> None:
+def test_outputs_in_another_folder_are_listed(runs: Runs, tmp_path: Path) -> None:
     program = SAVES.replace('os.environ["WORK"], "outputs"', repr(str(tmp_path / "elsewhere")))
     reference = runs.submit(program)
     runs.wait_for_end(reference)
@@ -83,7 +82,7 @@ def test_a_work_folder_elsewhere_is_looked_into(runs: Runs, tmp_path: Path) -> N
     assert found["elsewhere/notes.txt"].uri == str(tmp_path / "elsewhere/notes.txt")
 
 
-def test_checkpoints_right_in_a_folder_do_not_make_its_neighbours_outputs(runs: Runs, tmp_path: Path) -> None:
+def test_neighbours_of_a_checkpoint_folder_are_not_listed(runs: Runs, tmp_path: Path) -> None:
     (tmp_path / "shared/other").mkdir(parents=True)
     (tmp_path / "shared/thesis.txt").write_text("mine")
     program = SAVES.replace('os.environ["WORK"], "outputs", "checkpoints"', repr(str(tmp_path / "shared/mine")))
@@ -103,69 +102,54 @@ def test_a_run_without_anything_and_one_that_is_gone(runs: Runs, tmp_path: Path)
         runs.local.outputs({"folder": str(tmp_path / "gone")})
 
 
-def test_a_checkpoint_is_brought_whole_and_is_its_own(runs: Runs, run_with_outputs: Reference, tmp_path: Path) -> None:
+def test_downloads_are_complete_copies(runs: Runs, run_with_outputs: Reference, tmp_path: Path) -> None:
     one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
     runs.local.download(run_with_outputs, one, tmp_path / "mine/best")
+    notes = outputs_by_name(runs, run_with_outputs)["outputs/notes.txt"]
+    runs.local.download(run_with_outputs, notes, tmp_path / "notes.txt")
     shutil.rmtree(run_with_outputs["folder"])
+    assert (tmp_path / "notes.txt").read_text() == "seven"
     assert checkpoint.validate_checkpoint(tmp_path / "mine/best") == ""
     assert (tmp_path / "mine/best/model/weights.txt").read_text() == "w" * 400
     assert os.listdir(tmp_path / "mine") == ["best"]
 
 
-def test_a_file_is_brought_and_later_changes_do_not_reach_the_copy(
-    runs: Runs, run_with_outputs: Reference, tmp_path: Path
-) -> None:
-    runs.local.download(
-        run_with_outputs, outputs_by_name(runs, run_with_outputs)["outputs/notes.txt"], tmp_path / "notes.txt"
-    )
-    Path(run_with_outputs["folder"], "outputs/notes.txt").write_text("changed")
-    assert (tmp_path / "notes.txt").read_text() == "seven"
-
-
-def test_what_is_not_there_any_more_cannot_be_brought(runs: Runs, run_with_outputs: Reference, tmp_path: Path) -> None:
-    one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
-    shutil.rmtree(one.uri)
-    with pytest.raises(Rejected, match="checkpoints/000400 no longer exists"):
-        runs.local.download(run_with_outputs, one, tmp_path / "mine")
-    assert not (tmp_path / "mine").exists()
-
-
-def test_nothing_is_written_over(runs: Runs, run_with_outputs: Reference, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(Rejected, match="target already exists") as caught:
-        runs.local.download(
-            run_with_outputs, outputs_by_name(runs, run_with_outputs)["checkpoints/000400"], tmp_path / "mine"
-        )
-    assert caught.value.problems[0].code == "output-exists"
-    assert os.listdir(tmp_path / "mine") == []
-
-
-def test_a_checkpoint_that_changed_since_it_was_sealed_is_not_brought(
-    runs: Runs, run_with_outputs: Reference, tmp_path: Path
-) -> None:
-    one = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"]
-    Path(one.uri, "model/weights.txt").write_text("changed")
-    with pytest.raises(Rejected) as caught:
-        runs.local.download(run_with_outputs, one, tmp_path / "new/mine")
-    assert f"{one.uri}/model/weights.txt is not what was saved" in format_problem(caught.value.problems[0])
-    assert os.listdir(tmp_path / "new") == []
-
-
-def test_a_full_disk_leaves_no_half(
-    runs: Runs, run_with_outputs: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = shutil.copy2
+def fill_disk(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = shutil.copy2
 
     def full(source: str, target: str, **options: bool) -> str:
         if "weights" in str(source):
             raise OSError(28, "No space left on device", str(target))
-        return str(real(source, target, **options))
+        return str(copy(source, target, **options))
 
     monkeypatch.setattr(shutil, "copy2", full)
     monkeypatch.setattr(shutil.copytree, "__defaults__", (False, None, full, False, False))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fact"),
+    [
+        (lambda source, target, _: shutil.rmtree(source), "checkpoints/000400 no longer exists"),
+        (lambda source, target, _: target.mkdir(parents=True), "target already exists"),
+        (
+            lambda source, target, _: (source / "model/weights.txt").write_text("changed"),
+            "000400/model/weights.txt is not what was saved",
+        ),
+        (fill_disk, "No space left on device"),
+    ],
+    ids=["missing", "target exists", "changed", "full disk"],
+)
+def test_failed_download_leaves_nothing(
+    runs: Runs,
+    run_with_outputs: Reference,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Path, Path, pytest.MonkeyPatch], object],
+    fact: str,
+) -> None:
+    one, target = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"], tmp_path / "new/mine"
+    spoil(Path(one.uri), target, monkeypatch)
     with pytest.raises(Rejected) as caught:
-        runs.local.download(
-            run_with_outputs, outputs_by_name(runs, run_with_outputs)["checkpoints/000400"], tmp_path / "new/mine"
-        )
-    assert "No space left on device" in format_problem(caught.value.problems[0])
-    assert os.listdir(tmp_path / "new") == []
+        runs.local.download(run_with_outputs, one, target)
+    assert fact in format_problem(caught.value.problems[0])
+    assert {*(tmp_path / "new").rglob("*")} <= {target}  # an empty target of the user stays

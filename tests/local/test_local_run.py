@@ -1,35 +1,25 @@
 """The status of a run from its submit to its end, also when its processes are killed."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from local_runs import SAVES, SLEEP, Runs, wait_for
 from robotrain.errors import Rejected, format_problem
-from robotrain.model.run import RunGone
+from robotrain.model.run import Reference, RunGone
 from robotrain_local import process
 from robotrain_runtime.contract import checkpoint
 
 pytestmark = pytest.mark.slow  # real processes and their patience
 
 SAVED = SAVES + "time.sleep(600)"
-
-
-@pytest.fixture
-def stranger() -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that has nothing to do with any run, and leads a session as a supervisor does."""
-    with subprocess.Popen(["sleep", "600"], start_new_session=True) as started:
-        time.sleep(0.05)  # the kernel tells births apart by hundredths of a second
-        yield started
-        started.kill()
 
 
 def test_a_run_goes_from_running_to_succeeded(runs: Runs, tmp_path: Path) -> None:
@@ -45,23 +35,19 @@ def test_a_run_goes_from_running_to_succeeded(runs: Runs, tmp_path: Path) -> Non
     assert began - 1 < status.started < status.ended < time.time() + 1
 
 
-def test_submitting_does_not_wait_for_the_run(runs: Runs) -> None:
-    assert runs.local.status(runs.submit(SLEEP)).state == "running"
-
-
-def test_a_run_that_fails_says_why(runs: Runs) -> None:
+def test_failed_run_has_a_reason(runs: Runs) -> None:
     status = runs.wait_for_end(runs.submit("raise ValueError('the episodes are of different lengths')"))
     assert status.state == "failed"
     assert status.reason == "ValueError: the episodes are of different lengths"
 
 
-def test_a_run_that_does_not_begin_says_why(runs: Runs) -> None:
+def test_run_that_fails_its_preflight_has_a_reason(runs: Runs) -> None:
     status = runs.wait_for_end(runs.submit("pass", unusable="no action column"))
     assert (status.state, status.exit_code) == ("failed", 4)
     assert "no action column" in status.reason
 
 
-def test_a_run_whose_document_is_not_one_says_so(runs: Runs) -> None:
+def test_run_with_an_invalid_document_has_a_reason(runs: Runs) -> None:
     plan = runs.plan("pass")
     status = runs.wait_for_end(runs.local.submit(replace(plan, files={**plan.files, "job.json": b"{}"})))
     assert status.state == "failed"
@@ -89,56 +75,28 @@ def test_a_hangup_sent_to_the_run_itself_is_ignored(runs: Runs) -> None:
     assert runs.wait_for_end(reference).state == "succeeded"
 
 
-def test_a_killed_runtime_is_a_failed_run_that_names_its_checkpoint(runs: Runs) -> None:
+def test_killed_runtime_is_a_failed_run_that_names_its_checkpoint_and_leaves_no_trainer(runs: Runs) -> None:
     reference = runs.submit(SAVED)
     _, last = runs.sealed(reference)
+    before = runs.processes(reference)
     os.kill(runs.runtime(reference), signal.SIGKILL)
     status = runs.wait_for_end(reference)
     assert (status.state, status.exit_code) == ("failed", 137)
     assert "killed by signal 9 (SIGKILL)" in status.reason
     assert f"Its last complete checkpoint, of step 400, is at {last}" in status.reason
-
-
-def test_a_killed_runtime_leaves_no_trainer_behind(runs: Runs) -> None:
-    reference = runs.submit(SLEEP)
-    runs.wait_until_ready(reference)
-    before = runs.processes(reference)
-    os.kill(runs.runtime(reference), signal.SIGKILL)
-    runs.wait_for_end(reference)
     assert len(before) >= 3
     wait_for(lambda: not any(process.get_birth(pid) for pid in before))
 
 
-def test_a_run_whose_every_process_was_killed_is_lost_and_names_its_checkpoint(runs: Runs) -> None:
+def test_lost_run_names_its_complete_and_incomplete_checkpoints(runs: Runs) -> None:
     reference = runs.submit(SAVED)
-    _, last = runs.sealed(reference)
+    first, last = runs.sealed(reference)
     process.send_signal(runs.processes(reference), signal.SIGKILL)
     status = runs.wait_for_end(reference)
     assert status.state == "lost"
     assert "memory ran out" in status.reason
     assert f"step 400, is at {last}" in status.reason
     assert "incomplete" not in status.reason
-
-
-def test_a_supervisor_and_its_runtime_that_are_killed_leave_a_trainer_that_is_seen_and_can_be_stopped(
-    runs: Runs,
-) -> None:
-    reference = runs.submit(SLEEP)
-    runs.wait_until_ready(reference)
-    before = runs.processes(reference)
-    process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
-    wait_for(lambda: runs.local.status(reference).reason)
-    assert runs.local.status(reference).state == "running"
-    runs.local.cancel(reference)
-    assert runs.local.status(reference).state == "cancelled"
-    assert not any(process.get_birth(pid) for pid in before)
-
-
-def test_what_survived_is_told_apart_by_whether_it_was_sealed(runs: Runs) -> None:
-    reference = runs.submit(SAVED)
-    first, last = runs.sealed(reference)
-    process.send_signal(runs.processes(reference), signal.SIGKILL)
-    runs.wait_for_end(reference)
     (last / checkpoint.MANIFEST).unlink()
     reason = runs.local.status(reference).reason
     assert f"Its last complete checkpoint, of step 200, is at {first}" in reason
@@ -147,7 +105,7 @@ def test_what_survived_is_told_apart_by_whether_it_was_sealed(runs: Runs) -> Non
     assert "checkpoint" not in runs.local.status(reference).reason  # that none is left says who knows that one is due
 
 
-def test_a_checkpoint_that_was_sealed_and_not_told_of_survives_too(runs: Runs) -> None:
+def test_lost_run_names_a_checkpoint_that_was_only_sealed(runs: Runs) -> None:
     reference = runs.submit(SLEEP)
     runs.wait_until_ready(reference)
     folder = Path(reference["folder"], "outputs/checkpoints/000100")
@@ -158,30 +116,19 @@ def test_a_checkpoint_that_was_sealed_and_not_told_of_survives_too(runs: Runs) -
     assert f"of step 100, is at {folder}" in runs.wait_for_end(reference).reason
 
 
-def test_a_run_that_goes_on_without_its_supervisor_is_running_and_can_be_cancelled(runs: Runs) -> None:
+@pytest.mark.parametrize("killed", [(Runs.supervisor,), (Runs.supervisor, Runs.runtime)], ids=["it", "its runtime too"])
+def test_run_without_its_supervisor_goes_on_and_can_be_cancelled(
+    runs: Runs, killed: tuple[Callable[[Runs, Reference], int], ...]
+) -> None:
     reference = runs.submit(SLEEP, grace=10)
     runs.wait_until_ready(reference)
     before = runs.processes(reference)
-    os.kill(runs.supervisor(reference), signal.SIGKILL)
+    process.send_signal([find(runs, reference) for find in killed], signal.SIGKILL)
     wait_for(lambda: runs.local.status(reference).reason)
     assert runs.local.status(reference).state == "running"
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
     wait_for(lambda: not any(process.get_birth(pid) for pid in before))
-
-
-def test_another_process_with_the_same_number_is_not_taken_for_the_run(
-    runs: Runs, stranger: "subprocess.Popen[bytes]"
-) -> None:
-    reference = runs.submit(SLEEP)
-    runs.wait_until_ready(reference)
-    process.send_signal(runs.processes(reference), signal.SIGKILL)
-    runs.wait_for_end(reference)
-    facts = Path(reference["folder"], "supervisor.json")
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"pid": stranger.pid}))
-    assert runs.local.status(reference).state == "lost"
-    runs.local.cancel(reference)
-    assert stranger.poll() is None
 
 
 def test_a_run_whose_submit_was_interrupted_is_pending(runs: Runs, tmp_path: Path) -> None:
@@ -225,7 +172,7 @@ def test_a_damaged_plan_is_refused_and_leaves_nothing(runs: Runs, file: str, con
     assert not (runs.folder / "runs").exists()
 
 
-def test_a_run_has_what_the_shell_has_but_for_another_projects_tracking(
+def test_run_inherits_the_environment_without_tracking_of_another_project(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A_TOKEN", "only in memory")
