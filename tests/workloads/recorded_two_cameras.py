@@ -45,33 +45,27 @@ def record(to):
     made.finalize()
 
 
-def one_at_a_time(policy, root, episode):
+def predict_frame_by_frame(policy, root, episode):
     """LeRobot's own way: frame by frame, a batch of one."""
-    found = LeRobotDataset("two", root=root, episodes=[episode], tolerance_s=0.025)
+    dataset = LeRobotDataset("two", root=root, episodes=[episode], tolerance_s=0.025)
     policy.policy.reset()
-    made, done = [], []
-    for number in range(len(found)):
-        item = found[number]
-        seen = {name: item[name][None] for name in FEATURES if name != "action"} | {"task": [item["task"]]}
+    predicted, recorded = [], []
+    for number in range(len(dataset)):
+        item = dataset[number]
+        observed = {name: item[name][None] for name in FEATURES if name != "action"} | {"task": [item["task"]]}
         with torch.inference_mode():
-            made.append(policy.postprocessor(policy.policy.select_action(policy.preprocessor(seen)))[0].numpy())
-        done.append(item["action"].numpy())
-    return np.stack(made), np.stack(done)
+            action = policy.policy.select_action(policy.preprocessor(observed))
+            predicted.append(policy.postprocessor(action)[0].numpy())
+        recorded.append(item["action"].numpy())
+    return np.stack(predicted), np.stack(recorded)
 
 
-def refusal(attempt, *arguments):
+def get_refusal(attempt, *arguments):
     try:
         attempt(*arguments)
     except SystemExit as end:
         return str(end)
     return None
-
-
-def spoilt(policy, folder, name):
-    """The policy's files, one of them gone."""
-    result_store.copy_policy(policy, folder)
-    (folder / name).unlink()
-    return folder
 
 
 def main():
@@ -84,26 +78,33 @@ def main():
     again = loaded_policy.make_untrained_policy("act", root, "cpu", options, 1)
     result_store.copy_policy(untrained, work / "policy")
     policy = loaded_policy.load_policy(work / "policy", "cpu", ["--policy.n_action_steps=2"])
-    told = []
-    asked = ReplayRequest(root=root, episodes=CHOSEN, batch=2, tolerance=0.025)
-    recording = replay.open_recording(policy, asked)
+    order = []
+    request = ReplayRequest(root=root, episodes=CHOSEN, batch=2, tolerance=0.025)
+    recording = replay.open_recording(policy, request)
     replay.MOST_FRAMES = 35
     measured = replay.measure_latency(policy, recording, CHOSEN)
-    found = replay.replay_episodes(policy, recording, asked, lambda one: told.append(one.episode), measured.seconds)
-    alone = {one.episode: one_at_a_time(policy, root, one.episode) for one in found}
-    off = {one.episode: float(abs(one.predicted - alone[one.episode][0]).max()) for one in found}
+
+    def add(episode):
+        order.append(episode.episode)
+
+    episodes = {one.episode: one for one in replay.replay_episodes(policy, recording, request, add, measured.seconds)}
+    alone = {number: predict_frame_by_frame(policy, root, number) for number in episodes}
     result_store.copy_policy(policy, work / "linked")
     weights = untrained.policy.state_dict()
-    seen = {
-        "lengths": {one.episode: one.steps for one in found},
-        "off": off,
-        "spread": float(found[0].predicted.std()),
-        "recorded": all(np.array_equal(one.recorded, alone[one.episode][1]) for one in found),
-        "mse": {one.episode: [one.mse, float(((one.predicted - one.recorded) ** 2).mean())] for one in found},
-        "names": list(found[0].each_mae),
-        "told": told,
-        "tasks": sorted({moment.observation["task"][0] for one in CHOSEN for moment in recording.read_frames([one])}),
-        "measured": {one.episode: sum(not math.isnan(taken) for taken in one.seconds) for one in found},
+    frames = [frame for number in CHOSEN for frame in recording.read_frames([number])]
+    found = {
+        "lengths": {number: episode.steps for number, episode in episodes.items()},
+        "differences": {number: float(abs(one.predicted - alone[number][0]).max()) for number, one in episodes.items()},
+        "spread": float(episodes[0].predicted.std()),
+        "recorded": all(np.array_equal(one.recorded, alone[number][1]) for number, one in episodes.items()),
+        "mse": {
+            number: [episode.mse, float(((episode.predicted - episode.recorded) ** 2).mean())]
+            for number, episode in episodes.items()
+        },
+        "names": list(episodes[0].each_mae),
+        "order": order,
+        "tasks": sorted({frame.observation["task"][0] for frame in frames}),
+        "measured": {number: sum(not math.isnan(taken) for taken in one.seconds) for number, one in episodes.items()},
         "latency": dataclasses.asdict(replay.summarize_latency(measured)),
         "same seed": all(torch.equal(weights[name], value) for name, value in again.policy.state_dict().items()),
         "steps": policy.policy.config.n_action_steps,
@@ -111,54 +112,52 @@ def main():
         "digests": [result_store.digest_policy(work / "policy"), result_store.digest_policy(work / "linked")],
         "linked": (work / "linked/model.safetensors").stat().st_ino
         == (work / "policy/model.safetensors").stat().st_ino,
-        "refusals": refusals(policy, work) | damages(recording, asked, work),
+        "refusals": list_refused_policies(policy, work) | list_refused_replays(recording, request, work),
     }
-    (work / "seen.json").write_text(json.dumps(seen))
+    (work / "found.json").write_text(json.dumps(found))
 
 
-def refusals(policy, work):
-    unknown = work / "unknown"
-    result_store.copy_policy(policy, unknown)
+def list_refused_policies(policy, work):
+    unknown, holes, incomplete = work / "unknown", work / "holes", work / "incomplete"
+    for folder in (unknown, holes, incomplete):
+        result_store.copy_policy(policy, folder)
+    (incomplete / "policy_preprocessor.json").unlink()
     settings = json.loads((unknown / "config.json").read_text())
     (unknown / "config.json").unlink()  # it is a link: what it leads to must stay
     (unknown / "config.json").write_text(json.dumps({**settings, "type": "walker"}))
-    holes = work / "holes"
-    result_store.copy_policy(policy, holes)
     (holes / "model.safetensors").unlink()
     weights = policy.policy.state_dict()
     from safetensors.torch import save_file
 
     kept = {name: value.clone() for name, value in weights.items() if not name.startswith("model.action_head")}
     save_file(kept, holes / "model.safetensors")
-    return {
-        "type": refusal(loaded_policy.load_policy, unknown, "cpu"),
-        "holes": refusal(loaded_policy.load_policy, holes, "cpu"),
-        "processors": refusal(
-            loaded_policy.load_policy, spoilt(policy, work / "no-processors", "policy_preprocessor.json"), "cpu"
-        ),
-        "option": refusal(loaded_policy.load_policy, work / "policy", "cpu", ["--policy.walks=2"]),
-        "value": refusal(loaded_policy.load_policy, work / "policy", "cpu", ["--policy.n_action_steps=two"]),
-        "chunk": refusal(
-            loaded_policy.load_policy, work / "policy", "cpu", ["--policy.use_vae=true", "--policy.n_action_steps=400"]
-        ),
-        "larger": refusal(loaded_policy.load_policy, work / "policy", "cpu", ["--policy.dim_feedforward=64"]),
-        "nothing": refusal(loaded_policy.load_policy, work / "nothing", "cpu"),
+    cases = {
+        "type": (unknown, []),
+        "holes": (holes, []),
+        "processors": (incomplete, []),
+        "option": (work / "policy", ["--policy.walks=2"]),
+        "value": (work / "policy", ["--policy.n_action_steps=two"]),
+        "chunk": (work / "policy", ["--policy.use_vae=true", "--policy.n_action_steps=400"]),
+        "larger": (work / "policy", ["--policy.dim_feedforward=64"]),
+        "nothing": (work / "nothing", []),
     }
+    load = loaded_policy.load_policy
+    return {name: get_refusal(load, folder, "cpu", options) for name, (folder, options) in cases.items()}
 
 
-def damages(recording, asked, work):
+def list_refused_replays(recording, request, work):
     """What ends a replay that has begun. The last one damages the dataset."""
 
     def replay_all(policy):
-        replay.replay_episodes(policy, recording, asked, lambda one: None, {})
+        replay.replay_episodes(policy, recording, request, lambda episode: None, {})
 
     whole, empty = loaded_policy.load_policy(work / "policy", "cpu"), loaded_policy.load_policy(work / "policy", "cpu")
     for weights in empty.policy.parameters():
         weights.data.fill_(math.nan)
-    found = {"not finite": refusal(replay_all, empty)}
-    (film,) = asked.root.glob("videos/*/*/*.mp4")
-    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
-    return {**found, "film": refusal(replay_all, whole)}
+    found = {"not finite": get_refusal(replay_all, empty)}
+    (video,) = request.root.glob("videos/*/*/*.mp4")
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    return {**found, "video": get_refusal(replay_all, whole)}
 
 
 main()

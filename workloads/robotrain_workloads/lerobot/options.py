@@ -132,10 +132,4 @@ def list_option_names(arguments: Sequence[str]) -> set[str]:
 
 def get_option_value(arguments: Sequence[str], name: str) -> str | None:
     """Return the last value of an option, in either form."""
-    value = None
-    for index, argument in enumerate(arguments):
-        if argument.startswith(f"{name}="):
-            value = argument.partition("=")[2]
-        elif argument == name and index + 1 < len(arguments):
-            value = arguments[index + 1]
-    return value
+    return dict(split_options(arguments)).get(name.removeprefix("--"))

@@ -116,10 +116,10 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags. The launcher adds what only it knows."""
     values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
-    origin, dataset_name = selection.get_policy_origin(document), get_dataset_name(document)
+    reference, dataset_name = selection.get_policy_reference(document), get_dataset_name(document)
     params = {
-        "policy_repo_id": selection.get_policy_name(document),
-        "policy_source": origin,
+        "policy_repo_id": reference.name,
+        "policy_source": reference.origin,
         **({"dataset_repo_id": dataset_name} if has_dataset else {}),
         **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
         **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
@@ -128,8 +128,8 @@ def tracked(document: JobDocument) -> TrackingSpec:
     tags = {
         "lerobot.framework": "lerobot",
         "lerobot.job_name": str(values["job_name"]),
-        "policy.source": origin,
-        "policy.pin": selection.get_policy_pin(document),
+        "policy.source": reference.origin,
+        "policy.pin": reference.pin,
         "dataset.repo_id": dataset_name if has_dataset else "",
         "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
         "model.register_name": str(values["register_model"] or ""),
@@ -148,38 +148,38 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
-    revision = lineage.describe_pin(selection.get_policy_pin(document))
+    values, reference = document.parameters, selection.get_policy_reference(document)
     policy_type = _get_policy_type(document, selection.find_policy_folder(data))
+    training_tags, azureml_tags = _make_training_tags(document, data), lineage.make_azureml_tags(document)
     lines = [
-        f"LeRobot {policy_type} policy: {selection.get_policy_name(document)}{revision}",
-        f"Registered by: {document.parameters['job_name']} (run {document.run}), which evaluated it",
-        *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
+        f"LeRobot {policy_type} policy: {reference.name}{lineage.describe_pin(reference.pin)}",
+        f"Registered by: {values['job_name']} (run {document.run}), which evaluated it",
+        *(f"Azure ML job: {name}" for name in azureml_tags.values()),
     ]
-    values = document.parameters
     tags = {
         "framework": "lerobot",
-        "policy_type": _get_policy_type(document, selection.find_policy_folder(data)),
+        "policy_type": policy_type,
         "job_name": str(values["job_name"]),
         "source": f"{document.platform}-lerobot-inference",
-        "policy_uri": selection.get_policy_name(document),
-        "policy_source": selection.get_policy_origin(document),
-        "policy_pin": selection.get_policy_pin(document),
-        **_make_training_tags(document, data),
-        **lineage.make_azureml_tags(document),
+        "policy_uri": reference.name,
+        "policy_source": reference.origin,
+        "policy_pin": reference.pin,
+        **training_tags,
+        **azureml_tags,
     }
-    env, has_dataset = str(document.parameters["env"] or ""), bool(lineage.list_dataset_sources(document))
+    env, datasets = str(values["env"] or ""), lineage.list_dataset_sources(document)
     return PublishingSpec(
-        register=str(document.parameters["register_model"] or ""),
+        register=str(values["register_model"] or ""),
         description="\n".join(lines),
         tags={name: value for name, value in tags.items() if value},
-        evaluated_on=(lineage.make_dataset_tags(document) if has_dataset else {}) | ({"env": env} if env else {}),
+        evaluated_on=(lineage.make_dataset_tags(document) if datasets else {}) | ({"env": env} if env else {}),
         lineage={
-            "policy_uri": selection.get_policy_name(document),
-            "policy_source": selection.get_policy_origin(document),
-            "policy_pin": selection.get_policy_pin(document) or None,
-            **{name: _make_training_tags(document, data).get(name) for name in ("policy_run", "policy_step")},
-            "evaluated_on": [[part.kind, part.uri, part.pin] for part in lineage.list_dataset_sources(document)],
-            "azureml_run_id": lineage.make_azureml_tags(document).get("azureml_run_id"),
+            "policy_uri": reference.name,
+            "policy_source": reference.origin,
+            "policy_pin": reference.pin or None,
+            **{name: training_tags.get(name) for name in ("policy_run", "policy_step")},
+            "evaluated_on": [[source.kind, source.uri, source.pin] for source in datasets],
+            "azureml_run_id": azureml_tags.get("azureml_run_id"),
         },
     )
 
@@ -243,10 +243,10 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
     yield from ("-m", LAUNCHER)
     model = selection.find_policy_folder(data)
     yield f"--policy={model}" if model else f"--builtin={selection.get_builtin_type(values)}"
-    yield f"--policy-name={selection.get_policy_name(document)}"
-    yield f"--policy-source={selection.get_policy_origin(document)}"
-    if pin := selection.get_policy_pin(document):
-        yield f"--policy-pin={pin}"
+    reference = selection.get_policy_reference(document)
+    yield from (f"--policy-name={reference.name}", f"--policy-source={reference.origin}")
+    if reference.pin:
+        yield f"--policy-pin={reference.pin}"
     step = selection.find_policy_step(document, data)
     yield f"--policy-step={step}"
     if root := next((folder for source, folder in data.items() if source.role == "dataset"), None):

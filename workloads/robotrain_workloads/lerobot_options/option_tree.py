@@ -80,7 +80,7 @@ def find_option(flag: str, value: str) -> str:
     if "." in flag:
         return problem.suggestion
     tree, name = load_option_tree(), flag.removeprefix("--").replace("-", "_")
-    is_of_policy = any(name in tree.classes[one] for one in _list_policies(tree).values())
+    is_of_policy = any(name in tree.classes[policy_class] for policy_class in _list_policies(tree).values())
     return _format(f"policy.{name}", value or None) if is_of_policy else ""
 
 
@@ -96,16 +96,16 @@ def _check_option(
             yield _explain_unknown(name, value, prefix, parent, level, types, owned)
             return
         prefix += f"{parent}."
-        choices = {key: of for kind in found for key, of in _list_choices(kind).items()}
+        choices = {key: class_name for kind in found for key, class_name in _list_choices(kind).items()}
         if choices and last in CHOICE_OPTIONS and prefix == f"{name.rpartition('.')[0]}.":
             if last == "type" and value is not None and value not in choices:
                 why, near = describe_kinds(["|".join(choices)]), find_near_option(value, choices)
                 suggestion = f"--{name}={near}" if near else ""
                 yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
             return
-        one = types.get(prefix[:-1], "")
-        level = [tree.classes[of] for key, of in choices.items() if one not in choices or key == one]
-        level += [tree.classes[of] for kind in found for of in _list_nested(kind)]
+        chosen = types.get(prefix[:-1], "")
+        level = [tree.classes[choices[key]] for key in choices if chosen not in choices or key == chosen]
+        level += [tree.classes[class_name] for kind in found for class_name in _list_nested(kind)]
         if not level:  # LeRobot reads a mapping or a plugin's class there
             return
     kinds = [fields[last] for fields in level if last in fields]
@@ -137,15 +137,14 @@ def _explain_unknown(
         return OptionProblem(given, title, why)
     why = "Its configuration lists all options; the trainer would refuse it, but only on the machine of the job."
     rest = name[len(prefix) + len(part) :]
-    of_policy = name.replace("-", "_")
-    if not prefix and (one := _list_policies(tree).get(types.get("policy", ""))) and of_policy in tree.classes[one]:
+    of_policy, policy_class = name.replace("-", "_"), _list_policies(tree).get(types.get("policy", ""))
+    if not prefix and policy_class and of_policy in tree.classes[policy_class]:
         return OptionProblem(given, title, why, _format(f"policy.{of_policy}", value))
     near = find_near_option(part, {field for fields in level for field in fields})
-    if near and f"--{prefix}{near}{rest}" not in owned:
-        return OptionProblem(given, title, why, _format(f"{prefix}{near}{rest}", value))
-    if own := owned.get(f"--{prefix}{near}{rest}" if near else ""):
-        return OptionProblem(given, title, why, own)
-    return OptionProblem(given, title, why)
+    if not near:
+        return OptionProblem(given, title, why)
+    option = f"{prefix}{near}{rest}"
+    return OptionProblem(given, title, why, owned.get(f"--{option}", _format(option, value)))
 
 
 def list_policy_defaults(policy: str) -> dict[str, object]:
@@ -182,33 +181,33 @@ def _format(name: str, value: str | None) -> str:
 
 def _list_kinds(kind: Any) -> Iterator[Any]:
     if isinstance(kind, dict) and "any of" in kind:
-        for one in kind["any of"]:
-            yield from _list_kinds(one)
+        for alternative in kind["any of"]:
+            yield from _list_kinds(alternative)
     else:
         yield kind
 
 
 def _list_choices(kind: Any) -> dict[str, str]:
     """Return the class of each choice."""
-    dicts = [one["choices"] for one in _list_kinds(kind) if isinstance(one, dict) and "choices" in one]
-    return {key: of for choices in dicts for key, of in choices.items()}
+    kinds = [part for part in _list_kinds(kind) if isinstance(part, dict)]
+    return {key: class_name for part in kinds for key, class_name in part.get("choices", {}).items()}
 
 
 def _list_nested(kind: Any) -> Iterator[str]:
-    yield from (one["fields"] for one in _list_kinds(kind) if isinstance(one, dict) and "fields" in one)
+    yield from (part["fields"] for part in _list_kinds(kind) if isinstance(part, dict) and "fields" in part)
 
 
 def _list_scalars(kind: Any) -> Iterator[str]:
     """Yield the kinds of plain values, as `option_kinds` names them."""
-    for one in _list_kinds(kind):
-        yield "|".join(one["one of"]) if isinstance(one, dict) else one
+    for part in _list_kinds(kind):
+        yield "|".join(part["one of"]) if isinstance(part, dict) else part
 
 
 def _takes(kind: Any, value: str) -> bool:
     """Return whether a value may be of a kind; what is no plain value is LeRobot's to read."""
-    kinds = list(_list_kinds(kind))
-    if any(one == "any" or (isinstance(one, dict) and "one of" not in one) for one in kinds):
-        return True
+    for part in _list_kinds(kind):
+        if part == "any" or (isinstance(part, dict) and "one of" not in part):
+            return True
     return any(
         re.fullmatch(YAML_PATTERNS[scalar], value, re.IGNORECASE)
         if scalar in YAML_PATTERNS

@@ -35,7 +35,7 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
         return
     expected_type, policy_type = document.parameters["policy_type"], settings.get("type")
     if expected_type is not None and policy_type:
-        yield from policy.find_type_problem(selection.get_policy_name(document), policy_type, expected_type)
+        yield from policy.find_type_problem(selection.get_policy_reference(document).name, policy_type, expected_type)
     if document.parameters["builtin_policy"]:
         policy_type = selection.get_builtin_type(document.parameters)
     if policy_type in TRANSFORMERS_TYPES and document.placement.environment is None:  # a user's own is not checked

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
@@ -31,22 +32,23 @@ def find_policy_folder(data: Mapping[JobSource, Path]) -> Path | None:
     return policy.find_model_folder(data[source]) if source else None
 
 
-def get_policy_name(document: JobDocument) -> str:
-    """Return the URI of the policy's source, or the type of an untrained one."""
+class PolicyReference(NamedTuple):
+    """Where the policy comes from."""
+
+    name: str
+    """The URI of its source, or the type of an untrained one."""
+    origin: str
+    """The kind of its source, in one word."""
+    pin: str
+    """Empty if it is unknown."""
+
+
+def get_policy_reference(document: JobDocument) -> PolicyReference:
+    """Return where the policy comes from."""
     source = find_policy_source(document.sources)
-    return source.uri if source else get_builtin_type(document.parameters)
-
-
-def get_policy_origin(document: JobDocument) -> str:
-    """Return the kind of the policy's source, in one word."""
-    source = find_policy_source(document.sources)
-    return SOURCE_KIND_NAMES.get(source.kind, source.kind) if source else BUILTIN_SOURCE
-
-
-def get_policy_pin(document: JobDocument) -> str:
-    """Return the policy's pin; empty if it is unknown."""
-    source = find_policy_source(document.sources)
-    return source.pin if source else ""
+    if source is None:
+        return PolicyReference(get_builtin_type(document.parameters), BUILTIN_SOURCE, "")
+    return PolicyReference(source.uri, SOURCE_KIND_NAMES.get(source.kind, source.kind), source.pin)
 
 
 def get_builtin_type(parameters: Mapping[str, Scalar]) -> str:
