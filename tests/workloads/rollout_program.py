@@ -30,8 +30,8 @@ SCALED = {"mean": 0.0, "std": 1.0, "min": -1.0, "max": 1.0}
 TIMES = ("seconds", "video")
 
 
-def made(name, kind="act", world=PIXELS, camera="", size=(32, 48), **settings):
-    """A policy with random weights, that moves about the whole world."""
+def make_policy(name, kind="act", world=PIXELS, camera="", size=(32, 48), **settings):
+    """Save and load a policy with random weights, which moves through the whole world."""
     shapes = {STATE: (FeatureType.STATE, (2,))}
     shapes |= {camera: (FeatureType.VISUAL, (3, *size))} if camera else {WORLD: (FeatureType.ENV, (16,))}
     features = {key: PolicyFeature(*shape) for key, shape in shapes.items()}
@@ -42,99 +42,104 @@ def made(name, kind="act", world=PIXELS, camera="", size=(32, 48), **settings):
     config.normalization_mapping = {**ways, "VISUAL": NormalizationMode.IDENTITY}
     torch.manual_seed(1)
     policy = get_policy_class(kind)(config)
-    statistics = {STATE: (2, PIXELS), ACTION: (2, PIXELS), WORLD: (16, world)}
-    filled = {key: {n: torch.full((size,), v) for n, v in of.items()} for key, (size, of) in statistics.items()}
-    for part in (policy, *make_pre_post_processors(config, dataset_stats=filled)):
+    statistics = {
+        feature: {name: torch.full((count,), value) for name, value in values.items()}
+        for feature, count, values in ((STATE, 2, PIXELS), (ACTION, 2, PIXELS), (WORLD, 16, world))
+    }
+    for part in (policy, *make_pre_post_processors(config, dataset_stats=statistics)):
         part.save_pretrained(FOLDER / name)
     return load_policy(FOLDER / name, "cpu")
 
 
-def rolled(policy, told=lambda episode: None, episodes=6, **asked):
-    asked = RolloutRequest(env="pusht", **{"episodes": episodes, "steps": 30, "workers": 0, "starts": "easy", **asked})
-    return [dataclasses.asdict(episode) for episode in run_rollout(policy, asked, told)]
+def load_act():
+    return load_policy(FOLDER / "act", "cpu")
 
 
-def by_itself():
-    return rolled(made("act", **ACT))
+def roll_out(policy, on_episode=lambda episode: None, **given):
+    request = RolloutRequest(env="pusht", **{"episodes": 6, "steps": 30, "workers": 0, "starts": "easy", **given})
+    return [dataclasses.asdict(episode) for episode in run_rollout(policy, request, on_episode)]
 
 
-def to_compare():
-    return rolled(load_policy(FOLDER / "act", "cpu"), episodes=10, steps=40, starts=None)
+def alone():
+    return roll_out(make_policy("act", **ACT))
 
 
-def in_two():
-    told = []
-    return rolled(load_policy(FOLDER / "act", "cpu"), told.append, workers=2), [episode.index for episode in told]
+def as_lerobot_eval():
+    return roll_out(load_act(), episodes=10, steps=40, starts=None)
 
 
-def apart():
+def two_processes():
+    reported = []
+    return roll_out(load_act(), reported.append, workers=2), [episode.index for episode in reported]
+
+
+def as_on_gpu():
     """As on a GPU: the policy here, the environments in other processes."""
-    return rolled(dataclasses.replace(load_policy(FOLDER / "act", "cpu"), device="cpu:0"), workers=2, batch=4)
+    return roll_out(dataclasses.replace(load_act(), device="cpu:0"), workers=2, batch=4)
 
 
-def in_waves():
-    return rolled(load_policy(FOLDER / "act", "cpu"), batch=4)
+def in_batches():
+    return roll_out(load_act(), batch=4)
 
 
 def filmed():
-    return rolled(load_policy(FOLDER / "act", "cpu"), workers=2, video_folder=FOLDER / "videos"), sorted(
-        [path.name, *frames(path)] for path in (FOLDER / "videos").iterdir()
-    )
+    episodes = roll_out(load_act(), workers=2, video_folder=FOLDER / "videos")
+    return episodes, sorted([path.name, *describe_video(path)] for path in (FOLDER / "videos").iterdir())
 
 
-def frames(path):
+def describe_video(path):
     import av
 
-    with av.open(str(path)) as film:
-        stream = film.streams.video[0]
-        pictures = sum(1 for _ in film.decode(stream))
-        return stream.codec_context.name, stream.codec_context.pix_fmt, float(stream.average_rate), pictures
+    with av.open(str(path)) as video:
+        stream = video.streams.video[0]
+        frames = sum(1 for _ in video.decode(stream))
+        return stream.codec_context.name, stream.codec_context.pix_fmt, float(stream.average_rate), frames
 
 
-def drawing_at_random():
-    policy = made("diffusion", "diffusion", **DIFFUSION)
+def random_draws():
+    policy = make_policy("diffusion", "diffusion", **DIFFUSION)
     ways = ({"workers": 0}, {"workers": 1}, {"workers": 2}, {"seed": 1001})
-    return [rolled(policy, **{"episodes": 5, "steps": 10, "batch": 3, **way}) for way in ways]
+    return [roll_out(policy, **{"episodes": 5, "steps": 10, "batch": 3, **way}) for way in ways]
 
 
-def drawing_in_one_batch():
-    return rolled(load_policy(FOLDER / "diffusion", "cpu"), episodes=2, steps=2, workers=2)
+def random_draws_in_one_batch():
+    return roll_out(load_policy(FOLDER / "diffusion", "cpu"), episodes=2, steps=2, workers=2)
 
 
 def not_finite():
-    policy = load_policy(FOLDER / "act", "cpu")
+    policy = load_act()
     for weights in policy.policy.parameters():
         weights.data.fill_(float("nan"))
-    return refused(policy, workers=2)
+    return get_refusal(policy, workers=2)
 
 
 def scaled():
-    return rolled(made("scaled", world=SCALED, **ACT))
+    return roll_out(make_policy("scaled", world=SCALED, **ACT))
 
 
-def through_a_camera():
-    return rolled(made("camera", camera="observation.images.top", **ACT), episodes=2, steps=3)
+def camera():
+    return roll_out(make_policy("camera", camera="observation.images.top", **ACT), episodes=2, steps=3)
 
 
-def pictures():
-    """As LeRobot draws them, and as they were asked for."""
-    policy = made("pictures", camera="observation.image", size=(64, 64), **ACT)
-    asked = {"episodes": 4, "steps": 20, "starts": None}
+def image_sizes():
+    """As LeRobot renders them, and as given."""
+    policy = make_policy("image_sizes", camera="observation.image", size=(64, 64), **ACT)
+    given = {"episodes": 4, "steps": 20, "starts": None}
     small = ("--env.observation_height=64", "--env.observation_width=64")
-    return rolled(policy, **asked), rolled(policy, env_options=small, **asked)
+    return roll_out(policy, **given), roll_out(policy, env_options=small, **given)
 
 
 def one_size_only():
     """A policy that reads no other size than its own."""
-    return rolled(made("one_size", "diffusion", camera="observation.image", **DIFFUSION), episodes=1, steps=1)
+    return roll_out(make_policy("one_size", "diffusion", camera="observation.image", **DIFFUSION), episodes=1, steps=1)
 
 
-def rewarded():
+def given_starts():
     """A T that lies at home, one near it, and one far away."""
     home, near, far = ([490, 490, *place, 0.785398] for place in ([256, 256], [270, 256], [100, 400]))
-    policy = load_policy(FOLDER / "act", "cpu")
+    policy = load_act()
     given = {"episodes": 4, "starts": json.dumps([home, near, far])}
-    return rolled(policy, steps=2, **given), rolled(policy, steps=2, success_reward=0.5, **given)
+    return roll_out(policy, steps=2, **given), roll_out(policy, steps=2, success_reward=0.5, **given)
 
 
 def easy():
@@ -161,48 +166,43 @@ def killed():
         for process in multiprocessing.active_children():
             os.kill(process.pid, signal.SIGKILL)
 
-    return refused(told=kill, episodes=40, batch=1, workers=2)
+    return get_refusal(on_episode=kill, episodes=40, batch=1, workers=2)
 
 
-def more_processes_than_a_batch():
-    """How many there were."""
-    seen = []
-    rolled(
-        load_policy(FOLDER / "act", "cpu"),
-        lambda _: seen.append(len(multiprocessing.active_children())),
-        batch=2,
-        workers=8,
-    )
-    return seen
+def small_batch():
+    """The number of processes when each episode ends."""
+    counts = []
+    roll_out(load_act(), lambda _: counts.append(len(multiprocessing.active_children())), batch=2, workers=8)
+    return counts
 
 
-def many_films():
+def many_videos():
     given = {"episodes": 51, "steps": 1, "batch": 51, "video_folder": FOLDER / "many"}
-    return [one["video"] for one in rolled(load_policy(FOLDER / "act", "cpu"), **given)]
+    return [episode["video"] for episode in roll_out(load_act(), **given)]
 
 
-def picture_of_no_size():
-    return refused(load_policy(FOLDER / "one_size", "cpu"), env_options=("--env.observation_height=40",))
+def invalid_size():
+    return get_refusal(load_policy(FOLDER / "one_size", "cpu"), env_options=("--env.observation_height=40",))
 
 
-def not_to_be_seen():
-    return refused(env_options=("--env.obs_type=pixels_agent_pos",))
+def missing_observation():
+    return get_refusal(env_options=("--env.obs_type=pixels_agent_pos",))
 
 
-def not_an_option():
-    return refused(env_options=("--env.fps=often",))
+def invalid_option():
+    return get_refusal(env_options=("--env.fps=often",))
 
 
-def refused(policy=None, **given):
+def get_refusal(policy=None, **given):
     try:
-        return rolled(policy or load_policy(FOLDER / "act", "cpu"), **given)
+        return roll_out(policy or load_act(), **given)
     except SystemExit as end:
         return [str(end), len(multiprocessing.active_children())]
 
 
 def without_end():
-    made("act", **ACT)
-    rolled(load_policy(FOLDER / "act", "cpu"), lambda episode: print("rolling", flush=True), 9999, batch=1, workers=2)
+    make_policy("act", **ACT)
+    roll_out(load_act(), lambda episode: print("rolling", flush=True), episodes=9999, batch=1, workers=2)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock is for Linux")
-def test_without_its_python_a_submit_would_stop_and_the_ways_out_are_said(monkeypatch):
+def test_a_missing_python_is_a_failure_with_suggestions(monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere/python")
     found, *_ = check_health()
     assert found.state == "fail"
@@ -48,7 +48,7 @@ def test_too_little_disk_stops_a_submit(monkeypatch):
     assert "too little disk space" in " ".join(found.text for found in check_health() if found.state == "fail")
 
 
-def test_an_environment_of_ones_own_is_looked_at_instead(monkeypatch, tmp_path):
+def test_a_users_own_environment_is_checked_instead(monkeypatch, tmp_path):
     monkeypatch.setenv("ROBOTRAIN_ENVIRONMENT", str(tmp_path))
     found, *_ = check_health()
     assert found.state == "fail"

@@ -31,7 +31,7 @@ def find_mismatches(tmp_path):
     return find
 
 
-def test_what_fits_is_taken_of_any_type(find_mismatches, policy, dataset, saved):
+def test_fitting_policies_of_any_type_are_accepted(find_mismatches, policy, dataset, saved):
     data = dataset(features=RECORDED)
     assert find_mismatches(policy=policy("vqbet", type="vqbet"), dataset=data) == []
     assert find_mismatches(policy=policy("any"), env="pusht") == []
@@ -39,7 +39,7 @@ def test_what_fits_is_taken_of_any_type(find_mismatches, policy, dataset, saved)
     assert find_mismatches(dataset=data, builtin_policy=True, env="pusht") == []
 
 
-def test_a_place_for_copies_must_be_one(find_mismatches, policy, tmp_path):
+def test_the_folder_to_publish_to_must_be_a_folder(find_mismatches, policy, tmp_path):
     at = policy()
     (tmp_path / "file").touch()
     assert "it is a file" in find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "file"))[0]
@@ -71,7 +71,7 @@ def test_a_policy_that_needs_more_than_the_environment_holds(find_mismatches, po
         (lambda at: (at / "policy_preprocessor.json").write_text('{"steps": [3]}'), "steps must be a list of objects"),
     ],
 )
-def test_a_policy_that_is_not_whole(find_mismatches, policy, spoil, why):
+def test_an_incomplete_or_damaged_policy_is_named(find_mismatches, policy, spoil, why):
     at = policy()
     spoil(at)
     (sentence,) = find_mismatches(policy=at, env="pusht")
@@ -131,7 +131,7 @@ def test_pictures_have_the_size_that_the_policy_was_trained_with(find_mismatches
         assert all(size in found[0] for size in ("64 wide and 48 high", "trained with 96 and 96"))
 
 
-def test_a_size_that_is_asked_for_is_the_policys(find_mismatches, policy):
+def test_a_given_image_size_is_compared_with_the_policys(find_mismatches, policy):
     trained = policy(input_features=recorded_camera("observation.image"))
     size = "--env.observation_height={0} --env.observation_width={0}"
     assert find_mismatches(policy=trained, env="pusht", args=size.format(96).split()) == []
@@ -163,7 +163,7 @@ def test_no_episodes_and_episodes_that_are_not_there(find_mismatches, policy, da
     assert sentence.endswith("\n--replay-episodes all")
 
 
-def test_results_of_another_evaluation_are_never_written_over(find_mismatches, policy, tmp_path):
+def test_results_of_another_evaluation_are_never_overwritten(find_mismatches, policy, tmp_path):
     at, taken = policy(), tmp_path / "taken"
     (taken / "eval_results").mkdir(parents=True)
     assert "results of another evaluation" in find_mismatches(policy=at, env="pusht", output_dir=str(taken))[0]

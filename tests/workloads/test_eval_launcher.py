@@ -14,7 +14,7 @@ UNTRAINED = {"builtin": "act", "policy_name": "act", "policy_source": "builtin",
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
-    """An untrained policy of which more is demanded than it can do; results of an earlier attempt are there."""
+    """An evaluation of an untrained policy below the threshold, where an earlier attempt left results."""
     output = tmp_path_factory.mktemp("judged")
     (output / "eval_results").mkdir()
     (output / "eval_results/stale.json").touch()
@@ -34,50 +34,43 @@ def evaluated(tmp_path_factory):
     return process.returncode, lines, output
 
 
-def test_a_policy_below_what_is_demanded_ends_the_run_with_1_and_a_sentence(evaluated):
-    returncode, lines, _ = evaluated
+def test_a_policy_below_the_threshold_fails_the_run_after_its_results_are_written(evaluated):
+    returncode, lines, output = evaluated
     assert returncode == 1
     assert lines[-1] == "error: the success rate 0.00 (0 of 2) is below --success-threshold 0.5"
-
-
-def test_its_results_are_written_and_told_all_the_same(evaluated):
-    _, lines, output = evaluated
-    (told,) = list_events(lines, Evaluated)
-    assert (told.episodes, told.passed, told.step) == (4, False, 0)
-    assert (told.results, told.policy) == (str(output / "eval_results"), str(output / "policy/000000"))
-    assert (told.scores["rollout/success_rate"], told.scores["replay/episodes"]) == (0.0, 2.0)
+    (event,) = list_events(lines, Evaluated)
+    assert (event.episodes, event.passed, event.step) == (4, False, 0)
+    assert (event.results, event.policy) == (str(output / "eval_results"), str(output / "policy/000000"))
+    assert (event.scores["rollout/success_rate"], event.scores["replay/episodes"]) == (0.0, 2.0)
     assert read_strict_json(output / "eval_results/metrics.json")["aggregate_verdict"] == "fail"
     assert len((output / "eval_results/failure_cases.jsonl").read_text().splitlines()) == 2
     assert not (output / "eval_results/stale.json").exists()
 
 
-def test_the_policy_that_was_made_is_kept_as_one_that_can_be_loaded(evaluated):
+def test_an_untrained_policy_is_kept_as_one_that_can_be_loaded(evaluated):
     *_, output = evaluated
     assert sorted(path.name for path in output.iterdir()) == ["eval_results", "policy"]
     kept = {path.name for path in (output / "policy/000000").iterdir()}
     assert {"config.json", "model.safetensors", "policy_preprocessor.json", "policy_postprocessor.json"} <= kept
 
 
-def test_progress_is_told_in_episodes_over_both_ways(evaluated):
+def test_progress_parameters_and_the_choice_of_episodes_are_reported(evaluated):
     _, lines, _ = evaluated
-    told = list_events(lines, Metrics)
-    assert {one.unit for one in told} == {"episode"}
-    assert [(one.step, one.total) for one in told] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
-    named = {name for one in told for name in one.values}
-    assert {"ep45_mse", "ep46_throughput_hz", "rollout_ep1_success"} <= named
-    assert {"aggregate_mae", "rollout/success_rate_high"} <= named
-
-
-def test_tracking_learns_what_was_evaluated_and_people_why_these_episodes(evaluated):
-    _, lines, _ = evaluated
+    events = list_events(lines, Metrics)
+    assert {event.unit for event in events} == {"episode"}
+    assert [(event.step, event.total) for event in events] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
+    names = {name for event in events for name in event.values}
+    assert {"ep45_mse", "ep46_throughput_hz", "rollout_ep1_success"} <= names
+    assert {"aggregate_mae", "rollout/success_rate_high"} <= names
     tags, params = list_events(lines, Track)
     assert tags.tags == {"framework": "lerobot"}
     assert params.params == {"policy_type": "act", "device": "cpu", "fps": 10.0, "held_out": True}
-    assert any(one.text.startswith("evaluating on cpu") for one in list_events(lines, Note))
-    assert any("5 episodes of 50 may be replayed" in one.text for one in list_events(lines, Note))
+    notes = [note.text for note in list_events(lines, Note)]
+    assert any(text.startswith("evaluating on cpu") for text in notes)
+    assert any("5 episodes of 50 may be replayed" in text for text in notes)
 
 
-def test_a_stop_ends_it_at_once_and_leaves_no_half_of_the_results(tmp_path, pusht):
+def test_a_stop_ends_it_at_once_and_leaves_no_partial_results(tmp_path, pusht):
     output = tmp_path / "outputs"
     given = {**UNTRAINED, "root": pusht, "episodes": 50, "batch": 1}
     process = start_launcher(output, NETWORK, **given, keep_policy=output / "policy/000000")

@@ -46,7 +46,7 @@ def test_all_missing_values_are_reported_at_once():
     assert ways == ["--dataset-repo-id OWNER/NAME", "--env pusht", "robotrain status RUN"]
 
 
-def test_an_untrained_policy_is_alone_has_a_dataset_and_is_nobodys_model():
+def test_an_untrained_policy_needs_a_dataset_and_is_not_registered():
     assert set(check_rules(POLICY, DATASET, builtin_policy=True)) == {"two-policies"}
     assert set(check_rules(builtin_policy=True, env="pusht")) == {"builtin-without-dataset"}
     assert set(check_rules(DATASET, builtin_policy=True, register_model="m")) == {"builtin-not-registered"}

@@ -99,7 +99,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_line_of_a_script_becomes_a_robotrain_line_that_is_taken(translate: Any, tmp_path: Path, line: str) -> None:
+def test_a_line_of_a_script_becomes_a_robotrain_line_that_renders(translate: Any, tmp_path: Path, line: str) -> None:
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts/train.sh").write_text("true\n")
     words = [word.replace("FOLDER", str(tmp_path)) for word in shlex.split(line)]
@@ -166,14 +166,14 @@ def test_a_difference_is_noted_where_there_is_one(translate: Any, name: str, not
     assert list(translate("from-script", *line).json["notes"]) == notes
 
 
-def test_a_part_without_its_whole_is_said_to_have_no_effect(translate: Any) -> None:
+def test_a_part_without_its_whole_is_left_out_with_the_reason(translate: Any) -> None:
     line = ("submit-osmo-lerobot-eval.sh", "-d", "u/d", "--builtin-policy", "--policy-revision", COMMIT)
     answer = translate("from-script", *line)
     assert "--policy-repo-id" in answer.json["left_out"]["--policy-revision"]
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "said"),
+    ("line", "code", "fact"),
     [
         ("python train.py", "command-unknown", "run-lerobot-pipeline"),
         ("submit-osmo-lerobot-trainin.sh -d u/d", "command-unknown", "submit-osmo-lerobot-training"),
@@ -182,11 +182,11 @@ def test_a_part_without_its_whole_is_said_to_have_no_effect(translate: Any) -> N
         ("submit-osmo-lerobot-vla-fine-tuning.sh", "script-not-translated", "GR00T"),
     ],
 )
-def test_a_line_that_is_not_known_is_refused(robotrain: Any, line: str, code: str, said: str) -> None:
+def test_a_line_that_is_not_known_is_refused(robotrain: Any, line: str, code: str, fact: str) -> None:
     answer = robotrain("from-script", "--", *line.split())
     assert answer.exit_code == 2
     assert code in answer.stderr
-    assert said in answer.stderr
+    assert fact in answer.stderr
 
 
 @pytest.mark.parametrize(

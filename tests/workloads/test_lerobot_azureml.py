@@ -74,7 +74,7 @@ def test_a_warm_start_takes_the_weights_of_a_mounted_model(job, pusht, policy, t
     ("sources", "source", "dataset_source"),
     [((ASSET,), "azureml-lerobot-asset", "azureml-data-asset"), ((ASSET, BLOB), "azureml-lerobot-mixed", "mixed")],
 )
-def test_a_model_says_where_it_comes_from(job, sources, source, dataset_source):
+def test_a_model_has_tags_of_where_it_comes_from(job, sources, source, dataset_source):
     found = container.publishing(job({}, *sources), {})
     assert (found.tags["source"], found.tags["dataset_source"]) == (source, dataset_source)
     assert found.tags["azureml_run_id"] == "lerobot-train-00000000-1-abc123"

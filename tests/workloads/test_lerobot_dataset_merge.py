@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from job_documents import folders
 from old_dataset import as_v21
-from robotrain_runtime.contract import container_plugin
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Metrics, Outcome, StageEvent
 from robotrain_workloads.lerobot import dataset_preparation
@@ -25,7 +25,7 @@ MINI, MORE, CAMERA, OTHER = (
     ROOT / f"examples/{name}/dataset" for name in ("pusht-mini", "pusht-more", "pusht-camera", "reach-other")
 )
 SHORT = {"training_steps": 2, "save_freq": 2, "log_freq": 1, "eval_freq": 0, "system_metrics": False}
-TOLD = """
+READ_DATASETS = """
 import json, sys
 from pathlib import Path
 import numpy as np
@@ -42,8 +42,8 @@ print(json.dumps(found))
 def digest(folder: Path) -> str:
     """Of everything below it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    told = [(path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    digests = [(path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
 def make_source(folder: Path) -> JobSource:
@@ -52,28 +52,27 @@ def make_source(folder: Path) -> JobSource:
 
 
 @pytest.fixture
-def make(training, training_environment, tmp_path):
-    """Run the program alone: `make([MINI, MORE])` gives what it said and the folder that it filled."""
+def merge(training, training_environment, tmp_path):
+    """Run the program alone: `merge([MINI, MORE])` gives its process and the folder that it filled."""
 
     def run(datasets, cache=None, **parameters) -> tuple[subprocess.CompletedProcess[str], Path]:
         place = {"cache": str(cache or tmp_path / "cache")}
         document = training(list(datasets), placement=place, **parameters)
-        data = {source: Path(source.uri) for source in document.sources}
-        asked = container.prepare(document, data, dict.fromkeys(data, ""))
-        assert isinstance(asked, container_plugin.DataPreparation)
+        data = folders(document)
+        preparation = container.prepare(document, data, dict.fromkeys(data, ""))
         out = tmp_path / "made"
-        command = [f"{training_environment}/bin/python", *asked.arguments, str(out)]
+        command = [f"{training_environment}/bin/python", *preparation.arguments, str(out)]
         path = os.pathsep.join(str(ROOT / name) for name in ("workloads", "runtime"))
-        environ = {**os.environ, "PYTHONPATH": path, **asked.environ}
+        environ = {**os.environ, "PYTHONPATH": path, **preparation.environ}
         return subprocess.run(command, capture_output=True, text=True, env=environ), out
 
     return run
 
 
-def read(environment, *folders) -> list[dict]:
-    command = [f"{environment}/bin/python", "-c", TOLD, *map(str, folders)]
-    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return [told[str(folder)] for folder in folders]
+def read(environment, *roots) -> list[dict]:
+    command = [f"{environment}/bin/python", "-c", READ_DATASETS, *map(str, roots)]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return [found[str(root)] for root in roots]
 
 
 def losses(ran) -> list[float]:
@@ -84,7 +83,7 @@ def merges(ran) -> list[StageEvent]:
     return [stage for stage in ran.events(StageEvent) if stage.name == "merge" and stage.state == "done"]
 
 
-def test_h1_18_two_datasets_are_merged_in_their_order_once_and_a_second_run_takes_what_was_made(
+def test_h1_18_two_datasets_are_merged_in_their_order_and_a_second_run_reuses_the_result(
     train, tmp_path, training_environment
 ):
     before = digest(MINI), digest(MORE)
@@ -125,19 +124,19 @@ def test_v21_is_converted_and_merged_with_v3_and_its_videos_are_trained_on(train
     assert digest(old) == before
 
 
-def test_truth_values_are_trained_on_as_numbers(train, training_environment):
+def test_booleans_are_trained_on_as_numbers(train, training_environment):
     ran = train(OTHER, SMALL["act"], **SHORT)
     assert ran.exit_code == 0, "\n".join(ran.lines)
     assert len(losses(ran)) == 2
     assert any("boolean features become numbers: observation.gripper_closed" in line for line in ran.lines)
 
 
-def test_videos_of_the_cache_are_linked_and_those_of_a_person_copied(make, tmp_path):
+def test_videos_of_the_cache_are_linked_and_those_of_a_user_copied(merge, tmp_path):
     cached, own = tmp_path / "cache/data/camera", tmp_path / "own"
     for folder in (cached, own):
         shutil.copytree(CAMERA, folder)
-    told, made = make([cached, own])
-    assert told.returncode == 0, told.stderr
+    process, made = merge([cached, own])
+    assert process.returncode == 0, process.stderr
     videos = sorted(made.rglob("*.mp4"))
     assert [video.stat().st_nlink for video in videos] == [2, 1]
     assert digest(cached) == digest(own) == digest(CAMERA)
@@ -145,16 +144,16 @@ def test_videos_of_the_cache_are_linked_and_those_of_a_person_copied(make, tmp_p
     assert not (made / ".making").exists()
 
 
-def test_what_lerobot_refuses_is_one_line(make):
-    told, made = make([MINI, OTHER])
-    assert told.returncode == 1
-    (line,) = [line for line in told.stderr.splitlines() if line.startswith("error: ")]
+def test_a_refusal_of_lerobot_is_one_line(merge):
+    process, made = merge([MINI, OTHER])
+    assert process.returncode == 1
+    (line,) = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert f"LeRobot could not merge {MINI} and {OTHER}: Same fps is expected" in line
-    assert "Traceback" not in told.stderr
+    assert "Traceback" not in process.stderr
     assert list(made.iterdir()) == []
 
 
-def test_without_room_nothing_is_begun(tmp_path):
+def test_too_little_disk_space_is_an_error(tmp_path):
     program = dataset_preparation.MERGE_PROGRAM
     code = (
         "import sys, shutil, runpy; full = shutil.disk_usage('/')._replace(free=1);"
@@ -163,23 +162,22 @@ def test_without_room_nothing_is_begun(tmp_path):
     path = os.pathsep.join(str(ROOT / name) for name in ("workloads", "runtime"))
     given = [*("--dataset", str(MINI), "mini"), *("--dataset", str(MORE), "more"), f"--cache={tmp_path}"]
     command = [sys.executable, "-c", code, *given, str(tmp_path / "made")]
-    told = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
-    assert told.returncode == 1
-    assert "0.7 MB needed" in told.stderr
+    process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    assert process.returncode == 1
+    assert "0.7 MB needed" in process.stderr
 
 
 def test_an_example_trains_from_two_datasets(robotrain, training_environment, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     job = str(ROOT / "examples/pusht-more/job.yaml")
     short = ("--training-steps", "2", "--save-freq", "2", "--batch-size", "8")
-    answer = robotrain(
-        "submit", job, "--platform", "local", "--environment", training_environment, *short, "--wait", "--json"
-    )
+    place = ("--platform", "local", "--environment", training_environment)
+    answer = robotrain("submit", job, *place, *short, "--wait", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert answer.json["state"] == "succeeded"
 
 
-def test_the_outcome_of_datasets_that_do_not_fit_is_that_of_a_refused_request(train):
+def test_datasets_that_cannot_be_merged_fail_in_preflight(train):
     ran = train([MINI, OTHER], **SHORT)
     assert ran.exit_code == 4
     (outcome,) = ran.events(Outcome)

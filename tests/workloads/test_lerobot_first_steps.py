@@ -21,53 +21,54 @@ def test_a_trained_run_is_evaluated_filmed_and_registered_with_its_scores(robotr
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     steps = ("--training-steps", 40, "--save-freq", 40, "--log-freq", 20, "--device", "cpu")
     assert robotrain("submit", PUSHT / "job.yaml", "--platform", "local", "--wait", *steps).exit_code == 0
-    told = robotrain("submit", *EVALUATE)
-    assert told.exit_code == 0, told.stderr
-    run = told.stdout.splitlines()[0]
+    answer = robotrain("submit", *EVALUATE)
+    assert answer.exit_code == 0, answer.stderr
+    run = answer.stdout.splitlines()[0]
     results = Path("../state/local") / run / "outputs/eval_results"
     found = read_strict_json(results / "eval_results.json")
     assert_real_rollout(found, results)
     assert found["held_out"] is True
     assert [one["episode"] for one in found["per_episode"]] == [45, 46, 47]
-    for one in found["per_episode"]:
-        assert_as_predicted(one, read_arrays(results / f"predictions/ep{one['episode']:03d}_predictions.npz"))
+    for episode in found["per_episode"]:
+        path = results / f"predictions/ep{episode['episode']:03d}_predictions.npz"
+        assert_errors_match_arrays(episode, read_arrays(path))
     assert found["aggregate_mse"] == pytest.approx(sum(one["mse"] for one in found["per_episode"]) / 3)
     plots = {path.name for path in (results / "plots/episode_045").iterdir()}
     assert plots == {"action_deltas.png", "cumulative_positions.png", "error_heatmap.png", "summary_panel.png"}
-    tags = registered()
+    tags = read_model_tags()
     assert tags["policy_type"] == "act"
     assert tags["score_rollout_success_rate"] == f"{found['rollout']['success_rate']:.6g}"
     assert tags["score_replay_mse"] == f"{found['aggregate_mse']:.6g}"
 
 
 def assert_real_rollout(found, results):
-    told = found["rollout"]
-    assert (told["env"], told["episodes"], found["policy"]["step"]) == ("pusht", 3, 40)
-    assert told["success_rate"] == sum(one["success"] for one in told["per_episode"]) / 3
-    assert told["avg_max_reward"] == pytest.approx(sum(one["max_reward"] for one in told["per_episode"]) / 3)
-    for one in told["per_episode"]:
-        assert one["success"] == (one["max_reward"] >= 0.3)
-        assert (results / one["video"]).read_bytes()[4:8] == b"ftyp"
+    rollout = found["rollout"]
+    assert (rollout["env"], rollout["episodes"], found["policy"]["step"]) == ("pusht", 3, 40)
+    assert rollout["success_rate"] == sum(episode["success"] for episode in rollout["per_episode"]) / 3
+    rewards = [episode["max_reward"] for episode in rollout["per_episode"]]
+    assert rollout["avg_max_reward"] == pytest.approx(sum(rewards) / 3)
+    for episode in rollout["per_episode"]:
+        assert episode["success"] == (episode["max_reward"] >= 0.3)
+        assert (results / episode["video"]).read_bytes()[4:8] == b"ftyp"
 
 
-def assert_as_predicted(told, kept):
-    """Recomputed from the arrays that are left."""
-    pairs = list(zip(kept["predicted"], kept["ground_truth"], strict=True))
-    off = [[made - done for made, done in zip(*rows, strict=True)] for rows in pairs]
-    flat = [abs(one) for row in off for one in row]
-    assert len(off) == told["steps"] == 40
-    assert told["mae"] == pytest.approx(math.fsum(flat) / len(flat), rel=1e-5)
-    assert told["mse"] == pytest.approx(math.fsum(one**2 for one in flat) / len(flat), rel=1e-5)
-    assert told["max_error"] == pytest.approx(max(flat), rel=1e-5)
-    assert told["per_dim_mae"] == pytest.approx(
-        [math.fsum(abs(row[at]) for row in off) / len(off) for at in range(2)], rel=1e-5
-    )
-    measured = [1000 * one for one in kept["inference_times"] if not math.isnan(one)]
-    assert told["avg_inference_ms"] == pytest.approx(sum(measured) / len(measured))
+def assert_errors_match_arrays(episode, arrays):
+    """The errors of an episode are those of the saved arrays."""
+    pairs = zip(arrays["predicted"], arrays["ground_truth"], strict=True)
+    errors = [[abs(left - right) for left, right in zip(*rows, strict=True)] for rows in pairs]
+    flat = [error for row in errors for error in row]
+    assert len(errors) == episode["steps"] == 40
+    assert episode["mae"] == pytest.approx(math.fsum(flat) / len(flat), rel=1e-5)
+    assert episode["mse"] == pytest.approx(math.fsum(error**2 for error in flat) / len(flat), rel=1e-5)
+    assert episode["max_error"] == pytest.approx(max(flat), rel=1e-5)
+    means = [math.fsum(column) / len(errors) for column in zip(*errors, strict=True)]
+    assert episode["per_dim_mae"] == pytest.approx(means, rel=1e-5)
+    measured = [1000 * seconds for seconds in arrays["inference_times"] if not math.isnan(seconds)]
+    assert episode["avg_inference_ms"] == pytest.approx(sum(measured) / len(measured))
 
 
-def registered():
-    """The tags of the one version."""
+def read_model_tags():
+    """The tags of the only version."""
     with sqlite3.connect("../state/mlflow.db") as database:
         tags = database.execute("SELECT key, value FROM model_version_tags WHERE name = 'pusht' AND version = 1")
         return dict(tags.fetchall())
@@ -97,9 +98,8 @@ def test_trainings_are_compared_by_what_they_reached(training_environment, tmp_p
     assert status["sweep"]["best"] == {"trial": best["name"], "run": best["run"]}
     for one in trials:
         assert robotrain("status", one["run"], "--json").json["metrics"]["val/loss"] == one["score"]
-    assert [
-        path.split("/")[0] for path in (one["name"] for one in robotrain("outputs", run, "--json").json["outputs"])
-    ][:2] == ["trial-1", "trial-2"]
+    outputs = robotrain("outputs", run, "--json").json["outputs"]
+    assert [output["name"].split("/")[0] for output in outputs][:2] == ["trial-1", "trial-2"]
     page = tmp_path / "page.html"
     assert robotrain("report", run, "--to", page).exit_code == 0
     assert f"robotrain register {best['run']} MODEL" in page.read_text()

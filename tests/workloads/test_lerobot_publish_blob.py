@@ -36,7 +36,7 @@ def machine(azure, command, training_environment, pusht, tmp_path):
     return run
 
 
-def test_a_training_goes_on_elsewhere_from_what_it_published(azure, machine, tmp_path):
+def test_a_training_is_resumed_elsewhere_from_what_it_published(azure, machine, tmp_path):
     azure.blobs.put("models", {})
     url = azure.url("models", "act")
     machine.train("one", "--training-steps=6", f"--publish-url={url}", "--keep=2")

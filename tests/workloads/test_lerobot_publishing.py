@@ -142,7 +142,7 @@ def test_a_model_names_its_data_and_its_commit(training, pusht):
     ]
 
 
-def test_the_file_beside_a_model_says_in_full_what_the_tags_shorten(training):
+def test_the_lineage_file_has_in_full_what_the_tags_shorten(training):
     urls = [f"https://a.blob.core.windows.net/c/{n}" for n in range(3)]
     blobs = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
     asset = JobSource(role="dataset", kind="data_asset", uri="azureml:d:3")

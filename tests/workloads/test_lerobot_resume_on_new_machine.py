@@ -80,7 +80,7 @@ def wait_for_end(process, tmp_path: Path) -> Trained:
     return Trained(process.returncode, stdout.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
 
 
-def test_it_goes_on_from_what_it_published_as_the_same_tracking_run(machine, tmp_path):
+def test_it_resumes_from_what_it_published_as_the_same_tracking_run(machine, tmp_path):
     process = machine("wf-7")
     before = list(read_lines_until(process, f'"to": "{machine.url}/'))
     before += read_lines_until(process, '"event": "metrics"')

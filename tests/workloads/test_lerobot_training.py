@@ -24,7 +24,7 @@ TRAIN_METRICS = {
 
 
 @pytest.mark.parametrize("policy", ["act", "diffusion"])
-def test_a_training_tells_exact_numbers_and_leaves_them_in_mlflow(train, pusht, policy):
+def test_a_training_reports_exact_metrics_and_tracks_them(train, pusht, policy):
     ran = train(pusht, SMALL[policy], policy_type=policy, learning_rate=3e-4, eval_freq=3, tracked=True)
     assert ran.exit_code == 0, "\n".join(ran.lines)
 
@@ -149,7 +149,7 @@ def test_a_trainer_whose_run_was_started_again_elsewhere_ends_before_it_saves(st
     assert not (tmp_path / "work/outputs/checkpoints").exists()
 
 
-def test_a_training_that_fails_beside_its_data_workers_ends_and_says_why(start, pusht, tmp_path):
+def test_a_training_that_fails_beside_its_data_workers_ends_with_the_reason(start, pusht, tmp_path):
     process = start(pusht, SMALL["act"], num_workers=1, training_steps=400, save_freq=60, log_freq=1, eval_freq=0)
     stopper = threading.Timer(300, process.kill)
     stopper.daemon = True

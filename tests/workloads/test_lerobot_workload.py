@@ -36,7 +36,7 @@ ENVIRONMENT_SIDE = {
 CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in SUBMIT_SIDE]
 
 
-def test_the_versions_people_are_told_are_those_of_the_lock():
+def test_documented_versions_are_those_of_the_lock():
     locked = dict(re.findall(r"^([\w-]+)==([\w.]+)", container.ENVIRONMENT.lock.read_text(), re.MULTILINE))
     assert locked["lerobot"] == parameters.LEROBOT_VERSION
     assert container.ENVIRONMENT.required_packages == {"lerobot": "0.6"}

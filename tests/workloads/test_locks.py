@@ -81,7 +81,7 @@ SETS = some.sets(some.sampled_from("abcde"))
     machines=some.lists(SETS),
     data=some.data(),
 )
-def test_who_could_install_a_package_still_can(tool, index, machines, data):
+def test_every_machine_that_could_install_a_package_still_can(tool, index, machines, data):
     wheels = {name: frozenset(fits) for name, fits in index.items()}
     had = data.draw(some.sets(some.sampled_from(sorted(wheels)))) if wheels else set()
     kept = tool.choose_hashes(wheels, [frozenset(machine) for machine in machines], had)
