@@ -35,7 +35,7 @@ def render(robotrain):
         ("workload: nope\n", "", "no workload 'nope' is installed"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(render, text, where, says):
+def test_problem_is_reported_with_its_line(render, text, where, says):
     answer = render(text)
     assert answer.exit_code == 2
     assert where in answer.stderr
@@ -77,7 +77,7 @@ def test_relative_paths_of_settings_start_from_the_file(robotrain):
     assert values["runs_dir"] == str(Path.cwd() / "deep/mine/runs")
 
 
-def test_a_platform_nobody_installed_is_a_warning_with_the_nearest(render):
+def test_settings_of_an_unknown_platform_are_a_warning(render):
     answer = render(GOOD + "platforms:\n  locl:\n    environment: x\n")
     assert answer.exit_code == 0
     assert "warning" in answer.stderr

@@ -25,7 +25,7 @@ SCHEMA = job_schema.make_job_schema([WORKLOAD], [PLATFORM], KINDS, WORKLOAD.name
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-class AsEditorsRead(yaml.SafeLoader):
+class EditorLoader(yaml.SafeLoader):
     """YAML 1.2, which editors read: `no` and dates are texts, `1e3` is a number."""
 
     yaml_implicit_resolvers: ClassVar = {}
@@ -37,17 +37,17 @@ for tag, pattern, start in (
     ("float", r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)$", "-+.0123456789"),
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
 ):
-    AsEditorsRead.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), start)
-AsEditorsRead.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
-AsEditorsRead.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(node.value))
+    EditorLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), start)
+EditorLoader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
+EditorLoader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(node.value))
 
 
-def as_editors_read(text):
-    return yaml.load(text, AsEditorsRead)
+def read_as_editor(text):
+    return yaml.load(text, EditorLoader)
 
 
 @pytest.fixture
-def reader_takes(tmp_path):
+def is_accepted(tmp_path):
     def takes(text):
         (tmp_path / "job.yaml").write_text(text, encoding="utf-8")
         resolution = resolve_job(Request(file=job_file.read_job_file(tmp_path / "job.yaml")), WORKLOAD, PLATFORM, KINDS)
@@ -67,12 +67,12 @@ SCALARS = st.one_of(
     st.from_regex(r"[+-]?[0-9_]{1,3}(\.[0-9_]{0,2})?([eE][+-]?[0-9]{1,2})?", fullmatch=True),
     st.sampled_from(["act", "bf16", "cuda", "Yes", "off", "TRUE", "tRuE", "1", "0", "n", "", " 8 ", "a/b", "auto"]),
 )
-many = settings(
+with_more_examples = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings.default.max_examples * 3 // 2
 )
 
 
-def can_be_said(parameter, value):
+def can_be_expressed(parameter, value):
     """Whether a schema can tell if the reader takes this: not of numbers in quotes, nor of what secrets look like."""
     if isinstance(value, float):
         return parameter.bare_type is float
@@ -81,26 +81,26 @@ def can_be_said(parameter, value):
     return not parameter.param.pattern
 
 
-@many
+@with_more_examples
 @given(name=st.sampled_from(sorted(PARAMETERS)), value=SCALARS)
-def test_a_value_fits_the_schema_where_the_reader_takes_it(reader_takes, name, value):
+def test_a_value_fits_the_schema_where_the_reader_takes_it(is_accepted, name, value):
     job = {"parameters": {name: value}}
     fits = VALIDATOR.is_valid(job)
-    taken = reader_takes(yaml.safe_dump(job))
+    taken = is_accepted(yaml.safe_dump(job))
     if taken:
         assert fits
-    if fits and can_be_said(PARAMETERS[name], value):
+    if fits and can_be_expressed(PARAMETERS[name], value):
         assert taken
 
 
-@many
+@with_more_examples
 @given(
     name=st.sampled_from(sorted(PARAMETERS)), text=st.from_regex(r"[0-9a-zA-Z+._][0-9a-zA-Z+._-]{0,5}", fullmatch=True)
 )
-def test_a_plain_word_fits_the_schema_where_the_reader_takes_it(reader_takes, name, text):
+def test_a_plain_word_fits_the_schema_where_the_reader_takes_it(is_accepted, name, text):
     written = f"parameters:\n  {name}: {text}\n"
-    if reader_takes(written):
-        assert VALIDATOR.is_valid(as_editors_read(written))
+    if is_accepted(written):
+        assert VALIDATOR.is_valid(read_as_editor(written))
 
 
 GOOD = [
@@ -148,13 +148,13 @@ WRONG = [
 ]
 
 
-def test_what_the_reader_takes_fits(reader_takes):
-    assert [text for text in GOOD if not reader_takes(text) or not VALIDATOR.is_valid(as_editors_read(text))] == []
+def test_valid_files_fit_the_schema(is_accepted):
+    assert [text for text in GOOD if not is_accepted(text) or not VALIDATOR.is_valid(read_as_editor(text))] == []
 
 
-def test_what_the_reader_refuses_does_not_fit(reader_takes):
-    assert [text for text in WRONG if VALIDATOR.is_valid(as_editors_read(text))] == []
-    assert [text for text in WRONG if reader_takes(text)] == ["workload: nope\n"]
+def test_invalid_files_do_not_fit_the_schema(is_accepted):
+    assert [text for text in WRONG if VALIDATOR.is_valid(read_as_editor(text))] == []
+    assert [text for text in WRONG if is_accepted(text)] == ["workload: nope\n"]
 
 
 def test_every_job_of_the_repository_fits(robotrain):
@@ -165,17 +165,17 @@ def test_every_job_of_the_repository_fits(robotrain):
     assert files
     for file in files:
         validator = pipelines if file.name == "pipeline.yaml" else jobs
-        validator.validate(as_editors_read(file.read_text()))
+        validator.validate(read_as_editor(file.read_text()))
         validator.validate(yaml.safe_load(file.read_text()))
 
 
-def test_the_schema_is_one(robotrain):
+def test_schema_is_valid(robotrain):
     schema = robotrain("schema").json
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.Draft202012Validator.check_schema(schema)
 
 
-def test_what_an_editor_shows(robotrain):
+def test_schema_has_help_defaults_and_bounds(robotrain):
     schema = robotrain("schema", "lerobot-train", "--platform", "local").json
     parameters = schema["properties"]["parameters"]["properties"]
     assert parameters["batch_size"]["description"] == "samples a step, on each GPU"
@@ -234,7 +234,7 @@ def robotrain_workloads():
 """
 
 
-def test_what_pydantic_knows_of_a_parameter_is_in_the_schema(robotrain, install):
+def test_annotations_of_pydantic_are_in_the_schema(robotrain, install):
     install("acme-race", {"workload.race": "acme_race"}, acme_race=MULTIPLES)
     race = jsonschema.Draft202012Validator(robotrain("schema", "race").json)
     assert race.is_valid({"parameters": {"width": 72, "laps": 3}})
@@ -246,13 +246,13 @@ def test_what_pydantic_knows_of_a_parameter_is_in_the_schema(robotrain, install)
 @pytest.mark.parametrize(
     ("words", "way"), [(("lerobot-trian",), "lerobot-train"), (("--platform", "locl"), "--platform local")]
 )
-def test_what_is_not_installed_offers_the_nearest(robotrain, words, way):
+def test_unknown_name_is_rejected_with_the_nearest(robotrain, words, way):
     answer = robotrain("schema", *words, "--json")
     assert answer.exit_code == 2
     assert answer.json["problems"][0]["instead"][0]["text"] == way
 
 
-def test_a_plugin_that_fails_leaves_the_rest(robotrain, install):
+def test_failing_plugin_is_left_out_of_the_schema(robotrain, install):
     install("acme-broken", {"workload.broken": "acme_broken"}, acme_broken="raise RuntimeError('no')")
     answer = robotrain("schema")
     assert answer.exit_code == 0

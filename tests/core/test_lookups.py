@@ -18,7 +18,7 @@ def value_and_origins(row):
     return row["value"], row["origin"], row["overrode"]
 
 
-def test_it_is_asked_last_and_says_where_it_found_the_value(explain_cloud, cloud_platform):
+def test_lookup_is_called_last_and_names_its_place(explain_cloud, cloud_platform):
     set_lookup_answer("0000-1111\n~/.cloud/profile.json")
     default = [{"value": "None", "origin": "default"}]
     assert value_and_origins(explain_cloud()["subscription_id"]) == (
@@ -29,13 +29,13 @@ def test_it_is_asked_last_and_says_where_it_found_the_value(explain_cloud, cloud
     assert cloud_platform() == 1
 
 
-def test_an_answer_of_none_leaves_the_default(explain_cloud, cloud_platform):
+def test_lookup_without_a_result_leaves_the_default(explain_cloud, cloud_platform):
     assert value_and_origins(explain_cloud()["subscription_id"]) == (None, "default", [])
     assert explain_cloud.stderr == ""
     assert cloud_platform() == 1
 
 
-def test_whatever_says_a_value_keeps_it_from_being_asked(explain_cloud, cloud_platform, terraform, monkeypatch):
+def test_lookup_is_not_called_for_a_given_value(explain_cloud, cloud_platform, terraform, monkeypatch):
     set_lookup_answer("0000-1111\n~/.cloud/profile.json")
     explain_cloud("--subscription-id", "flag")
     monkeypatch.setenv("CLOUD_SUBSCRIPTION", "environment")
@@ -48,7 +48,7 @@ def test_whatever_says_a_value_keeps_it_from_being_asked(explain_cloud, cloud_pl
     assert explain_cloud()["subscription_id"]["value"] == "0000-1111"
 
 
-def test_one_that_fails_is_a_warning_that_names_the_setting(explain_cloud):
+def test_lookup_that_fails_is_a_warning(explain_cloud):
     set_lookup_answer("broken")
     assert explain_cloud()["subscription_id"]["value"] is None
     assert explain_cloud.stderr.startswith("warning: --subscription-id could not be looked up on this machine ")
@@ -56,7 +56,7 @@ def test_one_that_fails_is_a_warning_that_names_the_setting(explain_cloud):
     assert "use   --subscription-id TEXT" in explain_cloud.stderr
 
 
-def test_one_that_answers_with_something_else_is_a_warning_too(explain_cloud):
+def test_lookup_with_a_malformed_result_is_a_warning(explain_cloud):
     set_lookup_answer("just one line")
     assert explain_cloud()["subscription_id"]["value"] is None
     assert "[lookup-failed]" in explain_cloud.stderr
@@ -76,12 +76,12 @@ def test_a_sweep_and_a_pipeline_are_looked_up_once(robotrain, cloud_platform, fa
     assert cloud_platform() == 2
 
 
-def test_help_asks_nothing(robotrain, cloud_platform):
+def test_help_calls_no_lookup(robotrain, cloud_platform):
     assert robotrain("submit", "--platform", "cloud", "--help").exit_code == 0
     assert cloud_platform() == 0
 
 
-def test_a_run_once_more_is_not_looked_up_again(robotrain, cloud_platform):
+def test_resubmit_calls_no_lookup(robotrain, cloud_platform):
     sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin")
     assert sent.exit_code == 0, sent.stderr
     set_lookup_answer("0000-1111\n~/.cloud/profile.json")
@@ -92,7 +92,7 @@ def test_a_run_once_more_is_not_looked_up_again(robotrain, cloud_platform):
     assert cloud_platform() == before
 
 
-def test_what_a_flag_is_also_called_is_told_its_one_name_everywhere_else(robotrain, cloud_platform):
+def test_alias_of_a_flag_is_corrected_in_files_and_calls(robotrain, cloud_platform):
     Path("job.yaml").write_text("platforms: {cloud: {cloud_subscription_id: s}}\n")
     assert "use   subscription_id" in robotrain("explain", "--platform", "cloud", "job.yaml").stderr
     for key in ("cloud_subscription_id", "platforms.cloud.cloud_subscription_id"):
@@ -103,6 +103,6 @@ def test_what_a_flag_is_also_called_is_told_its_one_name_everywhere_else(robotra
     assert [way.text for way in raised.value.problems[0].suggestions] == ["subscription_id"]
 
 
-def test_every_spelling_of_the_flag_gives_the_one_value(explain_cloud):
+def test_alias_of_a_flag_sets_the_value(explain_cloud):
     row = explain_cloud("--cloud-subscription-id", "s")["subscription_id"]
     assert value_and_origins(row)[:2] == ("s", "flag --subscription-id")

@@ -44,7 +44,7 @@ def test_a_relative_folder_starts_from_the_working_folder(explain):
     assert explain(*FOLDER, "--set", "runs_dir=runs")["runs_dir"]["value"] == str(Path.cwd() / "runs")
 
 
-def test_it_is_on_the_level_of_flags(explain, monkeypatch):
+def test_set_is_as_strong_as_a_flag(explain, monkeypatch):
     monkeypatch.setenv("BATCH_SIZE", "3")
     Path("job.yaml").write_text("sources: {dataset: [{local_path: data}]}\nparameters: {batch_size: 4}\n")
     row = explain("job.yaml", "--set", "batch_size=5")["batch_size"]
@@ -55,7 +55,7 @@ def test_it_is_on_the_level_of_flags(explain, monkeypatch):
     ("name", "text"),
     [("batch_size", " 8 "), ("learning_rate", "nan"), ("system_metrics", "yes"), ("policy_type", "007")],
 )
-def test_it_is_coerced_as_the_flag_is(robotrain, name, text):
+def test_value_is_converted_as_that_of_a_flag(robotrain, name, text):
     if name == "system_metrics":
         Path("job.yaml").write_text(f"parameters: {{{name}: '{text}'}}\n")
         given = ["job.yaml"]
@@ -108,7 +108,7 @@ MISTAKES = {
 }
 
 
-def test_what_cannot_be_set_is_said_with_the_nearest(robotrain):
+def test_unknown_key_is_rejected_with_the_nearest(robotrain):
     sets = [word for text in MISTAKES for word in ("--set", text)]
     answer = robotrain("explain", "--platform", "local", "--json", *FOLDER, *sets)
     assert answer.exit_code == 2
@@ -130,17 +130,17 @@ def test_what_cannot_be_set_is_said_with_the_nearest(robotrain):
         (("--set", "trainer_args=[]", "--set", "trainer_args=[]"), "--set trainer_args and --set trainer_args"),
     ],
 )
-def test_two_that_say_one_thing_contradict_each_other(robotrain, words, says):
+def test_two_values_of_one_key_conflict(robotrain, words, says):
     assert f"{says} contradict each other" in refused(robotrain, *FOLDER, *words)
 
 
-def test_everything_wrong_comes_at_once(robotrain):
+def test_all_problems_are_reported_at_once(robotrain):
     answer = robotrain("explain", "--platform", "local", "--json", "--set", "x=1", "--set", "seed=x", "--set", "y")
     codes = [problem["code"] for problem in answer.json["problems"]]
     assert sorted(codes) == ["set-malformed", "set-unknown-key", "source-missing", "value-invalid"]
 
 
-def test_a_flag_in_the_place_of_the_pair_is_the_one_problem(robotrain):
+def test_flag_instead_of_a_pair_is_the_only_problem(robotrain):
     answer = robotrain("explain", "--platform", "local", *FOLDER, "--json", "--set", "--batch-size")
     assert [problem["code"] for problem in answer.json["problems"]] == ["flag-without-value"]
 
@@ -160,7 +160,7 @@ def robotrain_workloads():
 """
 
 
-def test_a_name_that_two_have_is_said_in_full(plain_platform, install):
+def test_ambiguous_name_is_rejected_with_both_keys(plain_platform, install):
     install("acme-dig", {"workload.dig": "acme_dig"}, acme_dig=AMBIGUOUS)
     workload, platform = Plugins().workload("dig"), Plugins().platform("plain")
     _, (problem,) = overrides.apply_overrides(Request(), ["replicas=2"], workload, platform)
@@ -175,7 +175,7 @@ def test_a_name_that_two_have_is_said_in_full(plain_platform, install):
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run")])
-def test_every_command_that_takes_a_job_has_it(robotrain, plain_platform, command):
+def test_commands_that_take_a_job_have_set(robotrain, plain_platform, command):
     words = ("--platform", "plain", "--set", "sources.dataset.local_path=data", "--set", "batch_size=8", "--json")
     answer = robotrain(*command, *words)
     assert answer.exit_code == 0, answer.stderr

@@ -216,25 +216,6 @@ def test_site_plugin_that_fails_is_a_warning(robotrain, install, plain_platform,
     assert "acme-plain" not in robotrain("--without", "acme", "submit", *ON_PLAIN).stderr
 
 
-def test_two_plugins_that_claim_one_name_are_both_named(robotrain, install, install_source):
-    install_source(PLATFORM)
-    install("acme-twin", {"platform.plain": "acme_twin"}, acme_twin=PLATFORM)
-    both, other = "claimed by acme-plain 0.3 and acme-twin 1.0", "robotrain --without acme-twin …"
-    assert_failure(robotrain("render", *ON_PLAIN), both, other)
-    assert robotrain("--without", "acme-twin", "render", *ON_PLAIN).exit_code == 0
-
-
-@pytest.mark.parametrize("claim", ["platform.other", "workload.plain"])
-def test_claimed_name_that_the_plugin_does_not_provide(robotrain, install_source, claim):
-    install_source(PLATFORM, claim)
-    reason = "declares this name, but the plugin does not provide it"
-    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
-    assert rows[claim]["failure"] == f"acme_plain {reason}"
-    assert rows[claim]["instead"][-1]["text"] == WITHOUT
-    if claim == "platform.other":
-        assert_failure(robotrain("render", "--platform", "other", *JOB), reason)
-
-
 SOURCE_FAILURES = [
     ({"parse": "lambda text, base: text.nope"}, WITH_PET, 2, "failed in parse: AttributeError"),
     ({"parse": "lambda text, base: text"}, WITH_PET, 2, "failed in parse: it returned an object of the type str"),
@@ -385,20 +366,24 @@ def test_older_version_of_the_api_that_is_still_supported(robotrain, install_sou
     assert_failure(robotrain("render", *ON_PLAIN), "written for version 1 of the plugin API")
 
 
-def test_missing_dependency_is_named_as_the_plugin_requires_it(robotrain, install):
-    site = install(
-        "acme-plain", {"platform.plain": "acme_plain"}, version="0.3", acme_plain="import rover_sdk.motion\n"
-    )
-    missing = "ModuleNotFoundError: No module named 'rover_sdk'"
-    assert_failure(robotrain("render", *ON_PLAIN), missing, "uv pip install rover-sdk ")
+@pytest.mark.parametrize(
+    ("source", "requirements", "command"),
+    [
+        ("import rover_sdk.motion", "", "uv pip install rover-sdk "),
+        (
+            "import rover_sdk.motion",
+            "rover-client>=2, typer, extra; extra == 'all'",
+            "uv pip install 'rover-client>=2' ",
+        ),
+        ("from robotrain.platforms import Spaceship", "", "uv pip install --upgrade robotrain-core acme-plain"),
+    ],
+    ids=["named like the module", "as the plugin requires it", "a name that robotrain removed"],
+)
+def test_import_error_suggests_what_to_install(robotrain, install, source, requirements, command):
+    site = install("acme-plain", {"platform.plain": "acme_plain"}, version="0.3", acme_plain=source)
     with (site / "acme_plain-0.3.dist-info/METADATA").open("a") as file:
-        file.write("Requires-Dist: rover-client>=2\nRequires-Dist: typer\nRequires-Dist: extra; extra == 'all'\n")
-    assert_failure(robotrain("render", *ON_PLAIN), "uv pip install 'rover-client>=2' ")
-
-
-def test_import_of_a_name_that_robotrain_removed_suggests_an_upgrade(robotrain, install_source):
-    install_source("from robotrain.platforms import Spaceship\n")
-    assert_failure(robotrain("render", *ON_PLAIN), "uv pip install --upgrade robotrain-core acme-plain")
+        file.writelines(f"Requires-Dist: {one}\n" for one in filter(None, requirements.split(", ")))
+    assert_failure(robotrain("render", *ON_PLAIN), "Error: ", command)
 
 
 def test_command_that_fails(robotrain, install_source):

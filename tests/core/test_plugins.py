@@ -2,8 +2,11 @@
 
 import sys
 
+import pytest
+from broken_plugins import PLATFORM
 from robotrain.plugins.manager import Plugins
 
+RENDER_ON_PLAIN = ("render", "--platform", "plain", "--dataset-path", "x")
 COMMAND = '''
 import typer
 app = typer.Typer()
@@ -74,6 +77,27 @@ def test_module_may_claim_several_names(install):
     assert plugins.workload("one").name == "one"
     assert plugins.workload("two").name == "two"
     assert not plugins.failures
+
+
+def test_name_that_two_plugins_claim_is_nobodys(robotrain, install):
+    for package in ("acme_one", "acme_two"):
+        install(package, {"platform.plain": package}, **{package: PLATFORM})
+    answer = robotrain(*RENDER_ON_PLAIN)
+    assert answer.exit_code == 1
+    assert "claimed by acme_one 1.0 and acme_two 1.0" in answer.stderr
+    assert "robotrain --without acme_two …" in answer.stderr
+    assert robotrain("--without", "acme_two", *RENDER_ON_PLAIN).exit_code == 0
+
+
+@pytest.mark.parametrize("claim", ["platform.other", "workload.plain"])
+def test_claimed_name_that_the_plugin_does_not_provide(robotrain, install, claim):
+    install("acme", {claim: "acme_plain"}, acme_plain=PLATFORM)
+    reason = "acme_plain declares this name, but the plugin does not provide it"
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert (rows[claim]["failure"], rows[claim]["instead"][-1]["text"]) == (reason, "robotrain --without acme …")
+    if claim == "platform.other":
+        answer = robotrain("render", "--platform", "other", "--dataset-path", "x")
+        assert (answer.exit_code, reason in answer.stderr) == (1, True)
 
 
 def test_built_in_name_cannot_be_taken_over(robotrain, install):

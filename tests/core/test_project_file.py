@@ -111,7 +111,7 @@ def test_the_profile_by_its_layers(explain, monkeypatch):
 
 
 @pytest.mark.parametrize("by", ["flag", "environment"])
-def test_a_profile_that_is_not_there_offers_the_nearest(robotrain, monkeypatch, by):
+def test_unknown_profile_is_rejected_with_the_nearest(robotrain, monkeypatch, by):
     write_project_file(WHOLE)
     if by == "environment":
         monkeypatch.setenv("ROBOTRAIN_PROFILE", "quik")
@@ -122,7 +122,7 @@ def test_a_profile_that_is_not_there_offers_the_nearest(robotrain, monkeypatch, 
     assert "use   --profile quick" in answer.stderr
 
 
-def test_a_profile_and_no_file_to_have_it(robotrain):
+def test_profile_without_a_project_file_is_rejected(robotrain):
     answer = robotrain("explain", "--platform", "local", *FOLDER, "--profile", "quick")
     assert answer.exit_code == 2
     assert "have a robotrain.toml" in answer.stderr
@@ -161,7 +161,7 @@ def test_the_search_ends_at_home(explain, monkeypatch):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
-def test_a_folder_of_somebody_else_steers_nothing(explain, monkeypatch):
+def test_project_file_in_a_folder_of_another_user_does_not_count(explain, monkeypatch):
     write_project_file("[parameters]\nseed = 1\n", "shared")
     Path("shared/mine").mkdir()
     os.chown("shared", 12345, -1)
@@ -255,7 +255,7 @@ NAMED = {
 }
 
 
-def test_what_is_wrong_is_named_with_its_table(robotrain):
+def test_problem_is_reported_with_its_table(robotrain):
     write_project_file(MISTAKES)
     answer = robotrain("explain", "--platform", "local", *FOLDER)
     assert answer.exit_code == 2
@@ -275,7 +275,7 @@ def test_what_is_wrong_is_named_with_its_table(robotrain):
         ("a = " + "1" * 5000, "robotrain.toml", "a number that is too long"),
     ],
 )
-def test_what_makes_a_file_unusable_is_named(robotrain, text, where, says):
+def test_unusable_file_is_reported(robotrain, text, where, says):
     write_project_file(text)
     answer = robotrain("explain", "--platform", "local", *FOLDER)
     assert answer.exit_code == 2
@@ -317,7 +317,7 @@ def test_tables_for_what_is_not_installed_are_warnings(robotrain):
     assert "use   lerobot-train" in answer.stderr
 
 
-def test_parameters_of_another_workload_are_for_that_one(robotrain, install):
+def test_parameters_of_another_workload_do_not_count(robotrain, install):
     install("acme-sweep", {"workload.sweep": "acme_sweep"}, acme_sweep=SWEEP)
     write_project_file("[parameters]\nseed = 3\nlaps = 4\n[workloads.sweep]\nspeed = 2\n[platforms.other]\n")
     rows = robotrain("explain", "--platform", "local", *FOLDER, "--json").json["values"]
@@ -365,6 +365,6 @@ def test_a_secret_is_refused_and_never_echoed(robotrain, text):
         assert answer.exit_code == 2
 
 
-def test_a_file_with_a_mark_at_its_beginning(explain):
+def test_byte_order_mark_and_line_ends_of_windows(explain):
     Path(NAME).write_bytes(b"\xef\xbb\xbf[parameters]\r\nseed = 7\r\n")
     assert explain("--platform", "local")["seed"]["value"] == 7

@@ -61,7 +61,7 @@ def value_and_origin(run: str, name: str) -> tuple[object, str]:
     return found["value"], found["origin"]
 
 
-def test_a_submit_asks_once_and_keeps_where_the_value_came_from(call, queried_platform):
+def test_submit_queries_once_and_keeps_the_origin(call, queried_platform):
     run = submitted_run(call("submit"))
     assert count_queries(queried_platform) == 1
     assert records.read_record(run).settings["host"] == "host-a"
@@ -69,7 +69,7 @@ def test_a_submit_asks_once_and_keeps_where_the_value_came_from(call, queried_pl
     assert value_and_origin(run, "ground") == (None, "default")
 
 
-def test_what_somebody_said_is_never_replaced(call, queried_platform):
+def test_given_value_is_never_replaced(call, queried_platform):
     (queried_platform / "tells").write_text(
         json.dumps({"host": "host-a", "tier": "high", "base": "south", "slots": "1"})
     )
@@ -81,25 +81,25 @@ def test_what_somebody_said_is_never_replaced(call, queried_platform):
     )
 
 
-def test_a_name_that_it_does_not_have_does_not_count(call, queried_platform):
+def test_unknown_setting_is_ignored(call, queried_platform):
     (queried_platform / "tells").write_text(json.dumps({"rings": "13", "host": "host-c"}))
     assert value_and_origin(submitted_run(call("submit")), "host") == ("host-c", ORIGIN)
 
 
-def test_rendering_asks_only_where_it_pins(call, queried_platform):
+def test_render_queries_only_with_pin(call, queried_platform):
     assert work_folder(call("render", "--json")) == "/north/None/None"
     assert count_queries(queried_platform) == 0
     assert work_folder(call("render", "--pin", "--json")) == "/north/host-a/None"
     assert count_queries(queried_platform) == 1
 
 
-def test_the_library_asks_where_it_pins(queried_platform, pusht):
+def test_python_render_queries_only_with_pin(queried_platform, pusht):
     values = {"platform": "queried", "dataset_path": str(pusht), "base": "north"}
     assert b"host-a" not in api.render(**values).files["job.json"]
     assert b"host-a" in api.render(pin=True, **values).files["job.json"]
 
 
-def test_no_pin_asks_nothing(call, queried_platform):
+def test_no_pin_queries_nothing(call, queried_platform):
     assert value_and_origin(submitted_run(call("submit", "--no-pin")), "host") == (None, "default")
     assert count_queries(queried_platform) == 0
 
@@ -109,7 +109,7 @@ def test_a_dry_run_shows_what_would_be_sent(call, queried_platform):
 
 
 @pytest.mark.parametrize("mood", ["takes it and hangs up", "hangs up"])
-def test_a_submit_that_was_cut_off_is_found_by_the_same_command(call, queried_platform, mood):
+def test_interrupted_submit_is_found_by_the_same_command(call, queried_platform, mood):
     with answer_submits(queried_platform, mood):
         assert call("submit").exit_code == 1
     (queried_platform / "tells").write_text(
@@ -121,18 +121,18 @@ def test_a_submit_that_was_cut_off_is_found_by_the_same_command(call, queried_pl
     assert count_queries(queried_platform) == 1
 
 
-def test_a_submit_that_was_cut_off_is_not_that_of_another_setting(call, queried_platform):
+def test_interrupted_submit_with_another_setting_is_another_run(call, queried_platform):
     interrupt_submit(call, queried_platform)
     assert submitted_run(call("submit", "--host", "host-b")).endswith("-2")
     assert submitted_run(call("submit", "--host", "host-a")).endswith("-1")  # the very same, said
 
 
-def test_a_setting_that_was_said_then_and_is_not_said_now_makes_another_submit(call, queried_platform):
+def test_interrupted_submit_with_a_setting_that_is_left_out_now_is_another_run(call, queried_platform):
     interrupt_submit(call, queried_platform, "--host", "host-b")
     assert submitted_run(call("submit")).endswith("-2")
 
 
-def test_a_submit_that_was_cut_off_and_whose_plan_is_damaged_is_not_sent_a_second_time(call, queried_platform):
+def test_interrupted_submit_with_a_damaged_plan_is_not_sent_again(call, queried_platform):
     interrupt_submit(call, queried_platform)
     (left,) = records.list_runs()
     (plans.get_plan_folder(left) / "robotrain-plan.json").write_text("{")
@@ -142,7 +142,7 @@ def test_a_submit_that_was_cut_off_and_whose_plan_is_damaged_is_not_sent_a_secon
     assert count_submissions(queried_platform) == {left: 1}
 
 
-def test_a_run_once_more_has_what_was_told_then(call, robotrain, queried_platform):
+def test_resubmit_keeps_the_queried_value(call, robotrain, queried_platform):
     run = submitted_run(call("submit"))
     (queried_platform / "tells").write_text(json.dumps({"host": "host-b"}))
     for words in ([], ["--set", "batch_size=8"]):
@@ -150,7 +150,7 @@ def test_a_run_once_more_has_what_was_told_then(call, robotrain, queried_platfor
         assert value_and_origin(again, "host") == ("host-a", ORIGIN)
 
 
-def test_a_run_once_more_on_other_settings_is_told_anew(call, robotrain, queried_platform):
+def test_resubmit_with_other_settings_queries_again(call, robotrain, queried_platform):
     run = submitted_run(call("submit"))
     (queried_platform / "tells").write_text(json.dumps({"host": "host-b"}))
     assert value_and_origin(submitted_run(robotrain("resubmit", run, "--set", "base=south")), "host") == (
@@ -163,14 +163,14 @@ def test_a_run_once_more_on_other_settings_is_told_anew(call, robotrain, queried
     assert value_and_origin(kept, "host")[0] == "host-c"
 
 
-def test_what_is_told_anew_is_no_difference(call, robotrain):
+def test_queried_values_are_no_difference_of_a_resubmit(call, robotrain):
     run = submitted_run(call("submit"))
     for words, changed in ((["base=south"], ["base"]), (["host=host-c"], ["host"]), (["tier=low"], [])):
         told = robotrain("resubmit", run, "--dry-run", "--set", *words).stderr
         assert [line.split(":")[0].strip() for line in told.splitlines() if " → " in line] == changed, told
 
 
-def test_why_it_was_not_told_is_a_warning_and_the_job_goes_on(call, queried_platform):
+def test_failed_query_is_a_warning(call, queried_platform):
     (queried_platform / "silent").write_text("queried sleeps")
     answer = call("submit")
     assert value_and_origin(submitted_run(answer), "host") == (None, "default")
@@ -189,7 +189,7 @@ def test_an_error_of_the_platform_is_a_warning_without_its_secrets(call, queried
     assert SECRET not in answer.stderr
 
 
-def test_what_stops_the_submit_a_moment_later_is_told_once(call, queried_platform):
+def test_problem_of_query_and_preflight_is_reported_once(call, queried_platform):
     (queried_platform / "silent").write_text("it sleeps")
     (queried_platform / "weather").write_text("storm")
     answer = call("submit")
@@ -198,7 +198,7 @@ def test_what_stops_the_submit_a_moment_later_is_told_once(call, queried_platfor
     assert "error: it sleeps" in answer.stderr
 
 
-def test_a_value_that_does_not_fit_is_told_with_who_told_it(call, queried_platform):
+def test_invalid_queried_value_is_reported_with_its_origin(call, queried_platform):
     (queried_platform / "tells").write_text(json.dumps({"ground": "lava"}))
     answer = call("submit")
     assert answer.exit_code == 2
@@ -207,7 +207,7 @@ def test_a_value_that_does_not_fit_is_told_with_who_told_it(call, queried_platfo
     assert records.list_runs() == []
 
 
-def test_the_platform_s_own_rules_hold_for_what_it_told(call, queried_platform):
+def test_check_applies_to_queried_values(call, queried_platform):
     (queried_platform / "tells").write_text(json.dumps({"ground": "gas"}))
     assert call("submit", "--slots", "20").exit_code == 0
     answer = call("submit", "--slots", "5")
@@ -216,11 +216,11 @@ def test_the_platform_s_own_rules_hold_for_what_it_told(call, queried_platform):
     assert call("render", "--slots", "5", "--pin").exit_code == 3
 
 
-def test_what_its_rules_say_anyway_is_told_once(call):
+def test_problem_of_check_is_reported_once(call):
     assert call("submit", "--slots", "11").stderr.count("an odd slots") == 1
 
 
-def test_ctrl_c_while_it_is_asked_leaves_nothing(call, queried_platform, monkeypatch):
+def test_ctrl_c_during_the_query_leaves_nothing(call, queried_platform, monkeypatch):
     def interrupted(future: DeadlineFuture[object], seconds: float | None = None) -> None:
         raise KeyboardInterrupt
 

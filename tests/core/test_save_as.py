@@ -37,10 +37,10 @@ def valid_texts(parameter):
 
 def parameter_values(declared):
     taken = {one.name: valid_texts(one) for one in get_parameters(declared) if not one.param.program}
-    return st.fixed_dictionaries({}, optional={name: texts.map(_said) for name, texts in taken.items()})
+    return st.fixed_dictionaries({}, optional={name: texts.map(make_value) for name, texts in taken.items()})
 
 
-def _said(text):
+def make_value(text):
     return Value(text, BY_FLAG)
 
 
@@ -55,7 +55,7 @@ def resolve_request(request):
     folders=st.lists(TEXTS, min_size=1, max_size=3),
     arguments=st.lists(TEXTS, max_size=3),
 )
-def test_the_file_gives_the_very_job_again(tmp_path, parameters, platform, folders, arguments):
+def test_saved_file_gives_the_same_job(tmp_path, parameters, platform, folders, arguments):
     sources = [
         SourceText(role="dataset", kinds=("local_path",), text=f"./{folder}", origin=BY_FLAG, base=tmp_path)
         for folder in folders
@@ -74,7 +74,7 @@ def test_the_file_gives_the_very_job_again(tmp_path, parameters, platform, folde
 
 
 @pytest.mark.parametrize("command", ["explain", "render"])
-def test_what_was_said_is_written_and_no_default(robotrain, pusht, command, monkeypatch):
+def test_given_values_are_written_without_defaults(robotrain, pusht, command, monkeypatch):
     monkeypatch.setenv("JOB_NAME", "yes")
     Path(".env").write_text("SAVE_FREQ=50\n")
     said = ["--dataset-path", pusht, "--batch-size", "8", "--learning-rate", "3e-4", "--no-system-metrics"]
@@ -116,7 +116,7 @@ def test_what_was_said_is_written_and_no_default(robotrain, pusht, command, monk
     ]
 
 
-def test_nothing_is_written_over(robotrain, pusht):
+def test_existing_file_is_not_overwritten(robotrain, pusht):
     words = ("explain", "--platform", "local", "--dataset-path", pusht, "--save-as", "job.yaml")
     assert robotrain(*words).exit_code == 0
     written = Path("job.yaml").read_bytes()
@@ -133,20 +133,20 @@ def test_nothing_is_written_over(robotrain, pusht):
 @pytest.mark.parametrize(
     ("name", "says"), [("job", "--save-as job.yaml"), ("no/job.yaml", "folder"), ("x.txt", "x.yaml")]
 )
-def test_a_name_that_will_not_do_is_said_with_everything_else(robotrain, name, says):
+def test_invalid_name_is_reported_with_all_other_problems(robotrain, name, says):
     answer = robotrain("explain", "--platform", "local", "--batch-size", "0", "--save-as", name)
     assert answer.exit_code == 2
     assert says in answer.stderr
     assert "--batch-size takes" in answer.stderr
 
 
-def test_a_job_that_is_refused_is_not_written(robotrain):
+def test_rejected_job_is_not_written(robotrain):
     words = ("--dataset-path", "x", "--batch-size", "0", "--save-as", "job.yaml")
     assert robotrain("explain", "--platform", "local", *words).exit_code == 2
     assert not list(Path().iterdir())
 
 
-def test_the_file_can_be_read_by_whom_the_mask_lets(robotrain, pusht):
+def test_mode_of_the_file_follows_the_umask(robotrain, pusht):
     before = os.umask(0o027)
     try:
         robotrain("explain", "--platform", "local", "--dataset-path", pusht, "--save-as", "job.yaml")
@@ -155,7 +155,7 @@ def test_the_file_can_be_read_by_whom_the_mask_lets(robotrain, pusht):
     assert Path("job.yaml").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_kind_that_answers_with_another_is_saved_as_that(robotrain, install, pusht):
+def test_source_parsed_as_another_kind_is_saved_as_that(robotrain, install, pusht):
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=PET.replace("FOLDER", str(pusht)))
     answer = robotrain("explain", "--platform", "local", "--dataset-pet", "rex", "--save-as", "job.yaml", "--json")
     assert answer.exit_code == 0, answer.stderr
@@ -165,7 +165,7 @@ def test_a_kind_that_answers_with_another_is_saved_as_that(robotrain, install, p
     assert robotrain("explain", "--platform", "local", "job.yaml", "--json").json["job"] == answer.json["job"]
 
 
-def test_a_kind_that_answers_with_one_that_is_not_there(robotrain, install):
+def test_source_parsed_as_an_unknown_kind_is_rejected(robotrain, install):
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=PET.replace("local_path.parse_folder", "Stray"))
     answer = robotrain("explain", "--platform", "local", "--dataset-pet", "rex")
     assert answer.exit_code == 2

@@ -98,7 +98,7 @@ def test_a_dotenv_that_cannot_be_read_is_a_sentence(robotrain, monkeypatch):
     assert "  Permission denied.\n" in answer.stderr
 
 
-def test_a_value_that_does_not_fit_names_the_place_it_came_from(robotrain, monkeypatch):
+def test_invalid_value_is_reported_with_its_place(robotrain, monkeypatch):
     monkeypatch.setenv("BATCH_SIZE", "many")
     job_file(training_steps="soon")
     answer = robotrain("render", "--platform", "local", "job.yaml")
@@ -137,14 +137,14 @@ def test_a_relative_folder_starts_from_the_working_folder_or_the_job_file(explai
     assert explain("--dataset-path", "data")["dataset"]["value"] == f"local_path {here / 'data'}"
 
 
-def test_explain_for_people(robotrain, monkeypatch):
+def test_explain_shows_a_table(robotrain, monkeypatch):
     monkeypatch.setenv("BATCH_SIZE", "3")
     answer = robotrain("explain", "--platform", "local", "--dataset-path", "x", "--batch-size", "6")
     line = next(line for line in answer.stdout.splitlines() if line.startswith("batch_size"))
     assert " ".join(line.split()) == "batch_size 6 flag --batch-size 3 (environment BATCH_SIZE), 32 (default)"
 
 
-def test_control_characters_reach_nobody(robotrain):
+def test_control_characters_are_rejected(robotrain):
     Path("job.yaml").write_text('sources: {dataset: [{local_path: x}]}\nplatforms: {local: {runs_dir: "a\\0b"}}\n')
     answer = robotrain("submit", "--platform", "local", "job.yaml", "--dry-run")
     assert answer.exit_code == 2
@@ -168,7 +168,7 @@ def robotrain_workloads():
 """
 
 
-def test_a_parameter_without_a_default_is_asked_for(robotrain, install):
+def test_required_parameter(robotrain, install):
     install("acme-picky", {"workload.picky": "acme_picky"}, acme_picky=PICKY)
     explain = ("explain", "picky", "--platform", "local", "--json")
     codes = [(problem["code"], problem["title"]) for problem in robotrain(*explain, "--laps", "0").json["problems"]]
@@ -180,7 +180,7 @@ def test_a_parameter_without_a_default_is_asked_for(robotrain, install):
     assert "[required]" in robotrain("submit", "picky", "--platform", "local", "--help").stdout
 
 
-def test_a_folder_that_exists_is_one_also_where_a_flag_takes_urls(explain, robotrain):
+def test_existing_folder_is_accepted_where_a_flag_takes_urls(explain, robotrain):
     checkpoint = Path("outputs/checkpoints/000400")
     checkpoint.mkdir(parents=True)
     words = ("--dataset-path", "data", "--resume-from", checkpoint)

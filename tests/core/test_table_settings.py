@@ -33,13 +33,13 @@ def refused(robotrain, cloud_platform):
     return run
 
 
-def test_a_flag_says_it_as_text(labels):
+def test_table_as_text_of_a_flag(labels):
     text = "team=arm,cost=4=2,empty="
     assert labels("--dataset-path", "x", "--labels", text) == (text, "flag --labels")
     assert labels("--dataset-path", "x", "--set", f"labels={text}") == (text, "flag --set labels")
 
 
-def test_a_job_file_says_it_as_text_or_as_a_table_in_its_order(labels):
+def test_table_of_a_job_file_keeps_its_order(labels):
     Path("job.yaml").write_text(
         SOURCES + "platforms:\n  cloud:\n    labels: {zeta: 1e3, team: arm=1, not: null, no: ''}\n"
     )
@@ -48,7 +48,7 @@ def test_a_job_file_says_it_as_text_or_as_a_table_in_its_order(labels):
     assert labels("job.yaml") == ("b=1,a=2", "job file job.yaml:4")
 
 
-def test_robotrain_toml_and_its_profiles_say_it_as_a_table(labels):
+def test_table_of_robotrain_toml_and_its_profiles(labels):
     Path("robotrain.toml").write_text(
         '[platforms.cloud.labels]\nzeta = 3\nteam = "arm"\n[profiles.big.platforms.cloud]\nlabels = {big = true}\n'
     )
@@ -65,7 +65,7 @@ def test_two_layers_are_not_merged(labels):
     assert labels("job.yaml")[0] == "zeta=1"
 
 
-def test_a_call_from_python_says_it_as_a_mapping(cloud_platform):
+def test_mapping_in_a_python_call(cloud_platform):
     import robotrain.api
 
     rows = robotrain.api.explain(platform="cloud", dataset_path="x", labels={"team": "arm", "n": 3})
@@ -74,7 +74,7 @@ def test_a_call_from_python_says_it_as_a_mapping(cloud_platform):
         robotrain.api.explain(platform="cloud", dataset_path="x", tier={"a": 1})
 
 
-def test_saving_a_job_keeps_it(labels, robotrain):
+def test_saved_job_keeps_the_table(labels, robotrain):
     Path("robotrain.toml").write_text('[platforms.cloud.labels]\nteam = "arm"\ncost = 3\n')
     labels("--dataset-path", "x", "--save-as", "saved.yaml")
     Path("robotrain.toml").unlink()
@@ -82,7 +82,7 @@ def test_saving_a_job_keeps_it(labels, robotrain):
 
 
 @pytest.mark.parametrize("text", ["team", " =arm", "team=arm,", "team=arm,team=leg"])
-def test_a_text_that_is_no_table_is_refused(refused, text):
+def test_malformed_text_is_rejected(refused, text):
     said = refused("--dataset-path", "x", "--labels", text)
     assert "--labels takes NAME=VALUE,NAME=VALUE, each name once" in said
 
@@ -98,7 +98,7 @@ def test_a_text_that_is_no_table_is_refused(refused, text):
         ("team: x", "is repeated"),
     ],
 )
-def test_what_the_text_could_not_say_is_named_with_its_line(refused, table, says):
+def test_table_that_has_no_text_form_is_rejected_with_its_line(refused, table, says):
     Path("job.yaml").write_text(SOURCES + f"platforms:\n  cloud:\n    labels:\n      team: arm\n      {table}\n")
     said = refused("job.yaml")
     assert says in said
@@ -106,12 +106,12 @@ def test_what_the_text_could_not_say_is_named_with_its_line(refused, table, says
 
 
 @pytest.mark.parametrize("toml", ['"a,b" = "x"', 'a = "x,y"', "a = [1]", "a = {b = 1}"])
-def test_the_same_of_robotrain_toml(refused, toml):
+def test_table_of_robotrain_toml_that_has_no_text_form_is_rejected(refused, toml):
     Path("robotrain.toml").write_text(f"[platforms.cloud.labels]\n{toml}\n")
     assert "robotrain.toml [platforms.cloud.labels]" in refused("--dataset-path", "x")
 
 
-def test_a_table_for_any_other_setting_is_refused_as_ever(refused):
+def test_table_for_another_setting_is_rejected(refused):
     Path("job.yaml").write_text(SOURCES + "platforms:\n  cloud:\n    tier:\n      a: b\nparameters: {seed: {a: 1}}\n")
     said = refused("job.yaml")
     assert "platforms.cloud.tier must be a single value, not a mapping" in said
@@ -119,7 +119,7 @@ def test_a_table_for_any_other_setting_is_refused_as_ever(refused):
     assert "parameters.seed must be a single value, not a mapping" in said
 
 
-def test_a_table_for_another_platform_is_its_own_business(robotrain, cloud_platform):
+def test_table_for_another_platform_is_not_checked(robotrain, cloud_platform):
     Path("job.yaml").write_text(SOURCES + "platforms: {cloud: {labels: {team: arm}}}\n")
     assert robotrain("render", "--platform", "local", "job.yaml").exit_code == 0
 
@@ -145,7 +145,7 @@ def test_the_schema_takes_what_the_reader_takes(robotrain, cloud_platform, value
     assert (robotrain("render", "--platform", "cloud", "job.yaml").exit_code == 0) == fits
 
 
-def test_a_plugin_reads_the_text_with_the_function_for_it():
+def test_parse_pairs():
     assert coerce.parse_pairs(" b = 1 ,a=2=3,c=") == {"b": "1", "a": "2=3", "c": ""}
     assert list(coerce.parse_pairs("b=1,a=2")) == ["b", "a"]
     assert coerce.parse_pairs(None) == coerce.parse_pairs("") == {}

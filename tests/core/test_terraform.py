@@ -17,7 +17,7 @@ def value_and_origin(row):
     return row["value"], row["origin"]
 
 
-def test_what_nobody_said_is_read_from_the_outputs(explain_cloud, terraform):
+def test_missing_values_are_read_from_the_outputs(explain_cloud, terraform):
     terraform.outputs(subscription_id="0000-1111", group={"name": "robots", "id": "/x"}, probes=3, rings=True)
     rows = explain_cloud()
     assert value_and_origin(rows["subscription_id"]) == ("0000-1111", f"{FOLDER} subscription_id.value")
@@ -27,7 +27,7 @@ def test_what_nobody_said_is_read_from_the_outputs(explain_cloud, terraform):
     assert explain_cloud.stderr == ""
 
 
-def test_it_is_run_once_in_its_folder_and_nobody_is_asked_anything(explain_cloud, terraform):
+def test_terraform_runs_once_in_its_folder_without_input(explain_cloud, terraform):
     ours, theirs = os.pipe()
     kept = os.dup(0)
     try:
@@ -41,7 +41,7 @@ def test_it_is_run_once_in_its_folder_and_nobody_is_asked_anything(explain_cloud
     assert terraform.calls == [[str(Path(FOLDER).absolute()), "output -json", "1", "0", "1", ""]]
 
 
-def test_whatever_is_said_elsewhere_is_stronger(explain_cloud, terraform, monkeypatch):
+def test_every_other_layer_is_stronger(explain_cloud, terraform, monkeypatch):
     terraform.outputs(subscription_id="outputs", group={"name": "outputs"}, probes=3, rings=True)
     Path("robotrain.toml").write_text('[platforms.cloud]\nsubscription_id = "toml"\n')
     Path(".env").write_text("CLOUD_GROUP=dotenv\n")
@@ -65,14 +65,14 @@ def test_whatever_is_said_elsewhere_is_stronger(explain_cloud, terraform, monkey
     ],
     ids=["every value is given", "a platform without such settings", "help", "help of a platform", "platforms"],
 )
-def test_it_is_not_run_where_no_value_is_needed(robotrain, cloud_platform, terraform, monkeypatch, words):
+def test_terraform_is_not_run_where_no_value_is_needed(robotrain, cloud_platform, terraform, monkeypatch, words):
     if "local" in words:
         monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "nowhere")
     assert robotrain(*words).exit_code == 0
     assert terraform.calls == []
 
 
-def test_a_setting_that_is_only_looked_at_is_no_reason_to_run_it(explain_cloud, terraform):
+def test_optional_setting_alone_does_not_run_terraform(explain_cloud, terraform):
     terraform.outputs(beacon="b", group={"name": "robots"})
     assert value_and_origin(explain_cloud(*EVERYTHING)["beacon"]) == (None, "default")
     assert terraform.calls == []
@@ -80,14 +80,14 @@ def test_a_setting_that_is_only_looked_at_is_no_reason_to_run_it(explain_cloud, 
     assert len(terraform.calls) == 1
 
 
-def test_nor_is_one_that_another_makes_idle(explain_cloud, terraform):
+def test_setting_without_effect_does_not_run_terraform(explain_cloud, terraform):
     terraform.outputs(dock="d", pier="p")
     assert value_and_origin(explain_cloud(*NEEDED, "--tier", "high")["dock"]) == (None, "default")
     assert terraform.calls == []
     assert value_and_origin(explain_cloud(*NEEDED)["dock"]) == ("d", f"{FOLDER} dock.value")
 
 
-def test_what_counts_only_together_is_left_out_in_part_and_told(explain_cloud, terraform):
+def test_incomplete_group_of_outputs_is_ignored_with_a_note(explain_cloud, terraform):
     terraform.outputs(dock="d")
     assert value_and_origin(explain_cloud()["dock"]) == (None, "default")
     assert explain_cloud.stderr.startswith("note: --dock has no effect without --pier ")
@@ -114,7 +114,7 @@ def test_only_a_text_a_number_or_a_switch_is_a_value(explain_cloud, terraform, v
     assert explain_cloud.stderr == ""
 
 
-def test_a_value_that_does_not_fit_names_the_output(robotrain, cloud_platform, terraform):
+def test_invalid_value_is_reported_with_its_output(robotrain, cloud_platform, terraform):
     terraform.outputs(probes=1.5)
     answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x")
     assert answer.exit_code == 2
@@ -133,7 +133,7 @@ class TestSensitiveOutputs:
         probes = '{"sensitive": false, "type": "number", "value": 0}'
         terraform.prints(f'{{"group": {group}, "secret": {secret}, "probes": {probes}}}')
 
-    def test_a_setting_that_one_would_give_is_told(self, robotrain, cloud_platform, hidden):
+    def test_setting_that_a_sensitive_output_would_give_is_named(self, robotrain, cloud_platform, hidden):
         answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--probes", "1")
         assert answer.exit_code == 0
         assert "warning: the Terraform output group is sensitive and is not used" in answer.stderr
@@ -142,7 +142,7 @@ class TestSensitiveOutputs:
         assert "secret" not in answer.stderr
         assert KEY not in answer.stdout + answer.stderr
 
-    def test_none_is_in_a_plan_or_an_error(self, robotrain, cloud_platform, hidden, tmp_path):
+    def test_sensitive_output_is_in_no_plan_and_no_error(self, robotrain, cloud_platform, hidden, tmp_path):
         words = ("--platform", "cloud", "--dataset-path", "x")
         assert robotrain("render", *words, "--probes", "1", "--to", tmp_path / "plan").exit_code == 0
         assert not [
@@ -167,7 +167,7 @@ class TestSensitiveOutputs:
         ),
     ],
 )
-def test_what_fails_is_one_warning_that_says_what_to_do(explain_cloud, terraform, script, says):
+def test_failure_is_one_warning_that_says_what_to_do(explain_cloud, terraform, script, says):
     terraform.does(script)
     assert value_and_origin(explain_cloud()["group"]) == (None, "default")
     lines = explain_cloud.stderr.splitlines()
@@ -196,7 +196,7 @@ def test_a_command_that_cannot_be_started_is_a_warning(explain_cloud, terraform)
     assert "`terraform` could not be started. The interpreter in the first line of " in explain_cloud.stderr
 
 
-def test_the_time_limit_stops_it_and_all_that_it_started(explain_cloud, terraform, monkeypatch):
+def test_time_limit_stops_terraform_and_all_its_processes(explain_cloud, terraform, monkeypatch):
     monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.3)
     late = terraform.folder / "late"
     terraform.does(f"(sleep 1; touch '{late}') & sleep 30")
@@ -208,7 +208,7 @@ def test_the_time_limit_stops_it_and_all_that_it_started(explain_cloud, terrafor
     assert not late.exists()
 
 
-def test_one_that_hung_is_not_run_again_by_the_same_process(explain_cloud, terraform, monkeypatch):
+def test_terraform_that_hung_is_not_run_again_by_the_process(explain_cloud, terraform, monkeypatch):
     monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.2)
     terraform.does("sleep 30")
     for _ in range(2):
@@ -217,7 +217,7 @@ def test_one_that_hung_is_not_run_again_by_the_same_process(explain_cloud, terra
     assert len(terraform.calls) == 1
 
 
-class TestItsFolder:
+class TestTerraformFolder:
     """Named by a setting, else one of the usual ones that has state."""
 
     @pytest.fixture
@@ -232,7 +232,7 @@ class TestItsFolder:
 
         return run
 
-    def test_the_usual_ones_in_their_order(self, read_in, terraform_folder):
+    def test_default_folders_in_their_order(self, read_in, terraform_folder):
         terraform_folder("deploy/001-iac")
         assert read_in() == f"here/{FOLDER}"
         Path(FOLDER, "terraform.tfstate").unlink()
@@ -240,12 +240,12 @@ class TestItsFolder:
         Path(FOLDER, ".terraform").mkdir()
         assert read_in() == f"here/{FOLDER}"
 
-    def test_without_state_nothing_is_run_and_nothing_said(self, read_in, explain_cloud):
+    def test_without_state_nothing_is_run(self, read_in, explain_cloud):
         Path(FOLDER, "terraform.tfstate").unlink()
         assert read_in() is None
         assert explain_cloud.stderr == ""
 
-    def test_that_of_the_checkout_counts_below_it(self, read_in, explain_cloud, terraform, monkeypatch):
+    def test_folder_of_the_checkout_counts_in_its_subfolders(self, read_in, explain_cloud, terraform, monkeypatch):
         terraform.outputs(group={"name": "robots"})
         Path("deep/er").mkdir(parents=True)
         monkeypatch.chdir("deep/er")
@@ -254,16 +254,14 @@ class TestItsFolder:
         assert read_in() == f"here/{FOLDER}"
         assert explain_cloud()["group"]["origin"] == f"../../{FOLDER} group.value.name"
 
-    def test_dotenv_names_one_and_the_environment_another(self, read_in, terraform_folder, monkeypatch):
+    def test_folder_of_the_environment_is_stronger_than_that_of_dotenv(self, read_in, terraform_folder, monkeypatch):
         terraform_folder("infra"), terraform_folder("production")
         Path(".env").write_text("ROBOTRAIN_TERRAFORM=./infra\n")
         assert read_in() == "here/infra"
         monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "production")
         assert read_in() == "here/production"
 
-    def test_robotrain_toml_names_one_relative_to_itself_and_a_profile_another(
-        self, read_in, terraform_folder, monkeypatch
-    ):
+    def test_folder_of_robotrain_toml_is_relative_to_it(self, read_in, terraform_folder, monkeypatch):
         terraform_folder("infra"), terraform_folder("production")
         Path("robotrain.toml").write_text('terraform = "infra"\n[profiles.big]\nterraform = "production"\n')
         Path("deep").mkdir()
@@ -271,13 +269,13 @@ class TestItsFolder:
         assert read_in() == "here/infra"
         assert read_in("--profile", "big") == "here/production"
 
-    def test_none_is_a_way_not_to_ask(self, read_in, explain_cloud, monkeypatch):
+    def test_none_disables_it(self, read_in, explain_cloud, monkeypatch):
         monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "none")
         assert read_in() is None
         assert explain_cloud.stderr == ""
 
     @pytest.mark.parametrize(("make", "says"), [(False, "does not exist"), (True, "contains no state")])
-    def test_a_named_one_that_is_not_there_or_empty_is_an_error(self, robotrain, cloud_platform, terraform, make, says):
+    def test_named_folder_without_state_is_an_error(self, robotrain, cloud_platform, terraform, make, says):
         if make:
             Path("infra").mkdir()
         Path("robotrain.toml").write_text('terraform = "infra"\n')
@@ -288,7 +286,7 @@ class TestItsFolder:
         assert terraform.calls == []
 
 
-def test_from_python_too(cloud_platform, terraform):
+def test_python_calls_read_outputs(cloud_platform, terraform):
     import robotrain.api
 
     terraform.outputs(group={"name": "robots"})
@@ -296,7 +294,7 @@ def test_from_python_too(cloud_platform, terraform):
     assert value_and_origin(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
 
 
-def test_a_run_once_more_has_what_it_had(robotrain, cloud_platform, terraform):
+def test_resubmitted_run_keeps_its_values(robotrain, cloud_platform, terraform):
     sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin", *EVERYTHING[:2])
     assert sent.exit_code == 0, sent.stderr
     terraform.outputs(group={"name": "robots"}, probes=9)

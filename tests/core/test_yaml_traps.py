@@ -53,20 +53,20 @@ any_number_of_examples = settings(suppress_health_check=[HealthCheck.function_sc
 
 @any_number_of_examples
 @given(text=TEXTS)
-def test_any_text_in_quotes_is_what_every_flag_makes_of_it(resolve_file, text):
+def test_quoted_text_is_read_as_that_of_a_flag(resolve_file, text):
     parameters = dict.fromkeys(NAMES, text)
     assert resolve_file(yaml.safe_dump({"parameters": parameters})) == resolve_flag(text, *NAMES)
 
 
 @any_number_of_examples
 @given(text=st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.dates()))
-def test_any_number_switch_or_date_as_yaml_writes_it_is_its_text(resolve_file, text):
+def test_number_switch_or_date_is_read_as_its_text(resolve_file, text):
     written = yaml.safe_dump({"a": text}).partition(": ")[2].strip()
     table = "".join(f"  {name}: {written}\n" for name in NAMES)
     assert resolve_file(f"parameters:\n{table}") == resolve_flag(written, *NAMES)
 
 
-def test_every_trap_is_its_text(tmp_path):
+def test_plain_scalars_keep_their_text(tmp_path):
     (tmp_path / "job.yaml").write_text("parameters:\n" + "".join(f"  p{at}: {one}\n" for at, one in enumerate(TRAPS)))
     found = job_file.read_job_file(tmp_path / "job.yaml")
     assert ([value.value for value in found.parameters.values()], found.problems) == (TRAPS, ())
@@ -74,21 +74,21 @@ def test_every_trap_is_its_text(tmp_path):
 
 @any_number_of_examples
 @given(texts=st.lists(TEXTS.filter(bool), min_size=1, max_size=3))
-def test_arguments_of_the_trainer_are_those_after_the_dashes(resolve_file, texts):
+def test_trainer_arguments_are_read_as_those_after_dashes(resolve_file, texts):
     told = resolve_request(Request(trainer_args=tuple(texts)))
     assert resolve_file(yaml.safe_dump({"trainer_args": texts})) == told
 
 
 @any_number_of_examples
 @given(text=TEXTS, kind=st.sampled_from(DATASETS))
-def test_a_source_is_what_its_flag_makes_of_it(resolve_file, tmp_path, text, kind):
+def test_source_is_read_as_that_of_a_flag(resolve_file, tmp_path, text, kind):
     typed = SourceText(role="dataset", kinds=(kind,), text=text, origin=Origin("flag", "--x"), base=tmp_path)
     written = yaml.safe_dump({"sources": {"dataset": [{kind: text}]}})
     assert resolve_file(written) == resolve_request(Request(sources=(typed,), folder=tmp_path))
 
 
 @pytest.mark.parametrize("empty", ["", "~", "null", "Null", "NULL", "''", '""'])
-def test_what_says_nothing_is_as_if_it_were_not_there(resolve_file, empty):
+def test_empty_value_counts_as_unset(resolve_file, empty):
     assert resolve_file(f"parameters:\n  batch_size: {empty}\n  job_name: {empty}\n") == resolve_request(Request())
 
 
@@ -120,7 +120,7 @@ def test_an_alias_is_the_value_it_stands_for(resolve_file):
     assert (job["job_name"], job["experiment_name"]) == ("null", "null")
 
 
-def test_an_alias_is_told_by_its_own_line(tmp_path):
+def test_alias_is_reported_with_its_own_line(tmp_path):
     (tmp_path / "job.yaml").write_text("parameters:\n  save_freq: &n 200\n  seed: *n\n")
     assert job_file.read_job_file(tmp_path / "job.yaml").parameters["seed"].origin.where == "job.yaml:3"
 
@@ -168,7 +168,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "line", "says"), REFUSED.values(), ids=REFUSED)
-def test_what_does_more_than_say_a_value_is_refused_with_its_line(robotrain, text, line, says):
+def test_unsupported_yaml_is_rejected_with_its_line(robotrain, text, line, says):
     Path("job.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     answer = robotrain("explain", "--platform", "local", "job.yaml")
     assert answer.exit_code == 2
@@ -177,5 +177,5 @@ def test_what_does_more_than_say_a_value_is_refused_with_its_line(robotrain, tex
 
 
 @pytest.mark.parametrize("nothing", ["", "\n", "# nothing\n", "---\n", "null\n", "{}\n"])
-def test_an_empty_file_says_nothing(resolve_file, nothing):
+def test_empty_file(resolve_file, nothing):
     assert resolve_file(nothing) == resolve_request(Request())

@@ -84,7 +84,6 @@ def resolve_job(
     inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config, dict(fields))
     arguments = collect_trainer_args(request, workload)
     layer_problems = list(stack.problems())
-    runs_own_program = any(workload.roles[one.role].is_program for one in inputs.chosen)
     job = Job(
         workload=workload.name,
         parameters=fields,
@@ -103,7 +102,7 @@ def resolve_job(
         *parameter_problems,
         *settings_problems,
         *_find_missing_sources(inputs, workload, platform, kinds, request, config),
-        *(() if runs_own_program else _find_misplaced_args(arguments, workload, platform, request)),
+        *_find_misplaced_args(arguments, inputs, workload, platform, request),
         *_find_secrets((file.trainer_args if file else None) or (), arguments, workload),
         *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
@@ -208,10 +207,10 @@ def _find_missing_sources(
 
 
 def _find_misplaced_args(
-    arguments: Sequence[Value], workload: Workload, platform: Platform, request: Request
+    arguments: Sequence[Value], inputs: JobInputs, workload: Workload, platform: Platform, request: Request
 ) -> Iterator[Problem]:
     """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
-    if not arguments:
+    if not arguments or any(workload.roles[one.role].is_program for one in inputs.chosen):
         return
     own = dict.fromkeys(request.flags, "robotrain")
     own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
