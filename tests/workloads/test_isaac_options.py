@@ -1,12 +1,9 @@
 """What is refused of a job of Isaac Lab before a simulator starts: options, overrides, impossible starts."""
 
-import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain_workloads.isaac import checkpoint_file
 from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script, find_option_problems
 from robotrain_workloads.isaac_train.parameters import make_script
 
@@ -73,7 +70,8 @@ def test_a_field_that_is_probably_misspelled_is_a_warning(robotrain: Any) -> Non
 
 
 def test_options_of_one_version_are_checked_against_it(robotrain: Any) -> None:
-    assert refused(robotrain, "--isaac-version", "2.3", "--", "--deterministic")["code"] == ERROR
+    problem = refused(robotrain, "--isaac-version", "2.3", "--", "--deterministic")
+    assert (problem["code"], "new in 3.0" in problem["why"]) == (ERROR, True)
     assert refused(robotrain, "--isaac-version", "2.3", "--", "physics=newton")["code"] == ERROR
     assert accepted(robotrain, "--isaac-version", "3.0", "--", "--deterministic", "physics=newton") == ""
     assert accepted(robotrain, "--", "--deterministic").startswith("warning: not every Isaac Lab has --deterministic")
@@ -111,11 +109,6 @@ def test_unknown_option_is_passed_on_request(robotrain: Any, words: tuple[str, .
     assert refused(robotrain, *still)["code"] == ERROR
 
 
-def test_the_container_judges_by_the_version_that_is_there() -> None:
-    (problem,) = find_option_problems(("--deterministic",), make_script("skrl"), "2.3")
-    assert "new in 3.0" in problem.why
-
-
 @pytest.mark.parametrize(
     ("workload", "words", "code"),
     [
@@ -127,6 +120,7 @@ def test_the_container_judges_by_the_version_that_is_there() -> None:
         ("isaac-train", ("--no-accept-eula",), "eula-not-accepted"),
         ("isaac-train", ("-c", "http://example.org/model_19.pt", "-M", "resume"), "checkpoint-unverified"),
         ("isaac-train", ("--sha256", "a" * 64), "digest-without-checkpoint"),
+        ("isaac-train", ("--entry", "scripts/other.sh"), "entry-without-folder"),
         ("isaac-export", (*BLOB, "--", "--video_length", "3"), "trainer-arg-owned"),
         ("isaac-export", (*BLOB, "--", "--no_such_flag"), ERROR),
         ("isaac-export", (*BLOB, "--max-steps", "0", "--video-length", "0", "--num-envs", "8"), "nothing-played"),
@@ -173,15 +167,22 @@ def test_an_address_that_names_no_checkpoint_is_refused(robotrain: Any, uri: str
     assert [way["text"] for way in problem["instead"]] == [instead]
 
 
-def test_the_sha256_of_another_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model_19.pt").write_bytes(b"weights")
-    digest = hashlib.sha256(b"weights").hexdigest()
-    assert checkpoint_file.find_digest_problem(tmp_path / "model_19.pt", digest.upper()) == ""
-    assert checkpoint_file.find_digest_problem(tmp_path / "model_19.pt", None) == ""
-    assert digest in checkpoint_file.find_digest_problem(tmp_path / "model_19.pt", "a" * 64)
-
-
 def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None:
     problem = refused(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "20")
     assert (problem["code"], problem["exit_code"]) == ("no-iterations-left", 4)
     assert accepted(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "21") == ""
+
+
+@pytest.mark.parametrize(
+    ("workload", "words", "way"),
+    [
+        ("isaac-train", ("--run-smoke-test",), "isaac-smoke-test"),
+        ("isaac-validate", ("--sleep-after-unpack",), "isaac-smoke-test"),
+        ("isaac-validate", ("--model-name", "isaac-ant-v0"), "--checkpoint-uri models:/NAME/VERSION"),
+    ],
+)
+def test_options_of_earlier_scripts_name_their_replacement(
+    robotrain: Any, workload: str, words: tuple[str, ...], way: str
+) -> None:
+    answer = robotrain("submit", workload, "--platform", "local", *words)
+    assert (answer.exit_code, way in answer.stderr) == (2, True), answer.stderr

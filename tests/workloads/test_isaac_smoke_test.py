@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from robotrain_workloads.isaac import installation
@@ -58,15 +57,6 @@ def test_the_first_fault_ends_it(
     with pytest.raises(SystemExit) as ended:
         container.main(words)
     assert fault in str(ended.value)
-
-
-@pytest.mark.parametrize(
-    ("workload", "option"), [("isaac-train", "--run-smoke-test"), ("isaac-validate", "--sleep-after-unpack")]
-)
-def test_switches_that_would_replace_a_job_name_it(robotrain: Any, workload: str, option: str) -> None:
-    answer = robotrain("submit", workload, "--platform", "local", option)
-    assert answer.exit_code == 2
-    assert "isaac-smoke-test" in answer.stderr
 
 
 @pytest.mark.slow

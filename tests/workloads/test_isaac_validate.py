@@ -158,13 +158,6 @@ def test_the_latest_version_is_pinned_and_an_unknown_model_is_told(robotrain: An
     assert "has no model isaac-aunt-v0; it has isaac-ant-v0" in problem["why"]
 
 
-def test_options_of_the_scripts_before_are_answered_by_the_workload(robotrain: Any) -> None:
-    words = ("isaac-validate", "--platform", "osmo", "--model-name", "isaac-ant-v0", "--json")
-    problems = robotrain("render", *words).json["problems"]
-    (why,) = (one["why"] for one in problems if one["code"] == "option-elsewhere")
-    assert "--checkpoint-uri models:/NAME/VERSION" in why
-
-
 @pytest.mark.parametrize("platform", PLACES)
 @pytest.mark.parametrize("pipeline", ["example", "documentation"])
 def test_pipelines_of_isaac_lab_are_planned_on_every_platform(

@@ -99,11 +99,9 @@ def test_the_readme_names_the_example_and_what_was_not_done(package):
     assert "$" not in text
 
 
-@pytest.mark.parametrize("platform", ["local", "azureml"])
-def test_a_plan_for_another_platform_has_nothing_beside_it(robotrain, platform, tmp_path):
-    workspace = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w", "--compute", "gpu")
-    place = ("--platform", platform, *(workspace if platform == "azureml" else ()))
-    answer = robotrain("render", "rosbag-act-train", *place, *DATA, "--blob-url", BAGS, "--to", tmp_path / "plan")
+def test_a_plan_for_another_platform_has_nothing_beside_it(robotrain, tmp_path):
+    words = ("--platform", "local", *DATA, "--blob-url", BAGS, "--to", tmp_path / "plan")
+    answer = robotrain("render", "rosbag-act-train", *words)
     assert answer.exit_code == 0, answer.stderr
     assert ADDED.isdisjoint(path.name for path in (tmp_path / "plan").iterdir())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import source_tree
-from bag_training import SMALL, BagTraining, read_losses, values
+from bag_training import BagTraining, read_losses, values
 from recorded_bags import Recording
 from robotrain_workloads.rosbag_act_train import training_data
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
@@ -178,19 +178,6 @@ def test_a_training_that_is_cut_goes_on_to_the_same_weights(training, training_p
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert "[1, 2]" in done.stdout
     assert "['max', 'min']" in done.stdout, "by these an evaluation knows the unit of the environment's state"
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_submitted_here_it_trains_and_resumes(tmp_path, robotrain, rosbag_python):
-    for number in range(2):
-        Recording().write(tmp_path / "bags" / f"ep{number}")
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
-    submit = ("submit", "rosbag-act-train", "--platform", "local", "--dataset-path", tmp_path / "bags", *options)
-    answer = robotrain(*submit, "--wait", "--json")
-    assert answer.exit_code == 0, answer.stderr
-    status = robotrain("status", "--json").json
-    assert status["state"] == "succeeded"
 
 
 PROGRAM = Path(__file__).with_name("act_parity.py")
