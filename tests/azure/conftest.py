@@ -4,9 +4,10 @@ import pytest
 from azure_stand_in.fixtures import azure, azure_session, nobody, outputs, tenant_session, workspace, workspace_session
 from azure_stand_in.tenant import Tenant
 from robotrain_runtime.contract.document import JobDocument
-from tracked_document import tracked_job
+from tracked_document import start_tracking, tracked_job
 
-__all__ = ["azure", "azure_session", "nobody", "outputs", "tenant_session", "workspace", "workspace_session"]
+__all__ = ["azure", "azure_session", "nobody", "outputs", "start_tracking"]
+__all__ += ["tenant_session", "workspace", "workspace_session"]
 
 
 @pytest.fixture

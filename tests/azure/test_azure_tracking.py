@@ -2,71 +2,27 @@
 storage that artifacts go to.
 """
 
-import json
 import subprocess
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract import event, plugin_loader
-from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.event import Metrics, Note, Outcome, Track, Tracking
-from robotrain_runtime.environments import run_environment
+from robotrain_runtime.contract.event import Metrics, Track
 from robotrain_runtime.tracking.preflight import TrackingCheck
-from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, RESULTS_REQUEST, Tracker
-from tracked_document import HERE
+from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, RESULTS_REQUEST
+from tracked_document import HERE, ask_mlflow
 
 pytestmark = pytest.mark.slow
 
 TAGS = {"checkpoint": "000020", "robotrain_run": "pretend-1", "checkpoint_sha256": "d" * 64, "framework": "lerobot"}
 
 
-class Tracked:
-    """A tracking process, and what it said."""
-
-    def __init__(self, python: Path, job: JobDocument, again: str = "") -> None:
-        self.said: list[event.Event] = []
-        heard = lambda record: self.said.append(record.event)  # noqa: E731
-        uri = job.placement.tracking_uri
-        environ = run_environment.make_program_environ(job)
-        self.tracker = Tracker(python, uri, system_metrics=False, environ=environ, on_event=heard, resume_run=again)
-        asked = Track(experiment="pusher", run_name="pretend-1", params={"policy_type": "act"}, tags={"a.b": "c"})
-        self.tracker.send(event.make_record(asked))
-
-    def end(self) -> list[str]:
-        """The warnings, once it is over."""
-        self.tracker.close(Outcome(state="succeeded", exit_code=0))
-        return [one.text for one in self.said if isinstance(one, Note)]
-
-    def ask(self, what: str, /, **body: object) -> dict[str, object]:
-        return dict(self.tracker.send_request(what, body, lambda: False))
-
-
 @pytest.fixture
-def started(training_python, job):
-    """Start the tracking process of the job; it has ended when the test does."""
-    made: list[Tracked] = []
-
-    def start(again: str = "") -> Tracked:
-        made.append(Tracked(training_python, job, again))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.tracker.close(None)
-
-
-def wait_until_tracked(tracked: Tracked) -> Tracking:
-    while True:
-        try:
-            tracked.tracker.wait_for_run(lambda: False)
-        except OSError:  # not yet, on a busy machine
-            continue
-        while not (found := [one for one in tracked.said if isinstance(one, Tracking)]):  # a moment after its id
-            time.sleep(0.01)
-        return found[0]
+def started(start_tracking, job):
+    """Start the tracking process of the job, or one that resumes the run with this id."""
+    track = Track(experiment="pusher", run_name="pretend-1", params={"policy_type": "act"}, tags={"a.b": "c"})
+    return lambda again="": start_tracking(job, track, resume_run=again)
 
 
 @pytest.fixture
@@ -79,26 +35,19 @@ def checkpoint(tmp_path) -> Path:
     return folder
 
 
-def server_said(workspace, run_id: str):
-    """The run as MLflow's server knows it, past what stands in front."""
-    address = f"http://127.0.0.1:{workspace.mlflow}/api/2.0/mlflow/runs/get?run_id={run_id}"
-    with urllib.request.urlopen(address) as came:
-        return json.load(came)["run"]
-
-
 def make_checkpoint_request(run_id: str, folder: Path) -> dict[str, object]:
     return {"run_id": run_id, "folder": str(folder), "model": "pretrained_model", "digest": "d" * 64}
 
 
 def test_a_run_is_tracked_published_and_registered_once(started, azure, workspace, checkpoint):
     tracked = started()
-    there = wait_until_tracked(tracked)
+    there = tracked.wait_for_run()
     assert there.uri == HERE.tracking_uri
     assert there.ui == (
         f"https://ml.azure.com/runs/{there.run_id}?wsid="
         f"/subscriptions/{HERE.subscription}/resourcegroups/{HERE.group}/workspaces/{HERE.name}"
     )
-    tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=20)))
+    tracked.send(Metrics(values={"train/loss": 0.5}, step=20))
     first, again = (
         tracked.ask(ARTIFACT_REQUEST, **make_checkpoint_request(there.run_id, checkpoint)) for _ in range(2)
     )
@@ -117,7 +66,7 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
     assert tracked.ask(REGISTER_REQUEST, **asked | {"name": "once-more"}) == {"version": "1", "new": True}
     assert tracked.end() == []
 
-    run = server_said(workspace, there.run_id)
+    run = ask_mlflow(workspace, f"runs/get?run_id={there.run_id}")["run"]
     assert run["info"]["status"] == "FINISHED"
     assert {"key": "policy_type", "value": "act"} in run["data"]["params"]
     assert [(one["key"], one["value"], one["step"]) for one in run["data"]["metrics"]] == [("train/loss", 0.5, 20)]
@@ -142,11 +91,11 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
 
 def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, workspace):
     tracked = started()
-    first = wait_until_tracked(tracked)
+    first = tracked.wait_for_run()
     assert tracked.end() == []
     workspace.faults.append(Fault("runs/update", status=400, code="UserError", times=2))
     tracked = started(first.run_id)
-    assert wait_until_tracked(tracked).run_id != first.run_id
+    assert tracked.wait_for_run().run_id != first.run_id
     assert tracked.end() == []
 
 
@@ -155,31 +104,34 @@ def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, w
 )
 def test_a_bad_moment_makes_no_second_run(started, workspace, asked, status, monkeypatch):
     tracked = started()
-    first = wait_until_tracked(tracked)
+    first = tracked.wait_for_run()
     assert tracked.end() == []
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     workspace.faults.append(Fault(asked, status=status, code="UserError", times=1 if "get" not in asked else 2))
     tracked = started(first.run_id)
-    assert wait_until_tracked(tracked).run_id == first.run_id
+    assert tracked.wait_for_run().run_id == first.run_id
     assert tracked.end() == []
 
 
 def test_what_an_upload_that_broke_off_left_is_no_obstacle(started, azure, workspace, checkpoint):
     tracked = started()
-    there = wait_until_tracked(tracked)
+    there = tracked.wait_for_run()
     azure.front.faults.append(Fault("PUT .*config.json", status=403, code="AuthorizationFailure", times=1))
     with pytest.raises(OSError, match="HttpResponseError"):
         tracked.ask(ARTIFACT_REQUEST, **make_checkpoint_request(there.run_id, checkpoint))
     published = tracked.ask(ARTIFACT_REQUEST, **make_checkpoint_request(there.run_id, checkpoint))
     assert (published["artifact"], published["new"]) == ("checkpoints/000020.2", True)
-    tags = {one["key"]: one["value"] for one in server_said(workspace, there.run_id)["data"]["tags"]}
+    tags = {
+        one["key"]: one["value"]
+        for one in ask_mlflow(workspace, f"runs/get?run_id={there.run_id}")["run"]["data"]["tags"]
+    }
     assert tags["checkpoint_000020_artifact"] == "checkpoints/000020.2"
     assert tracked.end() == []
 
 
 def test_another_checkpoint_is_the_next_version(started, azure, checkpoint):
     tracked = started()
-    there = wait_until_tracked(tracked)
+    there = tracked.wait_for_run()
     azure.manager.there.models[f"{HERE.resource}/pusher".lower()] = {str(n): {"tags": {}} for n in range(1, 12)}
     asked = {**make_checkpoint_request(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
     assert tracked.ask(REGISTER_REQUEST, **asked) == {"version": "12", "new": True}
@@ -188,7 +140,7 @@ def test_another_checkpoint_is_the_next_version(started, azure, checkpoint):
 
 def test_a_policy_that_is_a_version_already_gains_its_scores_and_stays_what_it_is(started, azure, checkpoint):
     tracked = started()
-    there = wait_until_tracked(tracked)
+    there = tracked.wait_for_run()
     trained = {**make_checkpoint_request(there.run_id, checkpoint), "name": "pusher", "description": "a policy"}
     trained["tags"] = {**TAGS, "model_sha256": "m" * 64}
     assert tracked.ask(REGISTER_REQUEST, **trained)["version"] == "1"
@@ -207,7 +159,7 @@ def test_a_policy_that_is_a_version_already_gains_its_scores_and_stays_what_it_i
 
 def test_results_lie_at_the_root_and_later_ones_beside_those_that_nobody_may_replace(started, workspace, tmp_path):
     tracked = started()
-    there = wait_until_tracked(tracked)
+    there = tracked.wait_for_run()
     folder = tmp_path / "eval_results"
     for name in ("eval_results.json", "videos/episode_000.mp4"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -233,14 +185,14 @@ def test_who_may_not_sign_in_is_told_and_the_run_goes_on(started, azure, monkeyp
 
 def test_a_value_that_is_too_long_is_cut_and_a_refused_one_alone_is_lost(started, workspace):
     tracked = started()
-    there = wait_until_tracked(tracked)
+    there = tracked.wait_for_run()
     params = {"options": "x" * 900, "k" * 300: "a", **{f"number_{index}": index for index in range(150)}}
     tags = {"summary": "y" * 3000, "c" * 150: "b", "last": "one"}
-    tracked.tracker.send(event.make_record(Track(params=params, tags=tags)))
+    tracked.send(Track(params=params, tags=tags))
     (warning,) = tracked.end()
     assert "k" * 80 in warning
     assert "c" * 80 in warning
-    data = server_said(workspace, there.run_id)["data"]
+    data = ask_mlflow(workspace, f"runs/get?run_id={there.run_id}")["run"]["data"]
     kept = {one["key"]: one["value"] for kind in ("params", "tags") for one in data[kind]}
     assert {"policy_type": "act", "number_149": "149", "a.b": "c", "last": "one"}.items() <= kept.items()
     assert (len(kept["options"]), len(kept["summary"])) == (500, 1000)
@@ -250,10 +202,10 @@ def test_a_value_that_is_too_long_is_cut_and_a_refused_one_alone_is_lost(started
 
 def test_a_refused_request_of_mlflow_is_told_once(started, workspace):
     tracked = started()
-    wait_until_tracked(tracked)
+    tracked.wait_for_run()
     workspace.faults.append(Fault("log-batch", status=403, code="Forbidden"))
     for step in range(3):
-        tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=step)))
+        tracked.send(Metrics(values={"train/loss": 0.5}, step=step))
     assert len([text for text in tracked.end() if "could not record an event" in text]) == 1
 
 

@@ -52,8 +52,6 @@ class _Handler(Handler):
         split = urlsplit(self.path)
         if self.fault.status:
             self._refuse(self.fault.status, self.fault.code, "The stand-in says so.")
-        elif split.path.startswith("/discovery"):  # asked by those who have signed in nowhere yet
-            self.answer_json(200, discovery(self.headers["Host"]))
         elif audience_of(self.headers) not in AUDIENCES:
             self._refuse(401, "UserError", "Bearer token not provided or not valid.")
         elif found := re.fullmatch(_MLFLOW, split.path):
@@ -145,13 +143,8 @@ def _conflict(run: str, path: str) -> dict[str, Any]:
 
 
 PAGE = 2
-NAMES = ("history", "api", "catalog", "artifact", "hyperdrive", "execution", "mlflow", "experimentation", "notebooks")
 AUDIENCES = ("https://ml.azure.com", "https://management.azure.com", "https://management.core.windows.net")
 """The SDK comes with a token for the resource manager, and with one for the workspaces' own services."""
-
-
-def discovery(host: str) -> dict[str, str]:
-    return {**{name: f"https://{host}" for name in NAMES}, "studio": "https://ml.azure.com"}
 
 
 def get_details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
@@ -238,8 +231,6 @@ ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
 
 def answer_history(here: Here, workspaces: Mapping[str, Ml], asked: Asked) -> Answer | None:
     """What is answered; None when it is about nothing of this. Raises Refused."""
-    if asked.path == "/discovery" or asked.path.startswith("/discovery/"):
-        return 200, discovery(asked.host)
     found = re.fullmatch(rf"/history/v1\.0(?P<at>{_WORKSPACE})(?P<rest>/.*)", asked.path, re.IGNORECASE)
     if found is None or found["at"].lower() not in workspaces:
         return None

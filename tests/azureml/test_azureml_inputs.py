@@ -63,13 +63,12 @@ def test_the_workspace_of_a_job_is_the_same_in_whatever_case():
     assert far.relative_to(Workspace("s", "G", "W2")) == far
 
 
-@pytest.mark.parametrize(("platform", "more"), [("local", ()), ("osmo", ("--pool", "p", "--tracking-uri", "none"))])
 @pytest.mark.parametrize("flag", ["--resume-from", "--policy-url"])
-def test_other_platforms_say_how_to_bring_it(robotrain, platform, more, flag):
+def test_other_platforms_say_how_to_bring_it(robotrain, flag):
     data = ("--blob-url", "https://account1.blob.core.windows.net/train/set1")
-    told = robotrain("explain", "--platform", platform, *more, *data, flag, f"azureml://{FOLDER}")
+    told = robotrain("explain", "--platform", "local", *data, flag, f"azureml://{FOLDER}")
     assert told.exit_code == 3
-    assert f"{platform} does not accept paths in a datastore of Azure ML" in told.stderr
+    assert "local does not accept paths in a datastore of Azure ML" in told.stderr
     assert "robotrain outputs RUN --checkpoint last --to FOLDER" in told.stderr
     assert "--platform azureml" in told.stderr
 

@@ -11,7 +11,6 @@ from azureml_observed_run import JOB
 from robotrain.errors import Rejected
 from robotrain_azureml.observe import logs
 from robotrain_azureml.platform import AzureMLPlatform
-from robotrain_runtime.contract.event import Checkpoint
 
 LOG = "user_logs/std_log.txt"
 BLOB = f"ExperimentRun/dcid.{JOB}/{LOG}"
@@ -20,9 +19,7 @@ BLOB = f"ExperimentRun/dcid.{JOB}/{LOG}"
 def record_ranges(run, monkeypatch) -> list[str]:
     """The ranges that are asked for from now on."""
     asked: list[str] = []
-    memory = (
-        type(run.azure.servers["blobs"].RequestHandlerClass).__name__ and run.azure.servers["blobs"].RequestHandlerClass
-    )
+    memory = run.azure.servers["blobs"].RequestHandlerClass
     read = memory._read
 
     def noted(handler, blob):
@@ -47,11 +44,6 @@ def run_later(act: Callable[[], object], seconds: float = 0.2) -> None:
     acting = threading.Timer(seconds, act)
     acting.daemon = True
     acting.start()
-
-
-def test_events_are_read_out_of_it(run):
-    run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/robotrain/x"))
-    assert run.logs()[0].startswith('::robotrain:: {"event": "checkpoint"')
 
 
 def test_a_line_that_has_no_end_yet_is_no_line_until_the_job_has_ended(run):
@@ -193,12 +185,6 @@ def test_long_outage_ends_following_with_the_reason(run, monkeypatch):
     run.azure.fault("/details", where="history", status=503, after=1)
     with pytest.raises(Rejected, match="could not ask the workspace's region"):
         run.logs(follow=True)
-
-
-def test_addresses_that_expire_while_it_is_followed_are_renewed(run):
-    run.set_native_state("Running").say("1")
-    run.azure.fault(LOG, where="blobs", status=403, code="AuthenticationFailed", after=1, times=1)
-    assert follow_log(run, {"1": lambda: run.say("2").set_native_state("Completed")}) == ["1", "2"]
 
 
 def test_following_from_the_last_lines_brings_those_and_all_that_come(run):

@@ -129,12 +129,7 @@ def test_storage_that_may_not_be_listed_says_the_role_and_what_was_published_is_
     assert "cannot list the job's output" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "credentials", ["None", *(pytest.param(one, marks=pytest.mark.slow) for one in ("Sas", "AccountKey"))]
-)
-def test_a_checkpoint_comes_whole_with_whatever_opens_the_datastore(finished_job, credentials, tmp_path):
-    finished_job.azure.datastore("workspaceblobstore", finished_job.azure.container, credentials)
-    finished_job.left(400)
+def test_checkpoint_is_downloaded_whole(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     AzureMLPlatform().download(finished_job.reference, one, tmp_path / "here" / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "here" / "000400") == ""
@@ -200,8 +195,9 @@ def stored_workspace(azureml_stored: Workspace) -> Workspace:
 
 
 @pytest.mark.slow
-def test_a_log_is_read_by_ranges(stored_workspace):
+def test_log_and_checkpoint_are_read_from_azurite(stored_workspace, tmp_path):
     run = Observed(stored_workspace).set_native_state("Running")
+    run.left(400)
     assert run.logs() == []
     lines = [f"line {number} \u20ac" for number in range(20_000)]
     run.say(*lines)
@@ -211,13 +207,6 @@ def test_a_log_is_read_by_ranges(stored_workspace):
     assert next(following) == lines[-1]
     run.say("more").set_native_state("Completed")
     assert list(following) == ["more"]
-
-
-@pytest.mark.slow
-def test_a_checkpoint_is_listed_and_brought_whole(stored_workspace, tmp_path):
-    run = Observed(stored_workspace)
-    run.left(400)
-    run.set_native_state("Running", "Completed")
     (one,) = (output for output in run.outputs() if output.step == 400)
     assert one.uri.endswith(f"/datastores/workspaceblobstore/paths/{OUTPUT}/000400")
     AzureMLPlatform().download(run.reference, one, tmp_path / "000400")

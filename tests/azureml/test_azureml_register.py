@@ -95,16 +95,6 @@ def test_whoever_may_not_register_is_told_the_role(run):
     assert raised.value.problems[0].code == "azureml-not-allowed"
 
 
-@pytest.mark.slow
-def test_on_the_command_line_the_version_is_told(run, robotrain):
-    run.left(400)
-    name = run.set_native_state("Running", "Completed").record()
-    answer = robotrain("register", name, MODEL, "--json")
-    assert answer.exit_code == 0, answer.stderr
-    version = {"model": MODEL, "version": "1", "step": 400, "uri": f"models:/{MODEL}/1"}
-    assert answer.json == version | {"scores": {}, "conditions": "", "new": True, "replaced": None}
-
-
 @pytest.fixture
 def finished_run(observing, robotrain):
     """The name of a run that succeeded, and left a checkpoint in its output; and its job."""
@@ -129,8 +119,13 @@ def test_a_model_that_is_registered_later_has_the_lineage_of_one_that_the_job_re
     finished_run, observing, robotrain
 ):
     run, job = finished_run
-    answer = robotrain("register", run, "pusht-act", "--json")
+    before = observing.store.names(observing.container, f"azureml/{job.name}/")
+    answer = robotrain("register", run, MODEL, "--json")
     assert answer.exit_code == 0, answer.stderr
+    version = {"model": MODEL, "version": "1", "step": 400, "uri": f"models:/{MODEL}/1"}
+    assert answer.json == version | {"scores": {}, "conditions": "", "new": True, "replaced": None}
+    sealed_files = observing.store.names(observing.container, f"azureml/{job.name}/")
+    assert sealed_files == before, "a sealed checkpoint is not written to"
     (model,) = observing.versions(MODEL).values()
     told = ("framework", "policy_type", "dataset_source", "training_steps", "azureml_run_id", "robotrain_run")
     assert [model["tags"].get(name) for name in told] == ["lerobot", "act", "azureml-data-asset", "1000", job.name, run]
@@ -171,14 +166,6 @@ def test_one_who_may_not_write_beside_it_registers_it_all_the_same(finished_run,
     assert (answer.exit_code, answer.json["version"]) == (0, "1")
     assert "cannot write azureml_lineage.json" in answer.stderr
     assert lineage(observing, job) == {}
-
-
-@pytest.mark.slow
-def test_a_sealed_checkpoint_is_not_written_to(finished_run, observing, robotrain):
-    run, job = finished_run
-    before = observing.store.names(observing.container, f"azureml/{job.name}/")
-    assert robotrain("register", run, "pusht-act").exit_code == 0
-    assert observing.store.names(observing.container, f"azureml/{job.name}/") == before
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azureml_observed_run import sealed
 from azureml_plans import PLUGIN_MODULES, assets, job, payload, read_document, settings
@@ -257,17 +256,6 @@ def test_a_sweep_is_cancelled_as_a_whole_and_submitted_again(submit, workspace, 
     assert second.exit_code == 0, second.stderr
     later = workspace.jobs[second.json["reference"]["job"]].body
     assert later["searchSpace"] == workspace.jobs[job].body["searchSpace"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("answered", [False, True])
-def test_an_interrupted_submit_leaves_one_sweep(sweep, robotrain, workspace, answered):
-    with cut_short("PUT", "/jobs/", answered=answered):
-        sweep(*GRID)
-    again = sweep(*GRID, "--json")
-    assert again.exit_code == 0, again.stderr
-    assert [name for name, one in workspace.jobs.items() if one.parent is None] == [again.json["reference"]["job"]]
-    assert robotrain("status", again.json["run"], "--json").json["steps"][0]["state"] == "pending"
 
 
 @pytest.fixture

@@ -1,16 +1,10 @@
-"""What executes a job here does to it what a compute of Azure ML would do, and the key vault what Azure's would."""
+"""What executes a job here does to it what a compute of Azure ML would do."""
 
-import json
-import ssl
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 from azure_stand_in.manager import CONTRIBUTOR, READER
 from azure_stand_in.ml.job_execution import Machine
-from azure_stand_in.sign_in import token
-from azure_stand_in.vault import AUDIENCE, Vault
 from osmo_stand_in.pod.room import HIDDEN_PYTHON
 
 pytestmark = pytest.mark.slow
@@ -69,13 +63,6 @@ def send_job(azureml_stored, compute):
     return send
 
 
-def wait_until(true):
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_only_an_identity_of_the_compute_is_answered(compute, send_job):
     job = send_job(f"{HIDDEN_PYTHON} - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
     assert compute.wait(job.name) == "Completed", job.said()
@@ -109,45 +96,3 @@ def test_a_job_that_runs_too_long_and_one_without_its_data_end(azureml_stored, c
     empty = send_job("echo never", inputs={"data": asset})
     assert (compute.wait(late.name), compute.wait(empty.name)) == ("Canceled", "Failed")
     assert "StreamAccess.NotFound" in empty.error["message"]
-
-
-@pytest.fixture
-def vault(tenant_session):
-    """One whose address is led to by nothing: it is asked where it listens."""
-    with Vault(tenant_session.certificates) as answers:
-        yield answers
-
-
-def ask_vault(vault, name, audience=AUDIENCE, client="job", version="7.4"):
-    """The status, and what it says."""
-    address = f"https://127.0.0.1:{vault.port}/secrets/{name}?api-version={version}"
-    headers = {"Authorization": f"Bearer {token(audience, client)}"} if audience else {}
-    around = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
-    try:
-        with urllib.request.build_opener(*around).open(urllib.request.Request(address, headers=headers)) as came:
-            return came.status, json.load(came)
-    except urllib.error.HTTPError as refused:
-        with refused:
-            said = json.load(refused)["error"]
-            return refused.code, said.get("innererror", said)["code"], refused.headers.get("WWW-Authenticate", "")
-
-
-@pytest.mark.parametrize(
-    ("how", "refused"),
-    [
-        ({"audience": ""}, (401, "Unauthorized")),
-        ({"audience": "https://storage.azure.com"}, (401, "Unauthorized")),
-        ({"client": "other"}, (403, "ForbiddenByRbac")),
-        ({"name": "old"}, (403, "SecretDisabled")),
-        ({"name": "none"}, (404, "SecretNotFound")),
-        ({"name": f"hub-token/{'0' * 32}"}, (404, "SecretNotFound")),
-        ({"version": ""}, (400, "BadParameter")),
-    ],
-)
-def test_what_a_vault_refuses(vault, how, refused):
-    vault.put("hub-token", "hf_secret")
-    vault.put("old", "hf_secret", enabled=False)
-    vault.readers = {"job"}
-    status, code, challenge = ask_vault(vault, **{"name": "hub-token", **how})
-    assert (status, code) == refused
-    assert ("https://vault.azure.net" in challenge) == (status == 401)

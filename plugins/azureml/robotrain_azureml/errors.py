@@ -44,9 +44,6 @@ def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Re
     return Rejected([make_problem(code, title, "", "", why, *diagnosis.suggestions)], error.is_transient)
 
 
-SIGNED_OUT_CODE = "azureml-signed-out"
-
-
 def make_signed_out_problem(
     error: BaseException, workspace: Workspace, stage: Stage, *more: Suggestion, severity: Severity = "error"
 ) -> Problem:
@@ -55,6 +52,5 @@ def make_signed_out_problem(
     why = redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE)
     fix = credential.suggest_sign_in(str(error))
     then = f"then `az account set --subscription {workspace.subscription}`" if fix == "az login" else ""
-    return make_problem(
-        SIGNED_OUT_CODE, title, "", "", why, Suggestion(fix, then), *more, stage=stage, severity=severity
-    )
+    code, fixes = PROBLEM_CODES["signed-out"], (Suggestion(fix, then), *more)
+    return make_problem(code, title, "", "", why, *fixes, stage=stage, severity=severity)

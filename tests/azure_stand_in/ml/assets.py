@@ -101,11 +101,6 @@ DEFAULT: dict[str, Any] = {
     "environmentType": "UserCreated",
     "provisioningState": "Succeeded",
 }
-ENVIRONMENT_FIELDS = {
-    *("description", "tags", "properties", "isAnonymous", "isArchived", "autoRebuild", "build", "condaFile", "image"),
-    *("inferenceConfig", "osType", "stage"),
-}
-"""What may be said of one: `EnvironmentVersionProperties` of the SDK, without what only the service says."""
 
 
 def get_environment(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
@@ -120,10 +115,6 @@ def register_environment(here: Here, ml: Ml, asked: Asked, name: str, version: s
     given: dict[str, Any] = dict(asked.body.get("properties") or {})
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name) or not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", version):
         raise user_error(f"The environment {name}:{version} has a name or a version that cannot be.", "InvalidName")
-    if unknown := sorted(set(given) - ENVIRONMENT_FIELDS):
-        raise user_error(f"Could not find member '{unknown[0]}' on object of type 'EnvironmentVersion'.")
-    if not (given.get("image") or given.get("build")):
-        raise user_error("An environment needs an image or a build context.")
     there = ml.environments.setdefault(name.lower(), {})
     now = {**DEFAULT, **{key: value for key, value in given.items() if value is not None}}
     was = there.get(version)

@@ -109,7 +109,6 @@ class AzureML:
         self.store.put(LOGS, {})
         self.datastore("workspaceblobstore", CONTAINER)
         self.datastore("workspaceartifactstore", LOGS)
-        self.ml.datastores["workspaceblobstore"]["isDefault"] = True
 
     def kubernetes(
         self,
@@ -232,12 +231,6 @@ class AzureML:
         if not path.startswith(("/subscriptions", "/discovery")):
             path = f"{self.at}{path}" if host == MANAGER else f"/history/v1.0{self.at}{path}"
         return ask(self.tenant, method, f"https://{host}{path}?{query}", body, audience)
-
-    def wait(self, name: str, seconds: float = 60.0) -> str:
-        """Until a job has ended: how."""
-        job = self.jobs[name]
-        assert job.ended.wait(seconds), f"{name} is {job.status} still"
-        return job.status
 
     def _identities(self, identities: Identities) -> dict[str, tuple[str, str]]:
         """Make them: the client id and the principal of each, by resource id."""

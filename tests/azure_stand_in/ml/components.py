@@ -6,7 +6,7 @@ from typing import Any
 
 from azure_stand_in.ml import addresses, fields
 from azure_stand_in.ml.contents import Here, Ml
-from azure_stand_in.ml.request import Answer, Asked, missing, user_error
+from azure_stand_in.ml.request import Answer, Asked, user_error
 
 MODES = {
     "ro_mount": "ReadOnlyMount",
@@ -56,13 +56,6 @@ def find_spec(ml: Ml, address: str) -> Mapping[str, Any] | None:
     return None if given is None else given["componentSpec"]
 
 
-def get_component(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    found = ml.components.get(name.lower(), {}).get(version)
-    if found is None:
-        raise missing(f"Component {name} with version {version} was not found.")
-    return 200, ml.resource(f"/components/{name}/versions/{version}", found)
-
-
 def register_component(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     given: dict[str, Any] = dict(asked.body.get("properties") or {})
     wrong = [*fields.wrong(given, GIVEN)]
@@ -80,28 +73,18 @@ def register_component(here: Here, ml: Ml, asked: Asked, name: str, version: str
 def _wrong(spec: Mapping[str, Any], ml: Ml) -> Iterator[str]:
     """What a job would be refused for: its command, its code, its environment, its inputs and outputs."""
     yield from fields.wrong(spec, SPEC, "properties.componentSpec")
-    if spec.get("type") != "command":
-        yield f"The component type {spec.get('type')!r} is none that this stand-in runs: it runs command."
-    if not str(spec.get("command") or "").strip():
-        yield "The command field is required."
     for key, kind, known in (("code", "codes", ml.codes), ("environment", "environments", ml.environments)):
         said = str(spec.get(key) or "")
         found = addresses.asset(said, ml)
         if said and (found is None or found.kind != kind or found.version not in known.get(found.name.lower(), {})):
             yield f"The {key} {said} was not found."
-    if not spec.get("environment"):
-        yield "The environment field is required."
-    for what in ("inputs", "outputs"):
-        for name, port in (spec.get(what) or {}).items():
-            if port.get("mode") not in (None, *MODES):
-                yield f"The mode {port['mode']!r} of {what}.{name} is not supported."
+    for what in ("type", "command", "environment"):
+        if not str(spec.get(what) or "").strip():
+            yield f"The {what} field is required."
     for found in re.findall(_PLACE, str(spec.get("command") or "")):
         kind, _, name = found.partition(".")
         if name not in (spec.get(kind) or {}):
             yield f"The command refers to ${{{{{found}}}}}, which the component does not have."
 
 
-ROUTES = (
-    ("GET", "/components/([^/]+)/versions/([^/]+)", get_component),
-    ("PUT", "/components/([^/]+)/versions/([^/]+)", register_component),
-)
+ROUTES = (("PUT", "/components/([^/]+)/versions/([^/]+)", register_component),)

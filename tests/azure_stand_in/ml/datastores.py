@@ -32,25 +32,18 @@ def get_datastore(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
 
 
 def list_datastores(here: Here, ml: Ml, asked: Asked) -> Answer:
-    """All, or the default one alone."""
-    found = [_resource(ml, name) for name in ml.datastores]
-    if asked.query.get("isDefault", "").lower() == "true":
-        found = [one for one in found if one["properties"]["isDefault"]]
-    return 200, {"value": found}
+    return 200, {"value": [_resource(ml, name) for name in ml.datastores]}
 
 
 def list_secrets(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     found = _resource(ml, name)["properties"]
-    match found["credentials"]["credentialsType"]:
-        case "AccountKey":
-            return 200, {"secretsType": "AccountKey", "key": keys.KEY}
-        case "Sas":
-            return 200, {
-                "secretsType": "Sas",
-                "sasToken": keys.sas(found["accountName"], found["containerName"], "racwdl"),
-            }
-        case _:
-            raise user_error(f"The datastore {name} has no credentials.", "NoSecrets")
+    kind = found["credentials"]["credentialsType"]
+    if kind == "AccountKey":
+        return 200, {"secretsType": kind, "key": keys.KEY}
+    if kind == "Sas":
+        token = keys.sas(found["accountName"], found["containerName"], "racwdl")
+        return 200, {"secretsType": kind, "sasToken": token}
+    raise user_error(f"The datastore {name} has no credentials.", "NoSecrets")
 
 
 def _resource(ml: Ml, name: str) -> dict[str, Any]:

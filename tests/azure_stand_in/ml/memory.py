@@ -150,18 +150,10 @@ class _Handler(Handler):
             raise _No(403, "AuthorizationPermissionMismatch")
 
     def _of_container(self, container: str) -> None:
-        there = self.server.containers
-        if self.command == "PUT" and self.query.get("restype") == "container":
-            if container in there:
-                raise _No(409, "ContainerAlreadyExists")
-            there[container] = {}
-            self._answer(201, {})
-        elif container not in there:
+        if container not in self.server.containers:
             raise _No(404, "ContainerNotFound")
-        elif self.query.get("comp") == "list":
-            self._answer(200, {"Content-Type": "application/xml"}, self._list(there[container], container).encode())
-        else:
-            self._answer(200, {"ETag": '"0x1"', "Last-Modified": formatdate(usegmt=True)})
+        listed = self._list(self.server.containers[container], container)
+        self._answer(200, {"Content-Type": "application/xml"}, listed.encode())
 
     def _list(self, blobs: Mapping[str, Blob], container: str) -> str:
         prefix = self.query.get("prefix", "")
@@ -183,8 +175,6 @@ class _Handler(Handler):
         self._read(there[name])
 
     def _read(self, blob: Blob) -> None:
-        if (match := self.headers.get("If-Match")) and match not in ("*", blob.etag):
-            raise _No(412, "ConditionNotMet")
         asked = (self.headers.get("x-ms-range") or self.headers.get("Range") or "").removeprefix("bytes=")
         if not asked or self.command == "HEAD":
             self._answer(200, blob.headers, blob.content)
@@ -199,10 +189,6 @@ class _Handler(Handler):
 
     def _written(self, there: dict[str, Blob], container: str, name: str) -> None:
         what, blob = self.query.get("comp", ""), there.get(name)
-        if what == "metadata" and blob is None:
-            raise _No(404, "BlobNotFound")
-        if self.headers.get("If-None-Match") == "*" and blob is not None and what in ("", "blocklist"):
-            raise _No(409, "BlobAlreadyExists")
         if what == "block":
             self.server.staged[container, name, self.query["blockid"]] = self.sent
             self._answer(201, {})
@@ -210,13 +196,11 @@ class _Handler(Handler):
         if what == "metadata":
             assert blob is not None
             blob.metadata = self._metadata()
-        elif what in ("", "blocklist"):
+        else:
             content = self._joined(container, name) if what else self.sent
             kind = self.headers.get("x-ms-blob-type", "BlockBlob")
             type_ = self.headers.get("x-ms-blob-content-type", "application/octet-stream")
             there[name] = Blob(content, kind, self._metadata(), type_)
-        else:
-            raise _No(400, "UnsupportedQueryParameter")
         blob = there[name]
         told = {"ETag": blob.etag, "Last-Modified": formatdate(blob.changed, usegmt=True)}
         self._answer(200 if what == "metadata" else 201, {**told, "x-ms-request-server-encrypted": "true"})

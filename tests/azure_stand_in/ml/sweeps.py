@@ -23,7 +23,7 @@ Make = Callable[[str, dict[str, Any]], Job]
 """Makes a trial: its name, its properties."""
 MOST = 1000
 """Trials of a sweep, and how many at once."""
-NUMBERS: Mapping[str, int] = {"uniform": 2, "loguniform": 2, "quniform": 3, "qloguniform": 3, "randint": 1}
+NUMBERS: Mapping[str, int] = {"uniform": 2, "loguniform": 2, "quniform": 3, "qloguniform": 3}
 """How many numbers a distribution has."""
 TRIAL: fields.Shape = {
     **{name: fields.JOB[name] for name in ("command", "codeId", "environmentId", "environmentVariables")},
@@ -75,16 +75,11 @@ def _search(body: Mapping[str, Any]) -> Iterator[str]:
     if sampler not in ("Grid", "Random", "Bayesian"):
         yield f"The sampling algorithm {sampler!r} is not supported."
     for name, given in space.items():
-        kind, numbers = (*given, [], [])[:2] if isinstance(given, list) else ("", [])
+        kind, numbers = given
         if not re.fullmatch(_KEY, name):
             yield f"Key name {name} must be composed letters, numbers, and underscore."
-        if kind == "choice":
-            if not numbers or not numbers[0]:
-                yield f"The choice {name} has no values."
-        elif len(numbers) != NUMBERS.get(kind, -1) or not all(isinstance(one, (int, float)) for one in numbers):
+        if kind != "choice" and len(numbers) != NUMBERS.get(kind):
             yield f"The distribution of {name} is invalid: {given!r}."
-        elif kind != "randint" and not numbers[0] < numbers[1]:
-            yield f"The minimum of {name} is not below its maximum."
         if sampler == "Grid" and kind != "choice":
             yield f"Grid sampling supports choice only, and {name} is {kind}."
     objective = body.get("objective") or {}
@@ -97,12 +92,8 @@ def _search(body: Mapping[str, Any]) -> Iterator[str]:
 
 def _limits(body: Mapping[str, Any]) -> Iterator[str]:
     limits = body.get("limits") or {}
-    if limits.get("jobLimitsType") != "Sweep":
-        yield "The limits of a sweep job have the jobLimitsType Sweep."
-    if limits.get("maxTotalTrials") is None:
-        yield "The field maxTotalTrials is required."
     for name in ("maxTotalTrials", "maxConcurrentTrials"):
-        if not 1 <= limits.get(name, 1) <= MOST:
+        if not 1 <= limits.get(name, 0) <= MOST:
             yield f"{name} must be between 1 and {MOST}."
 
 
@@ -127,8 +118,6 @@ def draw(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _draw_value(source: random.Random, kind: str, given: list[Any]) -> Any:
     if kind == "choice":
         return source.choice(given[0])
-    if kind == "randint":
-        return source.randrange(given[0])
     drawn = source.uniform(*given[:2])
     drawn = math.exp(drawn) if "log" in kind else drawn
     return round(drawn / given[2]) * given[2] if kind.startswith("q") else drawn

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -221,54 +221,36 @@ PATIENCE_SECONDS = 600.0
 """How long Azure may be unreachable."""
 
 
-class AzureMLLogFollower:
-    """The log of a job as it grows. `tail`: how many of the present lines to start with."""
-
-    def __init__(self, reference: Reference, tail: int | None) -> None:
-        self._reference, self._tail = reference, tail
-        self._files = JobLogs(reference, AzureMLJob())
-        self._queried = float("-inf")
-        self._answered = time.monotonic()
-
-    def follow_lines(self) -> Iterator[str]:
-        """Yield all lines until the job's end. Raises RunGone, Rejected."""
-        pause, quiet = FIRST_PAUSE, False
-        while True:
-            before = self._files.offset
-            succeeded = yield from self._read_once()
-            silent = self._files.offset == before
-            if succeeded and silent and self._files.job.is_finished:
-                if quiet:
-                    yield from self._files.read_end()
-                    return
-                quiet, pause = True, SETTLED_SECONDS
-            else:
-                quiet, pause = False, min(pause * 1.5, LONGEST_PAUSE) if silent else FIRST_PAUSE
-            time.sleep(pause if select_run_logs(self._files.job.logs) or quiet else BEGIN_SECONDS)
-
-    def _read_once(self) -> Generator[str, None, bool]:
-        """Query the job's state if it is due, and yield new lines; return whether both worked."""
-        is_due = time.monotonic() - self._queried >= STATE_INTERVAL_SECONDS
-        try:
-            if is_due and not self._files.job.is_finished:
-                self._files.job = job_state.query_job_region(self._reference)
-                self._queried = self._answered = time.monotonic()
-            if self._tail is None:
-                yield from self._files.read_new()
-            else:
-                yield from self._files.read_last(self._tail)
-                self._tail = None
-        except Rejected as rejected:
-            if not rejected.transient or time.monotonic() - self._answered > PATIENCE_SECONDS:
-                raise
-            return False
-        self._answered = time.monotonic()
-        return True
-
-
 def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:
     """Yield the lines of the log until the job ends, beginning with its last ones so far. Raises RunGone, Rejected."""
-    return AzureMLLogFollower(reference, tail).follow_lines()
+    files = JobLogs(reference, AzureMLJob())
+    queried, answered = float("-inf"), time.monotonic()
+    pause, quiet = FIRST_PAUSE, False
+    while True:
+        before, is_answered = files.offset, True
+        try:
+            if time.monotonic() - queried >= STATE_INTERVAL_SECONDS and not files.job.is_finished:
+                files.job = job_state.query_job_region(reference)
+                queried = answered = time.monotonic()
+            if tail is None:
+                yield from files.read_new()
+            else:
+                yield from files.read_last(tail)
+                tail = None
+            answered = time.monotonic()
+        except Rejected as rejected:
+            if not rejected.transient or time.monotonic() - answered > PATIENCE_SECONDS:
+                raise
+            is_answered = False
+        silent = files.offset == before
+        if is_answered and silent and files.job.is_finished:
+            if quiet:
+                yield from files.read_end()
+                return
+            quiet, pause = True, SETTLED_SECONDS
+        else:
+            quiet, pause = False, min(pause * 1.5, LONGEST_PAUSE) if silent else FIRST_PAUSE
+        time.sleep(pause if select_run_logs(files.job.logs) or quiet else BEGIN_SECONDS)
 
 
 def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:

@@ -14,7 +14,7 @@ from robotrain_azure.models import registry
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_azureml.errors import SIGNED_OUT_CODE
+from robotrain_azureml.errors import PROBLEM_CODES
 from robotrain_azureml.preflight import access, compute, context, machines
 from robotrain_azureml.preflight import assets as preflight_assets
 from robotrain_azureml.preflight.context import CachingArmClient, PreflightContext
@@ -56,7 +56,7 @@ def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:
 
 def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
     """Return the problems without the warnings that a missing sign-in causes."""
-    is_signed_out = any(problem.code == SIGNED_OUT_CODE for problem in problems)
+    is_signed_out = any(problem.code == PROBLEM_CODES["signed-out"] for problem in problems)
     return select_errors(problems) if is_signed_out else problems
 
 

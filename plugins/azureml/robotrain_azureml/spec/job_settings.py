@@ -21,13 +21,10 @@ MAX_COMPUTE_NAME = 16
 
 
 def get_compute_name(settings: AzureMLSettings) -> str:
-    """Return the compute: as set, else that of the AKS cluster; empty if neither is known."""
-    return settings.compute or (make_compute_name(settings.aks_cluster) if settings.aks_cluster else "")
-
-
-def make_compute_name(cluster: str) -> str:
-    """Return `k8s-robot-dev-00` for `aks-robot-dev-001`."""
-    return f"k8s-{cluster.removeprefix('aks-')}"[:MAX_COMPUTE_NAME].removesuffix("-")
+    """Return the compute: as set, else `k8s-robot-dev-00` for the AKS cluster `aks-robot-dev-001`; empty for none."""
+    if settings.compute or not settings.aks_cluster:
+        return settings.compute or ""
+    return f"k8s-{settings.aks_cluster.removeprefix('aks-')}"[:MAX_COMPUTE_NAME].removesuffix("-")
 
 
 def get_job_workspace(settings: AzureMLSettings) -> Workspace:

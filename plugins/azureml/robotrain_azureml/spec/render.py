@@ -123,7 +123,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "name": run,
             "display_name": settings.display_name or run,
             "experiment_name": get_experiment_name(job),
-            "tags": {**own_tags, **parse_pairs(settings.labels), **own_tags},
+            "tags": {**own_tags, **parse_pairs(settings.labels)},  # `check` rejects labels of these names
             "code": submission_spec.CODE_FOLDER,
             "command": START_COMMAND,
             "environment": environment.reference,

@@ -77,12 +77,7 @@ MISSING_PARTS = (
     (r"\bmodels?\b", "", "model {models}", "model list"),
     (r"\b(?:data|datasets?|data assets?)\b", "--dataset-asset", "data asset {data}", "data list"),
     (r"\bdatastores?\b", "--datastore", "datastore {spec.datastore}", "datastore list"),
-    (
-        r"\benvironments?\b",
-        "--environment-name",
-        "{spec.environment.label}",
-        "environment list",
-    ),
+    (r"\benvironments?\b", "--environment-name", "{spec.environment.label}", "environment list"),
 )
 """For each part that may be missing: a pattern for Azure's message, the flag, a description, the list command."""
 WORKSPACE_MISSING_CODES = ("ResourceNotFound", "ResourceGroupNotFound", "SubscriptionNotFound")
