@@ -35,23 +35,21 @@ def cache_discovery() -> Iterator[None]:
         yield
 
 
-def cache_function(
-    patch: pytest.MonkeyPatch, owner: ModuleType, name: str, what_it_depends_on: Callable[..., tuple | None]
-):
-    """Let a function answer once for the same arguments; None: this once it is asked anew."""
+def cache_function(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, get_key: Callable[..., tuple | None]):
+    """Let a function answer once for the same arguments; without a key it is called each time."""
     known: dict[tuple, object] = {}
     read = getattr(owner, name)
 
-    def look(*asked):
-        asked = tuple(one if isinstance(one, str) else tuple(one) for one in asked)
-        if (key := what_it_depends_on(*asked)) is None:
-            return read(*asked)
-        if (asked, key) not in known:
-            found = read(*asked)
-            known[asked, key] = [*found] if isinstance(found, Iterator) else found
-        return known[asked, key]
+    def read_once(*arguments):
+        arguments = tuple(one if isinstance(one, str) else tuple(one) for one in arguments)
+        if (key := get_key(*arguments)) is None:
+            return read(*arguments)
+        if (arguments, key) not in known:
+            found = read(*arguments)
+            known[arguments, key] = [*found] if isinstance(found, Iterator) else found
+        return known[arguments, key]
 
-    patch.setattr(owner, name, look)
+    patch.setattr(owner, name, read_once)
 
 
 def read_installed(patch: pytest.MonkeyPatch) -> None:
@@ -89,7 +87,7 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
 
 
 def load_plugins(patch: pytest.MonkeyPatch) -> None:
-    """What this checkout declares is validated once, and its hooks are registered once; no planet needs a thread."""
+    """What this checkout declares is validated and registered once; platforms of tests are called without a thread."""
     from robotrain.plugins import calls, discovery, guards, manager
 
     call_plugin, call_hook = calls.call_plugin, guards.call_providing_hook
@@ -111,7 +109,7 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
     make_manager = manager.Plugins.__dict__["_manager"].func
     managers: dict[tuple, Any] = {}
 
-    def share(plugins):
+    def make_shared_manager(plugins):
         """Plugins that a command did not load count for none of its hooks."""
         if not are_ours(claims := tuple(plugins.claims)):
             return make_manager(plugins)
@@ -121,7 +119,7 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
                 managers[claims].add(module)
         return managers[claims]
 
-    registered = functools.cached_property(share)
+    registered = functools.cached_property(make_shared_manager)
     registered.__set_name__(manager.Plugins, "_manager")
     patch.setattr(calls, "call_plugin", call_trusted)
     patch.setattr(guards, "call_providing_hook", call_hook_once)
