@@ -16,8 +16,10 @@ from robotrain.cli.commands import submit
 from robotrain.pipelines import prepare
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.document import JobDocument
-from small_training import SMALL, STEPS, Small, Trained, read_lines_until, record_dataset
+from small_training import SMALL, STEPS, Small, Trained, record_dataset
 
+LONGEST_SECONDS = 480.0
+"""Longer than any training of the tests takes on a busy machine."""
 PARQUET = "PAR1\x15\x04\x00\x03\x00\x00\x00PAR1"
 """A file with the shortest footer."""
 
@@ -125,8 +127,11 @@ def safetensors(content: bytes, name: str = "weight") -> bytes:
 
 @pytest.fixture
 def start(request, tmp_path, training, training_environment):
-    """Start a training in a process group of its own. tracked: what loads MLflow besides; `Trained.ask` needs it."""
-    started: list[subprocess.Popen[str]] = []
+    """Start a training in a process group of its own, which is killed after some minutes.
+
+    tracked: what loads MLflow besides; `Trained.ask` needs it.
+    """
+    started: list[tuple[subprocess.Popen[str], threading.Timer]] = []
 
     def run(dataset: Path, args=(), starts=None, work="work", tracked=False, **parameters) -> subprocess.Popen[str]:
         place = {"environment": training_environment, "work": str(tmp_path / work)}
@@ -140,33 +145,19 @@ def start(request, tmp_path, training, training_environment):
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
-        started.append(process)
+        watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        started.append((process, watchdog))
         return process
 
     yield run
-    for process in started:
+    for process, watchdog in started:
+        watchdog.cancel()
         with suppress(ProcessLookupError):  # also what a runtime that was killed left behind
             os.killpg(process.pid, signal.SIGKILL)
         with process:
             pass
-
-
-@pytest.fixture
-def stopped(start, tmp_path):
-    """Train, and stop it after its second metrics, as a platform does: every process of the run hears it."""
-
-    def run(dataset: Path, args=(), **parameters) -> Trained:
-        process = start(dataset, args, **parameters)
-        stopper = threading.Timer(300, process.kill)
-        stopper.daemon = True
-        stopper.start()
-        lines = [*read_lines_until(process, "train/loss"), *read_lines_until(process, "train/loss")]
-        os.killpg(process.pid, signal.SIGTERM)
-        lines += process.communicate(timeout=60)[0].splitlines()
-        stopper.cancel()
-        return Trained(process.returncode, lines, tmp_path / "work", tmp_path / "mlflow.db")
-
-    return run
 
 
 @pytest.fixture
@@ -197,12 +188,12 @@ def small(training_environment, recorded, made_once) -> Small:
         made = job_documents.training(dataset, place, SMALL["act"], **STEPS | {"learning_rate": 3e-4, "log_freq": 1})
         (folder / "job.json").write_text(document.format_document(made))
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(folder / "job.json")]
-        told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert told.returncode == 0, told.stdout
-        (folder / "told.txt").write_text(told.stdout)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+        (folder / "output.txt").write_text(done.stdout)
 
     folder = made_once("small", fill)
-    ran = Trained(0, (folder / "told.txt").read_text().splitlines(), folder / "work", folder / "none.db")
+    ran = Trained(0, (folder / "output.txt").read_text().splitlines(), folder / "work", folder / "none.db")
     return Small(dataset=dataset, ran=ran, checkpoint=folder / "work/outputs/checkpoints/000006")
 
 

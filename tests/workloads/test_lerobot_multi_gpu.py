@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,19 +60,12 @@ def list_processes(work: Path) -> list[str]:
 @pytest.fixture
 def training_in_two(start, pusht, tmp_path):
     """Start a long training of two processes; returns it with what it said until both have done steps."""
-    stoppers = []
 
     def run(**changes):
         process = start(pusht, SMALL["act"], **LONG | changes)
-        stopper = threading.Timer(2 * SECONDS, process.kill)
-        stopper.daemon = True
-        stopper.start()
-        stoppers.append(stopper)
         return process, [*read_lines_until(process, "train/loss"), *read_lines_until(process, "train/loss")]
 
-    yield run
-    for stopper in stoppers:
-        stopper.cancel()
+    return run
 
 
 def wait_for_end(process, lines, tmp_path) -> Trained:

@@ -5,9 +5,7 @@ import os
 import shutil
 import signal
 import struct
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,15 +29,6 @@ def mean(folder: Path, feature: str) -> list[float]:
     return [value for (value,) in struct.iter_unpack("<f", read_tensors(file)[f"{feature}.mean"])]
 
 
-@contextmanager
-def kill_after_timeout(process):
-    stopper = threading.Timer(300, process.kill)
-    stopper.daemon = True
-    stopper.start()
-    yield
-    stopper.cancel()
-
-
 def compute_largest_difference(one: Path, other: Path) -> float:
     """How far apart the weights of two policies are at most, by the first of each tensor."""
     before, after = (read_tensors(folder / MODEL / "model.safetensors") for folder in (one, other))
@@ -60,9 +49,8 @@ def test_h1_01_a_policy_is_tuned_from_its_weights_at_the_new_rate_with_the_stati
     assert rates == [2e-4, 2e-4]
     assert losses(tuned)[1] < losses(small.ran)[1] / 1.5
     made = tuned.work / "outputs/checkpoints/000002"
-    assert (
-        0 < compute_largest_difference(made, small.checkpoint) < 1e-3
-    )  # two steps at this rate; another start is 5 away
+    difference = compute_largest_difference(made, small.checkpoint)
+    assert 0 < difference < 1e-3  # two steps at this rate; another start is 5 away
     assert mean(made, "action") == pytest.approx([10 * value for value in mean(small.checkpoint, "action")], rel=1e-4)
     assert '"n_action_steps": 4' in (made / MODEL / "config.json").read_text()
     (parent,) = [one.tags for one in tuned.events(Track) if "parent_run" in one.tags]
@@ -80,9 +68,8 @@ def test_weights_alone_need_nothing_else_of_the_policy(train, small, tmp_path):
     begun = train(small.dataset, (), {"init_policy": bare}, training_steps=1, learning_rate=1e-30, seed=2)
     assert begun.exit_code == 0, "\n".join(begun.lines)
     made = begun.work / "outputs/checkpoints/000001"
-    assert read_tensors(made / MODEL / "model.safetensors") == read_tensors(
-        small.checkpoint / MODEL / "model.safetensors"
-    )
+    weights, expected = (read_tensors(folder / MODEL / "model.safetensors") for folder in (made, small.checkpoint))
+    assert weights == expected
     assert mean(made, "observation.state") == mean(small.checkpoint, "observation.state")
 
 
@@ -107,12 +94,11 @@ def test_a_killed_run_resumes_when_it_is_started_again(start, train, pusht, tmp_
     given = {"training_steps": 240, "save_freq": 60, "log_freq": 10, "eval_freq": 60}
     parent = tmp_path / "work/outputs/checkpoints"
     process = start(pusht, SMALL["act"], **given)
-    with kill_after_timeout(process):
-        list(read_lines_until(process, '"event": "checkpoint"'))
-        while not checkpoint.read_manifest(parent / "000060"):
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        assert '"event": "outcome"' not in process.communicate()[0]
+    list(read_lines_until(process, '"event": "checkpoint"'))
+    while not checkpoint.read_manifest(parent / "000060"):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert '"event": "outcome"' not in process.communicate()[0]
     good, _ = checkpoint.find_last_complete(parent) or (0, None)
     assert 60 <= good < 240
 
@@ -133,10 +119,9 @@ def test_a_killed_run_resumes_when_it_is_started_again(start, train, pusht, tmp_
 def test_a_stopped_run_is_resumed_by_another_run(start, train, pusht, tmp_path):
     given = {"save_freq": 50_000, "eval_freq": 0, "learning_rate": 3e-4}
     process = start(pusht, SMALL["act"], training_steps=100_000, log_freq=1, **given)
-    with kill_after_timeout(process):
-        list(read_lines_until(process, "train/loss"))
-        os.killpg(process.pid, signal.SIGTERM)
-        process.communicate()
+    list(read_lines_until(process, "train/loss"))
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate()
     assert process.returncode == 143
     ((step, saved),) = checkpoint.list_checkpoints(tmp_path / "work/outputs/checkpoints")
     assert checkpoint.validate_checkpoint(saved) == ""

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -73,10 +72,7 @@ def kill_machine(process) -> None:
 
 
 def wait_for_end(process, tmp_path: Path) -> Trained:
-    stopper = threading.Timer(300, process.kill)
-    stopper.start()
-    stdout, _ = process.communicate()
-    stopper.cancel()
+    stdout, _ = process.communicate(timeout=300)
     return Trained(process.returncode, stdout.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
 
 

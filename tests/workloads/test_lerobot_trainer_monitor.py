@@ -25,17 +25,6 @@ def stop_handler(monkeypatch):
 
 
 @pytest.fixture
-def root_logger():
-    """The root logger as LeRobot sets it, and as it was afterwards."""
-    root = logging.getLogger()
-    level, filters = root.level, list(root.filters)
-    root.setLevel(logging.INFO)
-    yield root
-    root.setLevel(level)
-    root.filters[:] = filters
-
-
-@pytest.fixture
 def read_events(capsys):
     return lambda: [
         record.event for line in capsys.readouterr().out.splitlines() if (record := event.parse_event(line))
@@ -71,25 +60,30 @@ class Accelerator:
 
 
 @pytest.fixture
-def make_trainer(root_logger, monkeypatch):
-    """Make the part of LeRobot's trainer that is relied on, watched by a monitor."""
+def watch(stop_handler, monkeypatch):
+    """Make the part of LeRobot's trainer that is used, and its monitor: `watch(total=100)`."""
+    root = logging.getLogger()
+    level, filters = root.level, list(root.filters)
+    root.setLevel(logging.INFO)  # as LeRobot does
 
-    def make(monitor, *, saves=lambda step, every, total: step % every == 0, saved=None):
+    def make(total=100, handler=stop_handler, saved=None, **options):
         monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(Accelerator=type("A", (Accelerator,), {})))
-        done = [] if saved is None else saved
         trainer = types.SimpleNamespace(
             MetricsTracker=type("MetricsTracker", (Tracker,), {}),
-            should_save_checkpoint=saves,
-            update_last_checkpoint=done.append,
+            should_save_checkpoint=lambda step, every, total: step % every == 0,
+            update_last_checkpoint=([] if saved is None else saved).append,
         )
+        monitor = TrainerMonitor(total, handler, **options)
         monitor.install(trainer)
-        return trainer
+        return trainer, monitor
 
-    return make
+    yield make
+    root.setLevel(level)
+    root.filters[:] = filters
 
 
-def test_a_window_is_sent_exactly_before_it_is_forgotten(stop_handler, make_trainer, read_events):
-    trainer = make_trainer(TrainerMonitor(100_000, stop_handler))
+def test_a_window_is_sent_exactly_before_it_is_forgotten(watch, read_events):
+    trainer, _ = watch(100_000)
     for steps in (1000, 1200):
         tracker = trainer.MetricsTracker(steps=steps, samples=1_234_567 * steps, loss=1 / 3, l1_loss=0.5)
         tracker.reset_averages()
@@ -100,10 +94,8 @@ def test_a_window_is_sent_exactly_before_it_is_forgotten(stop_handler, make_trai
 
 
 @pytest.mark.parametrize(("reduced", "sent"), [(0.25004, 0.25004), (0.7, 0.25)])
-def test_the_validation_loss_is_read_from_the_log_and_as_exact_as_it_was_reduced(
-    stop_handler, make_trainer, read_events, reduced, sent
-):
-    make_trainer(TrainerMonitor(1000, stop_handler))
+def test_the_validation_loss_is_read_from_the_log_and_as_exact_as_it_was_reduced(watch, read_events, reduced, sent):
+    watch(1000)
     number = types.SimpleNamespace(ndim=0, item=lambda: reduced)
     assert sys.modules["accelerate"].Accelerator().reduce(number) is number
     for text in ("cfg.steps=1000", "step:400 loss:0.5", "step 5: evaluating", "step 400: eval_loss=0.2500"):
@@ -119,17 +111,17 @@ def test_a_validation_loss_is_read_with_its_exact_step(step, loss):
     assert read_loss == pytest.approx(float(f"{loss:.4f}"), nan_ok=True)
 
 
-def test_a_checkpoint_is_announced_once_it_is_complete(stop_handler, make_trainer, read_events, tmp_path):
+def test_a_checkpoint_is_announced_once_it_is_complete(watch, read_events, tmp_path):
     done = []
-    trainer = make_trainer(TrainerMonitor(100, stop_handler), saved=done)
+    trainer, _ = watch(100, saved=done)
     assert not trainer.should_save_checkpoint(7, 10, 100)
     trainer.update_last_checkpoint(tmp_path / "000010")
     assert done == [tmp_path / "000010"]
     assert read_events() == [Checkpoint(step=10, path=str(tmp_path / "000010"), model="pretrained_model")]
 
 
-def test_a_stopped_training_saves_at_once_and_ends(stop_handler, make_trainer, read_events):
-    trainer = make_trainer(TrainerMonitor(100, stop_handler))
+def test_a_stopped_training_saves_at_once_and_ends(watch, stop_handler, read_events):
+    trainer, _ = watch()
     stop_handler.is_requested = True
     assert trainer.should_save_checkpoint(7, 10, 100)
     with pytest.raises(SystemExit) as ended:
@@ -138,11 +130,9 @@ def test_a_stopped_training_saves_at_once_and_ends(stop_handler, make_trainer, r
     assert read_events()[0].step == 7
 
 
-def test_one_of_several_processes_ends_after_the_agreed_step_once_all_reached_it(
-    stop_handler, make_trainer, read_events, tmp_path
-):
+def test_one_of_several_processes_ends_after_the_agreed_step_once_all_reached_it(watch, read_events, tmp_path):
     agreement = ProcessAgreement(tmp_path)
-    trainer = make_trainer(TrainerMonitor(100, GroupStop(agreement, first=True)))
+    trainer, _ = watch(100, GroupStop(agreement, first=True))
     accelerator = sys.modules["accelerate"].Accelerator()
     agreement.stop_requested.touch()
     assert not trainer.should_save_checkpoint(7, 10, 100)
@@ -154,8 +144,8 @@ def test_one_of_several_processes_ends_after_the_agreed_step_once_all_reached_it
     assert (ended.value.code, accelerator.has_met, accelerator.has_left) == (0, True, True)
 
 
-def test_progress_is_sent_between_distant_windows(stop_handler, make_trainer, read_events, monkeypatch):
-    trainer = make_trainer(TrainerMonitor(100_000, stop_handler))
+def test_progress_is_sent_between_distant_windows(watch, read_events, monkeypatch):
+    trainer, _ = watch(100_000)
     assert not trainer.should_save_checkpoint(1, 5000, 100_000)
     assert read_events() == []
     monkeypatch.setattr(trainer_monitor, "SILENCE_SECONDS", -1.0)
@@ -163,12 +153,10 @@ def test_progress_is_sent_between_distant_windows(stop_handler, make_trainer, re
     assert read_events() == [Metrics(values={}, step=2, total=100_000)]
 
 
-def test_a_checkpoint_whose_weights_are_not_finite_fails_the_training(
-    stop_handler, make_trainer, read_events, monkeypatch
-):
+def test_a_checkpoint_whose_weights_are_not_finite_fails_the_training(watch, read_events, monkeypatch):
     saved = []
     monkeypatch.setattr(trainer_monitor, "find_non_finite_tensor", lambda file: f"{file.parent.name}.weight")
-    trainer = make_trainer(TrainerMonitor(100, stop_handler), saved=saved)
+    trainer, _ = watch(100, saved=saved)
     with pytest.raises(SystemExit, match=r"error: .*NaN or infinite at step 10 .*pretrained_model\.weight") as ended:
         trainer.update_last_checkpoint(Path("/x/000010"))
     assert "--allow-non-finite" in ended.value.code
@@ -176,11 +164,8 @@ def test_a_checkpoint_whose_weights_are_not_finite_fails_the_training(
 
 
 @pytest.mark.parametrize("loss", ["nan", "inf"])
-def test_a_loss_that_is_not_finite_keeps_no_checkpoint_and_fails_at_the_end(
-    stop_handler, make_trainer, read_events, loss
-):
-    monitor = TrainerMonitor(20, stop_handler)
-    trainer = make_trainer(monitor)
+def test_a_loss_that_is_not_finite_keeps_no_checkpoint_and_fails_at_the_end(watch, read_events, loss):
+    trainer, monitor = watch(20)
     trainer.MetricsTracker(steps=5, loss=float(loss)).reset_averages()
     trainer.update_last_checkpoint(Path("/x/000005"))
     trainer.MetricsTracker(steps=10, loss=0.5).reset_averages()
@@ -196,24 +181,23 @@ def test_a_loss_that_is_not_finite_keeps_no_checkpoint_and_fails_at_the_end(
     assert "000005 is not used" in sent[0].text
 
 
-def test_allow_non_finite_keeps_such_checkpoints(stop_handler, make_trainer, read_events, monkeypatch):
+def test_allow_non_finite_keeps_such_checkpoints(watch, read_events, monkeypatch):
     monkeypatch.setattr(trainer_monitor, "find_non_finite_tensor", lambda file: "weight")
-    monitor = TrainerMonitor(5, stop_handler, allow_non_finite=True)
-    trainer = make_trainer(monitor)
+    trainer, monitor = watch(5, allow_non_finite=True)
     trainer.MetricsTracker(steps=5, loss=float("nan")).reset_averages()
     trainer.update_last_checkpoint(Path("/x/000005"))
     monitor.require_finite_loss()
     assert isinstance(read_events()[-1], Checkpoint)
 
 
-def test_each_checkpoint_records_the_trainings_that_led_to_it(stop_handler, make_trainer, policy):
+def test_each_checkpoint_records_the_trainings_that_led_to_it(watch, policy):
     model = policy("run/000010/pretrained_model")
     config = {"dataset": {"eval_split": 0.1}, "policy": {"pretrained_path": "/gone/base"}}
     (model / "train_config.json").write_text(json.dumps(config))
     base = training_history.PolicyTraining(
         model=Path("/gone/base"), part=0.2, episodes=[1], started_from="", is_resumed=False, statistics={}
     )
-    trainer = make_trainer(TrainerMonitor(100, stop_handler, allow_non_finite=True, earlier=[base]))
+    trainer, _ = watch(100, allow_non_finite=True, earlier=[base])
     trainer.update_last_checkpoint(model.parent)
     own, recorded = training_history.read_trainings(model)
     assert (own.part, own.started_from, recorded) == (0.1, "/gone/base", base)

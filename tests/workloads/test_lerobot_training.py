@@ -1,11 +1,11 @@
 """Real trainings of a few steps, in the locked environment: what a user's log, folder and MLflow hold afterwards."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -120,16 +120,13 @@ def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(t
     assert not any(one.step is None for one in metrics)
 
 
-def test_a_training_that_is_stopped_saves_a_checkpoint_first(stopped, pusht):
-    given = {
-        "training_steps": 100_000,
-        "save_freq": 50_000,
-        "log_freq": 1,
-        "eval_freq": 0,
-        "num_workers": 1,
-        "tracked": True,
-    }
-    ran = stopped(pusht, SMALL["act"], **given)
+def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_path):
+    given = {"training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "num_workers": 1}
+    process = start(pusht, SMALL["act"], tracked=True, **given)
+    lines = [*read_lines_until(process, "train/loss"), *read_lines_until(process, "train/loss")]
+    os.killpg(process.pid, signal.SIGTERM)  # as a platform does: every process of the run receives it
+    lines += process.communicate(timeout=60)[0].splitlines()
+    ran = Trained(process.returncode, lines, tmp_path / "work", tmp_path / "mlflow.db")
     assert ran.exit_code == 143, "\n".join(ran.lines)
     (saved,) = ran.events(Checkpoint)
     assert (Path(saved.path) / "training_state" / "training_step.json").is_file()
@@ -151,13 +148,9 @@ def test_a_trainer_whose_run_was_started_again_elsewhere_ends_before_it_saves(st
 
 def test_a_training_that_fails_beside_its_data_workers_ends_with_the_reason(start, pusht, tmp_path):
     process = start(pusht, SMALL["act"], num_workers=1, training_steps=400, save_freq=60, log_freq=1, eval_freq=0)
-    stopper = threading.Timer(300, process.kill)
-    stopper.daemon = True
-    stopper.start()
     lines = list(read_lines_until(process, "train/loss"))
     (tmp_path / "work/outputs").write_text("a file where the checkpoints should go")
     lines += process.communicate(timeout=240)[0].splitlines()
-    stopper.cancel()
     ran = Trained(process.returncode, lines, tmp_path / "work", tmp_path / "mlflow.db")
     assert ran.exit_code == 1, "\n".join(lines)
     assert ran.events(Outcome)[0].state == "failed"
