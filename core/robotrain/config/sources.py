@@ -30,7 +30,6 @@ from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import redact, value_holds_secret
 
 if TYPE_CHECKING:
-    from robotrain.config.env_files import VariableLayer
     from robotrain.config.request import JobFile
     from robotrain.model.capabilities import Capabilities
 
@@ -125,7 +124,10 @@ def collect_sources(
                 unread.add(role)
             else:
                 chosen.append(Input(role=role, source=parsed, origin=text.origin, text=text))
-                problems += _describe_meanings(text, parsed, kinds)
+                for name in text.kinds:
+                    if meaning := kinds[name].describe_meaning(text.text, parsed):
+                        title = f"{text.role}: {redact(meaning)}"
+                        problems.append(make_problem("source-found", title, stage=Stage.PARSE, severity="note"))
     problems += _find_warnings(chosen, kinds)
     return JobInputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))
 
@@ -160,27 +162,21 @@ def _read_variable_sources(
             if role in kind.roles:
                 key = role, kind.roles[role]
                 by_flag[key] = (*by_flag.get(key, ()), name)
-    return [
-        [
-            SourceText(role=role, kinds=names, text=text, origin=origin, base=request.folder)
-            for (role, flag), names in by_flag.items()
-            if (value := layer.find_first(list_source_variables(flag)))
-            for text, origin in _add_revision(_split_list(str(value.value)), value.origin, flag, layer)
-        ]
-        for layer in request.variables
-    ]
-
-
-def _add_revision(
-    texts: Sequence[str], origin: Origin, flag: RoleFlag, layer: VariableLayer
-) -> Iterator[tuple[str, Origin]]:
-    """Yield the texts with their origins, and with the revision of the flag's other variable if they have none."""
-    revision = layer.find_first(flag.revision_env) if flag.revision_env else None
-    for text in texts:
-        if revision and "@" not in text:
-            yield f"{text}@{revision.value}", origin._replace(where=f"{origin.where}, {revision.origin.where}")
-        else:
-            yield text, origin
+    levels = []
+    for layer in request.variables:
+        found = []
+        for (role, flag), names in by_flag.items():
+            if not (value := layer.find_first(list_source_variables(flag))):
+                continue
+            revision = layer.find_first(flag.revision_env) if flag.revision_env else None
+            for text in _split_list(str(value.value)):
+                origin, full = value.origin, text
+                if revision and "@" not in text:
+                    full = f"{text}@{revision.value}"
+                    origin = origin._replace(where=f"{origin.where}, {revision.origin.where}")
+                found.append(SourceText(role=role, kinds=names, text=full, origin=origin, base=request.folder))
+        levels.append(found)
+    return levels
 
 
 def _split_list(text: str) -> Sequence[str]:
@@ -269,14 +265,6 @@ def _correct_path(text: str, base: Path) -> str:
     names = [entry.name for entry in os.scandir(parent) if entry.is_dir()] if parent.is_dir() else []
     corrected = [*parts[:at], find_nearest_name(parts[at], names) or "", *parts[at + 1 :]]
     return "/".join(corrected) if corrected[at] and base.joinpath(*corrected).is_dir() else ""
-
-
-def _describe_meanings(text: SourceText, source: Source, kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
-    """Yield notes about what a text that was looked up stands for."""
-    for name in text.kinds:
-        if meaning := kinds[name].describe_meaning(text.text, source):
-            title = f"{text.role}: {redact(meaning)}"
-            yield Problem(code="source-found", stage=Stage.PARSE, severity="note", title=title)
 
 
 def _suggest_sources(

@@ -161,8 +161,12 @@ class TerraformLayer:
         if optional and not self._required:
             return None
         (self._optional if optional else self._required)[parameter.flag] = parameter
-        text = _get_text(self._state.outputs.values, path)
-        return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {path}")) if text else None
+        found: Any = self._state.outputs.values
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        text = {True: "true", False: "false"}[found] if isinstance(found, bool) else found
+        is_text = isinstance(text, str) and text
+        return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {path}")) if is_text else None
 
     def problems(self) -> Iterator[Problem]:
         """Yield why outputs were not read, for all parameters that need one."""
@@ -199,15 +203,6 @@ class TerraformLayer:
         except TerraformUnreadable as error:
             _failed_reads[place] = error
             return _TerraformState(shown, error=error)
-
-
-def _get_text(values: Any, path: str) -> str:
-    """Return the scalar at a path as text; empty if there is none."""
-    for part in path.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    if isinstance(values, bool):
-        return "true" if values else "false"
-    return values if isinstance(values, str) else ""
 
 
 def _make_unreadable_problem(place: str, error: TerraformUnreadable, parameters: Sequence[Parameter]) -> Problem:

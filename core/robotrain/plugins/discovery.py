@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem, raise_if_any
 from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
 
@@ -196,16 +196,16 @@ def normalize_name(distribution: str) -> str:
 
 def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Claim, ...]:
     """Return the claims that are not excluded. Raise Rejected for names that exclude nothing."""
-    names = list(dict.fromkeys(without))
-    if idle := [name for name in names if not any(claim.matches(name) for claim in claims)]:
-        raise Rejected(_make_unmatched_problem(name, claims) for name in idle)
+    names, problems = list(dict.fromkeys(without)), list[Problem]()
+    for name in names:
+        if any(claim.matches(name) for claim in claims):
+            continue
+        full = dict.fromkeys(text for claim in claims for text in (claim.package, claim.dotted))
+        bare = {claim.name: claim.dotted for claim in claims}
+        meant = find_nearest_name(name, full) or bare.get(find_nearest_name(name, bare) or "")
+        way = Suggestion(f"--without {meant}") if meant else Suggestion("robotrain plugins", "lists what is installed")
+        title = f"--without {redact(name)} switches nothing off: nothing installed has that name"
+        problem = make_usage_problem("plugin-unknown", title, "--without", given=redact(name), suggestions=[way])
+        problems.append(problem)
+    raise_if_any(problems)
     return tuple(claim for claim in claims if not any(map(claim.matches, names)))
-
-
-def _make_unmatched_problem(name: str, claims: Sequence[Claim]) -> Problem:
-    full = dict.fromkeys(text for claim in claims for text in (claim.package, claim.dotted))
-    bare = {claim.name: claim.dotted for claim in claims}
-    meant = find_nearest_name(name, full) or bare.get(find_nearest_name(name, bare) or "")
-    way = Suggestion(f"--without {meant}") if meant else Suggestion("robotrain plugins", "lists what is installed")
-    title = f"--without {redact(name)} switches nothing off: nothing installed has that name"
-    return make_usage_problem("plugin-unknown", title, "--without", given=redact(name), suggestions=[way])
