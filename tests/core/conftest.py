@@ -25,6 +25,15 @@ def cloud_platform(fake_platform, install, tmp_path, monkeypatch):
     return asked
 
 
+@pytest.fixture
+def queried_platform(fake_platform, install) -> Path:
+    """The platform of queried_platform.py, installed; the folder that is its engine."""
+    source = (Path(__file__).parent / "queried_platform.py").read_text()
+    install("robotrain-queried", {"platform.queried": "queried_plugin"}, queried_plugin=source)
+    (fake_platform / "made").write_text("made by queried")
+    return fake_platform
+
+
 class Terraform:
     """A `terraform` that prints what a test says, and notes how it was called."""
 

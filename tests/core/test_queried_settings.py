@@ -15,18 +15,18 @@ SECRET = "c2VjcmV0"
 
 
 @pytest.fixture
-def queried_platform(fake_platform, install) -> Path:
-    """The platform of queried_platform.py, installed; the folder that is its engine."""
-    install("robotrain-queried", {"platform.queried": "queried_plugin"}, queried_plugin=QUERIED_PLATFORM)
-    (fake_platform / "tells").write_text(json.dumps({"host": "host-a"}))
-    return fake_platform
+def answer(queried_platform):
+    """Let the platform answer with these settings from now on; it begins with the host `host-a`."""
 
+    def write(**settings: str) -> None:
+        (queried_platform / "tells").write_text(json.dumps(settings))
 
-QUERIED_PLATFORM = (Path(__file__).parent / "queried_platform.py").read_text()
+    write(host="host-a")
+    return write
 
 
 @pytest.fixture
-def call(robotrain, queried_platform, pusht):
+def call(robotrain, answer, pusht):
     """`call("submit", …)` of one job on queried."""
 
     def call(command: str, *more: object):
@@ -35,19 +35,8 @@ def call(robotrain, queried_platform, pusht):
     return call
 
 
-def interrupt_submit(call, queried_platform: Path, *more: str) -> None:
-    """Interrupt a submit that the engine has taken."""
-    with answer_submits(queried_platform, "takes it and hangs up"):
-        call("submit", *more)
-
-
 def count_queries(queried_platform: Path) -> int:
     return len((queried_platform / "asked").read_text().split()) if (queried_platform / "asked").exists() else 0
-
-
-def work_folder(answer) -> str:
-    """Where the rendered run works: it holds what the settings are."""
-    return json.loads(answer.json["files"]["job.json"]["text"])["placement"]["work"]
 
 
 def submitted_run(answer) -> str:
@@ -69,124 +58,95 @@ def test_submit_queries_once_and_keeps_the_origin(call, queried_platform):
     assert value_and_origin(run, "ground") == (None, "default")
 
 
-def test_given_value_is_never_replaced(call, queried_platform):
-    (queried_platform / "tells").write_text(
-        json.dumps({"host": "host-a", "tier": "high", "base": "south", "slots": "1"})
-    )
+def test_given_value_is_never_replaced_and_unknown_setting_is_ignored(call, answer):
+    answer(host="host-a", tier="high", base="south", slots="1", rings="13")
     run = submitted_run(call("submit", "--host", "host-b"))
     assert value_and_origin(run, "host") == ("host-b", "flag --host")
-    assert (
-        records.read_record(run).settings | {"tier": "low", "base": "north", "slots": 50}
-        == records.read_record(run).settings
-    )
+    settings = records.read_record(run).settings
+    assert (settings["tier"], settings["base"], settings["slots"]) == ("low", "north", 50)
 
 
-def test_unknown_setting_is_ignored(call, queried_platform):
-    (queried_platform / "tells").write_text(json.dumps({"rings": "13", "host": "host-c"}))
-    assert value_and_origin(submitted_run(call("submit")), "host") == ("host-c", ORIGIN)
+ASKED = {
+    "render": (("render",), None),
+    "render --pin": (("render", "--pin"), "host-a"),
+    "submit --dry-run": (("submit", "--dry-run"), "host-a"),
+    "submit --no-pin": (("submit", "--dry-run", "--no-pin"), None),
+}
 
 
-def test_render_queries_only_with_pin(call, queried_platform):
-    assert work_folder(call("render", "--json")) == "/north/None/None"
-    assert count_queries(queried_platform) == 0
-    assert work_folder(call("render", "--pin", "--json")) == "/north/host-a/None"
-    assert count_queries(queried_platform) == 1
+@pytest.mark.parametrize(("words", "host"), ASKED.values(), ids=ASKED)
+def test_settings_are_queried_where_the_job_is_pinned(call, queried_platform, words, host):
+    document = json.loads(call(*words, "--json").json["files"]["job.json"]["text"])
+    assert document["placement"]["work"] == f"/north/{host}/None"
+    assert count_queries(queried_platform) == bool(host)
 
 
-def test_python_render_queries_only_with_pin(queried_platform, pusht):
+def test_python_render_queries_only_with_pin(answer, pusht):
     values = {"platform": "queried", "dataset_path": str(pusht), "base": "north"}
     assert b"host-a" not in api.render(**values).files["job.json"]
     assert b"host-a" in api.render(pin=True, **values).files["job.json"]
 
 
-def test_no_pin_queries_nothing(call, queried_platform):
-    assert value_and_origin(submitted_run(call("submit", "--no-pin")), "host") == (None, "default")
-    assert count_queries(queried_platform) == 0
-
-
-def test_a_dry_run_shows_what_would_be_sent(call, queried_platform):
-    assert work_folder(call("submit", "--dry-run", "--json")) == "/north/host-a/None"
-
-
 @pytest.mark.parametrize("mood", ["takes it and hangs up", "hangs up"])
-def test_interrupted_submit_is_found_by_the_same_command(call, queried_platform, mood):
+def test_an_interrupted_submit_is_finished_with_its_stored_plan(call, queried_platform, answer, mood):
     with answer_submits(queried_platform, mood):
         assert call("submit").exit_code == 1
-    (queried_platform / "tells").write_text(
-        json.dumps({"host": "host-b"})
-    )  # it changed meanwhile: the kept plan counts
-    assert count_submissions(queried_platform) | {submitted_run(call("submit")): 1} == count_submissions(
-        queried_platform
-    )
+    answer(host="host-b")
+    run = submitted_run(call("submit"))
+    assert count_submissions(queried_platform) == {run: 1}
+    assert value_and_origin(run, "host") == ("host-a", ORIGIN)
     assert count_queries(queried_platform) == 1
 
 
-def test_interrupted_submit_with_another_setting_is_another_run(call, queried_platform):
-    interrupt_submit(call, queried_platform)
-    assert submitted_run(call("submit", "--host", "host-b")).endswith("-2")
-    assert submitted_run(call("submit", "--host", "host-a")).endswith("-1")  # the very same, said
+@pytest.mark.parametrize(
+    ("before", "now", "attempt"),
+    [((), ("--host", "host-a"), 1), ((), ("--host", "host-b"), 2), (("--host", "host-b"), (), 2)],
+    ids=["the same host, given", "another host", "no host any more"],
+)
+def test_an_interrupted_submit_is_finished_by_one_with_its_settings_only(call, queried_platform, before, now, attempt):
+    with answer_submits(queried_platform, "takes it and hangs up"):
+        call("submit", *before)
+    assert submitted_run(call("submit", *now)).endswith(f"-{attempt}")
 
 
-def test_interrupted_submit_with_a_setting_that_is_left_out_now_is_another_run(call, queried_platform):
-    interrupt_submit(call, queried_platform, "--host", "host-b")
-    assert submitted_run(call("submit")).endswith("-2")
-
-
-def test_interrupted_submit_with_a_damaged_plan_is_not_sent_again(call, queried_platform):
-    interrupt_submit(call, queried_platform)
-    (left,) = records.list_runs()
-    (plans.get_plan_folder(left) / "robotrain-plan.json").write_text("{")
-    answer = call("submit")
-    assert answer.exit_code == 1
-    assert "its stored plan is damaged" in answer.stderr
-    assert count_submissions(queried_platform) == {left: 1}
-
-
-def test_resubmit_keeps_the_queried_value(call, robotrain, queried_platform):
+def test_resubmit_keeps_the_queried_value(call, robotrain, answer):
     run = submitted_run(call("submit"))
-    (queried_platform / "tells").write_text(json.dumps({"host": "host-b"}))
+    answer(host="host-b")
     for words in ([], ["--set", "batch_size=8"]):
         again = submitted_run(robotrain("resubmit", run, *words))
         assert value_and_origin(again, "host") == ("host-a", ORIGIN)
 
 
-def test_resubmit_with_other_settings_queries_again(call, robotrain, queried_platform):
-    run = submitted_run(call("submit"))
-    (queried_platform / "tells").write_text(json.dumps({"host": "host-b"}))
-    assert value_and_origin(submitted_run(robotrain("resubmit", run, "--set", "base=south")), "host") == (
-        "host-b",
-        ORIGIN,
-    )
-    kept = submitted_run(
-        robotrain("resubmit", submitted_run(call("submit", "--host", "host-c")), "--set", "base=south")
-    )
-    assert value_and_origin(kept, "host")[0] == "host-c"
+def test_resubmit_with_other_settings_queries_again(call, robotrain, answer):
+    run, given = submitted_run(call("submit")), submitted_run(call("submit", "--host", "host-c"))
+    answer(host="host-b")
+    for repeated, found in ((run, ("host-b", ORIGIN)), (given, ("host-c", "flag --host"))):
+        again = submitted_run(robotrain("resubmit", repeated, "--set", "base=south"))
+        assert value_and_origin(again, "host") == found
 
 
 def test_queried_values_are_no_difference_of_a_resubmit(call, robotrain):
     run = submitted_run(call("submit"))
     for words, changed in ((["base=south"], ["base"]), (["host=host-c"], ["host"]), (["tier=low"], [])):
-        told = robotrain("resubmit", run, "--dry-run", "--set", *words).stderr
-        assert [line.split(":")[0].strip() for line in told.splitlines() if " → " in line] == changed, told
+        shown = robotrain("resubmit", run, "--dry-run", "--set", *words).stderr
+        assert [line.split(":")[0].strip() for line in shown.splitlines() if " → " in line] == changed, shown
 
 
-def test_failed_query_is_a_warning(call, queried_platform):
-    (queried_platform / "silent").write_text("queried sleeps")
-    answer = call("submit")
-    assert value_and_origin(submitted_run(answer), "host") == (None, "default")
-    assert "warning: queried sleeps" in answer.stderr
-    answer = call("render", "--pin", "--json")
-    assert answer.exit_code == 0
-    assert "warning: queried sleeps" in answer.stderr
+SILENT = {
+    "Rejected": ("queried sleeps", "warning: queried sleeps"),
+    "another error": ("breaks", "ConnectionError: no answer from https://queried/"),
+}
 
 
-def test_an_error_of_the_platform_is_a_warning_without_its_secrets(call, queried_platform):
-    (queried_platform / "silent").write_text("breaks")
-    answer = call("submit")
-    assert answer.exit_code == 0
-    assert "the settings of queried cannot be looked up" in answer.stderr
-    assert "ConnectionError: no answer from https://queried/" in answer.stderr
-    assert SECRET not in answer.stderr
+@pytest.mark.parametrize(("silent", "sentence"), SILENT.values(), ids=SILENT)
+def test_failed_query_is_a_warning(call, queried_platform, silent, sentence):
+    (queried_platform / "silent").write_text(silent)
+    for words in (("submit",), ("render", "--pin", "--json")):
+        done = call(*words)
+        assert (done.exit_code, sentence in done.stderr) == (0, True), done.stderr
+        assert SECRET not in done.stderr
+    (run,) = records.list_runs()
+    assert value_and_origin(run, "host") == (None, "default")
 
 
 def test_problem_of_query_and_preflight_is_reported_once(call, queried_platform):
@@ -198,29 +158,25 @@ def test_problem_of_query_and_preflight_is_reported_once(call, queried_platform)
     assert "error: it sleeps" in answer.stderr
 
 
-def test_invalid_queried_value_is_reported_with_its_origin(call, queried_platform):
-    (queried_platform / "tells").write_text(json.dumps({"ground": "lava"}))
-    answer = call("submit")
-    assert answer.exit_code == 2
-    assert "--ground takes one of gas, ice" in answer.stderr
-    assert "queried: seen from here" in answer.stderr
+def test_invalid_queried_value_is_reported_with_its_origin(call, answer):
+    answer(ground="lava")
+    refused = call("submit")
+    assert refused.exit_code == 2
+    assert "--ground takes one of gas, ice" in refused.stderr
+    assert "queried: seen from here" in refused.stderr
     assert records.list_runs() == []
 
 
-def test_check_applies_to_queried_values(call, queried_platform):
-    (queried_platform / "tells").write_text(json.dumps({"ground": "gas"}))
+def test_check_applies_to_queried_values_and_is_reported_once(call, answer):
+    answer(ground="gas")
     assert call("submit", "--slots", "20").exit_code == 0
-    answer = call("submit", "--slots", "5")
-    assert answer.exit_code == 3
-    assert answer.stderr.count("it would sink") == 1
-    assert call("render", "--slots", "5", "--pin").exit_code == 3
-
-
-def test_problem_of_check_is_reported_once(call):
+    for command in (("submit",), ("render", "--pin")):
+        refused = call(*command, "--slots", "5")
+        assert (refused.exit_code, refused.stderr.count("it would sink")) == (3, 1)
     assert call("submit", "--slots", "11").stderr.count("an odd slots") == 1
 
 
-def test_ctrl_c_during_the_query_leaves_nothing(call, queried_platform, monkeypatch):
+def test_ctrl_c_during_the_query_leaves_nothing(call, monkeypatch):
     def interrupted(future: DeadlineFuture[object], seconds: float | None = None) -> None:
         raise KeyboardInterrupt
 

@@ -197,9 +197,10 @@ def test_a_submit_of_another_machine_is_adopted_if_the_platform_has_it_and_else_
     assert records.read_record(left).phase == "sending"
 
 
-def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, interrupted_submit, fake_platform):
+@pytest.mark.parametrize("file", ["job.json", "robotrain-plan.json"])
+def test_a_stored_plan_that_is_damaged_is_never_sent(submit, interrupted_submit, fake_platform, file):
     left = interrupted_submit("hangs up")
-    path = plans.get_plan_folder(left) / "job.json"
+    path = plans.get_plan_folder(left) / file
     path.write_text(path.read_text()[:-40])
     answer = submit()
     assert answer.exit_code == 1
