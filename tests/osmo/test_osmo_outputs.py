@@ -108,11 +108,17 @@ def test_checkpoints_of_another_submission_or_run_are_not_listed(copied_run, che
 
 
 @pytest.mark.slow
-def test_checkpoint_that_another_submission_replaced_is_not_downloaded(copied_run, checkpoint_files, tmp_path):
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_checkpoint_that_was_replaced_or_lost_its_manifest_is_not_downloaded(
+    copied_run, checkpoint_files, tmp_path, is_replaced
+):
     copied_run.osmo.put(f"{STORAGE}/000400", checkpoint_files)
     (one,) = copied_run.set_status("COMPLETED", exit_code=0).outputs()
-    copied_run.osmo.put(f"{STORAGE}/000400", seal_files(tmp_path / "sealed", submission=f"{RUN}-99"))
-    with pytest.raises(Rejected, match="belongs to another run"):
+    if is_replaced:
+        copied_run.osmo.put(f"{STORAGE}/000400", seal_files(tmp_path / "sealed", submission=f"{RUN}-99"))
+    else:
+        (copied_run.osmo.folder / "store" / STORAGE.replace("://", "/") / "000400" / checkpoint.MANIFEST).unlink()
+    with pytest.raises(Rejected, match="belongs to another run" if is_replaced else "was damaged"):
         OsmoPlatform().download(copied_run.reference, one, tmp_path / "000400")
 
 

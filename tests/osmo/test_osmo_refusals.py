@@ -64,8 +64,99 @@ def resource_table(*reasons: str) -> str:
 
 
 UNKNOWN = False  # OSMO may have the workflow all the same
+# message, code of the problem, words in it
+SUBMIT_REFUSALS = [
+    ("Pool p is undergoing maintenance. Users will have to wait", "osmo-pool-closed", "pool p"),
+    (
+        "Platform gpu_platform does not exist in pool default!",
+        "osmo-platform-unknown",
+        "the pool default has no platform gpu_platform",
+    ),
+    (
+        "Task with platform: gpu does not allow mount: /dev/shm. Task train",
+        "osmo-mount-refused",
+        "--shared-memory none",
+    ),
+    (
+        "Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts.",
+        "osmo-mount-there",
+        "/dev/shm",
+    ),
+    ("Could not find the credential: nope.", "osmo-credential-missing", "credential nope"),
+    (
+        "y is not a valid credential key please choose from dict_keys(['hf_token'])",
+        "osmo-credential-key",
+        "--payload-file y=/path/to/file",
+    ),
+    (
+        "No credentials configured for s3://b (user me) and the backend does not support environment …",
+        "osmo-data-credential-missing",
+        "--type DATA --payload-file",
+    ),
+    (
+        "Unable to authenticate for pulling image nvcr.io/x/y:1. Please create a credential matching nvcr.io/x "
+        "or check if the image exists.",
+        "osmo-image-refused",
+        "--type REGISTRY --payload-file",
+    ),
+    (
+        "Pool p has 2 GPUs guaranteed for NORMAL/HIGH priority workflows and group a-group requires 4 GPUs.",
+        "osmo-quota",
+        "--priority LOW",
+    ),
+    ("Backend b does not support priority. Workflows must", "osmo-priority-refused", "--priority"),
+    (
+        resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU"),
+        "osmo-resources-refused",
+        "--cpu 100 is too high for machines with up to 64, part of which OSMO needs itself.",
+    ),
+    (
+        resource_table("Value 9000Gi too high for memory", "Value 100.0 too high for CPU"),
+        "osmo-resources-refused",
+        "--memory 9000Gi is too high for machines with up to 128Gi; --cpu 100 is too high for machines with up to 63,",
+    ),
+    (
+        resource_table("Value 9000Gi breaks a rule of this pool", "Value 1 likewise"),
+        "osmo-resources-refused",
+        "Value 9000Gi breaks a rule of this pool.",
+    ),
+    (
+        "Registry authorization error for https://nvcr.io:443/v2/nvidia/x/manifests/1:\n <Response [404]>",
+        "osmo-image-refused",
+        "registry nvcr.io does not give OSMO the image nvidia/x",
+    ),
+    (
+        "Registry connection error for https://nowhere.example:443/v2/x/manifests/1:\n HTTPSConnectionPool(host='no"
+        "where.example', port=443): Max retries exceeded (Caused by NameResolutionError(Failed to resolve 'nowhere",
+        "osmo-registry-unreachable",
+        "--image",
+    ),
+    ("Resource memory field has invalid unit: GB", "osmo-resources-refused", "--memory\n"),
+    (PYDANTIC, "osmo-spec-refused", "image: Field required; imagex: Extra inputs are not permitted."),
+]
+OTHER_REFUSALS = [
+    ("Could not find dataset or collection pusht in bucket b", "osmo-dataset-unknown", "in the bu"),
+    (
+        "Dataset/Collection pusht does not have any entry fitting the parameters in bucket b.",
+        "osmo-dataset-unknown",
+        "dataset pusht in the bucket b",
+    ),
+    ("Access token ci has expired.", "osmo-signed-out", "osmo login URL"),
+    ("Pool zzz not found.", "osmo-pool-unknown", "no pool zzz"),
+    ("User me cannot submit more than 3 ongoing workflows.", "osmo-too-many-runs", "3 concurrent workflows"),
+    (
+        "Resource validation failed for task: train\n"
+        "Assertion failed for task train: Value 0.0 needs to be greater than 0 for CPU",
+        "osmo-resources-refused",
+        "Value 0.0 needs to be greater than 0 for CPU.",
+    ),
+    ("Name abc is too long. It must be 64 characters or less.", "osmo-spec-refused", "too long"),
+    ("Your client is out of date. Client version is 6.0.0 but", "osmo-client-old", "too old"),
+]
 # exit code, output, code of the problem, words in it, and whether the failure is certain
 ROWS = [
+    *((1, print_submit_failure(message), code, words) for message, code, words in SUBMIT_REFUSALS),
+    *((2, print_failure(message), code, words) for message, code, words in OTHER_REFUSALS),
     (
         10,
         print_server_error(
@@ -73,13 +164,6 @@ ROWS = [
         ),
         "osmo-bucket-unknown",
         "osmo bucket list",
-    ),
-    (2, print_failure("Could not find dataset or collection pusht in bucket b"), "osmo-dataset-unknown", "in the bu"),
-    (
-        2,
-        print_failure("Dataset/Collection pusht does not have any entry fitting the parameters in bucket b."),
-        "osmo-dataset-unknown",
-        "dataset pusht in the bucket b",
     ),
     (2, print_failure('Must login first with "login" command', 1), "osmo-signed-out", "osmo login URL"),
     (2, 'Error message: Must login first with "login" command\nError code: 1', "osmo-signed-out", "osmo login"),
@@ -91,135 +175,14 @@ ROWS = [
         "osmo-signed-out",
         "osmo login URL",
     ),
-    (2, print_failure("Access token ci has expired."), "osmo-signed-out", "osmo login URL"),
     (2, print_failure(CORRUPT, 1), "osmo-sign-in-damaged", "osmo login URL"),
     (2, print_failure("RBAC: access denied", 403), "osmo-forbidden", "profile list"),
     (2, print_failure("No default pool set. Set a default pool using …", 1), "osmo-pool-missing", "--pool NAME"),
-    (2, print_failure("Pool zzz not found."), "osmo-pool-unknown", "no pool zzz"),
-    (
-        1,
-        print_submit_failure("Pool p is undergoing maintenance. Users will have to wait"),
-        "osmo-pool-closed",
-        "pool p",
-    ),
-    (
-        1,
-        print_submit_failure("Platform gpu_platform does not exist in pool default!"),
-        "osmo-platform-unknown",
-        "the pool default has no platform gpu_platform",
-    ),
-    (
-        1,
-        print_submit_failure("Task with platform: gpu does not allow mount: /dev/shm. Task train"),
-        "osmo-mount-refused",
-        "--shared-memory none",
-    ),
-    (
-        1,
-        print_submit_failure("Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts."),
-        "osmo-mount-there",
-        "/dev/shm",
-    ),
-    (1, print_submit_failure("Could not find the credential: nope."), "osmo-credential-missing", "credential nope"),
-    (
-        1,
-        print_submit_failure("y is not a valid credential key please choose from dict_keys(['hf_token'])"),
-        "osmo-credential-key",
-        "--payload-file y=/path/to/file",
-    ),
-    (
-        1,
-        print_submit_failure(
-            "No credentials configured for s3://b (user me) and the backend does not support environment …"
-        ),
-        "osmo-data-credential-missing",
-        "--type DATA --payload-file",
-    ),
-    (
-        1,
-        print_submit_failure(
-            "Unable to authenticate for pulling image nvcr.io/x/y:1. Please create a credential matching nvcr.io/x "
-            "or check if the image exists."
-        ),
-        "osmo-image-refused",
-        "--type REGISTRY --payload-file",
-    ),
-    (
-        1,
-        print_submit_failure(
-            "Pool p has 2 GPUs guaranteed for NORMAL/HIGH priority workflows and group a-group requires 4 GPUs."
-        ),
-        "osmo-quota",
-        "--priority LOW",
-    ),
-    (
-        1,
-        print_submit_failure("Backend b does not support priority. Workflows must"),
-        "osmo-priority-refused",
-        "--priority",
-    ),
-    (
-        2,
-        print_failure("User me cannot submit more than 3 ongoing workflows."),
-        "osmo-too-many-runs",
-        "3 concurrent workflows",
-    ),
-    (
-        1,
-        print_submit_failure(resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU")),
-        "osmo-resources-refused",
-        "--cpu 100 is too high for machines with up to 64, part of which OSMO needs itself.",
-    ),
-    (
-        1,
-        print_submit_failure(resource_table("Value 9000Gi too high for memory", "Value 100.0 too high for CPU")),
-        "osmo-resources-refused",
-        "--memory 9000Gi is too high for machines with up to 128Gi; --cpu 100 is too high for machines with up to 63,",
-    ),
-    (
-        1,
-        print_submit_failure(resource_table("Value 9000Gi breaks a rule of this pool", "Value 1 likewise")),
-        "osmo-resources-refused",
-        "Value 9000Gi breaks a rule of this pool.",
-    ),
-    (
-        2,
-        print_failure(
-            "Resource validation failed for task: train\n"
-            "Assertion failed for task train: Value 0.0 needs to be greater than 0 for CPU"
-        ),
-        "osmo-resources-refused",
-        "Value 0.0 needs to be greater than 0 for CPU.",
-    ),
-    (
-        1,
-        print_submit_failure(
-            "Registry authorization error for https://nvcr.io:443/v2/nvidia/x/manifests/1:\n <Response [404]>"
-        ),
-        "osmo-image-refused",
-        "registry nvcr.io does not give OSMO the image nvidia/x",
-    ),
-    (
-        1,
-        print_submit_failure(
-            "Registry connection error for https://nowhere.example:443/v2/x/manifests/1:\n HTTPSConnectionPool(host='no"
-            "where.example', port=443): Max retries exceeded (Caused by NameResolutionError(Failed to resolve 'nowhere"
-        ),
-        "osmo-registry-unreachable",
-        "--image",
-    ),
     (
         1,
         print_failure("Workflow submit failed:\na rule of the submit"),
         "osmo-failed",
         "command failed: a rule of the submit",
-    ),
-    (1, print_submit_failure("Resource memory field has invalid unit: GB"), "osmo-resources-refused", "--memory\n"),
-    (
-        1,
-        print_submit_failure(PYDANTIC),
-        "osmo-spec-refused",
-        "image: Field required; imagex: Extra inputs are not permitted.",
     ),
     (
         2,
@@ -237,7 +200,6 @@ ROWS = [
     ),
     (1, print_failure("Jinja substitution failure: <class 'MemoryError'>: "), "osmo-spec-too-large", "too large"),
     (1, print_failure("Jinja Template Error: 'x' is undefined"), "osmo-spec-refused", "'x' is undefined"),
-    (2, print_failure("Name abc is too long. It must be 64 characters or less."), "osmo-spec-refused", "too long"),
     (
         10,
         print_server_error(500, '{"message":"Internal server error: Unknown URI scheme: https"}'),
@@ -275,7 +237,6 @@ ROWS = [
         "osmo login URL",
         UNKNOWN,
     ),
-    (2, print_failure("Your client is out of date. Client version is 6.0.0 but"), "osmo-client-old", "too old"),
     (2, print_failure('{"detail":"Not Found"}', 404), "osmo-versions-differ", "osmo version"),
     (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "osmo-workflow-unknown", "nope-1"),
     (2, "Error message: NoCredentialsError: Unable to locate credentials\n", "osmo-storage-signed-out", "az login"),
@@ -283,6 +244,7 @@ ROWS = [
     (3, "", "osmo-interrupted", "interrupted", UNKNOWN),
     (-9, "", "osmo-failed", "signal 9", UNKNOWN),
     (1, print_failure("a rule that nobody foresaw"), "osmo-failed", "a rule that nobody foresaw"),
+    (1, print_failure("no access with hf_abcdefghijklmnopqrstuvwx here"), "osmo-failed", "no access with"),
     (2, print_failure("another rule", 409), "osmo-failed", "another rule"),
     (2, print_failure("boom\nTraceback (most recent call last):\nKeyError: 'name'", 1), "osmo-failed", "boom", UNKNOWN),
 ]
@@ -296,6 +258,10 @@ def test_output_of_osmo_becomes_a_problem_with_cause_and_suggestion(row):
     assert (refusal.code, refusal.certain) == (code, not unknown)
     text = format_problem(refusal.to_problem())
     assert words in text
+    assert "hf_abc" not in text
+    assert all(
+        "--payload-file" in line and "--payload " not in line for line in text.splitlines() if "credential set" in line
+    )
     assert "pydantic" not in text
     assert "Header" not in text
     assert "{" not in text.replace("{'", "")
@@ -305,34 +271,21 @@ def test_exit_code_0_is_success_whatever_is_printed():
     assert failures.diagnose_failure(ProcessResult(0, print_failure("Must login first"), "")) is None
 
 
-def test_unknown_option_of_the_command_is_reported():
-    usage = "usage: osmo workflow list [-h]\nosmo workflow list: error: unrecognized arguments: --offset 3\n"
-    refusal = failures.diagnose_failure(ProcessResult(2, "", usage))
+USAGE = "usage: osmo workflow list [-h]\nosmo workflow list: error: unrecognized arguments: --offset 3\n"
+
+
+@pytest.mark.parametrize(
+    ("result", "code", "certain", "why"),
+    [
+        (ProcessResult(2, "", USAGE), "osmo-usage", True, "unrecognized arguments: --offset 3"),
+        (ProcessResult(-15, "", "", timed_out=True), "osmo-overdue", False, "The command was killed."),
+    ],
+)
+def test_usage_error_and_timeout_have_codes_of_their_own(result, code, certain, why):
+    refusal = failures.diagnose_failure(result)
     assert refusal is not None
-    assert refusal.code == "osmo-usage"
-    assert refusal.why == "unrecognized arguments: --offset 3"
-
-
-def test_timeout_is_no_refusal():
-    refusal = failures.diagnose_failure(ProcessResult(-15, "", "", timed_out=True))
-    assert refusal is not None
-    assert (refusal.code, refusal.certain) == ("osmo-overdue", False)
-
-
-def test_secret_in_unknown_output_is_hidden():
-    refusal = failures.diagnose_failure(
-        ProcessResult(1, print_failure("no access with hf_abcdefghijklmnopqrstuvwx here"), "")
-    )
-    assert refusal is not None
-    assert "hf_abc" not in format_problem(refusal.to_problem())
-
-
-def test_every_way_to_make_a_credential_reads_it_from_a_file():
-    for exit_code, output, *_ in ROWS:
-        refusal = failures.diagnose_failure(ProcessResult(exit_code, output, ""))
-        assert refusal is not None
-        lines = [way.text for way in refusal.suggestions if "credential set" in way.text]
-        assert all("--payload-file" in line and "--payload " not in line for line in lines)
+    assert (refusal.code, refusal.certain) == (code, certain)
+    assert refusal.why.startswith(why)
 
 
 @pytest.mark.parametrize(
@@ -345,11 +298,11 @@ def test_every_way_to_make_a_credential_reads_it_from_a_file():
         (ProcessResult(exit_code=1, stdout="", stderr="words that nobody foresaw\n"), True),
     ],
 )
-def test_only_what_may_pass_by_itself_is_worth_waiting_for(answer, passing):
+def test_only_failures_that_may_pass_are_transient(answer, passing):
     assert failures.CommandFailed(failures.diagnose_failure(answer)).transient is passing
 
 
-def test_a_missing_command_is_told_with_the_setting_that_names_it(monkeypatch, tmp_path):
+def test_missing_command_names_its_option(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Rejected) as raised:
         service.query_json("osmo", "version")
