@@ -101,12 +101,11 @@ def make_environ(processes: int = 1) -> dict[str, str]:
 @functools.lru_cache(8)
 def probe(folder: Path, checkpoint: Path | None = None) -> Probe:
     """Ask Isaac Lab's Python, without the simulator. Raise OSError with a sentence."""
-    data = ask_program(folder, PROBE, *((str(checkpoint),) if checkpoint else ()))
-    return Probe(data["versions"], data["checkpoint"])
+    return ask_program(folder, PROBE, *((str(checkpoint),) if checkpoint else ()))
 
 
-def ask_program(folder: Path, program: Path, *arguments: str) -> Any:
-    """Return what a program that Isaac Lab's Python runs answers: JSON after the prefix. Raise OSError, as above."""
+def ask_program(folder: Path, program: Path, *arguments: str) -> Probe:
+    """Return what a program that Isaac Lab's Python runs prints by `probe.print_answer`. Raise OSError, as above."""
     process = subprocess.Popen(
         ["bash", str(folder / SCRIPT), "-p", str(program), *arguments],
         env=make_environ(),
@@ -130,7 +129,7 @@ def ask_program(folder: Path, program: Path, *arguments: str) -> Any:
     if process.returncode or not answer:
         last = lines[-1] if lines else "it printed nothing"
         raise OSError(f"{folder / SCRIPT} -p does not run Python (exit code {process.returncode}): {last}")
-    return json.loads(answer)
+    return Probe(**json.loads(answer))
 
 
 def find_version_problems(folder: Path, backend: str, found: Probe) -> Iterator[str]:

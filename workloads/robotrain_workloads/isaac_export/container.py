@@ -53,8 +53,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
             files = fetch_files(data[source], address, config, Path(scratch))
             if problems := list(find_file_problems(files, str(values["sha256"] or ""))):
                 return problems, installation.Probe({}, {})
-            found = installation.ask_program(folder, CONVERTER, str(files.weights), str(files.agent))
-        answer = installation.Probe(found["versions"], found["checkpoint"])
+            answer = installation.ask_program(folder, CONVERTER, str(files.weights), str(files.agent))
         backend = None if values["backend"] is None else str(values["backend"])
         return list(find_content_problems(files, answer.checkpoint, backend)), answer
 

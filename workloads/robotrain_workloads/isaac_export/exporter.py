@@ -97,7 +97,7 @@ class Exporter:
         began = time.monotonic()
         arguments = (str(self._files.weights), str(self._files.agent), str(folder), *self._formats)
         answer = installation.ask_program(self._folder, container.CONVERTER, *arguments)
-        found: dict[str, Any] = answer["checkpoint"]
+        found = dict(answer.checkpoint)
         for problem in container.find_content_problems(self._files, found, self._own.backend):
             raise OSError(problem)
         if "onnx" in self._formats:

@@ -28,17 +28,16 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
     values, backend = document.parameters, str(document.parameters["backend"])
     code = training_folder.find_source(document)
+    program = data.get(code) if code else None
     try:
-        if code is not None and code in data:
-            training_folder.find_folder(data[code], str(values["entry"]))
-            begin = start.load_start(document, data)
-            if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
-                yield other
-            return
-        folder = installation.find_installation(values["isaaclab_path"])
+        if program:
+            training_folder.find_folder(program, str(values["entry"]))
+        folder = None if program else installation.find_installation(values["isaaclab_path"])
         begin = start.load_start(document, data)
         if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
             yield other
+            return
+        if folder is None:
             return
         found = installation.probe(folder, begin.file)
     except OSError as error:

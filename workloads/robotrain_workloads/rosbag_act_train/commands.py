@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,7 +17,6 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_pr
 from robotrain.installation import format_install_command
 
 if TYPE_CHECKING:
-    from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
     from robotrain_workloads.rosbag_act_train.config_file import BagConfig
     from robotrain_workloads.rosbag_act_train.survey import BagSurvey
 
@@ -228,14 +226,8 @@ def _survey(given: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
 
     assert given.folder is not None
 
-    def change(guessed: DataSettings) -> DataSettings:
-        return replace(guessed, **given.settings)
-
-    excluded = given.settings.get("exclude_bags", ())
     try:
-        return survey_bags(
-            given.folder, change, min_steps=min_steps, salvage=salvage, excluded=excluded, report=print_message
-        )
+        return survey_bags(given.folder, given.settings, min_steps=min_steps, salvage=salvage, report=print_message)
     except UnknownBag as error:
         near = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
         raise Rejected([make_usage_problem("usage", str(error), "--exclude-bag", suggestions=near)]) from None

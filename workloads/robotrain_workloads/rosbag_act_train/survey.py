@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -70,34 +70,27 @@ class BagSurvey:
 
 
 def survey_bags(
-    folder: Path,
-    change: Callable[[DataSettings], DataSettings],
-    *,
-    min_steps: int,
-    salvage: bool,
-    excluded: Collection[str],
-    report: Callable[[str], None],
+    folder: Path, given: Mapping[str, Any], *, min_steps: int, salvage: bool, report: Callable[[str], None]
 ) -> BagSurvey:
     """Read every bag in a folder.
 
     Args:
         folder: The folder.
-        change: Puts what the user gave in place of what was guessed from the topics.
+        given: The settings that the user gave, in place of those that are guessed from the topics.
         min_steps: Shorter pieces do not train: the chunk size.
         salvage: Read the whole chunks of MCAP files that end too early.
-        excluded: The names of bags that are left out.
         report: Takes a line before each bag.
 
     Raises:
         BagError: the folder holds no bag, or none is left.
         UnknownBag: no bag has one of the names.
     """
-    (bags,) = select_bags([folder], excluded)
+    (bags,) = select_bags([folder], given.get("exclude_bags", ()))
     facts = []
     for number, bag in enumerate(bags, 1):
         report(f"reading {bag.name} ({number} of {len(bags)})")
         facts.append(_read_topics(bag, salvage))
-    settings = change(_suggest(facts))
+    settings = replace(_suggest(facts), **given)
     joints: Mapping[str, tuple[str, ...]] = {}
     for one in facts:
         one.problem = one.problem or _find_missing_topics(one, facts, settings)
