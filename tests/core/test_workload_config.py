@@ -120,26 +120,29 @@ def test_what_is_wrong_is_named(explain, recipe, code, says):
     assert (problem["code"], says in json.dumps(problem)) == (code, True), problem
 
 
-def test_a_file_that_is_not_there_is_one_problem(tea_workload, robotrain):
-    answer = robotrain("explain", "tea", "--platform", "local", "--config", "nowhere", "--json")
+@pytest.mark.parametrize(
+    ("words", "code", "where"),
+    [
+        (("tea", "--config", "nowhere"), "config-unreadable", "--config"),
+        (("job.yaml", "--dataset-path", "data"), "config-not-taken", "job.yaml:1"),
+    ],
+    ids=["no such file", "a workload without a reader"],
+)
+def test_file_that_cannot_be_read_is_the_only_problem(tea_workload, robotrain, words, code, where):
+    Path("job.yaml").write_text("config: x.yaml\n")
+    answer = robotrain("explain", *words, "--platform", "local", "--json")
     assert answer.exit_code == 2
-    (problem,) = answer.json["problems"]
-    assert (problem["code"], problem["where"]) == ("config-unreadable", "--config")
+    assert [(problem["code"], problem["where"]) for problem in answer.json["problems"]] == [(code, where)]
 
 
-def test_a_workload_without_a_reader_has_no_option_and_refuses_the_key(robotrain, pusht):
-    words = ("explain", "lerobot-train", "--platform", "local", "--dataset-path", pusht)
-    assert "--config" in robotrain(*words, "--config", "x.yaml").stderr
-    Path("job.yaml").write_text("config: x.yaml\nsources:\n  dataset:\n    - local_path: data\n")
-    answer = robotrain("explain", "job.yaml", "--platform", "local", "--json")
-    assert answer.exit_code == 2
-    assert [problem["code"] for problem in answer.json["problems"]] == ["config-not-taken"]
-
-
-def test_help_and_python_have_it(tea_workload, robotrain, fake_platform):
+def test_only_a_workload_with_a_reader_has_the_option(tea_workload, robotrain):
     assert "configuration file of tea" in " ".join(robotrain("submit", "tea", "--help").stdout.split())
+    assert "--config" not in robotrain("submit", "lerobot-train", "--help").stdout
+
+
+def test_python_calls_take_it(tea_workload, fake_platform):
     (tea_workload / "recipe").write_text("pots 2\n")
-    run = library.submit(platform="fake", workload="tea", config=tea_workload / "recipe", pin=False)
-    assert dict(run.job.parameters)["cups"] == 8 if hasattr(run, "job") else run
+    values = library.explain(platform="fake", workload="tea", config=tea_workload / "recipe")
+    assert {row["name"]: row["value"] for row in values}["cups"] == 8
     with pytest.raises(Rejected, match="config"):
-        library.submit(platform="fake", workload="lerobot-train", config="x", pin=False)
+        library.explain(platform="fake", workload="lerobot-train", config="x")
