@@ -114,6 +114,9 @@ def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
     assert answer.json["command"][1:5] == ["submit", "lerobot-eval", "--platform", "osmo"]
     assert set(answer.json["left_out"]) == {"--record-video", "--mlflow-enable", "EDITOR"}
     assert "OSMO_POOL" in answer.json["notes"]["--pool"]
+    line = ("submit-osmo-lerobot-eval.sh", "-d", "u/d", "--builtin-policy", "--policy-revision", COMMIT)
+    left_out = translate("from-script", *line).json["left_out"]
+    assert "--policy-repo-id" in left_out["--policy-revision"]  # a part without its whole
 
 
 def test_what_changes_the_job_is_refused_with_what_to_do_instead(translate: Any) -> None:
@@ -129,20 +132,20 @@ def test_what_changes_the_job_is_refused_with_what_to_do_instead(translate: Any)
     assert "--plan" in reasons["--workflow"]
 
 
-@pytest.mark.parametrize("line", ["submit-azureml-lerobot-training.sh", "submit-osmo-lerobot-training.sh"])
-def test_a_policy_that_robotrain_does_not_train_is_refused(translate: Any, line: str) -> None:
-    for kind in ("pi0", "smolvla"):
-        answer = translate("from-script", line, "-d", "u/d", "-p", kind)
-        (problem,) = answer.json["problems"]
-        assert (answer.exit_code, problem["where"]) == (2, "--policy-type")
-        assert "act and diffusion" in problem["why"]
-
-
-def test_a_line_that_no_platform_accepts_is_refused(translate: Any) -> None:
-    for words, fact in ((("--steps", "5"), "needs a dataset"), (("-d", "u/d", "--steps", "many"), "--training-steps")):
-        answer = translate("from-script", "submit-osmo-lerobot-training.sh", *words)
-        (problem,) = answer.json["problems"]
-        assert (answer.exit_code, fact in problem["title"]) == (2, True), problem
+@pytest.mark.parametrize(
+    ("line", "where", "fact"),
+    [
+        ("submit-azureml-lerobot-training.sh -d u/d -p pi0", "--policy-type", "act and diffusion"),
+        ("submit-osmo-lerobot-training.sh -d u/d -p smolvla", "--policy-type", "act and diffusion"),
+        ("submit-osmo-lerobot-training.sh --steps 5", "", "needs a dataset"),
+        ("submit-osmo-lerobot-training.sh -d u/d --steps many", "--training-steps", "--training-steps"),
+    ],
+)
+def test_a_line_that_no_platform_accepts_is_refused(translate: Any, line: str, where: str, fact: str) -> None:
+    answer = translate("from-script", *line.split())
+    (problem,) = answer.json["problems"]
+    assert (answer.exit_code, problem["where"]) == (2, where)
+    assert fact in problem["title"] + problem["why"]
 
 
 def test_the_help_keeps_its_paragraphs(robotrain: Any) -> None:
@@ -164,12 +167,6 @@ def test_a_preview_is_an_explanation_and_a_help_is_a_help(translate: Any) -> Non
 def test_a_difference_is_noted_where_there_is_one(translate: Any, name: str, notes: list[str]) -> None:
     line = ("submit-osmo-lerobot-training.sh", "-d", "u/d", "-r", name, "--", "--pool", "gp")
     assert list(translate("from-script", *line).json["notes"]) == notes
-
-
-def test_a_part_without_its_whole_is_left_out_with_the_reason(translate: Any) -> None:
-    line = ("submit-osmo-lerobot-eval.sh", "-d", "u/d", "--builtin-policy", "--policy-revision", COMMIT)
-    answer = translate("from-script", *line)
-    assert "--policy-repo-id" in answer.json["left_out"]["--policy-revision"]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +201,10 @@ def test_a_secret_does_not_travel(robotrain: Any, line: str) -> None:
     assert secret not in answer.stdout + answer.stderr
 
 
-@pytest.mark.parametrize("script", [one for one in load_scripts().values() if one.command], ids=lambda one: one.name)
+SCRIPTS = [script for script in load_scripts().values() if script.command]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_every_option_of_the_table_exists_and_those_of_the_script_are_answered(
     robotrain: Any, script: ReferenceScript
 ) -> None:
@@ -248,14 +248,9 @@ READ_ELSEWHERE = {
 }
 
 
-def test_every_variable_of_a_script_counts_or_is_answered() -> None:
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_every_variable_of_a_script_has_an_effect_or_a_hint(script: ReferenceScript) -> None:
     plugins = Plugins("none")
-    for script in load_scripts().values():
-        if script.command:
-            check_variables(plugins, script)
-
-
-def check_variables(plugins: Plugins, script: ReferenceScript) -> None:
     platform = plugins.platform(script.platform)
     named = script.command[1] if script.command[0] == "submit" and len(script.command) > 1 else "lerobot-train"
     workloads = [plugins.workload(named)]
@@ -298,12 +293,8 @@ def test_a_revision_in_a_variable_is_that_of_the_id_beside_it(
 def test_variables_that_mean_nothing_are_named_with_what_to_use(
     robotrain: Any, monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
-    for name, value in {
-        "DATASET_ROOT": "/x",
-        "MLFLOW_ENABLE": "false",
-        "AML_MODEL_NAME": "m",
-        "BLOB_PREFIX": "",
-    }.items():
+    variables = {"DATASET_ROOT": "/x", "MLFLOW_ENABLE": "false", "AML_MODEL_NAME": "m", "BLOB_PREFIX": ""}
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     answer = robotrain("explain", "--platform", platform, "--dataset-path", "x")
     assert "note: AML_MODEL_NAME, DATASET_ROOT have no effect" in answer.stderr

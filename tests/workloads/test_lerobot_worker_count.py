@@ -106,17 +106,10 @@ def test_auto_chooses_from_cores_and_memory_and_says_why(
     assert all(fact in text for fact in facts), text
 
 
+VERSION_1 = {"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}
 CGROUP_FILES = {
     "version 2": ({"cpu.max": "150000 100000\n", "memory.max": f"{3 << 30}\n"}, 1, 3 << 30),
-    "version 1": (
-        {
-            "cpu/cpu.cfs_quota_us": "200000\n",
-            "cpu/cpu.cfs_period_us": "100000\n",
-            "memory/memory.limit_in_bytes": f"{5 << 30}\n",
-        },
-        2,
-        5 << 30,
-    ),
+    "version 1": ({**VERSION_1, "memory/memory.limit_in_bytes": f"{5 << 30}\n"}, 2, 5 << 30),
     "no limit": ({"cpu.max": "max 100000\n", "memory.max": "max\n"}, 16, 8 << 30),
     "no cgroup": ({}, 16, 8 << 30),
 }

@@ -53,18 +53,20 @@ def trim_lock(tool, tmp_path):
     return trim
 
 
-def test_only_wheels_for_the_named_machine_stay(trim_lock):
-    assert trim_lock(has=WHEELS) == {"linux", "pure"}
+THREE_MACHINES = "# for: CPython 3.11 3.12 on manylinux_2_28_x86_64 manylinux_2_28_aarch64 macosx_26_0_arm64\n"
+TWO_MACHINES = "# for: CPython 3.12 on manylinux_2_28_x86_64 macosx_26_0_arm64\n"
 
 
-def test_every_named_machine_keeps_its_own(trim_lock):
-    machines = "# for: CPython 3.11 3.12 on manylinux_2_28_x86_64 manylinux_2_28_aarch64 macosx_26_0_arm64\n"
-    assert trim_lock(has=WHEELS, machines=machines) == {"linux", "mac", "arm", "pure", "old"}
-
-
-def test_a_machine_that_is_added_gets_its_wheels_with_what_was_there(trim_lock):
-    machines = "# for: CPython 3.12 on manylinux_2_28_x86_64 macosx_26_0_arm64\n"
-    assert trim_lock(has=["linux"], index=["linux", "mac", "arm"], machines=machines) == {"linux", "mac"}
+@pytest.mark.parametrize(
+    ("has", "index", "machines", "kept"),
+    [
+        (WHEELS, WHEELS, LINUX, {"linux", "pure"}),
+        (WHEELS, WHEELS, THREE_MACHINES, {"linux", "mac", "arm", "pure", "old"}),
+        pytest.param(["linux"], ["linux", "mac", "arm"], TWO_MACHINES, {"linux", "mac"}, id="an added machine"),
+    ],
+)
+def test_the_wheels_of_every_named_machine_stay_and_no_others(trim_lock, has, index, machines, kept):
+    assert trim_lock(has, index, machines) == kept
 
 
 def test_a_package_that_is_left_without_a_wheel_is_refused(trim_lock):
