@@ -139,19 +139,16 @@ def check_completion() -> Iterator[HealthResult]:
     """Report whether the shell completes robotrain; never a warning."""
     shell = Path(os.environ.get("SHELL", "")).name
     places = COMPLETION_FILES.get(shell, ())
-    if any(_mentions_completion(Path.home() / place) for place in places):
+    is_installed = False
+    for place in places:
+        with suppress(OSError, ValueError):
+            is_installed |= COMPLETION_MARK.encode() in files.read_state_file(Path.home() / place)
+    if is_installed:
         yield report_ok(f"{shell} completes robotrain")
     elif places:
         yield report_ok(f"{shell} does not complete robotrain yet: `robotrain --install-completion` installs it")
     else:
         yield report_ok("bash, zsh and fish can complete robotrain: `robotrain --install-completion`")
-
-
-def _mentions_completion(path: Path) -> bool:
-    try:
-        return COMPLETION_MARK.encode() in files.read_state_file(path)
-    except (OSError, ValueError):
-        return False
 
 
 MIN_FREE_BYTES = 10**9

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import event
@@ -175,7 +175,10 @@ def start_driver(run: str, plugins: Plugins) -> None:
     while not _has_begun(run):
         # a driver ends at once if one of an interrupted submit has the lock: that one begins
         if background.has_exited(pid) and not progress.is_driven(run) and not _has_begun(run):
-            raise Rejected([_make_not_started_problem(_read_end(log))])
+            lines: list[str] = []
+            with contextlib.suppress(OSError, ValueError):
+                lines = files.read_state_file(log)[-TAIL_BYTES:].decode(errors="replace").strip().splitlines()
+            raise Rejected([_make_not_started_problem(lines[-1] if lines else "It ended without a message.")])
         if time.monotonic() > until:
             background.kill(pid)
             raise Rejected([_make_not_started_problem(f"It did not begin within {START_SECONDS:.0f} s.")])
@@ -186,14 +189,6 @@ def _has_begun(run: str) -> bool:
     """Return whether a driver works on the pipeline, or has brought it to its end."""
     found = progress.read_progress(run)
     return found is not None and (found.finished or progress.is_driven(run))
-
-
-def _read_end(log: Path) -> str:
-    try:
-        lines = files.read_state_file(log)[-TAIL_BYTES:].decode(errors="replace").strip().splitlines()
-    except (OSError, ValueError):
-        lines = []
-    return lines[-1] if lines else "It ended without a message."
 
 
 def _make_not_started_problem(why: str) -> Problem:

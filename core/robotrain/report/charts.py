@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from robotrain.model.series import thin_points
@@ -67,7 +67,14 @@ class Chart:
 
 def make_chart(series: Mapping[str, Points], unit: str = "step", size: tuple[int, int] = LARGE) -> Chart:
     """Return a chart of the series; a series without drawable values keeps its number, so colors do not change."""
-    drawable = {name: list(_list_drawable(points)) for name, points in series.items()}
+    drawable = {
+        name: [
+            (at, value if abs(value) > MIN_VALUE else 0.0)
+            for at, value in points
+            if math.isfinite(at) and math.isfinite(value) and abs(value) < MAX_VALUE
+        ]
+        for name, points in series.items()
+    }
     omitted = sum(map(len, series.values())) - sum(map(len, drawable.values()))
     thinned = {name: thin_points(points, MAX_POINTS) for name, points in drawable.items()}
     (width, height), points = size, list(itertools.chain(*thinned.values()))
@@ -104,12 +111,6 @@ def _choose_range(values: Sequence[float]) -> tuple[float, float]:
         low = 0.0
     margin = (high - low) * 0.05 or abs(high) * 0.1 or 1.0
     return (low if low == 0 else low - margin), high + margin
-
-
-def _list_drawable(points: Points) -> Iterator[tuple[float, float]]:
-    for at, value in points:
-        if math.isfinite(at) and math.isfinite(value) and abs(value) < MAX_VALUE:
-            yield at, value if abs(value) > MIN_VALUE else 0.0
 
 
 def compute_ticks(low: float, high: float) -> list[float]:

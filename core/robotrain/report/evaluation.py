@@ -301,21 +301,16 @@ def _parse_results_file(
     if reader is None or not name:
         return None, ()
     try:
-        results = reader(_read_results_file(folder, name))
+        path = resolve_inside(folder, name)
+        if path is None:
+            raise ValueError("it does not exist")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise ValueError(f"it is larger than {format_size(MAX_FILE_BYTES)}")
+        results = reader(content)
     except (OSError, ValueError) as error:
         why = redact(str(error), max_length=300)
         return None, (f"{name} cannot be read: {why}; the page shows what the log contains",)
     damaged = f"{name} is damaged; invalid parts are left out: {', '.join(results.damaged)}"
     return results, (damaged,) if results.damaged else ()
-
-
-def _read_results_file(folder: Path, name: str) -> bytes:
-    """Return the content of a file. Raise OSError, ValueError."""
-    path = resolve_inside(folder, name)
-    if path is None:
-        raise ValueError("it does not exist")
-    with path.open("rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"it is larger than {format_size(MAX_FILE_BYTES)}")
-    return content

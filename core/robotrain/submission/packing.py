@@ -43,7 +43,11 @@ def pack_modules(modules: Iterable[str]) -> Payload:
     files: dict[str, str] = {}
     for package in dict.fromkeys(packages):
         files.update(_list_package_files(package))
-    return _make_archive(tuple((name, path, _get_fingerprint(path)) for name, path in sorted(files.items())))
+    states = ((name, path, os.stat(path)) for name, path in sorted(files.items()))
+    # the time of the inode changes with every change of a file, even if its modification time is set by hand
+    return _make_archive(
+        tuple((name, path, (at.st_ino, at.st_ctime_ns, at.st_mtime_ns, at.st_size)) for name, path, at in states)
+    )
 
 
 ARCHIVE_FORMAT = 2
@@ -76,12 +80,6 @@ def needs_core(name: str, content: bytes) -> bool:
     """Return whether a file is a module that cannot be imported where core is not installed."""
     is_module = name.endswith(".py") and not name.endswith("/__init__.py")
     return is_module and re.search(rb"^(?:from|import) robotrain[.\s]", content, re.M) is not None
-
-
-def _get_fingerprint(path: str) -> tuple[int, ...]:
-    """Return a fingerprint that changes with every change of a file, even if its modification time is set by hand."""
-    state = os.stat(path)
-    return state.st_ino, state.st_ctime_ns, state.st_mtime_ns, state.st_size
 
 
 def _find_packages(package: str) -> list[str]:

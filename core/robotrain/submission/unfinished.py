@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,12 +43,20 @@ class UnfinishedRun(NamedTuple):
 
 def list_unfinished(found: Iterable[RunRecord], plugins: Plugins) -> list[UnfinishedRun]:
     """Return the submitted runs that have not ended, or whose platform does not tell, in the given order."""
-    sent = [record for record in found if record.phase == "sent" and not _has_ended(record)]
+
+    def query(record: RunRecord) -> Status:
+        return plugins.platform_of(record).status(record.reference)
+
+    def has_ended(record: RunRecord) -> bool:
+        ended = records.read_final_status(record.run)
+        return ended is not None and ended.state != LOST  # a run that was lost may be found again
+
+    sent = [record for record in found if record.phase == "sent" and not has_ended(record)]
     unfinished = list[UnfinishedRun]()
     with calls.redirect_output():
         for start in range(0, len(sent), MAX_QUERIES):
             batch = sent[start : start + MAX_QUERIES]
-            queries = [DeadlineFuture(partial(_query_status, record, plugins)) for record in batch]
+            queries = [DeadlineFuture(partial(query, record)) for record in batch]
             unfinished += filter(None, map(_read_answer, batch, queries))
     return unfinished
 
@@ -66,16 +74,6 @@ def _read_answer(record: RunRecord, query: DeadlineFuture[Status]) -> Unfinished
     return UnfinishedRun(record, status) if goes_on else None
 
 
-def _query_status(record: RunRecord, plugins: Plugins) -> Status:
-    return plugins.platform_of(record).status(record.reference)
-
-
-def _has_ended(record: RunRecord) -> bool:
-    """Return whether an end was seen that is final: a run that was lost may be found again."""
-    ended = records.read_final_status(record.run)
-    return ended is not None and ended.state != LOST
-
-
 def find_same_run(
     prepared: PreparedJob, plugins: Plugins, report: Callable[[Iterable[Problem]], None]
 ) -> UnfinishedRun | None:
@@ -83,7 +81,13 @@ def find_same_run(
 
     Report those with other settings or pins. Raise Rejected if it is not known whether one goes on.
     """
-    alike = list_unfinished(_list_records_of_job(prepared), plugins)
+    of_job: list[RunRecord] = []
+    for attempt in reversed(name_lock.list_attempts(prepared.job)):
+        with contextlib.suppress(Rejected):  # a record that is damaged, or of another attempt
+            record = records.find_record(prepared.job.run_name(attempt))
+            if record and not record.pipeline and is_same_job(record, prepared):
+                of_job.append(record)
+    alike = list_unfinished(of_job, plugins)
     same = [one for one in alike if has_same_inputs(one.record, prepared)]
     report(_make_alike_note(one) for one in alike if one not in same and one.status)
     return _choose_running(same)
@@ -104,15 +108,6 @@ def _choose_running(same: Sequence[UnfinishedRun]) -> UnfinishedRun | None:
             [_make_lost_problem(one) if one.is_lost else _make_silent_problem(one) for one in same], transient=True
         )
     return running[0] if running else None
-
-
-def _list_records_of_job(prepared: PreparedJob) -> Iterator[RunRecord]:
-    """Yield the records of the job on its platform that belong to no pipeline, newest attempt first."""
-    for attempt in reversed(name_lock.list_attempts(prepared.job)):
-        with contextlib.suppress(Rejected):  # a record that is damaged, or of another attempt
-            record = records.find_record(prepared.job.run_name(attempt))
-            if record and not record.pipeline and is_same_job(record, prepared):
-                yield record
 
 
 def is_same_job(record: RunRecord, prepared: PreparedJob) -> bool:

@@ -117,17 +117,16 @@ def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGr
         grouped.setdefault(key, []).append(trial)
     if all(len(group) == 1 for group in grouped.values()):
         return ()
-    return tuple(_make_group(dict(key), group) for key, group in grouped.items())
-
-
-def _make_group(values: Mapping[str, Any], trials: Sequence[Trial]) -> TrialGroup:
-    known = [trial.score for trial in trials if trial.score is not None and math.isfinite(trial.score)]
-    mean = statistics.fmean(known) if known else None
-    if mean is None or len(known) < 2:
-        return TrialGroup(values, tuple(trials), mean, None, None)
-    quantile = T_VALUES[len(known) - 2] if len(known) - 2 < len(T_VALUES) else NORMAL_VALUE
-    half = quantile * statistics.stdev(known) / math.sqrt(len(known))
-    return TrialGroup(values, tuple(trials), mean, mean - half, mean + half)
+    groups = []
+    for key, group in grouped.items():
+        known = [trial.score for trial in group if trial.score is not None and math.isfinite(trial.score)]
+        mean, low, high = statistics.fmean(known) if known else None, None, None
+        if mean is not None and len(known) > 1:
+            quantile = T_VALUES[len(known) - 2] if len(known) - 2 < len(T_VALUES) else NORMAL_VALUE
+            half = quantile * statistics.stdev(known) / math.sqrt(len(known))
+            low, high = mean - half, mean + half
+        groups.append(TrialGroup(dict(key), tuple(group), mean, low, high))
+    return tuple(groups)
 
 
 def _find_best(trials: Sequence[Trial], groups: Sequence[TrialGroup], better: str) -> Trial | None:
