@@ -41,10 +41,7 @@ def refused(robotrain, nobody):
         ((*HUB, "--image", "x:1@sha256:12"), "64 hex digits"),
         (("--blob-url", "http://bad"), "use   --blob-url https://"),
         ((*HUB, "--bogus"), "there is no option --bogus"),
-        (
-            (*HUB, "--mlflow-enable", "x"),
-            "its own workspace; turn this off with --tracking-uri none",
-        ),
+        ((*HUB, "--mlflow-enable", "x"), "its own workspace; turn this off with --tracking-uri none"),
         ((*HUB, "--mlflow-tracking-uri", "x"), "a job is tracked in its own workspace"),
         ((*HUB, "--storage-account", "x"), "folders go to a datastore of the workspace: --datastore NAME"),
         ((*HUB, "--compute"), "--compute"),

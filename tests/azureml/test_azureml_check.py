@@ -58,12 +58,7 @@ RENDERED: list[tuple[Job, dict[str, object], str, object]] = [
             ("registry.example:5000/team/x:1_a", "1_a"),
         )
     ),
-    (
-        job(),
-        {"image": f"x/y{DIGEST}", "environment_version": "7"},
-        "environment",
-        "azureml:lerobot-training-env:7",
-    ),
+    (job(), {"image": f"x/y{DIGEST}", "environment_version": "7"}, "environment", "azureml:lerobot-training-env:7"),
     (job(), {"exec_timeout": "12h"}, "limits", {"timeout": 43200}),
     (job(), {"exec_timeout": "2d"}, "limits", {"timeout": 172800}),
     (job(), {}, "limits", None),

@@ -22,11 +22,7 @@ def make_kubernetes(ml: Ml, instance_types: Mapping[str, Mapping[str, str]]) -> 
         "computeType": "Kubernetes",
         "resourceId": f"{aks}/aks-robot-dev-001",
         "isAttachedCompute": True,
-        "properties": {
-            "namespace": "azureml",
-            "defaultInstanceType": "defaultinstancetype",
-            "instanceTypes": shapes,
-        },
+        "properties": {"namespace": "azureml", "defaultInstanceType": "defaultinstancetype", "instanceTypes": shapes},
     }
 
 

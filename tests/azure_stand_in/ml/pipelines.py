@@ -183,14 +183,7 @@ class Pipeline(Job):
     """A pipeline job. children: its steps as jobs, by the name of the step, once they could begin."""
 
     def __init__(
-        self,
-        name: str,
-        at: str,
-        body: Mapping[str, Any],
-        here: Here,
-        ml: Ml,
-        make: Make,
-        run: Callable[[Job], object],
+        self, name: str, at: str, body: Mapping[str, Any], here: Here, ml: Ml, make: Make, run: Callable[[Job], object]
     ) -> None:
         super().__init__(name, at, body, here.blobs, None, {}, {}, (), "")
         self._here, self._ml, self._make, self._run = here, ml, make, run

@@ -11,13 +11,7 @@ from azure_stand_in.ml.request import Answer, Asked, Refused
 from azure_stand_in.sign_in import OBJECT
 
 Route = tuple[str, str, Callable[..., Answer]]
-ROUTES: tuple[Route, ...] = (
-    *computes.ROUTES,
-    *datastores.ROUTES,
-    *components.ROUTES,
-    *assets.ROUTES,
-    *jobs.ROUTES,
-)
+ROUTES: tuple[Route, ...] = (*computes.ROUTES, *datastores.ROUTES, *components.ROUTES, *assets.ROUTES, *jobs.ROUTES)
 
 
 def answer(here: Here, ml: Ml, asked: Asked) -> Answer:
