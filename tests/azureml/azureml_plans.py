@@ -3,11 +3,13 @@
 import functools
 import io
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 import yaml
 from planned_jobs import ONE, PINNED, PLUGIN_MODULES, TWO, blobs, evaluation, job, source
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Rejected
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
 from robotrain_azureml.platform import AzureMLPlatform
@@ -54,6 +56,14 @@ def find_problems(of: Job, **given: Any) -> list[Problem]:
 def find_codes(of: Job, **given: Any) -> set[str]:
     """Of what is wrong; remarks do not count."""
     return {problem.code for problem in find_problems(of, **given) if problem.severity == "error"}
+
+
+def find_rejection(act: Callable[[], object]) -> Problem:
+    """The one problem that something is rejected for."""
+    with pytest.raises(Rejected) as raised:
+        act()
+    (problem,) = raised.value.problems
+    return problem
 
 
 def read_yaml(text: str | bytes) -> Any:

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import pytest
 from azure_stand_in.manager import CONTRIBUTOR
 from azure_stand_in.ml.azureml import PRINCIPAL, AzureML
 from azure_stand_in.tenant import CLIENT
-from azureml_plans import job, read_submission_spec, render_plan, source
-from robotrain.errors import Problem, Rejected
+from azureml_plans import find_rejection, job, read_submission_spec, render_plan, source
+from robotrain.errors import Problem
 from robotrain.model.plan import Plan
 from robotrain_azureml import platform
 from robotrain_azureml.platform import AzureMLPlatform
@@ -74,8 +73,4 @@ def list_requests(there: AzureML, what: str = "") -> list[str]:
 
 
 def submit_rejected(wanted: Plan) -> Problem:
-    """What is told of the one problem of a submit."""
-    with pytest.raises(Rejected) as raised:
-        AzureMLPlatform().submit(wanted)
-    [problem] = raised.value.problems
-    return problem
+    return find_rejection(lambda: AzureMLPlatform().submit(wanted))

@@ -5,7 +5,7 @@ and with an exit code.
 import pytest
 from azure_stand_in.sign_in import OBJECT
 from azureml_observed_run import JOB
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, format_problem
 from robotrain.model.run import RunGone
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.service import jobs
@@ -40,36 +40,39 @@ def test_a_job_that_the_workspace_does_not_know_is_gone(run, ask):
         ask(run)
 
 
-@asked
-def test_a_404_without_azures_words_is_no_job_that_is_gone(run, ask):
-    """As a gateway between may answer."""
-    run.azure.fault("", status=404, code="")
-    with pytest.raises(Rejected) as raised:
-        ask(run)
-    assert not isinstance(raised.value, RunGone)
-    assert problem(raised).code == "azureml-refused"
+def deny_all(run, _) -> None:
+    for where in ("arm", "history"):
+        run.azure.fault("", where=where, status=403, code="AuthorizationFailed")
+
+
+ROLE = f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist"'
+REJECTED = {
+    "a gateway's 404": (lambda run, _: run.azure.fault("", status=404, code=""), "azureml-refused", ()),
+    "no such workspace": (
+        lambda run, _: run.reference.update(workspace="ml-2"),
+        "azureml-missing",
+        ("workspace ml-2",),
+    ),
+    "a sign-in that ran out": (
+        lambda _, monkeypatch: monkeypatch.setenv("AZURE_CLIENT_SECRET", "of yesterday"),
+        "azureml-signed-out",
+        ("set a valid AZURE_CLIENT_SECRET",),
+    ),
+    "no role": (deny_all, "azureml-not-allowed", (ROLE,)),
+}
 
 
 @asked
-def test_a_workspace_that_is_not_there_is_no_job_that_is_gone(run, ask):
-    run.reference["workspace"] = "another-ml"
+@pytest.mark.parametrize(("arrange", "code", "facts"), REJECTED.values(), ids=REJECTED)
+def test_question_that_azure_refuses_is_rejected_and_the_job_not_called_gone(
+    run, ask, monkeypatch, arrange, code, facts
+):
+    arrange(run, monkeypatch)
     with pytest.raises(Rejected) as raised:
         ask(run)
-    assert not isinstance(raised.value, RunGone)
     found = problem(raised)
-    assert found.code == "azureml-missing"
-    assert "another-ml" in found.title
-
-
-@asked
-def test_a_sign_in_that_ran_out_says_how_to_sign_in(run, ask, monkeypatch):
-    monkeypatch.setenv("AZURE_CLIENT_SECRET", "of yesterday")
-    with pytest.raises(Rejected) as raised:
-        ask(run)
-    found = problem(raised)
-    assert found.code == "azureml-signed-out"
-    assert found.suggestions[0].text.startswith("set a valid AZURE_CLIENT_SECRET")
-    assert not raised.value.transient
+    assert (found.code, isinstance(raised.value, RunGone), raised.value.transient) == (code, False, False)
+    assert [fact for fact in facts if fact not in format_problem(found)] == []
     assert "of yesterday" not in str(found)
 
 

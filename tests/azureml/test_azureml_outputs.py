@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from azure_stand_in.ml.azureml import AzureML as Workspace
 from azureml_observed_run import JOB, OUTPUT, RUN, Observed, sealed
+from azureml_plans import find_rejection
 from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.service import jobs
@@ -53,9 +54,7 @@ def test_what_is_not_complete_or_of_another_run_is_none_and_a_checkpoint_that_la
 def test_where_nothing_is_whole_it_is_said_what_lies_there(run):
     run.put({name: content for name, content in sealed(400).items() if "step.json" not in name}, "000400")
     run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/x"))
-    with pytest.raises(Rejected) as raised:
-        run.set_native_state("Completed").outputs()
-    (found,) = raised.value.problems
+    found = find_rejection(lambda: run.set_native_state("Completed").outputs())
     assert found.code == "outputs-torn"
     assert found.why.endswith(f"{OUTPUT}: checkpoints/000400 lacks training_state/step.json.")
 
@@ -87,9 +86,7 @@ def test_a_job_that_has_not_begun_left_nothing_and_no_storage_is_asked(run):
 
 def test_a_running_job_whose_output_is_uploaded_at_its_end_says_so(run):
     run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/x"))
-    with pytest.raises(Rejected) as raised:
-        run.outputs()
-    (found,) = raised.value.problems
+    found = find_rejection(lambda: run.outputs())
     assert found.code == "outputs-not-yet"
     assert "uploaded when it ends" in found.why
     assert f"robotrain wait {RUN}" in found.suggestions[0].text
@@ -106,9 +103,7 @@ def test_one_that_keeps_them_as_they_are_made_has_them_while_it_runs(observing):
 
 def test_checkpoints_that_never_reached_the_output_are_said_to_be_gone(run):
     run.tell(Checkpoint(step=400, path="/tmp/x"))
-    with pytest.raises(Rejected) as raised:
-        run.fails("ScriptExecution.WriteStreams.Authentication").outputs()
-    (found,) = raised.value.problems
+    found = find_rejection(lambda: run.fails("ScriptExecution.WriteStreams.Authentication").outputs())
     assert found.code == "outputs-unpublished"
     assert f"robotrain status {RUN}" in found.suggestions[0].text
 
@@ -116,9 +111,7 @@ def test_checkpoints_that_never_reached_the_output_are_said_to_be_gone(run):
 def test_storage_that_may_not_be_listed_says_the_role_and_what_was_published_is_told_all_the_same(observing, capsys):
     run = Observed(observing).set_native_state("Running", "Completed")
     observing.fault("comp=list", where="blobs", status=403, code="AuthorizationPermissionMismatch")
-    with pytest.raises(Rejected) as raised:
-        run.outputs()
-    (found,) = raised.value.problems
+    found = find_rejection(lambda: run.outputs())
     assert found.code == "azureml-not-allowed"
     assert '--role "Storage Blob Data Contributor"' in found.suggestions[0].text
     assert found.suggestions[0].text.endswith('/storageAccounts/rtmemory"')
@@ -173,9 +166,8 @@ def test_a_model_among_the_artifacts_comes_as_it_lies_there(run, tmp_path):
 def test_existing_folder_is_not_overwritten(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     (tmp_path / "000400").mkdir()
-    with pytest.raises(Rejected) as raised:
-        AzureMLPlatform().download(finished_job.reference, one, tmp_path / "000400")
-    assert raised.value.problems[0].code == "output-exists"
+    found = find_rejection(lambda: AzureMLPlatform().download(finished_job.reference, one, tmp_path / "000400"))
+    assert found.code == "output-exists"
 
 
 def test_outputs_command_lists_and_downloads(finished_job, tmp_path, robotrain):

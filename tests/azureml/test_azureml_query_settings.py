@@ -5,9 +5,8 @@ import dataclasses
 import pytest
 from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
-from azureml_plans import settings
+from azureml_plans import find_rejection, settings
 from azureml_workspace_plans import COMPUTE
-from robotrain.errors import Rejected
 from robotrain.model.platform import PlatformDefault
 from robotrain_azureml.preflight import compute
 from robotrain_azureml.settings import AzureMLSettings
@@ -26,9 +25,7 @@ def query_settings(said: AzureMLSettings, **more: object) -> dict[str, str]:
 
 
 def query_rejected(said: AzureMLSettings, **more: object):
-    with pytest.raises(Rejected) as raised:
-        query_settings(said, **more)
-    [problem] = raised.value.problems
+    problem = find_rejection(lambda: query_settings(said, **more))
     assert problem.severity == "warning"
     return problem
 
