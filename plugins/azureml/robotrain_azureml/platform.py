@@ -49,8 +49,7 @@ CAPABILITIES = Capabilities(
         "wandb": not_yet("Jobs get no Weights & Biases key.", "--platform osmo"),
         "runs_here": no("Jobs run on a compute of the workspace.", "--platform local"),
         "publish_folder": no(
-            "A job's disk is deleted when it ends; its declared output is always kept.",
-            f"--publish-url {BLOB}",
+            "A job's disk is deleted when it ends; its declared output is always kept.", f"--publish-url {BLOB}"
         ),
     },
     disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", "none")),

@@ -26,8 +26,7 @@ class AzureMLSettings(AzureSettings):
         ),
     ] = None
     tracking_uri: Annotated[
-        Literal["none"] | None,
-        Param(help="none: no tracking; leave it out to track the job in its own workspace"),
+        Literal["none"] | None, Param(help="none: no tracking; leave it out to track the job in its own workspace")
     ] = None
     compute: Annotated[
         str | None,

@@ -100,6 +100,5 @@ def _check_assets(
 ) -> Iterator[Problem]:
     for asset in assets:
         yield from unchecked.collect_errors(
-            f"{asset.name}:{asset.version}",
-            partial(preflight_assets.check_asset, preflight, asset, describing_files),
+            f"{asset.name}:{asset.version}", partial(preflight_assets.check_asset, preflight, asset, describing_files)
         )()

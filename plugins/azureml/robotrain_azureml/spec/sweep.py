@@ -46,11 +46,7 @@ class AzureMLSweepSpec:
 
 
 SWEEP_SPEC = SubmissionSpecFile(
-    AzureMLSweepSpec,
-    "azureml-sweep.json",
-    submission_spec.SUBMISSION_SCHEMA,
-    "Azure ML",
-    submission_spec.CODE_FILES,
+    AzureMLSweepSpec, "azureml-sweep.json", submission_spec.SUBMISSION_SCHEMA, "Azure ML", submission_spec.CODE_FILES
 )
 
 
@@ -81,10 +77,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     body["tags"] = {**body["tags"], render.DIGEST_TAG: job.digest}
     outputs = trial.profile.outputs
     spec = AzureMLSweepSpec(
-        trials=sweep.trials,
-        results=bool(outputs.complete_file),
-        resumable=outputs.resumable,
-        trial=submission,
+        trials=sweep.trials, results=bool(outputs.complete_file), resumable=outputs.resumable, trial=submission
     )
     count = len(sweep.trials)
     limits = {"max_total_trials": count, "max_concurrent_trials": min(sweep.at_most or count, count)}
