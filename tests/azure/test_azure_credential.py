@@ -18,7 +18,7 @@ def count_requests(tenant: Tenant):
     return lambda: sum("/oauth2/v2.0/token" in request for request in map(str, tenant.sign_in.requests))
 
 
-def test_all_that_ask_the_same_share_a_token(tenant, count_requests) -> None:
+def test_token_is_shared(tenant, count_requests) -> None:
     tenant.manager.workspace("robots-ml")
     for _ in range(3):
         assert list(preflight_checks.check_workspace(Workspace(SUBSCRIPTION, GROUP, "robots-ml"))) == []
@@ -36,14 +36,14 @@ def test_threads_that_ask_at_once_wait_for_the_one_that_asks(count_requests) -> 
     assert (len(tokens), count_requests()) == (1, 1)
 
 
-def test_what_is_forgotten_is_asked_for_anew(count_requests) -> None:
+def test_cleared_token_is_requested_again(count_requests) -> None:
     credential.get_shared_credential().get_token(STORAGE)
     credential.clear_shared_credential()
     credential.get_shared_credential().get_token(STORAGE)
     assert count_requests() == 2
 
 
-class Told:
+class CountingSignIn:
     """A sign-in that gives a token of its own each time. lasts: seconds of each."""
 
     def __init__(self, lasts: float) -> None:
@@ -55,24 +55,24 @@ class Told:
 
 
 @pytest.mark.parametrize(("lasts", "given"), [(3600, 1), (299, 2)])
-def test_a_token_that_is_about_to_end_is_not_given_again(lasts: float, given: int) -> None:
-    told = Told(lasts)
-    kept = credential.CachedCredential(told)
+def test_token_that_is_about_to_expire_is_renewed(lasts: float, given: int) -> None:
+    sign_in = CountingSignIn(lasts)
+    kept = credential.CachedCredential(sign_in)
     kept.get_token(STORAGE)
-    assert (kept.get_token(STORAGE).token, told.given) == (str(given), given)
+    assert (kept.get_token(STORAGE).token, sign_in.given) == (str(given), given)
 
 
-def test_who_signs_in_as_another_meanwhile_is_that_one_soon(monkeypatch) -> None:
-    told = Told(3600)
-    kept = credential.CachedCredential(told)
+def test_changed_identity_is_used_soon(monkeypatch) -> None:
+    sign_in = CountingSignIn(3600)
+    kept = credential.CachedCredential(sign_in)
     monkeypatch.setattr(credential, "TOKEN_CACHE_SECONDS", -1.0)
     kept.get_token(STORAGE)
     assert kept.get_token(STORAGE).token == "2"
 
 
-def test_a_token_that_was_refused_is_not_given_again() -> None:
-    told = Told(3600)
-    kept = credential.CachedCredential(told)
+def test_rejected_token_is_not_reused() -> None:
+    sign_in = CountingSignIn(3600)
+    kept = credential.CachedCredential(sign_in)
     kept.get_token(STORAGE)
     assert kept.get_token(STORAGE, claims="{}").token == "2"
     assert kept.get_token(STORAGE, tenant_id="other").token == "3"

@@ -23,7 +23,7 @@ def make_subscription(name: str, default: bool = False, state: str = "Enabled") 
     return {"id": name, "name": f"the {name}", "state": state, "isDefault": default, "user": {"name": "me@x.y"}}
 
 
-def test_the_default_one_is_taken_with_where_it_stood(profile, tmp_path):
+def test_default_subscription_is_found_with_its_place(profile, tmp_path):
     profile(make_subscription("first"), make_subscription("second", default=True))
     assert find_default_subscription() == ("second", f"az account ({tmp_path}/azure/azureProfile.json)")
 
@@ -43,7 +43,7 @@ def test_disabled_subscription_is_not_used(profile):
     assert find_default_subscription() is None
 
 
-def test_nobody_signed_in_and_a_torn_file_say_nothing(profile, tmp_path):
+def test_missing_or_damaged_profile_names_no_subscription(profile, tmp_path):
     assert find_default_subscription() is None
     for text in ("", "{", "[]", '{"subscriptions": null}', '{"subscriptions": ["x", {"isDefault": true}]}', "\xff"):
         (tmp_path / "azure/azureProfile.json").write_text(text, encoding="latin-1")

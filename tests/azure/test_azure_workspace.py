@@ -12,7 +12,7 @@ from robotrain_azure import errors, preflight_checks
 from robotrain_azure import tracking as container
 from robotrain_azure.arm import ArmError
 from robotrain_azure.models import registry
-from robotrain_azure.settings import find_missing_flags, get_workspace
+from robotrain_azure.settings import AzureSettings, find_missing_flags, get_workspace
 from robotrain_azure.workspace import Workspace, parse_tracking_uri
 from robotrain_runtime.contract.document import JobSource
 
@@ -165,18 +165,16 @@ def test_the_run_is_looked_at_in_the_studio():
     )
 
 
-class Said:
-    """Settings of a platform."""
-
-    def __init__(self, subscription_id=None, resource_group=None, workspace_name=None) -> None:
-        self.subscription_id, self.resource_group, self.workspace_name = subscription_id, resource_group, workspace_name
+def make_settings(subscription: str = "", group: str = "", name: str = "") -> AzureSettings:
+    return AzureSettings(subscription_id=subscription, resource_group=group, workspace_name=name)
 
 
 def test_all_three_names_or_none_make_a_workspace():
-    assert get_workspace(Said("s", "g", "w")) == Workspace("s", "g", "w")
-    assert (get_workspace(Said("s", "g")), find_missing_flags(Said("s", "g"))) == (None, ("--workspace-name",))
-    assert find_missing_flags(Said(workspace_name="w")) == ("--subscription-id", "--resource-group")
-    assert find_missing_flags(Said("the one of az")) == ()
+    assert get_workspace(make_settings("s", "g", "w")) == Workspace("s", "g", "w")
+    partial = make_settings("s", "g")
+    assert (get_workspace(partial), find_missing_flags(partial)) == (None, ("--workspace-name",))
+    assert find_missing_flags(make_settings(name="w")) == ("--subscription-id", "--resource-group")
+    assert find_missing_flags(make_settings("the one of az")) == ()
 
 
 def test_the_latest_version_of_a_model_is_the_largest_number_that_the_workspace_has(workspace):

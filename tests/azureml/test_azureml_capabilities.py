@@ -47,17 +47,17 @@ def refused(robotrain, nobody):
         ((*HUB, "--compute"), "--compute"),
     ],
 )
-def test_i5_what_the_reference_submits_or_refuses_late_is_refused_before_anything_is_done(refused, words, said) -> None:
+def test_invalid_job_is_refused_before_anything_is_sent(refused, words, said) -> None:
     assert said in refused(*words)
 
 
 @pytest.mark.parametrize("name", ["-a", "a b", "x" * 256, "${{a}}"])
-def test_a_model_to_register_has_a_name_that_the_registry_takes(refused, name: str) -> None:
+def test_invalid_model_name_is_refused(refused, name: str) -> None:
     assert "--register-checkpoint" in refused(*HUB, f"--register-checkpoint={name}")
 
 
 @pytest.mark.parametrize("name", ["_a", "A.b-c_d", "x" * 255])
-def test_other_names_are_taken_as_they_are(robotrain, nobody, name: str) -> None:
+def test_valid_model_name_is_accepted(robotrain, nobody, name: str) -> None:
     assert robotrain("explain", *ON_AZUREML, *HUB, "-r", name).exit_code == 0
 
 
@@ -79,7 +79,7 @@ def test_unsupported_option_suggests_a_supported_one(robotrain, nobody, words, s
     assert "s3cr3t" not in answer.stderr
 
 
-def test_each_option_of_another_tool_suggests_that_of_robotrain(refused) -> None:
+def test_option_of_another_tool_suggests_that_of_robotrain(refused) -> None:
     hints = {flag: said for flag, said in OPTION_HINTS.items() if flag.startswith("--")}  # others are variables
     parts = [list(hints)[at : at + 40] for at in range(0, len(hints), 40)]  # 50 problems are printed
     told = "".join(refused(*HUB, *(word for flag in flags for word in (flag, "x"))) for flags in parts)

@@ -57,14 +57,14 @@ def test_the_job_has_the_environment_the_image_and_the_output_of_evaluations() -
     assert read_placement(render_plan(job(), output_mode="rw_mount")).left == "${AZURE_ML_OUTPUT_checkpoints}"
 
 
-def test_what_is_said_wins_and_explain_tells_the_rest() -> None:
+def test_given_environment_wins_over_that_of_the_workload() -> None:
     made = render_plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
     assert read_spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
     told = AzureMLPlatform().derive_defaults(evaluation(), settings(environment_version="7"))
     assert (told["image"].value, told["environment_name"].value) == (EVAL_IMAGE, "lerobot-inference-env")
 
 
-def test_the_results_in_the_output_are_there_once_they_are_whole(run, tmp_path: Path) -> None:
+def test_results_are_listed_once_they_are_complete(run, tmp_path: Path) -> None:
     run.put({"eval_results.json": b"{}"}, "")
     found = find_rejection(lambda: run.set_native_state("Running").outputs())
     assert "no results of" in found.title
@@ -75,7 +75,7 @@ def test_the_results_in_the_output_are_there_once_they_are_whole(run, tmp_path: 
     assert (tmp_path / "brought/plots/aggregate_summary.png").read_bytes() == b"picture"
 
 
-def test_those_of_another_submission_are_none(run) -> None:
+def test_results_of_another_submission_are_ignored(run) -> None:
     run.put(sealed(submission="another"), "")
     found = find_rejection(lambda: run.set_native_state("Running", "Completed").outputs())
     assert found.title.startswith(f"the results of {RUN} did not reach")

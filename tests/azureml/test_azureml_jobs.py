@@ -97,14 +97,14 @@ def test_whoever_may_not_is_told_the_role(run, ask):
 
 
 @pytest.mark.parametrize("ask", [ASKS[name] for name in QUICK], ids=QUICK)
-def test_a_network_that_is_away_is_said_to_be(run, ask):
+def test_unreachable_network_is_reported(run, ask):
     with run.azure.tenant.unreachable(MANAGER), pytest.raises(Rejected) as raised:
         ask(run)
     assert problem(raised).code == "azureml-unreachable"
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "TooManyRequests"), (500, "InternalServerError"), (503, "Busy")])
-def test_a_bad_moment_that_lasts_is_told(run, status, code):
+def test_lasting_error_is_reported_as_passing(run, status, code):
     run.azure.fault("/jobs/", status=status, code=code)
     with pytest.raises(Rejected) as raised:
         run.status()
@@ -114,14 +114,14 @@ def test_a_bad_moment_that_lasts_is_told(run, status, code):
     assert f"HTTP {status}" in found.why
 
 
-def test_a_bad_moment_that_passes_is_sat_out(run, monkeypatch):
+def test_passing_error_is_retried(run, monkeypatch):
     monkeypatch.setattr(jobs, "PATIENCE_SECONDS", 10.0)
     monkeypatch.setattr("robotrain_azure.arm.time.sleep", lambda seconds: None)
     run.azure.fault("/jobs/", status=503, times=2)
     assert run.status().state == "pending"
 
 
-def test_whoever_sends_can_ask_for_a_job_that_may_not_be_there(run):
+def test_missing_job_is_found_missing(run):
     arm, at = jobs.get_client(), jobs.get_run_workspace(run.reference)
     assert jobs.find_job(arm, at, "nothing-of-that-name-7") is None
     assert (jobs.find_job(arm, at, JOB) or {})["name"] == JOB
@@ -143,7 +143,7 @@ def test_the_page_of_a_job_is_that_of_the_cloud_one_is_signed_in_to(monkeypatch)
     assert AzureMLPlatform().describe_reference({}) == {}
 
 
-def test_what_the_workspace_does_not_have_is_no_workspace_that_is_not_there(run):
+def test_missing_datastore_is_not_a_missing_workspace(run):
     run.reference["datastore"] = "another-store"
     with pytest.raises(Rejected) as raised:
         run.set_native_state("Running", "Completed").outputs()

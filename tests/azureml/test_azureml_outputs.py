@@ -37,7 +37,7 @@ def test_the_checkpoints_of_the_output_are_there_oldest_first_where_the_workspac
     assert len(found[0].digest) == 64
 
 
-def test_what_is_not_complete_or_of_another_run_is_none_and_a_checkpoint_that_lacks_a_file_is_told(run, capsys):
+def test_incomplete_and_foreign_checkpoints_are_not_listed_and_missing_files_are_named(run, capsys):
     run.put({name: content for name, content in sealed(400).items() if name != checkpoint.MANIFEST}, "000400")
     run.put({name: content for name, content in sealed(500).items() if "model.safetensors" not in name}, "000500")
     run.left(600, run="lerobot-train-00000000-1")
@@ -51,7 +51,7 @@ def test_what_is_not_complete_or_of_another_run_is_none_and_a_checkpoint_that_la
     assert capsys.readouterr().err == f"warning: {said}\n"
 
 
-def test_where_nothing_is_whole_it_is_said_what_lies_there(run):
+def test_incomplete_outputs_are_named_with_their_missing_files(run):
     run.put({name: content for name, content in sealed(400).items() if "step.json" not in name}, "000400")
     run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/x"))
     found = find_rejection(lambda: run.set_native_state("Completed").outputs())
@@ -59,7 +59,7 @@ def test_where_nothing_is_whole_it_is_said_what_lies_there(run):
     assert found.why.endswith(f"{OUTPUT}: checkpoints/000400 lacks training_state/step.json.")
 
 
-def test_those_that_were_published_are_there_as_well_each_step_once(observing):
+def test_published_checkpoints_are_listed_each_step_once(observing):
     run = Observed(observing, publishes=PUBLISHED)
     run.tell(*(Checkpoint(step=step, path=f"/tmp/{step:06}", model="pretrained_model") for step in (200, 400, 600)))
     run.tell(*(Published(step=step, to=f"{PUBLISHED}/{step:06}") for step in (200, 400, 600)))
@@ -72,7 +72,7 @@ def test_those_that_were_published_are_there_as_well_each_step_once(observing):
     ]
 
 
-def test_models_that_tracking_has_are_told_beside_them(run):
+def test_tracked_models_are_listed(run):
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
     (model,) = run.set_native_state("Running", "Failed").outputs()
     at = f"https://rtmemory.blob.core.windows.net/azureml/ExperimentRun/dcid.{JOB}/checkpoints/000400"
@@ -94,7 +94,7 @@ def test_a_running_job_whose_output_is_uploaded_at_its_end_says_so(run):
 
 
 @pytest.mark.slow
-def test_one_that_keeps_them_as_they_are_made_has_them_while_it_runs(observing):
+def test_mounted_output_has_checkpoints_while_the_job_runs(observing):
     run = Observed(observing, mode="ReadWriteMount").set_native_state("Running")
     assert run.outputs() == []
     run.left(400)
@@ -147,7 +147,7 @@ def test_damaged_download_is_refused(finished_job, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(finished_job, tmp_path):
+def test_checkpoint_of_another_submission_is_not_downloaded(finished_job, tmp_path):
     (one,) = finished_job.outputs()
     finished_job.left(400, submission=f"{RUN}-ffffff")
     with pytest.raises(Rejected, match="belongs to another run"):
@@ -206,7 +206,7 @@ def test_log_and_checkpoint_are_read_from_azurite(stored_workspace, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_that_was_published_elsewhere_is_brought_with_robotrains_own_transfer(stored_workspace, tmp_path):
+def test_published_checkpoint_is_downloaded_by_robotrains_own_transfer(stored_workspace, tmp_path):
     place = f"https://{stored_workspace.account}.blob.core.windows.net/elsewhere/pusht"
     stored_workspace.store.put("elsewhere", {f"pusht/000200/{name}": content for name, content in sealed(200).items()})
     run = Observed(stored_workspace, publishes=place)

@@ -37,7 +37,7 @@ def list_suggestions(problem) -> list[str]:
     return [way.text for way in problem.suggestions]
 
 
-def test_a_job_that_lacks_nothing_is_let_pass_and_nothing_is_changed(ready_workspace):
+def test_complete_job_passes_and_nothing_is_changed(ready_workspace):
     assert run_preflight(make_plan(ready_workspace)) == []
     assert {call.partition(" ")[0] for call in ready_workspace.calls} == {"GET"}
     asked = [call.partition("?")[0] for call in ready_workspace.calls if "/workspaces/" in call]
@@ -91,14 +91,14 @@ def test_unreachable_network_is_reported_once(ready_workspace):
 
 
 @pytest.mark.parametrize("name", ["workspace_name", pytest.param("resource_group", marks=pytest.mark.slow)])
-def test_a_workspace_that_is_not_there_is_the_one_thing_told(ready_workspace, name):
+def test_missing_workspace_is_the_only_problem(ready_workspace, name):
     problem = find_problem("azureml-missing", make_plan(ready_workspace, **{name: "typo"}))
     assert (problem.where, problem.given) == (f"--{name.replace('_', '-')}", "typo")
     assert "az resource list" in format_problem(problem)
     assert len(run_preflight(make_plan(ready_workspace, **{name: "typo"}))) == 1
 
 
-def test_a_subscription_that_nobody_sees_is_told_by_its_own_flag(ready_workspace):
+def test_invisible_subscription_is_reported_by_its_flag(ready_workspace):
     [problem] = run_preflight(make_plan(ready_workspace, subscription_id="aaaa"))
     assert (problem.where, problem.given, problem.severity) == ("--subscription-id", "aaaa", "error")
     assert list_suggestions(problem)[0] == "az account list --output table"
@@ -121,7 +121,7 @@ def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(ready_worksp
         pytest.param(503, "Busy", ("azureml-busy", "error"), marks=pytest.mark.slow),
     ],
 )
-def test_unknown_facts_are_no_problem(ready_workspace, status, code, expected):
+def test_what_cannot_be_checked_is_not_called_missing(ready_workspace, status, code, expected):
     ready_workspace.fault("GET .*/(computes|environments|datastores|permissions|data)", status=status, code=code)
     [problem] = run_preflight(make_plan(ready_workspace, *assets("azureml:a:3")))
     assert (problem.code, problem.severity) == expected
@@ -289,7 +289,7 @@ def dry_run(robotrain, ready_workspace, name_workspace):
 
 
 @pytest.mark.slow
-def test_a_rehearsal_asks_for_what_nobody_said_and_looks_at_everything(dry_run, ready_workspace):
+def test_dry_run_looks_up_settings_and_changes_nothing(dry_run, ready_workspace):
     answer = dry_run("--compute", COMPUTE)
     assert answer.exit_code == 0, answer.stderr
     assert f"AZURE_CLIENT_ID: '{CLIENT}'" in answer.json["files"]["job.yaml"]["text"]
@@ -304,7 +304,7 @@ def test_a_compute_that_is_not_there_is_told_once_though_it_is_asked_twice(dry_r
 
 
 @pytest.mark.slow
-def test_whoever_is_not_signed_in_hears_one_sentence(dry_run, monkeypatch):
+def test_missing_sign_in_is_reported_once_on_the_command_line(dry_run, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     answer = dry_run("--compute", COMPUTE)
     assert answer.exit_code == 4

@@ -39,7 +39,7 @@ def test_the_same_checkpoint_stays_the_version_it_is_and_another_is_the_next(run
     assert len(run.azure.versions(MODEL)) == 2
 
 
-def test_one_that_the_job_itself_registered_stays_the_version_it_is(run):
+def test_checkpoint_that_the_job_registered_keeps_its_version(run):
     run.left(400)
     tags = {"robotrain_run": RUN, "checkpoint": "000400", "checkpoint_sha256": ""}
     models = run.azure.manager.there.models
@@ -49,7 +49,7 @@ def test_one_that_the_job_itself_registered_stays_the_version_it_is(run):
     assert register(run.set_native_state("Running", "Completed")).version == "7"
 
 
-def test_what_tracking_has_is_registered_as_the_job_itself_does(run):
+def test_tracked_checkpoint_is_registered_as_the_job_does_it(run):
     run.left(400)
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
     register(run.set_native_state("Running", "Completed"))
@@ -85,7 +85,7 @@ def test_others_that_register_at_the_same_moment_only_take_a_number(run):
 
 
 @pytest.mark.slow
-def test_whoever_may_not_register_is_told_the_role(run):
+def test_missing_role_to_register_is_reported(run):
     run.left(400)
     run.azure.fault("PUT .*/models/", status=403, code="AuthorizationFailed")
     found = find_rejection(lambda: register(run.set_native_state("Running", "Completed")))
@@ -137,7 +137,7 @@ def lineage(observing, job) -> dict[str, dict]:
 
 
 @pytest.mark.slow
-def test_its_lineage_is_laid_beside_a_model_that_tracking_has(finished_run, observing, robotrain):
+def test_lineage_is_written_beside_a_tracked_model(finished_run, observing, robotrain):
     run, job = finished_run
     job.say(event.format_event(Tracking(uri="azureml://x", experiment_id="77", run_id=job.name)))
     job.say(event.format_event(Published(step=400, to=f"runs:/{job.name}/checkpoints/000400")))
@@ -155,7 +155,7 @@ def test_its_lineage_is_laid_beside_a_model_that_tracking_has(finished_run, obse
 
 
 @pytest.mark.slow
-def test_one_who_may_not_write_beside_it_registers_it_all_the_same(finished_run, observing, robotrain):
+def test_model_is_registered_where_lineage_may_not_be_written(finished_run, observing, robotrain):
     run, job = finished_run
     job.say(event.format_event(Published(step=400, to=f"runs:/{job.name}/checkpoints/000400")))
     observing.fault("PUT", where="blobs", status=403, code="AuthorizationPermissionMismatch")
@@ -166,7 +166,7 @@ def test_one_who_may_not_write_beside_it_registers_it_all_the_same(finished_run,
 
 
 @pytest.mark.slow
-def test_its_output_is_what_another_run_goes_on_from(finished_run, observing, robotrain):
+def test_run_is_resumed_from_its_output(finished_run, observing, robotrain):
     run, job = finished_run
     (listed,) = robotrain("outputs", run, "--json").json["outputs"]
     assert listed["uri"].endswith(f"azureml/{job.name}/checkpoints/000400")
@@ -178,7 +178,7 @@ def test_its_output_is_what_another_run_goes_on_from(finished_run, observing, ro
 
 
 @pytest.mark.slow
-def test_its_policy_is_what_another_run_begins_with(finished_run, robotrain):
+def test_policy_of_a_run_starts_another_run(finished_run, robotrain):
     run, job = finished_run
     names = ("--subscription-id", "--resource-group", "--workspace-name")
     reference = records.read_record(run).reference

@@ -18,7 +18,7 @@ HERE = Workspace("S", "robots", "robots-ml")
 NOW = 1_800_000_000.0
 
 
-def told(
+def make_job(
     word: str, message: str = "", code: str = "UserError", warnings: tuple[str, ...] = (), **more
 ) -> job_state.AzureMLJob:
     """As Azure ML answers of a job that was made a minute ago. more: of its run's details."""
@@ -51,47 +51,47 @@ STATES = {
 
 def test_every_state_of_azure_ml_is_known():
     for word, state in STATES.items():
-        job = told(word)
+        job = make_job(word)
         assert (word, job.state, job.is_known) == (word, state, True)
         assert state != "pending" or status.explain_waiting(job, HERE, NOW)
 
 
 @pytest.mark.parametrize("word", ["CancelRequested", "NotResponding", "Unknown", "Hibernating"])
-def test_a_word_that_says_neither_ends_nothing_and_the_times_say_which(word):
-    assert (told(word).state, told(word, startTimeUtc="2026-11-20T06:05:29Z").state) == ("pending", "running")
+def test_ambiguous_state_is_pending_or_running_by_its_times(word):
+    assert (make_job(word).state, make_job(word, startTimeUtc="2026-11-20T06:05:29Z").state) == ("pending", "running")
 
 
-def test_a_word_that_nobody_knows_is_shown():
-    assert "Hibernating" in status.explain_waiting(told("Hibernating"), HERE, NOW)
-    assert "requested" in status.explain_waiting(told("CancelRequested"), HERE, NOW)
+def test_unknown_state_is_shown():
+    assert "Hibernating" in status.explain_waiting(make_job("Hibernating"), HERE, NOW)
+    assert "requested" in status.explain_waiting(make_job("CancelRequested"), HERE, NOW)
     assert "does not respond" in status.explain_waiting(
-        told("NotResponding", startTimeUtc="2026-11-20T06:05:29Z"), HERE, NOW
+        make_job("NotResponding", startTimeUtc="2026-11-20T06:05:29Z"), HERE, NOW
     )
 
 
 @pytest.mark.parametrize("answer", [{}, {"error": 3, "warnings": 4, "logFiles": []}, {"error": {"error": None}}])
-def test_an_answer_of_another_shape_ends_nothing(answer):
+def test_malformed_answer_is_not_an_end(answer):
     assert job_state.parse_job({"properties": {"status": 4, "limits": [], "services": None}}, answer).state == "pending"
 
 
 def test_what_it_waits_for_is_said_and_in_the_same_words_as_time_goes_on():
-    job = told("Queued")
+    job = make_job("Queued")
     assert status.explain_waiting(job, HERE, NOW) == "no machine of its compute is free for it yet"
     said = {status.explain_waiting(job, HERE, NOW + later) for later in (600, 800, 1100)}
     assert said == {"no machine of its compute is free for it yet, for more than 10 min"}
     assert "az ml compute show --name k8s-robot-dev-00" in status.explain_waiting(job, HERE, NOW + 3600)
-    assert "its image is being pulled" in status.explain_waiting(told("Preparing"), HERE, NOW)
+    assert "its image is being pulled" in status.explain_waiting(make_job("Preparing"), HERE, NOW)
 
 
-def test_what_keeps_it_waiting_is_told_from_what_azure_ml_warns_of():
-    job = told("Preparing", warnings=('Back-off pulling image "nvcr.io/x/y:9": ImagePullBackOff',))
+def test_reason_of_waiting_is_read_from_warnings():
+    job = make_job("Preparing", warnings=('Back-off pulling image "nvcr.io/x/y:9": ImagePullBackOff',))
     assert "cannot pull its image nvcr.io/x/y:9: check --image" in status.explain_waiting(job, HERE, NOW)
-    job = told("Queued", warnings=("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",))
+    job = make_job("Queued", warnings=("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",))
     assert "no node of the cluster has room" in status.explain_waiting(job, HERE, NOW)
 
 
-def test_one_that_was_preempted_waits_again():
-    job = told("Queued", startTimeUtc=_iso(NOW - 3600))
+def test_preempted_job_waits_again():
+    job = make_job("Queued", startTimeUtc=_iso(NOW - 3600))
     assert job.state == "pending"
     assert status.explain_waiting(job, HERE, NOW).startswith(
         "its machine was preempted, and it waits for another: no machine"
@@ -173,7 +173,7 @@ FAILURES = {
 
 @pytest.mark.parametrize(("message", "said"), FAILURES.values(), ids=FAILURES)
 def test_a_failure_says_what_it_was_and_what_to_do(message, said):
-    reason = status.explain_failure(told("Failed", message), HERE, None)
+    reason = status.explain_failure(make_job("Failed", message), HERE, None)
     assert [part for part in said if part not in reason] == []
     assert "{" not in reason
     assert not reason.endswith(".")
@@ -189,34 +189,34 @@ def test_a_failure_says_what_it_was_and_what_to_do(message, said):
         "cache entry was evicted, and the next was not found",
     ],
 )
-def test_words_of_the_work_are_no_machine_that_was_taken_away(message):
-    assert "preempted, as" not in status.explain_failure(told("Failed", message), HERE, None)
+def test_error_of_the_work_is_not_called_a_preemption(message):
+    assert "preempted, as" not in status.explain_failure(make_job("Failed", message), HERE, None)
 
 
 def test_azure_mls_words_are_added_where_they_say_more_than_the_exit_code():
-    assert status.explain_failure(told("Failed", USER.format(1)), HERE, None) == "it failed (exit code 1)"
+    assert status.explain_failure(make_job("Failed", USER.format(1)), HERE, None) == "it failed (exit code 1)"
     assert "(Azure ML: ErrImagePull" in status.explain_failure(
-        told("Failed", FAILURES["an image that cannot be pulled"][0]), HERE, None
+        make_job("Failed", FAILURES["an image that cannot be pulled"][0]), HERE, None
     )
 
 
 def test_the_inner_errors_of_a_failure_count():
     error = {"error": {"message": "Job failed", "details": [{"message": "OOMKilled"}]}}
-    assert "out of memory" in status.explain_failure(told("Failed", error=error), HERE, None)
+    assert "out of memory" in status.explain_failure(make_job("Failed", error=error), HERE, None)
 
 
-def test_a_time_that_ran_out_is_no_cancelling():
+def test_job_over_its_time_limit_failed():
     times = {"startTimeUtc": _iso(NOW - 12 * 3600), "endTimeUtc": _iso(NOW)}
-    job = told("Canceled", **times)
+    job = make_job("Canceled", **times)
     assert job.state == "failed"
     assert (
         "reached its time limit, 12:00 h: use `robotrain resume` or `robotrain resubmit` with a larger --exec-timeout"
         in status.explain_failure(job, HERE, None)
     )
-    assert told("Canceled", **times | {"startTimeUtc": _iso(NOW - 3600)}).state == "cancelled"
+    assert make_job("Canceled", **times | {"startTimeUtc": _iso(NOW - 3600)}).state == "cancelled"
     words = "The job exceeded MaxRunDurationSeconds"
     for word in ("Canceled", "Failed"):
-        nearly = told(word, words, **times | {"startTimeUtc": _iso(NOW - 12 * 3600 + 20)})
+        nearly = make_job(word, words, **times | {"startTimeUtc": _iso(NOW - 12 * 3600 + 20)})
         assert nearly.state == "failed"
         assert status.explain_failure(nearly, HERE, None).endswith(f"--exec-timeout (Azure ML: {words})")
 
@@ -224,9 +224,9 @@ def test_a_time_that_ran_out_is_no_cancelling():
 @pytest.mark.parametrize(
     "started", [{}, {"startTimeUtc": _iso(NOW - 3600)}, {"startTimeUtc": _iso(NOW - 13 * 3600), "endTimeUtc": ""}]
 )
-def test_something_else_that_timed_out_is_not_the_time_of_the_job(started):
+def test_other_timeouts_are_not_the_time_limit(started):
     message = "The job failed: mounting its data timed out"
-    job = told("Failed", message, **{"endTimeUtc": _iso(NOW), **started})
+    job = make_job("Failed", message, **{"endTimeUtc": _iso(NOW), **started})
     assert status.explain_failure(job, HERE, None) == f"it failed (Azure ML: {message})"
 
 
@@ -236,8 +236,8 @@ def test_a_job_without_a_limit_never_ran_too_long():
     assert not job.has_timed_out
 
 
-def test_the_word_of_a_run_that_ended_otherwise_than_azure_ml_says_is_not_taken():
-    failed = told("Failed", USER.format(1))
+def test_outcome_that_contradicts_the_exit_code_is_ignored():
+    failed = make_job("Failed", USER.format(1))
     assert status.explain_failure(failed, HERE, Outcome(state="failed", exit_code=1, reason="why")) == "why"
     for other in (Outcome(state="failed", exit_code=75, reason="why"), Outcome(state="succeeded", exit_code=0)):
         assert status.explain_failure(failed, HERE, other) == "it failed (exit code 1)"
@@ -246,17 +246,17 @@ def test_the_word_of_a_run_that_ended_otherwise_than_azure_ml_says_is_not_taken(
 def test_an_output_that_could_not_be_written_is_told_though_the_run_itself_went_well():
     message = FAILURES["an output that may not be written"][0]
     assert "may not write" in status.explain_failure(
-        told("Failed", message), HERE, Outcome(state="succeeded", exit_code=0)
+        make_job("Failed", message), HERE, Outcome(state="succeeded", exit_code=0)
     )
 
 
-def test_one_that_completed_succeeded(run):
+def test_completed_job_succeeded(run):
     status = run.set_native_state("Running", "Completed").status()
     assert (status.state, status.reason, status.exit_code) == ("succeeded", "", 0)
     assert status.ended
 
 
-def test_one_that_was_cancelled_says_so(run):
+def test_cancelled_job_says_so(run):
     assert run.set_native_state("Canceled").status().reason == "it was cancelled"
 
 
@@ -278,7 +278,7 @@ def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
     assert (status.state, status.reason, status.exit_code) == ("failed", why, 4)
 
 
-def test_the_word_of_an_earlier_try_is_not_taken_for_that_of_the_last(run):
+def test_outcome_of_an_earlier_attempt_is_ignored(run):
     run.tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
     run.tell(StageEvent(name="preflight", state="started"))
     assert "word of the first" not in run.fails(USER.format(143)).status().reason

@@ -78,7 +78,7 @@ def test_a_folder_arrives_whole_and_is_sealed_beside_itself(azureml, folder, cap
     assert f"uploading {folder} to azureml://datastores/" in capsys.readouterr().err
 
 
-def test_what_was_corrected_in_place_is_another_folder_there(azureml, folder):
+def test_corrected_folder_is_uploaded_as_another(azureml, folder):
     """Same size, same ends, and a colleague's upload of what it was, sealed."""
     large = folder / "data/chunk-000/a.parquet"
     large.write_bytes(b"a" * (3 << 20))
@@ -128,7 +128,7 @@ def test_an_upload_that_broke_off_goes_on_with_what_is_missing(azureml, folder, 
     assert len(list_puts(azureml)) == len(FILES.keys() - left) + 1  # and the seal
 
 
-def test_what_did_not_arrive_is_not_said_to_be_there(azureml, folder, capsys):
+def test_failed_upload_reports_no_uploaded_bytes(azureml, folder, capsys):
     plan = make_upload_plan(azureml, folder)
     azureml.fault("PUT .*", status=403, code="AuthorizationFailure")
     with pytest.raises(StorageError):
@@ -136,7 +136,7 @@ def test_what_did_not_arrive_is_not_said_to_be_there(azureml, folder, capsys):
     assert "are uploaded" not in capsys.readouterr().err
 
 
-def test_what_arrived_before_is_said_to_be_compared(azureml, folder, capsys):
+def test_uploaded_part_is_compared(azureml, folder, capsys):
     plan = make_upload_plan(azureml, folder)
     azureml.store.put(
         azureml.container, {f"{find_upload_place(plan)}/data/chunk-000/a.parquet": FILES["data/chunk-000/a.parquet"]}
@@ -192,7 +192,7 @@ def test_a_folder_that_changed_since_it_was_pinned_is_refused_before_anything_is
 
 
 @pytest.mark.parametrize("became", [shutil.rmtree, lambda folder: (folder / "meta/info.json").write_bytes(b"[]")])
-def test_what_is_there_as_it_was_pinned_needs_the_folder_no_more(azureml, folder, became):
+def test_uploaded_folder_is_not_needed_any_more(azureml, folder, became):
     plan = make_upload_plan(azureml, folder)
     upload_folders(plan)
     became(folder)
@@ -234,7 +234,7 @@ def test_links_and_empty_folders_are_refused_together(azureml, folder, tmp_path)
     assert "link." in found[0].why
 
 
-def test_a_folder_without_a_digest_is_looked_at_anew(azureml, folder):
+def test_folder_without_a_digest_is_compared_again(azureml, folder):
     plan = make_upload_plan(azureml, folder, pinned=False)
     upload_folders(plan)
     (folder / "meta/info.json").write_bytes(b"[]")
@@ -313,7 +313,7 @@ def test_blob_that_changes_during_download_is_refused(azureml, blobs, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out/../up", "out//root"])
-def test_a_blob_that_would_lie_elsewhere_is_refused(blobs, tmp_path, name):
+def test_blob_outside_of_the_folder_is_refused(blobs, tmp_path, name):
     with pytest.raises(StorageError, match="outside of the downloaded folder"):
         datastore.download_blobs(blobs, [datastore.DatastoreBlob(name, 1)], "out", tmp_path)
 
