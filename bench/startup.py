@@ -127,7 +127,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     pairs = 5 if options.quick else options.pairs
     with tempfile.TemporaryDirectory() as name:
         state = Path(name, "state")
-        listing.fill(state, listing.SHOWN, lines=30)
+        listing.make_records(state, listing.SHOWN, lines=30)
         floors = list_floors(Path(name))
         for figure in list_figures():
             if figure.is_held or not options.held:
@@ -144,12 +144,12 @@ def measure_figure(figure: Figure, floor: list[str], state: Path, pairs: int, at
     commands = [list(command) for command in (figure.command, floor, *peers.values())]
     environ = {"ROBOTRAIN_CACHE": str(state.with_name("cache"))}  # nobody else drops entries from it
     for command in commands * 2:  # compile modules, then fill the caches
-        listing.use(command, state, environ)
+        listing.measure_cpu(command, state, environ)
     times: list[list[float]] = [[] for _ in commands]
     for attempt in range(attempts):
         for _ in range(pairs << attempt):
             for column, command in zip(times, commands, strict=True):
-                column.append(listing.use(command, state, environ))
+                column.append(listing.measure_cpu(command, state, environ))
         ours, least, *others = (1000 * min(column) for column in times)
         row = Row(
             name=figure.name,
