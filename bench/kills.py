@@ -26,8 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from azureml_submit import COMPUTE, standing_in
-from azureml_submit import words as azureml_words
+from azureml_submit import COMPUTE, make_job_words, start_workspace
 from robotrain.model.run import RunRecord
 from robotrain.store import files, records
 
@@ -205,14 +204,14 @@ def osmo(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target]
 @contextlib.contextmanager
 def azureml(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target]]:
     """A workspace of the stand-in, without jobs, code and environments."""
-    with standing_in(top) as there:
+    with start_workspace(top) as there:
 
         def begin(folder: Path) -> Target:
             there.begin()
             there.kubernetes(COMPUTE)
             there.data("episodes", "3", "episodes/3")
             there.store.put(there.container, {"episodes/3/meta/info.json": b"{}"})
-            words: Sequence[str] = ("submit", *azureml_words(there))
+            words: Sequence[str] = ("submit", *make_job_words(there))
             if pipeline:
                 names = dict(zip(("subscription_id", "resource_group", "workspace_name"), there.names, strict=True))
                 dataset = '{data_asset: "azureml:episodes:3"}'

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rows
-from listing import use
+from listing import measure_cpu
 from robotrain.pipelines.steps import MAX_STEPS
 from rows import ROBOTRAIN, Row
 from startup import ROOT
@@ -40,7 +40,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
             file = Path(name, f"{steps}.yaml")
             write_pipeline(file, steps)
             command = [ROBOTRAIN, "pipeline", "render", str(file), "--platform", "local"]
-            least.append(min(use(command, Path(name, "state"), {}) for _ in range(4 if options.quick else 10)))
+            least.append(min(measure_cpu(command, Path(name, "state"), {}) for _ in range(4 if options.quick else 10)))
     few, many = least
     yield Row(name=f"check and plan of {MAX_STEPS:,} steps, local", ours=many - few, unit="s", ceiling=CEILING)
     yield Row(name=f"pipeline render local, {MAX_STEPS:,} steps", ours=many, unit="s")

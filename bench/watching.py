@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rows
-from listing import keep
+from listing import write_run_record
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Outcome
 from rows import ROBOTRAIN, Row
@@ -97,7 +97,7 @@ def fill_run(state: Path, points: int, megabytes: int) -> Path:
     os.environ["ROBOTRAIN_STATE"] = str(state)
     folder = state / "local" / "run"
     folder.mkdir(parents=True)
-    keep(1, time.time() - 60.0, folder)
+    write_run_record(1, time.time() - 60.0, folder)
     failed = Outcome(state="failed", exit_code=1, reason="the work ended with exit code 1", fault="code")
     with (folder / "log.txt").open("w") as log, (folder / "events.jsonl").open("w") as events:
         block = "an ordinary line of a training, about as long as they are\n" * (1_000_000 // 58)
