@@ -38,8 +38,8 @@ SMALL = {
 }
 
 
-def values(**changed: Any) -> dict[str, Any]:
-    """The parameters of a small training."""
+def make_parameters(**changed: Any) -> dict[str, Any]:
+    """Return the parameters of a small training."""
     return vars(RosbagActParameters(**{**SMALL, **changed}))
 
 
@@ -61,7 +61,7 @@ class BagTraining:
     def settings(self, name: str, resume: Path | None = None, policy: Path | None = None, **changed: Any) -> str:
         """The trainer's argument."""
         settings = {
-            "parameters": values(**changed),
+            "parameters": make_parameters(**changed),
             "bags": [str(self._bags)],
             "cache": str(self.folder / "cache"),
             "checkpoints": str(self.folder / name),

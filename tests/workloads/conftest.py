@@ -200,11 +200,11 @@ def small(training_environment, recorded, made_once) -> Small:
 @pytest.fixture
 def bag_document(tmp_path):
     """Make the document of a training on bags."""
-    from bag_training import values
+    from bag_training import make_parameters
 
     def make(**changed) -> JobDocument:
         made = job_documents.training("/bags", {"work": str(tmp_path / "work"), "cache": ""})
-        return replace(made, workload="rosbag-act-train", parameters=values(**changed))
+        return replace(made, workload="rosbag-act-train", parameters=make_parameters(**changed))
 
     return make
 

@@ -79,7 +79,7 @@ def test_a_checkpoint_of_this_machine_that_can_be_exported_is_not_refused(
         ({"content": SKRL, "name": "agent_320.pt"}, ("--backend", "rsl_rl"), "is a checkpoint of skrl, not of rsl_rl"),
     ],
 )
-def test_what_a_laptop_sees_of_a_checkpoint_is_refused_before_the_queue(
+def test_a_local_checkpoint_that_cannot_be_exported_is_refused_before_the_queue(
     robotrain: Any, checkpoint: MakeCheckpoint, made: dict[str, Any], words: tuple[str, ...], says: str
 ) -> None:
     folder = checkpoint(**made)

@@ -12,15 +12,15 @@ FROM = ("--checkpoint-uri", "/data/run/model_19.pt")
 BLOB = ("--checkpoint-uri", "https://account1.blob.core.windows.net/train/run/000019")
 
 
-def accepted(robotrain: Any, *words: str) -> str:
-    """What is said of a job that is not refused, without notes and what follows a title."""
+def list_warnings(robotrain: Any, *words: str) -> str:
+    """Return the titles of the warnings about a job that is not refused."""
     answer = robotrain("render", "isaac-train", "--platform", "local", "--json", *words)
     assert answer.exit_code == 0, answer.stderr
     assert "accepts NVIDIA's license and privacy terms" in answer.stderr
     return "\n".join(line for line in answer.stderr.splitlines() if not line.startswith(("note: ", " ")))
 
 
-def refused(robotrain: Any, *words: str, workload: str = "isaac-train") -> dict[str, Any]:
+def find_error(robotrain: Any, *words: str, workload: str = "isaac-train") -> dict[str, Any]:
     """The one error of a job, with the exit code."""
     answer = robotrain("render", workload, "--platform", "local", "--json", *words)
     (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
@@ -42,10 +42,10 @@ def refused(robotrain: Any, *words: str, workload: str = "isaac-train") -> dict[
         (("env.scene=[1",), "the value of env.scene cannot be read", None),
     ],
 )
-def test_what_the_scripts_would_refuse_later_is_refused_at_once(
+def test_options_that_the_scripts_would_refuse_are_refused_at_once(
     robotrain: Any, words: tuple[str, ...], title: str, instead: str | None
 ) -> None:
-    problem = refused(robotrain, "--", *words)
+    problem = find_error(robotrain, "--", *words)
     assert (problem["code"], problem["exit_code"]) == (ERROR, 2)
     assert title in problem["title"]
     assert [way["text"] for way in problem["instead"]] == ([instead] if instead else [])
@@ -61,20 +61,22 @@ def test_what_the_scripts_would_refuse_later_is_refused_at_once(
     ],
 )
 def test_valid_options_are_accepted(robotrain: Any, words: tuple[str, ...]) -> None:
-    assert accepted(robotrain, "--", *words) == ""
+    assert list_warnings(robotrain, "--", *words) == ""
 
 
 def test_a_field_that_is_probably_misspelled_is_a_warning(robotrain: Any) -> None:
-    said = accepted(robotrain, "--", "agent.agent.learning_rat=1e-4")
+    said = list_warnings(robotrain, "--", "agent.agent.learning_rat=1e-4")
     assert said.startswith("warning: agents of skrl usually have no learning_rat")
 
 
 def test_options_of_one_version_are_checked_against_it(robotrain: Any) -> None:
-    problem = refused(robotrain, "--isaac-version", "2.3", "--", "--deterministic")
+    problem = find_error(robotrain, "--isaac-version", "2.3", "--", "--deterministic")
     assert (problem["code"], "new in 3.0" in problem["why"]) == (ERROR, True)
-    assert refused(robotrain, "--isaac-version", "2.3", "--", "physics=newton")["code"] == ERROR
-    assert accepted(robotrain, "--isaac-version", "3.0", "--", "--deterministic", "physics=newton") == ""
-    assert accepted(robotrain, "--", "--deterministic").startswith("warning: not every Isaac Lab has --deterministic")
+    assert find_error(robotrain, "--isaac-version", "2.3", "--", "physics=newton")["code"] == ERROR
+    assert list_warnings(robotrain, "--isaac-version", "3.0", "--", "--deterministic", "physics=newton") == ""
+    assert list_warnings(robotrain, "--", "--deterministic").startswith(
+        "warning: not every Isaac Lab has --deterministic"
+    )
 
 
 NEW = ("--viz", "kit,newton", "--max_visible_envs", "4", "--frontend", "warp", "renderer=newton", "presets=a,b")
@@ -86,7 +88,7 @@ NEW_TRAIN = ("--capture_env_sensors", "2", "--capture_env_sensors_format", "file
     [("skrl", NEW), ("skrl", NEW_TRAIN), ("rsl_rl", ("--external_callback", "my_tasks.register", "--visualizer=kit"))],
 )
 def test_options_that_are_new_in_3_are_taken(robotrain: Any, backend: str, words: tuple[str, ...]) -> None:
-    assert accepted(robotrain, "-b", backend, "--isaac-version", "3.0", "--", *words) == ""
+    assert list_warnings(robotrain, "-b", backend, "--isaac-version", "3.0", "--", *words) == ""
     assert {problem.level for problem in find_option_problems(words, make_script(backend), "2.3")} == {"error"}
 
 
@@ -99,14 +101,14 @@ def test_options_of_training_and_play_differ() -> None:
 
 @pytest.mark.parametrize("words", [("--brand_new", "3"), ("brandnew=3",)])
 def test_unknown_option_is_passed_on_request(robotrain: Any, words: tuple[str, ...]) -> None:
-    assert refused(robotrain, "--", *words)["code"] == ERROR
+    assert find_error(robotrain, "--", *words)["code"] == ERROR
     answer = robotrain("render", "isaac-train", "--platform", "local", "--json", "--pass-unknown", "--", *words)
     assert answer.exit_code == 0, answer.stderr
     assert "warning: " in answer.stderr
     document = json.loads(answer.json["files"]["job.json"]["text"])
     assert document["trainer_args"] == [*words]
     still = ("--pass-unknown", "--", "--vid")  # an abbreviation would mean another option
-    assert refused(robotrain, *still)["code"] == ERROR
+    assert find_error(robotrain, *still)["code"] == ERROR
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_unknown_option_is_passed_on_request(robotrain: Any, words: tuple[str, .
 def test_a_job_that_contradicts_itself_is_refused(
     robotrain: Any, workload: str, words: tuple[str, ...], code: str
 ) -> None:
-    problem = refused(robotrain, *words, workload=workload)
+    problem = find_error(robotrain, *words, workload=workload)
     assert (problem["code"], problem["exit_code"]) == (code, 2)
 
 
@@ -148,7 +150,7 @@ def test_a_job_that_contradicts_itself_is_refused(
     ],
 )
 def test_a_checkpoint_may_be_named_in_each_way(robotrain: Any, uri: str) -> None:
-    assert accepted(robotrain, "--checkpoint-uri", uri, "-M", "warm-start", "--sha256", "A" * 64) == ""
+    assert list_warnings(robotrain, "--checkpoint-uri", uri, "-M", "warm-start", "--sha256", "A" * 64) == ""
 
 
 @pytest.mark.parametrize(
@@ -168,9 +170,9 @@ def test_an_address_that_names_no_checkpoint_is_refused(robotrain: Any, uri: str
 
 
 def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None:
-    problem = refused(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "20")
+    problem = find_error(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "20")
     assert (problem["code"], problem["exit_code"]) == ("no-iterations-left", 4)
-    assert accepted(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "21") == ""
+    assert list_warnings(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "21") == ""
 
 
 @pytest.mark.parametrize(

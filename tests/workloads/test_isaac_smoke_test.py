@@ -26,7 +26,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_each_check_says_one_line(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_check_prints_one_line(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     container.main(["--min-gpus=0", "--backend=rsl_rl"])
     lines = [json.loads(line.partition(" ")[2])["text"] for line in capsys.readouterr().out.splitlines()]
     assert [line.partition(":")[0] for line in lines] == ["versions", "GPU", "EULA", "identity", "tracking"]
@@ -42,7 +42,7 @@ def test_each_check_says_one_line(lab: Path, capsys: pytest.CaptureFixture[str])
         (("--min-gpus=0",), {"ACCEPT_EULA": "N"}, "EULA: NVIDIA's terms are not accepted: ACCEPT_EULA not set"),
     ],
 )
-def test_the_first_fault_ends_it(
+def test_the_first_check_that_fails_ends_the_others(
     lab: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], environ: dict[str, str], fault: str
 ) -> None:
     programs = lab / "bin"

@@ -183,7 +183,7 @@ def test_checkpoints_are_artifacts_where_the_contract_has_them(trained: Ended, f
 @pytest.mark.parametrize(
     "form", ["runs:/{run}/checkpoints/final/model_19.pt", "runs:/{run}/checkpoints/000019", "models:/"]
 )
-def test_a_training_starts_from_an_address_that_outputs_prints(
+def test_a_training_starts_from_each_address_that_outputs_prints(
     trained: Ended, submit: Submit, folder: Path, form: str
 ) -> None:
     command = [sys.executable, "-m", "robotrain", "outputs", "--json", "--checkpoint", "last", trained.folder.name]

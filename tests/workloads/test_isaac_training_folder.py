@@ -37,11 +37,11 @@ def render(robotrain: Any, folder: Path) -> Callable[..., Any]:
     return lambda *words: robotrain("render", "isaac-train", "--training-path", folder, "--json", *words)
 
 
-def codes(answer: Any, severity: str = "error") -> list[str]:
-    return [one["code"] for one in answer.json["problems"] if one["severity"] == severity]
+def list_codes(answer: Any) -> list[str]:
+    return [one["code"] for one in answer.json["problems"] if one["severity"] == "error"]
 
 
-def workflow(answer: Any) -> Any:
+def read_task(answer: Any) -> Any:
     assert answer.exit_code == 0, answer.stderr
     (text,) = (content["text"] for path, content in answer.json["files"].items() if path.endswith(".yaml"))
     return yaml.safe_load(text)["workflow"]["tasks"][0]
@@ -55,7 +55,7 @@ def unpack_archive(task: Any) -> dict[str, bytes]:
         return {name[5:]: file.read() for name, file in files.items() if file and name.startswith("code/")}
 
 
-def test_what_is_ignored_or_hidden_stays_here(render: Any, folder: Path) -> None:
+def test_ignored_and_hidden_files_are_not_sent(render: Any, folder: Path) -> None:
     (folder / ".gitignore").write_text("logs/\n*.pt\n!keep.pt\n")
     (folder / "sub").mkdir()
     (folder / "sub" / ".amlignore").write_text("notes.txt\n")
@@ -63,7 +63,7 @@ def test_what_is_ignored_or_hidden_stays_here(render: Any, folder: Path) -> None
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")
     (folder / "link.py").symlink_to("agent.py")
-    found = unpack_archive(workflow(render(*ON_OSMO)))
+    found = unpack_archive(read_task(render(*ON_OSMO)))
     assert sorted(found) == ["agent.py", "keep.pt", "link.py", "notes.txt", TRAIN, "sub/util.py"]
     assert found["link.py"] == b"print(1)\n"
 
@@ -83,12 +83,12 @@ def test_a_folder_travels_in_the_workflow_while_that_is_small(
     render: Any, folder: Path, size: int, words: tuple[str, ...], is_inline: bool
 ) -> None:
     (folder / "weights.bin").write_bytes(os.urandom(size))
-    task = workflow(render(*ON_OSMO, "--storage-account", "acct", *words))
+    task = read_task(render(*ON_OSMO, "--storage-account", "acct", *words))
     assert bool(task.get("inputs")) != is_inline
     assert ("weights.bin" in unpack_archive(task)) == is_inline
 
 
-def test_what_is_too_large_for_the_workflow_is_told_with_its_size(render: Any, folder: Path) -> None:
+def test_a_folder_too_large_for_the_workflow_is_refused_with_its_size(render: Any, folder: Path) -> None:
     (folder / "weights.bin").write_bytes(os.urandom(900_000))
     answer = render(*ON_OSMO, "--delivery", "inline")
     (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
@@ -100,7 +100,7 @@ def test_what_is_too_large_for_the_workflow_is_told_with_its_size(render: Any, f
 def test_an_upload_is_named_after_its_content(render: Any, folder: Path) -> None:
     def url() -> str:
         words = ("--storage-account", "acct", "--delivery", "dataset", "--pin")
-        return str(workflow(render(*ON_OSMO, *words))["inputs"][0]["url"])
+        return str(read_task(render(*ON_OSMO, *words))["inputs"][0]["url"])
 
     (folder / ".gitignore").write_text("logs/\n")
     before = url()
@@ -114,17 +114,17 @@ def test_an_upload_is_named_after_its_content(render: Any, folder: Path) -> None
 
 def test_code_in_a_bucket_has_a_bucket_of_its_own(robotrain: Any) -> None:
     words = ("--training-dataset", "mine", "--storage-account", "acct", "--json")
-    task = workflow(robotrain("render", "isaac-train", *ON_OSMO, *words))
+    task = read_task(robotrain("render", "isaac-train", *ON_OSMO, *words))
     assert task["inputs"] == [{"url": "azure://acct/training/mine"}]
 
 
-def test_on_azure_ml_it_is_an_input_of_the_job(render: Any) -> None:
+def test_on_azure_ml_the_folder_is_an_input_of_the_job(render: Any) -> None:
     answer = render(*ON_AZUREML, "--subscription-id", "s", "--pin")
     (text,) = (content["text"] for path, content in answer.json["files"].items() if path.endswith((".yml", ".yaml")))
     assert "/paths/robotrain/data/" in yaml.safe_load(text)["inputs"]["training_code"]["path"]
 
 
-def test_no_option_of_its_program_is_refused(render: Any) -> None:
+def test_options_of_the_users_program_are_not_checked(render: Any) -> None:
     answer = render("--platform", "local", "--", "--no_such_flag", "--num_e", "3", "hello", "--task=x")
     assert answer.exit_code == 0, answer.stderr
     assert f"the job runs {TRAIN} of" in answer.stderr
@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_sent_is_refused_here(
 ) -> None:
     change(folder)
     answer = render("--platform", "local", *words)
-    assert (codes(answer), answer.exit_code) == (expected, 2)
+    assert (list_codes(answer), answer.exit_code) == (expected, 2)
 
 
 def start_program(folder: Path, work: Path, *words: str) -> "subprocess.Popen[str]":

@@ -141,7 +141,7 @@ def test_a_task_alone_names_the_latest_model_of_that_name(robotrain: Any, platfo
     assert f"blob_url {BLOB}" in [row["value"] for row in given.json["values"]]
 
 
-def test_the_latest_version_is_pinned_and_an_unknown_model_is_told(robotrain: Any, tmp_path: Path) -> None:
+def test_the_latest_version_is_pinned_and_an_unknown_model_is_refused(robotrain: Any, tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as tables, tables:
         tables.execute("create table registered_models (name text)")
         tables.execute("create table model_versions (name text, version integer, current_stage text)")

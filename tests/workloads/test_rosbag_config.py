@@ -90,13 +90,13 @@ def explain(tmp_path, robotrain):
     return run
 
 
-def values(answer):
+def read_values(answer):
     assert answer.exit_code == 0, answer.stderr
     return {row["name"]: row for row in answer.json["values"]}
 
 
 def test_every_key_sets_its_parameter(explain, tmp_path):
-    found = values(explain(WHOLE))
+    found = read_values(explain(WHOLE))
     assert found["dataset"]["value"] == f"local_path {tmp_path / 'project' / 'recordings'}"
     assert {name: found[name]["value"] for name in EXPECTED} == EXPECTED
     assert found["training_steps"]["origin"] == "config file config.yaml:38"
@@ -118,12 +118,12 @@ def test_the_keys_are_all_parameters_of_the_training():
 
 
 def test_flags_and_the_job_file_win(explain, tmp_path, robotrain):
-    found = values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
+    found = read_values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
     assert (found["chunk_size"]["value"], found["dataset"]["value"]) == (60, f"local_path {tmp_path}")
     assert found["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:21"}
     job = tmp_path / "project" / "job.yaml"
     job.write_text("workload: rosbag-act-train\nconfig: config.yaml\nparameters: {fps: 10}\n")
-    found = values(robotrain("explain", job, "--platform", "local", "--json"))
+    found = read_values(robotrain("explain", job, "--platform", "local", "--json"))
     assert (found["fps"]["value"], found["chunk_size"]["value"]) == (10, 50)
 
 
@@ -144,9 +144,9 @@ def test_the_bags_may_lie_in_any_of_the_places(explain, text, kind, uri):
     assert len(found) == text.count("recordings") or kind == "blob_url"
 
 
-def test_no_state_is_said_by_null(explain):
+def test_a_state_topic_of_null_means_no_state(explain):
     text = "bag_dir: recordings\ndata: {state_topic: null, environment_state_topic: /k, action_topic: /a}\n"
-    assert values(explain(text + "model: {use_vae: false}\n"))["state_topic"]["value"] == "none"
+    assert read_values(explain(text + "model: {use_vae: false}\n"))["state_topic"]["value"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
     Recording().write(bags / "ep000")
     words = ("--chunk-size", 20, "--image-size", "24x32", "--salvage", "--write-config", config)
     assert robotrain("bags", "inspect", bags, *words).exit_code == 0
-    found = values(robotrain("explain", "rosbag-act-train", "--platform", "local", "--config", config, "--json"))
+    found = read_values(robotrain("explain", "rosbag-act-train", "--platform", "local", "--config", config, "--json"))
     assert found["dataset"]["value"] == f"local_path {bags}"
     settings = robotrain("bags", "inspect", "--config", config, "--json").json["settings"]
     assert settings["image_size"] == [24, 32]

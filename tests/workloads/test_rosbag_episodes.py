@@ -300,7 +300,7 @@ def test_a_config_is_checked_whole(tmp_path, robotrain):
         assert part in answer.stderr
 
 
-def test_inspect_without_bags_says_so(tmp_path, robotrain):
+def test_inspect_refuses_a_folder_without_bags(tmp_path, robotrain):
     answer = robotrain("bags", "inspect", tmp_path)
     assert answer.exit_code == 4
     assert "holds no ROS 2 bag" in answer.stderr

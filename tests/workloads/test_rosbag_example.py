@@ -49,7 +49,7 @@ def inspect(robotrain, folder):
     return answer.exit_code, {one["name"]: one for one in answer.json["bags"]}, answer.json["settings"]
 
 
-def test_what_is_guessed_from_the_bags_is_what_the_job_says(robotrain, tmp_path):
+def test_inspect_guesses_the_settings_of_the_example(robotrain, tmp_path):
     for name in ("ep000", "ep001"):
         shutil.copytree(EXAMPLE / "bags" / name, tmp_path / "bags" / name)
     code, bags, guessed = inspect(robotrain, tmp_path / "bags")
@@ -65,7 +65,7 @@ def test_what_is_guessed_from_the_bags_is_what_the_job_says(robotrain, tmp_path)
     assert {**guessed, "image_topics": {}} == DataSettings(**settings).dump()
 
 
-def test_the_damaged_ones_say_what_is_wrong(robotrain):
+def test_inspect_names_the_damage_of_each_bag(robotrain):
     code, bags, _ = inspect(robotrain, EXAMPLE / "damaged")
     assert code == 4
     lost = bags["camera_lost"]
@@ -74,7 +74,7 @@ def test_the_damaged_ones_say_what_is_wrong(robotrain):
     assert "truncated/truncated.mcap: the file ends too early" in bags["truncated"]["problem"]
 
 
-def test_init_copies_it_with_its_bags(robotrain):
+def test_init_copies_the_example_with_its_bags(robotrain):
     answer = robotrain("init", "--example", "pusht-bags")
     assert answer.exit_code == 0
     assert "next: robotrain submit pusht-bags/job.yaml --platform local --wait" in answer.stderr
@@ -84,7 +84,7 @@ def test_init_copies_it_with_its_bags(robotrain):
 
 
 @pytest.mark.parametrize("platform", FLAGS)
-def test_every_platform_renders_it(robotrain, platform):
+def test_every_platform_renders_the_example(robotrain, platform):
     answer = robotrain("render", EXAMPLE / "job.yaml", "--platform", platform, *FLAGS[platform])
     assert answer.exit_code == 0, answer.stderr
 
@@ -119,7 +119,7 @@ def test_the_bags_of_the_walk_are_inspected_and_converted(robotrain, clone):
 
 
 @pytest.mark.slow
-def test_recorded_again_they_hold_the_same_messages(tmp_path, training_python, rosbag_python):
+def test_the_example_recorded_again_has_the_same_messages(tmp_path, training_python, rosbag_python):
     (packages,) = rosbag_python.parents[1].glob("lib/python*/site-packages")
     environ = {**os.environ, "PYTHONPATH": str(packages)}  # LeRobot's has what reads pusht-mini, this one rosbags
     command = [training_python, EXAMPLE / "record.py", tmp_path / "again", "--episodes", "2"]

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from bag_training import SMALL, BagTraining, record_keypoints, values
+from bag_training import SMALL, BagTraining, make_parameters, record_keypoints
 from recorded_bags import Recording
 from robotrain_workloads.rosbag_act_train import container, policy_start
 from small_training import STEPS
@@ -22,19 +22,19 @@ def camera(name):
 
 def mismatches(settings, **changed):
     complete = {"type": "act", "output_features": ACTION, **settings}
-    return list(policy_start.find_policy_mismatches(values(**changed), complete, "the policy"))
+    return list(policy_start.find_policy_mismatches(make_parameters(**changed), complete, "the policy"))
 
 
 def test_the_policy_decides_its_sizes_and_the_job_the_rest():
     config = {"type": "act", "input_features": STATE | WORLD, "output_features": ACTION, **SIZES, "dropout": 0.3}
     loaded = policy_start.ActConfig.load(config)
-    adopted = policy_start.adopt_sizes(values(chunk_size=100, dim_model=512, learning_rate=3.0), loaded)
+    adopted = policy_start.adopt_sizes(make_parameters(chunk_size=100, dim_model=512, learning_rate=3.0), loaded)
     assert (adopted["chunk_size"], adopted["dim_model"], adopted["dropout"]) == (10, 16, 0.3)
     assert adopted["learning_rate"] == 3.0
-    assert policy_start.adopt_sizes(values(dropout=0.5), loaded)["dropout"] == 0.5
+    assert policy_start.adopt_sizes(make_parameters(dropout=0.5), loaded)["dropout"] == 0.5
 
 
-def test_what_does_not_fit_is_named():
+def test_each_mismatch_of_policy_and_bags_is_named():
     fitting = {"input_features": STATE | WORLD, **SIZES, "n_encoder_layers": 1, "n_vae_encoder_layers": 1}
     fitting["latent_dim"] = 4
     assert mismatches(fitting) == []
@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_named():
     ]
 
 
-def test_it_is_named_before_anything_is_sent(tmp_path, robotrain, policy):
+def test_a_policy_that_does_not_fit_is_refused_before_anything_is_sent(tmp_path, robotrain, policy):
     wrist = policy("wrist", input_features=STATE | camera("wrist"))
     words = ("submit", "rosbag-act-train", "--platform", "osmo", "--pool", "p", "--storage-account", "acct")
     cloud = (*words, "--tracking-uri", "none", "--dry-run", "--blob-url", "https://acct.blob.core.windows.net/bags/a")
@@ -83,7 +83,7 @@ def test_a_later_step_is_compared_with_what_will_be_trained(tmp_path, bag_docume
 
 
 @pytest.mark.slow
-def test_policies_go_both_ways(tmp_path, rosbag_python, training_python, pusht, train):
+def test_lerobot_fine_tunes_our_policies_and_we_fine_tune_its(tmp_path, rosbag_python, training_python, pusht, train):
     """Ours, fine-tuned by LeRobot on its dataset, and that one by ours on bags: each time all weights are there."""
     record_keypoints(tmp_path / "bags" / "ep0", 16)
     bags = BagTraining(tmp_path, rosbag_python, tmp_path / "bags")

@@ -102,7 +102,7 @@ def test_a_stop_reaches_all_and_resumes_to_the_same_weights(training):
 
 
 @pytest.mark.slow
-def test_one_that_fails_ends_all(training):
+def test_a_process_that_fails_ends_the_others(training):
     process = training.start("endless", **TWO, log_freq=1, training_steps=100_000)
     wait_for_step(process, 2)
     first, *ranks = [one for one in list_ranks(training.folder) if one != process.pid]
@@ -130,7 +130,7 @@ def test_what_a_process_leaves_behind_is_not_waited_for(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_bag_that_cannot_be_used_is_said_once(training, tmp_path):
+def test_a_bag_that_cannot_be_used_is_reported_once(training, tmp_path):
     (file,) = Recording(size=(48, 64)).write(tmp_path / "bags" / "ep9", "mcap").glob("*.mcap")
     os.truncate(file, file.stat().st_size // 2)
     process = training.start("none", num_gpus=2)
@@ -149,7 +149,7 @@ def test_a_bag_that_cannot_be_used_is_said_once(training, tmp_path):
         ({"device": "cuda", "mixed_precision": "bf16"}, (1, True)),
     ],
 )
-def test_the_gpus_that_it_needs_are_said(bag_document, changed, needed):
+def test_required_gpus_follow_device_and_precision(bag_document, changed, needed):
     from robotrain_workloads.rosbag_act_train import container
 
     required = container.gpus(bag_document(**changed))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import source_tree
-from bag_training import BagTraining, read_losses, values
+from bag_training import BagTraining, make_parameters, read_losses
 from recorded_bags import Recording
 from robotrain_workloads.rosbag_act_train import training_data
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
@@ -26,7 +26,7 @@ from robotrain_workloads.rosbag_act_train.training_data import (
 
 
 def load(bags, cache, **changed):
-    given = values(**changed)
+    given = make_parameters(**changed)
     chunk = given["chunk_size"]
     return training_data.load_bags(
         bags, make_settings(given), cache, chunk=chunk, salvage=False, report=lambda line: None
@@ -119,9 +119,9 @@ def test_every_bag_that_cannot_be_read_is_named_with_the_way_out(tmp_path):
 
 
 def test_options_that_do_not_go_together_are_named_at_once():
-    wrong = values(n_action_steps=20, dim_model=30, n_heads=4, environment_state_topic=None, state_topic=None)
+    wrong = make_parameters(n_action_steps=20, dim_model=30, n_heads=4, environment_state_topic=None, state_topic=None)
     assert len(find_policy_problems({**wrong, "action_topic": None})) == 5
-    assert find_policy_problems(values()) == []
+    assert find_policy_problems(make_parameters()) == []
 
 
 def test_wrong_options_fail_before_anything_is_sent(tmp_path, robotrain):
