@@ -118,9 +118,7 @@ sources_of = st.one_of(
 
 def renders(text: str) -> str:
     """Render as OSMO does: a section is taken out, its own tokens are kept, the rest is a template."""
-    section, defaults = template.sections(text, (6, 4, 0))
-    assert defaults is None
-    return template.render(section, {}, seconds=5.0)
+    return template.render(template.find_workflow(text, (6, 4, 0)), seconds=5.0)
 
 
 def check_render(of: Job, settings: OsmoSettings) -> bool:

@@ -13,16 +13,13 @@ Version = tuple[int, int, int]
 def platform(
     allowed_mounts: tuple[str, ...] = (),
     default_mounts: tuple[str, ...] = (),
-    description: str = "",
-    privileged_allowed: bool = False,
-    host_network_allowed: bool = False,
     node: dict[str, str | int] | None = None,
 ) -> dict[str, Any]:
     """A kind of machine of a pool. node: one of it, as `{"cpu": 8, "memory": "64Gi", "storage": "99Gi", "gpu": 1}`."""
     return {
-        "description": description,
-        "host_network_allowed": host_network_allowed,
-        "privileged_allowed": privileged_allowed,
+        "description": "",
+        "host_network_allowed": False,
+        "privileged_allowed": False,
         "allowed_mounts": list(allowed_mounts),
         "default_mounts": list(default_mounts),
         "node": node,
@@ -31,33 +28,27 @@ def platform(
 
 def pool(
     platforms: dict[str, dict[str, Any]] | None = None,
-    default_platform: str | None = None,
     status: str = "ONLINE",
-    description: str = "d",
-    backend: str = "default",
-    quota: dict[str, int] | None = None,
     guarantee: int = -1,
     max_exec_timeout: str = "",
-    default_exit_actions: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A pool. quota: numbers of GPUs, as `{"quota_limit": 8, "quota_used": 8}`; those left out are 0."""
+    """A pool."""
     kinds = {"gpu_platform": platform()} if platforms is None else platforms
     return {
-        "description": description,
+        "description": "d",
         "status": status,
         "download_type": None,
         "enable_maintenance": False,
-        "backend": backend,
-        "default_platform": default_platform if default_platform is not None else next(iter(kinds), None),
+        "backend": "default",
+        "default_platform": next(iter(kinds), None),
         "default_exec_timeout": "",
         "default_queue_timeout": "",
         "max_exec_timeout": max_exec_timeout,
         "max_queue_timeout": "",
-        "default_exit_actions": default_exit_actions or {},
+        "default_exit_actions": {},
         "resources": {"gpu": {"guarantee": guarantee, "maximum": -1, "weight": 1}},
         "topology_keys": [],
         "platforms": kinds,
-        "quota": quota or {},
     }
 
 

@@ -291,9 +291,9 @@ class OsmoStandIn:
         """Run its tasks for real, to the end. The exit code of the first that failed, or 0."""
         return self.start(name, environ, **room).wait(timeout)
 
-    def reschedule(self, name: str, grace: float = 0.0) -> None:
+    def reschedule(self, name: str) -> None:
         """What runs is preempted: see `Running.preempt`. It goes on when its exit actions and the limits say so."""
-        self._running[name].preempt(grace)
+        self._running[name].preempt()
 
     def stop(self) -> None:
         """Nothing runs any more."""

@@ -34,14 +34,11 @@ def pools(client: Client, args: argparse.Namespace) -> None:
 
 def resources(client: Client, args: argparse.Namespace) -> None:
     """Print the machines of pools, which must exist."""
-    from osmo_stand_in.cli.submit import default_pool
-
-    pools = args.pool or [default_pool(client)]
     there = client.request("GET", "api/pool")["pools"]
-    for name in pools:
+    for name in args.pool:
         if name not in there:
             raise OsmoError(f"Pool {name} does not exist!")
-    print_answer(args, client.request("GET", "api/resources", {"pools": pools}))
+    print_answer(args, client.request("GET", "api/resources", {"pools": args.pool}))
 
 
 def profile(client: Client, args: argparse.Namespace) -> None:

@@ -63,8 +63,6 @@ def _workflow(commands: Any, version: Version) -> None:
     for one in streams:
         one.add_argument("workflow_id")
         one.add_argument("--task", "-t")
-        one.add_argument("--retry-id", "-r", type=int)
-    logs.add_argument("--error", action="store_true")
     logs.add_argument("-n", dest="last_n_lines", type=int)
     logs.set_defaults(run="observe.logs")
     streams[-1].set_defaults(run="observe.events" if len(streams) > 1 else "observe.logs")
@@ -81,7 +79,6 @@ def _workflow(commands: Any, version: Version) -> None:
     query.set_defaults(run="observe.query")
     spec = commands.add_parser("spec")
     spec.add_argument("workflow_id")
-    spec.add_argument("--template", action="store_true")
     spec.set_defaults(run="observe.spec")
     many = commands.add_parser("list")
     many.add_argument("--count", "-c", default=20, type=int)

@@ -32,23 +32,19 @@ def many(client: Client, args: argparse.Namespace) -> None:
 
 def logs(client: Client, args: argparse.Namespace) -> None:
     """To the end of the workflow, also with -n."""
-    if (args.error or args.retry_id) and not args.task:
-        raise OsmoError("Specify task for retry ID or error logs.")
-    _stream(client, args, "error_logs" if args.error else "logs", "error logs" if args.error else "logs")
+    _stream(client, args, "logs")
 
 
 def events(client: Client, args: argparse.Namespace) -> None:
     """What Kubernetes said about its pods."""
-    if args.retry_id and not args.task:
-        raise OsmoError("Specify task for retry ID.")
-    _stream(client, args, "events", "events")
+    _stream(client, args, "events")
 
 
-def _stream(client: Client, args: argparse.Namespace, kind: str, title: str) -> None:
-    given = {"task_name": args.task, "retry_id": args.retry_id, "last_n_lines": getattr(args, "last_n_lines", None)}
+def _stream(client: Client, args: argparse.Namespace, kind: str) -> None:
+    given = {"task_name": args.task, "last_n_lines": getattr(args, "last_n_lines", None)}
     params = {name: value for name, value in given.items() if value}
     answer = client.request("GET", f"api/workflow/{args.workflow_id}/{kind}", params, streams=True)
-    print(f"Workflow {args.workflow_id} has {title}:", flush=True)
+    print(f"Workflow {args.workflow_id} has {kind}:", flush=True)
     if isinstance(answer, str):
         print(answer)
         return
@@ -57,13 +53,12 @@ def _stream(client: Client, args: argparse.Namespace, kind: str, title: str) -> 
         if client.meets("broken"):
             break
     if client.meets("broken"):
-        print(f"\n{'Event' if kind == 'events' else 'Log'} {BROKEN} {title.split()[-1]}.")
+        print(f"\n{'Event' if kind == 'events' else 'Log'} {BROKEN} {kind}.")
 
 
 def spec(client: Client, args: argparse.Namespace) -> None:
     """The text that was kept."""
-    params = {"use_template": args.template}
-    print(client.request("GET", f"api/workflow/{args.workflow_id}/spec", params, streams=True))
+    print(client.request("GET", f"api/workflow/{args.workflow_id}/spec", streams=True))
 
 
 def cancel(client: Client, args: argparse.Namespace) -> None:

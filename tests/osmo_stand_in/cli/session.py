@@ -15,10 +15,7 @@ WHY = '{"error":"invalid_grant","error_description":"Token is not active"}'
 
 def folder() -> Path:
     """Where the command keeps its settings."""
-    if named := os.environ.get("OSMO_CONFIG_FILE_DIR"):
-        return Path(named)
-    base = os.environ.get("XDG_CONFIG_HOME") or Path(os.environ.get("HOME", "/"), ".config")
-    return Path(base, "osmo")
+    return Path(os.environ["OSMO_CONFIG_FILE_DIR"])
 
 
 def sign_in(folder: Path, user: str, seconds: float = 86400.0) -> None:

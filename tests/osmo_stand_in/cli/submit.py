@@ -19,7 +19,8 @@ def submit(client: Client, args: argparse.Namespace) -> None:
     """Post the workflow: once, or twice if it is a template, which is rendered by the first request."""
     import yaml
 
-    pool = args.pool or default_pool(client)
+    if not (pool := args.pool):
+        raise OsmoError(NO_POOL)
     params: dict[str, Any] = {"priority": args.priority} if args.priority else {}
     text = Path(args.workflow_file).read_text(encoding="utf-8")
     body: dict[str, Any] = {"file": text, "uploaded_templated_spec": None}
@@ -32,11 +33,3 @@ def submit(client: Client, args: argparse.Namespace) -> None:
     except (CredentialError, SubmissionError) as error:
         whose = f"{error.workflow} " if error.workflow is not None else ""
         raise SubmissionError(f"Workflow {whose}submit failed:\n{error.message}", error.workflow) from error
-
-
-def default_pool(client: Client) -> str:
-    """The pool of the user's profile; never the only one, as the command means to."""
-    pool: str | None = client.request("GET", "api/profile/settings")["profile"]["pool"]
-    if not pool:
-        raise OsmoError(NO_POOL)
-    return pool

@@ -82,17 +82,10 @@ class Running:
             self.kill()
             self._thread.join(TICK)
 
-    def preempt(self, grace: float = 0.0) -> None:
-        """Its machine is wanted for something else: SIGTERM, after so many seconds SIGKILL, and the disk is gone.
-
-        OSMO passes no signal on, so that nothing is heard of it with the real one: grace 0.
-        """
-        pid, self._preempted = self.pid, True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGTERM)
-        assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(grace)
+    def preempt(self) -> None:
+        """Its machine is wanted for something else: it is killed without a signal before, and the disk is gone."""
+        assert self.pid
+        self._preempted = True
         self.kill()
 
     def _log(self) -> str:
@@ -219,7 +212,7 @@ class Running:
             self._keep_code(code)
             return False
         code, status, told = self._outcome(code)
-        action = _action(code, self._task.get("exitActions", {}), there["pools"][row["pool"]]["default_exit_actions"])
+        action = _find_action(code, self._task.get("exitActions", {}))
         most = there["limits"]["max_retry_per_task"]
         again = action == "RESCHEDULE" and self._retry < most
         if action == "RESCHEDULE" and not again:
@@ -278,14 +271,13 @@ class Running:
         rows.change(self.state, self.name, change)
 
 
-def _action(code: int, *tables: Mapping[str, str]) -> str:
+def _find_action(code: int, actions: Mapping[str, str]) -> str:
     """What is to be done about an exit code; empty when nobody says so."""
-    for table in tables:
-        for action, codes in table.items():
-            for part in codes.split(","):
-                first, _, last = part.partition("-")
-                if int(first) <= code <= int(last or first):
-                    return action.upper()
+    for action, codes in actions.items():
+        for part in codes.split(","):
+            first, _, last = part.partition("-")
+            if int(first) <= code <= int(last or first):
+                return action.upper()
     return ""
 
 

@@ -95,8 +95,6 @@ def names(workflow: "AnyWorkflow", longest: int) -> None:
 
 def open_pool(workflow: "AnyWorkflow", pool_name: str, pool: Mapping[str, Any], priority: str) -> None:
     """The pool takes workflows, of that priority and with so many GPUs. Raises Refusal."""
-    if pool["backend"] != "default":
-        raise refusal.broken(f"Backend {pool['backend']} is not found.")
     guarantee = pool["resources"]["gpu"]["guarantee"]
     for group in workflow.groups:
         gpus = sum(task.resources.gpu or 0 for task in group.tasks)

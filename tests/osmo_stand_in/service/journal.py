@@ -59,7 +59,5 @@ def _wanted(state: State, name: str, params: Mapping[str, Any]) -> "re.Pattern[s
     task = params.get("task_name")
     if not task:
         return re.compile("")
-    retry = params.get("retry_id") or next(
-        int(one["retry_id"]) for one in rows.latest(rows.fetch(state, name)) if one["name"] == task
-    )
+    retry = next(int(one["retry_id"]) for one in rows.latest(rows.fetch(state, name)) if one["name"] == task)
     return re.compile(rf"^[^ ]+ [^ ]+ \[{task}{f' retry-{retry}' if retry else ''}\]")

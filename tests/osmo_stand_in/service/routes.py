@@ -23,10 +23,9 @@ def profile(service: Service, params: Params, body: Any) -> dict[str, Any]:
 
 
 def _told(name: str, pool: dict[str, Any]) -> dict[str, Any]:
-    told = {"name": name, **{key: value for key, value in pool.items() if key != "quota"}}
     platforms = pool["platforms"].items()
     shown = {kind: {key: value for key, value in one.items() if key != "node"} for kind, one in platforms}
-    return {**told, "platforms": shown}
+    return {"name": name, **pool, "platforms": shown}
 
 
 def pools(service: Service, params: Params, body: Any) -> dict[str, Any]:
@@ -35,21 +34,14 @@ def pools(service: Service, params: Params, body: Any) -> dict[str, Any]:
 
 
 def quota(service: Service, params: Params, body: Any) -> dict[str, Any]:
+    used = dict.fromkeys(USAGE, "0")
     there = config.read(service.state)["pools"]
-    sets, total = [], dict.fromkeys(USAGE, 0)
-    for name, pool in there.items():
-        used = {key: int(pool["quota"].get(key, 0)) for key in USAGE}
-        total = {key: total[key] + used[key] for key in USAGE}
-        sets.append({"pools": [{**_told(name, pool), "resource_usage": _texts(used)}]})
-    return {"node_sets": sets, "resource_sum": _texts(total)}
+    sets = [{"pools": [{**_told(name, pool), "resource_usage": used}]} for name, pool in there.items()]
+    return {"node_sets": sets, "resource_sum": used}
 
 
 def resources(service: Service, params: Params, body: Any) -> dict[str, Any]:
     return {"resources": list(admission.list_machines(config.read(service.state)["pools"], params["pools"]))}
-
-
-def _texts(numbers: dict[str, int]) -> dict[str, str]:
-    return {key: str(value) for key, value in numbers.items()}
 
 
 def submit(service: Service, params: Params, body: Any, pool: str) -> dict[str, Any]:
@@ -64,8 +56,8 @@ def submit(service: Service, params: Params, body: Any, pool: str) -> dict[str, 
         raise Unprocessable(
             type="extra_forbidden", loc=["body", key], msg="Extra inputs are not permitted", input=body[key]
         )
-    templated, dry = body.get("uploaded_templated_spec"), bool(params.get("dry_run"))
-    asked = submission.Asked(pool, body["file"], templated, priority, dry=dry, hurried=service.hurried)
+    dry = bool(params.get("dry_run"))
+    asked = submission.Asked(pool, body["file"], priority, dry=dry, hurried=service.hurried)
     return submission.post(service.state, asked)
 
 
@@ -75,8 +67,6 @@ def query(service: Service, params: Params, body: Any, name: str) -> dict[str, A
 
 def many(service: Service, params: Params, body: Any) -> dict[str, Any]:
     limit, offset = int(params.get("limit", 20)), int(params.get("offset", 0))
-    if limit > 1000:
-        raise refusal.user("Limit must be less than 1000.")
     user = config.read(service.state)["user"]
     there = [row for row in rows.every(service.state) if _wanted(row, params, user)]
     if params.get("order") == "DESC":
@@ -114,8 +104,7 @@ def _cancelled(row: rows.Row, message: str | None) -> None:
 
 
 def spec(service: Service, params: Params, body: Any, name: str) -> str:
-    row = rows.fetch(service.state, name)
-    return submission.saved(service.state, row, original=bool(params.get("use_template")))
+    return str(service.state.read(f"texts/{rows.fetch(service.state, name)['name']}")["saved"])
 
 
 def stream(service: Service, params: Params, body: Any, name: str, kind: str) -> dict[str, Any]:
@@ -123,8 +112,6 @@ def stream(service: Service, params: Params, body: Any, name: str, kind: str) ->
     row = rows.fetch(service.state, name)
     if (task := params.get("task_name")) and task not in [one["name"] for one in rows.latest(row)]:
         raise refusal.missing(f"Task {task} of workflow {name} is not found.")
-    if (lines := params.get("last_n_lines")) is not None and lines <= 0:
-        raise refusal.user("Users should specify positive value for flag -n.")
     return {"workflow": row["name"], "kind": kind}
 
 
@@ -161,7 +148,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "api/workflow/([^/]+)/cancel", cancel),
     ("GET", "api/workflow", many),
     ("GET", "api/workflow/([^/]+)/spec", spec),
-    ("GET", "api/workflow/([^/]+)/(logs|events|error_logs)", stream),
+    ("GET", "api/workflow/([^/]+)/(logs|events)", stream),
     ("GET", "api/workflow/([^/]+)", query),
     ("GET", "api/credentials", credentials),
     ("GET", "api/configs/workflow", workflow_config),

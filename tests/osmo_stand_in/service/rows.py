@@ -46,16 +46,11 @@ def insert(state: "State", name: str, row: Row) -> Row:
 
 
 def fetch(state: "State", name: str) -> Row:
-    """By id or by UUID. Raises Refusal."""
-    known = state.read("order", [])
-    if name in known:
-        row: Row = state.read(f"workflows/{name}")
-        return row
-    for other in known:
-        row = state.read(f"workflows/{other}")
-        if row["uuid"] == name:
-            return row
-    raise refusal.missing(f"Workflow {name} is not found.")
+    """By id. Raises Refusal."""
+    if name not in state.read("order", []):
+        raise refusal.missing(f"Workflow {name} is not found.")
+    row: Row = state.read(f"workflows/{name}")
+    return row
 
 
 def change(state: "State", name: str, change: Callable[[Row], None]) -> Row:

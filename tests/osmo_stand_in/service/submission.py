@@ -1,7 +1,6 @@
 """Submission of a workflow: rendered, parsed, checked, stored without what looks like a secret, base64 included."""
 
 import base64
-import contextlib
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -22,7 +21,6 @@ class Asked:
 
     pool: str
     file: str
-    templated: str | None = None
     priority: str = "NORMAL"
     dry: bool = False
     hurried: bool = False
@@ -57,8 +55,8 @@ def _document(state: State, there: Mapping[str, Any], asked: Asked) -> tuple[dic
 
     number = os.urandom(16).hex()
     try:
-        section, defaults = template.sections(asked.file, config.numbers(there["service"]))
-        text = template.render(section, defaults or {}, there["limits"]["sandbox_seconds"], asked.hurried)
+        section = template.find_workflow(asked.file, config.numbers(there["service"]))
+        text = template.render(section, there["limits"]["sandbox_seconds"], asked.hurried)
         document: dict[str, Any] = yaml.load(text, Loader=loader())
         if (size := _expanded(document)) > there["limits"]["expanded_bytes"]:  # nobody knows the real one's words
             raise refusal.broken(f"the workflow has {size} bytes")
@@ -150,22 +148,7 @@ def _keep(state: State, row: Mapping[str, Any], asked: Asked) -> None:
         for name, keys in task.get("credentials", {}).items():
             allowed |= {name, *(keys.values() if isinstance(keys, dict) else ())}
     saved = {"version": 2, "workflow": {key: value for key, value in row["spec"].items() if key != "pool"}}
-    text = redacted(written(saved), allowed)
-    state.write(f"texts/{row['name']}", {"posted": asked.file, "saved": text})
-    if asked.templated is not None:
-        original = redacted(asked.templated, allowed)
-        state.change(f"texts/{row['name']}", lambda texts: {**texts, "template": original})
-
-
-def saved(state: State, row: Mapping[str, Any], original: bool = False) -> str:
-    """The text that was kept; original: that of the template. Raises Refusal."""
-    texts: dict[str, str] = state.read(f"texts/{row['name']}", {})
-    kept = texts.get("template" if original else "saved")
-    if kept is None:
-        with contextlib.suppress(KeyError):
-            return texts["saved"]
-        raise refusal.broken(f"{row['name']}/workflow_spec.yaml: not found")
-    return kept
+    state.write(f"texts/{row['name']}", {"posted": asked.file, "saved": redacted(written(saved), allowed)})
 
 
 MASKED = "[MASKED]"

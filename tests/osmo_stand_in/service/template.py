@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
 
 from osmo_stand_in import refusal
 from osmo_stand_in.config import Version
@@ -23,8 +22,8 @@ def templated(text: str, client: Version) -> bool:
     return any(marker in text for marker in (MARKERS if client >= (6, 4, 0) else MARKERS_BEFORE_6_4))
 
 
-def sections(text: str, service: Version) -> tuple[str, Any]:
-    """The workflow section, as text, and its default values. Raises Refusal."""
+def find_workflow(text: str, service: Version) -> str:
+    """The workflow section, as text. Raises Refusal."""
     found: dict[str, str] = {}
     strict = service >= (6, 2, 0)
     for match in SECTION.finditer(text):
@@ -37,21 +36,15 @@ def sections(text: str, service: Version) -> tuple[str, Any]:
         found[key] = match[0]
     if "workflow" not in found:
         raise refusal.user("Workflow spec not found.")
-    if "default-values" not in found:
-        return found["workflow"], None
-    import yaml
-
-    return found["workflow"], yaml.safe_load(found["default-values"])["default-values"]
+    return found["workflow"]
 
 
 TOKEN = re.compile(r"{{(uuid|workflow_id|output|input:[^}]+|host:[^}]+)}}")
 TOO_LARGE = 1 << 20
 """Letters that are sent. The real one's limit is time: on two busy cores 512 KiB passed and 1,000 KiB did not."""
-MEMORY = 40_000_000
-MEMORY_LIMIT = 104857600
 
 
-def render(text: str, values: dict[str, Any], seconds: float = 0.5, hurried: bool = False) -> str:
+def render(text: str, seconds: float = 0.5, hurried: bool = False) -> str:
     """What becomes of a text. hurried: the time limit is met, whatever it is. Raises Refusal.
 
     OSMO's own tokens survive, written exactly so. Only this process's own work counts for the time: a busy machine is
@@ -61,21 +54,18 @@ def render(text: str, values: dict[str, Any], seconds: float = 0.5, hurried: boo
     from jinja2.exceptions import TemplateError
     from jinja2.sandbox import SandboxedEnvironment
 
-    text, values = _keep_tokens(text, dict(values))
+    text, values = _keep_tokens(text)
     try:
-        if len(text) >= MEMORY:
-            raise MemoryError(f"Sandboxed process exceeded memory limit of {MEMORY_LIMIT} bytes")
         if hurried or len(text) > TOO_LARGE:
             raise _overdue(seconds)
         with _limited(seconds):
             return SandboxedEnvironment(undefined=StrictUndefined).from_string(text).render(values)
-    except (TemplateError, TimeoutError, MemoryError) as error:
+    except (TemplateError, TimeoutError) as error:
         raise refusal.usage(f"Jinja substitution failure: {type(error)}: {error}") from error
-    except TypeError as error:
-        raise refusal.usage(f"Jinja Template Error: {error}") from error
 
 
-def _keep_tokens(text: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _keep_tokens(text: str) -> tuple[str, dict[str, str]]:
+    values = {}
     for token in dict.fromkeys(TOKEN.findall(text)):
         name = "hash" + str(int(hashlib.md5(token.encode()).hexdigest(), 16))
         values[name] = "{{" + token + "}}"
