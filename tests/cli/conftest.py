@@ -72,3 +72,16 @@ def job_words(pusht) -> tuple[object, ...]:
 def sent_run(robotrain, fake_platform, job_words) -> str:
     """The name of a training that was submitted to the fake platform."""
     return robotrain("submit", *job_words, "--no-pin").stdout.strip()
+
+
+@pytest.fixture
+def submit_plain(robotrain, plain_platform):
+    """Submit a small training to the plain platform: `submit_plain("--seed", "7")` returns the run."""
+
+    def submit(*words: str, data: str = "lerobot/pusht") -> str:
+        line = ("submit", "--platform", "plain", "--dataset-repo-id", data, "--json", "--no-pin")
+        answer = robotrain(*line, *words)
+        assert answer.exit_code == 0, answer.stderr
+        return str(answer.json["run"])
+
+    return submit

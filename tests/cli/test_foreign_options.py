@@ -99,3 +99,21 @@ def test_a_command_of_other_tools_is_answered_with_the_line_to_type(robotrain, l
     (problem,) = answer.json["problems"]
     assert (answer.exit_code, fact in problem["why"]) == (2, True)
     assert [one["text"] for one in problem["instead"]] == [way]
+
+
+def test_words_of_other_tools_list_the_runs(scripted, robotrain):
+    scripted.run("train-1")
+    for word in ("ls", "list", "ps"):
+        assert "train-1" in robotrain(word).stdout
+
+
+@pytest.mark.parametrize("word", ["lerobot-train", "eval"])
+def test_pasted_line_of_another_program_is_answered_with_its_translation(robotrain, word):
+    secret = "hf_" + "a1B2" * 10
+    answer = robotrain(word, "--policy.type=act", f"--token={secret}", "--name", "a b")
+    assert (answer.exit_code, secret in answer.stderr) == (2, False)
+    program = f"lerobot-{word.rpartition('-')[2]}"
+    assert f"  use   robotrain from-lerobot -- {program} --policy.type=act" in answer.stderr
+    assert "'a b'" in answer.stderr
+    assert "from-lerobot" not in robotrain(word).stderr.replace("from-lerobot, from-script", "")
+    assert "from-lerobot --" not in robotrain("rosbag-act-train", "--policy.type=act").stderr

@@ -1,0 +1,110 @@
+"""What differs between runs: `robotrain diff`, and the changes that `robotrain runs` shows."""
+
+import pytest
+from fake_engine import set_run_state
+from robotrain.cli import output
+from robotrain.store import records
+
+
+def test_diff_shows_the_settings_that_differ(submit_plain, robotrain):
+    first = submit_plain("--name", "pick-v2", "--batch-size", "8")
+    second = submit_plain("--name", "pick-v3", "--batch-size", "16")
+    answer = robotrain("diff", "pick-v2", "pick-v3", "--json")
+    assert [one["run"] for one in answer.json["runs"]] == [first, second]
+    assert {"name": "batch_size", "values": ["8", "16"]} in answer.json["settings"]
+    assert answer.json["data"] == []
+    shown = robotrain("diff", "pick-v2").stdout
+    assert "batch_size" in shown
+    assert "seed" not in shown
+
+
+DROPOUT, STEPS = "--policy.dropout", "--policy.n_action_steps"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "settings"),
+    [
+        ([f"{STEPS}=4", f"{DROPOUT}=0.0"], [f"{DROPOUT}=0.0", f"{STEPS}=8"], [(STEPS, "4", "8")]),
+        ([f"{STEPS}=4", f"{DROPOUT}=0.0"], [f"{DROPOUT}=0.0", f"{STEPS}=4"], []),
+        ([f"{DROPOUT}=0.0"], [f"{DROPOUT}=0.0", f"{STEPS}=8"], [(STEPS, None, "8")]),
+        ([STEPS, "4"], [f"{STEPS}=8"], [(STEPS, "4", "8")]),
+        ([f"{STEPS}=4"], [], [(STEPS, "4", None)]),
+    ],
+)
+def test_diff_compares_the_options_of_the_trainer_by_their_names(submit_plain, robotrain, before, after, settings):
+    first, second = submit_plain("--seed", "7", "--", *before), submit_plain("--seed", "7", "--", *after)
+    found = robotrain("diff", first, second, "--json").json["settings"]
+    assert [(row["name"], *row["values"]) for row in found] == settings
+    shown = robotrain("diff", first, second).stdout
+    assert [name in shown for name in (DROPOUT, STEPS)] == [False, bool(settings)]
+
+
+def test_diff_shows_a_source_once_and_cuts_its_pin(robotrain, fake_platform, pusht):
+    words = ("submit", "--platform", "fake", "--training-steps", "4", "--json", "--dataset-path", pusht)
+    first = robotrain(*words).json["run"]
+    set_run_state(fake_platform, first, "failed", checkpoints=[4])
+    second = robotrain("resume", first, "--training-steps", "8", "--json").json["run"]
+    other = robotrain(*words, "--no-pin").json["run"]
+    assert [row["name"] for row in robotrain("diff", first, second, "--json").json["data"]] == ["resume"]
+    shown = robotrain("diff", first, second).stdout.splitlines()
+    assert [line.split()[0] for line in shown].count("resume") == 1
+    (row,) = robotrain("diff", first, other, "--json").json["data"]
+    pin = records.read_record(first).values["dataset"][0].partition(" @ ")[2]
+    assert f" as of {pin}" in row["values"][0]
+    assert max(map(len, robotrain("diff", first, other).stdout.splitlines())) < 250
+
+
+def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit_plain, robotrain):
+    first = submit_plain("--name", "pick-v3")
+    assert robotrain("diff", first).exit_code == robotrain("diff").exit_code == 2, "there is nothing to compare with"
+    second = submit_plain("--name", "pick-v3", "--seed", "7")
+    answer = robotrain("diff", "pick-v3", "--json")
+    assert [one["run"] for one in answer.json["runs"]] == [first, second]
+    assert f"pick-v3 is {second}, the newest of 2 runs of this name" in answer.stderr
+    (problem,) = robotrain("diff", "pick-v3", "latest", "--json").json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [f"robotrain diff {first} {second}"]
+    third = submit_plain("--name", "other")
+    assert [one["run"] for one in robotrain("diff", "pick-v3", "--json").json["runs"]] == [second, third]
+    (problem,) = robotrain("diff", "other", "--json").json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [f"robotrain diff {second} {third}"]
+
+
+def test_runs_shows_what_differs_from_the_run_before(submit_plain, robotrain, scripted):
+    submit_plain("--name", "pick-v1", "--batch-size", "8", "--seed", "7")
+    scripted.run("eval-1", age=0)
+    submit_plain("--name", "pick-v2", "--batch-size", "16", "--seed", "1000")
+    newest, _, oldest = robotrain("runs", "--json").json["runs"]
+    assert newest["changed"] == [
+        {"name": "batch_size", "before": "8", "after": "16"},
+        {"name": "seed", "before": "7", "after": "1000"},
+    ]
+    assert (oldest["changed"], oldest["values"]["batch_size"]) == ([], "8")
+    assert robotrain("runs", "-n", "1", "--json").json["runs"][0]["changed"] == newest["changed"]
+    assert robotrain("runs").stdout.splitlines()[1].endswith("batch_size 8 → 16, seed 7 → 1000")
+
+
+def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, fake_platform, pusht, tmp_path):
+    words = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps")
+    first = robotrain(*words, "4").json["run"]
+    set_run_state(fake_platform, first, "failed", checkpoints=[4])
+    robotrain(*words, "4", "--batch-size", "16", "--seed", "7")
+
+    def list_changes():
+        newest, *_ = robotrain("runs", "--json").json["runs"]
+        return newest["run"], [(one["name"], one["before"]) for one in newest["changed"]]
+
+    resumed = robotrain("resume", first, "--training-steps", "8", "--no-pin", "--json").json["run"]
+    assert list_changes() == (resumed, [("resume", ""), ("training_steps", "4")])
+    run = robotrain(*words, "8", "--resume-from", tmp_path / first / "checkpoints/000004").json["run"]
+    assert list_changes() == (run, [("resume", ""), ("training_steps", "4")]), "a checkpoint below its outputs"
+    run = robotrain(*words, "9", "--resume-from", tmp_path / "elsewhere/000004").json["run"]
+    assert list_changes()[1][1:] == [("training_steps", "8")], "of the run before"
+
+
+def test_runs_on_a_terminal_shows_changes_on_a_line_of_their_own(submit_plain, robotrain, monkeypatch):
+    submit_plain("--batch-size", "8")
+    run = submit_plain("--batch-size", "16", "--", "--policy.chunk_size=16", "--policy.n_action_steps=4")
+    monkeypatch.setattr(output, "get_terminal_width", lambda stream: 80)
+    _, first, changed, _ = robotrain("runs").stdout.splitlines()
+    assert first.split()[:2] == ["pusht-act", run]
+    assert changed == "  batch_size 8 → 16, --policy.chunk_size – → 16, --policy.n_action_steps – → 4"

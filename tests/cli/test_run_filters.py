@@ -1,0 +1,176 @@
+"""`robotrain runs` with filters: words, names, times and values; what no run can have is answered with the nearest."""
+
+import json
+import time
+
+import pytest
+from robotrain.store import records
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["pick"], ["train-2", "train-1"]),
+        (["eval"], ["eval-3"]),
+        (["--state", "RUNNING", "k-v"], ["train-2"]),
+        (["--name", "pick"], ["train-1"]),
+        (["--name", "pick-*"], ["train-2"]),
+        (["--name", "train"], []),
+    ],
+)
+def test_word_is_a_part_of_a_name_or_run_and_name_is_the_whole_name(scripted, robotrain, words, found):
+    for run, name in (("train-1", "pick"), ("train-2", "pick-v3"), ("eval-3", "place-v2")):
+        scripted.run(run, called=name)
+    assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == found
+
+
+def test_unknown_whole_name_is_answered_with_the_part_of_a_name(scripted, robotrain):
+    scripted.run("train-1", called="pick")
+    answer = robotrain("runs", "--name", "ick", "--since", "7d")
+    assert answer.stdout == ""
+    assert "\n  robotrain runs ick --since 7d   " in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("done", "robotrain runs --state succeeded"),
+        ("osmo", "robotrain runs --platform osmo"),
+        ("latest", "robotrain status latest"),
+    ],
+)
+def test_word_that_no_run_has_is_answered_with_what_it_may_mean(scripted, robotrain, word, line):
+    scripted.run("train-1", called="pick-v3")
+    answer = robotrain("runs", word)
+    assert (answer.exit_code, answer.stdout) == (0, "")
+    assert f"no run fits: {word}\n  {line}   " in answer.stderr
+
+
+def test_suggested_line_for_older_runs_has_the_same_filters(scripted, robotrain):
+    for number in range(3):
+        scripted.run(f"train-{number}", called="pick-v3", state="failed", age=1000 - number)
+    answer = robotrain("runs", "pick", "-n", "1", "--state", "failed", "--since", "2 weeks")
+    assert "robotrain runs --all pick --state failed --since '2 weeks'" in answer.stderr
+
+
+YESTERDAY = time.strftime("%Y-%m-%d", time.localtime(time.time() - 86400))
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--since", "1d"], ["train-2"]),
+        (["--since", "24 hours ago"], ["train-2"]),
+        (["--since", "yesterday"], ["train-2"]),
+        (["--since", f"{YESTERDAY} 00:00"], ["train-2"]),
+        (["--until", "1d"], ["train-1"]),
+        (["--until", "today"], ["train-2", "train-1"]),
+        (["--since", "4d", "--until", "2d"], ["train-1"]),
+        (["--since", "2d", "--until", "1h"], []),
+        (["--until", time.strftime("%Y-%m-%d", time.localtime(time.time() - 3 * 86400))], ["train-1"]),
+    ],
+)
+def test_runs_since_and_until_a_duration_or_a_date(scripted, robotrain, words, found):
+    scripted.run("train-1", age=3 * 86400)
+    scripted.run("train-2", age=0)
+    assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == found
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "way"),
+    [
+        (["--until", "soon"], "value-invalid", "--until 7d"),
+        (["--since", "7"], "value-invalid", "--since 7d"),
+        (["--since", "2026-13-45"], "value-invalid", "--since 7d"),
+        (["--since", "1d", "--until", "7d"], "options-conflict", "--since 7d --until 1d"),
+        (["--before", "1d"], "usage", "--until"),
+        (["--done"], "usage", "--state succeeded"),
+        (["--status", "failed"], "usage", "--state"),
+        (["--sort", "loss"], "usage", "robotrain runs --help"),
+        (["--limit", "3"], "usage", "--number"),
+        (["--sinc", "1d"], "usage", "--since TIME"),
+        (["--until", "1d", "--prune"], "usage", "robotrain runs --prune --keep 20"),
+    ],
+)
+def test_wrong_filter_is_answered_with_the_one_to_type(robotrain, words, code, way):
+    answer = robotrain("runs", *words, "--json")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], [one["text"] for one in problem["instead"]]) == (code, [way])
+    forms = ("7d", "2 weeks", "yesterday", "2026-11-15")
+    assert code != "value-invalid" or all(form in answer.stderr for form in forms)
+
+
+def test_runs_are_found_by_their_values(submit_plain, robotrain):
+    default, other = submit_plain(), submit_plain("--batch-size", "16", "--seed", "7")
+
+    def find(*texts):
+        options = [word for text in texts for word in ("--set", text)]
+        return [one["run"] for one in robotrain("runs", "--json", *options).json["runs"]]
+
+    assert find("batch_size=16") == find("batch-size=1.6e1", "seed=7") == [other]
+    assert find("batch_size=32") == [default], "a default"
+    assert find("dataset=*pusht", "seed=*") == [other, default]
+    assert find("seed=7", "batch_size=32") == find("seed=2", "batch_size=1") == []
+    assert robotrain("runs", "--set", "seed").exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["steps=20", "training-steps=2e1", "--steps=20", "lr=3e-4", "--policy.dropout=0.0"])
+def test_runs_are_found_by_other_spellings_of_a_value(submit_plain, robotrain, text):
+    submit_plain()
+    found = submit_plain("--training-steps", "20", "--learning-rate", "0.0003", "--", "--policy.dropout=0.0")
+    assert [one["run"] for one in robotrain("runs", "--set", text, "--json").json["runs"]] == [found]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "way"),
+    [
+        (["--set", "training_stps=20"], "set-unknown-key", "--set training_steps=VALUE"),
+        (["--set", "policy.n_action_steps=8"], "set-unknown-key", "--set --policy.n_action_steps=VALUE"),
+        (["--set", "--policy.n_action_stps=8"], "set-unknown-key", "--set --policy.n_action_steps=VALUE"),
+        (["--set", "zzz=8"], "set-unknown-key", ""),
+        (["--workload", "lerobot-trian"], "workload-not-loaded", "--workload lerobot-train"),
+        (["--platform", "locl"], "platform-not-loaded", "--platform local"),
+        (["--platform", "locl", "--prune", "--keep", "0"], "platform-not-loaded", "--platform local"),
+    ],
+)
+def test_unknown_name_is_refused_with_the_nearest(robotrain, submit_plain, words, code, way):
+    submit_plain()
+    answer = robotrain("runs", *words, "--json")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], problem["where"]) == (code, words[0])
+    assert [one["text"] for one in problem["instead"]] == [way] * bool(way)
+
+
+def test_all_unknown_names_are_reported_at_once(robotrain):
+    answer = robotrain("runs", "--set", "a=1", "--set", "b", "--since", "soon", "--platform", "locl", "--json")
+    assert [one["where"] for one in answer.json["problems"]] == ["--since", "--set", "--platform", "--set"]
+
+
+def test_for_several_unknown_names_each_record_is_read_once(robotrain, scripted, monkeypatch):
+    for run in ("train-1", "train-2"):
+        scripted.run(run)
+    read, original = [], records.read_record
+    monkeypatch.setattr(records, "read_record", lambda run: read.append(run) or original(run))
+    answer = robotrain("runs", "--set", "a=1", "--set", "b=2", "--platform", "locl", "--workload", "lerobot-trian")
+    assert (answer.exit_code, sorted(read)) == (2, ["train-1", "train-2"]), answer.stderr
+
+
+def test_names_of_removed_plugins_are_known_from_their_runs(scripted, submit_plain, robotrain):
+    scripted.run("train-1", platform="nibiru")
+    assert [one["run"] for one in robotrain("runs", "--platform", "nibiru", "--json").json["runs"]] == ["train-1"]
+    run = submit_plain()
+    path = records.get_run_folder(run) / records.RECORD_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"values": {"thrust": ["3", ""]}}))
+    assert [one["run"] for one in robotrain("runs", "--set", "thrust=3", "--json").json["runs"]] == [run]
+
+
+@pytest.mark.parametrize("damaged", ["3", '{"seed": ["3"]}'])
+def test_record_with_damaged_values_is_broken(submit_plain, robotrain, damaged):
+    submit_plain("--seed", "3")
+    run = submit_plain("--seed", "4")
+    path = records.get_run_folder(run) / records.RECORD_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"values": json.loads(damaged)}))
+    assert robotrain("runs", "--json").json["runs"][0]["state"] == "broken"
+    assert robotrain("runs").exit_code == 0
