@@ -24,12 +24,12 @@ def lock_shared(folder: Path):
         yield
 
 
-def test_nothing_kept(robotrain, cache):
+def test_empty_cache(robotrain, cache):
     answer = robotrain("cache")
     assert (answer.exit_code, answer.stdout) == (0, f"the cache is empty: {cache}\n")
 
 
-def test_what_is_kept_is_listed_the_longest_unused_first(robotrain, make_cache_entry):
+def test_entries_are_listed_the_longest_unused_first(robotrain, make_cache_entry):
     make_cache_entry("environments/aa", days=1)
     make_cache_entry("sources/huggingface/datasets/lerobot--pusht/0a1b", days=40, megabytes=2)
     with lock_shared(make_cache_entry("environments/bb")):
@@ -44,7 +44,7 @@ def test_what_is_kept_is_listed_the_longest_unused_first(robotrain, make_cache_e
     assert rows[3][3:] == ["just", "now", "in", "use"]
 
 
-def test_what_would_go_is_shown_and_nothing_is_removed_before_somebody_says_so(robotrain, make_cache_entry):
+def test_unused_entries_are_shown_and_removed_when_that_is_confirmed(robotrain, make_cache_entry):
     old, new = make_cache_entry("environments/aa", days=40), make_cache_entry("environments/bb", days=2)
     for command in (("cache", "--unused", "30d"), ("cache", "--prune", "--unused", "30d")):
         answer = robotrain(*command)
@@ -56,9 +56,14 @@ def test_what_would_go_is_shown_and_nothing_is_removed_before_somebody_says_so(r
     assert "nothing was removed: pass --yes" in answer.stderr
     assert old.exists()
     assert new.exists()
+    confirmed = robotrain("cache", "--prune", "--unused", "30d", "--yes")
+    assert confirmed.exit_code == 0
+    assert "removed environments/aa" in confirmed.stderr
+    assert (old.exists(), new.exists()) == (False, True)
+    assert sorted(os.listdir(old.parent)) == ["aa.lock", "bb", "bb.lock"]  # others may be waiting for the lock
 
 
-def test_a_dry_run_removes_nothing_although_yes_was_said(robotrain, make_cache_entry):
+def test_dry_run_removes_nothing_even_with_yes(robotrain, make_cache_entry):
     folder = make_cache_entry("environments/aa", days=40)
     answer = robotrain("cache", "--prune", "--unused", "30d", "--dry-run", "--yes")
     assert answer.exit_code == 0
@@ -70,22 +75,13 @@ def test_a_dry_run_removes_nothing_although_yes_was_said(robotrain, make_cache_e
         assert (refused.exit_code, f"{flag} has no effect without --prune" in refused.stderr) == (2, True)
 
 
-def test_what_was_not_used_for_long_is_removed(robotrain, make_cache_entry):
-    old, new = make_cache_entry("environments/aa", days=40), make_cache_entry("environments/bb", days=2)
-    answer = robotrain("cache", "--prune", "--unused", "30d", "--yes")
-    assert answer.exit_code == 0
-    assert "removed environments/aa" in answer.stderr
-    assert (old.exists(), new.exists()) == (False, True)
-    assert sorted(os.listdir(old.parent)) == ["aa.lock", "bb", "bb.lock"]  # others may be waiting for the lock
-
-
-def test_a_limit_takes_the_longest_unused_until_the_rest_fits(robotrain, make_cache_entry):
+def test_limit_removes_the_longest_unused_until_the_rest_fits(robotrain, make_cache_entry):
     folders = [make_cache_entry(f"sources/s3/{days:02}", days=days) for days in (50, 40, 30, 20)]
     robotrain("cache", "--prune", "--limit", "2.1MB", "--yes")
     assert [folder.exists() for folder in folders] == [False, False, True, True]
 
 
-def test_what_a_run_uses_stays_whatever_the_limit(robotrain, make_cache_entry):
+def test_entry_that_a_run_uses_stays_whatever_the_limit(robotrain, make_cache_entry):
     folder = make_cache_entry("environments/aa", days=400)
     with lock_shared(folder):
         answer = robotrain("cache", "--prune", "--limit", "0", "--yes")
@@ -95,7 +91,7 @@ def test_what_a_run_uses_stays_whatever_the_limit(robotrain, make_cache_entry):
     assert not folder.exists()
 
 
-def test_what_a_run_takes_up_while_the_question_stands_stays(robotrain, make_cache_entry, monkeypatch):
+def test_entry_that_a_run_begins_to_use_before_the_confirmation_stays(robotrain, make_cache_entry, monkeypatch):
     folder = make_cache_entry("environments/aa", days=40)
 
     def meanwhile(what: str, yes: bool) -> bool:
@@ -108,9 +104,7 @@ def test_what_a_run_takes_up_while_the_question_stands_stays(robotrain, make_cac
     assert folder.exists()
 
 
-def test_what_was_left_incomplete_goes_first_and_what_is_filled_at_this_moment_does_not(
-    robotrain, make_cache_entry, cache
-):
+def test_incomplete_entries_are_removed_unless_they_are_being_filled(robotrain, make_cache_entry, cache):
     scratch = make_cache_entry("sources/s3/bucket.part")
     Path(f"{scratch}.lock").rename(cache / "sources/s3/bucket.lock")
     torn = make_cache_entry("environments/aa", complete=False)
@@ -124,13 +118,13 @@ def test_what_was_left_incomplete_goes_first_and_what_is_filled_at_this_moment_d
     assert not scratch.exists()
 
 
-def test_what_lies_in_the_cache_without_a_lock_is_left_alone(robotrain, cache):
+def test_folder_without_a_lock_is_left_alone(robotrain, cache):
     (cache / "uv" / "0.9.0" / "bin").mkdir(parents=True)
     robotrain("cache", "--prune", "--limit", "0", "--yes")
     assert (cache / "uv" / "0.9.0" / "bin").exists()
 
 
-def test_files_that_are_linked_from_elsewhere_are_said_to_stay(robotrain, make_cache_entry, tmp_path):
+def test_files_that_other_folders_share_are_counted_apart(robotrain, make_cache_entry, tmp_path):
     folder = make_cache_entry("environments/aa", days=40, megabytes=3)
     os.link(folder / "content", tmp_path / "uv")
     answer = robotrain("cache", "--unused", "30d")
@@ -139,7 +133,7 @@ def test_files_that_are_linked_from_elsewhere_are_said_to_stay(robotrain, make_c
 
 
 @pytest.mark.parametrize("words", [("--prune",), ("--unused", "-3d"), ("--limit", "lots")])
-def test_what_cannot_be_meant_is_refused_with_an_example(robotrain, make_cache_entry, words):
+def test_wrong_options_are_refused_with_an_example(robotrain, make_cache_entry, words):
     folder = make_cache_entry("environments/aa", days=400)
     answer = robotrain("cache", *words, "--yes")
     assert answer.exit_code == 2
@@ -147,7 +141,7 @@ def test_what_cannot_be_meant_is_refused_with_an_example(robotrain, make_cache_e
     assert folder.exists()
 
 
-def test_the_json_is_an_api(robotrain, make_cache_entry, cache):
+def test_json_of_the_cache(robotrain, make_cache_entry, cache):
     make_cache_entry("environments/aa", days=40)
     answer = robotrain("cache", "--prune", "--unused", "30d", "--yes", "--json").json
     (entry,) = answer.pop("entries")
@@ -164,7 +158,7 @@ def test_the_json_is_an_api(robotrain, make_cache_entry, cache):
     }
 
 
-def test_what_the_runtime_and_the_sources_make_is_what_the_cache_knows(robotrain, cache, tmp_path):
+def test_names_of_the_runtime_and_the_sources_are_those_of_the_cache(robotrain, cache, tmp_path):
     """The names that both sides write down for themselves: neither imports the other."""
     from robotrain_runtime.environments import environment
     from robotrain_runtime.machine import disk_cache as core
@@ -182,16 +176,16 @@ def test_what_the_runtime_and_the_sources_make_is_what_the_cache_knows(robotrain
 
 
 @pytest.mark.parametrize(("text", "bytes"), [("50GB", 50e9), ("7.5 GiB", 7.5 * 2**30), ("500m", 5e8), ("12", 12)])
-def test_sizes_are_read_as_people_write_them(text, bytes):
+def test_sizes_are_parsed(text, bytes):
     assert amounts.parse_size(text) == bytes
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30d", 30 * DAY), ("12h", 43200), ("2w", 14 * DAY), ("1.5 min", 90)])
-def test_spans_are_read_as_people_write_them(text, seconds):
+def test_durations_are_parsed(text, seconds):
     assert amounts.parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "30", "-1d", "30 years", "9" * 400 + "d"])
-def test_what_is_no_span_is_refused(text):
+def test_invalid_duration_is_refused(text):
     with pytest.raises(ValueError):
         amounts.parse_duration(text)

@@ -67,7 +67,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_an_option_that_does_not_exist_is_answered_with_its_equal_or_the_reason(robotrain, line):
+def test_option_of_other_tools_is_answered_with_its_equal_or_the_reason(robotrain, line):
     fact, ways = LINES[line]
     answer = robotrain(*shlex.split(line), "--json")
     assert answer.exit_code == 2
@@ -80,25 +80,34 @@ def test_an_option_that_does_not_exist_is_answered_with_its_equal_or_the_reason(
         assert [way["text"] for way in problem["instead"]] == ways
 
 
+OLD_RUNS, CACHED = "robotrain runs --prune --older-than 30d", "robotrain cache --prune --unused 30d"
+
+
 @pytest.mark.parametrize(
-    ("line", "fact", "way"),
+    ("line", "fact", "ways"),
     [
-        ("version", "", "robotrain --version"),
-        ("login", "no sign-in of its own", "robotrain doctor"),
-        ("config", "robotrain.toml", "robotrain explain job.yaml --platform PLATFORM"),
-        ("scancel a-run", "", "robotrain cancel a-run"),
-        ("workflow submit job.yaml --pool p", "", "robotrain submit job.yaml --pool p --json"),
-        ("job create --file a.yml", "", "robotrain submit job.yaml --platform PLATFORM"),
-        ("job list", "", "robotrain runs --json"),
-        ("workflow query a-run", "", "robotrain status a-run"),
-        ("stream a-run", "", "robotrain logs -f a-run"),
+        ("version", "", ["robotrain --version"]),
+        ("login", "no sign-in of its own", ["robotrain doctor"]),
+        ("config", "robotrain.toml", ["robotrain explain job.yaml --platform PLATFORM"]),
+        ("scancel a-run", "", ["robotrain cancel a-run"]),
+        ("workflow submit job.yaml --pool p", "", ["robotrain submit job.yaml --pool p --json"]),
+        ("job create --file a.yml", "", ["robotrain submit job.yaml --platform PLATFORM"]),
+        ("job list", "", ["robotrain runs --json"]),
+        ("workflow query a-run", "", ["robotrain status a-run"]),
+        ("stream a-run", "", ["robotrain logs -f a-run"]),
+        ("rm pick", "", ["robotrain runs --prune pick", OLD_RUNS, CACHED]),
+        ("delete", "", ["robotrain runs --prune RUN", OLD_RUNS, CACHED]),
+        ("clean", "", [OLD_RUNS, CACHED]),
+        ("tail", "", ["robotrain logs -f RUN"]),
+        ("launch", "", ["robotrain submit job.yaml --platform PLATFORM"]),
+        ("compare a", "", ["robotrain diff a RUN"]),
     ],
 )
-def test_a_command_of_other_tools_is_answered_with_the_line_to_type(robotrain, line, fact, way):
+def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain, line, fact, ways):
     answer = robotrain(*line.split(), "--json")
     (problem,) = answer.json["problems"]
     assert (answer.exit_code, fact in problem["why"]) == (2, True)
-    assert [one["text"] for one in problem["instead"]] == [way]
+    assert [one["text"] for one in problem["instead"]] == ways
 
 
 def test_words_of_other_tools_list_the_runs(scripted, robotrain):

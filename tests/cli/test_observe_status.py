@@ -1,7 +1,6 @@
 """`robotrain status` and `logs`: what happened to a run, in one command."""
 
 import dataclasses
-import json
 
 import pytest
 from robotrain.store import records
@@ -37,7 +36,7 @@ LEFT = [
 ]
 
 
-def test_the_cause_of_a_failed_run_is_in_its_status(scripted, robotrain):
+def test_status_of_a_failed_run_shows_the_end_of_its_traceback(scripted, robotrain):
     run = scripted.run("train-1", *[f"line {number}" for number in range(500)], *TRACEBACK, **FAILED)
     answer = robotrain("status")
     assert answer.exit_code == 0
@@ -49,7 +48,7 @@ def test_the_cause_of_a_failed_run_is_in_its_status(scripted, robotrain):
     assert f"robotrain logs --tail 40 {run.name}" in answer.stdout
 
 
-def test_without_a_traceback_the_last_lines_stand_for_the_cause(scripted, robotrain):
+def test_status_of_a_failed_run_without_a_traceback_shows_the_last_lines(scripted, robotrain):
     scripted.run("train-1", *[f"line {number}" for number in range(20)], "Killed", **FAILED)
     shown = [line.strip(" |") for line in robotrain("status").stdout.splitlines() if line.strip().startswith("|")]
     assert shown == [*(f"line {number}" for number in range(13, 20)), "Killed"]
@@ -65,7 +64,7 @@ def test_without_a_traceback_the_last_lines_stand_for_the_cause(scripted, robotr
         ("lost", [], "robotrain resubmit train-1"),
     ],
 )
-def test_what_to_type_next_depends_on_how_it_is(scripted, robotrain, state, left, type_next):
+def test_next_command_depends_on_the_state(scripted, robotrain, state, left, type_next):
     scripted.run("train-1", *left, state=state)
     assert robotrain("status", "--json").json["next"][0] == type_next
     assert f"next        {type_next}" in robotrain("status").stdout
@@ -81,7 +80,7 @@ def test_what_to_type_next_depends_on_how_it_is(scripted, robotrain, state, left
         ("network", [], ["robotrain resubmit train-1"]),
     ],
 )
-def test_what_would_fail_again_is_not_what_to_type_next(scripted, robotrain, fault, left, others):
+def test_unchanged_job_that_would_fail_again_is_not_suggested(scripted, robotrain, fault, left, others):
     outcome = Outcome(state="failed", exit_code=4, reason="out of paint", fault=fault)
     scripted.run("train-1", *left, outcome, state="failed", reason="out of paint")
     assert sorted(robotrain("status", "--json").json["next"]) == ["robotrain logs --tail 40 train-1", *others]
@@ -112,7 +111,7 @@ INSTEAD = "the policy has the type act, but --policy-type is diffusion"
         ("it is full (--batch-size 8)", [], "--set batch_size=VALUE"),  # what the run had
     ],
 )
-def test_the_change_that_a_failure_names_is_what_to_type_next(scripted, robotrain, reason, errors, change):
+def test_change_that_a_failure_names_is_suggested(scripted, robotrain, reason, errors, change):
     outcome = Outcome(state="failed", exit_code=4, reason=reason, fault="configuration")
     notes = [Note(level="error", text=text) for text in errors]
     scripted.run("train-1", *notes, outcome, state="failed", reason=reason)
@@ -131,7 +130,7 @@ def test_the_change_that_a_failure_names_is_what_to_type_next(scripted, robotrai
     assert (remark in robotrain("status").stdout) is bool(change)
 
 
-def test_an_option_that_the_trainer_refused_is_what_to_change(scripted, robotrain):
+def test_option_that_the_trainer_refused_is_suggested_to_change(scripted, robotrain):
     reason = "rejects --policy.chunk_size=16 --policy.n_action_steps=20: the chunk size is the upper bound"
     outcome = Outcome(state="failed", exit_code=4, reason=reason, fault="configuration")
     scripted.run("train-1", outcome, state="failed", reason=reason)
@@ -142,7 +141,7 @@ def test_an_option_that_the_trainer_refused_is_what_to_change(scripted, robotrai
     assert "VALUE in place of 20" in robotrain("status").stdout
 
 
-def test_a_reason_is_told_once_and_in_full(scripted, robotrain):
+def test_reason_is_printed_once_and_in_full(scripted, robotrain):
     full = ("the Hub says 401. Instead: --token NAME", "no room is left. Give it more")
     notes = [Note(level="error", text=text) for text in full]
     outcome = Outcome(state="failed", exit_code=4, reason="the Hub says 401; no room is left")
@@ -154,7 +153,7 @@ def test_a_reason_is_told_once_and_in_full(scripted, robotrain):
     assert "the Hub says 401; no room is left" not in told
 
 
-def test_a_reason_with_more_than_titles_and_warnings_of_two_attempts_are_told_once(scripted, robotrain):
+def test_long_reasons_and_repeated_warnings_are_printed_once(scripted, robotrain):
     full = "python is old; 3.12 is needed. Instead: --image NAME", "no access to lerobot/pusht@main: HTTP 401. Sign in"
     notes = [Note(level="error", text=text) for text in full]
     attempt = Note(level="warning", text="the paint is old. Stir it")
@@ -168,7 +167,7 @@ def test_a_reason_with_more_than_titles_and_warnings_of_two_attempts_are_told_on
     assert [text.count(part) for part in ("is needed", "no access", "HTTP 401")] == [1, 1, 1]
 
 
-def test_what_a_platform_says_of_the_end_of_a_run_is_no_cause_where_the_run_told_one(scripted, robotrain):
+def test_lines_of_the_platform_are_no_cause_if_the_run_gave_one(scripted, robotrain):
     outcome = Outcome(state="failed", exit_code=4, reason="out of paint")
     scripted.run("train-1", outcome, "[scripted] uploading", state="failed", reason="out of paint")
     assert "uploading" not in robotrain("status").stdout
@@ -176,7 +175,7 @@ def test_what_a_platform_says_of_the_end_of_a_run_is_no_cause_where_the_run_told
     assert "| [scripted] no machine is left" in robotrain("status").stdout
 
 
-def test_an_address_is_told_once_and_to_programs_too(scripted, robotrain):
+def test_address_is_printed_once_and_is_in_the_json(scripted, robotrain):
     page = "https://scripted/runs/1"
     tracked = Tracking(uri="https://scripted", experiment_id="0", run_id="1", ui=page)
     scripted.run("train-1", tracked).set_flag("page", page)
@@ -184,7 +183,7 @@ def test_an_address_is_told_once_and_to_programs_too(scripted, robotrain):
     assert robotrain("status", "--json").json["shown"] == {"page": page}
 
 
-def test_what_survived_a_failure_is_named_with_the_way_to_go_on(scripted, robotrain):
+def test_checkpoint_of_a_failed_run_is_shown_with_the_command_that_resumes_it(scripted, robotrain):
     scripted.run("train-1", *LEFT, *TRACEBACK, **FAILED)
     text = robotrain("status").stdout
     assert "checkpoint  step 400, /runs/x/checkpoints/000400" in text
@@ -192,7 +191,7 @@ def test_what_survived_a_failure_is_named_with_the_way_to_go_on(scripted, robotr
     assert "it saved no checkpoint" not in text
 
 
-def test_models_copies_and_warnings_are_told(scripted, robotrain):
+def test_models_copies_and_warnings_are_shown(scripted, robotrain):
     scripted.run(
         "train-1",
         *LEFT,
@@ -215,7 +214,7 @@ FOUND = Evaluated(episodes=20, scores=SCORES, results="/work/eval_results", poli
 EPISODES = [Metrics(step=20, total=20, unit="episode", values={"rollout_ep19_success": 1.0})]
 
 
-def test_an_evaluation_tells_its_scores_where_its_results_are_and_what_to_type(scripted, robotrain):
+def test_status_of_an_evaluation_shows_scores_results_and_next_commands(scripted, robotrain):
     scripted.run("eval-1", *EPISODES, FOUND, Delivered(to="runs:/r"), state="succeeded")
     for command in ("status", "wait"):
         text = robotrain(command).stdout
@@ -240,15 +239,13 @@ def test_an_evaluation_tells_its_scores_where_its_results_are_and_what_to_type(s
         (dataclasses.replace(FOUND, policy=""), "succeeded", ["report", "outputs"]),
     ],
 )
-def test_a_policy_is_not_to_be_registered_when_it_is_not_good_enough_or_not_kept(
-    scripted, robotrain, found, outcome, type_next
-):
+def test_registration_is_not_suggested_for_a_bad_or_lost_policy(scripted, robotrain, found, outcome, type_next):
     scripted.run("eval-1", *EPISODES, found, state=outcome)
     assert [line.split()[1] for line in robotrain("status", "--json").json["next"]] == type_next
     assert "it saved no checkpoint" not in robotrain("status").stdout
 
 
-def test_a_log_that_cannot_be_read_takes_the_state_with_it_not(scripted, robotrain):
+def test_state_is_shown_though_the_log_cannot_be_read(scripted, robotrain):
     run = scripted.run("train-1", "a line", state="failed", reason="out of paint")
     run.set_flag("breaks", "0")
     answer = robotrain("status")
@@ -257,14 +254,14 @@ def test_a_log_that_cannot_be_read_takes_the_state_with_it_not(scripted, robotra
     assert "warning: the log of train-1 cannot be read: ConnectionError: the line to scripted broke" in answer.stderr
 
 
-def test_a_run_is_meant_by_its_beginning_by_last_or_by_nothing(scripted, robotrain):
+def test_run_is_named_by_its_beginning_or_last_or_is_the_newest(scripted, robotrain):
     scripted.run("eval-1", age=20)
     scripted.run("train-1", age=10)
     named = [robotrain("status", *words, "--json").json["run"] for words in ((), ("last",), ("ev",), ("eval-1",))]
     assert named == ["train-1", "train-1", "eval-1", "eval-1"]
 
 
-def test_a_run_whose_submit_was_cut_off_and_whose_plan_is_gone_cannot_be_asked_for(scripted, robotrain, tmp_path):
+def test_interrupted_submit_without_a_plan_cannot_be_looked_up(scripted, robotrain, tmp_path):
     scripted.platform("scripted")
     record("train-1", "scripted", tmp_path, 1e9, phase="sending", reference={})
     for command in ("status", "logs", "wait", "cancel", "outputs", "watch"):
@@ -273,7 +270,7 @@ def test_a_run_whose_submit_was_cut_off_and_whose_plan_is_gone_cannot_be_asked_f
         assert "[submit-unsure]" in answer.stderr
 
 
-def test_logs_without_follow_say_on_stderr_why_there_is_nothing_yet(scripted, robotrain):
+def test_empty_log_is_explained_on_stderr(scripted, robotrain):
     scripted.run("train-1", state="pending", reason="no machine of that size is free")
     answer = robotrain("logs")
     assert (answer.exit_code, answer.stdout) == (0, "")
@@ -294,21 +291,7 @@ def test_tail_counts_the_lines_that_are_shown(scripted, robotrain):
     assert [line.startswith("::robotrain:: ") for line in raw] == [True, True]
 
 
-def test_raw_and_json_are_not_both(scripted, robotrain):
-    scripted.run("train-1", "one")
-    answer = robotrain("logs", "--raw", "--json")
-    assert answer.exit_code == 2
-    assert answer.json["problems"][0]["title"] == "--raw and --json cannot be used together"
-
-
-def test_a_log_for_programs_is_an_object_a_line(scripted, robotrain):
-    scripted.run("train-1", 'say "hi"', LEFT[2])
-    ordinary, event = map(json.loads, robotrain("logs", "--json").stdout.splitlines())
-    assert ordinary == {"line": 'say "hi"'}
-    assert set(event) == {"event", "time", "step", "path", "model"}
-
-
-def test_a_log_is_followed_from_before_its_start_to_its_end(scripted, robotrain, run_later):
+def test_log_is_followed_from_before_the_start_to_the_end(scripted, robotrain, run_later):
     run = scripted.run("train-1", state="pending")
     run_later(
         lambda: run.status(state="running"),
@@ -321,7 +304,7 @@ def test_a_log_is_followed_from_before_its_start_to_its_end(scripted, robotrain,
     assert answer.stdout.splitlines() == ["first", "last", "[robotrain] succeeded, exit code 0"]
 
 
-def test_a_followed_log_that_ends_without_a_word_is_explained(scripted, robotrain):
+def test_followed_log_without_an_outcome_ends_with_the_state(scripted, robotrain):
     scripted.run("train-1", "one", "two", state="lost", reason="its machine is gone")
     answer = robotrain("logs", "-f", "--tail", "1")
     assert answer.stdout == "two\n"

