@@ -30,19 +30,19 @@ RENDER = "ROBOTRAIN render --platform local --dataset-path x"
         (f"{RENDER} 2>&-", 0),
     ],
 )
-def test_a_closed_pipe_changes_no_exit_code(command, code):
+def test_closed_pipe_does_not_change_the_exit_code(command, code):
     done = shell(command)
     assert done.returncode == code
     assert "Traceback" not in done.stderr
 
 
-def test_narration_never_takes_the_place_of_results():
+def test_result_is_printed_without_stderr():
     done = shell(f"{RENDER} --json 2>&-")
     assert json.loads(done.stdout)["platform"] == "local"
 
 
 @pytest.mark.parametrize("watching", ["logs -f", "logs", "watch", "watch --json", "logs --json -f"])
-def test_watching_ends_quietly_when_nobody_reads_any_more(scripted, tmp_path, watching):
+def test_watching_ends_without_a_message_when_the_reader_is_gone(scripted, tmp_path, watching):
     event = '::robotrain:: {"event": "checkpoint", "time": 1, "step": 1, "path": "/x"}'
     # more than a pipe holds, so that something is written after `head` is gone
     run = scripted.run("train-1", *[event] * 4000, state="running")
@@ -53,44 +53,40 @@ def test_watching_ends_quietly_when_nobody_reads_any_more(scripted, tmp_path, wa
     assert (run.folder / "status.json").exists()
 
 
-@pytest.mark.parametrize("watching", ["logs -f", "logs", "watch", "watch --json"])
-def test_a_full_disk_behind_what_is_watched_is_said(scripted, tmp_path, watching):
+@pytest.mark.parametrize(
+    "command", [*(f"{words} train-1" for words in ("logs -f", "logs", "watch", "watch --json")), ""]
+)
+def test_full_disk_behind_stdout_is_reported(scripted, tmp_path, command):
     event = '::robotrain:: {"event": "checkpoint", "time": 1, "step": 1, "path": "/x"}'
     scripted.run("train-1", event, state="running")
-    done = shell(f"ROBOTRAIN {watching} train-1 > /dev/full", PYTHONPATH=str(tmp_path / "site-robotrain-scripted"))
+    line = f"ROBOTRAIN {command}" if command else RENDER
+    done = shell(f"{line} > /dev/full", PYTHONPATH=str(tmp_path / "site-robotrain-scripted"))
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_behind_stdout_is_said():
-    done = shell(f"{RENDER} > /dev/full")
-    assert done.returncode == 1
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_terminal_that_knows_only_ascii():
+def test_text_is_escaped_for_an_ascii_terminal():
     done = shell("ROBOTRAIN explain --platform local --dataset-path ü", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "\\xfc" in done.stdout
 
 
 @pytest.mark.parametrize("state", ["~nosuch/x", "x" * 300, "/dev/null/x"])
-def test_a_state_folder_that_cannot_be(state):
+def test_state_folder_that_cannot_be_created_is_an_error(state):
     done = shell("ROBOTRAIN status; ROBOTRAIN submit --platform local --dataset-path x", ROBOTRAIN_STATE=state)
     assert "Traceback" not in done.stderr
     assert "error:" in done.stderr
 
 
-def test_a_plan_folder_that_cannot_be_made(robotrain, tmp_path):
+def test_plan_folder_that_cannot_be_created_is_an_error(robotrain, tmp_path):
     (tmp_path / "file").write_text("")
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--to", tmp_path / "file/plan")
     assert answer.exit_code == 1
     assert "Not a directory" in answer.stderr
 
 
-def test_a_name_that_was_taken_is_given_back_when_a_submit_is_interrupted(tmp_path, command):
+def test_interrupted_submit_gives_its_name_back(tmp_path, command):
     python = tmp_path / "slow/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\ntouch started\nsleep 60\n")
@@ -107,10 +103,3 @@ def test_a_name_that_was_taken_is_given_back_when_a_submit_is_interrupted(tmp_pa
     assert process.wait(30) == 130
     os.killpg(process.pid, signal.SIGKILL)
     assert not list((tmp_path / "state/runs").iterdir())
-
-
-def test_numbers_that_are_none_are_json_all_the_same(capsys):
-    from robotrain.cli.output import print_json
-
-    print_json({"metrics": {"train/loss": float("nan"), "lr": float("inf")}})
-    assert json.loads(capsys.readouterr().out) == {"metrics": {"train/loss": "nan", "lr": "inf"}}

@@ -21,22 +21,8 @@ from robotrain_runtime.contract.event import (
 
 RUN = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "fault", "created", "started", "ended"),
-    *(
-        "stage",
-        "step",
-        "total",
-        "unit",
-        "download",
-        "metrics",
-        "checkpoint",
-        "checkpoint_step",
-        "published",
-        "registered",
-        "evaluated",
-        "delivered",
-        "tracking",
-    ),
-    *("warnings", "notes", "next", "name", "note"),
+    *("stage", "step", "total", "unit", "download", "metrics", "checkpoint", "checkpoint_step", "published"),
+    *("registered", "evaluated", "delivered", "tracking", "warnings", "notes", "next", "name", "note"),
 ]
 LISTED = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),
@@ -77,99 +63,95 @@ EVENTS = [
 @pytest.fixture(autouse=True)
 def run(scripted):
     ended = {"state": "failed", "reason": "out of paint", "exit_code": 1, "started": 1e9, "ended": 1e9 + 60}
-    made = scripted.run("train-1", "oh", *EVENTS, **ended)
+    made = scripted.run("train-1", 'say "oh"', *EVENTS, **ended)
     made.add_output("checkpoints/000400", step=400, digest="d" * 64)
     return made
 
 
-def test_of_status(robotrain):
-    told = robotrain("status", "--json").json
-    assert list(told) == [*RUN, "shown", "log_end", "steps"]
-    assert set(told["published"][0]) == {"step", "to"}
-    assert set(told["registered"][0]) == {"name", "version", "step", "uri"}
-    assert set(told["tracking"]) == {"uri", "experiment_id", "run_id", "ui"}
-    assert told["metrics"] == {"train/loss": "nan", "val/loss": 0.5}
-    assert (told["checkpoint"], told["checkpoint_step"]) == ("/x/000400", 400)
-    assert told["log_end"] == ["oh"]
-    assert set(told["evaluated"]) == {*CHANGES["evaluated"].split(), "successes", "tried"}
-    assert (told["evaluated"]["successes"], told["evaluated"]["tried"]) == (None, None)  # a replay has episodes too
-    assert told["evaluated"]["scores"] == {"rollout/success_rate": 0.75, "replay/mse": "nan"}
-    assert told["delivered"] == ["runs:/r"]
+def test_json_of_status(robotrain):
+    answer = robotrain("status", "--json").json
+    assert list(answer) == [*RUN, "shown", "log_end", "steps"]
+    assert set(answer["published"][0]) == {"step", "to"}
+    assert set(answer["registered"][0]) == {"name", "version", "step", "uri"}
+    assert set(answer["tracking"]) == {"uri", "experiment_id", "run_id", "ui"}
+    assert answer["metrics"] == {"train/loss": "nan", "val/loss": 0.5}
+    assert (answer["checkpoint"], answer["checkpoint_step"]) == ("/x/000400", 400)
+    assert answer["log_end"] == ['say "oh"']
+    assert set(answer["evaluated"]) == {*CHANGES["evaluated"].split(), "successes", "tried"}
+    assert (answer["evaluated"]["successes"], answer["evaluated"]["tried"]) == (None, None)  # a replay has episodes too
+    assert answer["evaluated"]["scores"] == {"rollout/success_rate": 0.75, "replay/mse": "nan"}
+    assert answer["delivered"] == ["runs:/r"]
 
 
-def test_of_runs(robotrain):
-    told = robotrain("runs", "--json").json
-    assert list(told) == ["runs", "more"]
-    assert list(told["runs"][0]) == LISTED
-    assert told["runs"][0]["loss"] == "nan"
-    assert told["runs"][0]["scores"]["rollout/success_rate"] == 0.75
+def test_json_of_runs(robotrain):
+    answer = robotrain("runs", "--json").json
+    assert list(answer) == ["runs", "more"]
+    assert list(answer["runs"][0]) == LISTED
+    assert answer["runs"][0]["loss"] == "nan"
+    assert answer["runs"][0]["scores"]["rollout/success_rate"] == 0.75
 
 
-def test_of_wait(robotrain, scripted):
+def test_json_of_wait(robotrain, scripted):
     assert list(robotrain("wait", "--json").json) == RUN
     scripted.run("train-2", state="succeeded")
     assert [list(one) for one in robotrain("wait", "train-1", "train-2", "--json").json] == [RUN, RUN]
 
 
-def test_of_watch(robotrain):
-    told = [json.loads(line) for line in robotrain("watch", "--json").stdout.splitlines()]
-    assert {one["run"] for one in told} == {"train-1"}
-    assert {one["change"]: list(one) for one in told} == {
+def test_json_of_watch(robotrain):
+    answer = [json.loads(line) for line in robotrain("watch", "--json").stdout.splitlines()]
+    assert {one["run"] for one in answer} == {"train-1"}
+    assert {one["change"]: list(one) for one in answer} == {
         change: list(dict.fromkeys(["run", "change", "time", *keys.split()])) for change, keys in CHANGES.items()
     }
 
 
-def test_of_trouble_in_watch(robotrain, run, run_later, monkeypatch):
+def test_json_of_trouble_in_watch(robotrain, run, run_later, monkeypatch):
     monkeypatch.setattr(follower, "POLL_SECONDS", 0.1)
     run.set_flag("raises", "bad gateway")
     run_later(run.wait_until_raised, (run.folder / "raises").unlink)
-    told = [json.loads(line) for line in robotrain("watch", "train-1", "--json").stdout.splitlines()]
-    assert [list(one) for one in told if one["change"] == "trouble"] == [["run", "change", "time", "text"]]
+    answer = [json.loads(line) for line in robotrain("watch", "train-1", "--json").stdout.splitlines()]
+    assert [list(one) for one in answer if one["change"] == "trouble"] == [["run", "change", "time", "text"]]
 
 
-def test_of_logs(robotrain):
-    told = [json.loads(line) for line in robotrain("logs", "--json").stdout.splitlines()]
-    assert told[0] == {"line": "oh"}
-    assert {one["event"]: set(one) for one in told[1:]} == {
+def test_json_of_logs(robotrain):
+    answer = [json.loads(line) for line in robotrain("logs", "--json").stdout.splitlines()]
+    assert answer[0] == {"line": 'say "oh"'}
+    assert {one["event"]: set(one) for one in answer[1:]} == {
         kind: {"event", "time", *keys.split()} for kind, keys in CHANGES.items() if kind != "state"
     }
 
 
-def test_of_cancel(robotrain, scripted):
+def test_json_of_cancel(robotrain, scripted):
     keys = ["run", "state", "was", "checkpoint", "checkpoint_step"]
     assert list(robotrain("cancel", "--json").json) == keys
     scripted.run("train-2")
     assert [list(one) for one in robotrain("cancel", "train-1", "train-2", "--json").json] == [keys, keys]
 
 
-def test_of_outputs(robotrain, tmp_path):
+def test_json_of_outputs(robotrain, tmp_path):
     keys = ["name", "kind", "source", "uri", "step", "model", "digest", "size", "addresses", "path"]
-    told = robotrain("outputs", "--json").json
-    assert list(told) == ["run", "outputs"]
-    assert list(told["outputs"][0]) == keys
-    assert told["outputs"][0]["path"] is None
+    answer = robotrain("outputs", "--json").json
+    assert list(answer) == ["run", "outputs"]
+    assert list(answer["outputs"][0]) == keys
+    assert answer["outputs"][0]["path"] is None
     brought = robotrain("outputs", "--json", "--to", tmp_path / "to").json
     assert brought["outputs"][0]["path"] == str(tmp_path / "to/checkpoints/000400")
 
 
 JOB = ("--platform", "plain", "--dataset-path", "x")
-RENDERED = ["run", "platform", "digest", "spec", "files"]
 
 
-@pytest.mark.parametrize("words", [("render",), ("submit", "--dry-run")])
-def test_of_a_plan(robotrain, plain_platform, words):
-    told = robotrain(*words, *JOB, "--json").json
-    assert list(told) == RENDERED
-    assert list(told["files"][told["spec"]]) == ["bytes", "sha256", "text"]
-
-
-def test_of_submit(robotrain, plain_platform):
-    told = robotrain("submit", *JOB, "--json").json
-    assert list(told) == ["run", "platform", "job", "reference", "shown", "notes", "new"]
+def test_json_of_a_plan_and_of_a_submission(robotrain, plain_platform):
+    for words in (("render",), ("submit", "--dry-run")):
+        plan = robotrain(*words, *JOB, "--json").json
+        assert list(plan) == ["run", "platform", "digest", "spec", "files"]
+        assert list(plan["files"][plan["spec"]]) == ["bytes", "sha256", "text"]
+    submission = robotrain("submit", *JOB, "--json").json
+    assert list(submission) == ["run", "platform", "job", "reference", "shown", "notes", "new"]
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "watch"])
-def test_of_a_problem(robotrain, command):
+def test_json_of_a_problem(robotrain, command):
     answer = robotrain(command, "nosuch", "--json")
     assert answer.exit_code == 2
     (problem,) = answer.json["problems"]

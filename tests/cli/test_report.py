@@ -2,7 +2,11 @@
 
 import json
 import math
+import os
 import re
+import shutil
+import stat
+import threading
 
 import pytest
 from parsed_page import Page, read_page
@@ -78,27 +82,36 @@ def test_a_run_that_has_just_begun_says_that_nothing_is_measured_yet(robotrain, 
     assert "no measurements yet" not in robotrain("report", run).stderr
 
 
-def test_a_run_without_events_has_a_page(robotrain, fake_platform, run):
-    write_state(fake_platform, run)
+@pytest.mark.parametrize(
+    ("log", "state", "texts"),
+    [
+        ([], "succeeded", ["The run logged no values", "no complete checkpoint"]),
+        ([Metrics(values={"train/loss": math.nan}, step=10, total=40)], "succeeded", ["no finite value"]),
+        (["ValueError: no"], "failed", ["<details open><summary>Last line of"]),
+    ],
+    ids=["no events", "no finite loss", "failed"],
+)
+def test_page_explains_what_is_missing_and_shows_the_log_of_a_failure(robotrain, fake_platform, run, log, state, texts):
+    write_state(fake_platform, run, *log, state=state)
+    page = robotrain("report", run, "--to", "-").stdout
+    assert [text for text in texts if text not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("points", "circles", "text"),
+    [
+        ([(step, step) for step in (10, 20, 30, 20, 30, 40)], 4, ""),
+        (enumerate((math.nan, math.inf, 1e308, -1e308, 0.5, 5e-324)), 2, "not drawn: 4 values"),
+    ],
+    ids=["steps repeated after a restart", "values that cannot be drawn"],
+)
+def test_each_step_is_drawn_once_and_values_that_cannot_be_drawn_are_counted(
+    robotrain, fake_platform, run, points, circles, text
+):
+    lines = (Metrics(values={"train/loss": value}, step=step, total=40) for step, value in points)
+    write_state(fake_platform, run, *lines)
     page = read_page(robotrain, run)
-    assert "The run logged no values" in page.text
-    assert "no complete checkpoint" in page.text
-
-
-def test_the_log_of_a_failed_run_is_open(robotrain, fake_platform, run):
-    write_state(fake_platform, run, "ValueError: no", state="failed")
-    assert "<details open><summary>Last line of" in robotrain("report", run, "--to", "-").stdout
-
-
-def test_a_loss_without_finite_values_is_reported(robotrain, fake_platform, run):
-    write_state(fake_platform, run, Metrics(values={"train/loss": math.nan}, step=10, total=40))
-    assert "no finite value" in read_page(robotrain, run).text
-
-
-def test_steps_repeated_after_a_restart_are_drawn_once(robotrain, fake_platform, run):
-    steps = (10, 20, 30, 20, 30, 40)
-    write_state(fake_platform, run, *(Metrics(values={"train/loss": step}, step=step, total=40) for step in steps))
-    assert read_page(robotrain, run).count["circle"] == 4
+    assert (page.count["circle"], text in page.text) == (circles, True)
 
 
 def test_the_page_is_written_atomically_to_a_file_with_the_name_of_the_run(robotrain, fake_platform, run, tmp_path):
@@ -145,10 +158,6 @@ def test_a_run_does_not_take_the_name_of_the_page_of_comparisons(robotrain, scri
 
 
 def test_a_page_is_written_to_a_pipe_and_through_a_link(robotrain, fake_platform, run, tmp_path):
-    import os
-    import stat
-    import threading
-
     (tmp_path / "shelf").mkdir()
     pipe, link, target = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "shelf/page.html"
     os.mkfifo(pipe)
@@ -186,18 +195,6 @@ def test_a_long_series_is_thinned_and_keeps_its_end_and_spikes():
     assert few[-1] == points[-1]
     assert (4321, 900.0) in few
     assert len(make_chart({"x": points}).lines[0].places) == len(few)
-
-
-def test_values_that_cannot_be_drawn_are_counted(robotrain, fake_platform, run):
-    values = (math.nan, math.inf, 1e308, -1e308, 0.5, 5e-324)
-    write_state(
-        fake_platform,
-        run,
-        *(Metrics(values={"train/loss": value}, step=step, total=6) for step, value in enumerate(values)),
-    )
-    page = read_page(robotrain, run)
-    assert page.count["circle"] == 2
-    assert "not drawn: 4 values" in page.text
 
 
 def test_extreme_steps_and_times_do_not_stop_the_page(robotrain, fake_platform, run):
@@ -250,8 +247,6 @@ def test_a_file_in_place_of_a_folder_is_named(robotrain, fake_platform, run, tmp
 
 
 def test_a_full_disk_keeps_the_earlier_page(robotrain, fake_platform, run, tmp_path, monkeypatch):
-    import os
-
     robotrain("report", run, "--to", tmp_path / "page/one.html")
 
     def full(handle):
@@ -263,8 +258,6 @@ def test_a_full_disk_keeps_the_earlier_page(robotrain, fake_platform, run, tmp_p
 
 
 def test_a_run_without_a_stored_plan_has_a_page(robotrain, fake_platform, run):
-    import shutil
-
     shutil.rmtree(plans.get_plan_folder(run))
     assert "The plan of this run is not stored" in read_page(robotrain, run).text
 

@@ -1,6 +1,7 @@
 """`robotrain report A B C`: one page that compares several runs."""
 
 import json
+import shutil
 
 import pytest
 from fake_engine import set_run_state
@@ -40,8 +41,6 @@ def test_curves_share_axes_and_only_differences_are_listed(robotrain, submit_tra
 
 
 def test_names_of_runs_label_what_differs(robotrain, submit_training, pusht, tmp_path):
-    import shutil
-
     other = shutil.copytree(pusht, tmp_path / "other")
     submit_training("--name", "pick-v1", "--batch-size", 7)
     submit_training("--name", "pick-v2", "--seed", 3, dataset=other)
@@ -67,8 +66,6 @@ def test_json_has_the_same_facts(robotrain, submit_training, tmp_path):
 
 
 def test_different_sources_are_listed(robotrain, submit_training, pusht, tmp_path):
-    import shutil
-
     other = shutil.copytree(pusht, tmp_path / "other")
     told = robotrain("report", submit_training(), submit_training(dataset=other), "--json").json
     assert [text.split(" as of ")[0] for text in told["sources"]["dataset"]] == [str(pusht), str(other)]
@@ -108,11 +105,7 @@ def record_evaluation(scripted, tmp_path):
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
-        (
-            [True] * 6 + [False],
-            [False] * 6 + [True],
-            "only eval-1 succeeded in 6, only eval-2 in 1",
-        ),
+        ([True] * 6 + [False], [False] * 6 + [True], "only eval-1 succeeded in 6, only eval-2 in 1"),
         ([True] * 6, [False] * 6, "is probably not chance (p 0.031"),
         ([True, True], [False, True], "may be chance (p 1,"),
         ([True, False], [True, False], "had the same 2 starts and succeeded in the same ones"),

@@ -54,28 +54,14 @@ SHAPES = {
     "Databricks OAuth": f"dose{HEX}",
 }
 TEXTS = (
-    "--job-name",
-    "--experiment-name",
-    "--register-checkpoint",
-    "--dataset-id",
-    "--lerobot-version",
-    "--output-dir",
-    "--publish-url",
+    *("--job-name", "--experiment-name", "--register-checkpoint", "--dataset-id", "--lerobot-version"),
+    *("--output-dir", "--publish-url"),
 )
 SETTINGS = {
     "local": ("--tracking-uri", "--python"),
     "osmo": (
-        "--tracking-uri",
-        "--pool",
-        "--gpu-platform",
-        "--image",
-        "--labels",
-        "--buckets",
-        "--storage-account",
-        "--workspace-name",
-        "--work-dir",
-        "--hf-credential",
-        "--blob-credential",
+        *("--tracking-uri", "--pool", "--gpu-platform", "--image", "--labels", "--buckets", "--storage-account"),
+        *("--workspace-name", "--work-dir", "--hf-credential", "--blob-credential"),
     ),
     "azureml": ("--compute", "--image", "--environment", "--workspace-name", "--resource-group", "--datastore"),
 }
