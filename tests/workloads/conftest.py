@@ -1,4 +1,4 @@
-"""Fixtures of the workload tests: a LeRobot training as a document, and a small dataset to damage."""
+"""Fixtures of the workload tests: documents, datasets, policies and checkpoints, real trainings, translated lines."""
 
 import json
 import os

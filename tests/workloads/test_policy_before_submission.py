@@ -15,8 +15,8 @@ NARROW = {"action": {"type": "ACTION", "shape": [2]}}
 
 
 @pytest.fixture
-def misfits(robotrain):
-    """What a dry run on a cluster says of the inputs; no service answers here."""
+def find_problems(robotrain):
+    """The problems of inputs that a dry run on a cluster finds; no service answers here."""
 
     def find(*words):
         answer = robotrain("submit", *words, *CLOUD, "--json")
@@ -43,26 +43,26 @@ def test_the_folder_that_is_meant_is_offered_in_place_of_another(robotrain, push
     assert ways == ([f"--dataset-path '{tmp_path / meant}'"] if meant else [])
 
 
-def test_a_policy_folder_is_compared_with_the_environment(misfits, policy):
+def test_a_policy_folder_is_compared_with_the_environment(find_problems, policy):
     arm = policy("arm", input_features=JOINTS, output_features=WIDE)
-    assert misfits("lerobot-eval", "--policy-path", arm, "--env", "pusht") == [
+    assert find_problems("lerobot-eval", "--policy-path", arm, "--env", "pusht") == [
         "observation.state has 2 values in pusht, but 6 values in the policy",
         "action has 2 values in pusht, but 6 values in the policy",
     ]
     fitting = policy("fits", input_features=STATE, output_features=NARROW)
-    assert misfits("lerobot-eval", "--policy-path", fitting, "--env", "pusht") == []
+    assert find_problems("lerobot-eval", "--policy-path", fitting, "--env", "pusht") == []
 
 
-def test_a_policy_folder_is_compared_with_the_dataset_that_it_is_evaluated_or_trained_on(misfits, policy, pusht):
+def test_a_policy_folder_is_compared_with_the_dataset_that_it_is_evaluated_or_trained_on(find_problems, policy, pusht):
     arm = policy("arm", input_features=JOINTS, output_features=WIDE)
     expected = [
         "observation.state has 2 values in the dataset, but 6 values in the policy",
         "action has 2 values in the dataset, but 6 values in the policy",
     ]
     for workload in ("lerobot-eval", "lerobot-train"):
-        assert misfits(workload, "--policy-path", arm, "--dataset-path", pusht) == expected
+        assert find_problems(workload, "--policy-path", arm, "--dataset-path", pusht) == expected
         fitting = policy(f"fits-{workload}", input_features=STATE, output_features=NARROW)
-        assert misfits(workload, "--policy-path", fitting, "--dataset-path", pusht) == []
+        assert find_problems(workload, "--policy-path", fitting, "--dataset-path", pusht) == []
 
 
 NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone": "resnet18", "n_action_steps": 4}
@@ -111,17 +111,17 @@ def hub(monkeypatch, tmp_path, policy, pusht):
         yield stand_in
 
 
-def test_a_policy_of_the_hub_is_compared_with_the_dataset_and_the_environment(misfits, hub, pusht):
+def test_a_policy_of_the_hub_is_compared_with_the_dataset_and_the_environment(find_problems, hub, pusht):
     lines = {
         ("lerobot-eval", "--dataset-path", pusht): "the dataset",
         ("lerobot-train", "--dataset-repo-id", "lab/pusht"): "the dataset",
         ("lerobot-eval", "--env", "pusht"): "pusht",
     }
     for words, origin in lines.items():
-        assert misfits(*words, "--policy-repo-id", "lab/arm") == [
+        assert find_problems(*words, "--policy-repo-id", "lab/arm") == [
             f"action has 2 values in {origin}, but 6 values in the policy"
         ]
-    assert misfits("lerobot-eval", "--env", "pusht", "--policy-repo-id", "lab/arm", "--no-pin") == []  # not asked
+    assert find_problems("lerobot-eval", "--env", "pusht", "--policy-repo-id", "lab/arm", "--no-pin") == []  # not asked
 
 
 def test_a_hub_that_does_not_answer_is_left_to_the_run(robotrain, hub, monkeypatch):
@@ -134,8 +134,8 @@ def test_a_hub_that_does_not_answer_is_left_to_the_run(robotrain, hub, monkeypat
 
 
 @pytest.fixture
-def plan_of(robotrain, tmp_path):
-    """A dry run of a pipeline file on this machine."""
+def find_in_steps(robotrain, tmp_path):
+    """The problems of inputs that a dry run of a pipeline on this machine finds, each with its step."""
 
     def submit(steps):
         (tmp_path / "pipeline.yaml").write_text(json.dumps({"name": "p", "steps": steps}))
@@ -155,9 +155,9 @@ def evaluation(**parameters):
     return {"workload": "lerobot-eval", "sources": {"policy": [{"from": "train"}]}, "parameters": parameters}
 
 
-def test_a_pipeline_compares_the_data_of_its_training_with_the_environment_of_its_evaluation(plan_of, pusht):
-    assert plan_of({"train": training(pusht), "evaluate": evaluation(env="pusht")}) == []
-    found = plan_of({"train": training(pusht), "evaluate": evaluation(env="aloha", policy_type="diffusion")})
+def test_a_pipeline_compares_the_data_of_its_training_with_the_environment_of_its_evaluation(find_in_steps, pusht):
+    assert find_in_steps({"train": training(pusht), "evaluate": evaluation(env="pusht")}) == []
+    found = find_in_steps({"train": training(pusht), "evaluate": evaluation(env="aloha", policy_type="diffusion")})
     assert found == [
         ("step evaluate", "train has the policy type act, but --policy-type is diffusion"),
         ("step evaluate", "observation.state has 14 values in aloha, but 2 values in the policy"),
@@ -166,24 +166,24 @@ def test_a_pipeline_compares_the_data_of_its_training_with_the_environment_of_it
     ]
 
 
-def test_options_that_change_what_the_policy_reads_leave_it_to_the_run(plan_of, pusht):
+def test_options_that_change_what_the_policy_reads_leave_it_to_the_run(find_in_steps, pusht):
     train = training(pusht, trainer_args=["--policy.input_features={}"])
-    assert plan_of({"train": train, "evaluate": evaluation(env="aloha")}) == []
+    assert find_in_steps({"train": train, "evaluate": evaluation(env="aloha")}) == []
 
 
-def test_a_fine_tuned_policy_reads_what_the_first_one_did(plan_of, pusht, policy):
+def test_a_fine_tuned_policy_reads_what_the_first_one_did(find_in_steps, pusht, policy):
     start = policy("start", input_features=STATE, output_features=NARROW)
     train = training(pusht)
     train["sources"]["policy"] = [{"local_path": str(start)}]
-    found = plan_of({"train": train, "evaluate": evaluation(env="aloha")})
+    found = find_in_steps({"train": train, "evaluate": evaluation(env="aloha")})
     assert ("step evaluate", "observation.state has 14 values in aloha, but 2 values in the policy") in found
 
 
-def test_a_step_that_begins_from_an_earlier_one_is_compared_with_its_own_data(plan_of, pusht, dataset):
+def test_a_step_that_begins_from_an_earlier_one_is_compared_with_its_own_data(find_in_steps, pusht, dataset):
     other = {"observation.state": {"dtype": "float32", "shape": [6]}, "action": {"dtype": "float32", "shape": [2]}}
     tune = training(dataset(features=other))
     tune["sources"]["policy"] = [{"from": "train"}]
-    found = plan_of({"train": training(pusht), "tune": tune})
+    found = find_in_steps({"train": training(pusht), "tune": tune})
     assert ("step tune", "observation.state has 6 values in the dataset, but 2 values in the policy") in found
 
 
@@ -200,7 +200,7 @@ def test_a_pipeline_compares_what_it_fine_tunes_from_the_hub(robotrain, hub, pus
     assert len(read) == len(set(read)) or platform != CLOUD, "once, although two steps need it"
 
 
-def test_a_pipeline_compares_a_dataset_of_the_hub_with_the_environment(plan_of, hub):
+def test_a_pipeline_compares_a_dataset_of_the_hub_with_the_environment(find_in_steps, hub):
     train = {"workload": "lerobot-train", "sources": {"dataset": [{"huggingface": "lab/pusht"}]}}
-    found = plan_of({"train": train, "evaluate": evaluation(env="aloha")})
+    found = find_in_steps({"train": train, "evaluate": evaluation(env="aloha")})
     assert ("step evaluate", "observation.state has 14 values in aloha, but 2 values in the policy") in found
