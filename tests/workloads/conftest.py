@@ -162,11 +162,12 @@ def start(request, tmp_path, training, training_environment):
 
 @pytest.fixture
 def train(start, tmp_path):
-    """Train to the end."""
+    """Train to the end, which has this exit code."""
 
-    def run(dataset: Path, args=(), starts=None, work="work", **how) -> Trained:
+    def run(dataset: Path, args=(), starts=None, work="work", exit_code=0, **how) -> Trained:
         process = start(dataset, args, starts, work, **how)
         stdout, _ = process.communicate(timeout=600)
+        assert process.returncode == exit_code, stdout
         return Trained(process.returncode, stdout.splitlines(), tmp_path / work, tmp_path / "mlflow.db")
 
     return run

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Metrics, Note
 
 SMALL = {
     "act": (
@@ -68,6 +69,14 @@ class Trained:
     def events(self, kind):
         records = [event.parse_event(line) for line in self.lines]
         return [record.event for record in records if record and isinstance(record.event, kind)]
+
+    def read_metric(self, name: str = "train/loss") -> dict[int, float]:
+        """Its value at each step."""
+        return {event.step: event.values[name] for event in self.events(Metrics) if name in event.values}
+
+    @property
+    def notes(self) -> list[str]:
+        return [note.text for note in self.events(Note)]
 
     def ask(self, query: str) -> list[tuple]:
         connection = sqlite3.connect(self.database)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from azure_stand_in.fixtures import azure, azure_session
 from robotrain_runtime.contract import checkpoint, document
-from robotrain_runtime.contract.event import Metrics, Note, Outcome, Published, Tracking
+from robotrain_runtime.contract.event import Outcome, Published, Tracking
 from robotrain_sources.data_environment import ENVIRONMENT as DATA
 from small_training import SMALL, STEPS, Trained, read_lines_until
 
@@ -86,12 +86,12 @@ def test_it_resumes_from_what_it_published_as_the_same_tracking_run(machine, tmp
 
     ran = wait_for_end(machine("wf-7"), tmp_path)
     assert ran.exit_code == 0, "\n".join(ran.lines)
-    (back,) = [note.text for note in ran.events(Note) if "restored from" in note.text]
-    step = int(back.rpartition("/")[2])
-    assert back == f"resuming from step {step} of an earlier attempt, restored from {machine.url}/{step:06}"
+    (note,) = [text for text in ran.notes if "restored from" in text]
+    step = int(note.rpartition("/")[2])
+    assert note == f"resuming from step {step} of an earlier attempt, restored from {machine.url}/{step:06}"
     assert 0 < step < TOTAL
-    assert any(f"was interrupted: resuming from step {step}" in note.text for note in ran.events(Note))
-    assert min(one.step for one in ran.events(Metrics) if "train/loss" in one.values) == step + 10
+    assert any(f"was interrupted: resuming from step {step}" in text for text in ran.notes)
+    assert min(ran.read_metric()) == step + 10
     assert ran.events(Published)[-1].to == f"{machine.url}/{TOTAL:06}"
 
     made = checkpoint.read_manifest(ran.work / f"outputs/checkpoints/{TOTAL:06}")

