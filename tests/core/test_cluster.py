@@ -98,11 +98,11 @@ def test_a_query_that_fails_for_a_moment_does_not_end_the_wait(monkeypatch):
     CloudPlatform(answers=(False, Rejected([BUSY], transient=True), True)).cancel(REFERENCE)
 
 
-def test_one_that_has_ended_is_not_asked_to_end():
+def test_a_run_that_has_ended_is_not_cancelled():
     CloudPlatform("it has ended", (True,)).cancel(REFERENCE)
 
 
-def test_checks_run_side_by_side_and_all_problems_are_told_once():
+def test_checks_run_side_by_side_and_each_problem_is_reported_once():
     both = threading.Barrier(2, timeout=5)
     other = replace(BUSY, title="CloudPlatform's queue is full")
 

@@ -1,15 +1,19 @@
-"""What travels to the container: the runtime, the halves a job names, and what those need of their own distribution."""
+"""The payload: the runtime, the container plugins of a job, and what those need of their own distribution."""
 
 import io
 import os
 import sys
+import types
 import zipfile
+from pathlib import Path
 
 import pytest
-from robotrain.submission.packing import pack_modules
+from robotrain.submission import packing
+from robotrain.submission.packing import needs_core, pack_modules
+from robotrain_runtime import engine
 
 
-def names(*halves):
+def list_packed(*halves):
     return set(zipfile.ZipFile(io.BytesIO(pack_modules(halves).archive)).namelist())
 
 
@@ -46,52 +50,52 @@ def acme(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_a_half_travels_with_what_it_names_of_its_own_distribution(acme):
-    packed = names("acme.s3.container")
+def test_a_plugin_is_packed_with_what_it_names_of_its_distribution(acme):
+    packed = list_packed("acme.s3.container")
     assert {"acme/s3/container.py", "acme/shared/reading.py", "acme/shared/locks/data.txt"} <= packed
     assert {"acme/words.py", "acme/programs/fetch.py", "acme/__init__.py"} <= packed
     assert {f"acme/{name}.py" for name in ("first", "second", "third", "fourth")} <= packed
 
 
-def test_a_half_that_is_fetched_by_the_transfer_brings_it_along(acme):
-    packed = names("acme.shelf.container")
+def test_a_plugin_is_packed_with_its_carrier(acme):
+    packed = list_packed("acme.shelf.container")
     assert {"acme/shelf/origin.py", "robotrain_sources/transfer/__main__.py"} <= packed
     assert {"robotrain_sources/fetching/errors.py", "robotrain_sources/data_environment/locks/data.txt"} <= packed
 
 
-def test_what_only_the_submit_side_needs_stays_at_home(acme):
-    at_home = {"acme/submit_side.py", "acme/other/container.py", "acme/s3/kind.py"}
-    assert not names("acme.s3.container") & at_home
+def test_modules_of_the_submit_side_are_not_packed(acme):
+    left_out = {"acme/submit_side.py", "acme/other/container.py", "acme/s3/kind.py"}
+    assert not list_packed("acme.s3.container") & left_out
 
 
-def test_what_no_wheel_carries_stays_at_home(acme):
+def test_hidden_and_temporary_files_are_not_packed(acme):
     (acme / "s3/.git").mkdir()
     for name in (".env", ".git/config", "container.py~", "#container.py#", "container.pyc"):
         (acme / "s3" / name).write_text("x")
-    packed = names("acme.s3.container")
+    packed = list_packed("acme.s3.container")
     assert {name for name in packed if name.startswith("acme/s3/")} == {
         f"acme/s3/{name}.py" for name in ("__init__", "container")
     }
 
 
-def test_what_a_lock_was_compiled_from_stays_at_home(acme):
+def test_the_input_of_a_lock_is_not_packed(acme):
     for name in ("data.in", "other.in"):
         (acme / "shared/locks" / name).write_text("x\n")
-    assert {name for name in names("acme.s3.container") if "/locks/" in name} == {
+    assert {name for name in list_packed("acme.s3.container") if "/locks/" in name} == {
         "acme/shared/locks/data.txt",
         "acme/shared/locks/other.in",
     }
 
 
-def test_what_lies_behind_a_link_travels_and_a_circle_ends(acme):
+def test_links_are_followed_but_not_in_a_circle(acme):
     (acme / "s3/tables").symlink_to(acme / "shared/locks")
     (acme / "s3/again").symlink_to(acme / "s3")
-    packed = names("acme.s3.container")
+    packed = list_packed("acme.s3.container")
     assert "acme/s3/tables/data.txt" in packed
     assert not [name for name in packed if "again" in name]
 
 
-def test_a_file_that_changed_travels_as_it_is_now_whatever_its_time_says(acme):
+def test_a_changed_file_is_packed_anew_whatever_its_time_says(acme):
     half = acme / "s3/container.py"
     for text in ("X = 1111\n", "X = 2222\n"):
         half.write_text(text)
@@ -100,7 +104,7 @@ def test_a_file_that_changed_travels_as_it_is_now_whatever_its_time_says(acme):
         assert packed.read("acme/s3/container.py").decode() == text
 
 
-def test_every_built_in_half_can_be_imported_from_its_payload_alone(tmp_path):
+def test_every_built_in_plugin_can_be_imported_from_its_payload_alone(tmp_path):
     import subprocess
 
     halves = [
@@ -116,10 +120,48 @@ def test_every_built_in_half_can_be_imported_from_its_payload_alone(tmp_path):
         assert done.stdout.startswith(str(folder)), done.stderr
 
 
-def test_equal_halves_are_equal_bytes(acme):
+def test_equal_plugins_are_equal_bytes(acme):
     assert pack_modules(["acme.s3.container"]).digest == pack_modules(["acme.s3.container"]).digest
 
 
-def test_a_half_that_is_not_installed_is_named():
+def test_a_plugin_that_is_not_installed_is_named():
     with pytest.raises(ModuleNotFoundError, match="nowhere"):
         pack_modules(["nowhere.container"])
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "needed"),
+    [
+        ("a/kind.py", b"import os\nfrom robotrain.errors import Problem\n", True),
+        ("a/__init__.py", b"from robotrain.errors import Problem\n", False),
+        ("a/kind.py", b"try:\n    import robotrain.errors\nexcept ImportError:\n    pass\n", False),
+        ("a/kind.py", b"from robotrain_runtime import plugin\n", False),
+    ],
+)
+def test_modules_that_need_core_are_found(name, source, needed):
+    assert needs_core(name, source) is needed
+
+
+@pytest.fixture
+def module_beside_plugin_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module beside a plugin file, in a cache that is empty."""
+    plugin = types.ModuleType(packing.PLUGIN_FILE_MODULE)
+    plugin.__file__ = str(tmp_path / "robotrain_plugin.py")
+    (tmp_path / "digger.py").write_text('"""It digs."""\nDEPTH = 1  # metre\n')
+    monkeypatch.setitem(sys.modules, packing.PLUGIN_FILE_MODULE, plugin)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    return "digger"
+
+
+def test_modules_are_packed_unchanged(module_beside_plugin_file):
+    with zipfile.ZipFile(io.BytesIO(pack_modules([module_beside_plugin_file]).archive)) as archive:
+        assert archive.read("digger.py") == b'"""It digs."""\nDEPTH = 1  # metre\n'
+        assert archive.read("robotrain_runtime/engine.py") == Path(engine.__file__).read_bytes()
+
+
+def test_a_payload_is_made_once_for_all_processes(module_beside_plugin_file, monkeypatch):
+    first = pack_modules([module_beside_plugin_file])
+    packing._make_archive.cache_clear()  # as in another process
+    monkeypatch.setattr(packing, "_zip_files", lambda *_: pytest.fail("it is made again"))
+    assert pack_modules([module_beside_plugin_file]) == first

@@ -36,18 +36,18 @@ class Platform:
     """One that remembers what it was asked to forget."""
 
     def __init__(self, state: RunState = "succeeded") -> None:
-        self.state, self.forgot = state, list[str]()
+        self.state, self.removed = state, list[str]()
 
     def status(self, reference):
         return Status(state=self.state)
 
     def remove_outputs(self, reference, dry_run=False):
         if not dry_run:
-            self.forgot.append(reference["id"])
+            self.removed.append(reference["id"])
         return 7
 
 
-def test_what_counts_is_when_a_run_ended_not_when_it_was_sent():
+def test_the_age_of_a_run_is_from_its_end():
     runs = [
         candidate("long-1", ended=NOW - 10),
         candidate("short-1", ended=NOW - 100),
@@ -56,7 +56,7 @@ def test_what_counts_is_when_a_run_ended_not_when_it_was_sent():
     assert list_removed(*runs, before=NOW - 50) == ["short-1", "unseen-1"]
 
 
-def test_a_whole_line_of_descent_stays_with_its_last():
+def test_all_runs_that_a_kept_run_descends_from_stay():
     line = [candidate(f"run-{number}", outputs=(f"/runs/{number}",)) for number in (1, 2, 3)]
     started_from = {"run-2": ["/runs/1"], "run-3": ["/runs/2"], "run-4": ["/runs/3/model"]}
     plan = prune.plan_pruning(line, started_from, before=None)
@@ -64,13 +64,13 @@ def test_a_whole_line_of_descent_stays_with_its_last():
     assert plan.kept_reasons["run-1"] == "run-2 was started from it"
 
 
-def test_a_folder_whose_name_only_begins_alike_is_another():
+def test_a_folder_whose_name_begins_alike_is_another():
     assert list_removed(candidate("a-1", outputs=("/runs/a-1",)), started_from={"b-1": ["/runs/a-10/checkpoint"]}) == [
         "a-1"
     ]
 
 
-def test_what_a_run_was_started_from_is_read_from_its_kept_plan():
+def test_the_sources_of_a_run_are_read_from_its_stored_plan():
     record("a-1")
     assert plans.read_stored_sources("a-1") == ()
     plan = records.get_run_folder("a-1") / "plan"
@@ -82,24 +82,24 @@ def test_what_a_run_was_started_from_is_read_from_its_kept_plan():
     assert plans.read_stored_sources("a-1") == ()
 
 
-def test_removing_takes_what_the_platform_keeps_and_then_the_record():
+def test_the_outputs_of_a_run_are_removed_and_then_its_record():
     one, platform = record("a-1"), Platform()
     (records.get_run_folder("a-1") / "plan").mkdir()
     assert interrupted_submit.remove_run(one, platform) == 7
-    assert platform.forgot == ["a-1"]
+    assert platform.removed == ["a-1"]
     assert records.list_runs() == []
     assert sorted(path.name for path in records.get_run_folder("a-1").iterdir()) == ["claimed", "forgotten"]
 
 
-def test_a_run_that_went_on_meanwhile_is_left_alone():
+def test_a_running_run_is_not_removed():
     one, platform = record("a-1"), Platform("running")
     with pytest.raises(Rejected, match="a-1 is running and is not removed"):
         interrupted_submit.remove_run(one, platform)
-    assert platform.forgot == []
+    assert platform.removed == []
     assert records.list_runs() == ["a-1"]
 
 
-def test_a_run_that_is_being_sent_is_not_forgotten():
+def test_a_run_that_is_being_submitted_is_not_removed():
     import fcntl
 
     record("a-1")

@@ -26,7 +26,7 @@ def find_codes(answer) -> list[str]:
     return [one["code"] for one in answer.json["problems"]]
 
 
-def test_a_job_that_runs_is_not_sent_again(submit, fake_platform):
+def test_a_running_job_is_not_sent_again(submit, fake_platform):
     first = submit("--json", "--name", "pick").json
     again = submit("--json", "--name", "other", "--note", "again")
     assert (again.exit_code, again.json["run"], again.json["new"]) == (0, first["run"], False)
@@ -38,19 +38,13 @@ def test_a_job_that_runs_is_not_sent_again(submit, fake_platform):
     assert submit().stdout.strip() == first["run"]
 
 
-@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "lost"])
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "lost", "forgotten"])
 def test_a_job_whose_run_has_ended_is_sent_again(submit, fake_platform, state):
     first = submit("--json").json["run"]
-    set_run_state(fake_platform, first, state)
+    shutil.rmtree(fake_platform / "jobs") if state == "forgotten" else set_run_state(fake_platform, first, state)
     second = submit("--json").json
     assert (second["run"], second["new"]) == (first[:-1] + "2", True)
-    assert count_submissions(fake_platform) == {first: 1, second["run"]: 1}
-
-
-def test_a_run_that_its_engine_forgot_has_ended(submit, fake_platform):
-    first = submit("--json").json["run"]
-    shutil.rmtree(fake_platform / "jobs")
-    assert submit("--json").json["run"] == first[:-1] + "2"
+    assert count_submissions(fake_platform)[second["run"]] == 1
 
 
 def test_new_starts_another_run_of_a_job_that_runs(submit, fake_platform):
@@ -59,7 +53,7 @@ def test_new_starts_another_run_of_a_job_that_runs(submit, fake_platform):
     assert submit("--json").json["run"] == second, "the newest of them is named"
 
 
-def test_a_run_that_was_lost_may_be_found_again(submit, fake_platform):
+def test_a_lost_run_that_runs_again_is_the_run_of_the_job(submit, fake_platform):
     first = submit("--json").json["run"]
     set_run_state(fake_platform, first, "lost")
     second = submit("--json").json["run"]
@@ -81,7 +75,7 @@ def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, mon
     assert count_submissions(fake_platform) == {first: 1}
 
 
-def test_a_platform_that_does_not_answer_may_still_run_it(submit, fake_platform, monkeypatch):
+def test_a_job_is_not_sent_again_while_its_platform_does_not_answer(submit, fake_platform, monkeypatch):
     import fake_plugin
 
     first = submit("--json").json["run"]
@@ -100,7 +94,7 @@ def test_a_platform_that_does_not_answer_may_still_run_it(submit, fake_platform,
     assert submit("--json", "--new").json["run"] == first[:-1] + "2"
 
 
-def test_a_platform_that_is_slower_than_a_hook_may_be_is_waited_for(submit, fake_platform, monkeypatch):
+def test_a_platform_slower_than_the_limit_of_hooks_is_waited_for(submit, fake_platform, monkeypatch):
     import fake_plugin
     from robotrain.plugins import calls
 
@@ -118,7 +112,7 @@ def test_a_platform_that_is_slower_than_a_hook_may_be_is_waited_for(submit, fake
 @pytest.mark.parametrize(
     "words", [("--slots", "60"), ("--training-steps", "7"), ("--job-name", "mine"), ("--", "--tolerance_s=1")]
 )
-def test_another_job_is_sent(submit, fake_platform, words):
+def test_a_job_with_another_value_is_sent(submit, fake_platform, words):
     first = submit("--json").json["run"]
     second = submit("--json", *words).json["run"]
     assert count_submissions(fake_platform) == {first: 1, second: 1}
@@ -129,7 +123,7 @@ def test_a_run_with_other_settings_is_mentioned(submit):
     assert f"{first} (pick), the same job with other settings or pins, is running" in submit("--slots", "60").stderr
 
 
-def test_other_data_in_the_same_folder_is_another_run(robotrain, fake_platform, pusht, tmp_path):
+def test_changed_data_in_the_same_folder_is_another_run(robotrain, fake_platform, pusht, tmp_path):
     data = tmp_path / "episodes"
     shutil.copytree(pusht, data)
     line = ("submit", "--platform", "fake", "--dataset-path", data, "--json")
@@ -241,7 +235,7 @@ def test_a_run_of_an_earlier_robotrain_counts(submit, fake_platform):
 
 
 @pytest.fixture
-def pair(submit):
+def runs_of_one_name(submit):
     """Two runs of one name, both unfinished, the older first."""
     return [submit("--name", "pick", "--json", *more).json["run"] for more in ((), ("--seed", "7"))]
 
@@ -258,44 +252,44 @@ CHANGING = [
 
 
 @pytest.mark.parametrize("words", CHANGING, ids=" ".join)
-def test_a_name_that_unfinished_runs_share_is_refused(robotrain, fake_platform, pair, words):
+def test_a_name_that_unfinished_runs_share_is_refused(robotrain, fake_platform, runs_of_one_name, words):
     answer = robotrain(*words, "--json")
     assert (answer.exit_code, find_codes(answer)) == (2, ["run-name-shared"])
     (problem,) = answer.json["problems"]
-    assert {way["text"] for way in problem["instead"]} == set(pair)
-    assert [records.read_record(run).name for run in pair] == ["pick", "pick"]
+    assert {way["text"] for way in problem["instead"]} == set(runs_of_one_name)
+    assert [records.read_record(run).name for run in runs_of_one_name] == ["pick", "pick"]
     assert [*count_submissions(fake_platform).values()] == [1, 1]
 
 
-def test_a_run_that_is_named_itself_is_changed(robotrain, pair):
-    assert robotrain("cancel", pair[0], "--json").json["state"] == "cancelled"
-    assert robotrain("rename", pair[1], "other").exit_code == 0
-    assert robotrain("cancel", "latest", "--json").json["run"] == pair[1]
+def test_a_run_given_itself_is_changed(robotrain, runs_of_one_name):
+    assert robotrain("cancel", runs_of_one_name[0], "--json").json["state"] == "cancelled"
+    assert robotrain("rename", runs_of_one_name[1], "other").exit_code == 0
+    assert robotrain("cancel", "latest", "--json").json["run"] == runs_of_one_name[1]
 
 
-def test_the_newest_run_is_no_name_that_begins_like_the_word_for_it(submit, robotrain):
+def test_last_means_the_newest_run_and_no_name_that_begins_so(submit, robotrain):
     _, newest = (submit("--name", "last-try", "--json", "--seed", seed).json["run"] for seed in ("1", "2"))
     answer = robotrain("cancel", "last", "--json")
     assert answer.json["run"] == newest
     assert "last is" not in answer.stderr
 
 
-def test_cancel_of_a_name_stops_the_run_that_has_not_ended(robotrain, pair, fake_platform):
-    set_run_state(fake_platform, pair[1], "succeeded")
+def test_cancel_of_a_name_stops_the_run_that_has_not_ended(robotrain, runs_of_one_name, fake_platform):
+    set_run_state(fake_platform, runs_of_one_name[1], "succeeded")
     answer = robotrain("cancel", "pick", "--json")
-    assert answer.json["run"] == pair[0]
-    assert f"pick is {pair[0]}, the only unfinished one of 2 runs of this name" in answer.stderr
-    assert robotrain("cancel", "pick", "--json").json["run"] == pair[1], "without any, the newest"
+    assert answer.json["run"] == runs_of_one_name[0]
+    assert f"pick is {runs_of_one_name[0]}, the only unfinished one of 2 runs of this name" in answer.stderr
+    assert robotrain("cancel", "pick", "--json").json["run"] == runs_of_one_name[1], "without any, the newest"
 
 
-def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, pair, fake_platform, monkeypatch):
+def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, runs_of_one_name, fake_platform, monkeypatch):
     import fake_plugin
 
-    set_run_state(fake_platform, pair[0], "failed")
+    set_run_state(fake_platform, runs_of_one_name[0], "failed")
     status = fake_plugin.FakePlatform.status
 
     def hang_up(self: object, reference: dict[str, str]) -> object:
-        if reference["id"] == pair[0]:
+        if reference["id"] == runs_of_one_name[0]:
             raise ConnectionResetError("no answer")
         return status(self, reference)
 
@@ -303,12 +297,12 @@ def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, pair, fa
     assert find_codes(robotrain("cancel", "pick", "--json")) == ["run-name-shared"]
 
 
-def test_the_python_api_changes_no_run_of_a_shared_name(pair):
+def test_the_python_api_changes_no_run_of_a_shared_name(runs_of_one_name):
     with pytest.raises(Rejected, match="have this name"):
         api.Run("pick").cancel()
-    api.Run(pair[0]).cancel()
+    api.Run(runs_of_one_name[0]).cancel()
     api.Run("pick").cancel()
-    assert {api.Run(run).status().state for run in pair} == {"cancelled"}
+    assert {api.Run(run).status().state for run in runs_of_one_name} == {"cancelled"}
 
 
 @pytest.mark.parametrize("given", ["pick", "lerobot-train-"])

@@ -1,4 +1,4 @@
-"""What a person relies on of the records: no number given out twice, no run lost, and a run found by few letters."""
+"""Records of runs: no attempt is claimed twice, no run is lost, and damaged records are reported."""
 
 import fcntl
 import json
@@ -47,7 +47,7 @@ def claim(job: Job = JOB) -> NameLock:
     return held
 
 
-def interrupted_run() -> str:
+def submit_run() -> str:
     with claim() as held:
         records.write_record(record(held.run, phase="sent"))
         return held.run
@@ -58,7 +58,7 @@ def write_sent_records(*runs: str) -> None:
         records.write_record(record(run))
 
 
-def test_a_later_record_takes_the_place_of_the_earlier_and_leaves_nothing_beside_it(state):
+def test_a_record_replaces_the_earlier_one(state):
     records.write_record(record("a-1"))
     records.write_record(record("a-1", phase="sent"))
     assert records.read_record("a-1").phase == "sent"
@@ -78,14 +78,14 @@ def test_the_lowest_free_attempt_is_claimed(state):
     assert (fourth.run, fifth.run) == (first.run, third.run)
 
 
-def test_a_number_whose_folder_was_removed_by_hand_is_given_out_again(state):
-    interrupted_run(), interrupted_run()
+def test_the_attempt_of_a_removed_folder_is_free_again(state):
+    submit_run(), submit_run()
     shutil.rmtree(state / "runs" / JOB.run_name(1))
-    assert [interrupted_run(), interrupted_run()] == [JOB.run_name(1), JOB.run_name(3)]
+    assert [submit_run(), submit_run()] == [JOB.run_name(1), JOB.run_name(3)]
 
 
-def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state):
-    interrupted_run()
+def test_the_name_of_a_removed_run_is_never_used_again(state):
+    submit_run()
     home = state / "runs" / JOB.run_name(1)
     (home / "record.json").rename(home / records.REMOVED_FILE)
     assert records.list_runs() == []
@@ -93,8 +93,8 @@ def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state):
     assert name_lock.claim_exact_name(JOB.run_name(1), lambda found: True) is None
 
 
-def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state):
-    path = state / "runs" / interrupted_run() / "record.json"
+def test_a_folder_in_place_of_a_record_keeps_the_name_and_is_reported(state):
+    path = state / "runs" / submit_run() / "record.json"
     path.unlink()
     path.mkdir()
     with pytest.raises(Rejected, match="cannot be read"):
@@ -110,14 +110,14 @@ def test_a_record_that_was_copied_under_another_name_is_broken(state):
         records.read_record("b-1")
 
 
-def test_a_link_to_a_disk_that_is_away_is_told(state):
+def test_a_run_folder_on_a_missing_disk_is_reported(state):
     (state / "runs").mkdir(parents=True)
     (state / "runs" / JOB.run_name(1)).symlink_to(state / "away")
     with pytest.raises(Rejected, match="cannot be written"):
         claim()
 
 
-def test_a_file_system_without_locks_is_told_before_anything_is_sent(monkeypatch):
+def test_a_file_system_without_locks_is_a_problem_of_preflight(monkeypatch):
     import errno
 
     def no_locks(handle: int, kind: int) -> None:
@@ -130,7 +130,7 @@ def test_a_file_system_without_locks_is_told_before_anything_is_sent(monkeypatch
         claim()
 
 
-def test_whoever_looks_at_a_name_for_a_moment_does_not_hide_that_it_was_cut_off(monkeypatch):
+def test_a_lock_that_is_looked_at_does_not_hide_an_interrupted_submit(monkeypatch):
     with claim() as left:
         records.write_record(record(left.run))
     looking = (left.folder / "claimed").open()
@@ -140,7 +140,7 @@ def test_whoever_looks_at_a_name_for_a_moment_does_not_hide_that_it_was_cut_off(
     assert (held.run, interrupted) == (left.run, record(left.run))
 
 
-def test_a_record_left_at_sending_is_offered_to_who_wants_it():
+def test_an_interrupted_submit_is_claimed_only_if_it_is_accepted():
     with claim() as held:
         records.write_record(record(held.run))
     seen: list[RunRecord] = []
@@ -150,7 +150,7 @@ def test_a_record_left_at_sending_is_offered_to_who_wants_it():
     assert seen == [interrupted] == [record(held.run)]
 
 
-def test_a_record_that_is_being_sent_is_not_taken_for_one_that_was_cut_off():
+def test_a_submit_in_progress_is_not_interrupted():
     with claim() as held:
         records.write_record(record(held.run))
         assert name_lock.is_being_submitted(held.run)
@@ -158,7 +158,7 @@ def test_a_record_that_is_being_sent_is_not_taken_for_one_that_was_cut_off():
     assert not name_lock.is_being_submitted(held.run)
 
 
-def test_an_interrupted_run_comes_before_a_lower_free_number(state):
+def test_an_interrupted_submit_is_claimed_before_a_lower_free_attempt(state):
     first, second = claim(), claim()
     records.write_record(record(second.run))
     first.release_and_remove()
@@ -168,7 +168,7 @@ def test_an_interrupted_run_comes_before_a_lower_free_number(state):
     assert interrupted is not None
 
 
-def test_a_name_asked_for_is_given_once():
+def test_an_exact_name_is_claimed_once():
     held, interrupted = name_lock.claim_exact_name("train-1", lambda found: True) or (None, None)
     assert held is not None
     assert interrupted is None
@@ -178,7 +178,7 @@ def test_a_name_asked_for_is_given_once():
     assert name_lock.claim_exact_name("train-1", lambda found: True) is None
 
 
-def test_processes_that_claim_at_once_get_different_numbers():
+def test_processes_that_claim_at_once_get_different_attempts():
     code = (
         "import sys; from robotrain.store import name_lock; from robotrain.model.job import Job; sys.stdin.read();"
         "job = Job(workload='w', parameters=());"
@@ -244,24 +244,21 @@ def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_a
         assert {*problem.why.rstrip(".").partition(": ")[2].split(", ")} == {field, "values", "steps"}
 
 
-def test_without_any_run_the_folder_is_named(state):
+def test_an_unknown_run_is_reported_and_without_any_run_the_folder(state):
+    with pytest.raises(UnknownRun, match="no record of a run 'nobody'"):
+        records.read_record("nobody")
     with pytest.raises(UnknownRun, match=f"{state / 'runs'}"):
         name_index.find_run("last")
 
 
-def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state):
+def test_fields_of_a_newer_robotrain_are_ignored(state):
     write_sent_records("a-1")
     path = state / "runs" / "a-1" / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "blue"}))
     assert records.read_record("a-1") == record("a-1")
 
 
-def test_a_run_without_a_record_is_a_lookup_error():
-    with pytest.raises(UnknownRun, match="no record of a run 'nobody'"):
-        records.read_record("nobody")
-
-
-def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state):
+def test_a_file_in_place_of_the_state_folder_is_a_problem_of_preflight(state):
     state.write_text("")
     (problem,) = name_lock.check_state_folder()
     assert (problem.code, problem.stage) == ("state-folder-unwritable", Stage.PREFLIGHT)
@@ -273,14 +270,7 @@ def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state
     assert records.list_runs() == []
 
 
-def test_a_record_that_could_not_be_written_leaves_the_earlier_one(state):
-    write_sent_records("a-1")
-    with pytest.raises(TypeError):
-        records.write_record(record("a-1", created=object()))
-    assert records.read_record("a-1") == record("a-1")
-
-
-def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(state, monkeypatch):
+def test_a_record_that_finds_no_room_leaves_the_earlier_one(state, monkeypatch):
     write_sent_records("a-1")
 
     def full(handle: int) -> None:
