@@ -1,30 +1,16 @@
-"""A platform whose runs end at once, with a validation loss that is least at a learning rate of 0.001 and seed 1.
+"""The fake platform with runs that end at once: the validation loss is least at a learning rate of 0.001 and seed 1.
 
-Seed 4 fails; with a file `asleep` in the folder `INSTANT_ENGINE`, runs do not end. Read as text by the tests.
+Seed 4 fails; with a file `asleep` in the folder of the engine, runs do not end. Read as text by the tests.
 """
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
-from robotrain.plugin import (
-    ANY,
-    YES,
-    Capabilities,
-    Param,
-    Plan,
-    Platform,
-    Problem,
-    Registered,
-    RunGone,
-    Stage,
-    Status,
-    hook,
-)
+from fake_plugin import FakePlatform, engine
+from robotrain.plugin import ANY, YES, Capabilities, Param, Plan, Problem, Registered, Stage, Status, hook
 from robotrain_runtime.contract.event import format_event
 from robotrain_runtime.plugin import Metrics
 
@@ -34,7 +20,7 @@ class Settings:
     depth: Annotated[int, Param(help="in kilometres", gt=0)] = 1
 
 
-class InstantPlatform(Platform):
+class InstantPlatform(FakePlatform):
     name, summary, settings = "instant", "runs end at once", Settings
     capabilities = Capabilities(
         sources={(role, ANY): YES for role in ("dataset", "init_policy")},
@@ -42,59 +28,41 @@ class InstantPlatform(Platform):
         features={"register_model": YES},
     )
 
-    @property
-    def _folder(self) -> Path:
-        return Path(os.environ["INSTANT_ENGINE"])
-
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         if job["seed"] == 13 and job["batch_size"] == 2:
             yield Problem(code="unlucky", stage=Stage.CHECK, title="instant has no luck with 13 and 2")
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
         body = {"run": run, "seed": job["seed"], "rate": job["learning_rate"], "depth": settings.depth}
-        return Plan(
-            platform=self.name, run=run, job=job, spec="job.json", files={"job.json": json.dumps(body).encode()}
-        )
+        files = {"job.json": json.dumps(body).encode()}
+        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files)
 
     def submit(self, plan: Plan) -> dict[str, str]:
-        with (self._folder / plan.run).open("a") as file:
+        with (engine() / f"{plan.run}.sent").open("a") as file:
             file.write(plan.files["job.json"].decode() + "\n")
-        return {"id": plan.run}
+        return super().submit(plan)
 
-    def find(self, plan: Plan) -> dict[str, str] | None:
-        return {"id": plan.run} if (self._folder / plan.run).exists() else None
-
-    def _read(self, reference: Mapping[str, str]) -> dict[str, Any]:
-        path = self._folder / reference["id"]
-        if not path.exists():
-            raise RunGone("instant does not know it")
-        return json.loads(path.read_text().splitlines()[0])
+    def _read_job(self, reference: Mapping[str, str]) -> dict[str, Any]:
+        return json.loads((engine() / f"{reference['id']}.sent").read_text().splitlines()[0])
 
     def status(self, reference: Mapping[str, str]) -> Status:
-        job = self._read(reference)
-        if (self._folder / f"{job['run']}.cancelled").exists():
+        if super().status(reference).state == "cancelled":
             return Status(state="cancelled")
-        if (self._folder / "asleep").exists():
+        if (engine() / "asleep").exists():
             return Status(state="running", started=1.0)
-        if job["seed"] == 4:
+        if self._read_job(reference)["seed"] == 4:
             return Status(state="failed", reason="a wave came", exit_code=1)
         return Status(state="succeeded", started=1.0, ended=2.0)
 
     def logs(self, reference: Mapping[str, str], follow: bool, tail: int | None = None) -> Iterator[str]:
-        job = self._read(reference)
+        job = self._read_job(reference)
         loss = abs(math.log10(job["rate"]) + 3) + job["seed"] / 100
         yield format_event(Metrics(step=1, total=1, values={"val/loss": loss, "train/loss": loss / 2}), 0.0)
-
-    def cancel(self, reference: Mapping[str, str]) -> None:
-        (self._folder / f"{reference['id']}.cancelled").touch()
-
-    def outputs(self, reference: Mapping[str, str]) -> tuple[Any, ...]:
-        return ()
 
     def register(self, reference: Mapping[str, str], name: str, step: int | None) -> Registered:
         return Registered(name=name, version="1", step=step or 1, uri=reference["id"])
 
 
 @hook
-def robotrain_platforms() -> list[Platform]:
+def robotrain_platforms() -> list[Any]:
     return [InstantPlatform()]

@@ -14,19 +14,13 @@ JOB = ROOT / "examples/pusht-mini/job.yaml"
 
 
 @pytest.fixture
-def instant_platform(install, tmp_path, monkeypatch) -> Path:
-    """Install instant_platform.py, with a driver in this process; return the folder with what was sent."""
-    install(
-        "robotrain-instant",
-        {"platform.instant": "instant_plugin"},
-        instant_plugin=(ROOT / "tests/instant_platform.py").read_text(),
-    )
-    folder = tmp_path / "instant"
-    folder.mkdir()
-    monkeypatch.setenv("INSTANT_ENGINE", str(folder))
+def instant_platform(install, fake_platform, monkeypatch) -> Path:
+    """Install instant_platform.py beside the fake platform, with a driver in this process; return their engine."""
+    source = (ROOT / "tests/instant_platform.py").read_text()
+    install("robotrain-instant", {"platform.instant": "instant_plugin"}, instant_plugin=source)
     monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
     monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
-    return folder
+    return fake_platform
 
 
 @pytest.fixture
@@ -49,8 +43,7 @@ def problems(sweep):
 
 def list_sent(folder: Path) -> list[dict[str, object]]:
     """What each submitted run was sent with, once for each time."""
-    files = [path for path in folder.iterdir() if path.suffix != ".cancelled" and path.name != "asleep"]
-    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    return [json.loads(line) for path in folder.glob("*.sent") for line in path.read_text().splitlines()]
 
 
 def trial_values(answer) -> list[dict[str, str]]:
