@@ -204,7 +204,7 @@ def test_a_run_without_tracking_is_still_a_run(run, job, tmp_path):
     assert ran.last == Outcome(state="succeeded", exit_code=0)
 
 
-def test_a_loss_that_is_no_number_is_said_once(run, job):
+def test_a_loss_that_is_not_finite_is_reported_once(run, job):
     ran = run(
         job(
             "from robotrain_runtime.contract.event import Metrics, emit_event\n"
@@ -216,7 +216,7 @@ def test_a_loss_that_is_no_number_is_said_once(run, job):
     assert len(ran.of_kind(Metrics)) == 2
 
 
-def test_a_half_that_is_not_there_is_named(run, job):
+def test_a_container_plugin_that_cannot_be_imported_is_named(run, job):
     ran = run(dataclasses.replace(job(), halves={"workload.pretend": "no_such.container"}))
     assert ran.exit_code == 2
     assert "workload.pretend cannot be imported as no_such.container" in ran.outcome["reason"]
@@ -257,13 +257,13 @@ def test_invalid_document_is_refused(text, tmp_path, capsys):
 URLS = '["https://a/one", "https://a/two"]'
 
 
-def test_the_same_json_is_taken():
+def test_a_promised_variable_may_be_written_as_other_json_of_the_same_value():
     there = URLS.replace("/", "\\/").replace(", ", ",\n")
     assert there != URLS
     run_environment.check_promised_variables({"BLOB_URLS": URLS}, {"BLOB_URLS": there})
 
 
-def test_each_name_that_differs_is_told_before_anything_is_done(run, job):
+def test_each_promised_variable_that_differs_is_reported_before_any_stage(run, job):
     made = job("print('hello')", promised={"BLOB_URLS": URLS, "GONE": "secret"})
     ran = run(made, BLOB_URLS=URLS.replace("two", "three"))
     assert (ran.exit_code, ran.ordinary) == (2, [])
@@ -276,7 +276,7 @@ def test_each_name_that_differs_is_told_before_anything_is_done(run, job):
 
 
 @pytest.mark.parametrize(("said", "there"), [("[1]", "[true]"), ("1", "1.0"), ('["a","b"]', '["b","a"]'), ("a", "a ")])
-def test_similar_names_differ(said, there):
+def test_a_promised_variable_with_a_similar_value_is_refused(said, there):
     with pytest.raises(JobFailed, match="A in the environment differs"):
         run_environment.check_promised_variables({"A": said}, {"A": there})
 
@@ -291,14 +291,14 @@ def measured_job(job, tmp_path):
     return make
 
 
-def test_it_is_as_the_half_says_of_the_job_and_otherwise_the_one_it_declares(plugins_on_path, job, measured_job):
+def test_a_workload_chooses_the_environment_of_a_job(plugins_on_path, job, measured_job):
     assert plugin_loader.get_job_environment(job()).lock == PLUGIN_FOLDER / "nothing.txt"
     assert plugin_loader.get_job_environment(measured_job()).lock == PLUGIN_FOLDER / "nothing.txt"
     assert plugin_loader.get_job_environment(measured_job("carrying.txt")).lock == PLUGIN_FOLDER / "carrying.txt"
 
 
 @pytest.mark.slow
-def test_the_work_runs_in_it(run, measured_job, tmp_path):
+def test_the_work_runs_in_the_environment_of_its_job(run, measured_job, tmp_path):
     ran = run(measured_job("carrying.txt", carried=["a"], environment=None))  # which the carrier has made ready
     assert ran.exit_code == 0, ran.lines
     built = environment.get_environment_folder(PLUGIN_FOLDER / "carrying.txt", tmp_path / "cache")

@@ -39,7 +39,7 @@ def joints(built: Path) -> str:
 
 
 @needs_uv
-def test_it_is_built_once_and_found_the_next_time(lock, tmp_path):
+def test_an_environment_is_built_once_and_found_the_next_time(lock, tmp_path):
     said: list[str] = []
     built = build(lock, tmp_path / "cache", said)
     assert joints(built) == "6"
@@ -236,7 +236,7 @@ def test_a_builder_that_is_told_to_stop_takes_its_uv_with_it(lock, tmp_path):
 
 
 @needs_uv
-def test_the_command_knows_another_build_of_pytorch(tmp_path):
+def test_the_command_line_takes_another_build_of_pytorch(tmp_path):
     """Which for a lock without one is the locked environment."""
     empty = tmp_path / "empty.txt"
     empty.write_text("")

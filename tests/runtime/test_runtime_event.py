@@ -91,7 +91,7 @@ def test_ordinary_line_is_no_event(line):
     assert event.parse_event(event.PREFIX + line) is None
 
 
-def test_a_loss_that_is_no_number_stays_none():
+def test_metrics_that_are_not_finite_are_read_back():
     read = event.parse_event(
         event.format_event(Metrics(values={"train/loss": math.nan, "train/grad_norm": -math.inf}, step=1))
     )

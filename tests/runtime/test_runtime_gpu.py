@@ -113,6 +113,6 @@ def test_a_gpu_that_cannot_compute_in_bf16_is_told_with_what_can_be_done(driver)
     assert finding.ways[0] == "--mixed-precision fp16"
 
 
-def test_everything_that_is_wrong_with_them_is_told_at_once(driver):
+def test_all_problems_of_the_gpus_are_reported_together(driver):
     driver("Tesla T4, 440.33.01, 7.5")
     assert codes(GpuRequirement(count=2, bf16=True, cuda="12.8")) == ["gpu-too-few", "gpu-driver", "gpu-bf16"]

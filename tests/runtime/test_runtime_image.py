@@ -131,7 +131,7 @@ def list_modification_times(folder: Path) -> "dict[str, float]":
 
 
 @needs_uv
-def test_one_that_was_baked_in_is_taken_and_nothing_is_written_anywhere(packages, image, tmp_path):
+def test_an_environment_of_the_image_is_used_and_nothing_is_written(packages, image, tmp_path):
     lock = write_lock(tmp_path / "lock.txt", pin(packages, "arm", "1.0", "-r x.in"))
     baked = build(lock, image)
     before, said = list_modification_times(image), list[str]()
@@ -143,7 +143,7 @@ def test_one_that_was_baked_in_is_taken_and_nothing_is_written_anywhere(packages
     assert read_constant(baked, "arm") == "locked"
 
 
-def test_one_that_is_not_whole_or_does_not_run_here_is_not_taken(image, tmp_path):
+def test_an_environment_of_the_image_that_is_incomplete_or_does_not_run_is_not_used(image, tmp_path):
     def found(number: int) -> Path | None:
         return environment.find_environment(tmp_path / f"{number}.txt", VERSION, tmp_path / "cache")
 
@@ -155,7 +155,7 @@ def test_one_that_is_not_whole_or_does_not_run_here_is_not_taken(image, tmp_path
     assert [found(number) for number in range(4)] == [whole, None, None, None]
 
 
-def test_preflight_asks_for_nothing_when_it_was_baked_in(image, tmp_path, monkeypatch):
+def test_preflight_has_no_findings_about_an_environment_of_the_image(image, tmp_path, monkeypatch):
     lock = write_lock(tmp_path / "lock.txt", "arm==1.0\n")
     make_built_environment(lock, image)
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
@@ -248,7 +248,7 @@ def test_a_build_that_is_locked_by_its_label_has_to_be_that_build(lock, stranger
 
 
 @needs_uv
-def test_who_wants_every_package_by_its_hash_or_another_build_does_not_get_it(lock, stranger, tmp_path, monkeypatch):
+def test_the_image_torch_is_not_used_for_another_build_or_if_it_is_off(lock, stranger, tmp_path, monkeypatch):
     built = build(lock, tmp_path / "cache")
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") == built
     assert environment.find_environment(lock, VERSION, tmp_path / "cache", "cu128") is None
@@ -258,7 +258,7 @@ def test_who_wants_every_package_by_its_hash_or_another_build_does_not_get_it(lo
 
 
 @needs_uv
-def test_one_that_does_not_work_there_is_told_and_replaced_by_the_locked_one(lock, stranger, tmp_path):
+def test_an_image_torch_that_does_not_work_is_replaced_by_the_locked_one(lock, stranger, tmp_path):
     (stranger.site / "torchvision/__init__.py").write_text("raise ImportError('undefined symbol: _ZN2at')\n")
     said: list[str] = []
     built = build(lock, tmp_path / "cache", said)
@@ -272,7 +272,7 @@ def test_one_that_does_not_work_there_is_told_and_replaced_by_the_locked_one(loc
     assert again == []
 
 
-def test_preflight_asks_for_less_room_then(lock, stranger, tmp_path, monkeypatch):
+def test_preflight_asks_for_less_disk_space_if_the_image_has_torch(lock, stranger, tmp_path, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=6 * 1024**3))
     wanted, placement = PythonEnvironment(lock=lock, python=VERSION, gib=9.0), Placement(work="", cache=str(tmp_path))
@@ -334,7 +334,7 @@ def test_a_base_image_without_torch_gets_the_locked_one(lock, stranger, image, t
 
 
 @needs_uv
-def test_who_wants_every_package_by_its_hash_does_not_get_the_one_with_the_bases_torch(
+def test_an_environment_with_the_base_torch_is_not_used_if_the_image_torch_is_off(
     lock, stranger, image, tmp_path, monkeypatch
 ):
     assert command_line(lock, image).returncode == 0

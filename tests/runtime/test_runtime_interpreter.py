@@ -54,7 +54,7 @@ def find_python() -> Path | None:
         f".local/share/uv/python/cpython-{VERSION}.9-linux-x86_64-gnu/bin/python{VERSION}",
     ],
 )
-def test_it_is_found_on_the_path_in_pyenv_and_in_uv(python, place):
+def test_a_python_is_found_on_the_path_in_pyenv_and_in_uv(python, place):
     there = python(place)
     assert find_python() == there
 
@@ -71,7 +71,7 @@ def test_the_newest_of_pyenv_is_taken(python):
     assert find_python() == there
 
 
-def test_pyenv_elsewhere(python, tmp_path, monkeypatch):
+def test_pyenv_is_searched_in_another_folder(python, tmp_path, monkeypatch):
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "tools"))
     there = python(f"tools/versions/{VERSION}.4/bin/python")
     assert find_python() == there

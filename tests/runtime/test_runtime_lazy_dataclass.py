@@ -72,7 +72,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("options", [{}, {"kw_only": True}], ids=["", "kw_only"])
-def test_it_behaves_as_the_standard_one(options):
+def test_a_lazy_dataclass_behaves_as_a_standard_one(options):
     for name, call in CALLS.items():
         ours, theirs = (outcome(call, declare(kind, **options)) for kind in (lazy_dataclass, dataclasses.dataclass))
         assert ours == theirs, name
@@ -114,7 +114,7 @@ def test_frozen_dataclasses_may_inherit_from_it():
     assert Triple(1) == Triple(1) != Pair(1)
 
 
-def test_its_own_methods_stay():
+def test_methods_of_the_class_are_kept():
     @lazy_dataclass(frozen=True)
     class Address:
         """An address that prints itself."""

@@ -200,7 +200,7 @@ def test_one_that_is_killed_while_it_replaces_leaves_the_old_the_new_or_none(ori
     assert os.listdir(mirror_folder) == ["000020"]
 
 
-def test_a_full_disk_leaves_no_half_of_it(original, mirror_folder):
+def test_a_full_disk_leaves_no_partial_copy(original, mirror_folder):
     done = mirror_in_a_process(original, mirror_folder, DISK_FULL)
     assert "File too large" in done.stderr
     assert os.listdir(mirror_folder) == []
@@ -291,7 +291,7 @@ def target(tmp_path) -> Path:
     return folder
 
 
-def test_they_lie_among_what_was_there_and_only_once(sealed, target):
+def test_results_are_copied_once_beside_existing_files(sealed, target):
     made = sealed("a.json", "plots/a.png")
     assert [atomic_copy.copy_sealed_into(made, target, NEVER_HALTED) for _ in range(2)] == [True, False]
     assert sorted(os.listdir(target)) == sorted(["a.json", "plots", "theirs", checkpoint.MANIFEST])
@@ -300,21 +300,21 @@ def test_they_lie_among_what_was_there_and_only_once(sealed, target):
     assert checkpoint.validate_checkpoint(target) == ""
 
 
-def test_what_the_same_run_does_not_leave_any_more_goes(sealed, target):
+def test_results_that_the_run_no_longer_has_are_removed(sealed, target):
     atomic_copy.copy_sealed_into(sealed("a.json", "b.json", "plots/a.png"), target, NEVER_HALTED)
     atomic_copy.copy_sealed_into(sealed("a.json", "plots/b.png"), target, NEVER_HALTED)
     assert sorted(os.listdir(target)) == sorted(["a.json", "plots", "theirs", checkpoint.MANIFEST])
     assert os.listdir(target / "plots") == ["b.png"]
 
 
-def test_those_of_another_run_stay(sealed, target):
+def test_results_of_another_run_are_not_replaced(sealed, target):
     atomic_copy.copy_sealed_into(sealed("a.json"), target, NEVER_HALTED)
     with pytest.raises(PermanentError, match="holds files of the run eval-1"):
         atomic_copy.copy_sealed_into(sealed("b.json", run="eval-2"), target, NEVER_HALTED)
     assert checkpoint.validate_checkpoint(target) == ""
 
 
-def test_what_was_broken_off_is_not_sealed_and_leaves_no_halves(sealed, target):
+def test_a_cancelled_copy_of_results_is_not_sealed_and_leaves_no_partial_files(sealed, target):
     atomic_copy.copy_sealed_into(sealed("a.json"), target, NEVER_HALTED)
     asked = iter([False, True])
     with pytest.raises(Cancelled):
@@ -322,7 +322,7 @@ def test_what_was_broken_off_is_not_sealed_and_leaves_no_halves(sealed, target):
     assert sorted(os.listdir(target)) == ["a.json", "theirs"]
 
 
-def test_a_store_that_renames_nothing_is_written_to(sealed, target, monkeypatch):
+def test_results_are_copied_to_a_store_that_cannot_rename(sealed, target, monkeypatch):
     def refuse(*given) -> None:
         raise OSError(errno.EOPNOTSUPP, "no renaming here")
 

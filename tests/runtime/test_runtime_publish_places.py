@@ -27,7 +27,7 @@ def list_files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["{}", "shelf:{}"])
-def test_they_are_copied_whole_under_the_name_of_the_run_and_nothing_else_is_touched(run, placed, shelf, form):
+def test_results_are_copied_under_the_name_of_the_run_and_nothing_else_is_changed(run, placed, shelf, form):
     (shelf / "pretend-2").mkdir()
     (shelf / "pretend-2/eval_results.json").write_text("another's")
     program = "from pretend_training import *\ntrain(40, 20)\n" + EVALUATE + "evaluate(kept=policy())"
@@ -47,7 +47,7 @@ def test_they_are_copied_whole_under_the_name_of_the_run_and_nothing_else_is_tou
     assert not (ran.work / ".results").exists()
 
 
-def test_they_lie_directly_in_the_folder_that_the_platform_keeps(run, job, tmp_path):
+def test_results_are_copied_directly_into_the_folder_that_the_platform_keeps(run, job, tmp_path):
     output = tmp_path / "output"
     output.mkdir()
     (output / "theirs.txt").touch()
@@ -108,7 +108,7 @@ def published(ran) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["{}", "shelf:{}/"])
-def test_each_checkpoint_goes_there_and_only_the_last_stay(run, placed, shelf, form):
+def test_each_checkpoint_is_published_and_only_the_last_are_kept(run, placed, shelf, form):
     of_another_run(shelf, 10)
     ran = run(placed(form.format(shelf), TRAIN, keep=2))
     assert ran.exit_code == 0, ran.lines
@@ -136,7 +136,7 @@ def test_an_address_that_nothing_takes_is_told_before_the_work(run, placed):
     assert "absolute path" in ran.outcome["reason"]
 
 
-def test_what_cannot_be_removed_is_told_and_fails_nothing(run, placed, shelf):
+def test_a_checkpoint_that_cannot_be_removed_is_a_warning(run, placed, shelf):
     program = (
         "from pretend_training import *\n"
         "train(20, 20)\nevents = PARENT.with_name('events.jsonl')\n"

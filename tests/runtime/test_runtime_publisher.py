@@ -94,7 +94,7 @@ def select(kind, told) -> list:
     return [event for event in told if isinstance(event, kind)]
 
 
-def test_h1_10_whoever_tells_of_a_checkpoint_never_waits(publishing, save_checkpoint, messages, tmp_path):
+def test_h1_10_adding_a_checkpoint_does_not_wait_for_a_destination(publishing, save_checkpoint, messages, tmp_path):
     let = threading.Event()
     slow = Place(lambda sealed, is_cancelled: let.wait(SOON), name="/mnt/slow")
     quick = Place(lambda sealed, is_cancelled: None, name="/mnt/quick")
@@ -110,7 +110,7 @@ def test_h1_10_whoever_tells_of_a_checkpoint_never_waits(publishing, save_checkp
     assert len(select(Published, messages)) == 4
 
 
-def test_h1_10_neither_for_the_digests_of_its_files(publishing, save_checkpoint, monkeypatch):
+def test_h1_10_adding_a_checkpoint_does_not_wait_for_its_digests(publishing, save_checkpoint, monkeypatch):
     let, place = threading.Event(), Place(lambda sealed, is_cancelled: None)
     seal = checkpoint.seal_checkpoint
     monkeypatch.setattr(
@@ -141,7 +141,7 @@ def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, save_checkpoi
     ]
 
 
-def test_no_exception_goes_by_unsaid(publishing, save_checkpoint, messages):
+def test_an_unexpected_exception_is_reported_for_each_artifact(publishing, save_checkpoint, messages):
     def act(sealed, is_cancelled):
         raise ZeroDivisionError("surprise")
 
@@ -200,7 +200,7 @@ def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_dies_takes_nothing_with_it_unsaid(publishing, save_checkpoint, messages):
+def test_an_artifact_whose_thread_died_is_reported(publishing, save_checkpoint, messages):
     def act(sealed, is_cancelled):
         raise KeyboardInterrupt
 
@@ -210,7 +210,7 @@ def test_a_thread_that_dies_takes_nothing_with_it_unsaid(publishing, save_checkp
     assert sentence.startswith("checkpoint 000020 could not be published to /mnt/place")
 
 
-def test_what_nobody_asked_for_and_fails_is_not_waited_for(publishing, save_checkpoint, messages, monkeypatch):
+def test_a_failing_destination_that_is_optional_is_not_waited_for(publishing, save_checkpoint, messages, monkeypatch):
     monkeypatch.setattr(publisher, "OPTIONAL_SECONDS", 0.1)
     monkeypatch.setattr(publisher, "LAST_PAUSES", (600.0,))
 
@@ -224,7 +224,7 @@ def test_what_nobody_asked_for_and_fails_is_not_waited_for(publishing, save_chec
     assert select(Note, messages)[-1] == Note(level="warning", text=text)
 
 
-def test_waiting_long_is_told(publishing, save_checkpoint, messages, monkeypatch):
+def test_a_long_wait_for_publishing_is_reported(publishing, save_checkpoint, messages, monkeypatch):
     monkeypatch.setattr(publisher, "REPORT_SECONDS", 0.05)
     let = threading.Event()
     made = publishing(Place(lambda sealed, is_cancelled: let.wait(SOON)))
@@ -318,7 +318,7 @@ def test_results_that_could_not_be_delivered_are_told_by_name(publishing, save_r
 
 
 @pytest.mark.parametrize(("there", "why"), [(False, "it does not exist"), (True, "{} holds no files")])
-def test_results_that_are_none_are_told(publishing, save_results, there, why):
+def test_missing_or_empty_results_are_reported(publishing, save_results, there, why):
     shutil.rmtree(save_results.results)
     if there:
         Path(save_results.results).mkdir()

@@ -71,7 +71,7 @@ def test_the_job_s_own_way_out_is_not_this_machine_s(plugins_on_path, sent_docum
     assert [place.credential_hints for place in places] == [{"words": "sign in"}]
 
 
-def test_what_was_seen_already_is_not_looked_at_again(plugins_on_path, sent_document):
+def test_only_the_given_sources_are_checked(plugins_on_path, sent_document):
     made, cache = sent_document(carried=["wrong configuration It is not yours.", "wrong configuration Nor is this."])
     assert [one.title for one in preflight_remotely(made, cache, only=made.sources[1:])] == ["Nor is this"]
     assert preflight_remotely(made, cache, only=()) == []

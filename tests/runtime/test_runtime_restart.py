@@ -44,7 +44,9 @@ def first_step(ran) -> int:
 
 
 @pytest.mark.parametrize("form", ["shelf:{}", pytest.param("{}", marks=pytest.mark.slow)])
-def test_it_goes_on_from_the_newest_that_it_published_in_the_same_submission(run, published, shelf, lose_machine, form):
+def test_a_run_resumes_from_its_newest_published_checkpoint_of_the_submission(
+    run, published, shelf, lose_machine, form
+):
     place = form.format(shelf)
     assert first_step(run(published(40, place), **OURS)) == 1
     lose_machine()
@@ -110,7 +112,7 @@ def test_torn_checkpoints_are_named_and_the_one_before_them_is_restored(
 
 
 @pytest.mark.slow
-def test_what_cannot_be_brought_back_is_not_written_over(run, published, lose_machine, shelf):
+def test_a_run_fails_if_its_checkpoint_cannot_be_fetched(run, published, lose_machine, shelf):
     run(published(40), **OURS)
     lose_machine()
     (shelf / "shut").touch()
@@ -121,7 +123,7 @@ def test_what_cannot_be_brought_back_is_not_written_over(run, published, lose_ma
 
 
 @pytest.mark.slow
-def test_what_lies_in_its_own_folder_counts_when_it_is_newer(run, published, shelf, tmp_path):
+def test_a_newer_checkpoint_in_the_runs_own_folder_is_used(run, published, shelf, tmp_path):
     run(published(40), **OURS)
     shutil.rmtree(shelf / "000040")
     ran = run(published(60), **OURS)
@@ -143,7 +145,7 @@ def brought_back(run, job, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_goes_on_from_what_the_platform_brought_back(run, job, brought_back, tmp_path):
+def test_a_run_resumes_from_a_checkpoint_that_the_platform_restored(run, job, brought_back, tmp_path):
     brought_back()
     made = job(TRAIN.format(60), submission="THIS_ONE", left="${LEFT}")
     ran = run(made, LEFT=str(tmp_path / "left"), **OURS)
@@ -153,7 +155,7 @@ def test_it_goes_on_from_what_the_platform_brought_back(run, job, brought_back, 
 
 
 @pytest.mark.slow
-def test_half_a_copy_is_not_gone_on_from(run, job, brought_back, tmp_path):
+def test_a_run_does_not_resume_from_an_incomplete_copy(run, job, brought_back, tmp_path):
     parent = brought_back()
     (parent / "000040/model/weights").unlink()
     ran = run(job(TRAIN.format(60), submission="THIS_ONE", left=str(tmp_path / "left")), **OURS)

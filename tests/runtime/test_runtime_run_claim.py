@@ -122,7 +122,7 @@ def test_a_log_that_cannot_be_written_is_told(begin_run):
     assert "nowhere/log.txt" in said
 
 
-def test_the_process_is_its_own(tmp_path):
+def test_a_claimed_run_leaves_its_process_group_and_drops_tracking_variables(tmp_path):
     program = (
         "import json, os, pathlib, signal, sys; from robotrain_runtime import __main__;"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN);"

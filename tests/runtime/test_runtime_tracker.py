@@ -57,18 +57,18 @@ def notes(tmp_path):
     return close
 
 
-def test_one_that_does_not_finish_is_stopped_and_told_once(notes, monkeypatch):
+def test_tracking_that_does_not_finish_is_stopped_and_reported_once(notes, monkeypatch):
     monkeypatch.setattr(tracker, "END_SECONDS", 0.5)
     (told,) = notes("echo retrying; exec sleep 60")
     assert told == "tracking at http://tracking.example did not finish within 0.5 s and was stopped: retrying"
 
 
-def test_one_that_fails_is_told_with_its_reason(notes):
+def test_tracking_that_fails_is_reported_with_its_reason(notes):
     (told,) = notes("echo 'error: no such store'; exit 3")
     assert told == "the run is not tracked, or only partly: no such store"
 
 
-def test_one_that_ends_well_says_nothing(notes):
+def test_tracking_that_succeeds_reports_nothing(notes):
     assert notes("cat > /dev/null") == []
 
 
@@ -85,7 +85,7 @@ def answering(tmp_path):
     made.close(None)
 
 
-def test_what_is_asked_is_answered(answering):
+def test_requests_to_tracking_are_answered(answering):
     assert answering.wait_for_run(never_halted) == "the-run"
     assert [answering.send_request(ARTIFACT_REQUEST, {"folder": name}, never_halted)["to"] for name in "abc"] == [
         "a",
@@ -94,17 +94,17 @@ def test_what_is_asked_is_answered(answering):
     ]
 
 
-def test_what_could_not_be_done_is_an_error_with_its_reason(answering):
+def test_a_failed_request_to_tracking_is_an_error_with_its_reason(answering):
     with pytest.raises(OSError, match="the store is full"):
         answering.send_request(ARTIFACT_REQUEST, {"folder": "a", "error": "the store is full"}, never_halted)
 
 
-def test_one_that_ends_before_it_answers_is_told_at_once(answering):
+def test_tracking_that_ends_before_it_answers_is_a_permanent_error(answering):
     with pytest.raises(PermanentError, match="tracking has ended: error: out of memory"):
         answering.send_request(ARTIFACT_REQUEST, {"folder": "a", "last": True}, never_halted)
 
 
-def test_an_answer_need_not_be_waited_for(answering):
+def test_a_request_to_tracking_can_be_cancelled(answering):
     with pytest.raises(Cancelled):
         answering.send_request(ARTIFACT_REQUEST, {"folder": "a"}, lambda: True)
 

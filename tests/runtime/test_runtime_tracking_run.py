@@ -99,7 +99,7 @@ def test_a_run_that_an_earlier_attempt_made_is_not_taken_in_its_place(run, track
     assert database(f"select value from metrics where run_uuid = '{platform_run}'") == [(0.25,)]
 
 
-def test_one_that_is_not_there_is_told_and_the_work_goes_on(run, tracked, platform_run, database):
+def test_a_missing_run_of_the_platform_is_a_warning(run, tracked, platform_run, database):
     ran = run(tracked(), THEIR_RUN="0" * 32)
     assert ran.exit_code == 0
     assert [note for note in ran.notes("warning") if "the run is not tracked" in note]

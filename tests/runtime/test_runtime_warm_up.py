@@ -26,7 +26,7 @@ while not pathlib.Path({str(other)!r}).exists():
 """
 
 
-def test_it_does_the_work_once_the_data_is_there(run, job, tmp_path):
+def test_a_warmed_up_program_does_the_work_once_the_data_is_there(run, job, tmp_path):
     own, other = tmp_path / "warm", tmp_path / "fetching"
     warm_up = touch_and_wait(own, other) + TAKES_OVER
     ran = run(job("print('working')", carried=[f"meets {other} {own}"], publish={"warm_up": warm_up}))
@@ -50,7 +50,7 @@ def test_a_refusal_when_the_data_is_there_already_ends_the_run_alike(run, job, t
     assert "working" not in ran.ordinary
 
 
-def test_one_that_ends_for_another_reason_changes_nothing(run, job, tmp_path):
+def test_a_warm_up_that_fails_for_another_reason_changes_nothing(run, job, tmp_path):
     after = tmp_path / "after"
     wait = "import os, pathlib, sys, time\nwhile os.getppid() == int(sys.argv[1]): time.sleep(0.01)\n"
     then = [sys.executable, "-c", f"{wait}pathlib.Path({str(after)!r}).touch()"]
@@ -61,7 +61,7 @@ def test_one_that_ends_for_another_reason_changes_nothing(run, job, tmp_path):
     assert (ran.exit_code, ran.ordinary) == (0, ["broken", "working"])
 
 
-def test_one_that_only_checks_ends_when_the_work_starts(run, job, tmp_path):
+def test_a_warm_up_that_only_checks_ends_when_the_work_starts(run, job, tmp_path):
     checks = f"import pathlib, time; pathlib.Path({str(tmp_path / 'pid')!r}).touch(); time.sleep(60)"
     began = time.monotonic()
     ran = run(job("print('working')", publish={"warm_up": checks, "only": "yes"}))
@@ -69,7 +69,7 @@ def test_one_that_only_checks_ends_when_the_work_starts(run, job, tmp_path):
     assert time.monotonic() - began < 30
 
 
-def test_a_stop_ends_it(start, finish, job, tmp_path):
+def test_a_stop_ends_the_warm_up(start, finish, job, tmp_path):
     own = tmp_path / "warm"
     warm_up = touch_and_wait(own, tmp_path / "never")
     process = start(job(carried=[f"meets {tmp_path / 'fetching'} {tmp_path / 'never'}"], publish={"warm_up": warm_up}))

@@ -35,7 +35,7 @@ def file(tmp_path):
     [(KEY, "key"), (f"{KEY}\n", "key"), (SAS, "sas"), (f"?{SAS}\r\n", "sas"), (token(), "token")],
     ids=["key", "key with its line's end", "SAS", "SAS with a question mark", "token"],
 )
-def test_what_it_holds_is_told_from_its_shape(file, content, form):
+def test_the_form_of_a_secret_is_known_by_its_shape(file, content, form):
     assert identity.read_storage_secret(file(content)).form == form
 
 
@@ -61,7 +61,7 @@ def test_anything_else_is_refused_by_the_name_of_the_file_and_never_repeated(fil
     assert KEY not in told
 
 
-def test_one_that_is_empty_or_cannot_be_read_says_so(file, tmp_path):
+def test_a_credential_file_that_is_empty_or_unreadable_is_reported(file, tmp_path):
     with pytest.raises(FetchError, match=r"is empty: it should hold an account key"):
         identity.read_storage_secret(file(" \n"))
     with pytest.raises(FetchError, match=rf"^the credential file {tmp_path} cannot be read: Is a directory$"):
@@ -75,7 +75,7 @@ def test_one_that_is_empty_or_cannot_be_read_says_so(file, tmp_path):
     [(SAS.replace("2999-01-01T00%3A00%3A00Z", "2020-01-01"), "SAS"), (token(exp=1577836800), "token")],
     ids=["SAS", "token"],
 )
-def test_one_that_is_over_says_since_when(file, content, what):
+def test_an_expired_credential_is_reported_with_its_expiry(file, content, what):
     with pytest.raises(FetchError, match=rf"^the {what} in .* expired at 2020-01-01 00:00 UTC: replace it$"):
         identity.read_storage_secret(file(content))
 

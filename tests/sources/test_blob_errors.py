@@ -38,7 +38,7 @@ class BaseError(Exception):
     ],
     ids=repr,
 )
-def test_an_error_without_a_status_is_somebodys_fault(error, fault):
+def test_the_fault_of_an_error_without_a_status(error, fault):
     assert errors.explain_blob_error(error, AT, None).fault == fault
 
 

@@ -131,11 +131,9 @@ def test_a_sign_in_that_cannot_be_reached_is_the_networks_fault(azure, job):
     assert told["fault"] == "network"
 
 
-def test_many_sources_sign_in_once(azure, monkeypatch):
+def test_many_sources_sign_in_once(azure, azure_identity, monkeypatch):
     from robotrain_sources.blob_url import fetch
 
-    for name, value in azure.environ.items():
-        monkeypatch.setenv(name, value)
     azure.blobs.put(BOX, {f"p/{name}": content for name, content in FILES.items()})
     monkeypatch.setenv("ANOTHER", "environment")  # so that no earlier test has signed in
     azure.sign_in.requests.clear()

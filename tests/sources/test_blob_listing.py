@@ -71,7 +71,7 @@ def test_a_file_is_known_by_its_content_where_the_service_knows_it_and_else_by_w
         ("zzz", [], []),
     ],
 )
-def test_what_was_probably_meant(wanted, there, near):
+def test_similar_names_are_suggested(wanted, there, near):
     assert find_similar_names(wanted, there) == near
 
 

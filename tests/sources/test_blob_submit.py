@@ -22,12 +22,10 @@ def upload_examples(azure, box: str, *examples: str) -> list[str]:
 
 
 @pytest.fixture
-def signed_in(azure, data_python, tmp_path, monkeypatch):
+def signed_in(azure_identity, data_python, tmp_path, monkeypatch):
     """This process and what it starts are led to the stand-in. The cache is empty: an earlier session of these tests
     may have fetched the same data. The environment to fetch in is built before, and found as if an image held it.
     """
-    for name, value in azure.environ.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

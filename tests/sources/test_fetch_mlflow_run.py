@@ -71,12 +71,6 @@ def log_run(python: Path, uri: str, folder: Path, root: str = "") -> str:
     return done.stdout.split()[-1]
 
 
-def make_place(uri: str, cache: Path, python: Path) -> Any:
-    """A `Place`; what was said there is the list that its `log_line` belongs to."""
-    said: list[str] = []
-    return ContainerContext(cache=cache, python=python, tracking_uri=uri, log_line=said.append)
-
-
 @pytest.fixture(scope="module")
 def local_run(
     tmp_path_factory: pytest.TempPathFactory, training_python: Path, artifacts: Path
@@ -101,132 +95,112 @@ def served(
         yield uri, run, kept
 
 
+@pytest.fixture
+def fetch(training_python, tmp_path):
+    """`fetch(uri, run, path)` returns the folder of artifacts; `fetch.lines`: what was logged."""
+
+    def fetch(uri: str, run: str, path: str, role: Any = "policy") -> Path:
+        place = ContainerContext(
+            cache=tmp_path / "cache", python=training_python, tracking_uri=uri, log_line=fetch.lines.append
+        )
+        return container.fetch(make_source(run, path, role), place)
+
+    fetch.lines = []
+    return fetch
+
+
+@pytest.fixture(params=["local_run", "served"])
+def tracked_run(request):
+    """The address and the run, of a database of this machine and of a server."""
+    return request.getfixturevalue(request.param)[:2]
+
+
 def make_source(run: str, path: str, role: Any = "policy") -> JobSource:
     return JobSource(role=role, kind="mlflow_run", uri=f"runs:/{run}/{path}")
 
 
-def test_artifacts_of_this_machine_are_used_where_they_lie(
-    local_run: Any, tmp_path: Path, training_python: Path
-) -> None:
+def test_artifacts_of_this_machine_are_used_in_place(local_run, fetch, tmp_path):
     uri, run, kept = local_run
-    place = make_place(uri, tmp_path / "cache", training_python)
-    assert container.fetch(make_source(run, "checkpoints/000400"), place) == kept / "checkpoints/000400"
-    assert (
-        container.fetch(make_source(run, "checkpoints/000600"), place) == kept / "checkpoints/000600/pretrained_model"
-    )
-    brought = [path for path in place.cache.rglob("*") if path.is_file() and path.parent.name != "parentage"]
-    assert brought == [], "only the tags are recorded"
+    assert fetch(uri, run, "checkpoints/000400") == kept / "checkpoints/000400"
+    assert fetch(uri, run, "checkpoints/000600") == kept / "checkpoints/000600/pretrained_model"
+    cached = [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.parent.name != "parentage"]
+    assert cached == [], "only the tags are recorded"
 
 
-def test_a_checkpoint_that_was_changed_here_is_told(local_run: Any, tmp_path: Path, training_python: Path) -> None:
+def test_a_changed_checkpoint_of_this_machine_is_refused(local_run, fetch):
     uri, run, kept = local_run
     file = kept / "checkpoints/000600/pretrained_model/config.json"
     before = file.read_bytes()
     file.write_text("{}")
     with pytest.raises(OSError, match=r"config.json is not what was saved$"):
-        container.fetch(make_source(run, "checkpoints/000600"), make_place(uri, tmp_path, training_python))
+        fetch(uri, run, "checkpoints/000600")
     file.write_bytes(before)
 
 
-def test_a_policy_of_a_server_is_fetched_once_without_the_rest_of_its_checkpoint(
-    served: Any, artifacts: Path, tmp_path: Path, training_python: Path
-) -> None:
+def test_a_policy_of_a_server_is_fetched_once_without_the_rest_of_its_checkpoint(served, artifacts, fetch):
     uri, run, _ = served
-    place = make_place(uri, tmp_path / "cache", training_python)
-    fetched = {
-        path: container.fetch(make_source(run, path), place) for path in ("checkpoints/000400", "checkpoints/000600")
-    }
-    assert read_tree(fetched["checkpoints/000400"]) == read_tree(artifacts / "checkpoints/000400")
-    assert read_tree(fetched["checkpoints/000600"]) == read_tree(artifacts / "checkpoints/000600/pretrained_model")
-    told = len(place.log_line.__self__)
-    assert {path: container.fetch(make_source(run, path), place) for path in fetched} == fetched
-    assert [line for line in place.log_line.__self__[told:] if line.startswith("fetching")] == []
+    parts = {"checkpoints/000400": "", "checkpoints/000600": "pretrained_model"}
+    fetched = {path: fetch(uri, run, path) for path in parts}
+    for path, folder in fetched.items():
+        assert read_tree(folder) == read_tree(artifacts / path / parts[path])
+    fetch.lines.clear()
+    assert {path: fetch(uri, run, path) for path in parts} == fetched
+    assert [line for line in fetch.lines if line.startswith("fetching")] == []
     (fetched["checkpoints/000400"] / "model.safetensors").write_bytes(b"damaged")
-    again = container.fetch(make_source(run, "checkpoints/000400"), place)
-    assert read_tree(again) == read_tree(artifacts / "checkpoints/000400")
+    assert read_tree(fetch(uri, run, "checkpoints/000400")) == read_tree(artifacts / "checkpoints/000400")
 
 
-@pytest.mark.parametrize("where", ["local_run", "served"])
 @pytest.mark.parametrize("path", ["skrl-run/checkpoints/agent_320.pt", "skrl-run/checkpoints"])
-def test_a_checkpoint_comes_with_the_parameters_that_it_cannot_be_used_without(
-    request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str, path: str
-) -> None:
-    uri, run, _ = request.getfixturevalue(where)
-    place = make_place(uri, tmp_path / "cache", training_python)
-    files = read_tree(container.fetch(make_source(run, path, "checkpoint"), place))
+def test_a_checkpoint_comes_with_the_parameters_that_it_cannot_be_used_without(tracked_run, fetch, path):
+    files = read_tree(fetch(*tracked_run, path, "checkpoint"))
     files.pop("fetched.json", None)
     expected = {"agent_320.pt": b"weights of 320", "params/agent.yaml": b"agent: {}"}
     assert files == expected | ({} if path.endswith(".pt") else {"agent_640.pt": b"weights of 640"})
 
 
-@pytest.mark.parametrize("where", ["local_run", "served"])
-def test_a_checkpoint_that_is_not_there_is_told_with_what_is(
-    request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str
-) -> None:
-    uri, run, _ = request.getfixturevalue(where)
-    with pytest.raises(OSError, match=r"has no artifacts at skrl-run/checkpoints/agent_10\.pt"):
-        container.fetch(
-            make_source(run, "skrl-run/checkpoints/agent_10.pt", "checkpoint"),
-            make_place(uri, tmp_path, training_python),
-        )
-
-
-def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whole(
-    served: Any, tmp_path: Path, training_python: Path
-) -> None:
+def test_a_policy_whose_weights_are_cut_leaves_nothing_complete_in_the_cache(served, fetch, tmp_path):
     uri, run, _ = served
-    place = make_place(uri, tmp_path / "cache", training_python)
     with pytest.raises(OSError, match=r"^cut/model.safetensors of the run \w+ is incomplete: it has [\d,]+ bytes of "):
-        container.fetch(make_source(run, "cut"), place)
-    assert not list(place.cache.rglob("fetched.json"))
+        fetch(uri, run, "cut")
+    assert not list((tmp_path / "cache").rglob("fetched.json"))
 
 
-@pytest.mark.parametrize("where", ["local_run", "served"])
 @pytest.mark.parametrize(
-    ("path", "why"),
+    ("path", "role", "why"),
     [
         (
             "checkpoints/000500",
-            r"has no artifacts at checkpoints/000500; it has checkpoints/000[46]00, checkpoints/000",
+            "policy",
+            "no artifacts at checkpoints/000500; it has checkpoints/000[46]00, checkpoints/",
         ),
-        ("check/000400", r"has no artifacts at check/000400; it has checkpoints, cut, plots, skrl-run$"),
-        ("checkpoints/000400/config.json", r"config.json of the run \w+ is a single file: use its folder$"),
-        ("plots", r"^plots of the run \w+ contains no policy: it lacks config.json and model.safetensors$"),
-        ("checkpoints", r"below it there is checkpoints/000400, checkpoints/000600/pretrained_model$"),
+        ("check/000400", "policy", r"has no artifacts at check/000400; it has checkpoints, cut, plots, skrl-run$"),
+        ("checkpoints/000400/config.json", "policy", r"config.json of the run \w+ is a single file: use its folder$"),
+        ("plots", "policy", r"^plots of the run \w+ contains no policy: it lacks config.json and model.safetensors$"),
+        ("checkpoints", "policy", r"below it there is checkpoints/000400, checkpoints/000600/pretrained_model$"),
+        ("skrl-run/checkpoints/agent_10.pt", "checkpoint", r"has no artifacts at skrl-run/checkpoints/agent_10\.pt"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(
-    request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str, path: str, why: str
-) -> None:
-    uri, run, _ = request.getfixturevalue(where)
+def test_missing_artifacts_are_reported_with_those_that_exist(tracked_run, fetch, path, role, why):
     with pytest.raises(OSError, match=why):
-        container.fetch(make_source(run, path), make_place(uri, tmp_path, training_python))
+        fetch(*tracked_run, path, role)
 
 
-@pytest.mark.parametrize("where", ["local_run", "served"])
-def test_an_unknown_run_is_told_with_where_it_was_looked_for(
-    request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str
-) -> None:
-    uri, _, _ = request.getfixturevalue(where)
-    place = make_place(uri, tmp_path, training_python)
+def test_an_unknown_run_is_reported_with_the_address(tracked_run, fetch):
+    uri, _ = tracked_run
     for run in (UNKNOWN, "lerobot-train-1a2b3c4d-1"):
         with pytest.raises(OSError) as raised:
-            container.fetch(make_source(run, "model"), place)
-        expected = f"there is no run {run} at {uri}: use the run's id, not its name"
-        assert str(raised.value) == expected
+            fetch(uri, run, "model")
+        assert str(raised.value) == f"there is no run {run} at {uri}: use the run's id, not its name"
 
 
-def test_a_server_that_cannot_be_reached_is_told_without_its_password(
-    tmp_path: Path, training_python: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_cannot_be_reached_is_told_without_its_password(fetch, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    place = make_place("http://me:s3cret@127.0.0.1:9", tmp_path, training_python)
     why = r"^model of the run f+ cannot be fetched from MLflow at http://127\.0\.0\.1:9 "
     with pytest.raises(OSError, match=why) as raised:
-        container.fetch(make_source(UNKNOWN, "model"), place)
-    assert "s3cret" not in str(raised.value) + "".join(place.log_line.__self__)
+        fetch("http://me:s3cret@127.0.0.1:9", UNKNOWN, "model")
+    assert "s3cret" not in str(raised.value) + "".join(fetch.lines)
 
 
-def test_a_job_that_is_tracked_nowhere_is_told_before_anything_begins(tmp_path: Path) -> None:
-    (why,) = container.preflight(make_source(UNKNOWN, "model"), make_place("", tmp_path, Path("/nowhere")))
+def test_a_job_without_tracking_is_refused_before_anything_begins(tmp_path):
+    (why,) = container.preflight(make_source(UNKNOWN, "model"), ContainerContext(cache=tmp_path))
     assert why.endswith("the job has no tracking address.")

@@ -44,7 +44,7 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def test_its_answer_is_a_folder_and_its_other_lines_are_the_runs(run):
+def test_a_program_answers_with_a_folder_and_its_other_lines_are_logged(run):
     folder, said = run(ANSWERS.format(act="return Path('/data/x')"))
     assert folder == Path("/data/x")
     assert said == ["fetching"]
@@ -70,7 +70,7 @@ def test_an_unexpected_error_says_where_and_never_repeats_a_secret(run, tmp_path
     assert "s3cret" not in "".join(run.said)
 
 
-def test_one_that_crashes_is_told_by_how_it_ended(run):
+def test_a_program_that_crashes_is_reported_with_its_exit_code(run):
     with pytest.raises(OSError, match=r"pretend_fetch ended with -9: fetching"):
         run(ANSWERS.format(act="import os; os.kill(os.getpid(), 9)"))
     with pytest.raises(OSError, match=r"ended with 1: ModuleNotFoundError: No module named 'nowhere'"):
@@ -79,7 +79,7 @@ def test_one_that_crashes_is_told_by_how_it_ended(run):
         run("pass")
 
 
-def test_it_sees_the_payload_and_not_the_folder_it_runs_in(tmp_path, monkeypatch):
+def test_a_program_imports_the_payload_and_not_the_current_folder(tmp_path, monkeypatch):
     for name in ("robotrain_sources", "json"):
         (Path.cwd() / f"{name}.py").write_text("raise SystemExit('the wrong one')")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
@@ -89,7 +89,7 @@ def test_it_sees_the_payload_and_not_the_folder_it_runs_in(tmp_path, monkeypatch
         program.run_program(place, "robotrain_sources.mlflow.model_fetch")
 
 
-def test_it_ends_when_the_run_is_stopped(run, tmp_path):
+def test_a_program_ends_when_the_run_is_stopped(run, tmp_path):
     def stop() -> None:
         while not (tmp_path / "pid").exists():
             time.sleep(0.01)

@@ -147,7 +147,7 @@ def test_the_latest_version_is_the_same_for_a_submit_and_for_a_job_that_is_not_p
         ("models:/bare/1", r"^bare version 1 has no files$"),
     ],
 )
-def test_what_cannot_be_had_is_one_sentence(place, uri, why):
+def test_a_missing_version_model_or_folder_is_one_sentence(place, uri, why):
     with pytest.raises(OSError, match=why):
         container.fetch(model(uri), place)
     assert not list(place.cache.rglob("fetched.json"))

@@ -62,7 +62,7 @@ def byte_at(path: Path, at: int) -> None:
         file.write(bytes([before[0] ^ 1]))
 
 
-def test_what_a_folder_does_not_hold_is_told_where_it_lies_on_this_machine(folder: Path) -> None:
+def test_what_a_folder_does_not_hold_is_told_where_it_lies_on_this_machine(folder):
     assert find_missing(folder, "meta/info.json", "meta/stats.json") == ["meta/stats.json"]
     assert find_missing(folder.parent / "elsewhere", "meta/info.json") == []
 
@@ -84,7 +84,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_is_noticed(folder: Path, change: Callable[[Path], object]) -> None:
+def test_a_change_is_noticed(folder, change):
     pin = resolve_pin(folder)
     assert told_in_the_container(folder, pin) == []
     assert explain_lost_pin(folder, pin) == ""
@@ -126,13 +126,13 @@ def make_link(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", NO_CHANGES.values(), ids=NO_CHANGES)
-def test_what_is_no_content_does_not_count(folder: Path, change: Callable[[Path], object]) -> None:
+def test_what_is_no_content_does_not_count(folder, change):
     pin = resolve_pin(folder)
     change(folder)
     assert resolve_pin(folder) == pin
 
 
-def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder: Path) -> None:
+def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder):
     """In the container, where a GPU waits, a look at both its ends is enough."""
     pin = resolve_pin(folder)
     byte_at(folder / "data/file.parquet", 2 * MIB)
@@ -157,7 +157,7 @@ def files_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     return names
 
 
-def test_what_was_read_is_read_again_only_when_somebody_wrote_to_it(folder: Path, files_read: list[str]) -> None:
+def test_what_was_read_is_read_again_only_when_somebody_wrote_to_it(folder, files_read):
     pin = resolve_pin(folder)
     assert sorted(files_read) == ["file.parquet", "info.json", "tasks.txt"]
     files_read.clear()
@@ -171,16 +171,14 @@ def test_what_was_read_is_read_again_only_when_somebody_wrote_to_it(folder: Path
     assert files_read == ["file.parquet"]
 
 
-def test_what_was_written_a_moment_ago_is_read_again(
-    folder: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_written_a_moment_ago_is_read_again(folder, files_read, monkeypatch):
     monkeypatch.setattr(local_path_pin, "SETTLED_SECONDS", 1000)
     assert resolve_pin(folder) == resolve_pin(folder)
     assert len(files_read) == 6
 
 
 @pytest.mark.parametrize("left", [b"", b"[]", b'{"a": 1}', b'{"a": ["b"]}', b"\xff"])
-def test_what_was_kept_and_is_damaged_is_made_again(folder: Path, files_read: list[str], left: bytes) -> None:
+def test_what_was_kept_and_is_damaged_is_made_again(folder, files_read, left):
     pin = resolve_pin(folder)
     (place,) = (folder.parent / "cache/digests").iterdir()
     place.write_bytes(left)
@@ -188,9 +186,7 @@ def test_what_was_kept_and_is_damaged_is_made_again(folder: Path, files_read: li
     assert len(local_path_pin.load_file_digests(folder)) == 3
 
 
-def test_ctrl_c_ends_reading_and_what_was_read_stays(
-    folder: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_ends_reading_and_what_was_read_stays(folder, files_read, monkeypatch):
     ends = folder_content.digest_file_ends
 
     def pressed(path: str, end: int) -> str:
@@ -209,9 +205,7 @@ def test_ctrl_c_ends_reading_and_what_was_read_stays(
     assert files_read == ["file.parquet"]
 
 
-def test_reading_that_takes_a_while_is_told(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reading_that_takes_a_while_is_told(folder, monkeypatch, capsys):
     monkeypatch.setattr(local_path_pin, "FIRST_LINE_SECONDS", 0)
     monkeypatch.setattr(parallel, "TICK_SECONDS", 0.001)
     ends = folder_content.digest_file_ends
@@ -222,13 +216,13 @@ def test_reading_that_takes_a_while_is_told(
     assert second.endswith(" of 5.2 MB")
 
 
-def test_a_copy_and_a_link_to_the_folder_have_its_pin(folder: Path, tmp_path: Path) -> None:
+def test_a_copy_and_a_link_to_the_folder_have_its_pin(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "elsewhere/copy")
     (tmp_path / "link").symlink_to(folder)
     assert resolve_pin(tmp_path / "elsewhere/copy") == resolve_pin(tmp_path / "link") == resolve_pin(folder)
 
 
-def test_equal_files_in_any_order_of_writing_are_equal(tmp_path: Path) -> None:
+def test_equal_files_in_any_order_of_writing_are_equal(tmp_path):
     names = [f"{number:02d}" for number in range(40)]
     for folder, order in (("a", names), ("b", names[::-1])):
         (tmp_path / folder).mkdir()
@@ -237,7 +231,7 @@ def test_equal_files_in_any_order_of_writing_are_equal(tmp_path: Path) -> None:
     assert resolve_pin(tmp_path / "a") == resolve_pin(tmp_path / "b")
 
 
-def test_of_very_many_files_less_of_each_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_files_less_of_each_is_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_content, "MAX_FOLDER_BYTES", 64)
     monkeypatch.setattr(folder_content, "MIN_FILE_BYTES", 8)
     for number in range(8):
@@ -249,7 +243,7 @@ def test_of_very_many_files_less_of_each_is_looked_at(tmp_path: Path, monkeypatc
     assert len(told_in_the_container(tmp_path, pin)) == 1
 
 
-def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+def test_a_link_is_not_followed(folder, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "large").touch()
@@ -264,12 +258,12 @@ def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     assert resolve_pin(folder) != pin
 
 
-def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+def test_a_pipe_is_not_waited_for(folder):
     os.mkfifo(folder / "pipe")
     assert resolve_pin(folder)
 
 
-def test_how_much_changed_is_told(folder: Path) -> None:
+def test_how_much_changed_is_told(folder):
     pin = resolve_pin(folder)
     os.utime(folder / "meta/info.json", (1, 1))
     os.utime(folder / "meta/tasks.txt", (2, 2))
@@ -280,19 +274,19 @@ def test_how_much_changed_is_told(folder: Path) -> None:
     assert told.endswith("; newest file: data/more.parquet.")
 
 
-def test_what_lies_on_another_machine_is_not_pinned_here(tmp_path: Path) -> None:
+def test_what_lies_on_another_machine_is_not_pinned_here(tmp_path):
     assert resolve_pin(tmp_path / "elsewhere") == ""
     assert resolve_pin(tmp_path / "elsewhere", "policy") == ""
 
 
-def test_a_folder_that_is_gone_is_a_sentence(folder: Path) -> None:
+def test_a_folder_that_is_gone_is_a_sentence(folder):
     pin = resolve_pin(folder)
     shutil.rmtree(folder)
     assert explain_lost_pin(folder, pin) == f"There is no folder at {folder} any more."
     assert explain_lost_pin(folder, pin, "policy") == f"There is no policy at {folder} any more."
 
 
-def test_the_pin_of_another_robotrain_tells_nothing(folder: Path) -> None:
+def test_the_pin_of_another_robotrain_tells_nothing(folder):
     long, short = "a" * 64, "b" * 32
     earlier = ("folder2:abc", "folder:abc:1:2", f"folder:{long}:3:5", f"folder:{long}:x:2", "0123456789abcdef")
     for pin in (*earlier, f"folder:{long}:{short}:x:2", f"folder:{short}:{long}:1:2"):
@@ -300,7 +294,7 @@ def test_the_pin_of_another_robotrain_tells_nothing(folder: Path) -> None:
         assert explain_lost_pin(folder, pin) == ""
 
 
-def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named(folder):
     (folder / "meta/info.json").chmod(0)
     for parent in folder.parents:
         if "pytest-of-" in str(parent):  # what pytest made; not the temporary folder of all

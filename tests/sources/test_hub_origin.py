@@ -265,7 +265,7 @@ class TransportError(Exception):
     ],
     ids=repr,
 )
-def test_whatever_ends_a_listing_is_somebodys_fault(hub, error, fault):
+def test_the_fault_of_an_error_that_ends_a_listing(hub, error, fault):
     assert open_files().explain_error(error).fault == fault
 
 

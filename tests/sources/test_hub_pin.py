@@ -141,40 +141,40 @@ def resolve_refused(text: str, role: str = "dataset") -> SourceError:
     return raised.value
 
 
-def test_a_name_means_the_commit_of_its_revision(hub: Hub) -> None:
+def test_a_name_means_the_commit_of_its_revision(hub):
     assert resolve_pin("u/d") == MAIN
     assert resolve_pin("u/d@v3.0") == TAGGED
 
 
-def test_a_commit_is_its_own_pin_and_nobody_is_asked(hub: Hub) -> None:
+def test_a_commit_is_its_own_pin_and_nobody_is_asked(hub):
     assert resolve_pin(f"u/d@{TAGGED}") == TAGGED
     assert hub.asked == []
 
 
 @pytest.mark.parametrize("role", ["policy", "init_policy"])
-def test_a_policy_is_a_model(hub: Hub, role: str) -> None:
+def test_a_policy_is_a_model(hub, role):
     hub.answers["/api/models/u/d"] = answer_info("model", "u/d", TAGGED)
     assert resolve_pin("u/d", role) == TAGGED
     assert hub.asked == ["/api/models/u/d"]
 
 
-def test_a_branch_with_a_slash_is_one_name(hub: Hub) -> None:
+def test_a_branch_with_a_slash_is_one_name(hub):
     hub.answers["/api/datasets/u/d/revision/feature%2Fx"] = answer_info("dataset", "u/d", TAGGED)
     assert resolve_pin("u/d@feature/x") == TAGGED
 
 
-def test_a_renamed_repository_is_followed(hub: Hub) -> None:
+def test_a_renamed_repository_is_followed(hub):
     hub.answers["/api/datasets/old/d"] = (307, {"Location": "/api/datasets/u/d"}, {})
     assert resolve_pin("old/d") == MAIN
 
 
-def test_the_token_goes_to_the_hub_and_nowhere_else(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_goes_to_the_hub_and_nowhere_else(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert resolve_pin("u/d") == MAIN
     assert hub.tokens == {TOKEN}
 
 
-def test_who_is_not_logged_in_hears_that_it_may_be_private(hub: Hub) -> None:
+def test_who_is_not_logged_in_hears_that_it_may_be_private(hub):
     refusal = resolve_refused("u/private")
     assert "no public dataset u/private" in refusal.why
     assert "check the spelling" in refusal.why
@@ -182,18 +182,18 @@ def test_who_is_not_logged_in_hears_that_it_may_be_private(hub: Hub) -> None:
     assert "HF_TOKEN" in refusal.why
 
 
-def test_who_is_logged_in_hears_that_the_account_sees_none(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_logged_in_hears_that_the_account_sees_none(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert "your token has no access" in resolve_refused("u/private").why
 
 
-def test_a_model_given_as_a_dataset_is_named_as_one(hub: Hub) -> None:
+def test_a_model_given_as_a_dataset_is_named_as_one(hub):
     hub.answers["/api/models/u/act"] = answer_info("model", "u/act", TAGGED)
     assert resolve_refused("u/act").why == "On the Hub u/act is a model, not a dataset."
     assert resolve_refused("u/d", "policy").why == "On the Hub u/d is a dataset, not a model."
 
 
-def test_a_revision_that_is_not_there_is_answered_with_those_that_are(hub: Hub) -> None:
+def test_a_revision_that_is_not_there_is_answered_with_those_that_are(hub):
     hub.answers["/api/datasets/u/d/revision/v3"] = answer_refused(404, "RevisionNotFound", "Invalid rev id: v3")
     refusal = resolve_refused("u/d@v3")
     assert refusal.why == "The dataset u/d has no revision v3: it has main, v3.0."
@@ -201,7 +201,7 @@ def test_a_revision_that_is_not_there_is_answered_with_those_that_are(hub: Hub) 
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_gated_repository_is_shown_and_its_files_are_not_given(hub: Hub, status: int) -> None:
+def test_a_gated_repository_is_shown_and_its_files_are_not_given(hub, status):
     """The Hub answers what such a repository holds to everybody: only asking for access tells."""
     hub.answers["/api/datasets/u/d"] = answer_info("dataset", "u/d", MAIN, gated="manual")
     hub.answers["/api/datasets/u/d/auth-check"] = answer_refused(
@@ -212,7 +212,7 @@ def test_a_gated_repository_is_shown_and_its_files_are_not_given(hub: Hub, statu
     assert "HF_TOKEN" in refusal.why
 
 
-def test_an_account_that_was_not_let_in_hears_where_to_ask(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_that_was_not_let_in_hears_where_to_ask(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.answers["/api/models/u/p"] = answer_info("model", "u/p", MAIN, gated="auto")
     hub.answers["/api/models/u/p/auth-check"] = answer_refused(403, "GatedRepo", "Access to model u/p is restricted.")
@@ -220,19 +220,19 @@ def test_an_account_that_was_not_let_in_hears_where_to_ask(hub: Hub, monkeypatch
     assert f"your token has no access: request access at {hub.endpoint}/u/p;" in refusal.why
 
 
-def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub: Hub) -> None:
+def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub):
     hub.answers["/api/datasets/u/d"] = answer_info("dataset", "u/d", MAIN, gated="auto")
     hub.answers["/api/datasets/u/d/auth-check"] = (200, {}, {})
     assert resolve_pin("u/d") == MAIN
 
 
-def test_a_token_that_is_wrong_or_old_is_named_as_that(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_is_wrong_or_old_is_named_as_that(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", OTHER)
     why = resolve_refused("u/d").why
     assert ("does not accept your token" in why, "`hf auth login`" in why) == (True, True), why
 
 
-def test_a_token_without_the_right_to_read_is_named_as_that(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_without_the_right_to_read_is_named_as_that(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.answers["/api/datasets/u/d"] = answer_refused(403, message="Forbidden: pass a token that may read")
     why = resolve_refused("u/d").why
@@ -258,12 +258,12 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub: Hub, monkeypatc
         ((200, {}, {"id": "u/d", "sha": None}), "is not a Hugging Face Hub: check HF_ENDPOINT"),
     ],
 )
-def test_each_answer_of_the_hub_has_a_reason(hub: Hub, answer: Answer, told: str) -> None:
+def test_each_answer_of_the_hub_has_a_reason(hub, answer, told):
     hub.answers["/api/datasets/u/d"] = answer
     assert told in resolve_refused("u/d").why
 
 
-def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -272,9 +272,7 @@ def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("password", ["S3CRET/more", "more?S3CRET", "S3CRET#more"])
-def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(
-    monkeypatch: pytest.MonkeyPatch, password: str
-) -> None:
+def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(monkeypatch, password):
     monkeypatch.setenv("HF_ENDPOINT", f"http://me:{password}@127.0.0.1:9")
     why = resolve_refused("u/d").why
     assert why.startswith("HF_ENDPOINT cannot be used: the address is not valid")
@@ -284,7 +282,7 @@ def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(
 
 
 @pytest.mark.parametrize("address", ["hub.example", "ftp://hub.example", "http://", "https://me:S3CRET@"])
-def test_an_address_needs_a_scheme_of_the_web_and_a_host(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_an_address_needs_a_scheme_of_the_web_and_a_host(monkeypatch, address):
     monkeypatch.setenv("HF_ENDPOINT", address)
     why = resolve_refused("u/d").why
     assert why.startswith("HF_ENDPOINT cannot be used: ")
@@ -295,9 +293,7 @@ def test_an_address_needs_a_scheme_of_the_web_and_a_host(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("character", ["\u00e9", "\u2026", " ", "\x01"])
-def test_a_token_of_characters_that_none_has_is_refused_without_asking(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, character: str
-) -> None:
+def test_a_token_of_characters_that_none_has_is_refused_without_asking(hub, monkeypatch, character):
     monkeypatch.setenv("HF_TOKEN", f"{TOKEN}{character}{OTHER}")
     assert resolve_refused("u/d").why.startswith("The token (HF_TOKEN, or that of `hf auth login`) has characters")
     with pytest.raises(FetchError, match="HF_TOKEN") as raised:
@@ -305,7 +301,7 @@ def test_a_token_of_characters_that_none_has_is_refused_without_asking(
     assert (TOKEN in str(raised.value), raised.value.fault, hub.asked) == (False, "configuration", [])
 
 
-def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_says_nothing_is_not_waited_for(hub, monkeypatch):
     monkeypatch.setattr(pin, "REQUEST_SECONDS", 0.1)
     held = threading.Event()
 
@@ -320,7 +316,7 @@ def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest
         held.set()
 
 
-def test_a_hub_that_goes_on_talking_is_not_waited_for_either(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_goes_on_talking_is_not_waited_for_either(monkeypatch):
     """Each byte is in time, and the answer never ends."""
     monkeypatch.setattr(pin, "DEADLINE_SECONDS", 0.5)
     over = threading.Event()
@@ -347,7 +343,7 @@ NO_FILE = b"HTTP/1.0 404 Not Found\r\nX-Error-Code: EntryNotFound\r\nX-Repo-Comm
 A_FILE = b"HTTP/1.0 200 OK\r\nETag: 00\r\nX-Repo-Commit: 0123\r\nContent-Length: 2\r\n\r\n"
 
 
-def test_a_file_that_a_repository_does_not_hold_is_told(hub: Hub) -> None:
+def test_a_file_that_a_repository_does_not_hold_is_told(hub):
     hub.head = NO_FILE
     assert find_missing("u/d@v3.0") == ["meta/info.json"]
     assert hub.asked == ["/datasets/u/d/resolve/v3.0/meta/info.json"]
@@ -355,25 +351,25 @@ def test_a_file_that_a_repository_does_not_hold_is_told(hub: Hub) -> None:
     assert find_missing("u/d") == []
 
 
-def test_of_a_commit_nobody_is_asked_what_it_holds(hub: Hub) -> None:
+def test_of_a_commit_nobody_is_asked_what_it_holds(hub):
     hub.head = NO_FILE
     assert find_missing(f"u/d@{MAIN}") == []
     assert hub.asked == []
 
 
-def test_only_what_a_token_could_mend_may_be_sent_all_the_same(hub: Hub) -> None:
+def test_a_private_repository_may_be_sent_and_a_missing_revision_may_not(hub):
     assert not isinstance(resolve_refused("u/private"), SourceNotFound)
     hub.answers["/api/datasets/u/d/revision/v4"] = answer_refused(404, "RevisionNotFound", "Invalid rev id")
     assert isinstance(resolve_refused("u/d@v4"), SourceNotFound)
 
 
-def test_equal_requests_are_sent_once(hub: Hub) -> None:
+def test_equal_requests_are_sent_once(hub):
     hub.answers["/api/datasets/u/d"] = answer_refused(503)
     resolve_refused("u/d")
     assert hub.asked == ["/api/datasets/u/d"]
 
 
-def test_who_works_offline_hears_how_to_do_without_the_hub() -> None:
+def test_who_works_offline_hears_how_to_do_without_the_hub():
     code = (
         "from pathlib import Path\n"
         "from robotrain.model.source import SourceError, SourceUnreachable\n"
@@ -392,12 +388,12 @@ def test_who_works_offline_hears_how_to_do_without_the_hub() -> None:
     assert commit == MAIN
 
 
-def test_a_pin_is_there_as_long_as_the_hub_has_the_commit(hub: Hub) -> None:
+def test_a_pin_is_there_as_long_as_the_hub_has_the_commit(hub):
     assert explain_lost_pin("u/d@v3.0", MAIN) == ""
     assert hub.asked == [f"/api/datasets/u/d/revision/{MAIN}"]
 
 
-def test_a_pin_that_is_gone_is_a_sentence(hub: Hub) -> None:
+def test_a_pin_that_is_gone_is_a_sentence(hub):
     hub.answers[f"/api/datasets/u/d/revision/{TAGGED}"] = answer_refused(404, "RevisionNotFound", "Invalid rev id")
     assert explain_lost_pin("u/d", TAGGED) == (
         f"The dataset u/d no longer has the commit {TAGGED}: its history was rewritten."
@@ -405,19 +401,19 @@ def test_a_pin_that_is_gone_is_a_sentence(hub: Hub) -> None:
     assert "no public dataset u/gone" in explain_lost_pin("u/gone", MAIN)
 
 
-def test_a_hub_that_cannot_be_asked_says_nothing_of_a_pin(hub: Hub) -> None:
+def test_a_hub_that_cannot_be_asked_says_nothing_of_a_pin(hub):
     hub.answers[f"/api/datasets/u/d/revision/{MAIN}"] = answer_refused(503)
     with pytest.raises(SourceError, match="answered HTTP 503"):
         explain_lost_pin("u/d", MAIN)
 
 
-def test_a_command_that_pins_nothing_does_not_load_the_library() -> None:
+def test_a_command_that_pins_nothing_does_not_load_the_library():
     code = "import sys, robotrain_sources.huggingface.kind; print('huggingface_hub' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.strip() == "False"
 
 
-def test_a_hub_that_does_not_answer_says_nothing_against_a_commit(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_does_not_answer_says_nothing_against_a_commit(hub, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(SourceUnreachable, match="cannot be reached"):
         explain_lost_pin("u/d", MAIN)

@@ -1,6 +1,7 @@
 """What `robotrain doctor` says of the Hugging Face Hub: a token or none, and with `--online` if the Hub takes it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,7 +37,6 @@ def hub() -> Iterator[str]:
 @pytest.fixture
 def check_health(tmp_path: Path):
     """A process of its own: the Hub's library reads the environment when it is imported."""
-    import os
 
     def look(**environ: str) -> list[list]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}

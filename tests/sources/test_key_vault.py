@@ -108,7 +108,7 @@ def test_a_secret_that_is_switched_off_says_how_it_is_switched_on(robots):
     assert way == "az keyvault secret set-attributes --vault-name robots --name hf-token --enabled true"
 
 
-def test_walls_of_a_vault_are_no_missing_role(robots):
+def test_network_rules_of_a_vault_are_told_apart_from_a_missing_role(robots):
     robots.faults.append(Fault("GET", status=403, code="ForbiddenByFirewall"))
     sentence, way, _ = describe_refusal(robots.put("hf-token", TOKEN))
     assert "network rules" in sentence
@@ -132,14 +132,14 @@ def test_walls_of_a_vault_are_no_missing_role(robots):
     ],
     ids=["access policy", "role"],
 )
-def test_the_way_in_is_that_of_the_vault(message, way, monkeypatch):
+def test_the_suggested_command_suits_the_vaults_access_model(message, way, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
     at = credential.parse_vault_address("https://robots.vault.azure.net/secrets/hf-token")
     body = {"error": {"code": "Forbidden", "message": message, "innererror": None}}
     assert str(credential.explain_vault_answer(403, body, at)).partition("\n")[2] == way
 
 
-def test_a_bad_moment_is_sat_out_and_a_long_one_is_the_networks(robots):
+def test_a_busy_vault_is_asked_once_more_and_then_it_is_a_network_fault(robots):
     address = robots.put("hf-token", TOKEN)
     robots.faults.append(Fault("GET", status=503, code="ServiceUnavailable", times=1))
     assert credential.read_secret(address, FORM) == TOKEN

@@ -71,9 +71,7 @@ class TestBlobUrl(SourceKit):
     bad = (f"https://acc.blob.core.windows.net/c/p{SAS}", "https://acc.blob.core.windows.net/c", "http://example.com/c")
 
     @pytest.fixture(**AFAR)
-    def served(self, azure, data_python, monkeypatch) -> Served:
-        for name, value in azure.environ.items():
-            monkeypatch.setenv(name, value)
+    def served(self, azure, azure_identity, data_python, monkeypatch) -> Served:
         box = f"kit-{os.urandom(4).hex()}"
         azure.blobs.put(box, {f"p/{name}": content for name, content in FILES.items()})
         return Served(

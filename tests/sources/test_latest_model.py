@@ -24,7 +24,7 @@ def source(name: str) -> JobSource:
 
 
 @pytest.mark.parametrize("text", ["models:/walker/latest", "models:/walker", "models:/walker/", "walker:latest"])
-def test_a_model_without_a_version_is_its_latest_one(text: str) -> None:
+def test_a_model_without_a_version_is_its_latest_one(text):
     assert LATEST_KIND.recognizes(text)
     assert str(LATEST_KIND.parse(text, HERE)) == "models:/walker/latest"
 
@@ -32,13 +32,13 @@ def test_a_model_without_a_version_is_its_latest_one(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["walker", "walker@latest", "models:/walker/3", "models:/a/b/latest", "azureml:walker", "azureml:latest"]
 )
-def test_other_texts_are_not_taken_for_one(text: str) -> None:
+def test_other_texts_are_not_taken_for_one(text):
     assert not LATEST_KIND.recognizes(text)
     with pytest.raises(SourceError, match="models:/NAME/latest"):
         LATEST_KIND.parse(text, HERE)
 
 
-def test_a_pinned_one_is_that_version() -> None:
+def test_a_pinned_one_is_that_version():
     assert str(reference.parse_pinned_model("models:/walker/latest", "3")) == "models:/walker/3"
     assert str(reference.parse_pinned_model("models:/walker/latest", "")) == "models:/walker/latest"
     assert str(reference.parse_pinned_model("models:/latest/4", "")) == "models:/latest/4"
@@ -94,7 +94,7 @@ def address(request: pytest.FixtureRequest) -> str:
     return str(there if isinstance(there, str) else there.address)
 
 
-def test_the_registry_tells_the_largest_version(address: str) -> None:
+def test_the_registry_tells_the_largest_version(address):
     assert registry.find_latest_version(source("walker"), address) == "10"
 
 
@@ -105,21 +105,19 @@ def test_the_registry_tells_the_largest_version(address: str) -> None:
         ("runner", "has no version of runner", "--checkpoint-uri models:/walker/latest"),
     ],
 )
-def test_a_name_that_the_registry_does_not_have_is_told_with_those_it_has(
-    address: str, name: str, why: str, instead: str
-) -> None:
+def test_a_name_that_the_registry_does_not_have_is_told_with_those_it_has(address, name, why, instead):
     with pytest.raises(SourceNotFound, match=why) as raised:
         registry.find_latest_version(source(name), address)
     assert raised.value.suggestion == instead
 
 
-def test_a_database_that_nothing_was_tracked_to_is_empty(tmp_path: Path) -> None:
+def test_a_database_that_nothing_was_tracked_to_is_empty(tmp_path):
     with pytest.raises(SourceNotFound, match="it is empty"):
         registry.find_latest_version(source("walker"), f"sqlite:///{tmp_path}/mlflow.db")
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_credentials_are_those_of_mlflows_own_variables(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_are_those_of_mlflows_own_variables(server, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "word")
     assert registry.find_latest_version(source("walker"), server.address) == "10"
@@ -129,14 +127,14 @@ def test_credentials_are_those_of_mlflows_own_variables(server: Any, monkeypatch
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, SourceError), (503, SourceUnreachable)])
-def test_a_server_that_refuses_is_no_missing_model(server: Any, status: int, kind: type[SourceError]) -> None:
+def test_a_server_that_refuses_is_no_missing_model(server, status, kind):
     server.status = status
     with pytest.raises(SourceError, match=f"HTTP {status}") as raised:
         registry.find_latest_version(source("walker"), server.address)
     assert type(raised.value) is kind
 
 
-def test_an_address_of_the_cluster_alone_is_left_to_the_job() -> None:
+def test_an_address_of_the_cluster_alone_is_left_to_the_job():
     with pytest.raises(SourceUnreachable, match="cannot be reached from here") as raised:
         registry.find_latest_version(source("walker"), "http://127.0.0.1:1")
     assert raised.value.suggestion == "--checkpoint-uri models:/NAME/VERSION"

@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,12 +101,12 @@ def sources(answer: Any) -> dict[str, tuple[str, str]]:
         ("--init-from-policy-model", BLOB, f"blob_url {BLOB}"),
     ],
 )
-def test_each_flag_names_a_policy_of_its_kind(explain: Any, flag: str, text: str, source: str) -> None:
+def test_each_flag_names_a_policy_of_its_kind(explain, flag, text, source):
     role = "init_policy" if flag.startswith("--init") else "policy"
     assert sources(explain(flag, text, "--json")) == {role: (source, f"flag {flag}")}
 
 
-def test_the_environment_names_of_the_contract_are_read(explain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_names_of_the_contract_are_read(explain, monkeypatch):
     monkeypatch.setenv("POLICY_REPO_ID", "u/p")
     monkeypatch.setenv("INIT_FROM_POLICY_MODEL", "azureml:act:3")
     assert sources(explain("--json")) == {
@@ -117,9 +116,7 @@ def test_the_environment_names_of_the_contract_are_read(explain: Any, monkeypatc
     assert sources(explain("--policy-path", "/x", "--json"))["policy"] == ("local_path /x", "flag --policy-path")
 
 
-def test_defect_1_a_policy_id_is_a_policy_to_go_on_from_and_nothing_that_is_pushed_to(
-    explain: Any, robotrain: Any, tmp_path: Path
-) -> None:
+def test_defect_1_a_policy_id_is_a_policy_to_go_on_from_and_nothing_that_is_pushed_to(explain, robotrain, tmp_path):
     """Contract H.1, row 1: the reference gave `--policy-repo-id` to the trainer as the place to publish to."""
     plan = tmp_path / "plan"
     answer = robotrain("render", "flight", "--platform", "planet", "--policy-repo-id", "u/p", "--to", plan)
@@ -131,7 +128,7 @@ def test_defect_1_a_policy_id_is_a_policy_to_go_on_from_and_nothing_that_is_push
     assert "u/p" not in json.dumps(document["parameters"])
 
 
-def test_a_run_is_shown_as_what_it_resolved_to(explain: Any, tmp_path: Path) -> None:
+def test_a_run_is_shown_as_what_it_resolved_to(explain, tmp_path):
     kept = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "flight", "settings": {}}
     records.write_record(
         RunRecord(run=RUN, platform="planet", phase="sent", reference={"folder": "/runs/000400"}, **kept)
@@ -167,7 +164,7 @@ def test_a_run_is_shown_as_what_it_resolved_to(explain: Any, tmp_path: Path) -> 
         (("--init-from-policy-model", f"{BLOB}?sv=1&sig=S3CRET"), f"--init-from-policy-model {BLOB}"),
     ],
 )
-def test_a_slip_is_answered_with_the_flag_of_a_policy(explain: Any, typed: tuple[str, str], way: str) -> None:
+def test_a_slip_is_answered_with_the_flag_of_a_policy(explain, typed, way):
     answer = explain(*typed)
     assert answer.exit_code == 2
     assert f"use   {way}" in answer.stderr

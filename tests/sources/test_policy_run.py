@@ -82,7 +82,7 @@ def parse_refused(text: str) -> SourceError:
 
 
 @pytest.mark.parametrize("text", [RUN, "lerobot-train-1a", "last", f"{RUN}@400", f"{RUN}@000400", "last@400"])
-def test_a_run_stands_for_the_model_in_its_last_checkpoint(record_run: Left, text: str) -> None:
+def test_a_run_stands_for_the_model_in_its_last_checkpoint(record_run, text):
     log = {"name": "log", "kind": "file", "source": "local_path", "uri": "/runs/log"}
     record_run(checkpoint(400), checkpoint(200), log)
     source = parse_run(text)
@@ -101,15 +101,13 @@ def test_a_run_stands_for_the_model_in_its_last_checkpoint(record_run: Left, tex
         ({"source": "registered_model", "uri": "models:/act/3"}, ("registered_model", "models:/act/3")),
     ],
 )
-def test_a_checkpoint_is_a_source_of_the_kind_that_reads_it(
-    record_run: Left, also: dict[str, str], named: tuple[str, str]
-) -> None:
+def test_a_checkpoint_is_a_source_of_the_kind_that_reads_it(record_run, also, named):
     record_run(checkpoint(400, **also))
     source = parse_run(RUN)
     assert (source.kind, str(source)) == named
 
 
-def test_a_running_run_gives_what_it_has_so_far(record_run: Left) -> None:
+def test_a_running_run_gives_what_it_has_so_far(record_run):
     record_run(checkpoint(200), state="running")
     assert str(parse_run(RUN)).endswith("/000200/pretrained_model")
 
@@ -131,7 +129,7 @@ def test_a_running_run_gives_what_it_has_so_far(record_run: Left) -> None:
         ("a b", "This is not the name of a run", ""),
     ],
 )
-def test_a_text_that_names_no_checkpoint_is_refused(record_run: Left, text: str, why: str, suggestion: str) -> None:
+def test_a_text_that_names_no_checkpoint_is_refused(record_run, text, why, suggestion):
     record_run(checkpoint(200), checkpoint(400))
     if "give more" in why:
         record_run(checkpoint(200), run="lerobot-train-1a2b3c4d-2")
@@ -142,19 +140,19 @@ def test_a_text_that_names_no_checkpoint_is_refused(record_run: Left, text: str,
 
 
 @pytest.mark.parametrize("state", ["pending", "running"])
-def test_a_run_that_has_no_checkpoint_yet_is_worth_waiting_for(record_run: Left, state: str) -> None:
+def test_a_run_that_has_no_checkpoint_yet_is_worth_waiting_for(record_run, state):
     record_run(state=state)
     why = parse_refused(RUN).why
     assert why.startswith(f"{RUN} is {state} and has no complete checkpoint yet")
     assert f"`robotrain wait {RUN}`" in why
 
 
-def test_a_run_that_left_none_says_how_it_ended(record_run: Left) -> None:
+def test_a_run_that_left_none_says_how_it_ended(record_run):
     record_run(state="failed", reason="the disk is full")
     assert parse_refused(RUN).why == f"{RUN} wrote no complete checkpoint: failed (the disk is full)."
 
 
-def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(record_run: Left) -> None:
+def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(record_run):
     record_run(makes="results")
     given = {"role": "policy", "kind": "local_path", "uri": "/runs/checkpoints/000400", "pin": ""}
     (records.get_run_folder(RUN) / "plan").mkdir()
@@ -163,7 +161,7 @@ def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(record_r
     assert parse_refused(RUN).why == f"{why}: its input policy is /runs/checkpoints/000400."
 
 
-def test_a_run_whose_platform_lost_it_says_so(record_run: Left, tmp_path: Path) -> None:
+def test_a_run_whose_platform_lost_it_says_so(record_run, tmp_path):
     record_run(checkpoint(200))
     (tmp_path / f"{RUN}.json").unlink()
     assert parse_refused(RUN).why.startswith("The run's folder is gone")
@@ -172,19 +170,17 @@ def test_a_run_whose_platform_lost_it_says_so(record_run: Left, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("also", "why"), [({"phase": "sending", "reference": {}}, RUN), ({"platform": "other"}, "other")]
 )
-def test_a_run_that_was_never_sent_or_whose_platform_is_not_installed_says_so(
-    record_run: Left, also: dict[str, Any], why: str
-) -> None:
+def test_a_run_that_was_never_sent_or_whose_platform_is_not_installed_says_so(record_run, also, why):
     record_run(checkpoint(200), **also)
     assert why in parse_refused(RUN).why
 
 
-def test_a_checkpoint_that_no_plugin_reads_says_so(record_run: Left) -> None:
+def test_a_checkpoint_that_no_plugin_reads_says_so(record_run):
     record_run(checkpoint(200, source="moon_rock"))
     assert parse_refused(RUN).why == "No installed plugin can read the checkpoint: it is a moon_rock."
 
 
-def test_latest_is_the_newest_run_that_left_a_checkpoint(record_run: Left, tmp_path: Path) -> None:
+def test_latest_is_the_newest_run_that_left_a_checkpoint(record_run, tmp_path):
     """Evaluations, trainings that left none, and what was never sent are passed over."""
     record_run(checkpoint(200), run="lerobot-train-00000000-1")
     record_run(checkpoint(400), checkpoint(600), run="lerobot-train-00000000-2")
@@ -200,7 +196,7 @@ def test_latest_is_the_newest_run_that_left_a_checkpoint(record_run: Left, tmp_p
     assert refusal.suggestion == "lerobot-train-00000000-2@400"
 
 
-def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(record_run: Left) -> None:
+def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(record_run):
     record_run(checkpoint(200), run="lerobot-train-00000000-1")
     record_run(checkpoint(400), run="lerobot-train-00000000-2", platform="other")
     why = parse_refused("latest").why
@@ -208,16 +204,14 @@ def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(re
     assert "other" in why
 
 
-def test_there_is_no_latest_where_no_run_left_a_checkpoint(record_run: Left) -> None:
+def test_there_is_no_latest_where_no_run_left_a_checkpoint(record_run):
     assert parse_refused("latest").why == "No run that was sent from here left a complete checkpoint."
     record_run(state="failed")
     assert parse_refused("latest").why == "No run that was sent from here left a complete checkpoint."
 
 
 @pytest.mark.parametrize("text", [RUN, "latest", f"{RUN}@400"])
-def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(
-    record_run: Left, robotrain: Any, text: str
-) -> None:
+def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(record_run, robotrain, text):
     record_run(checkpoint(400))
     plan = records.get_run_folder(RUN) / "plan"
     plan.mkdir()
@@ -236,7 +230,7 @@ def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(
     assert other["text"] == "--dataset-repo-id OWNER/NAME"
 
 
-def test_data_that_the_platform_cannot_read_is_not_suggested(record_run: Left, robotrain: Any) -> None:
+def test_data_that_the_platform_cannot_read_is_not_suggested(record_run, robotrain):
     record_run(checkpoint(400))
     plan = records.get_run_folder(RUN) / "plan"
     plan.mkdir()
@@ -247,7 +241,7 @@ def test_data_that_the_platform_cannot_read_is_not_suggested(record_run: Left, r
     assert "azureml:pick:3" not in answer.stderr
 
 
-def test_what_latest_stood_for_is_told_and_its_names_are_offered(record_run: Left) -> None:
+def test_what_latest_stood_for_is_told_and_its_names_are_offered(record_run):
     record_run(checkpoint(200), checkpoint(400))
     assert KIND.describe_meaning("latest", parse_run("latest")) == f"{RUN}, step 400"
     assert KIND.describe_meaning("latest@200", parse_run("latest@200")) == f"{RUN}, step 200"
@@ -263,14 +257,14 @@ def explain_checkpoint(robotrain: Any, text: str) -> str:
 
 
 @pytest.mark.parametrize("text", ["cart-v1", "cart-v1@400", "last", "isaac-train-1a2b3c4d-1"])
-def test_a_flag_that_takes_many_kinds_takes_the_name_of_a_run(robotrain: Any, record_run: Left, text: str) -> None:
+def test_a_flag_that_takes_many_kinds_takes_the_name_of_a_run(robotrain, record_run, text):
     record_run(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
     assert explain_checkpoint(robotrain, text).startswith("local_path /runs/checkpoints/000400")
     Path(text).mkdir()
     assert explain_checkpoint(robotrain, f"./{text}") == f"local_path {Path(text).absolute()}"
 
 
-def test_a_folder_of_this_place_is_meant_before_a_run_of_its_name(robotrain: Any, record_run: Left) -> None:
+def test_a_folder_of_this_place_is_meant_before_a_run_of_its_name(robotrain, record_run):
     record_run(checkpoint(400), run="isaac-train-1a2b3c4d-1", name="cart-v1")
     Path("cart-v1").mkdir()
     assert explain_checkpoint(robotrain, "cart-v1") == f"local_path {Path('cart-v1').absolute()}"

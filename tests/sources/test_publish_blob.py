@@ -26,9 +26,7 @@ FILES = {"pretrained_model/model.safetensors": WEIGHTS, "pretrained_model/config
 
 
 @pytest.fixture
-def place(tmp_path, data_python, azure, monkeypatch) -> ContainerContext:
-    for name, value in azure.environ.items():
-        monkeypatch.setenv(name, value)
+def place(tmp_path, data_python, azure_identity) -> ContainerContext:
     said: list[str] = []
     return ContainerContext(cache=tmp_path / "cache", python=data_python, log_line=said.append)
 
@@ -184,7 +182,7 @@ def test_a_halt_is_heard_while_it_uploads(azure, writer, save_checkpoint):
     let.set()
 
 
-def test_a_byte_that_changes_on_the_way_is_noticed(azure, read_published, writer, save_checkpoint, monkeypatch):
+def test_a_byte_that_changes_during_the_upload_is_noticed(azure, read_published, writer, save_checkpoint, monkeypatch):
     flipped = []
     asked = front._Handler._asked
 

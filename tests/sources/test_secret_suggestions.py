@@ -56,9 +56,9 @@ def test_a_job_without_an_identity_is_told_how_to_give_it_one():
 
 
 @pytest.mark.slow
-def test_the_run_says_it_too(hub, azure, data_python, tmp_path, monkeypatch):
-    for name, value in azure.environ.items():
-        monkeypatch.setenv(name, value)
+def test_survey_and_publish_preflight_suggest_the_platforms_way(
+    hub, azure, azure_identity, data_python, tmp_path, monkeypatch
+):
     for name in SIGN_IN:
         monkeypatch.delenv(name, raising=False)
     hub.repository(NAME, {"config.json": b"{}"})

@@ -113,7 +113,7 @@ def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[
     assert recognised - ({"huggingface"} if text.startswith("acc.") else set()) == meant
 
 
-def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
+def test_only_kinds_that_act_in_the_container_have_a_container_plugin() -> None:
     assert {name: kind.container_plugin for name, kind in KINDS.items() if kind.container_plugin} == {
         **{name: f"robotrain_sources.{name}.fetch" for name in ("blob_url", "https_file", "huggingface")},
         "local_path": "robotrain_sources.local_path.container",
@@ -144,5 +144,5 @@ def test_a_package_that_is_packed_does_nothing_when_imported(folder: Path) -> No
     assert line.endswith('"""')
 
 
-def test_what_may_come_to_mean_something_else_is_pinned() -> None:
+def test_kinds_whose_content_may_change_are_pinned() -> None:
     assert {name for name, kind in KINDS.items() if kind.pinning} == {"blob_url", "huggingface", "local_path"}

@@ -28,10 +28,8 @@ ONE, TWO = {**FILES, "which": b"1"}, {**FILES, "which": b"2"}
 
 
 @pytest.fixture
-def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[..., BatchFetch]]:
+def deliver(azure_identity, data_python, tmp_path, monkeypatch) -> Iterator[Callable[..., BatchFetch]]:
     """`deliver(ADDRESS, …)` with the identity of the test's account."""
-    for name, value in azure.environ.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr(container, "TIMEOUTS", QUICK)
     begun: list[BatchFetch] = []
 

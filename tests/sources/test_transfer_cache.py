@@ -132,7 +132,7 @@ def test_all_sources_are_fetched_together_and_told_as_they_come(shelves, deliver
 
 @pytest.mark.slow
 @pytest.mark.parametrize("harm", ["shorter", "missing", "no manifest", "half a manifest"])
-def test_data_that_was_damaged_is_mended(shelves, deliver, harm):
+def test_damaged_data_is_fetched_again(shelves, deliver, harm):
     uri = shelves.put("pusht", SMALL)
     (files,) = deliver(uri).folders()
     manifest = files.parent / "manifest.jsonl"
@@ -263,7 +263,7 @@ def test_a_machine_that_lost_power_fetches_again_what_it_cannot_tell(shelves, de
 
 
 @pytest.mark.slow
-def test_a_stop_ends_it_at_once(shelves, deliver):
+def test_a_stop_ends_a_transfer_at_once(shelves, deliver):
     class Stopped(Exception):
         pass
 
@@ -285,7 +285,7 @@ def test_a_stop_ends_it_at_once(shelves, deliver):
 
 
 @pytest.mark.slow
-def test_close_from_another_thread_ends_it(shelves, deliver):
+def test_close_from_another_thread_ends_a_transfer(shelves, deliver):
     delivering = deliver(shelves.put("pusht", SMALL))
     delivering.survey()
     closing = threading.Thread(target=delivering.made.close)

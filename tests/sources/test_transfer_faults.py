@@ -36,7 +36,7 @@ def shelf(shelves) -> str:
     ],
 )
 @pytest.mark.slow
-def test_what_passes_is_waited_for(shelves, shelf, deliver, fault):
+def test_a_transient_failure_is_retried(shelves, shelf, deliver, fault):
     shelves.faults.append(fault)
     (files,) = deliver(shelf).folders()
     assert read_tree(files) == FILES
@@ -62,7 +62,7 @@ def test_what_passes_is_waited_for(shelves, shelf, deliver, fault):
         pytest.param(Fault("large", flip=True), "large.bin .* 4 tries .its MD5", "data", id="large, other bytes"),
     ],
 )
-def test_what_does_not_pass_is_told_and_the_next_try_goes_on(shelves, shelf, deliver, cache, fault, why, whose):
+def test_a_lasting_failure_is_reported_and_the_next_try_continues(shelves, shelf, deliver, cache, fault, why, whose):
     delivering = deliver(shelf)
     assert delivering.survey()[0].problems == ()
     shelves.faults.append(fault)

@@ -127,7 +127,7 @@ def test_of_a_damaged_folder_only_what_is_not_whole_is_missing(data):
     assert survey._count_arrived_bytes(data) == 50
 
 
-def test_the_bytes_are_not_read_by_a_look(data, pool, monkeypatch):
+def test_finding_complete_files_reads_no_bytes(data, pool, monkeypatch):
     boot_note(data, "another-start")
     monkeypatch.setattr(cache_store, "is_unchanged", interrupt)
     assert cache_store.find_complete_files(data) == data / "files"

@@ -128,7 +128,7 @@ def test_a_large_file_takes_no_more_memory_than_it_may(shelves, deliver):
     assert peak(delivering.made._process._process.pid) - before < 64
 
 
-def test_what_cannot_be_run_is_told(cache, tmp_path):
+def test_a_transfer_without_a_working_python_fails(cache, tmp_path):
     for python, why in ((None, "there is no environment"), (tmp_path / "none", "cannot be run: No such file")):
         made = container.deliver([], {}, ContainerContext(cache=cache, python=python), {})
         with pytest.raises(JobFailed, match=why):
@@ -136,7 +136,7 @@ def test_what_cannot_be_run_is_told(cache, tmp_path):
         made.close()
 
 
-def test_one_that_ends_early_is_told_by_what_it_said_last(cache, tmp_path):
+def test_a_transfer_program_that_ends_early_is_reported_by_its_last_line(cache, tmp_path):
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho it is broken\nexit 3\n")
     broken.chmod(0o755)
@@ -148,7 +148,7 @@ def test_one_that_ends_early_is_told_by_what_it_said_last(cache, tmp_path):
 
 
 @pytest.mark.parametrize(("kills", "fault"), [([3, 4], "out_of_memory"), ([3, 3], "")])
-def test_one_that_the_kernel_kills_is_told_with_whose_fault_it_is(cache, tmp_path, monkeypatch, kills, fault):
+def test_a_transfer_program_that_the_kernel_kills_is_out_of_memory(cache, tmp_path, monkeypatch, kills, fault):
     killed = tmp_path / "python"
     killed.write_text("#!/bin/sh\nread asked\nkill -9 $$\n")
     killed.chmod(0o755)
