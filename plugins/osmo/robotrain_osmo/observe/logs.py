@@ -52,12 +52,6 @@ def parse_text(raw: str) -> str:
     return f"{OSMO_MARK if match['osmo'] else ''}{match['text']}".rstrip("\r")
 
 
-def parse_task(raw: str) -> str:
-    """Return the task of a line, or "" if it continues the line before."""
-    match = _LINE.fullmatch(raw)
-    return match["task"] if match else ""
-
-
 QUIET_SECONDS = 1.5
 """A pause after which the current log counts as complete: OSMO sends new lines once a second."""
 START_SECONDS = 15.0
@@ -207,10 +201,16 @@ def _read_log(reference: Reference, workflow: WorkflowState | None = None) -> _R
 def _select_lines(
     reference: Reference, raw_lines: Iterator[str | None], with_pauses: bool = False
 ) -> Iterator[str | None]:
-    """Yield the lines of the run's task, and None in pauses. `with_pauses`: also in those that other tasks fill."""
-    task, last = pipeline_steps.TaskFilter(reference, parse_task), time.monotonic()
+    """Yield the lines of a step's task, all of a run of one task, and None in pauses.
+
+    :param with_pauses: also in pauses that other tasks fill.
+    """
+    step_task = reference.get("task", "") if pipeline_steps.is_step(reference) else ""
+    is_own, last = not step_task, time.monotonic()
     for raw in raw_lines:
-        if raw is None or task.accepts(raw):
+        if step_task and raw and (match := _LINE.fullmatch(raw)):  # other lines belong to the one before
+            is_own = match["task"] == step_task
+        if raw is None or is_own:
             yield raw
         elif with_pauses and time.monotonic() - last > QUIET_SECONDS:
             yield None

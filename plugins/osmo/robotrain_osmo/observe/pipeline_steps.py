@@ -1,6 +1,6 @@
 """Steps of a pipeline, which are tasks of one workflow: their references, and OSMO's answers about one task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mappings, as_text
@@ -75,21 +75,3 @@ def select_task(answer: Mapping[str, Any], task: str) -> Mapping[str, Any]:
         "end_time": newest.get("end_time"),
         "queued_time": None,
     }
-
-
-class TaskFilter:
-    """Selects the lines of a step's task from the log of its workflow; of a run of one task, all lines.
-
-    :param parse_task: returns the task of a line, or "" for one without a time, which belongs to the line before.
-    """
-
-    def __init__(self, reference: Reference, parse_task: Callable[[str], str]) -> None:
-        self._task = reference.get("task", "") if is_step(reference) else ""
-        self._parse_task = parse_task
-        self._selected = not self._task
-
-    def accepts(self, raw: str) -> bool:
-        """Return whether the next line is the task's."""
-        if self._task and (task := self._parse_task(raw)):
-            self._selected = task == self._task
-        return self._selected
