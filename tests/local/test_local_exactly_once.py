@@ -59,7 +59,7 @@ def is_complete(plan: Plan) -> bool:
     )
 
 
-def python(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def replace_python(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Supervisors are started with this shell script in the place of Python."""
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -67,7 +67,7 @@ def python(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_submit_killed_at_any_step_and_sent_again_runs_once(
+def test_submit_killed_at_any_step_and_repeated_runs_once(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]]
 ) -> None:
     killed = kill_at_each_step(lambda step: functools.partial(runs.local.submit, plan(step)))
@@ -79,7 +79,7 @@ def test_a_submit_killed_at_any_step_and_sent_again_runs_once(
 
 
 @pytest.mark.slow
-def test_a_supervisor_killed_at_any_step_of_its_beginning_never_lets_its_run_begin_twice(
+def test_supervisor_killed_at_any_step_of_its_start_runs_at_most_once(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
@@ -99,7 +99,7 @@ def test_a_supervisor_killed_at_any_step_of_its_beginning_never_lets_its_run_beg
     assert ends[1] == (["ran"], "failed")  # nothing had begun: it was sent again
 
 
-def test_what_was_sent_is_found_and_what_was_not_is_not(runs: Runs, plan: Numbered) -> None:
+def test_submitted_run_is_found(runs: Runs, plan: Numbered) -> None:
     assert runs.local.find(plan(1)) is None
     reference = runs.local.submit(plan(1))
     assert runs.local.find(plan(1)) == reference
@@ -108,7 +108,7 @@ def test_what_was_sent_is_found_and_what_was_not_is_not(runs: Runs, plan: Number
     assert runs.local.find(plan(1)) == reference
 
 
-def test_another_plan_in_the_same_folder_is_not_taken_for_this_one(runs: Runs, tmp_path: Path) -> None:
+def test_another_plan_in_the_folder_is_not_found(runs: Runs, tmp_path: Path) -> None:
     first, second = (line_plan(runs, tmp_path / name) for name in ("one", "two"))
     reference = runs.local.submit(first)
     assert runs.local.find(second) is None
@@ -119,11 +119,11 @@ def test_another_plan_in_the_same_folder_is_not_taken_for_this_one(runs: Runs, t
     assert runs.local.find(first) == reference
 
 
-def test_a_process_that_is_just_starting_is_waited_for(
+def test_starting_supervisor_is_waited_for(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 20.0)
-    python(tmp_path / "slow", monkeypatch, f'sleep 0.5; exec {sys.executable} "$@"')
+    replace_python(tmp_path / "slow", monkeypatch, f'sleep 0.5; exec {sys.executable} "$@"')
     folder = put_in_place(plan(1))
     submit._start_supervisor(folder, spec.parse_spec(plan(1).files["process.json"]))
     reference = runs.local.find(plan(1))
@@ -132,19 +132,19 @@ def test_a_process_that_is_just_starting_is_waited_for(
     assert run_lines(1) == ["ran"]
 
 
-def test_a_process_that_starts_later_than_anybody_waits_finds_that_another_has_begun(
+def test_late_supervisor_leaves_the_run_to_another(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.0)
     with monkeypatch.context() as slow:
-        python(tmp_path / "slow", slow, f'sleep 1; {sys.executable} "$@"; touch {tmp_path}/came')
+        replace_python(tmp_path / "slow", slow, f'sleep 1; {sys.executable} "$@"; touch {tmp_path}/came')
         submit._start_supervisor(put_in_place(plan(1)), spec.parse_spec(plan(1).files["process.json"]))
     runs.wait_for_end(submit_again(runs, plan(1)))
     wait_for((tmp_path / "came").exists)
     assert run_lines(1) == ["ran"]
 
 
-def test_a_process_that_begins_between_find_and_submit_is_the_run(
+def test_supervisor_that_starts_between_find_and_submit_is_the_run(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.0)
@@ -182,7 +182,7 @@ def test_submits_of_one_plan_at_once_are_one_run(
         assert (run_lines(number), is_complete(plan(number))) == (["ran"], True)
 
 
-def test_a_half_made_folder_is_made_whole_and_used(
+def test_incomplete_folder_is_completed(
     runs: Runs, plan: Numbered, run_lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a power cut, or a robotrain that wrote in place, leaves it."""
@@ -204,7 +204,7 @@ def test_a_half_made_folder_is_made_whole_and_used(
         assert (run_lines(number), is_complete(plan(number))) == (["ran"], True), f"damage {number}"
 
 
-def test_a_folder_with_something_of_somebody_is_refused_and_left_alone(
+def test_folder_with_other_files_is_refused_and_kept(
     runs: Runs, plan: Numbered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
@@ -217,10 +217,10 @@ def test_a_folder_with_something_of_somebody_is_refused_and_left_alone(
     assert thesis.read_text() == "mine"
 
 
-def test_where_no_supervisor_can_be_started_nothing_is_left(
+def test_failed_start_leaves_nothing(
     runs: Runs, plan: Numbered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python(tmp_path / "broken", monkeypatch, "echo 'ImportError: no module named json' >&2; exit 3")
+    replace_python(tmp_path / "broken", monkeypatch, "echo 'ImportError: no module named json' >&2; exit 3")
     with pytest.raises(Rejected) as caught:
         runs.local.submit(plan(1))
     assert "no module named json" in format_problem(caught.value.problems[0])
@@ -243,9 +243,7 @@ def test_a_full_disk_leaves_nothing(runs: Runs, plan: Numbered, monkeypatch: pyt
     assert not os.listdir(folder_of(plan(1)).parent)
 
 
-def test_a_run_that_cannot_be_looked_for_is_not_taken_for_one_that_is_not_there(
-    runs: Runs, plan: Numbered, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_folder_is_not_a_missing_run(runs: Runs, plan: Numbered, monkeypatch: pytest.MonkeyPatch) -> None:
     def stale(path: Path, limit: int) -> bytes:
         raise OSError(116, "Stale file handle", str(path))
 
@@ -256,7 +254,7 @@ def test_a_run_that_cannot_be_looked_for_is_not_taken_for_one_that_is_not_there(
     assert caught.value.problems[0].code == "run-folder-unreadable"
 
 
-def test_without_hard_links_one_of_all_who_claim_still_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claim_without_hard_links_succeeds_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*paths: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 

@@ -33,7 +33,7 @@ def database(state: Path) -> Path:
     return state / "mlflow.db"
 
 
-def test_a_machine_without_a_run_is_well_and_nothing_is_made(state: Path) -> None:
+def test_machine_without_runs_is_ok_and_unchanged(state: Path) -> None:
     for name in ("run folders", "tracking"):
         assert [finding.state for finding in run_check(name)] == ["ok"]
     assert not state.exists()
@@ -45,7 +45,7 @@ def test_a_tracking_database_is_read_and_its_runs_are_counted(state: Path) -> No
     assert (found.state, found.text) == ("ok", f"{path}, 2 tracked runs")
 
 
-def test_a_tracking_database_that_is_none_does_not_stop_a_submit(state: Path) -> None:
+def test_invalid_tracking_database_is_a_warning(state: Path) -> None:
     state.mkdir()
     (state / "mlflow.db").write_text("this is no database, though it is long enough to be one " * 100)
     (found,) = run_check("tracking")
@@ -54,7 +54,7 @@ def test_a_tracking_database_that_is_none_does_not_stop_a_submit(state: Path) ->
     assert found.suggestions[0].text == f"mv {state}/mlflow.db {state}/mlflow.db.broken"
 
 
-def test_a_tracking_database_that_a_run_writes_to_is_well(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_tracking_database_is_ok(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "BUSY_SECONDS", 0.05)
     writing = sqlite3.connect(database(state), isolation_level=None)
     writing.execute("begin exclusive")
@@ -75,7 +75,7 @@ def test_a_tracking_database_on_a_network_disk_is_a_warning(
     assert "nfs4" in found.text
 
 
-def test_too_little_room_for_a_run_stops_a_submit(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_fails(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_cache, "get_free_bytes", lambda path: 10**8)
     found, *_ = run_check("run folders")
     assert found.state == "fail"
@@ -91,7 +91,7 @@ def unrecorded_run(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(reference["folder"])
 
 
-def test_a_run_that_nothing_is_recorded_of_is_named_and_never_removed(unrecorded_run: Path) -> None:
+def test_unrecorded_run_is_reported_and_never_removed(unrecorded_run: Path) -> None:
     assert [finding.state for finding in run_check("run folders")] == ["ok"]  # it may be being sent at this moment
     os.utime(unrecorded_run, (1, 1))
     _, found = run_check("run folders")
@@ -102,7 +102,7 @@ def test_a_run_that_nothing_is_recorded_of_is_named_and_never_removed(unrecorded
     assert found.fix is None
 
 
-def test_folders_of_commands_that_were_killed_are_removed_once_they_are_old(unrecorded_run: Path) -> None:
+def test_old_folders_of_interrupted_commands_are_removed(unrecorded_run: Path) -> None:
     old, gone, new = (unrecorded_run.with_name(name) for name in (".a-1.0f.part", ".b-1.0f.gone", ".c-1.0f.part"))
     for folder in (old, gone, new):
         folder.mkdir()

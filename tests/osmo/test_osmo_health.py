@@ -28,7 +28,7 @@ def test_ready_machine_shows_version_and_pool(osmo, find_check_states):
     assert find_check_states("osmo pool") == [("ok", "default, with gpu_platform")]
 
 
-def test_without_the_command_nothing_can_be_sent(find_check_states, monkeypatch):
+def test_missing_command_fails(find_check_states, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_OSMO_CLI", "/nowhere/osmo")
     ((state, says),) = find_check_states("osmo command")
     assert state == "fail"
@@ -36,7 +36,9 @@ def test_without_the_command_nothing_can_be_sent(find_check_states, monkeypatch)
 
 
 @pytest.mark.parametrize(("cli", "says"), [("/nowhere/osmo", "there is no"), ("/bin/sh", "no pool is set")])
-def test_who_set_no_pool_may_not_use_osmo_from_here_at_all(robotrain, find_check_states, monkeypatch, cli, says):
+def test_missing_pool_or_command_is_a_warning_unless_osmo_is_named(
+    robotrain, find_check_states, monkeypatch, cli, says
+):
     monkeypatch.delenv("ROBOTRAIN_POOL")
     monkeypatch.setenv("ROBOTRAIN_OSMO_CLI", cli)
     lacking = find_check_states("osmo command")[-1]
@@ -46,7 +48,7 @@ def test_who_set_no_pool_may_not_use_osmo_from_here_at_all(robotrain, find_check
 
 
 @pytest.mark.slow
-def test_a_pool_that_is_not_there_is_told_with_those_that_are(osmo, find_check_states, monkeypatch):
+def test_pool_is_checked_as_before_a_submit(osmo, find_check_states, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_POOL", "gpu-pool")
     assert find_check_states("osmo pool") == [("fail", "there is no pool gpu-pool (--pool gpu-pool)")]
     osmo.pools["gpu-pool"] = pool(status="OFFLINE")
@@ -70,7 +72,7 @@ def test_signed_out_user_is_reported(osmo, find_check_states):
 
 
 @pytest.mark.slow
-def test_a_service_of_another_version_than_the_setting_is_told_as_before_a_submit(osmo, find_check_states):
+def test_versions_are_checked_as_before_a_submit(osmo, find_check_states):
     osmo.versions(service="6.3.1")
     (service, command) = find_check_states("osmo service")
     assert (service[0], command[0]) == ("fail", "warn")
@@ -79,7 +81,7 @@ def test_a_service_of_another_version_than_the_setting_is_told_as_before_a_submi
 
 
 @pytest.mark.slow
-def test_pools_that_are_told_in_another_form_are_understood(osmo, find_check_states):
+def test_pools_in_another_form_are_understood(osmo, find_check_states):
     osmo.fail("pool list", "answer", stdout='{"pools": {"default": {"platforms": {"gpu_platform": {}}}}}')
     assert find_check_states("osmo pool") == [("ok", "default, with gpu_platform")]
     other = '{"pools": {"default": {"platforms": {"gpu_platform": {}}}, "a": null, "b": {"platforms": {"p": null}}}}'
@@ -90,7 +92,7 @@ def test_pools_that_are_told_in_another_form_are_understood(osmo, find_check_sta
 
 
 @pytest.mark.slow
-def test_whether_a_preempted_task_is_started_again_is_told_to_who_may_know(osmo, find_check_states):
+def test_retries_are_checked_for_administrators(osmo, find_check_states):
     ((state, says),) = find_check_states("osmo retries")
     assert (state, "administrators" in says) == ("warn", True)
     osmo.administrator()

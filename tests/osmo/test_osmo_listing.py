@@ -49,7 +49,7 @@ def requests(osmo) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_one_request_tells_how_many_live_runs_are(robotrain, osmo, workflows):
+def test_one_request_lists_all_live_runs(robotrain, osmo, workflows):
     workflows(*["RUNNING"] * 13, *["SCHEDULING"] * 13)
     requests(osmo)
     answer = robotrain("runs", "--json")
@@ -70,7 +70,7 @@ def test_a_list_and_a_query_agree(status, osmo, workflows):
         assert (listed.started, listed.ended) == (single.started, single.ended)
 
 
-def test_why_a_run_failed_is_asked_once(robotrain, osmo, workflows):
+def test_reason_of_a_failure_is_queried_once(robotrain, osmo, workflows):
     failed, _ = workflows("FAILED", "RUNNING")
     failed.set_status("FAILED", exit_code=137)
     failed.tell(*EVENTS[:-1], Outcome(state="failed", exit_code=137, reason="killed"))
@@ -85,7 +85,7 @@ def test_why_a_run_failed_is_asked_once(robotrain, osmo, workflows):
         assert "137" in one["reason"]
 
 
-def test_a_workflow_that_is_not_listed_is_asked_for_alone(robotrain, osmo, workflows):
+def test_unlisted_workflow_is_queried_alone(robotrain, osmo, workflows):
     workflows("RUNNING", "RUNNING", "COMPLETED")
     record = records.read_record("act-0-1")
     gone = {**record.reference, "workflow": "never-was-1"}
@@ -96,7 +96,7 @@ def test_a_workflow_that_is_not_listed_is_asked_for_alone(robotrain, osmo, workf
     assert requests(osmo) == {"list": 1, "status": 1, "logs": 2}
 
 
-def test_a_service_that_does_not_answer_is_one_warning(robotrain, osmo, workflows):
+def test_silent_service_is_one_warning(robotrain, osmo, workflows):
     workflows("RUNNING", "RUNNING", "RUNNING")
     osmo.fail("workflow", "refused", times=None)
     answer = robotrain("runs")

@@ -1,9 +1,11 @@
 """`robotrain outputs` of a workflow: outputs that outlive the pod, listed and downloaded."""
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import pytest
+from azure_stand_in.fixtures import azure, azure_session  # noqa: F401
 from osmo_observed_run import RUN, Observed
 from robotrain.errors import Rejected
 from robotrain_osmo.observe import logs
@@ -189,3 +191,22 @@ def test_outputs_of_an_incomplete_log_are_unknown(tmp_path, monkeypatch):
         OsmoPlatform().outputs({"workflow": "a-1", "cli": str(command), "run": "a"})
     assert [problem.code for problem in rejected.value.problems] == ["osmo-log-unread"]
     assert rejected.value.transient
+
+
+@pytest.mark.slow
+def test_checkpoint_that_the_run_published_to_blobs_is_downloaded(osmo, azure, checkpoint_files, monkeypatch, tmp_path):  # noqa: F811
+    for name, value in azure.environ.items():
+        monkeypatch.setenv(name, value)
+    azure.blobs.put("brought", {f"pusht/000400/{name}": content for name, content in checkpoint_files.items()})
+    run = Observed(osmo, publishes=azure.url("brought", "pusht"))
+    run.tell(Published(step=400, to=f"{run.reference['publishes']}/000400"))
+    (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
+    assert one.uri == f"{run.reference['publishes']}/000400"
+    OsmoPlatform().download(run.reference, one, tmp_path / "000400")
+    assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
+    assert sorted(path.name for path in (tmp_path / "000400").iterdir()) == ["pretrained_model", checkpoint.MANIFEST]
+    gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
+    with pytest.raises(Rejected) as raised:
+        OsmoPlatform().download(run.reference, gone, tmp_path / "000800")
+    assert raised.value.problems[0].why
+    assert not (tmp_path / "000800").exists()

@@ -22,7 +22,7 @@ def document_of(of, name: str) -> document.JobDocument:
     return document.parse_document(of.files[f"steps/{name}/job.json"].decode())
 
 
-def test_each_step_is_a_task_that_reads_those_before_it(osmo):
+def test_each_step_is_a_task_that_reads_earlier_ones(osmo):
     made = plan()
     found = tasks(made)
     assert list(found) == ["train", "evaluate", "register"]
@@ -39,7 +39,7 @@ def test_each_step_is_a_task_that_reads_those_before_it(osmo):
     assert [register.registers, register.placement.handover] == ["pusher", ""]
 
 
-def test_all_tasks_carry_the_same_files_which_are_written_once(osmo):
+def test_files_of_all_tasks_are_written_once(osmo):
     made = plan()
     text = made.files["workflow.yaml"].decode()
     assert [text.count("files: &files"), text.count("files: *files"), text.count("contents:")] == [1, 2, 1]
@@ -55,7 +55,7 @@ def test_all_tasks_carry_the_same_files_which_are_written_once(osmo):
     assert [one["name"] for one in kept.spec["groups"]] == ["train-group", "evaluate-group", "register-group"]
 
 
-def test_a_registration_has_few_resources_and_the_longest_limit_is_osmos():
+def test_registration_has_few_resources_and_shorter_limits_are_the_runtimes():
     limits = {"train": "12h", "evaluate": "2h"}
     made = [
         step(one.name, one.job, hands_over=one.hands_over, registers=one.registers, settings=given)
@@ -72,12 +72,12 @@ def test_a_registration_has_few_resources_and_the_longest_limit_is_osmos():
     assert {task["name"]: task["resource"] for task in found["tasks"]} == {name: name for name in commands}
 
 
-def test_a_step_that_only_waits_for_another_reads_no_policy_of_it():
+def test_step_that_only_waits_reads_no_policy():
     found = tasks(plan([*steps(), step("again", job(training_steps=7), "evaluate")]))
     assert found["again"]["inputs"] == [{"task": "evaluate", "regex": r"^step\.json$"}]
 
 
-def test_a_finished_step_is_the_task_of_an_earlier_workflow():
+def test_finished_step_is_a_task_of_an_earlier_workflow():
     finished = {"train": {"workflow": "old-3", "cli": "osmo", "run": "old", "steps": "train", "step": "train"}}
     found = tasks(plan(steps()[1:], finished))
     assert found["evaluate"]["inputs"][0]["task"] == "old-3:train"

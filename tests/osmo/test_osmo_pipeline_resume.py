@@ -48,7 +48,7 @@ PUBLISHED = event.format_event(Published(step=2, to=COPY))
 
 
 @pytest.mark.slow
-def test_the_published_policy_is_the_input_when_osmo_has_removed_the_training(fail_evaluation, osmo, robotrain):
+def test_published_policy_replaces_a_removed_training(fail_evaluation, osmo, robotrain):
     run, workflow = fail_evaluation(PUBLISHED)
     assert robotrain("status", run, "--json").json["state"] == "failed"
     osmo.remove(workflow)
@@ -74,9 +74,7 @@ def test_the_published_policy_is_the_input_when_osmo_has_removed_the_training(fa
 
 
 @pytest.mark.slow
-def test_a_training_that_osmo_has_removed_and_that_published_nothing_is_refused_in_words(
-    fail_evaluation, osmo, robotrain
-):
+def test_removed_training_without_a_published_policy_is_refused(fail_evaluation, osmo, robotrain):
     run, workflow = fail_evaluation()
     robotrain("status", run)
     osmo.remove(workflow)
@@ -89,7 +87,7 @@ def test_a_training_that_osmo_has_removed_and_that_published_nothing_is_refused_
 
 
 @pytest.mark.slow
-def test_a_pipeline_that_osmo_removed_before_anyone_saw_its_end_is_refused_in_words(fail_evaluation, osmo, robotrain):
+def test_removed_pipeline_without_a_known_end_is_refused(fail_evaluation, osmo, robotrain):
     run, workflow = fail_evaluation()
     osmo.remove(workflow)
     (problem,) = robotrain("pipeline", "resume", run, "--json").json["problems"]

@@ -33,7 +33,7 @@ def complete_steps(osmo, reference, *names: str) -> None:
         osmo.set_state(reference["workflow"], task=name, task_status="COMPLETED", exit_code=0)
 
 
-def test_the_steps_are_told_in_the_order_of_the_plan_whatever_changed_last(osmo, reference):
+def test_steps_have_the_order_of_the_plan(osmo, reference):
     assert list_step_states(reference) == {"train": "pending", "evaluate": "waiting", "register": "waiting"}
     assert OSMO.status(reference).state == "pending"
     osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
@@ -53,14 +53,14 @@ def test_the_steps_are_told_in_the_order_of_the_plan_whatever_changed_last(osmo,
     ]
 
 
-def test_the_whole_and_its_steps_are_one_question(osmo, reference):
+def test_pipeline_and_steps_need_one_query(osmo, reference):
     osmo.forget()
     whole, steps = OSMO.query_pipeline(reference)
     assert len(osmo.calls) == 1
     assert (whole, steps) == (OSMO.status(reference), OSMO.list_steps(reference))
 
 
-def test_the_reason_is_that_of_the_first_step_that_failed_in_its_own_words(osmo, reference):
+def test_reason_is_that_of_the_first_failed_step(osmo, reference):
     complete_steps(osmo, reference, "train")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
     told = event.format_event(Outcome(state="failed", exit_code=5, reason=THRESHOLD))
@@ -99,7 +99,7 @@ def test_outputs_of_a_log_that_osmo_does_not_send_are_unknown_not_missing(osmo, 
     assert OSMO.query_pipeline(reference)[0].state == "succeeded"
 
 
-def test_a_step_whose_own_limit_is_over_says_so(osmo, reference):
+def test_step_over_its_time_limit_says_so(osmo, reference):
     osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
     osmo.set_state(reference["workflow"], task="train", task_status="FAILED", exit_code=124)
     assert "step train failed: it reached its time limit (exit code 124)" in OSMO.status(reference).reason
@@ -117,7 +117,7 @@ def test_the_log_of_a_step_has_no_line_of_another(osmo, reference):
     assert list(OSMO.logs(reference_step(reference, "train"), True)) == ["loss 1", "loss 2"]
 
 
-def test_a_step_is_followed_to_its_own_end_while_others_go_on(osmo, reference, monkeypatch):
+def test_following_a_step_ends_with_the_step(osmo, reference, monkeypatch):
     monkeypatch.setattr("robotrain_osmo.observe.logs.STEP_SILENCE_SECONDS", 0.1)
     osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
     osmo.say(reference["workflow"], "loss 1", task="train")
@@ -126,7 +126,7 @@ def test_a_step_is_followed_to_its_own_end_while_others_go_on(osmo, reference, m
     assert list(OSMO.logs(reference_step(reference, "train"), True)) == ["loss 1"]
 
 
-def test_a_cancel_ends_the_whole(osmo, reference):
+def test_cancel_ends_all_steps(osmo, reference):
     complete_steps(osmo, reference, "train")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
     OSMO.cancel(reference)
@@ -145,7 +145,7 @@ def test_an_interrupted_submit_is_found_once(osmo):
     assert len(osmo.workflows) == 1
 
 
-def test_a_step_whose_earlier_workflow_is_gone_is_refused_in_words(osmo):
+def test_step_of_a_removed_workflow_is_refused(osmo):
     finished = {"train": {"workflow": "gone-1", "run": "gone", "steps": "train", "step": "train"}}
     with pytest.raises(Rejected) as rejected:
         OSMO.submit(plan(steps(settings={"pool": "default"})[1:], finished))

@@ -68,7 +68,7 @@ def run_workflow(osmo: OsmoStandIn, workflow: str) -> str:
     return command("workflow", "logs", workflow)
 
 
-def test_a_run_that_was_cut_short_goes_on_from_the_whole_checkpoint_that_osmo_copied(osmo, sent_workflow: str) -> None:
+def test_restarted_task_resumes_from_the_complete_copied_checkpoint(osmo, sent_workflow: str) -> None:
     osmo.put(URL, {"pusht/meta/info.json": b"{}", "pusht/data/x.parquet": b"x"})
     log = run_workflow(osmo, sent_workflow)
     assert "reads ['data', 'meta']" in log, log
@@ -78,7 +78,7 @@ def test_a_run_that_was_cut_short_goes_on_from_the_whole_checkpoint_that_osmo_co
     assert "checkpoints/000200/robotrain-checkpoint.json" in osmo.objects(f"s3://robots/runs/{sent_workflow}")
 
 
-def test_a_dataset_of_an_older_osmo_is_brought_by_that_one_and_is_no_folder_of_its_bucket(
+def test_dataset_of_an_older_osmo_is_mounted(
     osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(OWN)
@@ -92,7 +92,7 @@ def test_a_dataset_of_an_older_osmo_is_brought_by_that_one_and_is_no_folder_of_i
     assert "reads ['data', 'meta']" in run_workflow(osmo, send(osmo, tmp_path, server="6.3"))
 
 
-def test_a_dataset_that_came_empty_is_told_before_anything_begins(osmo, sent_workflow: str) -> None:
+def test_empty_dataset_is_reported_before_the_work(osmo, sent_workflow: str) -> None:
     log = run_workflow(osmo, sent_workflow)
     assert f"{URL} was mounted empty" in log
     assert "is cut short" not in log

@@ -16,7 +16,7 @@ from robotrain_osmo.platform import OsmoPlatform
         ({"server": "6.3"}, {"dataset": {"name": "models/act"}}),
     ],
 )
-def test_the_policy_is_an_output_of_the_task(osmo, given: dict[str, Any], output: dict[str, Any]) -> None:
+def test_policy_is_an_output_of_the_task(osmo, given: dict[str, Any], output: dict[str, Any]) -> None:
     name = "act" if "storage_account" in given else "models/act"
     made = render_plan(job(publish_url=TWO), publish_dataset=name, pool="default", **given)
     task = read_task(made)
@@ -31,7 +31,7 @@ def test_the_policy_is_an_output_of_the_task(osmo, given: dict[str, Any], output
     assert reference["dataset"] == OsmoPlatform().describe_reference(reference)["dataset"] == written
 
 
-def test_it_is_listed_once_the_task_has_written_it(osmo, tmp_path) -> None:
+def test_dataset_is_listed_once_it_is_written(osmo, tmp_path) -> None:
     plan = render_plan(job(), publish_dataset="models/act", storage_account="acc", pool="default")
     reference = OsmoPlatform().submit(plan)
     osmo.set_state(reference["workflow"], task_status="RUNNING")
@@ -53,5 +53,5 @@ def test_it_is_listed_once_the_task_has_written_it(osmo, tmp_path) -> None:
         ("models/act", "osmo-bucket-unknown"),
     ],
 )
-def test_what_is_no_place_for_it_is_refused(name: str, code: str) -> None:
+def test_invalid_dataset_is_refused(name: str, code: str) -> None:
     assert osmo_plans.find_codes(job(), publish_dataset=name) == {code}

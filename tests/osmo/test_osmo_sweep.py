@@ -74,7 +74,7 @@ def test_with_a_limit_the_next_trial_is_sent_when_one_ends_and_cancel_stops_all(
     assert states == ["failed", "cancelled", "cancelled"]
 
 
-def test_a_service_that_is_away_is_waited_for_and_a_commit_needs_no_hub(sweep, osmo, robotrain, monkeypatch):
+def test_unreachable_service_is_waited_for_and_a_commit_needs_no_hub(sweep, osmo, robotrain, monkeypatch):
     monkeypatch.setattr(driver, "RETRY_SECONDS", 0.2)
     monkeypatch.setattr(pin, "find_lost_pins", FIND_LOST_PINS)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""Uploads of local folders: complete, once, and checked before the workflow is sent."""
+"""Uploads of local folders, by a submit or with `--assets-only`: complete, once, checked before anything is sent."""
 
 import os
 import shutil
@@ -201,3 +201,40 @@ def test_uploaded_folder_that_is_gone_is_not_checked_from_here(folder):
     mounts = tuple(Mount(role="dataset", uri=uri, folder="${X}", origin=URL) for uri in uris)
     plan = make_plan(sources=sources, placement=Placement(work="/w", cache="/c", mounts=mounts))
     assert preflight_checks.select_checkable_sources(read_document(plan)) == sources[:1]
+
+
+def list_commands(osmo) -> list[tuple[str, ...]]:
+    return [tuple(call[:2]) for call in osmo.calls]
+
+
+def test_prepare_uploads_folders_and_submits_nothing(osmo, folder):
+    wanted = make_plan(uploads=(OsmoUpload(path=str(folder), url=URL, flag="--dataset-path"),))
+    assert list(OsmoPlatform().prepare(wanted)) == [f"{folder} {URL}"]
+    assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
+    assert ("workflow", "submit") not in list_commands(osmo)
+
+
+def test_prepare_leaves_folders_without_a_digest_to_the_submit(osmo, folder):
+    payload = OsmoUpload(path="", url="azure://acc/osmo/robotrain/jobs/00bb")
+    uploads = (OsmoUpload(path=str(folder), url=RUN_URL), payload)
+    assert list(OsmoPlatform().prepare(make_plan(uploads=uploads))) == []
+    assert list_commands(osmo) == []
+
+
+def test_prepare_uploads_nothing_if_one_folder_is_refused(osmo, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    uploads = (OsmoUpload(path=str(folder), url=URL), OsmoUpload(path=str(tmp_path / "empty"), url=f"{URL}b"))
+    with pytest.raises(Rejected) as raised:
+        list(OsmoPlatform().prepare(make_plan(uploads=uploads)))
+    assert [problem.code for problem in raised.value.problems] == ["upload-empty"]
+    assert list_commands(osmo) == []
+
+
+@pytest.mark.slow
+def test_assets_only_uploads_folders_and_submits_nothing(osmo, robotrain, pusht):
+    words = ("submit", "--platform", "osmo", "--pool", "default", "--dataset-path", pusht, "--assets-only")
+    answer = robotrain(*words, "--storage-account", "acc0", "--tracking-uri", "none")
+    assert answer.exit_code == 0, answer.stderr
+    assert local_path_pin.compute_folder_digest(pusht).hex in answer.stdout
+    assert "was not submitted" in answer.stderr
+    assert ("workflow", "submit") not in list_commands(osmo)

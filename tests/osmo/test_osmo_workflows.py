@@ -42,16 +42,16 @@ def format_workflow(of: Plan) -> str:
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_the_workflow_reads_like_this(name: str) -> None:
+def test_workflow_is_the_stored_one(name: str) -> None:
     assert format_workflow(MADE[name]()) == (FOLDER / f"{name}.yaml").read_text()
 
 
-def test_every_workflow_that_is_kept_is_one_of_a_job() -> None:
+def test_every_stored_workflow_is_rendered() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == set(MADE)
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_service_of_its_version_takes_it(name: str) -> None:
+def test_service_of_its_version_accepts_it(name: str) -> None:
     made = MADE[name]()
     version = (6, 3, 1) if name.endswith("6.3") else (6, 4, 0)
     assert spec.read({"workflow": read_workflow(made)}, version).name == made.run
