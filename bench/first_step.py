@@ -47,7 +47,7 @@ def make_environ(**more: str) -> dict[str, str]:
     return environ
 
 
-def ours(state: Path) -> tuple[Start, list[str]]:
+def run_job(state: Path) -> tuple[Start, list[str]]:
     """The first step, and the trainer's own command line, as its workload makes it."""
     environ = make_environ(ROBOTRAIN_STATE=str(state))
     job = str(ROOT / "examples/pusht-mini/job.yaml")
@@ -62,13 +62,13 @@ def ours(state: Path) -> tuple[Start, list[str]]:
     )
     used = _children_cpu() - before
     folder = state / "local" / done.stdout.strip()
-    first = _first_metrics(folder / "events.jsonl")
+    first = _wait_for_first_metrics(folder / "events.jsonl")
     used += session_cpu(json.loads((folder / "supervisor.json").read_text())["pid"])
     subprocess.run([ROBOTRAIN, "wait", folder.name], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return Start(first - began, used), trainer_options(folder)
 
 
-def plain(options: list[str], folder: Path, python: Path) -> Start:
+def run_trainer_alone(options: list[str], folder: Path, python: Path) -> Start:
     """The first step of the trainer alone."""
     environ = make_environ(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     own = [option for option in options if not option.startswith("--output_dir=")]
@@ -113,7 +113,7 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _first_metrics(events: Path) -> float:
+def _wait_for_first_metrics(events: Path) -> float:
     while True:
         for line in events.read_text().splitlines() if events.exists() else ():
             if (record := event.parse_event(line)) and isinstance(record.event, event.Metrics) and record.event.step:
@@ -134,17 +134,17 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     python = find_python(LOCK)
     pairs = 1 if options.quick else options.pairs
     with tempfile.TemporaryDirectory() as name:
-        _, trainer = ours(Path(name) / "warm")
-        plain(trainer, Path(name) / "warm-plain", python)
+        _, trainer = run_job(Path(name) / "warm")
+        run_trainer_alone(trainer, Path(name) / "warm-plain", python)
 
         def take_turns(what: str) -> list[tuple[Start, Start]]:
-            taken = []
+            measured = []
             for pair in range(pairs):
                 folder = Path(name) / f"{what}-{pair}"
-                us, them = ours(folder / "state")[0], plain(trainer, folder / "plain", python)
-                taken.append((us, them))
+                us, them = run_job(folder / "state")[0], run_trainer_alone(trainer, folder / "plain", python)
+                measured.append((us, them))
                 rows.log(f"{what}: robotrain {us.wall:6.2f} s   lerobot-train {them.wall:6.2f} s")
-            return taken
+            return measured
 
         quiet = take_turns("quiet")
         yield _make_row("submit to first step", [(us.wall, them.wall) for us, them in quiet], CEILING)

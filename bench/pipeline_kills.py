@@ -56,7 +56,7 @@ class Pipeline:
             "pipeline", "submit", str(self.folder / "pipeline.yaml"), "--platform", "local", seconds=seconds
         )
 
-    def must(self, status: int) -> None:
+    def require_status(self, status: int) -> None:
         """Raise AssertionError if a command failed."""
         assert status == 0, (self.folder / "said").read_text()
 
@@ -111,14 +111,14 @@ def kill_submit(pipeline: Pipeline, seconds: float) -> int:
     if sent := pipeline.find_sent():
         assert sent.run in (pipeline.folder / "said").read_text()
     else:
-        pipeline.must(pipeline.submit())
+        pipeline.require_status(pipeline.submit())
     pipeline.wait()
     return 1
 
 
 def kill_drivers(pipeline: Pipeline, moments: Iterator[float], most: int) -> int:
     """Kill each driver of a pipeline until one comes to the end; return how many were killed."""
-    pipeline.must(pipeline.submit())
+    pipeline.require_status(pipeline.submit())
     sent, killed = pipeline.find_sent(), 0
     assert sent
     while killed < most:
@@ -131,7 +131,7 @@ def kill_drivers(pipeline: Pipeline, moments: Iterator[float], most: int) -> int
         if pipeline.has_ended():
             break
         killed += 1
-        pipeline.must(pipeline.run("pipeline", "resume", sent.run))
+        pipeline.require_status(pipeline.run("pipeline", "resume", sent.run))
     pipeline.wait()
     return killed
 
@@ -155,7 +155,7 @@ def kill(what: str, kills: int, seed: int, top: Path) -> tuple[int, int]:
         for number in range(2):  # the first one fills caches
             pipeline = kind(top / f"whole-{number}", commands, top / "site")
             start = time.monotonic()
-            pipeline.must(pipeline.submit())
+            pipeline.require_status(pipeline.submit())
             submitted = time.monotonic() - start
             whole = [submitted, pipeline.wait()]
             assert pipeline.count() == (0, 0)

@@ -47,25 +47,25 @@ from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
 what, bags, cache, topics, chunk, batch, count = sys.argv[1:]
 chunk, batch, count = int(chunk), int(batch), int(count)
 most = 0
-def look(line=""):
+def note_memory(line=""):
     global most
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     most = max(most, int(status["RssAnon"].split()[0]))
 settings = training_data.make_settings(vars(RosbagActParameters(**json.loads(topics))))
-loaded = training_data.load_bags([Path(bags)], settings, Path(cache), chunk=chunk, salvage=False, report=look)
+loaded = training_data.load_bags([Path(bags)], settings, Path(cache), chunk=chunk, salvage=False, report=note_memory)
 maker = training_data.BatchMaker(loaded.episodes, chunk)
 sampler = training_data.Sampler(maker.steps, batch, 0)
-def take(number):
+def make_sample(number):
     return make_tensors(maker.make_batch(sampler.choose(number)), "cpu")
-take(0)
+make_sample(0)
 if what == "first":
     sys.exit()
 began = time.process_time()
 for number in range(1, count + 1):
-    take(number)
-taken = time.process_time() - began
-look()
-print(json.dumps({"seconds": taken / count / batch, "memory": most / 1024}))
+    make_sample(number)
+seconds = time.process_time() - began
+note_memory()
+print(json.dumps({"seconds": seconds / count / batch, "memory": most / 1024}))
 """
 THEIRS = """
 import json, sys, time
@@ -121,7 +121,7 @@ for turn in range(turns + 3):
         step(one)
         if turn > 2:
             times[who].append(time.process_time() - began)
-print(json.dumps({who: statistics.median(taken) for who, taken in times.items()}))
+print(json.dumps({who: statistics.median(seconds) for who, seconds in times.items()}))
 """
 STEPS = {
     "state": (
@@ -167,33 +167,33 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
             firsts.append((us, them))
             rows.log(f"first batch: {us}   convert, then LeRobot: {them}")
         for field, what in (("wall", "bags to first batch"), ("cpu", "its processor time")):
-            taken = [(getattr(us, field), getattr(them, field)) for us, them in firsts]
-            yield make_row(what, taken, "s", "convert, then LeRobot", 1 / 3)
+            times = [(getattr(us, field), getattr(them, field)) for us, them in firsts]
+            yield make_row(what, times, "s", "convert, then LeRobot", 1 / 3)
         convert(folder / "images", folder / "robotrain-cache", "--images")
         loaded: dict[str, list[float]] = {"ours": [], "images": [], "video": []}
         for _ in range(pairs):
             arguments = load_arguments(BAGS, folder / "0/cache", batches)
-            loaded["ours"].append(ask([ours, "-c", LOAD, "load", *arguments])["seconds"] * 1e6)
+            loaded["ours"].append(run_json([ours, "-c", LOAD, "load", *arguments])["seconds"] * 1e6)
             for kind, dataset in (("images", folder / "images"), ("video", folder / "0/video")):
                 count = batches if kind == "images" else max(2, batches // 10)
                 command = [theirs, "-c", THEIRS, "load", str(dataset), *map(str, (CHUNK, BATCH, count))]
-                loaded[kind].append(ask(command)["seconds"] * 1e6)
+                loaded[kind].append(run_json(command)["seconds"] * 1e6)
         for kind in ("images", "video"):
-            taken = list(zip(loaded["ours"], loaded[kind], strict=True))
-            yield make_row(f"loading a sample, {kind}", taken, "µs", "LeRobot's loader", 1 / 2)
+            times = list(zip(loaded["ours"], loaded[kind], strict=True))
+            yield make_row(f"loading a sample, {kind}", times, "µs", "LeRobot's loader", 1 / 2)
         for kind, (sizes, batch, part) in STEPS.items():
             arguments = [kind, json.dumps(sizes), str(batch), str(turns // part)]
-            step = ask([theirs, "-c", STEP, str(ROOT / "tests/workloads"), *arguments])
+            step = run_json([theirs, "-c", STEP, str(ROOT / "tests/workloads"), *arguments])
             us, them = 1000 * step["ours"], 1000 * step["theirs"]
             name = f"ACT step, {kind}"
             yield Row(name=name, ours=us, unit="ms", floor=them, floor_name="LeRobot's ACT", ceiling=1.0)
         few = folder / "few"
         for bag in sorted(BAGS.iterdir())[:FEW]:
             shutil.copytree(bag, few / bag.name)
-        used = [
-            ask([ours, "-c", LOAD, "load", *load_arguments(bags, folder / f"memory-{bags.name}", batches)])["memory"]
-            for bags in (BAGS, few)
-        ]
+        used = []
+        for bags in (BAGS, few):
+            arguments = load_arguments(bags, folder / f"memory-{bags.name}", batches)
+            used.append(run_json([ours, "-c", LOAD, "load", *arguments])["memory"])
         yield Row(name="memory, 50 bags", ours=used[0], unit="MiB", floor=used[1], floor_name="10 bags", ceiling=1.05)
 
 
@@ -233,7 +233,7 @@ def run(command: Sequence[str], **more: str) -> Spent:
     return Spent(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def ask(command: Sequence[str]) -> dict[str, float]:
+def run_json(command: Sequence[str]) -> dict[str, float]:
     """Run a program; return the JSON of its last line."""
     done = subprocess.run(command, env=make_environ(), capture_output=True, text=True)
     if done.returncode:
