@@ -32,8 +32,8 @@ def describe_kinds(kinds: Iterable[str]) -> str:
     return f"It takes {' or '.join(NAMES.get(kind) or 'one of ' + ', '.join(kind.split('|')) for kind in kinds)}."
 
 
-def find_near_option(name: str, options: Iterable[str], cutoff: float = 0.7) -> str:
+def find_near_option(name: str, options: Iterable[str]) -> str:
     """Return the option whose name is most like another; empty if none is. `-` and `_` count as the same."""
     known = {option.replace("-", "_"): option for option in options}
-    near = difflib.get_close_matches(name.replace("-", "_"), known, 1, cutoff)
+    near = difflib.get_close_matches(name.replace("-", "_"), known, 1, cutoff=0.7)
     return known[near[0]] if near else ""

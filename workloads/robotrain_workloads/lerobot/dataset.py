@@ -214,7 +214,12 @@ def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator
 def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any]) -> str:
     """Return what of a feature's statistics cannot be right, with `{}` for the feature; empty if nothing is."""
     numbers = {key: [*_flatten(values[key])] for key in STATISTICS if key in values}
-    if wrong := [key for key, found in numbers.items() if not all(map(_is_finite, found))]:
+    wrong = [
+        key
+        for key, found in numbers.items()
+        if not all(isinstance(value, int | float) and abs(value) <= LARGEST_FLOAT for value in found)
+    ]
+    if wrong:
         return f"{', '.join(wrong)} of {{}} must be finite numbers"
     if min(numbers.get("std", ()), default=0) < 0:
         return "std of {} is negative"
@@ -239,10 +244,6 @@ def _flatten(values: Any) -> Iterator[Any]:
             waiting += reversed(value)
         else:
             yield value
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and abs(value) <= LARGEST_FLOAT
 
 
 def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -234,8 +234,11 @@ def find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:
         return
     elif other := next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), ""):
         yield f"the output folder {output} has checkpoints of the run {other}\n--output-dir NEW_FOLDER"
-    elif not is_own_output(Path(document.placement.work), output) and not _is_this_submission(document, output):
-        yield f"the output folder {output} is not empty\n--output-dir NEW_FOLDER"
+    elif not is_own_output(Path(document.placement.work), output):
+        submission = contract_document.read_submission_id(document)  # its checkpoints may be on a new machine
+        saved = [manifest.submission for manifest in _read_manifests(output) if manifest.run == document.run]
+        if not submission or submission not in saved:
+            yield f"the output folder {output} is not empty\n--output-dir NEW_FOLDER"
 
 
 def recover_previous_attempt(document: JobDocument, output: Path) -> tuple[Start | None, tuple[Note, ...]]:
@@ -264,14 +267,6 @@ def _read_manifests(output: Path) -> Iterator[checkpoint.CheckpointManifest]:
     for _, folder in checkpoint.list_checkpoints(output / CHECKPOINTS_FOLDER):
         if manifest := checkpoint.read_manifest(folder):
             yield manifest
-
-
-def _is_this_submission(document: JobDocument, output: Path) -> bool:
-    """Return whether this submission saved a checkpoint there, on a machine whose work folder is gone."""
-    submission = contract_document.read_submission_id(document)
-    return bool(submission) and any(
-        (manifest.run, manifest.submission) == (document.run, submission) for manifest in _read_manifests(output)
-    )
 
 
 def find_option_mismatches(

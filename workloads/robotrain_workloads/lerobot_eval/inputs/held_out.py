@@ -28,14 +28,13 @@ SEEN_REASON = "an earlier training of the policy saw all episodes that the last 
 def is_same_dataset(dataset_statistics: Statistics, policy_statistics: Statistics) -> bool:
     """Return whether all statistics that both have agree."""
     common = dataset_statistics.keys() & policy_statistics.keys()
-    has_needed = {f"action.{name}" for name in NEEDED_STATISTICS} <= common
-    return has_needed and all(_is_close(dataset_statistics[name], policy_statistics[name]) for name in common)
-
-
-def _is_close(left: tuple[float, ...], right: tuple[float, ...]) -> bool:
-    return len(left) == len(right) and all(
-        math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE) for a, b in zip(left, right, strict=True)
-    )
+    for left, right in ((dataset_statistics[name], policy_statistics[name]) for name in common):
+        pairs = zip(left, right, strict=False)
+        if len(left) != len(right) or not all(
+            math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE) for a, b in pairs
+        ):
+            return False
+    return {f"action.{name}" for name in NEEDED_STATISTICS} <= common
 
 
 def _read_dataset_statistics(root: Path) -> Statistics:
@@ -113,9 +112,12 @@ def choose_episodes(requested: str | None, root: Path, model: Path | None) -> Ep
     `model` is the folder of the policy; None for an untrained one. Raise ValueError with a sentence.
     """
     total = int(dataset.load_dataset_info(root)["total_episodes"])
-    if model is None and requested in (None, selection.HELD_OUT) and (default := _list_default_held_out(root)):
-        why = f"{_format_episodes(len(default))} of {total} may be replayed: {DEFAULT_REASON}"
-        return EpisodeSelection(default, True, why)
+    if model is None and requested in (None, selection.HELD_OUT):
+        counts = dataset.count_episodes_by_task(root)
+        if not dataset.find_emptied_tasks(counts, DEFAULT_VAL_SPLIT):
+            default = dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT)
+            why = f"{_format_episodes(len(default))} of {total} may be replayed: {DEFAULT_REASON}"
+            return EpisodeSelection(default, True, why)
     held, why, doubt = _find_unseen_episodes(root, model)
     if requested == selection.HELD_OUT and (why or doubt):
         raise ValueError(f"{REPLAY_EPISODES_FLAG} {requested}: {why or doubt} (--replay-episodes all)")
@@ -164,13 +166,6 @@ def _explain_empty_split(trainings: Sequence[PolicyTraining]) -> str:
 
 def _list_held_out(tasks: Mapping[int, str], training: PolicyTraining) -> list[int]:
     return dataset.select_last_episodes(tasks.items(), training.part, training.episodes)
-
-
-def _list_default_held_out(root: Path) -> list[int]:
-    """Return what a training holds out by default; nothing if a task would lose all episodes."""
-    if dataset.find_emptied_tasks(dataset.count_episodes_by_task(root), DEFAULT_VAL_SPLIT):
-        return []
-    return dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT)
 
 
 def _format_episodes(count: int) -> str:

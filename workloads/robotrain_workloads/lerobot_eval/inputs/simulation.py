@@ -86,17 +86,15 @@ def find_environment_problems(settings: Mapping[str, Any], env: str, options: Se
     sizes = {ACTION: environment.action, STATE: environment.state, WORLD: environment.world}
     features: dict[str, Any] = {name: {"dtype": "float32", "shape": [size]} for name, size in sizes.items() if size}
     own = inputs.get(camera, [])[1:] or [0, 0]  # a note of the run says so if the environment's default is another
-    shape = [3, *(_get_length(options, name, length) for name, length in zip(SIZE_OPTIONS, own, strict=False))]
+    shape = [3]
+    for name, length in zip(SIZE_OPTIONS, own, strict=False):
+        value = get_option_value(options, f"--env.{name}") or ""
+        shape.append(int(value) if value.isdecimal() else length)
     features[camera] = {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
     origin = FeatureOrigin(env, "show")
     yield from find_feature_mismatches(settings, {"features": features}, (), origin, is_trained=False)
     if environment.is_exclusive and cameras and WORLD in inputs:
         yield f"the policy reads both {WORLD} and {camera}, but {env} shows only one of them"
-
-
-def _get_length(options: Sequence[str], name: str, default: int) -> int:
-    value = get_option_value(options, f"--env.{name}") or ""
-    return int(value) if value.isdecimal() else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +204,14 @@ def _find_farthest_position(ranges: StartRanges) -> Position:
         (GOAL[0] + sin * distance + cos * lateral, GOAL[1] - cos * distance + sin * lateral)
         for distance, lateral in product(ranges.distance, ranges.lateral)
     ]
-    agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, list(_locate_agents(ranges)))]
-    return max([*blocks, *agents], key=lambda place: max(abs(coordinate - center) for coordinate in place))
-
-
-def _locate_agents(ranges: StartRanges) -> Iterator[Position]:
-    """Yield positions as seen from the block: at the corners, and where a turn moves a corner farthest to a side."""
     first, last = ranges.turn
+    offsets: list[Position] = []
+    """Of the agent from the block: at the corners, and where a turn moves a corner farthest to a side."""
     for x, y in product(ranges.agent_across, ranges.agent_behind):
         length, angle = math.hypot(x, y), math.atan2(-y, x) + GOAL_ANGLE
         low, high = angle + first, angle + min(last, first + 4 * QUARTER_TURN)
         quarters = range(math.ceil(low / QUARTER_TURN), math.floor(high / QUARTER_TURN) + 1)
         for turned in (low, high, *(number * QUARTER_TURN for number in quarters)):
-            yield length * math.cos(turned), length * math.sin(turned)
+            offsets.append((length * math.cos(turned), length * math.sin(turned)))
+    agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, offsets)]
+    return max([*blocks, *agents], key=lambda place: max(abs(coordinate - center) for coordinate in place))

@@ -27,6 +27,7 @@ SKIPPED_FILES = ("training_state", MANIFEST)
 SHORT_DIGEST = 12
 MOST_PLOTTED = 10
 """Episodes with plots of their own."""
+MOST_TICKS = 40
 MOST_FLAT_LABELS = 5
 """More labels are rotated, so that they do not overlap."""
 LONGEST_LABEL = 14
@@ -210,6 +211,6 @@ def make_panels(rows: int, columns: int, width: float, height: float, title: str
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def choose_ticks(values: Any, most: int = 40) -> list[int]:
+def choose_ticks(values: Any) -> list[int]:
     """Return positions of ticks whose labels do not overlap."""
-    return list(range(0, len(values), -(-len(values) // most)))
+    return list(range(0, len(values), -(-len(values) // MOST_TICKS)))

@@ -123,7 +123,11 @@ class TrialResult(NamedTuple):
 def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: RolloutRequest) -> TrialResult:
     """Try the policy on LeRobot's image size, then on its own. Raise SystemExit with a sentence."""
     actor = PolicyActor(loaded, environment)
-    with _open_environments(environment, replace(request, video_folder=None)) as environments:
+    environments = LocalEnvironments(environment, replace(request, video_folder=None))
+    if request.workers:
+        with WorkerPool(serve_environments(environments), 1) as pool:
+            observations = WorkerEnvironments(pool).reset([0])
+    else:
         observations = environments.reset([0])
     batch, features = actor.batch(observations), loaded.policy.config.input_features
     rendered = rollout_environment.get_image_size({name: getattr(batch[name], "shape", ()) for name in batch})
@@ -149,15 +153,6 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: R
         )
         emit_event(Note(level="info", text=text))
     return TrialResult(environment, draws)
-
-
-@contextlib.contextmanager
-def _open_environments(environment: RolloutEnvironment, request: RolloutRequest) -> Iterator[EnvironmentGroup]:
-    if not request.workers:
-        yield LocalEnvironments(environment, request)
-        return
-    with WorkerPool(serve_environments(LocalEnvironments(environment, request)), 1) as pool:
-        yield WorkerEnvironments(pool)
 
 
 def _draws_random_numbers(
