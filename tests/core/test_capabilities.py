@@ -15,7 +15,7 @@ BLOB = "https://acc.blob.core.windows.net/box"
 BLOBS = ("--blob-url", f"{BLOB}/one", "--blob-url", f"{BLOB}/two")
 MIXED = ("--blob-url", f"{BLOB}/one", "--dataset-path", "/data/two")
 TAKEN = {("dataset", kind): YES for kind in ("blob_url", "local_path", "huggingface")}
-ASUNDER = no("A rover carries stones of one kind.", "a rover for each")
+REFUSED = no("A rover carries stones of one kind.", "a rover for each")
 
 STONES = """
 from dataclasses import dataclass
@@ -57,14 +57,14 @@ def declare_capabilities(plain_platform, monkeypatch):
 def install_stones(install):
     """A source kind of a stranger, with a container half or, for one that a platform has to mount, without."""
 
-    def bring(half: str = HALF, requires: str = "") -> None:
+    def install_kind(half: str = HALF, requires: str = "") -> None:
         declared = STONES.replace("=HALF", f"={half!r}").replace("=NEEDS", f"={requires!r}")
         package = install("robotrain-stones", {"source.stone": "stones_kind"}, stones_kind=declared) / "stones"
         package.mkdir()
         for name in ("__init__.py", "container.py"):
             (package / name).write_text("")
 
-    return bring
+    return install_kind
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def submit(robotrain):
 
 @pytest.mark.parametrize("pair", [("blob_url", "local_path"), ("local_path", "blob_url")])
 @pytest.mark.parametrize("words", [MIXED, MIXED[2:] + MIXED[:2]])
-def test_two_kinds_that_do_not_go_together_are_refused_in_either_order(submit, declare_capabilities, pair, words):
-    declare_capabilities(combinations={pair: ASUNDER})
+def test_a_refused_pair_is_refused_in_either_order(submit, declare_capabilities, pair, words):
+    declare_capabilities(combinations={pair: REFUSED})
     answer = submit(*words)
     assert answer.exit_code == 3
     assert re.search("plain does not merge (blob URLs with local folders|local folders with blob URLs)", answer.stderr)
@@ -90,7 +90,7 @@ ONE_PAIR = {
     "features": {"several_datasets": no("The disk is small.")},
     "combinations": {("local_path", "blob_url"): YES},
 }
-NO_FOLDERS = {"sources": {("dataset", "blob_url"): YES}, "combinations": {("blob_url", "local_path"): ASUNDER}}
+NO_FOLDERS = {"sources": {("dataset", "blob_url"): YES}, "combinations": {("blob_url", "local_path"): REFUSED}}
 PAIRS = {
     "two of one kind": (TWO_BLOBS, BLOBS, "plain does not merge several blob URLs yet"),
     "one of that kind": (TWO_BLOBS, BLOBS[:2], ""),
@@ -99,12 +99,16 @@ PAIRS = {
     "an undeclared pair without the feature": (ONE_PAIR, BLOBS, "plain cannot merge several datasets before training"),
     "a kind that is not accepted": (NO_FOLDERS, MIXED, "plain does not declare that it can accept local folders"),
     "a named pair before any": (
-        {**UNNAMED, "combinations": {(ANY, ANY): ASUNDER, ("local_path", "blob_url"): YES}},
+        {**UNNAMED, "combinations": {(ANY, ANY): REFUSED, ("local_path", "blob_url"): YES}},
         MIXED,
         "",
     ),
     **{
-        f"{pair}, {len(set(words))} words": ({**UNNAMED, "combinations": {pair: ASUNDER}}, words, ASUNDER.reason)
+        f"{pair}, {len(set(words))} words": (
+            {**UNNAMED, "combinations": {pair: REFUSED}},
+            words,
+            REFUSED.reason,
+        )
         for pair in (("blob_url", ANY), (ANY, "blob_url"), (ANY, ANY))
         for words in (BLOBS, MIXED)
     },
@@ -119,7 +123,7 @@ def test_a_pair_of_datasets_is_accepted_as_it_is_declared(submit, declare_capabi
     assert answer.stderr.count("error: ") == bool(refusal), "it is reported once"
 
 
-def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_named(submit, declare_capabilities):
+def test_too_many_sources_are_refused_with_a_platform_that_accepts_them(submit, declare_capabilities):
     declare_capabilities(limits={"sources": 1})
     assert submit(*MIXED).exit_code == 0
     answer = submit(*BLOBS)
@@ -129,7 +133,7 @@ def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_
     assert re.search(r"--platform local +\(accepts as many\)", answer.stderr)
 
 
-def test_more_than_robotrain_takes_is_told_alone(submit, declare_capabilities):
+def test_more_sources_than_robotrain_accepts_are_one_problem(submit, declare_capabilities):
     declare_capabilities(limits={"sources": 8})
     answer = submit(*(word for number in range(65) for word in ("--blob-url", f"{BLOB}/{number}")))
     assert answer.exit_code == 2
@@ -138,7 +142,7 @@ def test_more_than_robotrain_takes_is_told_alone(submit, declare_capabilities):
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run"), ("submit",)])
-def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declare_capabilities, command):
+def test_a_spec_that_is_too_large_is_refused_before_the_submit(robotrain, declare_capabilities, command):
     declare_capabilities(limits={"spec_kib": 9})
     words = ("--platform", "plain", "-d", "lerobot/pusht", *(("--no-pin",) if "submit" in command else ()))
     answer = robotrain(*command, *words, "--", "--wandb.notes=" + "x" * 9000)
@@ -148,15 +152,15 @@ def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declar
     assert robotrain("runs", "--json").json["runs"] == []
 
 
-NOT_ANY_MORE = {
+NO_LONGER_ACCEPTED = {
     "sources": ({"limits": {"sources": 1}}, "plain accepts at most 1 blob URLs in one job, but this job has 2"),
     "spec": ({"limits": {"spec_kib": 1}}, "plain accepts a spec of at most 1 KiB"),
-    "pair": ({"combinations": {("blob_url", ANY): ASUNDER, ("blob_url", "blob_url"): ASUNDER}}, "rover"),
+    "pair": ({"combinations": {("blob_url", ANY): REFUSED, ("blob_url", "blob_url"): REFUSED}}, "rover"),
 }
 
 
-@pytest.mark.parametrize(("now", "told"), NOT_ANY_MORE.values(), ids=NOT_ANY_MORE)
-def test_a_plan_made_before_is_held_to_what_is_declared_now(robotrain, declare_capabilities, tmp_path, now, told):
+@pytest.mark.parametrize(("now", "sentence"), NO_LONGER_ACCEPTED.values(), ids=NO_LONGER_ACCEPTED)
+def test_an_earlier_plan_is_checked_again(robotrain, declare_capabilities, tmp_path, now, sentence):
     declare_capabilities()
     robotrain("render", "--platform", "plain", *BLOBS, "--to", tmp_path / "plan")
     run = robotrain("submit", *ON, *BLOBS).stdout.strip()
@@ -164,11 +168,11 @@ def test_a_plan_made_before_is_held_to_what_is_declared_now(robotrain, declare_c
     for way in (("submit", "--plan", tmp_path / "plan"), ("resubmit", "--no-pin", run)):
         answer = robotrain(*way)
         assert answer.exit_code == 3, answer.stderr
-        assert told in answer.stderr
+        assert sentence in answer.stderr
     assert [one["run"] for one in robotrain("runs", "--json").json["runs"]] == [run]
 
 
-def test_a_spec_may_be_as_large_as_the_limit_and_no_larger(robotrain, declare_capabilities, tmp_path):
+def test_a_spec_may_be_as_large_as_the_limit(robotrain, declare_capabilities, tmp_path):
     declare_capabilities()
     words = ("render", "--platform", "plain", "-d", "lerobot/pusht")
     robotrain(*words, "--to", tmp_path / "plan")
@@ -178,14 +182,14 @@ def test_a_spec_may_be_as_large_as_the_limit_and_no_larger(robotrain, declare_ca
         assert robotrain(*words).exit_code == code
 
 
-def test_any_means_the_kinds_of_strangers_that_the_container_fetches(submit, declare_capabilities, install_stones):
+def test_any_includes_kinds_of_plugins_that_the_container_fetches(submit, declare_capabilities, install_stones):
     declare_capabilities(sources={("dataset", ANY): YES})
     install_stones()
     assert submit("--dataset-stone", "stone:basalt").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
 
 
-def test_any_never_means_a_kind_that_the_platform_would_have_to_mount(submit, declare_capabilities, install_stones):
+def test_any_excludes_kinds_that_the_platform_has_to_mount(submit, declare_capabilities, install_stones):
     declare_capabilities(sources={("dataset", ANY): YES})
     install_stones(half="")
     answer = submit("--dataset-stone", "stone:basalt")
@@ -194,7 +198,7 @@ def test_any_never_means_a_kind_that_the_platform_would_have_to_mount(submit, de
     assert submit("--dataset-asset", "azureml:pusht:3").exit_code == 3
 
 
-def test_any_means_a_kind_that_requires_a_feature_as_far_as_the_feature_is_there(
+def test_any_includes_a_kind_with_a_feature_only_if_the_platform_has_it(
     robotrain, submit, declare_capabilities, install_stones
 ):
     declare_capabilities(
@@ -209,9 +213,7 @@ def test_any_means_a_kind_that_requires_a_feature_as_far_as_the_feature_is_there
     assert rows["dataset from blob_url"][0]["level"] == "yes"
 
 
-def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(
-    submit, declare_capabilities, install_stones, monkeypatch
-):
+def test_a_feature_that_needs_a_setting_needs_its_value(submit, declare_capabilities, install_stones, monkeypatch):
     import plain_plugin
 
     telescope = ("telescope", Annotated[str | None, Param(help="whose")], field(default=None))
@@ -238,14 +240,14 @@ def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(
     assert submit("--blob-url", f"{BLOB}/one", "--telescope", "none").exit_code == 0
 
 
-def test_what_is_named_counts_and_not_any(submit, declare_capabilities):
+def test_a_named_kind_counts_before_any(submit, declare_capabilities):
     declare_capabilities(sources={("dataset", ANY): YES, ("dataset", "blob_url"): no("Blobs evaporate.")})
     answer = submit("--blob-url", f"{BLOB}/one")
     assert answer.exit_code == 3
     assert "Blobs evaporate." in answer.stderr
 
 
-def test_osmo_declares_the_size_that_it_holds_workflows_to():
+def test_osmo_declares_its_limit_of_workflows():
     from robotrain_osmo.platform import CAPABILITIES
     from robotrain_osmo.spec import workflow
 
@@ -253,17 +255,17 @@ def test_osmo_declares_the_size_that_it_holds_workflows_to():
 
 
 @pytest.mark.parametrize("name", [name for name in Plugins("none").source_kinds() if name != "run"])
-def test_the_example_of_each_kind_is_one_and_is_its_own_printed_form(name, tmp_path):
+def test_the_example_of_each_kind_is_valid_and_in_its_printed_form(name, tmp_path):
     kind = Plugins("none").source_kinds()[name]
     source = kind.parse(kind.example, tmp_path)
     assert (source.kind, str(source), kind.warn(source)) == (name, kind.example, [])
 
 
-def test_any_stands_for_every_feature_that_is_not_named(robotrain, submit, declare_capabilities):
+def test_any_includes_every_feature_that_is_not_named(robotrain, submit, declare_capabilities):
     words = ("--dataset-path", "x", "--num-gpus", "2")
     declare_capabilities(**UNNAMED)
     assert submit(*words).exit_code == 0
     assert ANY not in [row.get("feature") for row in robotrain("platforms", "--json").json["rows"]]
-    declare_capabilities(**UNNAMED | {"features": {ANY: YES, "multi_gpu": ASUNDER}})
+    declare_capabilities(**UNNAMED | {"features": {ANY: YES, "multi_gpu": REFUSED}})
     answer = submit(*words)
     assert (answer.exit_code, "A rover carries stones of one kind." in answer.stderr) == (3, True)

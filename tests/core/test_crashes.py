@@ -16,7 +16,7 @@ from robotrain.store import records
 AUDIT = """
 import os, runpy, signal, sys
 at, below = int(os.environ["KILL_AT"]), os.environ["KILL_BELOW"]
-told = os.open(os.environ["KILL_TOLD"], os.O_WRONLY | os.O_CREAT)
+listed = os.open(os.environ["KILL_LISTED"], os.O_WRONLY | os.O_CREAT)
 effects = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.posix_spawn", "shutil.rmtree"}
 seen = 0
 
@@ -34,7 +34,7 @@ def effect(event, args):
     if seen == at:
         os.kill(os.getpid(), signal.SIGKILL)
     if not at:
-        os.write(told, f"{event} {what}\\n".encode())
+        os.write(listed, f"{event} {what}\\n".encode())
 
 sys.addaudithook(effect)
 """
@@ -61,7 +61,7 @@ twice: before and after the engine."""
 def submit(at: int, pusht: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     environ = os.environ | {
         "KILL_AT": str(at),
-        "KILL_TOLD": str(tmp_path / "told"),
+        "KILL_LISTED": str(tmp_path / "listed"),
         "KILL_BELOW": str(tmp_path),
         "PYTHONPATH": os.environ.get("FAKE_SITE", ""),
     }
@@ -77,18 +77,18 @@ def effects(fake_platform, pusht, tmp_path, monkeypatch) -> list[str]:
 
     done = submit(0, pusht, tmp_path)
     assert done.returncode == 0, done.stderr
-    told = (tmp_path / "told").read_text().splitlines()
+    listed = (tmp_path / "listed").read_text().splitlines()
     _clear(tmp_path)
     shutil.rmtree(fake_platform)
     fake_platform.mkdir()
-    return told
+    return listed
 
 
 def _clear(tmp_path: Path) -> None:
     import shutil
 
     shutil.rmtree(tmp_path / "state", ignore_errors=True)
-    (tmp_path / "told").unlink(missing_ok=True)
+    (tmp_path / "listed").unlink(missing_ok=True)
 
 
 def row_of(effect: str) -> str:

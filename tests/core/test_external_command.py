@@ -39,7 +39,7 @@ def wait_until(condition, seconds: float = 5.0) -> bool:
     return bool(condition())
 
 
-def test_words_reach_the_command_as_they_are(program):
+def test_arguments_reach_the_command_unchanged(program):
     answer = external_command.run_command(program('printf "%s|" "$@"'), "$HOME; ls", "a b", "*", "")
     assert answer.stdout == "$HOME; ls|a b|*||"
 
@@ -50,7 +50,7 @@ def test_the_environment_is_passed_on_and_there_is_no_input(program, monkeypatch
     assert (answer.exit_code, answer.stdout, answer.stderr) == (7, "/somewhere\n", "0\n")
 
 
-def test_output_that_is_no_utf_8_is_no_failure(program):
+def test_output_that_is_not_utf_8_is_decoded(program):
     assert external_command.run_command(program(r"printf 'a\377b'")).stdout == "a\ufffdb"
 
 
@@ -68,7 +68,7 @@ def test_json_is_found_below_other_lines(out, value):
 
 
 @pytest.mark.parametrize("out", ["", "Workflow submitted", '{"name": "a-1"', '{"a": 1} and more'])
-def test_what_is_no_json_is_no_answer(out):
+def test_output_without_json_is_an_error(out):
     with pytest.raises(ValueError, match="no JSON"):
         external_command.ProcessResult(0, out, "").parse_json()
 
@@ -82,7 +82,7 @@ def test_a_command_that_takes_too_long_ends_with_all_that_it_started(program, tm
 
 
 @pytest.mark.slow
-def test_one_that_does_not_want_to_end_is_ended(program):
+def test_a_command_that_ignores_sigterm_is_killed(program):
     started = time.monotonic()
     assert external_command.run_command(program("trap '' TERM; while :; do sleep 0.1; done"), seconds=0.2).timed_out
     assert time.monotonic() - started < 30  # it goes on for ever
@@ -106,7 +106,7 @@ def test_an_interrupted_call_leaves_nothing_behind(program, tmp_path):
         (b"#!/nowhere/python9\n", 0o755, "interpreter"),
     ],
 )
-def test_a_command_that_does_not_start_is_told_apart(tmp_path, content, mode, words):
+def test_a_command_that_does_not_start_is_explained(tmp_path, content, mode, words):
     path = tmp_path / "osmo"
     if content is not None:
         path.write_bytes(content)
@@ -136,7 +136,7 @@ def test_a_stream_ends_with_its_command(program):
     assert lines.make_result().stdout == "one\n\ntwo\n"
 
 
-def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
+def test_leaving_a_stream_ends_its_command(program, tmp_path):
     with external_command.CommandStream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60"), ()) as lines:
         assert lines.read_line(5) == "begun"
         started = time.monotonic()
@@ -147,6 +147,6 @@ def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stream_whose_command_left_somebody_behind_ends_all_the_same(program):
+def test_a_stream_ends_although_a_child_of_its_command_runs(program):
     with external_command.CommandStream(program("setsid sleep 5 & echo one"), ()) as lines:
         assert read_to_end(lines) == ["one"]

@@ -32,7 +32,7 @@ def platforms(robotrain, plain_platform):
     return Printed()
 
 
-def test_every_installed_kind_has_a_row_also_where_a_platform_never_mentions_it(platforms):
+def test_every_installed_kind_has_a_row(platforms):
     assert platforms.cell("plain", role="dataset", kind="blob_url")["level"] == "yes"
     silent = platforms.cell("plain", role="resume", kind="local_path")
     assert silent == {"level": "unknown", "reason": "the platform does not say", "instead": ""}
@@ -40,14 +40,14 @@ def test_every_installed_kind_has_a_row_also_where_a_platform_never_mentions_it(
     assert kinds == {*Plugins("none").source_kinds(), ANY} - {"run"}
 
 
-def test_a_no_has_its_reason_and_its_way_out(platforms):
+def test_a_no_has_its_reason_and_a_suggestion(platforms):
     cell = platforms.cell("local", role="policy", kind="model_asset")
     assert cell["level"] == "no"
     assert "Azure ML model" in cell["reason"]
     assert cell["instead"].startswith("download it")
 
 
-def test_whoever_is_not_named_has_a_row_in_each_role_and_among_the_workloads(platforms):
+def test_kinds_and_workloads_that_are_not_named_have_a_row(platforms):
     for role in ("dataset", "policy", "init_policy", "resume", "publish"):
         assert platforms.cell("local", role=role, kind=ANY)["level"] == "yes"
         assert platforms.cell("plain", role=role, kind=ANY)["level"] == "unknown"
@@ -55,7 +55,7 @@ def test_whoever_is_not_named_has_a_row_in_each_role_and_among_the_workloads(pla
     assert platforms.cell("plain", workload="lerobot-train")["level"] == "yes"
 
 
-def test_each_pair_of_datasets_that_a_job_can_have_has_an_answer(platforms):
+def test_each_pair_of_datasets_has_a_row(platforms):
     datasets = {row["kind"] for row in platforms.rows(section="sources", role="dataset")} - {ANY}
     pairs = platforms.rows(section="combinations")
     several = datasets - {"huggingface"}
@@ -66,25 +66,25 @@ def test_each_pair_of_datasets_that_a_job_can_have_has_an_answer(platforms):
 ALONE = "Hugging Face repositories: at most one and no other dataset in a job, on every platform."
 
 
-def test_what_stands_alone_on_every_platform_is_no_platforms_no(robotrain, platforms):
+def test_a_kind_that_is_never_combined_is_a_sentence_and_no_row(robotrain, platforms):
     assert not [row for row in platforms.rows(section="combinations") if "huggingface" in (row["kind"], row["other"])]
     assert platforms.json["apart"] == [ALONE]
     for words in ((), ("local",), ("--markdown",)):
         assert f"\n{ALONE}\n" in robotrain("platforms", *words).stdout
 
 
-def test_the_table_of_all_says_where_its_reasons_are(robotrain):
+def test_the_table_of_all_platforms_names_the_command_for_reasons(robotrain):
     answer = robotrain("platforms")
     assert answer.stderr.startswith("`robotrain platforms PLATFORM`")
     assert robotrain("platforms", "local").stderr == ""
 
 
-def test_a_pair_is_no_where_one_of_the_two_is_not_taken_and_says_why(platforms):
+def test_a_pair_with_a_kind_that_is_not_accepted_has_its_reason(platforms):
     pair = platforms.cell("osmo", section="combinations", kind="data_asset", other="local_path")
     assert pair == platforms.cell("osmo", section="sources", role="dataset", kind="data_asset")
 
 
-def test_limits_are_numbers_and_robotrains_own_is_never_passed(robotrain, plain_platform, monkeypatch):
+def test_a_limit_is_a_number_at_most_that_of_robotrain(robotrain, plain_platform, monkeypatch):
     import plain_plugin
 
     monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", Capabilities(limits={"sources": 100, "zones": 2}))
@@ -97,7 +97,7 @@ def test_limits_are_numbers_and_robotrains_own_is_never_passed(robotrain, plain_
     assert found["zones"]["numbers"][at["plain"]] == 2
 
 
-def test_what_is_declared_of_a_kind_that_is_not_installed_has_a_row_too(robotrain, plain_platform, monkeypatch):
+def test_a_declared_kind_that_is_not_installed_has_a_row(robotrain, plain_platform, monkeypatch):
     import plain_plugin
 
     declared = Capabilities(sources={("dataset", "dust"): YES, ("policy", "data_asset"): YES}, features={"dig": YES})
@@ -108,7 +108,7 @@ def test_what_is_declared_of_a_kind_that_is_not_installed_has_a_row_too(robotrai
     assert "policy from data_asset" not in rows  # there is no flag that would name one
 
 
-def test_a_terminal_that_is_too_narrow_gets_tables_below_each_other(plain_platform):
+def test_a_narrow_terminal_gets_several_tables(plain_platform):
     plugins = Plugins()
     made = matrix.make_matrix(plugins.platforms(), plugins.source_kinds(), plugins.workloads())
     wide = commands_platforms.format_matrix(made, None)
@@ -131,7 +131,7 @@ def test_rows_that_differ_come_first(plain_platform):
     assert len([line for line in lines if line]) == 2 + len(made.rows) + len(made.limits)
 
 
-def test_one_platform_says_its_limits_and_what_does_not_go_together(robotrain):
+def test_one_platform_shows_its_limits_and_pairs(robotrain):
     told = robotrain("platforms", "osmo").stdout
     (pair,) = [line for line in told.splitlines() if line.startswith("datasets from blob_url and data_asset ")]
     assert pair.split()[4:] == ["data_asset", "no", "as", "dataset", "from", "data_asset"]
@@ -139,7 +139,7 @@ def test_one_platform_says_its_limits_and_what_does_not_go_together(robotrain):
     assert "KiB of native spec" in told
 
 
-def test_markdown_gives_equal_reasons_one_number(robotrain, plain_platform, monkeypatch):
+def test_markdown_numbers_equal_reasons_once(robotrain, plain_platform, monkeypatch):
     import plain_plugin
 
     dust = no("There is <dust> | everywhere, --really.", "--platform local")
@@ -155,13 +155,13 @@ def test_markdown_gives_equal_reasons_one_number(robotrain, plain_platform, monk
     assert "**unknown**" in page
 
 
-def test_json_and_markdown_are_not_asked_for_together(robotrain):
+def test_json_and_markdown_are_refused_together(robotrain):
     answer = robotrain("platforms", "--json", "--markdown")
     assert answer.exit_code == 2
     assert "--json and --markdown cannot be used together" in answer.stderr
 
 
-def test_the_page_is_what_the_platforms_of_this_repository_declare(robotrain, plain_platform):
+def test_the_page_of_the_matrix_is_fresh(robotrain, plain_platform):
     """Other plugins are installed here, and are no part of it."""
     page = (ROOT / "docs/parity.md").read_text()
     made = robotrain("--no-plugins", "platforms", "--markdown").stdout

@@ -112,7 +112,7 @@ def test_resume_sends_only_what_is_not_done(engine, submit_pipeline, robotrain):
     assert [one["code"] for one in answer.json["problems"]] == ["pipeline-complete"]
 
 
-def test_the_first_steps_are_looked_at_under_the_names_that_they_will_have(robotrain, pusht, tmp_path):
+def test_preflight_of_first_steps_uses_their_run_names(robotrain, pusht, tmp_path):
     file = tmp_path / "here/pipeline.yaml"
     file.write_text(f"steps: {{train: {{job: {PUSHT}/job.yaml}}}}")
     submit = ("pipeline", "submit", file, "--platform", "local", "--dry-run")
@@ -231,7 +231,7 @@ def test_a_driver_killed_before_any_effect_loses_and_doubles_no_step(engine, sub
     run = submit_pipeline("name: kills\nsteps:\n  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}\n")
     folder = records.get_run_folder(run)
     for at in range(1, 200, 5):
-        environ = {**os.environ, "KILL_AT": str(at), "KILL_BELOW": str(tmp_path), "KILL_TOLD": os.devnull}
+        environ = {**os.environ, "KILL_AT": str(at), "KILL_BELOW": str(tmp_path), "KILL_LISTED": os.devnull}
         killed = subprocess.run([sys.executable, "-c", KILLED, run], env=environ, capture_output=True, text=True)
         if killed.returncode == 3:
             break
@@ -269,7 +269,7 @@ def test_a_driver_starts_although_its_lock_is_looked_at_meanwhile(engine):
                 assert not is_mine_too
 
 
-def test_a_driver_that_ends_since_another_one_has_the_lock_is_no_failure(engine, monkeypatch):
+def test_a_driver_that_ends_because_another_has_the_lock_is_no_failure(engine, monkeypatch):
     """The other one was started by an interrupted submit, and has not begun yet."""
     records.get_run_folder("shift-1").mkdir(parents=True)
     begun = progress.PipelineProgress(steps={"train": progress.StepState()})

@@ -51,7 +51,7 @@ def test_all_steps_are_one_submission(submitted, dag_platform):
     assert (record.native, record.steps) == (True, ("train", "evaluate", "register"))
 
 
-def test_a_pipeline_is_called_as_its_file_says_unless_it_is_named(submitted, file, robotrain):
+def test_a_pipeline_has_the_name_of_its_file_unless_it_is_named(submitted, file, robotrain):
     assert records.read_record(submitted).name == "shift"
     command = (
         "pipeline",
@@ -94,7 +94,7 @@ def test_a_pipeline_resumed_twice_is_one_run(submitted, robotrain, reach):
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_each_step_knows_what_it_reads_and_hands_over(file, robotrain):
+def test_each_step_has_what_it_reads_and_hands_over(file, robotrain):
     steps = read_spec(robotrain, file)["steps"]
     jobs = {name: parse_document(json.dumps(step["job"])) for name, step in steps.items()}
     assert {name: step["needs"] for name, step in steps.items()} == {
@@ -119,7 +119,7 @@ def test_each_step_knows_what_it_reads_and_hands_over(file, robotrain):
     assert jobs["register"].workload == jobs["evaluate"].workload
 
 
-def test_the_engine_is_asked_about_the_settings_of_all_steps_side_by_side(file, robotrain, monkeypatch):
+def test_settings_of_all_steps_are_queried_side_by_side(file, robotrain, monkeypatch):
     every = threading.Barrier(3, timeout=20)
 
     def query(*asked: object) -> "Mapping[str, object]":
@@ -139,7 +139,7 @@ def test_a_limit_of_steps_at_once_needs_this_machine(file, robotrain):
     assert "--native-only and at_most do not go together" in refused.stderr
 
 
-def test_nothing_says_that_this_machine_must_stay_on(file, robotrain):
+def test_this_machine_need_not_stay_on(file, robotrain):
     assert "this machine" not in robotrain("pipeline", "submit", file, "--platform", "dag", "--native-only").stderr
 
 
@@ -196,7 +196,7 @@ def test_outputs_and_registration_reach_a_step(submitted, reach, robotrain):
 def test_only_what_is_not_done_is_sent_again_with_what_is_done_as_input(submitted, reach, robotrain, dag_platform):
     reach(submitted, "failed", train="succeeded", evaluate="failed", register="skipped")
     second = json.loads(robotrain("pipeline", "resume", submitted, "--json").stdout)["run"]
-    spec = json.loads(records_plan(second))
+    spec = json.loads(read_submitted_spec(second))
     assert list(spec["steps"]) == ["evaluate", "register"]
     assert spec["finished"] == {"train": {"id": submitted, "pipeline": submitted, "step": "train"}}
 
@@ -208,7 +208,7 @@ def test_only_what_is_not_done_is_sent_again_with_what_is_done_as_input(submitte
         ("register", "failed"),
     ]
     third = json.loads(robotrain("pipeline", "resume", second, "--json").stdout)["run"]
-    spec = json.loads(records_plan(third))
+    spec = json.loads(read_submitted_spec(third))
     assert list(spec["steps"]) == ["register"]
     assert spec["finished"] == {"evaluate": {"id": second, "pipeline": second, "step": "evaluate"}}
 
@@ -216,7 +216,7 @@ def test_only_what_is_not_done_is_sent_again_with_what_is_done_as_input(submitte
     assert "every step of" in robotrain("pipeline", "resume", third).stderr
 
 
-def records_plan(run: str) -> bytes:
+def read_submitted_spec(run: str) -> bytes:
     from robotrain.store.plans import read_stored_plan
 
     return read_stored_plan(run).plan.files["dag.json"]
@@ -246,7 +246,7 @@ def test_a_registration_may_have_settings_of_its_own(dag_platform, robotrain, mo
     monkeypatch.setattr(train_eval, "STEP_SETTINGS", ("slots",))
     line = ["pipeline", "train-eval", PUSHT / "job.yaml", "--platform", "dag", "--env", "pusht"]
     run = robotrain(*line, "-r", "pusht-act", "--slots-register", 7, "--skip-wait", "--json").json["run"]
-    steps = json.loads(records_plan(run))["steps"]
+    steps = json.loads(read_submitted_spec(run))["steps"]
     assert {name: step["slots"] for name, step in steps.items()} == {"train": 50, "evaluate": 50, "register": 7}
     refused = robotrain(*line, "--slots-register", 7, "--skip-wait")
     assert "--slots-register has no effect: nothing is registered" in refused.stderr

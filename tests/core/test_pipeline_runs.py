@@ -39,7 +39,7 @@ def ended_pipeline(robotrain, engine, submit_pipeline, monkeypatch):
     return submit_pipeline()
 
 
-def test_what_a_step_reports_is_not_taken_for_a_report_of_the_pipeline(ended_pipeline, robotrain):
+def test_events_of_a_step_are_not_those_of_the_pipeline(ended_pipeline, robotrain):
     logged = ["[train] loading", "[train] [robotrain] work: started", "[train] [robotrain] succeeded, exit code 0"]
     assert set(robotrain("logs", ended_pipeline).stdout.splitlines()) >= set(logged)
     followed = robotrain("logs", "-f", ended_pipeline)
@@ -58,7 +58,7 @@ def test_what_a_step_reports_is_not_taken_for_a_report_of_the_pipeline(ended_pip
     }
 
 
-def test_a_run_that_two_attempts_have_as_a_step_goes_with_the_last_of_them(ended_pipeline, robotrain):
+def test_a_run_of_two_attempts_is_removed_with_the_last_of_them(ended_pipeline, robotrain):
     plugins = manager.get_plugins()
     training, again = get_step_run(ended_pipeline, "train"), robotrain("resubmit", ended_pipeline).stdout.split()[0]
     first, second = records.read_record(ended_pipeline), records.read_record(again)
@@ -70,7 +70,7 @@ def test_a_run_that_two_attempts_have_as_a_step_goes_with_the_last_of_them(ended
     assert not records.has_record(training)
 
 
-def test_the_log_of_a_step_that_has_not_begun_is_waited_for(ended_pipeline, robotrain, monkeypatch):
+def test_logs_wait_for_a_step_that_has_not_begun(ended_pipeline, robotrain, monkeypatch):
     known = progress.read_progress(ended_pipeline)
     known.steps["evaluate"] = progress.StepState()
     progress.write_progress(ended_pipeline, known)
@@ -88,7 +88,7 @@ def test_the_log_of_a_step_that_has_not_begun_is_waited_for(ended_pipeline, robo
     assert (answer.exit_code, "loading" in answer.stdout) == (0, True)
 
 
-def test_a_pipeline_that_ends_while_it_is_asked_is_not_lost(ended_pipeline, robotrain, monkeypatch):
+def test_a_pipeline_that_ends_during_the_query_is_not_lost(ended_pipeline, robotrain, monkeypatch):
     last, known = progress.read_progress(ended_pipeline), progress.read_progress(ended_pipeline)
     known.steps["evaluate"] = progress.StepState(state="running", run=known.steps["train"].run)
     progress.write_progress(ended_pipeline, known)
@@ -152,7 +152,7 @@ def test_a_pipeline_is_one_row_of_runs(engine, submit_pipeline, robotrain):
 
 
 @pytest.mark.slow
-def test_what_a_step_left_is_reached_by_its_name(engine, submit_pipeline, robotrain):
+def test_log_outputs_and_registration_of_a_step_by_its_name(engine, submit_pipeline, robotrain):
     run = submit_pipeline()
     wait_for(run, "train", "running")
     set_run_state(engine, get_step_run(run, "train"), checkpoints=[3], log=["loading"])

@@ -135,7 +135,7 @@ def test_a_value_of_robotrain_after_the_dashes_is_set_in_its_step(robotrain, pip
     assert "before --" not in answer.stderr
 
 
-def test_what_cannot_be_read_is_no_pipeline_without_training(problems, robotrain, tmp_path):
+def test_a_file_that_cannot_be_read_is_not_reported_as_without_training(problems, robotrain, tmp_path):
     arguments = ("--platform", "local", "--json", "--", "--policy.dropout=0.1")
     missing = robotrain("pipeline", "render", tmp_path / "missing.yaml", *arguments).json["problems"]
     unknown = problems(THREE.replace("{job: EXAMPLE/job.yaml,", "{workload: lerobot-trian,"), "--", arguments[-1])
@@ -197,7 +197,7 @@ def test_every_problem_is_reported_at_once(problems):
     assert found["job-file-unknown-key"]["where"].endswith("pipeline.yaml:4")
 
 
-NO_PIPELINES = {
+INVALID_FILES = {
     "": "pipeline-empty",
     "steps: {}": "pipeline-empty",
     "steps: [a]": "pipeline-file-wrong",
@@ -212,8 +212,8 @@ NO_PIPELINES = {
 }
 
 
-def test_a_file_that_describes_no_pipeline_says_why(problems):
-    for text, code in NO_PIPELINES.items():
+def test_an_invalid_pipeline_file_is_refused(problems):
+    for text, code in INVALID_FILES.items():
         assert code in problems(text), text
 
 
@@ -286,7 +286,7 @@ def test_the_schema_accepts_what_is_read_and_nothing_else(robotrain):
         assert not validator.is_valid(wrong), wrong
 
 
-def test_a_platform_that_needs_this_machine_says_so(robotrain, pipeline, plain_platform):
+def test_a_platform_without_an_engine_for_pipelines_needs_this_machine(robotrain, pipeline, plain_platform):
     text = "steps: {a: {job: EXAMPLE/job.yaml}, b: {job: EXAMPLE/job.yaml, after: a}}"
     answer = robotrain("pipeline", "render", pipeline(text), "--platform", "plain")
     assert (answer.exit_code, "[pipeline-driven-here]" in answer.stderr) == (0, True)

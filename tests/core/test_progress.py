@@ -56,7 +56,7 @@ def test_before_any_loss_the_step_alone_is_shown():
     assert read_events(Metrics(step=7, total=100, values={})).format_line() == "step 7/100 (7%)"
 
 
-def test_a_held_out_loss_says_of_which_step_it_is():
+def test_a_validation_loss_is_shown_with_its_step():
     known = read_events(
         Metrics(step=10, total=40, values={"train/loss": 0.5}),
         Metrics(step=10, total=40, values={"val/loss": 0.7}),
@@ -66,7 +66,7 @@ def test_a_held_out_loss_says_of_which_step_it_is():
     assert "loss nan" in known.format_line()
 
 
-def test_a_run_that_succeeded_did_all_its_steps():
+def test_a_run_that_succeeded_has_done_all_steps():
     known = read_events(
         Metrics(step=20, total=30, values={"train/loss": 0.5}),
         Checkpoint(step=30, path="/x/000030"),
@@ -75,7 +75,7 @@ def test_a_run_that_succeeded_did_all_its_steps():
     assert (known.step, known.checkpoint) == (30, "/x/000030")
 
 
-def test_ordinary_and_strange_lines_say_nothing():
+def test_ordinary_and_invalid_lines_are_ignored():
     known = read_log(["hello", event.PREFIX + "{", "step 5", ""])
     assert known.step is None
 
@@ -123,13 +123,13 @@ def test_work_that_begins_again_goes_on_from_its_checkpoint():
     assert known.losses == [(10, 0.1), (20, 0.05), (25, 0.08), (35, 2 / 35)]
 
 
-def test_where_it_came_to_has_nothing_left():
+def test_a_run_that_has_ended_has_no_time_left():
     known = read_events(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
     assert "left" in known.format_line()
     assert "left" not in known.format_line(ended=True)
 
 
-def test_the_end_of_a_log_tells_the_newest_step_and_loss():
+def test_the_end_of_a_log_has_the_newest_step_and_loss():
     lines = [
         event.format_event(Metrics(step=step, total=100, values={"train/loss": 1 / step})) for step in range(1, 50)
     ]
@@ -170,8 +170,8 @@ def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
 
 def episode(number, total=10, **values):
     way = "" if "mse" in values else "rollout_"
-    told = {f"{way}ep{number}_{name}": value for name, value in values.items()}
-    return Metrics(step=number + 1, total=total, unit="episode", values=told)
+    values_of_episode = {f"{way}ep{number}_{name}": value for name, value in values.items()}
+    return Metrics(step=number + 1, total=total, unit="episode", values=values_of_episode)
 
 
 def test_an_evaluation_counts_episodes_and_those_that_succeeded():
@@ -182,12 +182,12 @@ def test_an_evaluation_counts_episodes_and_those_that_succeeded():
     assert describe(episode(3, success=1.0)) == "episode 4: rollout_ep3_success 1"
 
 
-def test_a_replay_tells_its_mean_error_by_now():
+def test_a_replay_shows_its_mean_error_so_far():
     known = read_events(*(episode(number, mse=value) for number, value in enumerate((0.2, 0.4))))
     assert known.format_line().startswith("episode 2/10 (20%)  mse 0.3")
 
 
-def test_an_evaluation_that_begins_again_counts_from_nothing():
+def test_an_evaluation_that_begins_again_counts_from_zero():
     again = (StageEvent(name="work", state="started"), episode(0, success=1.0))
     found = Evaluated(episodes=1, scores={"rollout/success_rate": 0.0}, results="/x")
     known = read_events(episode(0, success=0.0), episode(1, success=0.0), found, *again)
@@ -198,11 +198,11 @@ def test_an_evaluation_that_begins_again_counts_from_nothing():
 SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}
 
 
-def test_what_was_found_reads_like_a_sentence():
+def test_events_of_an_evaluation_are_described_as_sentences():
     found = Evaluated(episodes=20, scores=SCORES | {"rollout/avg_max_reward": 0.93}, results="/x/eval_results")
-    said = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  mean greatest reward 0.93"
-    assert describe(found) == said
-    assert describe(dataclasses.replace(found, passed=False)) == f"{said}; below the required score"
+    text = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  mean greatest reward 0.93"
+    assert describe(found) == text
+    assert describe(dataclasses.replace(found, passed=False)) == f"{text}; below the required score"
     assert describe(Delivered(to="runs:/r", seconds=3.0)) == "copied to runs:/r in 3 s"
     policy = Registered(name="act", version="3", step=0, uri="models:/act/3")
     assert describe(policy) == "the policy is registered as act, version 3: models:/act/3"
@@ -224,13 +224,13 @@ def test_episodes_of_one_moment_have_no_rate():
     assert known.format_line() == "episode 3/10 (30%)"
 
 
-def test_the_end_of_a_log_tells_the_scores():
+def test_the_end_of_a_log_has_the_scores():
     lines = [event.format_event(Evaluated(episodes=20, scores=SCORES, results="/x"))]
     assert read_end(lines).evaluated.scores == SCORES
 
 
 @pytest.mark.parametrize(
-    ("scores", "said"),
+    ("scores", "text"),
     [
         ({"rollout/episodes": 4.0, "rollout/success_rate": 0.5, "replay/mse": 0.25}, "success 2 of 4, 50%  mse 0.25"),
         ({"rollout/success_rate": 0.5, "replay/mae": 0.25}, "success 50%  mae 0.25"),
@@ -241,5 +241,5 @@ def test_the_end_of_a_log_tells_the_scores():
         ({}, ""),
     ],
 )
-def test_scores_are_told_as_far_as_they_are_numbers(scores, said):
-    assert read_events(Evaluated(episodes=9, scores=scores, results="/x")).score_text == said
+def test_scores_are_shown_if_they_are_finite(scores, text):
+    assert read_events(Evaluated(episodes=9, scores=scores, results="/x")).score_text == text

@@ -41,7 +41,7 @@ def test_a_place_that_cannot_be_published_to_is_refused(submit, text, exit_code,
     assert (FOLDER_FEATURE in answer.stderr) == (exit_code == 3 and "://" not in text)
 
 
-def test_the_places_a_platform_writes_to_are_told(robotrain):
+def test_a_folder_is_suggested_where_the_platform_copies_to_folders(robotrain):
     answer = robotrain(
         "submit", "--platform", "local", "-d", "u/d", "--no-pin", "--dry-run", "--publish-url", "http://x/y"
     )
@@ -50,7 +50,7 @@ def test_the_places_a_platform_writes_to_are_told(robotrain):
     assert "--publish-url /FOLDER/checkpoints" in relative.stderr
 
 
-def test_what_writes_there_travels_with_the_job(robotrain, tmp_path):
+def test_the_plugin_of_the_target_is_packed(robotrain, tmp_path):
     plan = tmp_path / "plan"
     job = ("--platform", "local", "--dataset-path", "/data", "--publish-url", f"{URL}/", "--keep", "3")
     answer = robotrain("render", *job, "--to", plan)
@@ -83,7 +83,7 @@ def seal(folder, step: int, run: str):
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_run_whose_folder_is_gone_is_resumed_from_what_it_published(robotrain, published_run, tmp_path, form):
+def test_a_run_whose_folder_is_gone_is_resumed_from_a_published_copy(robotrain, published_run, tmp_path, form):
     run = published_run(form.format(tmp_path / "mirror"))
     assert robotrain("resume", run).exit_code == 2
     for step, whose in ((2, run), (4, run), (6, run), (8, "another-1")):
@@ -96,7 +96,7 @@ def test_a_run_whose_folder_is_gone_is_resumed_from_what_it_published(robotrain,
     assert source.uri == str(tmp_path / "mirror/000004")
 
 
-def test_a_checkpoint_to_go_on_from_is_named_as_any_source(robotrain, tmp_path):
+def test_resume_from_takes_an_address_like_any_source(robotrain, tmp_path):
     job = ("--platform", "local", "--dataset-path", "/data", "--resume-from", f"{URL}/000200/")
     answer = robotrain("render", *job, "--to", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr
@@ -106,7 +106,7 @@ def test_a_checkpoint_to_go_on_from_is_named_as_any_source(robotrain, tmp_path):
     assert "--resume-from" in answer.stderr
 
 
-def test_resume_goes_on_from_a_checkpoint_that_is_named(robotrain, published_run, tmp_path):
+def test_resume_continues_from_a_given_checkpoint(robotrain, published_run, tmp_path):
     run = published_run(tmp_path / "mirror")
     answer = robotrain("resume", run, "--resume-from", tmp_path / "mirror/000004/", "--no-pin")
     assert answer.exit_code == 0, answer.stderr
@@ -121,7 +121,7 @@ def test_resume_goes_on_from_a_checkpoint_that_is_named(robotrain, published_run
 
 
 @pytest.mark.parametrize(("platform", "foreign"), [("local", "azure"), ("osmo", "azureml:"), ("azureml", "azure://")])
-def test_a_checkpoint_folder_that_does_not_exist_is_named_as_such(robotrain, platform, foreign):
+def test_a_checkpoint_folder_that_does_not_exist_is_reported(robotrain, platform, foreign):
     folder = "outputs/nowhere/checkpoints/last"
     answer = robotrain("explain", "--platform", platform, "--json", "-d", "lab/cups", "--resume-from", folder)
     (problem,) = (one for one in answer.json["problems"] if one["where"] == "--resume-from")

@@ -20,7 +20,7 @@ def submit(fake_platform, pusht):
     return submit
 
 
-def test_a_submitted_run_is_the_one_of_the_command_line(submit, fake_platform, robotrain):
+def test_a_submitted_run_is_one_of_the_command_line(submit, fake_platform, robotrain):
     run = submit(training_steps=7, slots=60)
     assert robotrain("status", run.name, "--json").json["run"] == run.name
     assert run.record.settings == {"slots": 60}
@@ -28,7 +28,7 @@ def test_a_submitted_run_is_the_one_of_the_command_line(submit, fake_platform, r
     assert {run} == {api.Run(run.name)}
 
 
-def test_the_call_and_the_command_line_name_the_same_job(submit, fake_platform, pusht, robotrain):
+def test_a_call_and_a_command_line_give_the_same_job(submit, fake_platform, pusht, robotrain):
     by_call = submit(learning_rate=3e-5, system_metrics=False, training_steps=7)
     typed = ("--learning-rate", "3e-5", "--no-system-metrics", "--training-steps", 7, "--no-pin")
     by_hand = robotrain("submit", "--platform", "fake", "--dataset-path", pusht, "--new", *typed)
@@ -39,7 +39,7 @@ def test_the_call_and_the_command_line_name_the_same_job(submit, fake_platform, 
     ("state", "error"),
     [("failed", api.RunFailed), ("cancelled", api.RunCancelled), ("lost", api.RunLost)],
 )
-def test_wait_raises_what_became_of_the_run(submit, fake_platform, state, error):
+def test_wait_raises_if_the_run_did_not_succeed(submit, fake_platform, state, error):
     run = submit()
     set_run_state(fake_platform, run.name, state=state)
     with pytest.raises(error, match=f"{run.name} {state}") as raised:
@@ -48,7 +48,7 @@ def test_wait_raises_what_became_of_the_run(submit, fake_platform, state, error)
     assert raised.value.status.state == state
 
 
-def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, fake_platform):
+def test_wait_raises_after_its_timeout_and_the_run_goes_on(submit, fake_platform):
     run = submit()
     with pytest.raises(TimeoutError, match="still running"):
         run.wait(timeout=0.01)
@@ -56,25 +56,25 @@ def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, fake_platform):
     assert run.status().state == "cancelled"
 
 
-TOLD = """
+NOTIFIED = """
 from robotrain.plugin import hook
 
 @hook
 def robotrain_run_changed(run, change, status):
-    with open("told", "a") as file:
+    with open("notified", "a") as file:
         print(run.run[-1], change, status and status.state, file=file)
     1 / (status is None or status.state != "failed")
 """
 
 
-def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(submit, fake_platform, install):
-    install("acme", {"acme": "acme_told"}, acme_told=TOLD)
+def test_plugins_of_the_site_are_notified_once_of_each_change(submit, fake_platform, install):
+    install("acme", {"acme": "acme_told"}, acme_told=NOTIFIED)
     one, two, seen = (submit(new=True) for _ in range(3))
     set_run_state(fake_platform, one.name, state="failed")
     for _ in range(2):
         with pytest.raises(api.RunFailed):
             one.wait()
-    assert "it was not told that" in str(one.warnings), "and the end is told all the same"
+    assert "it was not told that" in str(one.warnings), "the end is notified nevertheless"
     two.cancel()
     two.cancel()
     with pytest.raises(api.RunCancelled):
@@ -85,13 +85,13 @@ def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(sub
     set_run_state(fake_platform, seen.name, state="succeeded")
     seen.wait()
     api.Run(seen.name).wait()  # it had ended when it was first asked
-    told = Path("told").read_text().splitlines()
-    assert told[:3] == ["1 sent None", "2 sent None", "3 sent None"]
-    assert told[3:] == ["1 ended failed", "2 cancelled cancelled", "3 ended succeeded"]
+    notified = Path("notified").read_text().splitlines()
+    assert notified[:3] == ["1 sent None", "2 sent None", "3 sent None"]
+    assert notified[3:] == ["1 ended failed", "2 cancelled cancelled", "3 ended succeeded"]
     assert records.read_final_status(one.name).state == "failed"
 
 
-def test_everything_wrong_is_raised_at_once(fake_platform, pusht):
+def test_all_problems_are_raised_at_once(fake_platform, pusht):
     with pytest.raises(errors.Rejected) as raised:
         api.submit(platform="fake", dataset_path=pusht, training_steps=0, trainig_steps=5, slots="high")
     assert {problem.code for problem in raised.value.problems} == {"value-unknown", "value-invalid"}
@@ -99,7 +99,7 @@ def test_everything_wrong_is_raised_at_once(fake_platform, pusht):
     assert records.list_runs() == []
 
 
-def test_a_problem_is_shown_as_the_command_line_shows_it(submit, robotrain, pusht):
+def test_a_problem_is_formatted_as_at_the_command_line(submit, robotrain, pusht):
     Path("job.yaml").write_text("platforms: {fakee: {slots: 3}}\n")
     (remark,) = submit(job="job.yaml").warnings
     typed = ("submit", "job.yaml", "--platform", "fake", "--dataset-path", pusht, "--no-pin")
@@ -107,7 +107,7 @@ def test_a_problem_is_shown_as_the_command_line_shows_it(submit, robotrain, push
     assert "use   fake" in str(remark)
 
 
-def test_explain_and_render_send_nothing(fake_platform, pusht):
+def test_explain_and_render_submit_nothing(fake_platform, pusht):
     values = api.explain(platform="fake", dataset_path=pusht, batch_size=4)
     (batch_size,) = [value for value in values if value["name"] == "batch_size"]
     assert (batch_size["value"], batch_size["origin"]) == (4, "call batch_size")
@@ -134,7 +134,7 @@ def test_a_number_of_another_library_is_a_number(fake_platform, pusht):
     assert [value["value"] for value in values if value["name"] == "learning_rate"] == [3e-5]
 
 
-def test_several_sources_may_come_from_anywhere_in_their_order(fake_platform, pusht):
+def test_sources_keep_the_order_of_any_iterable(fake_platform, pusht):
     several = [pusht, pusht.parent]
     plan = api.render(platform="fake", dataset_path=(path for path in several))
     assert [source.uri for source in plan.job.sources] == [str(path) for path in several]
@@ -147,12 +147,12 @@ def test_several_sources_may_come_from_anywhere_in_their_order(fake_platform, pu
         ({"attempt": 0}, "attempt takes"),
     ],
 )
-def test_a_call_with_an_impossible_argument_is_refused(fake_platform, pusht, values, said):
+def test_an_invalid_argument_is_refused(fake_platform, pusht, values, said):
     with pytest.raises(errors.Rejected, match=said):
         api.render(platform="fake", dataset_path=pusht, **values)
 
 
-def test_render_pins_when_asked(fake_platform, pusht):
+def test_render_pins_only_if_asked(fake_platform, pusht):
     pins = [
         api.render(platform="fake", dataset_path=pusht, pin=pin).job.sources[0].pin.partition(":")[0]
         for pin in (False, True)
@@ -160,7 +160,7 @@ def test_render_pins_when_asked(fake_platform, pusht):
     assert pins == ["", "folder"]
 
 
-def test_an_outcome_survives_the_way_between_processes():
+def test_a_pickled_outcome_is_unchanged():
     import pickle
 
     ended = api.RunFailed("a-1", run.Status(state="failed", reason="no room"))
@@ -191,14 +191,14 @@ def fail_status(monkeypatch, times):
     monkeypatch.setattr(fake_plugin.FakePlatform, "status", silent)
 
 
-def test_a_platform_that_is_silent_for_a_while_is_asked_again(submit, fake_platform, fast_api, monkeypatch):
+def test_wait_asks_a_silent_platform_again(submit, fake_platform, fast_api, monkeypatch):
     run = submit()
     set_run_state(fake_platform, run.name, state="succeeded")
     fail_status(monkeypatch, 3)
     assert run.wait().state == "succeeded"
 
 
-def test_a_platform_that_stays_silent_is_given_up(submit, fake_platform, fast_api, monkeypatch):
+def test_wait_gives_up_a_platform_that_stays_silent(submit, fake_platform, fast_api, monkeypatch):
     run = submit()
     fail_status(monkeypatch, 1000)
     monkeypatch.setattr(fast_api, "PATIENCE_SECONDS", 0.01)
@@ -206,29 +206,29 @@ def test_a_platform_that_stays_silent_is_given_up(submit, fake_platform, fast_ap
         run.wait()
 
 
-def test_a_run_that_its_platform_knows_no_more_is_told_at_once(submit, fake_platform):
+def test_wait_raises_at_once_if_the_run_is_gone(submit, fake_platform):
     run = submit()
     (fake_platform / "jobs" / run.name).unlink()
     with pytest.raises(errors.Rejected, match="fake knows no"):
         run.wait()
 
 
-def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, fake_platform, fast_api):
+def test_events_arrive_during_a_wait_with_a_timeout(submit, fake_platform, fast_api):
     run = submit()
     lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2)]
     set_run_state(fake_platform, run.name, state="running", log=lines[:1])
-    told = []
+    notified = []
 
     def hear(record):
-        told.append(record.event.step)
+        notified.append(record.event.step)
         set_run_state(fake_platform, run.name, state="succeeded", log=lines)
 
     assert run.wait(timeout=60, on_event=hear).state == "succeeded"
-    assert told == [1, 2]
+    assert notified == [1, 2]
     assert run.progress().losses == [(1, 0.5), (2, 0.5)]
 
 
-def test_events_are_told_once_when_the_log_breaks_off(submit, fake_platform, fast_api, monkeypatch):
+def test_each_event_arrives_once_if_the_log_breaks_off(submit, fake_platform, fast_api, monkeypatch):
     import fake_plugin
 
     run = submit()
@@ -245,12 +245,12 @@ def test_events_are_told_once_when_the_log_breaks_off(submit, fake_platform, fas
             yield line
 
     monkeypatch.setattr(fake_plugin.FakePlatform, "logs", broken)
-    told = []
-    run.wait(on_event=told.append)
-    assert [record.event.step for record in told] == [1, 2, 3]
+    notified = []
+    run.wait(on_event=notified.append)
+    assert [record.event.step for record in notified] == [1, 2, 3]
 
 
-def test_what_the_listener_raises_is_raised(submit, fake_platform):
+def test_an_error_of_the_callback_is_raised(submit, fake_platform):
     run = submit()
     set_run_state(fake_platform, run.name, state="running", log=[event.format_event(Metrics(values={}, step=1))])
 

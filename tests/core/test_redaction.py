@@ -84,11 +84,11 @@ BEFORE = st.sampled_from(["", "see ", "--blob-url=", '"', "[", "\n", "é "])
 HOST = st.sampled_from(["acc.blob.core.windows.net", "ACC.Blob.core.windows.net", "localhost", "h", "h x.com", "[::1]"])
 
 
-def test_a_text_without_a_secret_comes_back_unchanged():
+def test_a_text_without_a_secret_is_unchanged():
     assert [redact(text, schemes=("azureml",)) for text in SAFE] == [*SAFE]
 
 
-def test_what_is_hidden_leaves_a_mark():
+def test_a_hidden_secret_leaves_a_mark():
     assert [redact(text) for text, _ in SHOWN] == [shown for _, shown in SHOWN]
 
 
@@ -109,7 +109,7 @@ def test_an_image_with_a_digest_is_shown(image):
         assert "S3CRET" not in redact(f"{text} password: S3CRET", max_length=500)
 
 
-def test_a_digest_that_was_cut_is_still_one():
+def test_a_truncated_digest_is_shown():
     shown = redact(f"{'x' * 150} reg.azurecr.io/a/b:1{DIGEST}")
     assert "reg.azurecr.io/a/b:1@sha256:0a" in shown
     assert redact(shown) == shown
@@ -234,13 +234,13 @@ PIECES = st.lists(
 @example("y" * 185 + " token=abc")
 @example("y" * 189 + "?abc")
 @example("http://abc\x00d.e/x@y")
-def test_what_was_redacted_stays_as_it_is(text):
+def test_redaction_is_idempotent(text):
     once = redact(text)
     assert redact(once) == once
 
 
 @given(PIECES)
-def test_what_is_shown_is_one_short_printable_line(text):
+def test_a_redacted_text_is_one_short_printable_line(text):
     shown = redact(text)
     assert len(shown) <= MAX_LENGTH
     shown.encode()
@@ -253,13 +253,13 @@ def test_letters_that_patterns_take_for_ascii_ones_are_folded_to_those():
     assert all(re.fullmatch("[a-z0-9]", redaction._fold_letters(letter)) for letter in found)
 
 
-def test_a_long_text_is_cut_and_says_so():
+def test_a_long_text_is_truncated():
     shown = redact("x" * 5000)
     assert shown.endswith("…")
     assert len(shown) <= MAX_LENGTH
 
 
-def test_a_huge_text_takes_no_time():
+def test_a_huge_text_is_redacted_quickly():
     for piece in ("a:", "a://", "@", "%25", "sk-", "a", " ", "hf_a", "token ", "A/"):
         redact(piece * 5000)
 

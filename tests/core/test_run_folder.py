@@ -22,8 +22,8 @@ class StatedPlatform(status.RunFolderPlatform):
     name = "engine"
     states = STATES
 
-    def __init__(self, near=False, then="KILLED"):
-        self.near = near
+    def __init__(self, is_near=False, then="KILLED"):
+        self.is_near = is_near
         self.then = then
         self.says = {"7": "WORKS"}
         self.stopped = []
@@ -36,7 +36,7 @@ class StatedPlatform(status.RunFolderPlatform):
         self.says[job] = self.then
 
     def is_local(self, reference):
-        return self.near
+        return self.is_near
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def plan(content=b"{}"):
     return Plan(platform="p", run="r", job=None, spec="job.json", files={"job.json": content, "payload.zip": archive})
 
 
-def test_a_plan_is_placed_once_and_another_is_not_put_over_it(tmp_path):
+def test_a_run_folder_is_created_once_and_not_overwritten(tmp_path):
     folder = tmp_path / "runs/r"
     assert [*status.find_creation_problems(plan(), folder)] == []
     assert not status.has_plan_files(plan(), folder)
@@ -98,7 +98,7 @@ def test_the_status_of_a_run_is_from_its_engine_and_its_own_outcome(
     assert platform.status(reference) == Status(**dict(zip(("state", "reason", "exit_code"), status, strict=False)))
 
 
-def test_an_end_that_only_the_engine_knew_outlives_its_memory(reference, tmp_path):
+def test_an_end_that_the_engine_forgets_is_recorded(reference, tmp_path):
     platform = StatedPlatform()
     platform.says["7"] = ""
     assert platform.status(reference) == Status(state="lost", reason="engine no longer knows its job")
@@ -112,7 +112,7 @@ def test_an_end_that_only_the_engine_knew_outlives_its_memory(reference, tmp_pat
     assert status.state == "succeeded", "the last end counts"
 
 
-def test_the_engine_is_asked_of_the_job_that_took_the_run(reference, tmp_path):
+def test_the_job_that_works_on_the_run_is_asked_about(reference, tmp_path):
     platform = StatedPlatform()
     platform.says["8:1"] = "WAITS"
     (tmp_path / "run/taken").symlink_to("8:1:token:4711")
@@ -120,7 +120,7 @@ def test_the_engine_is_asked_of_the_job_that_took_the_run(reference, tmp_path):
 
 
 @pytest.mark.parametrize(("then", "state"), [("KILLED", "cancelled"), ("SAVES", "running")])
-def test_a_run_is_stopped_once_even_if_it_takes_its_time_to_save(reference, monkeypatch, then, state):
+def test_a_run_is_stopped_once(reference, monkeypatch, then, state):
     monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
     platform = StatedPlatform(then=then)
     platform.cancel(reference)
@@ -129,7 +129,7 @@ def test_a_run_is_stopped_once_even_if_it_takes_its_time_to_save(reference, monk
     assert platform.status(reference).state == state
 
 
-def test_a_run_that_ended_is_not_cancelled_afterwards(reference):
+def test_a_run_that_has_ended_is_not_cancelled(reference):
     platform = StatedPlatform()
     platform.says["7"] = "DONE"
     platform.cancel(reference)
@@ -147,9 +147,9 @@ def test_the_log_is_read_until_the_run_ends(reference, tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells where a process works")
-def test_a_process_of_this_machine_is_watched_and_stopped_without_an_engine(reference, tmp_path, monkeypatch):
+def test_a_process_of_this_machine_needs_no_engine(reference, tmp_path, monkeypatch):
     monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
-    platform, folder = StatedPlatform(near=True), tmp_path / "run"
+    platform, folder = StatedPlatform(is_near=True), tmp_path / "run"
     assert platform.status(reference).state == "pending"
     (folder / "taken").symlink_to(f"7:token:{os.getpid()}")
     assert platform.status(reference).state == "lost", "a process that works elsewhere is another's"
@@ -164,7 +164,7 @@ def test_a_process_of_this_machine_is_watched_and_stopped_without_an_engine(refe
 
 
 @pytest.mark.parametrize("within", [True, False])
-def test_the_results_of_an_evaluation_are_outputs_wherever_they_lie(tmp_path, within):
+def test_the_results_of_an_evaluation_are_outputs_in_any_folder(tmp_path, within):
     folder = tmp_path / "run"
     own = folder / "outputs" if within else tmp_path / "elsewhere"
     for name in ("eval_results/eval_results.json", "policy/000400/config.json", "another's" if not within else "log"):

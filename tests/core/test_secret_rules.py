@@ -68,7 +68,7 @@ def test_a_secret_is_known_by_the_name_before_it_and_hidden(text):
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_only_looks_like_a_secret_passes(text):
+def test_what_only_looks_like_a_secret_is_shown(text):
     assert not secret_rules.value_holds_secret(text)
     assert redact_sentence(text) == text
 

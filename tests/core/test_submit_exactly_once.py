@@ -54,7 +54,7 @@ def test_a_submit_that_sends_nothing_leaves_no_record_and_no_name(submit, fake_p
     assert run_name(submit()).endswith("-1")
 
 
-def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, fake_platform):
+def test_a_run_that_the_platform_accepted_is_found_by_the_same_command(submit, fake_platform):
     with answer_submits(fake_platform, "takes it and hangs up"):
         answer = submit()
         assert answer.exit_code == 1
@@ -68,7 +68,7 @@ def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, fake_pla
     assert "adopted" in record.notes[0]
 
 
-def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(submit, fake_platform):
+def test_a_run_that_did_not_arrive_is_sent_again_under_its_name(submit, fake_platform):
     with answer_submits(fake_platform, "hangs up"):
         assert submit().exit_code == 1
         (left,) = records.list_runs()
@@ -79,20 +79,20 @@ def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(subm
     assert run_name(submit("--new")).endswith("-2")
 
 
-def test_new_leaves_what_was_cut_off_alone(submit, interrupted_submit, fake_platform):
+def test_new_leaves_an_interrupted_submit_alone(submit, interrupted_submit, fake_platform):
     interrupted_submit("takes it and hangs up")
     assert run_name(submit("--new")).endswith("-2")
     assert records.read_record(records.list_runs()[-1]).phase == "sending"
 
 
-def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, interrupted_submit, fake_platform):
+def test_a_job_with_other_settings_leaves_an_interrupted_submit_alone(submit, interrupted_submit, fake_platform):
     interrupted_submit("takes it and hangs up")
     answer = submit("--slots", "60")
     assert run_name(answer).endswith("-2")
     assert "was interrupted; it is not continued" in answer.stderr
 
 
-def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, fake_platform):
+def test_ctrl_c_during_the_submit_leaves_its_result_unknown(submit, fake_platform):
     with answer_submits(fake_platform, "interrupted"):
         answer = submit()
         assert answer.exit_code == 130
@@ -100,7 +100,7 @@ def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, fake_pl
     assert count_submissions(fake_platform) == {run_name(submit()): 1}
 
 
-def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, fake_platform):
+def test_an_unknown_result_is_reported_with_what_the_platform_answered(submit, fake_platform):
     (fake_platform / "mood").write_text("does not say")
     answer = submit("--json")
     [problem] = answer.json["problems"]
@@ -110,7 +110,7 @@ def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, fake_platfo
     assert "nothing was done" not in answer.stderr
 
 
-def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, interrupted_submit, fake_platform):
+def test_an_interrupted_submit_keeps_its_name_while_preflight_fails(submit, interrupted_submit, fake_platform):
     """The engine may have it a little later than it was asked."""
     left = interrupted_submit("hangs up")
     (fake_platform / "weather").write_text("acid rain")
@@ -124,13 +124,13 @@ def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, interr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, fake_platform, monkeypatch, number):
+def test_ctrl_c_after_the_name_is_printed_leaves_a_recorded_run(submit, fake_platform, monkeypatch, number):
     from robotrain.cli.commands import submit as commands_submit
 
-    def told_and_interrupted(text: str) -> None:
+    def interrupt(text: str) -> None:
         signal.raise_signal(number)
 
-    monkeypatch.setattr(commands_submit, "print_result", told_and_interrupted)
+    monkeypatch.setattr(commands_submit, "print_result", interrupt)
     assert submit().exit_code == 130
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     (run,) = records.list_runs()
@@ -141,24 +141,24 @@ def test_a_dry_run_takes_no_name_and_leaves_an_interrupted_submit(submit, interr
     assert submit("--dry-run").exit_code == 0
     assert records.list_runs() == []
     left = interrupted_submit("hangs up")
-    told = submit("--dry-run").stderr
-    assert f"dry run: {left}" in told
-    assert "a submit first looks for it on fake" in told
+    shown = submit("--dry-run").stderr
+    assert f"dry run: {left}" in shown
+    assert "a submit first looks for it on fake" in shown
     assert f"dry run: {left[:-1]}2" in submit("--dry-run", "--new").stderr
     assert records.read_record(left).phase == "sending"
 
 
-def test_a_dry_run_holds_no_name_while_it_looks(submit, fake_platform, monkeypatch):
+def test_a_dry_run_holds_no_name_during_preflight(submit, fake_platform, monkeypatch):
     import fake_plugin
 
-    there: list[list[str]] = []
+    names_during_preflight: list[list[str]] = []
     monkeypatch.setattr(
         fake_plugin.FakePlatform,
         "preflight",
-        lambda self, plan: there.append(os.listdir(records.get_run_folder("x").parent)) or (),
+        lambda self, plan: names_during_preflight.append(os.listdir(records.get_run_folder("x").parent)) or (),
     )
     assert submit("--dry-run").exit_code == 0
-    assert there == [[]]
+    assert names_during_preflight == [[]]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_stored_plan_that_is_damaged_is_never_sent(submit, interrupted_submit,
     assert run_name(submit("--new")) == left[:-1] + "2"
 
 
-def test_what_a_submit_left_of_another_plan_is_not_kept_with_this_one(submit, fake_platform):
+def test_files_of_an_earlier_plan_are_removed(submit, fake_platform):
     run = run_name(submit())
     records.get_run_folder(run).joinpath("record.json").unlink()
     (plans.get_plan_folder(run) / "robotrain-plan.json").unlink()
@@ -218,7 +218,7 @@ def test_what_a_submit_left_of_another_plan_is_not_kept_with_this_one(submit, fa
     assert not (plans.get_plan_folder(run) / "stray.txt").exists()
 
 
-def test_a_full_disk_before_sending_sends_nothing(submit, fake_platform, monkeypatch):
+def test_a_full_disk_before_the_submit_sends_nothing(submit, fake_platform, monkeypatch):
     def full(rendered: object) -> None:
         with records.report_write_errors():
             raise OSError(28, "No space left on device")
@@ -231,7 +231,7 @@ def test_a_full_disk_before_sending_sends_nothing(submit, fake_platform, monkeyp
     assert records.list_runs() == []
 
 
-def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, fake_platform, monkeypatch):
+def test_a_disk_that_fills_up_during_the_submit_loses_no_run(submit, fake_platform, monkeypatch):
     write = records.write_record
 
     def full_later(record: object) -> None:
@@ -252,7 +252,7 @@ def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, fake_platform, 
     assert count_submissions(fake_platform) == {run: 1}
 
 
-def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, fake_platform, robotrain):
+def test_a_truncated_record_keeps_its_name_and_hides_no_other_run(submit, fake_platform, robotrain):
     first = run_name(submit())
     path = records.get_run_folder(first) / "record.json"
     path.write_text(path.read_text()[:40])
@@ -262,7 +262,7 @@ def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, fake_platf
     assert robotrain("status", second).exit_code == 0
 
 
-def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, fake_platform):
+def test_the_plan_is_stored_with_settings_values_and_origins(submit, fake_platform):
     run = run_name(submit("--slots", "60", "--training-steps", "7"))
     kept = plans.read_stored_plan(run)
     assert kept.changed == ()
@@ -273,13 +273,13 @@ def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, fake_p
     assert origins["training_steps"] == "flag --training-steps"
 
 
-def test_a_payload_is_kept_once_for_all_runs(submit, fake_platform):
+def test_a_payload_is_stored_once_for_all_runs(submit, fake_platform):
     runs = [run_name(submit("--new")) for _ in range(3)]
     links = [os.stat(plans.get_plan_folder(run) / "payload.zip").st_nlink for run in runs]
     assert links == [4, 4, 4]
 
 
-def test_a_payload_that_was_torn_is_kept_anew(submit, fake_platform):
+def test_a_damaged_payload_is_stored_again(submit, fake_platform):
     first = run_name(submit())
     (kept,) = (records.get_run_folder("x").parents[1] / "payloads").iterdir()
     kept.chmod(0o644)
@@ -288,11 +288,11 @@ def test_a_payload_that_was_torn_is_kept_anew(submit, fake_platform):
     assert plans.read_stored_plan(run_name(submit("--new"))).changed == ()
 
 
-def test_no_editor_writes_into_the_payload_that_runs_share(submit, fake_platform):
+def test_the_shared_payload_is_read_only(submit, fake_platform):
     assert (plans.get_plan_folder(run_name(submit())) / "payload.zip").stat().st_mode & 0o222 == 0
 
 
-def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, fake_platform, monkeypatch):
+def test_a_disk_without_room_for_the_payload_is_left_unchanged(submit, fake_platform, monkeypatch):
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 

@@ -70,20 +70,20 @@ def test_a_sweep_is_one_submission(run, dag_platform):
     assert spec["job"]["parameters"]["register_checkpoint"] is None, "no trial registers"
 
 
-def test_a_sweep_is_called_by_what_it_varies_unless_it_is_named(run, sweep):
+def test_a_sweep_has_the_name_of_its_job_unless_it_is_named(run, sweep):
     assert records.read_record(run).name == "sweep-pusht-mini"
     named = sweep(*GRID, "--name", "rates", "--note", "which rate", "--json").json["run"]
     record = records.read_record(named)
     assert (record.name, record.note) == ("rates", "which rate")
 
 
-def test_nothing_says_that_this_machine_must_stay_on(sweep):
+def test_this_machine_need_not_stay_on(sweep):
     answer = sweep(*GRID, "--at-most", "2", "--native-only", "--dry-run")
     assert (answer.exit_code, "this machine" in answer.stderr) == (0, False)
     assert "dag (grid) chooses learning_rate, seed when a trial begins" in answer.stderr
 
 
-def test_random_values_are_the_engines_choice(sweep):
+def test_the_engine_chooses_random_values(sweep):
     words = ("--over", "learning_rate=log:1e-5..1e-2", "--over", "batch_size=uniform:2..9", "--over", "policy_type=act")
     answer = sweep(*words, "--sampler", "random", "--samples", "12", "--sampler-seed", "7", "--json")
     spec = read_spec(answer.json["run"])
@@ -94,7 +94,7 @@ def test_random_values_are_the_engines_choice(sweep):
     assert space["policy_type"]["choices"] == ["act"]
 
 
-def test_trials_are_the_engines_with_the_values_of_their_logs(run, reach, robotrain):
+def test_trials_have_the_states_of_the_engine_and_the_values_of_their_logs(run, reach, robotrain):
     waiting = {"state": "waiting"}
     reach(run, "running", trial("succeeded", 1e-4, 2, 0.3), trial("running", 1e-5, 1), {"state": "pending"}, waiting)
     found = robotrain("status", run, "--json").json["sweep"]
@@ -135,8 +135,8 @@ def test_a_failed_trial_fails_the_sweep(run, reach, robotrain, dag_platform):
 
 
 @pytest.fixture
-def rest(dag_platform, robotrain, monkeypatch):
-    """Resume a sweep, whose rest a driver in this process runs, each trial as a run that ends in this state."""
+def resume_rest(dag_platform, robotrain, monkeypatch):
+    """Resume a sweep, whose resume_rest a driver in this process runs, each trial as a run that ends in this state."""
     monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
     monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
 
@@ -155,19 +155,19 @@ def read_points(run: str) -> dict[str, tuple[str, ...]]:
 
 
 def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_the_others(
-    run, reach, rest, robotrain, dag_platform
+    run, reach, resume_rest, robotrain, dag_platform
 ):
     skipped = {"state": "skipped"}
     done = {**trial("succeeded", 1e-4, 2, 0.3), "checkpoints": [20]}
     reach(run, "failed", done, {"state": "failed"}, trial("failed", 1e-5, 1), skipped)
-    again = rest(run, "failed")
+    again = resume_rest(run, "failed")
     points = read_points(again)
     assert (points["trial-1"], points["trial-3"]) == (("0.0001", "2"), ("1e-05", "1"))
     assert sorted(points.values()) == [("0.0001", "1"), ("0.0001", "2"), ("1e-05", "1"), ("1e-05", "2")]
     assert len([*(dag_platform / "jobs").iterdir()]) == 4, "the sweep, and three trials as runs of their own"
     assert robotrain("wait", again).exit_code == 5
 
-    third = rest(again, "succeeded")
+    third = resume_rest(again, "succeeded")
     assert len([*(dag_platform / "jobs").iterdir()]) == 7
     assert read_points(third) == points
     found = robotrain("status", third, "--json").json
@@ -185,11 +185,11 @@ def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_th
     assert "[pipeline-complete]" in robotrain("resume", third).stderr
 
 
-def test_resume_draws_the_values_that_no_trial_had(sweep, reach, rest, robotrain):
+def test_resume_draws_the_values_that_no_trial_had(sweep, reach, resume_rest, robotrain):
     words = ("--over", "learning_rate=log:1e-5..1e-2", "--over", "seed=2,4", "--sampler", "random", "--samples", "3")
     run = sweep(*words, "--json").json["run"]
     reach(run, "cancelled", trial("succeeded", 1e-4, 2, 0.3), {"state": "skipped"}, {"state": "skipped"})
-    again = rest(run, "succeeded")
+    again = resume_rest(run, "succeeded")
     steps = json.loads(read_stored_plan(again).plan.files["pipeline.json"])["steps"]
     drawn = [(one["parameters"]["learning_rate"], one["parameters"]["seed"]) for one in steps]
     assert drawn[0] == (1e-4, 2)
@@ -214,7 +214,7 @@ def test_a_trial_with_unknown_values_is_not_trained_twice(run, reach, robotrain,
         (("--over", "seed=1,2", "--set", "slots=200"), "too many slots"),
     ],
 )
-def test_what_the_engine_cannot_do_stays_with_this_machine(sweep, tmp_path, monkeypatch, options, why):
+def test_a_sweep_that_the_engine_cannot_run_is_driven_by_this_machine(sweep, tmp_path, monkeypatch, options, why):
     monkeypatch.chdir(tmp_path)
     Path("points.csv").write_text("seed\n1\n2\n")
     answer = sweep(*options, "--dry-run")

@@ -75,7 +75,7 @@ def test_each_combination_is_a_run_and_their_results_a_table(sweep, instant_plat
     assert found["groups"][1]["mean"] == pytest.approx(0.02)
 
 
-def test_a_trial_that_fails_stops_no_other_and_the_exit_code_says_it(sweep, instant_platform):
+def test_a_failed_trial_stops_no_other_and_sets_the_exit_code(sweep, instant_platform):
     answer = sweep("--over", "seed=3..6", "--wait")
     assert answer.exit_code == 5
     assert [row.split()[2] for row in answer.stdout.splitlines() if row.split()[:1] and "trial-" in row.split()[0]][
@@ -190,7 +190,7 @@ REFUSED = (
 )
 
 
-def test_what_makes_no_sweep_is_refused(problems):
+def test_an_invalid_sweep_is_refused(problems):
     for code, words in REFUSED:
         exit_code, found = problems(*words.split())
         assert (exit_code, code in {one["code"] for one in found}) == (2, True), words
@@ -202,14 +202,14 @@ def test_a_seed_of_any_size_is_taken(sweep, instant_platform):
     assert answer.exit_code == 0, answer.stderr
 
 
-def test_a_machine_that_has_to_stay_on_is_named(sweep, instant_platform):
+def test_a_sweep_that_needs_this_machine_is_noted(sweep, instant_platform):
     words = ("--over", "seed=1..3", "--dry-run")
     assert "sweep-driven-here" not in sweep(*words).stderr
     assert "sweep-driven-here" not in sweep(*words, "--at-most", "3").stderr
     assert "[sweep-driven-here]" in sweep(*words, "--at-most", "2").stderr
 
 
-def test_on_this_machine_trials_wait_for_each_other(robotrain):
+def test_on_this_machine_one_trial_runs_at_a_time(robotrain):
     answer = robotrain("sweep", JOB, "--platform", "local", "--over", "seed=1,2", "--dry-run", "--json")
     assert json.loads(answer.json["files"]["pipeline.json"]["text"])["at_most"] == 1
     assert "1 at a time" in answer.stderr
