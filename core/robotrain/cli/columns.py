@@ -93,23 +93,16 @@ def wrap_rows(rows: Sequence[Sequence[str]], within: int | None) -> Iterator[str
     its row begins on the next line.
     """
     *widths, last_width = [max(map(measure_width, column)) for column in zip(*rows, strict=True)]
-    if within is not None:
-        widths = _narrow_widest(widths, within - min(MIN_TEXT_WIDTH, last_width) - GAP * len(widths))
+    room = None if within is None else within - min(MIN_TEXT_WIDTH, last_width) - GAP * len(widths)
+    if room is not None and widths and sum(widths) > room:  # the widest is narrowed
+        widest = widths.index(max(widths))
+        others = sum(widths) - widths[widest]
+        widths[widest] = min(widths[widest], max(MIN_TEXT_WIDTH // 2, room - others))
     before = sum(widths) + GAP * len(widths)
     for *cells, last in rows:
         parts = wrap_text(last, within and max(MIN_TEXT_WIDTH, within - before))
         *lines, line = _layout_row((*cells, parts[0]), widths)
         yield from (*lines, line, *(" " * before + part for part in parts[1:]))
-
-
-def _narrow_widest(widths: list[int], room: int) -> list[int]:
-    """Narrow the widest column until all fit."""
-    if not widths or sum(widths) <= room:
-        return widths
-    widest = widths.index(max(widths))
-    others = sum(widths) - widths[widest]
-    narrow = min(widths[widest], max(MIN_TEXT_WIDTH // 2, room - others))
-    return [narrow if at == widest else wide for at, wide in enumerate(widths)]
 
 
 def _layout_row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

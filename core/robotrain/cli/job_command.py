@@ -303,16 +303,12 @@ class JobCommand(TyperCommand):
         offered = [way.text for one in problems if one.code == "option-unknown" for way in one.suggestions]
         if any(text.startswith("--platform ") for text in offered):  # a platform was chosen by a misspelt option
             problems[:] = [one for one in problems if one.code != "platform-missing"]
-        if not (parts.get("workload") and parts.get("platform")) or _is_other_workload_meant(problems, choice):
+        codes = {problem.code for problem in problems}
+        is_default = choice.origins[0] == DEFAULT_ORIGIN
+        is_other_meant = is_default and not codes.isdisjoint(("workload-elsewhere", "workload-misspelt"))
+        if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in codes:
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]
-
-
-def _is_other_workload_meant(problems: "Sequence[Problem]", choice: Choice) -> bool:
-    """Whether the user seems to mean another workload than the default, or a job on stdin: only that is reported."""
-    codes = {problem.code for problem in problems}
-    is_other = choice.origins[0] == DEFAULT_ORIGIN and not codes.isdisjoint(("workload-elsewhere", "workload-misspelt"))
-    return is_other or "standard-input" in codes
 
 
 def complete_override(choice: Choice, plugins: "Plugins", incomplete: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain.cli import unknown_words, usage
 from robotrain.cli.choice import load_or_none
 from robotrain.cli.command_factory import get_plugins, load_command
-from robotrain.cli.job_command import ORDER_KEY, JobCommand
+from robotrain.cli.job_command import ORDER_KEY
 from robotrain.errors import Problem, Rejected, select_errors
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform
@@ -36,31 +36,27 @@ def find_line_problems(ctx: Any, words: Sequence[str]) -> list[Problem]:
 
     :param words: the line after `robotrain`: a command that takes a job, and its arguments.
     """
+    from robotrain.config.resolve import resolve_job
+
     name, *rest = words
     command = load_command(name)
     if members := getattr(command, "commands", None):
         command, rest = members[rest[0]], rest[1:]
     try:
         context = command.make_context(name, rest, parent=ctx)
-        return select_errors(_find_problems(context.command, context))
+        command, plugins, values = context.command, get_plugins(context), dict(context.params)
+        choice = command.choice
+        workload = plugins.workload(choice.workload)
+        platform = _AnyPlatform(choice.platform, plugins, [*workload.roles])
+        problems = [
+            *usage.find_swallowed_flags(values, command.options),
+            *usage.find_repeated_options(context.meta.get(ORDER_KEY, []), command.options),
+            *unknown_words.find_unknown_words(values.get("words") or [], choice, command.options, plugins),
+        ]
+        request, mistakes = command.make_request(context, choice, values, workload, platform, problems)
+        request = replace(request, complete=True, terraform=None)
+        resolution = resolve_job(request, workload, platform, plugins.source_kinds())
+        problems += [*mistakes, *(one for one in resolution.problems if one.code != "value-missing")]
+        return select_errors([*problems, *(() if select_errors(problems) else workload.check(resolution.job))])
     except Rejected as rejected:
         return select_errors(rejected.problems)
-
-
-def _find_problems(command: JobCommand, ctx: Any) -> list[Problem]:
-    from robotrain.config.resolve import resolve_job
-
-    plugins, choice, values = get_plugins(ctx), command.choice, dict(ctx.params)
-    workload = plugins.workload(choice.workload)
-    platform = _AnyPlatform(choice.platform, plugins, [*workload.roles])
-    problems = [
-        *usage.find_swallowed_flags(values, command.options),
-        *usage.find_repeated_options(ctx.meta.get(ORDER_KEY, []), command.options),
-        *unknown_words.find_unknown_words(values.get("words") or [], choice, command.options, plugins),
-    ]
-    request, mistakes = command.make_request(ctx, choice, values, workload, platform, problems)
-    resolution = resolve_job(
-        replace(request, complete=True, terraform=None), workload, platform, plugins.source_kinds()
-    )
-    problems += [*mistakes, *(one for one in resolution.problems if one.code != "value-missing")]
-    return [*problems, *(() if select_errors(problems) else workload.check(resolution.job))]

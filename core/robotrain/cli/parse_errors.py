@@ -57,7 +57,8 @@ def explain_parse_error(error: Any) -> Problem:
             where, ways = flag, [Suggestion(f"{flag} {metavar}" if needs_value else flag)]
             why = _get_help(option) if option and needs_value else ""
         case "BadParameter" if context and parameter:
-            where, given = _name_parameter(parameter, context), redact(_read_value(error.message))
+            typed = VALUE.match(error.message)  # a message of the parser begins with the value
+            where, given = _name_parameter(parameter, context), redact(typed[1] or typed[2] if typed else "")
             wanted = _describe_type(parameter.type)
             title = f"{where} takes {wanted}" if wanted else f"{where}: {redact(error.message.rstrip('.'))}"
             prefix = f"{max(parameter.opts, key=len)} " if parameter.param_type_name == "option" else ""
@@ -79,12 +80,6 @@ def explain_parse_error(error: Any) -> Problem:
 def _get_path(context: Any) -> str:
     """Return the words of a command, whatever the program was started as."""
     return " ".join(["robotrain", *context.command_path.split()[len((context.find_root().info_name or "").split()) :]])
-
-
-def _read_value(message: str) -> str:
-    """Return the value that a message of the parser begins with."""
-    found = VALUE.match(message)
-    return found[1] or found[2] if found else ""
 
 
 def _name_parameter(parameter: Any, context: Any) -> str:
@@ -122,12 +117,6 @@ def _find_option(context: Any, flag: str) -> Any:
     return next((one for one in parameters if flag in (*one.opts, *one.secondary_opts)), None)
 
 
-def _list_flags(context: Any) -> Iterator[str]:
-    for parameter in context.command.get_params(context):
-        if parameter.param_type_name == "option":
-            yield from (*parameter.opts, *parameter.secondary_opts)
-
-
 def _list_commands(context: Any) -> list[str]:
     return list(context.command.list_commands(context))
 
@@ -140,9 +129,12 @@ def _suggest_usage(context: Any) -> Suggestion:
 
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     """Return the problem of an option that the command does not have: what to type instead, or who has it."""
-    title, flags = f"{command} has no option {flag}", [*_list_flags(context)]
+    options = (one for one in context.command.get_params(context) if one.param_type_name == "option")
+    title = f"{command} has no option {flag}"
+    flags = [text for one in options for text in (*one.opts, *one.secondary_opts)]
     near = tuple[Suggestion, ...]()
-    if option := _find_option(context, misspelt) if (misspelt := find_misspelt_option(flag, flags)) else None:
+    misspelt = find_misspelt_option(flag, flags)
+    if misspelt and (option := _find_option(context, misspelt)):
         near = (Suggestion(misspelt if option.is_flag else f"{misspelt} {_get_metavar(option, context)}"),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         near = context.command.suggest_changes(flag, near, context)

@@ -11,7 +11,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_pr
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from robotrain.pipelines.prepare import PreparedPipeline, PreparedStep
+    from robotrain.pipelines.prepare import PreparedPipeline
 
 
 def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], native_only: bool) -> PreparedPipeline:
@@ -55,13 +55,11 @@ def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
 def format_steps(prepared: PreparedPipeline) -> str:
     """Return the steps in their order, as a table."""
     rows = [("STEP", "DOES", "NEEDS")]
-    rows += [(step.name, _describe_step(step), ", ".join(step.needs)) for step in prepared.steps]
+    for step in prepared.steps:
+        does = f"register the policy of {step.policy_from} as {step.model}"
+        if step.job is not None:
+            inputs = [f"{one.role} from {one.step}" for one in step.inputs]
+            inputs += [f"{one.role} {one.uri}" for one in step.job.job.sources if one.kind != "step"]
+            does = f"{step.job.job.workload}: {', '.join(inputs)}".rstrip(": ")
+        rows.append((step.name, does, ", ".join(step.needs)))
     return format_table(rows)
-
-
-def _describe_step(step: PreparedStep) -> str:
-    if step.job is None:
-        return f"register the policy of {step.policy_from} as {step.model}"
-    taken = [f"{one.role} from {one.step}" for one in step.inputs]
-    named = [f"{one.role} {one.uri}" for one in step.job.job.sources if one.kind != "step"]
-    return f"{step.job.job.workload}: {', '.join([*taken, *named])}".rstrip(": ")

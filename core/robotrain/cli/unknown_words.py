@@ -139,17 +139,12 @@ def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator
     elif (folder / JOB_FILE).is_file():
         yield Suggestion(shlex.quote(str(folder / JOB_FILE)), "the job file in this folder")
     elif folder.is_dir() or "/" in word:
-        yield from _suggest_source(word, choice, plugins)
-
-
-def _suggest_source(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
-    """Yield the flags of the workload that take a folder or an address."""
-    workload = load_or_none(plugins.workload, choice.workload)
-    address = os.path.abspath(word) if Path(word).is_dir() else word
-    for role in workload.roles if workload else ():
-        for kind in plugins.source_kinds().values():
-            if role in kind.roles and kind.recognizes(address):
-                yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}")
+        workload = load_or_none(plugins.workload, choice.workload)
+        address = os.path.abspath(word) if folder.is_dir() else word
+        for role in workload.roles if workload else ():
+            for kind in plugins.source_kinds().values():
+                if role in kind.roles and kind.recognizes(address):
+                    yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}")
 
 
 def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:

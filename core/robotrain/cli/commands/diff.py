@@ -41,11 +41,14 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         )
     names = _find_runs(named)
     facts = collect.collect_all_facts(names, get_plugins(ctx), lambda text: None)
+    evaluated = [one.progress.evaluated for one in facts]
+    scores: list[dict[str, Any]] = [dict(one.scores) if one else {} for one in evaluated]
+    score_names = dict.fromkeys(name for found in scores for name in found)
     tables = {
         "settings": comparison.compare_settings(facts),
         "data": comparison.compare_sources(facts),
         "metrics": comparison.compare_metrics(facts),
-        "scores": _compare_scores(facts),
+        "scores": [comparison.DifferingRow(name, tuple(found.get(name) for found in scores)) for name in score_names],
     }
     if json:
         compared = [{"run": one.record.run, "name": one.record.name, "state": one.status.state} for one in facts]
@@ -83,16 +86,6 @@ def _find_runs(named: Sequence[str]) -> list[str]:
     remark = f"the run {'of this name ' if others else ''}before it"
     way = (f"robotrain diff {before} {run}", remark) if before else ("robotrain runs", "lists the runs")
     raise make_usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
-
-
-def _compare_scores(facts: "Sequence[RunFacts]") -> "list[DifferingRow]":
-    from robotrain.report.comparison import DifferingRow
-
-    scores: list[dict[str, Any]] = [
-        dict(one.progress.evaluated.scores) if one.progress.evaluated else {} for one in facts
-    ]
-    names = dict.fromkeys(name for found in scores for name in found)
-    return [DifferingRow(name, tuple(found.get(name) for found in scores)) for name in names]
 
 
 def _format_rows(facts: "Sequence[RunFacts]", tables: "dict[str, list[DifferingRow]]") -> Iterator[list[str]]:

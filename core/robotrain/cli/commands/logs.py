@@ -60,8 +60,17 @@ def logs(
         lines = (line for line in shown if line is not None)
     else:
         lines = _read_last_lines(record, platform, line_format, tail)
-    if not _print_lines(lines) and tail != 0:
-        _explain_empty_log(record, platform)
+    printed = False
+    for line in lines:
+        printed = True
+        if not print_result_line(line):  # the reader is gone
+            break
+    if not printed and tail != 0:  # on stderr, so that no program takes it for a line of the log
+        status = platform.status(record.reference)
+        state = ", ".join(filter(None, (status.state, status.reason)))
+        print_message(f"the log of {record.run} is empty: the run is {state}")
+        if not status.finished:
+            print_message(f"  robotrain logs -f {record.run}    wait for it")
 
 
 def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat", count: int) -> list[str]:
@@ -73,16 +82,6 @@ def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat
         shown = deque((text for line in lines if (text := line_format(line)) is not None), maxlen=count)
         if len(shown) == count or len(lines) < requested:
             return list(shown)
-
-
-def _print_lines(lines: Iterable[str]) -> bool:
-    """Print lines until the reader is gone; return whether there was one."""
-    printed = False
-    for line in lines:
-        printed = True
-        if not print_result_line(line):
-            break
-    return printed
 
 
 def _follow_log(record: Any, platform: "Platform", tail: int | None, line_format: "LineFormat") -> None:
@@ -104,15 +103,6 @@ def _follow_log(record: Any, platform: "Platform", tail: int | None, line_format
         raise followed.failure
     if followed.is_over and (record.steps or followed.progress.outcome is None):  # the log does not say how it ended
         print_message(f"{record.run} {': '.join(filter(None, (followed.status.state, followed.status.reason)))}")
-
-
-def _explain_empty_log(record: Any, platform: "Platform") -> None:
-    """Say on stderr why nothing was printed, so that no program takes it for a line of the log."""
-    status = platform.status(record.reference)
-    state = ", ".join(filter(None, (status.state, status.reason)))
-    print_message(f"the log of {record.run} is empty: the run is {state}")
-    if not status.finished:
-        print_message(f"  robotrain logs -f {record.run}    wait for it")
 
 
 app = make_app(logs)

@@ -58,8 +58,12 @@ def _print_plugins(installed: Plugins, json: bool) -> None:
     if json:
         print_json({"plugins": rows})
         return
-    lines = [(row["claim"], row["distribution"], row["module"], _format_state(row)) for row in rows]
-    print_result(format_table([("CLAIM", "FROM", "MODULE", "STATE"), *lines]))
+    lines = [("CLAIM", "FROM", "MODULE", "STATE")]
+    for row in rows:
+        hooks = f": {', '.join(row['hooks']) or 'no hook'}" if "." not in row["claim"] else ""  # of a site plugin
+        state = row["failure"] or "; ".join([f"ok{hooks}", *row["remarks"]])
+        lines.append((row["claim"], row["distribution"], row["module"], state))
+    print_result(format_table(lines))
 
 
 def _dump_claim(claim: Claim, installed: Plugins, remarks: Sequence[str]) -> dict[str, Any]:
@@ -75,15 +79,6 @@ def _dump_claim(claim: Claim, installed: Plugins, remarks: Sequence[str]) -> dic
         "instead": [{"text": way.text, "remark": way.remark} for way in failure.suggestions] if failure else [],
         "remarks": list(remarks),
     }
-
-
-def _format_state(row: dict[str, Any]) -> str:
-    """Return the state of a claim; for a site plugin with its hooks, which nothing else shows."""
-    if row["failure"]:
-        return str(row["failure"])
-    is_site = "." not in row["claim"]
-    state = f"ok: {', '.join(row['hooks']) or 'no hook'}" if is_site else "ok"
-    return "; ".join([state, *row["remarks"]])
 
 
 def new(

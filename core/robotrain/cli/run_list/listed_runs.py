@@ -87,7 +87,11 @@ def list_runs(
             break
     selected = selected[:number]
     _add_progress(selected, plugins)
-    _add_steps(selected, plugins)
+    pipelines = [one for one in selected if one.status and one.record and one.record.steps]
+    found = [one.record for one in pipelines if one.record]
+    answers = query_platforms(found, plugins, lambda record, platform: platform.list_steps(record.reference))
+    for one, answer in zip(pipelines, answers, strict=True):
+        one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
     following = list(itertools.islice(names, 1))
     _add_changes(selected, iter(()) if state else _read_records(itertools.chain(following, names), accept))
     return selected, number is not None and bool(following)
@@ -180,15 +184,6 @@ def _add_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
                 one.status, one.state, one.reason = status, status.state, status.reason
         else:
             one.reason = f"{one.record.platform if one.record else ''} returned no status"
-
-
-def _add_steps(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
-    """Add the steps of pipelines."""
-    pipelines = [one for one in listed_runs if one.status and one.record and one.record.steps]
-    found = [one.record for one in pipelines if one.record]
-    answers = query_platforms(found, plugins, lambda record, platform: platform.list_steps(record.reference))
-    for one, answer in zip(pipelines, answers, strict=True):
-        one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
 
 
 def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:

@@ -124,7 +124,15 @@ def _iter_answers(asks: Questions, limit: float, max_workers: int) -> Iterator[t
 
     def answer_all(platform: str, todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None]) -> None:
         for index, ask in iter(todo.get, None):
-            inbox.put((platform, index, _catch_query_error(ask)))
+            try:
+                answer = ask()
+            except Rejected as rejected:
+                gone = isinstance(rejected, RunGone)
+                problem = None if gone else rejected.problems[0]
+                answer = FailedQuery(describe_exception(rejected), gone, problem, rejected.transient)
+            except BaseException as error:  # whatever a plugin raises: other runs are still shown
+                answer = FailedQuery(describe_exception(error))
+            inbox.put((platform, index, answer))
 
     workers: list[tuple[str, DeadlineFuture[None]]] = []
     for platform, questions in asks.items():
@@ -154,14 +162,3 @@ def _iter_answers(asks: Questions, limit: float, max_workers: int) -> Iterator[t
             yield index, answer
     for _, worker in workers:  # they are ending: one that lives at exit counts as given up
         worker.is_running(limit)
-
-
-def _catch_query_error(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except Rejected as rejected:
-        gone = isinstance(rejected, RunGone)
-        problem = None if gone else rejected.problems[0]
-        return FailedQuery(describe_exception(rejected), gone, problem, rejected.transient)
-    except BaseException as error:  # whatever a plugin raises: other runs are still shown
-        return FailedQuery(describe_exception(error))

@@ -94,9 +94,13 @@ def select_error_lines(lines: list[str]) -> list[str]:
 
 def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str, Any]:
     """Return the status as data; the keys are an API."""
-    metrics = known.metrics
-    if known.evaluated:
+    metrics, evaluated = known.metrics, None
+    if found := known.evaluated:
         metrics = {name: value for name, value in metrics.items() if not known.is_episode_metric(name)}
+        share = scores.find_share_metric(known.declared_metrics)
+        succeeded, tried = scores.count_successes(found, share) or (None, None)
+        names = ("episodes", "scores", "conditions", "results", "policy", "step", "passed")
+        evaluated = {name: getattr(found, name) for name in names} | {"successes": succeeded, "tried": tried}
     return {
         "run": record.run,
         "platform": record.platform,
@@ -120,7 +124,7 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         "registered": [
             {"name": one.name, "version": one.version, "step": one.step, "uri": one.uri} for one in known.registered
         ],
-        "evaluated": _dump_evaluation(known),
+        "evaluated": evaluated,
         "delivered": known.results,
         "tracking": known.tracking,
         "warnings": known.warnings,
@@ -129,15 +133,6 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         "name": record.name,
         "note": record.note,
     }
-
-
-def _dump_evaluation(known: Progress) -> dict[str, Any] | None:
-    found = known.evaluated
-    if found is None:
-        return None
-    names = ("episodes", "scores", "conditions", "results", "policy", "step", "passed")
-    succeeded, tried = scores.count_successes(found, scores.find_share_metric(known.declared_metrics)) or (None, None)
-    return {name: getattr(found, name) for name in names} | {"successes": succeeded, "tried": tried}
 
 
 def dump_step(step: StepStatus) -> dict[str, Any]:
@@ -162,43 +157,33 @@ def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]
 
 
 def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator[str]:
-    """Yield a line for each step; of a sweep, the table of its trials, and the best one."""
-    if record.is_sweep:
-        yield from _format_sweep(record.run, steps)
-    else:
+    """Yield a line for each step; of a sweep, the table of its trials, why some did not succeed, and the best one."""
+    if not record.is_sweep:
         yield from format_steps(steps)
-
-
-def _format_sweep(run: str, steps: Sequence[StepStatus]) -> Iterator[str]:
-    """Yield the lines of a sweep's results; the reasons of trials that did not succeed are below the table."""
+        return
     from robotrain.cli.output import format_table
     from robotrain.sweeps import results
     from robotrain.sweeps.space import format_point
 
-    found = results.read_results(run)
+    found = results.read_results(record.run)
     if found is None:
         yield "the plan or the progress of the sweep is gone"
         return
     yield from format_table(results.list_trial_rows(found)).splitlines()
-    yield from _format_reasons(steps)
-    if rows := results.list_group_rows(found):
-        yield ""
-        yield from format_table(rows).splitlines()
-    if best := found.best:
-        values = format_point(best.values)
-        yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)}"
-        yield f"{'':<11} {results.make_register_command(run, found)}"
-
-
-def _format_reasons(steps: Sequence[StepStatus]) -> Iterator[str]:
-    """Yield why trials did not succeed; those with the same reason share a line."""
-    trials: dict[tuple[str, str], list[str]] = {}
+    trials: dict[tuple[str, str], list[str]] = {}  # those with the same reason share a line
     for step in steps:
         if step.reason:
             trials.setdefault((step.state, step.reason), []).append(step.name)
     for (state, reason), names in trials.items():
         more = f" and {len(names) - MAX_TRIALS} more" if len(names) > MAX_TRIALS else ""
         yield f"{', '.join(names[:MAX_TRIALS])}{more} {state}: {reason}"
+    if rows := results.list_group_rows(found):
+        yield ""
+        yield from format_table(rows).splitlines()
+    if best := found.best:
+        values = format_point(best.values)
+        yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)}"
+        yield f"{'':<11} {results.make_register_command(record.run, found)}"
 
 
 def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
