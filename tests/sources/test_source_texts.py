@@ -1,6 +1,6 @@
 """What a person types for a source: the texts that each kind takes, and what the others are answered with.
 
-test_source_properties.py holds what is true of any text; here is one case of each rule of a parser.
+The kit (test_kinds_kit.py) holds what is true of any text; here is one case of each rule of a parser.
 """
 
 from pathlib import Path

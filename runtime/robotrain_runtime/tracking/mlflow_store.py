@@ -26,6 +26,8 @@ CUT_MARK = " … (cut)"
 MAX_NAME_LENGTH = 80
 MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 """MLflow's error codes for a run that does not exist or was deleted."""
+VALUE_CODES = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INTERNAL_ERROR")
+"""Error codes for values that are refused: the first by MLflow's client too, the others by servers alone."""
 
 mlflow: Any = tracking_address.import_mlflow(os.environ.get("MLFLOW_TRACKING_URI", ""))
 """Only the training environment has it."""
@@ -129,7 +131,9 @@ class MlflowStore:
         try:
             self._log_batch(entries)
         except mlflow.exceptions.MlflowException as error:
-            if not _is_about_values(error):
+            # a server or MLflow's client refused values; Azure's answers have no error code of MLflow's
+            codes = VALUE_CODES if isinstance(error, mlflow.exceptions.RestException) else VALUE_CODES[:1]
+            if error.error_code not in codes:
                 raise
             if len(entries) > 1:
                 middle = len(entries) // 2
@@ -265,14 +269,6 @@ def is_worth_retry(error: Exception) -> bool:
     if isinstance(error, mlflow.exceptions.RestException):
         return bool(error.error_code == "TEMPORARILY_UNAVAILABLE")
     return not isinstance(error, PermanentError) and getattr(error, "error_code", "") not in MISSING_RUN_CODES
-
-
-def _is_about_values(error: Any) -> bool:
-    """Return whether a server or MLflow's client refused values; Azure's answers have no error code of MLflow's."""
-    answers = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INTERNAL_ERROR")
-    return error.error_code == answers[0] or (
-        isinstance(error, mlflow.exceptions.RestException) and error.error_code in answers
-    )
 
 
 MAX_NAMES = 10

@@ -93,8 +93,16 @@ def _parse_account(authority: str, path: str) -> str:
         plain = f"https://{host}{path}" if not port or port.isdigit() else ""
         raise SourceError("A blob URL has no port.", plain and _suggest_url(plain))
     host = host.lower() if host.isascii() else host
+    if host.endswith(".dfs.core.windows.net"):
+        blob = host.removesuffix(".dfs.core.windows.net") + HOST
+        why = "This is the Data Lake endpoint: use the blob endpoint."
+        raise SourceError(why, _suggest_url(f"https://{blob}{path}"))
+    if host.endswith(HOST + "."):
+        raise SourceError("The host ends with a dot.", _suggest_url(f"https://{host.rstrip('.')}{path}"))
+    if host.endswith(_OTHER_CLOUDS):
+        raise SourceError("Only the public Azure cloud is supported, not a national one.")
     if not host.endswith(HOST):
-        _raise_wrong_host(host, path)
+        raise SourceError(f"The host of a blob URL is ACCOUNT{HOST}.")
     account = host.removesuffix(HOST)
     primary = re.sub(r"(?:\.privatelink|-secondary)+$", "", account)
     if primary != account:
@@ -107,19 +115,6 @@ def _parse_account(authority: str, path: str) -> str:
     return account
 
 
-def _raise_wrong_host(host: str, path: str) -> NoReturn:
-    if host.endswith(".dfs.core.windows.net"):
-        blob = host.removesuffix(".dfs.core.windows.net") + HOST
-        raise SourceError(
-            "This is the Data Lake endpoint: use the blob endpoint.", _suggest_url(f"https://{blob}{path}")
-        )
-    if host.endswith(HOST + "."):
-        raise SourceError("The host ends with a dot.", _suggest_url(f"https://{host.rstrip('.')}{path}"))
-    if host.endswith(_OTHER_CLOUDS):
-        raise SourceError("Only the public Azure cloud is supported, not a national one.")
-    raise SourceError(f"The host of a blob URL is ACCOUNT{HOST}.")
-
-
 def _parse_path(account: str, path: str) -> tuple[str, str]:
     container, _, prefix = path.lstrip("/").partition("/")
     if not container:
@@ -130,11 +125,6 @@ def _parse_path(account: str, path: str) -> tuple[str, str]:
     if not prefix.strip("/"):
         raise SourceError("The prefix is missing: a whole container cannot be used.", f"{base}/PREFIX")
     prefix = prefix.rstrip("/")
-    _check_prefix(base, prefix)
-    return container, prefix
-
-
-def _check_prefix(base: str, prefix: str) -> None:
     if signature := re.search(_SIGNATURE, prefix):
         plain = prefix[: signature.start()].partition("&")[0]
         raise SourceError(
@@ -158,6 +148,7 @@ def _check_prefix(base: str, prefix: str) -> None:
         raise SourceError("The prefix ends with white space.", _suggest_url(f"{base}/{re.sub(_EDGE, '', prefix)}"))
     if len(prefix) > MAX_NAME_LENGTH:
         raise SourceError(f"A blob's name has at most {MAX_NAME_LENGTH} characters.")
+    return container, prefix
 
 
 def _decode_percent(encoded: str) -> str:

@@ -289,7 +289,14 @@ def read_secret(location: str, expected: str) -> str:
         why = f"the address of a secret is not one of a key vault: its form is {VAULT_ADDRESS_FORM}"
         raise FetchError(why, "configuration")
     else:
-        text = _read_from_file(location, expected).strip()
+        try:
+            with open(location, encoding="utf-8") as content:
+                text = content.read(MAX_SECRET_BYTES).strip()
+        except OSError as error:
+            why = f"the credential file {location} cannot be read: {error.strerror}"
+            raise FetchError(why, "configuration") from None
+        except ValueError:  # not UTF-8
+            raise make_content_error(location, expected) from None
     if not text:
         raise FetchError(f"{_describe_secret(location)} is empty: it should hold {expected}", "configuration")
     return text
@@ -308,13 +315,3 @@ def describe_location(location: str) -> str:
 
 def _describe_secret(location: str) -> str:
     return describe_location(location) if is_vault_address(location) else f"the credential file {location}"
-
-
-def _read_from_file(file: str, expected: str) -> str:
-    try:
-        with open(file, encoding="utf-8") as content:
-            return content.read(MAX_SECRET_BYTES)
-    except OSError as error:
-        raise FetchError(f"the credential file {file} cannot be read: {error.strerror}", "configuration") from None
-    except ValueError:  # not UTF-8
-        raise make_content_error(file, expected) from None

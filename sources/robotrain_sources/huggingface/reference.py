@@ -46,8 +46,14 @@ def parse_repository(text: str) -> Repository:
     name, at, revision = text.partition("@")
     if not is_repository_id(name):
         _raise_not_a_repository(text, name)
-    if at:
-        _check_revision(name, revision)
+    if at and not revision:
+        raise SourceError("The revision after `@` is missing.", name)
+    if at:  # roughly what git accepts as the name of a branch or tag
+        has_valid_characters = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
+        has_valid_ends = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
+        if not has_valid_characters or not has_valid_ends or revision == "@" or re.search(_NOT_IN_REF, revision):
+            why = "The part after `@` is a branch, a tag or a commit, as git names them."
+            raise SourceError(why, f"{name}@REVISION")
     return Repository(name, revision)
 
 
@@ -87,13 +93,3 @@ def _raise_not_a_repository(text: str, name: str) -> NoReturn:
         "A repository's id is OWNER/NAME: letters, digits, `_`, `.` and `-`, with a letter, digit or `_` at both ends "
         "of each part, no `--`, no `..`, and a name of at most 96 characters."
     )
-
-
-def _check_revision(name: str, revision: str) -> None:
-    """Raise SourceError unless git would accept the name of a branch or tag, roughly."""
-    if not revision:
-        raise SourceError("The revision after `@` is missing.", name)
-    has_valid_characters = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
-    has_valid_ends = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
-    if not has_valid_characters or not has_valid_ends or revision == "@" or re.search(_NOT_IN_REF, revision):
-        raise SourceError("The part after `@` is a branch, a tag or a commit, as git names them.", f"{name}@REVISION")

@@ -119,7 +119,11 @@ class TransferProcess:
             elif line:
                 self._last_lines.append(line)
                 self._place.log_line(line)
-        raise self._explain_end(self._process.wait() if self._process else 0)
+        code = self._process.wait() if self._process else 0
+        last = self._last_lines[-1] if self._last_lines else ""
+        fault = failure.classify_exit(code, last, self._last_lines, failure.count_oom_kills() > self._kills)
+        killed = "the system killed it: out of memory" if code < 0 and fault == "out_of_memory" else ""
+        raise JobFailed(f"{MODULE} ended with {code}: {killed or last or 'no output'}", fault=fault)
 
     def stop(self) -> None:
         """Stop the program if it runs."""
@@ -130,12 +134,6 @@ class TransferProcess:
             self._get_pipe("stdin").close()  # the end of its input ends the program
         wait_or_kill(self._process, STOP_SECONDS)
         self._get_pipe("stdout").close()
-
-    def _explain_end(self, code: int) -> JobFailed:
-        last = self._last_lines[-1] if self._last_lines else ""
-        fault = failure.classify_exit(code, last, self._last_lines, failure.count_oom_kills() > self._kills)
-        killed = "the system killed it: out of memory" if code < 0 and fault == "out_of_memory" else ""
-        return JobFailed(f"{MODULE} ended with {code}: {killed or last or 'no output'}", fault=fault)
 
     def _read_lines(self) -> Iterator[str]:
         with suppress(ValueError):  # `stop` closed it
