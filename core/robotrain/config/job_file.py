@@ -105,14 +105,22 @@ class JobReader:
 
     def make_job(self, top: Mapping[str, YamlNode]) -> JobFile:
         """Return the job of the entries, with all problems so far."""
-        has_workload = "workload" in top and not top["workload"].null
+        workload, config = "", None
+        if "workload" in top and not top["workload"].null:
+            workload = self.read_text(top["workload"], "workload")
+        if "config" in top and not top["config"].null:
+            path = self.folder / self.read_text(top["config"], "config")
+            config = Value(str(path), Origin(JOB_FILE_LAYER, self.format_place(top["config"].line)))
         return JobFile(
             folder=self.folder,
-            workload=self.read_text(top["workload"], "workload") if has_workload else "",
-            config=self.read_path(top["config"], "config") if "config" in top and not top["config"].null else None,
+            workload=workload,
+            config=config,
             sources=tuple(self.read_sources(top["sources"])) if "sources" in top else (),
             parameters=self.read_table(top["parameters"], "parameters", lists=True) if "parameters" in top else {},
-            platforms=self.read_platforms(top["platforms"]) if "platforms" in top else {},
+            platforms={
+                name: self.read_table(table, f"platforms.{redact(name)}")
+                for name, table in (self.read_mapping(top["platforms"], "platforms") if "platforms" in top else ())
+            },
             trainer_args=self.read_arguments(top["trainer_args"]) if "trainer_args" in top else None,
             problems=tuple(self.problems),
         )
@@ -169,13 +177,6 @@ class JobReader:
         entries = tuple(inner.read_table(node, what, nested=True).items())
         return ValueTable(entries, refusal, json_text, tuple(inner.problems))
 
-    def read_platforms(self, node: YamlNode) -> dict[str, dict[str, Value]]:
-        """Return the settings by platform."""
-        return {
-            name: self.read_table(value, f"platforms.{redact(name)}")
-            for name, value in self.read_mapping(node, "platforms")
-        }
-
     def read_sources(self, node: YamlNode) -> Iterator[SourceText]:
         """Yield the sources of all roles."""
         for role, listed in self.read_mapping(node, "sources"):
@@ -210,11 +211,6 @@ class JobReader:
         if node.kind != "scalar":
             self.add_problem(node, f"{what} must be plain text, not a {node.kind}")
         return node.text
-
-    def read_path(self, node: YamlNode, what: str) -> Value:
-        """Return a path, from the file's folder."""
-        path = self.folder / self.read_text(node, what)
-        return Value(str(path), Origin(JOB_FILE_LAYER, self.format_place(node.line)))
 
     def add_problem(self, node: YamlNode, title: str) -> None:
         """Report what is wrong with a node."""

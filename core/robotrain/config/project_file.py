@@ -34,17 +34,6 @@ class ProjectLevel(NamedTuple):
     platforms: Mapping[str, Mapping[str, Value]] = {}
 
 
-def parse_project_file(path: Path) -> tuple[ProjectLevel, dict[str, ProjectLevel] | None, list[Problem]]:
-    """Return the top level of a file, its profiles by name (None if it cannot be read), and its problems."""
-    reader = _ProjectReader(os.path.relpath(path))
-    body = reader.load_file(path)
-    if body is None:
-        return ProjectLevel(), None, reader.problems
-    profiles = reader.read_tables(body.pop("profiles", {}), "profiles")
-    levels = {name: reader.read_level(table, f"profiles.{_format_key(name)}") for name, table in profiles.items()}
-    return reader.read_level(body, ""), levels, reader.problems
-
-
 class _ProjectReader:
     """Reader of one file, which collects problems. Values become the texts that flags would have."""
 
@@ -227,15 +216,19 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
     if path is None:
         why = f"Neither this folder nor its parents have a {PROJECT_FILE}."
         return Project(folder, problems=(_make_unknown_profile_problem(profile, why),)) if profile else None
-    top, profiles, problems = parse_project_file(path)
-    levels = [top]
-    if profile and profiles is not None:
-        if profile.value in profiles:
-            levels.insert(0, profiles[profile.value])
-        else:
-            why = f"Profiles of {PROJECT_FILE}: {', '.join(map(redact, profiles)) or 'none'}."
-            problems.append(_make_unknown_profile_problem(profile, why, profiles))
-    return Project(folder=path.parent, levels=tuple(levels), profiles=tuple(profiles or ()), problems=tuple(problems))
+    reader = _ProjectReader(os.path.relpath(path))
+    body = reader.load_file(path)
+    if body is None:
+        return Project(path.parent, (ProjectLevel(),), problems=tuple(reader.problems))
+    tables = reader.read_tables(body.pop("profiles", {}), "profiles")
+    profiles = {name: reader.read_level(table, f"profiles.{_format_key(name)}") for name, table in tables.items()}
+    levels = [reader.read_level(body, "")]
+    if profile and profile.value in profiles:
+        levels.insert(0, profiles[profile.value])
+    elif profile:
+        why = f"Profiles of {PROJECT_FILE}: {', '.join(map(redact, profiles)) or 'none'}."
+        reader.problems.append(_make_unknown_profile_problem(profile, why, profiles))
+    return Project(path.parent, tuple(levels), tuple(profiles), tuple(reader.problems))
 
 
 def find_unknown_tables(project: Project, plugins: Plugins) -> Iterator[Problem]:

@@ -46,20 +46,6 @@ class TerraformOutputs(NamedTuple):
 def read_outputs(folder: Path) -> TerraformOutputs:
     """Return the outputs of the state in `folder`. Raise TerraformUnreadable."""
     import json
-
-    try:
-        body = json.loads(_run_terraform(folder), parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise TerraformUnreadable("Its output is not valid JSON.")
-    entries = {name: entry for name, entry in body.items() if isinstance(entry, dict)}
-    hidden = frozenset(name for name, entry in entries.items() if entry.get("sensitive", False) is not False)
-    return TerraformOutputs({name: entry for name, entry in entries.items() if name not in hidden}, hidden)
-
-
-def _run_terraform(folder: Path) -> str:
-    """Return what `terraform output -json` prints. Raise TerraformUnreadable."""
     import shutil
 
     from robotrain.external_command import CommandStartError, run_command
@@ -79,7 +65,15 @@ def _run_terraform(folder: Path) -> str:
         line = next((line.strip() for line in plain.splitlines() if line.strip()), "")
         reason = f": {redact(line).rstrip('.')}" if line else ""
         raise TerraformUnreadable(f"It ended with exit code {result.exit_code}{reason}.")
-    return result.stdout
+    try:
+        body = json.loads(result.stdout, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise TerraformUnreadable("Its output is not valid JSON.")
+    entries = {name: entry for name, entry in body.items() if isinstance(entry, dict)}
+    hidden = frozenset(name for name, entry in entries.items() if entry.get("sensitive", False) is not False)
+    return TerraformOutputs({name: entry for name, entry in entries.items() if name not in hidden}, hidden)
 
 
 TERRAFORM_VARIABLE = make_variable_name("terraform")

@@ -30,12 +30,21 @@ def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, .
     """Return the trainer's arguments: an option of the request replaces the same option of the job file."""
     below = (request.file.trainer_args if request.file else None) or ()
     if request.assigned_args is not None:
-        replaced = _hide_secrets(below)  # the first argument shows all that they replace
-        below = tuple(
-            one._replace(overrode=() if index else replaced) for index, one in enumerate(request.assigned_args)
-        )
+        shown = _hide_secrets(below)  # the first argument shows all that they replace
+        below = tuple(one._replace(overrode=() if index else shown) for index, one in enumerate(request.assigned_args))
     given = [arg if isinstance(arg, Value) else Value(arg, AFTER_DASHES) for arg in request.trainer_args or ()]
-    return tuple(merge_options(below, given, workload))
+    options = list(split_options(given, workload))
+    names = {option.name for option in options}
+    merged, replaced = list[Value](), dict[str, list[Value]]()
+    for option in split_options(below, workload):
+        if option.name in names:
+            replaced.setdefault(option.name, []).append(option.join())
+        else:
+            merged += option.arguments
+    for option in options:
+        first, *rest = option.arguments
+        merged += [first._replace(overrode=tuple(replaced.pop(option.name, first.overrode))), *rest]
+    return tuple(merged)
 
 
 def list_option_names(arguments: Iterable[str], workload: Workload) -> set[str]:
@@ -60,22 +69,6 @@ def find_option_of_program(finder: str, flag: str, value: str) -> str:
 def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:
     hidden = hide_secret_arguments([str(argument.value) for argument in arguments])
     return tuple(argument._replace(value=text) for argument, text in zip(arguments, hidden, strict=True))
-
-
-def merge_options(below: Sequence[Value], above: Sequence[Value], workload: Workload) -> Iterator[Value]:
-    """Yield the arguments of both: those of `below` whose name `above` has are replaced."""
-    options = list(split_options(above, workload))
-    names = {option.name for option in options}
-    replaced: dict[str, list[Value]] = {}
-    for option in split_options(below, workload):
-        if option.name in names:
-            replaced.setdefault(option.name, []).append(option.join())
-        else:
-            yield from option.arguments
-    for option in options:
-        first, *rest = option.arguments
-        yield first._replace(overrode=tuple(replaced.pop(option.name, first.overrode)))
-        yield from rest
 
 
 def drop_options(arguments: Sequence[Value], names: Container[str], workload: Workload) -> tuple[str, ...]:
