@@ -1,5 +1,6 @@
 """Fixtures of all tests: folders of their own, platforms to install, and the command line in this process."""
 
+import fcntl
 import gc
 import importlib.util
 import itertools
@@ -8,8 +9,11 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -222,7 +226,7 @@ INSTALLED: dict[tuple[str, str], Path] = {}
 
 
 def take_over_bytecode(file: Path, source: str) -> None:
-    """A module that an earlier test of this worker installed and imported is not compiled again."""
+    """Use the bytecode of a module that an earlier test of this worker installed and imported."""
     earlier = INSTALLED.setdefault((file.name, source), file)
     compiled = Path(importlib.util.cache_from_source(str(earlier)))
     if earlier == file or not compiled.exists() or earlier.read_text() != source:
@@ -266,8 +270,6 @@ def made_once(tmp_path_factory):
     """A folder that is made by the first test of all workers that wants it: `made_once("small", fill)`; no test may
     change what lies in it. `ROBOTRAIN_TEST_MADE`: where it lies, for several sessions of pytest.
     """
-    import fcntl
-
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
     if kept := os.environ.get("ROBOTRAIN_TEST_MADE"):
@@ -291,23 +293,19 @@ def made_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def training_environment() -> str:
     """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user."""
-    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
-
-    return os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT") or built(ENVIRONMENT.lock)
+    given = os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT")
+    return given or build_environment("robotrain_workloads.lerobot_train.container")
 
 
 @pytest.fixture(scope="session")
 def training_python(training_environment) -> Path:
-    """Its python."""
+    """The Python of the training environment."""
     return Path(training_environment, "bin/python")
 
 
 @pytest.fixture(scope="session")
 def mlflow_tables(training_python, made_once) -> Path:
     """A database with MLflow's tables and nothing in them."""
-    import sqlite3
-    import subprocess
-    from contextlib import closing
 
     def fill(folder: Path) -> None:
         command = [training_python, "-c", "import mlflow, sys; mlflow.MlflowClient(sys.argv[1])"]
@@ -335,33 +333,25 @@ def tracking_database(mlflow_tables):
 
 @pytest.fixture(scope="session")
 def data_python() -> Path:
-    """That of the environment data is fetched in."""
-    from robotrain_sources.data_environment import ENVIRONMENT
-
-    return Path(built(ENVIRONMENT.lock), "bin/python")
+    """The Python of the environment that fetches data."""
+    return Path(build_environment("robotrain_sources.data_environment"), "bin/python")
 
 
 @pytest.fixture(scope="session")
 def rosbag_python() -> Path:
-    """That of the environment that trains on bags."""
-    from robotrain_workloads.rosbag_act_train.container import ENVIRONMENT
-
-    return Path(built(ENVIRONMENT.lock), "bin/python")
+    """The Python of the environment that trains on bags."""
+    return Path(build_environment("robotrain_workloads.rosbag_act_train.container"), "bin/python")
 
 
 @pytest.fixture(scope="session")
 def isaac_environments() -> None:
-    """Those that run beside Isaac Lab are built."""
-    from robotrain_workloads.isaac.installation import ENVIRONMENT
-    from robotrain_workloads.isaac_export.container import ENVIRONMENT as EXPORT_ENVIRONMENT
-
-    for one in (ENVIRONMENT, EXPORT_ENVIRONMENT):
-        built(one.lock)
+    """Build the environments that run beside Isaac Lab."""
+    build_environment("robotrain_workloads.isaac.installation")
+    build_environment("robotrain_workloads.isaac_export.container")
 
 
-def built(lock: Path) -> str:
-    """The environment of a lock, built as for a user."""
-    import subprocess
-
-    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock)]
+def build_environment(module: str) -> str:
+    """Build the environment that a module declares, as for a user; return its folder."""
+    lock = str(importlib.import_module(module).ENVIRONMENT.lock)
+    command = [sys.executable, "-m", "robotrain_runtime", "environment", lock]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
