@@ -52,41 +52,15 @@ class Table(MutableMapping[str, Any]):
 class Workflow:
     """A workflow that was submitted. spec: as it was taken, after rendering. text: what was posted last."""
 
-    row: Mapping[str, Any]
+    name: str
+    """That of the run: without the number of the id."""
+    pool: str
+    status: str
+    priority: str
+    spec: dict[str, Any]
+    tasks: list[dict[str, Any]]
+    """The last attempt of each."""
     text: str
-
-    @property
-    def id(self) -> str:
-        return str(self.row["name"])
-
-    @property
-    def name(self) -> str:
-        return str(self.row["workflow_name"])
-
-    @property
-    def pool(self) -> str:
-        return str(self.row["pool"])
-
-    @property
-    def status(self) -> str:
-        return str(self.row["status"])
-
-    @property
-    def priority(self) -> str:
-        return str(self.row["priority"])
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return dict(self.row["labels"])
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        return dict(self.row["spec"])
-
-    @property
-    def tasks(self) -> list[dict[str, Any]]:
-        """The last attempt of each."""
-        return rows.latest(self.row)
 
     @property
     def task(self) -> dict[str, Any]:
@@ -195,9 +169,15 @@ class OsmoStandIn:
     @property
     def workflows(self) -> dict[str, Workflow]:
         """By id, in the order of submission; failed submissions too."""
-        every = rows.every(self.state)
-        texts = {row["name"]: self.state.read(f"texts/{row['name']}", {}).get("posted", "") for row in every}
-        return {row["name"]: Workflow(row, texts[row["name"]]) for row in every}
+        return {
+            row["name"]: Workflow(
+                name=row["workflow_name"],
+                **{name: row[name] for name in ("pool", "status", "priority", "spec")},
+                tasks=rows.latest(row),
+                text=self.state.read(f"texts/{row['name']}", {}).get("posted", ""),
+            )
+            for row in rows.every(self.state)
+        }
 
     def remove(self, name: str) -> None:
         """Remove a workflow, as the service does with old ones."""

@@ -39,7 +39,7 @@ def insert(state: "State", name: str, row: Row) -> Row:
     with state.alone():
         number = state.read("counts", {}).get(name, 0) + 1
         state.change("counts", lambda counts: {**counts, name: number}, {})
-        row = {"name": f"{name}-{number}", "uuid": os.urandom(16).hex(), "workflow_name": name, "job_id": number, **row}
+        row = {"name": f"{name}-{number}", "uuid": os.urandom(16).hex(), "workflow_name": name, **row}
         state.write(f"workflows/{row['name']}", row)
         state.change("order", lambda order: [*order, row["name"]], [])
     return row
@@ -72,7 +72,6 @@ def fresh(there: Mapping[str, Any], pool: str, priority: str, status: str = "PEN
     return {
         "submitted_by": there["user"],
         "cancelled_by": None,
-        "parent_name": None,
         "submit_time": now(),
         "start_time": None,
         "end_time": now() if status.startswith("FAILED") else None,
@@ -130,11 +129,7 @@ def task_row(task: Mapping[str, Any], retry: int, status: str = "PROCESSING") ->
         "exit_code": 3001 if wrong else None,
         "start_time": None,
         "end_time": now() if wrong else None,
-        "processing_start_time": now(),
-        "scheduling_start_time": None,
-        "initializing_start_time": None,
         "node_name": None,
-        "task_uuid": os.urandom(16).hex(),
         "lead": True if task.get("lead") is None else task["lead"],
     }
 
