@@ -96,17 +96,11 @@ def _list_source_definitions(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and schema of a source, for each role that a kind can fill."""
     for role in workload.roles:
-        if fitting := [kind for kind in kinds.values() if role in kind.roles]:
-            yield (
-                f"{workload.name}.{role}",
-                _make_table_schema(
-                    "",
-                    {
-                        kind.name: {"description": f"{kind.help} {kind.form}", "examples": [kind.form], "type": SCALAR}
-                        for kind in fitting
-                    },
-                ),
-            )
+        fitting = [kind for kind in kinds.values() if role in kind.roles]
+        shown = {one.name: {"description": f"{one.help} {one.form}", "examples": [one.form]} for one in fitting}
+        if fitting:
+            sources = {name: entry | {"type": SCALAR} for name, entry in shown.items()}
+            yield f"{workload.name}.{role}", _make_table_schema("", sources)
 
 
 def _make_roles_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, Any]:

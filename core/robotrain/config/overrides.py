@@ -45,7 +45,7 @@ def apply_overrides(
     :param prefix: what stood before each KEY: the name of a pipeline's step with a dot.
     :param flag: the option that the texts were given by.
     """
-    parser = _OverrideParser(request, workload, platform, kinds or {}, prefix, flag)
+    parser = _OverrideParser(request, workload, platform, kinds or {}, prefix, f"{flag} {prefix}")
     for text in texts:
         parser.add_override(text)
     return parser.make_request(), parser.problems
@@ -87,28 +87,22 @@ def list_override_choices(key: str, workload: Workload | None, platform: Platfor
     return ()
 
 
+@dataclasses.dataclass
 class _OverrideParser:
     """Parser of `KEY=VALUE` texts, which collects values and problems."""
 
-    def __init__(
-        self,
-        request: Request,
-        workload: Workload,
-        platform: Platform,
-        kinds: Mapping[str, SourceKind],
-        prefix: str,
-        flag: str,
-    ) -> None:
-        self.request = request
-        self.prefix, self.flag = prefix, f"{flag} {prefix}"
-        self.workload = workload
-        self.platform = platform
-        self.kinds = kinds
-        self.parameters: dict[str, Value] = {}
-        self.settings: dict[str, Value] = {}
-        self.sources: list[SourceText] = []
-        self.arguments: tuple[Value, ...] | None = None
-        self.problems: list[Problem] = []
+    request: Request
+    workload: Workload
+    platform: Platform
+    kinds: Mapping[str, SourceKind]
+    prefix: str
+    flag: str
+    """The option that the texts were given by, with the prefix."""
+    parameters: dict[str, Value] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Value] = dataclasses.field(default_factory=dict)
+    sources: list[SourceText] = dataclasses.field(default_factory=list)
+    arguments: tuple[Value, ...] | None = None
+    problems: list[Problem] = dataclasses.field(default_factory=list)
 
     def make_origin(self, key: str) -> Origin:
         """Return the origin of a key's value."""
