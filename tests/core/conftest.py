@@ -13,16 +13,16 @@ CLOUD_LOOKUP = (Path(__file__).parent / "cloud_platform.py").read_text()
 
 @pytest.fixture
 def cloud_platform(fake_platform, install, tmp_path, monkeypatch):
-    """The platform of cloud_platform.py, installed; how often its look-up was asked."""
+    """The platform of cloud_platform.py, installed; a function that returns how often its look-up was called."""
     install("robotrain-cloud", {"platform.cloud": "cloud_plugin"}, cloud_plugin=CLOUD_LOOKUP)
     monkeypatch.setenv("CLOUD_LOOKUP", str(tmp_path / "cloud.txt"))
     monkeypatch.setenv("CLOUD_LOOKUP_CALLS", str(tmp_path / "asked.txt"))
 
-    def asked() -> int:
+    def count_lookups() -> int:
         path = tmp_path / "asked.txt"
         return len(path.read_text().splitlines()) if path.exists() else 0
 
-    return asked
+    return count_lookups
 
 
 @pytest.fixture
@@ -35,34 +35,34 @@ def queried_platform(fake_platform, install) -> Path:
 
 
 class Terraform:
-    """A `terraform` that prints what a test says, and notes how it was called."""
+    """A `terraform` with set outputs that records its calls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._bin = folder / "bin"
         self._bin.mkdir(parents=True)
-        self.does("exit 0")
-        self.outputs()
+        self.set_script("exit 0")
+        self.set_outputs()
 
-    def does(self, script: str) -> None:
-        """What it does after it noted its call, as a shell script in its own folder."""
+    def set_script(self, script: str) -> None:
+        """Set the shell script that runs after a call was recorded."""
         calls = self.folder / "calls.txt"
         noted = '"$PWD|$*|$TF_IN_AUTOMATION|$TF_INPUT|$CHECKPOINT_DISABLE|$(cat)"'
         path = self._bin / "terraform"
         path.write_text(f"#!/bin/sh\necho {noted} >> '{calls}'\n{script}\n")
         path.chmod(0o755)
 
-    def prints(self, text: str) -> None:
-        """That text, whatever it is."""
+    def set_output_text(self, text: str) -> None:
+        """Set the whole text that it prints."""
         (self.folder / "printed").write_text(text)
-        self.does(f"cat '{self.folder / 'printed'}'")
+        self.set_script(f"cat '{self.folder / 'printed'}'")
 
-    def outputs(self, secret: object = None, **values: object) -> None:
-        """Outputs with these values; `secret` is that of one named so, and sensitive."""
+    def set_outputs(self, secret: object = None, **values: object) -> None:
+        """Set outputs; one named `secret` is sensitive."""
         body = {name: {"sensitive": False, "type": "string", "value": value} for name, value in values.items()}
         if secret is not None:
             body["secret"] = {"sensitive": True, "type": "string", "value": secret}
-        self.prints(json.dumps(body))
+        self.set_output_text(json.dumps(body))
 
     @property
     def calls(self) -> list[list[str]]:
@@ -71,7 +71,7 @@ class Terraform:
         return [line.split("|") for line in path.read_text().splitlines()] if path.exists() else []
 
     def remove(self) -> None:
-        """No such command any more."""
+        """Remove the command."""
         (self._bin / "terraform").unlink()
 
 
@@ -100,7 +100,7 @@ def terraform_folder():
 
 @pytest.fixture
 def explain_values(robotrain):
-    """Return the rows of `explain --json` by name; what the last call narrated is in `explain_values.stderr`."""
+    """Return the rows of `explain --json` by name; `explain_values.stderr` is that of the last call."""
 
     def run(*args):
         answer = robotrain("explain", "--json", *args)
@@ -113,7 +113,7 @@ def explain_values(robotrain):
 
 @pytest.fixture
 def explain_cloud(explain_values, cloud_platform):
-    """Return the rows of a job on the cloud platform; `explain_cloud.stderr` is what the last call narrated."""
+    """Return the rows of a job on the cloud platform; `explain_cloud.stderr` is that of the last call."""
 
     def run(*args):
         rows = explain_values("--platform", "cloud", "--dataset-path", "x", *args)

@@ -22,13 +22,13 @@ def go():
 
 
 @pytest.fixture
-def acme(install):
+def broken_distribution(install):
     """A distribution with two names, both broken."""
     install("acme_slurm", {"platform.slurm": "acme_slurm", "source.pet": "acme_slurm"}, acme_slurm="1/0")
 
 
 @pytest.mark.parametrize(
-    ("names", "environ", "gone"),
+    ("names", "env", "gone"),
     [
         (["acme_slurm"], "", ["platform.slurm", "source.pet"]),
         (["acme-slurm"], "", ["platform.slurm", "source.pet"]),
@@ -42,7 +42,7 @@ def acme(install):
     ],
     ids=["distribution", "its normalized name", "another spelling", "claim", "several, also of the environment"],
 )
-def test_plugins_are_excluded_by_distribution_or_claim(robotrain, acme, monkeypatch, names, environ, gone):
+def test_plugins_are_excluded_by_distribution_or_claim(robotrain, broken_distribution, monkeypatch, names, env, gone):
     monkeypatch.setenv("ROBOTRAIN_WITHOUT", environ)
     listed = robotrain(*(word for name in names for word in ("--without", name)), "plugins").stdout
     known = ("platform.slurm", "source.pet", "source.run", "platform.local")
@@ -75,20 +75,20 @@ def test_option_of_an_excluded_source_kind_is_explained(robotrain, name):
     ("name", "nearest"),
     [("acme-slum", "acme_slurm"), ("platform.slrum", "platform.slurm"), ("slrm", "platform.slurm"), ("qqq", "")],
 )
-def test_unknown_name_is_rejected_with_the_nearest(robotrain, acme, name, nearest):
+def test_unknown_name_is_rejected_with_the_nearest(robotrain, broken_distribution, name, nearest):
     answer = robotrain("--without", name, "render", "--platform", "local", *JOB)
     assert answer.exit_code == 2
     assert f"--without {name} switches nothing off" in answer.stderr
     assert f"use   --without {nearest}\n" in answer.stderr if nearest else "robotrain plugins" in answer.stderr
 
 
-def test_every_unknown_name_is_reported(robotrain, acme):
+def test_every_unknown_name_is_reported(robotrain, broken_distribution):
     answer = robotrain("--without", "aaa", "--without", "bbb", "plugins")
     assert answer.exit_code == 2
     assert [name for name in ("aaa", "bbb") if f"--without {name} switches" not in answer.stderr] == []
 
 
-def test_without_after_the_command_is_moved_before_it(robotrain, acme):
+def test_without_after_the_command_is_moved_before_it(robotrain, broken_distribution):
     answer = robotrain("render", "--platform", "local", *JOB, "--without", "acme-slurm")
     assert answer.exit_code == 2
     assert "use   robotrain --without" in answer.stderr
@@ -106,19 +106,19 @@ def test_core_with_one_plugin_suggests_the_standard_plugins(robotrain, plain_pla
 
 
 @pytest.fixture
-def go(install, plain_platform):
-    """A plugin's command that goes on whatever is refused, and says what was not."""
+def calling_command(install, plain_platform):
+    """A plugin's command that calls explain, render and submit, and prints those that succeed."""
     install("acme-go", {"command.go": "acme_go:app"}, acme_go=GO)
 
 
-def test_python_calls_of_a_command_obey_without(robotrain, go):
+def test_python_calls_of_a_command_obey_without(robotrain, calling_command):
     answer = robotrain("--without", "robotrain-plain", "go")
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert "platform 'plain' is switched off by --without robotrain-plain" in answer.stderr
     assert api.explain(platform="plain", dataset_path="x")  # and its switches end with it
 
 
-def test_python_calls_of_a_command_obey_strict_plugins(robotrain, go, install):
+def test_python_calls_of_a_command_obey_strict_plugins(robotrain, calling_command, install):
     install("acme", {"acme": "acme_rule"}, acme_rule="1/0")
     answer = robotrain("--strict-plugins", "go")
     assert (answer.exit_code, answer.stdout) == (2, "")

@@ -41,10 +41,10 @@ def test_lookup_is_not_called_for_a_given_value(explain_cloud, cloud_platform, t
     monkeypatch.setenv("CLOUD_SUBSCRIPTION", "environment")
     explain_cloud()
     monkeypatch.delenv("CLOUD_SUBSCRIPTION")
-    terraform.outputs(subscription_id="outputs")
+    terraform.set_outputs(subscription_id="outputs")
     assert explain_cloud()["subscription_id"]["origin"] == f"{FOLDER} subscription_id.value"
     assert cloud_platform() == 0
-    terraform.outputs()
+    terraform.set_outputs()
     assert explain_cloud()["subscription_id"]["value"] == "0000-1111"
 
 

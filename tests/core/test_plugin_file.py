@@ -20,7 +20,7 @@ def robotrain_check(job, platform):
 @hook
 def robotrain_run_changed(run, change):
     import pathlib
-    pathlib.Path("told.txt").write_text(f"{run.run} {change}")
+    pathlib.Path("notified.txt").write_text(f"{run.run} {change}")
 
 @hook
 def robotrain_health():
@@ -56,7 +56,7 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="HALF")]
+    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="MODULE_NAME")]
 """
 
 
@@ -112,7 +112,7 @@ def test_rules_notifications_checks_and_commands_work(robotrain, uncounted_cache
     run = ("--plugins-from", place, "submit", "--platform", "plain", *JOB)
     assert "acme-batch" in robotrain(*run, "--batch-size", "101").stderr
     assert robotrain(*run).exit_code == 0
-    assert Path("told.txt").read_text().endswith(" sent")
+    assert Path("notified.txt").read_text().endswith(" sent")
     assert "it is sharp" in robotrain("--plugins-from", place, "doctor").stdout
     assert robotrain("--plugins-from", place, "dig", "--deep", "7").stdout == "dug 7\n"
 
@@ -158,8 +158,8 @@ PAYLOADS = {
 
 @pytest.mark.parametrize(("packed", "others"), PAYLOADS.values(), ids=PAYLOADS)
 def test_container_plugin_beside_the_file_is_packed(robotrain, folder, packed, others):
-    half = "digger" if "digger.py" in packed else "mine.container"
-    place = folder(WORKLOAD.replace("HALF", half), **packed, **dict.fromkeys(others, ""))
+    module = "digger" if "digger.py" in packed else "mine.container"
+    place = folder(WORKLOAD.replace("MODULE_NAME", module), **packed, **dict.fromkeys(others, ""))
     answer = robotrain("--plugins-from", place, "render", "dig", "--platform", "local", "--to", "plan")
     assert answer.exit_code == 0, answer.stderr
     names = {*zipfile.ZipFile("plan/payload.zip").namelist()}
@@ -167,12 +167,12 @@ def test_container_plugin_beside_the_file_is_packed(robotrain, folder, packed, o
     assert not names & {"robotrain_plugin.py", *others}
 
 
-@pytest.mark.parametrize(("half", "place"), [("digger", "digger.py"), ("mine.container", "mine/container.py")])
-def test_missing_container_module_is_looked_for_beside_the_file(robotrain, folder, half, place):
-    at = folder(WORKLOAD.replace("HALF", half))
+@pytest.mark.parametrize(("module", "place"), [("digger", "digger.py"), ("mine.container", "mine/container.py")])
+def test_missing_container_module_is_looked_for_beside_the_file(robotrain, folder, module, place):
+    at = folder(WORKLOAD.replace("MODULE_NAME", module))
     answer = robotrain("--plugins-from", at, "render", "dig", "--platform", "local")
     assert answer.exit_code == 1
-    assert f"workload dig ({at}/robotrain_plugin.py) failed in packing its container plugin {half}" in answer.stderr
+    assert f"workload dig ({at}/robotrain_plugin.py) failed in packing its container plugin {module}" in answer.stderr
     assert f"use   {at}/{place} " in answer.stderr
     assert "without --plugins-from" in answer.stderr
 
@@ -213,7 +213,7 @@ def test_name_of_an_installed_plugin_is_rejected(robotrain, folder, plain_platfo
 
 
 @pytest.mark.parametrize(
-    ("source", "said", "line"),
+    ("source", "reason", "line"),
     [
         ("x = 1\ndef f(:\n", "SyntaxError: ", 2),
         ("x = 1\n\nx = x / 0\n", "ZeroDivisionError: division by zero", 3),
@@ -228,11 +228,11 @@ def test_name_of_an_installed_plugin_is_rejected(robotrain, folder, plain_platfo
         ("commands = ['dig']\n", "`commands` is a mapping of names to Typer apps", None),
     ],
 )
-def test_error_in_the_file_is_reported_with_its_line(robotrain, folder, source, said, line):
+def test_error_in_the_file_is_reported_with_its_line(robotrain, folder, source, reason, line):
     place = folder(source)
     answer = robotrain("--plugins-from", place, "render", "--platform", "local", *JOB)
     assert answer.exit_code == 1
-    assert f"the plugin file does not load: {said}" in answer.stderr
+    assert f"the plugin file does not load: {reason}" in answer.stderr
     assert f"--plugins-from {place}/robotrain_plugin.py{f':{line}' if line else ''}\n" in answer.stderr
     assert "without --plugins-from" in answer.stderr
     if "rover_sdk" in source:
@@ -240,20 +240,20 @@ def test_error_in_the_file_is_reported_with_its_line(robotrain, folder, source, 
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "use"),
+    ("name", "reason", "use"),
     [
         ("tools", "has no robotrain_plugin.py", "FOLDER"),
         ("gone", "is not a folder", "FOLDER"),
         ("tools/robotrain_plugin.py", "is not a folder", "tools"),
     ],
 )
-def test_folder_without_a_plugin_file(robotrain, tmp_path, name, said, use):
+def test_folder_without_a_plugin_file(robotrain, tmp_path, name, reason, use):
     (tmp_path / "tools").mkdir()
     if use == "tools":
         (tmp_path / name).touch()
     answer = robotrain("--plugins-from", tmp_path / name, "render", "--platform", "local", *JOB)
     assert answer.exit_code == 2
-    assert f"{tmp_path / name} {said}" in answer.stderr
+    assert f"{tmp_path / name} {reason}" in answer.stderr
     assert f"use   --plugins-from {tmp_path / use if use == 'tools' else use} (" in answer.stderr
 
 

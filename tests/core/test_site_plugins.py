@@ -204,9 +204,9 @@ def test_strict_mode_reports_a_failing_notification_as_an_error(robotrain, insta
     assert f"it was not told that {run} was sent" in answer.stderr
 
 
-@pytest.mark.parametrize("said", ["0", "soon", "nan", "1e9"])
-def test_malformed_time_limit_is_rejected(robotrain, monkeypatch, said):
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", said)
+@pytest.mark.parametrize("text", ["0", "soon", "nan", "1e9"])
+def test_malformed_time_limit_is_rejected(robotrain, monkeypatch, text):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", text)
     answer = robotrain(*RENDER)
     assert answer.exit_code == 2
     assert "ROBOTRAIN_HOOK_SECONDS is a number of seconds above 0, up to 3600" in answer.stderr

@@ -18,7 +18,7 @@ def value_and_origin(row):
 
 
 def test_missing_values_are_read_from_the_outputs(explain_cloud, terraform):
-    terraform.outputs(subscription_id="0000-1111", group={"name": "robots", "id": "/x"}, probes=3, rings=True)
+    terraform.set_outputs(subscription_id="0000-1111", group={"name": "robots", "id": "/x"}, probes=3, rings=True)
     rows = explain_cloud()
     assert value_and_origin(rows["subscription_id"]) == ("0000-1111", f"{FOLDER} subscription_id.value")
     assert value_and_origin(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
@@ -42,7 +42,7 @@ def test_terraform_runs_once_in_its_folder_without_input(explain_cloud, terrafor
 
 
 def test_every_other_layer_is_stronger(explain_cloud, terraform, monkeypatch):
-    terraform.outputs(subscription_id="outputs", group={"name": "outputs"}, probes=3, rings=True)
+    terraform.set_outputs(subscription_id="outputs", group={"name": "outputs"}, probes=3, rings=True)
     Path("robotrain.toml").write_text('[platforms.cloud]\nsubscription_id = "toml"\n')
     Path(".env").write_text("CLOUD_GROUP=dotenv\n")
     rows = explain_cloud("--probes", "2")
@@ -73,7 +73,7 @@ def test_terraform_is_not_run_where_no_value_is_needed(robotrain, cloud_platform
 
 
 def test_optional_setting_alone_does_not_run_terraform(explain_cloud, terraform):
-    terraform.outputs(beacon="b", group={"name": "robots"})
+    terraform.set_outputs(beacon="b", group={"name": "robots"})
     assert value_and_origin(explain_cloud(*EVERYTHING)["beacon"]) == (None, "default")
     assert terraform.calls == []
     assert value_and_origin(explain_cloud("--probes", "2")["beacon"]) == ("b", f"{FOLDER} beacon.value")
@@ -81,14 +81,14 @@ def test_optional_setting_alone_does_not_run_terraform(explain_cloud, terraform)
 
 
 def test_setting_without_effect_does_not_run_terraform(explain_cloud, terraform):
-    terraform.outputs(dock="d", pier="p")
+    terraform.set_outputs(dock="d", pier="p")
     assert value_and_origin(explain_cloud(*NEEDED, "--tier", "high")["dock"]) == (None, "default")
     assert terraform.calls == []
     assert value_and_origin(explain_cloud(*NEEDED)["dock"]) == ("d", f"{FOLDER} dock.value")
 
 
 def test_incomplete_group_of_outputs_is_ignored_with_a_note(explain_cloud, terraform):
-    terraform.outputs(dock="d")
+    terraform.set_outputs(dock="d")
     assert value_and_origin(explain_cloud()["dock"]) == (None, "default")
     assert explain_cloud.stderr.startswith("note: --dock has no effect without --pier ")
     assert f"{FOLDER} dock.value" in explain_cloud.stderr
@@ -101,7 +101,7 @@ def test_incomplete_group_of_outputs_is_ignored_with_a_note(explain_cloud, terra
 
 def test_an_empty_value_counts_as_unset_on_both_sides(explain_cloud, terraform, monkeypatch):
     monkeypatch.setenv("CLOUD_GROUP", "")
-    terraform.outputs(subscription_id="", group={"name": "robots"})
+    terraform.set_outputs(subscription_id="", group={"name": "robots"})
     rows = explain_cloud("--group", "")
     assert rows["group"]["value"] == "robots"
     assert value_and_origin(rows["subscription_id"]) == (None, "default")
@@ -109,13 +109,13 @@ def test_an_empty_value_counts_as_unset_on_both_sides(explain_cloud, terraform, 
 
 @pytest.mark.parametrize("value", [None, ["robots"], {"name": {"name": "robots"}}, "robots"])
 def test_only_a_text_a_number_or_a_switch_is_a_value(explain_cloud, terraform, value):
-    terraform.outputs(group=value)
+    terraform.set_outputs(group=value)
     assert value_and_origin(explain_cloud()["group"]) == (None, "default")
     assert explain_cloud.stderr == ""
 
 
 def test_invalid_value_is_reported_with_its_output(robotrain, cloud_platform, terraform):
-    terraform.outputs(probes=1.5)
+    terraform.set_outputs(probes=1.5)
     answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x")
     assert answer.exit_code == 2
     assert "--probes takes a whole number greater than 0" in answer.stderr
@@ -131,7 +131,7 @@ class TestSensitiveOutputs:
         secret = f'{{"sensitive": true, "type": "string", "value": "{KEY}"}}'
         group = f'{{"sensitive": true, "type": ["object", {{}}], "value": {{"name": "{KEY}"}}}}'
         probes = '{"sensitive": false, "type": "number", "value": 0}'
-        terraform.prints(f'{{"group": {group}, "secret": {secret}, "probes": {probes}}}')
+        terraform.set_output_text(f'{{"group": {group}, "secret": {secret}, "probes": {probes}}}')
 
     def test_setting_that_a_sensitive_output_would_give_is_named(self, robotrain, cloud_platform, hidden):
         answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--probes", "1")
@@ -168,7 +168,7 @@ class TestSensitiveOutputs:
     ],
 )
 def test_failure_is_one_warning_that_says_what_to_do(explain_cloud, terraform, script, says):
-    terraform.does(script)
+    terraform.set_script(script)
     assert value_and_origin(explain_cloud()["group"]) == (None, "default")
     lines = explain_cloud.stderr.splitlines()
     assert lines[0].startswith("warning: the Terraform outputs could not be read ")
@@ -199,7 +199,7 @@ def test_a_command_that_cannot_be_started_is_a_warning(explain_cloud, terraform)
 def test_time_limit_stops_terraform_and_all_its_processes(explain_cloud, terraform, monkeypatch):
     monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.3)
     late = terraform.folder / "late"
-    terraform.does(f"(sleep 1; touch '{late}') & sleep 30")
+    terraform.set_script(f"(sleep 1; touch '{late}') & sleep 30")
     started = time.monotonic()
     explain_cloud()
     assert time.monotonic() - started < 20  # of its 30 s
@@ -210,7 +210,7 @@ def test_time_limit_stops_terraform_and_all_its_processes(explain_cloud, terrafo
 
 def test_terraform_that_hung_is_not_run_again_by_the_process(explain_cloud, terraform, monkeypatch):
     monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.2)
-    terraform.does("sleep 30")
+    terraform.set_script("sleep 30")
     for _ in range(2):
         explain_cloud()
         assert "It did not answer within 0.2 s and was stopped." in explain_cloud.stderr
@@ -246,7 +246,7 @@ class TestTerraformFolder:
         assert explain_cloud.stderr == ""
 
     def test_folder_of_the_checkout_counts_in_its_subfolders(self, read_in, explain_cloud, terraform, monkeypatch):
-        terraform.outputs(group={"name": "robots"})
+        terraform.set_outputs(group={"name": "robots"})
         Path("deep/er").mkdir(parents=True)
         monkeypatch.chdir("deep/er")
         assert read_in() is None
@@ -289,7 +289,7 @@ class TestTerraformFolder:
 def test_python_calls_read_outputs(cloud_platform, terraform):
     import robotrain.api
 
-    terraform.outputs(group={"name": "robots"})
+    terraform.set_outputs(group={"name": "robots"})
     rows = {row["name"]: row for row in robotrain.api.explain(platform="cloud", dataset_path="x")}
     assert value_and_origin(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
 
@@ -297,7 +297,7 @@ def test_python_calls_read_outputs(cloud_platform, terraform):
 def test_resubmitted_run_keeps_its_values(robotrain, cloud_platform, terraform):
     sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin", *EVERYTHING[:2])
     assert sent.exit_code == 0, sent.stderr
-    terraform.outputs(group={"name": "robots"}, probes=9)
+    terraform.set_outputs(group={"name": "robots"}, probes=9)
     before = len(terraform.calls)
     answer = robotrain("resubmit", sent.stdout.strip(), "--set", "slots=60", "--dry-run")
     assert answer.exit_code == 0, answer.stderr
