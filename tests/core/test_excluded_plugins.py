@@ -42,8 +42,8 @@ def broken_distribution(install):
     ],
     ids=["distribution", "its normalized name", "another spelling", "claim", "several, also of the environment"],
 )
-def test_plugins_are_excluded_by_distribution_or_claim(robotrain, broken_distribution, monkeypatch, names, env, gone):
-    monkeypatch.setenv("ROBOTRAIN_WITHOUT", environ)
+def test_exclusion_by_distribution_or_claim(robotrain, broken_distribution, monkeypatch, names, env, gone):
+    monkeypatch.setenv("ROBOTRAIN_WITHOUT", env)
     listed = robotrain(*(word for name in names for word in ("--without", name)), "plugins").stdout
     known = ("platform.slurm", "source.pet", "source.run", "platform.local")
     assert [name for name in known if name not in listed] == sorted(gone, key=known.index)
