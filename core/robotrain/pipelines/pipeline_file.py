@@ -17,7 +17,7 @@ from robotrain.config import overrides, project_file
 from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platforms, read_job_file
 from robotrain.config.request import JobFile, Request
 from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, select_errors
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, select_errors
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.registration_step import set_registration_settings
@@ -246,16 +246,7 @@ def change_steps(
         rest = f".{redact(change.partition('=')[0])}=…"
         nearest = suggest_name(name, names, f"{overrides.SET_FLAG} ") if dot else ()
         near = tuple(Suggestion(one.text + rest) for one in nearest)
-        problems.append(
-            Problem(
-                code="set-malformed",
-                stage=Stage.USAGE,
-                title=title,
-                where=overrides.SET_FLAG,
-                why=why,
-                suggestions=near,
-            )
-        )
+        problems.append(make_usage_problem("set-malformed", title, overrides.SET_FLAG, why, suggestions=near))
     return [_change_step(step, found.get(step.name, ()), platform, plugins, problems) for step in steps]
 
 

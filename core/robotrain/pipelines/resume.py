@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem, raise_if_any
 from robotrain.model.platform import NoSettings
 from robotrain.model.run import STEP_KEY, RunGone
 from robotrain.pipelines import driven_platform, progress
@@ -164,15 +164,7 @@ def _find_copies(plan: PipelinePlan, platform: NativePlatform) -> PipelinePlan:
         if step.model or not finished[name][COPY_KEY]:
             title = f"the output of step {name}, which step {step.name} reads, is gone: {platform.name} has no {run}"
             why = "A policy is registered from that output." if step.model else "Its policy was not published."
-            problems.append(
-                Problem(
-                    code="step-output-missing",
-                    stage=Stage.SUBMIT,
-                    title=title,
-                    why=why,
-                    suggestions=(_suggest_resubmit(plan.resumes),),
-                )
-            )
+            problems.append(make_problem("step-output-missing", title, "", "", why, _suggest_resubmit(plan.resumes)))
     raise_if_any(problems)
     return dataclasses.replace(plan, finished=finished)
 
@@ -182,7 +174,8 @@ def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: 
     repeated = repeat_pipeline(record, plugins)
     if len(finished) == len(repeated.plan.steps):
         title = f"every step of {record.run} has succeeded"
-        raise Rejected([_make_problem("pipeline-complete", title, _suggest_resubmit(record.run))])
+        ways = [_suggest_resubmit(record.run)]
+        raise Rejected([make_usage_problem("pipeline-complete", title, suggestions=ways)])
     plan = dataclasses.replace(repeated.plan, resumes=record.run, finished=finished)
     if isinstance(repeated.platform, NativePlatform):
         plan = _find_copies(plan, repeated.platform)
@@ -198,8 +191,4 @@ def _make_running_error(run: str) -> Rejected:
         Suggestion(f"robotrain wait {run}", "waits until it ends"),
         Suggestion(f"robotrain cancel {run}", "stops it"),
     )
-    return Rejected([_make_problem("run-goes-on", f"{run} is still running", *ways)])
-
-
-def _make_problem(code: str, title: str, *suggestions: Suggestion) -> Problem:
-    return Problem(code=code, stage=Stage.USAGE, title=title, suggestions=suggestions)
+    return Rejected([make_usage_problem("run-goes-on", f"{run} is still running", suggestions=ways)])

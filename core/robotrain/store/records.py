@@ -57,12 +57,9 @@ def make_being_submitted_problem(record: RunRecord) -> Problem:
 
 def make_interrupted_problem(record: RunRecord) -> Problem:
     """Return the problem of a run whose submit was interrupted."""
-    return Problem(
-        code="run-not-sent",
-        stage=Stage.SUBMIT,
-        title=f"the submit of {record.run} was interrupted before {record.platform} confirmed it",
-        suggestions=(Suggestion(f"robotrain status {record.run}", f"looks for it on {record.platform}"),),
-    )
+    title = f"the submit of {record.run} was interrupted before {record.platform} confirmed it"
+    way = Suggestion(f"robotrain status {record.run}", f"looks for it on {record.platform}")
+    return make_problem("run-not-sent", title, "", "", "", way)
 
 
 def make_broken_record_problem(path: Path, why: str) -> Problem:

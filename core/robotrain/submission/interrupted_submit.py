@@ -231,29 +231,22 @@ def _find_recorded_run(record: RunRecord, platform: Platform) -> Reference | Non
 
 def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
     """Return the problem of an interrupted submit whose run the platform does not have."""
-    retry = f"looks for it on {record.platform} again, and submits it if it is still missing"
-    prune = Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record")
     missing = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
-    return Problem(
-        code="run-not-sent",
-        stage=Stage.SUBMIT,
-        title=f"the submit of {record.run} was interrupted, and {missing}",
-        why=f"Runs that work on {record.host} itself are not visible here." if other_machine else "",
-        suggestions=(
-            Suggestion("the same submit command", retry),
-            Suggestion(f"robotrain resubmit {record.run}", "does the same"),
-            *([] if other_machine else [prune]),
-        ),
-    )
+    title = f"the submit of {record.run} was interrupted, and {missing}"
+    why = f"Runs that work on {record.host} itself are not visible here." if other_machine else ""
+    retry = f"looks for it on {record.platform} again, and submits it if it is still missing"
+    ways = [
+        Suggestion("the same submit command", retry),
+        Suggestion(f"robotrain resubmit {record.run}", "does the same"),
+    ]
+    if not other_machine:
+        ways.append(Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record"))
+    return make_problem("run-not-sent", title, "", "", why, *ways)
 
 
 def make_unknown_outcome_problem(record: RunRecord, why: str, answer: Unanswered | None) -> Problem:
     """Return the problem of an interrupted submit whose platform cannot tell if it has the run."""
-    suggestions = [way for problem in answer.problems for way in problem.suggestions] if answer else []
-    return Problem(
-        code="run-unsure",
-        stage=Stage.SUBMIT,
-        title=f"the submit of {record.run} was interrupted, and it is unknown whether {record.platform} has it",
-        why=why,
-        suggestions=(Suggestion("the same command", f"when {record.platform} answers again"), *suggestions),
-    )
+    title = f"the submit of {record.run} was interrupted, and it is unknown whether {record.platform} has it"
+    ways = [Suggestion(SAME_COMMAND, f"when {record.platform} answers again")]
+    ways += [way for problem in answer.problems for way in problem.suggestions] if answer else []
+    return make_problem("run-unsure", title, "", "", why, *ways)

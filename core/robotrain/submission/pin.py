@@ -17,7 +17,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
 from robotrain.plugins import calls
@@ -280,13 +280,10 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
     except Rejected as rejected:
         return prepared, list(rejected.problems)
     except Exception as error:
-        problem = Problem(
-            code="platform-silent",
-            stage=Stage.PREFLIGHT,
-            severity="warning",
-            title=f"the settings of {platform.name} cannot be looked up",
-            why=f"{redact(f'{type(error).__name__}: {error}')}.",
-            suggestions=(Suggestion("--no-pin", "submits without looking them up"),),
+        title, why = f"the settings of {platform.name} cannot be looked up", redact(f"{type(error).__name__}: {error}")
+        way = Suggestion("--no-pin", "submits without looking them up")
+        problem = make_problem(
+            "platform-silent", title, "", "", f"{why}.", way, stage=Stage.PREFLIGHT, severity="warning"
         )
         return prepared, [problem]
     unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}

@@ -15,7 +15,7 @@ from robotrain.check.capability_checks import check_job
 from robotrain.config.coerce import list_fields
 from robotrain.config.request import Request
 from robotrain.config.resolve import Resolution, list_resolved_values, resolve_job
-from robotrain.errors import Problem, Stage, Suggestion, raise_if_any, select_errors
+from robotrain.errors import Problem, Suggestion, make_problem, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import ListPlatforms, Platform
@@ -57,13 +57,8 @@ def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
 
 def make_secret_problem(title: str) -> Problem:
     """Return the problem of a plugin whose answer contains a secret."""
-    return Problem(
-        code="plugin-failed",
-        stage=Stage.SUBMIT,
-        title=title,
-        why="Plans and records are stored, shown and sent: they can contain only the name of a secret.",
-        suggestions=(Suggestion("robotrain plugins", "shows its package"),),
-    )
+    why = "Plans and records are stored, shown and sent: they can contain only the name of a secret."
+    return make_problem("plugin-failed", title, "", "", why, Suggestion("robotrain plugins", "shows its package"))
 
 
 class JobPart(NamedTuple):

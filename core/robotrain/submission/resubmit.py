@@ -15,7 +15,7 @@ from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, Origin, Value
 from robotrain.config.request import JobFile, Request, SourceText
 from robotrain.config.trainer_args import compare_options
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.plugins import site
@@ -233,11 +233,6 @@ def _format_sources(job: Job, role: str) -> str:
 
 
 def _make_no_plan_problem(title: str, run: str, why: str, *suggestions: Suggestion) -> Problem:
-    return Problem(
-        code="plan-not-kept",
-        stage=Stage.USAGE,
-        title=title,
-        given=str(plans.get_plan_folder(run)),
-        why=why,
-        suggestions=(*suggestions, Suggestion("robotrain submit …", "with a description of the job")),
-    )
+    ways = [*suggestions, Suggestion("robotrain submit …", "with a description of the job")]
+    given = str(plans.get_plan_folder(run))
+    return make_usage_problem("plan-not-kept", title, why=why, given=given, suggestions=ways)

@@ -13,11 +13,10 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any, select_errors
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
-from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.sweeps import sweep_platform, tpe
 from robotrain.sweeps.space import (
@@ -136,17 +135,8 @@ class _SweepPreparer:
         title = f"not every trial will report {self.request.metric}"
         why = f"With these values, all of them report: {', '.join(known) or 'no metric that compares them'}."
         ways = tuple(Suggestion(f"--metric {name}") for name in known[:1])
-        problems.append(
-            Problem(
-                code="sweep-metric-unknown",
-                stage=Stage.CHECK,
-                title=title,
-                where="--metric",
-                given=self.request.metric,
-                why=why,
-                suggestions=ways,
-            )
-        )
+        given = self.request.metric
+        problems.append(make_problem("sweep-metric-unknown", title, "--metric", given, why, *ways, stage=Stage.CHECK))
         return metrics
 
     def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
@@ -232,16 +222,8 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
     if request.metric:
         if request.metric not in known:
             title = f"{request.workload.name} reports no metric {request.metric!r} that trials can be compared by"
-            problems.append(
-                Problem(
-                    code="sweep-metric-unknown",
-                    stage=Stage.USAGE,
-                    title=title,
-                    where="--metric",
-                    why=f"It reports: {', '.join(known) or 'none'}.",
-                    suggestions=suggest_name(request.metric, known, "--metric "),
-                )
-            )
+            why, ways = f"It reports: {', '.join(known) or 'none'}.", suggest_name(request.metric, known, "--metric ")
+            problems.append(make_problem("sweep-metric-unknown", title, "--metric", "", why, *ways, stage=Stage.USAGE))
             return ()
         return ((request.metric, known[request.metric].better),)
     main = [one for one in known.values() if one.headline or one.kind in ("validation", "loss", "curve")]
@@ -271,14 +253,7 @@ def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[P
         if parameter.param.own_folder and shared:
             title = f"trials cannot share {parameter.flag}: each writes to it"
             way = Suggestion(f"leave {parameter.flag} out", "each trial has a folder of its own")
-            yield Problem(
-                code="sweep-folder-shared",
-                stage=Stage.CHECK,
-                title=title,
-                where=parameter.flag,
-                given=redact(shared),
-                suggestions=(way,),
-            )
+            yield make_problem("sweep-folder-shared", title, parameter.flag, shared, "", way, stage=Stage.CHECK)
 
 
 def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline:
@@ -288,13 +263,9 @@ def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline
         return prepared
     model = unregistered[0].suggestions[0].text.partition(": ")[2]
     kept = [one for one in prepared.warnings if one.code != "step-registers-nothing"]
-    note = Problem(
-        code="sweep-registers-nothing",
-        stage=Stage.CHECK,
-        severity="note",
-        title="no trial registers its policy: which one is the best is known at the end",
-        suggestions=(Suggestion(f"robotrain register RUN {model}", "registers the policy of the best trial"),),
-    )
+    title = "no trial registers its policy: which one is the best is known at the end"
+    way = Suggestion(f"robotrain register RUN {model}", "registers the policy of the best trial")
+    note = make_problem("sweep-registers-nothing", title, "", "", "", way, stage=Stage.CHECK, severity="note")
     sweep = dump_sweep(dataclasses.replace(plan, model=model))
     return dataclasses.replace(prepared, sweep=sweep, warnings=(*kept, note))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robotrain_runtime.contract.document import Dimension
 
-from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, raise_if_any
 from robotrain.redaction import redact
 from robotrain.store.files import read_limited_file
 
@@ -82,16 +82,8 @@ def parse_axes(texts: Sequence[str]) -> list[Axis]:
 
 def make_over_problem(title: str, given: str = "", why: str = "", ways: Sequence[str] = ()) -> Problem:
     """Return the problem of values that cannot be read."""
-    suggestions = tuple(Suggestion(way) for way in ways or (f"{OVER_FLAG} {form}" for form in FORMS))
-    return Problem(
-        code="sweep-over-invalid",
-        stage=Stage.USAGE,
-        title=title,
-        where=OVER_FLAG,
-        given=redact(given),
-        why=why,
-        suggestions=suggestions,
-    )
+    ways = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
+    return make_problem("sweep-over-invalid", title, OVER_FLAG, given, why, *ways, stage=Stage.USAGE)
 
 
 def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
@@ -159,8 +151,8 @@ def check_count(count: int) -> Iterator[Problem]:
     """Yield a problem of too many trials."""
     if count > MAX_TRIALS:
         title = f"the sweep has {count} trials; it can have at most {MAX_TRIALS}"
-        ways = (Suggestion("--sampler random --samples N", "tries some of the combinations"),)
-        yield Problem(code="sweep-too-large", stage=Stage.USAGE, title=title, where=OVER_FLAG, suggestions=ways)
+        way = Suggestion("--sampler random --samples N", "tries some of the combinations")
+        yield make_problem("sweep-too-large", title, OVER_FLAG, "", "", way, stage=Stage.USAGE)
 
 
 def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collection[str]) -> list[SpacePoint]:
@@ -214,9 +206,7 @@ def read_points(path: Path) -> list[SpacePoint]:
 
 def _make_points_problem(title: str, where: str, why: str = "") -> Problem:
     way = Suggestion("seed,learning_rate", "its first line: names of values; then a line for each trial")
-    return Problem(
-        code="sweep-points-invalid", stage=Stage.PARSE, title=title, where=where, why=why, suggestions=(way,)
-    )
+    return make_problem("sweep-points-invalid", title, where, "", why, way, stage=Stage.PARSE)
 
 
 def format_point(point: Mapping[str, object]) -> str:
