@@ -58,24 +58,6 @@ def test_what_was_published_is_not_published_again_and_what_was_not_is(start, ru
     assert (again.exit_code, again.of_kind(Published)) == (0, [])
 
 
-def test_a_torn_checkpoint_is_put_aside_and_made_anew(start, run, job, tmp_path):
-    made = job(make_training_program(60, 20))
-    run(made)
-    parent = tmp_path / "work" / "checkpoints"
-    (parent / "000060" / "state" / "step").write_text("torn")
-    (parent / "000040" / checkpoint.MANIFEST).unlink()
-    ran = run(made)
-    assert ran.exit_code == 0, ran.lines
-    assert ran.ordinary[0] == "from step 21"
-    assert ran.notes("warning") == [
-        f"{parent}/000060/state/step is not what was saved: kept as 000060.torn-1, not used",
-        f"{parent}/000040 was never completed: kept as 000040.torn-1, not used",
-    ]
-    assert [step for step, _ in checkpoint.list_checkpoints(parent)] == [60, 40, 20]
-    assert all(checkpoint.validate_checkpoint(folder) == "" for _, folder in checkpoint.list_checkpoints(parent))
-    assert (parent / "000060.torn-1" / "state" / "step").read_text() == "torn"
-
-
 @pytest.mark.slow
 def test_how_an_earlier_attempt_ended_is_not_the_outcome_of_this_one(start, finish, run, job, tmp_path, kill, until):
     assert run(job("import sys; sys.exit(3)")).outcome["exit_code"] == 3

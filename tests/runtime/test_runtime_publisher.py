@@ -20,9 +20,15 @@ SOON = 20.0
 
 
 class Place(Destination):
-    """A destination: `act` decides what happens to a checkpoint, or to results."""
+    """A destination that accepts everything, unless `act` raises an error."""
 
-    def __init__(self, act, name: str = "/mnt/place", is_required: bool = True, accepted_kinds=COPIED_KINDS) -> None:
+    def __init__(
+        self,
+        act=lambda sealed, is_cancelled: None,
+        name: str = "/mnt/place",
+        is_required: bool = True,
+        accepted_kinds=COPIED_KINDS,
+    ) -> None:
         self.act, self.name, self.is_required, self.accepted_kinds = act, name, is_required, accepted_kinds
         self.came: list[str] = []
 
@@ -90,6 +96,13 @@ def save_results(tmp_path):
     )
 
 
+def fail_with(error):
+    def act(sealed, is_cancelled):
+        raise error
+
+    return act
+
+
 def select(kind, told) -> list:
     return [event for event in told if isinstance(event, kind)]
 
@@ -97,7 +110,7 @@ def select(kind, told) -> list:
 def test_h1_10_adding_a_checkpoint_does_not_wait_for_a_destination(publishing, save_checkpoint, messages, tmp_path):
     let = threading.Event()
     slow = Place(lambda sealed, is_cancelled: let.wait(SOON), name="/mnt/slow")
-    quick = Place(lambda sealed, is_cancelled: None, name="/mnt/quick")
+    quick = Place(name="/mnt/quick")
     made = publishing(slow, quick)
     for step in (20, 40):
         made.add(save_checkpoint(step))
@@ -111,7 +124,7 @@ def test_h1_10_adding_a_checkpoint_does_not_wait_for_a_destination(publishing, s
 
 
 def test_h1_10_adding_a_checkpoint_does_not_wait_for_its_digests(publishing, save_checkpoint, monkeypatch):
-    let, place = threading.Event(), Place(lambda sealed, is_cancelled: None)
+    let, place = threading.Event(), Place()
     seal = checkpoint.seal_checkpoint
     monkeypatch.setattr(
         checkpoint, "seal_checkpoint", lambda *given, **named: (let.wait(SOON), seal(*given, **named))[1]
@@ -142,10 +155,7 @@ def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, save_checkpoi
 
 
 def test_an_unexpected_exception_is_reported_for_each_artifact(publishing, save_checkpoint, messages):
-    def act(sealed, is_cancelled):
-        raise ZeroDivisionError("surprise")
-
-    made = publishing(Place(act), Place(lambda sealed, is_cancelled: None, name="/mnt/fine"))
+    made = publishing(Place(fail_with(ZeroDivisionError("surprise"))), Place(name="/mnt/fine"))
     for step in (20, 40, 60):
         made.add(save_checkpoint(step))
     (sentence,) = made.drain(StopSignal())
@@ -201,10 +211,7 @@ def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_artifact_whose_thread_died_is_reported(publishing, save_checkpoint, messages):
-    def act(sealed, is_cancelled):
-        raise KeyboardInterrupt
-
-    made = publishing(Place(act))
+    made = publishing(Place(fail_with(KeyboardInterrupt)))
     made.add(save_checkpoint(20))
     (sentence,) = made.drain(StopSignal())
     assert sentence.startswith("checkpoint 000020 could not be published to /mnt/place")
@@ -214,10 +221,7 @@ def test_a_failing_destination_that_is_optional_is_not_waited_for(publishing, sa
     monkeypatch.setattr(publisher, "OPTIONAL_SECONDS", 0.1)
     monkeypatch.setattr(publisher, "LAST_PAUSES", (600.0,))
 
-    def act(sealed, is_cancelled):
-        raise OSError("the server is away")
-
-    made = publishing(Place(act, name="tracking", is_required=False))
+    made = publishing(Place(fail_with(OSError("the server is away")), name="tracking", is_required=False))
     made.add(save_checkpoint(20))
     assert made.drain(StopSignal()) == []
     text = "checkpoint 000020 could not be published to tracking: the server is away"
@@ -281,7 +285,7 @@ def test_the_evaluated_policy_goes_only_where_models_go(publishing, save_results
     tracking = Place(
         lambda sealed, is_cancelled: seen.append(sealed), name="runs:/x", accepted_kinds=COPIED_KINDS | {"policy"}
     )
-    made = publishing(tracking, Place(lambda sealed, is_cancelled: None))
+    made = publishing(tracking, Place())
     made.add(save_results)
     assert made.drain(StopSignal()) == []
     assert [sealed.kind for sealed in seen] == ["results", "policy"]
@@ -300,7 +304,7 @@ def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing
             return super().publish(sealed, is_cancelled)._replace(is_new=False)
 
     earlier = EarlierAttempts(evaluated=save_results, delivered=frozenset({"/mnt/told/pretend-1"}))
-    places = [There(lambda sealed, is_cancelled: None, name=f"/mnt/{name}") for name in ("told", "untold")]
+    places = [There(name=f"/mnt/{name}") for name in ("told", "untold")]
     made = publishing(*places, earlier=earlier)
     made.add(save_results)
     assert made.drain(StopSignal()) == []
@@ -308,10 +312,7 @@ def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing
 
 
 def test_results_that_could_not_be_delivered_are_told_by_name(publishing, save_results, messages):
-    def act(sealed, is_cancelled):
-        raise OSError("the disk is full")
-
-    made = publishing(Place(act), Place(lambda sealed, is_cancelled: None, name="/mnt/fine"))
+    made = publishing(Place(fail_with(OSError("the disk is full"))), Place(name="/mnt/fine"))
     made.add(save_results)
     assert made.drain(StopSignal()) == ["the results folder could not be published to /mnt/place: the disk is full"]
     assert [event.to for event in select(Delivered, messages)] == ["/mnt/fine/pretend-1"]
@@ -322,6 +323,6 @@ def test_missing_or_empty_results_are_reported(publishing, save_results, there, 
     shutil.rmtree(save_results.results)
     if there:
         Path(save_results.results).mkdir()
-    made = publishing(Place(lambda sealed, is_cancelled: None))
+    made = publishing(Place())
     made.add(save_results)
     assert made.drain(StopSignal()) == [f"the results folder could not be sealed: {why.format(save_results.results)}"]

@@ -134,12 +134,6 @@ def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, 
         assert part in told
 
 
-def test_network_rules_are_told_of_too(azure, policy):
-    azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationFailure"))
-    told, fault = describe_refusal(policy)
-    assert ("network rules" in told, fault) == (True, "configuration")
-
-
 def test_a_sign_in_that_azure_does_not_accept(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=401, code="InvalidAuthenticationInfo"))
     told, fault = describe_refusal(policy)

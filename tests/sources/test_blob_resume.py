@@ -62,15 +62,8 @@ def test_what_was_pinned_is_gone_on_from_though_its_run_and_others_published_sin
     publish(200, "before")
     pin = resolve_pin(url)
     publish(400, "before")
-    assert (
-        find_run_of_checkpoint(url, pin),
-        explain_lost_pin(url, pin),
-        open_files(url, pin).find_pin_mismatch(pin),
-    ) == (
-        "before",
-        "",
-        "",
-    )
+    assert (find_run_of_checkpoint(url, pin), explain_lost_pin(url, pin)) == ("before", "")
+    assert open_files(url, pin).find_pin_mismatch(pin) == ""
     assert resolve_pin(url) != pin
     publish(600, "ours")
     assert (find_run_of_checkpoint(url, pin), explain_lost_pin(url, pin)) == ("before", "")

@@ -87,25 +87,6 @@ def sources(answer: Any) -> dict[str, tuple[str, str]]:
     return {row["name"]: (row["value"], row["origin"]) for row in rows if row["name"] in ("policy", "init_policy")}
 
 
-@pytest.mark.parametrize(
-    ("flag", "text", "source"),
-    [
-        ("--policy-repo-id", "u/p@main", "huggingface u/p@main"),
-        ("--policy-path", "/x/checkpoints/last/", "local_path /x/checkpoints/last"),
-        ("--policy-url", BLOB, f"blob_url {BLOB}"),
-        ("--policy-model", "act:3", "registered_model models:/act/3"),
-        ("--policy-model", "azureml:act:3", "model_asset azureml:act:3"),
-        ("--policy-model", "runs:/0123/model/", "mlflow_run runs:/0123/model"),
-        ("--init-from-policy-model", "models:/act/3", "registered_model models:/act/3"),
-        ("--init-from-policy-model", "azureml:act:3", "model_asset azureml:act:3"),
-        ("--init-from-policy-model", BLOB, f"blob_url {BLOB}"),
-    ],
-)
-def test_each_flag_names_a_policy_of_its_kind(explain, flag, text, source):
-    role = "init_policy" if flag.startswith("--init") else "policy"
-    assert sources(explain(flag, text, "--json")) == {role: (source, f"flag {flag}")}
-
-
 def test_the_environment_names_of_the_contract_are_read(explain, monkeypatch):
     monkeypatch.setenv("POLICY_REPO_ID", "u/p")
     monkeypatch.setenv("INIT_FROM_POLICY_MODEL", "azureml:act:3")

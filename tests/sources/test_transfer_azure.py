@@ -3,14 +3,12 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.failure import JobFailed
 from robotrain_sources.blob_url import fetch as half
 from robotrain_sources.transfer import container
 from transfer_fixtures import QUICK, read_tree
@@ -98,39 +96,3 @@ def test_who_may_not_list_or_read_is_told_at_once_with_the_role_that_would_do(
     for part in (code, blob_container, azure.account, "Storage Blob Data Reader"):
         assert part in one.problems[0]
     assert where == "comp=list" or two.problems == ()
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "why", "fault"),
-    [
-        (403, "AuthorizationPermissionMismatch", "Storage Blob Data Reader", "configuration"),
-        (404, "BlobNotFound", r"data/7.bin of https://.*/sets/one was deleted while", "data"),
-        (412, "ConditionNotMet", r"data/7.bin of https://.*/sets/one was changed while", "data"),
-    ],
-)
-def test_what_one_blob_meets_midway_is_told_and_the_next_try_goes_on(
-    azure, deliver, blob_container, status, code, why, fault
-):
-    made = deliver(*(azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two")))
-    made.survey()
-    azure.front.faults.append(Fault("one/data/7.bin", status=status, code=code))
-    with pytest.raises(JobFailed, match=why) as failed:
-        made.fetch(lambda far: None)
-    assert failed.value.fault == fault
-    azure.front.faults.clear()
-    again = deliver(*(azure.url(blob_container, f"sets/{folder}") for folder in ("one", "two")))
-    assert [read_tree(files) for files in folders(again)] == [ONE, TWO]
-
-
-def test_a_blob_that_is_written_again_midway_is_noticed(azure, deliver, blob_container, monkeypatch):
-    # a request that waits for the write is not repeated meanwhile: that would read all of the old blob, which is right
-    monkeypatch.setattr(container, "TIMEOUTS", replace(QUICK, stall=60.0, giving_up=60.0))
-    made = deliver(azure.url(blob_container, "sets/one"))
-    made.survey()
-
-    def write() -> None:
-        azure.blobs.put_one(blob_container, "sets/one/large.bin", os.urandom(9 << 20))
-
-    azure.front.faults.append(Fault("one/large", after=1, act=write))
-    with pytest.raises(JobFailed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
-        made.fetch(lambda far: None)
