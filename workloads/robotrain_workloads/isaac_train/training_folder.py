@@ -48,11 +48,8 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     name = next(iter(labels), "") or own_name
     own = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
     own += ["--name", name] if labels else []
-    path, mode, model = (
-        start.find_start_path(document, data),
-        start.find_start_mode(document),
-        parameters.make_model_name(values),
-    )
+    mode, model = start.find_start_mode(document), parameters.make_model_name(values)
+    path = start.find_start_path(document, data)
     checkpoint = str(checkpoint_file.find_checkpoint_file(path, str(values["backend"]))) if path else ""
     arguments = ["--mode", "train", "--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
     arguments += ["--checkpoint-uri", checkpoint] if checkpoint else []
