@@ -1,5 +1,6 @@
 """Rules on tracking, registered models, and what the run publishes. Pure."""
 
+import functools
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -44,33 +45,28 @@ def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
     text = settings.tracking_uri
     if not text or text == environment.NO_TRACKING:
         return
-    why, *fixes = _explain_invalid_uri(text)
-    if why:
-        expected = "the URL of an MLflow server, or `none`"
-        yield make_invalid_value_problem("--tracking-uri", text, expected, why, *fixes)
-
-
-def _explain_invalid_uri(text: str) -> tuple[str, ...]:
-    """Return why a tracking URI is invalid, and suggestions; the reason of a valid one is empty."""
+    expected = "the URL of an MLflow server, or `none`"
+    make_problem = functools.partial(make_invalid_value_problem, "--tracking-uri", text, expected)
     if target := workspace.parse_tracking_uri(text):
         parts = zip(workspace.WORKSPACE_FLAGS, (target.subscription, target.group, target.name), strict=True)
-        if all(workspace.is_valid_name(flag, part) for flag, part in parts):
-            return ("",)
-        return "It contains a character that Azure names cannot have.", workspace.WORKSPACE_USAGE
+        if not all(workspace.is_valid_name(flag, part) for flag, part in parts):
+            yield make_problem("It contains a character that Azure names cannot have.", workspace.WORKSPACE_USAGE)
+        return
     if match := re.fullmatch(_REGIONAL_ADDRESS, text, re.IGNORECASE):
         flags = "--subscription-id {} --resource-group {} --workspace-name {}".format(*match.groups())
-        return "The URI of a workspace's region may change; use the names of the workspace.", flags
+        yield make_problem("The URI of a workspace's region may change; use the names of the workspace.", flags)
+        return
     try:
         address = urlsplit(text)
     except ValueError:
-        return ("MLflow cannot open it.",)
+        yield make_problem("MLflow cannot open it.")
+        return
     if address.scheme.lower() not in ("https", "http") or not address.hostname:
         why = "It is not the URL of a server. The pod's disk is deleted when the run ends."
-        return why, SERVER_HINT, workspace.WORKSPACE_USAGE
-    if "@" in address.netloc or address.query or address.fragment:
+        yield make_problem(why, SERVER_HINT, workspace.WORKSPACE_USAGE)
+    elif "@" in address.netloc or address.query or address.fragment:
         bare = address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="").geturl()
-        return "The plan and the run's record would contain it.", f"--tracking-uri {bare}"
-    return ("",)
+        yield make_problem("The plan and the run's record would contain it.", f"--tracking-uri {bare}")
 
 
 def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:

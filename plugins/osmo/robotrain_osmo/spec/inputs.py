@@ -151,12 +151,9 @@ def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
 
 
 def _get_bucket_url(bucket: str, settings: OsmoSettings) -> storage.OsmoStorage:
-    given = parse_pairs(settings.buckets or "").get(bucket)
-    return (
-        storage.parse_storage_url(given)
-        if given
-        else storage.OsmoStorage("azure", (settings.storage_account or "", bucket))
-    )
+    if given := parse_pairs(settings.buckets or "").get(bucket):
+        return storage.parse_storage_url(given)
+    return storage.OsmoStorage("azure", (settings.storage_account or "", bucket))
 
 
 def find_published_dataset(settings: OsmoSettings, submission: str) -> str:
