@@ -1,6 +1,5 @@
 """Logs before a run starts, while it runs and after it; each line once, none lost."""
 
-import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ def test_pending_run_has_no_lines(runs: Runs, tail: int | None) -> None:
     assert list(runs.local.logs({"folder": str(runs.folder / "runs" / "tiny-1")}, follow=False, tail=tail)) == []
 
 
-def test_following_goes_from_the_first_line_to_the_last_and_ends(runs: Runs) -> None:
+def test_following_reads_all_lines_and_ends(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     lines = list(runs.local.logs(reference, follow=True))
     assert numbered_lines(iter(lines)) == WANTED
@@ -37,40 +36,29 @@ def test_following_goes_from_the_first_line_to_the_last_and_ends(runs: Runs) -> 
     assert runs.local.status(reference).finished
 
 
-def test_following_from_before_the_run_is_there(runs: Runs, tmp_path: Path) -> None:
-    path, answers = tmp_path / "log.txt", itertools.count()
-
-    def ended() -> bool:
-        match next(answers):
-            case 1:
-                path.write_text("fir")
-            case 2:
-                path.write_text("first\nsecond")
-        return path.exists() and "second" in path.read_text()
-
-    assert list(log.read_log_lines(path, ended)) == ["first", "second"]
+LONG = [f"{number} {'x' * 1000}" for number in range(500)]
 
 
-def test_a_line_that_is_being_written_comes_once_and_whole(tmp_path: Path) -> None:
-    path, parts = tmp_path / "log.txt", iter([b"one\nha", b"lf \xc3", b"\xbcber\r\nlast", b""])
-    with path.open("wb", buffering=0) as file:
+@pytest.mark.parametrize(
+    ("contents", "lines"),
+    [
+        ([None, b"fir", b"first\nsecond"], ["first", "second"]),
+        ([b"one\nha", b"one\nhalf \xc3", b"one\nhalf \xc3\xbcber\r\nlast"], ["one", "half über", "last"]),
+        ([b"one\n", b"one\ntwo\n"], ["one", "two"]),
+        (["\n".join(LONG).encode()], LONG),
+    ],
+    ids=["not there yet", "incomplete lines", "written just before the end", "long"],
+)
+def test_each_line_is_read_once_and_complete(tmp_path: Path, contents: list[bytes | None], lines: list[str]) -> None:
+    path, written = tmp_path / "log.txt", iter(contents)
 
-        def ended() -> bool:
-            file.write(part := next(parts))
-            return not part
+    def has_ended() -> bool:
+        content = next(written)
+        if content is not None:
+            path.write_bytes(content)
+        return content == contents[-1]
 
-        assert list(log.read_log_lines(path, ended)) == ["one", "half über", "last"]
-
-
-def test_what_is_written_just_before_the_end_is_not_lost(tmp_path: Path) -> None:
-    path = tmp_path / "log.txt"
-    path.write_text("one\n")
-
-    def ended() -> bool:
-        path.write_text("one\ntwo\n")
-        return True
-
-    assert list(log.read_log_lines(path, ended)) == ["one", "two"]
+    assert list(log.read_log_lines(path, has_ended)) == lines
 
 
 def test_log_and_events_of_an_ended_run(runs: Runs) -> None:
@@ -88,13 +76,7 @@ def test_log_and_events_of_an_ended_run(runs: Runs) -> None:
     assert events.read_text().splitlines() == [line for line in whole if event.parse_event(line)]
 
 
-def test_a_long_log_comes_whole(tmp_path: Path) -> None:
-    wanted = [f"{number} {'x' * 1000}" for number in range(500)]
-    (tmp_path / "log.txt").write_text("\n".join(wanted))
-    assert list(log.read_log_lines(tmp_path / "log.txt", lambda: True)) == wanted
-
-
-def test_following_from_the_last_lines_goes_on_to_the_end(runs: Runs) -> None:
+def test_following_from_the_last_lines_continues_to_the_end(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     wait_for(lambda: "line 5" in runs.local.logs(reference, follow=False))
     lines = numbered_lines(runs.local.logs(reference, follow=True, tail=2))
@@ -105,7 +87,7 @@ def test_following_from_the_last_lines_goes_on_to_the_end(runs: Runs) -> None:
 
 @pytest.mark.parametrize("end", ["", "\n", "\n\n", "half a line"])
 @pytest.mark.parametrize("width", [1, 10, 70_000])
-def test_the_last_lines_are_those_that_reading_it_all_ends_with(tmp_path: Path, end: str, width: int) -> None:
+def test_tail_is_the_end_of_the_whole_log(tmp_path: Path, end: str, width: int) -> None:
     path = tmp_path / "log.txt"
     path.write_text("\n".join(f"{number} {'x' * width}" for number in range(9)) + end)
     whole = list(log.read_log_lines(path, lambda: True))
@@ -116,7 +98,7 @@ def test_the_last_lines_are_those_that_reading_it_all_ends_with(tmp_path: Path, 
         )
 
 
-def test_the_last_lines_of_a_large_log_are_read_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tail_of_a_large_log_is_read_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, read = tmp_path / "log.txt", list[int]()
     with path.open("wb") as file:
         file.truncate(50_000_000_000)  # a hole: reading it all would take minutes
