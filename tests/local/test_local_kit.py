@@ -1,10 +1,147 @@
-"""The local platform passes the kit of platforms, as a stranger's would."""
+"""The local platform passes the kit of platforms; real processes that do nothing stand for its supervisors."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
-from local_world import LocalWorld
-from robotrain.testing import PlatformKit
+from robotrain.model.run import Reference
+from robotrain.testing import PlatformKit, World
+from robotrain_local import process, submit
+from robotrain_local import spec as files
+from robotrain_runtime.contract import checkpoint
 
 pytestmark = pytest.mark.slow  # about ninety command lines
+
+SUPERVISOR = """#!/bin/sh
+if [ "$3" != robotrain_local.supervisor ]; then exec {python} "$@"; fi
+cd "$4" && read -r stat < /proc/$$/stat && set -- ${{stat##*) }}
+printf '{{"pid": %s, "birth": "%s@%s", "started": {now}}}' $$ "${{20}}" {boot} > .claim
+ln .claim supervisor.json && echo ran >> {taken}/${{PWD##*/}} && exec sleep 600
+"""
+"""Claims its run as a supervisor does, and stays."""
+CLAIM_SECONDS = 5.0
+"""How long a supervisor that has claimed its run may take to write that it did."""
+OUTCOMES = {"succeeded": 0, "failed": 1, "cancelled": 143}
+
+
+class SubmitInterrupted(BaseException):
+    """A submit ends here."""
+
+
+class LocalWorld(World):
+    """natives: what the files and the processes of a run say. `exits` is an end of which nobody wrote down how."""
+
+    native_states = {  # noqa: RUF012 - the kit reads it of an instance
+        "waits": "pending",
+        "runs": "running",
+        "succeeded": "succeeded",
+        "failed": "failed",
+        "cancelled": "cancelled",
+        "exits": "failed",
+        "is killed": "lost",
+    }
+    only_native_states = True
+
+    def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
+        self.options = ("--environment", sys.prefix, "--runs-dir", str(folder / "runs"))
+        self._folder, self._patched = folder, patched
+        (folder / "taken").mkdir(parents=True)
+        program = folder / "python"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        facts = {"python": sys.executable, "taken": folder / "taken", "boot": boot, "now": time.time()}
+        program.write_text(SUPERVISOR.format(**facts))
+        program.chmod(0o755)
+        patched.setattr(sys, "executable", str(program))
+        patched.setattr("robotrain_local.submit.STARTING_SECONDS", 0.2)
+
+    def count_runs(self, run: str) -> int:
+        path, claim = self._folder / "taken" / run, self._folder / "runs" / run / files.SUPERVISOR_FILE
+        until = time.monotonic() + CLAIM_SECONDS
+        while claim.exists() and not path.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def set_native_state(self, reference: Reference, native: str) -> None:
+        run = Path(reference["folder"])
+        (run / files.EXIT_FILE).unlink(missing_ok=True)
+        (run / "outcome.json").unlink(missing_ok=True)
+        if native == "waits":
+            self._kill(run)
+            (run / files.SUPERVISOR_FILE).unlink()
+        elif native == "runs":
+            self._start(run)
+        elif native == "is killed":
+            self._start(run)
+            self._kill(run)
+        else:
+            self._ends(run, native)
+
+    def write_log(self, reference: Reference, *lines: str) -> None:
+        with Path(reference["folder"], files.LOG_FILE).open("a") as log:
+            log.writelines(f"{line}\n" for line in lines)
+
+    def leave_checkpoint(self, reference: Reference, step: int) -> dict[str, bytes]:
+        run, files = Path(reference["folder"]), {"model/weights": b"w" * 1000, "state": b"s"}
+        folder = run / "outputs" / "checkpoints" / f"{step:06}"
+        (folder / "model").mkdir(parents=True)
+        for path, content in files.items():
+            (folder / path).write_bytes(content)
+        checkpoint.seal_checkpoint(folder, step=step, run=run.name, job="")
+        return files
+
+    def interruptions(self) -> Iterator[AbstractContextManager[object]]:
+        yield self._after(os, "mkdir")
+        yield self._after(submit, "provide_run_folder")
+        yield self._after(os, "posix_spawn")
+
+    def clear(self) -> None:
+        """End what was started."""
+        for run in (self._folder / "runs").glob("*"):
+            self._kill(run)
+
+    @contextlib.contextmanager
+    def _after(self, module: object, name: str) -> Iterator[None]:
+        """A submit that ends after it called a function for the first time."""
+        function = getattr(module, name)
+
+        def cut_off(*given: object, **more: object) -> None:
+            if any(str(self._folder / "runs") in str(one) for one in given):
+                function(*given, **more)
+                raise SubmitInterrupted
+            function(*given, **more)
+
+        with self._patched.context() as patched:
+            patched.setattr(module, name, cut_off)
+            yield
+
+    def _start(self, run: Path) -> None:
+        supervisor = process.parse_process(files.read_json(run / files.SUPERVISOR_FILE))
+        if supervisor is None or not supervisor.is_alive:
+            (run / files.SUPERVISOR_FILE).unlink(missing_ok=True)
+            os.posix_spawn(sys.executable, [sys.executable, "", "", "robotrain_local.supervisor", str(run)], os.environ)
+            while not (run / files.SUPERVISOR_FILE).exists():
+                time.sleep(0.001)
+
+    def _kill(self, run: Path) -> None:
+        if supervisor := process.parse_process(files.read_json(run / files.SUPERVISOR_FILE)):
+            process.send_signal([supervisor.pid] * supervisor.is_alive, signal.SIGKILL)
+            while supervisor.is_alive:
+                time.sleep(0.001)
+
+    def _ends(self, run: Path, native: str) -> None:
+        self._start(run)
+        code = OUTCOMES.get(native, 3)
+        if native in OUTCOMES:
+            (run / "outcome.json").write_text(json.dumps({"state": native, "exit_code": code}))
+        self._kill(run)
+        files.record_exit(run, code)
 
 
 class TestLocal(PlatformKit):

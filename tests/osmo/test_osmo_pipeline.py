@@ -84,33 +84,28 @@ def test_finished_step_is_a_task_of_an_earlier_workflow():
     assert found["register"]["inputs"][0]["task"] == "evaluate"
 
 
-def codes(rejected) -> list[str]:
-    return [problem.code for problem in rejected.value.problems]
-
-
-def test_problems_of_a_pipeline_are_found_at_once():
-    wrong = [
-        step("osmo-ctrl", job()),
-        step("train-group", job(), settings={"pool": "other"}),
-        step("ends-", job()),
-        *steps(),
-    ]
+@pytest.mark.parametrize(
+    ("refused", "codes"),
+    [
+        (
+            [
+                step("osmo-ctrl", job()),
+                step("train-group", job(), settings={"pool": "other"}),
+                step("ends-", job()),
+                *steps(),
+            ],
+            ["osmo-step-name"] * 3 + ["osmo-steps-differ"],
+        ),
+        (steps(settings={"tracking_uri": "none"}), ["osmo-no-registry"]),
+        ([step(f"s{index}", job()) for index in range(21)], ["osmo-too-many-steps"]),
+    ],
+    ids=["names and settings", "no registry", "too many"],
+)
+def test_problems_of_a_pipeline_are_found_at_once(refused, codes):
     with pytest.raises(Rejected) as rejected:
-        plan(wrong)
-    assert codes(rejected) == ["osmo-step-name"] * 3 + ["osmo-steps-differ"]
+        plan(refused)
+    assert [problem.code for problem in rejected.value.problems] == codes
     assert all(problem.suggestions for problem in rejected.value.problems)
-
-
-def test_a_registration_needs_a_registry():
-    with pytest.raises(Rejected) as rejected:
-        plan(steps(settings={"tracking_uri": "none"}))
-    assert codes(rejected) == ["osmo-no-registry"]
-
-
-def test_more_than_twenty_steps_are_refused():
-    with pytest.raises(Rejected) as rejected:
-        plan([step(f"s{index}", job()) for index in range(21)])
-    assert codes(rejected) == ["osmo-too-many-steps"]
 
 
 def make_large_steps(count: int, kib: int, **given: Any) -> list[PipelineStep]:
@@ -118,7 +113,7 @@ def make_large_steps(count: int, kib: int, **given: Any) -> list[PipelineStep]:
     return [step(f"s{index}", job(), packed=payload(kib << 10), settings=given) for index in range(count)]
 
 
-def test_twenty_steps_are_one_workflow_because_the_text_that_is_sent_counts(osmo):
+def test_twenty_steps_are_one_workflow(osmo):
     made = plan(make_large_steps(20, 170, pool="default"))
     sent, expanded = made.files["workflow.yaml"], sum(len(one["files"][0]["contents"]) for one in tasks(made).values())
     assert len(sent) < workflow.LARGE_WORKFLOW_BYTES < workflow.MAX_WORKFLOW_BYTES < 4_000_000 < expanded
@@ -128,7 +123,7 @@ def test_twenty_steps_are_one_workflow_because_the_text_that_is_sent_counts(osmo
 @pytest.mark.parametrize(
     ("count", "kib", "fact", "fit"), [(20, 420, "11.6 MB in OSMO", "13 steps"), (2, 900, "1 MiB", "no")]
 )
-def test_a_workflow_that_osmo_would_not_take_is_refused_with_the_steps_that_fit(count, kib, fact, fit):
+def test_too_large_workflow_is_refused_with_the_steps_that_fit(count, kib, fact, fit):
     with pytest.raises(Rejected) as rejected:
         plan(make_large_steps(count, kib))
     (problem,) = rejected.value.problems
@@ -139,7 +134,7 @@ def test_a_workflow_that_osmo_would_not_take_is_refused_with_the_steps_that_fit(
 
 
 @pytest.mark.parametrize(("count", "kib"), [(20, 420), (2, 900), (4, 350)])
-def test_with_a_storage_account_a_large_archive_is_uploaded_once(count, kib):
+def test_large_archive_is_uploaded_once_to_the_storage_account(count, kib):
     made = plan(make_large_steps(count, kib, storage_account="account1"))
     found = tasks(made)
     assert "payload.tar.bz2" in made.files
@@ -148,7 +143,7 @@ def test_with_a_storage_account_a_large_archive_is_uploaded_once(count, kib):
     assert [one["path"] for one in uploads] == [""]
 
 
-def test_the_preflight_of_a_pipeline_asks_each_question_once(osmo):
+def test_preflight_of_a_pipeline_queries_everything_once(osmo):
     limits = {"train": "12h", "evaluate": "2h", "register": "1h"}
     own = {"train": {"gpus": 2}, "evaluate": {"gpus": 1, "memory": "16Gi"}, "register": {}}
     made = [

@@ -1,13 +1,103 @@
-"""Each setting of each platform, changed alone, changes what is sent."""
+"""Each setting of each platform, changed alone to a value other than the default, changes what is sent."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from parity_cells import settings_of
 from parity_command import DATASET, PLATFORMS, platform_words
 from parity_document import Arrived
-from parity_settings import CHANGES
+
+
+class Change(NamedTuple):
+    """value: another one. beside: further options, given with it and without; None leaves a usual one out."""
+
+    value: str
+    beside: Mapping[str, str | None] = {}
+
+
+IDENTITY = "11111111-2222-4333-8444-555555555555"
+IMAGE = "registry.example/robots/train:2"
+STORED = {"-d": None, "--dataset-name": "pusht"}
+PLUGIN_FOLDER = Path(__file__).with_name("container_plugins")
+CODE = {"-d": None, "isaac-train": "", "--training-path": str(PLUGIN_FOLDER), "--entry": "parity_stranger/kinds.py"}
+"""A small folder of this machine, in place of the usual job."""
+FOLDER = {"--policy-path": "/data/policy"}
+SECRET = {"--hf-credential": "hf-token", "--key-vault": "vault-1"}
+
+AZURE = {
+    "subscription_id": Change("sub-2"),
+    "resource_group": Change("rg-2"),
+    "workspace_name": Change("ws-2"),
+    "workload_identity": Change(IDENTITY),
+    "mlflow_token_retries": Change("7"),
+    "mlflow_http_timeout": Change("77"),
+}
+"""Of every platform that speaks to Azure."""
+CONTAINER = {
+    "image": Change(IMAGE),
+    "labels": Change("team=arms"),
+    "exec_timeout": Change("6h"),
+    "work_dir": Change("/scratch/robotrain"),
+    "cache_gib": Change("50"),
+    "download_mib": Change("64"),
+}
+CHANGES: Mapping[str, Mapping[str, Change]] = {
+    "local": {
+        "environment": Change("/envs/train"),
+        "runs_dir": Change("/runs"),
+        "tracking_uri": Change("https://mlflow.example"),
+        "torch_backend": Change("cpu"),
+        "blob_credential_file": Change("/keys/blob"),
+        "hub_token_file": Change("/keys/hub"),
+        "cache_gib": Change("50"),
+        "download_mib": Change("64"),
+    },
+    "osmo": {
+        **AZURE,
+        **CONTAINER,
+        "pool": Change("other-pool"),
+        "gpu_platform": Change("ovx-l40s"),
+        "gpus": Change("2"),
+        "cpu": Change("4"),
+        "memory": Change("32Gi"),
+        "storage": Change("100Gi"),
+        "shared_memory": Change("mount", {"--num-workers": "2"}),
+        "priority": Change("HIGH"),
+        "queue_timeout": Change("2h"),
+        "tracking_uri": Change("https://mlflow.example"),
+        "hf_credential": Change("hub"),
+        "wandb_credential": Change("wandb_team", {"--wandb": ""}),
+        "blob_credential": Change("blobs"),
+        "delivery": Change("dataset", CODE),
+        "code_dataset": Change("robots/code", {**CODE, "--storage-account": "account1"}),
+        "dataset_bucket": Change("robots", STORED),
+        "buckets": Change("lerobot-datasets=azure://account2/robots", STORED),
+        "publish_dataset": Change("robots/policies", {"--storage-account": "account1"}),
+        "storage_account": Change("account2", FOLDER),
+        "storage_container": Change("robots", FOLDER),
+        "server": Change("6.3"),
+        "osmo_cli": Change("/opt/osmo"),
+    },
+    "azureml": {
+        **AZURE,
+        **CONTAINER,
+        "tracking_uri": Change("none"),
+        "compute": Change("k8s-b"),
+        "aks_cluster": Change("aks-2", {"--compute": None, "--aks-cluster": "aks-1"}),
+        "compute_kind": Change("managed"),
+        "instance_type": Change("gpu-large"),
+        "environment_name": Change("other-env"),
+        "environment_version": Change("7"),
+        "display_name": Change("An arm"),
+        "shm_size": Change("16g"),
+        "output_mode": Change("rw_mount"),
+        "datastore": Change("robots"),
+        "hf_credential": Change("other-token", SECRET),
+        "key_vault": Change("vault-2", SECRET),
+    },
+}
 
 SETTINGS = [pytest.param(at, name, id=f"{at}-{name}") for at in PLATFORMS for name in CHANGES[at]]
 
