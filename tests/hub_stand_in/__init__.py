@@ -7,7 +7,7 @@ their SHA-256.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from operator import itemgetter
@@ -62,6 +62,10 @@ SIGNATURE = "X-Signature=5ecretSignature"
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
+Answer = tuple[int, Mapping[str, str], Any]
+"""Status, headers, and the body: bytes, or what is sent as JSON."""
+
+
 class Arrival(NamedTuple):
     """A request as it came. headers: by name, in small letters."""
 
@@ -74,7 +78,7 @@ class HubStandIn(Server):
 
     token: the one that opens what is shut. status: answered to everything, when it is set. faults: as those of the
     Azure stand-in; of the other host too, whose paths begin with /cdn/. arrived_elsewhere: what came there. page: how
-    many files of a tree are told at once.
+    many files of a tree are told at once. answers: by path, in place of what the repositories hold.
     """
 
     page = 1000
@@ -85,6 +89,7 @@ class HubStandIn(Server):
         self.requests: list[str] = []
         self.arrived_elsewhere: list[Arrival] = []
         self.faults: list[Fault] = []
+        self.answers: dict[str, Answer | Callable[[], Answer]] = {}
         self.token = "hf_therightone123456789"
         self.status = 0
         self._elsewhere = Elsewhere(self)
@@ -208,7 +213,14 @@ class _Handler(_Answers):
     do_HEAD = do_GET
 
     def found(self, path: str) -> None:
-        if api := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?", path):
+        given = self.headers.get("Authorization")
+        if given and given != f"Bearer {self.server.token}":
+            raise Refused(401, why="Invalid credentials in Authorization header")
+        if answer := self.server.answers.get(self.path):
+            status, headers, body = answer() if callable(answer) else answer
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.answer(status, {"Content-Type": "application/json", **headers}, content)
+        elif api := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?", path):
             self._tree(*api.groups(default=""))
         elif api := re.fullmatch(r"/api/(models|datasets)/(.+?)(?:/revision/(.+))?", path):
             self._info(*api.groups(default="main"))
@@ -255,8 +267,6 @@ class _Handler(_Answers):
         """The commit that a revision means, and its files."""
         found = self.server.repositories.get(f"{kind}/{name}")
         given = self.headers.get("Authorization")
-        if given and given != f"Bearer {self.server.token}":
-            raise Refused(401, why="Invalid credentials in Authorization header")
         if found is None or (found.shut == "private" and not given):
             raise Refused(401 if not given else 404, "RepoNotFound", "Repository not found")
         if found.shut == "gated" and not given:

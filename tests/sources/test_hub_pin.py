@@ -1,18 +1,14 @@
 """What a name on the Hub means now: asked of a server that speaks as the Hub does, through the Hub's own library."""
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from hub_stand_in import Answer, Repository
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch, pin
@@ -22,8 +18,6 @@ MAIN = "0123456789abcdef0123456789abcdef01234567"
 TAGGED = "89abcdef0123456789abcdef0123456789abcdef"
 TOKEN = "hf_" + "S3CRET" * 6
 OTHER = "hf_" + "OUTDATED" * 5
-
-Answer = tuple[int, dict[str, str], Any]
 
 
 def answer_info(kind: str, name: str, commit: str, gated: str | bool = False) -> Answer:
@@ -36,81 +30,21 @@ def answer_refused(status: int, code: str = "", message: str = "") -> Answer:
     return status, {name: text for name, text in told.items() if text}, {"error": message}
 
 
-@dataclass
-class Hub:
-    """The repositories below its endpoint, by path; what it was asked."""
-
-    endpoint: str
-    answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    tokens: set[str] = field(default_factory=set)
-
-    head: bytes = b""
-    """The answer to whether a file is there, a whole one."""
-
-    def answer(self, path: str, token: str) -> Answer:
-        self.asked.append(path)
-        self.tokens.add(token)
-        if token == OTHER:
-            return answer_refused(401, message="Invalid credentials in Authorization header")
-        found = self.answers.get(path)
-        if callable(found):
-            return found()
-        if found is None:
-            return (
-                answer_refused(404, "RepoNotFound")
-                if token
-                else answer_refused(401, message="Invalid username or password.")
-            )
-        return found
-
-
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """A Hub with one dataset of two revisions, that knows who is not logged in."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, headers, body = hub.answer(self.path, self.headers.get("Authorization", "").removeprefix("Bearer "))
-            content = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            for name, text in {
-                "Content-Type": "application/json",
-                "Content-Length": str(len(content)),
-                **headers,
-            }.items():
-                self.send_header(name, text)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_HEAD(self) -> None:
-            hub.asked.append(self.path)
-            self.wfile.write(hub.head)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *args: object) -> None:
-            """Who asked has gone by now."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    hub = Hub(f"http://127.0.0.1:{server.server_port}")
-    hub.answers = {
-        "/api/datasets/u/d": answer_info("dataset", "u/d", MAIN),
-        "/api/datasets/u/d/revision/v3.0": answer_info("dataset", "u/d", TAGGED),
-        f"/api/datasets/u/d/revision/{MAIN}": answer_info("dataset", "u/d", MAIN),
-        "/api/datasets/u/d/refs": (200, {}, {"branches": [_ref("main")], "tags": [_ref("v3.0")], "converts": []}),
-    }
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+def hub(hub, monkeypatch, tmp_path):
+    """The stand-in, with one dataset of two revisions; the machine has no token."""
+    hub.token = TOKEN
+    commits = {MAIN: {"meta/info.json": b"{}"}, TAGGED: {"data.bin": b"x"}}
+    hub.repositories["datasets/u/d"] = Repository(commits, {"main": MAIN, "v3.0": TAGGED})
+    refs = {"branches": [_ref("main")], "tags": [_ref("v3.0")], "converts": []}
+    hub.answers["/api/datasets/u/d/refs"] = (200, {}, refs)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    yield hub
-    server.shutdown()
-    server.server_close()
+    return hub
+
+
+def list_paths(hub) -> list[str]:
+    """The paths of the requests."""
+    return [request.partition(" ")[2] for request in hub.requests]
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -148,14 +82,14 @@ def test_a_name_means_the_commit_of_its_revision(hub):
 
 def test_a_commit_is_its_own_pin_and_nobody_is_asked(hub):
     assert resolve_pin(f"u/d@{TAGGED}") == TAGGED
-    assert hub.asked == []
+    assert list_paths(hub) == []
 
 
 @pytest.mark.parametrize("role", ["policy", "init_policy"])
 def test_a_policy_is_a_model(hub, role):
     hub.answers["/api/models/u/d"] = answer_info("model", "u/d", TAGGED)
     assert resolve_pin("u/d", role) == TAGGED
-    assert hub.asked == ["/api/models/u/d"]
+    assert list_paths(hub) == ["/api/models/u/d"]
 
 
 def test_a_branch_with_a_slash_is_one_name(hub):
@@ -168,10 +102,10 @@ def test_a_renamed_repository_is_followed(hub):
     assert resolve_pin("old/d") == MAIN
 
 
-def test_the_token_goes_to_the_hub_and_nowhere_else(hub, monkeypatch):
+def test_the_token_of_the_machine_opens_a_private_repository(hub, monkeypatch):
+    hub.repositories["datasets/u/d"].shut = "private"
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert resolve_pin("u/d") == MAIN
-    assert hub.tokens == {TOKEN}
 
 
 def test_who_is_not_logged_in_hears_that_it_may_be_private(hub):
@@ -208,7 +142,7 @@ def test_a_gated_repository_is_shown_and_its_files_are_not_given(hub, status):
         status, "GatedRepo", "Access to dataset u/d is restricted."
     )
     refusal = resolve_refused("u/d")
-    assert "is gated: request access at " + hub.endpoint + "/datasets/u/d" in refusal.why
+    assert "is gated: request access at " + hub.address + "/datasets/u/d" in refusal.why
     assert "HF_TOKEN" in refusal.why
 
 
@@ -217,7 +151,7 @@ def test_an_account_that_was_not_let_in_hears_where_to_ask(hub, monkeypatch):
     hub.answers["/api/models/u/p"] = answer_info("model", "u/p", MAIN, gated="auto")
     hub.answers["/api/models/u/p/auth-check"] = answer_refused(403, "GatedRepo", "Access to model u/p is restricted.")
     refusal = resolve_refused("u/p", "policy")
-    assert f"your token has no access: request access at {hub.endpoint}/u/p;" in refusal.why
+    assert f"your token has no access: request access at {hub.address}/u/p;" in refusal.why
 
 
 def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub):
@@ -237,7 +171,7 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub, monkeypatch):
     hub.answers["/api/datasets/u/d"] = answer_refused(403, message="Forbidden: pass a token that may read")
     why = resolve_refused("u/d").why
     assert why.startswith("Your token may not read the dataset u/d")
-    assert f"{hub.endpoint}/settings/tokens" in why
+    assert f"{hub.address}/settings/tokens" in why
 
 
 @pytest.mark.parametrize(
@@ -249,6 +183,7 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub, monkeypatch):
         ),
         (answer_refused(403, message="Access to this resource is disabled."), "has disabled the dataset u/d"),
         (answer_refused(404), "no public dataset u/d"),
+        (answer_refused(401, message="Invalid username or password."), "no public dataset u/d"),
         (answer_refused(429), "too many requests"),
         (answer_refused(500), "answered HTTP 500"),
         (answer_refused(503), "answered HTTP 503"),
@@ -298,7 +233,7 @@ def test_a_token_of_characters_that_none_has_is_refused_without_asking(hub, monk
     assert resolve_refused("u/d").why.startswith("The token (HF_TOKEN, or that of `hf auth login`) has characters")
     with pytest.raises(FetchError, match="HF_TOKEN") as raised:
         fetch.open("u/d", "", "dataset", "")
-    assert (TOKEN in str(raised.value), raised.value.fault, hub.asked) == (False, "configuration", [])
+    assert (TOKEN in str(raised.value), raised.value.fault, list_paths(hub)) == (False, "configuration", [])
 
 
 def test_a_hub_that_says_nothing_is_not_waited_for(hub, monkeypatch):
@@ -339,22 +274,15 @@ def test_a_hub_that_goes_on_talking_is_not_waited_for_either(monkeypatch):
             thread.join()
 
 
-NO_FILE = b"HTTP/1.0 404 Not Found\r\nX-Error-Code: EntryNotFound\r\nX-Repo-Commit: 0123\r\n\r\n"
-A_FILE = b"HTTP/1.0 200 OK\r\nETag: 00\r\nX-Repo-Commit: 0123\r\nContent-Length: 2\r\n\r\n"
-
-
 def test_a_file_that_a_repository_does_not_hold_is_told(hub):
-    hub.head = NO_FILE
     assert find_missing("u/d@v3.0") == ["meta/info.json"]
-    assert hub.asked == ["/datasets/u/d/resolve/v3.0/meta/info.json"]
-    hub.head = A_FILE
+    assert list_paths(hub) == ["/datasets/u/d/resolve/v3.0/meta/info.json"]
     assert find_missing("u/d") == []
 
 
 def test_of_a_commit_nobody_is_asked_what_it_holds(hub):
-    hub.head = NO_FILE
     assert find_missing(f"u/d@{MAIN}") == []
-    assert hub.asked == []
+    assert list_paths(hub) == []
 
 
 def test_a_private_repository_may_be_sent_and_a_missing_revision_may_not(hub):
@@ -366,7 +294,7 @@ def test_a_private_repository_may_be_sent_and_a_missing_revision_may_not(hub):
 def test_equal_requests_are_sent_once(hub):
     hub.answers["/api/datasets/u/d"] = answer_refused(503)
     resolve_refused("u/d")
-    assert hub.asked == ["/api/datasets/u/d"]
+    assert list_paths(hub) == ["/api/datasets/u/d"]
 
 
 def test_who_works_offline_hears_how_to_do_without_the_hub():
@@ -390,7 +318,7 @@ def test_who_works_offline_hears_how_to_do_without_the_hub():
 
 def test_a_pin_is_there_as_long_as_the_hub_has_the_commit(hub):
     assert explain_lost_pin("u/d@v3.0", MAIN) == ""
-    assert hub.asked == [f"/api/datasets/u/d/revision/{MAIN}"]
+    assert list_paths(hub) == [f"/api/datasets/u/d/revision/{MAIN}"]
 
 
 def test_a_pin_that_is_gone_is_a_sentence(hub):

@@ -4,11 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_server import QuietHandler, serve
 
 LOOK = """
 import json
@@ -19,19 +17,12 @@ print(json.dumps([[check.online, one.state, one.text] for check in checks for on
 GOOD = "hf_" + "good" * 8
 
 
-class Hub(QuietHandler):
-    """Knows one person."""
-
-    def do_GET(self) -> None:
-        known = self.headers.get("authorization") == f"Bearer {GOOD}" and self.path == "/api/whoami-v2"
-        body = json.dumps({"name": "ada"} if known else {"error": "Invalid credentials"}).encode()
-        self.answer(body, 200 if known else 401)
-
-
 @pytest.fixture
-def hub() -> Iterator[str]:
-    with serve(Hub) as address:
-        yield address
+def hub(hub):
+    """A Hub that knows one person."""
+    hub.token = GOOD
+    hub.answers["/api/whoami-v2"] = (200, {}, {"name": "ada"})
+    return hub
 
 
 @pytest.fixture
@@ -59,17 +50,17 @@ def test_a_token_is_found_where_the_library_keeps_it(check_health, tmp_path):
 
 
 def test_the_hub_says_who_it_takes_the_token_for(check_health, hub):
-    told = check_health(HF_TOKEN=GOOD, HF_ENDPOINT=hub)
+    told = check_health(HF_TOKEN=GOOD, HF_ENDPOINT=hub.address)
     assert told == [[False, "ok", "a token is set (HF_TOKEN)"], [True, "ok", "127.0.0.1: signed in as ada"]]
 
 
 def test_a_token_that_the_hub_does_not_take_is_named_and_not_shown(check_health, hub):
-    *_, (online, state, says) = check_health(HF_TOKEN="hf_" + "old0" * 8, HF_ENDPOINT=hub)
+    *_, (online, state, says) = check_health(HF_TOKEN="hf_" + "old0" * 8, HF_ENDPOINT=hub.address)
     assert (online, state, says) == (True, "warn", "127.0.0.1 does not accept the token: it is wrong or has expired")
 
 
 def test_a_token_of_characters_that_none_has_is_a_warning(check_health, hub):
-    ((online, state, text),) = check_health(HF_TOKEN=f"{GOOD}\u00e9", HF_ENDPOINT=hub)
+    ((online, state, text),) = check_health(HF_TOKEN=f"{GOOD}\u00e9", HF_ENDPOINT=hub.address)
     assert (online, state, "has characters that no token has" in text) == (False, "warn", True)
     assert GOOD not in text
 
