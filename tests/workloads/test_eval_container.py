@@ -157,6 +157,7 @@ def test_a_registered_model_has_what_was_evaluated_and_on_what(make_evaluation, 
     assert spec.evaluated_on["env"] == "pusht"
     assert not [name for name in spec.tags if name.startswith("dataset_")]  # those are of what it was trained on
     assert "pusht" not in spec.description  # it stays when another evaluation scores the model
+    assert (spec.lineage["policy_uri"], spec.lineage["policy_pin"]) == (str(tmp_path / "policy"), None)
     json.dumps(spec.lineage, allow_nan=False)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import job_documents
 import pytest
-from robotrain_workloads.lerobot.dataset import find_dataset_problems
+from robotrain_workloads.lerobot.dataset import find_dataset_problems, list_cameras
 from robotrain_workloads.lerobot_train import container
 
 FILM = ((b"ftyp", b"12345678isom"), (b"mdat", b"12345678pictures"), (b"moov", b"12345678index"))
@@ -97,6 +97,11 @@ def test_folders_may_be_links(dataset, tmp_path):
         assert find_problems(folder) == ""
         (folder / name).unlink()
         (tmp_path / "elsewhere").rename(folder / name)
+
+
+def test_cameras_are_images_and_videos():
+    features = {"a": {"dtype": "image"}, "b": {"dtype": "video"}, "c": {"dtype": "float32"}}
+    assert list_cameras({"features": features}) == ["a", "b"]
 
 
 def test_an_output_folder_with_something_in_it_is_refused_and_an_empty_one_is_not(training, tmp_path, pusht):

@@ -59,7 +59,7 @@ def choose_worker_count(document: JobDocument, start: Start, root: Path) -> tupl
         wanted, reason = choose_auto_count(ranks, ranks * loaders, count_cores(), get_available_memory())
         text = f"data is loaded {_describe_place(wanted)}: {reason} (--num-workers N sets another number)"
         notes = (Note(level="info", text=text),)
-    if not wanted or available is None:
+    if available is None:
         return wanted, notes
     batch = loaders * batch_size * _estimate_sample_bytes(document, start, root)
     prefetch = _get_number_option(document, PREFETCH_OPTION, DEFAULT_PREFETCH)
