@@ -36,34 +36,81 @@ def read_log(lines):
     return known
 
 
-def read_events(*events, seconds=1.0):
-    return read_log(event.format_event(one, at) for at, one in zip(range(0, 1000, int(seconds)), events, strict=False))
+def read_events(*events):
+    """Return the progress after events of which one comes each second."""
+    return read_log(event.format_event(one, at) for at, one in enumerate(events))
 
 
-def test_steps_rate_and_what_is_left():
-    known = read_events(*(Metrics(step=step, total=100, values={"train/loss": 1 / step}) for step in (10, 20, 30)))
-    assert (known.step, known.total, known.rate) == (30, 100, 10.0)
-    assert known.format_line() == "step 30/100 (30%)  loss 0.03333  10.0 steps/s  7 s left"
+def episode(number, total=10, **values):
+    way = "" if "mse" in values else "rollout_"
+    values_of_episode = {f"{way}ep{number}_{name}": value for name, value in values.items()}
+    return Metrics(step=number + 1, total=total, unit="episode", values=values_of_episode)
 
 
-def test_a_step_without_values_moves_on_and_keeps_the_last_loss():
-    known = read_events(Metrics(step=10, total=100, values={"train/loss": 0.5}), Metrics(step=60, total=100, values={}))
-    assert known.losses == [(10, 0.5)]
-    assert known.format_line().startswith("step 60/100 (60%)  loss 0.5")
+def at_step(step, total=100, **losses):
+    return Metrics(step=step, total=total, values={f"{name}/loss": value for name, value in losses.items()})
 
 
-def test_before_any_loss_the_step_alone_is_shown():
-    assert read_events(Metrics(step=7, total=100, values={})).format_line() == "step 7/100 (7%)"
+LINES = {
+    "rate and time left": (
+        [at_step(step, train=1 / step) for step in (10, 20, 30)],
+        "step 30/100 (30%)  loss 0.03333  10.0 steps/s  7 s left",
+    ),
+    "a step without values keeps the last loss": (
+        [at_step(10, train=0.5), at_step(60)],
+        "step 60/100 (60%)  loss 0.5  50.0 steps/s  1 s left",
+    ),
+    "no loss yet": ([at_step(7)], "step 7/100 (7%)"),
+    "a validation loss with its step": (
+        [at_step(10, 40, train=0.5), at_step(10, 40, val=0.7), at_step(20, 40, train=math.nan)],
+        "step 20/40 (50%)  loss nan  val 0.7 at 10  5.0 steps/s  4 s left",
+    ),
+    "an evaluation counts its successes": (
+        [episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)],
+        "episode 4/10 (40%)  success 3/4  1.0 episodes/s  6 s left",
+    ),
+    "a replay has a mean error": (
+        [episode(number, mse=value) for number, value in enumerate((0.2, 0.4))],
+        "episode 2/10 (20%)  mse 0.3  1.0 episodes/s  8 s left",
+    ),
+}
 
 
-def test_a_validation_loss_is_shown_with_its_step():
-    known = read_events(
-        Metrics(step=10, total=40, values={"train/loss": 0.5}),
-        Metrics(step=10, total=40, values={"val/loss": 0.7}),
-        Metrics(step=20, total=40, values={"train/loss": math.nan}),
-    )
-    assert "val 0.7 at 10" in known.format_line()
-    assert "loss nan" in known.format_line()
+@pytest.mark.parametrize(("events", "line"), LINES.values(), ids=LINES)
+def test_progress_is_one_line(events, line):
+    assert read_events(*events).format_line() == line
+
+
+def test_episodes_that_end_together_have_no_rate():
+    known = Progress(METRICS)
+    for number in range(3):
+        known.add_event(event.EventRecord(5.0, episode(number)))
+    assert known.format_line() == "episode 3/10 (30%)"
+
+
+SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}
+EVALUATED = Evaluated(episodes=20, scores=SCORES | {"rollout/avg_max_reward": 0.93}, results="/x/eval_results")
+SENTENCE = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  mean greatest reward 0.93"
+DESCRIBED = (
+    (Published(step=200, to="runs:/r/200", seconds=3.0), "checkpoint of step 200 published to runs:/r/200 in 3 s"),
+    (
+        Registered(name="act", version="3", step=400, uri="models:/act/3"),
+        "the policy of step 400 is registered as act, version 3: models:/act/3",
+    ),
+    (
+        Registered(name="act", version="3", step=0, uri="models:/act/3"),
+        "the policy is registered as act, version 3: models:/act/3",
+    ),
+    (episode(3, success=1.0), "episode 4: rollout_ep3_success 1"),
+    (EVALUATED, SENTENCE),
+    (dataclasses.replace(EVALUATED, passed=False), f"{SENTENCE}; below the required score"),
+    (Delivered(to="runs:/r", seconds=3.0), "copied to runs:/r in 3 s"),
+)
+
+
+@pytest.mark.parametrize(("happened", "sentence"), DESCRIBED)
+def test_an_event_is_described_in_a_sentence(happened, sentence):
+    assert describe(happened) == sentence
 
 
 def test_a_run_that_succeeded_has_done_all_steps():
@@ -92,15 +139,6 @@ def test_what_became_of_checkpoints_is_kept():
     assert known.list_copies(200) == ["runs:/r/200"]
     assert known.list_copies(400) == ["runs:/r/400"]
     assert [(one.name, one.version) for one in known.registered] == [("act", "3")]
-
-
-def test_published_and_registered_read_like_sentences():
-    assert describe(Published(step=200, to="runs:/r/200", seconds=3.0)) == (
-        "checkpoint of step 200 published to runs:/r/200 in 3 s"
-    )
-    assert describe(Registered(name="act", version="3", step=400, uri="models:/act/3")) == (
-        "the policy of step 400 is registered as act, version 3: models:/act/3"
-    )
 
 
 def test_warnings_and_errors_are_kept_and_other_notes_are_not():
@@ -168,25 +206,6 @@ def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
     assert read_events(*both, StageEvent(name="data", state="done", seconds=1.0)).stage == "environment"
 
 
-def episode(number, total=10, **values):
-    way = "" if "mse" in values else "rollout_"
-    values_of_episode = {f"{way}ep{number}_{name}": value for name, value in values.items()}
-    return Metrics(step=number + 1, total=total, unit="episode", values=values_of_episode)
-
-
-def test_an_evaluation_counts_episodes_and_those_that_succeeded():
-    known = read_events(
-        *(episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)), seconds=10
-    )
-    assert known.format_line() == "episode 4/10 (40%)  success 3/4  0.1 episodes/s  1:00 min left"
-    assert describe(episode(3, success=1.0)) == "episode 4: rollout_ep3_success 1"
-
-
-def test_a_replay_shows_its_mean_error_so_far():
-    known = read_events(*(episode(number, mse=value) for number, value in enumerate((0.2, 0.4))))
-    assert known.format_line().startswith("episode 2/10 (20%)  mse 0.3")
-
-
 def test_an_evaluation_that_begins_again_counts_from_zero():
     again = (StageEvent(name="work", state="started"), episode(0, success=1.0))
     found = Evaluated(episodes=1, scores={"rollout/success_rate": 0.0}, results="/x")
@@ -195,33 +214,12 @@ def test_an_evaluation_that_begins_again_counts_from_zero():
     assert known.evaluated is None
 
 
-SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}
-
-
-def test_events_of_an_evaluation_are_described_as_sentences():
-    found = Evaluated(episodes=20, scores=SCORES | {"rollout/avg_max_reward": 0.93}, results="/x/eval_results")
-    text = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  mean greatest reward 0.93"
-    assert describe(found) == text
-    assert describe(dataclasses.replace(found, passed=False)) == f"{text}; below the required score"
-    assert describe(Delivered(to="runs:/r", seconds=3.0)) == "copied to runs:/r in 3 s"
-    policy = Registered(name="act", version="3", step=0, uri="models:/act/3")
-    assert describe(policy) == "the policy is registered as act, version 3: models:/act/3"
-
-
 def test_copies_of_results_and_of_the_policy_are_kept_apart_each_once():
     found = Evaluated(episodes=1, scores={}, results="/x/eval_results", policy="/x/policy/000400")
     places = ("runs:/r", "/shared/run", "runs:/r/policy/000400", "runs:/r")
     known = read_events(found, *(Delivered(to=place) for place in places))
     assert known.results == ["runs:/r", "/shared/run"]
     assert known.policies == ["runs:/r/policy/000400"]
-
-
-def test_episodes_of_one_moment_have_no_rate():
-    record = (event.EventRecord(5.0, episode(number)) for number in range(3))
-    known = Progress(METRICS)
-    for one in record:
-        known.add_event(one)
-    assert known.format_line() == "episode 3/10 (30%)"
 
 
 def test_the_end_of_a_log_has_the_scores():
