@@ -155,19 +155,8 @@ MIN_FREE_BYTES = 10**9
 PROBE_BYTES = 4096
 
 
-def check_state_folder() -> Iterator[HealthResult]:
-    """Check the folder of run records."""
-    older = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
-    yield from _check_folder(files.get_state_folder(), "ROBOTRAIN_STATE", older)
-
-
-def check_cache_folder() -> Iterator[HealthResult]:
-    """Check the folder of cached environments and data."""
-    unused = Suggestion("robotrain cache --prune --unused 30d", "removes what was not used for a month")
-    yield from _check_folder(files.get_cache_folder(), "ROBOTRAIN_CACHE", unused)
-
-
-def _check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[HealthResult]:
+def check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[HealthResult]:
+    """Check a folder that a variable names; `free_space` removes what is old in it."""
     another = Suggestion(f"{name}=FOLDER robotrain …", "a writable folder")
     if why := _describe_write_failure(folder):
         yield report_failure(f"{folder} cannot be written: {why}", another)
@@ -401,13 +390,15 @@ def list_checks(plugins: "Plugins", platform: str, online: bool) -> list[CheckRe
     """Return all checks that apply, only those of `platform` if it is given."""
     considered = (found for name, found in plugins.platforms().items() if platform in ("", name))
     local = any(found.capabilities.feature("runs_here") for found in considered)
+    older_runs = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
+    unused_entries = Suggestion("robotrain cache --prune --unused 30d", "removes what was not used for a month")
     own: dict[str, Callable[[], Iterable[HealthResult]]] = {
         "robotrain": check_versions,
         "plugins": partial(check_plugins, plugins, platform),
-        "state folder": check_state_folder,
+        "state folder": partial(check_folder, files.get_state_folder(), "ROBOTRAIN_STATE", older_runs),
         "records": check_records,
         "leftovers": check_leftovers,
-        "cache folder": check_cache_folder,
+        "cache folder": partial(check_folder, files.get_cache_folder(), "ROBOTRAIN_CACHE", unused_entries),
         "cache": check_cache,
         "settings files": check_settings_files,
         "clock": check_clock,

@@ -11,7 +11,6 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config.coerce import coerce_values
 from robotrain.config.provenance import Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, raise_if_any
 from robotrain.model.job import Job
@@ -21,7 +20,7 @@ from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_pa
 from robotrain.pipelines.registration_step import make_registration_job
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.resubmit import renew_payload, replace_sources
+from robotrain.submission.resubmit import renew_payload, replace_sources, restore_settings
 
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan
@@ -44,12 +43,7 @@ class StepJobs:
 
     def make_job(self, step: PlannedStep) -> PreparedJob:
         """Return the job of a step. Raise Rejected."""
-        origin = Origin("pipeline", self.plan.run)
-        known = {one.name for one in dataclasses.fields(self._platform.settings)}
-        values = {name: Value(value, origin) for name, value in step.settings.items() if value is not None}
-        settings, invalid = coerce_values(
-            self._platform.settings, {name: values[name] for name in values if name in known}
-        )
+        settings, invalid = restore_settings(step.settings, self._platform, Origin("pipeline", self.plan.run))
         raise_if_any(invalid)
         job = Job(
             workload=step.workload,

@@ -94,11 +94,6 @@ def acquire_name_lock(folder: Path) -> NameLock | None:
         os.close(handle)  # the folder was removed in between
 
 
-def is_name_locked(folder: Path) -> bool:
-    """Return whether a process holds the lock of `folder`."""
-    return bool(is_locked(folder / LOCK_FILE))
-
-
 def _is_same_file(handle: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
@@ -107,7 +102,7 @@ def _is_same_file(handle: int, path: Path) -> bool:
 
 
 LOCK_ATTEMPTS, LOCK_RETRY_SECONDS = 5, 0.02
-"""Retries: `is_name_locked` in another process holds a lock for a moment."""
+"""Retries: `is_being_submitted` in another process holds a lock for a moment."""
 
 
 def check_state_folder() -> list[Problem]:
@@ -166,7 +161,7 @@ def claim_exact_name(run: str, adopt: Callable[[RunRecord], bool]) -> tuple[Name
 
 def is_being_submitted(run: str) -> bool:
     """Return whether a process is submitting the run."""
-    return is_name_locked(get_run_folder(run))
+    return bool(is_locked(get_run_folder(run) / LOCK_FILE))
 
 
 def read_submitted_record(run: str) -> RunRecord:

@@ -25,6 +25,7 @@ from robotrain.submission import pin
 from robotrain.submission.prepare import PreparedJob, collect_container_plugins, prepare_job
 
 if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
     from robotrain.model.workload import Workload
     from robotrain.plugins.manager import Plugins
 
@@ -59,10 +60,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
     """Return the unchanged job of a plan, with its pins and payload. Raise Rejected."""
     platform = plugins.platform(stored.plan.platform)
     kinds = plugins.source_kinds()
-    origin = Origin("run", stored.plan.run)
-    known = {field.name for field in dataclasses.fields(platform.settings)}
-    values = {name: Value(value, origin) for name, value in stored.settings.items() if value is not None}
-    settings, invalid = coerce_values(platform.settings, {name: values[name] for name in values if name in known})
+    settings, invalid = restore_settings(stored.settings, platform, Origin("run", stored.plan.run))
     job = stored.plan.job
     problems = [
         *invalid,
@@ -82,6 +80,13 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
         produces=stored.produces,
     )
     return renew_payload(prepared, plugins)
+
+
+def restore_settings(stored: Mapping[str, Any], platform: "Platform", origin: Origin) -> tuple[Any, list[Problem]]:
+    """Return the settings of a platform from those of a plan, and the problems; unknown and empty ones are left out."""
+    known = {field.name for field in dataclasses.fields(platform.settings)}
+    values = {name: Value(value, origin) for name, value in stored.items() if name in known and value is not None}
+    return coerce_values(platform.settings, values)
 
 
 def change_job(

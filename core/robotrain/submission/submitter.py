@@ -259,10 +259,13 @@ def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportPro
 def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with its pins and the settings that its platform looks up, and the problems."""
     problems = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
-    if pinning:
-        prepared, network_problems = query_network(prepared)
-        problems += network_problems
-    return prepared, problems
+    if not pinning:
+        return prepared, problems
+    query = DeadlineFuture(partial(pin.query_platform_settings, prepared))  # in parallel with the pins
+    described = input_check.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
+    job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
+    completed, query_problems = query.result()
+    return completed.with_job(job), [*problems, *pin_problems, *query_problems]
 
 
 def _render_and_preflight(
@@ -285,15 +288,6 @@ def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]
         return list(prepared.platform.find_uploaded(prepared.render_plan(attempt)))
     except Exception:  # then every missing source is reported
         return ()
-
-
-def query_network(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
-    """Return the job with its pins and the settings that its platform looks up, queried in parallel; and problems."""
-    query = DeadlineFuture(partial(pin.query_platform_settings, prepared))
-    described = input_check.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
-    job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
-    completed, query_problems = query.result()
-    return completed.with_job(job), [*pin_problems, *query_problems]
 
 
 def _run_preflight(
