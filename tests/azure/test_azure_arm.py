@@ -22,7 +22,7 @@ def list_resources(arm: ArmClient, following: str, monkeypatch) -> list[str]:
 
 
 @pytest.mark.parametrize("host", ["management.azure.com", "management.azure.com:443", "Management.Azure.com"])
-def test_a_list_goes_on_at_the_same_host_whether_its_port_is_said_or_not(host, monkeypatch):
+def test_a_list_continues_at_the_same_host_with_or_without_its_port(host, monkeypatch):
     assert list_resources(ArmClient(), f"https://{host}/list?page=2", monkeypatch) == ["one", "two"]
 
 

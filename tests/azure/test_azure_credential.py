@@ -49,7 +49,7 @@ class CountingSignIn:
     def __init__(self, lasts: float) -> None:
         self.lasts, self.given = lasts, 0
 
-    def get_token(self, *scopes: str, **said: object) -> object:
+    def get_token(self, *scopes: str, **options: object) -> object:
         self.given += 1
         return type("Token", (), {"token": str(self.given), "expires_on": time.time() + self.lasts})
 

@@ -123,7 +123,7 @@ def test_what_came_stays_and_what_was_cut_off_goes_on(azure, deliver, register, 
         ("azureml:bare:1", r"^the model bare version 1 has no files: there are no blobs below https://.*/nothing"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(deliver, register, uri, why):
+def test_a_missing_model_is_reported_with_what_is_there(deliver, register, uri, why):
     register("act", 7, WAYS[0])
     register("act", 11, WAYS[0])
     register("far", 1, "https://example.com/a?sig=S3CRET")
@@ -134,7 +134,7 @@ def test_what_is_not_there_is_told_with_what_is(deliver, register, uri, why):
     assert "S3CRET" not in found.problems[0]
 
 
-def test_a_short_name_of_a_run_that_is_tracked_in_no_workspace_is_told_with_the_full_one(deliver):
+def test_a_short_model_name_without_a_workspace_is_reported_with_the_full_one(deliver):
     found = survey_model(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
     sentence, way = found.problems[0].split("\n")
     assert "no workspace tracks this run" in sentence
@@ -142,9 +142,7 @@ def test_a_short_name_of_a_run_that_is_tracked_in_no_workspace_is_told_with_the_
     assert found.fault == "configuration"
 
 
-def test_who_may_not_look_into_the_workspace_or_read_the_blobs_is_told_the_role(
-    azure, deliver, register, blob_container
-):
+def test_a_missing_role_for_the_workspace_or_its_blobs_is_reported(azure, deliver, register, blob_container):
     register("act", 7, WAYS[0])
     azure.front.faults.append(Fault(f"GET /{blob_container}", status=403, code="AuthorizationPermissionMismatch"))
     assert "Storage Blob Data Reader" in survey_model(deliver("azureml:act:7")).problems[0]

@@ -99,7 +99,7 @@ def test_each_address_that_azure_ml_writes_leads_somewhere(uri, leads):
         (IN_OTHER.format("g", "datastores/d/paths/x"), DatastoreFolder(OTHER, "d", "x/000400")),
     ],
 )
-def test_an_output_lies_where_the_job_says_else_where_azure_ml_puts_it(said, folder):
+def test_an_output_lies_where_the_job_says_or_at_azure_mls_default(said, folder):
     assert origin.resolve_output_folder(JobOutputFolder(HERE, "run-1", "checkpoints", "000400"), said) == folder
 
 

@@ -13,8 +13,8 @@ def profile(tmp_path, monkeypatch):
     (tmp_path / "azure").mkdir()
 
     def write(*subscriptions: object) -> None:
-        said = json.dumps({"installationId": "x", "subscriptions": list(subscriptions)})
-        (tmp_path / "azure/azureProfile.json").write_text(said, encoding="utf-8-sig")
+        text = json.dumps({"installationId": "x", "subscriptions": list(subscriptions)})
+        (tmp_path / "azure/azureProfile.json").write_text(text, encoding="utf-8-sig")
 
     return write
 

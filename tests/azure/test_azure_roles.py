@@ -99,10 +99,10 @@ def test_an_identity_or_an_account_of_elsewhere_could_not_be_checked(manager):
     )
 
 
-def test_every_account_is_told_at_once_and_nobody_is_asked_about_none(manager):
-    told = preflight_checks.check_identity_blob_roles(
+def test_a_missing_role_is_reported_for_each_storage_account(manager):
+    problems = preflight_checks.check_identity_blob_roles(
         CLIENT, SUBSCRIPTION, {"data": True, "one": False, "elsewhere": False}
     )
-    assert [problem.code for problem in told] == ["azure-role-missing", "azure-unchecked", "azure-role-missing"]
+    assert [problem.code for problem in problems] == ["azure-role-missing", "azure-unchecked", "azure-role-missing"]
     manager.requests.clear()
     assert list(preflight_checks.check_identity_blob_roles(CLIENT, SUBSCRIPTION, {})) == manager.requests == []

@@ -44,8 +44,8 @@ def run(tmp_path, azure, workspace, nobody, training_python, data_python):
 
 
 def test_it_is_tracked_and_its_last_checkpoint_is_registered_once(run, azure, workspace):
-    code, events, said = run()
-    assert code == 0, said
+    code, events, output = run()
+    assert code == 0, output
     (tracked,) = [one for one in events if isinstance(one, Tracking)]
     assert (tracked.uri, tracked.ui.partition("?")[0]) == (
         HERE.tracking_uri,
@@ -54,15 +54,15 @@ def test_it_is_tracked_and_its_last_checkpoint_is_registered_once(run, azure, wo
     (registered,) = [one for one in events if isinstance(one, Registered)]
     assert (registered.version, registered.step) == ("1", 40)
     assert {path.split("/")[1] for path in workspace.artifacts[tracked.run_id]} == {"000020", "000040"}
-    code, _, said = run("register", "pusher")
-    assert (code, json.loads(said.splitlines()[0])["version"]) == (0, "1"), said
+    code, _, output = run("register", "pusher")
+    assert (code, json.loads(output.splitlines()[0])["version"]) == (0, "1"), output
     models = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
     assert [one["tags"]["checkpoint"] for one in models.values()] == ["000040"]
 
 
-def test_who_lacks_the_role_is_told_before_the_work_begins(run, azure):
+def test_a_missing_role_is_reported_before_the_work_begins(run, azure):
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
-    code, events, said = run()
+    code, events, output = run()
     assert code == 4
-    assert "AzureML Data Scientist" in said
+    assert "AzureML Data Scientist" in output
     assert not [one for one in events if isinstance(one, Tracking)]

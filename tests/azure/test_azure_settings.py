@@ -17,19 +17,19 @@ def explain_settings(robotrain):
     return run
 
 
-def test_a_workspace_that_only_terraform_names_and_only_in_part_stops_nobody(explain_settings, outputs):
+def test_a_workspace_that_terraform_names_only_in_part_is_a_warning(explain_settings, outputs):
     outputs(**NAMES)
-    values, said = explain_settings()
+    values, stderr = explain_settings()
     assert (values["resource_group"], values["workspace_name"]) == (None, None)
-    assert "without --subscription-id" in said
-    assert "[osmo-untracked]" in said
+    assert "without --subscription-id" in stderr
+    assert "[osmo-untracked]" in stderr
 
 
-def test_a_workspace_that_terraform_names_but_for_what_a_person_says_is_whole(explain_settings, outputs):
+def test_a_workspace_of_terraform_is_completed_by_a_flag(explain_settings, outputs):
     outputs(**NAMES)
-    values, said = explain_settings("--subscription-id", "1-2")
+    values, stderr = explain_settings("--subscription-id", "1-2")
     assert (values["resource_group"], values["workspace_name"]) == ("robots", "robots-ml")
-    assert "[osmo-untracked]" not in said
+    assert "[osmo-untracked]" not in stderr
 
 
 def test_terraform_is_not_run_for_a_workspace_that_nothing_is_tracked_in(explain_settings, outputs):

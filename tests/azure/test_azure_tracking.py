@@ -175,12 +175,12 @@ def test_results_lie_at_the_root_and_later_ones_beside_those_that_nobody_may_rep
     assert tracked.end() == []
 
 
-def test_who_may_not_sign_in_is_told_and_the_run_goes_on(started, azure, monkeypatch, tmp_path):
+def test_a_failed_sign_in_is_reported_and_the_run_goes_on(started, azure, monkeypatch, tmp_path):
     (tmp_path / "token").write_text("of another cluster")
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "token"))
-    (told,) = started().end()
-    assert told.startswith("the run is not tracked, or only partly: the Azure ML workspace robots-ml cannot be read")
-    assert "AADSTS700213" in told
+    (note,) = started().end()
+    assert note.startswith("the run is not tracked, or only partly: the Azure ML workspace robots-ml cannot be read")
+    assert "AADSTS700213" in note
 
 
 def test_a_value_that_is_too_long_is_cut_and_a_refused_one_alone_is_lost(started, workspace):
@@ -200,7 +200,7 @@ def test_a_value_that_is_too_long_is_cut_and_a_refused_one_alone_is_lost(started
     assert kept["summary"].endswith("(cut)")
 
 
-def test_a_refused_request_of_mlflow_is_told_once(started, workspace):
+def test_a_refused_request_of_mlflow_is_reported_once(started, workspace):
     tracked = started()
     tracked.wait_for_run()
     workspace.faults.append(Fault("log-batch", status=403, code="Forbidden"))
@@ -218,7 +218,7 @@ def test_the_look_runs_in_the_data_environment_and_brings_its_findings(job, azur
     assert "AzureML Data Scientist" in found.ways[0]
 
 
-def test_an_environment_without_azure_identity_is_told(job):
+def test_an_environment_without_azure_identity_is_reported(job):
     (found,) = TrackingCheck(job, lambda wanted: Path("/usr/bin/python3")).wait_for_findings()
     assert "azure-identity, which signs in to Azure, is not installed here" in found.why
 

@@ -45,7 +45,7 @@ def set_job_address(tenant, monkeypatch):
     ],
     ids=["as the workspace has it", "in another case", "with a query", "in capitals"],
 )
-def test_the_address_that_the_platform_gave_is_used_and_nobody_is_asked(set_job_address, tenant, given):
+def test_the_tracking_address_of_the_platform_is_used_without_a_request(set_job_address, tenant, given):
     set_job_address(given)
     refused = list(tenant.proxy.refused)
     assert list(container.preflight_address(HERE.tracking_uri)) == []

@@ -65,7 +65,7 @@ def test_a_half_that_hangs_is_not_waited_for_and_ended(question, monkeypatch, tm
     assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
 
 
-def test_a_half_that_breaks_is_told_with_its_error(question):
+def test_a_broken_side_of_the_tracking_process_is_reported_with_its_error(question):
     (found,), _ = question("raise ValueError('torn')")
     assert found.why == "The check failed: ValueError: torn."
 
@@ -76,7 +76,7 @@ def test_an_address_that_no_half_takes_is_asked_by_ourselves(question, tmp_path)
     assert (found.why, wanted) == (f"{tmp_path}/mlflow.db is not an SQLite database.", [])
 
 
-def test_the_tracking_process_is_told_its_halves():
+def test_the_tracking_process_receives_its_two_sides():
     assert (
         run_environment.make_program_environ(tracked_job(tracking_uri="x"))["ROBOTRAIN_TRACKING_HALVES"]
         == "robotrain_azure.tracking"
@@ -91,15 +91,15 @@ def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
         '#!/bin/sh\necho "error: $MLFLOW_HTTP_REQUEST_TIMEOUT $MLFLOW_HTTP_REQUEST_MAX_RETRIES"; exit 3\n'
     )
     python.chmod(0o755)
-    told: list[str] = []
+    notes: list[str] = []
     environ = run_environment.make_program_environ(tracked_job({}, tracking_uri="x"))
     tracker = Tracker(
-        python, "x", system_metrics=False, environ=environ, on_event=lambda record: told.append(record.event.text)
+        python, "x", system_metrics=False, environ=environ, on_event=lambda record: notes.append(record.event.text)
     )
     tracker.close(Outcome(state="succeeded", exit_code=0))
     for reader in tracker._readers:
         reader.join(60)
-    assert told == ["the run is not tracked, or only partly: 61 3"]
+    assert notes == ["the run is not tracked, or only partly: 61 3"]
 
 
 def test_the_payload_of_the_half_is_whole(tmp_path):

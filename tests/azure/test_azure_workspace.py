@@ -37,14 +37,14 @@ def test_existing_workspace_causes_no_finding(workspace):
     assert format_findings(HERE) == check_workspace(HERE) == []
 
 
-def test_its_address_says_nothing_of_its_region_and_is_read_back():
+def test_the_tracking_uri_is_parsed_back_and_names_no_region():
     assert HERE.tracking_uri == f"azureml-workspace://{SUBSCRIPTION}/{GROUP}/robots-ml"
     assert parse_tracking_uri(HERE.tracking_uri) == HERE
     assert container.accepts(HERE.tracking_uri)
     assert not any(container.accepts(other) for other in ("", "azureml://x/y/z", "sqlite:////x", "http://x/y/z"))
 
 
-def test_the_workspace_says_itself_where_runs_are_tracked(workspace):
+def test_the_tracking_address_is_read_from_the_workspace(workspace):
     uri = container.address(HERE.tracking_uri)
     assert uri == f"azureml://westeurope.api.azureml.ms/mlflow/v1.0{HERE.resource}"
 
@@ -56,7 +56,7 @@ def test_a_missing_workspace_stops_a_submit_and_names_its_flag(workspace):
     assert problem.suggestions[0].text.startswith("az resource list --resource-type Microsoft.MachineLearningServices")
 
 
-def test_a_missing_group_is_told_as_that(workspace):
+def test_a_missing_resource_group_is_reported(workspace):
     (problem,) = preflight_checks.check_workspace(Workspace(SUBSCRIPTION, "nowhere", "robots-ml"))
     assert (problem.severity, problem.where, problem.given) == ("error", "--resource-group", "nowhere")
     assert "no resource group nowhere" in problem.title
@@ -76,7 +76,7 @@ def test_a_missing_workspace_fails_the_run_before_it_begins_and_tracking_with_a_
         container.address(gone.tracking_uri)
 
 
-def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(workspace):
+def test_a_missing_read_role_is_reported_with_the_way_to_get_it(workspace):
     workspace.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
     (problem,) = preflight_checks.check_workspace(HERE)
     assert (problem.severity, problem.code) == ("warning", "azure-unchecked")
@@ -88,7 +88,7 @@ def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(workspace):
     assert "robots-ml" in finding.title
 
 
-def test_one_who_may_look_and_not_write_is_told_before_the_run(workspace):
+def test_a_missing_write_role_is_reported_before_the_run(workspace):
     workspace.manager.there.granted = [LOOKING]
     (finding,) = container.preflight_address(HERE.tracking_uri)
     assert "not write runs there" in finding.title
@@ -106,7 +106,7 @@ def test_permissions_that_azure_does_not_tell_are_no_finding(workspace):
     assert check_workspace(HERE) == []
 
 
-def test_nobody_signed_in_is_a_warning_with_the_command(workspace, monkeypatch):
+def test_a_missing_sign_in_is_a_warning_with_the_command(workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     (problem,) = preflight_checks.check_workspace(HERE)
     assert (problem.severity, problem.code, problem.suggestions[0].text) == ("warning", "azure-unchecked", "az login")
@@ -116,7 +116,7 @@ def test_nobody_signed_in_is_a_warning_with_the_command(workspace, monkeypatch):
     )
 
 
-def test_a_refused_secret_is_told_with_azures_reason_and_without_the_secret(workspace, monkeypatch):
+def test_a_refused_secret_is_reported_with_azures_reason_and_without_the_secret(workspace, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "not-the-right-one")
     with pytest.raises(OSError, match="AADSTS7000215") as error:
         container.address(HERE.tracking_uri)
@@ -144,8 +144,8 @@ def test_passing_error_is_retried(workspace, status):
 
 @pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken"])
 def test_a_token_that_ended_is_no_missing_role(code):
-    told = errors.diagnose_workspace_error(ArmError(f"The access token has expired (HTTP 401 {code})", 401, code), HERE)
-    assert (told.kind, told.suggestions) == ("signed-out", ("az login",))
+    error = errors.diagnose_workspace_error(ArmError(f"The token has expired (HTTP 401 {code})", 401, code), HERE)
+    assert (error.kind, error.suggestions) == ("signed-out", ("az login",))
 
 
 def test_a_stale_token_is_renewed_as_often_as_the_setting_says(workspace, monkeypatch):

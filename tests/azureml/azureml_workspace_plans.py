@@ -36,12 +36,12 @@ def add_dataset(azureml: AzureML, folder: str = "pusht") -> str:
 
 def make_plan(azureml: AzureML, *sources: object, parameters: Any = None, **settings: object) -> Plan:
     """A plan for the workspace: of a dataset of the Hub, unless other sources are given."""
-    said = {"workload_identity": CLIENT, "compute_kind": "kubernetes", **azureml.settings, **settings}
-    return render_plan(job(*(sources or (HUB,)), **(parameters or {})), **said)  # type: ignore[arg-type]
+    given = {"workload_identity": CLIENT, "compute_kind": "kubernetes", **azureml.settings, **settings}
+    return render_plan(job(*(sources or (HUB,)), **(parameters or {})), **given)  # type: ignore[arg-type]
 
 
-def make_submission_spec(azureml: AzureML, *sources: object, **said: Any) -> AzureMLSubmissionSpec:
-    return read_submission_spec(make_plan(azureml, *sources, **said))
+def make_submission_spec(azureml: AzureML, *sources: object, **given: Any) -> AzureMLSubmissionSpec:
+    return read_submission_spec(make_plan(azureml, *sources, **given))
 
 
 def run_preflight(wanted: Plan) -> list[Problem]:
@@ -68,8 +68,8 @@ def make_submittable_plan(there: AzureML, *sources: JobSource, **settings: Any) 
 
 def list_requests(there: AzureML, what: str = "") -> list[str]:
     """The calls so far, each as its method and its path below the workspace, or its whole address."""
-    told = [line.partition("?")[0].replace(f"https://management.azure.com{there.at}", "") for line in there.calls]
-    return [line for line in told if what in line]
+    requests = [line.partition("?")[0].replace(f"https://management.azure.com{there.at}", "") for line in there.calls]
+    return [line for line in requests if what in line]
 
 
 def submit_rejected(wanted: Plan) -> Problem:

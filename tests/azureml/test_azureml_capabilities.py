@@ -19,7 +19,7 @@ A = "https://acc.blob.core.windows.net/c/p"
 
 @pytest.fixture
 def refused(robotrain, nobody):
-    """What is said of one that is not rendered, in its own words."""
+    """What is expected of one that is not rendered, in its own words."""
 
     def run(*words: str, code: int = 2) -> str:
         answer = robotrain("render", *ON_AZUREML, *words)
@@ -31,7 +31,7 @@ def refused(robotrain, nobody):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         ((), "lerobot-train needs a dataset"),
         (("-d", "azureml:x:1"), "use   --dataset-asset azureml:x:1"),
@@ -47,8 +47,8 @@ def refused(robotrain, nobody):
         ((*HUB, "--compute"), "--compute"),
     ],
 )
-def test_invalid_job_is_refused_before_anything_is_sent(refused, words, said) -> None:
-    assert said in refused(*words)
+def test_invalid_job_is_refused_before_anything_is_sent(refused, words, expected) -> None:
+    assert expected in refused(*words)
 
 
 @pytest.mark.parametrize("name", ["-a", "a b", "x" * 256, "${{a}}"])
@@ -62,7 +62,7 @@ def test_valid_model_name_is_accepted(robotrain, nobody, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (("--publish-url", "/checkpoints"), "its declared output is always kept"),
         (("--publish-url", "azureml://datastores/d/paths/p"), "use   --publish-url https://ACCOUNT.blob."),
@@ -72,21 +72,21 @@ def test_valid_model_name_is_accepted(robotrain, nobody, name: str) -> None:
         (("--wandb",), "Jobs get no Weights & Biases key."),
     ],
 )
-def test_unsupported_option_suggests_a_supported_one(robotrain, nobody, words, said: str) -> None:
+def test_unsupported_option_suggests_a_supported_one(robotrain, nobody, words, expected: str) -> None:
     answer = robotrain("render", *ON_AZUREML, *HUB, *words)
     assert answer.exit_code in (2, 3)
-    assert said in answer.stderr
+    assert expected in answer.stderr
     assert "s3cr3t" not in answer.stderr
 
 
 def test_option_of_another_tool_suggests_that_of_robotrain(refused) -> None:
-    hints = {flag: said for flag, said in OPTION_HINTS.items() if flag.startswith("--")}  # others are variables
+    hints = {flag: hint for flag, hint in OPTION_HINTS.items() if flag.startswith("--")}  # others are variables
     parts = [list(hints)[at : at + 40] for at in range(0, len(hints), 40)]  # 50 problems are printed
-    told = "".join(refused(*HUB, *(word for flag in flags for word in (flag, "x"))) for flags in parts)
-    assert [flag for flag in hints if f"azureml takes no {flag} " not in told] == []
-    given = {flag: re.sub(r"^use (--[a-z-]+) [A-Z]+$", r"\1 x", said) for flag, said in hints.items()}
-    given = {flag: re.sub(r"^use (--[a-z-]+ [A-Z]+=[A-Z]+)$", r"\1", said) for flag, said in given.items()}
-    assert [flag for flag, said in given.items() if said not in told] == []
+    output = "".join(refused(*HUB, *(word for flag in flags for word in (flag, "x"))) for flags in parts)
+    assert [flag for flag in hints if f"azureml takes no {flag} " not in output] == []
+    given = {flag: re.sub(r"^use (--[a-z-]+) [A-Z]+$", r"\1 x", hint) for flag, hint in hints.items()}
+    given = {flag: re.sub(r"^use (--[a-z-]+ [A-Z]+=[A-Z]+)$", r"\1", hint) for flag, hint in given.items()}
+    assert [flag for flag, hint in given.items() if hint not in output] == []
 
 
 @pytest.mark.parametrize("command", ["submit", "render", "explain"])
@@ -106,7 +106,9 @@ def test_hints_suggest_existing_options() -> None:
         for one in get_parameters(declared)
         for flag in one.flags
     }
-    told = [word.strip("`,;:.)") for said in OPTION_HINTS.values() for word in said.split() if word.startswith("--")]
+    suggested = [
+        word.strip("`,;:.)") for hint in OPTION_HINTS.values() for word in hint.split() if word.startswith("--")
+    ]
     beside = {"--blob-url", "--dataset-path", "--policy-model", "--platform", "--plan", "--to", "--dry-run", "--help"}
     beside |= {"--dataset-repo-id", "--policy-repo-id", "--sampler"}  # the last one of `robotrain sweep`
-    assert set(told) <= own | beside
+    assert set(suggested) <= own | beside

@@ -400,7 +400,7 @@ def test_length_of_a_variable_is_limited_as_by_the_kernel() -> None:
             subprocess.run(["/bin/true"], env=variable, check=True)
 
 
-def test_check_reads_no_file_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_reads_no_file_and_sends_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*given: object, **named: object) -> None:
         raise AssertionError(given)
 

@@ -16,7 +16,7 @@ class TestDocument(DocumentTests):
     document, settings = DOCUMENT, AzureMLSettings
 
 
-def test_a_run_of_the_first_settings_renders_with_nothing_more_said(robotrain):
+def test_a_run_with_required_settings_only_renders(robotrain):
     Path("robotrain.toml").write_text(DOCUMENT.first_settings())
     answer = robotrain("render", "-d", "lerobot/pusht")
     assert answer.exit_code == 0, answer.stderr

@@ -45,11 +45,11 @@ def run(observing) -> Observed:
 
 def test_the_job_has_the_environment_the_image_and_the_output_of_evaluations() -> None:
     made = render_plan(evaluation(), output_mode="rw_mount")
-    said, wanted = read_spec(made), read_submission_spec(made)
-    assert said["environment"].startswith("azureml:lerobot-inference-env:2.4.1-")
+    spec, wanted = read_spec(made), read_submission_spec(made)
+    assert spec["environment"].startswith("azureml:lerobot-inference-env:2.4.1-")
     assert (wanted.environment.image, wanted.output) == (EVAL_IMAGE, "eval_results")
-    assert said["experiment_name"] == "lerobot-evaluation"
-    ((name, output),) = said["outputs"].items()
+    assert spec["experiment_name"] == "lerobot-evaluation"
+    ((name, output),) = spec["outputs"].items()
     assert (name, output["path"].split("/")[-2]) == ("eval_results", "eval_results")
     assert read_placement(made).kept == "${AZURE_ML_OUTPUT_eval_results}"
     assert read_placement(made).kept_as.endswith("/eval_results/")
@@ -60,8 +60,8 @@ def test_the_job_has_the_environment_the_image_and_the_output_of_evaluations() -
 def test_given_environment_wins_over_that_of_the_workload() -> None:
     made = render_plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
     assert read_spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
-    told = AzureMLPlatform().derive_defaults(evaluation(), settings(environment_version="7"))
-    assert (told["image"].value, told["environment_name"].value) == (EVAL_IMAGE, "lerobot-inference-env")
+    defaults = AzureMLPlatform().derive_defaults(evaluation(), settings(environment_version="7"))
+    assert (defaults["image"].value, defaults["environment_name"].value) == (EVAL_IMAGE, "lerobot-inference-env")
 
 
 def test_results_are_listed_once_they_are_complete(run, tmp_path: Path) -> None:

@@ -169,14 +169,14 @@ def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(number)
-        said = process.communicate(timeout=30)[1].decode()
+        stderr = process.communicate(timeout=30)[1].decode()
     assert process.returncode == 130
     assert not list(tmp_path.glob("robotrain-*"))
     [call] = list_requests(azureml, "PUT /jobs/")
     name = call.rpartition("/")[2]
-    assert f"the job {name} may exist: https://ml.azure.com/runs/{name}?wsid=" in said
-    assert "[submit-unsure]" in said
-    assert "Traceback" not in said
+    assert f"the job {name} may exist: https://ml.azure.com/runs/{name}?wsid=" in stderr
+    assert "[submit-unsure]" in stderr
+    assert "Traceback" not in stderr
     answer = robotrain(*submit_words)
     assert answer.exit_code == 0, answer.stderr
     assert list(azureml.jobs) == list_recorded_jobs() == [name]
@@ -190,11 +190,11 @@ def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, star
             time.sleep(0.02)
         before = time.monotonic()
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[1].decode()
+        stderr = process.communicate(timeout=30)[1].decode()
     assert time.monotonic() - before < 30  # of the 60 s of storage's silence
     assert process.returncode == 130
-    assert "interrupted; nothing was sent to azureml" in said
-    assert "[submit-unsure]" not in said
+    assert "interrupted; nothing was sent to azureml" in stderr
+    assert "[submit-unsure]" not in stderr
     assert list_recorded_jobs() == []
 
 
@@ -202,9 +202,9 @@ def test_the_subscription_that_is_named_is_the_one_that_is_used(azureml, robotra
     other = azureml.elsewhere()
     other.kubernetes()
     other.data("episodes", 3, "episodes/3")
-    said = [other.names[0] if word == azureml.names[0] else word for word in submit_words]
+    words = [other.names[0] if word == azureml.names[0] else word for word in submit_words]
     azureml.calls.clear()
-    answer = robotrain(*said, "--dataset-path", pusht, "--json")
+    answer = robotrain(*words, "--dataset-path", pusht, "--json")
     assert answer.exit_code == 0, answer.stderr
     assert azureml.jobs == {}
     assert list_recorded_jobs() == list(other.jobs)

@@ -120,16 +120,16 @@ def check_render(of: Job, settings: AzureMLSettings) -> Plan | None:
         return None
     made = AzureMLPlatform().render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.PLUGIN_MODULES)
     content = made.files["job.yaml"].decode()
-    said = read_yaml(content)
-    assert {name: said[name] for name in COMMAND} == COMMAND
+    spec = read_yaml(content)
+    assert {name: spec[name] for name in COMMAND} == COMMAND
     assert "${{" not in content
-    assert render.dump_yaml(said) == content
-    assert read_yaml(yaml.dump(said, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == said
-    assert_unchanged(of, settings, made, said)
+    assert render.dump_yaml(spec) == content
+    assert read_yaml(yaml.dump(spec, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == spec
+    assert_unchanged(of, settings, made, spec)
     return made
 
 
-def assert_unchanged(of: Job, settings: AzureMLSettings, made: Plan, said: Mapping[str, Any]) -> None:
+def assert_unchanged(of: Job, settings: AzureMLSettings, made: Plan, spec: Mapping[str, Any]) -> None:
     """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
     document = azureml_plans.read_document(made)
     assert (document.parameters, document.sources, document.trainer_args) == (
@@ -137,16 +137,16 @@ def assert_unchanged(of: Job, settings: AzureMLSettings, made: Plan, said: Mappi
         of.sources,
         of.trainer_args,
     )
-    assert said["display_name"] == (settings.display_name or said["name"])
+    assert spec["display_name"] == (settings.display_name or spec["name"])
     own = {"robotrain.run": made.run, "robotrain.job": of.digest}
-    assert said["tags"] == own | parse_pairs(settings.labels)
-    environment = said["environment_variables"]
+    assert spec["tags"] == own | parse_pairs(settings.labels)
+    environment = spec["environment_variables"]
     assert all(isinstance(one, str) and "$(" not in one and "$$" not in one for one in environment.values())
     assert {name: environment[name] for name in document.placement.promised} == document.placement.promised
     assert json.loads(environment.get("BLOB_URLS", "[]")) == uris(of, "blob_url")
     assert json.loads(environment.get("DATASET_ASSETS", "[]")) == uris(of, "data_asset")
     mounted = [one.folder for one in document.placement.mounts]
-    assert mounted == [f"${{AZURE_ML_INPUT_{name}}}" for name in said.get("inputs", {})]
+    assert mounted == [f"${{AZURE_ML_INPUT_{name}}}" for name in spec.get("inputs", {})]
     assert environment["AZURE_RESOURCE_GROUP"] == settings.resource_group
 
 
@@ -193,12 +193,12 @@ def test_the_sdk_reads_some_hundred_of_them_as_we_do(tmp_path: Path) -> None:
         if made is None:
             return
         (tmp_path / "job.yaml").write_bytes(made.files["job.yaml"])
-        said = azureml_plans.read_spec(made)
+        spec = azureml_plans.read_spec(made)
         sent = load_job(tmp_path / "job.yaml")._to_job()._to_rest_object().as_dict()["properties"]
         assert sent["command"] == COMMAND["command"]
-        assert (sent["environmentVariables"], sent["tags"]) == (said["environment_variables"], said["tags"])
-        assert (sent.get("displayName"), sent["experimentName"]) == (said.get("display_name"), said["experiment_name"])
-        assert list(sent.get("inputs", {})) == list(said.get("inputs", {}))
+        assert (sent["environmentVariables"], sent["tags"]) == (spec["environment_variables"], spec["tags"])
+        assert (sent.get("displayName"), sent["experimentName"]) == (spec.get("display_name"), spec["experiment_name"])
+        assert list(sent.get("inputs", {})) == list(spec.get("inputs", {}))
         seen += 1
 
     each()

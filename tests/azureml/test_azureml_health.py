@@ -34,10 +34,10 @@ def test_libraries_that_are_not_installed_are_named(monkeypatch):
     assert find_check_states("azureml libraries") == [("fail", "not installed: azure-ai-ml")]
 
 
-def test_who_is_signed_in_is_told_from_files_and_the_environment(nobody, tmp_path, monkeypatch):
+def test_doctor_names_the_identity_from_files_and_the_environment(nobody, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
-    ((state, says),) = find_check_states("azure sign-in")
-    assert (state, "not signed in" in says) == ("warn", True)
+    ((state, text),) = find_check_states("azure sign-in")
+    assert (state, "not signed in" in text) == ("warn", True)
     profile = {"subscriptions": [{"id": "SUB", "isDefault": True, "state": "Enabled"}]}
     (tmp_path / "azureProfile.json").write_text(json.dumps(profile))
     assert find_check_states("azure sign-in") == [
@@ -48,11 +48,11 @@ def test_who_is_signed_in_is_told_from_files_and_the_environment(nobody, tmp_pat
     assert find_check_states("azure sign-in") == [("ok", "as AZURE_CLIENT_ID, by AZURE_CLIENT_SECRET")]
 
 
-def test_settings_that_nobody_said_are_a_warning_with_the_way(nobody):
+def test_missing_settings_are_a_warning_with_the_way(nobody):
     assert find_check_states("azureml settings") == [("warn", "no workspace is set"), ("warn", "no compute is set")]
 
 
-def test_settings_are_told_as_a_submit_would_have_them(nobody, monkeypatch):
+def test_settings_are_reported_as_a_submit_would_have_them(nobody, monkeypatch):
     for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
         monkeypatch.setenv(name, name.lower())
     Path("robotrain.toml").write_text('[platforms.azureml]\ncompute = "k8s-mine"\n')
@@ -62,14 +62,14 @@ def test_settings_are_told_as_a_submit_would_have_them(nobody, monkeypatch):
     ]
 
 
-def test_where_no_workspace_is_set_nobody_is_asked(nobody):
+def test_without_a_workspace_no_request_is_sent(nobody):
     assert find_check_states("azureml workspace") == [("warn", "no workspace is set, so Azure was not asked")]
 
 
-def test_what_terraform_would_tell_is_not_missing(nobody):
+def test_settings_that_terraform_outputs_are_not_missing(nobody):
     Path("infrastructure/terraform/.terraform").mkdir(parents=True)
-    (state, says), (missing, why) = find_check_states("azureml settings")
-    assert (state, "infrastructure/terraform" in says) == ("ok", True)
+    (state, text), (missing, why) = find_check_states("azureml settings")
+    assert (state, "infrastructure/terraform" in text) == ("ok", True)
     assert (missing, "its subscription id is not set" in why) == ("warn", True)
 
 
@@ -97,7 +97,7 @@ def test_a_workspace_that_is_well_says_so(workspace):
     ]
 
 
-def test_what_a_submit_would_stumble_over_is_told_at_once(workspace, monkeypatch):
+def test_doctor_reports_all_problems_of_a_submit_at_once(workspace, monkeypatch):
     workspace.manager.there.granted = [LOOKING]
     monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robot")
     _, compute, rights = find_check_states("azureml workspace")
@@ -107,11 +107,11 @@ def test_what_a_submit_would_stumble_over_is_told_at_once(workspace, monkeypatch
 
 def test_signed_out_user_is_reported_once(workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    ((state, says),) = find_check_states("azureml workspace")
-    assert (state, "not signed in" in says) == ("fail", True)
+    ((state, text),) = find_check_states("azureml workspace")
+    assert (state, "not signed in" in text) == ("fail", True)
 
 
-def test_what_is_not_set_stops_a_submit_to_azure_ml(nobody, robotrain, uncounted_cache, tmp_path, monkeypatch):
+def test_missing_settings_stop_a_submit(nobody, robotrain, uncounted_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
     monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "none")
     answer = robotrain("doctor", "--platform", "azureml", "--json")

@@ -66,11 +66,11 @@ def test_the_workspace_of_a_job_is_the_same_in_whatever_case():
 @pytest.mark.parametrize("flag", ["--resume-from", "--policy-url"])
 def test_other_platforms_say_how_to_bring_it(robotrain, flag):
     data = ("--blob-url", "https://account1.blob.core.windows.net/train/set1")
-    told = robotrain("explain", "--platform", "local", *data, flag, f"azureml://{FOLDER}")
-    assert told.exit_code == 3
-    assert "local does not accept paths in a datastore of Azure ML" in told.stderr
-    assert "robotrain outputs RUN --checkpoint last --to FOLDER" in told.stderr
-    assert "--platform azureml" in told.stderr
+    answer = robotrain("explain", "--platform", "local", *data, flag, f"azureml://{FOLDER}")
+    assert answer.exit_code == 3
+    assert "local does not accept paths in a datastore of Azure ML" in answer.stderr
+    assert "robotrain outputs RUN --checkpoint last --to FOLDER" in answer.stderr
+    assert "--platform azureml" in answer.stderr
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_data_of_a_registry_and_of_a_workspace_named_by_its_place_reaches_the_jo
 
 
 def test_an_input_that_is_not_taken_is_named_as_it_was_typed(azureml):
-    told = submit_rejected(
+    problem = submit_rejected(
         make_submittable_plan(azureml, source("data_asset", "azureml://locations/mars/workspaces/w/data/a/versions/1"))
     )
-    assert (told.code, told.where) == ("azureml-refused", "--dataset-asset")
+    assert (problem.code, problem.where) == ("azureml-refused", "--dataset-asset")

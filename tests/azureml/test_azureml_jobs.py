@@ -77,7 +77,7 @@ def test_question_that_azure_refuses_is_rejected_and_the_job_not_called_gone(
 
 
 @pytest.mark.parametrize("command", [("wait",), ("logs", "-f")])
-def test_nobody_waits_for_a_sign_in_that_ran_out(run, robotrain, monkeypatch, command):
+def test_an_expired_sign_in_is_not_waited_for(run, robotrain, monkeypatch, command):
     run.record()
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "of yesterday")
     answer = robotrain(*command)
@@ -86,7 +86,7 @@ def test_nobody_waits_for_a_sign_in_that_ran_out(run, robotrain, monkeypatch, co
 
 
 @asked
-def test_whoever_may_not_is_told_the_role(run, ask):
+def test_a_missing_right_is_reported_with_the_role(run, ask):
     run.azure.fault("", where="arm", status=403, code="AuthorizationFailed")
     run.azure.fault("", where="history", status=403, code="AuthorizationFailed")
     with pytest.raises(Rejected) as raised:

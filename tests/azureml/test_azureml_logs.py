@@ -137,7 +137,7 @@ def test_a_log_that_may_not_be_read_says_why_and_shows_no_signature(run, code, c
     assert "sig=" not in f"{found}{capsys.readouterr()}"
 
 
-def test_storage_that_cannot_be_reached_is_told_without_the_address(run, robotrain):
+def test_storage_that_cannot_be_reached_is_reported_without_the_address(run, robotrain):
     name = run.set_native_state("Running").say("hello").record()
     with run.azure.tenant.unreachable("rtmemory.blob.core.windows.net"):
         answer = robotrain("logs", name)
@@ -194,7 +194,7 @@ def test_following_from_the_last_lines_brings_those_and_all_that_come(run):
 
 
 @pytest.mark.slow
-def test_a_log_that_begins_anew_is_said_to(run):
+def test_a_log_that_begins_anew_is_marked(run):
     run.set_native_state("Running").say("first try, a long line")
     again = lambda: run.azure.store.put("azureml", {BLOB: b"second\n"})  # noqa: E731
     then = {"first try, a long line": again, "second": lambda: run.set_native_state("Completed")}

@@ -47,8 +47,8 @@ def test_incomplete_and_foreign_checkpoints_are_not_listed_and_missing_files_are
     assert [one.step for one in run.set_native_state("Running").outputs()] == [900]
     assert capsys.readouterr().err == ""  # it may come yet
     assert [one.step for one in run.set_native_state("Completed").outputs()] == [900]
-    said = "checkpoints/000500 in the job's output lacks pretrained_model/model.safetensors"
-    assert capsys.readouterr().err == f"warning: {said}\n"
+    warning = "checkpoints/000500 in the job's output lacks pretrained_model/model.safetensors"
+    assert capsys.readouterr().err == f"warning: {warning}\n"
 
 
 def test_incomplete_outputs_are_named_with_their_missing_files(run):
@@ -101,14 +101,14 @@ def test_mounted_output_has_checkpoints_while_the_job_runs(observing):
     assert [one.step for one in run.outputs()] == [400]
 
 
-def test_checkpoints_that_never_reached_the_output_are_said_to_be_gone(run):
+def test_checkpoints_that_never_reached_the_output_are_reported_as_gone(run):
     run.tell(Checkpoint(step=400, path="/tmp/x"))
     found = find_rejection(lambda: run.fails("ScriptExecution.WriteStreams.Authentication").outputs())
     assert found.code == "outputs-unpublished"
     assert f"robotrain status {RUN}" in found.suggestions[0].text
 
 
-def test_storage_that_may_not_be_listed_says_the_role_and_what_was_published_is_told_all_the_same(observing, capsys):
+def test_storage_that_may_not_be_listed_names_the_role_and_published_files_are_still_shown(observing, capsys):
     run = Observed(observing).set_native_state("Running", "Completed")
     observing.fault("comp=list", where="blobs", status=403, code="AuthorizationPermissionMismatch")
     found = find_rejection(lambda: run.outputs())

@@ -87,11 +87,11 @@ def test_a_step_reads_what_an_earlier_one_hands_over(document, tmp_path):
     }
     assert register["inputs"]["step_evaluate"]["path"] == "${{parent.jobs.evaluate.outputs.handover}}"
     assert ["handover" in step["outputs"] for step in (train, evaluate, register)] == [True, True, False]
-    told = parse_document((tmp_path / "plan/steps/evaluate/code/job.json").read_text())
-    assert [mount.folder for mount in told.placement.mounts] == ["${AZURE_ML_INPUT_step_train_1}/policy"]
-    assert told.placement.handover == "${AZURE_ML_OUTPUT_handover}"
-    told = parse_document((tmp_path / "plan/steps/register/code/job.json").read_text())
-    assert (told.registers, told.placement.handover) == ("pusht-act", "")
+    step = parse_document((tmp_path / "plan/steps/evaluate/code/job.json").read_text())
+    assert [mount.folder for mount in step.placement.mounts] == ["${AZURE_ML_INPUT_step_train_1}/policy"]
+    assert step.placement.handover == "${AZURE_ML_OUTPUT_handover}"
+    step = parse_document((tmp_path / "plan/steps/register/code/job.json").read_text())
+    assert (step.registers, step.placement.handover) == ("pusht-act", "")
 
 
 def test_a_step_waits_for_one_that_it_reads_nothing_of(pipeline_words, robotrain, tmp_path):

@@ -87,8 +87,8 @@ def test_two_trainings_are_compared_and_the_best_is_registered(robotrain, cluste
     scores = {one["name"]: one["score"] for one in found["trials"]}
     best = min(scores, key=lambda name: scores[name])
     assert (found["metric"], found["best"]["trial"]) == ("train/loss", best)
-    told = cluster.jobs[job].body["properties"]
-    assert told["best_child_run_id"] == found["best"]["run"], "as Azure ML finds it in MLflow"
+    properties = cluster.jobs[job].body["properties"]
+    assert properties["best_child_run_id"] == found["best"]["run"], "as Azure ML finds it in MLflow"
     params = {one["key"]: one["value"] for one in cluster.runs.said(f"{job}_1")["data"]["params"]}
     assert params["learning_rate"] == "0.01"
     outputs = robotrain("outputs", run).stdout

@@ -57,7 +57,7 @@ def test_all_problems_are_found_at_once(azureml):
     assert sum(code == "azureml-asset-missing" for code, _ in list_codes(run_preflight(wanted))) == 2
 
 
-def test_a_wrong_secret_is_told_by_the_name_of_its_variable(ready_workspace, monkeypatch):
+def test_a_wrong_secret_is_reported_by_the_name_of_its_variable(ready_workspace, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "not-the-right-one")
     [problem] = run_preflight(make_plan(ready_workspace))
     assert (problem.code, list_suggestions(problem)[0].split(",")[0]) == (
@@ -105,7 +105,7 @@ def test_invisible_subscription_is_reported_by_its_flag(ready_workspace):
 
 
 @pytest.mark.slow
-def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(ready_workspace):
+def test_a_workspace_that_may_not_be_read_is_reported_with_the_role(ready_workspace):
     ready_workspace.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
     problem = find_problem("azureml-not-allowed", make_plan(ready_workspace))
     assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{ready_workspace.at}"' in format_problem(
@@ -163,7 +163,7 @@ def test_a_data_asset_that_is_not_there_is_offered_the_nearest(ready_workspace, 
 
 
 @pytest.mark.slow
-def test_a_model_that_is_not_there_is_told_by_its_flag(ready_workspace):
+def test_a_missing_model_is_reported_by_its_flag(ready_workspace):
     ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
     wanted = make_plan(ready_workspace, *assets("azureml:pusht:3"), model("azureml:act:7"))
     problem = find_problem("azureml-asset-missing", wanted)
@@ -172,7 +172,7 @@ def test_a_model_that_is_not_there_is_told_by_its_flag(ready_workspace):
     assert list_codes(run_preflight(wanted)) == [("azureml-asset-type", "warning")]
 
 
-def test_data_of_another_type_and_data_that_was_archived_is_told(ready_workspace):
+def test_data_of_another_type_and_data_that_was_archived_is_reported(ready_workspace):
     ready_workspace.data("table", 1, "table", kind="mltable")
     ready_workspace.data("old", 1, add_dataset(ready_workspace), archived=True)
     subscription, group, workspace = ready_workspace.names
@@ -224,7 +224,7 @@ def test_assets_of_another_workspace_are_looked_at_there(ready_workspace):
     assert f'--scope "{at}"' in format_problem(problem)
 
 
-def test_who_may_not_submit_is_told_with_the_role(ready_workspace):
+def test_a_missing_submit_role_is_reported(ready_workspace):
     ready_workspace.manager.there.granted = [LOOKING]
     problem = find_problem("azureml-not-allowed", make_plan(ready_workspace))
     assert "may not create a job or upload its code in the workspace" in problem.title
@@ -297,7 +297,7 @@ def test_dry_run_looks_up_settings_and_changes_nothing(dry_run, ready_workspace)
 
 
 @pytest.mark.slow
-def test_a_compute_that_is_not_there_is_told_once_though_it_is_asked_twice(dry_run):
+def test_a_missing_compute_is_reported_once_though_it_is_read_twice(dry_run):
     answer = dry_run("--compute", "typo")
     assert answer.exit_code == 4
     assert answer.stderr.count("the workspace has no compute typo") == 1
@@ -337,7 +337,7 @@ def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(ready
     assert run_preflight(make_plan(ready_workspace, **words)) == []
 
 
-def test_a_machine_of_low_priority_is_said_to_take_checkpoints_with_it(ready_workspace):
+def test_a_machine_of_low_priority_warns_of_lost_checkpoints(ready_workspace):
     ready_workspace.managed_compute("low", priority="LowPriority")
     words = {"compute": "low", "compute_kind": "managed"}
     problem = find_problem("azureml-nothing-survives", make_plan(ready_workspace, **words))

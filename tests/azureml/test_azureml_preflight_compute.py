@@ -20,9 +20,9 @@ TYPES = {
 }
 
 
-def make_kubernetes(types=TYPES, identities=ONE, own="", **said):
+def make_kubernetes(types=TYPES, identities=ONE, own="", **more):
     identity = {"identity": {"type": own or "UserAssigned", "userAssignedIdentities": identities}}
-    properties = {"computeType": "Kubernetes", "provisioningState": "Succeeded", **said}
+    properties = {"computeType": "Kubernetes", "provisioningState": "Succeeded", **more}
     body = {"name": NAME, "properties": {"properties": {"instanceTypes": types}, **properties}}
     return machines.parse_compute(body | (identity if identities or own else {}))
 
@@ -82,31 +82,31 @@ def test_compute_that_fits_causes_no_problem(found, order):
     ("state", "severity"),
     [("Creating", "warning"), ("Failed", "error"), ("Deleting", "error"), ("Canceled", "error"), ("Unknown", None)],
 )
-def test_a_compute_that_is_not_well_is_told_with_azure_s_reason(state, severity):
+def test_an_unhealthy_compute_is_reported_with_azures_reason(state, severity):
     why = [{"error": {"code": "Extension", "message": "The extension is gone: see https://x/?sig=c2VjcmV0"}}]
     problems = check_compute(make_kubernetes(provisioningState=state, provisioningErrors=why))
     assert list_codes(problems) == ([("azureml-compute-state", severity)] if severity else [])
     assert all("The extension is gone" in problem.why and "c2VjcmV0" not in problem.why for problem in problems)
 
 
-def test_a_compute_that_runs_no_command_jobs_is_told():
+def test_a_compute_that_runs_no_command_jobs_is_reported():
     [problem] = check_compute(make_kubernetes(computeType="Databricks"))
     assert problem.title == f"the compute {NAME} has the type Databricks and runs no command jobs"
     assert list_suggestions(problem)[0].startswith("az ml compute list --workspace-name")
 
 
 @pytest.mark.parametrize(
-    ("found", "said", "way"),
+    ("found", "kind", "way"),
     [
         (make_kubernetes(), "managed", "kubernetes"),
         (make_cluster(), "kubernetes", "managed"),
         (make_cluster(), "", "managed"),
     ],
 )
-def test_a_job_rendered_for_another_kind_of_compute_is_told(found, said, way):
-    [problem] = check_compute(found, compute_kind=said)
+def test_a_job_rendered_for_another_kind_of_compute_is_reported(found, kind, way):
+    [problem] = check_compute(found, compute_kind=kind)
     assert (problem.code, list_suggestions(problem)) == ("azureml-compute-kind", [f"--compute-kind {way}"])
-    assert (problem.where, problem.given) == ("--compute-kind", said)
+    assert (problem.where, problem.given) == ("--compute-kind", kind)
 
 
 def test_an_instance_type_that_is_not_there_is_offered_one_with_as_many_gpus():
@@ -115,7 +115,7 @@ def test_an_instance_type_that_is_not_there_is_offered_one_with_as_many_gpus():
     assert "Existing: cpu, gpuspot, gpuspot2." in problem.why
 
 
-def test_an_instance_type_with_too_few_gpus_is_told():
+def test_an_instance_type_with_too_few_gpus_is_reported():
     [problem] = check_compute(make_kubernetes(), gpus=2)
     assert problem.title == "the instance type gpuspot has 1 GPU, but the job trains on 2"
     assert list_suggestions(problem) == ["--instance-type gpuspot2", "--num-gpus 1"]
@@ -130,7 +130,7 @@ def test_an_instance_type_without_gpus_is_a_warning():
     )
 
 
-def test_an_identity_that_the_compute_does_not_have_is_told_with_those_it_has():
+def test_an_identity_that_the_compute_does_not_have_is_reported_with_those_it_has():
     [problem] = check_compute(make_kubernetes(), identity="c9")
     assert (problem.code, problem.severity, problem.where) == (
         "azureml-identity-missing",
@@ -143,7 +143,7 @@ def test_an_identity_that_the_compute_does_not_have_is_told_with_those_it_has():
     assert (problem.severity, "az ml compute update" in list_suggestions(problem)[1]) == ("error", True)
 
 
-def test_several_identities_of_which_the_job_says_none_are_told_with_their_client_ids():
+def test_several_identities_without_a_chosen_one_are_reported_with_their_client_ids():
     [problem] = check_compute(make_cluster(identities=TWO), identity="")
     assert (problem.code, problem.severity) == ("azureml-identity-unnamed", "error")
     assert list_suggestions(problem) == [f"--workload-identity {CLIENT}", "--workload-identity c2"]
@@ -151,13 +151,13 @@ def test_several_identities_of_which_the_job_says_none_are_told_with_their_clien
     assert (problem.code, problem.severity) == ("azureml-identity-unnamed", "warning")
 
 
-def test_an_object_id_in_the_place_of_the_client_id_is_told_as_that():
+def test_an_object_id_in_the_place_of_the_client_id_is_reported():
     [problem] = check_compute(make_kubernetes(), identity=PRINCIPAL.upper())
     assert "object id" in problem.why
     assert list_suggestions(problem) == [f"--workload-identity {CLIENT}"]
 
 
-def test_a_compute_without_an_identity_is_told():
+def test_a_compute_without_an_identity_is_reported():
     assert list_codes(check_compute(make_kubernetes(identities=None))) == [("azureml-identity-missing", "warning")]
     assert list_codes(check_compute(make_cluster(identities=None))) == [("azureml-identity-missing", "error")]
 
@@ -166,7 +166,7 @@ def test_a_compute_without_an_identity_is_told():
     ("nodes", "code", "severity"),
     [((0, 0, 0), "azureml-compute-empty", "error"), ((0, 2, 2), "azureml-compute-busy", "note")],
 )
-def test_a_cluster_that_has_no_node_for_the_job_is_told(nodes, code, severity):
+def test_a_cluster_that_has_no_node_for_the_job_is_reported(nodes, code, severity):
     [problem] = check_compute(make_cluster(nodes=nodes))
     assert (problem.code, problem.severity) == (code, severity)
     command = "az ml compute update --name gpus --max-instances 1 --workspace-name ws-tf"
@@ -193,7 +193,7 @@ def test_what_a_cluster_says_of_its_nodes_is_passed_on():
         ("Unusable", "azureml-compute-state"),
     ],
 )
-def test_a_compute_instance_that_is_not_running_is_told(state, code):
+def test_a_compute_instance_that_is_not_running_is_reported(state, code):
     problems = check_compute(make_cluster(kind="ComputeInstance", state=state))
     assert list_codes(problems) == ([(code, "error")] if code else [])
     if code == "azureml-compute-stopped":
@@ -234,7 +234,7 @@ def of_quota(*rows, low=False):
         ("1", "6", "warning"),
     ],
 )
-def test_a_node_that_the_quota_does_not_allow_is_told(used, limit, severity):
+def test_a_node_that_the_quota_does_not_allow_is_reported(used, limit, severity):
     assert of_quota(usage(used, limit)) == ([("azureml-quota", severity)] if severity else [])
 
 

@@ -50,14 +50,14 @@ def test_a_datastore_that_is_not_there_is_offered_those_that_are(ready_workspace
 
 
 @pytest.mark.slow
-def test_a_datastore_that_holds_no_blobs_is_told(ready_workspace):
+def test_a_datastore_that_holds_no_blobs_is_reported(ready_workspace):
     ready_workspace.datastore("files", "files", kind="AzureFile")
     [problem] = check_storage(ready_workspace, datastore="files")
     assert (problem.code, problem.severity) == ("azureml-datastore-kind", "error")
     assert "AzureFile" in problem.title
 
 
-def test_an_account_that_takes_no_keys_is_told_where_the_workspace_signs_in_with_one(ready_workspace):
+def test_an_account_without_keys_is_reported_where_the_workspace_signs_in_with_one(ready_workspace):
     get_account(ready_workspace)["allowSharedKeyAccess"] = False
     [problem] = check_storage(ready_workspace)
     assert (problem.code, problem.severity) == ("azureml-keys-refused", "error")
@@ -68,7 +68,7 @@ def test_an_account_that_takes_no_keys_is_told_where_the_workspace_signs_in_with
     assert check_storage(ready_workspace) == []
 
 
-def test_whoever_may_not_see_identities_is_told_of_keys_all_the_same(ready_workspace):
+def test_account_keys_are_checked_without_the_right_to_see_identities(ready_workspace):
     get_account(ready_workspace)["allowSharedKeyAccess"] = False
     ready_workspace.fault("userAssignedIdentities", status=403, code="AuthorizationFailed")
     assert ("azureml-keys-refused", "error") in list_codes(check_storage(ready_workspace))
@@ -96,7 +96,7 @@ def test_how_the_workspace_signs_in_to_its_own_account_is_no_news_of_another_one
 
 
 @pytest.mark.slow
-def test_a_datastore_with_a_key_to_such_an_account_is_told_too(ready_workspace):
+def test_a_datastore_with_a_key_to_an_account_without_keys_is_reported(ready_workspace):
     get_account(ready_workspace, "other1")["allowSharedKeyAccess"] = False
     ready_workspace.datastore("other", "c", credentials="AccountKey", account="other1")
     ready_workspace.auth_mode("identity")
@@ -149,7 +149,7 @@ def test_a_compute_of_its_own_identity_needs_the_roles_too(ready_workspace):
     assert check_storage(ready_workspace, workload_identity=None) == []
 
 
-def test_a_job_that_names_nobody_signs_in_as_the_one_identity_there_is(ready_workspace):
+def test_a_job_without_an_identity_signs_in_as_the_only_one_of_the_compute(ready_workspace):
     ready_workspace.manager.there.assignments.clear()
     [problem] = check_storage(ready_workspace, workload_identity=None)
     assert f"--assignee {PRINCIPAL} " in format_problem(problem)
@@ -218,7 +218,7 @@ def workspace(ready_workspace):
     return ready_workspace
 
 
-def test_a_data_asset_that_is_no_dataset_is_told_before_anything_is_sent(workspace):
+def test_a_data_asset_that_is_no_dataset_is_reported_before_anything_is_sent(workspace):
     assert run_preflight(make_plan(workspace, *assets("azureml:good:3"))) == []
     [problem] = run_preflight(make_plan(workspace, *assets("azureml:good:3", "azureml:none:1")))
     assert (problem.code, problem.severity, problem.where) == ("source-undescribed", "error", "--dataset-asset")
@@ -237,7 +237,7 @@ def test_one_that_is_a_blob_address_is_looked_at_as_well(workspace):
     ]
 
 
-def test_one_that_cannot_be_seen_from_here_stops_nobody(workspace):
+def test_a_data_asset_that_cannot_be_read_from_here_is_no_error(workspace):
     workspace.data("hidden", 1, "https://elsewhere.blob.core.windows.net/c/hidden")
     workspace.data("odd", 1, "wasbs://c@elsewhere.blob.core.windows.net/odd")
     [problem] = run_preflight(make_plan(workspace, *assets("azureml:hidden:1", "azureml:odd:1")))

@@ -36,7 +36,7 @@ def test_a_folder_without_a_digest_is_left_to_the_submit(azureml, folder):
     assert list_requests(azureml, "blob.core") == []
 
 
-def test_a_folder_with_a_link_is_told_before_anything_is_brought(azureml, folder):
+def test_a_folder_with_a_link_is_reported_before_anything_is_brought(azureml, folder):
     wanted = make_upload_plan(azureml, folder)
     (folder / "link").symlink_to("a")
     with pytest.raises(Rejected):

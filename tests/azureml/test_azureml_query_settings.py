@@ -18,19 +18,19 @@ def named_workspace(azureml) -> AzureMLSettings:
     return settings(**azureml.settings)
 
 
-def query_settings(said: AzureMLSettings, **more: object) -> dict[str, str]:
-    told = compute.fetch_compute_settings(None, dataclasses.replace(said, **more))
-    assert all(isinstance(one, PlatformDefault) and one.why for one in told.values())
-    return {name: one.value for name, one in told.items()}
+def query_settings(base: AzureMLSettings, **more: object) -> dict[str, str]:
+    defaults = compute.fetch_compute_settings(None, dataclasses.replace(base, **more))
+    assert all(isinstance(default, PlatformDefault) and default.why for default in defaults.values())
+    return {name: default.value for name, default in defaults.items()}
 
 
-def query_rejected(said: AzureMLSettings, **more: object):
-    problem = find_rejection(lambda: query_settings(said, **more))
+def query_rejected(base: AzureMLSettings, **more: object):
+    problem = find_rejection(lambda: query_settings(base, **more))
     assert problem.severity == "warning"
     return problem
 
 
-def test_a_kubernetes_compute_tells_its_kind_and_its_first_identity_in_one_request(azureml, named_workspace):
+def test_the_kind_and_first_identity_of_a_kubernetes_compute_are_read_in_one_request(azureml, named_workspace):
     azureml.kubernetes(COMPUTE, identities=(("first", CLIENT, "d1"), ("second", "c2", "d2")))
     azureml.calls.clear()
     assert query_settings(named_workspace) == {"compute_kind": "kubernetes", "workload_identity": CLIENT}
@@ -51,13 +51,13 @@ def test_nothing_is_queried_without_a_compute(named_workspace, missing):
     assert query_settings(named_workspace, **missing) == {}
 
 
-def test_a_compute_that_is_not_there_is_told_as_the_look_before_a_submit_tells_it(azureml, named_workspace):
+def test_a_missing_compute_is_reported_as_in_the_preflight(azureml, named_workspace):
     problem = query_rejected(named_workspace)
     assert (problem.code, problem.title) == ("azureml-compute-missing", f"the workspace has no compute {COMPUTE}")
     assert query_rejected(named_workspace, workspace_name="typo").code == "azureml-missing"
 
 
-def test_who_may_not_look_at_computes_is_told_that_and_what_comes_of_it(azureml, named_workspace):
+def test_computes_that_may_not_be_read_are_reported_with_what_follows(azureml, named_workspace):
     azureml.kubernetes(COMPUTE)
     azureml.deny("GET /computes")
     problem = query_rejected(named_workspace)

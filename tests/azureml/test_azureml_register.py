@@ -124,8 +124,8 @@ def test_a_model_that_is_registered_later_has_the_lineage_of_one_that_the_job_re
     sealed_files = observing.store.names(observing.container, f"azureml/{job.name}/")
     assert sealed_files == before, "a sealed checkpoint is not written to"
     (model,) = observing.versions(MODEL).values()
-    told = ("framework", "policy_type", "dataset_source", "training_steps", "azureml_run_id", "robotrain_run")
-    assert [model["tags"].get(name) for name in told] == ["lerobot", "act", "azureml-data-asset", "1000", job.name, run]
+    tags = ("framework", "policy_type", "dataset_source", "training_steps", "azureml_run_id", "robotrain_run")
+    assert [model["tags"].get(name) for name in tags] == ["lerobot", "act", "azureml-data-asset", "1000", job.name, run]
     assert "azureml:episodes:3" in model["description"]
 
 
@@ -149,9 +149,9 @@ def test_lineage_is_written_beside_a_tracked_model(finished_run, observing, robo
     assert model["tags"]["mlflow_experiment_id"] == "77"
     ids = {"azureml_run_id": job.name, "mlflow_run_id": job.name, "mlflow_experiment_id": "77"}
     of = {"dataset_source": "azureml-data-asset", "dataset_assets": ["azureml:episodes:3"], "blob_urls": []}
-    said = lineage(observing, job)
-    assert said == {"000400": said["000400"] | ids | of}
-    assert len(said["000400"]) == 9
+    found = lineage(observing, job)
+    assert found == {"000400": found["000400"] | ids | of}
+    assert len(found["000400"]) == 9
 
 
 @pytest.mark.slow

@@ -123,8 +123,8 @@ def test_the_command_is_the_same_for_every_job() -> None:
 
 
 def test_nothing_of_azure_is_imported_to_render() -> None:
-    told = subprocess.run([sys.executable, "-c", WITHOUT_LIBRARIES], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    answer = subprocess.run([sys.executable, "-c", WITHOUT_LIBRARIES], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
 
 
 def test_another_job_is_another_name_and_another_folder_of_the_datastore() -> None:
@@ -137,20 +137,20 @@ def test_another_job_is_another_name_and_another_folder_of_the_datastore() -> No
 class TestDatasets:
     """Which of them Azure ML brings, and which the run fetches."""
 
-    def test_assets_are_numbered_as_they_were_typed_among_whatever_else(self) -> None:
+    def test_assets_are_numbered_in_the_order_of_the_flags(self) -> None:
         sources = [*assets("azureml:b:1"), *blobs(TWO), *assets("azureml:a:2"), *blobs(ONE)]
         made = render_plan(job(*sources))
         assert {name: entry["path"] for name, entry in read_spec(made)["inputs"].items()} == {
             "dataset_asset_0": "azureml:b:1",
             "dataset_asset_1": "azureml:a:2",
         }
-        said = read_spec(made)["environment_variables"]
-        assert json.loads(said["DATASET_ASSETS"]) == ["azureml:b:1", "azureml:a:2"]
-        assert said["DATASET_ASSET_COUNT"] == "2"
-        assert json.loads(said["BLOB_URLS"]) == [TWO, ONE]
+        environment = read_spec(made)["environment_variables"]
+        assert json.loads(environment["DATASET_ASSETS"]) == ["azureml:b:1", "azureml:a:2"]
+        assert environment["DATASET_ASSET_COUNT"] == "2"
+        assert json.loads(environment["BLOB_URLS"]) == [TWO, ONE]
         assert azureml_plans.read_document(made).sources == tuple(sources)
 
-    def test_the_runtime_finds_each_by_its_role_and_name_and_fetches_the_rest(self) -> None:
+    def test_the_runtime_finds_each_input_by_role_and_name_and_fetches_other_sources(self) -> None:
         sources = [*assets("azureml:b:1"), *blobs(), model("azureml:m:1"), source("local_path", "/d", pin=PINNED)]
         document = azureml_plans.read_document(render_plan(job(*sources)))
         folders = [
@@ -164,14 +164,14 @@ class TestDatasets:
         ]
         assert contract_document.list_fetched_sources(document) == (sources[1],)
 
-    def test_one_that_is_given_twice_is_mounted_for_each_and_looked_for_once(self) -> None:
+    def test_an_asset_given_twice_is_mounted_twice_and_looked_up_once(self) -> None:
         made = render_plan(job(*assets("azureml:a:3", "azureml:a:3")))
         assert set(read_spec(made)["inputs"]) == {"dataset_asset_0", "dataset_asset_1"}
         assert read_spec(made)["environment_variables"]["DATASET_ASSET_COUNT"] == "2"
         (needed,) = read_submission_spec(made).assets
         assert (needed.kind, needed.name, needed.version, needed.flag) == ("data", "a", 3, "--dataset-asset")
 
-    def test_those_of_the_hub_and_of_blobs_need_no_input(self) -> None:
+    def test_sources_of_the_hub_and_of_blobs_need_no_input(self) -> None:
         made = render_plan(job(source("huggingface", "lerobot/pusht@main")))
         assert "inputs" not in read_spec(made)
         assert read_placement(made).mounts == ()
@@ -228,7 +228,7 @@ class TestPolicies:
 class TestFolders:
     """Those of this machine: uploaded by content, mounted like everything else."""
 
-    def test_a_pinned_folder_goes_to_where_its_content_says(self) -> None:
+    def test_a_pinned_folder_is_uploaded_to_a_place_named_by_its_content(self) -> None:
         made = render_plan(job(source("local_path", "/data/d", pin=PINNED)), datastore="mine")
         (upload,) = read_submission_spec(made).uploads
         assert upload == submission_spec.DatastoreUpload(
@@ -240,12 +240,12 @@ class TestFolders:
             "path": f"azureml://datastores/mine/paths/robotrain/data/{'ab' * 32}/",
         }
 
-    def test_one_that_is_not_pinned_has_a_place_of_this_run_alone(self) -> None:
+    def test_a_folder_without_a_pin_is_uploaded_to_a_place_of_its_run(self) -> None:
         made = render_plan(job(*blobs(), source("local_path", "/data/d")))
         (upload,) = read_submission_spec(made).uploads
         assert (upload.to, upload.files, upload.size) == (f"azureml/{made.run}/inputs/1", None, None)
 
-    def test_policies_and_checkpoints_are_brought_the_same_way(self) -> None:
+    def test_policies_and_checkpoints_are_uploaded_like_datasets(self) -> None:
         sources = [source("local_path", "/p", "policy", PINNED), source("local_path", "/c", "resume")]
         made = render_plan(job(*blobs(), *sources))
         assert list(read_spec(made)["inputs"]) == ["policy_path", "resume_path"]
@@ -254,13 +254,13 @@ class TestFolders:
             ("/c", "--resume-from"),
         ]
 
-    def test_what_is_typed_stays_out_of_the_job(self) -> None:
+    def test_a_local_path_stays_out_of_the_job(self) -> None:
         folder = "/data/${{inputs.x}}/$(id)"
         made = render_plan(job(source("local_path", folder)))
         assert "inputs.x" not in made.files["job.yaml"].decode()
         assert read_submission_spec(made).uploads[0].path == folder
 
-    def test_one_that_is_given_twice_is_uploaded_once(self) -> None:
+    def test_a_folder_given_twice_is_uploaded_once(self) -> None:
         made = render_plan(job(*[source("local_path", "/d", pin=PINNED)] * 2))
         assert set(read_spec(made)["inputs"]) == {"dataset_path_0", "dataset_path_1"}
         assert len(read_submission_spec(made).uploads) == 1
@@ -270,18 +270,18 @@ class TestMachine:
     """Where it runs, with what, and how long."""
 
     @pytest.mark.parametrize(("gpus", "kind"), [(1, "gpuspot"), (4, "gpuspot4")])
-    def test_a_kubernetes_compute_is_asked_for_a_machine_with_the_gpus(self, gpus: int, kind: str) -> None:
+    def test_the_instance_type_of_a_kubernetes_compute_has_the_gpus(self, gpus: int, kind: str) -> None:
         for known in (None, "kubernetes"):
             made = render_plan(job(num_gpus=gpus), compute_kind=known)
             assert read_spec(made)["resources"]["instance_type"] == kind
             assert (read_submission_spec(made).instance_type, read_submission_spec(made).gpus) == (kind, gpus)
 
-    def test_a_managed_compute_is_asked_for_none(self) -> None:
+    def test_a_managed_compute_has_no_instance_type(self) -> None:
         made = render_plan(job(), compute_kind="managed", instance_type="gpu4")
         assert read_spec(made)["resources"] == {"instance_count": 1, "shm_size": "8g"}
         assert (read_submission_spec(made).compute_kind, read_submission_spec(made).instance_type) == ("managed", "")
 
-    def test_the_environment_is_named_and_said_with_its_image(self) -> None:
+    def test_the_environment_is_named_with_its_image(self) -> None:
         made = render_plan(job(), image="registry.example/a/b:1.0", environment_name="mine")
         assert read_spec(made)["environment"] == "azureml:mine:1.0"
         assert read_submission_spec(made).environment == submission_spec.WorkspaceEnvironment(
@@ -293,11 +293,11 @@ class TestContainer:
     """What the runtime is told beside the sources."""
 
     def test_it_writes_to_the_run_and_the_output_that_azure_ml_made(self) -> None:
-        told = read_placement(render_plan(job()))
-        assert told.tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
-        assert (told.tracking_run, told.submission) == ("MLFLOW_RUN_ID", "AZUREML_RUN_ID")
-        assert (told.kept, told.left) == ("${AZURE_ML_OUTPUT_checkpoints}", "")
-        assert told.kept_as == "azureml://datastores/workspaceblobstore/paths/azureml/${AZUREML_RUN_ID}/checkpoints/"
+        place = read_placement(render_plan(job()))
+        assert place.tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
+        assert (place.tracking_run, place.submission) == ("MLFLOW_RUN_ID", "AZUREML_RUN_ID")
+        assert (place.kept, place.left) == ("${AZURE_ML_OUTPUT_checkpoints}", "")
+        assert place.kept_as == "azureml://datastores/workspaceblobstore/paths/azureml/${AZUREML_RUN_ID}/checkpoints/"
 
     def test_an_output_that_is_mounted_holds_what_an_earlier_attempt_left(self) -> None:
         made = render_plan(job(), output_mode="rw_mount")
@@ -306,9 +306,9 @@ class TestContainer:
 
     def test_it_works_in_a_folder_of_its_own_with_a_cache_beside_it(self) -> None:
         made = render_plan(job(), work_dir="/mnt/work", cache_gib=40.0, download_mib=512)
-        told = read_placement(made)
-        assert (told.work, told.cache) == (f"/mnt/work/{made.run}", "/mnt/work/cache")
-        assert (told.cache_gib, told.download_mib) == (40.0, 512)
+        place = read_placement(made)
+        assert (place.work, place.cache) == (f"/mnt/work/{made.run}", "/mnt/work/cache")
+        assert (place.cache_gib, place.download_mib) == (40.0, 512)
 
     def test_a_secret_is_named_where_the_hub_is_read_and_nowhere_else(self) -> None:
         address = "https://robots.vault.azure.net/secrets/hf"
@@ -325,25 +325,25 @@ class TestContainer:
         assert azureml_plans.read_document(made).parameters["publish_url"] == TWO
 
 
-def test_without_an_identity_the_compute_has_the_say() -> None:
+def test_without_an_identity_the_job_selects_none() -> None:
     assert "AZURE_CLIENT_ID" not in read_spec(render_plan(job()))["environment_variables"]
 
 
-def test_a_job_in_another_cloud_is_told_where_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_in_another_cloud_receives_its_sign_in_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
-    said = read_spec(render_plan(job()))["environment_variables"]
-    assert said["AZURE_AUTHORITY_HOST"] == "https://login.microsoftonline.us"
+    environment = read_spec(render_plan(job()))["environment_variables"]
+    assert environment["AZURE_AUTHORITY_HOST"] == "https://login.microsoftonline.us"
 
 
 @pytest.mark.parametrize("tail", ["$(HOME)", "$$x", "${{inputs.x}}"])
 def test_a_dollar_that_would_be_read_is_the_same_url_written_otherwise(tail: str) -> None:
     odd = f"https://account1.blob.core.windows.net/train/a{tail}b"
     made = render_plan(job(*blobs(odd), source("blob_url", odd, "init_policy")))
-    said = read_spec(made)["environment_variables"]
-    assert json.loads(said["BLOB_URLS"]) == [odd]
-    assert tail[:2] not in said["BLOB_URLS"]
-    assert "INIT_FROM_POLICY_MODEL_SOURCE" not in said  # there it cannot be written otherwise
-    assert read_placement(made).promised["BLOB_URLS"] == said["BLOB_URLS"]
+    environment = read_spec(made)["environment_variables"]
+    assert json.loads(environment["BLOB_URLS"]) == [odd]
+    assert tail[:2] not in environment["BLOB_URLS"]
+    assert "INIT_FROM_POLICY_MODEL_SOURCE" not in environment  # there it cannot be written otherwise
+    assert read_placement(made).promised["BLOB_URLS"] == environment["BLOB_URLS"]
 
 
 @pytest.mark.parametrize("where", [{"display_name": "${{ x }}"}, {"labels": "a=${{x}}"}, {"labels": "${{x}}=a"}])
@@ -386,7 +386,7 @@ class TestTheProgram(StartProgramTests):
     def start(self, code: Path):
         return lambda **environ: start_job(code, **environ)
 
-    def test_it_holds_nothing_that_a_template_would_read(self) -> None:
+    def test_the_command_holds_nothing_that_a_template_would_read(self) -> None:
         assert "$" not in self.program + render.START_COMMAND
 
 
@@ -394,7 +394,7 @@ def work(code: Path) -> str:
     return str(json.loads((code / "job.json").read_text())["placement"]["work"])
 
 
-def test_it_unpacks_and_becomes_the_runtime(code: Path) -> None:
+def test_the_command_unpacks_the_code_and_becomes_the_runtime(code: Path) -> None:
     started = start_job(code, PYTHONPATH="/elsewhere")
     out, err = started.communicate(timeout=30)
     assert (started.returncode, err) == (0, "")
@@ -419,7 +419,7 @@ def test_nothing_is_written_into_the_code(code: Path) -> None:
         ("job.json", b'{"placement": {"work": "/proc/no/such"}}'),
     ],
 )
-def test_code_that_did_not_come_whole_is_told_in_a_sentence(code: Path, file: str, content: bytes | None) -> None:
+def test_code_that_arrived_incomplete_is_reported(code: Path, file: str, content: bytes | None) -> None:
     (code / file).unlink()
     if content is not None:
         (code / file).write_bytes(content)

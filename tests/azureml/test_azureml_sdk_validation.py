@@ -86,23 +86,23 @@ class TestOfTheSdk:
 
     def test_it_takes_every_job_and_sends_what_it_says(self, load: Load) -> None:
         for made in plans():
-            body, said = load(made), read_spec(made)
+            body, spec = load(made), read_spec(made)
             sent = body["properties"]
-            assert (body["name"], sent["command"], sent["codeId"]) == (made.run, said["command"], "code")
+            assert (body["name"], sent["command"], sent["codeId"]) == (made.run, spec["command"], "code")
             assert (sent["experimentName"], sent.get("displayName")) == (
-                said["experiment_name"],
-                said.get("display_name"),
+                spec["experiment_name"],
+                spec.get("display_name"),
             )
-            assert (sent["environmentVariables"], sent["tags"]) == (said["environment_variables"], said["tags"])
+            assert (sent["environmentVariables"], sent["tags"]) == (spec["environment_variables"], spec["tags"])
             assert {sent["environmentId"], sent["computeId"]} == {
-                said[name].removeprefix("azureml:") for name in ("environment", "compute")
+                spec[name].removeprefix("azureml:") for name in ("environment", "compute")
             }
-            client = said["identity"].get("client_id")
+            client = spec["identity"].get("client_id")
             assert sent["identity"] == {"identityType": "Managed"} | ({"clientId": client} if client else {})
-            assert sent["resources"].get("instanceType") == said["resources"].get("instance_type")
-            assert sent["resources"]["shmSize"] == said["resources"]["shm_size"]
-            assert list(sent.get("inputs", {})) == list(said.get("inputs", {}))
-            assert sent["outputs"]["checkpoints"]["uri"] == said["outputs"]["checkpoints"]["path"]
+            assert sent["resources"].get("instanceType") == spec["resources"].get("instance_type")
+            assert sent["resources"]["shmSize"] == spec["resources"]["shm_size"]
+            assert list(sent.get("inputs", {})) == list(spec.get("inputs", {}))
+            assert sent["outputs"]["checkpoints"]["uri"] == spec["outputs"]["checkpoints"]["path"]
 
     def test_it_reads_times_and_ways_of_bringing_as_they_were_meant(self, load: Load) -> None:
         of = job(*assets("azureml:a:3"), model("azureml:m:7"))

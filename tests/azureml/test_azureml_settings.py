@@ -44,7 +44,7 @@ def test_the_vault_is_terraforms_where_a_secret_is_named(outputs, explain_settin
     assert values["key_vault"] == ("kv-tf", "infrastructure/terraform key_vault_name.value")
 
 
-def test_terraform_is_not_asked_for_what_somebody_said(outputs, explain_settings) -> None:
+def test_terraform_is_not_run_for_given_settings(outputs, explain_settings) -> None:
     outputs(aks_cluster={"name": "aks-a"}, key_vault_name="kv-tf", resource_group={"name": "rg-tf"})
     values = explain_settings(*NAMES, "--compute", "mine")
     assert (values["aks_cluster"][0], outputs.runs()) == (None, 0)
@@ -59,7 +59,7 @@ def test_a_workspace_that_terraform_names_in_part_is_asked_for_what_is_missing_a
     assert "does not count" not in answer.stderr
 
 
-def test_what_nobody_said_is_explained_by_what_is_made_of_it(outputs, explain_settings, robotrain) -> None:
+def test_explain_shows_derived_defaults(outputs, explain_settings, robotrain) -> None:
     outputs(aks_cluster={"name": "aks-robot-dev-001"})
     values = explain_settings(*NAMES, "--num-gpus", "2")
     assert values["compute"] == ("k8s-robot-dev-00", "platform azureml: for the AKS cluster aks-robot-dev-001")
@@ -87,15 +87,15 @@ def test_what_nobody_said_is_explained_by_what_is_made_of_it(outputs, explain_se
 def test_a_name_of_the_contract_is_read_from_the_environment_and_a_dotenv_file(
     explain_settings, monkeypatch, name: str, setting: str
 ) -> None:
-    said = {"AZURE_SUBSCRIPTION_ID": "1-2", "IMAGE": "x:1"}.get(name, "abc")
+    value = {"AZURE_SUBSCRIPTION_ID": "1-2", "IMAGE": "x:1"}.get(name, "abc")
     others = {flag.strip("-").replace("-", "_"): value for flag, value in zip(NAMES[::2], NAMES[1::2], strict=True)}
     words = [word for key, value in others.items() if key != setting for word in (f"--{key.replace('_', '-')}", value)]
     words += [] if setting == "compute" else ["--compute", "k8s-a"]
     words += ["--key-vault", "kv-a"] if setting == "hf_credential" else []
-    Path(".env").write_text(f"{name}={said}\n")
-    assert explain_settings(*words)[setting] == (said, ".env:1")
-    monkeypatch.setenv(name, f"{said}1")
-    assert explain_settings(*words)[setting] == (f"{said}1", f"environment {name}")
+    Path(".env").write_text(f"{name}={value}\n")
+    assert explain_settings(*words)[setting] == (value, ".env:1")
+    monkeypatch.setenv(name, f"{value}1")
+    assert explain_settings(*words)[setting] == (f"{value}1", f"environment {name}")
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,14 @@ class TestTheIdentity:
 
 def test_help_lists_every_setting_without_asking_anybody(outputs, robotrain) -> None:
     outputs(aks_cluster={"name": "aks-a"})
-    told = robotrain("submit", "--platform", "azureml", "--help")
-    assert told.exit_code == 0
-    assert all(flag in told.stdout for flag in ("--compute NAME", "--instance-type NAME", "--key-vault NAME"))
+    answer = robotrain("submit", "--platform", "azureml", "--help")
+    assert answer.exit_code == 0
+    assert all(flag in answer.stdout for flag in ("--compute NAME", "--instance-type NAME", "--key-vault NAME"))
     assert outputs.runs() == 0
 
 
 def test_another_platform_is_offered_once(robotrain, nobody) -> None:
     words = ("-d", "lerobot/pusht", "--wandb-enable", *NAMES, "--compute", "k8s-a")
-    told = robotrain("explain", "--platform", "azureml", *words)
-    assert told.exit_code == 3
-    assert told.stderr.count("--platform osmo") == 1
+    answer = robotrain("explain", "--platform", "azureml", *words)
+    assert answer.exit_code == 3
+    assert answer.stderr.count("--platform osmo") == 1

@@ -29,10 +29,10 @@ def make_job(
         "environmentVariables": {"AZURE_CLIENT_ID": CLIENT},
         "limits": {"timeout": "PT12H"},
     }
-    said = {"error": {"error": {"code": code, "message": message}}} if message else {}
-    said["warnings"] = [{"source": "Job", "message": text} for text in warnings]
+    errors = {"error": {"error": {"code": code, "message": message}}} if message else {}
+    errors["warnings"] = [{"source": "Job", "message": text} for text in warnings]
     made = {"createdTimeUtc": _iso(NOW - 60)}
-    return job_state.parse_job({"name": JOB, "properties": properties}, {"status": word, **made, **said, **more})
+    return job_state.parse_job({"name": JOB, "properties": properties}, {"status": word, **made, **errors, **more})
 
 
 def _iso(seconds: float) -> str:
@@ -74,11 +74,11 @@ def test_malformed_answer_is_not_an_end(answer):
     assert job_state.parse_job({"properties": {"status": 4, "limits": [], "services": None}}, answer).state == "pending"
 
 
-def test_what_it_waits_for_is_said_and_in_the_same_words_as_time_goes_on():
+def test_the_reason_of_waiting_keeps_its_words_as_time_goes_on():
     job = make_job("Queued")
     assert status.explain_waiting(job, HERE, NOW) == "no machine of its compute is free for it yet"
-    said = {status.explain_waiting(job, HERE, NOW + later) for later in (600, 800, 1100)}
-    assert said == {"no machine of its compute is free for it yet, for more than 10 min"}
+    reasons = {status.explain_waiting(job, HERE, NOW + later) for later in (600, 800, 1100)}
+    assert reasons == {"no machine of its compute is free for it yet, for more than 10 min"}
     assert "az ml compute show --name k8s-robot-dev-00" in status.explain_waiting(job, HERE, NOW + 3600)
     assert "its image is being pulled" in status.explain_waiting(make_job("Preparing"), HERE, NOW)
 
@@ -171,10 +171,10 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize(("message", "said"), FAILURES.values(), ids=FAILURES)
-def test_a_failure_says_what_it_was_and_what_to_do(message, said):
+@pytest.mark.parametrize(("message", "expected"), FAILURES.values(), ids=FAILURES)
+def test_a_failure_names_its_cause_and_what_to_do(message, expected):
     reason = status.explain_failure(make_job("Failed", message), HERE, None)
-    assert [part for part in said if part not in reason] == []
+    assert [part for part in expected if part not in reason] == []
     assert "{" not in reason
     assert not reason.endswith(".")
 
@@ -243,7 +243,7 @@ def test_outcome_that_contradicts_the_exit_code_is_ignored():
         assert status.explain_failure(failed, HERE, other) == "it failed (exit code 1)"
 
 
-def test_an_output_that_could_not_be_written_is_told_though_the_run_itself_went_well():
+def test_an_output_that_could_not_be_written_is_reported_though_the_run_itself_went_well():
     message = FAILURES["an output that may not be written"][0]
     assert "may not write" in status.explain_failure(
         make_job("Failed", message), HERE, Outcome(state="succeeded", exit_code=0)
@@ -338,7 +338,7 @@ def test_status_names_the_job_and_its_page(run, robotrain):
     assert "step 10/20 (50%)  loss 0.5" in text
 
 
-def test_status_on_the_command_line_tells_state_reason_and_what_to_type(run, robotrain):
+def test_status_shows_state_reason_and_the_next_command(run, robotrain):
     name = run.fails(FAILURES["an image that cannot be pulled"][0]).record()
     answer = robotrain("status", name)
     assert answer.exit_code == 0
@@ -381,7 +381,7 @@ def count(azureml, part: str) -> int:
     return sum(part in call for call in azureml.calls)
 
 
-def test_one_request_tells_how_many_live_runs_are(robotrain, azureml, jobs):
+def test_live_runs_are_counted_in_one_request(robotrain, azureml, jobs):
     jobs(*["Running"] * 13, *["Queued"] * 13)
     listed = robotrain("runs", "--json").json["runs"]
     assert sorted(one["state"] for one in listed) == ["pending"] * 13 + ["running"] * 13

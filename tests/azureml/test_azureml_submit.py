@@ -87,16 +87,16 @@ def test_the_spec_that_is_kept_names_the_job_and_its_code(azureml):
     wanted = make_submittable_plan(azureml)
     reference = AzureMLPlatform().submit(wanted)
     kept = yaml.safe_load(AzureMLPlatform().read_submitted_spec(wanted, reference))
-    said = yaml.safe_load(wanted.files["job.yaml"])
+    spec = yaml.safe_load(wanted.files["job.yaml"])
     assert kept["name"] == reference["job"]
     assert kept["code"] == f"azureml:{reference['code']}"
     assert kept["outputs"]["checkpoints"].pop("path").endswith(f"/paths/azureml/{reference['job']}/checkpoints/")
-    del said["outputs"]["checkpoints"]["path"]
-    assert {**kept, "name": "", "code": ""} == {**said, "name": "", "code": ""}
+    del spec["outputs"]["checkpoints"]["path"]
+    assert {**kept, "name": "", "code": ""} == {**spec, "name": "", "code": ""}
 
 
 @pytest.mark.slow
-def test_the_repository_that_a_person_stands_in_is_not_told(azureml, tmp_path, monkeypatch):
+def test_the_local_git_repository_is_not_sent(azureml, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     for words in (["init", "-q"], ["remote", "add", "origin", "https://example.com/private.git"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
@@ -115,11 +115,11 @@ def test_an_environment_of_the_same_image_is_used(azureml, capsys):
 
 def test_an_environment_of_another_image_stops_everything_before_it_is_sent(azureml):
     azureml.environment(ENVIRONMENT, VERSION, "pytorch/pytorch:2.4.1")
-    told = format_problem(submit_rejected(make_submittable_plan(azureml)))
-    assert "azureml-environment-differs" in told
-    assert "pytorch/pytorch:2.4.1" in told
-    assert IMAGE in told
-    assert "--environment-version VERSION" in told
+    text = format_problem(submit_rejected(make_submittable_plan(azureml)))
+    assert "azureml-environment-differs" in text
+    assert "pytorch/pytorch:2.4.1" in text
+    assert IMAGE in text
+    assert "--environment-version VERSION" in text
     assert list_requests(azureml) == [f"GET {AT}"]
 
 
@@ -131,25 +131,25 @@ def test_an_environment_that_a_colleague_registers_meanwhile_is_used(azureml):
     assert len(azureml.jobs) == 1
 
 
-def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words_with_the_keys(azureml):
+def test_a_job_that_the_sdk_refuses_is_reported_with_the_keys(azureml):
     def change(spec):
         spec |= {"colour": "red", "limits": {"timeout": "long"}}
         spec["resources"]["nonsense"] = 1
         spec["inputs"] = {"mine": {"type": "uri_folder", "mode": "rw", "path": "azureml:a:1"}}
 
-    told = format_problem(submit_rejected(with_spec(make_submittable_plan(azureml), change)))
-    assert "[azureml-job-not-read]" in told
-    assert "az ml job create -f FOLDER/job.yaml" in told
-    assert "job.yaml: colour, job.yaml: inputs.mine, job.yaml: limits.timeout, job.yaml: resources.nonsense" in told
-    assert "colour is not a known key. inputs.mine has an invalid value." in told
-    assert "limits.timeout" in told
-    assert "resources.nonsense" in told
-    assert not {"Schema", "marshmallow", "Unknown field", "aka.ms"} & {*re.findall(r"[\w.]+", told)}
+    text = format_problem(submit_rejected(with_spec(make_submittable_plan(azureml), change)))
+    assert "[azureml-job-not-read]" in text
+    assert "az ml job create -f FOLDER/job.yaml" in text
+    assert "job.yaml: colour, job.yaml: inputs.mine, job.yaml: limits.timeout, job.yaml: resources.nonsense" in text
+    assert "colour is not a known key. inputs.mine has an invalid value." in text
+    assert "limits.timeout" in text
+    assert "resources.nonsense" in text
+    assert not {"Schema", "marshmallow", "Unknown field", "aka.ms"} & {*re.findall(r"[\w.]+", text)}
     assert azureml.calls == []
 
 
 @pytest.mark.parametrize("path", [submission_spec.SUBMISSION_FILE, submission_spec.START_FILE])
-def test_a_plan_that_lacks_a_part_is_told(azureml, path):
+def test_a_plan_that_lacks_a_part_is_reported(azureml, path):
     wanted = make_submittable_plan(azureml)
     files = {name: content for name, content in wanted.files.items() if name != path}
     problem = submit_rejected(dataclasses.replace(wanted, files=files))
@@ -159,7 +159,7 @@ def test_a_plan_that_lacks_a_part_is_told(azureml, path):
 @pytest.mark.parametrize(
     "change", [{"outputs": {}}, {"code": "../.."}, {"code": "azureml:x:1"}, {"name": ""}, {"type": "sweep"}]
 )
-def test_a_plan_of_another_code_or_without_its_output_is_told(azureml, change):
+def test_a_plan_of_another_code_or_without_its_output_is_reported(azureml, change):
     problem = submit_rejected(with_spec(make_submittable_plan(azureml), lambda spec: spec.update(change)))
     assert problem.code == "plan-damaged"
     assert azureml.calls == []
@@ -239,15 +239,15 @@ def test_what_a_person_wrote_into_a_rendered_job_is_sent_as_it_is(azureml):
 def test_a_refused_job_is_forgotten(azureml):
     azureml.deny("PUT /jobs/")
     wanted = make_submittable_plan(azureml)
-    told = format_problem(submit_rejected(wanted))
-    assert "[azureml-not-allowed]" in told
-    assert "az role assignment create --assignee" in told
-    assert '--role "AzureML Data Scientist"' in told
+    text = format_problem(submit_rejected(wanted))
+    assert "[azureml-not-allowed]" in text
+    assert "az role assignment create --assignee" in text
+    assert '--role "AzureML Data Scientist"' in text
     assert not azureml.jobs
     assert submit.read_job_name(wanted) == ""
 
 
-def test_a_workspace_that_cannot_be_asked_for_a_job_is_told(azureml):
+def test_a_workspace_that_cannot_be_read_is_reported(azureml):
     wanted = make_submittable_plan(azureml)
     AzureMLPlatform().submit(wanted)
     azureml.deny("GET /jobs/")

@@ -51,16 +51,16 @@ NO_TOKEN = (
 )
 
 
-def test_an_expired_sign_in_is_told_with_what_was_tried_and_what_to_type(submission):
-    said = describe_error(ClientAuthenticationError(NO_TOKEN), submission)
-    assert "your sign-in to Azure has expired" in said
-    assert "AADSTS70043: The refresh token has expired" in said
-    assert "Tried: EnvironmentCredential, AzureCliCredential." in said
-    assert f"(then `az account set --subscription {submission.subscription}`)" in said
-    assert "Trace ID" not in said
+def test_an_expired_sign_in_is_reported_with_what_was_tried_and_what_to_type(submission):
+    text = describe_error(ClientAuthenticationError(NO_TOKEN), submission)
+    assert "your sign-in to Azure has expired" in text
+    assert "AADSTS70043: The refresh token has expired" in text
+    assert "Tried: EnvironmentCredential, AzureCliCredential." in text
+    assert f"(then `az account set --subscription {submission.subscription}`)" in text
+    assert "Trace ID" not in text
 
 
-def test_before_anything_is_sent_the_same_is_said(azureml, monkeypatch):
+def test_an_expired_sign_in_is_reported_before_anything_is_sent(azureml, monkeypatch):
     class Nobody:
         def get_token_info(self, *scopes: str, **options: object) -> None:
             raise ClientAuthenticationError(NO_TOKEN)
@@ -113,9 +113,9 @@ EXPLAINED = [
 
 @pytest.mark.parametrize(("error", "shown", "hidden"), EXPLAINED)
 def test_error_of_a_submit_is_explained(submission, error, shown, hidden):
-    said = describe_error(error, submission)
-    assert [part for part in shown if part not in said] == []
-    assert [part for part in hidden if part in said] == []
+    text = describe_error(error, submission)
+    assert [part for part in shown if part not in text] == []
+    assert [part for part in hidden if part in text] == []
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_error_of_a_submit_is_explained(submission, error, shown, hidden):
         ("Environment lerobot-training-env not found", "--environment-name", "has no environment lerobot-training-env"),
     ],
 )
-def test_what_a_job_names_and_the_workspace_lacks_is_told_by_its_flag(submission, sentence, flag, title):
-    said = describe_error(ArmError(f"{sentence} (HTTP 404 UserError)", 404, "UserError"), submission)
-    assert title in said
-    assert "[azureml-missing]" in said
-    assert not flag or f"\n  {flag} " in said or f"\n  {flag}\n" in said
-    assert f"az ml {title.split()[2]} list" in said
+def test_what_the_workspace_lacks_is_reported_by_its_flag(submission, sentence, flag, title):
+    text = describe_error(ArmError(f"{sentence} (HTTP 404 UserError)", 404, "UserError"), submission)
+    assert title in text
+    assert "[azureml-missing]" in text
+    assert not flag or f"\n  {flag} " in text or f"\n  {flag}\n" in text
+    assert f"az ml {title.split()[2]} list" in text
 
 
-def test_a_sentence_of_the_sdk_about_a_role_is_told_by_the_answer_behind_it(submission):
+def test_a_sentence_of_the_sdk_about_a_role_is_reported_by_the_answer_behind_it(submission):
     class Answer:
         status_code, reason, headers = 403, "Forbidden", {"x-ms-error-code": "AuthorizationPermissionMismatch"}
 
@@ -147,17 +147,17 @@ def test_a_sentence_of_the_sdk_about_a_role_is_told_by_the_answer_behind_it(subm
     behind = HttpResponseError("x")
     behind.status_code, behind.response, behind.error = 403, Answer, None
     error.__cause__ = behind
-    said = describe_error(error, submission)
-    assert "the storage account acc denies you access" in said
-    assert '--role "Storage Blob Data Contributor"' in said
+    text = describe_error(error, submission)
+    assert "the storage account acc denies you access" in text
+    assert '--role "Storage Blob Data Contributor"' in text
 
 
-def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
-    said = format_problem(submit_rejected(make_submittable_plan(azureml, instance_type="gpux")))
-    assert "AML Kubernetes Compute job failed. 9: Invalid instance type. There is no 'gpux' (HTTP 400" in said
-    assert "This means: the compute has no instance type gpux, or no node" in said
-    assert "`az ml compute show --name k8s-robot-dev-00`" in said
-    assert "\n  --instance-type\n" in said
+def test_the_whole_reason_of_azure_is_reported_with_what_it_means(azureml):
+    text = format_problem(submit_rejected(make_submittable_plan(azureml, instance_type="gpux")))
+    assert "AML Kubernetes Compute job failed. 9: Invalid instance type. There is no 'gpux' (HTTP 400" in text
+    assert "This means: the compute has no instance type gpux, or no node" in text
+    assert "`az ml compute show --name k8s-robot-dev-00`" in text
+    assert "\n  --instance-type\n" in text
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
         (f"No. {'And more. ' * 100}", f"No. {'And more. ' * 100}"[:388]),
     ],
 )
-def test_a_reason_is_told_up_to_some_length_and_without_secrets(submission, message, shown):
+def test_a_reason_is_reported_up_to_some_length_and_without_secrets(submission, message, shown):
     error = HttpResponseError("x")
     error.status_code, error.error = 400, types.SimpleNamespace(code="UserError", message=message)
     why = submit_errors.make_submit_rejection(error, submission, None).problems[0].why
@@ -178,7 +178,7 @@ def test_a_reason_is_told_up_to_some_length_and_without_secrets(submission, mess
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("call", "status"), REFUSALS)
-def test_a_refusal_at_any_call_is_told_and_leaves_nothing(azureml, call, status):
+def test_a_refusal_at_any_call_is_reported_and_leaves_nothing(azureml, call, status):
     wanted = make_submittable_plan(azureml)
     azureml.fault(call, status=status, code={403: "AuthorizationFailed"}.get(status, "UserError"))
     problem = submit_rejected(wanted)
@@ -194,7 +194,7 @@ def test_a_refusal_at_any_call_is_told_and_leaves_nothing(azureml, call, status)
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.parametrize("call", ARM)
-def test_a_service_that_is_down_before_the_job_is_told(azureml, call, status):
+def test_a_service_that_is_down_before_the_job_is_reported(azureml, call, status):
     wanted = make_submittable_plan(azureml)
     azureml.fault(call, status=status, code="ServiceUnavailable")
     problem = submit_rejected(wanted)
@@ -212,12 +212,12 @@ def test_passing_error_is_retried(azureml, call, how):
 
 
 @pytest.mark.slow
-def test_a_storage_account_that_cannot_be_reached_is_told_by_its_name_in_seconds(azureml):
+def test_a_storage_account_that_cannot_be_reached_is_reported_by_its_name_in_seconds(azureml):
     host, before = f"{azureml.account}.blob.core.windows.net", time.monotonic()
     with azureml.tenant.unreachable(host):
-        told = format_problem(submit_rejected(make_submittable_plan(azureml)))
-    assert "could not submit the code of the job" in told
-    assert f"{host} cannot be reached (Unable to connect to proxy)" in told
+        text = format_problem(submit_rejected(make_submittable_plan(azureml)))
+    assert "could not submit the code of the job" in text
+    assert f"{host} cannot be reached (Unable to connect to proxy)" in text
     assert time.monotonic() - before < 20
 
 
@@ -273,7 +273,7 @@ def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
     assert submit.read_job_name(wanted)
 
 
-def test_a_name_that_nobody_was_asked_for_is_forgotten_when_something_else_is_refused(azureml):
+def test_a_job_name_that_was_never_sent_is_forgotten_after_a_refusal(azureml):
     wanted = make_submittable_plan(azureml)
     drawn = submit.draw_job_name(wanted)  # by a submit that was killed a moment later
     azureml.deny("GET /environments/")
@@ -302,9 +302,9 @@ def test_damaged_note_is_reported_with_a_suggestion(azureml, content):
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
         AzureMLPlatform().find(wanted)
-    said = format_problem(raised.value.problems[0])
-    assert str(file) in said
-    assert "--new" in said
+    text = format_problem(raised.value.problems[0])
+    assert str(file) in text
+    assert "--new" in text
     with pytest.raises(Unanswered, match="note of an earlier submit"):
         AzureMLPlatform().submit(wanted)
     assert azureml.calls == []
@@ -319,7 +319,7 @@ def test_a_token_that_ended_is_asked_for_anew_once(azureml):
         AzureMLPlatform().submit(wanted)
 
 
-def test_a_service_that_is_silent_is_told_of_while_it_is_waited_for(azureml, monkeypatch, capsys):
+def test_a_silent_service_is_reported_while_waiting(azureml, monkeypatch, capsys):
     monkeypatch.setattr("robotrain_azureml.submit.sdk.SILENCE_SECONDS", 0.1)
     azureml.fault("GET .*/environments/", latency=0.3, times=1)
     AzureMLPlatform().submit(make_submittable_plan(azureml))
@@ -364,7 +364,7 @@ def test_an_answer_that_was_lost_is_asked_for_by_its_name(azureml, capsys):
     assert AzureMLPlatform().submit(wanted) == reference
 
 
-def test_a_subscription_that_is_not_seen_is_told(azureml):
+def test_a_subscription_that_is_not_seen_is_reported(azureml):
     other = "bbbbbbbb-0000-0000-0000-0000000000ff"
     assert other in submit_rejected(make_submittable_plan(azureml, subscription_id=other)).title
 

@@ -218,7 +218,7 @@ def test_a_cancelled_training_ends_by_itself_with_what_it_has(
     assert robotrain("status", run, "--json").json["state"] == "cancelled"
 
 
-def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_told_before_anything_begins(
+def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_reported_before_anything_begins(
     robotrain, cluster, machine, submit, wait_for_end
 ):
     cluster.store.put(cluster.container, {"sets/none/readme.txt": b"nothing here"})

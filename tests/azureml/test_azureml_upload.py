@@ -102,16 +102,16 @@ def test_hidden_files_are_not_uploaded(azureml, folder, capsys):
     assert "3 files, 5.0 kB (not uploaded: .git, data/.env)" in capsys.readouterr().err
 
 
-def test_a_secret_that_would_be_uploaded_is_told_and_not_shown(azureml, folder):
+def test_a_secret_that_would_be_uploaded_is_reported_and_not_shown(azureml, folder):
     secret = "hf_" + "a1b2c3d4" * 4
     (folder / "meta/notes.txt").write_text(f"fetched with {secret}")
     plan = make_upload_plan(azureml, folder)
     [problem] = [one for one in AzureMLPlatform().preflight(plan) if one.code == "upload-secret"]
     assert (problem.severity, problem.where) == ("warning", "--dataset-path")
-    told = format_problem(problem)
-    assert "meta/notes.txt: " in told
-    assert "mv meta/notes.txt meta/.notes.txt" in told
-    assert secret not in told
+    text = format_problem(problem)
+    assert "meta/notes.txt: " in text
+    assert "mv meta/notes.txt meta/.notes.txt" in text
+    assert secret not in text
 
 
 def test_an_upload_that_broke_off_goes_on_with_what_is_missing(azureml, folder, capsys):
@@ -218,9 +218,9 @@ def test_foreign_files_at_the_place_are_refused(azureml, folder):
     plan = make_upload_plan(azureml, folder)
     azureml.store.put(azureml.container, {f"{find_upload_place(plan)}/other": b""})
     [problem] = upload_refused(plan)
-    told = format_problem(problem)
-    assert "holds other." in told
-    assert f"az storage blob delete-batch --account-name {azureml.account}" in told
+    text = format_problem(problem)
+    assert "holds other." in text
+    assert f"az storage blob delete-batch --account-name {azureml.account}" in text
     assert list_puts(azureml) == []
 
 
@@ -319,7 +319,7 @@ def test_blob_outside_of_the_folder_is_refused(blobs, tmp_path, name):
 
 
 @pytest.mark.slow
-def test_an_account_that_is_not_there_is_told_in_seconds(azureml, blobs):
+def test_a_missing_account_is_reported_in_seconds(azureml, blobs):
     with azureml.tenant.unreachable(f"{azureml.account}.blob.core.windows.net"), pytest.raises(StorageError) as raised:
         list(blobs.list_blobs("out"))
     assert raised.value.code == "unreachable"

@@ -68,9 +68,9 @@ def put(azureml, job_body) -> Callable[..., tuple[int, dict[str, Any]]]:
 
 
 def test_a_good_job_is_made_and_is_not_started(put, azureml):
-    status, said = put()
-    assert (status, said["name"], said["properties"]["status"]) == (201, "a-job", "NotStarted")
-    studio = said["properties"]["services"]["Studio"]["endpoint"]
+    status, answer = put()
+    assert (status, answer["name"], answer["properties"]["status"]) == (201, "a-job", "NotStarted")
+    studio = answer["properties"]["services"]["Studio"]["endpoint"]
     assert studio == f"https://ml.azure.com/runs/a-job?wsid={azureml.at}"
     assert azureml.ask("GET", "/jobs/A-JOB")[1]["properties"]["command"] == "python3 start.py"
 
@@ -116,10 +116,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("rule", "change", "words", "name"), [(*row, "a-job")[:4] for row in REFUSED])
 def test_what_azure_refuses(put, azureml, rule, change, words, name):
-    status, said = put(change, name=name)
-    assert (status, said["error"]["code"]) == (400, "UserError")
-    assert words in said["error"]["message"]
-    (inner,) = (one["info"]["value"] for one in said["error"]["additionalInfo"] if one["type"] == "InnerError")
+    status, answer = put(change, name=name)
+    assert (status, answer["error"]["code"]) == (400, "UserError")
+    assert words in answer["error"]["message"]
+    (inner,) = (one["info"]["value"] for one in answer["error"]["additionalInfo"] if one["type"] == "InnerError")
     assert inner["code"] == RULES[rule].inner
     assert azureml.jobs == {}
 
@@ -130,8 +130,8 @@ def test_each_rule_has_a_row():
 
 
 def test_what_stands_beside_the_properties_is_refused(put):
-    status, said = put(tags={})
-    assert (status, "Could not find member 'tags'" in said["error"]["message"]) == (400, True)
+    status, answer = put(tags={})
+    assert (status, "Could not find member 'tags'" in answer["error"]["message"]) == (400, True)
 
 
 @pytest.mark.parametrize(
@@ -154,18 +154,18 @@ def test_the_long_name_of_an_asset_of_this_workspace_is_taken(put, azureml):
 
 def test_the_same_job_again_is_the_same_job(put, azureml):
     assert put()[0] == 201
-    status, said = put({"displayName": "better", "tags/more": "y"})
-    assert (status, said["properties"]["displayName"]) == (200, "better")
+    status, answer = put({"displayName": "better", "tags/more": "y"})
+    assert (status, answer["properties"]["displayName"]) == (200, "better")
     assert list(azureml.jobs) == ["a-job"]
 
 
-@pytest.mark.parametrize(("change", "told"), [({"command": "other"}, "Command"), ({"limits": None}, "Limits")])
-def test_another_job_of_the_same_name_is_refused(put, azureml, change, told):
+@pytest.mark.parametrize(("change", "part"), [({"command": "other"}, "Command"), ({"limits": None}, "Limits")])
+def test_another_job_of_the_same_name_is_refused(put, azureml, change, part):
     put()
-    status, said = put(change)
-    assert (status, said["error"]["code"]) == (400, "UserError")
-    assert said["error"]["message"].startswith("A job with this name already exists.")
-    assert f"the existing job's {told} cannot be changed" in said["error"]["message"]
+    status, answer = put(change)
+    assert (status, answer["error"]["code"]) == (400, "UserError")
+    assert answer["error"]["message"].startswith("A job with this name already exists.")
+    assert f"the existing job's {part} cannot be changed" in answer["error"]["message"]
     assert azureml.jobs["a-job"].command == "python3 start.py"
 
 
@@ -176,9 +176,9 @@ COMMAND = "python3 start.py --set lr=${{search_space.lr}} --set seed=${{search_s
 
 def register_component(azureml: AzureML, spec: dict[str, object], version: str) -> str:
     at = f"/components/azureml_anonymous/versions/{version}"
-    status, told = azureml.ask("PUT", at, {"properties": {"componentSpec": spec, "isAnonymous": True}})
-    assert status == 201, told
-    return str(told["id"])
+    status, answer = azureml.ask("PUT", at, {"properties": {"componentSpec": spec, "isAnonymous": True}})
+    assert status == 201, answer
+    return str(answer["id"])
 
 
 @pytest.fixture
@@ -231,8 +231,8 @@ def sweep_body(azureml) -> dict[str, object]:
 
 def put_with_children(azureml: AzureML, name: str, body: Mapping[str, Any]) -> dict[str, Job]:
     """PUT a pipeline or a sweep: the steps or trials that could begin."""
-    status, told = azureml.ask("PUT", f"/jobs/{name}", {"properties": body})
-    assert status == 201, told
+    status, answer = azureml.ask("PUT", f"/jobs/{name}", {"properties": body})
+    assert status == 201, answer
     return azureml.steps(name)
 
 
@@ -241,8 +241,8 @@ def test_only_run_history_knows_what_a_step_is(azureml, pipeline_body):
     train.state("Running")
     train.say("hello")
     assert azureml.ask("GET", f"/jobs/{train.name}")[1]["properties"] is None
-    told = azureml.ask("GET", f"/runs/{train.name}/details", host=HOST)[1]
-    assert (told["status"], [*told["logFiles"]]) == ("Running", ["user_logs/std_log.txt"])
+    answer = azureml.ask("GET", f"/runs/{train.name}/details", host=HOST)[1]
+    assert (answer["status"], [*answer["logFiles"]]) == ("Running", ["user_logs/std_log.txt"])
 
 
 def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, sweep_body):
@@ -300,6 +300,6 @@ REFUSED_WITH_CHILDREN = {
 )
 def test_what_azure_refuses_in_a_pipeline_or_a_sweep(azureml, request, kind, change, words):
     body = change_body(request.getfixturevalue(kind), change)
-    status, said = azureml.ask("PUT", "/jobs/whole", {"properties": body})
+    status, answer = azureml.ask("PUT", "/jobs/whole", {"properties": body})
     assert (status, azureml.jobs) == (400, {})
-    assert words in said["error"]["message"]
+    assert words in answer["error"]["message"]

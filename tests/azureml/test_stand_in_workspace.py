@@ -34,8 +34,8 @@ def fetch_blob(azureml: AzureML, url: str, headers: dict[str, str], method: str 
     ],
 )
 def test_a_version_and_a_token_of_the_right_audience_are_asked_for(azureml, query, audience, status, code):
-    got, said = azureml.ask("GET", "/jobs", query=query, audience=audience)
-    assert (got, said["error"]["code"]) == (status, code)
+    got, answer = azureml.ask("GET", "/jobs", query=query, audience=audience)
+    assert (got, answer["error"]["code"]) == (status, code)
 
 
 def test_run_history_takes_a_token_for_the_workspaces_too(azureml):
@@ -59,16 +59,16 @@ def test_an_environment_stays_what_it_is(azureml):
     assert azureml.ask("GET", at)[0] == 404
     assert azureml.ask("PUT", at, of)[0] == 201
     assert azureml.ask("PUT", at, {"properties": {"image": IMAGE, "tags": {"a": "b"}}})[0] == 200
-    status, said = azureml.ask("PUT", at, {"properties": {"image": "another:1"}})
-    assert (status, said["error"]["code"]) == (400, "UserError")
-    assert "version 2.11 is already registered and cannot be changed" in said["error"]["message"]
+    status, answer = azureml.ask("PUT", at, {"properties": {"image": "another:1"}})
+    assert (status, answer["error"]["code"]) == (400, "UserError")
+    assert "version 2.11 is already registered and cannot be changed" in answer["error"]["message"]
     assert azureml.ask("GET", at)[1]["properties"]["image"] == IMAGE
 
 
 def test_a_version_of_a_model_is_made_once_and_only_its_tags_change(azureml):
     given = {"properties": {"modelUri": azureml.address("m/1"), "modelType": "custom_model"}}
-    status, said = azureml.ask("PUT", "/models/pusher/versions/1", given)
-    assert (status, said["properties"]["flavors"]) == (201, {})
+    status, answer = azureml.ask("PUT", "/models/pusher/versions/1", given)
+    assert (status, answer["properties"]["flavors"]) == (201, {})
     tagged = {"properties": {**given["properties"], "tags": {"score": "0.85"}}}
     assert azureml.ask("PUT", "/models/pusher/versions/1", tagged)[0] == 200
     assert azureml.ask("GET", "/models/pusher/versions/1")[1]["properties"]["tags"] == {"score": "0.85"}
@@ -86,9 +86,9 @@ def test_only_json_objects_and_routes_that_are_there_are_taken(azureml):
 
 def test_code_is_registered_when_all_of_it_has_arrived(azureml):
     at = "/codes/c1/versions/1"
-    status, said = azureml.ask("POST", f"{at}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
-    url = said["blobReferenceForConsumption"]["blobUri"]
-    assert (status, said["blobReferenceForConsumption"]["credential"]["sasUri"].startswith(f"{url}?")) == (200, True)
+    status, answer = azureml.ask("POST", f"{at}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
+    url = answer["blobReferenceForConsumption"]["blobUri"]
+    assert (status, answer["blobReferenceForConsumption"]["credential"]["sasUri"].startswith(f"{url}?")) == (200, True)
     of = {"properties": {"codeUri": f"{url}/code", "properties": {"hash_sha256": "abc"}}}
     assert azureml.ask("PUT", at, of)[1]["error"]["message"].endswith("is not complete.")
     container = url.rpartition("/")[2]
@@ -108,7 +108,7 @@ def test_code_from_elsewhere_is_refused(azureml):
     assert azureml.ask("PUT", "/codes/c1/versions/1", of)[1]["error"]["message"].endswith("is none that was let in.")
 
 
-def test_blobs_are_opened_by_who_may(azureml):
+def test_blobs_are_opened_only_with_credentials(azureml):
     azureml.store.put("c", {"a": b"x"})
     url = f"https://{azureml.account}.blob.core.windows.net/c/a"
     assert fetch_blob(azureml, url, {})[:2] == (403, "InvalidAuthenticationInfo")
