@@ -1,14 +1,15 @@
 """Single files at web addresses: what is taken, what is said of the rest, and what a server's answers become."""
 
 import os
-import threading
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from azure_stand_in import Fault
+from local_server import QuietHandler, serve
 from origin_files import compute_digests, read_origin
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
@@ -71,52 +72,34 @@ def test_an_unknown_host_is_a_mistake_in_the_job() -> None:
     assert fault == "configuration"
 
 
-class PlainServer(ThreadingHTTPServer):
+@contextmanager
+def serve_plainly(tags: dict[str, str], broken: int = 0) -> Iterator[SimpleNamespace]:
     """A server that answers every request with all of a file: `python -m http.server` is one.
 
     tags: headers of its answers. broken: how many answers after the first two break off in the middle.
     """
+    server = SimpleNamespace(tags=tags, broken=broken, requests=0)
 
-    def __init__(self, tags: dict[str, str], broken: int = 0) -> None:
-        super().__init__(("127.0.0.1", 0), PlainHandler)
-        self.tags, self.broken, self.requests = tags, broken, 0
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:
+            server.requests += 1
+            is_part = bool(server.tags.get("Accept-Ranges")) and self.headers.get("Range") == "bytes=0-0"
+            content = LARGE[:1] if is_part else LARGE
+            headers = {"Content-Range": f"bytes 0-0/{len(LARGE)}"} if is_part else {}
+            if "Transfer-Encoding" not in server.tags:
+                headers["Content-Length"] = str(len(content))
+            self.send_response(206 if is_part else 200)
+            for name, value in {**server.tags, **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            is_broken = server.requests > 2 and server.broken > 0
+            server.broken -= is_broken
+            with suppress(OSError):  # who asks for the size reads no more than the headers
+                self.wfile.write(content[: len(content) // 2] if is_broken else content)
 
-    def __enter__(self) -> "PlainServer":
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.shutdown()
-        self.server_close()
-
-    @property
-    def uri(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/model_19.pt"
-
-
-class PlainHandler(BaseHTTPRequestHandler):
-    server: PlainServer
-
-    def do_GET(self) -> None:
-        self.server.requests += 1
-        content, status = LARGE, 200
-        if self.server.tags.get("Accept-Ranges") and self.headers.get("Range") == "bytes=0-0":
-            content, status = LARGE[:1], 206
-        self.send_response(status)
-        for name, value in self.server.tags.items():
-            self.send_header(name, value)
-        if status == 206:
-            self.send_header("Content-Range", f"bytes 0-0/{len(LARGE)}")
-        if "Transfer-Encoding" not in self.server.tags:
-            self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        is_broken = self.server.requests > 2 and self.server.broken > 0
-        self.server.broken -= is_broken
-        with suppress(OSError):  # who asks for the size reads no more than the headers
-            self.wfile.write(content[: len(content) // 2] if is_broken else content)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+    with serve(Handler) as address:
+        server.uri = f"{address}/model_19.pt"
+        yield server
 
 
 MODIFIED = {"Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}
@@ -131,7 +114,7 @@ PLAIN = {
 @pytest.mark.parametrize("case", PLAIN)
 def test_a_plain_server_is_enough_and_noted(capsys: pytest.CaptureFixture[str], case: str) -> None:
     tags, note = PLAIN[case]
-    with PlainServer(tags) as server:
+    with serve_plainly(tags) as server:
         origin = fetch.open(server.uri, "", "checkpoint", "")
         (file,) = origin.list_files()
     assert (file.size, origin.has_ranges, bool(file.identity)) == (len(LARGE), False, True)
@@ -139,7 +122,7 @@ def test_a_plain_server_is_enough_and_noted(capsys: pytest.CaptureFixture[str], 
 
 
 def test_a_file_that_nothing_dates_is_never_the_one_of_the_cache() -> None:
-    with PlainServer({}) as server:
+    with serve_plainly({}) as server:
         first, second = (list(fetch.open(server.uri, "", "checkpoint", "").list_files()) for _ in range(2))
         assert first != second
         server.tags = MODIFIED
@@ -148,7 +131,7 @@ def test_a_file_that_nothing_dates_is_never_the_one_of_the_cache() -> None:
 
 
 def test_a_server_that_tells_no_size_is_named() -> None:
-    with PlainServer({"Transfer-Encoding": "chunked"}) as server:
+    with serve_plainly({"Transfer-Encoding": "chunked"}) as server:
         assert "does not tell the size" in refused(server.uri)[0]
 
 
@@ -156,7 +139,7 @@ def test_a_server_that_tells_no_size_is_named() -> None:
 @pytest.mark.parametrize("broken", [0, 2])
 def test_a_file_arrives_whole_from_a_plain_server(data_python: Path, tmp_path: Path, broken: int) -> None:
     lines: list[str] = []
-    with PlainServer(MODIFIED, broken) as server:
+    with serve_plainly(MODIFIED, broken) as server:
         source = JobSource(role="checkpoint", kind="https_file", uri=server.uri)
         place = ContainerContext(cache=tmp_path, python=data_python, log_line=lines.append)
         delivery = container.deliver([source], {"https_file": fetch}, place, {"checkpoint": ()})
