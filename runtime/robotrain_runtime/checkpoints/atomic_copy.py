@@ -92,14 +92,19 @@ def replace_folder(
     except OSError as error:
         if error.errno not in RENAME_UNSUPPORTED:
             raise
-        *_, last = files
-        (target / last).unlink(missing_ok=True)
-        try:
-            copy_files_into(files, target, is_cancelled)
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
-            raise
+        _rewrite_in_place(files, target, is_cancelled)
         check(target)
+
+
+def _rewrite_in_place(files: Mapping[str, Path], target: Path, is_cancelled: CancelCheck) -> None:
+    """Write the files in place; the last one, without which the folder is incomplete, is removed first."""
+    *_, last = files
+    (target / last).unlink(missing_ok=True)
+    try:
+        copy_files_into(files, target, is_cancelled)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def copy_file(source: Path, target: Path, is_cancelled: CancelCheck) -> None:

@@ -140,14 +140,8 @@ def _request_with_retries(
 ) -> Mapping[str, object]:
     name = request["name"]
     for pause in (*RETRY_PAUSES, None):
-        running: AbstractContextManager[Tracker]
         try:
-            if tracker is not None and tracker.run_id and tracker.is_alive:
-                running = nullcontext(tracker)
-            else:
-                environ, uri = run_environment.make_program_environ(document), document.placement.tracking_uri
-                running = closing(Tracker(python, uri, system_metrics=False, environ=environ, on_event=lambda _: None))
-            with running as process, stop.interruptible():
+            with _open_tracker(document, tracker, python) as process, stop.interruptible():
                 return process.send_request(REGISTER_REQUEST, request, lambda: False)
         except (OSError, PermanentError) as error:
             if pause is None:
@@ -156,6 +150,14 @@ def _request_with_retries(
             with stop.interruptible():
                 time.sleep(pause)
     raise AssertionError
+
+
+def _open_tracker(document: JobDocument, tracker: Tracker | None, python: Path) -> AbstractContextManager[Tracker]:
+    """Return the run's tracking process; if that has ended, or has no run, one for a request."""
+    if tracker is not None and tracker.run_id and tracker.is_alive:
+        return nullcontext(tracker)
+    environ, uri = run_environment.make_program_environ(document), document.placement.tracking_uri
+    return closing(Tracker(python, uri, system_metrics=False, environ=environ, on_event=lambda record: None))
 
 
 PUBLISHING_FILE = "publishing.json"

@@ -127,9 +127,8 @@ CUT_SECONDS = 1.0
 class RequestLimiter:
     """Limits concurrent requests and the bytes they hold in memory; first come, first served."""
 
-    def __init__(self, size: int, requests: int = MAX_REQUESTS) -> None:
-        self._max_requests = requests
-        self._limit = float(requests)
+    def __init__(self, size: int) -> None:
+        self._limit = float(MAX_REQUESTS)
         self._size = size
         self._under_way = self._bytes_in_use = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -146,7 +145,7 @@ class RequestLimiter:
 
     def release(self, size: int) -> None:
         """Free the room of a finished request whose bytes are written."""
-        self._limit = min(float(self._max_requests), self._limit + 1 / self._limit)
+        self._limit = min(float(MAX_REQUESTS), self._limit + 1 / self._limit)
         self._under_way -= 1
         self._bytes_in_use -= size
         while self._waiting and self._has_room(self._waiting[0][0]):
