@@ -1,13 +1,10 @@
-"""The launcher of an evaluation as a process, in the evaluation's environment; arrays that NumPy saved."""
+"""The launcher of an evaluation as a process, in the evaluation's environment."""
 
-import array
-import ast
 import functools
 import json
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import robotrain_runtime
@@ -62,20 +59,3 @@ def read_strict_json(path: Path):
         raise AssertionError(f"{path} holds {name}")
 
     return json.loads(path.read_text(), parse_constant=refuse)
-
-
-def read_arrays(path: Path) -> dict[str, list]:
-    """Each array of an .npz: a list, or a list of rows."""
-    with zipfile.ZipFile(path) as file:
-        return {name.removesuffix(".npy"): _array(file.read(name)) for name in file.namelist()}
-
-
-def _array(content: bytes) -> list:
-    end = 10 + int.from_bytes(content[8:10], "little")
-    header = ast.literal_eval(content[10:end].decode())
-    assert not header["fortran_order"]
-    values = array.array({"<f4": "f", "<f8": "d"}[header["descr"]], content[end:]).tolist()
-    shape = header["shape"]
-    if len(shape) == 1:
-        return values
-    return [values[row * shape[1] : (row + 1) * shape[1]] for row in range(shape[0])]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -167,32 +168,19 @@ def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
     assert summary.explain_low_success(found) == (sentence if verdict == "fail" else "")
 
 
-def test_a_results_folder_is_there_whole_or_not_at_all(tmp_path):
+def test_results_of_an_earlier_attempt_are_replaced_once_the_new_ones_are_complete(tmp_path):
     results = tmp_path / "outputs/eval_results"
-
-    def begin():
-        with result_files.fill_folder(results) as folder:
-            (folder / "eval_results.json").write_text("half")
-            raise SystemExit(143)
-
-    with pytest.raises(SystemExit):
-        begin()
-    assert list(results.parent.iterdir()) == []
-
-
-def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp_path):
-    results = tmp_path / "outputs/eval_results"
-    (results / "plots").mkdir(parents=True)
-    (results / "plots/old.png").touch()
+    results.mkdir(parents=True)
+    (results / "old.json").touch()
     (results.parent / ".eval_results.fill.part").mkdir()  # of one that was killed
     (results.parent / ".eval_results.fill.part/half.json").touch()
-    with result_files.fill_folder(results) as folder:
-        (folder / "new.json").touch()
-        assert (results / "plots/old.png").exists()
-    assert [path.relative_to(results.parent).as_posix() for path in results.parent.rglob("*")] == [
-        "eval_results",
-        "eval_results/new.json",
-    ]
+    for name, end in (("old.json", pytest.raises(SystemExit)), ("new.json", nullcontext())):
+        with end, result_files.fill_folder(results) as folder:
+            assert (results / "old.json").exists()
+            (folder / "new.json").touch()
+            if name == "old.json":
+                raise SystemExit(143)
+        assert [*results.parent.rglob("*")] == [results, results / name]
 
 
 @pytest.mark.parametrize(
