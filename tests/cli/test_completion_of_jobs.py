@@ -26,14 +26,14 @@ def complete(monkeypatch, capsys):
     return complete
 
 
-def test_profiles_of_the_project(complete):
-    Path("robotrain.toml").write_text("[profiles.quick]\n[profiles.quiet]\n[profiles.far]\n")
-    assert complete("submit", "--profile", "qui") == ["quick", "quiet"]
-
-
-def test_a_broken_project_is_no_trouble(complete):
-    Path("robotrain.toml").write_text("[profiles")
-    assert complete("submit", "--profile", "qui") == []
+@pytest.mark.parametrize(
+    ("project", "offered"),
+    [("[profiles.quick]\n[profiles.quiet]\n[profiles.far]\n", ["quick", "quiet"]), ("[profiles", [])],
+    ids=["profiles", "damaged"],
+)
+def test_profiles_of_the_project_are_offered(complete, project, offered):
+    Path("robotrain.toml").write_text(project)
+    assert complete("submit", "--profile", "qui") == offered
 
 
 def test_a_malformed_platform_has_no_options(complete, install):
@@ -46,7 +46,7 @@ def test_a_malformed_platform_has_no_options(complete, install):
     assert complete("submit", "--platform", "mist", "--batch-s") == ["--batch-size"]
 
 
-def test_keys_to_set_and_their_values(complete):
+def test_keys_to_set_and_their_values_are_offered(complete):
     assert complete("explain", "--platform", "local", "--set", "batch") == ["batch_size="]
     assert complete("explain", "--platform", "local", "--set", "runs") == ["runs_dir="]
     assert complete("render", "--platform", "local", "--set", "platforms.") == [
@@ -59,12 +59,6 @@ def test_keys_to_set_and_their_values(complete):
     assert "sources.dataset.local_path=" in complete("render", "--set", "sources.dataset.")
     assert complete("submit", "--set", "policy_type=d") == ["policy_type=diffusion"]
     assert complete("submit", "--set", "system_metrics=") == ["system_metrics=true", "system_metrics=false"]
-
-
-@pytest.mark.parametrize("words", [("submit", "jo"), ("submit", "--save-as", "jo"), ("submit", "--runs-dir", "jo")])
-def test_files_are_the_shells(complete, words):
-    Path("job.yaml").write_text("")
-    assert complete(*words) == []
 
 
 def test_options_follow_the_platform_of_the_project(complete):
@@ -84,25 +78,31 @@ def test_excluded_plugins_have_no_options(complete, monkeypatch):
     assert complete("submit", "--dataset-r") == []
 
 
-def test_values_of_an_option_of_a_workload(complete):
-    assert complete("submit", "--policy-type", "diff") == ["diffusion"]
-    assert complete("submit", "lerobot-eval", "--policy-run", "la") == ["latest"]
-
-
-def test_help_as_the_value_of_an_option_is_a_mistake(robotrain):
+def test_help_as_the_value_of_an_option_is_refused(robotrain):
     answer = robotrain("submit", "--platform", "--help")
     assert answer.exit_code == 2
     assert "flag-without-value" in answer.stderr
 
 
-@pytest.mark.parametrize("words", [("platforms",), ("doctor", "--platform"), ("runs", "--platform")])
-def test_platforms_wherever_one_is_named(complete, words):
-    assert complete(*words, "lo") == ["local"]
-
-
-def test_what_a_schema_can_be_of(complete):
-    assert complete("schema", "lero") == complete("image", "lero") == ["lerobot-eval", "lerobot-train"]
-    assert complete("schema", "--platform", "lo") == ["local"]
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("platforms", "lo"), ["local"]),
+        (("doctor", "--platform", "lo"), ["local"]),
+        (("runs", "--platform", "lo"), ["local"]),
+        (("schema", "--platform", "lo"), ["local"]),
+        (("schema", "lero"), ["lerobot-eval", "lerobot-train"]),
+        (("image", "lero"), ["lerobot-eval", "lerobot-train"]),
+        (("submit", "--policy-type", "diff"), ["diffusion"]),
+        (("submit", "lerobot-eval", "--policy-run", "la"), ["latest"]),
+        (("submit", "jo"), []),
+        (("submit", "--save-as", "jo"), []),
+        (("submit", "--runs-dir", "jo"), []),
+    ],
+)
+def test_names_and_choices_are_offered_and_files_are_left_to_the_shell(complete, words, offered):
+    Path("job.yaml").write_text("")
+    assert complete(*words) == offered
 
 
 DIG = """
@@ -115,7 +115,7 @@ def dig(deep: int = 2): ...
 """
 
 
-def test_commands_of_plugins_by_their_claims_and_the_options_of_the_one_that_is_named(complete, install):
+def test_commands_of_plugins_are_offered_without_importing_them(complete, install):
     claims = {"command.dig": "acme_dig:app", "command.digest": "acme_gone:app"}
     install("acme", claims, acme_dig=DIG)
     assert complete("di") == ["diff", "dig", "digest"]

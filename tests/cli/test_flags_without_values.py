@@ -54,21 +54,24 @@ DATA = ("--dataset-path", "x")
         (*ON, "-T", "lerobot-train", *DATA),
     ],
 )
-def test_without_a_value_it_means_its_own(explain, words):
+def test_flag_without_a_value_has_its_bare_value(explain, words):
     rows = explain(*words)
     assert (rows["hub_token"], rows["workload"]) == ("hf_token", "lerobot-train")
 
 
-@pytest.mark.parametrize("words", [("--hub-token", "mine"), ("-Tmine",)])
-def test_with_a_value_it_means_that(explain, words):
-    assert explain(*DATA, *words, "lerobot-train", *ON)["hub_token"] == "mine"
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (("--hub-token", "mine", "lerobot-train"), "mine"),
+        (("-Tmine", "lerobot-train"), "mine"),
+        (("--hub-token=lerobot-train",), "lerobot-train"),
+    ],
+)
+def test_flag_with_a_value_has_that_value(explain, words, value):
+    assert explain(*DATA, *words, *ON)["hub_token"] == value
 
 
-def test_a_workloads_name_is_given_with_an_equals_sign(explain):
-    assert explain(*ON, *DATA, "--hub-token=lerobot-train")["hub_token"] == "lerobot-train"
-
-
-def test_before_a_job_file_at_the_end_and_before_dashes(robotrain, machines_platform, tmp_path):
+def test_flag_stands_alone_before_a_job_file_at_the_end_and_before_dashes(robotrain, machines_platform, tmp_path):
     (tmp_path / "here/job.yaml").write_text("sources: {dataset: {local_path: x}}\n")
     for words in (
         ("--hub-token", "job.yaml", *ON),
@@ -81,21 +84,21 @@ def test_before_a_job_file_at_the_end_and_before_dashes(robotrain, machines_plat
         assert row.split()[1:4] == ["hf_token", "flag", "--hub-token"]
 
 
-def test_what_needs_a_value_before_it_says_so(robotrain, machines_platform):
+def test_option_without_its_value_before_the_flag_is_refused(robotrain, machines_platform):
     answer = robotrain("explain", *ON, *DATA, "--job-name", "--hub-token")
     assert answer.exit_code == 2
     assert "--job-name needs a value, but the next word is --hub-token" in answer.stderr
     assert answer.stderr.count("error:") == 1
 
 
-def test_help_and_the_catalog_say_that_the_value_may_be_left_out(robotrain, machines_platform):
+def test_help_and_platforms_show_that_the_value_may_be_left_out(robotrain, machines_platform):
     help = robotrain("submit", *ON, "--help").stdout
     assert "--hub-token, --hub-key, -T [NAME]" in help or "-T, --hub-token, --hub-key [NAME]" in help
     assert "without a value: hf_token" in " ".join(help.split())
     assert "--hub-token [NAME]" in robotrain("platforms", "machines").stdout
 
 
-def test_a_kind_of_machine_given_as_the_platform(robotrain, machines_platform):
+def test_kind_of_machine_given_as_the_platform_is_answered_with_its_option(robotrain, machines_platform):
     answer = robotrain("submit", "--platform", "gpu_big_2x", *DATA)
     assert answer.exit_code == 2
     assert "[platform-not-loaded]" in answer.stderr
@@ -105,18 +108,18 @@ def test_a_kind_of_machine_given_as_the_platform(robotrain, machines_platform):
     assert "platform plain --machine" not in answer.stderr
 
 
-def test_a_misspelt_platform_is_just_that(robotrain, machines_platform):
+def test_misspelt_platform_is_answered_with_the_nearest_only(robotrain, machines_platform):
     answer = robotrain("submit", "--platform", "machinse", *DATA)
     assert "use   --platform machines\n" in answer.stderr
     assert "--machine" not in answer.stderr
 
 
-def test_the_value_is_never_shown_when_it_is_a_secret_and_can_be_pasted(robotrain, machines_platform):
+def test_suggested_value_is_quoted_and_never_a_secret(robotrain, machines_platform):
     token = "hf_" + "a1b2c3d4" * 4
     assert token not in robotrain("submit", "--platform", token, *DATA).stderr
     assert "--machine 'two words;'" in robotrain("submit", "--platform", "two words;", *DATA).stderr
 
 
-def test_from_the_environment_too(robotrain, machines_platform, monkeypatch):
+def test_kind_of_machine_in_the_environment_is_answered_with_its_option(robotrain, machines_platform, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLATFORM", "gpu_big_2x")
     assert "--platform machines --machine gpu_big_2x" in robotrain("submit", *DATA).stderr

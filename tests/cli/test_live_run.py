@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -73,19 +74,23 @@ def submit_program(run, program: str, *more: str):
     return run("submit", "tiny", "--platform", "local", "--environment", sys.prefix, "--program", program, *more)
 
 
-def test_a_run_that_is_waited_for_ends_with_its_curve_and_where_things_lie(run):
+def test_wait_ends_with_the_curve_and_the_checkpoint_and_the_log_has_events_as_sentences(run):
     code, stdout, stderr = finish_process(submit_program(run, TRAIN, "--wait"))
     assert code == 0
     name = stdout.splitlines()[0]
-    assert name.startswith("tiny-")
-    assert name.endswith("-1")
-    assert "step 1 to 3: train/loss 1 → 0.3333" in stdout
-    assert f"{name} succeeded" in stdout
-    assert "/somewhere/000003" in stdout
+    assert re.fullmatch("tiny-[0-9a-f]{8}-1", name)
+    for text in ("step 1 to 3: train/loss 1 → 0.3333", f"{name} succeeded", "/somewhere/000003"):
+        assert text in stdout
     assert "step 3/3 (100%)" in stderr
+    code, stdout, _ = finish_process(run("logs", name))
+    assert code == 0
+    assert "an ordinary line" in stdout
+    assert "[robotrain] step 3: train/loss 0.3333" in stdout
+    assert "::robotrain::" not in stdout
+    assert "::robotrain::" in finish_process(run("logs", name, "--raw"))[1]
 
 
-def test_results_as_data(run):
+def test_json_of_a_run(run):
     code, stdout, _ = finish_process(submit_program(run, TRAIN, "--wait", "--json"))
     assert code == 0
     answer = json.loads(stdout)
@@ -109,7 +114,7 @@ def wait_until_ready(path: Path) -> None:
 
 
 @pytest.mark.parametrize("watch", [("wait",), ("logs", "-f")])
-def test_ctrl_c_only_stops_the_watching_and_says_how_to_stop_the_run(run, tmp_path, watch):
+def test_ctrl_c_stops_only_the_watching(run, tmp_path, watch):
     name = finish_process(submit_program(run, WAIT))[1].strip()
     watching = run(*watch, name)
     wait_until_ready(tmp_path / "state/local")
@@ -122,13 +127,3 @@ def test_ctrl_c_only_stops_the_watching_and_says_how_to_stop_the_run(run, tmp_pa
     assert f"{name} cancelled" in finish_process(run("cancel", name))[1]
     assert "cancelled already" in finish_process(run("cancel", name[:8]))[1]
     assert finish_process(run("wait", name))[0] == 5
-
-
-def test_logs_without_follow_return_at_once_and_events_read_like_sentences(run):
-    name = finish_process(submit_program(run, TRAIN, "--wait"))[1].splitlines()[0]
-    code, stdout, _ = finish_process(run("logs", name))
-    assert code == 0
-    assert "an ordinary line" in stdout
-    assert "[robotrain] step 3: train/loss 0.3333" in stdout
-    assert "::robotrain::" not in stdout
-    assert "::robotrain::" in finish_process(run("logs", name, "--raw"))[1]

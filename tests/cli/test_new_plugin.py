@@ -167,7 +167,10 @@ def test_source_with_the_flag_of_another_is_rejected(robotrain, name, owner):
 @pytest.mark.parametrize(
     ("family", "name", "code"),
     [
-        *(("platform", name, "value-invalid") for name in ("Mars", "9mars", "mars-", "../mars", "m" * 31, "")),
+        *(
+            ("platform", name, "value-invalid")
+            for name in ("My-cluster", "9my-cluster", "my-cluster-", "../my-cluster", "m" * 31, "")
+        ),
         ("platform", "local", "plugin-name-taken"),
         ("source", "blob-url", "plugin-name-taken"),
         ("workload", "lerobot-train", "plugin-name-taken"),

@@ -44,7 +44,7 @@ def run_once_followed(monkeypatch, run_later):
     return lambda *deeds: run_later(lambda: began.wait(60), *deeds)
 
 
-def test_several_are_waited_for_and_one_that_failed_makes_the_exit_code_5(scripted, robotrain, run_once_followed):
+def test_wait_for_several_runs_exits_with_5_if_one_failed(scripted, robotrain, run_once_followed):
     first = scripted.run("train-1", step(1), age=20)
     scripted.run("train-2", step(2), **BROKE, age=10)
     run_once_followed(lambda: first.log(step(3), DONE), lambda: first.status(state="succeeded"))
@@ -58,7 +58,7 @@ def test_several_are_waited_for_and_one_that_failed_makes_the_exit_code_5(script
     assert any("step 3/3 (100%)" in line for line in told)
 
 
-def test_several_that_all_succeeded_are_0_and_a_list_as_data(scripted, robotrain):
+def test_wait_for_several_runs_that_succeeded_exits_with_0(scripted, robotrain):
     for name in ("train-1", "train-2"):
         scripted.run(name, step(3), DONE, state="succeeded")
     answer = robotrain("wait", "train-2", "train-1", "train-2", "--json")
@@ -68,7 +68,7 @@ def test_several_that_all_succeeded_are_0_and_a_list_as_data(scripted, robotrain
 
 
 @pytest.mark.parametrize("runs", [("eval-1",), ("eval-1", "eval-2")])
-def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, run_once_followed, runs):
+def test_progress_is_printed_once_until_it_changes(scripted, robotrain, run_once_followed, runs):
     told = [Metrics(step=2, total=2, unit="episode", values=values) for values in ({"ep1_success": 1.0}, {"rest": 1.0})]
     log = (told[0], StageEvent(name="work", state="done"), told[1], DONE)
     followed = [scripted.run(name, *log) for name in ("eval-1", "eval-2")]
@@ -78,7 +78,7 @@ def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, run
 
 
 @pytest.mark.parametrize("runs", [("train-1",), ("train-1", "train-2")])
-def test_of_runs_that_have_ended_wait_tells_the_outcome_only(scripted, robotrain, runs):
+def test_wait_prints_only_the_outcome_of_ended_runs(scripted, robotrain, runs):
     for name in ("train-1", "train-2"):
         scripted.run(name, step(1), step(2), "Traceback (most recent call last):", step(3), **BROKE)
     answer = robotrain("wait", *runs)
@@ -88,9 +88,7 @@ def test_of_runs_that_have_ended_wait_tells_the_outcome_only(scripted, robotrain
     assert "robotrain logs --tail 40 train-1" in answer.stdout
 
 
-def test_how_a_run_that_ends_meanwhile_ended_is_told_once_with_the_end_of_its_log(
-    scripted, robotrain, run_once_followed
-):
+def test_failure_during_a_wait_is_printed_once_with_the_end_of_the_log(scripted, robotrain, run_once_followed):
     why = "RuntimeError: out of paint"
     run = scripted.run("train-1", step(1), step(2), "Traceback (most recent call last):", "  paint()", why)
     end = Outcome(state="failed", exit_code=1, reason=why)
@@ -101,7 +99,7 @@ def test_how_a_run_that_ends_meanwhile_ended_is_told_once_with_the_end_of_its_lo
     assert (answer.stdout + answer.stderr).count("step 2/3") == 1
 
 
-def test_how_a_run_ended_is_told_once(scripted, robotrain):
+def test_outcome_is_printed_once(scripted, robotrain):
     why = "RuntimeError: out of paint"
     log = [step(1), step(2), "Traceback (most recent call last):", "  paint()", why]
     end = Outcome(state="failed", exit_code=1, reason=why)
@@ -115,7 +113,7 @@ def test_how_a_run_ended_is_told_once(scripted, robotrain):
     assert f"train-2  failed, exit code 1: {why}" in watched.stdout
 
 
-def test_the_last_step_and_its_validation_loss_are_told(scripted, robotrain, run_once_followed):
+def test_last_step_is_printed_with_its_validation_loss(scripted, robotrain, run_once_followed):
     last = Metrics(step=3, total=3, values={"val/loss": 0.5})
     run = scripted.run("train-1", step(1), StageEvent(name="publish", state="started"), last, DONE)
     run_once_followed(lambda: run.status(state="succeeded"))
@@ -123,9 +121,7 @@ def test_the_last_step_and_its_validation_loss_are_told(scripted, robotrain, run
 
 
 @pytest.mark.parametrize("command", ["wait", "watch"])
-def test_a_step_that_was_told_is_told_once_and_then_its_validation_loss(
-    scripted, robotrain, run_once_followed, command
-):
+def test_step_is_printed_once_and_then_its_validation_loss(scripted, robotrain, run_once_followed, command):
     last = Metrics(step=3, total=3, values={"val/loss": 0.5})
     between = StageEvent(name="publish", state="started")  # prints what is pending
     run = scripted.run("train-1", step(3), between, last, DONE)
@@ -137,7 +133,7 @@ def test_a_step_that_was_told_is_told_once_and_then_its_validation_loss(
 
 
 @pytest.mark.parametrize("words", [("train-1",), ("train-1", "train-2")])
-def test_a_wait_that_takes_too_long_stops_nothing(scripted, robotrain, words):
+def test_timeout_ends_the_wait_and_not_the_run(scripted, robotrain, words):
     scripted.run("train-1", step(1))
     scripted.run("train-2", state="succeeded")
     answer = robotrain("wait", *words, "--timeout", "0.3s", "--json")
@@ -149,14 +145,14 @@ def test_a_wait_that_takes_too_long_stops_nothing(scripted, robotrain, words):
 
 
 @pytest.mark.parametrize("text", ["soon", "nan"])
-def test_a_time_that_is_none_is_refused_before_anything(scripted, robotrain, text):
+def test_invalid_timeout_is_refused(scripted, robotrain, text):
     scripted.run("train-1")
     answer = robotrain("wait", f"--timeout={text}")
     assert answer.exit_code == 2
     assert "--timeout 30min" in answer.stderr
 
 
-def test_a_log_that_breaks_off_is_a_warning_and_no_line_is_lost_or_told_twice(scripted, robotrain, run_later):
+def test_broken_log_is_a_warning_and_each_line_is_printed_once(scripted, robotrain, run_later):
     run = scripted.run("train-1", "one", "two", "three")
     run.set_flag("breaks", "2")
     run_later(*[lambda: None] * 4, lambda: run.log("four", DONE), lambda: run.status(state="succeeded"))
@@ -166,7 +162,7 @@ def test_a_log_that_breaks_off_is_a_warning_and_no_line_is_lost_or_told_twice(sc
     assert "warning: the log of train-1 broke off: ConnectionError: the line to scripted broke" in answer.stderr
 
 
-def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, run_later):
+def test_failing_status_is_a_warning(scripted, robotrain, run_later):
     run = scripted.run("train-1")
     run.set_flag("raises", "bad gateway")
     run_later(
@@ -180,7 +176,7 @@ def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, run_later):
     assert "scripted does not return the status of train-1: ConnectionError: bad gateway" in answer.stderr
 
 
-def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypatch):
+def test_silent_platform_is_given_up(scripted, robotrain, monkeypatch):
     monkeypatch.setattr(follower, "PATIENCE_SECONDS", 0.2)
     run = scripted.run("train-1")
     run.set_flag("raises", "bad gateway")
@@ -190,9 +186,7 @@ def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypat
     assert "robotrain wait train-1" in answer.stderr
 
 
-def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_conditions(
-    scripted, robotrain, run_once_followed
-):
+def test_missed_threshold_is_printed_once_with_the_conditions(scripted, robotrain, run_once_followed):
     rate = {"rollout/success_rate": 0.25, "rollout/episodes": 4.0}
     found = Evaluated(episodes=4, scores=rate, results="/x/results", passed=False, conditions="pusht, easy starts")
     work = [StageEvent(name="work", state="started"), "loading LeRobot", "hello", Metrics(step=0, total=4, values={})]
@@ -211,7 +205,7 @@ def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_condit
 
 
 @pytest.mark.parametrize(("rate", "warns"), [(0.0, True), (0.25, False)])
-def test_a_registered_policy_without_a_success_is_warned_of_with_its_score(scripted, robotrain, rate, warns):
+def test_registered_policy_without_a_success_is_a_warning(scripted, robotrain, rate, warns):
     scores = {"rollout/success_rate": rate, "rollout/episodes": 4.0}
     found = Evaluated(episodes=4, scores=scores, results="/x/results", conditions="pusht")
     model = Registered(name="pusher", version="3", step=8, uri="models:/pusher/3")
@@ -224,7 +218,7 @@ def test_a_registered_policy_without_a_success_is_warned_of_with_its_score(scrip
     assert (text in robotrain("status", "--json").json["warnings"]) is warns
 
 
-def test_what_waiting_does_not_mend_ends_it_at_once_and_nobody_claims_to_know_more(scripted, robotrain):
+def test_missing_sign_in_ends_the_wait_at_once(scripted, robotrain):
     scripted.run("train-1", step(1)).set_flag("denies", "Nobody is signed in.")
     for command in (("wait",), ("logs", "-f"), ("watch",)):
         answer = robotrain(*command)
@@ -236,7 +230,7 @@ def test_what_waiting_does_not_mend_ends_it_at_once_and_nobody_claims_to_know_mo
     assert (last["state"], last["reason"], last["over"]) == ("unknown", "not told", True)
 
 
-def test_a_run_that_its_platform_forgets_while_it_is_waited_for(scripted, robotrain, run_later):
+def test_run_that_its_platform_forgets_during_a_wait_is_unknown(scripted, robotrain, run_later):
     run = scripted.run("train-1")
     scripted.run("train-2", state="succeeded")
     run_later(lambda: run.set_flag("gone"))
@@ -255,18 +249,7 @@ def stream(run, as_json=False):
     )
 
 
-def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):
-    scripted.run(
-        "train-1", "hello", StageEvent(name="work", state="started"), step(1), step(3), DONE, state="succeeded"
-    )
-    stream("train-1")
-    told = capsys.readouterr()
-    assert told.err.splitlines()[:3] == ["hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"]
-    assert "train-1 succeeded" in told.out
-    assert "step 1 to 3: train/loss 1 → 0.3333" in told.out
-
-
-def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, run_later):
+def test_broken_stream_is_a_warning(scripted, capsys, run_later):
     run = scripted.run("train-1", "hello", "again")
     run.set_flag("breaks", "1")
     run_later(*[lambda: None] * 3, lambda: run.status(state="succeeded"))
@@ -278,7 +261,7 @@ def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, run_
     assert "again" in told.err.splitlines()
 
 
-def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
+def test_stream_of_a_failed_run_exits_with_5(scripted, capsys):
     scripted.run("train-1", "hello", **BROKE)
     with pytest.raises(Exit) as ended:
         stream("train-1")
@@ -286,7 +269,7 @@ def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
     assert "train-1 failed: out of paint" in capsys.readouterr().out
 
 
-def test_watch_takes_all_that_go_on_and_tells_a_line_a_change(scripted, robotrain, run_later):
+def test_watch_follows_all_unfinished_runs_and_prints_a_line_for_each_change(scripted, robotrain, run_later):
     scripted.run("train-1", state="succeeded", age=30)
     second = scripted.run("train-2", step(1), age=20)
     third = scripted.run("train-3", state="pending", reason="no machine is free", age=10)
@@ -308,7 +291,7 @@ def test_watch_takes_all_that_go_on_and_tells_a_line_a_change(scripted, robotrai
     assert told[-1] == "train-2  succeeded"
 
 
-def test_watch_takes_the_newest_when_nothing_goes_on(scripted, robotrain):
+def test_watch_shows_the_newest_run_if_all_have_ended(scripted, robotrain):
     scripted.run("train-1", state="succeeded", age=30)
     scripted.run("train-2", state="succeeded", age=20)
     answer = robotrain("watch")
@@ -316,7 +299,7 @@ def test_watch_takes_the_newest_when_nothing_goes_on(scripted, robotrain):
     assert answer.stdout == "train-2  succeeded\n"
 
 
-def test_a_long_log_is_caught_up_with_in_a_few_lines(scripted, robotrain, monkeypatch):
+def test_long_log_is_summarized_in_a_few_lines(scripted, robotrain, monkeypatch):
     monkeypatch.setattr(follower, "LAST_LINES_SECONDS", 30.0)  # a busy machine may pause longer than 0.1 s
     lines = [*(step(number, 100_000) for number in range(1, 4_001)), DONE]
     scripted.run("train-1", *lines, state="succeeded")
@@ -325,9 +308,7 @@ def test_a_long_log_is_caught_up_with_in_a_few_lines(scripted, robotrain, monkey
     assert any(line.startswith("train-1  step 4000/100000 (4%)") for line in told), told
 
 
-def test_the_plugins_of_a_site_are_told_once_of_a_run_that_was_seen_to_end(
-    scripted, robotrain, install, tmp_path, run_later
-):
+def test_site_plugins_are_notified_once_of_the_end_of_a_run(scripted, robotrain, install, tmp_path, run_later):
     words = tmp_path / "words"
     rule = f"""
 from robotrain.plugin import hook
@@ -347,7 +328,7 @@ def robotrain_run_changed(run, change, status):
     assert words.read_text().splitlines()[1:] == ["train-3 cancelled cancelled"]
 
 
-def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain, monkeypatch):
+def test_hanging_log_does_not_delay_the_end(scripted, robotrain, monkeypatch):
     from robotrain_runtime.contract import event
 
     scripted.run("train-1", step(1), state="succeeded")
@@ -363,7 +344,7 @@ def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain
     assert "warning: the log of train-1 did not end" in answer.stderr
 
 
-def test_the_notification_of_the_plugin_guide_keeps_its_table(robotrain, install, scripted, run_later, tmp_path):
+def test_notification_of_the_plugin_guide_writes_its_table(robotrain, install, scripted, run_later, tmp_path):
     (source,) = re.findall(r"table of ended runs:\n\n```python\n(.*?)```", GUIDE, re.DOTALL)
     table = tmp_path / "runs.csv"
     install("acme", {"acme": "acme_table"}, acme_table=source.replace("/srv/lab/runs.csv", str(table)))

@@ -15,7 +15,7 @@ def run(scripted):
     return made
 
 
-def test_what_a_run_left_is_listed_with_its_size(run, robotrain):
+def test_outputs_are_listed_with_their_sizes(run, robotrain):
     answer = robotrain("outputs")
     assert answer.exit_code == 0
     titles, *rows = [line.split() for line in answer.stdout.splitlines()]
@@ -32,20 +32,20 @@ def test_what_a_run_left_is_listed_with_its_size(run, robotrain):
         ("all", ["checkpoints/000200", "checkpoints/000400"]),
     ],
 )
-def test_one_checkpoint_or_all_of_them(run, robotrain, asked, names):
+def test_checkpoint_option_selects_one_or_all(run, robotrain, asked, names):
     answer = robotrain("outputs", "--checkpoint", asked, "--json")
     assert [one["name"] for one in answer.json["outputs"]] == names
 
 
 @pytest.mark.parametrize("asked", ["300", "newest"])
-def test_a_checkpoint_that_is_not_there_names_those_that_are(run, robotrain, asked):
+def test_unknown_checkpoint_is_answered_with_those_that_exist(run, robotrain, asked):
     answer = robotrain("outputs", "--checkpoint", asked)
     assert answer.exit_code == 2
     assert "Its checkpoints: 200, 400." in answer.stderr
     assert "--checkpoint last" in answer.stderr
 
 
-def test_everything_is_brought_under_its_name(run, robotrain, tmp_path):
+def test_outputs_are_downloaded_under_their_names(run, robotrain, tmp_path):
     answer = robotrain("outputs", "--to", tmp_path / "here/x")
     assert answer.exit_code == 0
     brought = [Path(line) for line in answer.stdout.splitlines()]
@@ -56,7 +56,7 @@ def test_everything_is_brought_under_its_name(run, robotrain, tmp_path):
     assert sorted(path.name for path in (tmp_path / "here/x/checkpoints").iterdir()) == ["000200", "000400"]
 
 
-def test_nothing_is_overwritten_and_nothing_brought_before_that_is_known(run, robotrain, tmp_path):
+def test_existing_target_is_refused_before_anything_is_downloaded(run, robotrain, tmp_path):
     (tmp_path / "to").mkdir()
     (tmp_path / "to/metrics.json").write_text("mine")
     answer = robotrain("outputs", "--to", tmp_path / "to")
@@ -66,7 +66,7 @@ def test_nothing_is_overwritten_and_nothing_brought_before_that_is_known(run, ro
     assert (tmp_path / "to/metrics.json").read_text() == "mine"
 
 
-def test_what_is_torn_on_its_way_does_not_get_the_name(run, robotrain, tmp_path):
+def test_interrupted_download_leaves_no_file(run, robotrain, tmp_path):
     run.set_flag("tears")
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to")
     assert answer.exit_code == 1
@@ -74,7 +74,7 @@ def test_what_is_torn_on_its_way_does_not_get_the_name(run, robotrain, tmp_path)
     assert list((tmp_path / "to/checkpoints").iterdir()) == []
 
 
-def test_an_output_that_is_gone_is_said_by_its_platform(run, robotrain, tmp_path):
+def test_missing_output_is_reported(run, robotrain, tmp_path):
     (run.folder / "left/metrics.json").unlink()
     answer = robotrain("outputs", "--to", tmp_path / "to")
     assert answer.exit_code == 1
@@ -82,7 +82,7 @@ def test_an_output_that_is_gone_is_said_by_its_platform(run, robotrain, tmp_path
 
 
 @pytest.mark.parametrize("name", ["../../.bashrc", "/etc/passwd", ""])
-def test_a_name_that_leads_elsewhere_is_refused(scripted, robotrain, tmp_path, name):
+def test_output_name_outside_the_folder_is_refused(scripted, robotrain, tmp_path, name):
     scripted.run("train-1", state="succeeded").add_output("x", kind="file")
     told = tmp_path / "scripted/train-1/outputs.json"
     told.write_text(told.read_text().replace('"name": "x"', f'"name": "{name}"'))
@@ -92,7 +92,7 @@ def test_a_name_that_leads_elsewhere_is_refused(scripted, robotrain, tmp_path, n
     assert not (tmp_path / "to").exists()
 
 
-def test_a_disk_without_the_room_is_said_before(scripted, robotrain, tmp_path):
+def test_full_disk_is_reported_before_the_download(scripted, robotrain, tmp_path):
     scripted.run("train-1", state="succeeded").add_output("checkpoints/1", step=1, size=10**18)
     answer = robotrain("outputs", "--to", tmp_path / "to")
     assert answer.exit_code == 4
@@ -107,7 +107,7 @@ def test_a_disk_without_the_room_is_said_before(scripted, robotrain, tmp_path):
         ("failed", "has no outputs", "It failed before it saved anything: all machines are busy."),
     ],
 )
-def test_nothing_is_no_success_and_says_why(scripted, robotrain, state, title, why):
+def test_run_without_outputs_is_an_error_with_a_reason(scripted, robotrain, state, title, why):
     scripted.run("train-1", state=state, reason="all machines are busy")
     answer = robotrain("outputs", "--json")
     assert answer.exit_code == 1
@@ -118,7 +118,7 @@ def test_nothing_is_no_success_and_says_why(scripted, robotrain, state, title, w
 LEFT = Checkpoint(step=400, path="/x/checkpoints/000400")
 
 
-def test_what_survives_a_cancelled_run_is_said_with_the_way_to_go_on(scripted, robotrain):
+def test_cancel_shows_the_checkpoint_and_how_to_resume(scripted, robotrain):
     scripted.run("train-1", LEFT, Published(step=400, to="models:/a/400"))
     answer = robotrain("cancel")
     assert answer.exit_code == 0
@@ -128,7 +128,7 @@ def test_what_survives_a_cancelled_run_is_said_with_the_way_to_go_on(scripted, r
     assert "robotrain resume train-1" in answer.stdout
 
 
-def test_several_are_cancelled_and_what_ended_stays_as_it_is(scripted, robotrain):
+def test_cancel_of_several_runs_leaves_ended_ones(scripted, robotrain):
     scripted.run("train-1")
     scripted.run("train-2", LEFT, state="succeeded")
     answer = robotrain("cancel", "train-1", "train-2", "--json")
@@ -139,7 +139,7 @@ def test_several_are_cancelled_and_what_ended_stays_as_it_is(scripted, robotrain
     ]
 
 
-def test_one_that_cannot_be_cancelled_keeps_no_other_from_it(scripted, robotrain):
+def test_failed_cancellation_does_not_stop_the_others(scripted, robotrain):
     scripted.run("train-1").set_flag("refuses")
     scripted.run("train-2")
     answer = robotrain("cancel", "train-1", "train-2")
@@ -149,13 +149,13 @@ def test_one_that_cannot_be_cancelled_keeps_no_other_from_it(scripted, robotrain
     assert "train-2 cancelled" in answer.stdout
 
 
-def test_a_name_that_is_wrong_cancels_nothing(scripted, robotrain):
+def test_unknown_run_cancels_nothing(scripted, robotrain):
     scripted.run("train-1")
     assert robotrain("cancel", "train-1", "nosuch").exit_code == 2
     assert robotrain("status", "--json").json["state"] == "running"
 
 
-def test_nobody_expects_a_checkpoint_of_an_evaluation(scripted, robotrain):
+def test_checkpoint_is_missed_only_of_a_training(scripted, robotrain):
     found = Evaluated(episodes=1, scores={}, results="/work/eval_results")
     scripted.run("eval-1", found, state="succeeded").add_output("eval_results", kind="file")
     assert "there is no checkpoint among them" not in robotrain("outputs").stderr

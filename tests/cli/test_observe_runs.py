@@ -131,7 +131,7 @@ def test_hanging_platform_delays_only_its_own_runs(scripted, robotrain, monkeypa
 def test_runs_of_a_failing_or_removed_platform_are_listed_with_the_reason(scripted, robotrain, tmp_path):
     scripted.run("train-1").set_flag("raises", "no route to scripted, token=hunter2")
     scripted.run("train-2").set_flag("gone")
-    record("train-3", "nibiru", tmp_path, time.time())
+    record("train-3", "removed", tmp_path, time.time())
     answer = robotrain("runs")
     assert answer.exit_code == 0
     by_name = {line.split()[0]: line for line in stdout_lines(answer)[1:]}
@@ -139,7 +139,7 @@ def test_runs_of_a_failing_or_removed_platform_are_listed_with_the_reason(script
     assert "ConnectionError: no route to scripted" in by_name["train-1"]
     assert "hunter2" not in answer.stdout
     assert by_name["train-2"].split()[1] == "gone"
-    assert "no platform 'nibiru' is installed" in by_name["train-3"]
+    assert "no platform 'removed' is installed" in by_name["train-3"]
 
 
 def test_ended_runs_are_remembered_and_a_silent_platform_is_reported_once(scripted, robotrain):

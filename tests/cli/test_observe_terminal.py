@@ -51,7 +51,7 @@ def open_terminal(scripted, command, tmp_path):
         one.close()
 
 
-def test_watch_draws_a_run_and_renews_the_picture_in_place(scripted, open_terminal):
+def test_watch_redraws_in_place(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT, started=1e9)
     watching = open_terminal("watch")
     first = watching.until(lambda text: "running" in text and "not finite at step 90" in text)
@@ -74,7 +74,7 @@ def test_watch_draws_a_run_and_renews_the_picture_in_place(scripted, open_termin
     assert f"robotrain outputs {NAME}" in everything
 
 
-def test_watch_takes_over_what_a_file_of_events_adds_up_to(scripted, open_terminal):
+def test_watch_continues_from_the_file_of_events(scripted, open_terminal):
     run = scripted.run(NAME, "a log without any event", started=1e9)
     run.log(*LEFT, file="events.jsonl")
     with (run.folder / "events.jsonl").open("a") as events:
@@ -92,7 +92,7 @@ def test_watch_takes_over_what_a_file_of_events_adds_up_to(scripted, open_termin
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(40, 3), (40, 24), (80, 8), (200, 24)])
-def test_a_picture_fits_any_terminal(scripted, open_terminal, columns, rows):
+def test_watch_fits_any_terminal(scripted, open_terminal, columns, rows):
     for number in range(4):
         scripted.run(f"train-{number}", *LEFT, state="running", started=1e9, reason="a long reason " * 20)
     watching = open_terminal("watch", columns=columns, rows=rows)
@@ -106,7 +106,7 @@ def test_a_picture_fits_any_terminal(scripted, open_terminal, columns, rows):
 
 
 @pytest.mark.slow
-def test_a_terminal_that_changes_its_size_gets_a_picture_that_fits_it(scripted, open_terminal):
+def test_watch_fits_a_resized_terminal(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT, started=1e9)
     watching = open_terminal("watch", columns=120)
     watching.until(lambda text: "99/200 (50%)" in text)
@@ -120,7 +120,7 @@ def test_a_terminal_that_changes_its_size_gets_a_picture_that_fits_it(scripted, 
     assert watching.screen.everything.count(NAME) == 1
 
 
-def test_what_a_shell_wrote_while_it_was_stopped_stays(scripted, open_terminal):
+def test_text_of_the_shell_during_a_stop_stays(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT)
     watching = open_terminal("watch")
     watching.until(lambda text: "99/200" in text)
@@ -132,7 +132,7 @@ def test_what_a_shell_wrote_while_it_was_stopped_stays(scripted, open_terminal):
     assert "$ fg\n" + NAME in shown
 
 
-def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, open_terminal):
+def test_ctrl_c_prints_which_runs_continue_and_how_to_stop_them(scripted, open_terminal):
     scripted.run("train-1", *LEFT, age=20)
     scripted.run("train-2", *LEFT, age=10)
     watching = open_terminal("watch")
@@ -145,7 +145,7 @@ def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, open_terminal):
     assert watching.screen.text.count("99/200") == 2  # the last picture stays
 
 
-def test_colours_are_there_unless_somebody_said_no_and_the_cursor_is_never_hidden(scripted, open_terminal):
+def test_colors_are_used_unless_no_color_is_set_and_the_cursor_stays_visible(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT)
     coloured, plain, waiting = open_terminal("watch"), open_terminal("watch", NO_COLOR="1"), open_terminal("wait")
     wrong = open_terminal("status", "nosuch")
@@ -161,7 +161,7 @@ def test_colours_are_there_unless_somebody_said_no_and_the_cursor_is_never_hidde
     assert "\x1b[?25" not in coloured.raw + waiting.raw  # a signal may end the process at any time
 
 
-def test_a_dumb_terminal_and_a_pipe_get_no_code_at_all(scripted, open_terminal, robotrain):
+def test_dumb_terminal_and_pipe_get_no_escape_codes(scripted, open_terminal, robotrain):
     run = scripted.run(NAME, *LEFT, DONE, state="failed", reason="out of paint")
     run.add_output("checkpoints/80", step=80)
     terminals = [open_terminal(words, TERM="dumb") for words in ("watch", "wait", "runs")]
@@ -174,7 +174,7 @@ def test_a_dumb_terminal_and_a_pipe_get_no_code_at_all(scripted, open_terminal, 
         assert "\x1b" not in dumb.raw
 
 
-def test_without_unicode_it_is_drawn_with_what_there_is(scripted, open_terminal):
+def test_watch_draws_in_ascii_without_unicode(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT)
     watching = open_terminal("watch", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     text = watching.until(lambda text: "99/200 (50%)" in text)
@@ -185,7 +185,7 @@ def test_without_unicode_it_is_drawn_with_what_there_is(scripted, open_terminal)
 
 
 @pytest.mark.parametrize("columns", [40, 200])
-def test_the_listing_fits_and_a_run_is_found_by_what_is_shown_of_it(scripted, open_terminal, robotrain, columns):
+def test_list_fits_and_a_shortened_run_is_found(scripted, open_terminal, robotrain, columns):
     reason = "CUDA out of memory. Tried to allocate 20.00 GiB " * 5
     scripted.run(NAME, *LEFT, state="failed", reason=reason, started=1e9, ended=1e9 + 90)
     listing = open_terminal("runs", columns=columns)
@@ -202,7 +202,7 @@ def test_the_listing_fits_and_a_run_is_found_by_what_is_shown_of_it(scripted, op
     assert reason.strip() in robotrain("status").stdout
 
 
-def test_in_80_columns_names_come_first_and_results_are_kept(scripted, open_terminal, robotrain):
+def test_list_in_80_columns_begins_with_names_and_keeps_results(scripted, open_terminal, robotrain):
     scripted.run("eval-05ab1234-12", called="pusht-mini-eval", state="succeeded", started=1e9, ended=1e9 + 90)
     scores = {"rollout/success_rate": 0.9, "rollout/episodes": 20.0, "rollout/success_low": 0.7}
     end = (Evaluated(episodes=20, scores=scores, results="/x", conditions="pusht"), DONE)
@@ -219,7 +219,7 @@ def test_in_80_columns_names_come_first_and_results_are_kept(scripted, open_term
     assert robotrain("status", "05ab1234-1", "--json").json["run"] == "eval-05ab1234-1", "not -12"
 
 
-def test_waiting_renews_one_line_below_those_that_stay(scripted, open_terminal):
+def test_wait_redraws_one_line(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT)
     waiting = open_terminal("wait", columns=60)
     waiting.until(lambda text: "step 99/200" in text)
@@ -235,7 +235,7 @@ def test_waiting_renews_one_line_below_those_that_stay(scripted, open_terminal):
     assert f"checkpoint of step 120:\r\n{path}\r\n" in waiting.raw  # wrapped between words: it can be copied
 
 
-def test_a_download_shows_how_far_it_is_on_one_line(scripted, open_terminal, tmp_path):
+def test_download_shows_its_progress_on_one_line(scripted, open_terminal, tmp_path):
     run = scripted.run(NAME, DONE, state="succeeded")
     run.add_output("checkpoints/80", step=80)
     (run.folder / "dawdles").touch()

@@ -71,12 +71,12 @@ def pins(run):
     return [source.pin for source in plans.read_stored_plan(run).plan.job.sources]
 
 
-def test_submit_pins_and_no_pin_does_not(robotrain, stone_server):
+def test_submit_pins_unless_no_pin_is_given(robotrain, stone_server):
     assert pins(robotrain("submit", *JOB).stdout.strip()) == ["dataset-v1"]
     assert pins(robotrain("submit", *JOB, "--no-pin", "--new").stdout.strip()) == [""]
 
 
-def test_a_pin_changes_nothing_of_the_runs_name_and_travels_in_the_document(robotrain, stone_server):
+def test_pin_is_in_the_document_and_not_in_the_name(robotrain, stone_server):
     first = robotrain("submit", *JOB).stdout.strip()
     stone_server.write_text("v2")
     second = robotrain("submit", *JOB).stdout.strip()
@@ -85,7 +85,7 @@ def test_a_pin_changes_nothing_of_the_runs_name_and_travels_in_the_document(robo
     assert document["sources"][0]["pin"] == "dataset-v2"
 
 
-def test_render_asks_only_with_pin(robotrain, stone_server):
+def test_render_resolves_only_with_pin(robotrain, stone_server):
     stone_server.write_text("silent")
     unasked = robotrain("render", *JOB)
     assert '"pin": ""' in unasked.stdout
@@ -99,7 +99,7 @@ def test_render_asks_only_with_pin(robotrain, stone_server):
     assert "asks first" not in asked.stderr
 
 
-def test_what_this_machine_may_not_look_at_is_sent_unpinned_with_a_warning(robotrain, stone_server):
+def test_source_without_access_is_submitted_unpinned_with_a_warning(robotrain, stone_server):
     stone_server.write_text("denied")
     answer = robotrain("submit", *JOB)
     assert answer.exit_code == 0
@@ -110,7 +110,7 @@ def test_what_this_machine_may_not_look_at_is_sent_unpinned_with_a_warning(robot
     assert "This machine has no access." in asked_for.stderr
 
 
-def test_what_is_true_of_many_sources_is_said_once(robotrain, stone_server):
+def test_warning_about_many_sources_is_printed_once(robotrain, stone_server):
     stone_server.write_text("denied")
     stones = [word for number in range(6) for word in ("--stone", f"basalt-{number}")]
     answer = robotrain("submit", "--platform", "fake", *stones)
@@ -120,7 +120,7 @@ def test_what_is_true_of_many_sources_is_said_once(robotrain, stone_server):
     assert answer.stderr.count("This machine has no access.") == 1
 
 
-def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(robotrain, stone_server):
+def test_unanswered_pin_stops_the_submit_and_no_pin_is_suggested(robotrain, stone_server):
     stone_server.write_text("silent")
     answer = robotrain("submit", *JOB)
     assert answer.exit_code == 4
@@ -130,9 +130,7 @@ def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(
     assert robotrain("submit", *JOB, "--no-pin").exit_code == 0
 
 
-def test_the_steps_of_a_pipeline_and_of_a_sweep_are_sent_unpinned_if_asked(
-    robotrain, stone_server, fake_platform, tmp_path
-):
+def test_pipelines_and_sweeps_take_no_pin(robotrain, stone_server, fake_platform, tmp_path):
     steps = "steps: {a: {workload: WORKLOAD, sources: {dataset: [{stone: basalt}]}}}"
     file = tmp_path / "pipeline.yaml"
     file.write_text(steps.replace("WORKLOAD", "lerobot-train"))
@@ -145,7 +143,7 @@ def test_the_steps_of_a_pipeline_and_of_a_sweep_are_sent_unpinned_if_asked(
         assert json.loads(sent.json["files"]["pipeline.json"]["text"])["unpinned"] is True
 
 
-def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, stone_server):
+def test_no_pin_is_not_suggested_for_a_missing_source(robotrain, stone_server):
     stone_server.write_text("missing")
     answer = robotrain("submit", *JOB)
     assert answer.exit_code == 4
@@ -154,7 +152,7 @@ def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, stone_ser
     assert "--no-pin" not in answer.stderr
 
 
-def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, stone_server, fake_platform):
+def test_missing_source_is_one_problem(robotrain, stone_server, fake_platform):
     stone_server.write_text("missing")
     (fake_platform / "unseen").write_text("basalt")
     answer = robotrain("submit", *JOB)
@@ -163,7 +161,7 @@ def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, stone_server
     assert "source-unreachable" in robotrain("submit", *JOB).stderr
 
 
-def test_a_source_that_nobody_can_read_is_one_problem(robotrain, stone_server, fake_platform):
+def test_unreadable_source_is_one_problem(robotrain, stone_server, fake_platform):
     stone_server.write_text("silent")
     (fake_platform / "unread").write_text("basalt")
     (problem,) = [one for one in robotrain("submit", *JOB, "--json").json["problems"] if one["severity"] == "error"]
@@ -172,7 +170,7 @@ def test_a_source_that_nobody_can_read_is_one_problem(robotrain, stone_server, f
 
 
 @pytest.mark.parametrize("words", [(), ("--repin",)])
-def test_a_pinned_source_that_nobody_can_read_is_one_problem(robotrain, stone_server, fake_platform, words):
+def test_unreadable_pinned_source_is_one_problem(robotrain, stone_server, fake_platform, words):
     run = robotrain("submit", *JOB).stdout.strip()
     stone_server.write_text("silent")
     (fake_platform / "unread").write_text("basalt")
@@ -184,7 +182,7 @@ def test_a_pinned_source_that_nobody_can_read_is_one_problem(robotrain, stone_se
     assert "--no-pin" in robotrain("resubmit", run, *words).stderr
 
 
-def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(robotrain, stone_server):
+def test_folder_without_dataset_files_is_refused(robotrain, stone_server):
     answer = robotrain("submit", "--platform", "fake", "--stone", "hollow", "--stone", "basalt")
     assert answer.exit_code == 4
     assert "hollow is not a valid dataset: it has no meta/info.json" in answer.stderr
@@ -192,12 +190,12 @@ def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(ro
     assert "--no-pin" not in answer.stderr
 
 
-def test_what_cannot_be_looked_into_is_sent(robotrain, stone_server):
+def test_source_that_cannot_be_listed_is_submitted(robotrain, stone_server):
     stone_server.write_text("unreadable")
     assert robotrain("submit", "--platform", "fake", "--stone", "hollow").exit_code == 0
 
 
-def test_a_folder_that_is_no_dataset_is_refused_where_the_work_is_done_elsewhere(robotrain, fake_platform, tmp_path):
+def test_local_folder_that_is_no_dataset_is_refused(robotrain, fake_platform, tmp_path):
     junk, there = tmp_path / "junk", ("--dataset-path", tmp_path / "no-such-folder")
     (junk / "meta").mkdir(parents=True)
     answer = robotrain("submit", "--platform", "fake", "--dataset-path", junk)
@@ -208,14 +206,14 @@ def test_a_folder_that_is_no_dataset_is_refused_where_the_work_is_done_elsewhere
     assert robotrain("submit", "--platform", "fake", *there).exit_code == 0  # it may lie where the job runs
 
 
-def test_a_platform_that_works_here_looks_at_the_data_itself(robotrain, tmp_path):
+def test_local_platform_checks_the_dataset_once(robotrain, tmp_path):
     (tmp_path / "junk").mkdir()
     answer = robotrain("submit", "--platform", "local", "--dataset-path", tmp_path / "junk")
     assert answer.exit_code == 4
     assert answer.stderr.count("meta/info.json") == 1
 
 
-def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, stone_server):
+def test_resubmit_keeps_the_pin_or_reports_that_it_is_gone(robotrain, stone_server):
     run = robotrain("submit", *JOB).stdout.strip()
     assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-v1"]
     stone_server.write_text("v2")
@@ -229,7 +227,7 @@ def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, stone_server)
     assert pins(anew.stdout.strip()) == ["dataset-v2"]
 
 
-def test_what_the_platform_has_as_it_was_pinned_is_not_missed(robotrain, stone_server, monkeypatch):
+def test_uploaded_source_need_not_exist_any_more(robotrain, stone_server, monkeypatch):
     import fake_plugin
 
     run = robotrain("submit", *JOB).stdout.strip()
@@ -240,7 +238,7 @@ def test_what_the_platform_has_as_it_was_pinned_is_not_missed(robotrain, stone_s
     assert robotrain("resubmit", run).exit_code == 4
 
 
-def test_what_is_not_there_is_not_offered_to_be_pinned_anew(robotrain, fake_platform, tmp_path):
+def test_repin_is_not_suggested_for_a_missing_folder(robotrain, fake_platform, tmp_path):
     (tmp_path / "data/meta").mkdir(parents=True)
     (tmp_path / "data/meta/info.json").write_text("{}")
     run = robotrain("submit", "--platform", "fake", "--dataset-path", tmp_path / "data").stdout.strip()
@@ -252,7 +250,7 @@ def test_what_is_not_there_is_not_offered_to_be_pinned_anew(robotrain, fake_plat
     assert "--repin" not in answer.stderr
 
 
-def test_repin_drops_the_tags_of_the_earlier_version_too(robotrain, stone_server):
+def test_repin_drops_the_tags_of_the_earlier_version(robotrain, stone_server):
     stored = plans.read_stored_plan(robotrain("submit", *JOB).stdout.strip())
     tagged = tuple(replace(source, tags=("task=a",)) for source in stored.plan.job.sources)
     stored = replace(stored, plan=replace(stored.plan, job=replace(stored.plan.job, sources=tagged)))
@@ -260,7 +258,7 @@ def test_repin_drops_the_tags_of_the_earlier_version_too(robotrain, stone_server
     assert (source.pin, source.tags) == ("", ())
 
 
-def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain, stone_server, fake_platform):
+def test_lost_pin_does_not_prevent_reconciling_a_submit(robotrain, stone_server, fake_platform):
     with answer_submits(fake_platform, "takes it and hangs up"):
         robotrain("submit", *JOB)
     stone_server.write_text("v2")
@@ -269,7 +267,7 @@ def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain
     assert "fake has the run" in answer.stderr
 
 
-def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain, stone_server, fake_platform):
+def test_resubmit_does_not_continue_a_submit_with_another_pin(robotrain, stone_server, fake_platform):
     run = robotrain("submit", *JOB).stdout.strip()
     stone_server.write_text("v2")
     with answer_submits(fake_platform, "takes it and hangs up"):
@@ -280,7 +278,7 @@ def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain
     assert pins(answer.stdout.strip()) == ["dataset-v1"]
 
 
-def test_a_changed_run_whose_pins_cannot_be_asked_has_a_way_out(robotrain, stone_server):
+def test_no_pin_is_suggested_for_a_changed_run(robotrain, stone_server):
     run = robotrain("submit", *JOB, "--no-pin").stdout.strip()
     stone_server.write_text("silent")
     answer = robotrain("resubmit", run, "--set", "batch_size=4")
@@ -289,7 +287,7 @@ def test_a_changed_run_whose_pins_cannot_be_asked_has_a_way_out(robotrain, stone
     assert robotrain("resubmit", run, "--set", "batch_size=4", "--no-pin").exit_code == 0
 
 
-def test_sources_that_cannot_be_resolved_are_one_problem_also_if_their_kind_fails(robotrain, stone_server):
+def test_failing_source_kind_is_one_problem_for_all_sources(robotrain, stone_server):
     stone_server.unlink()
     answer = robotrain("submit", *JOB, "--stone", "marble", "--json")
     (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]

@@ -129,8 +129,8 @@ def test_run_that_its_platform_no_longer_knows_is_removed(prune, record_old_run)
 
 
 def test_run_of_a_removed_platform_stays(prune, tmp_path):
-    record("lost-1", "nibiru", tmp_path, time.time() - 40 * DAY)
-    assert "lost-1 stays: no platform 'nibiru' is installed" in prune("--older-than", "30d", "--yes").stderr
+    record("lost-1", "removed", tmp_path, time.time() - 40 * DAY)
+    assert "lost-1 stays: no platform 'removed' is installed" in prune("--older-than", "30d", "--yes").stderr
 
 
 def test_run_that_cannot_be_removed_is_named_and_the_others_are_removed(prune, record_old_run):

@@ -28,7 +28,7 @@ def write_state(fake_platform, run, *log, **state):
     (fake_platform / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines} | state))
 
 
-def test_the_page_shows_the_run(robotrain, fake_platform, run, pusht):
+def test_page_shows_the_run(robotrain, fake_platform, run, pusht):
     robotrain("rename", run, "pick-v3")
     write_state(
         fake_platform,
@@ -58,14 +58,14 @@ def test_the_page_shows_the_run(robotrain, fake_platform, run, pusht):
     assert page.count["svg"] == 2
 
 
-def test_the_page_needs_no_network_and_runs_no_script(robotrain, fake_platform, run):
+def test_page_has_no_links_and_no_scripts(robotrain, fake_platform, run):
     write_state(fake_platform, run, Metrics(values={"train/loss": 0.5}, step=10, total=40))
     text = robotrain("report", run, "--to", "-").stdout
     assert Page(text).addresses == []
     assert not re.search(r"<script|@import|url\(|https?://", text)
 
 
-def test_a_run_that_has_just_begun_says_that_nothing_is_measured_yet(robotrain, fake_platform, run):
+def test_page_of_a_new_run_has_no_measurements_yet(robotrain, fake_platform, run):
     write_state(fake_platform, run, StageEvent(name="environment", state="started"), state="running")
     page = read_page(robotrain, run)
     for text in (
@@ -114,7 +114,7 @@ def test_each_step_is_drawn_once_and_values_that_cannot_be_drawn_are_counted(
     assert (page.count["circle"], text in page.text) == (circles, True)
 
 
-def test_the_page_is_written_atomically_to_a_file_with_the_name_of_the_run(robotrain, fake_platform, run, tmp_path):
+def test_page_is_written_to_a_file_with_the_name_of_the_run(robotrain, fake_platform, run, tmp_path):
     robotrain("rename", run, "pick-v3")
     answer = robotrain("report", run)
     assert answer.stdout.strip() == "pick-v3.html"
@@ -126,7 +126,7 @@ def test_the_page_is_written_atomically_to_a_file_with_the_name_of_the_run(robot
     assert robotrain("report", run, "--to", tmp_path).stdout.strip() == str(tmp_path / "pick-v3.html")
 
 
-def test_pages_of_runs_with_the_same_name_are_different_files(robotrain, scripted):
+def test_pages_of_runs_with_one_name_are_different_files(robotrain, scripted):
     for name in ("train-1", "train-2", "train-3"):
         scripted.run(name, state="succeeded")
     robotrain("rename", "train-1", "pick-v3")
@@ -138,7 +138,7 @@ def test_pages_of_runs_with_the_same_name_are_different_files(robotrain, scripte
 
 
 @pytest.mark.parametrize("content", ["<title>a page of mine</title>", "<title>train-2</title>", "", None])
-def test_a_page_replaces_only_an_earlier_page_of_its_run(robotrain, scripted, tmp_path, content):
+def test_page_replaces_only_an_earlier_page_of_its_run(robotrain, scripted, tmp_path, content):
     scripted.run("train-1", state="succeeded")
     robotrain("rename", "train-1", "index")
     other = tmp_path / "pages/index.html"
@@ -151,13 +151,13 @@ def test_a_page_replaces_only_an_earlier_page_of_its_run(robotrain, scripted, tm
     assert content is None or other.read_text() == content
 
 
-def test_a_run_does_not_take_the_name_of_the_page_of_comparisons(robotrain, scripted):
+def test_page_of_a_run_named_comparison_has_another_name(robotrain, scripted):
     scripted.run("train-1", state="succeeded")
     robotrain("rename", "train-1", "comparison")
     assert robotrain("report", "train-1").stdout.strip() == "comparison.train-1.html"
 
 
-def test_a_page_is_written_to_a_pipe_and_through_a_link(robotrain, fake_platform, run, tmp_path):
+def test_page_is_written_to_a_pipe_and_through_a_link(robotrain, fake_platform, run, tmp_path):
     (tmp_path / "shelf").mkdir()
     pipe, link, target = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "shelf/page.html"
     os.mkfifo(pipe)
@@ -176,18 +176,18 @@ def test_a_page_is_written_to_a_pipe_and_through_a_link(robotrain, fake_platform
 
 
 @pytest.mark.parametrize(("low", "high"), [(-3, 5), (1e-5, 1e-4), (0, 123456), (2.0, 2.0)])
-def test_ticks_are_round_few_and_inside(low, high):
+def test_ticks_are_few_and_inside(low, high):
     found = compute_ticks(low, high)
     assert len(found) <= 7
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
 
 
 @pytest.mark.parametrize(("value", "text"), [(16000, "16k"), (2.5e6, "2.5M"), (5e-5, "5e-5"), (1234, "1234")])
-def test_a_tick_is_short(value, text):
+def test_tick_label_is_short(value, text):
     assert format_tick(value) == text
 
 
-def test_a_long_series_is_thinned_and_keeps_its_end_and_spikes():
+def test_long_series_is_thinned_and_keeps_its_end_and_spikes():
     points = [(step, float(step % 7)) for step in range(10_000)]
     points[4321] = (4321, 900.0)
     few = thin_points(points, MAX_POINTS)
@@ -197,7 +197,7 @@ def test_a_long_series_is_thinned_and_keeps_its_end_and_spikes():
     assert len(make_chart({"x": points}).lines[0].places) == len(few)
 
 
-def test_extreme_steps_and_times_do_not_stop_the_page(robotrain, fake_platform, run):
+def test_extreme_steps_and_times_have_a_page(robotrain, fake_platform, run):
     strange = event.PREFIX + '{"event": "metrics", "time": 1e400, "values": {"cpu": 1}, "step": null}'
     write_state(
         fake_platform,
@@ -210,11 +210,11 @@ def test_extreme_steps_and_times_do_not_stop_the_page(robotrain, fake_platform, 
     assert read_page(robotrain, run).count["svg"] >= 1
 
 
-def test_the_axis_of_a_single_point_has_one_label():
+def test_axis_of_a_single_point_has_one_label():
     assert [label for *_, label in make_chart({"x": [(7, 0.5)]}).ends] == ["step 7"]
 
 
-def test_every_field_of_a_log_is_escaped_and_redacted(robotrain, fake_platform, run):
+def test_fields_of_a_log_are_escaped_and_redacted(robotrain, fake_platform, run):
     text = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
     write_state(
         fake_platform,
@@ -237,7 +237,7 @@ def test_every_field_of_a_log_is_escaped_and_redacted(robotrain, fake_platform, 
 
 
 @pytest.mark.parametrize(("command", "below"), [("report", ["page.html", ""]), ("outputs", ["policy", ""])])
-def test_a_file_in_place_of_a_folder_is_named(robotrain, fake_platform, run, tmp_path, command, below):
+def test_file_in_place_of_a_folder_is_refused(robotrain, fake_platform, run, tmp_path, command, below):
     (tmp_path / "note.txt").write_text("mine")
     for part in below:
         (problem,) = robotrain(command, run, "--to", f"{tmp_path}/note.txt/{part}", "--json").json["problems"]
@@ -246,7 +246,7 @@ def test_a_file_in_place_of_a_folder_is_named(robotrain, fake_platform, run, tmp
     assert (tmp_path / "note.txt").read_text() == "mine"
 
 
-def test_a_full_disk_keeps_the_earlier_page(robotrain, fake_platform, run, tmp_path, monkeypatch):
+def test_full_disk_keeps_the_earlier_page(robotrain, fake_platform, run, tmp_path, monkeypatch):
     robotrain("report", run, "--to", tmp_path / "page/one.html")
 
     def full(handle):
@@ -257,12 +257,12 @@ def test_a_full_disk_keeps_the_earlier_page(robotrain, fake_platform, run, tmp_p
     assert [path.name for path in (tmp_path / "page").iterdir()] == ["one.html"]
 
 
-def test_a_run_without_a_stored_plan_has_a_page(robotrain, fake_platform, run):
+def test_run_without_a_stored_plan_has_a_page(robotrain, fake_platform, run):
     shutil.rmtree(plans.get_plan_folder(run))
     assert "The plan of this run is not stored" in read_page(robotrain, run).text
 
 
-def test_an_interrupted_submit_has_no_page_but_a_suggestion(robotrain, fake_platform, pusht):
+def test_interrupted_submit_has_a_suggestion_and_no_page(robotrain, fake_platform, pusht):
     (fake_platform / "mood").write_text("hangs up")
     robotrain("submit", "--platform", "fake", "--dataset-path", pusht)
     answer = robotrain("report")

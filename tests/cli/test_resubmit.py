@@ -10,6 +10,7 @@ from robotrain.model.run import Output
 from robotrain.store import plans, records
 from robotrain.submission import prepare, resume
 from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Metrics, StageEvent, format_event
 
 
 @pytest.fixture
@@ -294,13 +295,17 @@ def test_dry_run_cannot_be_followed(robotrain, job_words, sent_run, following):
         assert f"--dry-run submits no run: {following}" in answer.stderr
 
 
-def test_stream_shows_the_log_to_the_end_of_the_run(robotrain, fake_platform, job_words, sent_run):
-    (fake_platform / "others.json").write_text(json.dumps({"state": "succeeded", "log": ["step 10 of 10"]}))
+def test_stream_shows_the_log_and_ends_like_wait(robotrain, fake_platform, job_words, sent_run):
+    steps = [format_event(Metrics(step=step, total=3, values={"train/loss": 1 / step})) for step in (1, 3)]
+    state = {"state": "succeeded", "log": ["hello", format_event(StageEvent(name="work", state="started")), *steps]}
+    (fake_platform / "others.json").write_text(json.dumps(state))
     for words in (("submit", *job_words, "--new"), ("resubmit", sent_run)):
         answer = robotrain(*words, "--stream")
         assert answer.exit_code == 0, answer.stderr
-        assert "step 10 of 10" in answer.stderr
+        for line in ("hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"):
+            assert line in answer.stderr.splitlines()
         assert "succeeded" in answer.stdout
+        assert "step 1 to 3: train/loss 1 → 0.3333" in answer.stdout
 
 
 def test_resume_skips_a_damaged_checkpoint(tmp_path):

@@ -158,8 +158,8 @@ def test_for_several_unknown_names_each_record_is_read_once(robotrain, scripted,
 
 
 def test_names_of_removed_plugins_are_known_from_their_runs(scripted, submit_plain, robotrain):
-    scripted.run("train-1", platform="nibiru")
-    assert [one["run"] for one in robotrain("runs", "--platform", "nibiru", "--json").json["runs"]] == ["train-1"]
+    scripted.run("train-1", platform="removed")
+    assert [one["run"] for one in robotrain("runs", "--platform", "removed", "--json").json["runs"]] == ["train-1"]
     run = submit_plain()
     path = records.get_run_folder(run) / records.RECORD_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"values": {"thrust": ["3", ""]}}))
