@@ -139,6 +139,11 @@ class Answer:
     def json(self) -> Any:
         return json.loads(self.stdout)
 
+    def check(self, exit_code: int, *texts: str) -> None:
+        """Assert the exit code, and that stderr has these texts."""
+        missing = [text for text in texts if text not in self.stderr]
+        assert (self.exit_code, missing) == (exit_code, []), self.stderr
+
 
 @pytest.fixture
 def tmp_path(request, tmp_path_factory) -> Path:

@@ -8,42 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pages import page_session
 
 ROOT = Path(__file__).parents[1]
 TUTORIAL = ROOT / "docs/plugin-tutorial.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OURS = ("PYTEST_", "ROBOTRAIN_", "VIRTUAL_ENV", "UV_PROJECT")
-
-
-class Shell:
-    """One that stays, as that of a person does."""
-
-    def __init__(self, folder: Path) -> None:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        environ["ROBOTRAIN_STATE"] = str(folder / "state")
-        if uv := os.environ.get("UV"):  # where `uv run` started the tests, and it may be on no PATH
-            environ["PATH"] = f"{Path(uv).parent}{os.pathsep}{environ['PATH']}"
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            ["bash"], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environ
-        )
-
-    def type(self, lines: str) -> tuple[str, int]:
-        """What they print, and the exit code of the last one."""
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(f"{lines}printf '\\n@done@ %s\\n' $?\n")
-        self.process.stdin.flush()
-        said = ""
-        for line in self.process.stdout:
-            if line.startswith("@done@"):
-                return said, int(line.split()[1])
-            said += line
-        raise AssertionError(f"the shell ended: {said}")
+BLOCK_SECONDS = 3600.0
+"""The longest that a block may take: it may install, train and run the kits."""
 
 
 @pytest.fixture
-def shell(tmp_path, training_environment) -> Iterator[Shell]:
+def shell(tmp_path, training_environment, monkeypatch) -> Iterator[page_session.Shell]:
     """In a folder with a clone of robotrain beside it: its wheels, and its examples."""
     uv = os.environ.get("UV", "uv")
     dist = tmp_path / "robotrain/dist"
@@ -52,10 +27,13 @@ def shell(tmp_path, training_environment) -> Iterator[Shell]:
     cache = tmp_path / "robotrain-shelf/shelf/.cache"
     cache.mkdir(parents=True)
     (cache / "environments").symlink_to(Path(training_environment).parent)  # 4 GB less to download
-    shell = Shell(tmp_path)
+    monkeypatch.setattr(page_session, "LINE_SECONDS", BLOCK_SECONDS)
+    environ = {"ROBOTRAIN_STATE": str(tmp_path / "state")}
+    if "UV" in os.environ:  # where `uv run` started the tests, and it may be on no PATH
+        environ["PATH"] = f"{Path(uv).parent}{os.pathsep}{os.environ['PATH']}"
+    shell = page_session.Shell(tmp_path, environ)
     yield shell
-    shell.process.kill()
-    shell.process.communicate()
+    shell.close()
 
 
 def steps() -> Iterator[tuple[str, str, str]]:

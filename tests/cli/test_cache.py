@@ -57,8 +57,7 @@ def test_unused_entries_are_shown_and_removed_when_that_is_confirmed(robotrain, 
     assert old.exists()
     assert new.exists()
     confirmed = robotrain("cache", "--prune", "--unused", "30d", "--yes")
-    assert confirmed.exit_code == 0
-    assert "removed environments/aa" in confirmed.stderr
+    confirmed.check(0, "removed environments/aa")
     assert (old.exists(), new.exists()) == (False, True)
     assert sorted(os.listdir(old.parent)) == ["aa.lock", "bb", "bb.lock"]  # others may be waiting for the lock
 
@@ -66,13 +65,11 @@ def test_unused_entries_are_shown_and_removed_when_that_is_confirmed(robotrain, 
 def test_dry_run_removes_nothing_even_with_yes(robotrain, make_cache_entry):
     folder = make_cache_entry("environments/aa", days=40)
     answer = robotrain("cache", "--prune", "--unused", "30d", "--dry-run", "--yes")
-    assert answer.exit_code == 0
-    assert "1 to remove" in answer.stderr
-    assert "nothing was removed" in answer.stderr
+    answer.check(0, "1 to remove", "nothing was removed")
     assert folder.exists()
     for flag in ("--dry-run", "--yes"):
         refused = robotrain("cache", "--unused", "30d", flag)
-        assert (refused.exit_code, f"{flag} has no effect without --prune" in refused.stderr) == (2, True)
+        refused.check(2, f"{flag} has no effect without --prune")
 
 
 def test_limit_removes_the_longest_unused_until_the_rest_fits(robotrain, make_cache_entry):

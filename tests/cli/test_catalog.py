@@ -15,7 +15,7 @@ def robotrain_run_changed(run, change):
 """
 
 
-def test_each_plugin_with_what_brings_it(robotrain, install):
+def test_plugins_are_listed_with_their_distributions_and_hooks(robotrain, install):
     install("acme", {"acme": "acme_site"}, version="2.1", acme_site=SITE)
     rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
     keys = {
@@ -36,25 +36,24 @@ def test_each_plugin_with_what_brings_it(robotrain, install):
     ("right", "wrong", "said"),
     [("robotrain_check", "robotrain_chek", "unknown hook 'robotrain_chek'"), ("(run, change)", "(run, hue)", "hue")],
 )
-def test_a_wrong_hook_is_a_failure_and_the_right_ones_beside_it_are_not_called(robotrain, install, right, wrong, said):
+def test_plugin_with_a_wrong_hook_fails_as_a_whole(robotrain, install, right, wrong, said):
     """Else a rule that nobody ever asks would look as if it were enforced."""
     install("acme", {"acme": "acme_site"}, acme_site=SITE.replace(right, wrong))
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
     assert said in row["failure"]
     assert row["hooks"] == []
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
-    assert answer.exit_code == 0
-    assert "its rules were not enforced" in answer.stderr
+    answer.check(0, "its rules were not enforced")
 
 
-def test_a_hook_of_a_newer_robotrain_may_be_marked_as_optional(robotrain, install):
+def test_optional_hook_of_a_newer_robotrain_is_accepted(robotrain, install):
     source = SITE.replace("@hook\ndef robotrain_check", "@hook(optionalhook=True)\ndef robotrain_weather")
     install("acme", {"acme": "acme_site"}, acme_site=source)
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
     assert row["failure"] is None
 
 
-def test_a_failure_is_one_line_without_secrets(robotrain, install):
+def test_failure_of_a_plugin_is_one_line_without_secrets(robotrain, install):
     source = "raise OSError('no answer from https://ada:pass-w0rd@host.example/x\\nsecond line')"
     install("acme", {"source.bad": "acme_bad"}, acme_bad=source)
     (line,) = [line for line in robotrain("plugins").stdout.splitlines() if line.startswith("source.bad")]
@@ -63,14 +62,14 @@ def test_a_failure_is_one_line_without_secrets(robotrain, install):
     assert "pass-w0rd" not in line
 
 
-def test_a_plugin_that_hangs_while_it_is_imported_does_not_hang_the_list(robotrain, install, monkeypatch):
+def test_hanging_import_does_not_hang_the_list(robotrain, install, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
     install("acme", {"platform.slow": "acme_stuck"}, acme_stuck="import time\ntime.sleep(60)")
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "platform.slow"]
     assert row["failure"] == "it gave no answer in 1 s"
 
 
-def test_one_platform_with_its_reasons(robotrain, plain_platform):
+def test_platform_is_shown_with_reasons(robotrain, plain_platform):
     answer = robotrain("platforms", "plain")
     assert answer.stdout.startswith("plain: a plain platform\n")
     assert "feature register_model" in answer.stdout
@@ -79,7 +78,7 @@ def test_one_platform_with_its_reasons(robotrain, plain_platform):
     assert robotrain("platforms", "scripted").exit_code == 2
 
 
-def test_a_no_comes_with_its_way_out_and_a_feature_with_its_meaning(robotrain):
+def test_platform_is_shown_with_alternatives_and_meanings(robotrain):
     told = robotrain("platforms", "local").stdout
     assert "can only be mounted by a job of its workspace. Instead: --blob-url https://" in told
     assert "follow the log while the job runs" in told
@@ -87,7 +86,7 @@ def test_a_no_comes_with_its_way_out_and_a_feature_with_its_meaning(robotrain):
     assert "*" not in told
 
 
-def test_one_platform_with_its_settings(robotrain, plain_platform):
+def test_platform_is_shown_with_settings(robotrain, plain_platform):
     assert "--runs-dir FOLDER" in robotrain("platforms", "local").stdout
     rows = robotrain("platforms", "local", "--json").json["settings"]["local"]
     (row,) = [row for row in rows if row["name"] == "runs_dir"]

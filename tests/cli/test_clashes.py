@@ -59,14 +59,14 @@ TRAINING, DATASET = "workload lerobot-train", "source local_path as dataset"
         ("dataset_path: Annotated[str, Param(flag='--b')] = ''", "ROBOTRAIN_DATASET_PATH", DATASET),
     ],
 )
-def test_a_platform_whose_setting_another_has(robotrain, install, field, where, owner):
+def test_setting_with_a_taken_flag_or_variable_is_a_clash(robotrain, install, field, where, owner):
     install("acme-fake", {"platform.fake": "acme_fake"}, acme_fake=PLATFORM.replace("FIELD", field))
     verb = "have an option" if where.startswith("-") else "read"
     assert (where, f"{owner} and platform fake both {verb} {where}") in find_clashes(robotrain)
 
 
 @pytest.mark.parametrize("field", ["val_metrics: Annotated[bool, Param()]", "input_size: Annotated[str, Param()]"])
-def test_a_setting_whose_name_is_only_like_anothers_is_no_clash(robotrain, install, field):
+def test_setting_with_a_similar_name_is_no_clash(robotrain, install, field):
     install("acme-fake", {"platform.fake": "acme_fake"}, acme_fake=PLATFORM.replace("FIELD", f"{field} = ''"))
     assert "both" not in robotrain("explain", "--platform", "fake", "--dataset-path", "x").stderr
 
@@ -74,26 +74,26 @@ def test_a_setting_whose_name_is_only_like_anothers_is_no_clash(robotrain, insta
 @pytest.mark.parametrize(
     "flag", ['"--dataset-path", ("-d",)', '"--dataset-path", env=("PET",)', '"--other", ("--steps",)']
 )
-def test_a_source_whose_flag_another_has(robotrain, install, flag):
+def test_source_with_a_taken_flag_is_a_clash(robotrain, install, flag):
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=SOURCE.replace("FLAG", flag))
     clashes = find_clashes(robotrain, "local")
     assert clashes
     assert all("source pet as dataset" in title for _, title in clashes)
 
 
-def test_kinds_may_share_a_flag_that_is_the_same_throughout(robotrain, install):
+def test_source_kinds_may_share_a_flag(robotrain, install):
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=SOURCE.replace("FLAG", '"--dataset-path"'))
     assert robotrain("explain", "--platform", "local", "--dataset-path", "x").exit_code == 0
 
 
-def test_help_and_other_platforms_go_on(robotrain, install):
+def test_clash_leaves_help_and_other_platforms_usable(robotrain, install):
     field = 'batch: Annotated[int, Param(flag="--batch-size")] = 1'
     install("acme-fake", {"platform.fake": "acme_fake"}, acme_fake=PLATFORM.replace("FIELD", field))
     assert robotrain("submit", "--platform", "fake", "--help").stdout.count("--batch-size INT") == 1
     assert robotrain("explain", "--platform", "local", "--dataset-path", "x", "--batch-size", "3").exit_code == 0
 
 
-def test_nothing_that_robotrain_brings_clashes(robotrain, plain_platform):
+def test_built_in_options_do_not_clash(robotrain, plain_platform):
     for platform in ("local", "plain"):
         answer = robotrain("explain", "--platform", platform, "--dataset-path", "x")
         assert answer.exit_code == 0

@@ -7,7 +7,7 @@ from robotrain.cli.columns import Column, fit_columns, measure_width, pad_text, 
 from robotrain.cli.watch.dashboard import draw_sparkline, format_machine
 
 
-def test_wide_characters_take_two_columns_and_marks_none():
+def test_wide_characters_take_two_columns_and_combining_marks_none():
     assert [measure_width(text) for text in ("abc", "数据", "e\u0301", "█░")] == [3, 4, 1, 2]
     assert measure_width(pad_text("数据", 8)) == 8
 
@@ -16,16 +16,16 @@ def test_wide_characters_take_two_columns_and_marks_none():
     ("text", "columns", "kept"),
     [("short", 10, "short"), ("a long text", 6, "a lon…"), ("数据数据", 5, "数据…"), ("abc", 1, "…"), ("abc", 0, "")],
 )
-def test_what_does_not_fit_is_cut_with_a_mark(text, columns, kept):
+def test_long_text_is_cut_with_a_mark(text, columns, kept):
     assert truncate(text, columns) == kept
     assert measure_width(kept) <= columns
 
 
-def test_nothing_from_a_log_moves_a_cursor():
+def test_control_characters_are_removed_from_a_line():
     assert to_plain_line("a\x1b[2Jb\nc\td\x07") == "a[2Jb c d"
 
 
-def test_what_matters_least_leaves_first_and_a_sentence_takes_what_is_left():
+def test_least_important_columns_are_left_out_first_and_a_sentence_takes_the_rest():
     columns = [
         Column("RUN", ["train-1"]),
         Column("STEP", ["1/2"], drop_order=1),
@@ -45,7 +45,7 @@ def test_what_matters_least_leaves_first_and_a_sentence_takes_what_is_left():
     assert titles(3) == ["RUN"]
 
 
-def test_a_curve_on_one_line():
+def test_curve_on_one_line():
     points = [(step, 1 / step) for step in range(1, 9)]
     assert draw_sparkline(points, 8) == "█▄▃▂▂▁▁▁"
     assert len(draw_sparkline([(step, math.sin(step)) for step in range(1000)], 20)) == 20
@@ -53,7 +53,7 @@ def test_a_curve_on_one_line():
     assert (draw_sparkline([], 8), draw_sparkline(points, 0)) == ("", "")
 
 
-def test_what_is_known_of_a_machine_on_one_line():
+def test_load_of_a_machine_on_one_line():
     values = {
         "system/memory_used_megabytes": 4200.0,
         "system/memory_available_megabytes": 12_600.0,
@@ -75,33 +75,37 @@ ROWS = [
 ]
 
 
-def wrap(within):
-    return list(wrap_rows(ROWS, within))
+WHOLE = [
+    "NAME        VALUE                          FROM                 OVERRODE",
+    "dataset     /data/episodes/of/last/winter  flag --dataset-path",
+    "batch_size  8                              flag --batch-size    64 (job file job.yaml:14), 32 (default)",
+]
+BELOW = [
+    "NAME        VALUE          FROM                 OVERRODE",
+    "dataset     /data/episodes/of/last/winter",
+    "                           flag --dataset-path",
+    "batch_size  8              flag --batch-size    64 (job file",
+    "                                                job.yaml:14), 32",
+    "                                                (default)",
+]
 
 
-def test_without_a_terminal_a_row_is_a_line():
-    assert wrap(None) == [
-        "NAME        VALUE                          FROM                 OVERRODE",
-        "dataset     /data/episodes/of/last/winter  flag --dataset-path",
-        "batch_size  8                              flag --batch-size    64 (job file job.yaml:14), 32 (default)",
-    ]
-
-
-def test_a_cell_that_is_too_long_is_whole_and_its_row_goes_on_below():
-    assert wrap(64) == [
-        "NAME        VALUE          FROM                 OVERRODE",
-        "dataset     /data/episodes/of/last/winter",
-        "                           flag --dataset-path",
-        "batch_size  8              flag --batch-size    64 (job file",
-        "                                                job.yaml:14), 32",
-        "                                                (default)",
-    ]
-
-
-def test_a_path_at_the_end_of_a_row_is_whole():
-    assert list(wrap_rows([("log.txt", PATH)], 24)) == [f"log.txt  {PATH}"]
-
-
-def test_a_table_that_fits_is_as_without_a_terminal():
-    assert wrap(200) == wrap(None)
-    assert list(wrap_rows([("a", ""), ("b", "")], 40)) == ["a", "b"]
+@pytest.mark.parametrize(
+    ("rows", "within", "lines"),
+    [
+        (ROWS, None, WHOLE),
+        (ROWS, 200, WHOLE),
+        (ROWS, 64, BELOW),
+        ([("log.txt", PATH)], 24, [f"log.txt  {PATH}"]),
+        ([("a", ""), ("b", "")], 40, ["a", "b"]),
+    ],
+    ids=[
+        "no terminal",
+        "it fits",
+        "a long cell is whole and its row goes on below",
+        "a path at the end",
+        "no last cell",
+    ],
+)
+def test_rows_are_wrapped_to_the_terminal(rows, within, lines):
+    assert list(wrap_rows(rows, within)) == lines

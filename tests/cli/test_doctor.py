@@ -66,8 +66,7 @@ def record(run: str, **changes: object) -> None:
 
 def test_machine_without_a_fault_passes(robotrain):
     answer = robotrain("doctor", "--platform", "local")
-    assert answer.exit_code == 0
-    assert "found nothing that would stop a submit" in answer.stderr
+    answer.check(0, "found nothing that would stop a submit")
     assert not [line for line in answer.stdout.splitlines() if not line.startswith(("ok", " "))]
 
 
@@ -201,8 +200,7 @@ def test_broken_plugin_fails_only_for_its_own_platform(robotrain, install):
     assert "No module named 'slurm_sdk_gone'" in answer.stdout
     assert robotrain("doctor", "--platform", "local").exit_code == 0
     asked = robotrain("doctor", "--platform", "slurm")
-    assert asked.exit_code == 4
-    assert "a submit to slurm would fail" in asked.stderr
+    asked.check(4, "a submit to slurm would fail")
 
 
 def test_checks_of_plugins_are_run(robotrain, install):

@@ -55,7 +55,7 @@ def listing(robotrain, monkeypatch):
     return ask
 
 
-def test_ended_runs_are_asked_for_once_and_shown_the_same(ended_run, listing, robotrain):
+def test_ended_runs_are_queried_once(ended_run, listing, robotrain):
     scores = {"rollout/success_rate": 0.75, "rollout/return": float("nan")}
     ended_run("train-1", *STEPS)
     ended_run("eval-1", Evaluated(episodes=4, scores=scores, results="/r", conditions="pusht, easy"))
@@ -86,7 +86,7 @@ def _copy(folder):
 
 
 @pytest.mark.parametrize("change", [_continue, _damage, _copy])
-def test_a_run_is_asked_for_again_when_its_events_or_what_is_stored_changed(ended_run, listing, change):
+def test_run_is_queried_again_after_a_change(ended_run, listing, change):
     folder = ended_run("train-1", *STEPS)
     first, _ = listing()
     assert listing()[1] == set()
@@ -103,7 +103,7 @@ def test_a_run_whose_folder_was_removed_is_gone(ended_run, listing):
 
 
 @pytest.mark.parametrize("case", ["nothing told", "told otherwise", "end not seen"])
-def test_an_end_that_may_be_told_otherwise_later_is_asked_for_each_time(ended_run, listing, case):
+def test_uncertain_end_is_queried_each_time(ended_run, listing, case):
     folder = ended_run("train-1", *STEPS, outcome=None if case == "nothing told" else DONE, exit_code=1)
     if case == "told otherwise":
         outcome = {"state": "cancelled", "exit_code": 1, "reason": "it was stopped"}
@@ -115,14 +115,14 @@ def test_an_end_that_may_be_told_otherwise_later_is_asked_for_each_time(ended_ru
     assert not (records.get_run_folder("train-1") / ended_runs.ENDED_FILE).exists()
 
 
-def test_a_list_of_ended_runs_loads_no_platform(ended_run, robotrain):
+def test_list_of_ended_runs_loads_no_platform(ended_run, robotrain):
     ended_run("train-1", *STEPS)
     assert robotrain("runs").exit_code == 0
     needless = {"robotrain_local", "robotrain.model.progress", "robotrain_runtime.contract.event", "pluggy", "queue"}
     assert not list_imports("runs") & needless
 
 
-def test_what_is_stored_is_private_and_never_written_through_a_link(ended_run, listing, tmp_path):
+def test_stored_end_is_private_and_not_written_through_a_link(ended_run, listing, tmp_path):
     ended_run("train-1", *STEPS)
     stored, other = records.get_run_folder("train-1") / ended_runs.ENDED_FILE, tmp_path / "other"
     stored.symlink_to(other)

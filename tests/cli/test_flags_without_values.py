@@ -86,8 +86,7 @@ def test_flag_stands_alone_before_a_job_file_at_the_end_and_before_dashes(robotr
 
 def test_option_without_its_value_before_the_flag_is_refused(robotrain, machines_platform):
     answer = robotrain("explain", *ON, *DATA, "--job-name", "--hub-token")
-    assert answer.exit_code == 2
-    assert "--job-name needs a value, but the next word is --hub-token" in answer.stderr
+    answer.check(2, "--job-name needs a value, but the next word is --hub-token")
     assert answer.stderr.count("error:") == 1
 
 
@@ -100,8 +99,7 @@ def test_help_and_platforms_show_that_the_value_may_be_left_out(robotrain, machi
 
 def test_kind_of_machine_given_as_the_platform_is_answered_with_its_option(robotrain, machines_platform):
     answer = robotrain("submit", "--platform", "gpu_big_2x", *DATA)
-    assert answer.exit_code == 2
-    assert "[platform-not-loaded]" in answer.stderr
+    answer.check(2, "[platform-not-loaded]")
     way = next(line for line in answer.stderr.splitlines() if "--platform machines --machine gpu_big_2x" in line)
     assert way.endswith("(if you mean the kind of machine)")
     assert "robotrain --plugins-from FOLDER …" in answer.stderr, "or the platform of a plugin file"

@@ -51,7 +51,7 @@ def test_no_command_runs_a_program_that_a_file_names(robotrain, trap_program, fi
 
 @pytest.mark.parametrize("platform", ["osmo", "local"])
 @pytest.mark.parametrize("file", [name for name in FILES if name != "job.yaml"])
-def test_doctor_runs_none_either(uncounted_cache, robotrain, trap_program, file, platform):
+def test_doctor_runs_no_program_that_a_file_names(uncounted_cache, robotrain, trap_program, file, platform):
     Path(file).write_text(FILES[file])
     robotrain("doctor", "--platform", platform, "--online")
     assert not trap_program.exists()
@@ -83,7 +83,7 @@ def test_no_child_process_imports_a_module_of_the_folder(
     assert not import_traces.exists()
 
 
-def test_a_flag_and_the_environment_choose(robotrain, trap_program, monkeypatch):
+def test_flag_and_environment_choose_the_program(robotrain, trap_program, monkeypatch):
     Path("robotrain.toml").write_text(FILES["robotrain.toml"])
     answer = robotrain("explain", *JOB, "--platform", "local", "--environment", "/opt/mine", "--json")
     assert answer.exit_code == 2  # the file is named all the same
@@ -94,7 +94,7 @@ def test_a_flag_and_the_environment_choose(robotrain, trap_program, monkeypatch)
     assert (answer.exit_code, rows["environment"]["value"]) == (0, "/opt/mine")
 
 
-def test_what_files_choose_is_said_before_anything_is_sent(robotrain, tmp_path):
+def test_addresses_chosen_by_files_are_printed_before_submission(robotrain, tmp_path):
     Path("job.yaml").write_text(
         f"workload: lerobot-train\nsources: {{dataset: [{{local_path: {tmp_path}/elsewhere}}]}}\n"
         "parameters: {publish_url: https://acc.blob.core.windows.net/box/out}\n"
@@ -109,7 +109,7 @@ def test_what_files_choose_is_said_before_anything_is_sent(robotrain, tmp_path):
     assert "--tracking-uri" not in answer.stderr.partition("[chosen-by-file]")[2].partition("error:")[0]
 
 
-def test_an_env_file_that_multiplies_itself_is_refused(robotrain):
+def test_env_file_that_expands_without_limit_is_refused(robotrain):
     Path(".env").write_text(f"A={'x' * 100_000}\nB={'${A}' * 30_000}\n")
     assert "[env-file-too-large]" in robotrain("explain", *JOB, "--platform", "local").stderr
     lines = "".join(f"A{n}=${{A{n - 1}}}${{A{n - 1}}}${{A{n - 1}}}${{A{n - 1}}}\n" for n in range(1, 41))
@@ -119,7 +119,7 @@ def test_an_env_file_that_multiplies_itself_is_refused(robotrain):
 
 
 @pytest.mark.parametrize("file", [".env", "robotrain.toml", "job.yaml"])
-def test_a_file_of_megabytes_is_not_read(robotrain, file):
+def test_file_of_megabytes_is_refused(robotrain, file):
     Path(file).write_text({".env": "A=", "robotrain.toml": "x = '", "job.yaml": "x: "}[file] + "y" * 2_000_000)
     answer = robotrain("explain", *(("job.yaml",) if file == "job.yaml" else JOB), "--platform", "local")
     assert (answer.exit_code, "larger than 256 KiB" in answer.stderr.replace("It", "it")) == (2, True), answer.stderr
@@ -178,13 +178,13 @@ def test_a_pipe_or_a_device_is_not_read(robotrain, file, kind):
         Path(file).symlink_to(kind)
     answer = robotrain(*READERS[file])  # a wait would fail the test
     if not file.startswith(".env") and file != "robotrain.toml":  # these are looked for, not named
-        assert (answer.exit_code, "regular file" in answer.stderr) == (2, True), answer.stderr
+        answer.check(2, "regular file")
 
 
 @pytest.mark.parametrize(
     ("file", "line"), [("job.yaml", "key{}: 1\n"), ("robotrain.toml", "key{} = 1\n"), (".env", "no assignment {}\n")]
 )
-def test_what_is_printed_of_a_file_of_errors_is_bounded(robotrain, file, line):
+def test_output_about_a_file_of_errors_is_bounded(robotrain, file, line):
     Path(file).write_text("".join(map(line.format, range(10_000))))
     command = READERS[file]
     answer = robotrain(*command, "--json")

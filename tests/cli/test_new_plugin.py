@@ -138,7 +138,7 @@ def test_files_that_exist_are_not_replaced(robotrain):
     package = write(robotrain, "platform", "my-cluster")
     (package / "README.md").write_text("mine")
     answer = robotrain("plugins", "new", "platform", "my-cluster")
-    assert (answer.exit_code, "[file-in-use]" in answer.stderr) == (2, True)
+    answer.check(2, "[file-in-use]")
     assert (package / "README.md").read_text() == "mine"
     assert robotrain("plugins", "new", "platform", "my-cluster", "--to", "elsewhere").exit_code == 0
     assert Path("elsewhere/robotrain_my_cluster/platform.py").is_file()
@@ -179,7 +179,7 @@ def test_source_with_the_flag_of_another_is_rejected(robotrain, name, owner):
 )
 def test_malformed_name_and_that_of_an_installed_plugin_are_rejected(robotrain, family, name, code):
     answer = robotrain("plugins", "new", family, "--", name)
-    assert (answer.exit_code, f"[{code}]" in answer.stderr) == (2, True), answer.stderr
+    answer.check(2, f"[{code}]")
     assert list(Path.cwd().iterdir()) == []
 
 
@@ -203,8 +203,7 @@ def test_folder_that_cannot_be_created_is_an_error(robotrain):
 
 def test_only_a_platform_can_be_remote(robotrain):
     answer = robotrain("plugins", "new", "workload", "hello", "--remote")
-    assert (answer.exit_code, "[option-elsewhere]" in answer.stderr) == (2, True)
-    assert "robotrain plugins new workload hello" in answer.stderr
+    answer.check(2, "[option-elsewhere]", "robotrain plugins new workload hello")
 
 
 def test_suggested_command_installs_beside_this_robotrain(robotrain):

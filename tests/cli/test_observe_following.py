@@ -137,9 +137,7 @@ def test_timeout_ends_the_wait_and_not_the_run(scripted, robotrain, words):
     scripted.run("train-1", step(1))
     scripted.run("train-2", state="succeeded")
     answer = robotrain("wait", *words, "--timeout", "0.3s", "--json")
-    assert answer.exit_code == 1
-    assert "train-1 did not end within 0.3s" in answer.stderr
-    assert "robotrain cancel train-1" in answer.stderr
+    answer.check(1, "train-1 did not end within 0.3s", "robotrain cancel train-1")
     told = answer.json if isinstance(answer.json, list) else [answer.json]
     assert told[0]["state"] == "running"
 
@@ -148,8 +146,7 @@ def test_timeout_ends_the_wait_and_not_the_run(scripted, robotrain, words):
 def test_invalid_timeout_is_refused(scripted, robotrain, text):
     scripted.run("train-1")
     answer = robotrain("wait", f"--timeout={text}")
-    assert answer.exit_code == 2
-    assert "--timeout 30min" in answer.stderr
+    answer.check(2, "--timeout 30min")
 
 
 def test_broken_log_is_a_warning_and_each_line_is_printed_once(scripted, robotrain, run_later):
@@ -172,8 +169,7 @@ def test_failing_status_is_a_warning(scripted, robotrain, run_later):
         lambda: run.status(state="succeeded"),
     )
     answer = robotrain("wait")
-    assert answer.exit_code == 0
-    assert "scripted does not return the status of train-1: ConnectionError: bad gateway" in answer.stderr
+    answer.check(0, "scripted does not return the status of train-1: ConnectionError: bad gateway")
 
 
 def test_silent_platform_is_given_up(scripted, robotrain, monkeypatch):
@@ -181,9 +177,7 @@ def test_silent_platform_is_given_up(scripted, robotrain, monkeypatch):
     run = scripted.run("train-1")
     run.set_flag("raises", "bad gateway")
     answer = robotrain("wait")
-    assert answer.exit_code == 1
-    assert "[platform-silent]" in answer.stderr
-    assert "robotrain wait train-1" in answer.stderr
+    answer.check(1, "[platform-silent]", "robotrain wait train-1")
 
 
 def test_missed_threshold_is_printed_once_with_the_conditions(scripted, robotrain, run_once_followed):
@@ -222,9 +216,7 @@ def test_missing_sign_in_ends_the_wait_at_once(scripted, robotrain):
     scripted.run("train-1", step(1)).set_flag("denies", "Nobody is signed in.")
     for command in (("wait",), ("logs", "-f"), ("watch",)):
         answer = robotrain(*command)
-        assert answer.exit_code == 1
-        assert "Nobody is signed in." in answer.stderr
-        assert "scripted login" in answer.stderr
+        answer.check(1, "Nobody is signed in.", "scripted login")
     assert "train-1  unknown: not told" in answer.stdout.splitlines()
     last = json.loads(robotrain("watch", "--json").stdout.splitlines()[-1])
     assert (last["state"], last["reason"], last["over"]) == ("unknown", "not told", True)
@@ -340,8 +332,7 @@ def test_hanging_log_does_not_delay_the_end(scripted, robotrain, monkeypatch):
 
     monkeypatch.setattr(sys.modules["scripted_plugin"].ScriptedPlatform, "logs", logs)
     answer = robotrain("wait")
-    assert answer.exit_code == 0
-    assert "warning: the log of train-1 did not end" in answer.stderr
+    answer.check(0, "warning: the log of train-1 did not end")
 
 
 def test_notification_of_the_plugin_guide_writes_its_table(robotrain, install, scripted, run_later, tmp_path):

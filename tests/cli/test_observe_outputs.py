@@ -40,9 +40,7 @@ def test_checkpoint_option_selects_one_or_all(run, robotrain, asked, names):
 @pytest.mark.parametrize("asked", ["300", "newest"])
 def test_unknown_checkpoint_is_answered_with_those_that_exist(run, robotrain, asked):
     answer = robotrain("outputs", "--checkpoint", asked)
-    assert answer.exit_code == 2
-    assert "Its checkpoints: 200, 400." in answer.stderr
-    assert "--checkpoint last" in answer.stderr
+    answer.check(2, "Its checkpoints: 200, 400.", "--checkpoint last")
 
 
 def test_outputs_are_downloaded_under_their_names(run, robotrain, tmp_path):
@@ -60,8 +58,7 @@ def test_existing_target_is_refused_before_anything_is_downloaded(run, robotrain
     (tmp_path / "to").mkdir()
     (tmp_path / "to/metrics.json").write_text("mine")
     answer = robotrain("outputs", "--to", tmp_path / "to")
-    assert answer.exit_code == 4
-    assert "[output-there-already]" in answer.stderr
+    answer.check(4, "[output-there-already]")
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["metrics.json"]
     assert (tmp_path / "to/metrics.json").read_text() == "mine"
 
@@ -69,16 +66,14 @@ def test_existing_target_is_refused_before_anything_is_downloaded(run, robotrain
 def test_interrupted_download_leaves_no_file(run, robotrain, tmp_path):
     run.set_flag("tears")
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to")
-    assert answer.exit_code == 1
-    assert "the line to scripted broke" in answer.stderr
+    answer.check(1, "the line to scripted broke")
     assert list((tmp_path / "to/checkpoints").iterdir()) == []
 
 
 def test_missing_output_is_reported(run, robotrain, tmp_path):
     (run.folder / "left/metrics.json").unlink()
     answer = robotrain("outputs", "--to", tmp_path / "to")
-    assert answer.exit_code == 1
-    assert "metrics.json is not there any more" in answer.stderr
+    answer.check(1, "metrics.json is not there any more")
 
 
 @pytest.mark.parametrize("name", ["../../.bashrc", "/etc/passwd", ""])
@@ -87,16 +82,14 @@ def test_output_name_outside_the_folder_is_refused(scripted, robotrain, tmp_path
     told = tmp_path / "scripted/train-1/outputs.json"
     told.write_text(told.read_text().replace('"name": "x"', f'"name": "{name}"'))
     answer = robotrain("outputs", "--to", tmp_path / "to")
-    assert answer.exit_code == 1
-    assert "[output-name-unsafe]" in answer.stderr
+    answer.check(1, "[output-name-unsafe]")
     assert not (tmp_path / "to").exists()
 
 
 def test_full_disk_is_reported_before_the_download(scripted, robotrain, tmp_path):
     scripted.run("train-1", state="succeeded").add_output("checkpoints/1", step=1, size=10**18)
     answer = robotrain("outputs", "--to", tmp_path / "to")
-    assert answer.exit_code == 4
-    assert "[disk-too-small]" in answer.stderr
+    answer.check(4, "[disk-too-small]")
 
 
 @pytest.mark.parametrize(
@@ -143,8 +136,7 @@ def test_failed_cancellation_does_not_stop_the_others(scripted, robotrain):
     scripted.run("train-1").set_flag("refuses")
     scripted.run("train-2")
     answer = robotrain("cancel", "train-1", "train-2")
-    assert answer.exit_code == 1
-    assert "scripted does not let go of it" in answer.stderr
+    answer.check(1, "scripted does not let go of it")
     assert "train-1 running" in answer.stdout
     assert "train-2 cancelled" in answer.stdout
 

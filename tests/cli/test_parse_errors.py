@@ -59,12 +59,12 @@ def test_a_line_that_cannot_be_parsed_is_answered_with_the_one_to_type(robotrain
     assert "Usage:" not in answer.stderr
 
 
-def test_an_option_that_is_like_none_is_answered_with_the_help(robotrain):
+def test_option_like_no_other_is_answered_with_the_help(robotrain):
     (problem,) = robotrain("--json").json["problems"]
     assert [way["text"] for way in problem["instead"]] == ["robotrain --help"]
 
 
-def test_what_is_given_is_shown_without_secrets(robotrain):
+def test_given_value_is_shown_without_secrets(robotrain):
     (problem,) = robotrain("runs", "--keep", "few", "--json").json["problems"]
     assert (problem["where"], problem["given"]) == ("--keep", "few")
     token = "hf_" + "a1B2" * 10

@@ -266,5 +266,4 @@ def test_interrupted_submit_has_a_suggestion_and_no_page(robotrain, fake_platfor
     (fake_platform / "mood").write_text("hangs up")
     robotrain("submit", "--platform", "fake", "--dataset-path", pusht)
     answer = robotrain("report")
-    assert answer.exit_code == 1
-    assert "robotrain resubmit lerobot-train" in answer.stderr
+    answer.check(1, "robotrain resubmit lerobot-train")

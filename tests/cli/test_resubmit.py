@@ -101,7 +101,7 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platfor
     assert set(origins.values()) == {"flag after --"}
     assert robotrain("resubmit", "--dry-run", "--", size).exit_code == 0, "of the newest run"
     wrong = robotrain("resubmit", first, "--", "--policy.chunk_sise=8")
-    assert (wrong.exit_code, "--policy.chunk_size=8" in wrong.stderr) == (2, True)
+    wrong.check(2, "--policy.chunk_size=8")
 
 
 def write_format_1(run, **plugins):
@@ -145,7 +145,7 @@ def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotra
     modules = plans.read_stored_plan(sent_run).container_plugins
     write_format_1(sent_run, **{"source.local_path": "robotrain_sources.local.container"})
     answer = robotrain("resubmit", sent_run, "--new")
-    assert (answer.exit_code, "payload: " in answer.stderr) == (0, True), answer.stderr
+    answer.check(0, "payload: ")
     again = plans.read_stored_plan(answer.stdout.strip())
     assert (again.container_plugins, again.payload.archive) == (modules, b"of a newer robotrain")
 
@@ -187,10 +187,10 @@ def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, push
 def test_resubmit_of_a_damaged_or_removed_plan_is_refused(robotrain, sent_run):
     (plans.get_plan_folder(sent_run) / "job.json").write_text("{}")
     damaged = robotrain("resubmit", sent_run)
-    assert (damaged.exit_code, "was changed after the submit" in damaged.stderr) == (2, True)
+    damaged.check(2, "was changed after the submit")
     shutil.rmtree(plans.get_plan_folder(sent_run))
     removed = robotrain("resubmit", sent_run)
-    assert (removed.exit_code, f"the stored plan of {sent_run} cannot be read" in removed.stderr) == (2, True)
+    removed.check(2, f"the stored plan of {sent_run} cannot be read")
 
 
 def test_resubmit_continues_an_interrupted_submit(robotrain, fake_platform, job_words):
@@ -223,9 +223,7 @@ def test_resubmit_with_new_leaves_an_interrupted_submit(robotrain, fake_platform
 
 def test_resubmit_refuses_an_invalid_value_and_a_misspelt_name(robotrain, sent_run):
     answer = robotrain("resubmit", sent_run, "--set", "batch_size=none", "--set", "bacth_size=3")
-    assert answer.exit_code == 2
-    assert "--batch-size takes a whole number" in answer.stderr
-    assert "use   --set batch_size" in answer.stderr
+    answer.check(2, "--batch-size takes a whole number", "use   --set batch_size")
 
 
 def test_resume_continues_from_the_last_checkpoint_of_the_run_as_a_new_run(robotrain, fake_platform, sent_run):
@@ -265,9 +263,7 @@ def test_resume_refuses_an_unfinished_run_and_one_without_a_checkpoint(robotrain
     assert "saves a checkpoint" not in going  # only some platforms do on a cancel
     set_run_state(fake_platform, sent_run, state="failed")
     answer = robotrain("resume", sent_run)
-    assert answer.exit_code == 2
-    assert "[checkpoint-missing]" in answer.stderr
-    assert f"robotrain resubmit {sent_run}" in answer.stderr
+    answer.check(2, "[checkpoint-missing]", f"robotrain resubmit {sent_run}")
 
 
 def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robotrain, fake_platform, sent_run):
@@ -291,8 +287,7 @@ def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robot
 def test_dry_run_cannot_be_followed(robotrain, job_words, sent_run, following):
     for words in (("submit", *job_words), ("resubmit", sent_run)):
         answer = robotrain(*words, "--dry-run", following)
-        assert answer.exit_code == 2
-        assert f"--dry-run submits no run: {following}" in answer.stderr
+        answer.check(2, f"--dry-run submits no run: {following}")
 
 
 def test_stream_shows_the_log_and_ends_like_wait(robotrain, fake_platform, job_words, sent_run):

@@ -128,7 +128,7 @@ def test_rename_refuses_a_missing_or_reserved_name_and_a_run_that_is_being_submi
     assert robotrain("rename", run, "latest").exit_code == 2
     with name_lock.acquire_name_lock(records.get_run_folder(run)):
         answer = robotrain("rename", run, "pick-v4")
-    assert (answer.exit_code, "run-being-sent" in answer.stderr) == (1, True), answer.stderr
+    answer.check(1, "run-being-sent")
     assert records.read_record(run).name == "pusht-act"
 
 
@@ -203,7 +203,7 @@ def test_next_commands_call_a_run_by_its_name_where_no_other_run_has_it(submit_p
         ("submit", "--platform", "fake", "--policy-run", "pick-v3", "--dry-run", "--no-pin"),
     ],
 )
-def test_every_command_says_which_run_of_a_name_it_takes(robotrain, fake_platform, pusht, words):
+def test_each_command_prints_which_run_of_a_name_it_takes(robotrain, fake_platform, pusht, words):
     line = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "8")
     runs = [robotrain(*line, "--new", "--name", name).json["run"] for name in ("pick-v3", "pick-v3", "other")]
     for run in runs:
@@ -226,7 +226,7 @@ def test_job_has_the_name_of_the_run_unless_it_has_its_own(submit_plain, monkeyp
     assert read_parameters(submit_plain("--name", "pick-v4"))["job_name"] == "of-the-environment"
 
 
-def test_the_python_api_names_runs(plain_platform):
+def test_python_api_names_runs(plain_platform):
     data = {"dataset_repo_id": "lerobot/pusht", "platform": "plain", "pin": False}
     run = api.submit(name="pick-v3", note="new gripper", **data)
     assert (run.record.name, run.record.note) == ("pick-v3", "new gripper")

@@ -43,28 +43,20 @@ def submit_stranger(robotrain: Any, fake_platform: Path, pusht: Path) -> Any:
     return run
 
 
-def test_the_record_keeps_what_the_workload_declares(submit_stranger: Any) -> None:
-    record = records.read_record(submit_stranger(30.0))
+def test_declared_outputs_and_headline_are_recorded_watched_and_listed(robotrain: Any, submit_stranger: Any) -> None:
+    run = submit_stranger(30.0)
+    record = records.read_record(run)
     assert (record.outputs.folder, record.outputs.noun) == ("songs", "concert")
     assert [(one.name, one.better) for one in record.metrics] == [("episode_return", "higher"), ("song_length", "")]
-
-
-def test_its_headline_is_watched(robotrain: Any, submit_stranger: Any) -> None:
-    run = submit_stranger(30.0)
-    assert "step 20/20 (100%)  return 30" in robotrain("status", run).stdout
-    assert "step 20/20 (100%)  return 30" in robotrain("watch", run).stdout
-    known = robotrain("status", run, "--json").json
-    assert known["metrics"] == {"episode_return": 30.0, "song_length": 4.0}
-
-
-def test_its_headline_is_listed(robotrain: Any, submit_stranger: Any) -> None:
-    submit_stranger(30.0)
+    for command in ("status", "watch"):
+        assert "step 20/20 (100%)  return 30" in robotrain(command, run).stdout
+    assert robotrain("status", run, "--json").json["metrics"] == {"episode_return": 30.0, "song_length": 4.0}
     assert "return 30" in robotrain("runs").stdout
     (row,) = robotrain("runs", "--json").json["runs"]
     assert row["loss"] is None
 
 
-def test_it_is_reported_without_a_loss(robotrain: Any, submit_stranger: Any, tmp_path: Path) -> None:
+def test_report_without_a_loss(robotrain: Any, submit_stranger: Any, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     robotrain("report", submit_stranger(30.0), "--to", page)
     text = page.read_text()
@@ -73,9 +65,7 @@ def test_it_is_reported_without_a_loss(robotrain: Any, submit_stranger: Any, tmp
     assert "song_length" in text
 
 
-def test_two_of_its_runs_are_compared_and_which_direction_is_better_is_said(
-    robotrain: Any, submit_stranger: Any, tmp_path: Path
-) -> None:
+def test_comparison_names_the_better_direction(robotrain: Any, submit_stranger: Any, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     runs = [submit_stranger(value, episode_return=value, song_length=2.5) for value in (30.0, 40.0)]
     answer = robotrain("report", *runs, "--to", page, "--json")
@@ -86,7 +76,7 @@ def test_two_of_its_runs_are_compared_and_which_direction_is_better_is_said(
     assert "Higher is better: episode_return." in text
 
 
-def test_a_checkpoint_of_it_is_registered(robotrain: Any, submit_stranger: Any) -> None:
+def test_checkpoint_is_registered_with_the_score(robotrain: Any, submit_stranger: Any) -> None:
     answer = robotrain("register", submit_stranger(30.0, episode_return=30.0), "choir")
     assert "choir version 1" in answer.stdout
     assert "return 30" in answer.stdout
