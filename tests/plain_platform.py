@@ -24,7 +24,7 @@ KINDS = ("huggingface", "blob_url", "data_asset", "local_path")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    zone: Annotated[str, Param(help="where it runs", env=("PLAIN_ZONE",))] = "gale"
+    zone: Annotated[str, Param(help="where it runs", env=("PLAIN_ZONE",))] = "north"
     replicas: Annotated[int, Param(help="how many", gt=0)] = 1
 
 

@@ -31,7 +31,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ["option --stepz", "use   --steps", "use   --batch-size", "no option --frobnicate", "3 problems"],
         ),
         (
-            ("render", *LOCAL, *X, "--zone", "gale"),
+            ("render", *LOCAL, *X, "--zone", "north"),
             ["--zone is an option of platform plain", "use   --platform plain"],
         ),
         (("render", *LOCAL, *X, "--image", "a:1"), ["container platform", "--environment PATH"]),
@@ -56,7 +56,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *ON_PLAIN, *X, "--", "--steps=4"), ["trainer-arg-owned"]),
         (("render", *ON_PLAIN, *X, "--", "--policy.type=act"), ["trainer-arg-owned"]),
         (
-            ("render", *ON_PLAIN, *X, "--", "--zone=gale"),
+            ("render", *ON_PLAIN, *X, "--", "--zone=north"),
             ["--zone is an option of platform plain, not of the trainer", "before --"],
         ),
         (("submit", *ON_PLAIN, *X, "--", "--wait"), ["--wait is an option of robotrain, not of the trainer"]),

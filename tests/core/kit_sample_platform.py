@@ -34,7 +34,7 @@ STATES = {"waits": "pending", "works": "running", "done": "succeeded", "broken":
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    zone: Annotated[str, Param(help="where it runs")] = "gale"
+    zone: Annotated[str, Param(help="where it runs")] = "north"
     replicas: Annotated[int, Param(help="how many", gt=0)] = 1
 
 

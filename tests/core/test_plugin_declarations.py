@@ -270,13 +270,13 @@ def install_settings(install_source):
 
 
 def test_settings_that_cannot_be_combined_are_rejected_in_the_plugins_words(robotrain, install_settings):
-    refusal = "raise ValueError('zone gale has one replica: https://gale/?sig=c2VjcmV0')"
-    install_settings(f"if self.replicas > 1 and self.zone == 'gale':\n    {refusal}")
+    refusal = "raise ValueError('zone north has one replica: https://north/?sig=c2VjcmV0')"
+    install_settings(f"if self.replicas > 1 and self.zone == 'north':\n    {refusal}")
     answer = robotrain("render", *JOB, "--replicas", "2", "--batch-size", "many")
     assert answer.exit_code == 2
-    assert "error: zone gale has one replica: https://gale/?<redacted>" in answer.stderr
+    assert "error: zone north has one replica: https://north/?<redacted>" in answer.stderr
     assert "--batch-size" in answer.stderr
-    assert robotrain("render", *JOB, "--replicas", "2", "--zone", "jezero").exit_code == 0
+    assert robotrain("render", *JOB, "--replicas", "2", "--zone", "south").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import typer
 app = typer.Typer()
 
 @app.command()
-def orbit(times: int = 2):
-    """Orbit."""
-    print("orbited", times)
+def repeat(times: int = 2):
+    """Repeat."""
+    print("repeated", times)
 '''
 
 
@@ -44,9 +44,9 @@ def test_no_plugins_leaves_the_built_in_ones(robotrain, install, monkeypatch):
 
 
 def test_plugin_adds_a_command(robotrain, install):
-    install("acme-orbit", {"command.orbit": "acme_orbit:app"}, acme_orbit=COMMAND)
-    assert robotrain("orbit", "--times", "3").stdout == "orbited 3\n"
-    assert "command.orbit" in robotrain("plugins").stdout
+    install("acme-repeat", {"command.repeat": "acme_repeat:app"}, acme_repeat=COMMAND)
+    assert robotrain("repeat", "--times", "3").stdout == "repeated 3\n"
+    assert "command.repeat" in robotrain("plugins").stdout
 
 
 def test_built_in_plugins_are_entry_points():

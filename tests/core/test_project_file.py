@@ -96,7 +96,7 @@ def test_options_and_help_follow_the_platform_it_chooses(robotrain, plain_platfo
     write_project_file("platform = 'plain'\n[profiles.here]\nplatform = 'local'\n")
     assert "--zone" in robotrain("submit", "--help").stdout
     assert "--zone" not in robotrain("submit", "--profile", "here", "--help").stdout
-    assert robotrain("render", *FOLDER, "--zone", "gale").exit_code == 0
+    assert robotrain("render", *FOLDER, "--zone", "north").exit_code == 0
 
 
 def test_the_profile_by_its_layers(explain, monkeypatch):
