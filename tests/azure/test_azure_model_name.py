@@ -137,7 +137,7 @@ def test_what_travels_with_a_job_is_all_that_the_container_needs(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_half_travels_only_with_a_job_that_has_such_a_model():
+def test_a_model_plugin_travels_only_with_a_job_that_has_such_a_model():
     model = JobSource(role="policy", kind="model_asset", uri="azureml:act:7")
     other = JobSource(role="policy", kind="huggingface", uri="u/p")
     assert (find_model_plugins([other, model]), find_model_plugins([other])) == (MODEL_CONTAINER_PLUGINS, {})

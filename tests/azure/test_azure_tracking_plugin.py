@@ -31,52 +31,54 @@ FOUND = 'yield Finding(code="tracking-refused", title=f"nobody may track at {uri
 
 
 @pytest.fixture
-def question(tmp_path, monkeypatch):
-    """Ask a half whose look is `look`: what it found, and what asked for an environment."""
+def check_plugin(tmp_path, monkeypatch):
+    """Run the check of a tracking plugin with the body `look`: its findings, and the environments it asked for."""
 
-    def ask(look: str, uri: str = "pretended://x"):
+    def run(look: str, uri: str = "pretended://x"):
         (tmp_path / "pretended_tracking.py").write_text(PRETENDED.format(look=look))
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "pretended_tracking", raising=False)
         wanted: list[str] = []
-        asked = TrackingCheck(
+        check = TrackingCheck(
             tracked_job({"tracking.pretended": "pretended_tracking"}, tracking_uri=uri),
             lambda one: wanted.append(one.lock.name) or Path(sys.executable),
         )
-        return asked.wait_for_findings(), wanted
+        return check.wait_for_findings(), wanted
 
-    return ask
+    return run
 
 
-def test_what_a_half_finds_is_found_in_its_own_environment(question):
-    (found,), wanted = question(FOUND)
+def test_a_tracking_plugin_runs_in_its_own_environment(check_plugin):
+    (found,), wanted = check_plugin(FOUND)
     assert (found.title, found.ways, found.fault) == ("nobody may track at pretended://x", ("ask", "wait"), "data")
     assert wanted == ["pretended.txt"]
 
 
-def test_a_half_that_finds_nothing_stops_nothing(question):
-    assert question("return ()") == ([], ["pretended.txt"])
+def test_a_tracking_plugin_without_findings_is_no_error(check_plugin):
+    assert check_plugin("return ()") == ([], ["pretended.txt"])
 
 
-def test_a_half_that_hangs_is_not_waited_for_and_ended(question, monkeypatch, tmp_path):
-    monkeypatch.setattr(preflight, "PLUGIN_SECONDS", 1.0)
-    (found,), _ = question(f"import os; Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(60)")
-    assert (found.code, found.fault, found.why) == ("tracking-unreachable", "network", "It did not answer within 1 s.")
+def test_a_tracking_plugin_that_hangs_is_ended(check_plugin, monkeypatch, tmp_path):
+    monkeypatch.setattr(preflight, "PLUGIN_SECONDS", 3.0)  # a busy machine needs a second to start it
+    (found,), _ = check_plugin(
+        f"import os; Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(60)"
+    )
+    assert (found.code, found.fault, found.why) == ("tracking-unreachable", "network", "It did not answer within 3 s.")
     assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
 
 
-def test_a_broken_side_of_the_tracking_process_is_reported_with_its_error(question):
-    (found,), _ = question("raise ValueError('torn')")
+def test_a_tracking_plugin_that_fails_is_reported_with_its_error(check_plugin):
+    (found,), _ = check_plugin("raise ValueError('torn')")
     assert found.why == "The check failed: ValueError: torn."
 
 
-def test_an_address_that_no_half_takes_is_asked_by_ourselves(question, tmp_path):
+def test_an_address_that_no_plugin_accepts_is_checked_by_robotrain(check_plugin, tmp_path):
     (tmp_path / "mlflow.db").write_text("no database at all")
-    (found,), wanted = question(FOUND, f"sqlite:///{tmp_path}/mlflow.db")
+    (found,), wanted = check_plugin(FOUND, f"sqlite:///{tmp_path}/mlflow.db")
     assert (found.why, wanted) == (f"{tmp_path}/mlflow.db is not an SQLite database.", [])
 
 
-def test_the_tracking_process_receives_its_two_sides():
+def test_the_tracking_process_receives_the_names_of_its_plugins():
     assert (
         run_environment.make_program_environ(tracked_job(tracking_uri="x"))["ROBOTRAIN_TRACKING_HALVES"]
         == "robotrain_azure.tracking"
@@ -102,14 +104,14 @@ def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
     assert notes == ["the run is not tracked, or only partly: 61 3"]
 
 
-def test_the_payload_of_the_half_is_whole(tmp_path):
+def test_the_payload_of_the_tracking_plugin_is_whole(tmp_path):
     with zipfile.ZipFile(io.BytesIO(pack_modules(CONTAINER_PLUGINS.values()).archive)) as archive:
         archive.extractall(tmp_path)
         names = archive.namelist()
     code = (
-        "import sys; from robotrain_azure import tracking as half; from robotrain_azure import arm;"
-        "assert half.accepts('azureml-workspace://a/b/c') and half.ENVIRONMENT.lock.is_file();"
-        "half.ui('azureml-workspace://a/b/c', '1', '2'); half.registry('azureml-workspace://a/b/c');"
+        "import sys; from robotrain_azure import tracking as plugin; from robotrain_azure import arm;"
+        "assert plugin.accepts('azureml-workspace://a/b/c') and plugin.ENVIRONMENT.lock.is_file();"
+        "plugin.ui('azureml-workspace://a/b/c', '1', '2'); plugin.registry('azureml-workspace://a/b/c');"
         "assert not {'azure', 'requests', 'mlflow'} & sys.modules.keys()"
     )
     done = subprocess.run(
