@@ -27,11 +27,6 @@ def grouped(workflow: "AnyWorkflow", pool_name: str, pool: Mapping[str, Any]) ->
             if pool["default_platform"] not in pool["platforms"]:
                 raise refusal.resource(f"Resource {name} does not have a platform!")
             resource.platform = pool["default_platform"]
-        for wanted in resource.topology:
-            raise refusal.submission(
-                f'Topology key "{wanted.key}" in resource "{name}" is not available in pool "{pool_name}". '
-                "Available topology keys: []"
-            )
     for group in groups:
         for task in group.tasks:
             task.resources = _resource(task, workflow.resources)

@@ -56,12 +56,6 @@ class CheckpointSpec(Filtered):
         return rules.duration(given)
 
 
-class TaskKPI(BaseModel):
-    model_config = COERCING
-    index: str
-    path: str
-
-
 class File(BaseModel):
     model_config = COERCING
     base64: bool = False
@@ -77,13 +71,6 @@ class File(BaseModel):
         return path
 
 
-class Topology(BaseModel):
-    model_config = EXACT
-    key: str
-    group: str = "default"
-    requirementType: Annotated[str, Field(pattern="^(required|preferred)$")] = "required"
-
-
 class ResourceSpec(BaseModel):
     model_config = COERCING
     cpu: int | None = None
@@ -92,7 +79,6 @@ class ResourceSpec(BaseModel):
     gpu: int | None = None
     platform: str | None = None
     nodesExcluded: list[str] = []
-    topology: list[Topology] = []
 
     @field_validator("storage", "memory")
     @classmethod
@@ -113,7 +99,6 @@ class TaskSpec(BaseModel):
     command: list[str]
     inputs: list[TaskInputOutput | URLInputOutput] = []
     outputs: list[URLInputOutput] = []
-    kpis: list[TaskKPI] = []
     args: list[str] = []
     lead: bool = False
     environment: dict[str, str] = {}

@@ -22,9 +22,6 @@ DATASET = re.compile(r"([a-zA-Z0-9_{}-]+/)?[a-zA-Z0-9_{}-]+(:[a-zA-Z0-9_{}-]*)?"
 class Dataset(Filtered):
     name: str
     path: str = ""
-    metadata: list[str] = Field(default=[])
-    labels: list[str] = Field(default=[])
-    localpath: str | None = None
 
     @field_validator("name")
     @classmethod
@@ -34,27 +31,14 @@ class Dataset(Filtered):
         return name
 
 
-class Update(BaseModel):
-    model_config = EXACT
-    name: str
-    paths: list[str] = Field(default=[])
-    metadata: list[str] = Field(default=[])
-    labels: list[str] = Field(default=[])
-
-
 class DatasetInputOutput(BaseModel):
     model_config = EXACT
     dataset: Dataset
 
 
-class UpdateDatasetOutput(BaseModel):
-    model_config = EXACT
-    update_dataset: Update
-
-
 class Task(TaskSpec):
     inputs: list[TaskInputOutput | DatasetInputOutput | URLInputOutput] = Field(default=[])
-    outputs: list[DatasetInputOutput | URLInputOutput | UpdateDatasetOutput] = Field(default=[])
+    outputs: list[DatasetInputOutput | URLInputOutput] = Field(default=[])
 
 
 class Group(TaskGroupSpec):
