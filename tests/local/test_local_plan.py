@@ -45,7 +45,7 @@ def test_a_stray_tracking_address_of_another_project_is_not_read(runs: Runs, mon
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("uri", "absolute"),
     [
         ("https://tracking.example/path", "https://tracking.example/path"),
         ("databricks", "databricks"),
@@ -56,10 +56,10 @@ def test_a_stray_tracking_address_of_another_project_is_not_read(runs: Runs, mon
     ],
 )
 def test_a_relative_tracking_file_is_one_of_the_folder_it_was_said_in(
-    said: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uri: str, absolute: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert LocalSettings(tracking_uri=said).tracking_uri == meant.format(cwd=tmp_path)
+    assert LocalSettings(tracking_uri=uri).tracking_uri == absolute.format(cwd=tmp_path)
 
 
 def test_relative_folders_are_those_of_the_folder_they_were_said_in(

@@ -52,10 +52,10 @@ def test_the_runs_own_runtime_is_asked_and_what_it_answers_is_told(
     monkeypatch.setenv("A_TOKEN", "t")
     reference = fake_runtime(ASKED + f"print('narrated', file=sys.stderr); print('{ANSWER}')")
     wanted = Registered(name="arm", version="3", step=400, uri="models:/arm/3")
-    for step, said in ((None, []), (400, ["--step", "400"])):
+    for step, options in ((None, []), (400, ["--step", "400"])):
         assert runs.local.register(reference, "arm", step) == wanted
         asked, where, names = json.loads(Path(reference["folder"], "asked.json").read_text())
-        assert asked == ["register", "job.json", "arm", *said]
+        assert asked == ["register", "job.json", "arm", *options]
         assert where == os.path.realpath(reference["folder"])
         assert names == {"MLFLOW_RUN_ID": None, "A_TOKEN": "t"}
 

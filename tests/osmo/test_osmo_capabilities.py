@@ -16,17 +16,17 @@ def refused(robotrain, *words: str) -> str:
 
 
 def test_refused_publish_url_suggests_one_that_osmo_writes(robotrain) -> None:
-    told = refused(robotrain, "-d", "a/b", "--publish-url", "ftp://host/runs")
-    assert "--publish-url azure://ACCOUNT/CONTAINER/PREFIX" in told
+    report = refused(robotrain, "-d", "a/b", "--publish-url", "ftp://host/runs")
+    assert "--publish-url azure://ACCOUNT/CONTAINER/PREFIX" in report
 
 
 @pytest.mark.parametrize(
     "flag", ["--workflow", "--use-local-osmo", "--from-blob", "--config-preview", "--dataset-root"]
 )
 def test_option_of_another_tool_suggests_that_of_robotrain(robotrain, flag: str) -> None:
-    told = refused(robotrain, "-d", "a/b", flag, "x")
-    assert OPTION_HINTS[flag].split(":")[0].split("`")[0].strip() in told
-    assert "mounted" not in told
+    report = refused(robotrain, "-d", "a/b", flag, "x")
+    assert OPTION_HINTS[flag].split(":")[0].split("`")[0].strip() in report
+    assert "mounted" not in report
 
 
 def test_hints_name_no_existing_option() -> None:

@@ -52,9 +52,13 @@ class TestWhatIsAskedFor:
         assert read_workflow(made)["timeout"] == {"exec_timeout": "2h"}
 
     def test_explain_shows_defaults(self) -> None:
-        told = OsmoPlatform().derive_defaults(evaluation(), OsmoSettings())
-        assert (told["image"].value, told["cpu"].value, told["exec_timeout"].value) == (EVAL_IMAGE, "4", "2h")
-        assert told["image"].why == "for lerobot-eval"
+        defaults = OsmoPlatform().derive_defaults(evaluation(), OsmoSettings())
+        assert (defaults["image"].value, defaults["cpu"].value, defaults["exec_timeout"].value) == (
+            EVAL_IMAGE,
+            "4",
+            "2h",
+        )
+        assert defaults["image"].why == "for lerobot-eval"
 
     def test_osmo_copies_the_results_and_brings_none_back(self) -> None:
         made = render_plan(evaluation(publish_url="azure://robots/evaluations"))
@@ -69,8 +73,8 @@ class TestWhatIsAskedFor:
 
 class TestWhatIsWrong:
     def test_results_that_are_kept_nowhere_are_told(self) -> None:
-        said = {one.code for one in find_problems(evaluation())}
-        assert "osmo-nothing-kept" in said
+        codes = {one.code for one in find_problems(evaluation())}
+        assert "osmo-nothing-kept" in codes
         for kept in (find_problems(evaluation(publish_url=ONE)), find_problems(evaluation(), **TRACKED)):
             assert "osmo-nothing-kept" not in {one.code for one in kept}
 

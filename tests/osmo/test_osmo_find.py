@@ -85,9 +85,9 @@ def test_damaged_note_is_reported_with_a_suggestion(osmo, content):
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().find(wanted)
-    said = format_problem(raised.value.problems[0])
-    assert str(file) in said
-    assert "--new" in said
+    report = format_problem(raised.value.problems[0])
+    assert str(file) in report
+    assert "--new" in report
 
 
 def test_earlier_workflow_without_visible_text_is_not_found(osmo, monkeypatch):

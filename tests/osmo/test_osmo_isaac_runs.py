@@ -92,8 +92,8 @@ def test_the_program_of_a_training_folder_runs_with_its_arguments_and_variables(
     assert len(osmo.workflows[workflow].task.get("inputs", [])) == (1 if delivery == "inline" else 2)
     assert osmo.run(workflow, environ=pod) == 0, robotrain("logs", run).stdout
     log = robotrain("logs", run).stdout
-    said = dict(line.split(": ", 1) for line in log.splitlines() if ": " in line)
-    arguments, checkpoint = said["arguments"].split(), "--checkpoint-uri"
+    shown = dict(line.split(": ", 1) for line in log.splitlines() if ": " in line)
+    arguments, checkpoint = shown["arguments"].split(), "--checkpoint-uri"
     assert arguments.pop(arguments.index(checkpoint) + 1).endswith("/model_4.pt")
     expected = f"--mode train --task Isaac-Ant-v0 --num_envs 8 {checkpoint} --checkpoint-mode warm-start"
     expected += " --register-checkpoint isaac-ant-v0 --max_iterations 5 --seed 3 --headless agent.seed=1 --own a b"
@@ -101,8 +101,8 @@ def test_the_program_of_a_training_folder_runs_with_its_arguments_and_variables(
     name = "my-training-v1" if delivery == "named" else "training-code"
     for variable, value in {**VARIABLES, "OSMO_DATASET_NAME": name}.items():
         assert f"variable: {variable}={value}" in log
-    assert (said["checkpoint"], said["beside"], said["python"]) == ("weights", "first", "of Isaac Lab")
-    root, *others = said["root"].split()
+    assert (shown["checkpoint"], shown["beside"], shown["python"]) == ("weights", "first", "of Isaac Lab")
+    root, *others = shown["root"].split()
     assert [root, *others] == [root] * 3
     assert root == f"/data/{name}/training" or not isolates()
     assert robotrain("status", run, "--json").json["state"] == "succeeded"
@@ -115,8 +115,8 @@ def test_training_folder_is_uploaded_once_for_each_content(osmo, pod, submit, fo
     (folder / "scripts/train.sh").write_text('cat "$TRAINING_ROOT/agent.txt"; exit 7\n')
     _, first, _ = submit("isaac-train", *code)
     sent = uploads(osmo)
-    _, second, said = submit("isaac-train", *code, "--new")
-    assert uploads(osmo) == sent != [], said
+    _, second, shown = submit("isaac-train", *code, "--new")
+    assert uploads(osmo) == sent != [], shown
     (folder / "agent.txt").write_text("another")
     run, third, _ = submit("isaac-train", *code)
     assert len(uploads(osmo)) == 2 * len(sent)

@@ -64,10 +64,10 @@ def test_workflow_that_never_started_has_no_log(run):
 
 def follow_log(run, act, tail=None):
     """The lines that following yields while `act` runs."""
-    told = threading.Thread(target=act, daemon=True)
-    told.start()
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
     found = list(OsmoPlatform().logs(run.reference, True, tail))
-    told.join()
+    thread.join()
     return found
 
 

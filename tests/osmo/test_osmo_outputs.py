@@ -173,9 +173,9 @@ def test_trimmed_log_leaves_outputs_and_tracking_unknown(published_run, monkeypa
 
 def test_tracking_run_is_found_by_its_artifacts(published_run):
     published_run.tell(Published(step=400, to="runs:/abc123/checkpoints/000400"))
-    told = read_run_log(published_run.set_status("COMPLETED", exit_code=0).reference)
-    assert (told.run_id, told.trimmed) == ("abc123", False)
-    assert told.find_artifacts("abc123") == {400: "checkpoints/000400"}
+    run_log = read_run_log(published_run.set_status("COMPLETED", exit_code=0).reference)
+    assert (run_log.run_id, run_log.trimmed) == ("abc123", False)
+    assert run_log.find_artifacts("abc123") == {400: "checkpoints/000400"}
 
 
 def test_outputs_of_an_incomplete_log_are_unknown(tmp_path, monkeypatch):

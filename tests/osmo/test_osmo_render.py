@@ -53,17 +53,17 @@ def test_workflow_has_only_tokens_of_osmo() -> None:
 
 def test_blob_urls_are_a_variable_in_their_order() -> None:
     made = render_plan(job(*blobs(TWO, ONE)))
-    said = read_task(made)["environment"]["BLOB_URLS"]
-    assert json.loads(said) == [TWO, ONE]
-    assert read_placement(made).promised == {"BLOB_URLS": said}
+    variable = read_task(made)["environment"]["BLOB_URLS"]
+    assert json.loads(variable) == [TWO, ONE]
+    assert read_placement(made).promised == {"BLOB_URLS": variable}
 
 
 def test_dollar_in_a_blob_url_is_escaped_for_kubernetes() -> None:
     odd = "https://account1.blob.core.windows.net/train/a$(HOME)$$b"
-    said = read_task(render_plan(job(*blobs(odd))))["environment"]["BLOB_URLS"]
-    assert json.loads(said) == [odd]
-    assert "$(" not in said
-    assert "$$" not in said
+    variable = read_task(render_plan(job(*blobs(odd))))["environment"]["BLOB_URLS"]
+    assert json.loads(variable) == [odd]
+    assert "$(" not in variable
+    assert "$$" not in variable
 
 
 @pytest.mark.parametrize(("given", "asked", "meant"), [({}, {}, 1), ({"num_gpus": 2}, {}, 2), ({}, {"gpus": 0}, 0)])

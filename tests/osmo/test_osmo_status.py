@@ -64,7 +64,7 @@ PULLING = (
 
 
 @pytest.mark.parametrize(
-    ("told", "worst"),
+    ("texts", "worst"),
     [
         (PULLING, PULLING[2]),
         ([*PULLING, 'Pulled: Successfully pulled image "nvcr.io/x/y:9"'], ""),
@@ -75,8 +75,8 @@ PULLING = (
         ([], ""),
     ],
 )
-def test_newest_unresolved_problem_of_the_events_is_found(told, worst):
-    assert status.find_blocking_event(told) == worst
+def test_newest_unresolved_problem_of_the_events_is_found(texts, worst):
+    assert status.find_blocking_event(texts) == worst
 
 
 def test_events_are_queried_only_after_a_long_wait(run, monkeypatch):
@@ -152,12 +152,12 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("word", "code", "message", "said"), FAILURES, ids=lambda value: str(value)[:24])
-def test_failure_has_a_cause_and_what_to_do(word, code, message, said):
+@pytest.mark.parametrize(("word", "code", "message", "facts"), FAILURES, ids=lambda value: str(value)[:24])
+def test_failure_has_a_cause_and_what_to_do(word, code, message, facts):
     failed = read_state(word, word, exit_code=code, failure_message=message)
     assert failed.state == "failed"
     reason = status.explain_failure(failed)
-    assert [part for part in said if part not in reason] == []
+    assert [part for part in facts if part not in reason] == []
     assert "c2VjcmV0" not in reason
     assert "hf_abc" not in reason
 

@@ -81,23 +81,25 @@ def test_workflow_is_submitted_once_with_its_pool_and_priority(osmo, tmp_path, m
 def test_refusal_has_its_code_and_reason(osmo, limits, cpu, code, facts):
     osmo.pools["default"] = pool({"gpu_platform": platform(node={"cpu": 2, "memory": "9Gi", "storage": "99Gi"})})
     osmo.limits(**limits)
-    told = submit_refused(make_plan(text=make_workflow(image="nowhere.example/a:1").replace("cpu: 1", f"cpu: {cpu}")))
-    assert f"[{code}]" in told
-    assert all(fact in told for fact in facts)
+    refusal = submit_refused(
+        make_plan(text=make_workflow(image="nowhere.example/a:1").replace("cpu: 1", f"cpu: {cpu}"))
+    )
+    assert f"[{code}]" in refusal
+    assert all(fact in refusal for fact in facts)
 
 
 def test_missing_credential_suggests_the_command_that_creates_it(osmo):
-    told = submit_refused(make_plan(credentials=(HF,)))
-    assert "--hf-credential hf_token" in told
-    assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in told
+    refusal = submit_refused(make_plan(credentials=(HF,)))
+    assert "--hf-credential hf_token" in refusal
+    assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in refusal
 
 
 @pytest.mark.slow
 def test_missing_key_of_a_credential_shows_the_existing_keys(osmo):
     osmo.credentials["hf_token"] = {"token": "x"}
-    told = submit_refused(make_plan(credentials=(HF,)))
-    assert "It has 'token'." in told
-    assert "--hf-credential hf_token:KEY" in told
+    refusal = submit_refused(make_plan(credentials=(HF,)))
+    assert "It has 'token'." in refusal
+    assert "--hf-credential hf_token:KEY" in refusal
 
 
 @pytest.mark.parametrize("times", [1, None])

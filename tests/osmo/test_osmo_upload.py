@@ -184,8 +184,8 @@ def test_only_the_model_of_a_policy_is_uploaded(osmo, tmp_path):
 def test_resubmit_needs_no_folder_that_was_uploaded(osmo, robotrain, pusht, tmp_path, more):
     data = tmp_path / "pusht"
     shutil.copytree(pusht, data)
-    said = ("--pool", "default", "--storage-account", "acc0", "--tracking-uri", "none")
-    sent = robotrain("submit", "--platform", "osmo", "--dataset-path", data, *said)
+    settings = ("--pool", "default", "--storage-account", "acc0", "--tracking-uri", "none")
+    sent = robotrain("submit", "--platform", "osmo", "--dataset-path", data, *settings)
     assert sent.exit_code == 0, sent.stderr
     shutil.rmtree(data)
     before = count_uploads(osmo)

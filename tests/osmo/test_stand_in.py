@@ -41,11 +41,11 @@ def test_a_stand_in_made_by_hand_answers_when_its_maker_is_gone(tmp_path):
     words = (
         f"{exports}\nosmo workflow submit {write_workflow(tmp_path)} -t json -p default && osmo workflow list -t json"
     )
-    told = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
-    assert (told.returncode, "hello-1" in told.stdout) == (0, True), told
-    for code, said in ((0, "# exit code 0"), (1, "hello-1 does not run: it is COMPLETED")):
+    expected = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
+    assert (expected.returncode, "hello-1" in expected.stdout) == (0, True), expected
+    for code, answer in ((0, "# exit code 0"), (1, "hello-1 does not run: it is COMPLETED")):
         ran = subprocess.run([*made, "--run", "hello-1"], env=environ, capture_output=True, text=True, check=False)
-        assert (ran.returncode, said in ran.stdout + ran.stderr) == (code, True), ran
+        assert (ran.returncode, answer in ran.stdout + ran.stderr) == (code, True), ran
 
 
 @pytest.mark.parametrize(("version", "words", "code"), GRAMMAR, ids=[f"{one[0]} {one[1]}" for one in GRAMMAR])
@@ -68,13 +68,15 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "code", "told", "number"), FAILURES, ids=[one[2].strip()[:30] for one in FAILURES])
-def test_a_failure_goes_to_stdout_with_its_exit_status(osmo, osmo_cli, spoil, code, told, number):
-    osmo.versions(client="6.2.10" if "out of date" in told else "6.4.0")
+@pytest.mark.parametrize(
+    ("spoil", "code", "expected", "number"), FAILURES, ids=[one[2].strip()[:30] for one in FAILURES]
+)
+def test_a_failure_goes_to_stdout_with_its_exit_status(osmo, osmo_cli, spoil, code, expected, number):
+    osmo.versions(client="6.2.10" if "out of date" in expected else "6.4.0")
     spoil(osmo)
     found, out, err = osmo_cli("workflow", "query", "nope-1", "-t", "json")
-    said = json.loads(out)
-    assert (found, said["code"], told in said["message"]) == (code, number, True)
+    answer = json.loads(out)
+    assert (found, answer["code"], expected in answer["message"]) == (code, number, True)
     assert ("Server responded with status code" in err) == (number > 1)
 
 

@@ -37,12 +37,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("steps", "code", "told"), REFUSED)
-def test_refused_dag_has_the_exit_code_of_the_real_command(osmo, osmo_cli, tmp_path, steps, code, told):
+@pytest.mark.parametrize(("steps", "code", "expected"), REFUSED)
+def test_refused_dag_has_the_exit_code_of_the_real_command(osmo, osmo_cli, tmp_path, steps, code, expected):
     status, out, err = osmo_cli(
         "workflow", "submit", write_workflow(tmp_path, dag(steps)), "-p", "default", "-t", "json"
     )
-    assert (status, told in f"{out}{err}".replace("\\", "")) == (code, True), out + err
+    assert (status, expected in f"{out}{err}".replace("\\", "")) == (code, True), out + err
 
 
 def test_dependants_of_a_failed_task_fail_while_other_branches_go_on(osmo, osmo_post):

@@ -74,8 +74,8 @@ def test_image_is_like_that_of_isaac_lab(osmo, osmo_cli, osmo_post):
     osmo_post(task(command=["/bin/sh", "-c", shows, make_python_search([HIDDEN_PYTHON])]))
     assert osmo.run("hello-1", timeout=60) == 0
     log = osmo_cli("workflow", "logs", "hello-1")[1]
-    said = [line.partition("[train] ")[2] for line in log.splitlines() if "[train] " in line]
-    assert said == ["1000", HIDDEN_PYTHON]
+    printed = [line.partition("[train] ")[2] for line in log.splitlines() if "[train] " in line]
+    assert printed == ["1000", HIDDEN_PYTHON]
 
 
 def test_what_the_machine_cannot_start_is_a_start_error(osmo, osmo_post):

@@ -65,11 +65,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("workflow", "kind", "told"), REFUSED, ids=lambda value: str(value)[:40] if value else "")
-def test_what_osmo_refuses_is_refused_in_its_words(osmo, osmo_post, workflow, kind, told):
+@pytest.mark.parametrize(("workflow", "kind", "expected"), REFUSED, ids=lambda value: str(value)[:40] if value else "")
+def test_what_osmo_refuses_is_refused_in_its_words(osmo, osmo_post, workflow, kind, expected):
     osmo.credentials["held"] = {"hf_token": "secret"}
     status, body = osmo_post(workflow)
-    assert told in body["message"]
+    assert expected in body["message"]
     assert (status, body.get("error_code")) == ((400, kind) if kind else (500, None))
     assert not [one for one in osmo.workflows.values() if one.status != "FAILED_SUBMISSION"]
 
@@ -90,12 +90,12 @@ RAW = [
 ]
 
 
-@pytest.mark.parametrize(("text", "told"), RAW, ids=[told[:40] for _, told in RAW])
-def test_a_text_that_is_no_workflow_is_refused(osmo, osmo_post, text, told):
+@pytest.mark.parametrize(("text", "expected"), RAW, ids=[expected[:40] for _, expected in RAW])
+def test_a_text_that_is_no_workflow_is_refused(osmo, osmo_post, text, expected):
     osmo.limits(sandbox_seconds=0.05)
     status, body = osmo_post(text=text)
     assert status == 400
-    assert told in body["message"]
+    assert expected in body["message"]
 
 
 def test_aliases_count_in_full_for_what_is_kept_but_not_for_what_is_sent(osmo, osmo_post):
@@ -129,18 +129,18 @@ def test_a_template_is_rendered_twice_so_that_an_escape_does_not_survive(osmo, o
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "expected"),
     [
         ([{**FILE, "path": "/a/x"}, {**FILE, "path": "/b/x"}], "Duplicate value"),
         ([{**FILE, "contents": "no base64"}], "illegal base64"),
         ([{**FILE, "path": "/opt/a file"}], "a valid config key must consist of"),
     ],
 )
-def test_what_kubernetes_refuses_fails_after_the_submit(osmo, osmo_post, files, told):
+def test_what_kubernetes_refuses_fails_after_the_submit(osmo, osmo_post, files, expected):
     status, _ = osmo_post(task(files=files))
     assert (status, osmo.workflows["hello-1"].status) == (200, "FAILED")  # the word of a group is less exact
     assert osmo.workflows["hello-1"].tasks[0]["status"] == "FAILED_BACKEND_ERROR"
-    assert told in osmo.workflows["hello-1"].tasks[0]["failure_message"]
+    assert expected in osmo.workflows["hello-1"].tasks[0]["failure_message"]
 
 
 def test_pools_and_platforms_decide(osmo, osmo_post):
@@ -160,8 +160,8 @@ def test_pools_and_platforms_decide(osmo, osmo_post):
 
 def test_an_older_service_has_datasets_and_no_labels(osmo, osmo_post):
     osmo.versions(service="6.3.1")
-    status, told = osmo_post(task(inputs=[{"dataset": {"name": "bucket/data"}}]))
-    assert (status, "Bucket bucket is not set in the configs" in told["message"]) == (500, True)
+    status, expected = osmo_post(task(inputs=[{"dataset": {"name": "bucket/data"}}]))
+    assert (status, "Bucket bucket is not set in the configs" in expected["message"]) == (500, True)
     osmo.buckets("bucket")
     assert osmo_post(task(inputs=[{"dataset": {"name": "bucket/data"}}]))[0] == 200
     assert EXTRA in osmo_post(workflow(labels={"a": "b"}))[1]["message"]

@@ -46,8 +46,8 @@ def platform_words(platform: str, given: Mapping[str, str | None] | None = None)
     ones; a switch has an empty value, and what is left out None.
     """
     options = {"--platform": platform, **ON[platform], **(given or {})}
-    said = {flag: value for flag, value in options.items() if value is not None}
-    return [word for flag, value in said.items() for word in (flag, value) if word]
+    chosen = {flag: value for flag, value in options.items() if value is not None}
+    return [word for flag, value in chosen.items() for word in (flag, value) if word]
 
 
 def ways_out(platform: str, words: Sequence[str], problem: Mapping[str, Any], kind: str = "") -> Iterator[list[str]]:

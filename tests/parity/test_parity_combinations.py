@@ -21,8 +21,8 @@ def source_order(one: str, other: str) -> Typed:
     return [(one, first.example), (other, kinds()[other].example), *(more if _repeats(one) else [])]
 
 
-def dataset_words(said: Typed) -> list[str]:
-    return [word for kind, text in said for word in (kinds()[kind].roles["dataset"].flag, text)]
+def dataset_words(pairs: Typed) -> list[str]:
+    return [word for kind, text in pairs for word in (kinds()[kind].roles["dataset"].flag, text)]
 
 
 def _repeats(kind: str) -> bool:
@@ -31,10 +31,10 @@ def _repeats(kind: str) -> bool:
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=True))
 def test_datasets_that_go_together_are_merged_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
-    said = source_order(*cell.what)
-    document = render_job(cell.platform, *dataset_words(said)).document
-    uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in said]
-    assert [source.kind for source in document.sources] == [kind for kind, _ in said]
+    pairs = source_order(*cell.what)
+    document = render_job(cell.platform, *dataset_words(pairs)).document
+    uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in pairs]
+    assert [source.kind for source in document.sources] == [kind for kind, _ in pairs]
     assert [source.uri for source in document.sources] == uris
     made = prepare_data(document, record_dataset(tmp_path / "data"))
     assert made is not None
