@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Delivered, Evaluated, Published, Registered, Track, Tracking
+from robotrain_runtime.contract.event import Delivered, Published, Registered, Track, Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -142,11 +142,3 @@ def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with
     assert [one.to for one in again.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
     assert versions() == [("pusher", 1)]
     assert scores(tags()) == make_score_tags("0.5", "eval-1")
-
-
-def test_a_run_without_tracking_delivers_its_results_all_the_same(run, job, tmp_path):
-    ran = run(job(EVALUATE + "evaluate(kept=policy())", publish={"to": str(tmp_path / "to")}))
-    assert ran.exit_code == 0, ran.lines
-    assert [one.passed for one in ran.of_kind(Evaluated)] == [None]
-    assert checkpoint.validate_checkpoint(tmp_path / "to/pretend-1") == ""
-    assert os.listdir(tmp_path / "to") == ["pretend-1"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.__main__ import main
 from robotrain_runtime.contract import checkpoint, event
-from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, Registered, StageEvent, Tracking
+from robotrain_runtime.contract.event import Outcome, Published, Registered, StageEvent, Tracking
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import registration
@@ -70,15 +70,6 @@ def test_h1_06_last_is_a_link_not_a_checkpoint(run, job, target):
     assert ran.outcome["reason"] == "checkpoint 000030 could not be sealed: it is a symbolic link"
 
 
-def test_h1_07_a_checkpoint_that_is_told_twice_is_published_once(run, job, target):
-    program = SAVE + (
-        "folder = save(20)\nfor _ in range(3): emit_event(Checkpoint(step=20, path=str(folder), model='model'))"
-    )
-    ran = run(job(program, publish={"to": str(target)}))
-    assert len(ran.of_kind(Checkpoint)) == 4
-    assert published(ran) == [(20, f"{target}/000020")]
-
-
 def test_a_checkpoint_that_is_written_anew_is_published_anew(run, job, target):
     program = SAVE + (
         "import shutil\nfolder = save(20, 'old')\n"
@@ -139,15 +130,6 @@ def test_what_was_asked_for_and_not_published_fails_the_run_by_name(run, job, ta
     assert "; ".join(ran.notes("error")) == ran.outcome["reason"]
     assert (target / "000020" / "mine").exists()
     assert checkpoint.validate_checkpoint(target / "000040") == ""
-
-
-def test_tracking_that_does_not_take_a_checkpoint_is_a_warning(run, job, tmp_path):
-    ran = run(
-        job(make_training_program(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    )  # there is no MLflow in this environment
-    assert ran.exit_code == 0
-    assert ran.notes("error") == []
-    assert "could not be published to tracking: tracking has ended" in ran.notes("warning")[-1]
 
 
 def test_a_checkpoint_that_is_gone_at_once_is_told(run, job, target):

@@ -80,13 +80,11 @@ def test_a_checkpoint_that_is_saved_before_tracking_has_begun_names_its_run(run,
     assert checkpoint.read_manifest(tmp_path / "work/checkpoints/000020").tracking == where.run_id
 
 
-def test_a_failed_run_is_marked_failed(run, tracked, database):
-    assert run(tracked("raise RuntimeError('no')")).exit_code == 1
-    assert read_final_status(database) == ("FAILED", "failed")
-
-
-def test_work_that_is_killed_leaves_no_run_that_seems_to_go_on(run, tracked, database):
-    assert run(tracked("import os; os.kill(os.getpid(), 9)")).exit_code == 137
+@pytest.mark.parametrize(
+    ("program", "code"), [("raise RuntimeError('no')", 1), ("import os; os.kill(os.getpid(), 9)", 137)]
+)
+def test_a_run_whose_work_fails_or_is_killed_is_marked_failed(run, tracked, database, program, code):
+    assert run(tracked(program)).exit_code == code
     assert read_final_status(database) == ("FAILED", "failed")
 
 

@@ -202,13 +202,6 @@ def test_a_connection_that_ends_is_told_in_the_words_of_the_library(hub, monkeyp
     assert describe_refusal() == (f"the Hub at 127.0.0.1:{hub.port} cannot be reached: {why}", "network")
 
 
-def test_a_listing_that_the_hub_no_longer_has_is_a_change_of_the_data(hub):
-    hub.repository(NAME, POLICY)
-    hub.faults.append(Fault("GET /api/", status=404))
-    why, fault = describe_refusal()
-    assert ("was changed or deleted" in why, fault) == (True, "data"), why
-
-
 @pytest.mark.slow
 def test_a_token_that_may_not_read_a_file_is_told_where_access_is_requested(hub, data_python, secret):
     hub.repository(NAME, POLICY)

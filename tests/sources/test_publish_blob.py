@@ -105,18 +105,6 @@ def test_a_checkpoint_arrives_whole_and_its_manifest_last(azure, read_published,
     assert [MANIFEST in request for request in written].count(True) == 1
 
 
-def test_a_look_tells_what_wrote_each_checkpoint(azure, container, place, writer, save_checkpoint):
-    url = azure.url(container, "publish/act")
-    marked = {"submission": "wf-7 ü/%", "tracking": "d3c9"}
-    publish(writer, save_checkpoint(100))
-    folder = save_checkpoint(200)
-    checkpoint.seal_checkpoint(folder, step=200, run=RUN, job="0" * 64, model="pretrained_model", **marked)
-    publish(writer, folder)
-    assert not publish(writer, folder)
-    seen = target.inspect(url, place)
-    assert seen == TargetInspection(runs={100: RUN, 200: RUN}, marks={200: CheckpointMark(name="000200", **marked)})
-
-
 def test_what_is_there_already_is_not_sent_again(azure, read_published, writer, save_checkpoint):
     folder = save_checkpoint(200)
     publish(writer, folder)
@@ -249,15 +237,19 @@ def test_who_may_not_write_is_told_as_whom_and_which_role_would_do(azure, contai
     assert "Storage Blob Data Contributor" in seen
 
 
-def test_a_look_writes_and_deletes_a_tiny_blob_and_sees_whose_checkpoints_lie_there(
+def test_an_inspection_writes_and_deletes_a_tiny_blob_and_finds_the_origin_of_each_checkpoint(
     azure, container, read_published, place, writer, save_checkpoint
 ):
-    publish(writer, save_checkpoint(200))
+    origin = {"submission": "wf-7 ü/%", "tracking": "d3c9"}
+    publish(writer, save_checkpoint(100))
+    folder = save_checkpoint(200)
+    checkpoint.seal_checkpoint(folder, step=200, run=RUN, job="0" * 64, model="pretrained_model", **origin)
+    publish(writer, folder)
     publish(writer, save_checkpoint(400, {"w": b"1"}, run="another-run-1"))
     before = read_published()
     azure.front.requests.clear()
     assert target.inspect(azure.url(container, "publish/act"), place) == TargetInspection(
-        runs={200: RUN, 400: "another-run-1"}
+        runs={100: RUN, 200: RUN, 400: "another-run-1"}, marks={200: CheckpointMark(name="000200", **origin)}
     )
     assert [r.partition(" ")[0] for r in azure.front.requests if r.startswith(("PUT", "DELETE"))] == ["PUT", "DELETE"]
     assert read_published() == before
