@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import json
 import os
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from osmo_stand_in.pod import Running
 
 
-class Table(MutableMapping[str, Any]):
+class Table:
     """A part of the set-up that is a table. Kept on disk: to change an entry, assign it anew."""
 
     def __init__(self, state: State, name: str) -> None:
@@ -35,12 +35,6 @@ class Table(MutableMapping[str, Any]):
         there = self._there
         del there[key]
         config.change(self._state, **{self._name: there})
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._there)
-
-    def __len__(self) -> int:
-        return len(self._there)
 
     @property
     def _there(self) -> dict[str, Any]:

@@ -148,9 +148,10 @@ def identify_process(pid: int) -> Process:
 
 def parse_process(data: dict[str, Any] | None) -> Process | None:
     """Return the process of a `dataclasses.asdict` mapping, or None if the mapping is invalid."""
+    if not data:
+        return None
     try:
-        host = parse_host(data.get("host")) if data else Host()
-        return Process(int(data["pid"]), str(data["birth"]), float(data["started"]), host) if data else None
+        return Process(int(data["pid"]), str(data["birth"]), float(data["started"]), parse_host(data.get("host")))
     except (KeyError, TypeError, ValueError):
         return None
 
