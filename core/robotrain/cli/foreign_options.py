@@ -66,11 +66,7 @@ FOREIGN_OPTIONS = (
         "-e --envs --env-file --env-var --env-vars --environment-variables --set-env --export --secret --secrets",
         "Variables of this machine's environment are not part of a job, and secrets never are.",
     ),
-    ForeignOption(
-        "-J --run-name",
-        "",
-        (Suggestion("--name NAME", "what robotrain's commands call the run"),),
-    ),
+    ForeignOption("-J --run-name", "", (Suggestion("--name NAME", "what robotrain's commands call the run"),)),
     ForeignOption(
         "--array --job-array --grid",
         "One run for each of several values is a sweep.",
@@ -82,9 +78,7 @@ FOREIGN_OPTIONS = (
         (Suggestion("--at-most N"),),
     ),
     ForeignOption(
-        "--trials --num-trials --n-trials --max-trials",
-        "Only a sweep has trials.",
-        (Suggestion("--samples N"),),
+        "--trials --num-trials --n-trials --max-trials", "Only a sweep has trials.", (Suggestion("--samples N"),)
     ),
     ForeignOption(
         "--dependency --depends-on --after --afterok",

@@ -160,19 +160,15 @@ def find_named_change(record: RunRecord, texts: Sequence[str]) -> NamedChange | 
         sets = [words for words in dict.fromkeys(found) if not words.startswith("-- ")]
         options = [words.removeprefix("-- ") for words in dict.fromkeys(found) if words.startswith("-- ")]
         return NamedChange(" ".join([*sets, *["--"] * bool(options), *options]))
-    if named := find_named_options(record, " ".join(texts)):
+    text = " ".join(texts)
+    options = [name for name in record.values if name.startswith("-") or "." in name]
+    if named := [name for name in options if re.search(rf"(?<![\w.-]){re.escape(name)}(?!\.?[\w-])", text)]:
         given = " and ".join(record.values[name][0] for name in named)
         return NamedChange(" ".join(["--", *(f"{name}={VALUE}" for name in named)]), given)
-    for flag in re.findall(OPTION, " ".join(texts)):
+    for flag in re.findall(OPTION, text):
         if parameter := parameters.get(flag):
             return NamedChange(f"--set {parameter.name}={VALUE}", _get_current(record, parameter))
     return None
-
-
-def find_named_options(record: RunRecord, text: str) -> list[str]:
-    """Return the options for the trainer that the run had and that a text names."""
-    known = [name for name in record.values if name.startswith("-") or "." in name]
-    return [name for name in known if re.search(rf"(?<![\w.-]){re.escape(name)}(?!\.?[\w-])", text)]
 
 
 def _find_parameters(record: RunRecord) -> dict[str, Parameter]:

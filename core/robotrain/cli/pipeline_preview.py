@@ -19,26 +19,19 @@ def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], nati
 
     Raise Rejected if one of them is an error, or if `native_only` forbids that this machine starts the steps.
     """
+    from robotrain.model.platform import make_feature_error
+
     found = list(problems)
-    if native_only:
-        require_native(pinned)
+    if native_only and not pinned.platform.capabilities.feature("native_dag"):
+        raise make_feature_error(pinned.platform, "native_dag")
+    if native_only and not pinned.is_native:
+        title = "no engine limits how many steps run at once: --native-only and at_most do not go together"
+        ways = [Suggestion("leave out at_most")]
+        raise Rejected([make_usage_problem("usage", title, "--native-only", suggestions=ways)])
     print_problems(describe_driver(pinned))
     print_message(format_steps(pinned))
     raise_if_any(found)
     return replace(pinned, warnings=(*pinned.warnings, *found))
-
-
-def require_native(prepared: PreparedPipeline) -> None:
-    """Raise Rejected if the platform does not run the pipeline on its own."""
-    from robotrain.model.platform import make_feature_error
-
-    if not prepared.platform.capabilities.feature("native_dag"):
-        raise make_feature_error(prepared.platform, "native_dag")
-    if not prepared.is_native:
-        title = "no engine limits how many steps run at once: --native-only and at_most do not go together"
-        raise Rejected(
-            [make_usage_problem("usage", title, "--native-only", suggestions=[Suggestion("leave out at_most")])]
-        )
 
 
 def describe_driver(prepared: PreparedPipeline) -> list[Problem]:

@@ -23,6 +23,7 @@ GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-f
 """Options of `robotrain` itself, which stand before the command."""
 JOB_COMMANDS = ("submit", "render", "explain", "sweep", "pipeline train-eval")
 """Commands whose options stand beside those of a source."""
+MAX_COMMANDS_IN_TITLE = 2
 
 
 def make_unknown_option_problem(
@@ -96,7 +97,13 @@ class _UnknownOption:
         if not is_job_file(self.value) or list_commands_with(self.flag, self.plugins):
             return None
         near = find_misspelt_option(self.flag, self.options.flags)
-        return None if near and self.is_switch(near) else explain_file_option(self.flag, self.value)
+        if near and self.is_switch(near):
+            return None
+        title, way = (
+            f"the job file is a word, not the value of {self.flag}",
+            f"robotrain submit {shlex.quote(self.value)} …",
+        )
+        return self.make_problem("option-unknown", title, "", [way])
 
     def explain_owner(self) -> Problem | None:
         """Explain an option of another platform or workload."""
@@ -127,7 +134,10 @@ class _UnknownOption:
         return self._name_commands(found) if found else None
 
     def _name_commands(self, names: Sequence[str]) -> Problem:
-        return self.make_problem("option-elsewhere", *describe_commands_with(self.flag, names))
+        owners, why = " and ".join(f"`robotrain {name}`" for name in names), ""
+        if len(names) > MAX_COMMANDS_IN_TITLE:
+            owners, why = "other commands", f"Commands with {self.flag}: {', '.join(names)}."
+        return self.make_problem("option-elsewhere", f"{self.flag} is an option of {owners} only", why)
 
     def explain_managed(self) -> Problem | None:
         """Explain an option of the workload's program that robotrain sets."""
@@ -186,17 +196,6 @@ class _UnknownOption:
         return next(not one.metavar for one in self.options.options if one.name == self.options.flags[flag])
 
 
-MAX_COMMANDS_IN_TITLE = 2
-
-
-def describe_commands_with(flag: str, commands: Sequence[str]) -> tuple[str, str]:
-    """Return the title and the reason of a problem about an option that only other commands have."""
-    names = [f"`robotrain {name}`" for name in commands]
-    if len(names) > MAX_COMMANDS_IN_TITLE:
-        return f"{flag} is an option of other commands only", f"Commands with {flag}: {', '.join(commands)}."
-    return f"{flag} is an option of {' and '.join(names)} only", ""
-
-
 def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterator[tuple[str, str]]:
     """Yield family and name of the platforms and workloads that have an option; the chosen ones are left out."""
     for name, platform in plugins.platforms().items():
@@ -215,11 +214,3 @@ def find_flag_owner(flag: str, plugins: "Plugins") -> str:
         if any(flag in (one.flag, *one.aliases) for one in kind.roles.values()):
             return f"source kind {kind.name}"
     return " ".join(next(find_option_owners(flag, Choice("", ""), plugins), ()))
-
-
-def explain_file_option(flag: str, file: str) -> Problem:
-    """Return the problem of a job file that was given for an option that does not exist."""
-    way = Suggestion(f"robotrain submit {shlex.quote(file)} …")
-    return make_usage_problem(
-        "option-unknown", f"the job file is a word, not the value of {flag}", flag, suggestions=[way]
-    )

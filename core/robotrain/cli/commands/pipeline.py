@@ -184,14 +184,6 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, An
         submit.finish_submission(ctx, record, plugins.platform_of(record), options)
 
 
-def resubmit_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:
-    """Submit a pipeline once more: all of its steps run again."""
-    from robotrain.cli.commands import submit
-    from robotrain.pipelines.resume import repeat_pipeline
-
-    submit.submit_job(ctx, repeat_pipeline(record, get_plugins(ctx)), {**options, "no_pin": True})
-
-
 def schema(ctx: typer.Context, json: JsonOption = False) -> None:
     """Print the JSON Schema of pipeline.yaml, for completion and checks in editors.
 

@@ -61,9 +61,10 @@ def resubmit(
     """
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if record := _find_pipeline(ctx, run, {"--set": set, "--repin": repin, "--": trainer_args}):
-        from robotrain.cli.commands import pipeline
+        from robotrain.pipelines.resume import repeat_pipeline
 
-        return pipeline.resubmit_pipeline(ctx, record, ctx.params)
+        repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
+        return submit.submit_job(ctx, repeated, ctx.params | {"no_pin": True})
     stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
     unchanged = not (set or repin or trainer_args)  # then sources that were not pinned stay so
     _submit_again(ctx, stored, prepared, ctx.params | {"no_pin": no_pin or unchanged})

@@ -106,7 +106,11 @@ class SweepCommand(JobCommand):
         prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
         pinned, found = pin_pipeline(prepared.pipeline, not values.get("no_pin"))
         if prepared.obstacle and values.get("native_only"):
-            raise Rejected([make_driven_problem(platform, prepared.obstacle)])
+            title, where = f"{platform.name} does not run this sweep on its own: {prepared.obstacle}", "--native-only"
+            ways = (Suggestion("omit --native-only", "this machine submits the trials"),)
+            raise Rejected(
+                [Problem(code="sweep-not-native", stage=Stage.CHECK, title=title, where=where, suggestions=ways)]
+            )
         print_problems(describe_driver(pinned, wanted, platform, prepared.obstacle))
         print_message(format_preview(pinned, wanted))
         raise_if_any(found)
@@ -165,13 +169,6 @@ def _read_count(values: dict[str, Any], name: str, problems: list[Problem], leas
     with collect_problems(problems):
         return parse_count(values.get(name), f"--{name.replace('_', '-')}", least)
     return None
-
-
-def make_driven_problem(platform: Platform, obstacle: str) -> Problem:
-    """Return the problem of a sweep that the platform does not run on its own, though it must."""
-    title = f"{platform.name} does not run this sweep on its own: {obstacle}"
-    way = Suggestion("omit --native-only", "this machine submits the trials")
-    return Problem(code="sweep-not-native", stage=Stage.CHECK, title=title, where="--native-only", suggestions=(way,))
 
 
 def describe_driver(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from robotrain_runtime.contract import event
 
 from robotrain.cli.output import describe_exception
-from robotrain.cli.watch.run_summary import is_platform_line
+from robotrain.cli.watch.run_summary import is_platform_line, query_run
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
@@ -76,7 +76,7 @@ class FollowedRun:
         """The last known status."""
         self.progress, self.tail = Progress(record.metrics), deque[str](maxlen=TAIL_LINES)
         """What the events of the log add up to, and its last ordinary lines; read them under `lock`."""
-        self.steps: list[StepStatus] = []
+        self.steps: Sequence[StepStatus] = ()
         """The steps of a pipeline, as they were when the status was asked for."""
         self._step_progress: dict[str, Progress] = {}
         self.has_status, self.was_running, self.is_over = False, False, False
@@ -190,10 +190,7 @@ class FollowedRun:
     def _query_status(self) -> Status | None:
         """Return the status; None when the platform does not answer now."""
         try:
-            if self.record.steps:
-                status, self.steps = self.platform.query_pipeline(self.record.reference)
-            else:
-                status = self.platform.status(self.record.reference)
+            status, self.steps = query_run(self.record, self.platform)
             if not isinstance(status, Status):
                 raise TypeError(f"{type(status).__name__} is no status")
         except Exception as error:
