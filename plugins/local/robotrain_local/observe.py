@@ -70,7 +70,12 @@ def read_status(folder: Path) -> Status:
     if ended := spec.read_json(folder / spec.EXIT_FILE):
         return _read_ended_status(folder, supervisor.started if supervisor else None, ended)
     if supervisor is None:
-        return _read_pending_status(folder)
+        marker = folder / spec.SUPERVISOR_FILE
+        if (folder / spec.CANCEL_FILE).exists():
+            return Status(state="pending", reason=CANCELLING_REASON)
+        if not marker.exists() or time.time() - marker.stat().st_mtime < START_SECONDS or is_locked(marker):
+            return Status(state="pending", reason=WAITING_REASON)
+        return Status(state="lost", reason=START_INTERRUPTED_REASON)
     if alive or (alive is None and log.read_outcome(folder) is None):
         return Status(state="running", reason=_describe_remote_run(folder, supervisor.host), started=supervisor.started)
     if process.list_run_processes(supervisor):
@@ -92,15 +97,6 @@ def _describe_remote_run(folder: Path, host: Host) -> str:
     except OSError:
         newest = "it has sent no event"
     return f"it runs {host.location}; its processes are not visible from this machine; {newest}"
-
-
-def _read_pending_status(folder: Path) -> Status:
-    marker = folder / spec.SUPERVISOR_FILE
-    if (folder / spec.CANCEL_FILE).exists():
-        return Status(state="pending", reason=CANCELLING_REASON)
-    if not marker.exists() or time.time() - marker.stat().st_mtime < START_SECONDS or is_locked(marker):
-        return Status(state="pending", reason=WAITING_REASON)
-    return Status(state="lost", reason=START_INTERRUPTED_REASON)
 
 
 def _read_ended_status(folder: Path, started: float | None, exit_record: dict[str, Any]) -> Status:
