@@ -42,8 +42,8 @@ def of_workspace(uri: str) -> object:
     return evaluation(source("model_asset", uri, "policy"))
 
 
-class TestWhatIsAskedFor:
-    def test_it_runs_in_the_image_and_on_the_machine_of_evaluations(self) -> None:
+class TestWorkflow:
+    def test_evaluation_has_its_own_image_and_resources(self) -> None:
         made = render_plan(evaluation())
         asked = read_workflow(made)["resources"]["default"]
         assert read_task(made)["name"] == "lerobot-eval"
@@ -60,7 +60,7 @@ class TestWhatIsAskedFor:
         )
         assert defaults["image"].why == "for lerobot-eval"
 
-    def test_osmo_copies_the_results_and_brings_none_back(self) -> None:
+    def test_results_are_copied_and_not_restored(self) -> None:
         made = render_plan(evaluation(publish_url="azure://robots/evaluations"))
         (copied,) = read_task(made)["checkpoint"]
         assert copied["path"] == SEEN.format(run=made.run)
@@ -71,20 +71,20 @@ class TestWhatIsAskedFor:
         assert submission_spec.SUBMISSION.parse(made.files["osmo.json"]).get_publish_url("w-1") == STORAGE
 
 
-class TestWhatIsWrong:
-    def test_results_that_are_kept_nowhere_are_told(self) -> None:
+class TestProblems:
+    def test_lost_results_are_reported(self) -> None:
         codes = {one.code for one in find_problems(evaluation())}
         assert "osmo-nothing-kept" in codes
         for kept in (find_problems(evaluation(publish_url=ONE)), find_problems(evaluation(), **TRACKED)):
             assert "osmo-nothing-kept" not in {one.code for one in kept}
 
-    def test_a_model_of_a_workspace_is_one_of_the_runs_own_or_named_in_full(self) -> None:
+    def test_model_of_a_workspace_needs_the_workspace(self) -> None:
         assert find_codes(of_workspace("azureml:arm:3"), **TRACKED) == set()
         full = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/models/arm/versions/3"
         assert find_codes(of_workspace(full)) == set()
         assert find_codes(of_workspace("azureml:arm:3")) == {"osmo-model-unnamed"}
 
-    def test_a_model_of_mlflow_is_looked_up_where_there_is_such_a_registry(self) -> None:
+    def test_model_of_mlflow_needs_a_tracking_server(self) -> None:
         of = evaluation(source("registered_model", "models:/arm/3", "policy"))
         assert find_codes(of, tracking_uri="https://mlflow.example") == set()
         assert find_codes(of) == {"osmo-nowhere-to-look"}
@@ -96,15 +96,15 @@ class TestWhatIsWrong:
         assert found.suggestions[0].text == "--policy-model azureml:arm:3"
 
 
-class TestWhatIsLeft:
-    def test_published_results_are_there(self, osmo) -> None:
+class TestOutputs:
+    def test_published_results_are_listed(self, osmo) -> None:
         run = Observed(osmo, publishes=BLOBS)
         run.tell(RESULTS, Delivered(to="runs:/1"), Delivered(to=f"{BLOBS}/lerobot-eval-1"))
         (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
         assert (one.name, one.kind, one.source) == ("eval_results", "file", "blob_url")
         assert one.uri == f"{BLOBS}/lerobot-eval-1"
 
-    def test_what_osmo_copied_is_there_once_it_is_whole(self, osmo, tmp_path) -> None:
+    def test_copied_results_are_listed_once_complete(self, osmo, tmp_path) -> None:
         run = Observed(osmo, publishes=STORAGE)
         run.record(LEROBOT_EVAL.profile.outputs)
         run.tell(RESULTS)
@@ -117,7 +117,7 @@ class TestWhatIsLeft:
         OsmoPlatform().download(run.reference, one, tmp_path / "brought")
         assert sorted(path.name for path in (tmp_path / "brought").iterdir()) == ["eval_results.json", "metrics.json"]
 
-    def test_results_that_went_with_the_pod_say_where_tracking_shows_them(self, run) -> None:
+    def test_unpublished_results_name_the_tracking_run(self, run) -> None:
         run.set_status("RUNNING").tell(
             Tracking(uri="x", experiment_id="1", run_id="2", ui="https://ml.azure.com/2"), RESULTS
         )
@@ -128,7 +128,7 @@ class TestWhatIsLeft:
         assert found.title.startswith("the results of ")
         assert "https://ml.azure.com/2" in found.why
 
-    def test_what_was_not_tracked_in_a_workspace_cannot_be_registered_from_here(self, run) -> None:
+    def test_untracked_policy_cannot_be_registered_later(self, run) -> None:
         run.record(LEROBOT_EVAL.profile.outputs)
         run.tell(RESULTS)
         run.set_status("COMPLETED", exit_code=0)

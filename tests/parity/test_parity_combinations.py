@@ -30,7 +30,7 @@ def _repeats(kind: str) -> bool:
 
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=True))
-def test_datasets_that_go_together_are_merged_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
+def test_datasets_are_merged_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
     pairs = source_order(*cell.what)
     document = render_job(cell.platform, *dataset_words(pairs)).document
     uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in pairs]
@@ -42,7 +42,7 @@ def test_datasets_that_go_together_are_merged_in_the_order_typed(render_job, tmp
 
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=True))
-def test_bags_of_several_datasets_are_read_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
+def test_bags_are_read_in_the_order_typed(render_job, tmp_path: Path, cell: Cell) -> None:
     document = render_job(cell.platform, *BAGS, *dataset_words(source_order(*cell.what))).document
     half = plugin_loader.load_workload_plugin(document)
     folders = {source: tmp_path / f"data-{number}" for number, source in enumerate(document.sources)}
@@ -54,7 +54,7 @@ def test_bags_of_several_datasets_are_read_in_the_order_typed(render_job, tmp_pa
 
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=False))
-def test_datasets_that_do_not_are_refused_by_name(find_errors, cell: Cell) -> None:
+def test_refused_combination_names_platform_and_kind(find_errors, cell: Cell) -> None:
     problems = find_errors(cell.platform, *dataset_words(source_order(*cell.what)))
     assert all(problem["instead"] for problem in problems)
     titles = " ".join(problem["title"] for problem in problems)
@@ -64,9 +64,7 @@ def test_datasets_that_do_not_are_refused_by_name(find_errors, cell: Cell) -> No
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("other", [name for name, kind in kinds().items() if "dataset" in kind.roles and kind.example])
-def test_what_no_platform_can_have_in_one_job_is_refused_as_no_platforms(
-    find_errors, platform: str, other: str
-) -> None:
+def test_combination_that_no_platform_accepts_names_no_platform(find_errors, platform: str, other: str) -> None:
     problems = find_errors(platform, *dataset_words(source_order("huggingface", other)), code=2)
     (problem,) = [one for one in problems if one["code"] in ("source-repeated", "sources-conflict")]
     assert platform not in problem["title"]

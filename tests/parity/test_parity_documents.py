@@ -73,7 +73,7 @@ def rendered_everywhere(
     return {platform: rendered_before[job["workload"], platform] for platform in PLATFORMS}
 
 
-def test_one_file_gives_one_job_everywhere(rendered_everywhere: dict[str, Arrived]) -> None:
+def test_job_file_is_the_same_job_on_every_platform(rendered_everywhere: dict[str, Arrived]) -> None:
     first, *others = rendered_everywhere.values()
     assert {plan.document.platform for plan in rendered_everywhere.values()} == set(PLATFORMS)
     for other in others:
@@ -81,7 +81,7 @@ def test_one_file_gives_one_job_everywhere(rendered_everywhere: dict[str, Arrive
         assert (other.run, other.document.job) == (first.run, first.document.job)
 
 
-def test_what_the_file_says_is_what_arrives(rendered_everywhere: dict[str, Arrived], job: dict[str, Any]) -> None:
+def test_values_of_the_job_file_reach_the_runtime(rendered_everywhere: dict[str, Arrived], job: dict[str, Any]) -> None:
     document = rendered_everywhere["osmo"].document
     said = {name: NUMBERS.get(name, value) for name, value in job["parameters"].items()}
     assert {name: document.parameters[name] for name in said} == said
@@ -89,7 +89,7 @@ def test_what_the_file_says_is_what_arrives(rendered_everywhere: dict[str, Arriv
     assert [source.uri[-1] for source in document.sources if source.role == "dataset"] == ["b", "a"]
 
 
-def test_options_say_the_same_as_the_file(
+def test_options_are_equal_to_the_job_file(
     render_job, rendered_everywhere: dict[str, Arrived], job: dict[str, Any]
 ) -> None:
     values = {**job["parameters"]}
@@ -106,7 +106,7 @@ def test_options_say_the_same_as_the_file(
         )
 
 
-def test_of_what_nobody_says_a_platform_changes_only_what_it_tells(robotrain, render_job) -> None:
+def test_defaults_of_a_platform_are_explained(robotrain, render_job) -> None:
     usual = render_job("local", *DATASET).document.parameters
     for platform in PLATFORMS:
         found = render_job(platform, *DATASET).document.parameters

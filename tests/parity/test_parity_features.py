@@ -48,7 +48,7 @@ def jobs(feature: str) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("cell", cells("features", taken=True, where=has_job))
-def test_a_feature_that_is_there_can_be_asked_for(render_job, cell: Cell) -> None:
+def test_supported_feature_can_be_used(render_job, cell: Cell) -> None:
     (feature,) = cell.what
     for typed in jobs(feature):
         document = render_job(cell.platform, *typed).document
@@ -59,7 +59,7 @@ def test_a_feature_that_is_there_can_be_asked_for(render_job, cell: Cell) -> Non
 
 
 @pytest.mark.parametrize("cell", cells("features", taken=False, where=has_job))
-def test_one_that_is_not_is_refused_and_each_way_out_is_one(find_errors, assert_accepted, cell: Cell) -> None:
+def test_unsupported_feature_has_suggestions_that_are_accepted(find_errors, assert_accepted, cell: Cell) -> None:
     (feature,) = cell.what
     (problem,) = find_errors(cell.platform, *job_words(feature))
     assert problem["title"].startswith(f"{cell.platform} cannot {FEATURES.get(feature, feature)}")

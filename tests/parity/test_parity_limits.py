@@ -19,14 +19,12 @@ def list_limits(name: str) -> list[Any]:
     return [(platform, number) for platform, number in found.numbers.items() if number is not None]
 
 
-def test_each_limit_is_tried_here() -> None:
+def test_every_limit_is_tested() -> None:
     assert {limit.name for limit in read_matrix().limits} == {"sources", "spec_kib", "steps"}
 
 
 @pytest.mark.parametrize(("platform", "number"), list_limits("sources"))
-def test_so_many_sources_of_a_kind_are_taken_and_not_one_more(
-    render_job, find_errors, platform: str, number: int
-) -> None:
+def test_limit_of_sources(render_job, find_errors, platform: str, number: int) -> None:
     typed = [word for index in range(number) for word in ("--blob-url", f"{BLOB}{index}")]
     assert len(render_job(platform, *typed).document.sources) == number
     (problem,) = find_errors(platform, *typed, "--blob-url", BLOB, code=3 if number < MAX_SOURCES else 2)
@@ -34,9 +32,7 @@ def test_so_many_sources_of_a_kind_are_taken_and_not_one_more(
 
 
 @pytest.mark.parametrize(("platform", "number"), list_limits("steps"))
-def test_a_pipeline_of_the_engine_has_so_many_steps_and_not_one_more(
-    robotrain, tmp_path: Path, platform: str, number: int
-) -> None:
+def test_limit_of_pipeline_steps(robotrain, tmp_path: Path, platform: str, number: int) -> None:
     settings = {"osmo": "{pool: default, storage_account: robots}"}[platform]
     job = f"workload: lerobot-train, platforms: {{{platform}: {settings}}}"
     sources = f"sources: {{dataset: [{{blob_url: '{BLOB}'}}]}}"
@@ -73,9 +69,7 @@ def heavy_kind(install: Any, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(("platform", "number"), list_limits("spec_kib"))
-def test_a_specification_that_is_too_large_names_the_way_to_have_it_apart(
-    robotrain, heavy_kind: str, platform: str, number: int
-) -> None:
+def test_too_large_specification_suggests_an_upload(robotrain, heavy_kind: str, platform: str, number: int) -> None:
     alone = platform_words(platform, {"--storage-account": None})
     answer = robotrain("render", heavy_kind, "heavy://top/left", *alone, "--json")
     (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")

@@ -39,7 +39,7 @@ def render_least(
 
 
 @pytest.mark.parametrize(("platform", "workload", "parameter"), list(parameters()))
-def test_one_changed_alone_changes_what_is_executed(
+def test_changed_parameter_changes_what_is_executed(
     render_job: Callable[..., Arrived],
     render_least: Callable[..., Arrived],
     execute_document: Made,
@@ -56,14 +56,14 @@ def test_one_changed_alone_changes_what_is_executed(
 
 
 @pytest.mark.parametrize("workload", workloads())
-def test_all_that_are_given_reach_every_platform_alike(render_job: Callable[..., Arrived], workload: str) -> None:
+def test_parameters_are_equal_on_every_platform(render_job: Callable[..., Arrived], workload: str) -> None:
     given = {**LEAST[workload], **change_together(workloads()[workload])}
     local, *others = (render_job(platform, workload, given=given).document for platform in PLATFORMS)
     assert [other.parameters for other in others] == [local.parameters] * len(others)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_what_comes_after_the_dashes_is_the_end_of_the_command(
+def test_options_after_dashes_end_the_command(
     render_job: Callable[..., Arrived], execute_document: Made, platform: str
 ) -> None:
     after = ("--policy.chunk_size=150", "--policy.vision_backbone", "resnet34", "--dataset.episodes=[0, 1]")
@@ -72,7 +72,7 @@ def test_what_comes_after_the_dashes_is_the_end_of_the_command(
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_what_a_job_counts_on_is_refused_where_it_is_not_so_and_changes_nothing_where_it_is(
+def test_expected_version_is_refused_if_it_differs_and_changes_nothing_else(
     find_errors: Any, render_job: Any, render_least: Any, execute_document: Made, platform: str
 ) -> None:
     for workload in workloads().values():

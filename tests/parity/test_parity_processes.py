@@ -26,7 +26,7 @@ def test_both_kinds_of_cells_are_among_them() -> None:
 
 
 @pytest.mark.parametrize("cell", TEN)
-def test_a_process_answers_as_the_cell_says(robotrain, cell: Cell) -> None:
+def test_process_answers_as_in_this_process(robotrain, cell: Cell) -> None:
     needed = NEEDED.get((cell.platform, cell.what[1]))
     line = ["--no-plugins", "render", *words(*cell.what), *platform_words(cell.platform, needed), "--json"]
     ran = subprocess.run([sys.executable, "-m", "robotrain", *line], capture_output=True, text=True)

@@ -103,12 +103,12 @@ SETTINGS = [pytest.param(at, name, id=f"{at}-{name}") for at in PLATFORMS for na
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_every_setting_has_a_value_to_try(platform: str) -> None:
+def test_every_setting_is_changed(platform: str) -> None:
     assert sorted(CHANGES[platform]) == sorted(one.name for one in settings_of(platform))
 
 
 @pytest.mark.parametrize(("platform", "name"), SETTINGS)
-def test_one_changed_alone_changes_the_plan_and_not_the_job(
+def test_changed_setting_changes_the_plan_and_not_the_job(
     render_job: Callable[..., Arrived], rendered_before: dict[tuple[str, ...], Arrived], platform: str, name: str
 ) -> None:
     change, flag = CHANGES[platform][name], f"--{name.replace('_', '-')}"
@@ -122,9 +122,7 @@ def test_one_changed_alone_changes_the_plan_and_not_the_job(
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_run_is_not_tracked_by_the_same_word(
-    render_job: Callable[..., Arrived], robotrain: Any, platform: str
-) -> None:
+def test_tracking_uri_none_disables_tracking(render_job: Callable[..., Arrived], robotrain: Any, platform: str) -> None:
     off = {"--tracking-uri": "none"}
     assert render_job(platform, given={**dict([DATASET]), **off}).document.placement.tracking_uri == ""
     refused = robotrain("explain", *DATASET, *platform_words(platform, {**off, "-r": "act-pusht"}), "--json")

@@ -35,12 +35,12 @@ def printed(kind: str) -> str:
     return str(kinds()[kind].parse(kinds()[kind].example, Path.cwd()))
 
 
-def test_only_a_name_that_stands_for_other_sources_has_no_example() -> None:
+def test_only_the_kind_run_has_no_example() -> None:
     assert [name for name, kind in kinds().items() if not kind.example] == ["run"]
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_read))
-def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(render_job, cell: Cell) -> None:
+def test_accepted_source_reaches_the_runtime(render_job, cell: Cell) -> None:
     role, kind = cell.what
     document = render_job(cell.platform, *words(role, kind), given=NEEDED.get((cell.platform, kind))).document
     (found,) = (source for source in document.sources if source.role == role)
@@ -51,7 +51,7 @@ def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(render_job, 
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_written))
-def test_a_place_that_is_written_to_reaches_whoever_writes(render_job, cell: Cell) -> None:
+def test_accepted_target_reaches_the_runtime_or_the_platform(render_job, cell: Cell) -> None:
     _, kind = cell.what
     plan = render_job(cell.platform, *words(*cell.what))
     place = plan.document.parameters["publish_url"]
@@ -62,7 +62,7 @@ def test_a_place_that_is_written_to_reaches_whoever_writes(render_job, cell: Cel
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=False, where=is_installed))
-def test_one_that_is_not_taken_is_refused_and_each_way_out_is_one(find_errors, assert_accepted, cell: Cell) -> None:
+def test_refused_source_has_suggestions_that_are_accepted(find_errors, assert_accepted, cell: Cell) -> None:
     typed = words(*cell.what)
     (problem,) = find_errors(cell.platform, *typed)
     assert problem["title"].startswith(f"{cell.platform} does not ")
