@@ -108,7 +108,7 @@ def reports(family, tmp_path_factory) -> dict[tuple[str, str], dict[str, str]]:
         environ |= {"KIT_SITES": str(folder), "PYTHONPATH": str(DEFECTS)}
         classes = DEFECTS / f"{family}_defects.py"
     nodes = [f"{classes}::{group}::{test}" for group, test in (*list_failures(family), *chosen)]
-    nodes += [f"{classes}::Test{CORRECT[family]}", *([str(DEFECTS / "omitted_tests.py")] if family == "source" else [])]
+    nodes.append(f"{classes}::Test{CORRECT[family]}")
     command = [sys.executable, "-m", "pytest", *options, "-q", "-p", "no:cacheprovider", f"--junitxml={folder}/report"]
     done = subprocess.run([*command, *nodes], cwd=folder, env=environ, capture_output=True, text=True)
     found: dict[tuple[str, str], dict[str, str]] = {}
@@ -141,17 +141,3 @@ def test_every_standard_test_has_a_fault(family):
     assert {name for name in dir(KITS[family]) if name.startswith("test_")} == {
         test for _, test in list_failures(family)
     }
-
-
-@pytest.mark.parametrize("family", ["source"], indirect=True)
-@pytest.mark.parametrize(
-    ("test", "reason"),
-    [
-        (("TestExcused", "test_good_texts_are_sources"), "it is still a draft"),
-        (("TestWithoutAServer", "test_all_files_are_fetched_unchanged"), "no server on this machine"),
-    ],
-    ids=["expected to fail", "no server"],
-)
-def test_report_says_why_a_standard_test_was_left_out(family, reports, test, reason):
-    assert [*reports[test]] == ["skipped"]
-    assert reason in reports[test]["skipped"]
