@@ -99,10 +99,10 @@ class Run:
 
     def add_output(self, name: str, **fields: Any) -> None:
         """An output; of a checkpoint a folder with a file in it."""
-        told = self.folder / "outputs.json"
-        known = json.loads(told.read_text()) if told.exists() else []
+        result = self.folder / "outputs.json"
+        known = json.loads(result.read_text()) if result.exists() else []
         fields = {"kind": "checkpoint", "uri": f"left/{name}", "size": 5, **fields}
-        told.write_text(json.dumps([*known, {"name": name, **fields}]))
+        result.write_text(json.dumps([*known, {"name": name, **fields}]))
         place = self.folder / "left" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         if fields["kind"] == "checkpoint":

@@ -33,14 +33,14 @@ def test_plugins_are_listed_with_their_distributions_and_hooks(robotrain, instal
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "said"),
+    ("right", "wrong", "facts"),
     [("robotrain_check", "robotrain_chek", "unknown hook 'robotrain_chek'"), ("(run, change)", "(run, hue)", "hue")],
 )
-def test_plugin_with_a_wrong_hook_fails_as_a_whole(robotrain, install, right, wrong, said):
+def test_plugin_with_a_wrong_hook_fails_as_a_whole(robotrain, install, right, wrong, facts):
     """Else a rule that nobody ever asks would look as if it were enforced."""
     install("acme", {"acme": "acme_site"}, acme_site=SITE.replace(right, wrong))
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
-    assert said in row["failure"]
+    assert facts in row["failure"]
     assert row["hooks"] == []
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
     answer.check(0, "its rules were not enforced")
@@ -79,11 +79,11 @@ def test_platform_is_shown_with_reasons(robotrain, plain_platform):
 
 
 def test_platform_is_shown_with_alternatives_and_meanings(robotrain):
-    told = robotrain("platforms", "local").stdout
-    assert "can only be mounted by a job of its workspace. Instead: --blob-url https://" in told
-    assert "follow the log while the job runs" in told
-    assert "any other workload" in told
-    assert "*" not in told
+    result = robotrain("platforms", "local").stdout
+    assert "can only be mounted by a job of its workspace. Instead: --blob-url https://" in result
+    assert "follow the log while the job runs" in result
+    assert "any other workload" in result
+    assert "*" not in result
 
 
 def test_platform_is_shown_with_settings(robotrain, plain_platform):

@@ -234,9 +234,9 @@ def test_missing_setting_fails_only_for_the_named_platform(robotrain, install):
     install("acme", {"acme": "acme_health"}, acme_health=plugin_with("check('pool', look)", body))
     answer = robotrain("doctor")
     assert answer.exit_code == 0
-    told = sum(line.startswith("warn") for line in answer.stdout.splitlines())
-    assert told >= 3
-    assert f"; {told} warnings" in answer.stderr
+    result = sum(line.startswith("warn") for line in answer.stdout.splitlines())
+    assert result >= 3
+    assert f"; {result} warnings" in answer.stderr
     named = robotrain("doctor", "--platform", "local")
     assert named.exit_code == 4
     assert "fail  pool" in named.stdout
@@ -259,9 +259,9 @@ def look():
     assert robotrain("doctor").exit_code == 4
     answer = robotrain("doctor", "--fix")
     assert answer.exit_code == 0
-    told = answer.stderr.splitlines()
-    assert told[:2] == [f"make {tmp_path / 'place'} …", f"  made {tmp_path / 'place'}"]
-    assert "failed: [Errno 13] Permission denied" in told[3]
+    result = answer.stderr.splitlines()
+    assert result[:2] == [f"make {tmp_path / 'place'} …", f"  made {tmp_path / 'place'}"]
+    assert "failed: [Errno 13] Permission denied" in result[3]
 
 
 def be_patient_with_others(functions, limit, *setting, call_all=calls.call_all_with_timeout):

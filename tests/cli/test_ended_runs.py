@@ -48,9 +48,9 @@ def listing(robotrain, monkeypatch):
         with monkeypatch.context() as patch:
             read = observe.read_status
             patch.setattr(observe, "read_status", lambda folder: (asked.add(folder.name), read(folder))[1])
-            told = robotrain("runs", "--json")
-        assert told.exit_code == 0, told.stderr
-        return {one["run"]: one for one in told.json["runs"]}, asked
+            result = robotrain("runs", "--json")
+        assert result.exit_code == 0, result.stderr
+        return {one["run"]: one for one in result.json["runs"]}, asked
 
     return ask
 

@@ -51,16 +51,16 @@ def robotrain_workloads():
 
 
 def test_dockerfile_on_stdout_has_both_environments(robotrain):
-    told = robotrain("image", "lerobot-train")
-    words = instructions(told.stdout)
+    result = robotrain("image", "lerobot-train")
+    words = instructions(result.stdout)
     assert [word for word, _ in words] == ["ARG", "FROM", "RUN", "RUN", "RUN"]
     assert words[0][1] == "BASE=python:3.12-slim"
-    assert "the build needs the runtime" in told.stderr
-    assert "robotrain image lerobot-train --to DIR" in told.stderr
+    assert "the build needs the runtime" in result.stderr
+    assert "robotrain image lerobot-train --to DIR" in result.stderr
     for kind, name in (("lerobot_train.container", "train"), ("", "data")):
         module = import_module(f"robotrain_workloads.{kind}" if kind else "robotrain_sources.data_environment")
         found = environment.get_environment_folder(module.ENVIRONMENT.lock, Path("/opt/robotrain"))
-        assert re.search(rf"^#   {name}\.txt +{found.name} ", told.stdout, re.MULTILINE)
+        assert re.search(rf"^#   {name}\.txt +{found.name} ", result.stdout, re.MULTILINE)
         (line,) = [line for _, line in words if f"/locks/{name}.txt" in line]
         assert f"--python {module.ENVIRONMENT.python} " in line
         assert line.endswith(f" --cache {found.parents[1]}")
@@ -84,12 +84,12 @@ def test_base_image_is_the_given_one(robotrain):
 
 @pytest.mark.parametrize("wrong", ["a\nRUN rm", "${HOME}", "-x"])
 def test_invalid_name_of_an_image_is_refused(robotrain, wrong):
-    told = robotrain("image", "lerobot-train", f"--from={wrong}")
-    told.check(2, "[value-invalid]")
+    result = robotrain("image", "lerobot-train", f"--from={wrong}")
+    result.check(2, "[value-invalid]")
 
 
 def test_folder_has_all_files_of_the_build_and_is_written_again(robotrain, tmp_path):
-    told = robotrain("image", "lerobot-train", "--to", tmp_path / "image", "--json").json
+    result = robotrain("image", "lerobot-train", "--to", tmp_path / "image", "--json").json
     present = {path.relative_to(tmp_path / "image").as_posix() for path in (tmp_path / "image").rglob("*.*")}
     assert {
         "locks/data.txt",
@@ -97,14 +97,14 @@ def test_folder_has_all_files_of_the_build_and_is_written_again(robotrain, tmp_p
         "robotrain_runtime/environments/uv.txt",
         "robotrain_runtime/environments/environment.py",
     } <= present
-    assert [one["digest"] for one in told["environments"]] == [
+    assert [one["digest"] for one in result["environments"]] == [
         environment.get_environment_folder(tmp_path / "image/locks" / one["lock"], tmp_path).name
-        for one in told["environments"]
+        for one in result["environments"]
     ]
     mounted = re.findall(r"/tmp/robotrain-image/([\w./-]+)", (tmp_path / "image/Dockerfile").read_text())
     assert all((tmp_path / "image" / path).is_file() for path in mounted)
     again = robotrain("image", "lerobot-train", "--to", tmp_path / "image", "--from", "base:2", "--json").json
-    assert again["files"] == told["files"]
+    assert again["files"] == result["files"]
     assert "ARG BASE=base:2" in (tmp_path / "image/Dockerfile").read_text()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -118,8 +118,8 @@ def test_folder_with_other_files_is_refused(robotrain, tmp_path, change):
         shutil.rmtree(folder)
         folder.mkdir()
     (folder / name).write_text("mine")
-    told = robotrain("image", "lerobot-train", "--to", folder)
-    told.check(2, "[folder-in-use]")
+    result = robotrain("image", "lerobot-train", "--to", folder)
+    result.check(2, "[folder-in-use]")
     assert (folder / name).read_text() == "mine"
 
 
@@ -138,16 +138,16 @@ def test_failed_write_keeps_the_earlier_files(robotrain, tmp_path, monkeypatch):
 
 
 def test_image_of_a_plugin_has_its_lock_and_that_of_its_sources(robotrain, small_workload):
-    told = robotrain("image", "tiny", "--json").json
-    assert {one["lock"] for one in told["environments"]} == {"tiny.txt", "data.txt"}
-    assert told["from"] == "python:3.14-slim"
-    assert "lerobot" not in told["dockerfile"]
+    result = robotrain("image", "tiny", "--json").json
+    assert {one["lock"] for one in result["environments"]} == {"tiny.txt", "data.txt"}
+    assert result["from"] == "python:3.14-slim"
+    assert "lerobot" not in result["dockerfile"]
 
 
 def test_misspelt_workload_is_answered_with_the_nearest(robotrain):
-    told = robotrain("image", "lerobot-trian")
-    assert told.exit_code == 2
-    assert "lerobot-train" in told.stderr.partition("use")[2]
+    result = robotrain("image", "lerobot-trian")
+    assert result.exit_code == 2
+    assert "lerobot-train" in result.stderr.partition("use")[2]
 
 
 @pytest.fixture
@@ -177,17 +177,17 @@ def image_machine(tmp_path, monkeypatch):
 
 def test_a_workload_that_keeps_the_bases_torch_compares_its_version_when_the_image_is_built(robotrain):
     base = "nvcr.io/nvidia/pytorch:25.12-py3"
-    told = robotrain("image", "rosbag-act-train", "--from", base)
-    assert f"ARG BASE={base}\n" in told.stdout
+    result = robotrain("image", "rosbag-act-train", "--from", base)
+    assert f"ARG BASE={base}\n" in result.stdout
     by_lock = {
-        re.search(r"/locks/(\w+)\.txt", line)[1]: line for _, line in instructions(told.stdout) if "/locks/" in line
+        re.search(r"/locks/(\w+)\.txt", line)[1]: line for _, line in instructions(result.stdout) if "/locks/" in line
     }
     assert " --base-torch " in by_lock["rosbag"]
     assert "--base-torch" not in by_lock["data"] + robotrain("image", "lerobot-train").stdout
-    (pip,) = [line for _, line in instructions(told.stdout) if "pip install" in line]
+    (pip,) = [line for _, line in instructions(result.stdout) if "pip install" in line]
     assert "PIP_CONSTRAINT= " in pip, "NVIDIA's images set it"
-    assert "another release stops the build" in told.stdout
-    assert "--no-deps" in told.stdout
+    assert "another release stops the build" in result.stdout
+    assert "--no-deps" in result.stdout
     assert "not built" in robotrain("image", "rosbag-act-train", "--to", "image").stderr
 
 
@@ -231,8 +231,10 @@ def test_bags_train_in_an_environment_with_the_bases_torch(
     assert built == environment.get_environment_folder(lock, tmp_path / "opt")
     code = "import rosbags, torch, robotrain_workloads.rosbag_act_train.trainer; print(torch.ones(2).sum().item())"
     parts = os.pathsep.join(str(ROOT / part) for part in ("workloads", "core", "runtime"))
-    told = subprocess.run([built / "bin/python", "-c", code], env={"PYTHONPATH": parts}, capture_output=True, text=True)
-    assert told.stdout == "2.0\n", told.stderr
+    result = subprocess.run(
+        [built / "bin/python", "-c", code], env={"PYTHONPATH": parts}, capture_output=True, text=True
+    )
+    assert result.stdout == "2.0\n", result.stderr
     assert list(built.glob("lib/*/site-packages/rosbags"))
     (torch,) = built.glob("lib/*/site-packages/torch")
     assert torch.is_symlink()
@@ -261,9 +263,9 @@ def test_environments_of_the_image_are_found_by_the_runtime(
             "--cache",
             str(tmp_path / "cache"),
         ]
-        told = subprocess.run([*command, "--python", "3.10-3.14"], capture_output=True, text=True, check=True)
-        assert told.stdout == f"{environment.get_environment_folder(lock, tmp_path / 'opt')}\n"
-        assert told.stderr == ""
-        assert list(Path(told.stdout.strip()).glob("lib/*/site-packages/idna/__pycache__/*.pyc"))
-        subprocess.run([f"{told.stdout.strip()}/bin/python", "-c", f"import {module}"], check=True)
+        result = subprocess.run([*command, "--python", "3.10-3.14"], capture_output=True, text=True, check=True)
+        assert result.stdout == f"{environment.get_environment_folder(lock, tmp_path / 'opt')}\n"
+        assert result.stderr == ""
+        assert list(Path(result.stdout.strip()).glob("lib/*/site-packages/idna/__pycache__/*.pyc"))
+        subprocess.run([f"{result.stdout.strip()}/bin/python", "-c", f"import {module}"], check=True)
     assert not (tmp_path / "cache").exists()

@@ -189,10 +189,10 @@ def test_written_files_are_reported_as_text_and_json(robotrain):
     assert (answer.exit_code, answer.stdout) == (0, "")
     assert "wrote robotrain-lab-set to empty" in answer.stderr
     assert "next: cd empty && " in answer.stderr
-    told = robotrain("plugins", "new", "workload", "hello", "--json").json
-    assert {"claim", "distribution", "folder", "files", "next"} <= set(told)
-    assert (told["claim"], told["distribution"]) == ("workload.hello", "robotrain-hello")
-    assert all(Path(path).is_file() for path in told["files"])
+    result = robotrain("plugins", "new", "workload", "hello", "--json").json
+    assert {"claim", "distribution", "folder", "files", "next"} <= set(result)
+    assert (result["claim"], result["distribution"]) == ("workload.hello", "robotrain-hello")
+    assert all(Path(path).is_file() for path in result["files"])
 
 
 def test_folder_that_cannot_be_created_is_an_error(robotrain):

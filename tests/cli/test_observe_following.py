@@ -53,9 +53,9 @@ def test_wait_for_several_runs_exits_with_5_if_one_failed(scripted, robotrain, r
     assert "train-1 succeeded\n  step 3/3 (100%)" in answer.stdout
     assert "train-2 failed: out of paint" in answer.stdout
     assert "robotrain logs --tail 40 train-2" in answer.stdout
-    told = answer.stderr.splitlines()
-    assert {line.split("  ")[0] for line in told} == {"train-1", "train-2"}
-    assert any("step 3/3 (100%)" in line for line in told)
+    result = answer.stderr.splitlines()
+    assert {line.split("  ")[0] for line in result} == {"train-1", "train-2"}
+    assert any("step 3/3 (100%)" in line for line in result)
 
 
 def test_wait_for_several_runs_that_succeeded_exits_with_0(scripted, robotrain):
@@ -69,8 +69,10 @@ def test_wait_for_several_runs_that_succeeded_exits_with_0(scripted, robotrain):
 
 @pytest.mark.parametrize("runs", [("eval-1",), ("eval-1", "eval-2")])
 def test_progress_is_printed_once_until_it_changes(scripted, robotrain, run_once_followed, runs):
-    told = [Metrics(step=2, total=2, unit="episode", values=values) for values in ({"ep1_success": 1.0}, {"rest": 1.0})]
-    log = (told[0], StageEvent(name="work", state="done"), told[1], DONE)
+    result = [
+        Metrics(step=2, total=2, unit="episode", values=values) for values in ({"ep1_success": 1.0}, {"rest": 1.0})
+    ]
+    log = (result[0], StageEvent(name="work", state="done"), result[1], DONE)
     followed = [scripted.run(name, *log) for name in ("eval-1", "eval-2")]
     run_once_followed(lambda: [run.status(state="succeeded") for run in followed])
     lines = [line for line in robotrain("wait", *runs).stderr.splitlines() if "episode 2/2 (100%)  success 1/1" in line]
@@ -138,8 +140,8 @@ def test_timeout_ends_the_wait_and_not_the_run(scripted, robotrain, words):
     scripted.run("train-2", state="succeeded")
     answer = robotrain("wait", *words, "--timeout", "0.3s", "--json")
     answer.check(1, "train-1 did not end within 0.3s", "robotrain cancel train-1")
-    told = answer.json if isinstance(answer.json, list) else [answer.json]
-    assert told[0]["state"] == "running"
+    result = answer.json if isinstance(answer.json, list) else [answer.json]
+    assert result[0]["state"] == "running"
 
 
 @pytest.mark.parametrize("text", ["soon", "nan"])
@@ -192,8 +194,8 @@ def test_missed_threshold_is_printed_once_with_the_conditions(scripted, robotrai
     run_once_followed(lambda: run.status(state="failed", reason="1 of 4 is too little"))
     answer = robotrain("wait")
     assert answer.exit_code == 5
-    told = ["work: started", "  loading LeRobot", "  step 0/4", "4 episodes evaluated; below the required score"]
-    assert answer.stderr.splitlines() == [*told, "work: done"]
+    result = ["work: started", "  loading LeRobot", "  step 0/4", "4 episodes evaluated; below the required score"]
+    assert answer.stderr.splitlines() == [*result, "work: done"]
     assert answer.stdout.count("1 of 4 is too little") == 1
     assert "under       pusht, easy starts" in answer.stdout
 
@@ -246,11 +248,11 @@ def test_broken_stream_is_a_warning(scripted, capsys, run_later):
     run.set_flag("breaks", "1")
     run_later(*[lambda: None] * 3, lambda: run.status(state="succeeded"))
     stream("train-1", as_json=True)
-    told = capsys.readouterr()
-    assert json.loads(told.out)["state"] == "succeeded"
-    assert "warning: the log of train-1 broke off" in told.err
-    assert told.err.splitlines().count("hello") == 1
-    assert "again" in told.err.splitlines()
+    result = capsys.readouterr()
+    assert json.loads(result.out)["state"] == "succeeded"
+    assert "warning: the log of train-1 broke off" in result.err
+    assert result.err.splitlines().count("hello") == 1
+    assert "again" in result.err.splitlines()
 
 
 def test_stream_of_a_failed_run_exits_with_5(scripted, capsys):
@@ -274,13 +276,13 @@ def test_watch_follows_all_unfinished_runs_and_prints_a_line_for_each_change(scr
     )
     answer = robotrain("watch")
     assert answer.exit_code == 5
-    told = answer.stdout.splitlines()
-    assert not [line for line in told if "train-1" in line]
-    assert "train-2  step 1/3 (33%)  loss 1" in told
-    assert "train-2  checkpoint of step 3: /x/3" in told
-    assert "train-3  pending: no machine is free" in told
-    assert "train-3  failed, exit code 1: out of paint" in told
-    assert told[-1] == "train-2  succeeded"
+    result = answer.stdout.splitlines()
+    assert not [line for line in result if "train-1" in line]
+    assert "train-2  step 1/3 (33%)  loss 1" in result
+    assert "train-2  checkpoint of step 3: /x/3" in result
+    assert "train-3  pending: no machine is free" in result
+    assert "train-3  failed, exit code 1: out of paint" in result
+    assert result[-1] == "train-2  succeeded"
 
 
 def test_watch_shows_the_newest_run_if_all_have_ended(scripted, robotrain):
@@ -295,9 +297,9 @@ def test_long_log_is_summarized_in_a_few_lines(scripted, robotrain, monkeypatch)
     monkeypatch.setattr(follower, "LAST_LINES_SECONDS", 30.0)  # a busy machine may pause longer than 0.1 s
     lines = [*(step(number, 100_000) for number in range(1, 4_001)), DONE]
     scripted.run("train-1", *lines, state="succeeded")
-    told = robotrain("watch").stdout.splitlines()
-    assert len(told) < 50
-    assert any(line.startswith("train-1  step 4000/100000 (4%)") for line in told), told
+    result = robotrain("watch").stdout.splitlines()
+    assert len(result) < 50
+    assert any(line.startswith("train-1  step 4000/100000 (4%)") for line in result), result
 
 
 def test_site_plugins_are_notified_once_of_the_end_of_a_run(scripted, robotrain, install, tmp_path, run_later):

@@ -79,8 +79,8 @@ def test_missing_output_is_reported(run, robotrain, tmp_path):
 @pytest.mark.parametrize("name", ["../../.bashrc", "/etc/passwd", ""])
 def test_output_name_outside_the_folder_is_refused(scripted, robotrain, tmp_path, name):
     scripted.run("train-1", state="succeeded").add_output("x", kind="file")
-    told = tmp_path / "scripted/train-1/outputs.json"
-    told.write_text(told.read_text().replace('"name": "x"', f'"name": "{name}"'))
+    result = tmp_path / "scripted/train-1/outputs.json"
+    result.write_text(result.read_text().replace('"name": "x"', f'"name": "{name}"'))
     answer = robotrain("outputs", "--to", tmp_path / "to")
     answer.check(1, "[output-name-unsafe]")
     assert not (tmp_path / "to").exists()

@@ -122,8 +122,8 @@ def test_hanging_platform_delays_only_its_own_runs(scripted, robotrain, monkeypa
     found = {one["run"]: one for one in robotrain("runs", "--json").json["runs"]}
     assert found["train-1"]["state"] == "running"
     assert found["train-1"]["step"] == 59
-    told = {(found[run.name]["state"], found[run.name]["reason"]) for run in hanging}
-    assert told == {("unknown", "other did not answer within 2 s")}
+    result = {(found[run.name]["state"], found[run.name]["reason"]) for run in hanging}
+    assert result == {("unknown", "other did not answer within 2 s")}
     for run in hanging:
         (run.folder / "hangs").unlink()
 

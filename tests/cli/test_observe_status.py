@@ -147,10 +147,10 @@ def test_reason_is_printed_once_and_in_full(scripted, robotrain):
     outcome = Outcome(state="failed", exit_code=4, reason="the Hub says 401; no room is left")
     other = Note(level="warning", text="the paint is old")
     scripted.run("train-1", other, *notes, outcome, state="failed", reason=outcome.reason)
-    told = [line.strip() for line in robotrain("status").stdout.splitlines()]
-    assert told[1:3] == list(full)
-    assert [line for line in told if "warning" in line] == ["warning: the paint is old"]
-    assert "the Hub says 401; no room is left" not in told
+    result = [line.strip() for line in robotrain("status").stdout.splitlines()]
+    assert result[1:3] == list(full)
+    assert [line for line in result if "warning" in line] == ["warning: the paint is old"]
+    assert "the Hub says 401; no room is left" not in result
 
 
 def test_long_reasons_and_repeated_warnings_are_printed_once(scripted, robotrain):
@@ -159,9 +159,9 @@ def test_long_reasons_and_repeated_warnings_are_printed_once(scripted, robotrain
     attempt = Note(level="warning", text="the paint is old. Stir it")
     reason = "python is old; 3.12 is needed; no access to lerobot/pusht@main: HTTP 401; scripted gave no details"
     scripted.run("train-1", attempt, attempt, *notes, state="failed", reason=reason)
-    told = [line.strip() for line in robotrain("status").stdout.splitlines()]
-    assert told[1:4] == [*full, "scripted gave no details"]
-    assert [line for line in told if "warning" in line] == ["warning: the paint is old. Stir it"]
+    result = [line.strip() for line in robotrain("status").stdout.splitlines()]
+    assert result[1:4] == [*full, "scripted gave no details"]
+    assert [line for line in result if "warning" in line] == ["warning: the paint is old. Stir it"]
     scripted.run("train-2", *notes, state="failed", reason="python is old; 3.12 is needed; no access to lerobot/p…")
     text = robotrain("status").stdout
     assert [text.count(part) for part in ("is needed", "no access", "HTTP 401")] == [1, 1, 1]

@@ -152,7 +152,7 @@ def test_run_is_removed_by_its_name(prune, record_old_run, named):
 
 
 @pytest.mark.parametrize(
-    ("words", "exit_code", "said"),
+    ("words", "exit_code", "facts"),
     [
         (["twin"], 2, ["2 runs have the name twin", "runs --prune b-1", "runs --prune a-1"]),
         (["base", "--keep", 3], 2, ["--keep cannot be used", "runs --prune base-1"]),
@@ -162,7 +162,7 @@ def test_run_is_removed_by_its_name(prune, record_old_run, named):
         (["busy"], 1, ["busy-1 stays: it is running"]),
     ],
 )
-def test_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, said):
+def test_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, facts):
     record_old_run("a-1", days=3, called="twin")
     record_old_run("b-1", days=2, called="twin")
     base = record_old_run("base-1", days=4)
@@ -170,7 +170,7 @@ def test_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, 
     record_old_run("busy-1", days=1, state="running")
     answer = prune(*words, "--yes")
     assert answer.exit_code == exit_code
-    for fact in said:
+    for fact in facts:
         assert fact in answer.stderr
     assert len(records.list_runs()) == 5
 

@@ -90,8 +90,8 @@ def record_evaluation(scripted, tmp_path):
         rows = [{"seed": 1000 + at, "success": success} for at, success in enumerate(outcomes)]
         (folder / "eval_results.json").write_text(json.dumps({"rollout": {"per_episode": rows}}))
         found = SCORES | {"rollout/success_rate": sum(outcomes) / len(outcomes), "rollout/episodes": len(outcomes)}
-        told = Evaluated(episodes=len(outcomes), scores=found, results="/x/eval_results", conditions=conditions)
-        scripted.run(name, told, state="succeeded").add_output("outputs/eval_results", kind="file", uri=str(folder))
+        result = Evaluated(episodes=len(outcomes), scores=found, results="/x/eval_results", conditions=conditions)
+        scripted.run(name, result, state="succeeded").add_output("outputs/eval_results", kind="file", uri=str(folder))
 
     return make
 
@@ -162,10 +162,10 @@ def test_between_workloads_only_given_settings_differ(robotrain, submit_training
     (tmp_path / "model.safetensors").touch()
     words = ("--platform", "fake", "--policy-path", tmp_path, "--env", "pusht", "--job-name", "mine")
     evaluation = robotrain("submit", "lerobot-eval", *words).stdout.strip()
-    told = robotrain("report", submit_training("--job-name", "mine"), evaluation, "--json").json["settings"]
-    assert told["env"] == [None, "pusht"]
-    assert told["training_steps"] == ["40", None]
-    assert not {"job_name", "slots", "save_freq", "eval_episodes"} & set(told)
+    result = robotrain("report", submit_training("--job-name", "mine"), evaluation, "--json").json["settings"]
+    assert result["env"] == [None, "pusht"]
+    assert result["training_steps"] == ["40", None]
+    assert not {"job_name", "slots", "save_freq", "eval_episodes"} & set(result)
 
 
 def test_only_pages_of_the_runs_are_linked(robotrain, scripted, tmp_path):

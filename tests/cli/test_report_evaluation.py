@@ -55,11 +55,11 @@ def write_results(folder, said=RESULTS, files=FILES):
 def record_evaluation(scripted):
     """Create an evaluation whose results only its platform can read: `record_evaluation()` returns the run."""
 
-    def make(said=RESULTS, files=FILES, told=EVALUATED, name="eval-1", **output):
+    def make(said=RESULTS, files=FILES, result=EVALUATED, name="eval-1", **output):
         values = {"rollout_ep1_success": 0.0, "rollout/success_rate": 0.5, "replay/mse": 0.41}
         episodes = [Metrics(step=2, total=2, unit="episode", values=values)]
         run = scripted.run(
-            name, *episodes, told, Delivered(to="runs:/r"), state="succeeded", started=1e9, ended=1e9 + 9
+            name, *episodes, result, Delivered(to="runs:/r"), state="succeeded", started=1e9, ended=1e9 + 9
         )
         run.add_output("eval_results", kind="file", source="far", **output)
         (run.folder / "left/eval_results").unlink()
@@ -129,8 +129,8 @@ def test_results_are_escaped_and_redacted(robotrain, record_evaluation):
         "policy": {"sha256": bad},
         "rollout": {"env": bad, "per_episode": [{"index": bad, "video": bad, "success": bad, "seed": bad}]},
     }
-    told = Evaluated(episodes=1, scores={bad: 0.5}, results=f"/work/{bad}/eval_results", policy=bad)
-    record_evaluation(said, told=told)
+    result = Evaluated(episodes=1, scores={bad: 0.5}, results=f"/work/{bad}/eval_results", policy=bad)
+    record_evaluation(said, result=result)
     text = robotrain("report", "eval-1", "--to", "-").stdout
     assert "i" not in Page(text).count
     assert "hf_abc" not in text
@@ -181,7 +181,7 @@ def test_only_plots_and_videos_are_embedded(robotrain, record_evaluation, tmp_pa
 
 
 def test_a_missed_threshold_is_reported(robotrain, record_evaluation):
-    record_evaluation(told=Evaluated(episodes=2, scores=SCORES, results="/work/eval_results", passed=False))
+    record_evaluation(result=Evaluated(episodes=2, scores=SCORES, results="/work/eval_results", passed=False))
     assert "Below the required threshold." in read_page(robotrain, "eval-1").texts
 
 

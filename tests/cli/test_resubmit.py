@@ -235,8 +235,8 @@ def test_resume_continues_from_the_last_checkpoint_of_the_run_as_a_new_run(robot
     assert job["training_steps"] == 20
     (source,) = [source for source in job.sources if source.role == "resume"]
     assert source.uri == f"/fake/{sent_run}/checkpoints/000004"
-    told = {value["name"]: (value["value"], value["origin"]) for value in plans.read_stored_plan(run).values}
-    assert told["resume"] == (f"local_path {source.uri}", f"run {sent_run}")
+    result = {value["name"]: (value["value"], value["origin"]) for value in plans.read_stored_plan(run).values}
+    assert result["resume"] == (f"local_path {source.uri}", f"run {sent_run}")
     assert robotrain("resubmit", run, "--set", "batch_size=4").exit_code == 0
     set_run_state(fake_platform, run, state="failed", checkpoints=[8])
     second = robotrain("resume", run, "--set", "batch_size=4").stdout.strip()

@@ -27,7 +27,7 @@ def submit_stranger(robotrain: Any, fake_platform: Path, pusht: Path) -> Any:
         answer = robotrain("submit", "sing", "--dataset-path", pusht, "--platform", "fake", "--new", "--json")
         assert answer.exit_code == 0, answer.stderr
         name = str(answer.json["run"])
-        told = [
+        result = [
             StageEvent(name="work", state="started"),
             Metrics(values={"episode_return": last / 2, "song_length": 3.0}, step=10, total=20),
             Metrics(values={"episode_return": last, "song_length": 4.0}, step=20, total=20),
@@ -35,7 +35,7 @@ def submit_stranger(robotrain: Any, fake_platform: Path, pusht: Path) -> Any:
             *([Evaluated(episodes=4, scores=scores, results="/fake/songs")] if scores else []),
             Outcome(state="succeeded", exit_code=0),
         ]
-        lines = [event.format_event(one, 1e9 + at) for at, one in enumerate(told)]
+        lines = [event.format_event(one, 1e9 + at) for at, one in enumerate(result)]
         state = {"state": "succeeded", "log": lines, "checkpoints": [20]}
         (fake_platform / f"{name}.json").write_text(json.dumps(state))
         return name

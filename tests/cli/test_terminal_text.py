@@ -75,9 +75,9 @@ def test_nothing_changes_where_no_terminal_is(capsys, monkeypatch):
 def test_problems_and_status_fit_a_terminal(scripted, robotrain, monkeypatch):
     scripted.run("train-1", state="failed", reason="RuntimeError: " + "out of paint and of words " * 8)
     monkeypatch.setattr(output, "get_terminal_width", lambda stream: 80)
-    told = robotrain("status")
+    result = robotrain("status")
     refused = robotrain("submit", "--platform", "local", "--dataset-path", os.path.expanduser("~/no-such-data"))
-    for text in (told.stdout, refused.stderr):
+    for text in (result.stdout, refused.stderr):
         assert max(map(measure_width, text.splitlines())) <= 80
     assert "~/no-such-data" in refused.stderr
     assert (

@@ -22,7 +22,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "facts"),
     [
         (("submit", *X), ["--platform local", "--platform plain"]),
         (("submit", "lerobot-trian", "--platform", "locl", *X), ["use   --platform local", "use   lerobot-train"]),
@@ -90,10 +90,10 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         ),
     ],
 )
-def test_wrong_line_is_refused_with_the_facts_and_what_to_type(robotrain, words, said):
+def test_wrong_line_is_refused_with_the_facts_and_what_to_type(robotrain, words, facts):
     answer = robotrain(*words)
     assert answer.exit_code == 2
-    for fact in said:
+    for fact in facts:
         assert fact in answer.stderr
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from robotrain.cli.columns import Column
     from robotrain.cli.run_list.listed_runs import ListedRun
 
-DEFAULT_NUMBER = 50
+DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
 WORD_HELP = "Only runs whose name, or the run itself, contains this; with --prune: the run to remove, or its name."
 STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
@@ -85,9 +85,7 @@ def runs(
     ctx: typer.Context,
     word: Annotated[str, argument("[NAME]", WORD_HELP, complete_run_names)] = "",
     everything: Annotated[bool, typer.Option("--all", help="List all runs, not only the newest.")] = False,
-    number: Annotated[
-        int, typer.Option("-n", "--number", min=1, metavar="INT", help="How many runs to list.")
-    ] = DEFAULT_NUMBER,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, metavar="INT", help=NUMBER_HELP)] = DEFAULT_NUMBER,
     state: Annotated[str, option("--state", "STATE", STATE_HELP, _complete_states)] = "",
     platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
     name: Annotated[str, option("--name", "NAME", NAME_HELP)] = "",
@@ -118,7 +116,6 @@ def runs(
     robotrain runs --prune pick
     """
     from robotrain.cli.run_list import listed_runs, run_filter
-    from robotrain.store import records
 
     state = run_filter.parse_state(state)
     prune_options = {"--older-than": older_than, "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
@@ -139,8 +136,6 @@ def runs(
         return
     if listed:
         print_result("\n".join(_format_runs(listed)))
-    elif next(records.iterate_runs(), None) is None:
-        print_message("no run has been submitted from this machine")
     else:
         print_message(wanted.describe_no_match())
     if more:

@@ -115,7 +115,11 @@ class RunFilter(NamedTuple):
         return shlex.join(words)
 
     def describe_no_match(self) -> str:
-        """Return what to say if runs were submitted, but none fits."""
+        """Return what to say if no run fits."""
+        from robotrain.store import records
+
+        if next(records.iterate_runs(), None) is None:
+            return "no run has been submitted from this machine"
         if self._replace(state="", platform="") != RunFilter():
             return "\n".join([f"no run fits: {self}", *map("  {0[0]}   {0[1]}".format, self._list_meanings())])
         on = [f"on {self.platform}"] if self.platform else []
