@@ -1,22 +1,9 @@
 """The workload that a job means which names none: it says so itself."""
 
 import pytest
+from plugin_sources import make_workload
 
-WORK = """
-from dataclasses import dataclass
-from robotrain.plugin import Workload, hook
-
-
-@dataclass(frozen=True)
-class Parameters:
-    pass
-
-
-@hook
-def robotrain_workloads():
-    more = dict(roles={}, container_plugin="aaa_work", default=True)
-    return [Workload(name="aaa", summary="first", parameters=Parameters, **more)]
-"""
+WORK = make_workload("aaa", default="True")
 
 
 @pytest.fixture

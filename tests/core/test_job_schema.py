@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plugin_sources import make_workload
 from robotrain.config import job_file, job_schema
 from robotrain.config.request import Request
 from robotrain.config.resolve import resolve_job
@@ -187,24 +188,11 @@ def test_schema_has_help_defaults_and_bounds(robotrain):
     assert set(schema["properties"]["platforms"]["properties"]) == {"local"}
 
 
-TWO = """
-from dataclasses import dataclass
-from typing import Annotated
-from robotrain.plugin import Param, Role, Workload, hook
-
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    laps: Annotated[int, Param(gt=0)]
-
-@hook
-def robotrain_workloads():
-    roles = {"checkpoint": Role(), "dataset": Role()}
-    return [Workload(name="race", summary="round", parameters=Parameters, roles=roles, container_plugin="x.y")]
-"""
+RACE = make_workload("race", "laps: Annotated[int, Param(gt=0)]", roles='{"checkpoint": Role(), "dataset": Role()}')
 
 
 def test_parameters_follow_the_workload_that_a_file_names(robotrain, install, plain_platform):
-    install("acme-race", {"workload.race": "acme_race"}, acme_race=TWO)
+    install("acme-race", {"workload.race": "acme_race"}, acme_race=RACE)
     every = jsonschema.Draft202012Validator(robotrain("schema").json)
     race = jsonschema.Draft202012Validator(robotrain("schema", "race").json)
     assert every.is_valid({"workload": "race", "parameters": {"laps": 3}})
@@ -217,21 +205,11 @@ def test_parameters_follow_the_workload_that_a_file_names(robotrain, install, pl
     assert not race.is_valid({"workload": "lerobot-train"})
 
 
-MULTIPLES = """
-from dataclasses import dataclass
-from typing import Annotated
-from pydantic import Field, PlainValidator
-from robotrain.plugin import Param, Workload, hook
-
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    width: Annotated[int, Param(help="of the image", gt=0), Field(multiple_of=8)] = 64
-    laps: Annotated[int | None, PlainValidator(int), Param()] = None
-
-@hook
-def robotrain_workloads():
-    return [Workload(name="race", summary="", parameters=Parameters, roles={}, container_plugin="x.y")]
-"""
+MULTIPLES = "from pydantic import Field, PlainValidator\n" + make_workload(
+    "race",
+    'width: Annotated[int, Param(help="of the image", gt=0), Field(multiple_of=8)] = 64',
+    "laps: Annotated[int | None, PlainValidator(int), Param()] = None",
+)
 
 
 def test_annotations_of_pydantic_are_in_the_schema(robotrain, install):

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from plugin_sources import make_workload
 from robotrain.config import overrides
 from robotrain.config.request import Request
 from robotrain.plugins.manager import Plugins
@@ -145,19 +146,7 @@ def test_flag_instead_of_a_pair_is_the_only_problem(robotrain):
     assert [problem["code"] for problem in answer.json["problems"]] == ["flag-without-value"]
 
 
-AMBIGUOUS = """
-from dataclasses import dataclass
-from typing import Annotated
-from robotrain.plugin import Param, Workload, hook
-
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    replicas: Annotated[int, Param(flag="--helpers")] = 1
-
-@hook
-def robotrain_workloads():
-    return [Workload(name="dig", summary="", parameters=Parameters, roles={}, container_plugin="x.y")]
-"""
+AMBIGUOUS = make_workload("dig", 'replicas: Annotated[int, Param(flag="--helpers")] = 1')
 
 
 def test_ambiguous_name_is_rejected_with_both_keys(plain_platform, install):

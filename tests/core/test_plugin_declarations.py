@@ -4,7 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from broken_plugins import PLATFORM, declare, declare_setting, indent, make_hook, make_platform, make_source_kind
+from plugin_sources import (
+    PLATFORM,
+    declare,
+    declare_setting,
+    indent,
+    make_hook,
+    make_platform,
+    make_source_kind,
+    make_workload,
+)
 from robotrain.plugins.declarations import validate_declaration
 from robotrain.plugins.manager import Plugins
 
@@ -179,20 +188,9 @@ def read_remarks(robotrain) -> dict[str, list[str]]:
     return {row["claim"]: row["remarks"] for row in robotrain("plugins", "--json").json["plugins"] if row["remarks"]}
 
 
-DIG = """
-from dataclasses import dataclass
-from typing import Annotated
-from robotrain.plugin import Param, Workload, hook
-
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    deep: Annotated[bool, Param(help="how", requires="multi_gpus")] = False
-
-@hook
-def robotrain_workloads():
-    dig = Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="x", produces="files")
-    return [dig]
-"""
+DIG = make_workload(
+    "dig", 'deep: Annotated[bool, Param(help="how", requires="multi_gpus")] = False', produces="'files'"
+)
 MISSPELLED = declare("capabilities = Capabilities(features={'multi_gpus': YES}, limits={'source': 3})")
 REMARKS = [
     (

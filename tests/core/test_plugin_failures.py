@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from broken_plugins import PLATFORM, SHORT_LIMIT, make_hook, make_platform, make_source_kind
+from plugin_sources import PLATFORM, SHORT_LIMIT, make_hook, make_platform, make_source_kind
 from robotrain.model.run import Status, StepStatus
 from robotrain.plugins import calls, guards
 from robotrain.plugins.failures import UnsuitablePlugin

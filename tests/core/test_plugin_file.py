@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from broken_plugins import PLATFORM, make_source_kind
+from plugin_sources import PLATFORM, make_source_kind, make_workload
 
 JOB = ("--dataset-path", "x")
 SITE = """
@@ -45,19 +45,7 @@ def go():
     for run in robotrain.runs():
         print(run.wait().state)
 """
-WORKLOAD = """
-from dataclasses import dataclass
-from typing import Annotated
-from robotrain.plugin import Param, Workload, hook
-
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    times: Annotated[int, Param(help="how often")] = 3
-
-@hook
-def robotrain_workloads():
-    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="MODULE_NAME")]
-"""
+WORKLOAD = make_workload("dig", 'times: Annotated[int, Param(help="how often")] = 3', container_plugin='"MODULE_NAME"')
 
 
 @pytest.fixture

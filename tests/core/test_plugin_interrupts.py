@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from broken_plugins import make_platform
+from plugin_sources import make_platform
 
 pytestmark = pytest.mark.slow
 ON_PLAIN = ("submit", "--platform", "plain", "--dataset-path", "x")

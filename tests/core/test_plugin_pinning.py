@@ -1,7 +1,7 @@
 """Pinning of a plugin's source kind that fails: the plugin is named, and nothing is sent."""
 
 import pytest
-from broken_plugins import PLATFORM, indent, make_source_kind
+from plugin_sources import PLATFORM, indent, make_source_kind
 
 PIN = """
 

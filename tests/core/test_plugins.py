@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from broken_plugins import PLATFORM
+from plugin_sources import PLATFORM
 from robotrain.plugins.manager import Plugins
 
 RENDER_ON_PLAIN = ("render", "--platform", "plain", "--dataset-path", "x")

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from plugin_sources import make_workload
 from robotrain.config import project_file
 
 FOLDER = ("--dataset-path", "data")
@@ -192,24 +193,6 @@ def test_a_value_is_the_text_of_a_flag():
     assert [value.value for value in table.values()] == [*WRITTEN.values()]
 
 
-@pytest.mark.parametrize(
-    ("name", "written", "text"),
-    [("batch_size", "1_000", "1000"), ("batch_size", "0.5", "0.5"), ("system_metrics", "false", "false")],
-)
-def test_a_value_is_coerced_as_the_text_of_a_flag(robotrain, name, written, text):
-    command = ("explain", "--platform", "local", *FOLDER, "--json")
-    by_set = robotrain(*command, "--set", f"{name}={text}")
-    write_project_file(f"[parameters]\n{name} = {written}\n")
-    by_file = robotrain(*command)
-    assert by_file.exit_code == by_set.exit_code
-    if by_file.exit_code == 0:
-        assert by_file.json["job"] == by_set.json["job"]
-    else:
-        (problem,) = by_file.json["problems"]
-        assert problem["title"] == by_set.json["problems"][0]["title"]
-        assert problem["where"] == "robotrain.toml [parameters]"
-
-
 def test_an_empty_text_counts_as_unset(explain):
     write_project_file("platform = ''\n[parameters]\nseed = ''\n[workloads.lerobot-train]\nseed = 5\n")
     assert explain("--platform", "local")["seed"]["value"] == 5
@@ -326,20 +309,7 @@ def test_parameters_of_another_workload_do_not_count(robotrain, install):
     assert {row["name"]: row["value"] for row in rows if row["name"] in ("laps", "speed")} == {"laps": 4, "speed": 2.0}
 
 
-SWEEP = """
-from dataclasses import dataclass
-from typing import Annotated
-from robotrain.plugin import Param, Workload, hook
-
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    laps: Annotated[int, Param()] = 1
-    speed: Annotated[float, Param()] = 1.0
-
-@hook
-def robotrain_workloads():
-    return [Workload(name="sweep", summary="", parameters=Parameters, roles={}, container_plugin="x.y")]
-"""
+SWEEP = make_workload("sweep", "laps: Annotated[int, Param()] = 1", "speed: Annotated[float, Param()] = 1.0")
 
 SECRET = "hf_abcdefghijklmnopqrstuvwx1234"
 

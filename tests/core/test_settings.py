@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from plugin_sources import make_workload
 
 BLOB = "https://acc.blob.core.windows.net/data/p"
 
@@ -151,21 +152,12 @@ def test_control_characters_are_rejected(robotrain):
     assert "control characters" in answer.stderr
 
 
-PICKY = """
-from dataclasses import dataclass
-from typing import Annotated
-from robotrain.plugin import Param, Workload, hook
-
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    scene: Annotated[str, Param(help="where it happens")]
-    laps: Annotated[int, Param(help="how often", gt=0)]
-    speed: Annotated[float, Param(help="how fast")] = 1.5
-
-@hook
-def robotrain_workloads():
-    return [Workload(name="picky", summary="", parameters=Parameters, roles={}, container_plugin="x.y")]
-"""
+PICKY = make_workload(
+    "picky",
+    'scene: Annotated[str, Param(help="where it happens")]',
+    'laps: Annotated[int, Param(help="how often", gt=0)]',
+    'speed: Annotated[float, Param(help="how fast")] = 1.5',
+)
 
 
 def test_required_parameter(robotrain, install):

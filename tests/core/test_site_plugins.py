@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from broken_plugins import indent
+from plugin_sources import indent
 from robotrain.model.run import RunRecord, Status
 from robotrain.plugins import calls, site
 from robotrain.plugins.manager import Plugins

@@ -5,26 +5,18 @@ from pathlib import Path
 
 import pytest
 import robotrain as library
+from plugin_sources import make_workload
 from robotrain.errors import Rejected
 
-WORKLOAD = """
-from dataclasses import dataclass
-from typing import Annotated
-from robotrain.plugin import Param, Role, Workload, hook
-
-
-@dataclass(frozen=True)
-class Parameters:
-    cups: Annotated[int, Param(help="how many", gt=0, env=("CUPS",))] = 1
-    strong: Annotated[bool, Param(help="how strong")] = False
-    beans: Annotated[str | None, Param(help="the beans", path=True)] = None
-
-
-@hook
-def robotrain_workloads():
-    more = dict(roles={"dataset": Role()}, container_plugin="tea_work", config_reader="tea_reader")
-    return [Workload(name="tea", summary="tea", parameters=Parameters, **more)]
-"""
+WORKLOAD = make_workload(
+    "tea",
+    'cups: Annotated[int, Param(help="how many", gt=0, env=("CUPS",))] = 1',
+    'strong: Annotated[bool, Param(help="how strong")] = False',
+    'beans: Annotated[str | None, Param(help="the beans", path=True)] = None',
+    roles='{"dataset": Role()}',
+    container_plugin='"tea_work"',
+    config_reader='"tea_reader"',
+)
 READER = """
 from robotrain.plugin import Problem, Stage
 

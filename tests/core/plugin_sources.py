@@ -1,4 +1,4 @@
-"""Sources of plugins to install: a platform that works with one method changed, a source kind, a single hook."""
+"""Sources of plugins to install: a platform with one method changed, a source kind, a workload, a single hook."""
 
 from pathlib import Path
 
@@ -61,3 +61,25 @@ def make_source_kind(parse: str = "lambda text, base: None", **declared: str) ->
         given = {"flag": ('"--pet"', text), "recognizes": ("lambda text: False", text)}
         source = source.replace(*given.get(name, ("recognizes=", f"{name}={text}, recognizes=")))
     return source
+
+
+WORKLOAD = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.plugin import Param, Role, Workload, hook
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+FIELDS
+
+@hook
+def robotrain_workloads():
+    return [Workload(name=NAME, parameters=Parameters, DECLARED)]
+"""
+
+
+def make_workload(name: str, *fields: str, **declared: str) -> str:
+    """Return a module with a workload of these parameters, with further declarations or others."""
+    declared = {"summary": "''", "roles": "{}", "container_plugin": "'x.y'", **declared}
+    source = WORKLOAD.replace("FIELDS", indent("\n".join(fields or ["pass"]), 4)).replace("NAME", repr(name))
+    return source.replace("DECLARED", ", ".join(f"{one}={text}" for one, text in declared.items()))
