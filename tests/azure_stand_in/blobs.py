@@ -78,9 +78,9 @@ class Blobs:
         line: http.client.HTTPSConnection | None = None,
     ) -> None:
         """One blob, with the MD5 that the service computes on such an upload."""
-        told = {f"{METADATA}{key}": value for key, value in metadata.items()}
+        pairs = {f"{METADATA}{key}": value for key, value in metadata.items()}
         md5 = base64.b64encode(hashlib.md5(content).digest()).decode()
-        headers = {"x-ms-blob-type": "BlockBlob", "x-ms-blob-content-md5": md5, **told}
+        headers = {"x-ms-blob-type": "BlockBlob", "x-ms-blob-content-md5": md5, **pairs}
         status, answer, _ = self._asked("PUT", f"/{container}/{quote(name)}", content, headers, line)
         assert status == 201, answer
 

@@ -205,8 +205,8 @@ class Handler(BaseHTTPRequestHandler):
         """The whole of an answer, as the fault has it. length: what is told, of one to HEAD."""
         done(self.fault)
         self.send_response_only(status)
-        told = {"Content-Length": str(len(content) if length is None else length)}
-        for name, value in {**headers, **self.fault.headers, **told}.items():
+        own = {"Content-Length": str(len(content) if length is None else length)}
+        for name, value in {**headers, **self.fault.headers, **own}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

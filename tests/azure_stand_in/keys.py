@@ -14,8 +14,8 @@ SERVICE = "2023-11-03"
 def sas(account: str, container: str, permissions: str, seconds: int = 3600) -> str:
     """A service SAS for one container, as the query of an address; negative seconds: it ended so long ago."""
     end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-    told = {"sv": SERVICE, "sr": "c", "se": end, "sp": permissions, "spr": "https"}
-    return urlencode({**told, "sig": signature(account, container, permissions, end)})
+    fields = {"sv": SERVICE, "sr": "c", "se": end, "sp": permissions, "spr": "https"}
+    return urlencode({**fields, "sig": signature(account, container, permissions, end)})
 
 
 def signature(account: str, container: str, permissions: str, end: str) -> str:

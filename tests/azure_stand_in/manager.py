@@ -169,10 +169,10 @@ class _Handler(Handler):
                 raise Refused(self.fault.status, self.fault.code, _words(self.fault.code))
             if audience_of(self.headers) not in AUDIENCES:
                 raise Refused(401, "InvalidAuthenticationToken", "The access token is invalid.")
-            status, said = self._answered(_read(sent))
+            status, answer = self._answered(_read(sent))
         except Refused as no:
-            status, said = no.status, no.body
-        self.answer_json(status, said)
+            status, answer = no.status, no.body
+        self.answer_json(status, answer)
 
     do_PUT = do_POST = do_DELETE = do_PATCH = do_GET
 
@@ -223,8 +223,8 @@ class _Handler(Handler):
         if found := self.server.there.resources.get(path.lower()):
             return found
         what = "/".join(rest[1:])
-        told = f"The Resource '{what}' under resource group '{group}' was not found. For more details please go to"
-        raise Refused(404, "ResourceNotFound", f"{told} https://aka.ms/ARMResourceNotFoundFix")
+        message = f"The Resource '{what}' under resource group '{group}' was not found. For more details please go to"
+        raise Refused(404, "ResourceNotFound", f"{message} https://aka.ms/ARMResourceNotFoundFix")
 
     def _page(self, path: str, query: dict[str, str], whole: list[dict[str, Any]]) -> dict[str, Any]:
         begin = int(query.get("$skipToken", "0"))
@@ -237,8 +237,8 @@ class _Handler(Handler):
 def _kind(path: str) -> str:
     """The type of the resource that a path is about; parts of a workspace count as it."""
     *_, last = ("", *path.split("/providers/"))
-    said = "/".join(last.split("/")[:2])
-    return next((kind for kind in VERSIONS if kind.lower() == said.lower()), said)
+    named = "/".join(last.split("/")[:2])
+    return next((kind for kind in VERSIONS if kind.lower() == named.lower()), named)
 
 
 def _assigned(there: Contents, scope: str, query: Mapping[str, str]) -> Iterator[dict[str, str]]:
@@ -258,12 +258,12 @@ def _assigned(there: Contents, scope: str, query: Mapping[str, str]) -> Iterator
 def _read(sent: bytes) -> Mapping[str, Any]:
     """The JSON object that was sent. Raises Refused."""
     try:
-        said = json.loads(sent or b"{}")
+        body = json.loads(sent or b"{}")
     except ValueError:
-        said = None
-    if not isinstance(said, dict):
+        body = None
+    if not isinstance(body, dict):
         raise Refused(400, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
-    return said
+    return body
 
 
 def _words(code: str) -> str:

@@ -51,10 +51,10 @@ class Runs:
             return self._experiments[name]
 
     def end(self, name: str, status: str) -> None:
-        told = {"run_id": self.ids[name], "status": status, "end_time": int(time.time() * 1000)}
-        self._ask("runs/update", told)
+        changes = {"run_id": self.ids[name], "status": status, "end_time": int(time.time() * 1000)}
+        self._ask("runs/update", changes)
 
-    def said(self, name: str) -> dict[str, Any]:
+    def get_run(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self._ask(f"runs/get?run_id={self.ids[name]}")["run"]
         return found
 

@@ -137,7 +137,7 @@ def audience_of(headers: Message) -> str:
     kind, _, token = headers.get("Authorization", "").partition(" ")
     try:
         middle = token.split(".")[1]
-        said = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
     except (IndexError, ValueError):
         return ""
-    return str(said["aud"]) if kind == "Bearer" and said["nbf"] <= time.time() < said["exp"] else ""
+    return str(claims["aud"]) if kind == "Bearer" and claims["nbf"] <= time.time() < claims["exp"] else ""

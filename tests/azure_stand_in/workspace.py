@@ -87,8 +87,8 @@ class _Handler(Handler):
 
     def _history(self, path: str, query: str, sent: bytes) -> None:
         manager = self.server.manager
-        said = {name: values[0] for name, values in parse_qs(query).items()}
-        asked = Asked(self.command, path, said, json.loads(sent or b"{}"), self.headers["Host"])
+        parameters = {name: values[0] for name, values in parse_qs(query).items()}
+        asked = Asked(self.command, path, parameters, json.loads(sent or b"{}"), self.headers["Host"])
         try:
             found = answer_history(manager.here, manager.there.workspaces, asked)
         except Refused as no:
@@ -151,7 +151,7 @@ def get_details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     job = _job(ml, name)
     with job.lock:
         files = {file: signed_blob(job.store, LOGS, job.blob(file)) for file in job.files}
-        said = {
+        answer = {
             "runId": job.name,
             "target": job.compute,
             "status": job.status,
@@ -166,7 +166,7 @@ def get_details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
             "logFiles": files,
             "submittedBy": "somebody",
         }
-    return 200, said
+    return 200, answer
 
 
 def list_children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
@@ -190,8 +190,8 @@ def list_runs(here: Here, ml: Ml, asked: Asked) -> Answer:
             lacking[key] = {"error": {"code": "UserError", "message": f"Run {wanted.get('runId')} was not found."}}
         else:
             with job.lock:
-                told = {**_run(job), "warnings": []} if wanted.get("selectRunMetadata") else None
-            there[key] = {"runMetadata": told, "runDefinition": None, "jobSpecification": None}
+                metadata = {**_run(job), "warnings": []} if wanted.get("selectRunMetadata") else None
+            there[key] = {"runMetadata": metadata, "runDefinition": None, "jobSpecification": None}
     return 207 if lacking else 200, {"successfulResults": there, "failedResults": lacking}
 
 

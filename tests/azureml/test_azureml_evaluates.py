@@ -32,7 +32,7 @@ def test_a_model_of_the_workspace_is_evaluated_kept_and_registered_with_its_scor
     sent = robotrain("submit", "lerobot-eval", "--platform", "azureml", *words)
     assert sent.exit_code == 0, sent.stderr
     run, job = sent.json["run"], cluster.jobs[sent.json["reference"]["job"]]
-    assert machine.wait(job.name) == "Completed", "\n".join(job.said())
+    assert machine.wait(job.name) == "Completed", "\n".join(job.read_log())
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["step"], status["total"]) == ("succeeded", 2, 2)
     listed = {one["name"]: one["uri"] for one in robotrain("outputs", run, "--json").json["outputs"]}

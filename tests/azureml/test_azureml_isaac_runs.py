@@ -58,7 +58,7 @@ def test_the_program_of_a_training_folder_runs_and_is_uploaded_once_for_each_con
     words = ("isaac-train", "--training-path", folder, "--task", "Isaac-Ant-v0", "-n", "8", "-b", "rsl_rl")
     run, job, said = submit(*words, "--", "--own", "1")
     assert f"{folder} was uploaded" in said
-    assert machine.wait(job.name) == "Completed", "\n".join(job.said())
+    assert machine.wait(job.name) == "Completed", "\n".join(job.read_log())
     log = robotrain("logs", run).stdout
     arguments = "--mode train --task Isaac-Ant-v0 --num_envs 8 --checkpoint-mode from-scratch"
     assert f"arguments: {arguments} --register-checkpoint isaac-ant-v0 --headless --own 1\n" in log
@@ -97,8 +97,8 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     run, job = sent.json["run"], sent.json["reference"]["job"]
     train = cluster.steps(job)["train"]
     end = time.monotonic() + 300
-    while '"event": "checkpoint"' not in "\n".join(train.said()):
-        assert time.monotonic() < end, "\n".join(train.said())
+    while '"event": "checkpoint"' not in "\n".join(train.read_log()):
+        assert time.monotonic() < end, "\n".join(train.read_log())
         time.sleep(0.2)
     machine.taken(train.name).preempt(grace=30)
     assert cluster.jobs[job].ended.wait(600)
@@ -125,7 +125,7 @@ def test_a_mounted_model_is_validated_as_its_tags_and_properties_say(
     machine.environ["STANDIN_SUCCESS"] = "timeout"
     small = ("--eval-episodes", "4", "--num-envs", "2", "--tracking-uri", "none")
     run, job, _ = submit("isaac-validate", "--checkpoint-uri", "azureml:pole:3", *small)
-    assert machine.wait(job.name) == "Completed", "\n".join(job.said())
+    assert machine.wait(job.name) == "Completed", "\n".join(job.read_log())
     assert robotrain("outputs", run, "--to", tmp_path / "brought").exit_code == 0
     found = json.loads(next((tmp_path / "brought").rglob("eval_results.json")).read_text())
     told = (found["task"], found["framework"], found["success_threshold"], found["verdict"])
@@ -139,6 +139,6 @@ def test_a_task_that_is_not_the_models_own_is_refused_before_isaac_lab_starts(fo
     words = ("--checkpoint-uri", "azureml:ant:1", "--task", policy.TASK, "--tracking-uri", "none")
     _, job, _ = submit("isaac-validate", *words)
     assert machine.wait(job.name) == "Failed"
-    log = "\n".join(job.said())
+    log = "\n".join(job.read_log())
     assert f"the policy was trained for Isaac-Ant-v0, not for {policy.TASK}" in log
     assert "Loading model checkpoint" not in log

@@ -89,7 +89,7 @@ def test_two_trainings_are_compared_and_the_best_is_registered(robotrain, cluste
     assert (found["metric"], found["best"]["trial"]) == ("train/loss", best)
     properties = cluster.jobs[job].body["properties"]
     assert properties["best_child_run_id"] == found["best"]["run"], "as Azure ML finds it in MLflow"
-    params = {one["key"]: one["value"] for one in cluster.runs.said(f"{job}_1")["data"]["params"]}
+    params = {one["key"]: one["value"] for one in cluster.runs.get_run(f"{job}_1")["data"]["params"]}
     assert params["learning_rate"] == "0.01"
     outputs = robotrain("outputs", run).stdout
     assert "trial-1/checkpoints/000002" in outputs

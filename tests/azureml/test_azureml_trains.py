@@ -68,8 +68,8 @@ def wait_for_end(machine):
     """Wait for a job's end: its log."""
 
     def ended(job, status: str = "Completed") -> str:
-        assert machine.wait(job.name) == status, "\n".join([*job.said(), str(job.error)])
-        return "\n".join(job.said())
+        assert machine.wait(job.name) == status, "\n".join([*job.read_log(), str(job.error)])
+        return "\n".join(job.read_log())
 
     return ended
 
@@ -78,8 +78,8 @@ def wait_until(true, job) -> None:
     """Wait for something of a job that runs; as long as for its end, since a busy machine takes minutes to begin."""
     end = time.monotonic() + 300
     while not true():
-        assert time.monotonic() < end, "\n".join(job.said())
-        assert not job.finished, "\n".join(job.said())
+        assert time.monotonic() < end, "\n".join(job.read_log())
+        assert not job.finished, "\n".join(job.read_log())
         time.sleep(0.1)
 
 
@@ -91,7 +91,7 @@ def lengths(python: Path, folder: Path) -> list[int]:
 
 def tracked(machine, job) -> tuple[dict, dict, dict]:
     """The parameters, the metrics and the tags of the MLflow run that the platform made for a job."""
-    run = machine.runs.said(job.name)
+    run = machine.runs.get_run(job.name)
     kinds = (run["data"].get(kind, ()) for kind in ("params", "metrics", "tags"))
     return tuple({one["key"]: one["value"] for one in kind} for kind in kinds)
 
@@ -126,7 +126,7 @@ def test_what_assets_and_a_prefix_were_merged_to_is_trained_on_and_registered_an
     assert (params["training_steps"], params["batch_size"]) == ("4", "4")
     assert metrics["train/loss"] > 0
     assert (tags["dataset.source"], tags["training_status"]) == ("mixed", "completed")
-    assert machine.runs.said(job.name)["info"]["status"] == "FINISHED"
+    assert machine.runs.get_run(job.name)["info"]["status"] == "FINISHED"
     assert not made_or_ended(cluster)
     assert [one["tags"]["checkpoint"] for one in cluster.versions("pusher").values()] == ["000004"]
     model = cluster.versions("pusher")["1"]
@@ -210,11 +210,11 @@ def test_a_cancelled_training_ends_by_itself_with_what_it_has(
 ):
     cluster.data("mini", 3, upload_dataset("pusht-mini", "sets/mini"))
     run, job = submit("--dataset-asset", "azureml:mini:3", *size_training(2000, 10))
-    wait_until(lambda: '"event": "published"' in "\n".join(job.said()), job)
+    wait_until(lambda: '"event": "published"' in "\n".join(job.read_log()), job)
     assert robotrain("cancel", run).exit_code == 0
     wait_for_end(job, "Canceled")
     assert tracked(machine, job)[2]["training_status"] == "cancelled"
-    assert machine.runs.said(job.name)["info"]["status"] == "KILLED"
+    assert machine.runs.get_run(job.name)["info"]["status"] == "KILLED"
     assert robotrain("status", run, "--json").json["state"] == "cancelled"
 
 
@@ -237,7 +237,7 @@ def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_reported_
         "--blob-url", f"https://{cluster.account}.blob.core.windows.net/private/mini", *size_training(2, 2)
     )
     wait_for_end(job, "Failed")
-    records = [record for line in job.said() if (record := event.parse_event(line))]
+    records = [record for line in job.read_log() if (record := event.parse_event(line))]
     assert {one.event.name for one in records if isinstance(one.event, StageEvent)} == {"preflight"}
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["exit_code"]) == ("failed", 4)

@@ -65,8 +65,8 @@ def send_job(azureml_stored, compute):
 
 def test_only_an_identity_of_the_compute_is_answered(compute, send_job):
     job = send_job(f"{HIDDEN_PYTHON} - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
-    assert compute.wait(job.name) == "Completed", job.said()
-    assert job.said() == [TRAINS, "400"]
+    assert compute.wait(job.name) == "Completed", job.read_log()
+    assert job.read_log() == [TRAINS, "400"]
 
 
 @pytest.mark.parametrize(

@@ -86,13 +86,13 @@ def folder(address: str, ml: Ml) -> Folder:
 
 def _ours(found: re.Match[str], ml: Ml) -> bool:
     """Whether what an address says of a workspace is this one."""
-    said = found.groupdict()
-    if "registry" in said:  # everybody's
+    parts = found.groupdict()
+    if "registry" in parts:  # everybody's
         return True
-    if "at" in said:
-        return bool(said["at"].lower() == ml.at.lower())
-    if "located" in said:
+    if "at" in parts:
+        return bool(parts["at"].lower() == ml.at.lower())
+    if "located" in parts:
         own = {ml.names[2].lower(), ml.identifier}
-        return said["region"].lower() == ml.region and said["located"].lower() in own
-    named = [said[part] for part in ("subscription", "group", "workspace")]
+        return parts["region"].lower() == ml.region and parts["located"].lower() in own
+    named = [parts[part] for part in ("subscription", "group", "workspace")]
     return named == [None] * 3 or [one.lower() for one in named] == [one.lower() for one in ml.names]

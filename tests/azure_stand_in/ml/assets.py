@@ -70,9 +70,9 @@ def list_containers(here: Here, ml: Ml, asked: Asked, kind: str) -> Answer:
 def _container(ml: Ml, kind: str, name: str, found: Versions) -> dict[str, Any]:
     numbers = [int(version) for version in found if version.isdecimal()]
     following = {"nextVersion": str(max(numbers) + 1)} if numbers else {}
-    said = {"latestVersion": str(max(numbers)) if numbers else [*found][-1], **following, "isArchived": False}
+    properties = {"latestVersion": str(max(numbers)) if numbers else [*found][-1], **following, "isArchived": False}
     kinds = {"dataType": str(next(iter(found.values())).get("dataType"))} if kind == "data" else {}
-    return ml.resource(f"/{kind}/{name}", {"description": None, "tags": {}, **said, **kinds})
+    return ml.resource(f"/{kind}/{name}", {"description": None, "tags": {}, **properties, **kinds})
 
 
 def _whole(ml: Ml, kind: str) -> dict[str, Versions]:
@@ -120,8 +120,8 @@ def register_environment(here: Here, ml: Ml, asked: Asked, name: str, version: s
     was = there.get(version)
     if was and any(was.get(key) != now.get(key) for key in FIXED):
         # the sentence is that of azure-cli-extensions#5440
-        told = f"Environment {name} with version {version} is already registered and cannot be changed."
-        raise user_error(told, "Immutable")
+        message = f"Environment {name} with version {version} is already registered and cannot be changed."
+        raise user_error(message, "Immutable")
     there[version] = now
     return 200 if was else 201, ml.resource(f"/environments/{name}/versions/{version}", now)
 
@@ -158,8 +158,8 @@ def begin_upload(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> A
         "credential": {"credentialType": "SAS", "sasUri": address},
     }
     kind = "TemporaryBlobReference"
-    said = {"pendingUploadId": str(uuid.uuid4()), "pendingUploadType": kind, "blobReferenceForConsumption": reference}
-    return 200, said
+    answer = {"pendingUploadId": str(uuid.uuid4()), "pendingUploadType": kind, "blobReferenceForConsumption": reference}
+    return 200, answer
 
 
 def register_code(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
@@ -189,8 +189,8 @@ def _check_upload(here: Here, ml: Ml, uri: str) -> None:
     if at is None or at.account != here.blobs.account or at.container not in {*ml.uploads.values(), CONTAINER}:
         raise user_error(f"The code address {uri.partition('?')[0]} is none that was let in.", "InvalidCodeUri")
     below = here.blobs.names(at.container, f"{at.prefix}/")
-    told = (here.blobs.metadata(at.container, name) or {} for name in below)
-    if not any(one.get(UPLOADED) == "completed" for one in told):
+    metadata = (here.blobs.metadata(at.container, name) or {} for name in below)
+    if not any(one.get(UPLOADED) == "completed" for one in metadata):
         raise user_error(f"The upload to {uri.partition('?')[0]} is not complete.", "UploadIncomplete")
 
 

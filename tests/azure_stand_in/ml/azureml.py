@@ -246,9 +246,12 @@ def ask(
     context = ssl.create_default_context(cafile=str(tenant.ca))
     line = http.client.HTTPSConnection(str(proxy.hostname), proxy.port, context=context, timeout=60)
     line.set_tunnel(str(asked.hostname), 443)
-    said = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token(audience)}"} if audience else {})}
+    headers = {
+        "Content-Type": "application/json",
+        **({"Authorization": f"Bearer {token(audience)}"} if audience else {}),
+    }
     with contextlib.closing(line):
-        line.request(method, f"{asked.path}?{asked.query}", None if body is None else json.dumps(body), said)
+        line.request(method, f"{asked.path}?{asked.query}", None if body is None else json.dumps(body), headers)
         came = line.getresponse()
         content = came.read()
     return came.status, json.loads(content) if content else {}

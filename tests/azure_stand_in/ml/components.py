@@ -74,10 +74,10 @@ def _wrong(spec: Mapping[str, Any], ml: Ml) -> Iterator[str]:
     """What a job would be refused for: its command, its code, its environment, its inputs and outputs."""
     yield from fields.wrong(spec, SPEC, "properties.componentSpec")
     for key, kind, known in (("code", "codes", ml.codes), ("environment", "environments", ml.environments)):
-        said = str(spec.get(key) or "")
-        found = addresses.asset(said, ml)
-        if said and (found is None or found.kind != kind or found.version not in known.get(found.name.lower(), {})):
-            yield f"The {key} {said} was not found."
+        link = str(spec.get(key) or "")
+        found = addresses.asset(link, ml)
+        if link and (found is None or found.kind != kind or found.version not in known.get(found.name.lower(), {})):
+            yield f"The {key} {link} was not found."
     for what in ("type", "command", "environment"):
         if not str(spec.get(what) or "").strip():
             yield f"The {what} field is required."

@@ -113,7 +113,7 @@ class Job:
             if file not in self.files:
                 self.files.append(file)
 
-    def said(self, file: str = LOG) -> list[str]:
+    def read_log(self, file: str = LOG) -> list[str]:
         return (self.store.get(LOGS, self.blob(file)) or b"").decode().splitlines()
 
     def cancel(self) -> None:

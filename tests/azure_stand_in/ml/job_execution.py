@@ -206,9 +206,9 @@ class Running:
             self._say([held] if held else [])
 
     def _say(self, lines: list[bytes]) -> None:
-        if said := [line.decode(errors="replace") for line in lines]:
-            self._last = next((line for line in reversed(said) if line.strip()), self._last)
-            self.job.say(*said)
+        if texts := [line.decode(errors="replace") for line in lines]:
+            self._last = next((line for line in reversed(texts) if line.strip()), self._last)
+            self.job.say(*texts)
 
     def _outcome(self, laid: Laid, code: int) -> bool:
         if self._stopped or self._cancelled():
@@ -264,11 +264,11 @@ def environ_of(
 
 
 def timeout(job: Job) -> float:
-    said = (job.body.get("limits") or {}).get("timeout")
-    if not said:
+    timeout = (job.body.get("limits") or {}).get("timeout")
+    if not timeout:
         return float("inf")
-    found = DURATION.fullmatch(said)
-    assert found, f"{said} is no duration"
+    found = DURATION.fullmatch(timeout)
+    assert found, f"{timeout} is no duration"
     return sum(float(one or 0) * seconds for one, seconds in zip(found.groups(), SECONDS, strict=True))
 
 

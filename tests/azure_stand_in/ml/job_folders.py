@@ -89,8 +89,8 @@ def lay(room: Room, job: Job) -> Laid:
         _on(room, folder).mkdir(parents=True)
     if job.code:
         _fetch(job.store, *job.code, _on(room, work))
-    said = job.body.get("inputs") or {}
-    values, shut = {("inputs", name): str(one["value"]) for name, one in said.items() if "value" in one}, []
+    inputs = job.body.get("inputs") or {}
+    values, shut = {("inputs", name): str(one["value"]) for name, one in inputs.items() if "value" in one}, []
     for name, given in job.inputs.items():
         values["inputs", name] = _brought(room, job.store, given, f"{data}/INPUT_{name}")
         if given.mode == MOUNTED and isolates():

@@ -33,26 +33,26 @@ _PLACE = r"\$\{\{(.*?)\}\}"
 
 @dataclass(frozen=True)
 class Sent:
-    """A job that is to be made. said: its properties."""
+    """A job that is to be made."""
 
     name: str
     whole: Mapping[str, Any]
     ml: Ml
 
     @property
-    def said(self) -> dict[str, Any]:
-        """Without what says nothing."""
+    def properties(self) -> dict[str, Any]:
+        """Those that have a value."""
         return {name: value for name, value in self.whole.get("properties", {}).items() if value is not None}
 
     @property
     def compute(self) -> dict[str, Any]:
-        name = addresses.part(self.said.get("computeId", ""), self.ml, "computes")
+        name = addresses.part(self.properties.get("computeId", ""), self.ml, "computes")
         found: dict[str, Any] = self.ml.computes.get(name.lower(), {})
         return found
 
     @property
     def resources(self) -> dict[str, Any]:
-        return self.said.get("resources") or {}
+        return self.properties.get("resources") or {}
 
 
 @dataclass(frozen=True)
@@ -88,41 +88,41 @@ def _fields(job: Sent) -> Iterator[str]:
 
 
 def _kind(job: Sent) -> Iterator[str]:
-    if job.said.get("jobType") != "Command":
-        yield f"The job type {job.said.get('jobType')!r} is none that this stand-in runs: it runs Command."
-    if job.said.get("limits") and job.said["limits"].get("jobLimitsType") != "Command":
+    if job.properties.get("jobType") != "Command":
+        yield f"The job type {job.properties.get('jobType')!r} is none that this stand-in runs: it runs Command."
+    if job.properties.get("limits") and job.properties["limits"].get("jobLimitsType") != "Command":
         yield "The limits of a command job have the jobLimitsType Command."
 
 
 def _command(job: Sent) -> Iterator[str]:
-    if not job.said.get("command", "").strip():
+    if not job.properties.get("command", "").strip():
         yield "The command field is required."
 
 
 def _code(job: Sent) -> Iterator[str]:
-    said = job.said.get("codeId")
-    if said is None:
+    code = job.properties.get("codeId")
+    if code is None:
         return
-    found = addresses.asset(said, job.ml)
+    found = addresses.asset(code, job.ml)
     if found is None or found.version not in job.ml.codes.get(found.name.lower(), {}):
-        yield f"The code {said} was not found."
+        yield f"The code {code} was not found."
 
 
 def _environment(job: Sent) -> Iterator[str]:
-    said = job.said.get("environmentId", "")
-    if said.startswith(("azureml://registries/", "azureml:AzureML-")):  # the SDK sends these as they are
+    environment = job.properties.get("environmentId", "")
+    if environment.startswith(("azureml://registries/", "azureml:AzureML-")):  # the SDK sends these as they are
         return
-    found = addresses.asset(said, job.ml)
+    found = addresses.asset(environment, job.ml)
     if found is None or found.kind != "environments":
-        yield f"The environment '{said}' is no version of an environment of this workspace."
+        yield f"The environment '{environment}' is no version of an environment of this workspace."
     elif found.version not in job.ml.environments.get(found.name.lower(), {}):
         yield f"Environment {found.name} with version {found.version} was not found."
 
 
 def _compute(job: Sent) -> Iterator[str]:
-    said = job.said.get("computeId", "")
+    compute = job.properties.get("computeId", "")
     if not job.compute:
-        yield f"Unknown compute target '{said.rpartition('/')[2]}'."
+        yield f"Unknown compute target '{compute.rpartition('/')[2]}'."
     elif (state := job.compute["properties"]["provisioningState"]) != "Succeeded":
         yield f"The compute target '{job.compute['name']}' cannot be used: it is {state}."
 
@@ -142,41 +142,41 @@ def _instances(job: Sent) -> Iterator[str]:
 
 
 def _shared(job: Sent) -> Iterator[str]:
-    said = job.resources.get("shmSize")
-    if said is not None and not re.fullmatch(_SHARED, said):
-        yield f"The shmSize {said!r} is no (number)(unit), where the unit is one of b, k, m, g."
+    size = job.resources.get("shmSize")
+    if size is not None and not re.fullmatch(_SHARED, size):
+        yield f"The shmSize {size!r} is no (number)(unit), where the unit is one of b, k, m, g."
 
 
 def _timeout(job: Sent) -> Iterator[str]:
-    said = (job.said.get("limits") or {}).get("timeout")
-    if said is not None and (not re.fullmatch(_DURATION, said) or not re.search("[1-9]", said)):
-        yield f"The timeout {said!r} is no duration in ISO 8601, of seconds or more."
+    timeout = (job.properties.get("limits") or {}).get("timeout")
+    if timeout is not None and (not re.fullmatch(_DURATION, timeout) or not re.search("[1-9]", timeout)):
+        yield f"The timeout {timeout!r} is no duration in ISO 8601, of seconds or more."
 
 
 def _identity(job: Sent) -> Iterator[str]:
-    said = job.said.get("identity")
-    if said is None:
+    identity = job.properties.get("identity")
+    if identity is None:
         return
-    if said.get("identityType") not in IDENTITIES:
-        yield f"The identity type {said.get('identityType')!r} is not supported."
+    if identity.get("identityType") not in IDENTITIES:
+        yield f"The identity type {identity.get('identityType')!r} is not supported."
         return
     own = job.compute.get("identity") or {}
     clients = [one["clientId"] for one in (own.get("userAssignedIdentities") or {}).values()]
-    if said["identityType"] == "Managed" and not own:
+    if identity["identityType"] == "Managed" and not own:
         yield f"The compute target '{job.compute['name']}' has no identity that the job could use. Identity not found."
-    elif said.get("clientId") and said["clientId"] not in clients:
-        yield f"The identity {said['clientId']} is not assigned to the compute target. Identity not found."
+    elif identity.get("clientId") and identity["clientId"] not in clients:
+        yield f"The identity {identity['clientId']} is not assigned to the compute target. Identity not found."
 
 
 def _bindings(job: Sent) -> Iterator[str]:
     for what in ("inputs", "outputs"):
-        for name in job.said.get(what) or {}:
+        for name in job.properties.get(what) or {}:
             if not re.fullmatch(_BINDING, name):
                 yield f"The name '{name}' of {what} begins with a number, or is not of letters, numbers, underscores."
 
 
 def _inputs(job: Sent) -> Iterator[str]:
-    for name, given in (job.said.get("inputs") or {}).items():
+    for name, given in (job.properties.get("inputs") or {}).items():
         kind = given.get("jobInputType")
         if kind not in INPUTS:
             yield f"The type {kind!r} of the input {name} is not supported."
@@ -213,7 +213,7 @@ def _read(job: Sent, name: str, kind: str, uri: str) -> Iterator[str]:
 
 
 def _outputs(job: Sent) -> Iterator[str]:
-    for name, given in (job.said.get("outputs") or {}).items():
+    for name, given in (job.properties.get("outputs") or {}).items():
         if given.get("jobOutputType") not in INPUTS[1:]:
             yield f"The type {given.get('jobOutputType')!r} of the output {name} is not supported."
         if given.get("mode") is not None and given["mode"] not in WRITING:
@@ -224,18 +224,18 @@ def _outputs(job: Sent) -> Iterator[str]:
 
 
 def _places(job: Sent) -> Iterator[str]:
-    known = {f"{what}.{name}" for what in ("inputs", "outputs") for name in job.said.get(what) or {}}
-    for found in re.findall(_PLACE, job.said["command"]):
+    known = {f"{what}.{name}" for what in ("inputs", "outputs") for name in job.properties.get(what) or {}}
+    for found in re.findall(_PLACE, job.properties["command"]):
         if found not in known:
             yield f"The command refers to ${{{{{found}}}}}, which the job does not have."
-    for name, value in (job.said.get("environmentVariables") or {}).items():
+    for name, value in (job.properties.get("environmentVariables") or {}).items():
         if re.search(_PLACE, value):
             yield f"The environment variable {name} holds an expression, which is not resolved there."
 
 
 def _experiment(job: Sent) -> Iterator[str]:
-    said = job.said.get("experimentName")
-    if said is not None and not re.fullmatch(_EXPERIMENT, said):
+    experiment = job.properties.get("experimentName")
+    if experiment is not None and not re.fullmatch(_EXPERIMENT, experiment):
         yield (
             "Experiment name must be 1-256 characters, start with a letter or a number, and can only contain letters,"
             " numbers, underscores, and dashes."
@@ -244,17 +244,17 @@ def _experiment(job: Sent) -> Iterator[str]:
 
 def _limits(job: Sent) -> Iterator[str]:
     for what, (most, longest, value) in RUN.items():
-        given = job.said.get(what) or {}
+        given = job.properties.get(what) or {}
         if len(given) > most:
             yield f"A run has at most {most} {what}, and {len(given)} were given."
-        for key, said in given.items():
-            if not 0 < len(key) <= longest or len(said) > value:
+        for key, text in given.items():
+            if not 0 < len(key) <= longest or len(text) > value:
                 yield f"Names of {what} have at most {longest} characters, their values {value}: {key[:20]}."
     for what, longest in LONGEST.items():
-        if len(job.said.get(what) or "") > longest:
+        if len(job.properties.get(what) or "") > longest:
             yield f"The {what} of a run has at most {longest} characters."
     for what, most in MOST.items():
-        if len(job.said.get(what) or {}) > most:
+        if len(job.properties.get(what) or {}) > most:
             yield f"A job has at most {most} {what}."
 
 

@@ -31,12 +31,12 @@ def create_job(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
             judge(name, asked.body, ml)
             job = _made(here, ml, name, body)
         job = _begun(here, ml, name, job)
-        told = resource(ml, job)
+        answer = resource(ml, job)
     if isinstance(job, (Pipeline, Sweep)):
         job.advance()
     else:
         _hand_over(here, job)
-    return 201, told
+    return 201, answer
 
 
 def get_job(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
@@ -81,10 +81,10 @@ def _change(job: Job, body: dict[str, Any]) -> None:
     names = sorted({*job.body, *body} - {*CHANGEABLE})
     other = [name for name in names if (job.body.get(name) or None) != (body.get(name) or None)]
     if other:
-        told = ",  ".join(name[0].upper() + name[1:] for name in other)
+        parts = ",  ".join(name[0].upper() + name[1:] for name in other)
         raise user_error(
             "A job with this name already exists. If you are trying to create a new job, use a different name. If you "
-            f"are trying to update an existing job, the existing job's {told} cannot be changed. Only description, "
+            f"are trying to update an existing job, the existing job's {parts} cannot be changed. Only description, "
             "tags, displayName, properties, and isArchived can be updated.",
             "Immutable/JobPropertyImmutable",
         )
@@ -136,10 +136,10 @@ def _made(here: Here, ml: Ml, name: str, body: dict[str, Any]) -> Job:
 
 def _holder(body: dict[str, Any], users: dict[str, str], system: str) -> str:
     """The principal that mounts inputs and writes outputs: a job that names none gets the system's, else the last."""
-    said = body.get("identity") or {}
-    if said.get("identityType") != "Managed":
+    identity = body.get("identity") or {}
+    if identity.get("identityType") != "Managed":
         return ""
-    return users[said["clientId"]] if said.get("clientId") else system or list(users.values())[-1]
+    return users[identity["clientId"]] if identity.get("clientId") else system or list(users.values())[-1]
 
 
 def assets_uri(ml: Ml, of: addresses.Asset) -> str:

@@ -35,8 +35,8 @@ class Blob:
     @property
     def etag(self) -> str:
         """Another one after each change."""
-        told = repr((self.content, sorted(self.metadata.items()))).encode()
-        return f'"0x{hashlib.sha1(told).hexdigest()[:15].upper()}"'
+        state = repr((self.content, sorted(self.metadata.items()))).encode()
+        return f'"0x{hashlib.sha1(state).hexdigest()[:15].upper()}"'
 
     @property
     def headers(self) -> dict[str, str]:
@@ -118,9 +118,9 @@ class _Handler(Handler):
             with self.server.changing:
                 self._of_blob(container, rest[0]) if rest and rest[0] else self._of_container(container)
         except _No as no:
-            told = f"<Error><Code>{no.code}</Code><Message>The stand-in says so.</Message></Error>"
+            answer = f"<Error><Code>{no.code}</Code><Message>The stand-in says so.</Message></Error>"
             headers = {"x-ms-error-code": no.code, "Content-Type": "application/xml", **no.headers}
-            self._answer(no.status, headers, f'<?xml version="1.0" encoding="utf-8"?>{told}'.encode())
+            self._answer(no.status, headers, f'<?xml version="1.0" encoding="utf-8"?>{answer}'.encode())
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
@@ -183,9 +183,9 @@ class _Handler(Handler):
         begin, end = int(first), min(int(last or len(blob.content)), len(blob.content) - 1)
         if begin >= len(blob.content):
             raise _No(416, "InvalidRange", {"Content-Range": f"bytes */{len(blob.content)}"})
-        told = {**blob.headers, "Content-Range": f"bytes {begin}-{end}/{len(blob.content)}"}
-        told["x-ms-blob-content-md5"] = told.pop("Content-MD5")
-        self._answer(206, told, blob.content[begin : end + 1])
+        headers = {**blob.headers, "Content-Range": f"bytes {begin}-{end}/{len(blob.content)}"}
+        headers["x-ms-blob-content-md5"] = headers.pop("Content-MD5")
+        self._answer(206, headers, blob.content[begin : end + 1])
 
     def _written(self, there: dict[str, Blob], container: str, name: str) -> None:
         what, blob = self.query.get("comp", ""), there.get(name)
@@ -202,8 +202,8 @@ class _Handler(Handler):
             type_ = self.headers.get("x-ms-blob-content-type", "application/octet-stream")
             there[name] = Blob(content, kind, self._metadata(), type_)
         blob = there[name]
-        told = {"ETag": blob.etag, "Last-Modified": formatdate(blob.changed, usegmt=True)}
-        self._answer(200 if what == "metadata" else 201, {**told, "x-ms-request-server-encrypted": "true"})
+        headers = {"ETag": blob.etag, "Last-Modified": formatdate(blob.changed, usegmt=True)}
+        self._answer(200 if what == "metadata" else 201, {**headers, "x-ms-request-server-encrypted": "true"})
 
     def _joined(self, container: str, name: str) -> bytes:
         ids = re.findall(r"<(?:Latest|Uncommitted|Committed)>([^<]+)<", self.sent.decode())
@@ -214,14 +214,14 @@ class _Handler(Handler):
         return {key[len(mark) :]: value for key, value in self.headers.items() if key.lower().startswith(mark)}
 
     def _answer(self, status: int, headers: Mapping[str, str], content: bytes = b"") -> None:
-        told = {"x-ms-version": keys.SERVICE, "x-ms-request-id": "1", "Date": formatdate(usegmt=True)}
-        self.answer(status, content, {**told, **headers})
+        own = {"x-ms-version": keys.SERVICE, "x-ms-request-id": "1", "Date": formatdate(usegmt=True)}
+        self.answer(status, content, {**own, **headers})
 
 
 def _entry(name: str, blob: Blob) -> str:
-    told = {**blob.headers, "Etag": blob.etag, "Content-Length": str(len(blob.content)), "BlobType": blob.kind}
-    said = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in told.items() if key in _LISTED)
-    return f"<Blob><Name>{escape(name)}</Name><Properties>{said}</Properties></Blob>"
+    properties = {**blob.headers, "Etag": blob.etag, "Content-Length": str(len(blob.content)), "BlobType": blob.kind}
+    listed = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in properties.items() if key in _LISTED)
+    return f"<Blob><Name>{escape(name)}</Name><Properties>{listed}</Properties></Blob>"
 
 
 _LISTED = ("Etag", "Last-Modified", "Content-Type", "Content-MD5", "Content-Length", "BlobType")

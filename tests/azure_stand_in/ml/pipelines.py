@@ -124,8 +124,9 @@ def _ports(
 
 def bindings(node: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """The step and its output that each input of a step is bound to, by the input's name."""
-    said = {name: re.fullmatch(BOUND, str(one.get("value") or "")) for name, one in (node.get("inputs") or {}).items()}
-    return {name: (found[1], found[2]) for name, found in said.items() if found}
+    inputs = node.get("inputs") or {}
+    bindings = {name: re.fullmatch(BOUND, str(one.get("value") or "")) for name, one in inputs.items()}
+    return {name: (found[1], found[2]) for name, found in bindings.items() if found}
 
 
 def needs(node: Mapping[str, Any]) -> set[str]:

@@ -196,14 +196,14 @@ class Sweep(Job):
 
     def _noted(self, child: Job) -> None:
         if child.status == "Completed" and (score := self._score(child)) is not None:
-            told = self.body.setdefault("properties", {}) or {}
+            properties = self.body.setdefault("properties", {}) or {}
             sign = -1 if self.body["objective"]["goal"].title() == "Minimize" else 1
-            if "score" not in told or sign * score > sign * float(told["score"]):
-                self.body["properties"] = {**told, "best_child_run_id": child.name, "score": str(score)}
+            if "score" not in properties or sign * score > sign * float(properties["score"]):
+                self.body["properties"] = {**properties, "best_child_run_id": child.name, "score": str(score)}
         self.advance()
 
     def _score(self, child: Job) -> float | None:
         """The last value of the primary metric that a trial has sent to MLflow."""
-        metrics = self._here.runs.said(child.name)["data"].get("metrics", ()) if self._here.runs else ()
+        metrics = self._here.runs.get_run(child.name)["data"].get("metrics", ()) if self._here.runs else ()
         name = self.body["objective"]["primaryMetric"]
         return next((float(one["value"]) for one in metrics if one["key"] == name), None)

@@ -51,10 +51,10 @@ class AzureMLWorld(World):
         with tempfile.TemporaryDirectory() as folder:
             plans.write_plan_files(plan, Path(folder))
             job = loaded(Path(folder, plan.spec))
-            told = document.parse_document(Path(folder, job.code, "job.json").read_text())
-        names = [mount.folder for mount in told.placement.mounts]
+            job_document = document.parse_document(Path(folder, job.code, "job.json").read_text())
+        names = [mount.folder for mount in job_document.placement.mounts]
         assert sorted(names) == sorted(f"${{AZURE_ML_INPUT_{name}}}" for name in job.inputs), "an input is nobody's"
-        return told
+        return job_document
 
     def count_runs(self, run: str) -> int:
         whole = [name for name, job in self.azureml.jobs.items() if job.parent is None]
