@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plugin_sources import make_source_kind
 from robotrain.config import job_file, job_writer
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
@@ -175,7 +176,6 @@ def test_source_parsed_as_an_unknown_kind_is_rejected(robotrain, install):
 PET = """
 from dataclasses import dataclass
 from pathlib import Path
-from robotrain.plugin import RoleFlag, SourceKind, hook
 from robotrain_sources.local_path import kind as local_path
 
 @dataclass(frozen=True)
@@ -186,10 +186,4 @@ class Stray:
 
 def parse(text, base):
     return local_path.parse_folder("FOLDER", base)
-
-@hook
-def robotrain_source_kinds():
-    kind = SourceKind(name="pet", title="pets", form="NAME", help="", roles={"dataset": RoleFlag("--dataset-pet")},
-                      recognizes=lambda text: False, parse=parse)
-    return [kind]
-"""
+""" + make_source_kind("parse", flag='"--dataset-pet"')
