@@ -24,7 +24,7 @@ PATIENCE = 60.0
 
 
 @dataclass
-class Ran:
+class RunResult:
     """What a run left: its exit code, its lines, its work folder."""
 
     exit_code: int
@@ -74,7 +74,9 @@ def job(tmp_path, small_environment):
         program: str = "pass", sources=(), carried=(), publish=MappingProxyType({}), ready=True, **placement
     ) -> JobDocument:
         if carried and ready:
-            made_ready(environment.get_environment_folder(PLUGIN_FOLDER / "carrying.txt", tmp_path / "cache"))
+            make_ready_environment(
+                environment.get_environment_folder(PLUGIN_FOLDER / "carrying.txt", tmp_path / "cache")
+            )
         placed = {
             "work": str(tmp_path / "work"),
             "cache": str(tmp_path / "cache"),
@@ -102,7 +104,7 @@ def job(tmp_path, small_environment):
     return make
 
 
-def made_ready(folder: Path) -> None:
+def make_ready_environment(folder: Path) -> None:
     """An environment as if it had been built: it has nothing in it."""
     if not folder.exists():
         (folder / "bin").mkdir(parents=True)
@@ -140,9 +142,9 @@ def start(tmp_path):
 def finish(tmp_path):
     """Wait for a started runtime, and read what it left."""
 
-    def wait(process: subprocess.Popen[str]) -> Ran:
+    def wait(process: subprocess.Popen[str]) -> RunResult:
         stdout, stderr = process.communicate(timeout=PATIENCE)
-        return Ran(process.returncode, stdout.splitlines(), stderr, tmp_path / "work")
+        return RunResult(process.returncode, stdout.splitlines(), stderr, tmp_path / "work")
 
     return wait
 

@@ -33,7 +33,7 @@ def build(lock: Path, cache: Path, said: list[str] | None = None) -> Path:
     return environment.build_environment(lock, VERSION, cache, (said if said is not None else []).append, StopSignal())
 
 
-def joints(built: Path) -> str:
+def read_joints(built: Path) -> str:
     command = [str(environment.get_python(built)), "-c", "import tiny_arm; print(tiny_arm.SAYS)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -42,7 +42,7 @@ def joints(built: Path) -> str:
 def test_an_environment_is_built_once_and_found_the_next_time(lock, tmp_path):
     said: list[str] = []
     built = build(lock, tmp_path / "cache", said)
-    assert joints(built) == "6"
+    assert read_joints(built) == "6"
     assert built.parent == tmp_path / "cache" / "environments"
     assert any("Installed 1 package" in line for line in said)
     again: list[str] = []
@@ -61,7 +61,7 @@ def test_an_environment_without_its_packages_is_built_again(lock, tmp_path, is_m
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
     said: list[str] = []
     built = build(lock, tmp_path / "cache", said)
-    assert (built, joints(built)) == (left, "6")
+    assert (built, read_joints(built)) == (left, "6")
     assert any("incomplete" in line for line in said)
 
 
@@ -81,7 +81,7 @@ def builder(lock: Path, cache: Path, **environ: str) -> "subprocess.Popen[str]":
 def test_processes_that_build_at_once_share_one_build(lock, tmp_path):
     told = [process.communicate() for process in [builder(lock, tmp_path / "cache") for _ in range(3)]]
     assert len({out for out, _ in told}) == 1
-    assert joints(Path(told[0][0].strip())) == "6"
+    assert read_joints(Path(told[0][0].strip())) == "6"
     assert sum(err.count("building the environment") for _, err in told) == 1
 
 
@@ -99,19 +99,19 @@ exit $code
     )
     slow.chmod(0o755)
     killed = builder(lock, tmp_path / "cache", UV=str(slow))
-    _until((tmp_path / "installing").exists)
+    wait_until((tmp_path / "installing").exists)
     killed.kill()
     killed.communicate()
     said: list[str] = []
     built = build(lock, tmp_path / "cache", said)
     (tmp_path / "go").touch()
-    _until((tmp_path / "ended").exists)
-    assert joints(built) == "6"
+    wait_until((tmp_path / "ended").exists)
+    assert read_joints(built) == "6"
     assert said[0].startswith("building the environment")
     assert build(lock, tmp_path / "cache") == built
 
 
-def _runs(process: int) -> bool:
+def is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -119,7 +119,7 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _until(there) -> None:
+def wait_until(there) -> None:
     end = time.monotonic() + 30
     while not there():
         assert time.monotonic() < end, "waited too long"
@@ -130,7 +130,7 @@ def _until(there) -> None:
 def test_settings_of_uv_that_are_meant_for_something_else_change_nothing(lock, tmp_path, monkeypatch):
     monkeypatch.setenv("UV_TORCH_BACKEND", "cu118")
     monkeypatch.setenv("UV_CONSTRAINT", str(tmp_path / "nowhere.txt"))
-    assert joints(build(lock, tmp_path / "cache")) == "6"
+    assert read_joints(build(lock, tmp_path / "cache")) == "6"
 
 
 @needs_uv
@@ -154,7 +154,7 @@ def test_configuration_of_uv_in_a_folder_does_not_count(lock, tmp_path, monkeypa
         (place / name).write_text(f'[{table}]\ntarget = "{tmp_path}/elsewhere"\n')
     monkeypatch.chdir(folder / "runs")
     monkeypatch.setenv("UV_PROJECT", str(folder))
-    assert joints(build(lock, Path("cache"))) == "6"
+    assert read_joints(build(lock, Path("cache"))) == "6"
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -227,12 +227,12 @@ def test_a_builder_that_is_told_to_stop_takes_its_uv_with_it(lock, tmp_path):
     slow.write_text(f'#!/bin/sh\nmkdir -p "$7"\necho $$ > {tmp_path}/uv.pid\nexec sleep 600\n')
     slow.chmod(0o755)
     told = builder(lock, tmp_path / "cache", UV=str(slow))
-    _until((tmp_path / "uv.pid").exists)
+    wait_until((tmp_path / "uv.pid").exists)
     told.terminate()
     out, _ = told.communicate()
     assert (told.returncode, out) == (143, "")
     assert not [path for path in (tmp_path / "cache/environments").iterdir() if path.is_dir()]
-    _until(lambda: not _runs(int((tmp_path / "uv.pid").read_text())))
+    wait_until(lambda: not is_running(int((tmp_path / "uv.pid").read_text())))
 
 
 @needs_uv

@@ -16,10 +16,10 @@ from robotrain_runtime.publishing import publisher
 from robotrain_runtime.publishing.publisher import Publisher, RetryQueue
 from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination, PublishedCopy
 
-SOON = 20.0
+WAIT_SECONDS = 20.0
 
 
-class Place(Destination):
+class FakeDestination(Destination):
     """A destination that accepts everything, unless `act` raises an error."""
 
     def __init__(
@@ -60,7 +60,7 @@ def messages() -> list:
 
 @pytest.fixture
 def publishing(job, messages):
-    def make(*places: Place, earlier: EarlierAttempts | None = None) -> Publisher:
+    def make(*places: FakeDestination, earlier: EarlierAttempts | None = None) -> Publisher:
         return Publisher(
             job(),
             places,
@@ -109,8 +109,8 @@ def select(kind, told) -> list:
 
 def test_h1_10_adding_a_checkpoint_does_not_wait_for_a_destination(publishing, save_checkpoint, messages, tmp_path):
     let = threading.Event()
-    slow = Place(lambda sealed, is_cancelled: let.wait(SOON), name="/mnt/slow")
-    quick = Place(name="/mnt/quick")
+    slow = FakeDestination(lambda sealed, is_cancelled: let.wait(WAIT_SECONDS), name="/mnt/slow")
+    quick = FakeDestination(name="/mnt/quick")
     made = publishing(slow, quick)
     for step in (20, 40):
         made.add(save_checkpoint(step))
@@ -124,10 +124,10 @@ def test_h1_10_adding_a_checkpoint_does_not_wait_for_a_destination(publishing, s
 
 
 def test_h1_10_adding_a_checkpoint_does_not_wait_for_its_digests(publishing, save_checkpoint, monkeypatch):
-    let, place = threading.Event(), Place()
+    let, place = threading.Event(), FakeDestination()
     seal = checkpoint.seal_checkpoint
     monkeypatch.setattr(
-        checkpoint, "seal_checkpoint", lambda *given, **named: (let.wait(SOON), seal(*given, **named))[1]
+        checkpoint, "seal_checkpoint", lambda *given, **named: (let.wait(WAIT_SECONDS), seal(*given, **named))[1]
     )
     made = publishing(place)
     made.add(save_checkpoint(20))
@@ -144,7 +144,7 @@ def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, save_checkpoi
         if trouble := troubles.pop(0):
             raise trouble
 
-    made = publishing(Place(act))
+    made = publishing(FakeDestination(act))
     made.add(save_checkpoint(20))
     made.add(save_checkpoint(40))
     assert made.drain(StopSignal()) == []
@@ -155,7 +155,7 @@ def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, save_checkpoi
 
 
 def test_an_unexpected_exception_is_reported_for_each_artifact(publishing, save_checkpoint, messages):
-    made = publishing(Place(fail_with(ZeroDivisionError("surprise"))), Place(name="/mnt/fine"))
+    made = publishing(FakeDestination(fail_with(ZeroDivisionError("surprise"))), FakeDestination(name="/mnt/fine"))
     for step in (20, 40, 60):
         made.add(save_checkpoint(step))
     (sentence,) = made.drain(StopSignal())
@@ -173,7 +173,7 @@ def test_what_cannot_work_is_not_tried_again(publishing, save_checkpoint, messag
         tries.append(sealed)
         raise PermanentError("it is a link")
 
-    made = publishing(Place(act))
+    made = publishing(FakeDestination(act))
     made.add(save_checkpoint(20))
     assert made.drain(StopSignal()) == ["checkpoint 000020 could not be published to /mnt/place: it is a link"]
     assert len(tries) == 1
@@ -201,17 +201,17 @@ def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
     monkeypatch.setattr(threading.Condition, "wait_for", wait_for)
     queue = RetryQueue(fail, lambda *trouble: None)
     queue.add("a")
-    assert seen.wait(SOON)
+    assert seen.wait(WAIT_SECONDS)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
     pauses.clear()
     queue.finish()  # which ends a pause
-    queue.join(SOON)
+    queue.join(WAIT_SECONDS)
     assert pauses == [1, 2, 4, 8, 16]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_artifact_whose_thread_died_is_reported(publishing, save_checkpoint, messages):
-    made = publishing(Place(fail_with(KeyboardInterrupt)))
+    made = publishing(FakeDestination(fail_with(KeyboardInterrupt)))
     made.add(save_checkpoint(20))
     (sentence,) = made.drain(StopSignal())
     assert sentence.startswith("checkpoint 000020 could not be published to /mnt/place")
@@ -221,7 +221,7 @@ def test_a_failing_destination_that_is_optional_is_not_waited_for(publishing, sa
     monkeypatch.setattr(publisher, "OPTIONAL_SECONDS", 0.1)
     monkeypatch.setattr(publisher, "LAST_PAUSES", (600.0,))
 
-    made = publishing(Place(fail_with(OSError("the server is away")), name="tracking", is_required=False))
+    made = publishing(FakeDestination(fail_with(OSError("the server is away")), name="tracking", is_required=False))
     made.add(save_checkpoint(20))
     assert made.drain(StopSignal()) == []
     text = "checkpoint 000020 could not be published to tracking: the server is away"
@@ -231,7 +231,7 @@ def test_a_failing_destination_that_is_optional_is_not_waited_for(publishing, sa
 def test_a_long_wait_for_publishing_is_reported(publishing, save_checkpoint, messages, monkeypatch):
     monkeypatch.setattr(publisher, "REPORT_SECONDS", 0.05)
     let = threading.Event()
-    made = publishing(Place(lambda sealed, is_cancelled: let.wait(SOON)))
+    made = publishing(FakeDestination(lambda sealed, is_cancelled: let.wait(WAIT_SECONDS)))
     made.add(save_checkpoint(20))
 
     def watch() -> None:
@@ -253,9 +253,9 @@ def test_a_second_stop_leaves_no_time(publishing, save_checkpoint, messages):
             time.sleep(0.01)
         raise Cancelled
 
-    made = publishing(Place(act))
+    made = publishing(FakeDestination(act))
     made.add(save_checkpoint(20))
-    assert begun.wait(SOON)
+    assert begun.wait(WAIT_SECONDS)
     stop = StopSignal()
     stop.number, stop.count = 15, 2
     (sentence,) = made.drain(stop)
@@ -267,7 +267,9 @@ def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_chec
     publishing, save_results, messages
 ):
     seen = []
-    made = publishing(Place(lambda sealed, is_cancelled: seen.append((sealed, sorted(os.listdir(sealed.folder))))))
+    made = publishing(
+        FakeDestination(lambda sealed, is_cancelled: seen.append((sealed, sorted(os.listdir(sealed.folder)))))
+    )
     for _ in range(2):
         made.add(save_results)
     assert made.drain(StopSignal()) == []
@@ -282,10 +284,10 @@ def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_chec
 
 def test_the_evaluated_policy_goes_only_where_models_go(publishing, save_results, messages):
     seen = []
-    tracking = Place(
+    tracking = FakeDestination(
         lambda sealed, is_cancelled: seen.append(sealed), name="runs:/x", accepted_kinds=COPIED_KINDS | {"policy"}
     )
-    made = publishing(tracking, Place())
+    made = publishing(tracking, FakeDestination())
     made.add(save_results)
     assert made.drain(StopSignal()) == []
     assert [sealed.kind for sealed in seen] == ["results", "policy"]
@@ -299,12 +301,12 @@ def test_the_evaluated_policy_goes_only_where_models_go(publishing, save_results
 
 
 def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing, save_results, messages):
-    class There(Place):
+    class ExistingCopy(FakeDestination):
         def publish(self, sealed, is_cancelled) -> PublishedCopy:
             return super().publish(sealed, is_cancelled)._replace(is_new=False)
 
     earlier = EarlierAttempts(evaluated=save_results, delivered=frozenset({"/mnt/told/pretend-1"}))
-    places = [There(name=f"/mnt/{name}") for name in ("told", "untold")]
+    places = [ExistingCopy(name=f"/mnt/{name}") for name in ("told", "untold")]
     made = publishing(*places, earlier=earlier)
     made.add(save_results)
     assert made.drain(StopSignal()) == []
@@ -312,7 +314,7 @@ def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing
 
 
 def test_results_that_could_not_be_delivered_are_told_by_name(publishing, save_results, messages):
-    made = publishing(Place(fail_with(OSError("the disk is full"))), Place(name="/mnt/fine"))
+    made = publishing(FakeDestination(fail_with(OSError("the disk is full"))), FakeDestination(name="/mnt/fine"))
     made.add(save_results)
     assert made.drain(StopSignal()) == ["the results folder could not be published to /mnt/place: the disk is full"]
     assert [event.to for event in select(Delivered, messages)] == ["/mnt/fine/pretend-1"]
@@ -323,6 +325,6 @@ def test_missing_or_empty_results_are_reported(publishing, save_results, there, 
     shutil.rmtree(save_results.results)
     if there:
         Path(save_results.results).mkdir()
-    made = publishing(Place())
+    made = publishing(FakeDestination())
     made.add(save_results)
     assert made.drain(StopSignal()) == [f"the results folder could not be sealed: {why.format(save_results.results)}"]

@@ -17,7 +17,7 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "workloads/robotrain_workloads/lerobot_train/locks/train.txt"
 
-needs = pytest.mark.skipif(
+needs_uv_and_openssl = pytest.mark.skipif(
     uv_program.find_uv(Path("/nowhere")) is None or shutil.which("openssl") is None,
     reason="no uv, or no openssl, on this machine",
 )
@@ -69,7 +69,7 @@ def read_constant(built: Path, module: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@needs
+@needs_uv_and_openssl
 def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock, tmp_path, indexes):
     said: list[str] = []
     built = environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal(), "cpu")

@@ -49,12 +49,12 @@ def explain_lost_pin(folder: Path, pin: str, role: RoleName = "dataset") -> str:
     return KIND.pinning.explain_lost_pin(KIND.parse(str(folder), Path("/")), role, pin)
 
 
-def told_in_the_container(folder: Path, pin: str, role: RoleName = "dataset") -> list[str]:
+def run_container_preflight(folder: Path, pin: str, role: RoleName = "dataset") -> list[str]:
     source = JobSource(role=role, kind="local_path", uri=str(folder), pin=pin)
     return list(container.preflight(source, ContainerContext(cache=folder / "no-such-cache")))
 
 
-def byte_at(path: Path, at: int) -> None:
+def flip_byte(path: Path, at: int) -> None:
     with path.open("r+b") as file:
         file.seek(at, os.SEEK_SET if at >= 0 else os.SEEK_END)
         before = file.read(1)
@@ -69,10 +69,10 @@ def test_what_a_folder_does_not_hold_is_told_where_it_lies_on_this_machine(folde
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a word of a small file": lambda folder: (folder / "meta/info.json").write_text('{"fps": 11}'),
-    "the first byte of a large file": lambda folder: byte_at(folder / "data/file.parquet", 0),
-    "the last byte of a large file": lambda folder: byte_at(folder / "data/file.parquet", -1),
-    "the end of the first MiB": lambda folder: byte_at(folder / "data/file.parquet", MIB - 1),
-    "the beginning of the last MiB": lambda folder: byte_at(folder / "data/file.parquet", -MIB),
+    "the first byte of a large file": lambda folder: flip_byte(folder / "data/file.parquet", 0),
+    "the last byte of a large file": lambda folder: flip_byte(folder / "data/file.parquet", -1),
+    "the end of the first MiB": lambda folder: flip_byte(folder / "data/file.parquet", MIB - 1),
+    "the beginning of the last MiB": lambda folder: flip_byte(folder / "data/file.parquet", -MIB),
     "the size of a large file": lambda folder: os.truncate(folder / "data/file.parquet", 4 * MIB),
     "a file more": lambda folder: (folder / "data/more.parquet").touch(),
     "a file less": lambda folder: (folder / "meta/tasks.txt").unlink(),
@@ -86,11 +86,11 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_change_is_noticed(folder, change):
     pin = resolve_pin(folder)
-    assert told_in_the_container(folder, pin) == []
+    assert run_container_preflight(folder, pin) == []
     assert explain_lost_pin(folder, pin) == ""
     change(folder)
     assert resolve_pin(folder) != pin
-    (told,) = told_in_the_container(folder, pin)
+    (told,) = run_container_preflight(folder, pin)
     assert told == explain_lost_pin(folder, pin)
     assert told.startswith(f"{folder} changed since it was pinned: ")
     with pytest.raises(OSError, match="changed since it was pinned"):
@@ -135,10 +135,10 @@ def test_what_is_no_content_does_not_count(folder, change):
 def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder):
     """In the container, where a GPU waits, a look at both its ends is enough."""
     pin = resolve_pin(folder)
-    byte_at(folder / "data/file.parquet", 2 * MIB)
+    flip_byte(folder / "data/file.parquet", 2 * MIB)
     assert resolve_pin(folder) != pin
     assert "but other content; newest file: data/file.parquet." in explain_lost_pin(folder, pin)
-    assert told_in_the_container(folder, pin) == []
+    assert run_container_preflight(folder, pin) == []
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_what_was_read_is_read_again_only_when_somebody_wrote_to_it(folder, file
     assert explain_lost_pin(folder, pin) == ""
     assert files_read == []
     before = (folder / "data/file.parquet").stat()
-    byte_at(folder / "data/file.parquet", 2 * MIB)
+    flip_byte(folder / "data/file.parquet", 2 * MIB)
     os.utime(folder / "data/file.parquet", ns=(before.st_atime_ns, before.st_mtime_ns))
     assert resolve_pin(folder) != pin
     assert files_read == ["file.parquet"]
@@ -237,10 +237,10 @@ def test_of_very_many_files_less_of_each_is_looked_at(tmp_path, monkeypatch):
     for number in range(8):
         (tmp_path / f"{number}").write_bytes(bytes(100))
     pin = resolve_pin(tmp_path)
-    byte_at(tmp_path / "0", 50)
-    assert told_in_the_container(tmp_path, pin) == []
-    byte_at(tmp_path / "0", 99)
-    assert len(told_in_the_container(tmp_path, pin)) == 1
+    flip_byte(tmp_path / "0", 50)
+    assert run_container_preflight(tmp_path, pin) == []
+    flip_byte(tmp_path / "0", 99)
+    assert len(run_container_preflight(tmp_path, pin)) == 1
 
 
 def test_a_link_is_not_followed(folder, tmp_path):
@@ -290,7 +290,7 @@ def test_the_pin_of_another_robotrain_tells_nothing(folder):
     long, short = "a" * 64, "b" * 32
     earlier = ("folder2:abc", "folder:abc:1:2", f"folder:{long}:3:5", f"folder:{long}:x:2", "0123456789abcdef")
     for pin in (*earlier, f"folder:{long}:{short}:x:2", f"folder:{short}:{long}:1:2"):
-        assert told_in_the_container(folder, pin) == []
+        assert run_container_preflight(folder, pin) == []
         assert explain_lost_pin(folder, pin) == ""
 
 

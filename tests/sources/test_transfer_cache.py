@@ -119,15 +119,15 @@ def test_the_manifest_says_what_came(shelves, deliver):
 def test_all_sources_are_fetched_together_and_told_as_they_come(shelves, deliver):
     shelves.faults.append(Fault("large", latency=0.2))
     uris = [shelves.put(f"s{number}", {**FILES, "which": bytes([number])}) for number in range(3)]
-    delivering = deliver(*uris)
-    assert [read_tree(files)["which"] for files in delivering.folders()] == [b"\0", b"\1", b"\2"]
+    delivery = deliver(*uris)
+    assert [read_tree(files)["which"] for files in delivery.folders()] == [b"\0", b"\1", b"\2"]
     total = 3 * (sum(map(len, FILES.values())) + 1)
-    assert {far.total for far in delivering.far} == {total}
-    done = [far.done for far in delivering.far]
+    assert {far.total for far in delivery.progress} == {total}
+    done = [far.done for far in delivery.progress]
     assert done == sorted(done)
     assert done[-1] == total
-    assert delivering.said[0].startswith("fetching 192 files of 3 sources: 71.9 MB")
-    assert "192 files, each one verified" in delivering.said[-1]
+    assert delivery.lines[0].startswith("fetching 192 files of 3 sources: 71.9 MB")
+    assert "192 files, each one verified" in delivery.lines[-1]
 
 
 @pytest.mark.slow
@@ -142,9 +142,9 @@ def test_damaged_data_is_fetched_again(shelves, deliver, harm):
         os.truncate(manifest, manifest.stat().st_size // 2)
     else:
         (files / "data/1.bin" if harm == "missing" else manifest).unlink()
-    delivering = deliver(uri)
-    assert list(map(read_tree, delivering.folders())) == [SMALL]
-    assert "was changed or damaged" in delivering.said[0]
+    delivery = deliver(uri)
+    assert list(map(read_tree, delivery.folders())) == [SMALL]
+    assert "was changed or damaged" in delivery.lines[0]
 
 
 @pytest.mark.slow
@@ -152,12 +152,12 @@ def test_after_the_machine_was_started_anew_data_is_believed_once_every_byte_was
     uri = shelves.put("pusht", SMALL)
     (files,) = deliver(uri).folders()
     (files.parent / "boot").write_text("another-start\n")
-    delivering = deliver(uri)
-    assert delivering.folders() == [files]
-    assert any("before this machine was started" in line for line in delivering.said)
+    delivery = deliver(uri)
+    assert delivery.folders() == [files]
+    assert any("before this machine was started" in line for line in delivery.lines)
     again = deliver(uri)
     assert again.folders() == [files]
-    assert not any("before this machine was started" in line for line in again.said)
+    assert not any("before this machine was started" in line for line in again.lines)
 
 
 @pytest.mark.slow
@@ -167,10 +167,10 @@ def test_what_a_power_cut_took_is_fetched_again_though_the_file_is_as_long_as_it
     (files / "data/1.bin").write_bytes(bytes(5000))
     (files / "meta/info.json").write_bytes(bytes(11))
     (files.parent / "boot").write_text("another-start\n")
-    delivering = deliver(uri, described=["meta/info.json"])
-    (found,) = delivering.survey()
+    delivery = deliver(uri, described=["meta/info.json"])
+    (found,) = delivery.survey()
     assert read_tree(found.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
-    assert list(map(read_tree, delivering.fetch())) == [SMALL]
+    assert list(map(read_tree, delivery.fetch())) == [SMALL]
 
 
 @pytest.mark.slow
@@ -200,9 +200,9 @@ def test_when_whoever_asked_is_killed_the_program_ends_and_the_next_goes_on(shel
     wait_for(lambda: is_gone(program))
     shelves.faults.clear()
     shelves.asked.clear()
-    delivering = deliver(uri)
-    assert list(map(read_tree, delivering.folders())) == [FILES]
-    assert any("from an earlier try" in line for line in delivering.said)
+    delivery = deliver(uri)
+    assert list(map(read_tree, delivery.folders())) == [FILES]
+    assert any("from an earlier try" in line for line in delivery.lines)
     assert len(shelves.asked) < 40
 
 
@@ -235,10 +235,10 @@ def test_what_an_earlier_try_left_is_believed_only_when_it_is_still_so(shelves, 
     uri = shelves.put("pusht", FILES)
     shelves.faults.append(Fault("data/0", status=403))
     shelves.faults.append(Fault("large", latency=60.0, after=2))
-    delivering = deliver(uri)
-    delivering.survey()
+    delivery = deliver(uri)
+    delivery.survey()
     with pytest.raises(JobFailed, match="PermissionDenied"):
-        delivering.fetch()
+        delivery.fetch()
     (part,) = cache.rglob("*.part")
     left = [path for path in (part / "files/data").iterdir() if path.name != "0.bin"]
     for path in left[::2]:
@@ -252,10 +252,10 @@ def test_what_an_earlier_try_left_is_believed_only_when_it_is_still_so(shelves, 
 def test_a_machine_that_lost_power_fetches_again_what_it_cannot_tell(shelves, deliver, cache):
     uri = shelves.put("pusht", FILES)
     shelves.faults.append(Fault("data/0", status=403))
-    delivering = deliver(uri)
-    delivering.survey()
+    delivery = deliver(uri)
+    delivery.survey()
     with pytest.raises(JobFailed):
-        delivering.fetch()
+        delivery.fetch()
     (catalog,) = cache.rglob("catalog.sqlite")
     os.truncate(catalog, catalog.stat().st_size // 2)
     shelves.faults.clear()
@@ -271,27 +271,27 @@ def test_a_stop_ends_a_transfer_at_once(shelves, deliver):
         raise Stopped
 
     shelves.faults.append(Fault("data/", latency=60.0))
-    delivering = deliver(shelves.put("pusht", SMALL))
-    delivering.survey()
+    delivery = deliver(shelves.put("pusht", SMALL))
+    delivery.survey()
     before = signal.signal(signal.SIGUSR1, stop)
     main = threading.get_ident()
     shelves.faults[0].act = lambda: signal.pthread_kill(main, signal.SIGUSR1)
     try:
         with pytest.raises(Stopped):
-            delivering.fetch()
+            delivery.fetch()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert delivering.made._process._process.returncode is not None
+    assert delivery.made._process._process.returncode is not None
 
 
 @pytest.mark.slow
 def test_close_from_another_thread_ends_a_transfer(shelves, deliver):
-    delivering = deliver(shelves.put("pusht", SMALL))
-    delivering.survey()
-    closing = threading.Thread(target=delivering.made.close)
+    delivery = deliver(shelves.put("pusht", SMALL))
+    delivery.survey()
+    closing = threading.Thread(target=delivery.made.close)
     shelves.faults.append(Fault("data/", latency=60.0, act=closing.start))
     with pytest.raises(JobFailed, match="ended"):
-        delivering.fetch()
+        delivery.fetch()
     closing.join()
 
 
@@ -303,13 +303,13 @@ def test_a_disk_that_fills_up_is_told_and_the_room_given_back(shelves, deliver, 
     try:
         uri = shelves.put("pusht", SMALL)
         shelves.files["pusht"] = dict(SMALL, **{"data/1.bin": os.urandom(8 * MIB)})
-        delivering = deliver(uri)
-        assert delivering.survey()[0].problems == ()
+        delivery = deliver(uri)
+        assert delivery.survey()[0].problems == ()
         (cache / "somebody").write_bytes(b"\0" * (75 * MIB))  # since the survey
         with pytest.raises(
             JobFailed, match=r"the disk of .* is full: free some space, or set ROBOTRAIN_CACHE"
         ) as failed:
-            delivering.fetch()
+            delivery.fetch()
         assert failed.value.fault == "disk_full"
         assert not list(cache.rglob("*.part"))
     finally:

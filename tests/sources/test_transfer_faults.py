@@ -63,11 +63,11 @@ def test_a_transient_failure_is_retried(shelves, shelf, deliver, fault):
     ],
 )
 def test_a_lasting_failure_is_reported_and_the_next_try_continues(shelves, shelf, deliver, cache, fault, why, whose):
-    delivering = deliver(shelf)
-    assert delivering.survey()[0].problems == ()
+    delivery = deliver(shelf)
+    assert delivery.survey()[0].problems == ()
     shelves.faults.append(fault)
     with pytest.raises(JobFailed, match=why) as failed:
-        delivering.fetch()
+        delivery.fetch()
     assert failed.value.fault == whose
     assert not list(cache.rglob("manifest.jsonl"))
     shelves.faults.clear()
@@ -79,10 +79,10 @@ def test_a_lasting_failure_is_reported_and_the_next_try_continues(shelves, shelf
 def test_a_file_that_is_written_again_meanwhile_is_never_mixed(shelves, shelf, deliver):
     changed = {**FILES, "large.bin": os.urandom(9 * MIB)}
     shelves.faults.append(Fault("large", after=1, act=lambda: shelves.put("pusht", changed)))
-    delivering = deliver(shelf)
-    delivering.survey()
+    delivery = deliver(shelf)
+    delivery.survey()
     with pytest.raises(JobFailed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
-        delivering.fetch()
+        delivery.fetch()
     (files,) = deliver(shelf).folders()
     assert read_tree(files) == changed
 

@@ -26,8 +26,8 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     shelves.listed["evil"] = [("../../evil", 1)]
     shelves.listed["both"] = [("a", 1), ("a/b", 1)]
     uris = [shelves.put(shelf, FILES) for shelf in ("fine", "refused", "evil", "both")]
-    delivering = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere")
-    found = delivering.survey()
+    delivery = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere")
+    found = delivery.survey()
     told = [" ".join(one.problems) for one in found]
     assert told[0] == ""
     assert "refused: PermissionDeniedError" in told[1]
@@ -37,16 +37,16 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     assert "Connection refused" in told[5]
     assert [one.fault for one in found] == ["", "configuration", "data", "data", "data", "network"]
     assert len([path for path in shelves.asked if path.startswith("/refused/")]) == 1
-    delivering.made.close()
+    delivery.made.close()
     assert [path.name for path in (cache / "data").iterdir()] == ["transfer-scratch.lock"]
 
 
 @pytest.mark.slow
 def test_nothing_is_fetched_when_one_source_is_wrong(shelves, deliver):
-    delivering = deliver(shelves.put("fine", FILES), shelves.address("empty"))
-    delivering.survey()
+    delivery = deliver(shelves.put("fine", FILES), shelves.address("empty"))
+    delivery.survey()
     with pytest.raises(JobFailed, match="empty is empty"):
-        delivering.fetch()
+        delivery.fetch()
     assert "/fine/meta/info.json" in shelves.asked  # the byte that was looked at
     assert "/fine/data/1.bin" not in shelves.asked
 
@@ -66,11 +66,11 @@ def test_what_is_pinned_and_lies_here_needs_no_network(shelves, deliver):
     (found,) = deliver(uri).survey()
     (files,) = deliver(uri, pin=found.digest).folders()
     shelves.asked.clear()
-    delivering = deliver(uri, pin=found.digest, described=["meta/info.json"])
-    (here,) = delivering.survey()
+    delivery = deliver(uri, pin=found.digest, described=["meta/info.json"])
+    (here,) = delivery.survey()
     assert (here.files, here.size, here.missing, here.digest) == (2, 5002, 0, found.digest)
     assert read_tree(here.description_folder) == {"meta/info.json": b"{}"}
-    assert delivering.fetch() == [files]
+    assert delivery.fetch() == [files]
     assert shelves.asked == []
 
 
@@ -79,10 +79,10 @@ def test_what_lay_here_and_is_gone_when_it_is_wanted_is_fetched(shelves, deliver
     uri = shelves.put("pusht", FILES)
     (found,) = deliver(uri).survey()
     (files,) = deliver(uri, pin=found.digest).folders()
-    delivering = deliver(uri, pin=found.digest)
-    assert delivering.survey()[0].missing == 0
+    delivery = deliver(uri, pin=found.digest)
+    assert delivery.survey()[0].missing == 0
     files.parent.rename(files.parent.with_name("evicted"))
-    assert list(map(read_tree, delivering.fetch())) == [FILES]
+    assert list(map(read_tree, delivery.fetch())) == [FILES]
 
 
 @pytest.mark.slow
@@ -92,11 +92,11 @@ def test_a_secret_is_read_from_its_file_and_told_to_nobody(shelves, deliver, cac
     uri = shelves.put("pusht", FILES)
     seen: list[str] = []
     shelves.faults.append(Fault("/pusht/data", status=403, act=lambda: seen.append(commands())))
-    delivering = deliver(uri, credentials={"shelf": str(credential)})
-    assert delivering.survey()[0].problems == ()
+    delivery = deliver(uri, credentials={"shelf": str(credential)})
+    assert delivery.survey()[0].problems == ()
     with pytest.raises(JobFailed) as failed:
-        delivering.fetch()
-    told = " ".join([failed.value.reason, *delivering.said, *seen])
+        delivery.fetch()
+    told = " ".join([failed.value.reason, *delivery.lines, *seen])
     assert "robotrain_sources.transfer" in told
     kept = b"".join(path.read_bytes() for path in cache.rglob("*") if path.is_file())
     assert SECRET not in told
@@ -108,24 +108,24 @@ def test_memory_does_not_grow_with_the_number_of_files(shelves, deliver):
     shelves.tells = ("version",)
     peaks = []
     for count in (1_000, 20_000):
-        delivering = deliver(shelves.address(f"n{count}"), download_mib=16)
-        (found,) = delivering.survey()
+        delivery = deliver(shelves.address(f"n{count}"), download_mib=16)
+        (found,) = delivery.survey()
         assert found.files == count
-        (files,) = delivering.fetch()
+        (files,) = delivery.fetch()
         assert sum(1 for _ in files.rglob("*.bin")) == count
-        peaks.append(peak(delivering.made._process._process.pid))
-        delivering.made.close()
+        peaks.append(peak(delivery.made._process._process.pid))
+        delivery.made.close()
     assert peaks[1] < peaks[0] * 1.3, peaks
 
 
 @pytest.mark.slow
 def test_a_large_file_takes_no_more_memory_than_it_may(shelves, deliver):
     uri = shelves.put("large", {"large.bin": os.urandom(200 << 20)})
-    delivering = deliver(uri, download_mib=16)
-    delivering.survey()
-    before = peak(delivering.made._process._process.pid)
-    delivering.fetch()
-    assert peak(delivering.made._process._process.pid) - before < 64
+    delivery = deliver(uri, download_mib=16)
+    delivery.survey()
+    before = peak(delivery.made._process._process.pid)
+    delivery.fetch()
+    assert peak(delivery.made._process._process.pid) - before < 64
 
 
 def test_a_transfer_without_a_working_python_fails(cache, tmp_path):

@@ -19,19 +19,19 @@ QUICK = TransferTimeouts(asking=5.0, stall=1.0, giving_up=4.0, first=0.01, longe
 
 
 @dataclass
-class Delivering:
-    """A delivery, and what was heard of it."""
+class Delivery:
+    """A delivery, and its log and progress."""
 
     made: BatchFetch
     sources: Sequence[JobSource]
-    said: list[str]
-    far: list[Download] = field(default_factory=list)
+    lines: list[str]
+    progress: list[Download] = field(default_factory=list)
 
     def survey(self) -> list[SurveyedSource]:
         return list(self.made.survey())
 
     def fetch(self) -> list[Path]:
-        folders = self.made.fetch(self.far.append)
+        folders = self.made.fetch(self.progress.append)
         return [folders[source] for source in self.sources]
 
     def folders(self) -> list[Path]:
@@ -56,19 +56,19 @@ def cache(tmp_path) -> Path:
 
 
 @pytest.fixture
-def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivering]]:
+def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivery]]:
     """`deliver(ADDRESS, …)` begins nothing yet; described: what every source is described by."""
     monkeypatch.setattr(container, "TIMEOUTS", QUICK)
     monkeypatch.syspath_prepend(PLUGIN_FOLDER)
     begun: list[BatchFetch] = []
 
-    def deliver(*uris: str, described: Sequence[str] = (), pin: str = "", **more: object) -> Delivering:
+    def deliver(*uris: str, described: Sequence[str] = (), pin: str = "", **more: object) -> Delivery:
         said: list[str] = []
         sources = [JobSource(role="dataset", kind="shelf", uri=uri, pin=pin) for uri in uris]
         place = ContainerContext(cache=cache, python=data_python, log_line=said.append, **more)
         halves = {"shelf": importlib.import_module("shelf_half")}
         begun.append(container.deliver(sources, halves, place, {"dataset": described}))
-        return Delivering(begun[-1], sources, said)
+        return Delivery(begun[-1], sources, said)
 
     yield deliver
     for one in begun:
