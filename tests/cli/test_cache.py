@@ -56,8 +56,7 @@ def test_unused_entries_are_shown_and_removed_when_that_is_confirmed(robotrain, 
     assert "nothing was removed: pass --yes" in answer.stderr
     assert old.exists()
     assert new.exists()
-    confirmed = robotrain("cache", "--prune", "--unused", "30d", "--yes")
-    confirmed.check(0, "removed environments/aa")
+    robotrain("cache", "--prune", "--unused", "30d", "--yes").check(0, "removed environments/aa")
     assert (old.exists(), new.exists()) == (False, True)
     assert sorted(os.listdir(old.parent)) == ["aa.lock", "bb", "bb.lock"]  # others may be waiting for the lock
 
@@ -68,8 +67,7 @@ def test_dry_run_removes_nothing_even_with_yes(robotrain, make_cache_entry):
     answer.check(0, "1 to remove", "nothing was removed")
     assert folder.exists()
     for flag in ("--dry-run", "--yes"):
-        refused = robotrain("cache", "--unused", "30d", flag)
-        refused.check(2, f"{flag} has no effect without --prune")
+        robotrain("cache", "--unused", "30d", flag).check(2, f"{flag} has no effect without --prune")
 
 
 def test_limit_removes_the_longest_unused_until_the_rest_fits(robotrain, make_cache_entry):

@@ -42,8 +42,7 @@ def test_plugin_with_a_wrong_hook_fails_as_a_whole(robotrain, install, right, wr
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
     assert facts in row["failure"]
     assert row["hooks"] == []
-    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
-    answer.check(0, "its rules were not enforced")
+    robotrain("render", "--platform", "local", "--dataset-path", "x").check(0, "its rules were not enforced")
 
 
 def test_optional_hook_of_a_newer_robotrain_is_accepted(robotrain, install):
@@ -78,16 +77,13 @@ def test_platform_is_shown_with_reasons(robotrain, plain_platform):
     assert robotrain("platforms", "scripted").exit_code == 2
 
 
-def test_platform_is_shown_with_alternatives_and_meanings(robotrain):
+def test_platform_is_shown_with_alternatives_meanings_and_settings(robotrain):
     result = robotrain("platforms", "local").stdout
     assert "can only be mounted by a job of its workspace. Instead: --blob-url https://" in result
     assert "follow the log while the job runs" in result
     assert "any other workload" in result
     assert "*" not in result
-
-
-def test_platform_is_shown_with_settings(robotrain, plain_platform):
-    assert "--runs-dir FOLDER" in robotrain("platforms", "local").stdout
+    assert "--runs-dir FOLDER" in result
     rows = robotrain("platforms", "local", "--json").json["settings"]["local"]
     (row,) = [row for row in rows if row["name"] == "runs_dir"]
     assert (row["flag"], row["env"], row["default"]) == ("--runs-dir", ["ROBOTRAIN_RUNS_DIR"], None)

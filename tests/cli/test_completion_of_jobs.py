@@ -79,8 +79,7 @@ def test_excluded_plugins_have_no_options(complete, monkeypatch):
 
 
 def test_help_as_the_value_of_an_option_is_refused(robotrain):
-    answer = robotrain("submit", "--platform", "--help")
-    answer.check(2, "flag-without-value")
+    robotrain("submit", "--platform", "--help").check(2, "flag-without-value")
 
 
 @pytest.mark.parametrize(

@@ -199,8 +199,7 @@ def test_broken_plugin_fails_only_for_its_own_platform(robotrain, install):
     assert "platform slurm (acme-slurm 0.3) failed to load" in answer.stdout
     assert "No module named 'slurm_sdk_gone'" in answer.stdout
     assert robotrain("doctor", "--platform", "local").exit_code == 0
-    asked = robotrain("doctor", "--platform", "slurm")
-    asked.check(4, "a submit to slurm would fail")
+    robotrain("doctor", "--platform", "slurm").check(4, "a submit to slurm would fail")
 
 
 def test_checks_of_plugins_are_run(robotrain, install):

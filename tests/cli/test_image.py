@@ -84,8 +84,7 @@ def test_base_image_is_the_given_one(robotrain):
 
 @pytest.mark.parametrize("wrong", ["a\nRUN rm", "${HOME}", "-x"])
 def test_invalid_name_of_an_image_is_refused(robotrain, wrong):
-    result = robotrain("image", "lerobot-train", f"--from={wrong}")
-    result.check(2, "[value-invalid]")
+    robotrain("image", "lerobot-train", f"--from={wrong}").check(2, "[value-invalid]")
 
 
 def test_folder_has_all_files_of_the_build_and_is_written_again(robotrain, tmp_path):
@@ -118,8 +117,7 @@ def test_folder_with_other_files_is_refused(robotrain, tmp_path, change):
         shutil.rmtree(folder)
         folder.mkdir()
     (folder / name).write_text("mine")
-    result = robotrain("image", "lerobot-train", "--to", folder)
-    result.check(2, "[folder-in-use]")
+    robotrain("image", "lerobot-train", "--to", folder).check(2, "[folder-in-use]")
     assert (folder / name).read_text() == "mine"
 
 

@@ -55,8 +55,7 @@ def make_validator(schema):
 
 @pytest.mark.parametrize("platform", ON)
 def test_job_with_a_dataset_below_this_folder_renders_on_every_platform(robotrain, dataset_folder, platform):
-    answer = robotrain("init")
-    answer.check(0, "data/pusht: 50 episodes, 2000 frames")
+    robotrain("init").check(0, "data/pusht: 50 episodes, 2000 frames")
     job = load_valid_yaml("job.yaml", "job.schema.json")
     assert job["sources"] == {"dataset": [{"local_path": "data/pusht"}]}
     assert robotrain("render", "job.yaml", "--platform", platform, *ON[platform]).exit_code == 0
@@ -112,8 +111,7 @@ def test_job_without_a_dataset_has_a_placeholder(robotrain):
 @pytest.mark.parametrize("name", ["job.yaml", "robotrain.toml"])
 def test_existing_file_is_overwritten_only_with_force(robotrain, dataset_folder, name):
     Path(name).write_text("# mine\n")
-    answer = robotrain("init")
-    answer.check(2, f"error: {name} exists", "[file-in-use]")
+    robotrain("init").check(2, f"error: {name} exists", "[file-in-use]")
     assert sorted(path.name for path in Path().iterdir()) == ["data", name]
     assert robotrain("init", "--force").exit_code == 0
     assert "mine" not in Path(name).read_text()
@@ -262,8 +260,7 @@ def test_template_and_examples_of_a_plugin_are_written(robotrain, install):
 
 def test_failing_template_is_named_and_left_out(robotrain, install, dataset_folder):
     install("digger", {"workload.dig": "dig_plugin"}, dig_plugin=STRANGER, dig_template="raise ValueError('no')")
-    answer = robotrain("init", "--workload", "dig")
-    answer.check(0, "[plugin-failed]", "dig_template")
+    robotrain("init", "--workload", "dig").check(0, "[plugin-failed]", "dig_template")
     assert "  # depth: INT # how deep\n" in Path("job.yaml").read_text()
 
 
@@ -271,8 +268,7 @@ def test_failing_platform_is_named_and_left_out(robotrain, dataset_folder, fake_
     source = "FakePlatform.suggest_settings = lambda self: 1 / 0"
     (module,) = fake_platform.parent.glob("site-robotrain-fake/fake_plugin.py")
     module.write_text(f"{module.read_text()}\n{source}\n")
-    answer = robotrain("init")
-    answer.check(0, "suggest_settings", "ZeroDivisionError")
+    robotrain("init").check(0, "suggest_settings", "ZeroDivisionError")
 
 
 def list_examples(robotrain):

@@ -137,8 +137,7 @@ def test_a_job_of_the_new_workload_runs_on_the_new_platform(robotrain, monkeypat
 def test_files_that_exist_are_not_replaced(robotrain):
     package = write(robotrain, "platform", "my-cluster")
     (package / "README.md").write_text("mine")
-    answer = robotrain("plugins", "new", "platform", "my-cluster")
-    answer.check(2, "[file-in-use]")
+    robotrain("plugins", "new", "platform", "my-cluster").check(2, "[file-in-use]")
     assert (package / "README.md").read_text() == "mine"
     assert robotrain("plugins", "new", "platform", "my-cluster", "--to", "elsewhere").exit_code == 0
     assert Path("elsewhere/robotrain_my_cluster/platform.py").is_file()
@@ -178,8 +177,7 @@ def test_source_with_the_flag_of_another_is_rejected(robotrain, name, owner):
     ],
 )
 def test_malformed_name_and_that_of_an_installed_plugin_are_rejected(robotrain, family, name, code):
-    answer = robotrain("plugins", "new", family, "--", name)
-    answer.check(2, f"[{code}]")
+    robotrain("plugins", "new", family, "--", name).check(2, f"[{code}]")
     assert list(Path.cwd().iterdir()) == []
 
 

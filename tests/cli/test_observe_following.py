@@ -147,8 +147,7 @@ def test_timeout_ends_the_wait_and_not_the_run(scripted, robotrain, words):
 @pytest.mark.parametrize("text", ["soon", "nan"])
 def test_invalid_timeout_is_refused(scripted, robotrain, text):
     scripted.run("train-1")
-    answer = robotrain("wait", f"--timeout={text}")
-    answer.check(2, "--timeout 30min")
+    robotrain("wait", f"--timeout={text}").check(2, "--timeout 30min")
 
 
 def test_broken_log_is_a_warning_and_each_line_is_printed_once(scripted, robotrain, run_later):
@@ -170,16 +169,14 @@ def test_failing_status_is_a_warning(scripted, robotrain, run_later):
         lambda: run.log(step(3), DONE),
         lambda: run.status(state="succeeded"),
     )
-    answer = robotrain("wait")
-    answer.check(0, "scripted does not return the status of train-1: ConnectionError: bad gateway")
+    robotrain("wait").check(0, "scripted does not return the status of train-1: ConnectionError: bad gateway")
 
 
 def test_silent_platform_is_given_up(scripted, robotrain, monkeypatch):
     monkeypatch.setattr(follower, "PATIENCE_SECONDS", 0.2)
     run = scripted.run("train-1")
     run.set_flag("raises", "bad gateway")
-    answer = robotrain("wait")
-    answer.check(1, "[platform-silent]", "robotrain wait train-1")
+    robotrain("wait").check(1, "[platform-silent]", "robotrain wait train-1")
 
 
 def test_missed_threshold_is_printed_once_with_the_conditions(scripted, robotrain, run_once_followed):
@@ -333,8 +330,7 @@ def test_hanging_log_does_not_delay_the_end(scripted, robotrain, monkeypatch):
         time.sleep(2)
 
     monkeypatch.setattr(sys.modules["scripted_plugin"].ScriptedPlatform, "logs", logs)
-    answer = robotrain("wait")
-    answer.check(0, "warning: the log of train-1 did not end")
+    robotrain("wait").check(0, "warning: the log of train-1 did not end")
 
 
 def test_notification_of_the_plugin_guide_writes_its_table(robotrain, install, scripted, run_later, tmp_path):

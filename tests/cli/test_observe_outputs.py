@@ -39,8 +39,7 @@ def test_checkpoint_option_selects_one_or_all(run, robotrain, asked, names):
 
 @pytest.mark.parametrize("asked", ["300", "newest"])
 def test_unknown_checkpoint_is_answered_with_those_that_exist(run, robotrain, asked):
-    answer = robotrain("outputs", "--checkpoint", asked)
-    answer.check(2, "Its checkpoints: 200, 400.", "--checkpoint last")
+    robotrain("outputs", "--checkpoint", asked).check(2, "Its checkpoints: 200, 400.", "--checkpoint last")
 
 
 def test_outputs_are_downloaded_under_their_names(run, robotrain, tmp_path):
@@ -57,23 +56,22 @@ def test_outputs_are_downloaded_under_their_names(run, robotrain, tmp_path):
 def test_existing_target_is_refused_before_anything_is_downloaded(run, robotrain, tmp_path):
     (tmp_path / "to").mkdir()
     (tmp_path / "to/metrics.json").write_text("mine")
-    answer = robotrain("outputs", "--to", tmp_path / "to")
-    answer.check(4, "[output-there-already]")
+    robotrain("outputs", "--to", tmp_path / "to").check(4, "[output-there-already]")
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["metrics.json"]
     assert (tmp_path / "to/metrics.json").read_text() == "mine"
 
 
 def test_interrupted_download_leaves_no_file(run, robotrain, tmp_path):
     run.set_flag("tears")
-    answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to")
-    answer.check(1, "the line to scripted broke")
+    robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to").check(1, "the line to scripted broke")
     assert list((tmp_path / "to/checkpoints").iterdir()) == []
 
 
-def test_missing_output_is_reported(run, robotrain, tmp_path):
+def test_missing_output_and_a_full_disk_are_reported(run, robotrain, scripted, tmp_path):
     (run.folder / "left/metrics.json").unlink()
-    answer = robotrain("outputs", "--to", tmp_path / "to")
-    answer.check(1, "metrics.json is not there any more")
+    robotrain("outputs", "--to", tmp_path / "to").check(1, "metrics.json is not there any more")
+    scripted.run("train-2", state="succeeded", age=0).add_output("checkpoints/1", step=1, size=10**18)
+    robotrain("outputs", "train-2", "--to", tmp_path / "other").check(4, "[disk-too-small]")
 
 
 @pytest.mark.parametrize("name", ["../../.bashrc", "/etc/passwd", ""])
@@ -81,15 +79,8 @@ def test_output_name_outside_the_folder_is_refused(scripted, robotrain, tmp_path
     scripted.run("train-1", state="succeeded").add_output("x", kind="file")
     result = tmp_path / "scripted/train-1/outputs.json"
     result.write_text(result.read_text().replace('"name": "x"', f'"name": "{name}"'))
-    answer = robotrain("outputs", "--to", tmp_path / "to")
-    answer.check(1, "[output-name-unsafe]")
+    robotrain("outputs", "--to", tmp_path / "to").check(1, "[output-name-unsafe]")
     assert not (tmp_path / "to").exists()
-
-
-def test_full_disk_is_reported_before_the_download(scripted, robotrain, tmp_path):
-    scripted.run("train-1", state="succeeded").add_output("checkpoints/1", step=1, size=10**18)
-    answer = robotrain("outputs", "--to", tmp_path / "to")
-    answer.check(4, "[disk-too-small]")
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,7 @@ def test_rendered_plan_is_submitted_byte_for_byte_and_only_once(submit_plan, fak
         assert (plans.get_plan_folder(run) / path).read_bytes() == (plan_folder / path).read_bytes()
     assert (fake_platform / "jobs" / run).read_text().strip() == records.read_record(run).plan
     (fake_platform / f"{run}.json").write_text('{"state": "succeeded"}')
-    again = submit_plan()
-    again.check(2, f"{run} is already submitted", "--attempt N")
+    submit_plan().check(2, f"{run} is already submitted", "--attempt N")
     assert submit_plan("--dry-run").exit_code == 2
 
 
@@ -67,8 +66,7 @@ def test_plan_is_refused_after_an_interrupted_submit_of_another_plan_of_the_same
     with answer_submits(fake_platform, "hangs up"):
         submit_plan()
     (plan_folder / "job.json").write_text("{}")
-    answer = submit_plan()
-    answer.check(2, "the submit of another plan as lerobot-train")
+    submit_plan().check(2, "the submit of another plan as lerobot-train")
     assert not (fake_platform / "jobs").exists()
 
 

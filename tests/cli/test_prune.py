@@ -138,8 +138,7 @@ def test_run_of_a_removed_platform_stays(prune, tmp_path):
 def test_run_that_cannot_be_removed_is_named_and_the_others_are_removed(prune, record_old_run):
     record_old_run("stuck-1", days=50).set_flag("stuck")
     record_old_run("old-1", days=40)
-    answer = prune("--older-than", "30d", "--yes")
-    answer.check(1, "stuck-1 was not removed: PermissionError")
+    prune("--older-than", "30d", "--yes").check(1, "stuck-1 was not removed: PermissionError")
     assert records.list_runs() == ["stuck-1"]
 
 
@@ -177,8 +176,7 @@ def test_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, 
 
 def test_beginning_of_a_name_removes_nothing(prune, record_old_run):
     record_old_run("train-1", days=1, called="cups")
-    answer = prune("cu", "--yes")
-    answer.check(2, "runs --prune train-1")
+    prune("cu", "--yes").check(2, "runs --prune train-1")
     assert records.list_runs() == ["train-1"]
     assert prune("cups", "--yes").exit_code == 0
 

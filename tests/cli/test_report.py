@@ -265,5 +265,4 @@ def test_run_without_a_stored_plan_has_a_page(robotrain, fake_platform, run):
 def test_interrupted_submit_has_a_suggestion_and_no_page(robotrain, fake_platform, pusht):
     (fake_platform / "mood").write_text("hangs up")
     robotrain("submit", "--platform", "fake", "--dataset-path", pusht)
-    answer = robotrain("report")
-    answer.check(1, "robotrain resubmit lerobot-train")
+    robotrain("report").check(1, "robotrain resubmit lerobot-train")

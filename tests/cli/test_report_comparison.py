@@ -142,8 +142,7 @@ def test_one_run_named_twice_is_one_run(robotrain, submit_training):
 
 
 def test_all_unknown_runs_are_named_and_no_page_is_written(robotrain, submit_training, tmp_path):
-    answer = robotrain("report", "nosuch-1", submit_training(), "nosuch-2")
-    answer.check(2, "nosuch-1", "nosuch-2")
+    robotrain("report", "nosuch-1", submit_training(), "nosuch-2").check(2, "nosuch-1", "nosuch-2")
     assert list((tmp_path / "here").iterdir()) == []
 
 

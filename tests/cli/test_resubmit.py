@@ -100,8 +100,7 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platfor
     origins = {row["value"]: row["origin"] for row in stored.values if row["name"] == "trainer_args"}
     assert set(origins.values()) == {"flag after --"}
     assert robotrain("resubmit", "--dry-run", "--", size).exit_code == 0, "of the newest run"
-    wrong = robotrain("resubmit", first, "--", "--policy.chunk_sise=8")
-    wrong.check(2, "--policy.chunk_size=8")
+    robotrain("resubmit", first, "--", "--policy.chunk_sise=8").check(2, "--policy.chunk_size=8")
 
 
 def write_format_1(run, **plugins):
@@ -186,11 +185,9 @@ def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, push
 
 def test_resubmit_of_a_damaged_or_removed_plan_is_refused(robotrain, sent_run):
     (plans.get_plan_folder(sent_run) / "job.json").write_text("{}")
-    damaged = robotrain("resubmit", sent_run)
-    damaged.check(2, "was changed after the submit")
+    robotrain("resubmit", sent_run).check(2, "was changed after the submit")
     shutil.rmtree(plans.get_plan_folder(sent_run))
-    removed = robotrain("resubmit", sent_run)
-    removed.check(2, f"the stored plan of {sent_run} cannot be read")
+    robotrain("resubmit", sent_run).check(2, f"the stored plan of {sent_run} cannot be read")
 
 
 def test_resubmit_continues_an_interrupted_submit(robotrain, fake_platform, job_words):
@@ -262,8 +259,7 @@ def test_resume_refuses_an_unfinished_run_and_one_without_a_checkpoint(robotrain
     assert f"robotrain wait {sent_run}" in going
     assert "saves a checkpoint" not in going  # only some platforms do on a cancel
     set_run_state(fake_platform, sent_run, state="failed")
-    answer = robotrain("resume", sent_run)
-    answer.check(2, "[checkpoint-missing]", f"robotrain resubmit {sent_run}")
+    robotrain("resume", sent_run).check(2, "[checkpoint-missing]", f"robotrain resubmit {sent_run}")
 
 
 def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robotrain, fake_platform, sent_run):
@@ -286,8 +282,7 @@ def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robot
 @pytest.mark.parametrize("following", ["--wait", "--stream"])
 def test_dry_run_cannot_be_followed(robotrain, job_words, sent_run, following):
     for words in (("submit", *job_words), ("resubmit", sent_run)):
-        answer = robotrain(*words, "--dry-run", following)
-        answer.check(2, f"--dry-run submits no run: {following}")
+        robotrain(*words, "--dry-run", following).check(2, f"--dry-run submits no run: {following}")
 
 
 def test_stream_shows_the_log_and_ends_like_wait(robotrain, fake_platform, job_words, sent_run):

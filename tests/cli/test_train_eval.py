@@ -149,7 +149,6 @@ def test_timeout_ends_the_wait_and_not_the_pipeline(robotrain, pusht, fake_platf
 
     monkeypatch.setenv("PYTHONPATH", os.environ["FAKE_SITE"])
     command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht)
-    answer = robotrain(*command, "--timeout", "0.02", "--poll-interval", "1")
-    answer.check(1, "[wait-timeout]")
+    robotrain(*command, "--timeout", "0.02", "--poll-interval", "1").check(1, "[wait-timeout]")
     assert robotrain("status", "--json").json["state"] in ("pending", "running")
     assert robotrain("cancel", "--json").json["state"] == "cancelled"

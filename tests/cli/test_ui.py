@@ -92,8 +92,7 @@ def test_only_a_known_server_of_mlflow_is_run(serve, opened_addresses, logged):
 
 def test_run_without_a_page_is_an_error(scripted, robotrain, opened_addresses):
     scripted.run("train-1").set_flag("page", "javascript:alert(1)")
-    answer = robotrain("ui")
-    answer.check(1, "[page-missing]")
+    robotrain("ui").check(1, "[page-missing]")
     assert opened_addresses() == []
 
 

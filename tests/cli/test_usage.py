@@ -133,8 +133,7 @@ def test_workload_as_an_option_is_answered_with_the_line(robotrain):
         (("--workload", "lerobot-eval"), "lerobot-eval"),
         (("--workload=lerobot-evil",), "lerobot-eval"),
     ):
-        answer = robotrain("submit", "--platform", "plain", *words)
-        answer.check(2, f"use   robotrain submit {meant} …")
+        robotrain("submit", "--platform", "plain", *words).check(2, f"use   robotrain submit {meant} …")
     assert "use   robotrain submit WORKLOAD …" in robotrain("submit", "--workload", "--platform", "plain").stderr
 
 
@@ -154,8 +153,7 @@ def test_problems_of_all_stages_are_reported_and_the_earliest_decides_the_exit_c
 
 
 def test_source_given_twice_is_a_warning(robotrain):
-    answer = render(robotrain, "--blob-url", BLOB, "--blob-url", BLOB + "/")
-    answer.check(0, "given twice")
+    render(robotrain, "--blob-url", BLOB, "--blob-url", BLOB + "/").check(0, "given twice")
 
 
 def test_sources_keep_the_order_typed_across_flags(robotrain):
@@ -182,8 +180,7 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
     ],
 )
 def test_word_before_or_in_place_of_the_command_is_answered_with_the_line(robotrain, words, way):
-    answer = robotrain(*words)
-    answer.check(2, f"use   {way}")
+    robotrain(*words).check(2, f"use   {way}")
 
 
 @pytest.mark.parametrize("name", ["PLATFORM", "NAME"])
