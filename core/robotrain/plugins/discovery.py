@@ -42,6 +42,8 @@ class Claim(NamedTuple):
     package: str
     """The name of its distribution; the path of a plugin file."""
     version: str
+    built_in: bool
+    """Whether it is part of robotrain."""
 
     @property
     def project(self) -> str:
@@ -78,11 +80,6 @@ class Claim(NamedTuple):
         """Return whether it is of a plugin file."""
         return os.sep in self.package
 
-    @property
-    def built_in(self) -> bool:
-        """Return whether it is part of robotrain."""
-        return self.project in list_built_in_distributions()
-
     def load(self) -> Any:
         """Import and return what it names. Raise what the import raises."""
         attribute = self.value.partition("[")[0].partition(":")[2]
@@ -102,7 +99,9 @@ class Claim(NamedTuple):
 def make_claim(point: str, value: str, package: str, version: str = "") -> Claim:
     """Return the claim of an entry point by its name."""
     family, _, name = point.partition(".")
-    return Claim(*((family, name) if name and family in FAMILIES else ("", point)), value, package, version)
+    names = (family, name) if name and family in FAMILIES else ("", point)
+    built_in = normalize_name(package) in list_built_in_distributions()
+    return Claim(*names, value, package, version, built_in)
 
 
 def read_claims(group: str = GROUP) -> tuple[Claim, ...]:
