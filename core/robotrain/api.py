@@ -23,7 +23,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, progress_cache, records
 from robotrain.submission import interrupted_submit, registration, submitter, unfinished
 from robotrain.submission import pin as pinning
-from robotrain.submission.run_name import make_labels
+from robotrain.submission.run_labels import make_labels
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
 """Seconds between two polls of a run."""

@@ -16,7 +16,7 @@ from robotrain.pipelines.resume import RepeatedPipeline, continue_pipeline
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.submission import submitter
-from robotrain.submission.run_name import NO_LABELS, RunLabels, make_labels
+from robotrain.submission.run_labels import NO_LABELS, RunLabels, make_labels
 
 
 class PipelineRun(api.Run):

@@ -9,7 +9,7 @@ from azure_stand_in.ml.job_rules import RULES, Sent
 from azureml_plans import ONE, blobs, find_codes, find_problems, job, model, read_spec, render_plan, settings, source
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
-from robotrain_azureml.spec import job_settings, render
+from robotrain_azureml.spec import command_job, job_settings
 
 HUB = source("huggingface", "lerobot/pusht@main")
 DIGEST = f"@sha256:{'a' * 64}"
@@ -390,7 +390,7 @@ def test_length_of_a_variable_is_limited_as_by_the_kernel() -> None:
     limit = 131_072 - len(f"{name}=\0")
     for size, codes in ((limit, set()), (limit + 1, {"azureml-variable-too-long"})):
         of = job(*blobs(), source("blob_url", ONE + "x" * (size - len(ONE)), "init_policy"))
-        variable = {name: render.make_compat_variables(of)[name]}
+        variable = {name: command_job.make_compat_variables(of)[name]}
         assert len(variable[name]) == size
         assert find_codes(of) == codes
         if codes:

@@ -18,7 +18,7 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.spec import render
+from robotrain_azureml.spec import command_job
 
 TEMPLATES = """${{inputs.x}} ${{outputs.checkpoints}} ${{name}} ${{ {x} {inputs.x} {{x}} ${HOME} $(HOME) $$ `id` ;ls"""
 YAML = """yes null 2026-01-01 0x1f 1e5 1_0 1:30 .5 NaN !!python/object:os.system !tag &a *a --- ... | > ? : - @ [ ]"""
@@ -123,7 +123,7 @@ def check_render(of: Job, settings: AzureMLSettings) -> Plan | None:
     spec = read_yaml(content)
     assert {name: spec[name] for name in COMMAND} == COMMAND
     assert "${{" not in content
-    assert render.dump_yaml(spec) == content
+    assert command_job.dump_yaml(spec) == content
     assert read_yaml(yaml.dump(spec, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == spec
     assert_unchanged(of, settings, made, spec)
     return made
@@ -168,8 +168,8 @@ def test_a_job_is_refused_or_reads_as_it_was_meant(given: tuple[Job, AzureMLSett
 def test_any_text_is_read_back_or_is_never_written(values: dict[str, str]) -> None:
     for spec in (values, {"environment_variables": values, "number": 7}, {"x": {"y": values}}):
         try:
-            written = render.dump_yaml(spec)
-        except render.ExpressionError:
+            written = command_job.dump_yaml(spec)
+        except command_job.ExpressionError:
             assert "${{" in json.dumps(spec)
         else:
             assert read_yaml(written) == spec

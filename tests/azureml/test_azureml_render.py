@@ -23,7 +23,7 @@ from azureml_plans import (
     source,
 )
 from robotrain.model.plan import Payload, write_plan_files
-from robotrain_azureml.spec import render, submission_spec
+from robotrain_azureml.spec import command_job, submission_spec
 from robotrain_runtime.contract import document as contract_document
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from start_program import StartProgramTests, pack_runtime, start
@@ -112,7 +112,7 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
     assert (made.spec, read_spec(made)["code"]) == ("job.yaml", "code")
     assert made.shown == ("job.yaml", "code/job.json")
     assert made.files["code/payload.zip"] == azureml_plans.payload().archive
-    assert made.files["code/start.py"].decode() == render.START_PROGRAM
+    assert made.files["code/start.py"].decode() == command_job.START_PROGRAM
 
 
 def test_the_command_is_the_same_for_every_job() -> None:
@@ -348,7 +348,7 @@ def test_a_dollar_that_would_be_read_is_the_same_url_written_otherwise(tail: str
 
 @pytest.mark.parametrize("where", [{"display_name": "${{ x }}"}, {"labels": "a=${{x}}"}, {"labels": "${{x}}=a"}])
 def test_a_value_that_is_a_template_is_never_written(where: dict[str, str]) -> None:
-    with pytest.raises(render.ExpressionError):
+    with pytest.raises(command_job.ExpressionError):
         render_plan(job(), **where)
 
 
@@ -376,18 +376,18 @@ def code(tmp_path: Path) -> Path:
 
 
 def start_job(code: Path, **environ: str):
-    return start(*render.START_COMMAND.split(), cwd=code, environ=environ)
+    return start(*command_job.START_COMMAND.split(), cwd=code, environ=environ)
 
 
 class TestTheProgram(StartProgramTests):
-    program = render.START_PROGRAM
+    program = command_job.START_PROGRAM
 
     @pytest.fixture
     def start(self, code: Path):
         return lambda **environ: start_job(code, **environ)
 
     def test_the_command_holds_nothing_that_a_template_would_read(self) -> None:
-        assert "$" not in self.program + render.START_COMMAND
+        assert "$" not in self.program + command_job.START_COMMAND
 
 
 def work(code: Path) -> str:

@@ -154,11 +154,11 @@ def image_machine(tmp_path, monkeypatch):
 
     `image_machine(line)` does a RUN line there; its mounts are of no use to a shell.
     """
-    from robotrain import image
+    from robotrain import image_build
 
     if (python := uv_program.find_python_with_pip()) is None:
         pytest.skip("no pip on this machine")
-    folders = {image.IMAGE_FOLDER: "opt", image.CONTEXT_MOUNT: "image", image.CACHE_MOUNT: "fetched"}
+    folders = {image_build.IMAGE_FOLDER: "opt", image_build.CONTEXT_MOUNT: "image", image_build.CACHE_MOUNT: "fetched"}
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python3").symlink_to(python)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")

@@ -25,7 +25,7 @@ from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, redact
 from robotrain.submission.packing import pack_payload
-from robotrain.submission.run_name import make_default_name
+from robotrain.submission.run_labels import make_default_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -48,7 +48,7 @@ from robotrain.submission.interrupted_submit import (
     require_no_secrets,
 )
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.run_name import NO_LABELS, RunLabels
+from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.unfinished import UnfinishedRun
 
 if TYPE_CHECKING:

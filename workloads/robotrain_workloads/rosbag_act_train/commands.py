@@ -169,7 +169,7 @@ def convert(
     raise_if_any(_make_bag_problem(one.problem, (*excluded, one.bag.name)) for one in survey.refused)
     if not any(reading.episodes for reading in survey.usable):
         raise Rejected([_make_bag_problem(f"{survey.folder}: no bag makes an episode")])
-    from robotrain_workloads.rosbag_act_train.convert import ConversionFailed, convert_bags
+    from robotrain_workloads.rosbag_act_train.convert_to_lerobot import ConversionFailed, convert_bags
 
     try:
         written = convert_bags(survey, to, task=task, robot=robot, video=not images, salvage=salvage, say=print_message)

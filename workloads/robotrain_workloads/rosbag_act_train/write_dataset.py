@@ -1,4 +1,4 @@
-"""Write a LeRobot dataset from arrays: a program for LeRobot's environment, given a JSON file of `convert.py`."""
+"""Write a LeRobot dataset from arrays: a program for LeRobot's environment, given JSON by `convert_to_lerobot.py`."""
 
 from __future__ import annotations
 

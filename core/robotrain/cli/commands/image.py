@@ -34,7 +34,7 @@ def image(
 
     The image is not built. `docker build` takes wheels from your pip and uv configuration.
     """
-    from robotrain import image
+    from robotrain import image_build
 
     found = get_plugins(ctx)
     chosen = load_named_plugin(found, "workload", workload, Origin("argument"))
@@ -42,11 +42,11 @@ def image(
         title, why = "--from needs the name of an image", "It may contain only letters, digits and . _ : / @ -."
         ways = [Suggestion("--from REGISTRY/NAME:TAG")]
         raise Rejected([make_usage_problem("value-invalid", title, "--from", why, suggestions=ways)])
-    locked = image.find_locked_environments(chosen, found.source_kinds().values())
-    base = start or image.choose_default_image(locked[0].python)
-    files = image.build_context_files(chosen, base, locked)
+    locked = image_build.find_locked_environments(chosen, found.source_kinds().values())
+    base = start or image_build.choose_default_image(locked[0].python)
+    files = image_build.build_context_files(chosen, base, locked)
     if to:
-        image.write_context(files, Path(to))
+        image_build.write_context(files, Path(to))
         environments = " and ".join(f"{one.name} ({one.digest})" for one in locked)
         print_message(f"wrote {len(files)} files for {base} with {environments}; the image is not built")
         print_message(f"docker build -t NAME {to}   builds it")
@@ -66,7 +66,7 @@ def image(
             }
         )
     else:
-        print_result(to or files[image.DOCKERFILE_NAME].decode().rstrip("\n"))
+        print_result(to or files[image_build.DOCKERFILE_NAME].decode().rstrip("\n"))
 
 
 app = make_app(image)

@@ -26,7 +26,7 @@ def rename(
     robotrain rename pick-v3 --note "with the new gripper"
     """
     from robotrain.store import name_lock, records
-    from robotrain.submission.run_name import make_labels
+    from robotrain.submission.run_labels import make_labels
 
     if not name and note is None:
         title = "there is neither a new name nor a new note"

@@ -119,7 +119,7 @@ app = make_job_command("submit", SubmitCommand, HELP)
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
     """Submit a prepared job, or do what the switches in `options` ask for instead."""
     from robotrain.submission import submitter
-    from robotrain.submission.run_name import make_labels
+    from robotrain.submission.run_labels import make_labels
 
     check_asset_options(prepared.platform, options)
     labels = make_labels(options.get("name") or "", options.get("note") or "")
@@ -142,7 +142,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     from robotrain.check import capability_checks
     from robotrain.plugins import site
     from robotrain.submission import submitter
-    from robotrain.submission.run_name import make_labels
+    from robotrain.submission.run_labels import make_labels
 
     plugins = get_plugins(ctx)
     platform = plugins.platform_of_plan(rendered)

@@ -14,8 +14,9 @@ from robotrain_azure import workspace
 from robotrain_azure.errors import LIST_WORKSPACES
 
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.spec import job_settings, render, submission_spec
-from robotrain_azureml.spec.render import EXPRESSION_START, HUB_CREDENTIAL_FLAG
+from robotrain_azureml.spec import command_job, job_settings, submission_spec
+from robotrain_azureml.spec.command_job import EXPRESSION_START
+from robotrain_azureml.spec.render import HUB_CREDENTIAL_FLAG
 
 VARIABLE_FLAGS = {
     "BLOB_URLS": ("--blob-url", "--dataset-asset azureml:NAME:VERSION"),
@@ -38,7 +39,7 @@ def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     yield from _check_labels(settings)
     yield from _check_datastore(settings)
     yield from _check_preemption(job, settings)
-    variables = render.make_compat_variables(job)
+    variables = command_job.make_compat_variables(job)
     yield from checks.check_variable_sizes("azureml-variable-too-long", variables, VARIABLE_FLAGS)
     yield from _check_hub_secret(job, settings)
 

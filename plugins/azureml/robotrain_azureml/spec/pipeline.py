@@ -18,8 +18,9 @@ from robotrain.model.workload_profile import OutputProfile
 from robotrain_azure.workspace import WORKSPACE_FLAGS
 from robotrain_runtime.contract.document import parse_document
 
+from robotrain_azureml.spec import command_job, job_settings, render, submission_spec
 from robotrain_azureml.spec import inputs as spec_inputs
-from robotrain_azureml.spec import job_settings, render, submission_spec
+from robotrain_azureml.spec.command_job import Expression
 from robotrain_azureml.spec.pipeline_spec import (
     PIPELINE_SPEC,
     STEP_TAG,
@@ -29,7 +30,6 @@ from robotrain_azureml.spec.pipeline_spec import (
     make_step_folder,
     parse_steps,
 )
-from robotrain_azureml.spec.render import Expression
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
 
 PIPELINE_FILE = "pipeline-job.yaml"
@@ -76,14 +76,14 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     if problems:
         raise Rejected(problems)
     experiment = job_settings.get_experiment_name(steps[0].job)
-    document = render.dump_yaml(
+    document = command_job.dump_yaml(
         {
             "$schema": PIPELINE_SCHEMA,
             "type": "pipeline",
             "name": run,
             "display_name": run,
             "experiment_name": experiment,
-            "tags": {render.RUN_TAG: run, render.DIGEST_TAG: job.digest},
+            "tags": {command_job.RUN_TAG: run, command_job.DIGEST_TAG: job.digest},
             "settings": {"continue_on_step_failure": False, "force_rerun": True},
             "jobs": {one.spec.key: one.node for one in rendered},
         }

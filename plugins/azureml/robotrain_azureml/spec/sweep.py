@@ -17,10 +17,10 @@ from robotrain.model.plan import Plan
 from robotrain_runtime.contract.document import Dimension
 
 from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec import command_job, render, submission_spec
 from robotrain_azureml.spec import inputs as spec_inputs
-from robotrain_azureml.spec import render, submission_spec
+from robotrain_azureml.spec.command_job import Expression
 from robotrain_azureml.spec.pipeline import make_job_plan
-from robotrain_azureml.spec.render import Expression
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 SWEEP_FILE = "sweep-job.yaml"
@@ -62,7 +62,7 @@ def find_sweep_obstacle(sweep: SweepSpec) -> str:
         return f"what its trials leave goes to {DEFAULT_DATASTORE}, not to {settings.datastore}"
     if dict(sweep.jobs[0].parameters).get("publish_url"):
         return "its trials would publish to one place"
-    bodies = [render.make_command_job(job, settings, "", ()) for job in sweep.jobs]
+    bodies = [command_job.make_command_job(job, settings, "", ()) for job in sweep.jobs]
     changed = [key for body in bodies for key in body if key != "tags" and body[key] != bodies[0].get(key)]
     return f"{changed[0]} of the job changes with the values" if changed else ""
 
@@ -74,7 +74,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
         raise Rejected([make_problem("sweep-not-native", title, "--native-only", "", "", fix, stage=Stage.CHECK)])
     trial, settings = sweep.jobs[0], sweep.settings
     body, placement, submission = render.render_job(trial, settings, run)
-    body["tags"] = {**body["tags"], render.DIGEST_TAG: job.digest}
+    body["tags"] = {**body["tags"], command_job.DIGEST_TAG: job.digest}
     outputs = trial.profile.outputs
     spec = AzureMLSweepSpec(
         trials=sweep.trials, results=bool(outputs.complete_file), resumable=outputs.resumable, trial=submission
@@ -93,7 +93,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
         job=job,
         spec=SWEEP_FILE,
         files={
-            SWEEP_FILE: render.dump_yaml(make_sweep(body, search)).encode(),
+            SWEEP_FILE: command_job.dump_yaml(make_sweep(body, search)).encode(),
             SWEEP_SPEC.name: SWEEP_SPEC.dump(spec),
             **render.make_code(trial, run, sweep.payload, sweep.container_plugins, placement, space=sweep.space),
         },
@@ -158,7 +158,9 @@ def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
             "name": document["name"],
             **{key: document[key] for key in _SHARED_KEYS if key in document},
             **{key: document["trial"][key] for key in _TRIAL_KEYS if key in document["trial"]},
-            "command": render.START_COMMAND if submission_spec.SEARCH_FILE in plan.files else EARLIER_START_COMMAND,
+            "command": command_job.START_COMMAND
+            if submission_spec.SEARCH_FILE in plan.files
+            else EARLIER_START_COMMAND,
             **({"limits": {"timeout": timeout}} if timeout else {}),
             "outputs": {
                 name: {**output, "path": uri} if name == spec.output else dict(output)

@@ -21,9 +21,9 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.identity import IDENTITY_KEYS
 from robotrain_azureml.spec import check_job, inputs, pipeline, submission_spec, sweep
+from robotrain_azureml.spec.command_job import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.pipeline import HANDOVER, is_pipeline
 from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, StepFacts, dump_steps, dump_trials, make_step_folder
-from robotrain_azureml.spec.render import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
 
 STAGING_FOLDER = "sending"
