@@ -18,7 +18,7 @@ from origin_files import compute_digests, read_origin
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_sources.blob_url import identity
-from robotrain_sources.fetching import credential, errors
+from robotrain_sources.fetching import errors, named_secret
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
@@ -46,7 +46,7 @@ def robots(tenant_session, robots_session, monkeypatch) -> Vault:
     for name, value in tenant_session.workload_identity.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(credential, "_secrets", {})
+    monkeypatch.setattr(named_secret, "_secrets", {})
     monkeypatch.setattr(errors, "RETRY_PAUSE_SECONDS", 0.0)
     return robots_session
 
@@ -54,7 +54,7 @@ def robots(tenant_session, robots_session, monkeypatch) -> Vault:
 def describe_refusal(named: str) -> tuple[str, str, str]:
     """The sentence, what to type, whose fault it is."""
     with pytest.raises(FetchError) as told:
-        credential.read_secret(named, FORM)
+        named_secret.read_secret(named, FORM)
     sentence, _, way = str(told.value).partition("\n")
     return sentence, way, told.value.fault
 
@@ -65,12 +65,12 @@ def test_a_secret_is_read_as_the_identity_of_the_job_and_asked_for_once(robots):
     assert {one.text for one in told} == {TOKEN}
     assert told[0].description == "the token in the secret hf-token of the key vault robots"
     assert robots.requests == ["GET /secrets/hf-token?api-version=7.4"]
-    assert TOKEN not in repr((told, credential._secrets))
+    assert TOKEN not in repr((told, named_secret._secrets))
 
 
 def test_a_version_of_a_secret_is_asked_for_as_that(robots):
     address = robots.put("hf-token", TOKEN)
-    assert credential.read_secret(f"{address}/{VERSION}", FORM) == TOKEN
+    assert named_secret.read_secret(f"{address}/{VERSION}", FORM) == TOKEN
     assert robots.requests == [f"GET /secrets/hf-token/{VERSION}?api-version=7.4"]
 
 
@@ -134,16 +134,16 @@ def test_network_rules_of_a_vault_are_told_apart_from_a_missing_role(robots):
 )
 def test_the_suggested_command_suits_the_vaults_access_model(message, way, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
-    at = credential.parse_vault_address("https://robots.vault.azure.net/secrets/hf-token")
+    at = named_secret.parse_vault_address("https://robots.vault.azure.net/secrets/hf-token")
     body = {"error": {"code": "Forbidden", "message": message, "innererror": None}}
-    assert str(credential.explain_vault_answer(403, body, at)).partition("\n")[2] == way
+    assert str(named_secret.explain_vault_answer(403, body, at)).partition("\n")[2] == way
 
 
 def test_a_busy_vault_is_asked_once_more_and_then_it_is_a_network_fault(robots):
     address = robots.put("hf-token", TOKEN)
     robots.faults.append(Fault("GET", status=503, code="ServiceUnavailable", times=1))
-    assert credential.read_secret(address, FORM) == TOKEN
-    credential._secrets.clear()
+    assert named_secret.read_secret(address, FORM) == TOKEN
+    named_secret._secrets.clear()
     robots.faults.append(Fault("GET", status=429, code="Throttled"))
     robots.requests.clear()
     assert describe_refusal(address)[2] == "network"
@@ -198,10 +198,10 @@ def test_an_address_that_is_no_secrets_is_asked_of_nobody_and_not_repeated(robot
 
 
 def test_every_cloud_has_vaults_of_its_own():
-    found = credential.parse_vault_address("https://Robots.Vault.USGovCloudAPI.net/secrets/Token/")
+    found = named_secret.parse_vault_address("https://Robots.Vault.USGovCloudAPI.net/secrets/Token/")
     assert (found.host, found.name) == ("robots.vault.usgovcloudapi.net", "Token")
     assert found.scope == "https://vault.usgovcloudapi.net/.default"
-    found = credential.parse_vault_address("https://robots.vault.azure.cn/secrets/t")
+    found = named_secret.parse_vault_address("https://robots.vault.azure.cn/secrets/t")
     assert found.scope == "https://vault.azure.cn/.default"
 
 

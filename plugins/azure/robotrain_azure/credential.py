@@ -1,4 +1,7 @@
-"""The signed-in identity: its credential, its object id, and why a sign-in failed."""
+"""The signed-in identity of this process: its shared credential, its object id, and why a sign-in failed.
+
+The order of identities is in `robotrain_sources.fetching.azure_sign_in`.
+"""
 
 import functools
 import os
@@ -8,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from robotrain_sources.fetching.credential import (
+from robotrain_sources.fetching.azure_sign_in import (
     find_rejected_variable,
     make_azure_credential,
     parse_token_claims,

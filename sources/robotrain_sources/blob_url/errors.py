@@ -11,7 +11,7 @@ from robotrain_runtime.contract.failure import PermanentError
 from robotrain_sources.blob_url.identity import READER_ROLE, BlobIdentity
 from robotrain_sources.blob_url.reference import BlobPrefix
 from robotrain_sources.fetching import errors
-from robotrain_sources.fetching.credential import explain_sign_in
+from robotrain_sources.fetching.azure_sign_in import explain_sign_in
 from robotrain_sources.fetching.errors import FetchError, blame_error, blame_no_answer, format_error
 
 CHANGED_MESSAGE = "the blobs below {at} are not those that were pinned: some were added, changed or deleted since"

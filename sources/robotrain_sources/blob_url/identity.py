@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
-from robotrain_sources.fetching import credential
+from robotrain_sources.fetching import azure_sign_in, named_secret
 from robotrain_sources.fetching.errors import FetchError
 
 ACCEPTED_FORMS = "an account key, a SAS (sv=…&sig=…) or an access token"
@@ -46,7 +46,7 @@ class StorageSecret:
         """When it expires, with a time zone; None if it does not say."""
         with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):
             if self.form == "token":
-                return datetime.fromtimestamp(credential.parse_token_claims(self.text)["exp"], timezone.utc)
+                return datetime.fromtimestamp(azure_sign_in.parse_token_claims(self.text)["exp"], timezone.utc)
             if self.form == "sas":
                 end = datetime.fromisoformat(parse_qs(self.text)["se"][0].replace("Z", "+00:00"))
                 return end if end.tzinfo else end.replace(tzinfo=timezone.utc)
@@ -55,7 +55,7 @@ class StorageSecret:
 
 def read_storage_secret(location: str) -> StorageSecret:
     """Return the current secret of a file or key vault. Raise FetchError if it is not one for Azure Storage."""
-    text = credential.read_secret(location, ACCEPTED_FORMS).removeprefix("?")
+    text = named_secret.read_secret(location, ACCEPTED_FORMS).removeprefix("?")
     form: SecretForm
     if re.fullmatch(_KEY, text):
         form = "key"
@@ -64,8 +64,8 @@ def read_storage_secret(location: str) -> StorageSecret:
     elif not re.search(r"\s|://", text) and {"sv", "sig"} <= parse_qs(text).keys():
         form = "sas"
     else:
-        raise credential.make_content_error(location, ACCEPTED_FORMS)
-    secret = StorageSecret(credential.describe_location(location), form, text)
+        raise named_secret.make_content_error(location, ACCEPTED_FORMS)
+    secret = StorageSecret(named_secret.describe_location(location), form, text)
     if secret.expires and secret.expires <= datetime.now(timezone.utc):
         expiry = f"{secret.expires.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
         raise FetchError(f"{secret.form_name} in {secret.location} expired at {expiry}: replace it", "configuration")
@@ -74,7 +74,7 @@ def read_storage_secret(location: str) -> StorageSecret:
 
 def describe_token_holder(token: str) -> str:
     """Return the holder of a token in words; empty if the token does not say."""
-    claims = credential.parse_token_claims(token)
+    claims = azure_sign_in.parse_token_claims(token)
     if person := claims.get("upn") or claims.get("unique_name") or claims.get("preferred_username"):
         return str(person)
     ids = (("client", claims.get("appid") or claims.get("azp")), ("object", claims.get("oid")))
@@ -143,11 +143,11 @@ class MachineIdentity:
     """
 
     def __init__(self) -> None:
-        self._token = credential.ExpiringAnswer()
+        self._token = azure_sign_in.ExpiringAnswer()
 
     @functools.cached_property
     def _chain(self) -> Any:
-        return credential.make_azure_credential()
+        return azure_sign_in.make_azure_credential()
 
     def get_sdk_credential(self, account: str) -> Any:
         """Return itself: the SDK calls `get_token`."""

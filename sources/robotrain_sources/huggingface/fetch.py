@@ -13,8 +13,7 @@ from typing import Any
 
 from robotrain_runtime.contract.failure import SourceError
 
-from robotrain_sources.fetching import credential as fetching_credential
-from robotrain_sources.fetching import errors
+from robotrain_sources.fetching import errors, named_secret
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import reference
 from robotrain_sources.huggingface.errors import (
@@ -81,10 +80,10 @@ class HubToken:
 def load_hub_token(credential: str) -> HubToken:
     """Return the token in `credential`, else that of this machine. Raise FetchError."""
     if credential:
-        text = fetching_credential.read_secret(credential, TOKEN_FORM)
+        text = named_secret.read_secret(credential, TOKEN_FORM)
         if not re.fullmatch(r"[!-~]{8,4096}", text):
-            raise fetching_credential.make_content_error(credential, TOKEN_FORM)
-        return HubToken(text, f"the token in {fetching_credential.describe_location(credential)}")
+            raise named_secret.make_content_error(credential, TOKEN_FORM)
+        return HubToken(text, f"the token in {named_secret.describe_location(credential)}")
     text = importlib.import_module("huggingface_hub").get_token() or ""
     if problem := find_token_problem(text):
         raise FetchError(problem, "configuration")

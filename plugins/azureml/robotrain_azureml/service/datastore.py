@@ -21,7 +21,7 @@ from robotrain_azure.arm import ArmClient
 from robotrain_azure.credential import get_shared_credential
 from robotrain_azure.storage import Datastore, StorageError
 from robotrain_sources import parallel
-from robotrain_sources.fetching.credential import make_pipeline
+from robotrain_sources.fetching.azure_sign_in import make_pipeline
 
 RETRIES = 3
 READ_RETRIES = 1

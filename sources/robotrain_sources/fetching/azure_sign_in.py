@@ -1,0 +1,126 @@
+"""How robotrain signs in to Azure: the order of identities, what a request needs of them, and why a sign-in failed."""
+
+import base64
+import contextlib
+import importlib
+import json
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from robotrain_sources.fetching import errors
+from robotrain_sources.fetching.errors import FetchError
+
+DESKTOP_CREDENTIALS = ("shared_token_cache", "visual_studio_code", "interactive_browser", "broker")
+SIGN_IN_LIMITS = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10, "process_timeout": 10}
+"""Short timeouts: a failed sign-in is reported within seconds."""
+
+
+def make_azure_credential() -> Any:
+    """Return Azure's default credential without the ways that need a desktop. Raise ModuleNotFoundError.
+
+    It tries a secret in the environment, workload identity, a managed identity (AZURE_CLIENT_ID), `az login`, Azure
+    PowerShell and `azd auth login`.
+    """
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # its errors repeat what it logs
+    excluded: dict[str, Any] = {f"exclude_{name}_credential": True for name in DESKTOP_CREDENTIALS}
+    return importlib.import_module("azure.identity").DefaultAzureCredential(**excluded, **SIGN_IN_LIMITS)
+
+
+def make_pipeline(base: str, *policies: Any, **options: Any) -> Any:
+    """Return a client of azure-core that uses this machine's proxies; it signs in only with a policy for that."""
+    known: Any = importlib.import_module("azure.core.pipeline.policies")
+    steps = [known.UserAgentPolicy("robotrain"), known.ProxyPolicy(), *policies]
+    return importlib.import_module("azure.core").PipelineClient(base, policies=steps, **options)
+
+
+def make_token_policy(credential: Any, scope: str) -> Any:
+    """Return the policy that sends a token of `credential` with each request."""
+    return importlib.import_module("azure.core.pipeline.policies").BearerTokenCredentialPolicy(credential, scope)
+
+
+def parse_token_claims(token: str) -> dict[str, Any]:
+    """Return the claims of an access token, unverified; empty if it has none."""
+    with contextlib.suppress(IndexError, ValueError):
+        payload = token.split(".")[1]
+        return parse_json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return {}
+
+
+def parse_json_object(text: str | bytes) -> dict[str, Any]:
+    """Return the JSON object of an answer; empty for anything else."""
+    with contextlib.suppress(ValueError):
+        content = json.loads(text)
+        return content if isinstance(content, dict) else {}
+    return {}
+
+
+SIGN_IN_REASON_PATTERN = (
+    r"AADSTS\d+: [^.\n]*|(?:No such file or directory|Permission denied)(?:: '[^'\n]+')?"
+    r"|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
+)
+
+
+_REJECTED_VARIABLES = {
+    "AADSTS7000215": "AZURE_CLIENT_SECRET",  # not a secret of the client
+    "AADSTS7000222": "AZURE_CLIENT_SECRET",  # expired
+    "AADSTS700016": "AZURE_CLIENT_ID",
+    "AADSTS90002": "AZURE_TENANT_ID",
+    "AADSTS900023": "AZURE_TENANT_ID",
+}
+
+
+def find_rejected_variable(message: str) -> str:
+    """Return the environment variable whose value Azure's sign-in rejects; empty if there is none."""
+    names = (_REJECTED_VARIABLES.get(code, "") for code in re.findall(r"AADSTS\d+", message))
+    return next((name for name in names if os.environ.get(name)), "")
+
+
+def suggest_other_value(variable: str) -> str:
+    """Return what to do about a rejected environment variable."""
+    return f"set a valid {variable}, or unset it to use another sign-in"
+
+
+def explain_sign_in(error: Exception, subject: str, remedy: str) -> FetchError:
+    """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
+    reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
+    if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):
+        why = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
+        return FetchError(f"{why}: try again later", "network")
+    if variable := find_rejected_variable(str(error)):
+        why = f"Azure rejects the sign-in with {variable} to read {subject}" + (f" ({reason[0]})" if reason else "")
+        return FetchError(f"{why}: {suggest_other_value(variable)}", "configuration")
+    why = f"there is no Azure identity to read {subject}" + (f" ({reason[0]})" if reason else "")
+    return FetchError(f"{why}{remedy}", "configuration")
+
+
+FAILURE_SECONDS = 10.0
+"""Seconds to cache a failure: sixty sources wait for it no longer than one."""
+
+
+class ExpiringAnswer:
+    """An answer or a failure that all threads share until it expires."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._expires = 0.0
+        self._answer: Any = None
+        self._error: Exception | None = None
+
+    def load(self, request: Callable[[], tuple[Any, float]]) -> Any:
+        """Return the answer, from `request` if it expired: an answer and its seconds. Raise what `request` raises."""
+        with self._lock:
+            if time.time() > self._expires:
+                self._answer, self._error, seconds = None, None, FAILURE_SECONDS
+                try:
+                    self._answer, seconds = request()
+                except Exception as error:
+                    self._error = error
+                self._expires = time.time() + seconds
+            if self._error:
+                raise self._error
+            return self._answer
