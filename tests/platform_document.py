@@ -45,8 +45,10 @@ class DocumentTests:
     def test_every_setting_is_in_the_document_with_its_default(self):
         table = self.document.part("## Arguments").splitlines()
         rows = [row.split("|") for row in table if row.startswith("| `--")]
-        told = {flag: row[2] for row in rows for flag in re.findall(r"`(--[a-z-]+)`", row[1])}
+        values = {flag: row[2] for row in rows for flag in re.findall(r"`(--[a-z-]+)`", row[1])}
         defaults = {parameter.flag: parameter.default for parameter in get_parameters(self.settings)}
-        assert told.keys() == defaults.keys()
+        assert values.keys() == defaults.keys()
         del defaults["--image"]  # told in words
-        assert [flag for flag, value in defaults.items() if value is not None and f"`{value}`" not in told[flag]] == []
+        assert [
+            flag for flag, value in defaults.items() if value is not None and f"`{value}`" not in values[flag]
+        ] == []

@@ -72,16 +72,16 @@ class ScriptedPlatform(Platform):
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
         folder = Path(reference["folder"])
-        breaks, told = folder / "breaks", 0
+        breaks, result = folder / "breaks", 0
         at = len(self._log(folder)) - tail if tail is not None else 0
         at = max(0, at)
         while True:
             over = not follow or self.status(reference).finished
             for line in self._log(folder)[at:]:
-                if breaks.exists() and told == int(breaks.read_text()):
+                if breaks.exists() and result == int(breaks.read_text()):
                     breaks.unlink()
                     raise ConnectionError("the line to scripted broke")
-                at, told = at + 1, told + 1
+                at, result = at + 1, result + 1
                 yield line
             if over:
                 return
@@ -98,8 +98,8 @@ class ScriptedPlatform(Platform):
         (folder / "status.json").write_text(json.dumps({"state": "cancelled", "started": 1e9, "ended": 1e9 + 60}))
 
     def outputs(self, reference: Any) -> Iterator[Output]:
-        told = Path(reference["folder"]) / "outputs.json"
-        for fields in json.loads(told.read_text()) if told.exists() else ():
+        path = Path(reference["folder"]) / "outputs.json"
+        for fields in json.loads(path.read_text()) if path.exists() else ():
             yield Output(**{"source": "local_path", **fields})
 
     def download(self, reference: Any, output: Output, to: Path) -> None:

@@ -150,8 +150,8 @@ def test_the_plugin_file_of_the_plugin_guide_rules_and_greets(robotrain, tmp_pat
     named = ("--plugins-from", tmp_path / "tools")
     assert robotrain(*named, "greet").stdout == "hello, lab\n"
     render = ("render", "--platform", "local", "--dataset-path", "x", "--batch-size", "512")
-    told = robotrain(*named, *render)
-    assert (told.exit_code, "use   --batch-size 256" in told.stderr) == (3, True)
+    result = robotrain(*named, *render)
+    assert (result.exit_code, "use   --batch-size 256" in result.stderr) == (3, True)
     assert robotrain(*render).exit_code == 0
 
 

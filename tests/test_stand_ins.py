@@ -175,9 +175,9 @@ def test_as_many_blobs_as_one_likes_are_listed_in_pages_and_hold_what_they_say(a
     )
     box = azure.url_of_many(11_000, "").rstrip("/")
     command = [str(data_python), "-c", program, box]
-    told = subprocess.run(command, env={**os.environ, **azure.environ}, capture_output=True, text=True, check=True)
+    result = subprocess.run(command, env={**os.environ, **azure.environ}, capture_output=True, text=True, check=True)
     last = "a b/000010999.bin"
-    assert told.stdout.strip().split("|") == [
+    assert result.stdout.strip().split("|") == [
         *("11000", "11000", "a b/000000000.bin", last),
         azure.many.content(last).hex(),
     ]
@@ -191,9 +191,9 @@ def test_a_hub_tells_a_dataset_page_by_page_and_serves_parts_of_files(hub):
     hub.page = 3
     first = get_from_hub(hub, "/api/datasets/me/set/tree/main?recursive=true&expand=false")
     second = get_from_hub(hub, first.headers["Link"].split("<")[1].split(">")[0])
-    told = [*json.loads(first.content), *json.loads(second.content)]
-    assert sorted([*files, "data", "meta"]) == [one["path"] for one in told]
-    assert [one["path"] for one in told if "lfs" in one] == ["data/a b#é?.parquet", "data/c.parquet"]
+    content = [*json.loads(first.content), *json.loads(second.content)]
+    assert sorted([*files, "data", "meta"]) == [one["path"] for one in content]
+    assert [one["path"] for one in content if "lfs" in one] == ["data/a b#é?.parquet", "data/c.parquet"]
     assert second.headers["Link"] is None
     led = get_from_hub(hub, f"/datasets/me/set/resolve/{commit}/data/a%20b%23%C3%A9%3F.parquet")
     part = get_from_hub(hub, led.headers["Location"], {"Range": "bytes=10-19"})

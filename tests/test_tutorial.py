@@ -39,9 +39,9 @@ def shell(tmp_path, training_environment, monkeypatch) -> Iterator[page_session.
 def steps() -> Iterator[tuple[str, str, str]]:
     """Each block: its language, its text, and what it prints where that follows."""
     blocks = BLOCK.findall(TUTORIAL.read_text())
-    for (language, text), (after, said) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+    for (language, text), (after, result) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
         if language != "text":
-            yield language, text, said if after == "text" else ""
+            yield language, text, result if after == "text" else ""
 
 
 def find_missing_lines(wanted: str, said: str) -> list[str]:
@@ -56,9 +56,9 @@ def find_missing_lines(wanted: str, said: str) -> list[str]:
 def test_the_tutorial_does_what_it_says(shell, tmp_path):
     for language, text, wanted in steps():
         if language == "sh":
-            said, code = shell.type(text)
-            assert not find_missing_lines(wanted, said), said
-            assert code == 0 or wanted, said
+            result, code = shell.type(text)
+            assert not find_missing_lines(wanted, result), result
+            assert code == 0 or wanted, result
         else:
             path = tmp_path / "robotrain-shelf" / re.match(r"# (\S+)\n", text)[1]
             path.write_text(text.partition("\n")[2])

@@ -41,12 +41,12 @@ def blob_container(azure, request) -> str:
     ml = azure.manager.there.workspaces[at.lower()]
     for store, held in (("models", name), ("workspaceartifactstore", f"{name}-a"[-63:].strip("-"))):
         ml.datastores[store] = datastores.make_properties(ml, held, "None", account=azure.account)
-    said = {
+    values = {
         "outputs": {
             "checkpoints": {"jobOutputType": "uri_folder", "uri": "azureml://datastores/models/paths/policies/"}
         }
     }
-    ml.jobs["run-1"] = Job("run-1", f"{at}/jobs/run-1", said, azure.blobs, None, {}, {}, (), "")
+    ml.jobs["run-1"] = Job("run-1", f"{at}/jobs/run-1", values, azure.blobs, None, {}, {}, (), "")
     below = "ExperimentRun/dcid.run-1/policies/act"
     artifacts = ml.datastores["workspaceartifactstore"]["containerName"]
     azure.blobs.put(artifacts, {f"{below}/{path}": content for path, content in FILES.items()})
@@ -59,8 +59,8 @@ def register(azure, blob_container) -> Callable[..., None]:
 
     def register(name: str, version: int, uri: str) -> None:
         there = azure.manager.there.models.setdefault(f"{HERE.resource}/{name}".lower(), {})
-        said = uri.format(s=SUBSCRIPTION, g=GROUP, account=azure.account, box=blob_container)
-        there[str(version)] = {"modelType": "custom_model", "modelUri": said}
+        result = uri.format(s=SUBSCRIPTION, g=GROUP, account=azure.account, box=blob_container)
+        there[str(version)] = {"modelType": "custom_model", "modelUri": result}
 
     return register
 
@@ -147,7 +147,7 @@ def test_a_missing_role_for_the_workspace_or_its_blobs_is_reported(azure, delive
     azure.front.faults.append(Fault(f"GET /{blob_container}", status=403, code="AuthorizationPermissionMismatch"))
     assert "Storage Blob Data Reader" in survey_model(deliver("azureml:act:7")).problems[0]
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
-    told = survey_model(deliver("azureml:act:7"))
-    assert "AzureML Data Scientist" in told.problems[0]
-    assert told.fault == "configuration"
-    assert Path(told.source.uri).name == "azureml:act:7"
+    result = survey_model(deliver("azureml:act:7"))
+    assert "AzureML Data Scientist" in result.problems[0]
+    assert result.fault == "configuration"
+    assert Path(result.source.uri).name == "azureml:act:7"

@@ -127,8 +127,8 @@ def test_the_run_of_the_job_is_written_to_and_stays_azures(
         tracked = start_tracking(made, track, resume_run=resume_run, attached=True)
         where = tracked.wait_for_run()
         tracked.send(Metrics(values={"train/loss": 0.5}, step=20))
-        of = {"run_id": job_run, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
-        assert tracked.ask(ARTIFACT_REQUEST, **of)["artifact"] == "checkpoints/000020"
+        values = {"run_id": job_run, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
+        assert tracked.ask(ARTIFACT_REQUEST, **values)["artifact"] == "checkpoints/000020"
         assert tracked.end() == []
     assert (where.run_id, where.ui.partition("?")[0]) == (job_run, f"https://ml.azure.com/runs/{job_run}")
 

@@ -25,8 +25,8 @@ def sealed(step: int = 400, **seal: str) -> dict[str, bytes]:
     """The files of a complete checkpoint, its seal among them. seal: what is not as it would be."""
     held = {"pretrained_model/model.safetensors": b"weights%d" % step, "training_state/step.json": b"%d" % step}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in held.items()}
-    of = {"run": RUN, "job": "j" * 64, "model": "pretrained_model", "submission": JOB} | seal
-    return {**held, checkpoint.MANIFEST: json.dumps({"schema": 1, "step": step, "files": digests, **of}).encode()}
+    values = {"run": RUN, "job": "j" * 64, "model": "pretrained_model", "submission": JOB} | seal
+    return {**held, checkpoint.MANIFEST: json.dumps({"schema": 1, "step": step, "files": digests, **values}).encode()}
 
 
 class Observed(ObservedRun):

@@ -334,8 +334,8 @@ def test_labels_become_tags_which_the_workspace_takes_at_their_longest() -> None
 )
 def test_token_in_place_of_a_name_is_not_repeated(token: str) -> None:
     for text in (token, f"https://kv-robots.vault.azure.net/secrets/{token}"):
-        for of in (job(), job(HUB)):
-            found = find_problem("azureml-secret-invalid", of, hf_credential=text, key_vault="kv-robots")
+        for result in (job(), job(HUB)):
+            found = find_problem("azureml-secret-invalid", result, hf_credential=text, key_vault="kv-robots")
             assert (found.stage, found.given) == (Stage.PARSE, "")
             assert token not in format_problem(found)
     assert "looks like a token" in find_problem("azureml-secret-invalid", job(), hf_credential=token).why
@@ -389,10 +389,10 @@ def test_length_of_a_variable_is_limited_as_by_the_kernel() -> None:
     name = "INIT_FROM_POLICY_MODEL_SOURCE"
     limit = 131_072 - len(f"{name}=\0")
     for size, codes in ((limit, set()), (limit + 1, {"azureml-variable-too-long"})):
-        of = job(*blobs(), source("blob_url", ONE + "x" * (size - len(ONE)), "init_policy"))
-        variable = {name: command_job.make_compat_variables(of)[name]}
+        given_job = job(*blobs(), source("blob_url", ONE + "x" * (size - len(ONE)), "init_policy"))
+        variable = {name: command_job.make_compat_variables(given_job)[name]}
         assert len(variable[name]) == size
-        assert find_codes(of) == codes
+        assert find_codes(given_job) == codes
         if codes:
             with pytest.raises(OSError, match="too long"):
                 subprocess.run(["/bin/true"], env=variable, check=True)
@@ -404,9 +404,9 @@ def test_check_reads_no_file_and_sends_no_request(monkeypatch: pytest.MonkeyPatc
     def refuse(*given: object, **named: object) -> None:
         raise AssertionError(given)
 
-    of = job(*blobs(), HUB, model("azureml:m:7"), source("local_path", "/data", "policy"))
+    given_job = job(*blobs(), HUB, model("azureml:m:7"), source("local_path", "/data", "policy"))
     given = IN_VAULT | {"labels": "a=b"}
-    assert find_codes(of, **given) == set()
+    assert find_codes(given_job, **given) == set()
     for name in ("builtins.open", "socket.socket.connect", "subprocess.Popen.__init__"):
         monkeypatch.setattr(name, refuse)
-    assert find_codes(of, **given) == set()
+    assert find_codes(given_job, **given) == set()

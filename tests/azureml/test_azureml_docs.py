@@ -24,6 +24,6 @@ def test_a_run_with_required_settings_only_renders(robotrain):
 
 
 def test_every_problem_of_azure_ml_is_in_the_document_and_no_other():
-    told = set(re.findall(r"`(azureml-[a-z-]+)`", DOCUMENT.part("## Troubleshooting")))
+    result = set(re.findall(r"`(azureml-[a-z-]+)`", DOCUMENT.part("## Troubleshooting")))
     modules = (Path(__file__).parents[2] / "plugins/azureml").rglob("*.py")
-    assert told == {code for path in modules for code in re.findall(r'"(azureml-[a-z-]+)"', path.read_text())}
+    assert result == {code for path in modules for code in re.findall(r'"(azureml-[a-z-]+)"', path.read_text())}

@@ -33,8 +33,8 @@ def sealed(**seal: str) -> dict[str, bytes]:
     """Results, with their seal beside them."""
     held = {"eval_results.json": b"{}", "plots/aggregate_summary.png": b"picture"}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in held.items()}
-    of = {"run": RUN, "job": "j" * 64, "submission": JOB, "model": ""} | seal
-    return {**held, checkpoint.MANIFEST: json.dumps({"schema": 1, "step": 400, "files": digests, **of}).encode()}
+    values = {"run": RUN, "job": "j" * 64, "submission": JOB, "model": ""} | seal
+    return {**held, checkpoint.MANIFEST: json.dumps({"schema": 1, "step": 400, "files": digests, **values}).encode()}
 
 
 @pytest.fixture

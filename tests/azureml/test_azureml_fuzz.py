@@ -108,10 +108,10 @@ def jobs(draw: st.DrawFn) -> tuple[Job, AzureMLSettings]:
     if draw(st.integers(0, 2)) == 0:
         wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT)
         wild |= draw(st.dictionaries(st.just("labels"), TEXT.filter(has_pairs), max_size=1))
-    of = job(
+    given_job = job(
         *sources, *([policy] if policy else []), trainer_args=tuple(draw(st.lists(TEXT, max_size=2))), **parameters
     )
-    return of, azureml_plans.settings(**good | wild)
+    return given_job, azureml_plans.settings(**good | wild)
 
 
 def check_render(of: Job, settings: AzureMLSettings) -> Plan | None:

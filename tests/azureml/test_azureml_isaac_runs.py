@@ -56,8 +56,8 @@ def test_the_program_of_a_training_folder_runs_and_is_uploaded_once_for_each_con
     (folder / "scripts/train.sh").write_text(PROGRAM)
     (folder / "agent.txt").write_text("first")
     words = ("isaac-train", "--training-path", folder, "--task", "Isaac-Ant-v0", "-n", "8", "-b", "rsl_rl")
-    run, job, said = submit(*words, "--", "--own", "1")
-    assert f"{folder} was uploaded" in said
+    run, job, result = submit(*words, "--", "--own", "1")
+    assert f"{folder} was uploaded" in result
     assert machine.wait(job.name) == "Completed", "\n".join(job.read_log())
     log = robotrain("logs", run).stdout
     arguments = "--mode train --task Isaac-Ant-v0 --num_envs 8 --checkpoint-mode from-scratch"
@@ -68,13 +68,13 @@ def test_the_program_of_a_training_folder_runs_and_is_uploaded_once_for_each_con
     assert "python: of Isaac Lab\n" in log
     assert not isolates() or "root: /data/training-code/training\n" in log
     before = job.inputs["training_code"].prefix
-    again, job, said = submit(*words, "--new", "--", "--own", "1")
-    assert f"{folder} was uploaded" not in said
+    again, job, result = submit(*words, "--new", "--", "--own", "1")
+    assert f"{folder} was uploaded" not in result
     assert job.inputs["training_code"].prefix == before
     assert machine.wait(job.name) == "Completed", again
     (folder / "agent.txt").write_text("another")
     (folder / "scripts/train.sh").write_text('cat "$TRAINING_ROOT/agent.txt"; exit 7\n')
-    run, job, said = submit(*words)
+    run, job, result = submit(*words)
     assert job.inputs["training_code"].prefix != before
     assert machine.wait(job.name) == "Failed"
     status = robotrain("status", run, "--json").json
@@ -128,8 +128,8 @@ def test_a_mounted_model_is_validated_as_its_tags_and_properties_say(
     assert machine.wait(job.name) == "Completed", "\n".join(job.read_log())
     assert robotrain("outputs", run, "--to", tmp_path / "brought").exit_code == 0
     found = json.loads(next((tmp_path / "brought").rglob("eval_results.json")).read_text())
-    told = (found["task"], found["framework"], found["success_threshold"], found["verdict"])
-    assert told == (policy.TASK, "rsl_rl", 0.9, "passed")
+    result = (found["task"], found["framework"], found["success_threshold"], found["verdict"])
+    assert result == (policy.TASK, "rsl_rl", 0.9, "passed")
 
 
 def test_a_task_that_is_not_the_models_own_is_refused_before_isaac_lab_starts(foreign, cluster, machine, submit):

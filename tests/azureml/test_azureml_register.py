@@ -148,9 +148,9 @@ def test_lineage_is_written_beside_a_tracked_model(finished_run, observing, robo
     assert model["modelUri"].endswith(f"/{job.name}/outputs/artifacts/paths/checkpoints/000400/")
     assert model["tags"]["mlflow_experiment_id"] == "77"
     ids = {"azureml_run_id": job.name, "mlflow_run_id": job.name, "mlflow_experiment_id": "77"}
-    of = {"dataset_source": "azureml-data-asset", "dataset_assets": ["azureml:episodes:3"], "blob_urls": []}
+    values = {"dataset_source": "azureml-data-asset", "dataset_assets": ["azureml:episodes:3"], "blob_urls": []}
     found = lineage(observing, job)
-    assert found == {"000400": found["000400"] | ids | of}
+    assert found == {"000400": found["000400"] | ids | values}
     assert len(found["000400"]) == 9
 
 

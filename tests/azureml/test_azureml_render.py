@@ -93,11 +93,13 @@ outputs:
 
 
 def test_the_job_of_the_reference_is_this_one() -> None:
-    of = job(*assets("azureml:a:3"), *blobs(), model("azureml:m:7"), register_checkpoint="m", training_steps=10)
-    made = render_plan(of, workload_identity="the-client")
+    given_job = job(*assets("azureml:a:3"), *blobs(), model("azureml:m:7"), register_checkpoint="m", training_steps=10)
+    made = render_plan(given_job, workload_identity="the-client")
     image = LEROBOT_TRAIN.profile.container.image.rpartition(":")[2]
-    text = made.files["job.yaml"].decode().replace(f"'{of.digest}'", of.digest)  # quoted if it looks like a number
-    assert text == GOLDEN.format(run=made.run, digest=of.digest, image=image)
+    text = (
+        made.files["job.yaml"].decode().replace(f"'{given_job.digest}'", given_job.digest)
+    )  # quoted if it looks like a number
+    assert text == GOLDEN.format(run=made.run, digest=digest, image=image)
     assert read_placement(made).promised == {
         "DATASET_ASSETS": '["azureml:a:3"]',
         "DATASET_ASSET_COUNT": "1",
@@ -117,7 +119,7 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
 
 def test_the_command_is_the_same_for_every_job() -> None:
     odd = job(job_name="$(id) `id` ${{inputs.x}}", trainer_args=("; rm -rf /", "{{x}}"))
-    assert {read_spec(render_plan(of))["command"] for of in (job(), odd)} == {"/bin/sh python.sh -I start.py"}
+    assert {read_spec(render_plan(result))["command"] for result in (job(), odd)} == {"/bin/sh python.sh -I start.py"}
     assert render_plan(odd).files["code/start.py"] == render_plan(job()).files["code/start.py"]
     assert azureml_plans.read_document(render_plan(odd)).trainer_args == odd.trainer_args
 
@@ -357,8 +359,10 @@ def test_a_long_name_is_read_again() -> None:
 
 
 def test_an_order_reads_back_as_it_was_written() -> None:
-    of = job(source("local_path", "/d", pin=PINNED), *assets("azureml:a:3"), source("huggingface", "a/b"))
-    made = render_plan(of, workload_identity="id", hf_credential="hf", key_vault="robots", compute_kind="kubernetes")
+    given_job = job(source("local_path", "/d", pin=PINNED), *assets("azureml:a:3"), source("huggingface", "a/b"))
+    made = render_plan(
+        given_job, workload_identity="id", hf_credential="hf", key_vault="robots", compute_kind="kubernetes"
+    )
     kept = read_submission_spec(made)
     assert submission_spec.SUBMISSION.dump(kept) == made.files["azureml.json"]
     assert dataclasses.replace(kept) == kept

@@ -105,8 +105,8 @@ class TestOfTheSdk:
             assert sent["outputs"]["checkpoints"]["uri"] == spec["outputs"]["checkpoints"]["path"]
 
     def test_it_reads_times_and_ways_of_bringing_as_they_were_meant(self, load: Load) -> None:
-        of = job(*assets("azureml:a:3"), model("azureml:m:7"))
-        sent = load(azureml_plans.render_plan(of, exec_timeout="90m", output_mode="rw_mount"))["properties"]
+        given_job = job(*assets("azureml:a:3"), model("azureml:m:7"))
+        sent = load(azureml_plans.render_plan(given_job, exec_timeout="90m", output_mode="rw_mount"))["properties"]
         assert sent["limits"]["timeout"] == "PT1H30M"
         assert [(one["jobInputType"], one["mode"]) for one in sent["inputs"].values()] == [
             ("uri_folder", "ReadOnlyMount"),
@@ -128,9 +128,9 @@ def test_short_and_full_names_reach_the_same_versions_in_a_workspace(azureml, tm
     azureml.data("a", 3, "episodes/3")
     azureml.model("m", 7, "models/7")
     scope = f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
-    of = job(*assets("azureml:a:3", f"{scope}/data/a/versions/3"), model(f"{scope}/models/m/versions/7"))
+    given_job = job(*assets("azureml:a:3", f"{scope}/data/a/versions/3"), model(f"{scope}/models/m/versions/7"))
     names = {"subscription_id": subscription, "resource_group": group, "workspace_name": workspace}
-    made = azureml_plans.render_plan(of, image="registry.example/image:1.0", **names)
+    made = azureml_plans.render_plan(given_job, image="registry.example/image:1.0", **names)
     write_plan_files(made, tmp_path)
     command = [sys.executable, "-c", SENT, json.dumps(azureml.names), str(tmp_path / "job.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -55,9 +55,9 @@ def test_names_are_found_in_any_case_and_no_other_host_is_reached(azureml):
 
 
 def test_an_environment_stays_what_it_is(azureml):
-    at, of = "/environments/lerobot/versions/2.11", {"properties": {"image": IMAGE}}
+    at, result = "/environments/lerobot/versions/2.11", {"properties": {"image": IMAGE}}
     assert azureml.ask("GET", at)[0] == 404
-    assert azureml.ask("PUT", at, of)[0] == 201
+    assert azureml.ask("PUT", at, result)[0] == 201
     assert azureml.ask("PUT", at, {"properties": {"image": IMAGE, "tags": {"a": "b"}}})[0] == 200
     status, answer = azureml.ask("PUT", at, {"properties": {"image": "another:1"}})
     assert (status, answer["error"]["code"]) == (400, "UserError")
@@ -89,13 +89,13 @@ def test_code_is_registered_when_all_of_it_has_arrived(azureml):
     status, answer = azureml.ask("POST", f"{at}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
     url = answer["blobReferenceForConsumption"]["blobUri"]
     assert (status, answer["blobReferenceForConsumption"]["credential"]["sasUri"].startswith(f"{url}?")) == (200, True)
-    of = {"properties": {"codeUri": f"{url}/code", "properties": {"hash_sha256": "abc"}}}
-    assert azureml.ask("PUT", at, of)[1]["error"]["message"].endswith("is not complete.")
+    values = {"properties": {"codeUri": f"{url}/code", "properties": {"hash_sha256": "abc"}}}
+    assert azureml.ask("PUT", at, values)[1]["error"]["message"].endswith("is not complete.")
     container = url.rpartition("/")[2]
     azureml.store.put(container, {"code/start.py": b"x"})
-    assert azureml.ask("PUT", at, of)[0] == 400
+    assert azureml.ask("PUT", at, values)[0] == 400
     azureml.store.containers[container]["code/start.py"].metadata["upload_status"] = "completed"
-    assert azureml.ask("PUT", at, of)[0] == 201
+    assert azureml.ask("PUT", at, values)[0] == 201
     assert azureml.ask("PUT", at, {"properties": {"codeUri": f"{url}/other"}})[0] == 409
     (found,) = azureml.ask("GET", "/codes/other/versions", query="api-version=2023-04-01&hash=abc")[1]["value"]
     assert found["id"].endswith(at)
@@ -104,8 +104,10 @@ def test_code_is_registered_when_all_of_it_has_arrived(azureml):
 
 def test_code_from_elsewhere_is_refused(azureml):
     azureml.store.put("elsewhere", {"code/start.py": b"x"})
-    of = {"properties": {"codeUri": f"https://{azureml.account}.blob.core.windows.net/elsewhere/code"}}
-    assert azureml.ask("PUT", "/codes/c1/versions/1", of)[1]["error"]["message"].endswith("is none that was let in.")
+    values = {"properties": {"codeUri": f"https://{azureml.account}.blob.core.windows.net/elsewhere/code"}}
+    assert azureml.ask("PUT", "/codes/c1/versions/1", values)[1]["error"]["message"].endswith(
+        "is none that was let in."
+    )
 
 
 def test_blobs_are_opened_only_with_credentials(azureml):

@@ -51,16 +51,16 @@ def is_understood(robotrain, example):
     """Whether every option and word of an example is known: that it acts is for other tests."""
     from robotrain.store import records
 
-    said = split_example(example)
-    if said[0] == "submit" and "--plan" not in said:  # a submit looks at the world first, which takes its time
-        labels = {index + step for index, word in enumerate(said) if word in ("--name", "--note") for step in (0, 1)}
-        said = [
+    result = split_example(example)
+    if result[0] == "submit" and "--plan" not in result:  # a submit looks at the world first, which takes its time
+        labels = {index + step for index, word in enumerate(result) if word in ("--name", "--note") for step in (0, 1)}
+        result = [
             "explain",
-            *(word for index, word in enumerate(said) if index not in {0, *labels} if word not in SENDING),
+            *(word for index, word in enumerate(result) if index not in {0, *labels} if word not in SENDING),
         ]
-    elif said[0] in ("submit", "resubmit", "resume"):
-        said = [*said[:1], "--dry-run", *(word for word in said[1:] if word != "--dry-run")]
-    answer = robotrain(*said) if said[0] in ("render", "explain", "submit") else robotrain(*said, "--help")
+    elif result[0] in ("submit", "resubmit", "resume"):
+        result = [*result[:1], "--dry-run", *(word for word in result[1:] if word != "--dry-run")]
+    answer = robotrain(*result) if result[0] in ("render", "explain", "submit") else robotrain(*result, "--help")
     unknown = re.search(
         r"\[(option-\w+|word-unknown|command-unknown|usage|flag-without-value|value-unknown)\]", answer.stderr
     )

@@ -102,9 +102,9 @@ def test_addresses_chosen_by_files_are_printed_before_submission(robotrain, tmp_
     )
     Path("robotrain.toml").write_text('[platforms.osmo]\nstorage_account = "theiraccount"\n')
     answer = robotrain("submit", "job.yaml", "--platform", "osmo", "--dry-run")
-    said = answer.stderr[answer.stderr.index("[chosen-by-file]") :]
+    output = answer.stderr[answer.stderr.index("[chosen-by-file]") :]
     for text in ("box/out (job.yaml:3)", "https://tracker.example (job.yaml:4)", "theiraccount", f"{tmp_path}/else"):
-        assert text in said, said
+        assert text in output, output
     answer = robotrain("submit", *JOB, "--platform", "osmo", "--tracking-uri", "https://tracker.example", "--dry-run")
     assert "--tracking-uri" not in answer.stderr.partition("[chosen-by-file]")[2].partition("error:")[0]
 

@@ -288,9 +288,9 @@ def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, da
     found = [words for words in list_examples(robotrain) if "--plan" not in words]
     assert len(found) > 10
     for words in found:
-        said = ["local" if word == "PLATFORM" else word for word in words if word not in ("--wait", "--dry-run")]
+        result = ["local" if word == "PLATFORM" else word for word in words if word not in ("--wait", "--dry-run")]
         if words[0] in ("submit", "sweep") or words[:2] in (["pipeline", "submit"], ["pipeline", "train-eval"]):
-            at = said.index("--") if "--" in said else len(said)
-            said.insert(at, "--dry-run")
-        answer = robotrain(*said)
-        assert answer.exit_code == 0, (said, answer.stderr)
+            at = result.index("--") if "--" in result else len(result)
+            result.insert(at, "--dry-run")
+        answer = robotrain(*result)
+        assert answer.exit_code == 0, (result, answer.stderr)

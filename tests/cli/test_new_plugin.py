@@ -102,8 +102,8 @@ def test_the_packages_are_typed(robotrain):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [pytest.param(one, marks=[pytest.mark.long] * ("platform" in one)) for one in KITS])
 def test_the_package_passes_the_whole_kit_at_once(robotrain, family):
-    said = run_package_tests(write(robotrain, family, KITS[family]))
-    assert " passed" in said
+    result = run_package_tests(write(robotrain, family, KITS[family]))
+    assert " passed" in result
 
 
 @pytest.mark.slow

@@ -83,8 +83,8 @@ def test_plan_is_refused_after_an_interrupted_submit_of_another_plan_of_the_same
     ],
 )
 def test_line_that_does_not_fit_a_plan_is_refused(robotrain, plan_folder, words, text):
-    said = [plan_folder if word == "PLAN" else word for word in words]
-    answer = robotrain("submit", "--plan", *said, *(["--platform", "fake"] if words[0] == "PLAN" else []))
+    found = [plan_folder if word == "PLAN" else word for word in words]
+    answer = robotrain("submit", "--plan", *found, *(["--platform", "fake"] if words[0] == "PLAN" else []))
     assert (answer.exit_code, text in answer.stderr) == (2, True), answer.stderr
 
 

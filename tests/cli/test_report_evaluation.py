@@ -123,14 +123,14 @@ def test_files_too_large_for_the_page_are_listed_with_their_location(
 
 def test_results_are_escaped_and_redacted(robotrain, record_evaluation):
     bad = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
-    said = {
+    values = {
         **{name: bad for name in ("policy_repo_id", "policy_type", "dataset_repo_id", "device")},
         "per_joint": {bad: 0.5},
         "policy": {"sha256": bad},
         "rollout": {"env": bad, "per_episode": [{"index": bad, "video": bad, "success": bad, "seed": bad}]},
     }
     result = Evaluated(episodes=1, scores={bad: 0.5}, results=f"/work/{bad}/eval_results", policy=bad)
-    record_evaluation(said, result=result)
+    record_evaluation(values, result=result)
     text = robotrain("report", "eval-1", "--to", "-").stdout
     assert "i" not in Page(text).count
     assert "hf_abc" not in text
@@ -193,8 +193,8 @@ def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, fake_
     (fake_platform / f"{run}.json").write_text(
         json.dumps({"state": "succeeded", "log": [event.format_event(EVALUATED)]})
     )
-    said = robotrain("register", run).stdout
-    assert said == "pusht-act version 1: models:/pusht-act/1\n  success 1 of 2, 50% (10-90%)  mse 0.41  (easy)\n"
+    output = robotrain("register", run).stdout
+    assert output == "pusht-act version 1: models:/pusht-act/1\n  success 1 of 2, 50% (10-90%)  mse 0.41  (easy)\n"
     assert robotrain("register", run, "other", "--json").json["scores"]["replay/mse"] == 0.41
 
 

@@ -42,12 +42,12 @@ class Settings(FakeSettings):
 def subscription() -> tuple[str, str] | None:
     with Path(os.environ["CLOUD_LOOKUP_CALLS"]).open("a") as asked:
         asked.write("once\n")
-    said = Path(os.environ["CLOUD_LOOKUP"])
-    if not said.exists():
+    path = Path(os.environ["CLOUD_LOOKUP"])
+    if not path.exists():
         return None
-    if "broken" in said.read_text():
+    if "broken" in path.read_text():
         raise ValueError("line 1 is broken, password=hunter2")
-    value, where = said.read_text().splitlines()
+    value, where = path.read_text().splitlines()
     return value, where
 
 

@@ -106,12 +106,12 @@ class SamplePlatform(Platform):
         return Status(state=STATES[word])
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
-        told = 0
+        result = 0
         while True:
             ended = self.status(reference).finished or not follow
             lines = self.lines(reference)
-            yield from lines[-tail:] if tail and not told else lines[told:]
-            told = len(lines)
+            yield from lines[-tail:] if tail and not result else lines[result:]
+            result = len(lines)
             if ended:
                 return
             time.sleep(0.01)

@@ -36,8 +36,8 @@ class QueriedPlatform(FakePlatform):
         if read_word("silent"):
             problem = Problem(code="asleep", stage=Stage.PREFLIGHT, title=read_word("silent"), severity="warning")
             raise Rejected([problem])
-        told = json.loads(read_word("tells") or "{}")
-        return {name: PlatformDefault(value, "seen from here") for name, value in told.items()}
+        content = json.loads(read_word("tells") or "{}")
+        return {name: PlatformDefault(value, "seen from here") for name, value in content.items()}
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         if settings.slots == 11:

@@ -65,10 +65,10 @@ def test_requested_platform_that_is_excluded_is_named_so(robotrain, plain_platfo
 def test_option_of_an_excluded_source_kind_is_explained(robotrain, name):
     answer = robotrain("--without", name, "render", "--platform", "local", "-d", "lerobot/pusht")
     assert answer.exit_code == 2
-    said = " ".join(answer.stderr.split())
-    assert "there is no option -d" in said
-    assert "source.huggingface" in said
-    assert f"are switched off by --without {name}." in said
+    output = " ".join(answer.stderr.split())
+    assert "there is no option -d" in output
+    assert "source.huggingface" in output
+    assert f"are switched off by --without {name}." in output
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def test_a_submit_of_another_machine_may_run_there_and_its_record_stays(submit, 
     run = submit("hangs up")
     path = records.get_run_folder(run) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
-    said = robotrain("status", run).stderr
-    assert "Runs that work on another itself are not visible here." in said
+    output = robotrain("status", run).stderr
+    assert "Runs that work on another itself are not visible here." in output
     robotrain("runs", "--prune", "--keep", "0", "--yes")
     assert records.list_runs() == [run]
 

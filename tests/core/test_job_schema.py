@@ -235,6 +235,6 @@ def test_failing_plugin_is_left_out_of_the_schema(robotrain, install):
     answer = robotrain("schema")
     assert answer.exit_code == 0
     assert "acme-broken" in answer.stderr
-    told = json.loads(answer.stdout)["properties"]["workload"]["anyOf"][0]["enum"]
-    assert "lerobot-train" in told
-    assert "broken" not in told
+    output = json.loads(answer.stdout)["properties"]["workload"]["anyOf"][0]["enum"]
+    assert "lerobot-train" in output
+    assert "broken" not in output

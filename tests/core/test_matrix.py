@@ -132,11 +132,11 @@ def test_rows_that_differ_come_first(plain_platform):
 
 
 def test_one_platform_shows_its_limits_and_pairs(robotrain):
-    told = robotrain("platforms", "osmo").stdout
-    (pair,) = [line for line in told.splitlines() if line.startswith("datasets from blob_url and data_asset ")]
+    output = robotrain("platforms", "osmo").stdout
+    (pair,) = [line for line in output.splitlines() if line.startswith("datasets from blob_url and data_asset ")]
     assert pair.split()[4:] == ["data_asset", "no", "as", "dataset", "from", "data_asset"]
-    assert "1024  " in told
-    assert "KiB of native spec" in told
+    assert "1024  " in output
+    assert "KiB of native spec" in output
 
 
 def test_markdown_numbers_equal_reasons_once(robotrain, plain_platform, monkeypatch):

@@ -114,9 +114,9 @@ def test_unknown_key_is_rejected_with_the_nearest(robotrain):
     answer = robotrain("explain", "--platform", "local", "--json", *FOLDER, *sets)
     assert answer.exit_code == 2
     assert [problem["instead"][0]["text"] for problem in answer.json["problems"]] == [*MISTAKES.values()]
-    said = refused(robotrain, *FOLDER, "--set", "platforms.plain.zone=x", "--set", "a.b.c.d=8")
-    assert "The job is for local" in said
-    assert "there is no key 'a.b.c.d'" in said
+    result = refused(robotrain, *FOLDER, "--set", "platforms.plain.zone=x", "--set", "a.b.c.d=8")
+    assert "The job is for local" in result
+    assert "there is no key 'a.b.c.d'" in result
 
 
 @pytest.mark.parametrize(

@@ -100,13 +100,13 @@ def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotra
     monkeypatch.setenv("CLOUD_EXPERIMENT", "ada")
     run = sent.stdout.strip()
     assert "same plan as" in robotrain("resubmit", run, "--dry-run").stderr
-    said = robotrain("resubmit", run, "--set", "batch_size=8", "--dry-run").stderr
-    assert "batch_size: 32 → 8" in said
-    assert "num_workers" not in said
-    assert "experiment_name" not in said
-    said = robotrain("resubmit", run, "--set", "slots=60", "--dry-run").stderr
-    assert "num_workers: 0 → 2" in said
-    assert "experiment_name: None → ada" in said
+    output = robotrain("resubmit", run, "--set", "batch_size=8", "--dry-run").stderr
+    assert "batch_size: 32 → 8" in output
+    assert "num_workers" not in output
+    assert "experiment_name" not in output
+    output = robotrain("resubmit", run, "--set", "slots=60", "--dry-run").stderr
+    assert "num_workers: 0 → 2" in output
+    assert "experiment_name: None → ada" in output
 
 
 def test_what_nobody_had_said_stays_as_it_was_whatever_the_default_is_now(cloud_platform):

@@ -171,10 +171,10 @@ def test_the_results_of_an_evaluation_are_outputs_in_any_folder(tmp_path, within
         (own / name).parent.mkdir(parents=True, exist_ok=True)
         (own / name).write_text("{}")
     folder.mkdir(exist_ok=True)
-    told = Evaluated(
+    result = Evaluated(
         episodes=1, scores={}, results=str(own / "eval_results"), policy=str(own / "policy/000400"), step=400
     )
-    (folder / "events.jsonl").write_text(event.format_event(told) + "\n")
+    (folder / "events.jsonl").write_text(event.format_event(result) + "\n")
     checkpoint.seal_checkpoint(
         own / "policy/000400", step=400, run="run", job="j", manifest_path=folder / "policy.json"
     )

@@ -78,12 +78,12 @@ def test_saved_file_gives_the_same_job(tmp_path, parameters, platform, folders, 
 def test_given_values_are_written_without_defaults(robotrain, pusht, command, monkeypatch):
     monkeypatch.setenv("JOB_NAME", "yes")
     Path(".env").write_text("SAVE_FREQ=50\n")
-    said = ["--dataset-path", pusht, "--batch-size", "8", "--learning-rate", "3e-4", "--no-system-metrics"]
+    found = ["--dataset-path", pusht, "--batch-size", "8", "--learning-rate", "3e-4", "--no-system-metrics"]
     answer = robotrain(
         command,
         "--platform",
         "local",
-        *said,
+        *found,
         "--runs-dir",
         "runs",
         "--save-as",

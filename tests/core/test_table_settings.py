@@ -83,8 +83,8 @@ def test_saved_job_keeps_the_table(labels, robotrain):
 
 @pytest.mark.parametrize("text", ["team", " =arm", "team=arm,", "team=arm,team=leg"])
 def test_malformed_text_is_rejected(refused, text):
-    said = refused("--dataset-path", "x", "--labels", text)
-    assert "--labels takes NAME=VALUE,NAME=VALUE, each name once" in said
+    result = refused("--dataset-path", "x", "--labels", text)
+    assert "--labels takes NAME=VALUE,NAME=VALUE, each name once" in result
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_malformed_text_is_rejected(refused, text):
 )
 def test_table_that_has_no_text_form_is_rejected_with_its_line(refused, table, says):
     Path("job.yaml").write_text(SOURCES + f"platforms:\n  cloud:\n    labels:\n      team: arm\n      {table}\n")
-    said = refused("job.yaml")
-    assert says in said
-    assert "job.yaml:6" in said
+    text = refused("job.yaml")
+    assert says in text
+    assert "job.yaml:6" in text
 
 
 @pytest.mark.parametrize("toml", ['"a,b" = "x"', 'a = "x,y"', "a = [1]", "a = {b = 1}"])
@@ -113,10 +113,10 @@ def test_table_of_robotrain_toml_that_has_no_text_form_is_rejected(refused, toml
 
 def test_table_for_another_setting_is_rejected(refused):
     Path("job.yaml").write_text(SOURCES + "platforms:\n  cloud:\n    tier:\n      a: b\nparameters: {seed: {a: 1}}\n")
-    said = refused("job.yaml")
-    assert "platforms.cloud.tier must be a single value, not a mapping" in said
-    assert "job.yaml:5" in said
-    assert "parameters.seed must be a single value, not a mapping" in said
+    text = refused("job.yaml")
+    assert "platforms.cloud.tier must be a single value, not a mapping" in text
+    assert "job.yaml:5" in text
+    assert "parameters.seed must be a single value, not a mapping" in text
 
 
 def test_table_for_another_platform_is_not_checked(robotrain, cloud_platform):

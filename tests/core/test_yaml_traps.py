@@ -44,8 +44,8 @@ def resolve_request(request):
 
 
 def resolve_flag(text, *names):
-    said = Value(text, Origin("flag", "--x"))
-    return resolve_request(Request(parameters=dict.fromkeys(names, said)))
+    result = Value(text, Origin("flag", "--x"))
+    return resolve_request(Request(parameters=dict.fromkeys(names, result)))
 
 
 any_number_of_examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -75,8 +75,8 @@ def test_plain_scalars_keep_their_text(tmp_path):
 @any_number_of_examples
 @given(texts=st.lists(TEXTS.filter(bool), min_size=1, max_size=3))
 def test_trainer_arguments_are_read_as_those_after_dashes(resolve_file, texts):
-    told = resolve_request(Request(trainer_args=tuple(texts)))
-    assert resolve_file(yaml.safe_dump({"trainer_args": texts})) == told
+    result = resolve_request(Request(trainer_args=tuple(texts)))
+    assert resolve_file(yaml.safe_dump({"trainer_args": texts})) == result
 
 
 @any_number_of_examples

@@ -132,7 +132,7 @@ class Refused(Exception):
     def __init__(self, status: int, code: str = "", why: str = "") -> None:
         super().__init__(why)
         self.status = status
-        self.headers = {name: told for name, told in (("X-Error-Code", code), ("X-Error-Message", why)) if told}
+        self.headers = {name: result for name, result in (("X-Error-Code", code), ("X-Error-Message", why)) if result}
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -168,8 +168,8 @@ class _Answers(BaseHTTPRequestHandler):
         first, last = int(ranged[1]), min(int(ranged[2] or len(content)), len(content) - 1)
         if first > last:
             raise Refused(416)
-        told = {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
-        self.answer(206, {**headers, **told}, content[first : last + 1])
+        values = {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
+        self.answer(206, {**headers, **values}, content[first : last + 1])
 
     def json(self, content: Any, headers: Mapping[str, str]) -> None:
         """An answer of the API."""
@@ -235,21 +235,21 @@ class _Handler(_Answers):
         for path, content in files.items():
             sibling = {"rfilename": path, "size": len(content), "blobId": git_digest(content)}
             siblings.append(sibling | large(content, "sha256"))
-        told = {"private": False, "tags": [], "downloads": 0, "likes": 0}
-        self.json({"id": name, "sha": commit, "siblings": siblings, **told}, {})
+        values = {"private": False, "tags": [], "downloads": 0, "likes": 0}
+        self.json({"id": name, "sha": commit, "siblings": siblings, **values}, {})
 
     def _tree(self, kind: str, name: str, revision: str, below: str) -> None:
         """All files and folders below a folder, a page at a time."""
         _, files = self._repository(kind, name, revision)
-        told = [{"type": "file", "path": path, **described(content)} for path, content in files.items()]
+        found = [{"type": "file", "path": path, **described(content)} for path, content in files.items()]
         folders = {str(folder) for path in files for folder in PurePosixPath(path).parents} - {"."}
-        told += [{"type": "directory", "path": path, "oid": git_digest(b""), "size": 0} for path in folders]
-        told = sorted((one for one in told if one["path"].startswith(below and f"{below}/")), key=itemgetter("path"))
+        found += [{"type": "directory", "path": path, "oid": git_digest(b""), "size": 0} for path in folders]
+        found = sorted((one for one in found if one["path"].startswith(below and f"{below}/")), key=itemgetter("path"))
         asked = parse_qs(urlsplit(self.path).query)
         first = int(asked.get("cursor", ["0"])[0])
         last = first + min(self.server.page, int(asked.get("limit", [self.server.page])[0]))
         rest = f"{self.server.address}{urlsplit(self.path).path}?recursive=true&cursor={last}"
-        self.json(told[first:last], {"Link": f'<{rest}>; rel="next"'} if last < len(told) else {})
+        self.json(found[first:last], {"Link": f'<{rest}>; rel="next"'} if last < len(found) else {})
 
     def _file(self, kind: str, name: str, revision: str, path: str) -> None:
         commit, files = self._repository(kind, name, revision)

@@ -22,15 +22,15 @@ SUBMISSION_SPEC = OsmoSubmissionSpec(
 def make_workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
     """The text of a workflow with one task."""
     named = {one.name: {one.key.upper(): one.key} for one in credentials}
-    said = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"], "environment": {"ROBOTRAIN_PLAN": mark}}
-    body = {"name": run, "resources": {"default": RESOURCES}, "tasks": [{**said, "credentials": named, **task}]}
+    values = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"], "environment": {"ROBOTRAIN_PLAN": mark}}
+    body = {"name": run, "resources": {"default": RESOURCES}, "tasks": [{**values, "credentials": named, **task}]}
     return yaml.safe_dump({"workflow": body}, sort_keys=False)
 
 
 def make_plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None, **order) -> Plan:
     """A plan whose `osmo.json` has the values of `order`."""
     wanted = dataclasses.replace(SUBMISSION_SPEC, **order)
-    told = JobDocument(
+    given_document = JobDocument(
         schema=document.SCHEMA,
         run=RUN,
         job="fab69e8c" * 8,
@@ -44,7 +44,7 @@ def make_plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=
     own = {
         orders.WORKFLOW_FILE: (text or make_workflow(mark, credentials=wanted.credentials)).encode(),
         orders.SUBMISSION_FILE: orders.SUBMISSION.dump(wanted),
-        orders.DOCUMENT_FILE: document.format_document(told).encode(),
+        orders.DOCUMENT_FILE: document.format_document(given_document).encode(),
     }
     job = Job(workload=TASK, parameters=(), sources=tuple(sources))
     return Plan(platform="osmo", run=RUN, job=job, spec=orders.WORKFLOW_FILE, files={**own, **dict(files)})

@@ -231,8 +231,8 @@ def test_reason_names_what_is_wrong() -> None:
     partial = find_problem("osmo-workspace-incomplete", job(), tracking_uri=None, resource_group="rg")
     assert "--subscription-id, --workspace-name" in partial.title
     switched_off = WORKSPACE | {"tracking_uri": "none"}
-    for code, of in (("osmo-no-registry", REGISTERED), ("osmo-workspace-unused", job())):
-        assert "tracking_uri is `none`" in find_problem(code, of, **switched_off).why
+    for code, result in (("osmo-no-registry", REGISTERED), ("osmo-workspace-unused", job())):
+        assert "tracking_uri is `none`" in find_problem(code, result, **switched_off).why
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,12 @@ def test_neither_the_first_command_nor_a_run_of_the_first_settings_loses_its_che
 
 
 def test_every_problem_of_osmo_is_in_the_document_and_no_other():
-    told = set(re.findall(r"`((?:osmo|upload)-[a-z-]+)`", DOCUMENT.part("## Troubleshooting")))
+    result = set(re.findall(r"`((?:osmo|upload)-[a-z-]+)`", DOCUMENT.part("## Troubleshooting")))
     package = [
         path for path in Path(robotrain_osmo.__path__[0]).rglob("*.*") if path.name.endswith((".py", "failures.toml"))
     ]
     known = {code for file in package for code in re.findall(r'"((?:osmo|upload)(?:-[a-z]+)+)"', file.read_text())}
-    assert told - FOLDERS == known - FOLDERS - {"osmo-ctrl"}
+    assert result - FOLDERS == known - FOLDERS - {"osmo-ctrl"}
 
 
 @pytest.mark.parametrize("given", re.findall(r"^\| `(\S+)` \|", DOCUMENT.part("### Valid blob URLs"), re.MULTILINE))

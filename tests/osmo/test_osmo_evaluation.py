@@ -85,14 +85,14 @@ class TestProblems:
         assert find_codes(of_workspace("azureml:arm:3")) == {"osmo-model-unnamed"}
 
     def test_model_of_mlflow_needs_a_tracking_server(self) -> None:
-        of = evaluation(source("registered_model", "models:/arm/3", "policy"))
-        assert find_codes(of, tracking_uri="https://mlflow.example") == set()
-        assert find_codes(of) == {"osmo-nowhere-to-look"}
-        for code, of_it in (("osmo-nowhere-to-look", of), ("osmo-nothing-kept", evaluation())):
+        result = evaluation(source("registered_model", "models:/arm/3", "policy"))
+        assert find_codes(result, tracking_uri="https://mlflow.example") == set()
+        assert find_codes(result) == {"osmo-nowhere-to-look"}
+        for code, of_it in (("osmo-nowhere-to-look", result), ("osmo-nothing-kept", evaluation())):
             off = next(one for one in find_problems(of_it, **TRACKED | {"tracking_uri": "none"}) if one.code == code)
             typed = next(way.text for way in off.suggestions if way.text.startswith("--tracking-uri")).split()[1]
             assert code not in {one.code for one in find_problems(of_it, **TRACKED | {"tracking_uri": typed})}
-        (found,) = [one for one in find_problems(of, **TRACKED) if one.code == "osmo-model-elsewhere"]
+        (found,) = [one for one in find_problems(result, **TRACKED) if one.code == "osmo-model-elsewhere"]
         assert found.suggestions[0].text == "--policy-model azureml:arm:3"
 
 

@@ -70,9 +70,9 @@ def test_interrupted_submit_is_resumed(osmo, robotrain, command):
     with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         wait_for_submit(osmo)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=10)[1].decode()
+        result = process.communicate(timeout=10)[1].decode()
     assert process.returncode == 130
-    assert "[submit-unsure]" in said
+    assert "[submit-unsure]" in result
     answer = robotrain(*JOB)
     assert answer.exit_code == 0, answer.stderr
     assert len(list_accepted_workflows(osmo)) == 1

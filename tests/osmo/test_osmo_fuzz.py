@@ -64,13 +64,13 @@ def jobs(draw: st.DrawFn) -> tuple[Job, OsmoSettings]:
         "output_dir": draw(st.sampled_from([None, None, "/outputs", "mine"]) | TEXT),
         "publish_url": draw(st.none() | st.sampled_from(["s3://robots/runs", osmo_plans.ONE, "azure://acc/runs/x"])),
     }
-    of = draw(st.one_of(trainings(parameters), trainings(parameters), evaluations(parameters)))
+    result = draw(st.one_of(trainings(parameters), trainings(parameters), evaluations(parameters)))
     good = {name: draw(st.sampled_from(values)) for name, values in GOOD.items() if draw(st.booleans())}
     wild = {}
     if draw(st.integers(0, 2)) == 0:
         wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT.filter(lambda text: "\x00" not in text))
         wild |= draw(st.dictionaries(st.sampled_from(["labels", "buckets"]), TEXT.filter(has_pairs), max_size=1))
-    return of, osmo_plans.settings(**{"storage_account": "acc"} | good | wild)
+    return result, osmo_plans.settings(**{"storage_account": "acc"} | good | wild)
 
 
 @st.composite
@@ -140,11 +140,11 @@ def check_render(of: Job, settings: OsmoSettings) -> bool:
 def assert_unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str, Any]) -> None:
     """Require that the container reads the same job, and that no text becomes a value of another type."""
     (file,) = task["files"]
-    told = document.parse_document(osmo_plans.unpack_archive(file["contents"])["job.json"].decode())
+    parsed = document.parse_document(osmo_plans.unpack_archive(file["contents"])["job.json"].decode())
     expected = dict(of.parameters) | ({"publish_url": None} if "checkpoint" in task else {})
-    assert (told.parameters, told.sources, told.trainer_args) == (expected, of.sources, of.trainer_args)
-    assert told.run == made.run
-    assert task["environment"].get("BLOB_URLS") == told.placement.promised.get("BLOB_URLS")
+    assert (parsed.parameters, parsed.sources, parsed.trainer_args) == (expected, of.sources, of.trainer_args)
+    assert parsed.run == made.run
+    assert task["environment"].get("BLOB_URLS") == parsed.placement.promised.get("BLOB_URLS")
     assert task["image"] == (settings.image or IMAGES[of.workload])
     assert all(isinstance(one, str) for one in (*task["environment"].values(), *task["command"]))
 

@@ -137,8 +137,8 @@ def test_ctrl_c_ends_following_and_its_process(run, command):
 
 def _children(parent: str = ""):
     """Processes of `osmo workflow logs` that still run."""
-    of = parent or str(os.getpid())
-    return _processes(lambda words, above: above == of and "logs" in words)
+    result = parent or str(os.getpid())
+    return _processes(lambda words, above: above == result and "logs" in words)
 
 
 def _processes(wanted):

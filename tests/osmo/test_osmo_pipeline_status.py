@@ -63,8 +63,8 @@ def test_pipeline_and_steps_need_one_query(osmo, reference):
 def test_reason_is_that_of_the_first_failed_step(osmo, reference):
     complete_steps(osmo, reference, "train")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
-    told = event.format_event(Outcome(state="failed", exit_code=5, reason=THRESHOLD))
-    osmo.say(reference["workflow"], told, task="evaluate")
+    text = event.format_event(Outcome(state="failed", exit_code=5, reason=THRESHOLD))
+    osmo.say(reference["workflow"], text, task="evaluate")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="FAILED", exit_code=5)
     assert list_step_states(reference) == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}
     whole = OSMO.status(reference)

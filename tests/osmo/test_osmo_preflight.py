@@ -343,10 +343,10 @@ def test_identity_is_checked_on_every_storage_account_of_the_job():
         inputs=(OsmoInput(url="azure://two/c/x"),),
         publishes="https://three.blob.core.windows.net/c/out",
     )
-    told = document.parse_document(wanted.files["job.json"].decode())
-    assert run_preflight.find_storage_accounts(told, order) == {"one": False, "two": False, "three": True}
-    told = dataclasses.replace(told, placement=PLACEMENT)
-    assert run_preflight.find_storage_accounts(told, order) == {"two": False}
+    parsed = document.parse_document(wanted.files["job.json"].decode())
+    assert run_preflight.find_storage_accounts(parsed, order) == {"one": False, "two": False, "three": True}
+    parsed = dataclasses.replace(parsed, placement=PLACEMENT)
+    assert run_preflight.find_storage_accounts(parsed, order) == {"two": False}
 
 
 def test_identity_is_not_checked_without_a_subscription():

@@ -36,9 +36,9 @@ class Datasets:
             files = beside.objects("s3://one")
         digests = {path: hashlib.md5(content).hexdigest() for path, content in files.items()}
         version = len(self._versions(name)) + 1
-        told = {"name": name, "files": digests}
+        values = {"name": name, "files": digests}
         self.store.put(f"{self.url(name)}/hashes", {digests[path]: content for path, content in files.items()})
-        self.store.put(f"{self.url(name)}/manifests", {f"{version}.json": json.dumps(told).encode()})
+        self.store.put(f"{self.url(name)}/manifests", {f"{version}.json": json.dumps(values).encode()})
 
     def files(self, name: str) -> dict[str, bytes]:
         """What is in the newest version, or in that of a tag, by its path; nothing where there is none."""

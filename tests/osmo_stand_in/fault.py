@@ -32,8 +32,8 @@ class Fault:
 
     def means(self, argv: Sequence[str]) -> bool:
         """Whether a call is one of these."""
-        said = iter(argv)
-        return all(word in said for word in self.on.split())
+        result = iter(argv)
+        return all(word in result for word in self.on.split())
 
 
 def add(state: State, fault: Fault) -> None:

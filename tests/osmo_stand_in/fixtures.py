@@ -57,8 +57,8 @@ def osmo_cli(osmo, capsys) -> Callable[..., tuple[int, str, str]]:
             code = main(osmo.folder, argv)
         except SystemExit as ended:
             code = int(ended.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return call
 

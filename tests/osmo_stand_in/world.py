@@ -87,10 +87,10 @@ class OsmoWorld(World):
         """What the task's own command would unpack: the workflow goes through the command, Jinja and admission."""
         with tempfile.TemporaryDirectory() as folder:
             pod = Pod(Path(folder), plan)
-            told = document.parse_document(pod.unpacked("job.json"))
-            for mount in told.placement.mounts:
+            parsed = document.parse_document(pod.unpacked("job.json"))
+            for mount in parsed.placement.mounts:
                 assert pod.at(mount.folder).is_dir(), f"OSMO brings nothing for {mount.uri}"
-        return told
+        return parsed
 
     def read_payload(self, plan: Plan) -> Mapping[str, bytes]:
         """What lies in the task's archive below `payload`."""
@@ -177,10 +177,10 @@ def _submitted(osmo: OsmoStandIn, pool: str, file: Path, text: str) -> tuple[str
     """
     archive = max(re.findall(ARCHIVE, text), key=len, default="")
     file.write_text(text.replace(archive, PLACE) if archive else text)
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    result = io.StringIO()
+    with contextlib.redirect_stdout(result):
         code = main(osmo.folder, ["workflow", "submit", str(file), "-p", pool, "-t", "json"])
-    assert code == 0, f"OSMO refuses it: {said.getvalue()}"
-    name = str(json.loads(said.getvalue())["name"])
+    assert code == 0, f"OSMO refuses it: {result.getvalue()}"
+    name = str(json.loads(result.getvalue())["name"])
     task: dict[str, Any] = json.loads(json.dumps(osmo.workflows[name].task).replace(PLACE, json.dumps(archive)[1:-1]))
     return name, task

@@ -106,16 +106,16 @@ class Shell:
         assert self.process.stdout
         self.process.stdin.write(f"{{ {lines.rstrip()}\n}} </dev/null\nprintf '\\n{END} %s\\n' $?\n")
         self.process.stdin.flush()
-        said, limit = "", threading.Timer(LINE_SECONDS, self._kill)
+        result, limit = "", threading.Timer(LINE_SECONDS, self._kill)
         limit.start()
         try:
             for line in self.process.stdout:
                 if line.startswith(END):
-                    return said.removesuffix("\n"), int(line.split()[1])
-                said += line
+                    return result.removesuffix("\n"), int(line.split()[1])
+                result += line
         finally:
             limit.cancel()
-        raise PageError(f"$ {lines}\n{said}\nit ended the shell, or took more than {LINE_SECONDS} s")
+        raise PageError(f"$ {lines}\n{result}\nit ended the shell, or took more than {LINE_SECONDS} s")
 
     def close(self) -> None:
         """End it, and what still runs in it."""
@@ -135,10 +135,10 @@ def run_page(page: Page, shell: Shell, then: Callable[[str], object] = lambda li
     for name, content in page.written():
         shell.type(f"mkdir -p $(dirname {name}) && cat >{name} <<'END'\n{content}END")
     for line, text in [*((given, given) for given in page.given), *page.typed()]:
-        said, code = shell.type(text)
+        result, code = shell.type(text)
         wanted = next((code for start, code in page.exits.items() if line.startswith(start)), 0)
         if code != wanted:
-            raise PageError(f"{page.name}: exit code {code}, not {wanted}:\n$ {text}\n{said}")
+            raise PageError(f"{page.name}: exit code {code}, not {wanted}:\n$ {text}\n{result}")
         then(line)
 
 

@@ -14,8 +14,8 @@ FEATURES = {"observation.state": {"dtype": "float32", "shape": [2]}, "action": {
 def record_dataset(folder: Path, version: str = "v3.0") -> Path:
     """As much of a dataset as is read before a training begins."""
     (folder / "meta").mkdir(parents=True)
-    told = {"codebase_version": version, "total_episodes": 2, "total_frames": 20, "total_tasks": 1, "fps": 10}
-    (folder / "meta/info.json").write_text(json.dumps({**told, "features": FEATURES}))
+    values = {"codebase_version": version, "total_episodes": 2, "total_frames": 20, "total_tasks": 1, "fps": 10}
+    (folder / "meta/info.json").write_text(json.dumps({**values, "features": FEATURES}))
     return folder
 
 

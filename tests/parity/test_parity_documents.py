@@ -50,8 +50,8 @@ NUMBERS = {"learning_rate": 3e-4, "success_reward": 0.95, "success_threshold": 0
 
 def shared_part(document: JobDocument) -> dict[str, Any]:
     """Without what a platform says of itself: where it is, and what knows its tracking."""
-    told = {name: value for name, value in dataclasses.asdict(document).items() if name not in A_PLATFORMS_OWN}
-    return {**told, "halves": {name: half for name, half in document.halves.items() if "tracking." not in name}}
+    values = {name: value for name, value in dataclasses.asdict(document).items() if name not in A_PLATFORMS_OWN}
+    return {**values, "halves": {name: half for name, half in document.halves.items() if "tracking." not in name}}
 
 
 @pytest.fixture(params=[TRAINING, EVALUATION], ids=["training", "evaluation"])
@@ -83,8 +83,8 @@ def test_job_file_is_the_same_job_on_every_platform(rendered_everywhere: dict[st
 
 def test_values_of_the_job_file_reach_the_runtime(rendered_everywhere: dict[str, Arrived], job: dict[str, Any]) -> None:
     document = rendered_everywhere["osmo"].document
-    said = {name: NUMBERS.get(name, value) for name, value in job["parameters"].items()}
-    assert {name: document.parameters[name] for name in said} == said
+    values = {name: NUMBERS.get(name, value) for name, value in job["parameters"].items()}
+    assert {name: document.parameters[name] for name in values} == values
     assert list(document.trainer_args) == job["trainer_args"]
     assert [source.uri[-1] for source in document.sources if source.role == "dataset"] == ["b", "a"]
 
@@ -114,5 +114,5 @@ def test_defaults_of_a_platform_are_explained(robotrain, render_job) -> None:
         answer = robotrain(
             "--no-plugins", "explain", "--platform", platform, *DATASET, *platform_words(platform)[2:], "--json"
         )
-        told = {row["name"] for row in answer.json["values"] if row["origin"].startswith(f"platform {platform}: ")}
-        assert other <= told
+        values = {row["name"] for row in answer.json["values"] if row["origin"].startswith(f"platform {platform}: ")}
+        assert other <= values

@@ -112,10 +112,10 @@ def test_the_last_good_one_is_found_and_why_newer_ones_are_not(tmp_path):
     write_files(tmp_path / "000080")
     sealed(tmp_path / "000100", run="another-1")
     sealed(tmp_path / "000120", job="1" * 64)
-    told: list[str] = []
-    found = checkpoint.find_last_complete(tmp_path, run=RUN, job=JOB, on_skip=lambda folder, why: told.append(why))
+    messages: list[str] = []
+    found = checkpoint.find_last_complete(tmp_path, run=RUN, job=JOB, on_skip=lambda folder, why: messages.append(why))
     assert found == (40, tmp_path / "000040")
-    assert told == [
+    assert messages == [
         f"{tmp_path}/000120 is of another job",
         f"{tmp_path}/000100 is of the run another-1",
         f"{tmp_path}/000080 was never completed",

@@ -99,10 +99,10 @@ def test_every_wrong_place_is_named_and_no_value_repeated():
     data["extra"] = "sig=secret"
     with pytest.raises(DocumentError) as refused:
         document.parse_document(json.dumps(data))
-    told = str(refused.value)
+    text = str(refused.value)
     for place in ("run:", "placement.work:", "sources[0].uri: missing", "sources[0].role:", "extra: unknown"):
-        assert place in told
-    assert "secret" not in told
+        assert place in text
+    assert "secret" not in text
 
 
 def test_a_source_without_tags_is_written_as_before_there_were_any():

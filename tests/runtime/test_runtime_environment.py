@@ -40,11 +40,11 @@ def read_joints(built: Path) -> str:
 
 @needs_uv
 def test_an_environment_is_built_once_and_found_the_next_time(lock, tmp_path):
-    said: list[str] = []
-    built = build(lock, tmp_path / "cache", said)
+    messages: list[str] = []
+    built = build(lock, tmp_path / "cache", messages)
     assert read_joints(built) == "6"
     assert built.parent == tmp_path / "cache" / "environments"
-    assert any("Installed 1 package" in line for line in said)
+    assert any("Installed 1 package" in line for line in messages)
     again: list[str] = []
     assert build(lock, tmp_path / "cache", again) == built
     assert again == []
@@ -59,10 +59,10 @@ def test_an_environment_without_its_packages_is_built_again(lock, tmp_path, is_m
     if is_marked:
         environment.write_marker(left, {"lock": lock.name})
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
-    said: list[str] = []
-    built = build(lock, tmp_path / "cache", said)
+    messages: list[str] = []
+    built = build(lock, tmp_path / "cache", messages)
     assert (built, read_joints(built)) == (left, "6")
-    assert any("incomplete" in line for line in said)
+    assert any("incomplete" in line for line in messages)
 
 
 def builder(lock: Path, cache: Path, **environ: str) -> "subprocess.Popen[str]":
@@ -79,10 +79,10 @@ def builder(lock: Path, cache: Path, **environ: str) -> "subprocess.Popen[str]":
 
 @needs_uv
 def test_processes_that_build_at_once_share_one_build(lock, tmp_path):
-    told = [process.communicate() for process in [builder(lock, tmp_path / "cache") for _ in range(3)]]
-    assert len({out for out, _ in told}) == 1
-    assert read_joints(Path(told[0][0].strip())) == "6"
-    assert sum(err.count("building the environment") for _, err in told) == 1
+    found = [process.communicate() for process in [builder(lock, tmp_path / "cache") for _ in range(3)]]
+    assert len({out for out, _ in found}) == 1
+    assert read_joints(Path(found[0][0].strip())) == "6"
+    assert sum(err.count("building the environment") for _, err in found) == 1
 
 
 @needs_uv
@@ -102,12 +102,12 @@ exit $code
     wait_until((tmp_path / "installing").exists)
     killed.kill()
     killed.communicate()
-    said: list[str] = []
-    built = build(lock, tmp_path / "cache", said)
+    messages: list[str] = []
+    built = build(lock, tmp_path / "cache", messages)
     (tmp_path / "go").touch()
     wait_until((tmp_path / "ended").exists)
     assert read_joints(built) == "6"
-    assert said[0].startswith("building the environment")
+    assert messages[0].startswith("building the environment")
     assert build(lock, tmp_path / "cache") == built
 
 
@@ -199,10 +199,10 @@ def test_whose_fault_it_is_that_uv_failed(lock, tmp_path, monkeypatch):
     tool.write_text(f"#!/bin/sh\necho 'Using Python'\ncat <<'END' >&2\nerror: {words}\nEND\nexit 2\n")
     tool.chmod(0o755)
     monkeypatch.setenv("UV", str(tool))
-    told: list[str] = []
+    messages: list[str] = []
     with pytest.raises(JobFailed) as failed:
-        build(lock, tmp_path / "cache", told)
-    assert told[-1] == f"uv: error: {words}"
+        build(lock, tmp_path / "cache", messages)
+    assert messages[-1] == f"uv: error: {words}"
     assert failed.value.fault == "network"
     assert failed.value.reason.endswith(f"uv reported: {words}")
 
@@ -226,11 +226,11 @@ def test_a_builder_that_is_told_to_stop_takes_its_uv_with_it(lock, tmp_path):
     slow = tmp_path / "slow-uv"
     slow.write_text(f'#!/bin/sh\nmkdir -p "$7"\necho $$ > {tmp_path}/uv.pid\nexec sleep 600\n')
     slow.chmod(0o755)
-    told = builder(lock, tmp_path / "cache", UV=str(slow))
+    result = builder(lock, tmp_path / "cache", UV=str(slow))
     wait_until((tmp_path / "uv.pid").exists)
-    told.terminate()
-    out, _ = told.communicate()
-    assert (told.returncode, out) == (143, "")
+    result.terminate()
+    out, _ = result.communicate()
+    assert (result.returncode, out) == (143, "")
     assert not [path for path in (tmp_path / "cache/environments").iterdir() if path.is_dir()]
     wait_until(lambda: not is_running(int((tmp_path / "uv.pid").read_text())))
 
@@ -242,8 +242,8 @@ def test_the_command_line_takes_another_build_of_pytorch(tmp_path):
     empty.write_text("")
     command = [sys.executable, "-m", "robotrain_runtime", "environment", str(empty), "--python", VERSION]
     command += ["--torch-backend", "cu126", "--cache", str(tmp_path / "cache")]
-    told = subprocess.run(command, capture_output=True, text=True)
-    assert told.stdout.strip() == str(environment.get_environment_folder(empty, tmp_path / "cache")), told.stderr
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.stdout.strip() == str(environment.get_environment_folder(empty, tmp_path / "cache")), result.stderr
 
 
 @pytest.mark.slow
@@ -254,7 +254,7 @@ def test_uv_is_fetched_and_checked_where_there_is_none(tmp_path, monkeypatch):
     half = tmp_path / "cache/uv" / uv_program.get_uv_version() / "left over"
     half.mkdir(parents=True)  # as an interrupted fetch of an earlier day left it
     fetched = uv_program.fetch_uv(tmp_path / "cache", StopSignal())
-    told = subprocess.run([str(fetched), "--version"], capture_output=True, text=True, check=True).stdout
-    assert uv_program.get_uv_version() in told
+    output = subprocess.run([str(fetched), "--version"], capture_output=True, text=True, check=True).stdout
+    assert uv_program.get_uv_version() in output
     assert uv_program.fetch_uv(tmp_path / "cache", StopSignal()) == fetched
     assert not half.exists()

@@ -28,9 +28,9 @@ def cache(tmp_path):
 
 
 def make_room(cache, mib: float, coming: int = 0) -> list[str]:
-    said: list[str] = []
-    disk_cache.evict_data(cache.top, mib / 1024, coming * MIB, said.append)
-    return said
+    messages: list[str] = []
+    disk_cache.evict_data(cache.top, mib / 1024, coming * MIB, messages.append)
+    return messages
 
 
 def test_the_longest_unused_data_goes_until_the_rest_is_within_the_limit(cache):

@@ -98,8 +98,8 @@ def test_the_exit_code_alone_says_whether_to_try_again(code, fault, told):
 
 def test_whoever_stops_a_run_may_say_why(tmp_path):
     assert failure.read_stop_reason(tmp_path) == "stopped"
-    for said, fault in (("preempted\n", "preempted"), ("evicted", "evicted"), ("just so", "stopped")):
-        (tmp_path / failure.STOP_REASON_FILE).write_text(said)
+    for result, fault in (("preempted\n", "preempted"), ("evicted", "evicted"), ("just so", "stopped")):
+        (tmp_path / failure.STOP_REASON_FILE).write_text(result)
         assert failure.read_stop_reason(tmp_path) == fault
 
 

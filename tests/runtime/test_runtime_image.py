@@ -134,10 +134,10 @@ def list_modification_times(folder: Path) -> "dict[str, float]":
 def test_an_environment_of_the_image_is_used_and_nothing_is_written(packages, image, tmp_path):
     lock = write_lock(tmp_path / "lock.txt", pin(packages, "arm", "1.0", "-r x.in"))
     baked = build(lock, image)
-    before, said = list_modification_times(image), list[str]()
-    assert build(lock, tmp_path / "cache", said) == baked
+    before, result = list_modification_times(image), list[str]()
+    assert build(lock, tmp_path / "cache", result) == baked
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") == baked
-    assert said == []
+    assert result == []
     assert list_modification_times(image) == before
     assert not (tmp_path / "cache").exists()
     assert read_constant(baked, "arm") == "locked"
@@ -175,9 +175,9 @@ def test_a_cache_that_images_share_keeps_what_another_image_runs(packages, image
     ours = build(lock, tmp_path / "cache")
     assert ours != theirs
     assert (theirs / environment.MARKER).exists()
-    said: list[str] = []
-    assert build(lock, tmp_path / "cache", said) == ours
-    assert said == []
+    messages: list[str] = []
+    assert build(lock, tmp_path / "cache", messages) == ours
+    assert messages == []
 
 
 @needs_uv
@@ -193,8 +193,8 @@ def test_the_uv_that_was_baked_in_is_found(image, tmp_path, monkeypatch):
 
 @needs_uv
 def test_the_locked_torch_is_taken_from_the_image_with_all_that_it_needs(lock, stranger, tmp_path):
-    said: list[str] = []
-    built = build(lock, tmp_path / "cache", said)
+    messages: list[str] = []
+    built = build(lock, tmp_path / "cache", messages)
     assert {
         name: read_constant(built, name) for name in ("torch", "torchvision", "nvidia.cublas", "nvidia.arm", "arm")
     } == {
@@ -206,8 +206,8 @@ def test_the_locked_torch_is_taken_from_the_image_with_all_that_it_needs(lock, s
     }
     python = stranger.folder / "bin/python3"
     named = f"torch 97.1.0+cu126 and torchvision 97.2.0+cu126 from the image's {python}: not pinned by hash"
-    assert said[-1] == environment.read_remark(built) == named
-    assert "Prepared 2 packages" in " ".join(said)
+    assert messages[-1] == environment.read_remark(built) == named
+    assert "Prepared 2 packages" in " ".join(messages)
     assert built != environment.get_environment_folder(lock, tmp_path / "cache")
     again: list[str] = []
     assert build(lock, tmp_path / "cache", again) == built
@@ -260,12 +260,12 @@ def test_the_image_torch_is_not_used_for_another_build_or_if_it_is_off(lock, str
 @needs_uv
 def test_an_image_torch_that_does_not_work_is_replaced_by_the_locked_one(lock, stranger, tmp_path):
     (stranger.site / "torchvision/__init__.py").write_text("raise ImportError('undefined symbol: _ZN2at')\n")
-    said: list[str] = []
-    built = build(lock, tmp_path / "cache", said)
+    messages: list[str] = []
+    built = build(lock, tmp_path / "cache", messages)
     assert read_constant(built, "torch") == "locked"
-    (told,) = [line for line in said if "does not work here" in line]
-    assert "torch 97.1.0+cu126" in told
-    assert told.endswith("the locked one is installed: ImportError: undefined symbol: _ZN2at")
+    (found,) = [line for line in messages if "does not work here" in line]
+    assert "torch 97.1.0+cu126" in found
+    assert found.endswith("the locked one is installed: ImportError: undefined symbol: _ZN2at")
     assert [path.name for path in built.parent.glob("*/")] == [built.name]  # nothing half made is left
     again: list[str] = []
     assert build(lock, tmp_path / "cache", again) == built
@@ -305,9 +305,9 @@ def test_a_base_image_keeps_any_build_of_the_locked_torch_and_runs_find_it(kind,
         "torchvision": "image",
         "arm": "locked",
     }
-    told: list[str] = []
-    assert build(lock, tmp_path / "cache", told) == built
-    (remark,) = told
+    messages: list[str] = []
+    assert build(lock, tmp_path / "cache", messages) == built
+    (remark,) = messages
     assert f"torch {BUILDS[kind]} and torchvision 97.2.0+cu126 from the image's" in remark
     assert command_line(lock, image).stdout == done.stdout
 
@@ -364,12 +364,12 @@ def test_a_real_torch_of_the_image_computes_in_the_new_environment(tmp_path, mon
     compiled = subprocess.run(compile_, input=kept, capture_output=True, text=True, check=True).stdout
     never = f"torch==2.13.0 \\\n    --hash=sha256:{'0' * 64}\n"
     monkeypatch.setenv("PATH", f"{there / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    said: list[str] = []
+    messages: list[str] = []
     lock = write_lock(tmp_path / "lock.txt", compiled, never)
-    built = environment.build_environment(lock, "3.11", tmp_path / "cache", said.append, StopSignal())
+    built = environment.build_environment(lock, "3.11", tmp_path / "cache", messages.append, StopSignal())
     compute = "import torch; x = torch.ones(3, requires_grad=True); (x @ x).backward(); print(x.grad.tolist())"
-    told = subprocess.run(
+    result = subprocess.run(
         [environment.get_python(built), "-W", "ignore", "-c", compute], capture_output=True, text=True
     )
-    assert told.stdout == "[2.0, 2.0, 2.0]\n", told.stderr
-    assert "from the image's" in said[-1]
+    assert result.stdout == "[2.0, 2.0, 2.0]\n", result.stderr
+    assert "from the image's" in messages[-1]

@@ -45,19 +45,19 @@ def test_every_source_and_the_data_that_is_here_is_looked_at(plugins_on_path, jo
 
 @needs_uv
 def test_what_a_carrier_brings_is_looked_at_before_the_job_is_sent(plugins_on_path, job, tmp_path):
-    said: list[str] = []
+    messages: list[str] = []
     made = job(carried=["wrong network It is far away.", "odd", "even"], ready=False, environment=None)
-    found = run_preflight(made, said.append)
+    found = run_preflight(made, messages.append)
     assert [(finding.code, finding.fault) for finding in found] == [
         ("source-unreachable", "network"),
         ("data-unusable", "data"),
     ]
     assert found[1].ways == ("leave out the odd ones",)
-    assert len(said) == 1
-    assert "building the environment that data is fetched in" in said[0]
+    assert len(messages) == 1
+    assert "building the environment that data is fetched in" in messages[0]
     assert len(list((tmp_path / "cache" / "environments").glob("[!.]*[!k]"))) == 1  # not the run's own
-    assert run_preflight(made, said.append) == found
-    assert len(said) == 1
+    assert run_preflight(made, messages.append) == found
+    assert len(messages) == 1
     assert not (tmp_path / "cache" / "data").exists()
 
 

@@ -117,8 +117,8 @@ def test_each_checkpoint_is_published_and_only_the_last_are_kept(run, placed, sh
     assert sorted(os.listdir(shelf)) == ["000010", "000040", "000060"]
     assert ran.of_kind(Withdrawn) == [Withdrawn(to=f"{place}/000020")]
     assert len(list(checkpoint.list_checkpoints(ran.work / "checkpoints"))) == 3
-    said = [line for line in ran.ordinary if line in ("closed", f"opened {shelf}")]
-    assert said == ([f"opened {shelf}", "closed"] if form.startswith("shelf:") else [])
+    found = [line for line in ran.ordinary if line in ("closed", f"opened {shelf}")]
+    assert found == ([f"opened {shelf}", "closed"] if form.startswith("shelf:") else [])
 
 
 def test_a_name_that_another_run_has_there_is_told_before_the_work(run, placed, shelf):

@@ -93,8 +93,8 @@ def test_h1_08_a_model_without_a_checkpoint_fails_the_run(run, job, tmp_path):
 def test_h1_08_a_model_without_tracking_fails_before_the_work(run, job):
     ran = run(job("print('started')", publish={"register": "pusher"}))
     assert (ran.exit_code, ran.ordinary) == (4, [])
-    told = "the model pusher cannot be registered: the run has no tracking, so there is no registry"
-    assert ran.outcome["reason"] == told
+    text = "the model pusher cannot be registered: the run has no tracking, so there is no registry"
+    assert ran.outcome["reason"] == text
 
 
 def test_h1_05_failed_work_registers_nothing_and_keeps_its_reason(run, job, target, tmp_path):
@@ -200,9 +200,9 @@ def test_registering_without_the_environment_of_the_run_names_it(run, job, tmp_p
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "container_plugins"))
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     ran = run(job(make_training_program()))
-    told = event.format_event(Tracking(uri=uri, experiment_id="1", run_id="x"))
+    text = event.format_event(Tracking(uri=uri, experiment_id="1", run_id="x"))
     with (ran.work / "events.jsonl").open("a") as events:
-        events.write(told + "\n")
+        events.write(text + "\n")
     gone = job(tracking_uri=uri, environment=str(tmp_path / "gone"))
     with pytest.raises(JobFailed, match=r"the model pusher was not registered: No such file or directory: .*gone/bin"):
         registration.register_ended_run(gone, "pusher", None, StopSignal(), lambda line: None)

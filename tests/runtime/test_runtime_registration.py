@@ -65,8 +65,8 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
         "mlflow_experiment_id": ran.of_kind(Tracking)[0].experiment_id,
     }
     assert max(map(len, tags("pusher").values())) == 256
-    path, said = lineage(database, "pusher")
-    assert said == {"dataset_uri": long, "blob_urls": [], **ids(ran)}
+    path, result = lineage(database, "pusher")
+    assert result == {"dataset_uri": long, "blob_urls": [], **ids(ran)}
     assert checkpoint.validate_checkpoint(folder) == ""
     assert not list(folder.rglob(path.name))
 
@@ -105,15 +105,15 @@ def test_h1_05_nothing_is_registered_unasked_and_later_what_is_asked_for(
     assert not list((tmp_path / "state").rglob(".*.part"))
     last, other = register(made, "pusher"), register(made, "first-try", "--step", "20")
     assert (last.returncode, other.returncode) == (0, 0), last.stderr + other.stderr
-    told = {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1", "new": True, "replaced": ""}
-    assert json.loads(last.stdout) == told
+    values = {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1", "new": True, "replaced": ""}
+    assert json.loads(last.stdout) == values
     assert len(last.stdout.splitlines()) == 1
     assert json.loads(other.stdout)["step"] == 20
     assert tags("first-try")["checkpoint"] == "000020"
     assert tags("first-try")["mlflow_run_id"] == run_id(ran)
     assert database("select distinct status from runs") == [("FINISHED",)]
-    _, said = lineage(database, "first-try")
-    assert (said["dataset_uri"], said["mlflow_run_id"]) == ("x" * 300, run_id(ran))
+    _, result = lineage(database, "first-try")
+    assert (result["dataset_uri"], result["mlflow_run_id"]) == ("x" * 300, run_id(ran))
     original = ran.work / "checkpoints" / "000040" / "model" / "weights"
     assert (artifact / "weights").samefile(original)  # the same disk: stored once
     original.unlink()

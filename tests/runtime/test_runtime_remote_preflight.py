@@ -116,12 +116,12 @@ def test_what_only_the_platform_knows_is_left_to_it(plugins_on_path, sent_docume
 
 def test_an_environment_that_cannot_be_built_here_is_one_finding(plugins_on_path, sent_document, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    said: list[str] = []
+    messages: list[str] = []
     made, cache = sent_document(carried=["odd", "even"], ready=False)
-    (found,) = preflight_remotely(made, cache, said.append)
+    (found,) = preflight_remotely(made, cache, messages.append)
     assert found.code == "look-impossible"
     assert found.why.startswith("Python 3.11 is missing")
-    assert len(said) == 1
+    assert len(messages) == 1
 
 
 def test_a_service_that_never_answers_is_given_up(plugins_on_path, sent_document, monkeypatch):

@@ -187,6 +187,6 @@ def test_a_seal_tells_its_submission_and_one_without_is_as_it_was(tmp_path):
     plain = checkpoint.seal_checkpoint(tmp_path, step=1, run="r", job="j")
     assert sorted(json.loads((tmp_path / MANIFEST).read_text())) == ["files", "job", "model", "run", "schema", "step"]
     assert checkpoint.read_manifest(tmp_path) == plain
-    told = checkpoint.seal_checkpoint(tmp_path, step=1, run="r", job="j", submission="wf-1", tracking="abc")
-    assert checkpoint.read_manifest(tmp_path) == told
-    assert (told.submission, told.tracking, told.digest) == ("wf-1", "abc", plain.digest)
+    result = checkpoint.seal_checkpoint(tmp_path, step=1, run="r", job="j", submission="wf-1", tracking="abc")
+    assert checkpoint.read_manifest(tmp_path) == result
+    assert (result.submission, result.tracking, result.digest) == ("wf-1", "abc", plain.digest)

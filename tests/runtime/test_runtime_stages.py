@@ -125,9 +125,9 @@ def test_everything_that_is_wrong_is_told_at_once(run, job, tmp_path):
     ran = run(job(carried=sources, publish={"gpus": 1}, tracking_uri="http://127.0.0.1:9"), PATH=str(empty))
     assert (ran.exit_code, ran.outcome["fault"]) == (4, "configuration")
     assert list_stage_states(ran) == {"preflight": "failed"}
-    told = "\n".join(ran.notes("error"))
+    text = "\n".join(ran.notes("error"))
     for words in ("far away", "ask for the role", "odd numbers", "no nvidia-smi", "http://127.0.0.1:9"):
-        assert words in told
+        assert words in text
     assert len(ran.notes("error")) == 6
 
 

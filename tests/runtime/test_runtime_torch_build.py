@@ -71,8 +71,8 @@ def read_constant(built: Path, module: str) -> str:
 
 @needs_uv_and_openssl
 def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock, tmp_path, indexes):
-    said: list[str] = []
-    built = environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal(), "cpu")
+    messages: list[str] = []
+    built = environment.build_environment(lock, VERSION, tmp_path / "cache", messages.append, StopSignal(), "cpu")
     assert [read_constant(built, name) for name in ("torch", "torchvision", "sympy", "arm")] == [
         "cpu",
         "cpu",
@@ -84,7 +84,7 @@ def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock
     assert all("torch" in address.rpartition("/cpu/")[2] for address in asked_there)
     assert not any("nvidia" in address for address in indexes.asked)
     remark = "torch 2.10.0+cpu and torchvision 0.25.0+cpu from the cpu index: not pinned by hash"
-    assert said[-1] == remark
+    assert messages[-1] == remark
     kept = json.loads((built / environment.MARKER).read_text())
     assert (kept["torch_backend"], kept["unpinned"]) == ("cpu", ["torch==2.10.0+cpu", "torchvision==0.25.0+cpu"])
     again: list[str] = []
@@ -94,12 +94,12 @@ def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock
 
 def test_what_uv_is_asked_for(lock, tmp_path, monkeypatch):
     """With a stand-in that writes down what it was told; no index is needed."""
-    tool, told = tmp_path / "uv", tmp_path / "told"
+    tool, result = tmp_path / "uv", tmp_path / "told"
     python = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
     tool.write_text(
         f"""#!{sys.executable}
 import pathlib, sys
-with open({str(told)!r}, "a") as told:
+with open({str(result)!r}, "a") as told:
     print(*sys.argv[1:], file=told)
 if sys.argv[1] == "venv":
     made = pathlib.Path(sys.argv[-1], "bin"); made.mkdir(parents=True)
@@ -114,13 +114,13 @@ else:
     )
     tool.chmod(0o755)
     monkeypatch.setenv("UV", str(tool))
-    said: list[str] = []
-    built = environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal(), "cu126")
-    _, locked, rebuilt = told.read_text().splitlines()
+    messages: list[str] = []
+    built = environment.build_environment(lock, VERSION, tmp_path / "cache", messages.append, StopSignal(), "cu126")
+    _, locked, rebuilt = result.read_text().splitlines()
     assert "--no-deps --require-hashes -r" in locked
     assert "--torch-backend cu126 --constraints" in rebuilt
     assert rebuilt.endswith(" torch==2.10.0 torchvision==0.25.0")
-    assert "2 hashes" in said  # of arm and sympy: the locked build's own packages are left out
+    assert "2 hashes" in messages  # of arm and sympy: the locked build's own packages are left out
     named = "torch 2.10.0+cu126 and torchvision 0.25.0+cu126 from the cu126 index (and 2 packages that come with it)"
     assert environment.read_remark(built) == f"{named}: not pinned by hash"
 

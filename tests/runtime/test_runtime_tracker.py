@@ -41,31 +41,31 @@ def notes(tmp_path):
         python = Path(tmp_path / "python")
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o755)
-        told: list[str] = []
+        messages: list[str] = []
         tracking = Tracker(
             python,
             "http://tracking.example",
             system_metrics=False,
             environ={},
-            on_event=lambda record: told.append(record.event.text),
+            on_event=lambda record: messages.append(record.event.text),
         )
         tracking.close(Outcome(state="succeeded", exit_code=0))
         for reader in tracking._readers:
             reader.join(60)
-        return told
+        return messages
 
     return close
 
 
 def test_tracking_that_does_not_finish_is_stopped_and_reported_once(notes, monkeypatch):
     monkeypatch.setattr(tracker, "END_SECONDS", 0.5)
-    (told,) = notes("echo retrying; exec sleep 60")
-    assert told == "tracking at http://tracking.example did not finish within 0.5 s and was stopped: retrying"
+    (result,) = notes("echo retrying; exec sleep 60")
+    assert result == "tracking at http://tracking.example did not finish within 0.5 s and was stopped: retrying"
 
 
 def test_tracking_that_fails_is_reported_with_its_reason(notes):
-    (told,) = notes("echo 'error: no such store'; exit 3")
-    assert told == "the run is not tracked, or only partly: no such store"
+    (result,) = notes("echo 'error: no such store'; exit 3")
+    assert result == "the run is not tracked, or only partly: no such store"
 
 
 def test_tracking_that_succeeds_reports_nothing(notes):

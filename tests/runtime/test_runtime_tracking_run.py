@@ -37,8 +37,8 @@ def platform_run(uri, tmp_path, training_python, mlflow_tables, made_once) -> st
     def fill(folder: Path) -> None:
         shutil.copyfile(mlflow_tables, folder / "mlflow.db")
         command = [training_python, "-c", MAKE, f"sqlite:///{folder}/mlflow.db"]
-        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
-        (folder / "run").write_text(told.stdout.strip())
+        result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+        (folder / "run").write_text(result.stdout.strip())
 
     folder = made_once("run-of-the-platform", fill)
     shutil.copyfile(folder / "mlflow.db", tmp_path / "state/mlflow.db")
@@ -74,9 +74,9 @@ def test_a_run_of_the_platform_is_written_to_has_the_model_and_stays_its_own(run
     assert [name for (name,) in database("select name from experiments")] == ["Default", "of the platform"]
     assert database("select key, value from params") == [("answer", "42")]
     assert database("select key, value, step from metrics") == [("train/loss", 0.25, 20)]
-    said = tags(database)
-    assert (said["training_status"], said["while"]) == ("completed", "it runs")
-    assert said["checkpoint_000020_artifact"] == "checkpoints/000020"
+    result = tags(database)
+    assert (result["training_status"], result["while"]) == ("completed", "it runs")
+    assert result["checkpoint_000020_artifact"] == "checkpoints/000020"
     assert [(one.name, one.version) for one in ran.of_kind(Registered)] == [("pusher", "1")]
     assert database("select run_id from model_versions") == [(platform_run,)]
 

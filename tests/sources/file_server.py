@@ -50,8 +50,8 @@ class Shelves(Server):
             names = iter(self.files.get(shelf, {}))
         for name in names:
             content = self.content(shelf, name) or b""
-            told = {what: known(content, what) for what in self.tells}
-            yield json.dumps({"name": name, "size": len(content), **told}).encode() + b"\n"
+            values = {what: known(content, what) for what in self.tells}
+            yield json.dumps({"name": name, "size": len(content), **values}).encode() + b"\n"
         for name, size in self.listed.get(shelf, ()):  # what no server of ours would store
             yield json.dumps({"name": name, "size": size, "version": '"1"'}).encode() + b"\n"
 
@@ -93,8 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, content, fault, {"ETag": tag(content)})
             return
         first, last = int(asked[1]), min(int(asked[2]), len(content) - 1)
-        said = {"Content-Range": f"bytes {first}-{last}/{len(content)}", "ETag": tag(content)}
-        self._answer(206, content[first : last + 1], fault, said)
+        values = {"Content-Range": f"bytes {first}-{last}/{len(content)}", "ETag": tag(content)}
+        self._answer(206, content[first : last + 1], fault, values)
 
     def _answer(self, status: int, content: bytes, fault: Fault, said: Mapping[str, str] | None = None) -> None:
         self.send_response_only(status)

@@ -14,9 +14,9 @@ SAS = "sv=2023-11-03&sr=c&sp=rl&se=2999-01-01T00%3A00%3A00Z&sig=s3cret%2Bs3cret%
 
 
 def token(**claims: object) -> str:
-    said = [{"alg": "RS256"}, {"exp": time.time() + 3600, **claims}]
+    found = [{"alg": "RS256"}, {"exp": time.time() + 3600, **claims}]
     return ".".join(
-        [*(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in said), "x"]
+        [*(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in found), "x"]
     )
 
 
@@ -54,11 +54,11 @@ def test_the_form_of_a_secret_is_known_by_its_shape(file, content, form):
 def test_anything_else_is_refused_by_the_name_of_the_file_and_never_repeated(file, content):
     with pytest.raises(FetchError) as refused:
         identity.read_storage_secret(file(content))
-    told = str(refused.value)
-    assert told.startswith(f"the credential file {file(content)} does not hold an account key, a SAS")
+    text = str(refused.value)
+    assert text.startswith(f"the credential file {file(content)} does not hold an account key, a SAS")
     assert refused.value.fault == "configuration"
-    assert "s3cret" not in told
-    assert KEY not in told
+    assert "s3cret" not in text
+    assert KEY not in text
 
 
 def test_a_credential_file_that_is_empty_or_unreadable_is_reported(file, tmp_path):

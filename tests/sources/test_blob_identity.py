@@ -26,7 +26,7 @@ def job(azure, data_python, monkeypatch, tmp_path):
             monkeypatch.setenv(name, value)
         if secret is not None:
             (tmp_path / "secret").write_text(f"{secret}\n")
-        told = read_origin(
+        origin = read_origin(
             data_python,
             "robotrain_sources.blob_url.fetch",
             azure.url(BOX, "p"),
@@ -34,8 +34,8 @@ def job(azure, data_python, monkeypatch, tmp_path):
             "dataset",
             str(tmp_path / "secret") if secret is not None else "",
         )
-        assert secret is None or secret not in str(told)
-        return told
+        assert secret is None or secret not in str(origin)
+        return origin
 
     return job
 
@@ -62,8 +62,8 @@ def test_a_managed_identity_by_its_client_id(azure, job):
 
 
 def test_the_sign_in_of_a_developer(azure, job, no_programs):
-    told = f'{{"accessToken": "{token()}", "expiresOn": "2999-01-01 00:00:00.000000", "expires_on": 32472144000}}'
-    (no_programs / "az").write_text(f"#!/bin/sh\necho '{told}'\n")
+    text = f'{{"accessToken": "{token()}", "expiresOn": "2999-01-01 00:00:00.000000", "expires_on": 32472144000}}'
+    (no_programs / "az").write_text(f"#!/bin/sh\necho '{text}'\n")
     (no_programs / "az").chmod(0o755)
     assert job(azure.way)["files"] == compute_digests(FILES)
 
@@ -81,54 +81,54 @@ def test_a_token_in_a_file(azure, job):
 
 
 def test_a_credential_file_comes_before_what_the_machine_has(azure, job):
-    told = job(azure.environ, azure.sas(BOX, "r"))
-    assert re.search(r"does not let the SAS in \S+/secret read container identities", told["refused"])
-    assert "read and list (sp=rl)" in told["refused"]
-    assert told["fault"] == "configuration"
+    given_job = job(azure.environ, azure.sas(BOX, "r"))
+    assert re.search(r"does not let the SAS in \S+/secret read container identities", given_job["refused"])
+    assert "read and list (sp=rl)" in given_job["refused"]
+    assert given_job["fault"] == "configuration"
 
 
 def test_a_key_of_another_account_is_told_by_its_file(azure, job):
-    told = job(azure.way, f"{'A' * 86}==")
-    assert re.search(r"does not accept the sign-in of the account key in \S+/secret", told["refused"])
-    assert told["fault"] == "configuration"
+    given_job = job(azure.way, f"{'A' * 86}==")
+    assert re.search(r"does not accept the sign-in of the account key in \S+/secret", given_job["refused"])
+    assert given_job["fault"] == "configuration"
 
 
 def test_a_token_that_is_not_for_storage(azure, job):
-    told = job(azure.way, token("https://elsewhere"))
-    assert "the identity with client id tests" in told["refused"]
-    assert "it must be for Azure Storage" in told["refused"]
+    given_job = job(azure.way, token("https://elsewhere"))
+    assert "the identity with client id tests" in given_job["refused"]
+    assert "it must be for Azure Storage" in given_job["refused"]
 
 
 def test_no_identity_at_all_says_how_to_get_one(azure, job, no_programs):
-    told = job(azure.way)
+    given_job = job(azure.way)
     for part in ("there is no Azure identity", "az login", "AZURE_CLIENT_ID", "Storage Blob Data Reader"):
-        assert part in told["refused"]
-    assert told["fault"] == "configuration"
+        assert part in given_job["refused"]
+    assert given_job["fault"] == "configuration"
 
 
 def test_a_wrong_secret_is_told_in_azures_own_words_and_not_repeated(azure, job):
-    told = job({**azure.environ, "AZURE_CLIENT_SECRET": "s3cret-but-wrong"})
-    assert "set a valid AZURE_CLIENT_SECRET" in told["refused"]
-    assert "az login" not in told["refused"]
-    assert "AADSTS7000215: Invalid client secret provided" in told["refused"]
-    assert "s3cret" not in str(told)
+    given_job = job({**azure.environ, "AZURE_CLIENT_SECRET": "s3cret-but-wrong"})
+    assert "set a valid AZURE_CLIENT_SECRET" in given_job["refused"]
+    assert "az login" not in given_job["refused"]
+    assert "AADSTS7000215: Invalid client secret provided" in given_job["refused"]
+    assert "s3cret" not in str(given_job)
 
 
 def test_a_token_file_that_is_not_there_is_named(azure, job):
-    told = job({**azure.workload_identity, "AZURE_FEDERATED_TOKEN_FILE": "/nowhere/token"})
-    assert "(No such file or directory: '/nowhere/token')" in told["refused"]
+    given_job = job({**azure.workload_identity, "AZURE_FEDERATED_TOKEN_FILE": "/nowhere/token"})
+    assert "(No such file or directory: '/nowhere/token')" in given_job["refused"]
 
 
 def test_a_managed_identity_that_the_machine_was_not_given(azure, job):
-    told = job({**azure.managed_identity, "AZURE_CLIENT_ID": "c2000000-0000-0000-0000-000000000002"})
-    assert "No User Assigned or Delegated Managed Identity found" in told["refused"]
-    assert told["fault"] == "configuration"
+    given_job = job({**azure.managed_identity, "AZURE_CLIENT_ID": "c2000000-0000-0000-0000-000000000002"})
+    assert "No User Assigned or Delegated Managed Identity found" in given_job["refused"]
+    assert given_job["fault"] == "configuration"
 
 
 def test_a_sign_in_that_cannot_be_reached_is_the_networks_fault(azure, job):
-    told = job({**azure.environ, "HTTPS_PROXY": "http://127.0.0.1:9"})
-    assert told["refused"].startswith("cannot reach Azure's sign-in to read container identities")
-    assert told["fault"] == "network"
+    given_job = job({**azure.environ, "HTTPS_PROXY": "http://127.0.0.1:9"})
+    assert given_job["refused"].startswith("cannot reach Azure's sign-in to read container identities")
+    assert given_job["fault"] == "network"
 
 
 def test_many_sources_sign_in_once(azure, azure_identity, monkeypatch):

@@ -45,9 +45,9 @@ def describe_refusal(uri: str) -> tuple[str, str]:
     found = open_files(uri)
     with pytest.raises(Exception) as raised:
         list(found.list_files())
-    told = found.explain_error(raised.value)
-    assert "\n" not in str(told)
-    return str(told), told.fault
+    result = found.explain_error(raised.value)
+    assert "\n" not in str(result)
+    return str(result), result.fault
 
 
 def read_file(python: Path, uri: str) -> Any:
@@ -94,8 +94,8 @@ def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(azure, policy, con
 
 def test_h1_15_an_empty_prefix_is_an_error_that_names_near_ones(azure, policy, container):
     azure.blobs.put(container, {"other/x": b"x"})
-    told = explain_empty(azure.url(container, "policies/atc"))
-    assert told == f"there are no blobs below {azure.url(container, 'policies/atc')}; {container} has: policies/act"
+    text = explain_empty(azure.url(container, "policies/atc"))
+    assert text == f"there are no blobs below {azure.url(container, 'policies/atc')}; {container} has: policies/act"
     assert explain_empty(azure.url(container, "polices")).endswith(f"; {container} has: policies")
     assert " has: other, policies" in explain_empty(azure.url(container, "zzz/zzz/zzz"))
     assert " has: policies/act" in explain_empty(azure.url(container, "policies/ac"))  # the beginning of a name
@@ -108,8 +108,8 @@ def test_h1_15_a_folder_of_nothing_but_markers_is_empty(azure, policy, container
 
 
 def test_a_single_blob_is_no_folder(azure, policy, container):
-    told = explain_empty(azure.url(container, "policies/act/config.json"))
-    assert told.endswith(f"is a single blob, not a folder of blobs: use its folder, {policy}")
+    text = explain_empty(azure.url(container, "policies/act/config.json"))
+    assert text.endswith(f"is a single blob, not a folder of blobs: use its folder, {policy}")
 
 
 def test_h1_16_markers_of_folders_are_skipped(azure, policy, container):
@@ -128,27 +128,27 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(azure):
 
 def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, policy, container):
     azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
-    told, fault = describe_refusal(policy)
+    text, fault = describe_refusal(policy)
     assert fault == "configuration"
     for part in (azure.account, container, CLIENT, "Storage Blob Data Reader", "AuthorizationPermissionMismatch"):
-        assert part in told
+        assert part in text
 
 
 def test_a_sign_in_that_azure_does_not_accept(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=401, code="InvalidAuthenticationInfo"))
-    told, fault = describe_refusal(policy)
-    assert f"does not accept the sign-in of the identity with client id {CLIENT}" in told
+    text, fault = describe_refusal(policy)
+    assert f"does not accept the sign-in of the identity with client id {CLIENT}" in text
     assert fault == "configuration"
 
 
 def test_a_container_that_is_not_there(azure):
-    said = f"the storage account {azure.account} has no container no-such-container"
-    assert describe_refusal(azure.url("no-such-container", "x")) == (said, "configuration")
+    text = f"the storage account {azure.account} has no container no-such-container"
+    assert describe_refusal(azure.url("no-such-container", "x")) == (text, "configuration")
 
 
 def test_an_account_that_is_not_there(azure):
-    told, fault = describe_refusal(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
-    assert told.startswith("the storage account nosuchaccount does not exist or cannot be reached")
+    text, fault = describe_refusal(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
+    assert text.startswith("the storage account nosuchaccount does not exist or cannot be reached")
     assert fault == "network"
 
 
@@ -156,8 +156,8 @@ def test_a_busy_service_is_asked_again_once(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy", times=1))
     assert list_names(policy) == sorted(POLICY)
     azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy"))
-    told, fault = describe_refusal(policy)
-    assert told.endswith("cannot be read (HTTP 503 ServerBusy): try again later")
+    text, fault = describe_refusal(policy)
+    assert text.endswith("cannot be read (HTTP 503 ServerBusy): try again later")
     assert fault == "network"
 
 
@@ -173,9 +173,9 @@ BLOBS = [
 @pytest.mark.parametrize(("fault", "why", "whose"), BLOBS, ids=lambda one: getattr(one, "code", None) or None)
 def test_what_obstore_is_told_of_one_blob_is_the_same_sentence(azure, policy, data_python, fault, why, whose):
     azure.front.faults.append(fault)
-    told = read_file(data_python, policy)
-    assert re.search(why, told["refused"])
-    assert told["fault"] == whose
+    content = read_file(data_python, policy)
+    assert re.search(why, content["refused"])
+    assert content["fault"] == whose
 
 
 def test_the_state_that_was_listed_is_really_asked_for(azure, policy, data_python, container):

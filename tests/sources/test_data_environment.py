@@ -37,8 +37,8 @@ def test_the_payload_of_a_container_plugin_has_all_that_it_imports(plugin, modul
     look = f"import sys, importlib; sys.path.insert(0, {str(tmp_path / 'payload')!r})\n" + "".join(
         f"importlib.import_module({module!r})\n" for module in wanted
     )
-    told = subprocess.run([sys.executable, "-I", "-S", "-c", look], capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", look], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.slow

@@ -31,23 +31,23 @@ def run(tmp_path, monkeypatch):
     def run(lines: str) -> tuple[Path, list[str]]:
         (tmp_path / "pretend_fetch.py").write_text(lines)
         root = Path(robotrain_sources.__file__).parents[1]
-        said: list[str] = []
+        messages: list[str] = []
         monkeypatch.setattr(
             program, "make_process_env", lambda modules: {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"}
         )
-        place = ContainerContext(cache=tmp_path, python=Path(sys.executable), log_line=said.append)
+        place = ContainerContext(cache=tmp_path, python=Path(sys.executable), log_line=messages.append)
         try:
-            return program.run_program(place, "pretend_fetch"), said
+            return program.run_program(place, "pretend_fetch"), messages
         finally:
-            run.said = said
+            run.said = messages
 
     return run
 
 
 def test_a_program_answers_with_a_folder_and_its_other_lines_are_logged(run):
-    folder, said = run(ANSWERS.format(act="return Path('/data/x')"))
+    folder, result = run(ANSWERS.format(act="return Path('/data/x')"))
     assert folder == Path("/data/x")
-    assert said == ["fetching"]
+    assert result == ["fetching"]
 
 
 def test_a_refusal_is_one_sentence(run):
@@ -62,10 +62,10 @@ def test_trouble_of_the_system_is_named(run):
 
 
 def test_an_unexpected_error_says_where_and_never_repeats_a_secret(run, tmp_path):
-    told = tmp_path / "told"
-    told.write_text("at https://me:s3cret@host/x?sig=s3cret with hf_s3cretS3cret and Bearer s3cret.s3cret")
+    result = tmp_path / "told"
+    result.write_text("at https://me:s3cret@host/x?sig=s3cret with hf_s3cretS3cret and Bearer s3cret.s3cret")
     with pytest.raises(OSError, match=r"^ValueError: at https://host/x… with … and …$"):
-        run(ANSWERS.format(act=f"raise ValueError(Path({str(told)!r}).read_text())"))
+        run(ANSWERS.format(act=f"raise ValueError(Path({str(result)!r}).read_text())"))
     assert any("pretend_fetch.py" in line for line in run.said)
     assert "s3cret" not in "".join(run.said)
 

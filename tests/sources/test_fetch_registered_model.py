@@ -90,9 +90,9 @@ def registry(tmp_path_factory, training_python, folder, artifacts) -> str:
 
 @pytest.fixture
 def place(tmp_path, training_python, registry) -> ContainerContext:
-    said: list[str] = []
+    messages: list[str] = []
     return ContainerContext(
-        cache=tmp_path / "cache", python=training_python, tracking_uri=registry, log_line=said.append
+        cache=tmp_path / "cache", python=training_python, tracking_uri=registry, log_line=messages.append
     )
 
 
@@ -109,8 +109,8 @@ def test_what_made_the_policy_is_noted_where_the_registry_knows(place, training_
     tags = {"checkpoint": "000400", "robotrain_run": "lerobot-train-1", "job_digest": "1" * 64}
     tell = "import sys, mlflow; c = mlflow.MlflowClient(sys.argv[1], registry_uri=sys.argv[1])\n"
     tell += "for tag in sys.argv[2:]: c.set_model_version_tag('act', '2', *tag.split('='))"
-    said = [f"{name}={value}" for name, value in tags.items()]
-    subprocess.run([training_python, "-c", tell, registry, *said], check=True, capture_output=True)
+    result = [f"{name}={value}" for name, value in tags.items()]
+    subprocess.run([training_python, "-c", tell, registry, *result], check=True, capture_output=True)
     lock = Path(f"{registry.removeprefix('sqlite:///')}.lock")
     with lock.open("w") as held:  # another run holds it; who only reads waits for nobody
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -90,9 +90,9 @@ def test_a_change_is_noticed(folder, change):
     assert explain_lost_pin(folder, pin) == ""
     change(folder)
     assert resolve_pin(folder) != pin
-    (told,) = run_container_preflight(folder, pin)
-    assert told == explain_lost_pin(folder, pin)
-    assert told.startswith(f"{folder} changed since it was pinned: ")
+    (result,) = run_container_preflight(folder, pin)
+    assert result == explain_lost_pin(folder, pin)
+    assert result.startswith(f"{folder} changed since it was pinned: ")
     with pytest.raises(OSError, match="changed since it was pinned"):
         container.fetch(
             JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin), ContainerContext(cache=folder)
@@ -269,9 +269,9 @@ def test_how_much_changed_is_told(folder):
     os.utime(folder / "meta/tasks.txt", (2, 2))
     os.utime(folder / "data/file.parquet", (3, 3))
     (folder / "data/more.parquet").write_text("12345")
-    told = explain_lost_pin(folder, pin)
-    assert "3 files of 5,242,891 bytes then, 4 files of 5,242,896 bytes now" in told
-    assert told.endswith("; newest file: data/more.parquet.")
+    text = explain_lost_pin(folder, pin)
+    assert "3 files of 5,242,891 bytes then, 4 files of 5,242,896 bytes now" in text
+    assert text.endswith("; newest file: data/more.parquet.")
 
 
 def test_what_lies_on_another_machine_is_not_pinned_here(tmp_path):
@@ -326,7 +326,7 @@ def test_what_was_uploaded_is_to_be_what_was_pinned(folder, tmp_path):
     place = ContainerContext(cache=tmp_path / "no-such-cache")
     assert list(container.mounted(source, place)) == []
     (copy / "meta/tasks.txt").unlink()
-    (told,) = container.mounted(source, place)
+    (result,) = container.mounted(source, place)
     files, size = len(list(folder.rglob("*.*"))), 5 * MIB + 11
     then, there = f"{files} files of {size:,} bytes then", f"{files - 1} files of {size:,} bytes now"
-    assert told == f"The uploaded copy is not what was pinned: {then}, {there}."
+    assert result == f"The uploaded copy is not what was pinned: {then}, {there}."

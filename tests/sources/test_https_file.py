@@ -61,14 +61,14 @@ def test_a_file_that_is_not_there_is_a_mistake_in_the_job(hub: Any) -> None:
 def test_a_servers_refusal_says_whose_fault_it_is(hub: Any, status: int, why: str, fault: str) -> None:
     uri = address(hub, "small.pt")
     hub.faults += [Fault("GET", status=status)] * 2
-    said, blamed = refused(uri)
-    assert why in said
+    text, blamed = refused(uri)
+    assert why in text
     assert blamed == fault
 
 
 def test_an_unknown_host_is_a_mistake_in_the_job() -> None:
-    said, fault = refused("https://no-such-host.invalid/model.pt")
-    assert said.startswith("no-such-host.invalid cannot be reached")
+    text, fault = refused("https://no-such-host.invalid/model.pt")
+    assert text.startswith("no-such-host.invalid cannot be reached")
     assert fault == "configuration"
 
 

@@ -40,10 +40,10 @@ def describe_refusal(**asked: str) -> tuple[str, str]:
     found = open_files(**asked)
     with pytest.raises(Exception) as raised:
         list(found.list_files())
-    told = found.explain_error(raised.value)
-    assert "\n" not in str(told)
-    assert "s3cret" not in str(told)
-    return str(told), told.fault
+    result = found.explain_error(raised.value)
+    assert "\n" not in str(result)
+    assert "s3cret" not in str(result)
+    return str(result), result.fault
 
 
 def test_a_file_is_known_by_what_the_hub_knows_it_by(hub):
@@ -118,17 +118,17 @@ def test_a_hub_that_has_a_bad_day_is_asked_again_once(hub, monkeypatch):
     hub.faults.append(Fault("GET /api/", status=503, times=1))
     assert list_names() == sorted(POLICY)
     hub.status = 503
-    told = f"the Hub at 127.0.0.1:{hub.port} answered HTTP 503 for {NAME}: try again later"
-    assert describe_refusal() == (told, "network")
+    text = f"the Hub at 127.0.0.1:{hub.port} answered HTTP 503 for {NAME}: try again later"
+    assert describe_refusal() == (text, "network")
 
 
 def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_file(hub, secret):
     hub.repository(NAME, POLICY)
     hub.repositories[f"models/{NAME}"].shut = "gated"
     assert list_names(credential=secret(hub.token)) == sorted(POLICY)
-    told = f"the Hub at 127.0.0.1:{hub.port} does not accept the token in {secret('hf_s3cretWRONG')} for {NAME}"
+    text = f"the Hub at 127.0.0.1:{hub.port} does not accept the token in {secret('hf_s3cretWRONG')} for {NAME}"
     why, fault = describe_refusal(credential=secret("hf_s3cretWRONG"))
-    assert (why.startswith(told), "(HTTP 401)" in why, fault) == (True, True, "configuration"), why
+    assert (why.startswith(text), "(HTTP 401)" in why, fault) == (True, True, "configuration"), why
     with pytest.raises(FetchError, match=r"does not hold a token of the Hub") as raised:
         open_files(credential=secret("not a s3cret"))
     assert "s3cret" not in str(raised.value)
@@ -189,9 +189,9 @@ def test_an_error_of_this_machine_is_not_blamed_on_the_hub(hub, monkeypatch, err
         raise error
 
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fail)
-    told = describe_refusal()
-    assert (why in told[0], told[1]) == (True, fault), told
-    assert "the Hub" not in told[0]
+    text = describe_refusal()
+    assert (why in text[0], text[1]) == (True, fault), text
+    assert "the Hub" not in text[0]
 
 
 def test_a_connection_that_ends_is_told_in_the_words_of_the_library(hub, monkeypatch):
@@ -206,10 +206,10 @@ def test_a_connection_that_ends_is_told_in_the_words_of_the_library(hub, monkeyp
 def test_a_token_that_may_not_read_a_file_is_told_where_access_is_requested(hub, data_python, secret):
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET .*/resolve/.*config.json", status=403))
-    told = read_origin(data_python, fetch.__name__, NAME, "", "policy", secret(hub.token))
-    assert f"request access at {hub.address}/{NAME};" in told["refused"]
-    assert f"{hub.address}/settings/tokens" in told["refused"]
-    assert told["fault"] == "configuration"
+    origin = read_origin(data_python, fetch.__name__, NAME, "", "policy", secret(hub.token))
+    assert f"request access at {hub.address}/{NAME};" in origin["refused"]
+    assert f"{hub.address}/settings/tokens" in origin["refused"]
+    assert origin["fault"] == "configuration"
 
 
 @pytest.mark.slow

@@ -26,8 +26,8 @@ def answer_info(kind: str, name: str, commit: str, gated: str | bool = False) ->
 
 
 def answer_refused(status: int, code: str = "", message: str = "") -> Answer:
-    told = {"X-Error-Code": code, "X-Error-Message": message}
-    return status, {name: text for name, text in told.items() if text}, {"error": message}
+    values = {"X-Error-Code": code, "X-Error-Message": message}
+    return status, {name: text for name, text in values.items() if text}, {"error": message}
 
 
 @pytest.fixture
@@ -309,8 +309,10 @@ def test_who_works_offline_hears_how_to_do_without_the_hub():
         f"print(KIND.pinning.resolve(KIND.parse('u/d@{MAIN}', Path()), 'dataset'))"
     )
     environ = os.environ | {"HF_HUB_OFFLINE": "1"}
-    told = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True).stdout
-    sentence, commit = told.splitlines()
+    output = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    ).stdout
+    sentence, commit = output.splitlines()
     assert sentence.startswith("HF_HUB_OFFLINE is set, so the commit of u/d@main cannot be resolved")
     assert sentence.endswith("unset it, or name a commit.|u/d@COMMIT")
     assert commit == MAIN
@@ -337,8 +339,8 @@ def test_a_hub_that_cannot_be_asked_says_nothing_of_a_pin(hub):
 
 def test_a_command_that_pins_nothing_does_not_load_the_library():
     code = "import sys, robotrain_sources.huggingface.kind; print('huggingface_hub' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.strip() == "False"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "False"
 
 
 def test_a_hub_that_does_not_answer_says_nothing_against_a_commit(hub, monkeypatch):

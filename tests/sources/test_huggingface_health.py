@@ -50,8 +50,8 @@ def test_a_token_is_found_where_the_library_keeps_it(check_health, tmp_path):
 
 
 def test_the_hub_says_who_it_takes_the_token_for(check_health, hub):
-    told = check_health(HF_TOKEN=GOOD, HF_ENDPOINT=hub.address)
-    assert told == [[False, "ok", "a token is set (HF_TOKEN)"], [True, "ok", "127.0.0.1: signed in as ada"]]
+    result = check_health(HF_TOKEN=GOOD, HF_ENDPOINT=hub.address)
+    assert result == [[False, "ok", "a token is set (HF_TOKEN)"], [True, "ok", "127.0.0.1: signed in as ada"]]
 
 
 def test_a_token_that_the_hub_does_not_take_is_named_and_not_shown(check_health, hub):

@@ -53,19 +53,19 @@ def robots(tenant_session, robots_session, monkeypatch) -> Vault:
 
 def describe_refusal(named: str) -> tuple[str, str, str]:
     """The sentence, what to type, whose fault it is."""
-    with pytest.raises(FetchError) as told:
+    with pytest.raises(FetchError) as result:
         named_secret.read_secret(named, FORM)
-    sentence, _, way = str(told.value).partition("\n")
-    return sentence, way, told.value.fault
+    sentence, _, way = str(result.value).partition("\n")
+    return sentence, way, result.value.fault
 
 
 def test_a_secret_is_read_as_the_identity_of_the_job_and_asked_for_once(robots):
     address = robots.put("hf-token", f" {TOKEN}\n")
-    told = [fetch.load_hub_token(address) for _ in range(64)]
-    assert {one.text for one in told} == {TOKEN}
-    assert told[0].description == "the token in the secret hf-token of the key vault robots"
+    found = [fetch.load_hub_token(address) for _ in range(64)]
+    assert {one.text for one in found} == {TOKEN}
+    assert found[0].description == "the token in the secret hf-token of the key vault robots"
     assert robots.requests == ["GET /secrets/hf-token?api-version=7.4"]
-    assert TOKEN not in repr((told, named_secret._secrets))
+    assert TOKEN not in repr((found, named_secret._secrets))
 
 
 def test_a_version_of_a_secret_is_asked_for_as_that(robots):
@@ -175,9 +175,9 @@ def test_a_job_without_an_identity_is_told_so(robots, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("held", [" ", "s3cret and more", "s3cret\nhf_x"])
 def test_what_is_no_token_is_refused_by_the_name_of_the_secret_and_never_repeated(robots, held):
-    with pytest.raises(FetchError, match=r"^the secret hf-token of the key vault robots ") as told:
+    with pytest.raises(FetchError, match=r"^the secret hf-token of the key vault robots ") as result:
         fetch.load_hub_token(robots.put("hf-token", held))
-    assert "s3cret" not in str(told.value)
+    assert "s3cret" not in str(result.value)
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,8 @@ def test_a_private_repository_is_read_with_the_token_of_a_vault(robots, hub, dat
     hub.repositories["datasets/u/d"] = shut = Repository(shut="private")
     shut.commit({"meta/info.json": b"{}"})
     address = robots.put("hf-token", hub.token)
-    told = read_origin(data_python, "robotrain_sources.huggingface.fetch", "u/d", "", "dataset", address)
-    assert told["files"] == compute_digests({"meta/info.json": b"{}"})
+    origin = read_origin(data_python, "robotrain_sources.huggingface.fetch", "u/d", "", "dataset", address)
+    assert origin["files"] == compute_digests({"meta/info.json": b"{}"})
 
 
 @pytest.mark.slow
@@ -242,8 +242,8 @@ def test_a_run_whose_secret_is_not_there_ends_within_seconds(robots, hub, data_p
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": "/usr/bin:/bin"})
     assert done.returncode == 4, done.stdout
     outcome = json.loads((tmp_path / "work/outcome.json").read_text())
-    told = "there is no secret hf-token of the key vault robots (HTTP 404 SecretNotFound)"
-    assert (outcome["reason"], outcome["fault"]) == ("; ".join([told] * 3), "configuration")
+    text = "there is no secret hf-token of the key vault robots (HTTP 404 SecretNotFound)"
+    assert (outcome["reason"], outcome["fault"]) == ("; ".join([text] * 3), "configuration")
     assert "Instead: az keyvault secret set --vault-name robots --name hf-token --file FILE" in done.stdout
     assert len(robots.requests) == 1
     assert time.monotonic() - began < 30

@@ -134,15 +134,15 @@ def no_network(monkeypatch):
 )
 def test_a_name_is_judged_without_asking_anybody(uri, why, tmp_path, no_network):
     place = ContainerContext(cache=tmp_path, tracking_uri=REGISTRY)
-    told = list(container.preflight(JobSource(role="policy", kind="any", uri=uri), place))
-    assert bool(told) == bool(why)
-    assert why in "".join(told)
+    result = list(container.preflight(JobSource(role="policy", kind="any", uri=uri), place))
+    assert bool(result) == bool(why)
+    assert why in "".join(result)
 
 
 def test_without_tracking_there_is_no_registry(tmp_path):
     source = JobSource(role="policy", kind="registered_model", uri="models:/act/7")
-    (told,) = container.preflight(source, ContainerContext(cache=tmp_path))
-    assert "models:/act/7 cannot be looked up in a model registry" in told
+    (result,) = container.preflight(source, ContainerContext(cache=tmp_path))
+    assert "models:/act/7 cannot be looked up in a model registry" in result
     with pytest.raises(OSError, match="the job has no tracking address"):
         container.fetch(source, ContainerContext(cache=tmp_path))
 

@@ -27,8 +27,8 @@ FILES = {"pretrained_model/model.safetensors": WEIGHTS, "pretrained_model/config
 
 @pytest.fixture
 def place(tmp_path, data_python, azure_identity) -> ContainerContext:
-    said: list[str] = []
-    return ContainerContext(cache=tmp_path / "cache", python=data_python, log_line=said.append)
+    messages: list[str] = []
+    return ContainerContext(cache=tmp_path / "cache", python=data_python, log_line=messages.append)
 
 
 @pytest.fixture
@@ -256,8 +256,10 @@ def test_an_inspection_writes_and_deletes_a_tiny_blob_and_finds_the_origin_of_ea
 
 
 def test_a_container_that_is_not_there_is_told_with_how_to_make_it(azure, place):
-    (said,) = target.inspect(azure.url("nowhere", "a"), place).problems
-    assert said.startswith(f"the storage account {azure.account} has no container nowhere: az storage container create")
+    (problems,) = target.inspect(azure.url("nowhere", "a"), place).problems
+    assert problems.startswith(
+        f"the storage account {azure.account} has no container nowhere: az storage container create"
+    )
 
 
 def test_a_key_in_a_file_does_where_a_machine_has_no_identity(

@@ -50,8 +50,8 @@ def test_what_the_hub_does_not_show_names_the_platforms_way(hub, monkeypatch, sh
 
 def test_a_job_without_an_identity_is_told_how_to_give_it_one():
     way = "--data-credential NAME"
-    told = str(errors.explain_blob_error(ClientAuthenticationError("no"), AT, None, remedy=way))
-    assert told.endswith(f": {way}; an identity needs the role {identity.READER_ROLE}")
+    text = str(errors.explain_blob_error(ClientAuthenticationError("no"), AT, None, remedy=way))
+    assert text.endswith(f": {way}; an identity needs the role {identity.READER_ROLE}")
     assert "az login" in str(errors.explain_blob_error(ClientAuthenticationError("no"), AT, None))
 
 

@@ -283,8 +283,8 @@ def test_refused_text_has_a_reason_and_a_suggestion(kind: SourceKind, text: str,
     [(f"{BLOBS}/ccc/a/EP.MP4", ["single file"]), (f"{BLOBS}/ccc/day.1/v1.0", []), (f"{BLOBS}/c/p", ["3 to 63"])],
 )
 def test_doubtful_address_causes_a_warning(text: str, warned: list[str]) -> None:
-    said = BLOB_URL.warn(BLOB_URL.parse(text, HERE))
-    assert [part in sentence for part, sentence in zip(warned, said, strict=True)] == [True] * len(warned)
+    result = BLOB_URL.warn(BLOB_URL.parse(text, HERE))
+    assert [part in sentence for part, sentence in zip(warned, result, strict=True)] == [True] * len(warned)
 
 
 def test_a_hub_dataset_stands_alone_and_says_what_names_a_merged_one() -> None:

@@ -221,10 +221,10 @@ def test_killed_at_random_moments_the_right_bytes_come_in_the_end(shelves, proce
                 time.sleep(chance.uniform(0.0, 0.6))
                 os.kill(program, signal.SIGKILL)
                 kills += 1
-            said = started.communicate("")[0]
-            if found := re.search(r"^folder (.*)$", said, re.MULTILINE):
+            result = started.communicate("")[0]
+            if found := re.search(r"^folder (.*)$", result, re.MULTILINE):
                 break
-            assert "ended with -9" in said
+            assert "ended with -9" in result
         assert read_tree(Path(found[1])) == content
     assert len(list(cache.rglob("manifest.jsonl"))) == 8
     assert not list(cache.rglob("*.part"))

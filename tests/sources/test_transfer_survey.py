@@ -28,13 +28,13 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     uris = [shelves.put(shelf, FILES) for shelf in ("fine", "refused", "evil", "both")]
     delivery = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere")
     found = delivery.survey()
-    told = [" ".join(one.problems) for one in found]
-    assert told[0] == ""
-    assert "refused: PermissionDeniedError" in told[1]
-    assert "the name '../../evil' leads out of the folder" in told[2]
-    assert "'a' is both a file and the folder of 'a/b'" in told[3]
-    assert told[4] == "empty is empty"
-    assert "Connection refused" in told[5]
+    text = [" ".join(one.problems) for one in found]
+    assert text[0] == ""
+    assert "refused: PermissionDeniedError" in text[1]
+    assert "the name '../../evil' leads out of the folder" in text[2]
+    assert "'a' is both a file and the folder of 'a/b'" in text[3]
+    assert text[4] == "empty is empty"
+    assert "Connection refused" in text[5]
     assert [one.fault for one in found] == ["", "configuration", "data", "data", "data", "network"]
     assert len([path for path in shelves.asked if path.startswith("/refused/")]) == 1
     delivery.made.close()
@@ -96,10 +96,10 @@ def test_a_secret_is_read_from_its_file_and_told_to_nobody(shelves, deliver, cac
     assert delivery.survey()[0].problems == ()
     with pytest.raises(JobFailed) as failed:
         delivery.fetch()
-    told = " ".join([failed.value.reason, *delivery.lines, *seen])
-    assert "robotrain_sources.transfer" in told
+    text = " ".join([failed.value.reason, *delivery.lines, *seen])
+    assert "robotrain_sources.transfer" in text
     kept = b"".join(path.read_bytes() for path in cache.rglob("*") if path.is_file())
-    assert SECRET not in told
+    assert SECRET not in text
     assert SECRET.encode() not in kept
 
 
@@ -140,11 +140,11 @@ def test_a_transfer_program_that_ends_early_is_reported_by_its_last_line(cache, 
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho it is broken\nexit 3\n")
     broken.chmod(0o755)
-    said: list[str] = []
-    made = container.deliver([], {}, ContainerContext(cache=cache, python=broken, log_line=said.append), {})
+    messages: list[str] = []
+    made = container.deliver([], {}, ContainerContext(cache=cache, python=broken, log_line=messages.append), {})
     with pytest.raises(JobFailed, match="ended with 3: it is broken"):
         made.survey()
-    assert said == ["it is broken"]
+    assert messages == ["it is broken"]
 
 
 @pytest.mark.parametrize(("kills", "fault"), [([3, 4], "out_of_memory"), ([3, 3], "")])
@@ -206,8 +206,8 @@ def commands() -> str:
     lines = []
     for process in os.listdir("/proc"):
         try:
-            with open(f"/proc/{process}/cmdline", "rb") as told:
-                lines.append(told.read().replace(b"\0", b" ").decode(errors="replace"))
+            with open(f"/proc/{process}/cmdline", "rb") as result:
+                lines.append(result.read().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
             continue
     return " ".join(lines)

@@ -63,12 +63,12 @@ def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivery]
     begun: list[BatchFetch] = []
 
     def deliver(*uris: str, described: Sequence[str] = (), pin: str = "", **more: object) -> Delivery:
-        said: list[str] = []
+        messages: list[str] = []
         sources = [JobSource(role="dataset", kind="shelf", uri=uri, pin=pin) for uri in uris]
-        place = ContainerContext(cache=cache, python=data_python, log_line=said.append, **more)
+        place = ContainerContext(cache=cache, python=data_python, log_line=messages.append, **more)
         halves = {"shelf": importlib.import_module("shelf_half")}
         begun.append(container.deliver(sources, halves, place, {"dataset": described}))
-        return Delivery(begun[-1], sources, said)
+        return Delivery(begun[-1], sources, messages)
 
     yield deliver
     for one in begun:

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def verdict(arguments):
-    with contextlib.redirect_stderr(io.StringIO()) as said:
+    with contextlib.redirect_stderr(io.StringIO()) as result:
         try:
             draccus.parse(TrainPipelineConfig, args=["--dataset.repo_id=x", *arguments])
         except (SystemExit, Exception) as error:
-            return f"{type(error).__name__} {error} {said.getvalue()[-300:]}"
+            return f"{type(error).__name__} {error} {result.getvalue()[-300:]}"
     return ""
 
 

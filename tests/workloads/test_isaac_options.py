@@ -65,8 +65,8 @@ def test_valid_options_are_accepted(robotrain: Any, words: tuple[str, ...]) -> N
 
 
 def test_a_field_that_is_probably_misspelled_is_a_warning(robotrain: Any) -> None:
-    said = list_warnings(robotrain, "--", "agent.agent.learning_rat=1e-4")
-    assert said.startswith("warning: agents of skrl usually have no learning_rat")
+    result = list_warnings(robotrain, "--", "agent.agent.learning_rat=1e-4")
+    assert result.startswith("warning: agents of skrl usually have no learning_rat")
 
 
 def test_options_of_one_version_are_checked_against_it(robotrain: Any) -> None:

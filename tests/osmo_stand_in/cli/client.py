@@ -70,8 +70,8 @@ class Client:
             return canned
         answer = self.service.ask(method, path, params, body, self.version if versioned else "")
         if self.meets("lost") and method != "GET" and not (params or {}).get("dry_run"):
-            told = "Remote end closed connection without response"
-            raise Unreachable(f"('Connection aborted.', RemoteDisconnected('{told}'))")
+            text = "Remote end closed connection without response"
+            raise Unreachable(f"('Connection aborted.', RemoteDisconnected('{text}'))")
         return answer
 
     def _canned(self) -> Answer | None:

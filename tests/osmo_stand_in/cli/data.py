@@ -23,7 +23,7 @@ def upload(client: Client, args: argparse.Namespace) -> None:
     """What could not be uploaded is told on stderr, file by file, and is no failure: exit 0."""
     store, denied = _store(client), _denied(client)
     share = _share(client, denied)
-    failed = [told for path in args.local_path for told in store.upload(args.remote_uri, path, args.regex, share)]
+    failed = [result for path in args.local_path for result in store.upload(args.remote_uri, path, args.regex, share)]
     _told("uploaded", "Upload Failed on files:", failed)
 
 
@@ -64,8 +64,8 @@ def info(client: Client, args: argparse.Namespace) -> None:
         raise OsmoError(f"Invalid dataset name {args.name}.") from None
     if not found:
         bucket, _, name = args.name.rpartition("/")
-        told = f"Could not find dataset or collection {name.partition(':')[0]} in bucket {bucket}"
-        raise OsmoError(told, status=400)
+        text = f"Could not find dataset or collection {name.partition(':')[0]} in bucket {bucket}"
+        raise OsmoError(text, status=400)
     print_answer(args, {"name": args.name, "objects": len(found)})
 
 

@@ -52,8 +52,8 @@ def _run(client: Client, args: argparse.Namespace) -> int:
     except Unreachable as error:
         return _tell(args, f"\nCannot connect to OSMO service, with error:\n{error}\n", None, 10)
     except json.JSONDecodeError as error:
-        told = f"\nError decoding JSON: {error}\nOriginal text: {error.doc}\nTraceback: {traceback.format_exc()}\n\n"
-        return _tell(args, told, None, 10)
+        text = f"\nError decoding JSON: {error}\nOriginal text: {error.doc}\nTraceback: {traceback.format_exc()}\n\n"
+        return _tell(args, text, None, 10)
     except Exception as error:
         return _tell(args, f"{error}\n{traceback.format_exc()}", None, 2)
 

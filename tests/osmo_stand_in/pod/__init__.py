@@ -211,20 +211,20 @@ class Running:
         if self._stopped or rows.finished(self._attempt_row(row)):
             self._keep_code(code)
             return False
-        code, status, told = self._outcome(code)
+        code, status, result = self._outcome(code)
         action = _find_action(code, self._task.get("exitActions", {}))
         most = there["limits"]["max_retry_per_task"]
         again = action == "RESCHEDULE" and self._retry < most
         if action == "RESCHEDULE" and not again:
-            told += f"No exit action applied due to retry limit {most}."
+            result += f"No exit action applied due to retry limit {most}."
         elif action:
             status = {"COMPLETE": "COMPLETED", "FAIL": "FAILED"}.get(action, "RESCHEDULED")
-            told += f"Exit Action: {action} the task for exit code {code}."
+            result += f"Exit Action: {action} the task for exit code {code}."
         if self._preempted:
             self.room.clear()
         self._preempted, self._process = False, None
         self._begun.clear()
-        self._set(status, code, told or None, again)
+        self._set(status, code, result or None, again)
         self._keep_code(code)
         return again
 

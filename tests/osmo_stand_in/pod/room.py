@@ -50,14 +50,14 @@ class Room:
         self, task: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], store: Store, workflow: str
     ) -> list[str]:
         """Inputs, files and secrets. What OSMO says about it."""
-        said = []
+        messages = []
         for place in (*self.own, *self.mounts):
             (self.disk / place.lstrip("/")).mkdir(parents=True, exist_ok=True)
         (self.disk / tokens.OUTPUT.lstrip("/")).mkdir(parents=True)
         for index, source in enumerate(task.get("inputs", [])):
             folder = self.disk / f"{tokens.INPUTS}/{index}".lstrip("/")
             folder.mkdir(parents=True)
-            said += _bring(source, folder, store, workflow)
+            messages += _bring(source, folder, store, workflow)
         for file in task.get("files", []):
             text = file["contents"].encode()
             self._put(file["path"], base64.b64decode(text) if file.get("base64") else text)
@@ -65,7 +65,7 @@ class Room:
             if isinstance(folder_or_keys, str):
                 for key, value in secrets[name].items():
                     self._put(f"{folder_or_keys}/{key}", value.encode())
-        return [*said, "All Inputs Gathered"]
+        return [*messages, "All Inputs Gathered"]
 
     def _put(self, path: str, content: bytes) -> None:
         file = self.disk / path.lstrip("/")

@@ -47,8 +47,8 @@ def _inputs_come_first(groups: list[Any]) -> None:
             if wanted not in home:
                 raise refusal.submission(f"Task input {wanted} does not exist.")
             if home[wanted] not in before:
-                told = f'Group "{group.name}" requires input group "{home[wanted]}" exists before itself.'
-                raise refusal.broken(told)
+                text = f'Group "{group.name}" requires input group "{home[wanted]}" exists before itself.'
+                raise refusal.broken(text)
         before.add(group.name)
 
 
@@ -216,8 +216,8 @@ def _held(name: str, keys: "str | Mapping[str, str]", held: Mapping[str, Any]) -
         return
     for key in keys.values():
         if key not in held[name]:
-            told = f"{key} is not a valid credential key please choose from {dict(held[name]).keys()}"
-            raise refusal.credential(told)
+            text = f"{key} is not a valid credential key please choose from {dict(held[name]).keys()}"
+            raise refusal.credential(text)
 
 
 GIB = 2.0**30
@@ -245,8 +245,8 @@ def list_machines(pools: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[d
 def expose_machine(pool: str, kind: str, node: Mapping[str, Any]) -> dict[str, Any]:
     """What is shown of a machine: sizes are whole GiB, and all are texts."""
     sizes = {name: str(int(rules.size(str(node[name]), name) / GIB)) for name in ("storage", "memory")}
-    told = {"storage": sizes["storage"], "cpu": str(node["cpu"]), "memory": sizes["memory"]}
-    return {"node": f"node-{kind}", "pool/platform": [f"{pool}/{kind}"], **told, "gpu": str(node.get("gpu", 0))}
+    values = {"storage": sizes["storage"], "cpu": str(node["cpu"]), "memory": sizes["memory"]}
+    return {"node": f"node-{kind}", "pool/platform": [f"{pool}/{kind}"], **values, "gpu": str(node.get("gpu", 0))}
 
 
 def draw_machines(fields: Mapping[str, Any], reason: str) -> str:

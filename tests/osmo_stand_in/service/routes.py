@@ -47,9 +47,9 @@ def resources(service: Service, params: Params, body: Any) -> dict[str, Any]:
 def submit(service: Service, params: Params, body: Any, pool: str) -> dict[str, Any]:
     priority = params.get("priority", "NORMAL")
     if priority not in PRIORITIES:
-        told = "'HIGH', 'NORMAL' or 'LOW'"
-        place = {"type": "enum", "loc": ["query", "priority"], "msg": f"Input should be {told}", "input": priority}
-        raise Unprocessable(**place, ctx={"expected": told})
+        text = "'HIGH', 'NORMAL' or 'LOW'"
+        place = {"type": "enum", "loc": ["query", "priority"], "msg": f"Input should be {text}", "input": priority}
+        raise Unprocessable(**place, ctx={"expected": text})
     if not body:
         raise refusal.usage("Need to provide either file contents or workflow ID.")
     for key in body.keys() - BODY:
@@ -96,10 +96,10 @@ def cancel(service: Service, params: Params, body: Any, name: str) -> dict[str, 
 
 def _cancelled(row: rows.Row, message: str | None) -> None:
     row["cancelled_by"] = row["submitted_by"]
-    told = f"Task was canceled by user: {row['submitted_by']}." + (f" {message}" if message else "")
+    text = f"Task was canceled by user: {row['submitted_by']}." + (f" {message}" if message else "")
     for task in rows.latest(row):
         if not rows.finished(task):
-            task.update(status="FAILED_CANCELED", failure_message=told, end_time=rows.now())
+            task.update(status="FAILED_CANCELED", failure_message=text, end_time=rows.now())
     rows.settle(row)
 
 
@@ -134,8 +134,8 @@ def workflow_config(service: Service, params: Params, body: Any) -> dict[str, An
     there = config.read(service.state)
     if not there["administrator"]:
         raise refusal.denied()
-    told = ("max_num_tasks", "max_retry_per_task", "max_exec_timeout", "max_queue_timeout", "max_log_lines")
-    return {name: there["limits"][name] for name in told}
+    result = ("max_num_tasks", "max_retry_per_task", "max_exec_timeout", "max_queue_timeout", "max_log_lines")
+    return {name: there["limits"][name] for name in result}
 
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (

@@ -200,8 +200,8 @@ def _release(row: Row, group: Row, specs: Mapping[str, Row]) -> None:
     """A group that waits goes on when all of those before it completed, and fails with the first that failed."""
     upstream = [one["status"] for one in row["groups"] if one["name"] in group["upstream"]]
     if any(status.startswith("FAILED") for status in upstream):
-        told = {"failure_message": "Upstream task failed.", "exit_code": 3000, "end_time": now()}
+        values = {"failure_message": "Upstream task failed.", "exit_code": 3000, "end_time": now()}
         for task in group["tasks"]:
-            task.update(status="FAILED_UPSTREAM", **told)
+            task.update(status="FAILED_UPSTREAM", **values)
     elif not remaining(row, group):
         group["tasks"] = [task_row(specs[task["name"]], 0) for task in group["tasks"]]

@@ -171,8 +171,8 @@ def _credential(name: object, value: Any) -> Any:
     if isinstance(value, dict):
         for key, one in value.items():
             if not _scalar(one):
-                told = f"credential key mapping value for {name}.{key} must be a scalar, got {type(one).__name__}"
-                raise ValueError(told)
+                text = f"credential key mapping value for {name}.{key} must be a scalar, got {type(one).__name__}"
+                raise ValueError(text)
         return {str(key): str(one) for key, one in value.items()}
     if _scalar(value):
         return str(value)

@@ -31,8 +31,8 @@ def find_workflow(text: str, service: Version) -> str:
         if strict and key not in SECTIONS:
             raise refusal.user(f'Unknown top-level key "{key}" found in the workflow spec.')
         if key in found:
-            told = f'Duplicate top-level key "{key}" found' if strict else "Multiple workflows sections found"
-            raise refusal.user(f"{told} in the workflow spec.")
+            result = f'Duplicate top-level key "{key}" found' if strict else "Multiple workflows sections found"
+            raise refusal.user(f"{result} in the workflow spec.")
         found[key] = match[0]
     if "workflow" not in found:
         raise refusal.user("Workflow spec not found.")

@@ -30,5 +30,5 @@ def evaluate(rate: float = 0.75, kept: str = "", step: int = 40, passed: bool | 
         write(RESULTS / f"videos/episode_{episode:03}.mp4", f"video {episode}")
         emit_event(Metrics(values={f"ep{episode}_success": 1.0}, step=episode + 1, total=4, unit="episode"))
     write(RESULTS / "eval_results.json", f'{{"success_rate": {rate}}}')
-    told = {"scores": {"rollout/success_rate": rate, "replay/mse": 0.5}, **said}
-    emit_event(Evaluated(episodes=4, results=str(RESULTS), policy=kept, step=step, passed=passed, **told))
+    values = {"scores": {"rollout/success_rate": rate, "replay/mse": 0.5}, **said}
+    emit_event(Evaluated(episodes=4, results=str(RESULTS), policy=kept, step=step, passed=passed, **values))

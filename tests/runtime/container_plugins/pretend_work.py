@@ -36,8 +36,8 @@ print("joined", len(folders))
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[str]:
     files = (folder / "numbers.txt" for folder in described.values())
-    said = {file.read_text() for file in files if file.exists()}
-    if "odd" in said and len(said) > 1:
+    content = {file.read_text() for file in files if file.exists()}
+    if "odd" in content and len(content) > 1:
         yield "odd numbers do not go with others.\nleave out the odd ones"
 
 
