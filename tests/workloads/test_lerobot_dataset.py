@@ -49,8 +49,6 @@ PROBLEMS: list[tuple[dict[str, object], tuple[str, ...], str]] = [
     ({"without": ["meta/episodes/chunk-000/file-000.parquet"]}, ("is incomplete", "episodes"), ""),
     ({"without": ["data/chunk-000/file-000.parquet"]}, ("is incomplete",), ""),
 ]
-
-
 """How the dataset differs from a good one, what its problem says, and what it must not say."""
 
 

@@ -39,7 +39,7 @@ from robotrain.submission.submitter import StepOwner
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
-    from robotrain.pipelines.plan import PlannedStep
+    from robotrain.pipelines.plan import PipelinePlan, PlannedStep
     from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
@@ -63,10 +63,7 @@ class PipelineDriver:
         self._platform = plugins.platform(record.platform)
         stored = plans.read_stored_plan(run)
         self._jobs = StepJobs(stored.plan, stored.values, self._platform, plugins)
-        plan = self._jobs.plan  # what an earlier run of the pipeline finished stays finished
-        finished = {name: parse_step({**step, "by_earlier_run": True}) for name, step in plan.finished.items()}
-        first = PipelineProgress(steps={step.name: finished.get(step.name) or StepState() for step in plan.steps})
-        self._progress = read_progress(run) or first
+        self._progress = read_progress(run) or _make_first_progress(self._jobs.plan)
         self._retry_at: dict[str, float] = {}
         self._save()
         os.chdir(self._progress.folder)
@@ -258,6 +255,12 @@ class PipelineDriver:
         except Rejected as rejected:  # it is tried again
             state.reason = rejected.problems[0].title
             self._save()
+
+
+def _make_first_progress(plan: PipelinePlan) -> PipelineProgress:
+    """Return the progress before the first step: what an earlier run of the pipeline finished stays finished."""
+    finished = {name: parse_step({**step, "by_earlier_run": True}) for name, step in plan.finished.items()}
+    return PipelineProgress(steps={step.name: finished.get(step.name) or StepState() for step in plan.steps})
 
 
 @contextlib.contextmanager

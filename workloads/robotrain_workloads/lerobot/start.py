@@ -235,7 +235,7 @@ def find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:
     elif other := next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), ""):
         yield f"the output folder {output} has checkpoints of the run {other}\n--output-dir NEW_FOLDER"
     elif not is_own_output(Path(document.placement.work), output):
-        submission = contract_document.read_submission_id(document)  # its checkpoints may be on a new machine
+        submission = contract_document.read_submission_id(document)  # saved them, maybe on a machine that is gone
         saved = [manifest.submission for manifest in _read_manifests(output) if manifest.run == document.run]
         if not submission or submission not in saved:
             yield f"the output folder {output} is not empty\n--output-dir NEW_FOLDER"

@@ -114,7 +114,7 @@ def choose_episodes(requested: str | None, root: Path, model: Path | None) -> Ep
     total = int(dataset.load_dataset_info(root)["total_episodes"])
     if model is None and requested in (None, selection.HELD_OUT):
         counts = dataset.count_episodes_by_task(root)
-        if not dataset.find_emptied_tasks(counts, DEFAULT_VAL_SPLIT):
+        if counts and not dataset.find_emptied_tasks(counts, DEFAULT_VAL_SPLIT):
             default = dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT)
             why = f"{_format_episodes(len(default))} of {total} may be replayed: {DEFAULT_REASON}"
             return EpisodeSelection(default, True, why)
