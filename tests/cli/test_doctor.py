@@ -314,7 +314,7 @@ def test_check_without_an_answer_is_reported_and_hides_no_failure(
 def test_plugin_with_a_wrong_check_is_named(checks, install):
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("'text'"))
     says = checks()["plugins"]["findings"][0]["says"]
-    assert "acme (acme 1.0) failed in robotrain_health: it returned an object of the type str" in says
+    assert "acme (acme 1.0) failed in robotrain_health: it returned an item of the type str" in says
     assert says.endswith("its checks did not run")
 
 

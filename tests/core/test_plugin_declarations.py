@@ -43,7 +43,7 @@ def declare_parameter(field: str) -> str:
 
 MALFORMED = [
     ("platform.plain", declare("capabilities = {}"), "its `capabilities` is of the type dict; expected Capabilities"),
-    ("platform.plain", declare("settings = Settings()"), "its `settings` is of the type Settings; expected type"),
+    ("platform.plain", declare("settings = Settings()"), "type Settings; expected a frozen dataclass"),
     ("platform.plain", declare("name = None"), "its `name` is of the type NoneType; expected str"),
     (
         "platform.plain",
@@ -101,10 +101,10 @@ SETTINGS = [
     ("Annotated[list[int], Param()] = ()", "a list or a mapping is a str, with path=True, json=True or table=True"),
     ("Annotated[int | str, Param()] = 1", "declared as int | str; expected a str,"),
     ("Annotated[Literal[1, 2], Param()] = 1", "declared as Literal[1, 2]; expected a str,"),
-    ("Annotated[Literal['a', 'b'], Param()] = 'c'", "its `settings.spot = 'c'` is 'c'; expected one of a, b"),
-    ("Annotated[int, Param()] = 'x'", "its `settings.spot = 'x'` is of the type str; expected int"),
-    ("Annotated[bool, Param()] = 1", "its `settings.spot = 1` is of the type int; expected bool"),
-    ("Annotated[str, Param()] = None", "its `settings.spot = None` is of the type NoneType; expected str"),
+    ("Annotated[Literal['a', 'b'], Param()] = 'c'", "its `settings.spot, default` is 'c'; expected one of a, b"),
+    ("Annotated[int, Param()] = 'x'", "its `settings.spot, default` is of the type str; expected int"),
+    ("Annotated[bool, Param()] = 1", "its `settings.spot, default` is of the type int; expected bool"),
+    ("Annotated[str, Param()] = None", "its `settings.spot, default` is of the type NoneType; expected str"),
     ("Annotated[str, Param()] = field(default_factory=str)", "has a default_factory; expected a default that help"),
     ("int = 1", "its `settings.spot` has no Param; expected Annotated[int, Param(help=…)]"),
     ("Annotated[str, Param(flag='spot')] = 'x'", "has the flag 'spot'; expected one such as --name"),

@@ -66,7 +66,7 @@ FAILURES = [
     ("logs", "logs", "yield b'line'", "it returned an object of the type bytes; expected str"),
     ("outputs", "outputs", "yield 1 / 0", "ZeroDivisionError"),
     ("outputs", "outputs", "return None", "it returned an object of the type NoneType; expected Iterable[Output]"),
-    ("outputs", "outputs", "yield 'text'", "it returned an object of the type str; expected Output"),
+    ("outputs", "outputs", "yield 'text'", "it returned an item of the type str; expected Iterable[Output]"),
 ]
 
 
@@ -195,7 +195,8 @@ def test_hook_that_fails_or_returns_another_type(request, robotrain, install_sou
     if name == "robotrain_health":
         request.getfixturevalue("uncounted_cache")
     answer = robotrain("doctor") if name == "robotrain_health" else robotrain("plugins")
-    reason = "KeyError: 'team'" if "KeyError" in body else f"it returned an object of the type str; expected {expected}"
+    wrong = f"it returned an item of the type str; expected Iterable[{expected}]"
+    reason = "KeyError: 'team'" if "KeyError" in body else wrong
     assert f"(acme-plain 0.3) failed in {name}: {reason}" in " ".join((answer.stdout + answer.stderr).split())
     assert WITHOUT in answer.stdout + answer.stderr
     assert robotrain(*ON_LOCAL).exit_code == 0

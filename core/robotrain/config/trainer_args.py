@@ -95,9 +95,8 @@ def split_options(arguments: Iterable[Value], workload: Workload) -> Iterator[Tr
     none.
     """
     option: TrainerOption | None = None
-    given = list(arguments)
-    names = [workload.get_option_name(str(argument.value)) for argument in given]
-    for argument, name in zip(given, names, strict=True):
+    for argument in arguments:
+        name = workload.get_option_name(str(argument.value))
         has_value = option and ("=" in str(option.arguments[0].value) or not workload.takes_value(option.name))
         if option and not name and not has_value:
             option = TrainerOption(option.name, (*option.arguments, argument))

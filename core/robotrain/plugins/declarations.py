@@ -65,7 +65,8 @@ def _validate_value(where: str, value: Any, kind: Any) -> None:
     elif origin is not Any:
         expected = (int, float) if origin is float else origin
         if not isinstance(value, expected) or (isinstance(value, bool) and origin is not bool):
-            raise TypeError(f"its `{where}` is of the type {type(value).__name__}; expected {origin.__name__}")
+            wanted = "a frozen dataclass, the class itself" if origin is type else origin.__name__
+            raise TypeError(f"its `{where}` is of the type {type(value).__name__}; expected {wanted}")
     if origin is Mapping:
         for key, item in value.items():
             if get_origin(parts[0]) is tuple and not (isinstance(key, tuple) and len(key) == 2):
@@ -104,6 +105,6 @@ def _validate_parameters(name: str, declared: Any) -> None:
         if field.default_factory is not dataclasses.MISSING:
             raise TypeError(f"its `{where}` has a default_factory; expected a default that help can show")
         if not one.required:
-            _validate_value(f"{where} = {one.default!r}", one.default, one.type)
+            _validate_value(f"{where}, default", one.default, one.type)
         _validate_fields(Param, one.param, f"{where}, ")
         _validate_flags(where, one.flag, *one.flags, *filter(None, [one.param.off]))

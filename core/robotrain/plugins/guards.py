@@ -190,22 +190,23 @@ def _iterate(claim: Claim, name: str, guard: Guard, lines: Iterator[Any]) -> Ite
             close()
 
 
-def require_type(answer: Any, expected: str) -> Any:
+def require_type(answer: Any, expected: str, whole: str = "") -> Any:
     """Return an answer of this type, written as in annotations. Raise UnsuitablePlugin.
 
     Types are compared by name: importing what they name costs start-up.
 
+    :param whole: the type of the answer that this one is an item of.
     :return: the answer; several items in a list.
     """
     outer, _, inner = expected.removesuffix("]").partition("[")
     names = outer.split(" | ")
     if outer in ("Iterable", "Sequence", "list"):
         if isinstance(answer, Iterable) and not isinstance(answer, (str, bytes, Mapping)):
-            return [require_type(item, inner) for item in answer]
+            return [require_type(item, inner, whole or expected) for item in answer]
     elif outer == "tuple":
         kinds = inner.split(", ")
         if isinstance(answer, tuple) and len(answer) == len(kinds):
-            return tuple(map(require_type, answer, kinds))
+            return tuple(require_type(item, kind, whole or expected) for item, kind in zip(answer, kinds, strict=True))
     elif outer in ("Any", "None", "bool"):  # of any type, not used, or as every object is true or false
         return answer
     elif outer == "Source":  # a protocol
@@ -216,4 +217,5 @@ def require_type(answer: Any, expected: str) -> Any:
             return answer
     elif any(cls.__name__ in names for cls in type(answer).__mro__):
         return answer
-    raise UnsuitablePlugin(f"it returned an object of the type {type(answer).__name__}; expected {expected}")
+    found = f"{'an item' if whole else 'an object'} of the type {type(answer).__name__}"
+    raise UnsuitablePlugin(f"it returned {found}; expected {whole or expected}")
