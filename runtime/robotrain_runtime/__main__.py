@@ -79,9 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch, such as cu126")
     base = "use the image's PyTorch of the locked release, whatever its build"
     torch.add_argument("--base-torch", action="store_true", help=base)
-    mac, linux = Path.home() / "Library" / "Caches", Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = os.environ.get("ROBOTRAIN_CACHE") or (mac if sys.platform == "darwin" else linux) / "robotrain"
-    build.add_argument("--cache", type=Path, help="cache folder", default=Path(cache).expanduser())
+    build.add_argument("--cache", type=Path, help="cache folder", default=_get_default_cache())
     build.set_defaults(act=_build_environment)
     options = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -175,6 +173,15 @@ def _print_line(line: str) -> None:
 def _report_error(sentence: str, code: int = EXIT_REFUSED) -> int:
     _print_line(f"error: {sentence}")
     return code
+
+
+def _get_default_cache() -> Path:
+    if configured := os.environ.get("ROBOTRAIN_CACHE"):  # a user without a home can set it
+        return Path(configured).expanduser()
+
+    mac = Path.home() / "Library" / "Caches"
+    linux = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (mac if sys.platform == "darwin" else linux) / "robotrain"
 
 
 if __name__ == "__main__":
