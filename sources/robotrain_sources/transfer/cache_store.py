@@ -341,10 +341,12 @@ class PartialDownload:
         for changed in find_changed_files(self.files, self.catalog.iter_complete(), pool):
             self.catalog.record_arrival((name, "") for name in changed)
         same_boot = is_from_this_boot(self._partial_folder)  # else the ranges may not have reached the disk
-        for name in self.catalog.list_partial_files():
-            entry = self.catalog.find_file(name)
-            if not (same_boot and entry and has_length(self.files / name, entry.size)):
-                self.catalog.record_arrival([(name, "")])
+        partial = {name: self.catalog.find_file(name) for name in self.catalog.list_partial_files()}
+        self.catalog.record_arrival(
+            (name, "")
+            for name, file in partial.items()
+            if not (same_boot and file and has_length(self.files / name, file.size))
+        )
         self.catalog.sync()
         write_boot_note(self._partial_folder)  # last: after a kill before it, everything is verified again
 
