@@ -106,12 +106,7 @@ def preflight_remotely(
     only: the sources to check; None for all.
     seconds: the time limit.
     """
-    # the document for a check here: without secrets, and without the targets that need one
-    placement = dataclasses.replace(document.placement, cache=str(cache), credentials={}, ways=credential_hints)
-    hidden = {f"{targets.TARGET_PREFIX}{kind}" for kind in document.placement.credentials}
-    modules = {name: module for name, module in document.halves.items() if name not in hidden}
-    local = dataclasses.replace(document, placement=placement, halves=modules)
-    stop, expired = StopSignal(), threading.Event()
+    local, stop, expired = _localize_document(document, cache, credential_hints), StopSignal(), threading.Event()
     readable = tuple(source for source in local.sources if source.kind not in document.placement.credentials)
     checked = dataclasses.replace(local, sources=tuple(source for source in readable if only is None or source in only))
 
@@ -211,6 +206,14 @@ def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, required
     if environment.find_environment(required.lock, required.python, cache) is None:
         log_line("building the environment that data is fetched in: this takes some seconds, once on this machine")
     return environment.build_python(required, cache, lambda line: None, stop)
+
+
+def _localize_document(document: JobDocument, cache: Path, credential_hints: Mapping[str, str]) -> JobDocument:
+    """Return the document for a check on this machine: without secrets, and without the targets that need one."""
+    placement = dataclasses.replace(document.placement, cache=str(cache), credentials={}, ways=credential_hints)
+    hidden = {f"{targets.TARGET_PREFIX}{kind}" for kind in document.placement.credentials}
+    modules = {name: module for name, module in document.halves.items() if name not in hidden}
+    return dataclasses.replace(document, placement=placement, halves=modules)
 
 
 def _check_sources_remotely(

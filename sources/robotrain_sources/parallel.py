@@ -46,23 +46,28 @@ def run_parallel(
     threads = [threading.Thread(target=process_items, daemon=True) for _ in range(thread_count)]
     for thread in threads:
         thread.start()
-    running = thread_count
     try:
-        while running:
-            try:
-                error = ended.get(timeout=TICK_SECONDS)
-            except queue.Empty:
-                on_tick()
-                continue
-            if error:
-                raise error
-            running -= 1
+        _wait_for_threads(ended, thread_count, on_tick)
     except BaseException:
         stopped.set()
         deadline = time.monotonic() + grace_seconds
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         raise
+
+
+def _wait_for_threads(
+    ended: "queue.SimpleQueue[BaseException | None]", thread_count: int, on_tick: Callable[[], object]
+) -> None:
+    while thread_count:
+        try:
+            error = ended.get(timeout=TICK_SECONDS)
+        except queue.Empty:
+            on_tick()
+            continue
+        if error:
+            raise error
+        thread_count -= 1
 
 
 def run_with_deadline(

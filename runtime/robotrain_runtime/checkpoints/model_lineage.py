@@ -96,7 +96,7 @@ def _combine_digests(files: Mapping[str, str]) -> str:
     own = {
         path: digest
         for path, digest in files.items()
-        if path not in ACCOMPANYING_FILES and not f"/{path}".count("/.")  # hidden files are leftovers of downloads
+        if path not in ACCOMPANYING_FILES and "/." not in f"/{path}"  # hidden files are leftovers of downloads
     }
     return checkpoint.combine_digests(own) if own else ""
 

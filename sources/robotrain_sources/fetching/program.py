@@ -45,21 +45,26 @@ def run_program(
         errors="replace",
     ) as process:
         assert process.stdout is not None
-        answer = last = ""
         try:
-            for line in map(str.rstrip, process.stdout):
-                if line.startswith(ANSWER_PREFIX):
-                    answer = line.removeprefix(ANSWER_PREFIX)
-                elif line:
-                    last = line
-                    place.log_line(line)
-            code = process.wait()
+            (answer, last), code = _relay_output(process.stdout, place.log_line), process.wait()
         except BaseException:  # the run was stopped
             stop_process(process, STOP_SECONDS)
             raise
     if code == 0 and answer:
         return Path(answer)
     raise OSError(answer if code == SENTENCE_EXIT_CODE else f"{module} ended with {code}: {last or 'no output'}")
+
+
+def _relay_output(lines: Iterable[str], log_line: Callable[[str], None]) -> tuple[str, str]:
+    """Log all lines but the answer; return the answer and the last other line."""
+    answer = last = ""
+    for line in map(str.rstrip, lines):
+        if line.startswith(ANSWER_PREFIX):
+            answer = line.removeprefix(ANSWER_PREFIX)
+        elif line:
+            last = line
+            log_line(line)
+    return answer, last
 
 
 def make_process_env(modules: Iterable[str] = ()) -> dict[str, str]:
