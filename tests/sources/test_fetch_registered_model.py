@@ -161,5 +161,5 @@ def test_an_empty_registry_is_empty(place, tmp_path):
 
 def test_an_environment_without_mlflow_is_told(place, data_python):
     without = dataclasses.replace(place, python=data_python)
-    with pytest.raises(OSError, match="the run's environment lacks mlflow"):
+    with pytest.raises(OSError, match="the run's environment lacks mlflow, needed to reach the model registry"):
         container.fetch(model("models:/act/1"), without)

@@ -112,9 +112,10 @@ def test_an_adapter_is_told_as_that(run: Path) -> None:
     ]
 
 
-def test_a_file_is_no_policy(run: Path) -> None:
-    (sentence,) = run_preflight(run / "checkpoints/000400" / MODEL / "model.safetensors")
-    assert sentence.endswith("is not a folder: use the folder of the policy.")
+@pytest.mark.parametrize("role", ["policy", "dataset"])
+def test_a_file_is_not_a_folder(run: Path, role: RoleName) -> None:
+    (sentence,) = run_preflight(run / "checkpoints/000400" / MODEL / "model.safetensors", role)
+    assert sentence.endswith(f"is not a folder: use the folder of the {role}.")
 
 
 @pytest.mark.parametrize("way", ["", MODEL])
