@@ -256,6 +256,13 @@ def test_invalid_document_is_refused(text, tmp_path, capsys):
     assert "is not a valid job document" in capsys.readouterr().err
 
 
+def test_a_user_without_a_home_names_the_cache(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path))
+    monkeypatch.setattr(Path, "home", lambda: pytest.fail("there is none"))
+    assert main(["run", str(tmp_path / "job.json")]) == 2
+    assert "No such file" in capsys.readouterr().err
+
+
 URLS = '["https://a/one", "https://a/two"]'
 
 
