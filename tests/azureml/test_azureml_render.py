@@ -96,9 +96,8 @@ def test_the_job_of_the_reference_is_this_one() -> None:
     given_job = job(*assets("azureml:a:3"), *blobs(), model("azureml:m:7"), register_checkpoint="m", training_steps=10)
     made = render_plan(given_job, workload_identity="the-client")
     image = LEROBOT_TRAIN.profile.container.image.rpartition(":")[2]
-    text = (
-        made.files["job.yaml"].decode().replace(f"'{given_job.digest}'", given_job.digest)
-    )  # quoted if it looks like a number
+    digest = given_job.digest
+    text = made.files["job.yaml"].decode().replace(f"'{digest}'", digest)  # quoted if it looks like a number
     assert text == GOLDEN.format(run=made.run, digest=digest, image=image)
     assert read_placement(made).promised == {
         "DATASET_ASSETS": '["azureml:a:3"]',
