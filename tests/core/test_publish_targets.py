@@ -20,6 +20,7 @@ def submit(robotrain, plain_platform):
 FOLDER_FEATURE = "copy what a run leaves to a folder"
 REFUSED = {
     "a kind that the platform does not declare": (URL, 3, "plain does not declare that it can publish to blob URLs"),
+    "the platforms that can": (URL, 3, "or    --platform local "),
     "without encryption": ("http://acc.blob.core.windows.net/models/act", 2, f"--publish-url {URL}"),
     "without a prefix": ("https://acc.blob.core.windows.net/models", 2, f"--publish-url {URL[:-3]}PREFIX"),
     "with a signature": (f"{URL}?sv=1&sig=SECRET", 2, "--publish-url contains what looks like a secret"),

@@ -45,6 +45,7 @@ PROBLEMS: list[tuple[dict[str, object], tuple[str, ...], str]] = [
     ({"total_episodes": 0}, ("has no episodes",), ""),
     ({"total_tasks": -1}, ("has no tasks",), ""),
     ({"fps": "many"}, ("has no fps",), ""),
+    ({"features": {}}, ("has no feature `action`",), ""),
     ({"without": ["meta/tasks.parquet"]}, ("is incomplete", "tasks"), ""),
     ({"without": ["meta/episodes/chunk-000/file-000.parquet"]}, ("is incomplete", "episodes"), ""),
     ({"without": ["data/chunk-000/file-000.parquet"]}, ("is incomplete",), ""),

@@ -79,6 +79,11 @@ def test_no_policy_downloads_image_weights_unless_an_option_says_so(training):
     assert "--policy.use_group_norm" not in options(loaded)
 
 
+def test_the_whole_of_act_learns_at_the_given_rate(training):
+    given = options(training(learning_rate=3e-4))
+    assert given["--policy.optimizer_lr"] == given["--policy.optimizer_lr_backbone"] == "0.0003"
+
+
 def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(training):
     assert options(training(lr_warmup_steps=50, policy_type="diffusion"))["--policy.scheduler_warmup_steps"] == "50"
     found = options(training(lr_warmup_steps=50, learning_rate=3e-4, args=["--policy.optimizer_weight_decay=0.01"]))
