@@ -141,17 +141,21 @@ def _decode_compressed(message: Any, size: tuple[int, int] | None) -> NDArray[np
             )
             return picture
         if data[:8] == b"\x89PNG\r\n\x1a\n":
-            from PIL import Image
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-                    if image.mode.startswith("I"):
-                        raise MessageError("a png of 16 bits is a depth picture, and a policy takes 8 bits a channel")
-                    return np.asarray(image.convert("RGB"), np.uint8)
+            return _decode_png(data)
     except (ValueError, OSError, SyntaxError, Warning) as error:
         raise MessageError(f"the picture is damaged: {error}") from error
     raise MessageError(f"the format `{message.format}` is neither jpeg nor png")
+
+
+def _decode_png(data: bytes) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.mode.startswith("I"):
+                raise MessageError("a png of 16 bits is a depth picture, and a policy takes 8 bits a channel")
+            return np.asarray(image.convert("RGB"), np.uint8)
 
 
 def describe_size(shape: Sequence[int]) -> str:
