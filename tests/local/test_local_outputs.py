@@ -107,6 +107,8 @@ def test_downloads_are_complete_copies(runs: Runs, run_with_outputs: Reference, 
     runs.local.download(run_with_outputs, one, tmp_path / "mine/best")
     notes = outputs_by_name(runs, run_with_outputs)["outputs/notes.txt"]
     runs.local.download(run_with_outputs, notes, tmp_path / "notes.txt")
+    for changed in (Path(notes.uri), Path(one.uri, "model/weights.txt")):
+        changed.write_text("changed")  # which a link would show
     shutil.rmtree(run_with_outputs["folder"])
     assert (tmp_path / "notes.txt").read_text() == "seven"
     assert checkpoint.validate_checkpoint(tmp_path / "mine/best") == ""
@@ -149,7 +151,8 @@ def test_failed_download_leaves_nothing(
 ) -> None:
     one, target = outputs_by_name(runs, run_with_outputs)["checkpoints/000400"], tmp_path / "new/mine"
     spoil(Path(one.uri), target, monkeypatch)
+    before = {*target.parent.glob("*")}
     with pytest.raises(Rejected) as caught:
         runs.local.download(run_with_outputs, one, target)
     assert fact in format_problem(caught.value.problems[0])
-    assert {*(tmp_path / "new").rglob("*")} <= {target}  # an empty target of the user stays
+    assert {*target.parent.rglob("*")} == before

@@ -1,7 +1,7 @@
 """The problems of a job on OSMO: found together, before anything is sent."""
 
 import pytest
-from osmo_plans import ONE, PINNED, blobs, find_codes, find_problems, job, source
+from osmo_plans import ONE, PINNED, blobs, evaluation, find_codes, find_problems, job, source
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
 
@@ -95,6 +95,7 @@ REFUSED: list[tuple[Job, dict[str, object], str, str]] = [
     (job(publish_url="s3://robots/runs", keep=3), {}, "osmo-keeps-all", "--keep"),
     (job(publish_url="s3://robots/runs", output_dir="/a{{b}}"), {}, "osmo-value-invalid", "--output-dir"),
     (REGISTERED, {"tracking_uri": None}, "osmo-no-registry", "--register-checkpoint"),
+    (evaluation(register_model="arm"), {"tracking_uri": None}, "osmo-no-registry", "--register-model"),
     (REGISTERED, {"tracking_uri": "none"}, "osmo-no-registry", "--register-checkpoint"),
     (REGISTERED, {"tracking_uri": "none", "resource_group": "rg"}, "osmo-no-registry", "--register-checkpoint"),
     *(

@@ -78,10 +78,13 @@ def test_interrupted_submit_is_resumed(osmo, robotrain, command):
     assert len(list_accepted_workflows(osmo)) == 1
 
 
-def test_refused_submit_frees_its_name(osmo, robotrain):
+def test_refused_submit_frees_its_name_and_the_next_one_names_its_workflow(osmo, robotrain):
     osmo.fail("workflow submit", "answer", code=1, stdout='{"message": "Pool default not found.", "code": 400}')
     assert robotrain(*JOB).exit_code == 1
     assert list_recorded_workflows() == []
-    assert robotrain(*JOB).exit_code == 0
-    assert list_recorded_workflows() == list_accepted_workflows(osmo)
-    assert list_accepted_workflows(osmo)[0].endswith("-1-1")
+    answer = robotrain(*JOB)
+    assert answer.exit_code == 0
+    [workflow] = list_accepted_workflows(osmo)
+    assert list_recorded_workflows() == [workflow]
+    assert workflow.endswith("-1-1")
+    assert f"  workflow {workflow}\n" in answer.stderr

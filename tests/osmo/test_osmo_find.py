@@ -14,9 +14,9 @@ from robotrain_runtime.contract.files import lock_file
 OTHER = "0d" * 32
 
 
-def make_interrupted_plan(*before: str, workflow: str = ""):
+def make_interrupted_plan(*before: str):
     """A plan with a note of a submit, before which these workflows existed."""
-    submit.NOTE.write(make_plan(), {"before": before, "workflow": workflow})
+    submit.NOTE.write(make_plan(), {"before": before, "workflow": ""})
     return make_plan()
 
 
