@@ -8,6 +8,7 @@ the second time reads only what is new. Times are over those of `status` with a 
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -169,6 +170,9 @@ def watched(command: list[str], environ: dict[str, str], seconds: float) -> floa
         if select.select([ours], [], [], left)[0]:
             os.read(ours, 1 << 16)
     process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # the end: the command waits for ever to write into a full terminal
+        while os.read(ours, 1 << 16):
+            pass
     process.wait()
     os.close(ours)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -48,7 +48,7 @@ EVENTS = [
     Download(done=1, total=2),
     StageEvent(name="work", state="started"),
     Tracking(uri="sqlite:///x", experiment_id="1", run_id="r", ui="mlflow ui"),
-    Metrics(step=400, total=400, values={"train/loss": float("nan"), "val/loss": 0.5}),
+    Metrics(step=400, total=400, values={"train/loss": float("nan"), "val/loss": 0.5, "grad_norm": float("inf")}),
     Checkpoint(step=400, path="/x/000400"),
     Published(step=400, to="runs:/r/checkpoints/000400"),
     Withdrawn(to="runs:/r/checkpoints/000200"),
@@ -74,7 +74,7 @@ def test_json_of_status(robotrain):
     assert set(answer["published"][0]) == {"step", "to"}
     assert set(answer["registered"][0]) == {"name", "version", "step", "uri"}
     assert set(answer["tracking"]) == {"uri", "experiment_id", "run_id", "ui"}
-    assert answer["metrics"] == {"train/loss": "nan", "val/loss": 0.5}
+    assert answer["metrics"] == {"train/loss": "nan", "val/loss": 0.5, "grad_norm": "inf"}
     assert (answer["checkpoint"], answer["checkpoint_step"]) == ("/x/000400", 400)
     assert answer["log_end"] == ['say "oh"']
     assert set(answer["evaluated"]) == {*CHANGES["evaluated"].split(), "successes", "tried"}
