@@ -16,7 +16,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,30 +30,15 @@ from robotrain.model.run import RunRecord
 from robotrain.store import files, records
 
 TESTS = Path(__file__).parents[1] / "tests"
+sys.path.insert(0, str(TESTS))
+
+from fork_server import ForkServer  # noqa: E402
+
 DATASET = TESTS.parent / "examples/pusht-mini/dataset"
 REVISION = "a" * 40
-FORKING = """
-import json, os, runpy, sys
-import typer, yaml, robotrain.pipeline_api, robotrain.submission.submitter
-if sys.argv[1].startswith("azureml"):
-    import azure.ai.ml, azure.identity, azure.storage.blob
-for line in sys.stdin:
-    words, environ = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.environ.clear()
-        os.environ.update(environ)
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        said = os.open(environ["SAID"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for stream, to in enumerate((nowhere, said, said)):
-            os.dup2(to, stream)
-        sys.argv = ["robotrain", *words]
-        runpy.run_module("robotrain", run_name="__main__")
-        sys.exit()
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-"""Starts commands from a process that has imported what they need, so that moments fall into what they do."""
+LOADED = ("typer", "yaml", "robotrain.pipeline_api", "robotrain.submission.submitter")
+LOADED_FOR_AZUREML = ("azure.ai.ml", "azure.identity", "azure.storage.blob")
+"""What commands import: it is loaded before they start."""
 
 WORKLOAD = """
 from dataclasses import dataclass
@@ -180,7 +164,6 @@ def dag_platform(top: Path) -> Iterator[Callable[[Path], Target]]:
 @contextlib.contextmanager
 def osmo(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target]]:
     """The stand-in's service, whose `submit` takes a moment."""
-    sys.path.insert(0, str(TESTS))
     from osmo_stand_in import OsmoStandIn
 
     def begin(folder: Path) -> Target:
@@ -239,26 +222,23 @@ class Commands:
     """Runs one `robotrain` at a time."""
 
     def __init__(self, platform: str, path: Path) -> None:
-        words, environ = [sys.executable, "-c", FORKING, platform], {**os.environ, "PYTHONPATH": str(path)}
-        self._forking = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True)
+        modules = (*LOADED, *(LOADED_FOR_AZUREML if platform.startswith("azureml") else ()))
+        self._server = ForkServer(*modules, environ={**os.environ, "PYTHONPATH": str(path)})
 
     def run(self, target: Target, folder: Path, seconds: float | None = None) -> int:
         """The exit status, as `subprocess` has it. seconds: after which it is killed; None to leave it alone."""
-        environ = {**os.environ, **target.environ, "SAID": str(folder / "said")}
+        environ = {**os.environ, **target.environ}
         environ |= {"ROBOTRAIN_STATE": str(folder / "state"), "ROBOTRAIN_CACHE": str(folder / "cache")}
-        assert self._forking.stdin
-        assert self._forking.stdout
-        print(json.dumps([target.words, environ]), file=self._forking.stdin, flush=True)
-        process = int(self._forking.stdout.readline())
+        process = self._server.start(target.words, environ, str(folder / "output"))
         if seconds is not None:
             time.sleep(seconds)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        return int(self._forking.stdout.readline())
+        return self._server.wait()
 
     def close(self) -> None:
         """End the process that forks."""
-        self._forking.communicate()
+        self._server.close()
 
 
 def list_sent(folder: Path) -> list[RunRecord]:
@@ -271,9 +251,9 @@ def list_sent(folder: Path) -> list[RunRecord]:
 def submit_again(commands: Commands, target: Target, folder: Path) -> None:
     """Repeat a submit, as a user does who was not told the run's name; that is told before the record says `sent`."""
     if sent := list_sent(folder):
-        assert sent[0].run in (folder / "said").read_text()
+        assert sent[0].run in (folder / "output").read_text()
     elif commands.run(target, folder):
-        raise AssertionError((folder / "said").read_text())
+        raise AssertionError((folder / "output").read_text())
 
 
 def kill_submits(platform: str, kills: int, seed: int, top: Path) -> tuple[int, int]:

@@ -1,57 +1,36 @@
 """From the command line: whatever is cut off, and whoever lost an answer, the same command leaves one job."""
 
+import contextlib
 import dataclasses
 import itertools
-import json
 import os
 import queue
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 from azureml_workspace_plans import add_dataset, list_requests
+from fork_server import ForkServer
 from robotrain.store import files, records
 
 pytestmark = pytest.mark.slow  # real processes, killed
 
 
-LOADED = """
-import json, os, runpy, sys
-import azure.ai.ml, azure.identity, azure.storage.blob
-for line in sys.stdin:
-    words, environ = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.environ.clear()
-        os.environ.update(environ)
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)
-        sys.argv = ["robotrain", *words]
-        runpy.run_module("robotrain", run_name="__main__")
-        sys.exit()
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
 class Forked:
-    """Runs one command at a time."""
+    """Runs one command at a time, which another thread may kill."""
 
-    def __init__(self, loaded: "subprocess.Popen[str]") -> None:
-        self._loaded = loaded
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
         self._number: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def run(self, *words: str) -> int:
         """The exit status, as `subprocess` has it; the command sees the names of this process as they are now."""
         self._number = queue.SimpleQueue()
-        print(json.dumps([words, dict(os.environ)]), file=self._loaded.stdin, flush=True)
-        self._number.put(int(self._loaded.stdout.readline()))
-        return int(self._loaded.stdout.readline())
+        self._number.put(self._server.start(words, os.environ))
+        return self._server.wait()
 
     def kill(self) -> None:
         """End the command that runs, from another thread: it is gone when this returns."""
@@ -65,10 +44,8 @@ class Forked:
 @pytest.fixture(scope="module")
 def fork_server() -> Iterator[Forked]:
     """Starts commands that find the SDK loaded, forked from a process that imported it."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", LOADED], **pipes, text=True) as loaded:
-        yield Forked(loaded)
-        loaded.stdin.close()
+    with contextlib.closing(ForkServer("azure.ai.ml", "azure.identity", "azure.storage.blob")) as server:
+        yield Forked(server)
 
 
 @pytest.fixture
