@@ -2,10 +2,10 @@
 
 import os.path
 import re
-from collections.abc import Iterable
-from types import ModuleType
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from robotrain.model.source import RoleFlag, SourceKind
+from robotrain.model.source import RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.role_flags import CHECKPOINT
@@ -25,11 +25,32 @@ def recognize_run(text: str) -> bool:
     return text == "last" or bool(name_index.find_named_runs(name[1]))
 
 
-def _import_lookup() -> ModuleType:
-    """Import the lookup of checkpoints, which needs all plugins, when a text is parsed or completed."""
+def parse_source(text: str, base: Path) -> Source:
+    """Return the source of the run's checkpoint, of the kind that reads it. Raise SourceError."""
     from robotrain_sources.run import checkpoint_lookup
 
-    return checkpoint_lookup
+    return checkpoint_lookup.find_checkpoint_source(text)
+
+
+def describe_meaning(text: str, source: Source) -> str:
+    """Return the run and step that a text meant when it was parsed."""
+    from robotrain_sources.run import checkpoint_lookup
+
+    return checkpoint_lookup.describe_checkpoint(text, source)
+
+
+def find_related(text: str, role: str) -> Sequence[tuple[str, str]]:
+    """Return the kinds and addresses of the sources of a role that the run had."""
+    from robotrain_sources.run import checkpoint_lookup
+
+    return checkpoint_lookup.find_related_sources(text, role)
+
+
+def complete_run_name(incomplete: str) -> list[str]:
+    """Return `latest` and the run names, newest first."""
+    from robotrain_sources.run import checkpoint_lookup
+
+    return checkpoint_lookup.complete_run_name(incomplete)
 
 
 KIND = SourceKind(
@@ -43,14 +64,14 @@ KIND = SourceKind(
             repeatable=False,
             help="A run whose policy to fine-tune or to evaluate: its last checkpoint, or that of a step; `latest` is "
             "the newest run with a checkpoint.",
-            complete=lambda incomplete: _import_lookup().complete_run_name(incomplete),
+            complete=complete_run_name,
         ),
         "checkpoint": CHECKPOINT,
     },
     recognizes=recognize_run,
-    parse=lambda text, base: _import_lookup().find_checkpoint_source(text),
-    describe_meaning=lambda text, source: _import_lookup().describe_checkpoint(text, source),
-    find_related=lambda text, role: _import_lookup().find_related_sources(text, role),
+    parse=parse_source,
+    describe_meaning=describe_meaning,
+    find_related=find_related,
 )
 
 
