@@ -132,7 +132,7 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     options = (one for one in context.command.get_params(context) if one.param_type_name == "option")
     title = f"{command} has no option {flag}"
     flags = [text for one in options for text in (*one.opts, *one.secondary_opts)]
-    near = tuple[Suggestion, ...]()
+    near: tuple[Suggestion, ...] = ()
     misspelt = find_misspelt_option(flag, flags)
     if misspelt and (option := _find_option(context, misspelt)):
         near = (Suggestion(misspelt if option.is_flag else f"{misspelt} {_get_metavar(option, context)}"),)

@@ -96,10 +96,12 @@ def _list_source_definitions(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and schema of a source, for each role that a kind can fill."""
     for role in workload.roles:
-        fitting = [kind for kind in kinds.values() if role in kind.roles]
-        shown = {one.name: {"description": f"{one.help} {one.form}", "examples": [one.form]} for one in fitting}
-        if fitting:
-            sources = {name: entry | {"type": SCALAR} for name, entry in shown.items()}
+        sources = {
+            kind.name: {"description": f"{kind.help} {kind.form}", "examples": [kind.form], "type": SCALAR}
+            for kind in kinds.values()
+            if role in kind.roles
+        }
+        if sources:
             yield f"{workload.name}.{role}", _make_table_schema("", sources)
 
 

@@ -162,11 +162,12 @@ def _read_variable_sources(
             if role in kind.roles:
                 key = role, kind.roles[role]
                 by_flag[key] = (*by_flag.get(key, ()), name)
+    variables = {flag: list_source_variables(flag) for _, flag in by_flag}
     levels = []
     for layer in request.variables:
         found = []
         for (role, flag), names in by_flag.items():
-            if not (value := layer.find_first(list_source_variables(flag))):
+            if not (value := layer.find_first(variables[flag])):
                 continue
             revision = layer.find_first(flag.revision_env) if flag.revision_env else None
             for text in _split_list(str(value.value)):

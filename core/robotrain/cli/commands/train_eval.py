@@ -107,9 +107,9 @@ class TrainEvalCommand(JobCommand):
         plugins = get_plugins(ctx)
         words = values.get("words") or []
         if answered := [flag for word in words if (flag := word.partition("=")[0]) in ANSWERS]:
-            title = "pipeline train-eval has no option {}"
+            title = "pipeline train-eval has no option"
             raise Rejected(
-                make_usage_problem("option-unknown", title.format(flag), flag, f"{ANSWERS[flag]}.") for flag in answered
+                make_usage_problem("option-unknown", f"{title} {flag}", flag, f"{ANSWERS[flag]}.") for flag in answered
             )
         if values.get("wait") and values.get("skip_wait"):
             title = "--wait and --skip-wait cannot be used together"

@@ -225,7 +225,6 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve
     :param with_curve: also draw its main metric.
     """
     from robotrain.cli.watch import run_summary
-    from robotrain.cli.watch.dashboard import draw_curve
 
     if followed.failure:
         raise followed.failure
@@ -235,6 +234,8 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve
         print_json(run_summary.dump_status(record, status, known) | steps)
     else:
         if with_curve and known.main_metric and len(known.curve) > 1:
+            from robotrain.cli.watch.dashboard import draw_curve
+
             print_text(draw_curve(known.curve, known.main_metric.name) + "\n")
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
         if with_tail and explains and (tail := _drop_reason([*followed.tail], status.reason)):

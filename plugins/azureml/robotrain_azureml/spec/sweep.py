@@ -19,7 +19,7 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job, render, submission_spec
 from robotrain_azureml.spec import inputs as spec_inputs
-from robotrain_azureml.spec.command_job import Expression
+from robotrain_azureml.spec.command_job import START_COMMAND, Expression
 from robotrain_azureml.spec.pipeline import make_job_plan
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
@@ -158,9 +158,7 @@ def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
             "name": document["name"],
             **{key: document[key] for key in _SHARED_KEYS if key in document},
             **{key: document["trial"][key] for key in _TRIAL_KEYS if key in document["trial"]},
-            "command": command_job.START_COMMAND
-            if submission_spec.SEARCH_FILE in plan.files
-            else EARLIER_START_COMMAND,
+            "command": START_COMMAND if submission_spec.SEARCH_FILE in plan.files else EARLIER_START_COMMAND,
             **({"limits": {"timeout": timeout}} if timeout else {}),
             "outputs": {
                 name: {**output, "path": uri} if name == spec.output else dict(output)
