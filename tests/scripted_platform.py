@@ -72,16 +72,16 @@ class ScriptedPlatform(Platform):
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
         folder = Path(reference["folder"])
-        breaks, result = folder / "breaks", 0
+        breaks, yielded = folder / "breaks", 0
         at = len(self._log(folder)) - tail if tail is not None else 0
         at = max(0, at)
         while True:
             over = not follow or self.status(reference).finished
             for line in self._log(folder)[at:]:
-                if breaks.exists() and result == int(breaks.read_text()):
+                if breaks.exists() and yielded == int(breaks.read_text()):
                     breaks.unlink()
                     raise ConnectionError("the line to scripted broke")
-                at, result = at + 1, result + 1
+                at, yielded = at + 1, yielded + 1
                 yield line
             if over:
                 return

@@ -334,8 +334,8 @@ def test_labels_become_tags_which_the_workspace_takes_at_their_longest() -> None
 )
 def test_token_in_place_of_a_name_is_not_repeated(token: str) -> None:
     for text in (token, f"https://kv-robots.vault.azure.net/secrets/{token}"):
-        for result in (job(), job(HUB)):
-            found = find_problem("azureml-secret-invalid", result, hf_credential=text, key_vault="kv-robots")
+        for each in (job(), job(HUB)):
+            found = find_problem("azureml-secret-invalid", each, hf_credential=text, key_vault="kv-robots")
             assert (found.stage, found.given) == (Stage.PARSE, "")
             assert token not in format_problem(found)
     assert "looks like a token" in find_problem("azureml-secret-invalid", job(), hf_credential=token).why

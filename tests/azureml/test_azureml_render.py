@@ -118,7 +118,7 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
 
 def test_the_command_is_the_same_for_every_job() -> None:
     odd = job(job_name="$(id) `id` ${{inputs.x}}", trainer_args=("; rm -rf /", "{{x}}"))
-    assert {read_spec(render_plan(result))["command"] for result in (job(), odd)} == {"/bin/sh python.sh -I start.py"}
+    assert {read_spec(render_plan(each))["command"] for each in (job(), odd)} == {"/bin/sh python.sh -I start.py"}
     assert render_plan(odd).files["code/start.py"] == render_plan(job()).files["code/start.py"]
     assert azureml_plans.read_document(render_plan(odd)).trainer_args == odd.trainer_args
 

@@ -55,9 +55,9 @@ def test_names_are_found_in_any_case_and_no_other_host_is_reached(azureml):
 
 
 def test_an_environment_stays_what_it_is(azureml):
-    at, result = "/environments/lerobot/versions/2.11", {"properties": {"image": IMAGE}}
+    at, body = "/environments/lerobot/versions/2.11", {"properties": {"image": IMAGE}}
     assert azureml.ask("GET", at)[0] == 404
-    assert azureml.ask("PUT", at, result)[0] == 201
+    assert azureml.ask("PUT", at, body)[0] == 201
     assert azureml.ask("PUT", at, {"properties": {"image": IMAGE, "tags": {"a": "b"}}})[0] == 200
     status, answer = azureml.ask("PUT", at, {"properties": {"image": "another:1"}})
     assert (status, answer["error"]["code"]) == (400, "UserError")

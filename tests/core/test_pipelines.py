@@ -308,9 +308,9 @@ def test_a_plain_job_imports_nothing_of_pipelines():
 @pytest.mark.parametrize(("command", "flags"), [("submit", 3), ("resume", 3)])
 def test_the_help_of_options_that_jobs_have_too_speaks_of_pipelines(robotrain, command, flags):
     shown = " ".join(robotrain("pipeline", command, "--help").stdout.split())
-    result = (
+    phrases = (
         "the last step of a pipeline, ends",
         "every step of a pipeline",
         "even if the same job or pipeline is running",
     )
-    assert all(text in shown for text in result[:flags]), shown
+    assert all(text in shown for text in phrases[:flags]), shown

@@ -134,10 +134,10 @@ def list_modification_times(folder: Path) -> "dict[str, float]":
 def test_an_environment_of_the_image_is_used_and_nothing_is_written(packages, image, tmp_path):
     lock = write_lock(tmp_path / "lock.txt", pin(packages, "arm", "1.0", "-r x.in"))
     baked = build(lock, image)
-    before, result = list_modification_times(image), list[str]()
-    assert build(lock, tmp_path / "cache", result) == baked
+    before, lines = list_modification_times(image), list[str]()
+    assert build(lock, tmp_path / "cache", lines) == baked
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") == baked
-    assert result == []
+    assert lines == []
     assert list_modification_times(image) == before
     assert not (tmp_path / "cache").exists()
     assert read_constant(baked, "arm") == "locked"

@@ -65,8 +65,8 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
         "mlflow_experiment_id": ran.of_kind(Tracking)[0].experiment_id,
     }
     assert max(map(len, tags("pusher").values())) == 256
-    path, result = lineage(database, "pusher")
-    assert result == {"dataset_uri": long, "blob_urls": [], **ids(ran)}
+    path, tags = lineage(database, "pusher")
+    assert tags == {"dataset_uri": long, "blob_urls": [], **ids(ran)}
     assert checkpoint.validate_checkpoint(folder) == ""
     assert not list(folder.rglob(path.name))
 
@@ -112,8 +112,8 @@ def test_h1_05_nothing_is_registered_unasked_and_later_what_is_asked_for(
     assert tags("first-try")["checkpoint"] == "000020"
     assert tags("first-try")["mlflow_run_id"] == run_id(ran)
     assert database("select distinct status from runs") == [("FINISHED",)]
-    _, result = lineage(database, "first-try")
-    assert (result["dataset_uri"], result["mlflow_run_id"]) == ("x" * 300, run_id(ran))
+    _, tags = lineage(database, "first-try")
+    assert (tags["dataset_uri"], tags["mlflow_run_id"]) == ("x" * 300, run_id(ran))
     original = ran.work / "checkpoints" / "000040" / "model" / "weights"
     assert (artifact / "weights").samefile(original)  # the same disk: stored once
     original.unlink()

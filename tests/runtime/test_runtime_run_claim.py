@@ -117,9 +117,9 @@ def test_without_the_option_every_start_is_a_run(begin_run, tmp_path):
 
 
 def test_a_log_that_cannot_be_written_is_told(begin_run):
-    code, result = begin_run("--log", "nowhere/log.txt")
+    code, output = begin_run("--log", "nowhere/log.txt")
     assert code == 2
-    assert "nowhere/log.txt" in result
+    assert "nowhere/log.txt" in output
 
 
 def test_a_claimed_run_leaves_its_process_group_and_drops_tracking_variables(tmp_path):

@@ -94,13 +94,13 @@ def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock
 
 def test_what_uv_is_asked_for(lock, tmp_path, monkeypatch):
     """With a stand-in that writes down what it was told; no index is needed."""
-    tool, result = tmp_path / "uv", tmp_path / "told"
+    tool, log = tmp_path / "uv", tmp_path / "log"
     python = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
     tool.write_text(
         f"""#!{sys.executable}
 import pathlib, sys
-with open({str(result)!r}, "a") as told:
-    print(*sys.argv[1:], file=told)
+with open({str(log)!r}, "a") as log:
+    print(*sys.argv[1:], file=log)
 if sys.argv[1] == "venv":
     made = pathlib.Path(sys.argv[-1], "bin"); made.mkdir(parents=True)
     (made / "python").write_text({python!r}); (made / "python").chmod(0o755)
@@ -116,7 +116,7 @@ else:
     monkeypatch.setenv("UV", str(tool))
     messages: list[str] = []
     built = environment.build_environment(lock, VERSION, tmp_path / "cache", messages.append, StopSignal(), "cu126")
-    _, locked, rebuilt = result.read_text().splitlines()
+    _, locked, rebuilt = log.read_text().splitlines()
     assert "--no-deps --require-hashes -r" in locked
     assert "--torch-backend cu126 --constraints" in rebuilt
     assert rebuilt.endswith(" torch==2.10.0 torchvision==0.25.0")

@@ -23,8 +23,8 @@ def add(state: State, name: str, text: str, task: str, retry: int = 0, control: 
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y/%m/%d %H:%M:%S")
     source = f"[{task} retry-{retry}]" if retry else f"[{task}]"
     lines = text.split("\n") if text else [""]
-    result = "".join(f"{date} {source}{'[osmo]' if control else ''} {line}\n" for line in lines)
-    state.append(f"logs/{name}.log", result)
+    text = "".join(f"{date} {source}{'[osmo]' if control else ''} {line}\n" for line in lines)
+    state.append(f"logs/{name}.log", text)
 
 
 def stream(state: State, name: str, params: Mapping[str, Any], kind: str = "logs") -> Iterator[str]:

@@ -134,8 +134,8 @@ def workflow_config(service: Service, params: Params, body: Any) -> dict[str, An
     there = config.read(service.state)
     if not there["administrator"]:
         raise refusal.denied()
-    result = ("max_num_tasks", "max_retry_per_task", "max_exec_timeout", "max_queue_timeout", "max_log_lines")
-    return {name: there["limits"][name] for name in result}
+    names = ("max_num_tasks", "max_retry_per_task", "max_exec_timeout", "max_queue_timeout", "max_log_lines")
+    return {name: there["limits"][name] for name in names}
 
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (

@@ -67,21 +67,21 @@ def duration(value: object) -> datetime.timedelta:
         return value
     if isinstance(value, (int, float)):
         return datetime.timedelta(seconds=value)
-    result = f"Cannot recognize duration: {value}. Only support ISO 8601 (e.g. PT10S) or xd, xh, xm, xs, xms, xus"
+    message = f"Cannot recognize duration: {value}. Only support ISO 8601 (e.g. PT10S) or xd, xh, xm, xs, xms, xus"
     text = str(value)
     if text.startswith("P"):
         match = ISO.match(text)
         if not match or not any(match.groups()):
-            raise ValueError(result)
+            raise ValueError(message)
         days, hours, minutes = (int(part or 0) for part in match.groups()[:3])
         return datetime.timedelta(days=days, hours=hours, minutes=minutes, seconds=float(match[4] or 0))
     unit = text[-2:] if len(text) >= 3 and text[-2:] in ("ms", "us") else text[-1:]
     try:
         number = int(text.removesuffix(unit))
     except ValueError:
-        raise ValueError(result) from None
+        raise ValueError(message) from None
     if unit not in STEPS:
-        raise ValueError(result)
+        raise ValueError(message)
     return number * STEPS[unit]
 
 
