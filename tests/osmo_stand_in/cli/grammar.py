@@ -15,9 +15,9 @@ def parser(version: Version) -> argparse.ArgumentParser:
     """The parser of that version; `args.run` names what to do."""
     top = argparse.ArgumentParser(prog="osmo", description="OSMO is a cloud based platform.")
     modules = top.add_subparsers(dest="module")
-    version = modules.add_parser("version")
-    _format(version)
-    version.set_defaults(run="account.version")
+    of_version = modules.add_parser("version")
+    _format(of_version)
+    of_version.set_defaults(run="account.version")
     _workflow(_commands(modules.add_parser("workflow")), version)
     _data(_commands(modules.add_parser("data")))
     if version < (6, 4, 0):
