@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 MatrixSection = Literal["sources", "combinations", "workloads", "features"]
-ROLES = (capability_checks.DATASET, "policy", "init_policy", "checkpoint", "resume", "code", PUBLISH_ROLE)
+ROLES = (capability_checks.DATASET, "policy", "init_policy", "checkpoint", "resume", "code", "backbone", PUBLISH_ROLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

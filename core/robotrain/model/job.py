@@ -46,11 +46,14 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of all that identifies the job, whatever `--name` says, in hexadecimal."""
+        """The SHA-256 of all that identifies the job, whatever `--name` says, in hexadecimal.
+
+        Implied sources follow from the rest.
+        """
         body = {
             "workload": self.workload,
             "parameters": {**dict(self.parameters), **dict(self.labels)},
-            "sources": [[source.role, source.kind, source.uri] for source in self.sources],
+            "sources": [[one.role, one.kind, one.uri] for one in self.sources if not one.implied],
             "trainer_args": self.trainer_args,
         }
         import hashlib  # costs start-up

@@ -91,6 +91,10 @@ class Workload:
     """
     program: str = "the trainer"
     """What receives the options after `--`, in messages."""
+    implies_sources: Callable[["Job"], bool] = field(default=lambda job: False)
+    """Return whether a job may need sources that nobody gave, by its parameters and sources; pure. Only then is the
+    container plugin imported for its `implied_sources`, which names them.
+    """
     produces: Produces = "checkpoints"
     option_hints: Mapping[str, str] = field(default_factory=dict)
     """Options and environment variables of other tools, each with robotrain's equivalent."""

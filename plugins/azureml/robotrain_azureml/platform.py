@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-FETCHED = ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish")
+FETCHED = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
 """Roles that the container downloads or publishes itself, with any source kind: its container plugin travels with the
 job.
 """
@@ -39,6 +39,7 @@ CAPABILITIES = Capabilities(
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
         ("resume", "datastore_path"): YES,
+        **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
         ("code", "local_path"): YES,
         ("publish", "blob_url"): YES,
         **{(role, ANY): YES for role in FETCHED},

@@ -15,6 +15,7 @@ from robotrain_local.settings import NO_TRACKING, LocalSettings
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
 
+CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
 WEIGHTS = ("registered_model", "blob_url")
 FEATURES = "runs_here register_model tracking publish_folder multi_gpu mixed_precision several_datasets wandb"
 CAPABILITIES = Capabilities(
@@ -22,9 +23,10 @@ CAPABILITIES = Capabilities(
         **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
         **{("policy", kind): YES for kind in ("local_path", "huggingface", "mlflow_run", *WEIGHTS)},
         **{("init_policy", kind): YES for kind in WEIGHTS},
-        **{(role, ANY): YES for role in ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish")},
+        **{(role, ANY): YES for role in CONTAINER_ROLES},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "latest_model")},
+        **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
         ("code", "local_path"): YES,
         ("publish", "blob_url"): YES,
     },

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 NO_MODELS = "OSMO reads storage URLs, not models of a registry."
-CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish")
+CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
 """Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
 SUPPORTED_FEATURES = (
     "register_model tracking multi_gpu mixed_precision several_datasets wandb stream_logs cancel native_dag"
@@ -34,6 +34,7 @@ CAPABILITIES = Capabilities(
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
+        **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
         **{("code", kind): YES for kind in ("local_path", "osmo_dataset")},
         ("publish", "blob_url"): YES,
         **{(role, "osmo_storage"): YES for role in ("resume", "publish")},

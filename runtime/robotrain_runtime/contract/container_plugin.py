@@ -329,6 +329,16 @@ class WorkloadContainerPlugin:
         """
         return ()
 
+    def implied_sources(
+        self, document: JobDocument, described: Mapping[JobSource, Path]
+    ) -> Mapping[str, Sequence[str]]:
+        """Return the texts of further sources that the job needs, by role, as a user would type them.
+
+        It is asked on the submit side only, judges by the files that describe the given sources, and leaves out what
+        the document's sources already bring. Sources that cannot be read from there are missing from `described`.
+        """
+        return {}
+
     def describe_output(self, document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
         """Write the files that describe the policy which the job will train, as far as the sources' descriptions tell.
 

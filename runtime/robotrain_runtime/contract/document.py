@@ -18,9 +18,10 @@ SCHEMA = 1
 
 Scalar = str | int | float | bool | None
 
-RoleName = Literal["dataset", "policy", "init_policy", "checkpoint", "resume", "code"]
+RoleName = Literal["dataset", "policy", "init_policy", "checkpoint", "resume", "code", "backbone"]
 """The use of an input: training data, a policy to train further or evaluate, initial weights, a model to export, a
-checkpoint with the full training state, and the user's own program.
+checkpoint with the full training state, the user's own program, and a pretrained model or tokenizer that a policy names
+but does not contain.
 """
 
 
@@ -36,6 +37,8 @@ class JobSource:
     """The commit or digest that the address was resolved to when the job was submitted; empty for none."""
     tags: tuple[str, ...] = ()
     """`NAME=VALUE`: tags of a registered model, as they were when the job was submitted."""
+    implied: bool = False
+    """Whether the workload's container plugin added it (`implied_sources`), not the user: it follows from the rest."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -159,7 +162,7 @@ def format_document(document: JobDocument) -> str:
     return json.dumps(collect_fields(document), indent=1, sort_keys=True, default=collect_fields) + "\n"
 
 
-OMITTED_IF_EMPTY = ("space", "tags", "label")
+OMITTED_IF_EMPTY = ("space", "tags", "label", "implied")
 """Fields without which documents had been written before."""
 
 

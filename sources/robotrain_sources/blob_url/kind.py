@@ -45,6 +45,11 @@ KIND = SourceKind(
         "init_policy": INIT_POLICY,
         "checkpoint": CHECKPOINT,
         "resume": RESUME,
+        "backbone": RoleFlag(
+            "--backbone-url",
+            help="A backbone or tokenizer that the policy names, in Azure Storage: the last two parts of the URL are "
+            "its name, …/OWNER/NAME.",
+        ),
     },
     recognizes=lambda text: bool(re.match(ADDRESS_HINT, text)),
     parse=lambda text, base: reference.parse_blob_url(text),

@@ -56,6 +56,11 @@ KIND = SourceKind(
             repeatable=False,
             help="A policy of the Hugging Face Hub to go on from, or to evaluate; REVISION pins it.",
         ),
+        "backbone": RoleFlag(
+            "--backbone-repo-id",
+            help="A backbone or tokenizer of the Hugging Face Hub that the policy names, if the one that it implies is "
+            "not the right one; REVISION pins it.",
+        ),
     },
     recognizes=recognizes,
     parse=lambda text, base: reference.parse_repository(text),

@@ -68,6 +68,11 @@ KIND = SourceKind(
         "checkpoint": CHECKPOINT,
         "resume": RESUME,
         "code": CODE,
+        "backbone": RoleFlag(
+            "--backbone-path",
+            help="A backbone or tokenizer that the policy names, in a folder of the machine that runs the job: the "
+            "last two parts of the path are its name, …/OWNER/NAME.",
+        ),
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_folder,

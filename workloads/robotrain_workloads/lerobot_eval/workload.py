@@ -88,7 +88,11 @@ LEROBOT_EVAL = Workload(
     name="lerobot-eval",
     summary="evaluate a LeRobot policy on recorded episodes and in a simulated environment",
     parameters=EvalParameters,
-    roles={"policy": Role(typical=True, takes="checkpoints"), "dataset": Role(many=True, typical=True)},
+    roles={
+        "policy": Role(typical=True, takes="checkpoints"),
+        "dataset": Role(many=True, typical=True),
+        "backbone": Role(many=True),
+    },
     container_plugin="robotrain_workloads.lerobot_eval.container",
     targets=("publish_url",),
     program="LeRobot",

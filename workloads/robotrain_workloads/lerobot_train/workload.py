@@ -58,6 +58,7 @@ LEROBOT_TRAIN = Workload(
         "policy": Role(takes="checkpoints"),
         "init_policy": Role(),
         "resume": Role(),
+        "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_train.container",
     targets=("publish_url",),

@@ -44,6 +44,7 @@ INPUT_FLAGS = {
     ("code", "local_path"): CODE.flag,
     ("code", "osmo_dataset"): dataset.CODE_FLAG,
     ("resume", "local_path"): RESUME.flag,
+    ("backbone", "local_path"): "--backbone-path",
 }
 
 
