@@ -21,8 +21,8 @@ from robotrain.model.run import Output, RunRecord, Status
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, progress_cache, records
-from robotrain.submission import interrupted_submit, registration, submitter, unfinished
-from robotrain.submission import pin as pinning
+from robotrain.submission import interrupted_submit, pinned_job, registration, submitter, unfinished
+from robotrain.submission.queried_settings import query_platform_settings
 from robotrain.submission.run_labels import make_labels
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
@@ -274,7 +274,7 @@ def render(
         trainer_args=trainer_args,
     )
     if pin:
-        prepared, problems = pinning.query_platform_settings(pinning.pin_job_strictly(prepared))
+        prepared, problems = query_platform_settings(pinned_job.pin_strictly(prepared)[0])
         raise_if_any(problems)
     return prepared.render_plan(attempt)
 

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import publish_targets
-from robotrain.config.provenance import Origin
+from robotrain.config.provenance import IMPLIED_ORIGIN, Origin
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
@@ -25,6 +25,7 @@ from robotrain.model.workload import Workload
 from robotrain.redaction import redact, redact_if_secret
 
 if TYPE_CHECKING:
+    from robotrain.model.job import Job
     from robotrain.model.plan import Plan
     from robotrain.model.source import Source
     from robotrain.plugins.manager import Plugins
@@ -75,7 +76,7 @@ def _make_limit_problem(
         code="sources-over-limit",
         stage=Stage.CHECK,
         title=f"{platform.name} accepts at most {most} {kind.title} in one job, but this job has {count}",
-        where=inputs[most].origin.where,
+        where=inputs[most].where,
         given=str(inputs[most].source),
         suggestions=(Suggestion(f"{kind.roles[role].flag} {kind.form}", f"at most {most} of them"), *elsewhere),
     )
@@ -181,10 +182,16 @@ def list_requirements(
     if pair := next(undeclared, None):  # a declared combination needs no feature
         count = sum(item.role == DATASET for item in resolution.inputs.chosen)
         yield FeatureRequirement("several_datasets", pair.source.origin.where, f"{count} datasets")
-    for item in resolution.inputs.chosen:
+    yield from _list_source_requirements(resolution.inputs.chosen, kinds, can)
+
+
+def _list_source_requirements(
+    chosen: Sequence[Input], kinds: Mapping[str, SourceKind], can: Capabilities
+) -> Iterator[FeatureRequirement]:
+    for item in chosen:
         kind = kinds[item.source.kind]
         if kind.requires and can.source(item.role, kind) and can.feature(kind.requires):  # else the source is refused
-            yield FeatureRequirement(kind.requires, item.origin.where, str(item.source), sources=kind.title)
+            yield FeatureRequirement(kind.requires, item.where, str(item.source), sources=kind.title)
 
 
 def check_requirement(
@@ -302,7 +309,7 @@ def _check_source(
     phrase = f"{format_refusal('accept', support)} {kind.title}"
     others = suggest_platforms(platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}")
     ways = (*([Suggestion(first, accepts)] if first else []), *others)
-    where, given = item.origin.where, str(item.source)
+    where, given = item.where, str(item.source)
     yield make_refusal("source-not-accepted", phrase, support, platform.name, ways, where, given)
 
 
@@ -319,13 +326,36 @@ class _PlannedSource:
 
 def recheck_plan(plan: Plan, platform: Platform, plugins: Plugins) -> Iterator[Problem]:
     """Yield problems of a plan that its platform accepted earlier."""
-    kinds, origin = plugins.source_kinds(), Origin("run", plan.run)
-    chosen = [
-        Input(role=source.role, source=cast("Source", _PlannedSource(source.kind, source.uri)), origin=origin)
-        for source in plan.job.sources
-        if source.kind in kinds and source.role in kinds[source.kind].roles
-    ]
+    kinds = plugins.source_kinds()
+    chosen = _list_inputs(plan.job, kinds, Origin("run", plan.run))
     pairs = list_dataset_pairs([item for item in chosen if item.role == DATASET])
     yield from check_combinations(pairs, platform, kinds, plugins.platforms)
     yield from check_source_limits(chosen, platform, kinds, plugins.platforms)
     yield from check_spec_size(plan, platform, plugins.platforms)
+
+
+def check_implied_sources(
+    job: Job, platform: Platform, settings: Any, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
+) -> Iterator[Problem]:
+    """Yield problems of the sources that a job implies, as `check_job` does of those that a user gave."""
+    chosen = _list_inputs(job, kinds, IMPLIED_ORIGIN)
+    implied = [item for item in chosen if item.implied]
+    for item in implied:
+        yield from _check_source(item, platform, kinds, platforms)
+    yield from check_source_limits(chosen, platform, kinds, platforms)
+    for need in _list_source_requirements(implied, kinds, platform.capabilities):
+        yield from check_requirement(need, platform, settings, platforms)
+
+
+def _list_inputs(job: Job, kinds: Mapping[str, SourceKind], origin: Origin) -> list[Input]:
+    """Return the sources of a job whose kinds are installed."""
+    return [
+        Input(
+            role=source.role,
+            source=cast("Source", _PlannedSource(source.kind, source.uri)),
+            origin=origin,
+            implied=source.implied,
+        )
+        for source in job.sources
+        if source.kind in kinds and source.role in kinds[source.kind].roles
+    ]

@@ -17,7 +17,7 @@ from robotrain.store import files
 
 def format_job_file(resolution: Resolution, platform: str) -> str:
     """Return the text of a job file for the same job, with the platform's settings but not the platform."""
-    job, chosen = resolution.job, resolution.inputs.chosen
+    job, chosen = resolution.job, [item for item in resolution.inputs.chosen if not item.implied]
     sources = ["sources:"] if chosen else []
     for role in dict.fromkeys(item.role for item in chosen):
         sources.append(f"  {role}:")

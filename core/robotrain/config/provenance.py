@@ -12,8 +12,8 @@ class Origin(NamedTuple):
     """Where a value comes from."""
 
     layer: str
-    """flag, job file, config file, environment, .env.local, .env, robotrain.toml, terraform, looked up, platform, run
-    or default.
+    """flag, job file, config file, environment, .env.local, .env, robotrain.toml, terraform, looked up, platform, run,
+    implied or default.
     """
     where: str = ""
     """`--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`, `slurm: why it gives this value`."""
@@ -43,6 +43,8 @@ PROJECT_LAYER = "robotrain.toml"
 FOLDER_LAYERS = (JOB_FILE_LAYER, CONFIG_LAYER, ".env.local", ".env", PROJECT_LAYER)
 """The layers of files that may come with a cloned repository: they may not name a program to run."""
 DEFAULT_ORIGIN = Origin("default")
+IMPLIED_ORIGIN = Origin("implied", "by the job")
+"""The origin of a source that nobody gave: the workload says that the job needs it."""
 FLAG_NAME, CALL_NAME = Origin("flag", "--name"), Origin("call", "name")
 """The origins of a parameter with the name of the run."""
 PLATFORM_LAYER, PIPELINE_LAYER = "platform", "pipeline"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
+from robotrain.config.provenance import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Origin, Value, make_variable_name
 from robotrain.config.request import Request, SourceText
 from robotrain.errors import (
     Problem,
@@ -47,11 +47,19 @@ class Input:
     origin: Origin
     text: SourceText | None = None
     """What it was parsed from; None for a source of a stored plan."""
+    implied: bool = False
+    """Whether the job implies it, so that nobody gave it."""
+
+    @property
+    def where(self) -> str:
+        """Its place in messages: the flag or the line that gave it."""
+        return f"{self.role} ({IMPLIED_ORIGIN})" if self.implied else self.origin.where
 
     @property
     def job_source(self) -> JobSource:
         """The source as the job and its document have it."""
-        return JobSource(role=cast("RoleName", self.role), kind=self.source.kind, uri=str(self.source))
+        role = cast("RoleName", self.role)
+        return JobSource(role=role, kind=self.source.kind, uri=str(self.source), implied=self.implied)
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +13,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
 from robotrain.config.coerce import list_fields
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
@@ -38,11 +38,15 @@ from robotrain.pipelines.registration_step import (
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
 from robotrain.redaction import redact
-from robotrain.submission.pin import pin_job, query_settings_of_all
+from robotrain.submission.pin import pin_job
+from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_secrets_in_plan, prepare_job
+from robotrain.submission.queried_settings import query_settings_of_all
 from robotrain.submission.registration import check_model_name
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
+
     from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
@@ -220,18 +224,15 @@ def pin_pipeline(prepared: PreparedPipeline, pinning: bool = True) -> tuple[Prep
     :param pinning: whether to ask at all, now and when a driver submits a step.
     """
     if not pinning:
-        return dataclasses.replace(prepared, unpinned=True), []
-    sources = {source: step.job for step in prepared.steps if step.job for source in step.job.job.sources}
-    every = dataclasses.replace(prepared.job, sources=tuple(sources))
-    pinned, problems = pin_job(every, prepared.kinds, pin_by_platform=lambda source: sources[source].pin_source(source))
-    pins = dict(zip(sources, pinned.sources, strict=True))
-    steps: dict[str, PreparedStep] = {}
-    for step in prepared.steps:
-        if job := step.job:
-            own = (pins[source] for source in job.job.sources)
-            tagged = tuple(dataclasses.replace(one, tags=one.tags or job.read_tags(one)) for one in own)
-            step = dataclasses.replace(step, job=job.with_job(dataclasses.replace(job.job, sources=tagged)))
-        steps[step.name] = step
+        pipeline, problems = _settle_steps(prepared, [])
+        return dataclasses.replace(pipeline, unpinned=True), problems
+    pins: dict[JobSource, JobSource] = {}
+    pinned, problems = _pin_steps(prepared, pins)
+    settled, problems = _settle_steps(pinned, problems)
+    if settled is not pinned and not select_errors(problems):
+        settled, found = _pin_steps(settled, pins)
+        problems += found
+    steps = {step.name: step for step in settled.steps}
     made = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
     jobs = {name: job for name, job in made.items() if job}
     if prepared.sweep:  # the engine gets the job of the first trial
@@ -244,7 +245,41 @@ def pin_pipeline(prepared: PreparedPipeline, pinning: bool = True) -> tuple[Prep
             registration, notes = settle_registration_job(job, steps[name].settings)
             steps[name] = dataclasses.replace(steps[name], registration=registration)
             problems += notes
-    return dataclasses.replace(prepared, steps=tuple(steps.values())), _deduplicate(problems)
+    return dataclasses.replace(settled, steps=tuple(steps.values())), _deduplicate(problems)
+
+
+def _pin_steps(prepared: PreparedPipeline, pins: dict[JobSource, JobSource]) -> tuple[PreparedPipeline, list[Problem]]:
+    """Return the pipeline with the sources of all steps pinned that `pins` does not have yet; they are added to it."""
+    jobs = {source: step.job for step in prepared.steps if step.job for source in step.job.job.sources}
+    known = {*pins, *pins.values()}
+    new = {source: None for source in jobs if dataclasses.replace(source, tags=()) not in known}
+    every = dataclasses.replace(prepared.job, sources=tuple(new))
+    pinned, problems = pin_job(every, prepared.kinds, pin_by_platform=lambda source: jobs[source].pin_source(source))
+    pins.update(zip(new, pinned.sources, strict=True))
+    steps = []
+    for step in prepared.steps:
+        if job := step.job:
+            own = tuple(_add_tags(pins[one], job) if one in new else pins.get(one, one) for one in job.job.sources)
+            step = dataclasses.replace(step, job=job.with_job(dataclasses.replace(job.job, sources=own)))
+        steps.append(step)
+    return dataclasses.replace(prepared, steps=tuple(steps)), problems
+
+
+def _add_tags(source: JobSource, job: PreparedJob) -> JobSource:
+    return dataclasses.replace(source, tags=source.tags or job.read_tags(source))
+
+
+def _settle_steps(prepared: PreparedPipeline, problems: Sequence[Problem]) -> tuple[PreparedPipeline, list[Problem]]:
+    """Return the pipeline with the sources that its steps imply, and all problems; the same if nothing changes."""
+    read = {given.step for step in prepared.steps for given in step.inputs}
+    inputs = [InputStep(step.job, False, step.name, step.name in read) for step in prepared.steps if step.job]
+    jobs, found = settle_steps(inputs, problems)
+    if all(jobs[step.name] is step.job for step in inputs):
+        return prepared, found
+    steps = tuple(dataclasses.replace(step, job=jobs.get(step.name)) for step in prepared.steps)
+    files = next((job.source_files for job in jobs.values() if job.source_files), None)
+    changed = dataclasses.replace(prepared, steps=steps, source_files=files, values=tuple(_list_values(steps)))
+    return changed, found
 
 
 def _check_pipeline_name(name: str) -> Iterator[Problem]:

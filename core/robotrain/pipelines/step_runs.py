@@ -90,7 +90,7 @@ class StepJobs:
         prepared = replace_sources(prepared, sources, self._plugins)
         workload = self._plugins.workload(step.workload)
         raise_if_any([*workload.check(prepared.job), *self._platform.check(prepared.job, prepared.settings)])
-        return prepared
+        return dataclasses.replace(prepared, workload=workload)  # what it reads now may imply other sources
 
     def _find_input(self, role: str, run: str, step: str, prepared: PreparedJob) -> JobSource:
         """Return what the run of a step made, checked where it lies on this machine. Raise Rejected."""

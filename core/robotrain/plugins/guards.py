@@ -65,7 +65,10 @@ PLATFORM_GUARDS = {
     "submit": Guard(replace=_leave_unanswered),  # the engine may have the plan
 }
 """How a platform's methods are called, if not as `Guard()` says."""
-WORKLOAD_GUARDS = {"check": Guard("Iterable[Problem]", PURE), "logs_metric": Guard("bool", PURE)}
+WORKLOAD_GUARDS = {
+    "check": Guard("Iterable[Problem]", PURE),
+    **dict.fromkeys(("logs_metric", "implies_sources"), Guard("bool", PURE)),
+}
 SOURCE_GUARDS = {
     "recognizes": Guard("bool", OF_SOURCES, lambda failure: False),
     "parse": Guard("Source", OF_SOURCES, _raise_source_error),

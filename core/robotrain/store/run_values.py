@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain.model.job import TRAINER_ARGS
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
+
     from robotrain.model.plan import RenderedPlan
     from robotrain.model.run import RunRecord
 
 MAX_TEXT, MAX_CHANGES, MAX_LABEL = 200, 4, 3
 """Characters of a value that are recorded, and how many changes, and values of a label, are shown."""
-DEFAULT_ORIGINS = ("default", "platform")
+DEFAULT_ORIGINS = ("default", "platform", "implied")
 """The first words of the origins of values that nobody chose."""
 IDENTITIES = ("workload", "platform", "job_name")
 """Rows of a plan that say nothing about the training."""
@@ -35,10 +37,8 @@ class Change(NamedTuple):
 
 def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
     """Return each value of a job that is not its default, with that default, as texts; none of a pipeline."""
-    found: dict[str, tuple[str, ...]] = {}
-    for source in () if rendered.steps else rendered.plan.job.sources:
-        text = _format_value(source.uri) + (f" @ {source.pin[:12]}" if source.pin else "")
-        found[source.role] = (", ".join([*found.get(source.role, ())[:1], text]), "")
+    sources = () if rendered.steps else rendered.plan.job.sources
+    found = _join_sources(source for source in sources if not source.implied)
     rows = () if rendered.steps else rendered.values
     for row in rows:
         if row["name"] == TRAINER_ARGS:
@@ -47,7 +47,16 @@ def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
             default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
             texts = (_format_value(row["value"]), _format_value(default))
             found |= {row["name"]: texts} if texts[0] != texts[1] else {}
-    return found | {name: (text, "") for name, text in join_trainer_args(rows).items()}
+    implied = _join_sources(source for source in sources if source.implied and source.role not in found)
+    return found | implied | {name: (text, "") for name, text in join_trainer_args(rows).items()}
+
+
+def _join_sources(sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for source in sources:
+        text = _format_value(source.uri) + (f" @ {source.pin[:12]}" if source.pin else "")
+        found[source.role] = (", ".join([*found.get(source.role, ())[:1], text]), "")
+    return found
 
 
 def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Network queries before submission: pins of sources, and settings that a platform looks up.
+"""Pins of sources: the network is asked for their current content before submission.
 
 A pin is not part of the job's digest, so the name of a run does not depend on it; the job document holds it.
 """
@@ -11,21 +11,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
-from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any, select_errors
+from robotrain.errors import Problem, Stage, Suggestion, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
 from robotrain.plugins import calls
 from robotrain.redaction import holds_secret, redact
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import PlatformDefault
-    from robotrain.submission.prepare import PreparedJob
 
 SourceKinds = Mapping[str, SourceKind]
 DescribingFiles = Mapping[str, Sequence[str]]
@@ -54,19 +49,10 @@ def pin_job(
             return pinned
         return dataclasses.replace(pinned, tags=read_tags(pinned))
 
-    pins = _query_in_parallel(pin_source, job.sources)
+    pins = query_in_parallel(pin_source, job.sources)
     sources = tuple(source if isinstance(pin, Problem) else pin for source, pin in zip(job.sources, pins, strict=True))
     problems = [pin for pin in pins if isinstance(pin, Problem)]
     return dataclasses.replace(job, sources=sources), _merge_warnings(problems)
-
-
-def pin_job_strictly(prepared: PreparedJob) -> PreparedJob:
-    """Return the job with all sources pinned. Raise Rejected with every source that cannot be pinned."""
-    pinned, problems = pin_job(
-        prepared.job, prepared.kinds, NO_DESCRIBING_FILES, prepared.pin_source, prepared.read_tags
-    )
-    raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(problems))
-    return prepared.with_job(pinned)
 
 
 def find_lost_pins(
@@ -76,13 +62,13 @@ def find_lost_pins(
 
     :param list_uploaded: return the sources that the platform already has; called only if pins are lost.
     """
-    answers = _query_in_parallel(lambda source: _find_lost_pin(source, kinds), job.sources)
+    answers = query_in_parallel(lambda source: _find_lost_pin(source, kinds), job.sources)
     lost = [(source, problem) for source, problem in zip(job.sources, answers, strict=True) if problem]
     uploaded = list_uploaded() if lost else ()
     return _merge_warnings([problem for source, problem in lost if source not in uploaded])
 
 
-def _query_in_parallel(query: Callable[[Asked], Answer], asked: Sequence[Asked]) -> list[Answer]:
+def query_in_parallel(query: Callable[[Asked], Answer], asked: Sequence[Asked]) -> list[Answer]:
     """Return the answers. Several are asked for in threads that do not delay Ctrl-C."""
     if len(asked) < 2:
         return [query(one) for one in asked]
@@ -267,56 +253,3 @@ def _make_problem(
         severity=severity,
         source=source.uri,
     )
-
-
-def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
-    """Return the job with the unset settings that its platform looks up, and the problems.
-
-    Settings of the user stay; the platform's `check` also applies to the new settings.
-    """
-    platform, settings = prepared.platform, prepared.settings
-    try:
-        answers = dict(platform.query_settings(prepared.job, settings))
-    except Rejected as rejected:
-        return prepared, list(rejected.problems)
-    except Exception as error:
-        title, why = f"the settings of {platform.name} cannot be looked up", redact(f"{type(error).__name__}: {error}")
-        way = Suggestion("--no-pin", "submits without looking them up")
-        problem = make_problem(
-            "platform-silent", title, "", "", f"{why}.", way, stage=Stage.PREFLIGHT, severity="warning"
-        )
-        return prepared, [problem]
-    unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
-    return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
-
-
-def query_settings_of_all(jobs: Sequence[PreparedJob]) -> list[tuple[PreparedJob, list[Problem]]]:
-    """Return each job as `query_platform_settings` does. Several are queried in parallel."""
-    return _query_in_parallel(query_platform_settings, jobs)
-
-
-def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str) -> set[str]:
-    """Return the names of the values that come from the platform itself."""
-    prefix = str(Origin(PLATFORM_LAYER, f"{platform}: "))
-    return {str(row["name"]) for row in values if str(row["origin"]).startswith(prefix)}
-
-
-def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]) -> tuple[PreparedJob, list[Problem]]:
-    if not answers:
-        return prepared, []
-    from robotrain.config.coerce import coerce_values, list_fields
-
-    platform, settings = prepared.platform, prepared.settings
-    raw = {
-        name: Value(answer.value, Origin(PLATFORM_LAYER, f"{platform.name}: {answer.why}"))
-        for name, answer in answers.items()
-    }
-    current = {name: Value(value, Origin("here")) for name, value in list_fields(settings) if value is not None}
-    typed, problems = coerce_values(type(settings), current | raw)
-    if problems:
-        return prepared, problems
-    changes = {name: getattr(typed, name) for name in raw}
-    origins = {name: str(value.origin) for name, value in raw.items()}
-    changed = prepared.with_settings(dataclasses.replace(settings, **changes), changes, origins)
-    known = [*platform.check(prepared.job, settings)]
-    return changed, [problem for problem in platform.check(changed.job, changed.settings) if problem not in known]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.check import capability_checks, publish_targets
+from robotrain.check import capability_checks
 from robotrain.check.capability_checks import check_job
 from robotrain.config.coerce import list_fields
 from robotrain.config.request import Request
@@ -24,14 +24,16 @@ from robotrain.model.workload import Produces, Workload
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, redact
+from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.run_labels import make_default_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
     from robotrain_runtime.contract.document import JobSource, Scalar
+
+    from robotrain.submission.source_files import SourceFiles
 
 ENCODED_ARCHIVE = (
     r"(?<![A-Za-z0-9+/])Qlpo[A-Za-z0-9+/]{200,}={0,2}"
@@ -111,6 +113,10 @@ class PreparedJob:
     """The workload's module that finds inputs on this machine."""
     platforms: ListPlatforms = field(default=dict, repr=False, compare=False)
     """The platforms that suggestions can offer."""
+    workload: Workload | None = field(default=None, repr=False, compare=False)
+    """Tells whether the job implies sources; None for a job that is sent with the sources of a stored plan."""
+    source_files: SourceFiles | None = field(default=None, repr=False, compare=False)
+    """What was read of its pinned sources."""
 
     def render(self, attempt: int) -> RenderedPlan:
         """Return the plan of an attempt with what it is made from; equal jobs give equal bytes.
@@ -173,6 +179,13 @@ class PreparedJob:
         """Return a copy with a job that differs only in its pins."""
         return dataclasses.replace(self, job=job)
 
+    def with_sources(self, sources: tuple[JobSource, ...], workload: Workload) -> PreparedJob:
+        """Return a copy with other sources; it keeps its payload if the container plugins stay the same."""
+        job = dataclasses.replace(self.job, sources=sources)
+        modules = collect_container_plugins(job, workload, self.kinds, self.platform, self.settings)
+        payload = self.payload if modules == self.container_plugins else None
+        return dataclasses.replace(self, job=job, container_plugins=modules, payload=payload)
+
 
 def prepare_job(
     request: Request,
@@ -190,11 +203,16 @@ def prepare_job(
     """
     kinds = plugins.source_kinds() if kinds is None else kinds
     resolution = resolve_job(request, workload, platform, kinds)
+    implied: list[Problem] = []
+    if not select_errors(resolution.problems) and workload.implies_sources(resolution.job):
+        from robotrain.submission.implied_sources import add_known_sources  # costs start-up
+
+        resolution, implied = add_known_sources(resolution, workload, platform, kinds)
 
     def matters(problem: Problem) -> bool:
         return not assets_only or not (problem.absent or problem.code in platform.prepare_ignores)
 
-    problems = [*earlier_problems, *filter(matters, resolution.problems)]
+    problems = [*earlier_problems, *filter(matters, resolution.problems), *implied]
     found = list(filter(matters, check_job(resolution, workload, platform, kinds, plugins.platforms)))
     # an invalid value was checked as its default, so warnings about it may be wrong
     problems += select_errors(found) if select_errors(problems) else found
@@ -214,30 +232,5 @@ def prepare_job(
         default_name=make_default_name(resolution.job, workload, resolution.parameters),
         template=workload.template,
         platforms=plugins.platforms,
+        workload=workload,
     )
-
-
-def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadContainerPlugin | None:
-    """Return the container plugin of the workload; None if it cannot be imported here: it is written for the run."""
-    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin  # costs start-up
-    from robotrain_runtime.contract.plugin_loader import load_container_plugin
-
-    module = next((module for name, module in container_plugins.items() if name.startswith("workload.")), "")
-    try:
-        return load_container_plugin(module, WorkloadContainerPlugin) if module else None
-    except Exception:
-        return None
-
-
-def collect_container_plugins(
-    job: Job, workload: Workload, kinds: Mapping[str, SourceKind], platform: Platform, settings: Any
-) -> dict[str, str]:
-    """Return the container modules of a job by `workload.NAME`, `source.NAME`, `target.NAME` and others."""
-    found = {f"workload.{workload.name}": workload.container_plugin}
-    for source in job.sources:
-        if module := kinds[source.kind].container_plugin:
-            found[f"source.{source.kind}"] = module
-    for place in publish_targets.list_targets(job, workload, kinds, platform.capabilities):
-        if place.kind.target:
-            found[f"target.{place.kind.name}"] = place.kind.target
-    return found | dict(platform.container_plugins(job, settings))

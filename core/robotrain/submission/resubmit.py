@@ -21,8 +21,8 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.plugins import site
 from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
-from robotrain.submission import pin
-from robotrain.submission.prepare import PreparedJob, collect_container_plugins, prepare_job
+from robotrain.submission.prepare import PreparedJob, prepare_job
+from robotrain.submission.queried_settings import list_platform_given_names
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -56,8 +56,11 @@ def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
     )
 
 
-def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
-    """Return the unchanged job of a plan, with its pins and payload. Raise Rejected."""
+def repeat_job(stored: RenderedPlan, plugins: "Plugins", is_pinned_again: bool = False) -> PreparedJob:
+    """Return the unchanged job of a plan, with its pins and payload. Raise Rejected.
+
+    :param is_pinned_again: whether its sources may become other ones, which imply others.
+    """
     platform = plugins.platform(stored.plan.platform)
     kinds = plugins.source_kinds()
     settings, invalid = restore_settings(stored.settings, platform, Origin("run", stored.plan.run))
@@ -78,6 +81,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
         payload=stored.payload,
         values=stored.values,
         produces=stored.produces,
+        workload=plugins.workload(job.workload) if is_pinned_again else None,
     )
     return renew_payload(prepared, plugins)
 
@@ -113,6 +117,7 @@ def change_job(
     resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not replaced)
     pinned = {(source.role, source.kind, source.uri): source for source in job.sources}
     sources = tuple(pinned.get((source.role, source.kind, source.uri), source) for source in prepared.job.sources)
+    sources += tuple(source for source in job.sources if source.implied and source not in sources)  # it may still be
     prepared = dataclasses.replace(prepared, values=_restore_origins(prepared.values, stored))
     return replace_sources(prepared, (*sources, *resume_sources), plugins)
 
@@ -124,7 +129,7 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Worklo
     """
     before, now = stored.plan.job, after.job
     settings = dict(list_fields(after.settings))
-    platform_given = pin.list_platform_given_names(stored.values, stored.plan.platform)
+    platform_given = list_platform_given_names(stored.values, stored.plan.platform)
     pending = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
     found = [
         *_compare_values(dict(before.parameters), dict(now.parameters)),
@@ -149,11 +154,7 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Worklo
 
 def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: "Plugins") -> PreparedJob:
     """Return the job with other sources; it keeps its payload if the container plugins stay the same."""
-    job = dataclasses.replace(prepared.job, sources=sources)
-    workload = plugins.workload(job.workload)
-    modules = collect_container_plugins(job, workload, prepared.kinds, prepared.platform, prepared.settings)
-    payload = prepared.payload if modules == prepared.container_plugins else None
-    return dataclasses.replace(prepared, job=job, container_plugins=modules, payload=payload)
+    return prepared.with_sources(sources, plugins.workload(prepared.job.workload))
 
 
 def renew_payload(prepared: PreparedJob, plugins: "Plugins") -> PreparedJob:
@@ -188,7 +189,7 @@ def _complete_request(request: Request, stored: RenderedPlan) -> Request:
     if not request.settings:
         return dataclasses.replace(request, file=file, defaults=labels)
     origins = {row["name"]: row["origin"] for row in stored.values}
-    platform_given = pin.list_platform_given_names(stored.values, stored.plan.platform)
+    platform_given = list_platform_given_names(stored.values, stored.plan.platform)
     defaults = {name: value for name, value in file.parameters.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
     parameters = {name: value for name, value in file.parameters.items() if name not in {*defaults, *platform_given}}
     settings = {
@@ -205,7 +206,7 @@ def _make_job_file(stored: RenderedPlan) -> JobFile:
     sources = [
         SourceText(source.role, (source.kind,), source.uri, origin, Path("/"))
         for source in job.sources
-        if source.role != RESUME_ROLE
+        if source.role != RESUME_ROLE and not source.implied
     ]
     return JobFile(
         folder=Path("/"),
@@ -232,7 +233,7 @@ def _compare_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iter
 
 
 def _format_sources(job: Job, role: str) -> str:
-    sources = [source for source in job.sources if source.role == role]
+    sources = [source for source in job.sources if source.role == role and not source.implied]
     pins = [f" at {re.sub(DIGEST_TAIL, '…', source.pin)}" if source.pin else "" for source in sources]
     return ", ".join(f"{source.kind} {source.uri}{pin}" for source, pin in zip(sources, pins, strict=True))
 

@@ -31,7 +31,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import input_check, pin, prepare, unfinished
+from robotrain.submission import input_check, pin, pinned_job, prepare, source_files, unfinished
 from robotrain.submission.interrupted_submit import (
     ADOPTED_NOTE,
     find_on_platform,
@@ -48,6 +48,7 @@ from robotrain.submission.interrupted_submit import (
     require_no_secrets,
 )
 from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.queried_settings import query_platform_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.unfinished import UnfinishedRun
 
@@ -260,12 +261,13 @@ def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[Pr
     """Return the job with its pins and the settings that its platform looks up, and the problems."""
     problems = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
     if not pinning:
-        return prepared, problems
-    query = DeadlineFuture(partial(pin.query_platform_settings, prepared))  # in parallel with the pins
-    described = input_check.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
+        return pinned_job.settle_sources(prepared, problems, pinning=False)
+    query = DeadlineFuture(partial(query_platform_settings, prepared))  # in parallel with the pins
+    described = source_files.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
     job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
     completed, query_problems = query.result()
-    return completed.with_job(job), [*problems, *pin_problems, *query_problems]
+    known = [*problems, *pin_problems, *query_problems]
+    return pinned_job.settle_sources(completed.with_job(job), known, described)
 
 
 def _render_and_preflight(

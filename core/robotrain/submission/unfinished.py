@@ -14,7 +14,7 @@ from robotrain.model.run import RunGone
 from robotrain.plugins import calls
 from robotrain.store import name_index, name_lock, plans, records
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
-from robotrain.submission.pin import list_platform_given_names
+from robotrain.submission.queried_settings import list_platform_given_names
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan

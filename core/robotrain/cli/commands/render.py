@@ -51,11 +51,12 @@ class RenderCommand(JobCommand):
         from robotrain.store import plans
 
         if values.get("pin"):
-            from robotrain.submission import pin
+            from robotrain.submission import pinned_job, queried_settings
 
-            prepared, silent = pin.query_platform_settings(pin.pin_job_strictly(prepared))
+            prepared, notes = pinned_job.pin_strictly(prepared)
+            prepared, silent = queried_settings.query_platform_settings(prepared)
             raise_if_any(silent)
-            print_problems(silent)
+            print_problems([*notes, *silent])
         else:
             print_problems(_make_unresolved_note(prepared))
         rendered = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)

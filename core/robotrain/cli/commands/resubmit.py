@@ -140,7 +140,7 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
         spellings = (text for one in ctx.command.params for text in (*one.opts, *one.secondary_opts))
         flags = frozenset(text for text in spellings if text.startswith("-"))
         return stored, resubmit.change_job(base, sets, plugins, trainer_args, flags)
-    return stored, resubmit.repeat_job(base, plugins)
+    return stored, resubmit.repeat_job(base, plugins, repin)
 
 
 def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", options: dict[str, Any]) -> None:

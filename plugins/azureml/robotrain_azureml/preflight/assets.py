@@ -11,7 +11,7 @@ from robotrain.cluster.answers import as_int
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.model.source import SourceError
-from robotrain.submission.prepare import load_workload_container
+from robotrain.submission.container_plugins import load_workload_container
 from robotrain_azure import errors, storage
 from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.storage import Datastore

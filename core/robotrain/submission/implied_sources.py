@@ -1,0 +1,106 @@
+"""Sources that a job implies: nobody gives them, the container plugin of its workload names them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+
+from robotrain.config.provenance import IMPLIED_ORIGIN
+from robotrain.config.request import SourceText
+from robotrain.config.sources import Input, parse_source
+from robotrain.errors import Problem, Stage, make_problem
+from robotrain.model.plan import make_job_document
+from robotrain.redaction import redact
+from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
+
+if TYPE_CHECKING:
+    from robotrain.config.resolve import Resolution
+    from robotrain.model.job import Job
+    from robotrain.model.platform import Platform
+    from robotrain.model.source import SourceKind
+    from robotrain.model.workload import Workload
+
+ROOT = Path("/")
+
+
+def make_description_document(job: Job, platform: str, container_plugins: Mapping[str, str]) -> JobDocument:
+    """Return the job's document for a machine whose folders and environment are unknown."""
+    return make_job_document(
+        job,
+        run="",
+        platform=platform,
+        container_plugins=container_plugins,
+        placement=Placement(work="", cache="", environment=""),
+    )
+
+
+def add_known_sources(
+    resolution: Resolution, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+) -> tuple[Resolution, list[Problem]]:
+    """Return the job with the sources that it implies by what is on this machine, and what is wrong with them."""
+    job = resolution.job
+    modules = collect_container_plugins(job, workload, kinds, platform, resolution.settings)
+    folders = ((source, Path(source.uri)) for source in job.sources)
+    described = {source: folder for source, folder in folders if folder.is_absolute() and folder.is_dir()}
+    found, problems = list_implied_inputs(job, described, platform, kinds, modules)
+    inputs = dataclasses.replace(resolution.inputs, chosen=(*resolution.inputs.chosen, *found))
+    job = dataclasses.replace(job, sources=(*job.sources, *(one.job_source for one in found)))
+    return dataclasses.replace(resolution, job=job, inputs=inputs), problems
+
+
+def list_implied_inputs(
+    job: Job,
+    described: Mapping[JobSource, Path],
+    platform: Platform,
+    kinds: Mapping[str, SourceKind],
+    container_plugins: Mapping[str, str],
+) -> tuple[list[Input], list[Problem]]:
+    """Return the sources that a job implies, and what is wrong with them; those that it has already do not count.
+
+    :param described: the folders with the files that describe the job's sources.
+    """
+    given = dataclasses.replace(job, sources=tuple(source for source in job.sources if not source.implied))
+    plugin = load_workload_container(container_plugins)
+    if plugin is None:
+        return [], []
+    document = make_description_document(given, platform.name, container_plugins)
+    try:
+        texts = [(role, text) for role, found in plugin.implied_sources(document, described).items() for text in found]
+    except Exception as error:  # whatever a plugin raises: the run will miss what it needs
+        title = f"{job.workload} cannot tell which further sources this job needs"
+        why = f"{redact(f'{type(error).__name__}: {error}')}. The run stops if one is missing."
+        return [], [make_problem("implied-sources-unknown", title, why=why, stage=Stage.CHECK, severity="warning")]
+    inputs: dict[JobSource, Input] = {}
+    problems: list[Problem] = []
+    for role, text in texts:
+        parsed = _parse_text(role, text, platform, kinds)
+        if isinstance(parsed, Problem):
+            problems.append(parsed)
+        else:
+            inputs.setdefault(parsed.job_source, parsed)
+    return list(inputs.values()), problems
+
+
+def _parse_text(role: str, text: str, platform: Platform, kinds: Mapping[str, SourceKind]) -> Input | Problem:
+    names = [name for name, kind in kinds.items() if role in kind.roles]
+    fitting = tuple(name for name in names if kinds[name].recognizes(text)) or tuple(names)
+    if not fitting:
+        title = f"no source kind that is installed takes a {role}, which this job needs"
+        return make_problem("source-not-accepted", title, given=redact(text), stage=Stage.CHECK)
+    source_text = SourceText(role, fitting, text, IMPLIED_ORIGIN, ROOT)
+    source = parse_source(source_text, kinds, platform.capabilities)
+    if isinstance(source, Problem):
+        return source
+    return Input(role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True)
+
+
+def list_implied_rows(job: Job) -> Iterator[dict[str, Any]]:
+    """Yield the implied sources of a job as `explain` and the records of runs show them."""
+    for source in job.sources:
+        if source.implied:
+            value = f"{source.kind} {source.uri}"
+            yield {"name": source.role, "value": value, "origin": str(IMPLIED_ORIGIN), "overrode": []}

@@ -1,0 +1,174 @@
+"""A prepared job with its sources pinned, also those that it implies by the content of the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain.check.capability_checks import DATASET, check_implied_sources
+from robotrain.config.provenance import IMPLIED_ORIGIN
+from robotrain.errors import Problem, Rejected, Stage, make_problem, raise_if_any, select_errors
+from robotrain.submission.container_plugins import load_workload_container
+from robotrain.submission.implied_sources import list_implied_inputs, list_implied_rows
+from robotrain.submission.input_descriptions import InputDescriptions
+from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, merge_failures, pin_job
+from robotrain.submission.prepare import InputStep
+from robotrain.submission.source_files import SourceFiles
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
+
+    from robotrain.submission.prepare import PreparedJob
+
+
+def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with all sources pinned, and notes. Raise Rejected with every source that cannot be pinned."""
+    job, problems = pin_job(prepared.job, prepared.kinds, NO_DESCRIBING_FILES, prepared.pin_source, prepared.read_tags)
+    pinned, found = settle_sources(prepared.with_job(job), problems)
+    notes = [problem for problem in found if problem.severity == "note"]
+    failed = (problem for problem in found if problem.severity != "note")
+    raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(failed))
+    return pinned, notes
+
+
+def settle_sources(
+    prepared: PreparedJob,
+    problems: Sequence[Problem],
+    describing_files: DescribingFiles = NO_DESCRIBING_FILES,
+    pinning: bool = True,
+) -> tuple[PreparedJob, list[Problem]]:
+    """Return a job with the sources that it implies by what its pinned ones are, pinned too, and all problems.
+
+    :param problems: of the pins of the job's sources; those of a source that is no longer implied are left out.
+    :param pinning: whether to pin what is new.
+    """
+    jobs, found = settle_steps([InputStep(prepared, is_compared=False)], problems)
+    settled = jobs[""]
+    if not pinning or select_errors(found):
+        return settled, found
+    asked = set(prepared.job.sources)
+    new = [source for source in settled.job.sources if source.implied and source not in asked]
+    job, failed = pin_job(
+        dataclasses.replace(settled.job, sources=tuple(new)),
+        settled.kinds,
+        describing_files,
+        settled.pin_source,
+        settled.read_tags,
+    )
+    pins = dict(zip(new, job.sources, strict=True))
+    sources = tuple(pins.get(source, source) for source in settled.job.sources)
+    return settled.with_job(dataclasses.replace(settled.job, sources=sources)), [*found, *failed]
+
+
+def settle_steps(
+    steps: Sequence[InputStep], problems: Iterable[Problem]
+) -> tuple[dict[str, PreparedJob], list[Problem]]:
+    """Return jobs, by the names of their steps, with the sources that each implies, and all problems.
+
+    A step is judged also by what an earlier step will make. New sources are not pinned. Raise Rejected if the platform
+    does not accept one.
+
+    :param problems: of the pins of their sources; those of sources that are no longer implied are left out.
+    """
+    problems = list(problems)
+    jobs = {step.name: step.job for step in steps}
+    before = {source for job in jobs.values() for source in job.job.sources if source.implied}
+    uris = {source.uri for source in before}
+    if any(problem.source not in uris for problem in select_errors(problems)):
+        return jobs, problems
+    if not any(map(_may_imply, jobs.values())):
+        return jobs, problems
+    files, found = SourceFiles(), list[Problem]()
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
+        descriptions = InputDescriptions(Path(place), files)
+        for step in steps:
+            if _may_imply(step.job):
+                job, own = _settle_job(step.job, descriptions)
+                jobs[step.name] = dataclasses.replace(job, source_files=files)
+                found += (dataclasses.replace(one, where=step.where or one.where) for one in own)
+            if step.is_read:
+                descriptions.describe_output(step.name, jobs[step.name])
+    dropped = uris - {source.uri for job in jobs.values() for source in job.job.sources}
+    problems = [problem for problem in problems if problem.source not in dropped]
+    if select_errors(found):
+        raise Rejected(merge_failures([*problems, *found]))
+    return jobs, [*problems, *found]
+
+
+def _may_imply(prepared: PreparedJob) -> bool:
+    """Return whether the job may imply other sources than it has."""
+    if prepared.workload is None:
+        return False
+    return any(source.implied for source in prepared.job.sources) or prepared.workload.implies_sources(prepared.job)
+
+
+def _settle_job(prepared: PreparedJob, descriptions: InputDescriptions) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with the sources that it implies now; those that it had keep their pins.
+
+    While a source that decides cannot be read, all that it had stay.
+    """
+    job, workload = prepared.job, prepared.workload
+    plugin = load_workload_container(prepared.container_plugins)
+    if plugin is None or workload is None:
+        return prepared, []
+    known = {_get_key(source): source for source in job.sources if source.implied}
+    found: dict[tuple[str, ...], JobSource] = {}
+    problems: list[Problem] = []
+    if workload.implies_sources(job):
+        described = descriptions.find_folders(prepared, plugin)
+        inputs, problems = list_implied_inputs(
+            job, described, prepared.platform, prepared.kinds, prepared.container_plugins
+        )
+        unread = list(_list_unread(prepared, described, plugin.DESCRIBED))
+        problems += [_make_unread_note(prepared, unread)] if unread else []
+        found = {**(known if unread or problems else {})}
+        for one in inputs:
+            key = _get_key(one.job_source)
+            found[key] = known.get(key, one.job_source)
+    given = tuple(source for source in job.sources if not source.implied)
+    settled = prepared.with_sources((*given, *found.values()), workload)
+    settled = dataclasses.replace(settled, values=tuple(_replace_rows(settled)))
+    problems += _check_sources(prepared, settled) if found.keys() - known.keys() else []
+    return settled, problems
+
+
+def _get_key(source: JobSource) -> tuple[str, ...]:
+    return source.role, source.kind, source.uri
+
+
+def _list_unread(
+    prepared: PreparedJob, described: Mapping[JobSource, Path], describing_files: DescribingFiles
+) -> Iterator[JobSource]:
+    """Yield the sources that may imply others and could be read, but are not: not pinned, or not reached."""
+    for source in prepared.job.sources:
+        kind = prepared.kinds.get(source.kind)
+        decides = not source.implied and source.role != DATASET and bool(describing_files.get(source.role))
+        if decides and source not in described and kind and kind.pinning:
+            yield source
+
+
+def _make_unread_note(prepared: PreparedJob, unread: Sequence[JobSource]) -> Problem:
+    names = ", ".join(source.uri for source in unread)
+    title = f"{names} was not read: it may need further sources that this job does not have"
+    why = "If one is missing, the run stops before it downloads data, and names the option that gives it."
+    return make_problem("implied-sources-unknown", title, why=why, severity="note", stage=Stage.PREFLIGHT)
+
+
+def _replace_rows(prepared: PreparedJob) -> Iterator[Mapping[str, object]]:
+    """Yield the values of a job with its implied sources behind the others."""
+    roles = prepared.workload.roles if prepared.workload else {}
+    rows = [row for row in prepared.values if row["origin"] != str(IMPLIED_ORIGIN)]
+    yield from (row for row in rows if row["name"] in roles)
+    yield from list_implied_rows(prepared.job)
+    yield from (row for row in rows if row["name"] not in roles)
+
+
+def _check_sources(before: PreparedJob, after: PreparedJob) -> Iterator[Problem]:
+    """Yield why the platform does not accept the implied sources, and what else is wrong only with them."""
+    platform, settings = after.platform, after.settings
+    yield from check_implied_sources(after.job, platform, settings, after.kinds, after.platforms)
+    known = [*platform.check(before.job, settings)]
+    yield from (problem for problem in platform.check(after.job, settings) if problem not in known)

@@ -1,0 +1,69 @@
+"""Settings that a platform looks up before submission, as the quota or the version of its engine decide them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.redaction import redact
+from robotrain.submission.pin import query_in_parallel
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import PlatformDefault
+    from robotrain.submission.prepare import PreparedJob
+
+
+def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with the unset settings that its platform looks up, and the problems.
+
+    Settings of the user stay; the platform's `check` also applies to the new settings.
+    """
+    platform, settings = prepared.platform, prepared.settings
+    try:
+        answers = dict(platform.query_settings(prepared.job, settings))
+    except Rejected as rejected:
+        return prepared, list(rejected.problems)
+    except Exception as error:
+        title, why = f"the settings of {platform.name} cannot be looked up", redact(f"{type(error).__name__}: {error}")
+        way = Suggestion("--no-pin", "submits without looking them up")
+        problem = make_problem(
+            "platform-silent", title, "", "", f"{why}.", way, stage=Stage.PREFLIGHT, severity="warning"
+        )
+        return prepared, [problem]
+    unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
+    return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
+
+
+def query_settings_of_all(jobs: Sequence[PreparedJob]) -> list[tuple[PreparedJob, list[Problem]]]:
+    """Return each job as `query_platform_settings` does. Several are queried in parallel."""
+    return query_in_parallel(query_platform_settings, jobs)
+
+
+def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str) -> set[str]:
+    """Return the names of the values that come from the platform itself."""
+    prefix = str(Origin(PLATFORM_LAYER, f"{platform}: "))
+    return {str(row["name"]) for row in values if str(row["origin"]).startswith(prefix)}
+
+
+def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]) -> tuple[PreparedJob, list[Problem]]:
+    if not answers:
+        return prepared, []
+    from robotrain.config.coerce import coerce_values, list_fields
+
+    platform, settings = prepared.platform, prepared.settings
+    raw = {
+        name: Value(answer.value, Origin(PLATFORM_LAYER, f"{platform.name}: {answer.why}"))
+        for name, answer in answers.items()
+    }
+    current = {name: Value(value, Origin("here")) for name, value in list_fields(settings) if value is not None}
+    typed, problems = coerce_values(type(settings), current | raw)
+    if problems:
+        return prepared, problems
+    changes = {name: getattr(typed, name) for name in raw}
+    origins = {name: str(value.origin) for name, value in raw.items()}
+    changed = prepared.with_settings(dataclasses.replace(settings, **changes), changes, origins)
+    known = [*platform.check(prepared.job, settings)]
+    return changed, [problem for problem in platform.check(changed.job, changed.settings) if problem not in known]

@@ -1,0 +1,54 @@
+"""The few small files that describe a source, read from where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Stage, make_problem
+from robotrain.submission.container_plugins import load_workload_container
+from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, explain_error, parse_source
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
+
+    from robotrain.model.capabilities import Capabilities
+    from robotrain.model.source import SourceKind
+
+
+def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
+    """Return the describing files that the workload declares; none on a platform that runs here and sees the data."""
+    if can.feature("runs_here"):
+        return NO_DESCRIBING_FILES
+    plugin = load_workload_container(container_plugins)
+    return dict(plugin.DESCRIBED) if plugin else NO_DESCRIBING_FILES
+
+
+class SourceFiles:
+    """The files that describe pinned sources, each read once.
+
+    After a source that cannot be read, no other of its kind is.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[JobSource, Mapping[str, bytes]] = {}
+        self._silent_kinds = set[str]()
+        self.notes: list[Problem] = []
+        """What could not be read."""
+
+    def read(self, source: JobSource, kinds: Mapping[str, SourceKind], paths: Sequence[str]) -> Mapping[str, bytes]:
+        """Return those of `paths` that a source has; none of one that is not pinned or cannot be read from here."""
+        pinning = kinds[source.kind].pinning if source.kind in kinds else None
+        if not (paths and source.pin and pinning):
+            return {}
+        if source not in self._files and source.kind not in self._silent_kinds:
+            try:
+                self._files[source] = pinning.read_files(parse_source(source, kinds), source.role, source.pin, paths)
+            except Exception as error:
+                self._silent_kinds.add(source.kind)
+                title = f"{source.uri} was not compared with the job: its files cannot be read from this machine"
+                why = f"{explain_error(error)} The run compares them."
+                self.notes.append(
+                    make_problem("sources-unread", title, source.role, "", why, severity="note", stage=Stage.PREFLIGHT)
+                )
+        return self._files.get(source, {})
