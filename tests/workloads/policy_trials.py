@@ -6,10 +6,11 @@ that a trial reads are made by `tiny_backbones.py`.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
-Result = Literal["trains", "constructed", "not possible"]
+Result = Literal["trains", "trains reduced", "constructed", "not possible"]
 Stage = Literal["train", "fine-tune", "resume"]
 
 
@@ -23,7 +24,9 @@ class PolicyTrial:
     """`pusht-camera` and `pusht-mini` are examples; the others are recorded by `policy_datasets.py`."""
 
     result: Result
-    """`trains`: five steps ran; `constructed`: the network was built, with `reason` for what did not follow."""
+    """`trains`: five steps ran; `trains reduced`: they ran with a network that no option of LeRobot gives;
+    `constructed`: the network was built, with `reason` for what did not follow.
+    """
 
     reason: str = ""
     """Why it only is constructed or is not possible, or what was reduced: a sentence for users, shown in the docs."""
@@ -51,18 +54,139 @@ class PolicyTrial:
     batch_size: int = 2
 
 
+CHUNK_OF_4 = ("--policy.chunk_size=4", "--policy.n_action_steps=4")
+RANDOM_RESNET = ("--policy.pretrained_backbone_weights=null", "--policy.use_group_norm=true")
+"""Without weights of torchvision; batch normalization would learn nothing from batches of two."""
+
+FLORENCE = {
+    "vision_config": {
+        **{"depths": [1, 1], "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1]},
+        **{"patch_prenorm": [False, True], "embed_dim": [16, 32], "num_heads": [2, 2], "num_groups": [2, 2]},
+        **{"window_size": 4, "projection_dim": 32},
+    },
+    "text_config": {
+        **{"vocab_size": 400, "d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
+        **{"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 32},
+    },
+    "image_token_id": 399,
+}
+"""X-VLA has no default for its vision-language model: a new training describes it."""
+
+REDUCED_PI = (
+    "five steps ran with a reduced network; LeRobot's smallest has {} parameters, more than this machine trains"
+)
+PALIGEMMA = "google/paligemma-3b-pt-224"
+WITH_REDUCED_PI = ("--env.discover_packages_path=reduced_pi",)
+"""The package lies beside this file. Of the option's name only the end counts; `--policy.` would go to the policy."""
+
 POLICIES: tuple[PolicyTrial, ...] = (
     PolicyTrial(
         "act",
         "pusht-mini",
         "trains",
+        options=("--policy.dim_model=32", "--policy.n_heads=2", "--policy.dim_feedforward=32", *CHUNK_OF_4),
+    ),
+    PolicyTrial(
+        "diffusion",
+        "pusht-camera",
+        "trains",
         options=(
-            "--policy.dim_model=32",
-            "--policy.n_heads=2",
-            "--policy.dim_feedforward=32",
-            "--policy.chunk_size=4",
+            *RANDOM_RESNET,
+            "--policy.crop_shape=[56,56]",
+            "--policy.down_dims=[16,32]",
+            "--policy.horizon=8",
             "--policy.n_action_steps=4",
         ),
+    ),
+    PolicyTrial(
+        "vqbet",
+        "pusht-camera",
+        "trains",
+        options=(
+            *RANDOM_RESNET,
+            "--policy.crop_shape=[56,56]",
+            "--policy.gpt_n_layer=1",
+            "--policy.gpt_n_head=2",
+            *(f"--policy.gpt_{part}_dim=32" for part in ("hidden", "input", "output")),
+            "--policy.vqvae_enc_hidden_dim=16",
+            "--policy.vqvae_embedding_dim=16",
+            "--policy.n_vqvae_training_steps=3",
+        ),
+    ),
+    PolicyTrial(
+        "tdmpc",
+        "reward",
+        "trains",
+        options=("--policy.mlp_dim=32", "--policy.latent_dim=16", "--policy.horizon=2"),
+    ),
+    PolicyTrial(
+        "multi_task_dit",
+        "pusht-camera",
+        "trains",
+        options=(
+            "--policy.image_crop_shape=[64,64]",
+            "--policy.hidden_dim=32",
+            "--policy.num_layers=1",
+            "--policy.num_heads=2",
+            "--policy.timestep_embed_dim=16",
+            "--policy.horizon=8",
+            "--policy.n_action_steps=4",
+        ),
+        backbones=("openai/clip-vit-base-patch16",),
+    ),
+    PolicyTrial(
+        "smolvla",
+        "pusht-camera",
+        "trains",
+        options=(*CHUNK_OF_4, "--policy.resize_imgs_with_padding=[64,64]", "--policy.tokenizer_max_length=16"),
+        backbones=("HuggingFaceTB/SmolVLM2-500M-Video-Instruct",),
+    ),
+    PolicyTrial(
+        "xvla",
+        "pusht-camera",
+        "trains",
+        options=(
+            f"--policy.florence_config={json.dumps(FLORENCE)}",
+            "--policy.action_mode=auto",
+            "--policy.max_action_dim=4",
+            "--policy.hidden_size=32",
+            "--policy.depth=1",
+            "--policy.num_heads=2",
+            "--policy.len_soft_prompts=2",
+            "--policy.num_domains=2",
+            "--policy.max_len_seq=128",
+            "--policy.tokenizer_max_length=16",
+            *CHUNK_OF_4,
+        ),
+        backbones=("facebook/bart-large",),
+    ),
+    PolicyTrial(
+        "pi0",
+        "pusht-camera",
+        "trains reduced",
+        reason=REDUCED_PI.format("4.0 billion"),
+        options=(*CHUNK_OF_4, "--policy.tokenizer_max_length=32"),
+        every_time=WITH_REDUCED_PI,
+        backbones=(PALIGEMMA,),
+    ),
+    PolicyTrial(
+        "pi05",
+        "pusht-camera",
+        "trains reduced",
+        reason=REDUCED_PI.format("4.1 billion"),
+        options=(*CHUNK_OF_4, "--policy.tokenizer_max_length=32"),
+        every_time=WITH_REDUCED_PI,
+        backbones=(PALIGEMMA,),
+    ),
+    PolicyTrial(
+        "pi0_fast",
+        "pusht-camera",
+        "trains reduced",
+        reason=REDUCED_PI.format("3.4 billion"),
+        options=(*CHUNK_OF_4, "--policy.tokenizer_max_length=64", "--policy.max_action_tokens=32"),
+        every_time=WITH_REDUCED_PI,
+        backbones=(PALIGEMMA, "lerobot/fast-action-tokenizer"),
+        trusted=("lerobot/fast-action-tokenizer",),
     ),
 )
 """Policies that learn from the data alone, and those of the π0, SmolVLA, X-VLA and CLIP families."""
