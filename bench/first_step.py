@@ -28,7 +28,7 @@ from rows import Row
 
 ROOT = Path(__file__).parents[1]
 ROBOTRAIN = str(Path(sys.executable).with_name("robotrain"))
-LOCK = "lerobot_train/locks/train.txt"
+LOCK = "lerobot_versions/v0_6_1/train.txt"
 CEILING, BUSY_CEILING = 1.05, 1.15
 OPTIONS = ("--training-steps", "2", "--log-freq", "1", "--no-val-split", "--num-workers", "0", "--device", "cpu")
 

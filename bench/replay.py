@@ -38,7 +38,7 @@ def main() -> None:
     if os.environ.get(INSIDE):
         measure(given)
         return
-    python = find_python("lerobot_eval/locks/eval.txt")
+    python = find_python("lerobot_versions/v0_6_1/eval.txt")
     quiet = {
         "SVT_LOG": "0",
         "HF_HUB_OFFLINE": "1",

@@ -148,5 +148,5 @@ def run(command: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    PYTHON = str(find_python("lerobot_eval/locks/eval.txt"))
+    PYTHON = str(find_python("lerobot_versions/v0_6_1/eval.txt"))
     main()

@@ -197,7 +197,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
         yield Row(name="memory, 50 bags", ours=used[0], unit="MiB", floor=used[1], floor_name="10 bags", ceiling=1.05)
 
 
-OURS_AND_THEIRS = ("rosbag_act_train/locks/rosbag.txt", "lerobot_train/locks/train.txt")
+OURS_AND_THEIRS = ("rosbag_act_train/locks/rosbag.txt", "lerobot_versions/v0_6_1/train.txt")
 
 
 def load_arguments(bags: Path, cache: Path, batches: int) -> list[str]:

@@ -90,7 +90,7 @@ def _last_cpu(stat: Path) -> float:
 
 def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of pairs that took turns: of each the pair of the median ratio."""
-    python = find_python("lerobot_train/locks/train.txt")
+    python = find_python("lerobot_versions/v0_6_1/train.txt")
     pairs, steps = (1, 60) if options.quick else (options.pairs, options.steps)
     taken = []
     with tempfile.TemporaryDirectory() as name:

@@ -24,7 +24,7 @@ result_store.copy_policy(policy, Path(sys.argv[2]))
 @functools.cache
 def environment() -> Path:
     """That of evaluations, built as for a user, or found in the cache."""
-    lock = Path(robotrain_workloads.__file__).parent / "lerobot_eval/locks/eval.txt"
+    lock = Path(robotrain_workloads.__file__).parent / "lerobot_versions/v0_6_1/eval.txt"
     command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock)]
     return Path(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-LOCK = Path(__file__).resolve().parents[2] / "workloads/robotrain_workloads/lerobot_eval/locks/eval.txt"
+LOCK = Path(__file__).resolve().parents[2] / "workloads/robotrain_workloads/lerobot_versions/v0_6_1/eval.txt"
 
 
 def run_recorder(description: str, folder: Path, episodes: int, record: Callable[[Path, int], None]) -> int:

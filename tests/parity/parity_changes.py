@@ -60,8 +60,8 @@ WHAT: Mapping[str, tuple[str, ...]] = {
     "convert_v21": ("compared",),
 }
 """What those change that change something else than the command, or more."""
-JUDGED = {"lerobot_version": "it changes nothing, and is refused unless it is the locked one"}
-"""Those that only say what the job counts on."""
+ENVIRONMENTS = ("lerobot_version",)
+"""Those that choose the environment alone."""
 REFUSED = ("accept_eula",)
 """Those whose other value is refused everywhere."""
 LENIENT = ("pass_unknown",)
@@ -86,7 +86,7 @@ def parameters() -> Iterator[Any]:
     turns = itertools.count()
     for workload in workloads().values():
         for parameter in get_parameters(workload.parameters):
-            if parameter.name not in (*JUDGED, *REFUSED, *LENIENT):
+            if parameter.name not in (*ENVIRONMENTS, *REFUSED, *LENIENT):
                 possible = [one for one in PLATFORMS if _possible(one, parameter, workload.targets)]
                 platform = possible[next(turns) % len(possible)]
                 name = f"{platform}-{workload.name}-{parameter.name}"
@@ -95,7 +95,7 @@ def parameters() -> Iterator[Any]:
 
 def change_together(workload: Workload) -> Mapping[str, str | None]:
     """Options that change all parameters that can be given together and that every platform can do."""
-    alone = {*ALONE, *JUDGED, *REFUSED, *LENIENT, *(name for _, name in BESIDE)}
+    alone = {*ALONE, *ENVIRONMENTS, *REFUSED, *LENIENT, *(name for _, name in BESIDE)}
     found: dict[str, str | None] = {}
     for parameter in get_parameters(workload.parameters):
         if parameter.name not in alone and all(_possible(one, parameter, workload.targets) for one in PLATFORMS):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from parity_cells import workloads
-from parity_changes import BESIDE, COMMAND, JUDGED, WHAT, change_option, change_together, parameters
+from parity_changes import BESIDE, COMMAND, ENVIRONMENTS, WHAT, change_option, change_together, parameters
 from parity_command import DATASET, LEAST, PLATFORMS
 from parity_document import Arrived
 from parity_runtime import execute, record_dataset, write_policy
@@ -72,15 +72,13 @@ def test_options_after_dashes_end_the_command(
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_expected_version_is_refused_if_it_differs_and_changes_nothing_else(
-    find_errors: Any, render_job: Any, render_least: Any, execute_document: Made, platform: str
-) -> None:
+def test_a_version_of_lerobot_brings_its_own_environment(render_job: Any, platform: str) -> None:
     for workload in workloads().values():
         least = [word for option in LEAST[workload.name].items() for word in option]
-        for flag in (one.flag for one in get_parameters(workload.parameters) if one.name in JUDGED):
-            (problem,) = find_errors(platform, workload.name, *least, flag, "another")
-            assert problem["where"] == flag
-            way = problem["instead"][0]["text"].split()
-            before, after = render_least(platform, workload.name, {}), render_job(platform, workload.name, *least, *way)
-            assert before.document.job != after.document.job
-            assert execute_document(before.document) == execute_document(after.document)
+        for parameter in get_parameters(workload.parameters):
+            for version in parameter.choices if parameter.name in ENVIRONMENTS else ():
+                document = render_job(platform, workload.name, *least, parameter.flag, version).document
+                environment = import_module(workload.container_plugin).environment(document)
+                folder = f"v{version.replace('.', '_')}"
+                assert environment.lock.parent.name == folder
+                assert document.halves["data.lerobot"] == f"robotrain_workloads.lerobot_versions.{folder}"

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow  # builds environments, with uv
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ROOT = Path(__file__).parents[2]
-TRAIN = ROOT / "workloads/robotrain_workloads/lerobot_train/locks/train.txt"
+TRAIN = ROOT / "workloads/robotrain_workloads/lerobot_versions/v0_6_1/train.txt"
 
 needs_uv_and_openssl = pytest.mark.skipif(
     uv_program.find_uv(Path("/nowhere")) is None or shutil.which("openssl") is None,

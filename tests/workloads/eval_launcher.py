@@ -15,7 +15,7 @@ LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
 DEFAULTS = {"job_name": "lerobot-eval", "episodes": 2, "batch": 10, "seed": 1000, "device": "cpu"}
 IMPORT_PATHS = [str(Path(package.__file__).parents[1]) for package in (robotrain_runtime, robotrain_workloads)]
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
-LOCK = Path(robotrain_workloads.__file__).parent / "lerobot_eval/locks/eval.txt"
+LOCK = Path(robotrain_workloads.__file__).parent / "lerobot_versions/v0_6_1/eval.txt"
 
 
 @functools.cache

@@ -22,6 +22,6 @@ def verdict(arguments):
     return ""
 
 
-with contextlib.redirect_stdout(io.StringIO()) as printed:
-    runpy.run_path(str(ROOT / ".ci/option_tree.py"), run_name="tree")["main"]()
-json.dump({"tree": printed.getvalue(), "verdicts": [verdict(one) for one in json.load(sys.stdin)]}, sys.stdout)
+given = json.load(sys.stdin)
+runpy.run_path(str(ROOT / ".ci/export_lerobot.py"), run_name="export")["main"](Path(given["folder"]))
+json.dump([verdict(one) for one in given["lists"]], sys.stdout)

@@ -46,12 +46,10 @@ def test_the_folder_to_publish_to_must_be_a_folder(find_mismatches, policy, tmp_
     assert find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "copies")) == []
 
 
-def test_a_policy_that_needs_more_than_the_environment_holds(find_mismatches, policy, dataset):
-    (sentence,) = find_mismatches(policy=policy("smolvla", type="smolvla"), env="pusht")
-    assert "smolvla needs transformers," in sentence
-    (sentence,) = find_mismatches(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="pi0")
-    assert "pi0 needs" in sentence
-    assert not any("\ntransformers==" in lock.read_text() for lock in container.LOCKS.glob("*.txt"))
+def test_a_type_that_no_environment_can_run_is_named(find_mismatches, policy, dataset):
+    (sentence,) = find_mismatches(policy=policy("actor", type="gaussian_actor"), env="pusht")
+    assert "0.6.1's gaussian_actor cannot be evaluated: it is the actor" in sentence
+    assert find_mismatches(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="pi0") == []
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ REFUSED = {
         "--config_file": "--num_processes",
         "--mixed_precision": "bf16",
     },
-    "lerobot-train --dataset.repo_id=me/cups --policy.type=pi0": {"--policy.type": "act and diffusion, not pi0"},
+    "lerobot-train --dataset.repo_id=me/cups --policy.type=octo": {"--policy.type": "not octo"},
     "lerobot-train --dataset.repo_id=me/cups --policy.type=diffussion": {"--policy.type": "--policy.type=diffusion"},
     "lerobot-eval --policy.path=me/act --env.type=libero --env.task=libero_object --rename_map=x": {
         "--env.type": "pusht or aloha",
@@ -182,7 +182,7 @@ def test_the_help_of_a_program_is_that_of_its_workload(translate: Any) -> None:
     [
         ({"type": "diffusion", "optimizer_lr": 2e-4}, {"--policy-type": "diffusion", "--learning-rate": "0.0002"}),
         ({"type": "act"}, {"--policy-type": "act", "--learning-rate": "1e-5"}),
-        ({"type": "smolvla"}, None),
+        ({"type": "octo"}, None),
     ],
 )
 def test_a_policy_is_trained_on_as_its_configuration_says(
@@ -201,7 +201,7 @@ def test_a_policy_is_trained_on_as_its_configuration_says(
             answer = translate("from-lerobot", "lerobot-train", f"--policy.path={path}", "--dataset.repo_id=me/cups")
             if expected is None:
                 (problem,) = answer.json["problems"]
-                assert (answer.exit_code, problem["where"], "smolvla" in problem["why"]) == (2, "--policy.path", True)
+                assert (answer.exit_code, problem["where"], "octo" in problem["why"]) == (2, "--policy.path", True)
             else:
                 options, after = read_options(answer.json["command"][4:])
                 assert expected.items() <= options.items()

@@ -1,12 +1,13 @@
 """Options of LeRobot's trainer after `--`: what it would refuse on the machine of the job is refused here."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain_workloads.lerobot_options import option_tree
+from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot_options.option_tree import find_option_problems
 from robotrain_workloads.lerobot_options.policy_rules import find_rule_problems
 
@@ -149,18 +150,24 @@ def test_a_secret_is_not_repeated(robotrain: Any) -> None:
 
 
 @pytest.mark.slow
-def test_lerobots_own_parser_agrees_and_the_options_kept_here_are_its_own(training_environment: str) -> None:
-    """`.ci/option_tree.py` says how to make them again."""
+def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
+    training_environment: str, tmp_path: Path
+) -> None:
+    """`.ci/export_lerobot.py` says how to make them again."""
+    lerobot = versions.get_version()
+    shutil.copy(lerobot.folder / "notes.json", tmp_path)
     act = ["--policy.type=act"]
     refused = [[*act, *words] for words, _, _ in [*REFUSED, *BROKEN]]
     refused += [["--policy.type=diffusion", *words] for words, _, _ in BROKEN_DIFFUSION]
     lists = refused + [[*act, *words] for words in TAKEN]
     python = Path(training_environment) / "bin/python"
     program = Path(__file__).with_name("lerobot_parser.py")
-    done = subprocess.run([python, program], input=json.dumps(lists), capture_output=True, text=True)
+    given = json.dumps({"folder": str(tmp_path), "lists": lists})
+    done = subprocess.run([python, program], input=given, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    for name in ("options.json", "index.json"):
+        assert (tmp_path / name).read_text() == (lerobot.folder / name).read_text()
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["tree"] == option_tree.TREE_FILE.read_text()
-    refusals, rest = found["verdicts"][: len(refused)], found["verdicts"][len(refused) :]
+    refusals, rest = found[: len(refused)], found[len(refused) :]
     assert [words for words, verdict in zip(refused, refusals, strict=True) if not verdict] == []
     assert {str(words): verdict for words, verdict in zip(TAKEN, rest, strict=True) if verdict} == {}

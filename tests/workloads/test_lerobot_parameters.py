@@ -98,10 +98,11 @@ def test_the_hub_is_off_only_when_every_source_is_local(training):
     assert "HF_HUB_OFFLINE" not in get_work(training(remote)).environ
 
 
-def test_a_version_that_is_not_locked_names_the_one_that_is():
-    (problem,) = LEROBOT_TRAIN.check(job(lerobot_version="0.5.1"))
-    assert problem.suggestions[0].text == "--lerobot-version 0.6.1"
-    assert list(LEROBOT_TRAIN.check(job(lerobot_version="0.6.1"))) == []
+def test_a_type_that_lerobot_cannot_train_is_refused_with_the_reason():
+    (problem,) = LEROBOT_TRAIN.check(job(policy_type="gaussian_actor"))
+    assert problem.title == "LeRobot 0.6.1 cannot train gaussian_actor"
+    assert problem.why.startswith("It is the actor of a reinforcement learning")
+    assert list(LEROBOT_TRAIN.check(job(policy_type="smolvla"))) == []
 
 
 def test_the_names_of_tracking_are_those_of_the_contract(training):

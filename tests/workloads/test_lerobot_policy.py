@@ -63,11 +63,11 @@ def test_a_type_that_is_not_the_one_to_train_names_the_option(find_problems, pol
     assert find_problems(policy("other", type="diffusion"), policy_type="diffusion") == []
 
 
-@pytest.mark.parametrize(("kind", "why"), [("pi0", "policy type pi0"), (None, "no policy type")])
+@pytest.mark.parametrize(("kind", "why"), [("octo", "policy type octo"), (None, "no policy type")])
 def test_a_type_that_cannot_be_trained_names_those_that_can(find_problems, policy, kind, why):
     (sentence,) = find_problems(policy(type=kind))
     assert why in sentence
-    assert "act, diffusion" in sentence
+    assert "act, diffusion, eo1" in sentence
 
 
 def test_weights_that_are_missing_or_cut_short(find_problems, policy):

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_workloads.lerobot import dataset, parameters
+from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot_train import container
 
 FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
-    *("workload", "rules", "results_reader", "environment_health", "local_datasets", "profile"),
+    *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
     *("from_lerobot", "from_script", "translated_line"),
 )
 ENVIRONMENT_SIDE = {
@@ -38,7 +38,7 @@ CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not
 
 def test_documented_versions_are_those_of_the_lock():
     locked = dict(re.findall(r"^([\w-]+)==([\w.]+)", container.ENVIRONMENT.lock.read_text(), re.MULTILINE))
-    assert locked["lerobot"] == parameters.LEROBOT_VERSION
+    assert locked["lerobot"] == versions.get_version().name
     assert container.ENVIRONMENT.required_packages == {"lerobot": "0.6"}
     assert {"torch", "mlflow-skinny", "psutil", "nvidia-ml-py", "pyarrow"} <= locked.keys()
 
@@ -65,6 +65,8 @@ def test_declaring_it_imports_only_its_parameters():
     assert set(own.replace("robotrain_workloads.", "").split()) - {"robotrain_workloads"} == {
         "lerobot",
         "lerobot.parameters",
+        "lerobot.version_parameters",
+        "lerobot.versions",
         "lerobot_train",
         "lerobot_train.parameters",
         "lerobot_train.workload",

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from robotrain_sources import data_environment
-from robotrain_workloads.lerobot_eval import container as evaluation
-from robotrain_workloads.lerobot_train import container
+from robotrain_workloads.lerobot import versions
 
 ROOT = Path(__file__).parents[2]
 LINUX = "# for: CPython 3.12 on manylinux_2_28_x86_64\n"
@@ -95,12 +94,10 @@ def test_every_machine_that_could_install_a_package_still_can(tool, index, machi
 @pytest.mark.parametrize(
     ("lock", "each"),
     [
-        (container.ENVIRONMENT.lock, 2),
-        (evaluation.ENVIRONMENT.lock, 2),
-        (evaluation.ALOHA_ENVIRONMENT.lock, 2),
+        *((version.get_lock(name), 2) for version in versions.list_versions() for name in ("train", "eval", "aloha")),
         (data_environment.ENVIRONMENT.lock, 6),
     ],
-    ids=("train", "eval", "aloha", "data"),
+    ids=lambda value: f"{value.parent.name}-{value.stem}" if isinstance(value, Path) else "",
 )
 def test_a_lock_is_small_enough_to_travel_with_a_job(lock, each):
     text = lock.read_text()
@@ -108,9 +105,11 @@ def test_a_lock_is_small_enough_to_travel_with_a_job(lock, each):
     assert packages <= text.count("--hash=sha256:") < each * packages
 
 
-@pytest.mark.parametrize("environment", [evaluation.ENVIRONMENT, evaluation.ALOHA_ENVIRONMENT], ids=("eval", "aloha"))
-def test_an_evaluation_runs_on_the_very_versions_that_trained(environment):
-    trained, evaluated = (_locked(one.lock) for one in (container.ENVIRONMENT, environment))
+@pytest.mark.parametrize("version", versions.list_versions(), ids=lambda version: version.name)
+@pytest.mark.parametrize("name", ["eval", "aloha"])
+def test_an_evaluation_runs_on_the_very_versions_that_trained(version, name):
+    trained, evaluated = (_locked(version.get_lock(one)) for one in ("train", name))
+    assert trained["lerobot"] == version.name
     assert {name: evaluated.get(name) for name in trained} == trained
     assert {"matplotlib", "gym-pusht"} <= evaluated.keys()
     assert "opencv-python" not in evaluated  # it would write over opencv-python-headless

@@ -85,6 +85,8 @@ class Workload:
     """The options of `program` that robotrain sets itself, each with what to use instead."""
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
     """Check a resolved job against the workload's own rules; pure."""
+    data_packages: Callable[["Job"], Mapping[str, str]] = field(default=lambda job: {})
+    """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import."""
     targets: tuple[str, ...] = ()
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
     `publish_url` is the one for checkpoints.

@@ -31,8 +31,9 @@ def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadCon
 def collect_container_plugins(
     job: Job, workload: Workload, kinds: Mapping[str, SourceKind], platform: Platform, settings: Any
 ) -> dict[str, str]:
-    """Return the container modules of a job by `workload.NAME`, `source.NAME`, `target.NAME` and others."""
+    """Return the container modules of a job: `workload.NAME`, `data.NAME`, `source.NAME`, `target.NAME` and others."""
     found = {f"workload.{workload.name}": workload.container_plugin}
+    found |= {f"data.{name}": package for name, package in workload.data_packages(job).items()}
     for source in job.sources:
         if module := kinds[source.kind].container_plugin:
             found[f"source.{source.kind}"] = module

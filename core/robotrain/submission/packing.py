@@ -33,13 +33,15 @@ DATA_FILE_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 def pack_modules(modules: Iterable[str]) -> Payload:
     """Return the runtime and each module with its package and the packages of its distribution that it imports.
 
-    Raise ModuleNotFoundError for a module that is not installed.
+    A package without modules, of data files, is packed as it is. Raise ModuleNotFoundError for a module that is not
+    installed.
     """
     packages = [RUNTIME_PACKAGE]
     for module in modules:
-        if importlib.util.find_spec(module) is None:
+        if (spec := importlib.util.find_spec(module)) is None:
             raise ModuleNotFoundError(f"there is no module {module}", name=module)
-        packages += _find_packages(module.rpartition(".")[0] or module)
+        is_data = spec.origin is None
+        packages += [module] if is_data else _find_packages(module.rpartition(".")[0] or module)
     files: dict[str, str] = {}
     for package in dict.fromkeys(packages):
         files.update(_list_package_files(package))

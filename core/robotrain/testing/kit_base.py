@@ -5,11 +5,13 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import io
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -171,6 +173,7 @@ def find_declaration_problems(declared: type) -> Iterator[str]:
 
 ISOLATED_PROGRAM = """
 import sys
+import zipfile
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
 for name in sys.argv[2:]:
@@ -181,11 +184,11 @@ print(*sorted(name for name in {*files} - known if name.partition(".")[0] not in
 """
 
 
-def find_outside_imports(folder: Path, *modules: str) -> Iterator[str]:
-    """Import modules, packed as for a job, in a Python that has nothing else; yield what they lack."""
-    archive = folder / "payload.zip"
-    archive.write_bytes(pack_modules(modules).archive)
-    command = [sys.executable, "-I", "-S", "-c", ISOLATED_PROGRAM, str(archive), *modules]
+def find_outside_imports(folder: Path, *modules: str, data: Sequence[str] = ()) -> Iterator[str]:
+    """Import modules, packed with packages of data as for a job, in a bare Python; yield what they lack."""
+    payload = folder / "payload"
+    zipfile.ZipFile(io.BytesIO(pack_modules((*modules, *data)).archive)).extractall(payload)
+    command = [sys.executable, "-I", "-S", "-c", ISOLATED_PROGRAM, str(payload), *modules]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         yield f"what is packed cannot be imported without other packages; import them in the functions:\n{done.stderr}"

@@ -111,6 +111,7 @@ class WorkloadKit(ImportTests):
         def collect(document: JobDocument) -> list[Any]:
             work = Path(document.placement.work)
             return [
+                container_plugin.environment(document),
                 container_plugin.work(document, data, work),
                 container_plugin.tracked(document),
                 [*container_plugin.inspect(document, data)],
@@ -157,9 +158,13 @@ class WorkloadKit(ImportTests):
                 return replace(document, parameters={**document.parameters, name: value})
         pytest.fail(f"write another value of {name} in `changed`: {', '.join(problems)}")
 
-    def test_workload_container_plugin_is_complete(self, declaration: Workload, tmp_path: Path) -> Iterator[str]:
+    def test_workload_container_plugin_is_complete(
+        self, declaration: Workload, rendered_document: JobDocument, tmp_path: Path
+    ) -> Iterator[str]:
         """Any image may run it: it needs the standard library alone, and an environment that is locked by hash."""
-        yield from find_outside_imports(tmp_path, declaration.container_plugin)
+        halves = rendered_document.halves.items()
+        data = [package for name, package in halves if name.startswith("data.")]
+        yield from find_outside_imports(tmp_path, declaration.container_plugin, data=data)
         plugin = vars(load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin))
         yield from report("the module has no", sorted({"ENVIRONMENT", "work", "tracked"} - {*plugin}))
         environment = plugin.get("ENVIRONMENT")
@@ -174,7 +179,7 @@ class WorkloadKit(ImportTests):
         requirements = [line for line in lines if line and not line.startswith(("#", "--"))]
         unhashed = [line.split()[0] for line in requirements if not re.search(PINNED_PATTERN, line)]
         yield from report("requirements without a hash; lock with `uv pip compile --generate-hashes`", unhashed)
-        names = zipfile.ZipFile(io.BytesIO(pack_modules([declaration.container_plugin]).archive)).namelist()
+        names = zipfile.ZipFile(io.BytesIO(pack_modules([declaration.container_plugin, *data]).archive)).namelist()
         if not any(environment.lock.as_posix().endswith(f"/{name}") for name in names):
             yield f"the lock {environment.lock} is not packed: put it beside the plugin"
 

@@ -88,8 +88,9 @@ def list_import_folders(document: JobDocument) -> list[str]:
 
 
 def get_import_folder(name: str) -> str:
-    """Return the folder that a module is imported from."""
-    file = Path(importlib.import_module(name).__file__ or "").absolute()
+    """Return the folder that a module is imported from; a package of data files has no `__file__`."""
+    module = importlib.import_module(name)
+    file = Path(module.__file__ or Path(*module.__path__, "__init__.py")).absolute()
     return str(file.parents[name.count(".") + (file.name == "__init__.py")])
 
 

@@ -18,7 +18,6 @@ from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import dataset, file_formats
-from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 DESCRIPTION_FILES = {"dataset": (dataset.INFO_FILE.as_posix(),)}
 MERGE_PROGRAM = "robotrain_workloads.lerobot.dataset_merge"
@@ -84,7 +83,7 @@ def plan_preparation(
     if len(sources) < 2 and not any(dataset.is_convertible(info) or find_boolean_features(info) for info in infos):
         return None
     known = [digests.get(source, "") for source in sources]  # empty when the content of a dataset is unknown
-    key = hashlib.sha256(json.dumps([MERGE_FORMAT, LEROBOT_VERSION, known]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([MERGE_FORMAT, document.parameters["lerobot_version"], known]).encode()).hexdigest()
     return DataPreparation(
         sources=tuple(dict.fromkeys(sources)),
         key=key if all(known) else "",

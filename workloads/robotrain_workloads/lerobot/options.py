@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
-from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
+from robotrain_workloads.lerobot import versions
 
 UNKNOWN_PREFIX = "unrecognized arguments: "
 PARSER_PREFIX = ": error: "
@@ -90,19 +90,20 @@ def _find_root_cause(error: BaseException | None) -> str:
 
 def explain_refusal(given_options: Sequence[str], subject: str, why: str) -> str:
     """Return a sentence that names the options which a reason is about."""
+    lerobot = f"LeRobot {versions.get_installed_name()}"
     if why.startswith(UNKNOWN_PREFIX):
         names = [word.partition("=")[0] for word in why.removeprefix(UNKNOWN_PREFIX).split()]
         unknown = [option.partition("=")[0] for option in given_options if f"--{_get_option_name(option)}" in names]
-        return f"LeRobot {LEROBOT_VERSION} has no option {', '.join(unknown) or why.removeprefix(UNKNOWN_PREFIX)}"
+        return f"{lerobot} has no option {', '.join(unknown) or why.removeprefix(UNKNOWN_PREFIX)}"
     place = re.match(r"`([\w.]+)`: ", why)
     rejected = [option for option in given_options if place and option.startswith(f"--{place[1]}=")]
     for option in () if rejected else given_options:
         if re.search(rf"(?<!\w){re.escape(_get_option_name(option))}(?!\w)", why):
             rejected.append(option)
     if rejected:
-        return f"LeRobot {LEROBOT_VERSION} rejects {format_options(rejected)}: {why}"
+        return f"{lerobot} rejects {format_options(rejected)}: {why}"
     options = f" with {format_options(given_options)}" if 0 < len(given_options) <= MOST_LISTED else ""
-    return f"LeRobot {LEROBOT_VERSION} cannot read {subject}{options}: {why}"
+    return f"{lerobot} cannot read {subject}{options}: {why}"
 
 
 def _get_option_name(option: str) -> str:

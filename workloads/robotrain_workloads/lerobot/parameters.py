@@ -5,16 +5,12 @@ from typing import Annotated, Any, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
-LEROBOT_VERSION = "0.6.1"
-PolicyType = Literal["act", "diffusion"]
+DEFAULT_POLICY_TYPE = "act"
 Device = Literal["auto", "cpu", "cuda", "mps"]
 DEVICE_WORDS = (("gpu", "cuda"), ("nvidia", "cuda"), ("metal", "mps"))
 """What people call a device, each with its name here."""
 JobName = Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))]
 ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")]
-LeRobotVersion = Annotated[
-    str | None, Param(help="the LeRobot version that you expect; another one is rejected", env=("LEROBOT_VERSION",))
-]
 TrainingSteps = Annotated[
     int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
 ]

@@ -1,19 +1,16 @@
 """Files of a LeRobot policy: settings, and problems in configuration, weights and processors."""
 
-import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.lerobot import file_formats
-from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION, PolicyType
+from robotrain_workloads.lerobot import file_formats, versions
 
 MODEL_FOLDER = "pretrained_model"
 STEP_FILE = Path("training_state", "training_step.json")
 CONFIG_FILE, WEIGHTS_FILE, ADAPTER_FILE = "config.json", "model.safetensors", "adapter_config.json"
 PROCESSOR_FILES = ("policy_preprocessor.json", "policy_postprocessor.json")
 DESCRIPTION_FILES = (CONFIG_FILE, f"{MODEL_FOLDER}/{CONFIG_FILE}")
-TRAINABLE_TYPES = typing.get_args(PolicyType)
 OLD_NORMALIZERS = ("normalize", "unnormalize", "input_normalizer", "output_normalizer")
 MIGRATE_COMMAND = "python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
 UNTYPED = f"has no policy type in {CONFIG_FILE}"
@@ -48,9 +45,10 @@ def find_policy_problems(
 ) -> Iterator[str]:
     """Yield one sentence a problem. `with_processors` checks the policy's processors as well."""
     kind = settings.get("type")
-    if kind not in TRAINABLE_TYPES:
+    types = versions.list_type_names(versions.POLICIES)
+    if kind not in types:
         description = f"has the policy type {kind}" if kind else UNTYPED
-        yield f"{folder} {description}: types that can be trained: {', '.join(TRAINABLE_TYPES)}"
+        yield f"{folder} {description}: types that can be trained: {', '.join(types)}"
     else:
         yield from find_type_problem(folder, kind, expected)
     yield from find_torn_files(folder, with_processors=with_processors)
@@ -78,10 +76,11 @@ def _find_processor_problems(folder: Path, old: bool) -> Iterator[str]:
         if old:
             yield (
                 f"{folder} was saved by an older LeRobot with normalization in the network;"
-                f" LeRobot {LEROBOT_VERSION} needs it in separate files\n{MIGRATE_COMMAND.format(folder=folder)}"
+                f" LeRobot {versions.get_version().name} needs it in separate files\n"
+                + MIGRATE_COMMAND.format(folder=folder)
             )
         else:
-            yield f"{folder} is incomplete: LeRobot {LEROBOT_VERSION} needs {' and '.join(missing)}"
+            yield f"{folder} is incomplete: LeRobot {versions.get_version().name} needs {' and '.join(missing)}"
         return
     for name in PROCESSOR_FILES:
         try:

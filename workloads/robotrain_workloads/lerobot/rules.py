@@ -8,7 +8,6 @@ from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot import parameters
-from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -24,21 +23,6 @@ POLICY_FLAGS = {
 }
 """Flags of the role `policy`, by kind."""
 START_ROLES = ("policy", "init_policy", "resume")
-
-
-def check_version(job: "Job", verb: str = "trains") -> Iterator[Problem]:
-    """Require the locked version. `verb` is what the workload does with LeRobot."""
-    version = job["lerobot_version"]
-    if version not in (None, LEROBOT_VERSION):
-        yield Problem(
-            code="lerobot-version-not-locked",
-            stage=Stage.CHECK,
-            title=f"this robotrain {verb} with LeRobot {LEROBOT_VERSION}",
-            where="--lerobot-version",
-            given=str(version),
-            why="The version is part of the locked environment, where every package is pinned by hash.",
-            suggestions=(Suggestion(f"--lerobot-version {LEROBOT_VERSION}", "or remove the option"),),
-        )
 
 
 def check_device(job: "Job") -> Iterator[Problem]:

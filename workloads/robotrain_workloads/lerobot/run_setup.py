@@ -11,7 +11,7 @@ from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import StageEvent
 
-from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
+from robotrain_workloads.lerobot import versions
 
 PYTHON = "3.12"
 PLATFORM = "Linux-x86_64"
@@ -21,11 +21,12 @@ OFFLINE_VARIABLES = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 EVENTS_FILE = "events.jsonl"
 
 
-def make_environment(lock: Path, gib: float = 9.0) -> PythonEnvironment:
-    """Return the Python environment of a lock. `gib`: disk space of the built environment."""
-    series = LEROBOT_VERSION.rpartition(".")[0]
+def make_environment(lock: str, version: object = None, gib: float = 9.0) -> PythonEnvironment:
+    """Return the Python environment of a lock of a LeRobot version. `gib`: disk space of the built environment."""
+    lerobot = versions.get_version(version)
+    series = lerobot.name.rpartition(".")[0]
     return PythonEnvironment(
-        lock=lock, python=PYTHON, gib=gib, platform=PLATFORM, required_packages={"lerobot": series}
+        lock=lerobot.get_lock(lock), python=PYTHON, gib=gib, platform=PLATFORM, required_packages={"lerobot": series}
     )
 
 

@@ -13,7 +13,7 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
-from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_features
+from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_features, versions
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
@@ -161,7 +161,7 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
     start = Start()
     with suppress(OSError, ValueError):
         start = load_start(described)
-    if start.mode != "scratch" and start.settings.get("type") in policy.TRAINABLE_TYPES:
+    if start.mode != "scratch" and start.settings.get("type") in versions.list_type_names(versions.POLICIES):
         source = find_start_source(described)
         model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
         name = source.uri if source and not Path(source.uri).is_absolute() else model  # a step has no folder yet

@@ -24,9 +24,7 @@ from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation
 
-LOCKS = Path(__file__).parent / "locks"
-ENVIRONMENT = run_setup.make_environment(LOCKS / "eval.txt")
-ALOHA_ENVIRONMENT = run_setup.make_environment(LOCKS / "aloha.txt", gib=10.0)
+ENVIRONMENT = run_setup.make_environment("eval")
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
 RESULTS_FOLDER = "eval_results"
@@ -64,8 +62,11 @@ targets = publish_url.list_targets
 
 
 def environment(document: JobDocument) -> PythonEnvironment:
-    """Return the job's environment: only ALOHA needs MuJoCo."""
-    return ALOHA_ENVIRONMENT if document.parameters["env"] == "aloha" else ENVIRONMENT
+    """Return the environment of the job's LeRobot: only ALOHA needs MuJoCo."""
+    version = document.parameters["lerobot_version"]
+    if document.parameters["env"] == "aloha":
+        return run_setup.make_environment("aloha", version, gib=10.0)
+    return run_setup.make_environment("eval", version)
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
+from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.parameters import NAME_PATTERN, ResultsUrl, SystemMetrics, make_model_param
 
 Simulation = Literal["pusht", "aloha"]
@@ -149,4 +150,4 @@ class EvalParameters:
     ] = None
     keep_policy: Annotated[bool, Param(help="keep the policy among the run's artifacts, to register it later")] = True
     publish_url: ResultsUrl = None
-    lerobot_version: shared.LeRobotVersion = None
+    lerobot_version: version_parameters.LeRobotVersion = version_parameters.DEFAULT_LEROBOT_VERSION

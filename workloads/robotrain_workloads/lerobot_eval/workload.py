@@ -9,6 +9,7 @@ from robotrain.model.workload_profile import Container, Metric, OutputProfile, R
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
+from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters
 
@@ -59,13 +60,16 @@ OPTION_HINTS = {
 }
 
 
+def list_data_packages(job: "Job") -> dict[str, str]:
+    """Return the data of the job's LeRobot."""
+    return {"lerobot": versions.get_data_package(versions.get_version(job["lerobot_version"]))}
+
+
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
-    from robotrain_workloads.lerobot import rules as lerobot_rules
     from robotrain_workloads.lerobot_eval import rules
 
-    yield from lerobot_rules.check_version(job, "evaluates")
     yield from rules.check_policy(job)
     yield from rules.check_evaluation_target(job)
     yield from rules.check_rollout_options(job)
@@ -94,6 +98,7 @@ LEROBOT_EVAL = Workload(
         "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_eval.container",
+    data_packages=list_data_packages,
     targets=("publish_url",),
     program="LeRobot",
     produces="results",

@@ -1,7 +1,7 @@
 """Check options after `--` against those of the locked LeRobot, before anything is submitted. Standard library only.
 
-`option_tree.json` is generated from LeRobot's configuration classes (`.ci/option_tree.py`): of each class the fields,
-each as `[KIND]` or `[KIND, DEFAULT]`. A kind is a kind of value (`option_kinds`), `any`, or one of
+`options.json` of a version is generated from its configuration classes (`.ci/export_lerobot.py`): of each class the
+fields, each as `[KIND]` or `[KIND, DEFAULT]`. A kind is a kind of value (`option_kinds`), `any`, or one of
 
 - `{"fields": CLASS}`: the class's fields are options below this one;
 - `{"choices": {NAME: CLASS}}`: so are those of the class that the option `.type` names;
@@ -14,13 +14,12 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option, is_of_kind
 
-TREE_FILE = Path(__file__).with_suffix(".json")
 PLUGINS_OPTION = "discover_packages_path"
 """Below an option with choices: LeRobot imports this package, which may add choices of its own."""
 CHOICE_OPTIONS = ("type", "path", PLUGINS_OPTION)
@@ -37,26 +36,30 @@ Fields = Mapping[str, Sequence[Any]]
 class OptionTree(NamedTuple):
     """LeRobot's options."""
 
+    version: str
     root: str
     classes: Mapping[str, Fields]
     """Fields of each class."""
 
 
 @functools.cache
-def load_option_tree() -> OptionTree:
-    """Return the options of the locked LeRobot."""
-    data = json.loads(TREE_FILE.read_text())
-    return OptionTree(data["root"], data["classes"])
+def load_option_tree(version: object = None) -> OptionTree:
+    """Return the options of a LeRobot version, by default the newest. Raise KeyError."""
+    lerobot = versions.get_version(version)
+    data = json.loads((lerobot.folder / "options.json").read_text(encoding="utf-8"))
+    return OptionTree(lerobot.name, data["root"], data["classes"])
 
 
 def find_option_problems(
-    arguments: Sequence[str], chosen: Mapping[str, str], owned: Mapping[str, str]
+    arguments: Sequence[str], chosen: Mapping[str, str], owned: Mapping[str, str], version: object = None
 ) -> Iterator[OptionProblem]:
     """Yield the problems of options that LeRobot would reject.
 
     :param chosen: what robotrain chooses, as `policy: act`; without it the options of every policy count.
     :param owned: options that robotrain sets itself, which are reported elsewhere, each with robotrain's own.
+    :param version: of LeRobot; None for the newest.
     """
+    tree = load_option_tree(version)
     given = list(split_options(arguments))
     types = {name.removesuffix(".type"): value for name, value in given if name.endswith(".type") and value}
     types = {**types, **chosen}
@@ -68,7 +71,7 @@ def find_option_problems(
             why = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
             yield OptionProblem(value or "", f"{value!r} is not an option", why, suggestion)
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
-            yield from _check_option(name, value, types, owned)
+            yield from _check_option(tree, name, value, types, owned)
 
 
 def find_option(flag: str, value: str) -> str:
@@ -85,15 +88,15 @@ def find_option(flag: str, value: str) -> str:
 
 
 def _check_option(
-    name: str, value: str | None, types: Mapping[str, str], owned: Mapping[str, str]
+    tree: OptionTree, name: str, value: str | None, types: Mapping[str, str], owned: Mapping[str, str]
 ) -> Iterator[OptionProblem]:
-    tree, prefix = load_option_tree(), ""
+    prefix = ""
     level = [tree.classes[tree.root]]
     *parents, last = name.split(".")
     for parent in parents:
         found = [fields[parent][0] for fields in level if parent in fields]
         if not found:
-            yield _explain_unknown(name, value, prefix, parent, level, types, owned)
+            yield _explain_unknown(tree, name, value, prefix, parent, level, types, owned)
             return
         prefix += f"{parent}."
         choices = {key: class_name for kind in found for key, class_name in _list_choices(kind).items()}
@@ -110,7 +113,7 @@ def _check_option(
             return
     kinds = [fields[last] for fields in level if last in fields]
     if not kinds:
-        yield _explain_unknown(name, value, prefix, last, level, types, owned)
+        yield _explain_unknown(tree, name, value, prefix, last, level, types, owned)
     elif value is not None and not any(_takes(kind, value) for kind, *_ in kinds):
         scalars = list(dict.fromkeys(scalar for kind, *_ in kinds for scalar in _list_scalars(kind)))
         default = next((str(field[1]) for field in kinds if len(field) > 1), "")
@@ -119,6 +122,7 @@ def _check_option(
 
 
 def _explain_unknown(
+    tree: OptionTree,
     name: str,
     value: str | None,
     prefix: str,
@@ -128,8 +132,8 @@ def _explain_unknown(
     owned: Mapping[str, str],
 ) -> OptionProblem:
     """Explain a name of which `part` is unknown where the names before it lead."""
-    tree, given = load_option_tree(), _format(name, value)
-    title = f"LeRobot has no option --{name}"
+    given = _format(name, value)
+    title = f"LeRobot {tree.version} has no option --{name}"
     owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
     if prefix == "policy." and owners:
         chosen = types.get("policy", "")
@@ -147,19 +151,19 @@ def _explain_unknown(
     return OptionProblem(given, title, why, owned.get(f"--{option}", _format(option, value)))
 
 
-def list_policy_defaults(policy: str) -> dict[str, object]:
+def list_policy_defaults(policy: str, version: object = None) -> dict[str, object]:
     """Return the defaults of a policy's options that are plain values."""
-    tree = load_option_tree()
+    tree = load_option_tree(version)
     fields = tree.classes[_list_policies(tree)[policy]]
     return {name: field[1] for name, field in fields.items() if len(field) > 1}
 
 
-def find_default(name: str, policy: str) -> object:
+def find_default(name: str, policy: str, version: object = None) -> object:
     """Return LeRobot's default for an option of training; None where it has none, or no plain value.
 
     :param policy: the type of the policy.
     """
-    tree = load_option_tree()
+    tree = load_option_tree(version)
     fields = tree.classes[tree.root]
     parents, _, last = name.rpartition(".")
     if parents == "policy":

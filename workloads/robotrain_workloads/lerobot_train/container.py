@@ -14,6 +14,7 @@ from robotrain_runtime.contract.container_plugin import (
     ArtifactTarget,
     GpuRequirement,
     PublishingSpec,
+    PythonEnvironment,
     TrackingSpec,
     WorkCommand,
 )
@@ -37,7 +38,7 @@ from robotrain_workloads.lerobot_train import tracking, wandb, worker_count
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
-ENVIRONMENT = run_setup.make_environment(Path(__file__).parent / "locks" / "train.txt")
+ENVIRONMENT = run_setup.make_environment("train")
 DESCRIBED = {
     **dataset_preparation.DESCRIPTION_FILES,
     "policy": policy.DESCRIPTION_FILES,
@@ -52,6 +53,11 @@ TRAIN_CONFIG = "pretrained_model/train_config.json"
 DECAY = "--policy.optimizer_weight_decay"
 prepare = dataset_preparation.plan_preparation
 checkpoints = start.get_checkpoints_folder
+
+
+def environment(document: JobDocument) -> PythonEnvironment:
+    """Return the environment of the job's LeRobot."""
+    return run_setup.make_environment("train", document.parameters["lerobot_version"])
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -214,7 +220,7 @@ def _expect_int(value: Any) -> int:
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
     """Return the GPUs that the job needs; None if it also runs without."""
-    return device.find_gpu_requirement(document.parameters, run_setup.read_cuda_version(ENVIRONMENT.lock))
+    return device.find_gpu_requirement(document.parameters, run_setup.read_cuda_version(environment(document).lock))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

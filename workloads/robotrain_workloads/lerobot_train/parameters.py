@@ -7,6 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
+from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
 
 Precision = Literal["no", "fp16", "bf16"]
@@ -59,7 +60,8 @@ class TrainParameters:
     """The parameters of `lerobot-train`."""
 
     policy_type: Annotated[
-        shared.PolicyType, Param(help="the policy to train", aliases=("--policy",), short="-p", env=("POLICY_TYPE",))
+        version_parameters.PolicyType,
+        Param(help="the policy to train", aliases=("--policy",), short="-p", env=("POLICY_TYPE",), metavar="TYPE"),
     ] = "act"
     job_name: shared.JobName = "lerobot-act-training"
     output_dir: Annotated[
@@ -119,7 +121,7 @@ class TrainParameters:
     keep: Annotated[
         int | None, Param(help="how many checkpoints to keep at --publish-url (default: all)", metavar="N", gt=0)
     ] = None
-    lerobot_version: shared.LeRobotVersion = None
+    lerobot_version: version_parameters.LeRobotVersion = version_parameters.DEFAULT_LEROBOT_VERSION
     seed: shared.Seed = 1000
     num_workers: Annotated[
         int | None,

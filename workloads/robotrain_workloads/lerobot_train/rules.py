@@ -8,11 +8,29 @@ from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
 from robotrain_workloads import rules as shared_rules
+from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.rules import START_ROLES
 from robotrain_workloads.lerobot_train import parameters
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+
+def check_type(job: "Job") -> Iterator[Problem]:
+    """Require a type that the job's LeRobot trains."""
+    lerobot, kind = versions.get_version(job["lerobot_version"]), str(job["policy_type"])
+    found = lerobot.policies.get(kind)
+    if found and not found.refused:
+        return
+    having = [one.name for one in versions.list_versions() if kind in one.policies]
+    yield make_usage_problem(
+        "type-not-trainable",
+        f"LeRobot {lerobot.name} {'cannot train' if found else 'has no policy type'} {kind}",
+        where="--policy-type",
+        given=kind,
+        why=f"{found.refused[0].upper()}{found.refused[1:]}." if found else "",
+        suggestions=() if found else [Suggestion(f"--lerobot-version {name}") for name in having],
+    )
 
 
 def check_options(job: "Job") -> Iterator[Problem]:
@@ -24,7 +42,7 @@ def check_options(job: "Job") -> Iterator[Problem]:
     starts = any(source.role in START_ROLES for source in job.sources)
     chosen = {} if starts else {"policy": str(job["policy_type"])}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
-    found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere)
+    found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere, job["lerobot_version"])
     yield from shared_rules.make_option_problems(found)
     broken = policy_rules.find_rule_problems(job.trainer_args, str(job["policy_type"]), has_defaults=not starts)
     yield from shared_rules.make_option_problems(broken)

@@ -8,6 +8,7 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT, TRAINING_HINTS
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
 
@@ -26,13 +27,18 @@ OPTION_HINTS = {
 }
 
 
+def list_data_packages(job: "Job") -> dict[str, str]:
+    """Return the data of the job's LeRobot."""
+    return {"lerobot": versions.get_data_package(versions.get_version(job["lerobot_version"]))}
+
+
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
     from robotrain_workloads.lerobot_train import rules as train_rules
 
-    yield from rules.check_version(job)
+    yield from train_rules.check_type(job)
     yield from train_rules.check_options(job)
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
@@ -61,6 +67,7 @@ LEROBOT_TRAIN = Workload(
         "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_train.container",
+    data_packages=list_data_packages,
     targets=("publish_url",),
     profile=WorkloadProfile(
         container=Container(environment="lerobot-training-env"),

@@ -8,18 +8,12 @@ from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.lerobot import dataset, dataset_preparation, file_formats, policy, policy_features
-from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
+from robotrain_workloads.lerobot import dataset, dataset_preparation, file_formats, policy, policy_features, versions
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 
 RENAME_STEP = "rename_observations_processor"
 EMPTY_CAMERA = "observation.images.empty_camera_"
 """Prefix of cameras that a policy reserves and nobody has: it sees black."""
-TRANSFORMERS_TYPES = (
-    *("eo1", "fastwam", "groot", "lingbot_va", "molmoact2", "multi_task_dit", "pi0", "pi05", "pi0_fast", "smolvla"),
-    *("vla_jepa", "wall_x", "xvla"),
-)
-"""Types for which LeRobot requires the package transformers."""
 OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an environment that has it"
 
 
@@ -38,8 +32,9 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
         yield from policy.find_type_problem(selection.get_policy_reference(document).name, policy_type, expected_type)
     if document.parameters["builtin_policy"]:
         policy_type = selection.get_builtin_type(document.parameters)
-    if policy_type in TRANSFORMERS_TYPES and document.placement.environment is None:  # a user's own is not checked
-        yield explain_missing_package(f"LeRobot {LEROBOT_VERSION}'s {policy_type}", "transformers")
+    lerobot = versions.get_version(document.parameters["lerobot_version"])
+    if refused := lerobot.policies.get(str(policy_type), versions.ModelType()).refused:
+        yield f"LeRobot {lerobot.name}'s {policy_type} cannot be evaluated: {refused}"
     for info in infos[:1]:  # several have the same features, or cannot be merged
         padded = _pad_state(settings, info)
         yield from policy_features.find_feature_mismatches(padded, info, options, is_trained=False)

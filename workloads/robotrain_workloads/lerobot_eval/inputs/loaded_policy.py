@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.lerobot import options
+from robotrain_workloads.lerobot import options, versions
 from robotrain_workloads.lerobot import policy as policy_files
-from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 from robotrain_workloads.lerobot_eval.inputs import compatibility
 
 FACTORY = "lerobot.policies.factory"
@@ -161,7 +160,7 @@ def explain_load_error(error: BaseException, folder: Path | None) -> str:
     if isinstance(error, SystemExit):
         if isinstance(error.code, str):
             return ""
-        return f"LeRobot {LEROBOT_VERSION} does not know one of the --policy. options: see the line above"
+        return f"LeRobot {versions.get_installed_name()} does not know one of the --policy. options: see the line above"
     if match := isinstance(error, ImportError) and INSTALL_ADVICE.match(text):
         return compatibility.explain_missing_package("the policy", match[1])
     if isinstance(error, ImportError):
@@ -169,7 +168,7 @@ def explain_load_error(error: BaseException, folder: Path | None) -> str:
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the weights in {folder} do not match the network in its config.json: {mismatch}"
     if type(error).__name__ in ("DecodingError", "ParsingError"):
-        return f"LeRobot {LEROBOT_VERSION} cannot read the policy's configuration: {text}"
+        return f"LeRobot {versions.get_installed_name()} cannot read the policy's configuration: {text}"
     return text if isinstance(error, (OSError, ValueError, KeyError)) else ""
 
 
@@ -197,9 +196,8 @@ def require_known_type(kind: object, known: Iterable[str], name: object) -> None
     types = sorted(known)
     if kind not in types:
         available = ", ".join(types)
-        raise ValueError(
-            f"{name} has the policy type {kind}, which LeRobot {LEROBOT_VERSION} does not know; it knows {available}"
-        )
+        lerobot = f"LeRobot {versions.get_installed_name()}"
+        raise ValueError(f"{name} has the policy type {kind}, which {lerobot} does not know; it knows {available}")
 
 
 def require_finite_action(action: Any, subject: str, place: str, why: str = DAMAGED_HINT) -> None:

@@ -11,10 +11,10 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads.lerobot import file_formats, lineage, policy
 from robotrain_workloads.lerobot.lineage import SOURCE_KIND_NAMES
+from robotrain_workloads.lerobot.parameters import DEFAULT_POLICY_TYPE
 
 POLICY_ROLE = "policy"
 BUILTIN_SOURCE = "builtin"
-DEFAULT_POLICY_TYPE = "act"
 STEP_PATTERN = re.compile(r"(?:/(?:checkpoints|policy)/([0-9]{1,12})|/(0[0-9]{5}))(?:/pretrained_model)?/?$")
 HELD_OUT, ALL = "held-out", "all"
 RANGE_PATTERN = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")

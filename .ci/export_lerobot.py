@@ -1,0 +1,218 @@
+"""Describe an installed LeRobot in a folder: `options.json`, `index.json`. Run by the Python of the locked environment.
+
+    ENVIRONMENT/bin/python .ci/export_lerobot.py workloads/robotrain_workloads/lerobot_versions/VERSION
+
+What the files mean: robotrain_workloads/lerobot/versions.py. What LeRobot cannot tell, `notes.json` of the folder says.
+"""
+
+import ast
+import dataclasses
+import enum
+import importlib.metadata
+import json
+import logging
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import draccus
+import lerobot.envs
+import lerobot.optim
+import lerobot.policies
+import lerobot.rewards  # noqa: F401 - importing them registers the choices
+from lerobot.configs.policies import PreTrainedConfig
+from lerobot.configs.rewards import RewardModelConfig
+from lerobot.configs.train import TrainPipelineConfig
+from lerobot.configs.types import FeatureType, PolicyFeature
+
+SCALARS = {int: "int", float: "number", bool: "bool", str: "text", type(None): "null"}
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+MODEL_OPTION = re.compile(r".*(model|encoder|tokenizer|backbone|processor|pretrained|checkpoint|base|vae|wan)\w*")
+"""Options with a default like OWNER/NAME that name a repository; others name a task, or a place in a model."""
+EXTRA = re.compile(r"""extra=["']([\w-]+)["']""")
+READS_TASK = re.compile(r"""TokenizerProcessorStep|["']task["']|\bTASK\b""")
+PICTURE = PolicyFeature(type=FeatureType.VISUAL, shape=(3, 256, 256))
+MOST_CAMERAS = 8
+"""A type that takes so many cameras takes any number."""
+
+
+def name_of(one: type) -> str:
+    """Return the name that the tree has for a class."""
+    return f"{one.__module__.removeprefix('lerobot.')}.{one.__qualname__}"
+
+
+class Tree:
+    """The classes whose fields are options."""
+
+    def __init__(self) -> None:
+        self.classes: dict[str, dict[str, list[Any]]] = {}
+
+    def add(self, one: type) -> str:
+        """Add a class and those of its fields; return its name."""
+        name = name_of(one)
+        if name not in self.classes:
+            self.classes[name] = {}
+            hints = typing.get_type_hints(one)
+            for field in dataclasses.fields(one):
+                if field.init:
+                    kind = self.describe(hints[field.name])
+                    self.classes[name][field.name] = [kind, *self.default(field, kind)]
+        return name
+
+    def describe(self, hint: Any) -> Any:
+        """Return the kind of a field's values."""
+        origin = typing.get_origin(hint)
+        if origin in (typing.Union, types.UnionType):
+            kinds = [self.describe(one) for one in typing.get_args(hint)]
+            return kinds[0] if len(kinds) == 1 else {"any of": kinds}
+        if origin is typing.Literal:
+            return {"one of": [str(one) for one in typing.get_args(hint)]}
+        if hint in SCALARS:
+            return SCALARS[hint]
+        if isinstance(hint, type) and issubclass(hint, draccus.ChoiceRegistry):
+            known = {name: hint.get_choice_class(name) for name in sorted(hint.get_known_choices())}
+            return {"choices": {name: self.add(one) for name, one in known.items()}} if known else "any"
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            return {"fields": self.add(hint)}
+        if isinstance(hint, type) and issubclass(hint, enum.Enum):
+            return {"one of": sorted({name for one in hint for name in (one.name, str(one.value))})}
+        return "any"
+
+    def default(self, field: dataclasses.Field, kind: Any) -> list[Any]:
+        """Return the default of a field in a list, if it is a fixed number, text or truth value."""
+        value = field.default.name if isinstance(field.default, enum.Enum) else field.default
+        return [value] if type(value) in (int, float, bool, str) and type(kind) in (str, dict) else []
+
+
+def format_tree(version: str) -> str:
+    """Return `options.json`, a class on each line."""
+    tree = Tree()
+    root = tree.add(TrainPipelineConfig)
+    classes = [
+        f"{json.dumps(name)}: {json.dumps(fields, sort_keys=True)}" for name, fields in sorted(tree.classes.items())
+    ]
+    head = f'"lerobot": "{version}",\n"root": "{root}",\n"classes": {{\n'
+    return "{" + head + ",\n".join(classes) + "\n}}\n"
+
+
+class TypeDescription:
+    """What the code of a policy type or a reward model says of it."""
+
+    def __init__(self, config: type) -> None:
+        self.config = config
+        self.folder = Path(sys.modules[config.__module__].__file__ or "").parent
+        self.sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(self.folder.rglob("*.py"))}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `index.json` says."""
+        repositories = {**self._list_options(), **self._list_fixed()}
+        cameras = self._count_cameras()
+        found: dict[str, Any] = {
+            "extra": next(iter(EXTRA.findall("\n".join(self.sources.values()))), ""),
+            "repositories": repositories,
+            "runs_code": self._trusts_code(),
+            "cameras": cameras,
+            "reads_reward": self._reads_reward(),
+            "reads_task": READS_TASK.search("\n".join(self.sources.values())) is not None,
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def _list_options(self) -> dict[str, list[str]]:
+        """Return the repositories that options name by default, each with its options."""
+        found: dict[str, list[str]] = {}
+        for field in dataclasses.fields(self.config):
+            if isinstance(field.default, str) and REPOSITORY.fullmatch(field.default):
+                found.setdefault(field.default, []).append(field.name)
+        return {name: options for name, options in found.items() if any(map(MODEL_OPTION.fullmatch, options))}
+
+    def _list_fixed(self) -> dict[str, list[str]]:
+        """Return the repositories that the code names in a call, which no option changes."""
+        by_option = self._list_options()
+        return {name: [] for name in self._list_named_in_calls() if name not in by_option}
+
+    def _list_named_in_calls(self) -> Iterator[str]:
+        for file, text in self.sources.items():
+            if file.startswith("configuration_"):
+                continue
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Call):
+                    values = [*node.args, *(keyword.value for keyword in node.keywords)]
+                    texts = [value.value for value in values if isinstance(value, ast.Constant)]
+                    yield from (one for one in texts if isinstance(one, str) and REPOSITORY.fullmatch(one))
+
+    def _trusts_code(self) -> bool:
+        """Return whether it loads a repository with `trust_remote_code`, which runs Python files of that."""
+        for text in self.sources.values():
+            for node in ast.walk(ast.parse(text)):
+                names = [node.arg] if isinstance(node, ast.keyword) else []
+                if isinstance(node, ast.Dict):
+                    names = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+                if "trust_remote_code" in names:
+                    return True
+        return False
+
+    def _make_default(self) -> Any:
+        """Return a configuration of defaults, without what its class computes: some ask the Hub."""
+        config = object.__new__(self.config)
+        for field in dataclasses.fields(self.config):
+            has_factory = field.default_factory is not dataclasses.MISSING
+            value = field.default_factory() if has_factory else field.default
+            object.__setattr__(config, field.name, value)
+        return config
+
+    def _count_cameras(self) -> list[int | None]:
+        """Return the fewest and the most cameras that the type takes beside a state; nothing if it takes any number."""
+        accepted = []
+        for count in range(MOST_CAMERAS + 1):
+            config = self._make_default()
+            state = PolicyFeature(type=FeatureType.STATE, shape=(8,))
+            config.input_features = {"observation.state": state}
+            config.input_features |= {f"observation.images.camera{index}": PICTURE for index in range(count)}
+            config.output_features = {"action": PolicyFeature(type=FeatureType.ACTION, shape=(7,))}
+            try:
+                config.validate_features()
+            except ValueError:
+                continue
+            except Exception:  # it needs what its class computes
+                return []
+            accepted.append(count)
+        if not accepted:
+            return []
+        least, most = accepted[0], accepted[-1] if accepted[-1] < MOST_CAMERAS else None
+        return [least, most] if least or most is not None else []
+
+    def _reads_reward(self) -> bool:
+        try:
+            return bool(self._make_default().reward_delta_indices)
+        except Exception:  # it needs what its class computes
+            return False
+
+
+def format_index(version: str, notes: dict[str, Any]) -> str:
+    """Return `index.json`, a type on each line; `notes` are those of the folder, by type."""
+    sections = []
+    for section, registry in (("policies", PreTrainedConfig), ("reward_models", RewardModelConfig)):
+        lines = [
+            f"{json.dumps(name)}: {json.dumps({**TypeDescription(config).describe(), **notes.get(name, {})})}"
+            for name, config in sorted(registry.get_known_choices().items())
+        ]
+        sections.append(f'"{section}": {{\n' + ",\n".join(lines) + "\n}")
+    return "{" + f'"lerobot": "{version}",\n' + ",\n".join(sections) + "}\n"
+
+
+def main(folder: Path) -> None:
+    """Write both files."""
+    logging.disable(logging.CRITICAL)
+    version = importlib.metadata.version("lerobot")
+    path = folder / "notes.json"
+    notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    (folder / "options.json").write_text(format_tree(version), encoding="utf-8")
+    (folder / "index.json").write_text(format_index(version, notes), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

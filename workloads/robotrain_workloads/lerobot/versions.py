@@ -1,0 +1,95 @@
+"""The versions of LeRobot that a job can run with, and the policy types and reward models of each.
+
+A version is a folder of data (`lerobot_versions`). On the machine of a job there is only the job's own. Standard
+library only.
+"""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FOLDER = Path(__file__).parents[1] / "lerobot_versions"
+DATA_PACKAGE = ".".join((*__name__.split(".")[:1], FOLDER.name))
+POLICIES, REWARD_MODELS = "policies", "reward_models"
+
+
+class ModelType(NamedTuple):
+    """A type of policies, or of reward models."""
+
+    extra: str = ""
+    """The extra of LeRobot that it needs."""
+    repositories: Mapping[str, Sequence[str]] = {}
+    """The repositories of the Hub that it names by default, with its options that name them: none if no option does."""
+    runs_code: bool = False
+    """Whether it runs Python code of such a repository."""
+    cameras: Sequence[int | None] = ()
+    """The fewest and the most cameras that it takes, without an environment state; empty for any number."""
+    reads_reward: bool = False
+    """Whether it learns from the feature `next.reward`."""
+    reads_task: bool = False
+    """Whether it reads the text of the task."""
+    refused: str = ""
+    """Why robotrain does not train it; empty if it does."""
+
+
+class LeRobotVersion(NamedTuple):
+    """A version of LeRobot."""
+
+    name: str
+    folder: Path
+
+    def get_lock(self, name: str) -> Path:
+        """Return the lock of an environment: `train`, `eval` or `aloha`."""
+        return self.folder / f"{name}.txt"
+
+    @property
+    def policies(self) -> Mapping[str, ModelType]:
+        """The policy types."""
+        return _read_types(self.folder, POLICIES)
+
+    @property
+    def reward_models(self) -> Mapping[str, ModelType]:
+        """The types of reward models."""
+        return _read_types(self.folder, REWARD_MODELS)
+
+
+@functools.cache
+def list_versions() -> tuple[LeRobotVersion, ...]:
+    """Return the versions that are here, the newest first."""
+    folders = [path for path in FOLDER.iterdir() if path.name.startswith("v") and path.is_dir()]
+    found = [LeRobotVersion(path.name[1:].replace("_", "."), path) for path in folders]
+    return tuple(sorted(found, key=lambda one: [int(part) for part in one.name.split(".")], reverse=True))
+
+
+def get_version(name: object = None) -> LeRobotVersion:
+    """Return a version, by default the newest. Raise KeyError."""
+    versions = {one.name: one for one in list_versions()}
+    return versions[str(name)] if name is not None else list_versions()[0]
+
+
+def get_data_package(version: LeRobotVersion) -> str:
+    """Return the package with the files of a version, for the payload of a job."""
+    return f"{DATA_PACKAGE}.{version.folder.name}"
+
+
+def list_type_names(section: str) -> tuple[str, ...]:
+    """Return the names of `policies` or `reward_models` that any version has."""
+    return tuple(sorted({name for version in list_versions() for name in _read_types(version.folder, section)}))
+
+
+def get_installed_name() -> str:
+    """Return the version of LeRobot that is installed here, else the newest one that is known."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("lerobot")
+    except importlib.metadata.PackageNotFoundError:
+        return get_version().name
+
+
+@functools.cache
+def _read_types(folder: Path, section: str) -> Mapping[str, ModelType]:
+    index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    return {name: ModelType(**fields) for name, fields in index[section].items()}

@@ -1,0 +1,12 @@
+"""The versions of LeRobot that jobs run with: data only, a folder each, `v0_6_1` for LeRobot 0.6.1.
+
+Of each version:
+
+- `train.txt`, `eval.txt`, `aloha.txt`: the locks of its environments, compiled from the `.in` beside them (`.ci/locks`)
+- `options.json`: LeRobot's configuration classes, with kinds and defaults of fields (`lerobot_options/option_tree.py`)
+- `index.json`: the policy types and reward models, with what help and checks need of them (`lerobot/versions.py`)
+- `notes.json`, if there is one: what LeRobot does not tell about a type; it is part of `index.json`
+
+`.ci/export_lerobot.py FOLDER` writes the JSON files in an environment of the lock. A job carries the folder of its
+version.
+"""
