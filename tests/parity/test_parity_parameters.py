@@ -1,6 +1,7 @@
 """Each parameter of each workload, changed alone, changes what is executed; every platform gets the same ones."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import pytest
