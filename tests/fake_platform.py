@@ -35,7 +35,7 @@ from robotrain.plugin import (
 )
 
 KINDS = ("huggingface", "blob_url", "data_asset", "local_path", "registered_model")
-ROLES = ("dataset", "policy", "init_policy", "resume")
+ROLES = ("dataset", "policy", "init_policy", "resume", "backbone")
 
 
 @dataclass(frozen=True, kw_only=True)

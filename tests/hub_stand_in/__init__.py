@@ -26,7 +26,11 @@ LARGE = 1000
 
 @dataclass
 class Repository:
-    """commits: files by commit. branches: the commit that each means. shut: empty, `private` or `gated`."""
+    """commits: files by commit. branches: the commit that each means.
+
+    shut: empty, `private`, or one that everybody may list: `gated`, whose licence the token's account has accepted, and
+    `unaccepted`.
+    """
 
     commits: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
@@ -220,6 +224,9 @@ class _Handler(_Answers):
             status, headers, body = answer() if callable(answer) else answer
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.answer(status, {"Content-Type": "application/json", **headers}, content)
+        elif api := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)/auth-check", path):
+            self._repository(*api.groups(), "main")
+            self.json({}, {})
         elif api := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?", path):
             self._tree(*api.groups(default=""))
         elif api := re.fullmatch(r"/api/(models|datasets)/(.+?)(?:/revision/(.+))?", path):
@@ -230,17 +237,18 @@ class _Handler(_Answers):
             raise Refused(404)
 
     def _info(self, kind: str, name: str, revision: str) -> None:
-        commit, files = self._repository(kind, name, revision)
+        commit, files = self._repository(kind, name, revision, is_listing=True)
         siblings = []
         for path, content in files.items():
             sibling = {"rfilename": path, "size": len(content), "blobId": git_digest(content)}
             siblings.append(sibling | large(content, "sha256"))
-        values = {"private": False, "tags": [], "downloads": 0, "likes": 0}
+        gated = "auto" if self.server.repositories[f"{kind}/{name}"].shut in ("gated", "unaccepted") else False
+        values = {"private": False, "gated": gated, "tags": [], "downloads": 0, "likes": 0}
         self.json({"id": name, "sha": commit, "siblings": siblings, **values}, {})
 
     def _tree(self, kind: str, name: str, revision: str, below: str) -> None:
         """All files and folders below a folder, a page at a time."""
-        _, files = self._repository(kind, name, revision)
+        _, files = self._repository(kind, name, revision, is_listing=True)
         found = [{"type": "file", "path": path, **described(content)} for path, content in files.items()]
         folders = {str(folder) for path in files for folder in PurePosixPath(path).parents} - {"."}
         found += [{"type": "directory", "path": path, "oid": git_digest(b""), "size": 0} for path in folders]
@@ -263,14 +271,17 @@ class _Handler(_Answers):
         where = f"{self.server.elsewhere}/cdn/{kind}/{name}/{commit}/{quote(path)}?{SIGNATURE}"
         self.answer(302, {**headers, **linked, "Location": where}, b"")
 
-    def _repository(self, kind: str, name: str, revision: str) -> tuple[str, Mapping[str, bytes]]:
+    def _repository(
+        self, kind: str, name: str, revision: str, is_listing: bool = False
+    ) -> tuple[str, Mapping[str, bytes]]:
         """The commit that a revision means, and its files."""
         found = self.server.repositories.get(f"{kind}/{name}")
         given = self.headers.get("Authorization")
         if found is None or (found.shut == "private" and not given):
             raise Refused(401 if not given else 404, "RepoNotFound", "Repository not found")
-        if found.shut == "gated" and not given:
-            raise Refused(401, "GatedRepo", "Access to this repository is restricted")
+        is_gated = found.shut == "unaccepted" or (found.shut == "gated" and not given)
+        if is_gated and not is_listing:
+            raise Refused(403 if given else 401, "GatedRepo", "Access to this repository is restricted")
         commit = found.branches.get(revision, revision)
         if commit not in found.commits:
             raise Refused(404, "RevisionNotFound", "Invalid rev id")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
+from robotrain.config.provenance import IMPLIED_ORIGIN
 from robotrain.errors import Problem, Stage, Suggestion, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
@@ -98,11 +99,13 @@ def _pin_source(
         return _make_problem("not-pinned", title, source, error.why, *_list_suggestions(error), severity="warning")
     except SourceNotFound as error:
         title = f"{source.uri} does not exist"
-        return _make_problem("source-missing", title, source, error.why, *_list_suggestions(error))
+        ways = (*_list_suggestions(error), *(_suggest_copies(source, kinds) if source.implied else ()))
+        return _make_problem("source-missing", title, source, error.why, *ways)
     except Exception as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
-        return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *suggestions, _SUGGEST_NO_PIN)
+        others = _suggest_copies(source, kinds) if source.implied else [_SUGGEST_NO_PIN]
+        return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *suggestions, *others)
     missing: Sequence[str] = ()
     with contextlib.suppress(Exception):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
@@ -115,6 +118,13 @@ def _pin_source(
 
 def _list_suggestions(error: SourceError) -> tuple[Suggestion, ...]:
     return (Suggestion(error.suggestion),) if error.suggestion else ()
+
+
+def _suggest_copies(source: document.JobSource, kinds: SourceKinds) -> Iterator[Suggestion]:
+    """Yield the options that give a source, which nobody gave, from another place."""
+    for kind in kinds.values():
+        if kind.name != source.kind and (flag := kind.roles.get(source.role)):
+            yield Suggestion(f"{flag.flag} {flag.form or kind.form}", "a copy of it")
 
 
 def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | None:
@@ -246,7 +256,7 @@ def _make_problem(
         code=code,
         stage=Stage.PREFLIGHT,
         title=title,
-        where=source.role,
+        where=f"{source.role} ({IMPLIED_ORIGIN})" if source.implied else source.role,
         given=f"{source.uri} at {source.pin}" if source.pin else source.uri,
         why=why,
         suggestions=suggestions,

@@ -48,7 +48,8 @@ KIND = SourceKind(
         "backbone": RoleFlag(
             "--backbone-url",
             help="A backbone or tokenizer that the policy names, in Azure Storage: the last two parts of the URL are "
-            "its name, …/OWNER/NAME.",
+            "its name.",
+            form="https://…/OWNER/NAME",
         ),
     },
     recognizes=lambda text: bool(re.match(ADDRESS_HINT, text)),

@@ -162,9 +162,12 @@ class RepositoryFiles(DataOrigin):
     def _load_repository_info(self) -> Any:
         revision = self._repository.revision or None
         try:
-            return self._hub.repo_info(
+            info = self._hub.repo_info(
                 self._repository.id, revision=revision, repo_type=self._kind, files_metadata=True, timeout=INFO_SECONDS
             )
+            if getattr(info, "gated", False):  # everybody may list a gated repository, not download it
+                self._hub.auth_check(self._repository.id, repo_type=self._kind)
+            return info
         except Exception as error:
             raise self._make_fetch_error(error, is_answer=True) from error
 

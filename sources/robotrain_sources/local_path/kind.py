@@ -71,7 +71,8 @@ KIND = SourceKind(
         "backbone": RoleFlag(
             "--backbone-path",
             help="A backbone or tokenizer that the policy names, in a folder of the machine that runs the job: the "
-            "last two parts of the path are its name, …/OWNER/NAME.",
+            "last two parts of the path are its name.",
+            form="…/OWNER/NAME",
         ),
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),

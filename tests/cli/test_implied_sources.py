@@ -1,0 +1,313 @@
+"""Sources that nobody gives: a policy names a backbone that it does not contain, and the job brings it, pinned."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure_stand_in.http_server import Fault
+from fake_engine import count_submissions
+from hub_stand_in import HubStandIn
+from robotrain.store import plans
+
+WORKLOAD = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.plugin import Param, Role, Workload, hook
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    head: Annotated[str, Param(help="the policy type")] = "plain"
+    steps: Annotated[int, Param(help="how long")] = 5
+
+@hook
+def robotrain_workloads():
+    roles = {"policy": Role(takes="checkpoints"), "backbone": Role(many=True)}
+    declare = lambda name, makes: Workload(name=name, summary="", parameters=Parameters, roles=roles, produces=makes,
+        container_plugin="arm_half", implies_sources=lambda job: job["head"] != "plain")
+    return [declare("arm", "checkpoints"), declare("arm-eval", "results")]
+"""
+CONTAINER_PLUGIN = """
+import json
+from pathlib import Path
+
+ENVIRONMENT = None
+DESCRIBED = {"policy": ("config.json",)}
+
+def list_names(document, described):
+    if document.parameters["head"] == "broken":
+        raise ValueError("no such head")
+    names = [document.parameters["head"]] if "/" in document.parameters["head"] else []
+    for folder in described.values():
+        if (folder / "config.json").is_file():
+            names += json.loads((folder / "config.json").read_text()).get("names", [])
+    return names
+
+def implied_sources(document, described):
+    names = list_names(document, described)
+    given = [source.uri.partition("@")[0] for source in document.sources if source.role == "backbone"]
+    return {"backbone": [one for one in names if not any(uri.endswith(one) for uri in given)]}
+
+def describe_output(document, described, folder):
+    (folder / "config.json").write_text(json.dumps({"names": list_names(document, described)}))
+"""
+JOB = ("arm", "--platform", "fake")
+
+
+@pytest.fixture
+def hub(install, fake_platform, monkeypatch, tmp_path) -> Iterator[HubStandIn]:
+    """A Hub with the policy lab/arm, which names the backbone org/vlm, and the tokenizer org/words."""
+    claims = {"workload.arm": "arm_workload", "workload.arm-eval": "arm_workload"}
+    install("robotrain-arm", claims, arm_workload=WORKLOAD, arm_half=CONTAINER_PLUGIN)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with HubStandIn() as stand_in:
+        stand_in.repository("lab/arm", {"config.json": json.dumps({"names": ["org/vlm"]}).encode()})
+        stand_in.repository("org/vlm", {"config.json": b"{}"})
+        stand_in.repository("org/words", {"tokenizer.json": b"{}"})
+        monkeypatch.setenv("HF_ENDPOINT", stand_in.address)
+        yield stand_in
+
+
+@pytest.fixture
+def submit(robotrain, hub):
+    """Submit a job of the workload; return the answer and, if it was sent, the sources of its document."""
+
+    def submit(*words, command=("submit", *JOB)):
+        answer = robotrain(*command, *words)
+        run = answer.stdout.strip()
+        return answer, read_sources(run) if answer.exit_code == 0 else []
+
+    return submit
+
+
+def read_sources(run: str) -> list[tuple[str, str, str, bool]]:
+    sources = json.loads((plans.get_plan_folder(run) / "job.json").read_text())["sources"]
+    return [(one["role"], one["uri"], one["pin"], one.get("implied", False)) for one in sources]
+
+
+def get_commit(hub: HubStandIn, name: str) -> str:
+    return hub.repositories[f"models/{name}"].branches["main"]
+
+
+def test_a_backbone_that_a_policy_of_the_hub_names_is_pinned_with_it(submit, hub):
+    answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm")
+    answer.check(0)
+    assert sources == [
+        ("policy", "lab/arm", get_commit(hub, "lab/arm"), False),
+        ("backbone", "org/vlm", get_commit(hub, "org/vlm"), True),
+    ]
+    read = [request for request in hub.requests if request.startswith("GET ") and "/resolve/" in request]
+    assert len(read) == 1, "the file that names it is read once"
+    rows = {row["name"]: row for row in plans.read_stored_values(answer.stdout.strip())}
+    assert (rows["backbone"]["value"], rows["backbone"]["origin"]) == ("huggingface org/vlm", "implied by the job")
+
+
+def test_a_job_that_implies_nothing_asks_for_nothing(submit, hub):
+    _, sources = submit("--policy-repo-id", "lab/arm")
+    assert [source[:2] for source in sources] == [("policy", "lab/arm")]
+    assert not [request for request in hub.requests if "/resolve/" in request and "config.json" not in request]
+    assert "vlm" not in "".join(hub.requests)
+
+
+def test_an_implied_source_is_not_part_of_the_identity_of_a_job(robotrain, hub, tmp_path):
+    folder = make_policy(tmp_path / "arm", "org/vlm")
+    run = robotrain("render", *JOB, "--head", "vla", "--policy-path", folder, "--json").json
+    (folder / "config.json").write_text(json.dumps({"names": ["org/vlm", "org/words"]}))
+    other = robotrain("render", *JOB, "--head", "vla", "--policy-path", folder, "--json").json
+    texts = [plan["files"]["job.json"]["text"] for plan in (run, other)]
+    assert [text.count('"implied": true') for text in texts] == [1, 2]
+    assert run["run"] == other["run"]
+
+
+def make_policy(folder: Path, *names: str) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"names": names}))
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
+def test_explain_shows_what_a_policy_of_this_machine_implies_and_a_job_file_does_not_repeat_it(
+    robotrain, hub, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    words = ("--head", "vla", "--policy-path", make_policy(tmp_path / "arm", "org/vlm"))
+    rows = {row["name"]: row for row in robotrain("explain", *JOB, *words, "--json").json["values"]}
+    assert (rows["backbone"]["value"], rows["backbone"]["origin"]) == ("huggingface org/vlm", "implied by the job")
+    assert hub.requests == []
+    assert robotrain("submit", *JOB, *words, "--save-as", "job.yaml", "--dry-run").exit_code == 0
+    assert "backbone" not in (tmp_path / "job.yaml").read_text()
+
+
+def test_a_given_backbone_stands_for_the_implied_one(submit, hub, tmp_path):
+    copy = tmp_path / "org/vlm"
+    copy.mkdir(parents=True)
+    (copy / "config.json").write_text("{}")
+    _, sources = submit("--head", "org/words", "--policy-repo-id", "lab/arm", "--backbone-path", copy)
+    assert [(role, uri, implied) for role, uri, _, implied in sources] == [
+        ("policy", "lab/arm", False),
+        ("backbone", str(copy), False),
+        ("backbone", "org/words", True),
+    ]
+    _, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm", "--backbone-repo-id", "org/vlm@main")
+    assert [source[1::2] for source in sources] == [("lab/arm", False), ("org/vlm@main", False)]
+
+
+@pytest.mark.parametrize("variable", ["ROBOTRAIN_BACKBONE_REPO_ID"])
+def test_a_backbone_is_given_by_a_job_file_and_by_a_variable(submit, hub, tmp_path, monkeypatch, variable):
+    (tmp_path / "job.yaml").write_text("workload: arm\nsources:\n  backbone:\n    - huggingface: org/words\n")
+    _, sources = submit(command=("submit", tmp_path / "job.yaml", "--platform", "fake"))
+    assert [source[:2] for source in sources] == [("backbone", "org/words")]
+    monkeypatch.setenv(variable, '["org/vlm", "org/words"]')
+    _, sources = submit()
+    assert [source[1] for source in sources] == ["org/vlm", "org/words"]
+
+
+@pytest.mark.parametrize(
+    ("shut", "token", "told"),
+    [
+        ("gated", False, "The model org/vlm is gated: request access at {hub}/org/vlm and log in with `hf auth login`"),
+        (
+            "unaccepted",
+            True,
+            "The model org/vlm is gated and your token has no access: request access at {hub}/org/vlm",
+        ),
+        ("private", False, "has no public model org/vlm: check the spelling; if it is private, a token is needed"),
+    ],
+)
+def test_a_backbone_that_is_not_open_stops_the_submit(submit, hub, fake_platform, monkeypatch, shut, token, told):
+    hub.repositories["models/org/vlm"].shut = shut
+    if token:
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+    answer, _ = submit("--head", "vla", "--policy-repo-id", "lab/arm")
+    answer.check(4, "backbone (implied by the job) org/vlm", told.format(hub=hub.address))
+    assert answer.stderr.count("org/vlm is gated") <= 1
+    assert count_submissions(fake_platform) == {}
+
+
+def test_a_backbone_that_is_gone_stops_the_submit(submit, hub, fake_platform):
+    del hub.repositories["models/org/vlm"]
+    answer, _ = submit("--head", "vla", "--policy-repo-id", "lab/arm")
+    text = "has no public model org/vlm: check the spelling"
+    answer.check(4, "backbone (implied by the job) org/vlm", text, "--backbone-path …/OWNER/NAME")
+    assert "--no-pin" not in answer.stderr, "it would not be sent at all"
+    assert count_submissions(fake_platform) == {}
+
+
+def test_a_platform_that_does_not_take_what_a_policy_implies_refuses_it(submit, hub, fake_platform, tmp_path):
+    import fake_plugin
+
+    fake_plugin.FakePlatform.capabilities.sources.pop(("backbone", "huggingface"))
+    for words in (("--policy-repo-id", "lab/arm"), ("--policy-path", make_policy(tmp_path / "arm", "org/vlm"))):
+        answer, _ = submit("--head", "vla", *words)
+        answer.check(3, "[source-not-accepted]", "backbone (implied by the job) org/vlm", "--backbone-url https:")
+    assert count_submissions(fake_platform) == {}
+
+
+def test_without_pins_the_run_tells_what_is_missing(submit, hub):
+    answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm", "--no-pin")
+    answer.check(0, "[implied-sources-unknown]", "lab/arm was not read")
+    assert [source[1] for source in sources] == ["lab/arm"]
+    assert hub.requests == []
+
+
+def test_a_hub_that_cannot_be_read_is_left_to_the_run(submit, hub, monkeypatch):
+    monkeypatch.setattr("robotrain_sources.huggingface.pin.READ_SECONDS", 0.3)
+    hub.faults.append(Fault("resolve", status=500))
+    answer, sources = submit("--head", "org/words", "--policy-repo-id", "lab/arm")
+    answer.check(0, "[implied-sources-unknown]", "lab/arm was not read", "[sources-unread]")
+    assert answer.stderr.count("[sources-unread]") == 1
+    assert [source[1] for source in sources] == ["lab/arm", "org/words"]
+
+
+def test_a_workload_that_fails_to_tell_is_named(submit, hub):
+    answer, _ = submit("--head", "broken")
+    answer.check(0, "[implied-sources-unknown]", "ValueError: no such head")
+
+
+def test_a_resubmitted_run_keeps_its_pins_until_it_is_pinned_again(submit, hub):
+    answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm")
+    run, first = answer.stdout.strip(), get_commit(hub, "org/vlm")
+    hub.repositories["models/org/vlm"].commit({"config.json": b'{"new": 1}'})
+    again, kept = submit(run, "--new", command=("resubmit",))
+    again.check(0, "same plan as")
+    assert kept == sources
+    changed, kept = submit(run, "--set", "steps=9", command=("resubmit",))
+    assert ("backbone", "org/vlm", first, True) in kept
+    assert "backbone" not in changed.stderr, "what follows from the rest is no change of its own"
+    _, renewed = submit(run, "--repin", command=("resubmit",))
+    assert ("backbone", "org/vlm", get_commit(hub, "org/vlm"), True) in renewed
+    _, without = submit(run, "--set", "head=plain", command=("resubmit",))
+    assert [source[1] for source in without] == ["lab/arm"]
+
+
+def test_another_commit_of_the_start_may_name_another_backbone(submit, hub):
+    run = submit("--head", "vla", "--policy-repo-id", "lab/arm")[0].stdout.strip()
+    hub.repositories["models/lab/arm"].commit({"config.json": json.dumps({"names": ["org/words"]}).encode()})
+    _, renewed = submit(run, "--repin", command=("resubmit",))
+    assert [source[1] for source in renewed] == ["lab/arm", "org/words"]
+    hub.faults.append(Fault("resolve", status=500))
+    _, kept = submit(renewed and run, "--set", "steps=9", "--no-pin", command=("resubmit",))
+    assert [source[1] for source in kept] == ["lab/arm", "org/vlm"], "what was known stays while nobody can tell"
+
+
+def test_render_with_pin_has_what_submit_would_send(robotrain, hub):
+    words = ("render", *JOB, "--head", "vla", "--policy-repo-id", "lab/arm", "--json")
+    assert "org/vlm" not in robotrain(*words).stdout
+    pinned = robotrain(*words, "--pin").json["files"]["job.json"]["text"]
+    assert [one["pin"] for one in json.loads(pinned)["sources"]] == [
+        get_commit(hub, "lab/arm"),
+        get_commit(hub, "org/vlm"),
+    ]
+    hub.repositories["models/org/vlm"].shut = "gated"
+    robotrain(*words, "--pin").check(4, "The model org/vlm is gated")
+
+
+@pytest.mark.parametrize("platform", ["fake", "dag"])
+def test_each_step_of_a_pipeline_gets_its_own(robotrain, hub, dag_platform, tmp_path, platform):
+    steps = {
+        "train": {
+            "workload": "arm",
+            "parameters": {"head": "vla"},
+            "sources": {"policy": [{"huggingface": "lab/arm"}]},
+        },
+        "evaluate": {
+            "workload": "arm-eval",
+            "parameters": {"head": "vla"},
+            "sources": {"policy": [{"from": "train"}]},
+        },
+        "other": {"workload": "arm", "parameters": {"head": "org/words"}},
+    }
+    (tmp_path / "pipeline.yaml").write_text(json.dumps({"name": "p", "steps": steps}))
+    words = ("pipeline", "submit", tmp_path / "pipeline.yaml", "--platform", platform, "--dry-run", "--json")
+    answer = robotrain(*words)
+    answer.check(0)
+    spec = json.loads(next(text for text in find_texts(answer.json) if '"steps"' in text))
+    if platform == "dag":
+        steps = {name: step["job"]["sources"] for name, step in spec["steps"].items()}
+    else:
+        steps = {step["name"]: step["sources"] for step in spec["steps"]}
+    found = {name: [one["uri"] for one in sources] for name, sources in steps.items()}
+    assert found == {"train": ["lab/arm", "org/vlm"], "evaluate": ["train", "org/vlm"], "other": ["org/words"]}
+    pins = {one["pin"] for sources in steps.values() for one in sources if one["uri"] == "org/vlm"}
+    assert pins == {get_commit(hub, "org/vlm")}
+
+
+def find_texts(found: object) -> Iterator[str]:
+    """Yield the texts in JSON."""
+    if isinstance(found, str):
+        yield found
+    for one in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+        yield from find_texts(one)
+
+
+def test_the_trials_of_a_sweep_imply_what_their_values_do(robotrain, hub, tmp_path):
+    words = ("sweep", "arm", "--platform", "fake", "--over", "head=org/vlm,org/words", "--dry-run", "--json")
+    answer = robotrain(*words)
+    answer.check(0)
+    spec = next(text for text in find_texts(answer.json) if '"steps"' in text)
+    assert [[one["uri"] for one in step["sources"]] for step in json.loads(spec)["steps"]] == [
+        ["org/vlm"],
+        ["org/words"],
+    ]
