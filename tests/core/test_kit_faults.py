@@ -64,6 +64,13 @@ FAULTS = {
         "_missing_container": ["test_workload_container_plugin_is_complete"],
         "_incomplete_container": ["test_workload_container_plugin_is_complete"],
         "_unlocked_environment": ["test_workload_container_plugin_is_complete"],
+        "_unannounced_sources": {
+            "test_implied_sources_fit_its_roles": (
+                "roles that are not declared: backbone",
+                "recognizes: a machine, on a shelf",
+                "for which implies_sources is False",
+            )
+        },
         "_greedy_check": ["test_missing_input_is_rejected"],
         "_local_only": ["test_supporting_platforms_render_it"],
         "_private_import": {"test_imports_only_public_names": "_import_workload.py:4: robotrain.store"},

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
 NAME = "train-eval"
 ORIGIN = Origin(PIPELINE_LAYER, NAME)
-NAME_PARAMETER, DATASET_ROLE, POLICY_ROLE = "job_name", "dataset", "policy"
+NAME_PARAMETER, DATASET_ROLE, POLICY_ROLE, BACKBONE_ROLE = "job_name", "dataset", "policy", "backbone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,19 +113,20 @@ def _label_job(training: Request, step: str) -> dict[str, Value]:
 def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Request:
     """Return the request for the evaluation: on the training's data, of the policy that it trains."""
     assert wanted.evaluation is not None
+    roles = {DATASET_ROLE, *({BACKBONE_ROLE} & wanted.evaluation.roles.keys())}
     policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=training.folder)
     shared = {one: training.parameters[one] for one in wanted.evaluation.inherits if one in training.parameters}
     file = training.file
     if file is not None:
         in_file = {one: file.parameters[one] for one in wanted.evaluation.inherits if one in file.parameters}
-        data = tuple(one for one in file.sources if one.role == DATASET_ROLE)
+        data = tuple(one for one in file.sources if one.role in roles)
         file = JobFile(folder=file.folder, sources=data, parameters=in_file, platforms=file.platforms)
     return dataclasses.replace(
         training,
         parameters={**shared, **_name_job(training, name, EVALUATE), **wanted.parameters},
         defaults=_label_job(training, EVALUATE),
         settings={**training.settings, **wanted.settings.get(EVALUATE, {})},
-        sources=(*(one for one in training.sources if one.role == DATASET_ROLE), policy),
+        sources=(*(one for one in training.sources if one.role in roles), policy),
         trainer_args=None,
         assigned_args=None,
         file=file,

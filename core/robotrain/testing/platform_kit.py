@@ -208,7 +208,10 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
         def pin_sources(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
             job: Job = arguments[0]
             pins = [SAMPLE_PIN if bench.kinds[one.kind].pinning else "" for one in job.sources]
-            pinned = (dataclasses.replace(one, pin=pin) for one, pin in zip(job.sources, pins, strict=True))
+            pinned = (
+                dataclasses.replace(one, pin=pin, implied=one.role == "backbone")
+                for one, pin in zip(job.sources, pins, strict=True)
+            )
             return render(dataclasses.replace(job, sources=tuple(pinned)), *arguments[1:])
 
         for typed in _make_jobs(bench):
@@ -219,8 +222,11 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
             result.require(f"{', '.join(words)} are declared yes")
             document = bench.world.read_document(bench.plans[-1])
             sources = ((role, kind, str(bench.parse_source(role, kind))) for role, kind in typed)
-            expected = [(role, kind.name, uri, SAMPLE_PIN * bool(kind.pinning)) for role, kind, uri in sources]
-            found = [(one.role, one.kind, one.uri, one.pin) for one in document.sources]
+            expected = [
+                (role, kind.name, uri, SAMPLE_PIN * bool(kind.pinning), role == "backbone")
+                for role, kind, uri in sources
+            ]
+            found = [(one.role, one.kind, one.uri, one.pin, one.implied) for one in document.sources]
             yield from compare("the document has other sources or pins; pass on those of the job", found, expected)
             mounted = {(mount.role, mount.uri) for mount in document.placement.mounts}
             for one in document.sources:
@@ -238,7 +244,7 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
             return  # another test has tried them
         for first, second in itertools.combinations_with_replacement(accepted, 2):
             rules = first.roles["dataset"], second.roles["dataset"]
-            if not _can_repeat(bench, first) if first is second else any(rule.exclusive for rule in rules):
+            if not _can_repeat(bench, "dataset", first) if first is second else any(rule.exclusive for rule in rules):
                 continue  # this is up to the kind or the limit, not to the pair
             support = bench.can.combination(first.name, second.name)
             result = bench.render(*(bench.source_word("dataset", kind) for kind in (first, second)))
@@ -263,18 +269,22 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
 
 
 def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
-    """Yield a job for each accepted source, and one with all datasets that combine, the first of them twice."""
+    """Yield a job for each accepted source, two of one kind in each other role of many, and one with all datasets that
+    combine, the first of them twice.
+    """
     accepted = {role: _list_accepted_kinds(bench, role) for role in bench.workload.roles}
     yield from ([(role, kind)] for role, kinds in accepted.items() for kind in kinds)
+    for role in (role for role, rule in bench.workload.roles.items() if rule.many and role != "dataset"):
+        yield from ([(role, kind)] * 2 for kind in accepted[role] if _can_repeat(bench, role, kind))
     together = [kind for kind in accepted.get("dataset", ()) if not kind.roles["dataset"].exclusive]
     if together and bench.can.feature("several_datasets") and _can_combine_all(bench, together):
-        repeated = [kind for kind in together if _can_repeat(bench, kind)][:1]
+        repeated = [kind for kind in together if _can_repeat(bench, "dataset", kind)][:1]
         others = [kind for kind in together if kind not in repeated]
         yield [("dataset", kind) for kind in (*repeated, *others, *repeated)]
 
 
-def _can_repeat(bench: Bench, kind: SourceKind) -> bool:
-    return kind.roles["dataset"].repeatable and capability_checks.get_source_limit(bench.can) > 1
+def _can_repeat(bench: Bench, role: str, kind: SourceKind) -> bool:
+    return kind.roles[role].repeatable and capability_checks.get_source_limit(bench.can) > 1
 
 
 def _list_accepted_kinds(bench: Bench, role: str) -> list[SourceKind]:

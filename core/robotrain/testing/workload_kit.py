@@ -111,8 +111,8 @@ class WorkloadKit(ImportTests):
         def collect(document: JobDocument) -> list[Any]:
             work = Path(document.placement.work)
             return [
-                container_plugin.environment(document),
                 container_plugin.work(document, data, work),
+                container_plugin.environment(document),
                 container_plugin.tracked(document),
                 [*container_plugin.inspect(document, data)],
                 [*container_plugin.compare(document, data)],
@@ -182,6 +182,22 @@ class WorkloadKit(ImportTests):
         names = zipfile.ZipFile(io.BytesIO(pack_modules([declaration.container_plugin, *data]).archive)).namelist()
         if not any(environment.lock.as_posix().endswith(f"/{name}") for name in names):
             yield f"the lock {environment.lock} is not packed: put it beside the plugin"
+
+    def test_implied_sources_fit_its_roles(
+        self, declaration: Workload, rendered_document: JobDocument, data: Mapping[JobSource, Path]
+    ) -> Iterator[str]:
+        """What `implied_sources` names is a source of a role of the workload, and `implies_sources` announces it."""
+        plugin = load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin)
+        given = replace(rendered_document, sources=tuple(one for one in rendered_document.sources if not one.implied))
+        named = {role: [*texts] for role, texts in plugin.implied_sources(given, data).items() if texts}
+        kinds = Plugins().source_kinds().values()
+        yield from report("implied_sources names roles that are not declared", {*named} - {*declaration.roles})
+        for role, texts in named.items():
+            taking = [kind for kind in kinds if role in kind.roles]
+            unknown = (text for text in texts if not any(kind.recognizes(text) for kind in taking))
+            yield from report(f"implied_sources names for {role} what no installed source kind recognizes", unknown)
+        if named and not declaration.implies_sources(_make_job(given)):
+            yield "implied_sources names sources of a job for which implies_sources is False: it is not asked"
 
     @pytest.fixture
     def runs(self) -> Sequence[str]:
@@ -269,6 +285,13 @@ def _list_candidates(parameter: Parameter) -> Iterator[str]:
 
 def _is_refused(declared: Workload, document: JobDocument) -> bool:
     """Return whether the workload's `check` rejects the job."""
-    parameters, arguments = tuple(document.parameters.items()), document.trainer_args
-    job = Job(workload=document.workload, parameters=parameters, sources=document.sources, trainer_args=arguments)
-    return bool(select_errors(tuple(declared.check(job))))
+    return bool(select_errors(tuple(declared.check(_make_job(document)))))
+
+
+def _make_job(document: JobDocument) -> Job:
+    return Job(
+        workload=document.workload,
+        parameters=tuple(document.parameters.items()),
+        sources=document.sources,
+        trainer_args=document.trainer_args,
+    )

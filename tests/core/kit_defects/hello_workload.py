@@ -90,6 +90,7 @@ idle_parameters = wrong("idle_parameters", container_plugin="hello_container.idl
 heavy_container = wrong("heavy_container", container_plugin="hello_container.heavy")
 incomplete_container = wrong("incomplete_container", container_plugin="hello_container.silent")
 unlocked_environment = wrong("unlocked_environment", container_plugin="hello_container.unlocked")
+unannounced_sources = wrong("unannounced_sources", container_plugin="hello_container.implying")
 unknown_role = wrong("unknown_role", roles={"camera": Role()})
 greedy_check = wrong("greedy_check", check=check_sources_that_are_missing)
 local_only = wrong("local_only", check=reject_remote_sources)

@@ -29,7 +29,7 @@ OPTION_NAME = "(?!array|error|job-name|output|time|wrap)[a-z][a-z-]*"
 FLAGS = "contiguous|exclusive|hold|no-kill|no-requeue|overcommit|oversubscribe|requeue|spread-job"
 MOUNTED = no("Only jobs of Azure ML can read assets of a workspace.", "download it and use its folder")
 CAPABILITIES = Capabilities(
-    sources={(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "publish")}
+    sources={(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "backbone", "publish")}
     | dict.fromkeys((("dataset", "data_asset"), ("policy", "model_asset"), ("init_policy", "model_asset")), MOUNTED),
     workloads={ANY: YES},
     required_settings={"tracking": "tracking_uri"},

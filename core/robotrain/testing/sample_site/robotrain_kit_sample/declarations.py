@@ -10,6 +10,8 @@ from robotrain import plugin
 from robotrain.model.capabilities import FEATURES
 from robotrain_runtime.contract.document import RoleName
 
+MANY = ("dataset", "backbone")
+"""The roles that take several sources."""
 ROLE_FLAGS = {role: f"--kit-{role.replace('_', '-')}" for role in get_args(RoleName)}
 
 
@@ -41,7 +43,7 @@ def robotrain_source_kinds() -> Iterable[plugin.SourceKind]:
             form="SHELF",
             example="shelf/of the kit",
             help="A shelf of the conformance kit.",
-            roles={role: plugin.RoleFlag(flag, repeatable=role == "dataset") for role, flag in ROLE_FLAGS.items()},
+            roles={role: plugin.RoleFlag(flag, repeatable=role in MANY) for role, flag in ROLE_FLAGS.items()},
             recognizes=lambda text: text.startswith("shelf/"),
             parse=parse_shelf,
             container_plugin=f"{__package__}.container",
@@ -84,7 +86,7 @@ def robotrain_workloads() -> Iterable[plugin.Workload]:
             name="kit-train",
             summary="what the conformance kit sends",
             parameters=SampleParameters,
-            roles={role: plugin.Role(many=role == "dataset") for role in ROLE_FLAGS},
+            roles={role: plugin.Role(many=role in MANY) for role in ROLE_FLAGS},
             container_plugin=f"{__package__}.container",
             targets=("publish_url",),
         ),
