@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells, kinds
-from parity_command import DATASET, FROM_CHECKPOINT, NEEDED, OWN_PROGRAM, ways_out
+from parity_command import DATASET, FROM_CHECKPOINT, NEEDED, OWN_PROGRAM, PLATFORMS, ways_out
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.support import ANY
 from robotrain_runtime.contract.document import JobSource
@@ -71,3 +71,19 @@ def test_refused_source_has_suggestions_that_are_accepted(find_errors, assert_ac
     assert ways
     for way in ways:
         assert_accepted(way)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_several_backbones_reach_the_runtime_in_the_order_in_which_they_were_typed(render_job, platform: str) -> None:
+    typed = {
+        "--backbone-path": ("/models/org/vlm", "/models/org/words"),
+        "--backbone-repo-id": ("org/clip", "org/bart@main"),
+        "--backbone-url": ("https://account.blob.core.windows.net/models/org/fast",),
+    }
+    given = [word for flag, texts in typed.items() for text in texts for word in (flag, text)]
+    document = render_job(platform, *DATASET, *given).document
+    found = [source for source in document.sources if source.role == "backbone"]
+    assert [source.uri for source in found] == [text for texts in typed.values() for text in texts]
+    mounts = {mount.uri: mount.folder for mount in document.placement.mounts if mount.role == "backbone"}
+    assert len(set(mounts.values())) == len(mounts), "each has a folder of its own"
+    assert all(source.uri in mounts or f"source.{source.kind}" in document.halves for source in found)

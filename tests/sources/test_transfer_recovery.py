@@ -12,7 +12,7 @@ from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer import cache_store, catalog, survey
 from robotrain_sources.transfer.cache_store import FolderLock, PartialDownload
 from robotrain_sources.transfer.catalog import Catalog
-from robotrain_sources.transfer.origin import SourceFile
+from robotrain_sources.transfer.origin import SourceFile, SourceRequest
 
 BODY = {"a.bin": b"a" * 100, "b/c.bin": b"c" * 50}
 
@@ -186,3 +186,41 @@ def boot_note(folder: Path, start: str) -> None:
 
 def interrupt(*given: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.fixture
+def survey_part(tmp_path):
+    """Survey a pinned source of which some files are needed."""
+
+    def run(needed: tuple[str, ...], described: tuple[str, ...] = ()) -> survey.SourceSurvey:
+        request = SourceRequest(uri="the data", pin="p", role="policy", origin="", described=described, needed=needed)
+        found = survey.SourceSurvey(request=request, listing=tmp_path / "part.sqlite", described=tmp_path / "read")
+        found.listing.unlink(missing_ok=True)
+        origin = SimpleNamespace(
+            place="shelf",
+            can_leave_out=True,
+            list_files=lambda: [SourceFile(name=name, size=len(body), version="new") for name, body in BODY.items()],
+            find_pin_mismatch=lambda digest: "",
+        )
+        survey.survey_origin(found, origin, tmp_path / "cache")
+        return found
+
+    return run
+
+
+def test_only_the_needed_files_of_a_source_are_fetched(survey_part):
+    assert (survey_part(("b/*",)).size.files, survey_part(("b/*",), ("a.bin",)).size.files) == (1, 2)
+    assert survey_part(()).size.files == 2
+    with pytest.raises(FetchError, match=r"none of the files that the work needs: \*\.json"):
+        survey_part(("*.json",))
+
+
+def test_a_part_in_the_cache_is_not_taken_for_all_of_a_source_but_all_of_it_for_a_part(survey_part, data, tmp_path):
+    kept = tmp_path / "cache/data/shelf/0a1b"
+    kept.parent.mkdir(parents=True)
+    head = (data / "manifest.jsonl").read_text().replace('"pin": ""', '"pin": "p"')
+    data.rename(kept)
+    (kept / "manifest.jsonl").write_text(head.replace('"the data"', '"the data (b/*)"'))
+    assert (survey_part(("b/*",)).folder, survey_part(()).folder == kept) == (kept, False)
+    (kept / "manifest.jsonl").write_text(head)
+    assert (survey_part(("b/*",)).folder, survey_part(()).folder) == (kept, kept)

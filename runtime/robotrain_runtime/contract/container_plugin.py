@@ -99,6 +99,8 @@ class ContainerContext:
     """By source kind, how a user gives access (`Placement.ways`)."""
     tracking_environ: Mapping[str, str] = field(default_factory=dict)
     """Variables for programs that use a tracking address which MLflow alone does not know."""
+    needed_files: Mapping[JobSource, Sequence[str]] = field(default_factory=dict)
+    """By source, patterns of the files that are fetched (`WorkloadContainerPlugin.needed_files`); of others all."""
 
 
 class TrackingContainerPlugin:
@@ -338,6 +340,13 @@ class WorkloadContainerPlugin:
         the document's sources already bring. Sources that cannot be read from there are missing from `described`.
         """
         return {}
+
+    def needed_files(self, document: JobDocument, source: JobSource) -> Sequence[str]:
+        """Return patterns of the files that the work reads of a source, such as `*.json`; empty for all.
+
+        `*` also stands for `/`. The rest is not downloaded, if the source's kind can leave out files.
+        """
+        return ()
 
     def describe_output(self, document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
         """Write the files that describe the policy which the job will train, as far as the sources' descriptions tell.

@@ -57,12 +57,15 @@ class SourceBatches:
 
     def survey(self) -> Mapping[JobSource, SurveyedSource]:
         """Return a survey of each source. Raise JobFailed if a survey fails, StopRequested."""
-        described = plugin_loader.load_workload_plugin(self._document).DESCRIBED
+        workload = plugin_loader.load_workload_plugin(self._document)
+        described = workload.DESCRIBED
         for name, sources in group_by_fetcher(self._document).items():
+            patterns = {source: workload.needed_files(self._document, source) for source in sources}
+            needed = {source: tuple(found) for source, found in patterns.items() if found}
             fetcher = plugin_loader.load_batch_fetcher(name)
             plugins = {source.kind: plugin_loader.load_source_plugin(self._document, source) for source in sources}
             context = make_container_context(self._document, self.python(fetcher.ENVIRONMENT), self._log_line)
-            batch = fetcher.deliver(sources, plugins, context, described)
+            batch = fetcher.deliver(sources, plugins, replace(context, needed_files=needed), described)
             self._started.append((batch, sources))
             with self._stop.interruptible():
                 self.surveys.update({survey.source: survey for survey in batch.survey()})

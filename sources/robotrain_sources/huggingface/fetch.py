@@ -105,6 +105,8 @@ QUIET_ENV = {
 class RepositoryFiles(DataOrigin):
     """The files of one repository; `kind` is model or dataset, `remedy` the platform's way to give the job a token."""
 
+    can_leave_out = True  # a commit identifies each file
+
     def __init__(self, repository: Repository, kind: str, token: HubToken, remedy: str = "") -> None:
         self.place = f"huggingface/{kind}s/{repository.id.replace('/', '--')}"
         self._commit = repository.revision

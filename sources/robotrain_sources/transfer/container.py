@@ -181,6 +181,7 @@ def deliver(
             credential=place.credentials.get(source.kind, ""),
             described=tuple(described.get(source.role, ())),
             way=place.credential_hints.get(source.kind, ""),
+            needed=tuple(place.needed_files.get(source, ())),
         )
         for source in sources
     ]

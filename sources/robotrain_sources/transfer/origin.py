@@ -79,6 +79,9 @@ class DataOrigin:
     `list_files` may set it.
     """
 
+    can_leave_out: bool = False
+    """Whether its pin also holds for a part of the files, so that those that the work does not need stay there."""
+
     def list_files(self) -> Iterator[SourceFile]:
         """Yield the files page by page, in any order, without folder markers. May raise anything."""
         raise NotImplementedError
@@ -134,6 +137,8 @@ class SourceRequest:
     """Paths of the small files that describe the data."""
     way: str = ""
     """The platform's command to give the job a credential; empty if the kind has its own."""
+    needed: Sequence[str] = ()
+    """Patterns of the files that are needed, beside the describing ones; empty for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -399,12 +399,12 @@ class Downloader:
         survey = self._surveys[folder]
         assert survey.origin is not None
         if not survey.listing.exists():  # the data was cached during the survey
-            _, digest = write_listing(survey.origin, survey.listing)
+            _, digest = write_listing(survey.origin, survey.listing, survey.needed)
             if digest != survey.digest:
                 raise FetchError(
                     survey.origin.find_pin_mismatch(digest) or f"{survey.request.uri} changed after the survey", "data"
                 )
-        download = PartialDownload(survey.request.uri, survey.request.pin, survey.origin, folder, survey.listing)
+        download = PartialDownload(survey.name, survey.request.pin, survey.origin, folder, survey.listing)
         if download.damaged:
             print(f"{folder} was changed or damaged: fetching its damaged files again", flush=True)
         if arrived := download.catalog.count_arrived_bytes():

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -53,6 +54,13 @@ class SourceSurvey:
     cached_files: Path | None = None
     """The complete files in the cache."""
     origin: DataOrigin | None = None
+    needed: Sequence[str] = ()
+    """Patterns of the files that are fetched; empty for all."""
+
+    @property
+    def name(self) -> str:
+        """What the cache calls it: its address, and which part of it."""
+        return f"{self.request.uri} ({', '.join(self.needed)})" if self.needed else self.request.uri
 
     def add_error(self, error: FetchError) -> None:
         """Record why the source cannot be fetched."""
@@ -69,14 +77,17 @@ class SourceSurvey:
 def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None:
     """Fill in what the source holds, without network if its pinned data is cached. Raise FetchError, OSError."""
     survey.origin = origin
-    cached = cache_store.find_pinned_folder(
-        cache_store.get_cache_folder(cache, origin.place, ""), survey.request.uri, survey.request.pin
-    )
+    if origin.can_leave_out and survey.request.needed:
+        survey.needed = (*survey.request.needed, *survey.request.described)
+    parent = cache_store.get_cache_folder(cache, origin.place, "")
+    names = dict.fromkeys((survey.name, survey.request.uri))  # all of it has every part
+    pinned = (cache_store.find_pinned_folder(parent, name, survey.request.pin) for name in names)
+    cached = next(filter(None, pinned), None)
     if cached and cache_store.are_files_intact(cached, survey.request.described):
         survey.folder, survey.digest, survey.size = cached, cached.name, cache_store.read_size(cached)
         survey.cached_files = cached / cache_store.FILES
         return
-    survey.size, survey.digest = write_listing(origin, survey.listing)
+    survey.size, survey.digest = write_listing(origin, survey.listing, survey.needed)
     if why := origin.find_pin_mismatch(survey.digest):
         raise FetchError(why, "data")
     survey.folder = cache_store.get_cache_folder(cache, origin.place, survey.digest)
@@ -88,11 +99,19 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
     survey.missing = 0 if survey.cached_files else survey.size.disk_bytes - _count_arrived_bytes(survey.folder)
 
 
-def write_listing(origin: DataOrigin, path: Path) -> tuple[DataSize, str]:
-    """List a source into a catalog on the disk of the cache; return size and digest. Raise FetchError, OSError."""
+def write_listing(origin: DataOrigin, path: Path, needed: Sequence[str] = ()) -> tuple[DataSize, str]:
+    """List a source into a catalog on the disk of the cache; return size and digest. Raise FetchError, OSError.
+
+    :param needed: patterns of the files that are listed; empty for all.
+    """
+    files = _list_files(origin)
+    if needed:
+        files = (file for file in files if any(fnmatchcase(file.name, pattern) for pattern in needed))
     with closing(Catalog(path)) as catalog:
-        catalog.add_files(_list_files(origin), transfer_catalog.is_folding_disk(path.parent))
+        catalog.add_files(files, transfer_catalog.is_folding_disk(path.parent))
         size = catalog.measure()
+        if not size.files and needed:
+            raise FetchError(f"it has none of the files that the work needs: {', '.join(needed)}", "data")
         if not size.files:
             raise origin.explain_empty()
         return size, catalog.compute_digest()
