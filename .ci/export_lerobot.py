@@ -36,6 +36,9 @@ MODEL_OPTION = re.compile(r".*(model|encoder|tokenizer|backbone|processor|pretra
 EXTRA = re.compile(r"""extra=["']([\w-]+)["']""")
 READS_TASK = re.compile(r"""TokenizerProcessorStep|["']task["']|\bTASK\b""")
 PICTURE = PolicyFeature(type=FeatureType.VISUAL, shape=(3, 256, 256))
+NUMBER_FORMATS = ("bfloat16", "float16", "float32")
+"""What LeRobot's trainer makes of the option `dtype`, where a type has it and says nothing about its values."""
+CHECKED_FORMATS = re.compile(r"self\.dtype not in [\[{(]([^\]})]*)[\]})]|^ +dtype: .*# Options: (.*)$", re.MULTILINE)
 MOST_CAMERAS = 8
 """A type that takes so many cameras takes any number."""
 
@@ -116,6 +119,8 @@ class TypeDescription:
             "repositories": repositories,
             "runs_code": self._trusts_code(),
             "cameras": cameras,
+            "environment_state": bool(cameras) and self._takes_environment_state(),
+            "dtypes": self._list_dtypes(),
             "reads_reward": self._reads_reward(),
             "reads_task": READS_TASK.search("\n".join(self.sources.values())) is not None,
         }
@@ -168,22 +173,41 @@ class TypeDescription:
         """Return the fewest and the most cameras that the type takes beside a state; nothing if it takes any number."""
         accepted = []
         for count in range(MOST_CAMERAS + 1):
-            config = self._make_default()
-            state = PolicyFeature(type=FeatureType.STATE, shape=(8,))
-            config.input_features = {"observation.state": state}
-            config.input_features |= {f"observation.images.camera{index}": PICTURE for index in range(count)}
-            config.output_features = {"action": PolicyFeature(type=FeatureType.ACTION, shape=(7,))}
-            try:
-                config.validate_features()
-            except ValueError:
-                continue
-            except Exception:  # it needs what its class computes
+            takes = self._takes({f"observation.images.camera{index}": PICTURE for index in range(count)})
+            if takes is None:
                 return []
-            accepted.append(count)
+            if takes:
+                accepted.append(count)
         if not accepted:
             return []
         least, most = accepted[0], accepted[-1] if accepted[-1] < MOST_CAMERAS else None
         return [least, most] if least or most is not None else []
+
+    def _takes(self, features: dict[str, PolicyFeature]) -> bool | None:
+        """Return whether the type takes features beside a state; None if that is computed by its class."""
+        config = self._make_default()
+        config.input_features = {"observation.state": PolicyFeature(type=FeatureType.STATE, shape=(8,)), **features}
+        config.output_features = {"action": PolicyFeature(type=FeatureType.ACTION, shape=(7,))}
+        try:
+            config.validate_features()
+        except ValueError:
+            return False
+        except Exception:
+            return None
+        return True
+
+    def _takes_environment_state(self) -> bool:
+        """Return whether a state of the environment does instead of cameras."""
+        state = {"observation.environment_state": PolicyFeature(type=FeatureType.ENV, shape=(16,))}
+        return not self._takes({}) and bool(self._takes(state))
+
+    def _list_dtypes(self) -> list[str]:
+        """Return the number formats that the option `dtype` takes; nothing without that option."""
+        if not any(field.name == "dtype" for field in dataclasses.fields(self.config)):
+            return []
+        text = self.sources[Path(sys.modules[self.config.__module__].__file__ or "").name]
+        said = {word for match in CHECKED_FORMATS.findall(text) for word in re.findall(r"\w+", " ".join(match))}
+        return [name for name in NUMBER_FORMATS if name in said or not said]
 
     def _reads_reward(self) -> bool:
         try:

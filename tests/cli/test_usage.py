@@ -74,7 +74,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         ),
         (("render", *ON_PLAIN, *X, "--learning-rate", "nan"), ["--learning-rate takes a number greater than 0"]),
         (("render", *ON_PLAIN, *X, "--val-split", "1"), ["--val-split takes a number at least 0 and less than 1"]),
-        (("render", *ON_PLAIN, *X, "--policy-type", "pi0"), ["--policy-type takes one of act, diffusion"]),
+        (("render", *ON_PLAIN, *X, "--policy-type", "octo"), ["--policy-type takes one of act, diffusion"]),
         (
             ("render", *ON_PLAIN, *X, "--register-checkpoint", "a b"),
             ["takes a name of letters, digits, `_`, `.` and `-`"],

@@ -157,6 +157,10 @@ class JobCommand(TyperCommand):
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+        for declared in self.options.declared.values():
+            if notes := declared.param.choice_notes:
+                with formatter.section(f"Values of {declared.flag}"):
+                    formatter.write_dl(notes)
 
     def compose_own(self, choice: Choice, plugins: "Plugins") -> ComposedOptions:
         """Return the options that every choice has."""

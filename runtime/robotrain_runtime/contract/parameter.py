@@ -62,6 +62,8 @@ class Param(NamedTuple):
     """A sentence about the default, which is noted with each job that nobody gave another value."""
     foreign_values: tuple[tuple[str, str], ...] = ()
     """What other tools call a choice, each with the choice, for a suggestion: `("gpu", "cuda")`."""
+    choice_notes: tuple[tuple[str, str], ...] = ()
+    """The choices, each with a line about it, which help lists below the options: for more than fit into a metavar."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)

@@ -26,6 +26,10 @@ class ModelType(NamedTuple):
     """Whether it runs Python code of such a repository."""
     cameras: Sequence[int | None] = ()
     """The fewest and the most cameras that it takes, without an environment state; empty for any number."""
+    environment_state: bool = False
+    """Whether a state of the environment does instead of the cameras that it needs."""
+    dtypes: Sequence[str] = ()
+    """The number formats that its option `dtype` takes; empty without that option."""
     reads_reward: bool = False
     """Whether it learns from the feature `next.reward`."""
     reads_task: bool = False

@@ -7,7 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
-from robotrain_workloads.lerobot import version_parameters
+from robotrain_workloads.lerobot import version_parameters, versions
 from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
 
 Precision = Literal["no", "fp16", "bf16"]
@@ -61,7 +61,14 @@ class TrainParameters:
 
     policy_type: Annotated[
         version_parameters.PolicyType,
-        Param(help="the policy to train", aliases=("--policy",), short="-p", env=("POLICY_TYPE",), metavar="TYPE"),
+        Param(
+            help="the policy to train: a type of those below",
+            aliases=("--policy",),
+            short="-p",
+            env=("POLICY_TYPE",),
+            metavar="TYPE",
+            choice_notes=version_parameters.list_type_notes(versions.POLICIES),
+        ),
     ] = "act"
     job_name: shared.JobName = "lerobot-act-training"
     output_dir: Annotated[

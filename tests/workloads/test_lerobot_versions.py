@@ -1,0 +1,129 @@
+"""A new version of LeRobot is a folder of data: with one more folder, and no other change, jobs run with it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_workloads.lerobot import versions
+
+WORKSPACE = ("--subscription-id", "sub-1", "--resource-group", "rg-1", "--workspace-name", "ws-1")
+PLATFORMS = {
+    "local": (),
+    "osmo": ("--pool", "gpu-pool", "--storage-account", "account1", *WORKSPACE),
+    "azureml": ("--compute", "k8s-a", *WORKSPACE),
+}
+DATASET = ("-d", "lerobot/pusht")
+
+VERSION, FOLDER = "9.9.9", "v9_9_9"
+NEW_TYPE = "act_next"
+PROGRAM = """
+import importlib, io, json, sys, zipfile
+from robotrain.cli.app import app
+from robotrain.submission.packing import pack_modules
+from robotrain_runtime.contract import document
+from typer.testing import CliRunner
+
+given = json.load(sys.stdin)
+answers = [CliRunner().invoke(app, words) for words in given.get("lines", ())]
+found = {"answers": [[one.exit_code, one.stdout, one.stderr] for one in answers]}
+if text := given.get("document"):
+    made = document.parse_document(text)
+    plugin = importlib.import_module(made.halves[f"workload.{made.workload}"])
+    found["lock"] = str(plugin.environment(made).lock)
+    found["payload"] = zipfile.ZipFile(io.BytesIO(pack_modules(made.halves.values()).archive)).namelist()
+json.dump(found, sys.stdout)
+"""
+"""Runs command lines, and what a container would ask of a document, in a Python that finds the copied package."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to import the package of workloads from, with one more version: a copy of the newest, and one type more.
+
+    Everything else in it is a link to the package of this repository.
+    """
+    folder = tmp_path_factory.mktemp("site")
+    package = folder / versions.FOLDER.parent.name
+    package.mkdir()
+    for path in versions.FOLDER.parent.iterdir():
+        if path != versions.FOLDER:
+            (package / path.name).symlink_to(path)
+    shutil.copytree(versions.FOLDER, package / versions.FOLDER.name, ignore=shutil.ignore_patterns("__pycache__"))
+    added = package / versions.FOLDER.name / FOLDER
+    shutil.copytree(versions.get_version().folder, added)
+    for name in ("index.json", "options.json"):
+        content = json.loads((added / name).read_text())
+        content["lerobot"] = VERSION
+        if name == "index.json":
+            content["policies"][NEW_TYPE] = content["policies"]["act"]
+        else:
+            policies = find_choices(content["classes"][content["root"]]["policy"][0])
+            policies[NEW_TYPE] = policies["act"]
+        (added / name).write_text(json.dumps(content))
+    return folder
+
+
+def find_choices(kind: dict[str, Any]) -> dict[str, str]:
+    """The classes by the choice, of a kind of `options.json` that may have none."""
+    kinds = kind.get("any of", [kind])
+    choices: dict[str, str] = next(one["choices"] for one in kinds if "choices" in one)
+    return choices
+
+
+def read_document(shown: str) -> JobDocument:
+    """The document of a job that `render --json` shows."""
+    (text,) = (str(file["text"]) for path, file in json.loads(shown)["files"].items() if Path(path).name == "job.json")
+    return document.parse_document(text)
+
+
+@pytest.fixture(scope="module")
+def ask(site: Path) -> Any:
+    def run(**given: Any) -> dict[str, Any]:
+        environ = {**os.environ, "PYTHONPATH": str(site)}
+        command = [sys.executable, "-c", PROGRAM]
+        done = subprocess.run(command, input=json.dumps(given), env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    return run
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_version_that_is_one_more_folder_runs_on_every_platform(ask: Any, site: Path, platform: str) -> None:
+    place = ["--platform", platform, *PLATFORMS[platform]]
+    words, new = [*place, "--json", *DATASET], ["--policy-type", NEW_TYPE]
+    lines = [
+        ["render", *words, "--lerobot-version", VERSION, *new, "--", "--policy.chunk_size=150"],
+        ["explain", *words],
+        ["explain", *words, "--lerobot-version", versions.get_version().name, *new],
+        ["submit", *place, "--help"],
+    ]
+    rendered, explained, refused, helped = ask(lines=lines)["answers"]
+    assert rendered[0] == 0, rendered[2]
+    made = read_document(rendered[1])
+    assert (made.parameters["lerobot_version"], made.parameters["policy_type"]) == (VERSION, NEW_TYPE)
+    assert made.halves["data.lerobot"].rpartition(".")[2] == FOLDER
+    (row,) = [one for one in json.loads(explained[1])["values"] if one["name"] == "lerobot_version"]
+    assert (row["value"], row["origin"]) == (VERSION, "default")
+    ways = {one["code"]: [way["text"] for way in one["instead"]] for one in json.loads(refused[1])["problems"]}
+    assert ways["type-not-trainable"] == [f"--lerobot-version {VERSION}"]
+    assert VERSION in helped[1]
+    assert f"\n  {NEW_TYPE} " in helped[1]
+
+
+def test_a_job_carries_and_builds_its_own_version_alone(ask: Any, site: Path) -> None:
+    words = ["--platform", "local", "--json", *DATASET, "--policy-repo-id", "lerobot/act_pusht"]
+    ((code, shown, error),) = ask(lines=[["render", "lerobot-eval", *words]])["answers"]
+    assert code == 0, error
+    found = ask(document=document.format_document(read_document(shown)))
+    assert found["lock"] == str(site / versions.FOLDER.relative_to(versions.FOLDER.parents[1]) / FOLDER / "eval.txt")
+    carried = {Path(name).parent.name for name in found["payload"] if f"/{versions.FOLDER.name}/v" in name}
+    assert carried == {FOLDER}
