@@ -43,17 +43,24 @@ def make_repositories(out: Path, names: Iterable[str] = ()) -> list[Path]:
 
 
 def serve(out: Path, cache: Path) -> None:
-    """Let a Hugging Face cache (HF_HUB_CACHE) hold every repository below `out`, at a made-up commit."""
+    """Let a Hugging Face cache (HF_HUB_CACHE) hold every repository below `out`, at a made-up commit.
+
+    Offline, transformers 5.5 refuses a tokenizer without a `config.json` beside it, which it does not need: an empty
+    one takes its place (huggingface/lerobot#4131).
+    """
     for folder in sorted(path for path in out.glob("*/*") if path.is_dir()):
         owner, name = folder.parts[-2:]
         commit = hashlib.sha1(f"{owner}/{name}".encode()).hexdigest()
         entry = cache / f"models--{owner}--{name}"
         (entry / "refs").mkdir(parents=True, exist_ok=True)
-        (entry / "snapshots").mkdir(exist_ok=True)
         (entry / "refs" / "main").write_text(commit)
-        snapshot = entry / "snapshots" / commit
-        if not snapshot.is_symlink():
-            snapshot.symlink_to(folder.resolve())
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            link = entry / "snapshots" / commit / file.relative_to(folder)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(file.resolve())
+            if file.name == "tokenizer_config.json" and not file.with_name("config.json").is_file():
+                link.with_name("config.json").write_text("{}")
 
 
 def make_byte_tokenizer(specials: Iterable[str], size: int):
@@ -176,8 +183,8 @@ class UniversalActionProcessor(ProcessorMixin):
 
 @repository("lerobot/fast-action-tokenizer")
 def make_fast(folder: Path) -> None:
-    """π0-FAST: a processor whose class is code of the repository, so that `trust_remote_code` runs it."""
-    save_tokenizer(folder, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
+    """π0-FAST: a processor whose class is code of the repository, laid out as transformers 5 saves such a processor."""
+    save_tokenizer(folder / "bpe_tokenizer", bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
     (folder / "processing_action_tokenizer.py").write_text(FAST_CODE)
     name = "UniversalActionProcessor"
     settings = {"processor_class": name, "auto_map": {"AutoProcessor": f"processing_action_tokenizer.{name}"}}
