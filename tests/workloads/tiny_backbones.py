@@ -130,9 +130,8 @@ def make_smolvlm(folder: Path) -> None:
     processor.save_pretrained(folder)
 
 
-@repository("openai/clip-vit-base-patch16")
-def make_clip(folder: Path) -> None:
-    """Multi-task DiT: weights of both towers, and the tokenizer."""
+def save_clip(folder: Path, projection: int) -> None:
+    """Write the weights of both towers, with features of `projection` values, and the tokenizer."""
     from transformers import CLIPConfig, CLIPModel
 
     roles = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<pad>", "unk_token": "<unk>"}
@@ -140,7 +139,13 @@ def make_clip(folder: Path) -> None:
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
     ids = {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ("bos", "eos", "pad")}
     text, vision = {**tower, **ids, "vocab_size": len(tokenizer)}, {**tower, "image_size": 64, "patch_size": 16}
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=32)).save_pretrained(folder)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=projection)).save_pretrained(folder)
+
+
+@repository("openai/clip-vit-base-patch16")
+def make_clip(folder: Path) -> None:
+    """Multi-task DiT."""
+    save_clip(folder, projection=32)
 
 
 @repository("facebook/bart-large")
@@ -192,5 +197,8 @@ def make_fast(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for made in make_repositories(Path(sys.argv[1]), sys.argv[2:]):
+    import tiny_backbones
+    import tiny_large_backbones  # noqa: F401  (registers its repositories with the module, not with this program)
+
+    for made in tiny_backbones.make_repositories(Path(sys.argv[1]), sys.argv[2:]):
         print(made, sum(file.stat().st_size for file in made.rglob("*") if file.is_file()))
