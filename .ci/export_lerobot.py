@@ -122,6 +122,7 @@ class TypeDescription:
             "environment_state": bool(cameras) and self._takes_environment_state(),
             "dtypes": self._list_dtypes(),
             "reads_reward": self._reads_reward(),
+            "optimizer": self._describe_optimizer(),
             "reads_task": READS_TASK.search("\n".join(self.sources.values())) is not None,
         }
         return {name: value for name, value in found.items() if value}
@@ -208,6 +209,20 @@ class TypeDescription:
         text = self.sources[Path(sys.modules[self.config.__module__].__file__ or "").name]
         said = {word for match in CHECKED_FORMATS.findall(text) for word in re.findall(r"\w+", " ".join(match))}
         return [name for name in NUMBER_FORMATS if name in said or not said]
+
+    def _describe_optimizer(self) -> dict[str, Any]:
+        """Return the optimizer, if there is no schedule: its type, and the options that differ from their defaults."""
+        try:
+            config = self._make_default()
+            optimizer, schedule = config.get_optimizer_preset(), config.get_scheduler_preset()
+            if optimizer is None or schedule is not None:
+                return {}
+            encoded = draccus.encode(optimizer)
+        except Exception:  # it needs what its class computes
+            return {}
+        usual = draccus.encode(type(optimizer)())
+        options = {name: value for name, value in encoded.items() if name != "lr" and value != usual[name]}
+        return {"type": type(optimizer).get_choice_name(type(optimizer)), **options}
 
     def _reads_reward(self) -> bool:
         try:

@@ -114,7 +114,7 @@ GOOD = [
     "sources: {dataset: [{local_path: 7}, {blob_url: 'https://acc.blob.core.windows.net/data/p'}]}\n",
     "sources: {dataset: []}\n",
     "parameters:\n",
-    "parameters: {mixed_precision: no, job_name: 5, dataset_id: 5, lerobot_version: 0.6}\n",
+    "parameters: {mixed_precision: no, job_name: 5, dataset_id: 5, lerobot_version: '0.6.0'}\n",
     "trainer_args: [--x=1, 5, true]\n",
     "trainer_args:\n",
     "platforms: {local: {runs_dir: 3}, fake: {pressure: high, wind: null}}\n",
@@ -132,7 +132,7 @@ WRONG = [
     "parameters: {batch_size: 1.5}\n",
     "parameters: {batch_size: eight}\n",
     "parameters: {val_split: 1}\n",
-    "parameters: {policy_type: pi0}\n",
+    "parameters: {policy_type: octo}\n",
     "parameters: {system_metrics: 2}\n",
     "parameters: {register_checkpoint: a b}\n",
     "sources: {datasets: [{local_path: x}]}\n",
@@ -182,7 +182,7 @@ def test_schema_has_help_defaults_and_bounds(robotrain):
     assert parameters["batch_size"]["description"] == "samples a step, on each GPU"
     assert parameters["batch_size"]["default"] == 32
     assert parameters["batch_size"]["exclusiveMinimum"] == 0
-    assert parameters["policy_type"]["enum"] == ["act", "diffusion", None, ""]
+    assert {"act", "smolvla", None, ""} < {*parameters["policy_type"]["enum"]}
     kinds = schema["$defs"]["lerobot-train.dataset"]["properties"]
     assert "azureml:NAME:VERSION" in kinds["data_asset"]["description"]
     assert set(schema["properties"]["platforms"]["properties"]) == {"local"}

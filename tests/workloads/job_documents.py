@@ -37,6 +37,8 @@ def make_document(workload, parameters, place, sources, args=(), platform="here"
 
 def training(dataset, place, args=(), starts=None, **parameters) -> JobDocument:
     """dataset: a folder, a `JobSource`, or a list of them; starts: folders by their role, `{"policy": folder}`."""
+    if not starts and not parameters.get("reward_model"):  # as `derive_defaults` completes a job
+        parameters = {"policy_type": "act", "learning_rate": 1e-4, **parameters}
     sources = [("dataset", given) for given in _as_list(dataset)]
     return make_document(
         "lerobot-train", TrainParameters(**parameters), place, [*sources, *(starts or {}).items()], args

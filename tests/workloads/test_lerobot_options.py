@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.lerobot_options.option_tree import find_option_problems
 from robotrain_workloads.lerobot_options.policy_rules import find_rule_problems
 
 ERROR = "script-option-invalid"
+ACT = TrainedModel(versions.get_version(), versions.POLICIES, "act")
 
 REFUSED = [
     (["--policy.chunk_sise=3"], "no option --policy.chunk_sise", "--policy.chunk_size=3"),
@@ -84,7 +86,7 @@ def test_what_lerobot_takes_is_taken(robotrain: Any) -> None:
     assert explain_options(robotrain, "--", *TAKEN[0], *TAKEN[-1]).exit_code == 0
     for words in TAKEN:
         assert list(find_option_problems(words, {"policy": "act"}, {})) == []
-        assert list(find_rule_problems(words, "act", has_defaults=True)) == []
+        assert list(find_rule_problems(words, ACT, has_defaults=True)) == []
 
 
 @pytest.mark.parametrize(("words", "title", "instead"), [*BROKEN, *BROKEN_DIFFUSION])

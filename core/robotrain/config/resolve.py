@@ -92,6 +92,10 @@ def resolve_job(
         profile=workload.profile,
         labels=labels,
     )
+    for name, (default, owner) in workload.derive_defaults(job).items():
+        if parameters[name].origin == DEFAULT_ORIGIN:
+            parameters[name] = Value(default, Origin(DEFAULT_ORIGIN.layer, owner))
+            job = job.with_parameter(name, default)
     problems = [
         *(problem for given in (file, config, *request.variables, project) if given for problem in given.problems),
         *_find_unknown_fields([in_file], workload.parameters, f"workload {workload.name}"),

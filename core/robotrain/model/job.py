@@ -33,6 +33,11 @@ class Job:
         """Return the value of a parameter. Raise KeyError."""
         return dict(self.parameters)[parameter]
 
+    def with_parameter(self, name: str, value: Scalar) -> "Job":
+        """Return the job with another value of a parameter."""
+        changed = tuple((one, value if one == name else old) for one, old in self.parameters)
+        return dataclasses.replace(self, parameters=changed)
+
     @property
     def training_gpus(self) -> int:
         """The GPUs that it trains on; 0 if its workload has no such parameter."""

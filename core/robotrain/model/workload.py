@@ -81,6 +81,11 @@ class Workload:
     roles: Mapping[str, Role]
     container_plugin: str
     """The module that runs it in the container."""
+    derive_defaults: Callable[["Job"], Mapping[str, tuple[Any, str]]] = field(default=lambda job: {})
+    """Return the defaults of parameters that follow from the rest of a job, by name, each with what it is the default
+    of: `(2.5e-5, "of pi0 in LeRobot 0.6.1")`. They replace the declared ones that nobody gave another value. It may
+    read small files of sources on this machine.
+    """
     managed_options: Mapping[str, str] = field(default_factory=dict)
     """The options of `program` that robotrain sets itself, each with what to use instead."""
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())

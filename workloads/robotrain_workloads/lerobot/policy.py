@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_workloads.lerobot import file_formats, versions
+from robotrain_workloads.lerobot.trained_model import TrainedModel
 
 MODEL_FOLDER = "pretrained_model"
 STEP_FILE = Path("training_state", "training_step.json")
@@ -41,14 +42,21 @@ def load_policy_settings(folder: Path) -> dict[str, Any]:
 
 
 def find_policy_problems(
-    folder: Path, settings: Mapping[str, Any], expected: object, *, with_processors: bool
+    folder: Path, settings: Mapping[str, Any], model: TrainedModel, expected: object, with_processors: bool
 ) -> Iterator[str]:
-    """Yield one sentence a problem. `with_processors` checks the policy's processors as well."""
-    kind = settings.get("type")
-    types = versions.list_type_names(versions.POLICIES)
-    if kind not in types:
-        description = f"has the policy type {kind}" if kind else UNTYPED
-        yield f"{folder} {description}: types that can be trained: {', '.join(types)}"
+    """Yield one sentence a problem. `with_processors` checks the policy's processors as well.
+
+    :param model: what the job trains with these settings.
+    :param expected: the type that the user asks for; None for that of the settings.
+    """
+    lerobot, kind = model.lerobot, settings.get("type")
+    if not kind:
+        yield f"{folder} {UNTYPED}"
+    elif kind not in {**lerobot.policies, **lerobot.reward_models}:
+        types = ", ".join(name for name, one in lerobot.policies.items() if not one.refused)
+        yield f"{folder} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
+    elif model.facts.refused:
+        yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {folder}: {model.facts.refused}"
     else:
         yield from find_type_problem(folder, kind, expected)
     yield from find_torn_files(folder, with_processors=with_processors)
@@ -56,7 +64,7 @@ def find_policy_problems(
 
 def find_type_problem(name: object, kind: object, expected: object) -> Iterator[str]:
     """Yield a sentence when the policy does not have the requested type. `name` is what the user calls it."""
-    if kind != expected:
+    if expected is not None and kind != expected:
         yield f"{name} has the policy type {kind}, but --policy-type is {expected}\n--policy-type {kind}"
 
 

@@ -17,6 +17,7 @@ from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_fe
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
+from robotrain_workloads.lerobot.trained_model import choose_model
 
 NETWORK_OPTIONS: Mapping[str, Sequence[str]] = {
     "act": (
@@ -148,9 +149,11 @@ def find_start_problems(document: JobDocument, data: Mapping[JobSource, Path], r
     if start.mode == "checkpoint":
         yield from find_resume_problems(document, start.folder, start)
         model = start.folder / policy.MODEL_FOLDER
-    expected_type = document.parameters["policy_type"]
+    expected_type = get_expected_type(document)
     is_complete = start.mode != "weights"
-    yield from policy.find_policy_problems(model, start.settings, expected_type, with_processors=is_complete)
+    yield from policy.find_policy_problems(
+        model, start.settings, choose_model(document.parameters, start.settings), expected_type, is_complete
+    )
     yield from _compare_options(document, start)
     if root is not None:
         yield from _compare_features(document, start, root)
@@ -161,13 +164,19 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
     start = Start()
     with suppress(OSError, ValueError):
         start = load_start(described)
-    if start.mode != "scratch" and start.settings.get("type") in versions.list_type_names(versions.POLICIES):
+    lerobot = versions.get_version(document.parameters["lerobot_version"])
+    if start.mode != "scratch" and start.settings.get("type") in {**lerobot.policies, **lerobot.reward_models}:
         source = find_start_source(described)
         model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
         name = source.uri if source and not Path(source.uri).is_absolute() else model  # a step has no folder yet
-        yield from policy.find_type_problem(name, start.settings["type"], document.parameters["policy_type"])
+        yield from policy.find_type_problem(name, start.settings["type"], get_expected_type(document))
         yield from _compare_options(document, start)
         yield from _compare_features(document, start, root)
+
+
+def get_expected_type(document: JobDocument) -> Scalar:
+    """Return the type that the job asks for; None if it takes that of its start."""
+    return document.parameters.get("reward_model") or document.parameters["policy_type"]
 
 
 def _compare_options(document: JobDocument, start: Start) -> Iterator[str]:
@@ -198,7 +207,7 @@ def predict_policy_settings(
         problems = dataset.find_dataset_problems(root, convert=convert, description_only=True) if root else ()
         if has_no_start and root is not None and not any(problems):
             settings = policy_features.make_new_settings(dataset.load_dataset_info(root))
-            return {"type": document.parameters["policy_type"], **settings}
+            return {"type": choose_model(document.parameters, {}).kind, **settings}
     return None
 
 

@@ -34,6 +34,8 @@ class ModelType(NamedTuple):
     """Whether it learns from the feature `next.reward`."""
     reads_task: bool = False
     """Whether it reads the text of the task."""
+    optimizer: Mapping[str, Any] = {}
+    """LeRobot's optimizer for it, as options without the learning rate, if LeRobot trains it without a schedule."""
     refused: str = ""
     """Why robotrain does not train it; empty if it does."""
 
@@ -47,6 +49,22 @@ class LeRobotVersion(NamedTuple):
     def get_lock(self, name: str) -> Path:
         """Return the lock of an environment: `train`, `eval` or `aloha`."""
         return self.folder / f"{name}.txt"
+
+    def read_tree(self) -> Mapping[str, Any]:
+        """Return the exported configuration tree; see `lerobot_options/option_tree.py`."""
+        return _read_tree(self.folder)
+
+    def get_model_options(self, section: str, kind: str) -> Mapping[str, Sequence[Any]]:
+        """Return the options of a type by name, each with its kind and, if it is a plain value, its default.
+
+        `section` is POLICIES or REWARD_MODELS. An unknown type has no options.
+        """
+        tree = self.read_tree()
+        field = tree["classes"][tree["root"]]["policy" if section == POLICIES else "reward_model"][0]
+        kinds = field.get("any of", [field])
+        choices: Mapping[str, str] = next((one["choices"] for one in kinds if "choices" in one), {})
+        found: Mapping[str, Sequence[Any]] = tree["classes"].get(choices.get(kind, ""), {})
+        return found
 
     @property
     def policies(self) -> Mapping[str, ModelType]:
@@ -91,6 +109,12 @@ def get_installed_name() -> str:
         return importlib.metadata.version("lerobot")
     except importlib.metadata.PackageNotFoundError:
         return get_version().name
+
+
+@functools.cache
+def _read_tree(folder: Path) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads((folder / "options.json").read_text(encoding="utf-8"))
+    return tree
 
 
 @functools.cache

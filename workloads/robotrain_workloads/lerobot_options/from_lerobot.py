@@ -24,6 +24,7 @@ from robotrain_workloads.lerobot import file_formats
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.policy import CONFIG_FILE, find_model_folder, load_policy_settings
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
+from robotrain_workloads.lerobot.trained_model import LEARNING_RATES
 from robotrain_workloads.lerobot_options import option_tree
 from robotrain_workloads.translated_line import (
     SECRET_REASON,
@@ -71,7 +72,7 @@ CHECKPOINT_CONFIG = re.compile(
 TRAINING = "lerobot-train"
 SIMULATOR_OPTIONS = ("env.", "eval.")
 PRESET_OPTION, BACKBONE = "use_policy_training_preset", "policy.pretrained_backbone_weights"
-RATE = "policy.optimizer_lr"
+RATE, RATE_FLAG = "policy.optimizer_lr", "--learning-rate"
 PRESET_OPTIONS = {"optimizer.lr": RATE, "scheduler.num_warmup_steps": "policy.scheduler_warmup_steps"}
 """Options that LeRobot replaces by those of the policy, if it trains by the policy's preset."""
 USUAL_VALUES = {
@@ -278,12 +279,8 @@ class LineTranslator:
             default, parameter = option_tree.find_default(option.removeprefix("--"), kind), parameters.get(flag)
             if isinstance(default, bool) or not isinstance(default, int | float) or not parameter:
                 continue
-            least = parameter.param.gt
-            if (
-                flag not in self.flags
-                and parameter.default not in (None, default)
-                and (least is None or default > least)
-            ):
+            least, own = parameter.param.gt, LEARNING_RATES.get(kind) if flag == RATE_FLAG else parameter.default
+            if flag not in self.flags and own not in (None, default) and (least is None or default > least):
                 self.flags[flag] = (flag, _format_number(default))
         weights = option_tree.find_default(BACKBONE, kind) if self.is_training and POLICY not in self.given else None
         if weights is not None and BACKBONE not in self.given:

@@ -11,7 +11,6 @@ Rules between several options (`n_action_steps <= chunk_size`) are in no class: 
 """
 
 import functools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -46,7 +45,7 @@ class OptionTree(NamedTuple):
 def load_option_tree(version: object = None) -> OptionTree:
     """Return the options of a LeRobot version, by default the newest. Raise KeyError."""
     lerobot = versions.get_version(version)
-    data = json.loads((lerobot.folder / "options.json").read_text(encoding="utf-8"))
+    data = lerobot.read_tree()
     return OptionTree(lerobot.name, data["root"], data["classes"])
 
 
@@ -149,13 +148,6 @@ def _explain_unknown(
         return OptionProblem(given, title, why)
     option = f"{prefix}{near}{rest}"
     return OptionProblem(given, title, why, owned.get(f"--{option}", _format(option, value)))
-
-
-def list_policy_defaults(policy: str, version: object = None) -> dict[str, object]:
-    """Return the defaults of a policy's options that are plain values."""
-    tree = load_option_tree(version)
-    fields = tree.classes[_list_policies(tree)[policy]]
-    return {name: field[1] for name, field in fields.items() if len(field) > 1}
 
 
 def find_default(name: str, policy: str, version: object = None) -> object:

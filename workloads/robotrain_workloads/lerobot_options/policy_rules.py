@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from robotrain_workloads.lerobot.options import split_options
-from robotrain_workloads.lerobot_options.option_tree import list_policy_defaults
+from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import OptionProblem
 
 PREFIX = "policy."
@@ -16,18 +16,18 @@ DEFAULT_STAGES = 3
 """How many numbers LeRobot's default for `down_dims` has: it is no plain value."""
 
 
-def find_rule_problems(arguments: Sequence[str], policy: str, has_defaults: bool) -> Iterator[OptionProblem]:
+def find_rule_problems(arguments: Sequence[str], model: TrainedModel, has_defaults: bool) -> Iterator[OptionProblem]:
     """Yield the options that do not fit together.
 
-    :param policy: the type of the policy; one without rules has no problems.
+    :param model: what is trained; a type without rules has no problems.
     :param has_defaults: whether options that are not given have their defaults: a policy to start from has others.
     """
-    rules = _RULES.get(policy, ())
+    rules = _RULES.get(model.kind, ())
     given = {
         name.removeprefix(PREFIX): value or "" for name, value in split_options(arguments) if name.startswith(PREFIX)
     }
     if rules and given:
-        defaults = list_policy_defaults(policy) if has_defaults else {}
+        defaults = {name: model.get_default(name) for name in model.options} if has_defaults else {}
         for rule in rules:
             yield from rule(_PolicyOptions(given, defaults, has_defaults))
 

@@ -30,9 +30,11 @@ from robotrain_workloads.lerobot import (
     policy,
     run_setup,
     start,
+    versions,
 )
 from robotrain_workloads.lerobot.options import get_option_value, list_option_names
 from robotrain_workloads.lerobot.start import Start
+from robotrain_workloads.lerobot.trained_model import WARM_UP_OPTION, choose_learning_rate, choose_model
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import tracking, wandb, worker_count
 
@@ -44,13 +46,11 @@ DESCRIBED = {
     "policy": policy.DESCRIPTION_FILES,
     "init_policy": policy.DESCRIPTION_FILES,
 }
-BACKBONE = "--policy.pretrained_backbone_weights"
-BACKBONE_RATE = "--policy.optimizer_lr_backbone"
-GROUP_NORM = "--policy.use_group_norm"
+BACKBONE, BACKBONE_RATE, GROUP_NORM = "pretrained_backbone_weights", "optimizer_lr_backbone", "use_group_norm"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
 TRAIN_CONFIG = "pretrained_model/train_config.json"
-DECAY = "--policy.optimizer_weight_decay"
+DECAY = "optimizer_weight_decay"
 prepare = dataset_preparation.plan_preparation
 checkpoints = start.get_checkpoints_folder
 
@@ -125,7 +125,7 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
             options = (
                 *make_owned_options(values, Path("dataset"), work / "unmade", begin),
                 *make_default_options(values, user_options, begin),
-                "--policy.device=cpu",
+                choose_model(values, begin.settings).format_option("device", "cpu"),
                 *user_options,
             )
     arguments = ("-m", LAUNCHER, TAKE_OVER if alone else CHECK_ONLY, *options)
@@ -144,13 +144,15 @@ def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Pat
     split, interval = parameters["val_split"] or 0, _limit_interval(every, start.step, steps)
     if not split or not interval:  # one is of no use without the other
         split, interval = 0, 0
+    model = choose_model(parameters, start.settings)
     if start.mode == "checkpoint":
         yield f"--config_path={start.folder / TRAIN_CONFIG}"
         yield "--resume=true"
-    else:  # --policy.path and --policy.type exclude each other
+    else:  # the options `path` and `type` exclude each other
         is_new = start.mode == "scratch"
-        yield f"--policy.type={parameters['policy_type']}" if is_new else f"--policy.path={start.folder}"
-        yield f"--policy.optimizer_lr={parameters['learning_rate']}"
+        yield model.format_option("type", model.kind) if is_new else model.format_option("path", start.folder)
+        if model.rate_option and (rate := get_learning_rate(parameters, start)) is not None:
+            yield model.format_option(model.rate_option, rate)
     yield f"--dataset.repo_id={parameters['dataset_id']}"
     yield f"--dataset.root={root}"
     yield f"--dataset.use_imagenet_stats={str(parameters['image_normalization'] == 'imagenet').lower()}"
@@ -165,46 +167,63 @@ def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Pat
     yield f"--log_freq={_limit_interval(_expect_int(parameters['log_freq']), start.step, steps)}"
     yield f"--seed={parameters['seed']}"
     yield f"--num_workers={parameters['num_workers']}"
-    yield "--policy.push_to_hub=false"
+    yield model.format_option("push_to_hub", "false")
     yield "--save_checkpoint_to_hub=false"
+
+
+def get_learning_rate(parameters: Mapping[str, Scalar], start: Start) -> Scalar:
+    """Return the learning rate of the job, else that of what it trains; None if LeRobot's code has it alone."""
+    rate = parameters["learning_rate"]
+    return rate if rate is not None else choose_learning_rate(choose_model(parameters, start.settings), start.settings)
 
 
 def make_default_options(
     parameters: Mapping[str, Scalar], options: Sequence[str], start: Start, tolerance: float | None = None
 ) -> Iterator[str]:
     """Yield defaults for options that the user may set after `--`. `tolerance`: seconds that a frame may be off."""
-    names = list_option_names(options)
+    names, model = list_option_names(options), choose_model(parameters, start.settings)
+
+    def is_free(name: str) -> bool:
+        return name in model.options and f"--{model.prefix}.{name}" not in names
+
     if DECODER not in names:
         yield f"{DECODER}=pyav"
     if tolerance is not None and TOLERANCE not in names:
         yield f"{TOLERANCE}={tolerance:g}"
-    if BACKBONE not in names:  # else LeRobot downloads weights, even if the policy's own replace them
-        yield f"{BACKBONE}=null"
+    if is_free(BACKBONE):  # else LeRobot downloads weights, even if the policy's own replace them
+        yield model.format_option(BACKBONE, "null")
     if start.mode == "checkpoint":  # optimizer and schedule resume as saved
         return
-    if parameters["policy_type"] == "act" and BACKBONE_RATE not in names:
-        yield f"{BACKBONE_RATE}={parameters['learning_rate']}"
-    if uses_random_backbone(options, start) and parameters["policy_type"] == "diffusion" and GROUP_NORM not in names:
-        yield f"{GROUP_NORM}=true"
+    if is_free(BACKBONE_RATE) and (rate := get_learning_rate(parameters, start)) is not None:
+        yield model.format_option(BACKBONE_RATE, rate)
+    if is_free(GROUP_NORM) and uses_random_backbone(parameters, options, start):
+        yield model.format_option(GROUP_NORM, "true")
     if parameters["lr_warmup_steps"] is not None:
-        # Add a schedule beside the policy's own optimizer if its preset has none (LeRobot 0.6: ACTConfig)
-        steps = parameters["lr_warmup_steps"]
-        if parameters["policy_type"] != "act":
-            yield f"--policy.scheduler_warmup_steps={steps}"
-            return
-        yield "--use_policy_training_preset=false"
-        yield "--optimizer.type=adamw"
-        yield f"--optimizer.lr={parameters['learning_rate']}"
-        decay = get_option_value(options, DECAY) or start.settings.get("optimizer_weight_decay", 1e-4)
-        yield f"--optimizer.weight_decay={decay}"
-        yield "--optimizer.grad_clip_norm=10"
-        yield "--scheduler.type=constant_with_warmup"
-        yield f"--scheduler.num_warmup_steps={steps}"
+        yield from _make_warm_up_options(parameters, options, start)
 
 
-def uses_random_backbone(options: Sequence[str], start: Start) -> bool:
+def _make_warm_up_options(parameters: Mapping[str, Scalar], options: Sequence[str], start: Start) -> Iterator[str]:
+    """Yield the number of warm-up steps; where LeRobot has no schedule, one beside the optimizer that it would use."""
+    model, steps = choose_model(parameters, start.settings), parameters["lr_warmup_steps"]
+    if WARM_UP_OPTION in model.options:
+        yield model.format_option(WARM_UP_OPTION, steps)
+        return
+    optimizer = dict(model.facts.optimizer)
+    decay = get_option_value(options, f"--{model.prefix}.{DECAY}") or start.settings.get(DECAY)
+    yield "--use_policy_training_preset=false"
+    yield f"--optimizer.type={optimizer.pop('type')}"
+    yield f"--optimizer.lr={get_learning_rate(parameters, start)}"
+    for name, value in (optimizer | ({"weight_decay": decay} if decay is not None else {})).items():
+        yield f"--optimizer.{name}={value}"
+    yield "--scheduler.type=constant_with_warmup"
+    yield f"--scheduler.num_warmup_steps={steps}"
+
+
+def uses_random_backbone(parameters: Mapping[str, Scalar], options: Sequence[str], start: Start) -> bool:
     """Return whether robotrain, not the user, decides that image backbones start from random weights."""
-    return start.mode == "scratch" and BACKBONE not in list_option_names(options)
+    model = choose_model(parameters, start.settings)
+    is_given = f"--{model.prefix}.{BACKBONE}" in list_option_names(options)
+    return start.mode == "scratch" and BACKBONE in model.options and not is_given
 
 
 def _limit_interval(interval: int, first: int, steps: int) -> int:
@@ -287,11 +306,13 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={values['num_gpus']}")
         yield from (f"--mixed-precision={values['mixed_precision']}", "--")
     yield from ("--device", str(values["device"]))
+    if (model := choose_model(values, begin.settings)).section == versions.REWARD_MODELS:
+        yield f"--trains={model.prefix}"
     if begin.step:
         yield f"--first={begin.step}"
     if begin.mode == "weights":
         yield "--new-processors"
-    if uses_random_backbone(document.trainer_args, begin):
+    if uses_random_backbone(values, document.trainer_args, begin):
         yield "--random-backbone"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"

@@ -176,7 +176,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     if device.is_first_rank() and TRAINER not in sys.modules:
         print(warm_up.LOADING, flush=True)
     with quick_imports():
-        trainer.append(f"--policy.device={device.choose_device(own.device)}")
+        trainer.append(f"--{own.trains}.device={device.choose_device(own.device)}")
         root = Path(get_option_value(trainer, "--dataset.root") or "")
         trainer += disable_empty_split(root, trainer)
         if device.is_first_rank():  # known only now: a task of one episode disables it
@@ -216,7 +216,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
 def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
     """Return the known trainings of the policy that the trainer starts from."""
     config = get_option_value(trainer, "--config_path")
-    start = get_option_value(trainer, "--policy.path") or (str(Path(config).parent) if config else "")
+    paths = (get_option_value(trainer, f"--{one}.path") for one in ("policy", "reward_model"))
+    start = next(filter(None, paths), "") or (str(Path(config).parent) if config else "")
     return training_history.load_trainings(Path(start)) if start else []
 
 
@@ -239,6 +240,7 @@ def _kill_workers() -> None:
 def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launcher")
     parser.add_argument("--device", required=True)
+    parser.add_argument("--trains", default="policy", help="what the names of its options begin with")
     parser.add_argument("--random-backbone", action="store_true")
     parser.add_argument("--first", type=int, default=0, help="the step to continue from")
     parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")

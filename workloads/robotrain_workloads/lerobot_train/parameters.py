@@ -24,6 +24,13 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--eval_steps": "--eval-freq",
     "--env_eval_freq": "remove it: training runs no simulator; --eval-freq is for the validation loss",
     "--policy.type": "--policy-type",
+    "--reward_model.type": "--reward-model",
+    "--reward_model.device": "--device",
+    "--reward_model.learning_rate": "--learning-rate",
+    "--reward_model.path": POLICY_HINT,
+    "--reward_model.pretrained_path": POLICY_HINT,
+    "--reward_model.push_to_hub": PUBLISHING_HINT,
+    "--reward_model.repo_id": PUBLISHING_HINT,
     "--policy.device": "--device",
     "--policy.optimizer_lr": "--learning-rate",
     "--optimizer.lr": "--learning-rate",
@@ -60,16 +67,24 @@ class TrainParameters:
     """The parameters of `lerobot-train`."""
 
     policy_type: Annotated[
-        version_parameters.PolicyType,
+        version_parameters.PolicyType | None,
         Param(
-            help="the policy to train: a type of those below",
+            help="the policy to train, a type of those below (default: act, or the type of the policy to start from)",
             aliases=("--policy",),
             short="-p",
             env=("POLICY_TYPE",),
             metavar="TYPE",
             choice_notes=version_parameters.list_type_notes(versions.POLICIES),
         ),
-    ] = "act"
+    ] = None
+    reward_model: Annotated[
+        version_parameters.RewardModelType | None,
+        Param(
+            help="the reward model to train, instead of a policy",
+            metavar="TYPE",
+            choice_notes=version_parameters.list_type_notes(versions.REWARD_MODELS),
+        ),
+    ] = None
     job_name: shared.JobName = "lerobot-act-training"
     output_dir: Annotated[
         str | None, shared.make_output_param("a new folder for checkpoints, from the run's own (default: outputs)")
@@ -83,7 +98,15 @@ class TrainParameters:
     ] = "imagenet"
     training_steps: shared.TrainingSteps = 100_000
     batch_size: shared.BatchSize = 32
-    learning_rate: shared.LearningRate = 1e-4
+    learning_rate: Annotated[
+        float | None,
+        Param(
+            help="the optimizer's learning rate (default: 1e-4 for act and diffusion, else LeRobot's for the type)",
+            aliases=("--lr",),
+            env=("LEARNING_RATE",),
+            gt=0,
+        ),
+    ] = None
     lr_warmup_steps: Annotated[
         int | None,
         Param(

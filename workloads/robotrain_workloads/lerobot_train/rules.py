@@ -1,7 +1,9 @@
 """Rules of `lerobot-train` for a resolved job, on the submit side."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain_runtime.contract.parameter import list_flags
@@ -9,28 +11,93 @@ from robotrain_runtime.contract.parameter import list_flags
 from robotrain_workloads import publish_url
 from robotrain_workloads import rules as shared_rules
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.lineage import find_start_source
 from robotrain_workloads.lerobot.rules import START_ROLES
+from robotrain_workloads.lerobot.trained_model import LEARNING_RATES, can_warm_up, choose_learning_rate, choose_model
 from robotrain_workloads.lerobot_train import parameters
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 
+def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
+    """Return the type that a job trains and its learning rate, as far as this machine knows them."""
+    settings: Mapping[str, Any] = {}
+    begin = find_start_source(job.sources)
+    if begin is not None:
+        if not Path(begin.uri).is_absolute():
+            return {}
+        from robotrain_workloads.lerobot import start  # costs start-up
+
+        with suppress(OSError, ValueError):
+            settings = start.load_start({begin: Path(begin.uri)}).settings
+        if not settings:
+            return {}
+    model = choose_model(dict(job.parameters), settings)
+    origin = f"of {model.kind} in LeRobot {model.lerobot.name}"
+    found: dict[str, tuple[Any, str]] = {"learning_rate": (choose_learning_rate(model, settings), origin)}
+    if model.kind in LEARNING_RATES:
+        found["learning_rate"] = (LEARNING_RATES[model.kind], "")
+    if model.section == versions.POLICIES:
+        found["policy_type"] = (model.kind, f"of {begin.uri}" if begin else "")
+    else:
+        found["reward_model"] = (model.kind, f"of {begin.uri}" if begin else "")
+    return found
+
+
 def check_type(job: "Job") -> Iterator[Problem]:
     """Require a type that the job's LeRobot trains."""
-    lerobot, kind = versions.get_version(job["lerobot_version"]), str(job["policy_type"])
-    found = lerobot.policies.get(kind)
-    if found and not found.refused:
-        return
-    having = [one.name for one in versions.list_versions() if kind in one.policies]
-    yield make_usage_problem(
-        "type-not-trainable",
-        f"LeRobot {lerobot.name} {'cannot train' if found else 'has no policy type'} {kind}",
-        where="--policy-type",
-        given=kind,
-        why=f"{found.refused[0].upper()}{found.refused[1:]}." if found else "",
-        suggestions=() if found else [Suggestion(f"--lerobot-version {name}") for name in having],
-    )
+    values = dict(job.parameters)
+    if values["reward_model"] and values["policy_type"]:
+        yield make_usage_problem(
+            "several-types",
+            "a job trains a policy or a reward model, and both are given",
+            where="--reward-model",
+            given=f"--policy-type {values['policy_type']} --reward-model {values['reward_model']}",
+            suggestions=(
+                Suggestion(f"--reward-model {values['reward_model']}", "only this one"),
+                Suggestion(f"--policy-type {values['policy_type']}", "only this one"),
+            ),
+        )
+    elif values["reward_model"] or values["policy_type"] or not find_start_source(job.sources):
+        model = choose_model(values, {})
+        types = model.lerobot.policies if model.section == versions.POLICIES else model.lerobot.reward_models
+        if model.kind in types and not model.facts.refused:
+            return
+        is_known, refused = model.kind in types, model.facts.refused
+        having = [one.name for one in versions.list_versions() if model.kind in {**one.policies, **one.reward_models}]
+        yield make_usage_problem(
+            "type-not-trainable",
+            f"LeRobot {model.lerobot.name} {'cannot train' if is_known else f'has no {model.noun}'} {model.kind}",
+            where=f"--{model.noun.replace(' ', '-')}" if model.prefix != "policy" else "--policy-type",
+            given=model.kind,
+            why=f"{refused[0].upper()}{refused[1:]}." if refused else "",
+            suggestions=() if is_known else [Suggestion(f"--lerobot-version {name}") for name in having],
+        )
+
+
+def check_rates(job: "Job") -> Iterator[Problem]:
+    """Require that what is trained has the learning rate and the warm-up that the job gives, if its type is known."""
+    values = dict(job.parameters)
+    if find_start_source(job.sources) and not (values["policy_type"] or values["reward_model"]):
+        return  # the machine of the job knows the type
+    model = choose_model(values, {})
+    if values["learning_rate"] is not None and not model.rate_option:
+        yield make_usage_problem(
+            "option-without-effect",
+            f"the {model.noun} {model.kind} has no option for its learning rate",
+            where="--learning-rate",
+            given=str(values["learning_rate"]),
+            why=f"LeRobot {model.lerobot.name} fixes it in code.",
+        )
+    if values["lr_warmup_steps"] is not None and not can_warm_up(model):
+        yield make_usage_problem(
+            "option-without-effect",
+            f"the {model.noun} {model.kind} has no number of warm-up steps",
+            where="--lr-warmup-steps",
+            given=str(values["lr_warmup_steps"]),
+            why=f"LeRobot {model.lerobot.name} has a schedule of its own for it.",
+        )
 
 
 def check_options(job: "Job") -> Iterator[Problem]:
@@ -40,11 +107,12 @@ def check_options(job: "Job") -> Iterator[Problem]:
     from robotrain_workloads.lerobot_options import option_tree, policy_rules
 
     starts = any(source.role in START_ROLES for source in job.sources)
-    chosen = {} if starts else {"policy": str(job["policy_type"])}
+    model = choose_model(dict(job.parameters), {})
+    chosen = {model.prefix: model.kind} if not starts or job["policy_type"] or job["reward_model"] else {}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
     found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere, job["lerobot_version"])
     yield from shared_rules.make_option_problems(found)
-    broken = policy_rules.find_rule_problems(job.trainer_args, str(job["policy_type"]), has_defaults=not starts)
+    broken = policy_rules.find_rule_problems(job.trainer_args, model, has_defaults=not starts)
     yield from shared_rules.make_option_problems(broken)
 
 

@@ -14,11 +14,11 @@ START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the w
 KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "local_path": "folder"}
 """Short names of dataset kinds, in the tag `source`."""
 COPIED_PARAMETERS = (
-    *("policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq", "lr_warmup_steps"),
+    *("job_name", "training_steps", "batch_size", "learning_rate", "save_freq", "lr_warmup_steps"),
     *("system_metrics", "num_gpus", "mixed_precision", "seed", "num_workers", "eval_freq", "log_freq"),
     "image_normalization",
 )
-TAGGED_PARAMETERS = ("policy_type", "job_name", "num_gpus", "mixed_precision")
+TAGGED_PARAMETERS = ("job_name", "num_gpus", "mixed_precision")
 MODEL_URI_FORMS = (
     r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
     r"azureml:(?P<name>[^:/]+):(?P<version>\d+)",
@@ -29,8 +29,9 @@ MODEL_URI_FORMS = (
 def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
     """Return a description for people."""
     values, start = document.parameters, lineage.find_start_source(document.sources)
+    kind = " ".join((*name_type(values).values(), "reward model" if values["reward_model"] else "policy"))
     lines = [
-        f"LeRobot {values['policy_type']} policy" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
+        f"LeRobot {kind}" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
         f"Job: {values['job_name']}, {values['training_steps']} steps (run {document.run})",
         *(f"Dataset: {line}" for line in describe_datasets(document.sources, data)),
         *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
@@ -48,7 +49,7 @@ def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> di
         base = {"base_policy": begin.uri, "base_policy_source": kind, "base_policy_pin": begin.pin}
     tags = {
         "framework": "lerobot",
-        "policy_type": str(values["policy_type"]),
+        **name_type(values),
         "job_name": str(values["job_name"]),
         "training_steps": str(values["training_steps"]),
         "source": f"{document.platform}-lerobot-{kinds.pop() if len(kinds) == 1 else 'mixed'}",
@@ -95,6 +96,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     batch, gpus = int(str(values["batch_size"])), int(str(values["num_gpus"]))
     params = {
         "dataset_repo_id": values["dataset_id"],
+        **name_type(values),
         **{name: values[name] for name in COPIED_PARAMETERS},
         "distributed": gpus > 1,
         "effective_batch_size": batch * gpus,
@@ -105,6 +107,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     }
     tags = {
         "lerobot.framework": "lerobot",
+        **{f"lerobot.{name}": kind for name, kind in name_type(values).items()},
         **{f"lerobot.{name}": str(values[name]) for name in TAGGED_PARAMETERS},
         "lerobot.distributed": str(gpus > 1).lower(),
         "dataset.repo_id": str(values["dataset_id"]),
@@ -123,7 +126,13 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
 
 def get_experiment_name(parameters: Mapping[str, Scalar]) -> str:
     """Return the experiment's name."""
-    return str(parameters["experiment_name"] or f"lerobot-{parameters['policy_type']}-{parameters['job_name']}")
+    kind = next(iter(name_type(parameters).values()), "policy")
+    return str(parameters["experiment_name"] or f"lerobot-{kind}-{parameters['job_name']}")
+
+
+def name_type(parameters: Mapping[str, Scalar]) -> dict[str, str]:
+    """Return what is trained as `policy_type` or `reward_model`; nothing if only what it starts from says it."""
+    return {name: str(parameters[name]) for name in ("policy_type", "reward_model") if parameters[name]}
 
 
 def _make_warm_start_tags(sources: Sequence[JobSource]) -> dict[str, str]:

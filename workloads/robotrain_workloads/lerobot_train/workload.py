@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, WorkloadProfile
@@ -32,6 +32,13 @@ def list_data_packages(job: "Job") -> dict[str, str]:
     return {"lerobot": versions.get_data_package(versions.get_version(job["lerobot_version"]))}
 
 
+def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
+    """Return the type that a job trains, and its learning rate."""
+    from robotrain_workloads.lerobot_train import rules
+
+    return rules.derive_defaults(job)
+
+
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
@@ -39,6 +46,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.lerobot_train import rules as train_rules
 
     yield from train_rules.check_type(job)
+    yield from train_rules.check_rates(job)
     yield from train_rules.check_options(job)
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
@@ -57,7 +65,7 @@ def logs_metric(job: "Job", metric: str) -> bool:
 
 LEROBOT_TRAIN = Workload(
     name="lerobot-train",
-    summary="train an ACT or Diffusion policy with LeRobot",
+    summary="train a policy or a reward model with LeRobot",
     parameters=TrainParameters,
     roles={
         "dataset": Role(required=True, many=True),
@@ -80,9 +88,10 @@ LEROBOT_TRAIN = Workload(
     ),
     managed_options=OWNED_OPTIONS,
     translator="from-lerobot",
+    derive_defaults=derive_defaults,
     option_finder="robotrain_workloads.lerobot_options.option_tree",
     option_hints=OPTION_HINTS,
-    named_by=("policy_type",),
+    named_by=("policy_type", "reward_model"),
     template=__name__,
     default=True,
     check=check_job,

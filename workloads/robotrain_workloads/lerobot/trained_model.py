@@ -1,0 +1,81 @@
+"""What a job trains: a type of policy or of reward model, with the options that its LeRobot has for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.parameters import DEFAULT_POLICY_TYPE
+from robotrain_workloads.lerobot.versions import LeRobotVersion, ModelType
+
+RATE_OPTIONS = ("optimizer_lr", "learning_rate")
+"""What types call their learning rate."""
+WARM_UP_OPTION = "scheduler_warmup_steps"
+LEARNING_RATES = {"act": 1e-4, "diffusion": 1e-4}
+"""Where robotrain's default is not LeRobot's: the scripts that it replaces had this one (contract, A.1)."""
+
+
+class TrainedModel(NamedTuple):
+    """A type of policy or of reward model."""
+
+    lerobot: LeRobotVersion
+    section: str
+    """POLICIES or REWARD_MODELS."""
+    kind: str
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its options begin with."""
+        return "policy" if self.section == versions.POLICIES else "reward_model"
+
+    @property
+    def noun(self) -> str:
+        """What it is, for messages."""
+        return self.prefix.replace("_", " ")
+
+    @property
+    def options(self) -> Mapping[str, Sequence[Any]]:
+        """Its options by name, each with its kind and, if it is a plain value, its default."""
+        return self.lerobot.get_model_options(self.section, self.kind)
+
+    @property
+    def facts(self) -> ModelType:
+        """What the index says of it; nothing of an unknown type."""
+        types = self.lerobot.policies if self.section == versions.POLICIES else self.lerobot.reward_models
+        return types.get(self.kind, ModelType())
+
+    @property
+    def rate_option(self) -> str:
+        """The option with its learning rate; empty if it has none."""
+        return next((name for name in RATE_OPTIONS if name in self.options), "")
+
+    def get_default(self, option: str) -> Any:
+        """Return LeRobot's default of an option; None where it has none, or no plain value."""
+        field = self.options.get(option, ())
+        return field[1] if len(field) > 1 else None
+
+    def format_option(self, name: str, value: object) -> str:
+        """Return an option of it as an argument."""
+        return f"--{self.prefix}.{name}={value}"
+
+
+def choose_model(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainedModel:
+    """Return what a job trains. `settings`: the configuration of what it starts from, as far as it is known."""
+    lerobot = versions.get_version(parameters["lerobot_version"])
+    saved, reward = settings.get("type"), parameters.get("reward_model")
+    if reward or (saved in lerobot.reward_models and saved not in lerobot.policies):
+        return TrainedModel(lerobot, versions.REWARD_MODELS, str(saved or reward))
+    kind = saved or parameters["policy_type"] or DEFAULT_POLICY_TYPE
+    return TrainedModel(lerobot, versions.POLICIES, str(kind))
+
+
+def can_warm_up(model: TrainedModel) -> bool:
+    """Return whether the number of warm-up steps can be chosen: by an option, or since LeRobot has no schedule."""
+    return WARM_UP_OPTION in model.options or bool(model.facts.optimizer)
+
+
+def choose_learning_rate(model: TrainedModel, settings: Mapping[str, Any]) -> float | None:
+    """Return the default of the learning rate; None if LeRobot's code has it alone."""
+    if model.kind in LEARNING_RATES:
+        return LEARNING_RATES[model.kind]
+    rate = settings.get(model.rate_option, model.get_default(model.rate_option))
+    return rate if isinstance(rate, int | float) else None
