@@ -205,6 +205,22 @@ def test_a_platform_that_does_not_take_what_a_policy_implies_refuses_it(submit, 
     assert count_submissions(fake_platform) == {}
 
 
+def test_a_folder_that_only_a_file_names_is_not_uploaded(submit, robotrain, hub, fake_platform, tmp_path):
+    secret = tmp_path / "org/private"
+    secret.mkdir(parents=True)
+    hub.repositories["models/lab/arm"].commit({"config.json": json.dumps({"names": [str(secret)]}).encode()})
+    words = ("--head", "vla", "--policy-repo-id", "lab/arm")
+    answer, _ = submit(*words)
+    answer.check(3, "[implied-folder]", f"use   --backbone-path {secret}")
+    assert count_submissions(fake_platform) == {}
+    _, sources = submit(*words, "--backbone-path", secret)
+    assert [source[1::2] for source in sources] == [("lab/arm", False), (str(secret), False)]
+    here = make_policy(tmp_path / "arm", str(secret))
+    words = ("explain", "arm", "--platform", "local", "--head", "vla", "--policy-path", here, "--json")
+    rows = {row["name"]: row["value"] for row in robotrain(*words).json["values"]}
+    assert rows["backbone"] == f"local_path {secret}", "on this machine it is read in place"
+
+
 def test_without_pins_the_run_tells_what_is_missing(submit, hub):
     answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm", "--no-pin")
     answer.check(0, "[implied-sources-unknown]", "lab/arm was not read")

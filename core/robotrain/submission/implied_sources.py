@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Placemen
 from robotrain.config.provenance import IMPLIED_ORIGIN
 from robotrain.config.request import SourceText
 from robotrain.config.sources import Input, parse_source
-from robotrain.errors import Problem, Stage, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.plan import make_job_document
 from robotrain.redaction import redact
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
@@ -74,13 +75,14 @@ def list_implied_inputs(
         title = f"{job.workload} cannot tell which further sources this job needs"
         why = f"{redact(f'{type(error).__name__}: {error}')}. The run stops if one is missing."
         return [], [make_problem("implied-sources-unknown", title, why=why, stage=Stage.CHECK, severity="warning")]
+    known = {(source.role, source.kind, source.uri) for source in given.sources}
     inputs: dict[JobSource, Input] = {}
     problems: list[Problem] = []
     for role, text in texts:
         parsed = _parse_text(role, text, platform, kinds)
         if isinstance(parsed, Problem):
             problems.append(parsed)
-        else:
+        elif (role, parsed.source.kind, str(parsed.source)) not in known:
             inputs.setdefault(parsed.job_source, parsed)
     return list(inputs.values()), problems
 
@@ -95,7 +97,17 @@ def _parse_text(role: str, text: str, platform: Platform, kinds: Mapping[str, So
     source = parse_source(source_text, kinds, platform.capabilities)
     if isinstance(source, Problem):
         return source
+    if Path(str(source)).is_absolute() and not platform.capabilities.feature("runs_here"):
+        return _make_folder_problem(role, str(source), kinds[source.kind].roles[role].flag)
     return Input(role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True)
+
+
+def _make_folder_problem(role: str, folder: str, flag: str) -> Problem:
+    """Return the problem of a folder of this machine that a file, perhaps of somebody else, names."""
+    title = f"this job needs the folder {folder} as a {role}, and it would leave this machine"
+    why = "A file names it, not you: only folders that you name are uploaded."
+    way = Suggestion(f"{flag} {shlex.quote(folder)}", "uploads it")
+    return make_problem("implied-folder", title, role, folder, why, way, stage=Stage.CHECK)
 
 
 def list_implied_rows(job: Job) -> Iterator[dict[str, Any]]:
