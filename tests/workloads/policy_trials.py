@@ -61,16 +61,16 @@ RANDOM_RESNET = ("--policy.pretrained_backbone_weights=null", "--policy.use_grou
 FLORENCE = {
     "vision_config": {
         **{"depths": [1, 1], "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1]},
-        **{"patch_prenorm": [False, True], "embed_dim": [16, 32], "num_heads": [2, 2], "num_groups": [2, 2]},
+        **{"patch_prenorm": [False, True], "dim_embed": [16, 32], "num_heads": [2, 2], "num_groups": [2, 2]},
         **{"window_size": 4, "projection_dim": 32},
     },
     "text_config": {
         **{"vocab_size": 400, "d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
         **{"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 32},
     },
-    "image_token_id": 399,
+    **{"projection_dim": 32, "vocab_size": 400, "image_token_id": 399},
 }
-"""X-VLA has no default for its vision-language model: a new training describes it."""
+"""X-VLA has no default for its vision-language model: a new training describes it, in the words of its checkpoints."""
 
 REDUCED_PI = (
     "five steps ran with a reduced network; LeRobot's smallest has {} parameters, more than this machine trains"
