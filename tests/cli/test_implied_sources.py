@@ -1,13 +1,16 @@
 """Sources that nobody gives: a policy names a backbone that it does not contain, and the job brings it, pinned."""
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from azure_stand_in.http_server import Fault
-from fake_engine import count_submissions
+from fake_engine import count_submissions, set_run_state
 from hub_stand_in import HubStandIn
+from robotrain.pipelines import progress
 from robotrain.store import plans
 
 WORKLOAD = """
@@ -308,6 +311,49 @@ def test_each_step_of_a_pipeline_gets_its_own(robotrain, hub, dag_platform, tmp_
     assert found == {"train": ["lab/arm", "org/vlm"], "evaluate": ["train", "org/vlm"], "other": ["org/words"]}
     pins = {one["pin"] for sources in steps.values() for one in sources if one["uri"] == "org/vlm"}
     assert pins == {get_commit(hub, "org/vlm")}
+
+
+@pytest.mark.slow
+def test_a_step_that_a_driver_submits_keeps_the_backbones_of_the_plan(
+    robotrain, hub, fake_platform, tmp_path, monkeypatch
+):
+    """Its policy cannot be read from here; another commit of the backbone would be another evaluation."""
+    sites = (os.environ["FAKE_SITE"], str(tmp_path / "site-robotrain-arm"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sites))
+    steps = {
+        "train": {"workload": "arm", "parameters": {"head": "org/vlm"}},
+        "evaluate": {
+            "workload": "arm-eval",
+            "parameters": {"head": "vla"},
+            "sources": {"policy": [{"from": "train"}]},
+        },
+    }
+    (tmp_path / "pipeline.yaml").write_text(json.dumps({"name": "p", "steps": steps}))
+    first = get_commit(hub, "org/vlm")
+    run = robotrain("pipeline", "submit", tmp_path / "pipeline.yaml", "--platform", "fake").stdout.strip()
+    try:
+        wait_for_step(run, "train")
+        hub.repositories["models/org/vlm"].commit({"config.json": b'{"new": 1}'})
+        set_run_state(fake_platform, progress.read_progress(run).steps["train"].run, checkpoints=[3])
+        evaluation = wait_for_step(run, "evaluate")
+        set_run_state(fake_platform, evaluation)
+        assert robotrain("wait", run).exit_code == 0
+        assert [source for source in read_sources(evaluation) if source[0] == "backbone"] == [
+            ("backbone", "org/vlm", first, True)
+        ]
+    finally:
+        robotrain("cancel", run)  # ends the driver, if the test fails
+
+
+def wait_for_step(run: str, step: str) -> str:
+    """Return the run of a step once it runs."""
+    until = time.monotonic() + 60
+    while True:
+        found = progress.read_progress(run)
+        if found and found.steps[step].state == "running":
+            return found.steps[step].run
+        assert time.monotonic() < until, found
+        time.sleep(0.05)
 
 
 def find_texts(found: object) -> Iterator[str]:
