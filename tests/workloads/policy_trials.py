@@ -191,9 +191,178 @@ POLICIES: tuple[PolicyTrial, ...] = (
 )
 """Policies that learn from the data alone, and those of the π0, SmolVLA, X-VLA and CLIP families."""
 
-LARGE_POLICIES: tuple[PolicyTrial, ...] = ()
-"""Policies on video models, Qwen, InternVL and GR00T."""
+QWEN3, COSMOS = "Qwen/Qwen3-VL-2B-Instruct", "nvidia/Cosmos-Reason2-2B"
+WAN = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
+DIFFUSION_TRANSFORMER = {
+    **{"hidden_dim": 32, "ffn_dim": 64, "freq_dim": 16, "text_dim": 32, "num_heads": 2, "attn_head_dim": 16},
+    **{"num_layers": 1, "eps": 0.000001, "action_dim": 2},
+}
+"""FastWAM describes both of its networks whole."""
 
-REWARD_MODELS: tuple[PolicyTrial, ...] = ()
+LARGE_POLICIES: tuple[PolicyTrial, ...] = (
+    PolicyTrial(
+        "groot",
+        "pusht-camera",
+        "trains",
+        options=CHUNK_OF_4,
+        backbones=("nvidia/GR00T-N1.7-3B", QWEN3, COSMOS),  # the real base needs no Qwen
+    ),
+    PolicyTrial(
+        "eo1",
+        "pusht-camera",
+        "trains",
+        options=(*CHUNK_OF_4, "--policy.image_min_pixels=3136", "--policy.image_max_pixels=3136"),
+        backbones=("Qwen/Qwen2.5-VL-3B-Instruct",),
+    ),
+    PolicyTrial(
+        "evo1",
+        "pusht-camera",
+        "trains",
+        options=(
+            *CHUNK_OF_4,
+            "--policy.image_resolution=[32,32]",
+            "--policy.vlm_num_layers=1",
+            *(f"--policy.{part}_dim=32" for part in ("embed", "hidden", "state_hidden")),
+            "--policy.num_heads=2",
+            "--policy.num_layers=1",
+        ),
+        backbones=("OpenGVLab/InternVL3-1B-hf",),
+    ),
+    PolicyTrial(
+        "wall_x",
+        "pusht-camera",
+        "trains",
+        options=CHUNK_OF_4,
+        backbones=("x-square-robot/wall-oss-flow",),
+    ),
+    PolicyTrial(
+        "molmoact2",
+        "pusht-camera",
+        "trains",
+        options=CHUNK_OF_4,
+        backbones=("allenai/MolmoAct2", "allenai/MolmoAct2-FAST-Tokenizer"),
+    ),
+    PolicyTrial(
+        "vla_jepa",
+        "pusht-camera",
+        "trains",
+        options=(
+            *CHUNK_OF_4,
+            "--policy.torch_dtype=float32",
+            "--policy.num_video_frames=4",
+            "--policy.action_hidden_size=32",
+            "--policy.action_num_layers=1",
+            "--policy.action_num_heads=2",
+            "--policy.action_attention_head_dim=16",
+            "--policy.predictor_depth=1",
+            "--policy.predictor_num_heads=2",
+            "--policy.num_action_tokens_per_timestep=2",
+            "--policy.num_embodied_action_tokens_per_instruction=2",
+            "--policy.num_target_vision_tokens=2",
+        ),
+        backbones=(QWEN3, "facebook/vjepa2-vitl-fpc64-256"),
+    ),
+    PolicyTrial(
+        "fastwam",
+        "two-cameras",
+        "trains",
+        options=(
+            "--policy.torch_dtype=float32",
+            "--policy.action_dim=2",
+            "--policy.proprio_dim=2",
+            "--policy.action_horizon=4",
+            "--policy.n_action_steps=4",
+            "--policy.num_video_frames=5",
+            "--policy.action_video_freq_ratio=1",
+            "--policy.image_size=[32,64]",
+            "--policy.tokenizer_max_len=16",
+            "--policy.context_len=16",
+            "--policy.video_dit_config="
+            + json.dumps({**DIFFUSION_TRANSFORMER, "patch_size": [1, 2, 2], "in_dim": 48, "out_dim": 48}),
+            f"--policy.action_dit_config={json.dumps(DIFFUSION_TRANSFORMER)}",
+        ),
+        backbones=(WAN, "google/umt5-xxl"),
+    ),
+    PolicyTrial(
+        "lingbot_va",
+        "two-cameras",
+        "constructed",
+        reason="its attention (FlexAttention, compiled) is not built for a CPU: the first step needs a GPU",
+        options=(
+            "--policy.attn_mode=flex",
+            "--policy.num_attention_heads=2",
+            "--policy.attention_head_dim=24",
+            "--policy.text_dim=32",
+            "--policy.freq_dim=16",
+            "--policy.ffn_dim=64",
+            "--policy.num_layers=1",
+            '--policy.obs_cam_keys=["observation.images.front","observation.images.wrist"]',
+            "--policy.used_action_channel_ids=[0,1]",
+            "--policy.height=32",
+            "--policy.width=32",
+            "--policy.frame_chunk_size=1",
+            "--policy.max_sequence_length=16",
+        ),
+        backbones=("robbyant/lingbot-va-base",),
+        stages=(),
+    ),
+    PolicyTrial(
+        "gaussian_actor",
+        "reward",
+        "not possible",
+        reason="it is the actor of a reinforcement learning with a robot, which lerobot-train does not run",
+        stages=(),
+    ),
+)
+"""Policies on video models, Qwen, InternVL and GR00T, and the one that lerobot-train cannot train."""
+
+REWARD_MODELS: tuple[PolicyTrial, ...] = (
+    PolicyTrial(
+        "reward_classifier",
+        "reward",
+        "trains",
+        options=(
+            '--reward_model.input_features={"observation.image": {"type": "VISUAL", "shape": [3, 32, 32]}}',
+            "--reward_model.num_cameras=1",
+            "--reward_model.hidden_dim=16",
+            "--reward_model.latent_dim=16",
+        ),
+        backbones=("lerobot/resnet10",),
+        trusted=("lerobot/resnet10",),
+        reward_model=True,
+    ),
+    PolicyTrial(
+        "sarm",
+        "two-cameras",
+        "trains",
+        options=(
+            "--reward_model.image_key=observation.images.front",
+            "--reward_model.hidden_dim=32",
+            "--reward_model.num_heads=2",
+            "--reward_model.num_layers=1",
+            "--reward_model.n_obs_steps=2",
+            "--reward_model.max_rewind_steps=1",
+            "--reward_model.frame_gap=1",
+        ),
+        backbones=("openai/clip-vit-base-patch32",),
+        reward_model=True,
+    ),
+    PolicyTrial(
+        "robometer",
+        "pusht-camera",
+        "not possible",
+        reason="it judges without training, and lerobot-train refuses it",
+        reward_model=True,
+        stages=(),
+    ),
+    PolicyTrial(
+        "topreward",
+        "pusht-camera",
+        "not possible",
+        reason="it judges without training, and lerobot-train refuses it",
+        reward_model=True,
+        stages=(),
+    ),
+)
 
 TRIALS = (*POLICIES, *LARGE_POLICIES, *REWARD_MODELS)
