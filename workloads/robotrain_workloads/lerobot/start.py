@@ -150,10 +150,9 @@ def find_start_problems(document: JobDocument, data: Mapping[JobSource, Path], r
         yield from find_resume_problems(document, start.folder, start)
         model = start.folder / policy.MODEL_FOLDER
     expected_type = get_expected_type(document)
-    is_complete = start.mode != "weights"
-    yield from policy.find_policy_problems(
-        model, start.settings, choose_model(document.parameters, start.settings), expected_type, is_complete
-    )
+    trained = choose_model(document.parameters, start.settings)
+    reads_processors = start.mode != "weights" and trained.section == versions.POLICIES
+    yield from policy.find_policy_problems(model, start.settings, trained, expected_type, reads_processors)
     yield from _compare_options(document, start)
     if root is not None:
         yield from _compare_features(document, start, root)

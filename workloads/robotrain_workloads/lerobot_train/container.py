@@ -28,6 +28,7 @@ from robotrain_workloads.lerobot import (
     lineage,
     parameters,
     policy,
+    policy_features,
     run_setup,
     start,
     versions,
@@ -46,6 +47,7 @@ DESCRIBED = {
     "policy": policy.DESCRIPTION_FILES,
     "init_policy": policy.DESCRIPTION_FILES,
 }
+CAMERAS, FEATURES = "num_cameras", "input_features"
 BACKBONE, BACKBONE_RATE, GROUP_NORM = "pretrained_backbone_weights", "optimizer_lr_backbone", "use_group_norm"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
@@ -103,7 +105,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         project = tracking.get_experiment_name(values)
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     defaults = make_default_options(values, user_options, begin, dataset.compute_frame_tolerance(root))
-    options = (*make_owned_options(values, root, output, begin), *wandb_options, *defaults)
+    pictures = make_picture_options(values, user_options, begin, root)
+    options = (*make_owned_options(values, root, output, begin), *pictures, *wandb_options, *defaults)
     return WorkCommand(
         arguments=(*_make_launcher_arguments(document, data, begin), "--", *options, *user_options),
         environ=_make_environ(document),
@@ -219,6 +222,20 @@ def _make_warm_up_options(parameters: Mapping[str, Scalar], options: Sequence[st
     yield f"--scheduler.num_warmup_steps={steps}"
 
 
+def make_picture_options(
+    parameters: Mapping[str, Scalar], options: Sequence[str], start: Start, root: Path
+) -> Iterator[str]:
+    """Yield the cameras of the data for a new reward model that counts them: LeRobot does so for policies only."""
+    names, model = list_option_names(options), choose_model(parameters, start.settings)
+    wanted = [name for name in (CAMERAS, FEATURES) if f"--{model.prefix}.{name}" not in names]
+    if start.mode != "scratch" or model.section == versions.POLICIES or CAMERAS not in model.options:
+        return
+    inputs = policy_features.make_new_settings(dataset.load_dataset_info(root))["input_features"]
+    pictures = {name: feature for name, feature in inputs.items() if feature.get("type") == "VISUAL"}
+    values: dict[str, object] = {CAMERAS: len(pictures), FEATURES: json.dumps(pictures)}
+    yield from (model.format_option(name, values[name]) for name in wanted)
+
+
 def uses_random_backbone(parameters: Mapping[str, Scalar], options: Sequence[str], start: Start) -> bool:
     """Return whether robotrain, not the user, decides that image backbones start from random weights."""
     model = choose_model(parameters, start.settings)
@@ -306,7 +323,8 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={values['num_gpus']}")
         yield from (f"--mixed-precision={values['mixed_precision']}", "--")
     yield from ("--device", str(values["device"]))
-    if (model := choose_model(values, begin.settings)).section == versions.REWARD_MODELS:
+    model = choose_model(values, begin.settings)
+    if model.section == versions.REWARD_MODELS:
         yield f"--trains={model.prefix}"
     if begin.step:
         yield f"--first={begin.step}"
@@ -316,6 +334,8 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield "--random-backbone"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
+    if not tracking.name_type(values):  # the job names none, and its start could not be read before
+        yield f"--tag=lerobot.{'policy_type' if model.section == versions.POLICIES else model.prefix}={model.kind}"
     yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(data).items())
 
 
