@@ -1,0 +1,37 @@
+"""The table of trials: it fits the shipped versions of LeRobot, and what it needs can be made."""
+
+import pytest
+import tiny_backbones
+import tiny_large_backbones  # noqa: F401 adds its repositories
+from policy_datasets import SHAPES
+from policy_trials import TRIALS, PolicyTrial
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot_options.option_tree import find_option_problems
+
+EXAMPLES = {"pusht-camera", "pusht-mini"}
+BY_TYPE = pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.type)
+
+
+def get_types(trial: PolicyTrial, version: versions.LeRobotVersion):
+    return version.reward_models if trial.reward_model else version.policies
+
+
+@BY_TYPE
+def test_options_of_a_trial_are_those_of_its_type_in_every_version(trial):
+    prefix = "reward_model" if trial.reward_model else "policy"
+    for version in versions.list_versions():
+        assert trial.type in get_types(trial, version)
+        given = [option for option in trial.options if option.startswith(f"--{prefix}.")]
+        assert not list(find_option_problems(given, {prefix: trial.type}, {}, version.name))
+
+
+@BY_TYPE
+def test_what_a_trial_reads_can_be_made(trial):
+    assert trial.dataset in EXAMPLES | SHAPES.keys()
+    assert set(trial.backbones) <= tiny_backbones.MAKERS.keys()
+    assert set(trial.trusted) <= set(trial.backbones)
+
+
+@BY_TYPE
+def test_a_trial_that_is_no_plain_training_says_why(trial):
+    assert bool(trial.reason) == (trial.result != "trains")
