@@ -27,7 +27,7 @@ import lerobot.rewards  # noqa: F401 - importing them registers the choices
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.rewards import RewardModelConfig
 from lerobot.configs.train import TrainPipelineConfig
-from lerobot.configs.types import FeatureType, PolicyFeature
+from lerobot_data_needs import DataNeeds, make_default
 
 SCALARS = {int: "int", float: "number", bool: "bool", str: "text", type(None): "null"}
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -35,12 +35,9 @@ MODEL_OPTION = re.compile(r".*(model|encoder|tokenizer|backbone|processor|pretra
 """Options with a default like OWNER/NAME that name a repository; others name a task, or a place in a model."""
 EXTRA = re.compile(r"""extra=["']([\w-]+)["']""")
 READS_TASK = re.compile(r"""TokenizerProcessorStep|["']task["']|\bTASK\b""")
-PICTURE = PolicyFeature(type=FeatureType.VISUAL, shape=(3, 256, 256))
 NUMBER_FORMATS = ("bfloat16", "float16", "float32")
 """What LeRobot's trainer makes of the option `dtype`, where a type has it and says nothing about its values."""
 CHECKED_FORMATS = re.compile(r"self\.dtype not in [\[{(]([^\]})]*)[\]})]|^ +dtype: .*# Options: (.*)$", re.MULTILINE)
-MOST_CAMERAS = 8
-"""A type that takes so many cameras takes any number."""
 
 
 def name_of(one: type) -> str:
@@ -88,6 +85,8 @@ class Tree:
     def default(self, field: dataclasses.Field, kind: Any) -> list[Any]:
         """Return the default of a field in a list, if it is a fixed number, text or truth value."""
         value = field.default.name if isinstance(field.default, enum.Enum) else field.default
+        if isinstance(value, tuple | list):  # sizes of pictures
+            return [list(value)] if all(type(one) in (int, float) for one in value) else []
         return [value] if type(value) in (int, float, bool, str) and type(kind) in (str, dict) else []
 
 
@@ -105,25 +104,22 @@ def format_tree(version: str) -> str:
 class TypeDescription:
     """What the code of a policy type or a reward model says of it."""
 
-    def __init__(self, config: type) -> None:
-        self.config = config
+    def __init__(self, name: str, config: type) -> None:
+        self.name, self.config = name, config
         self.folder = Path(sys.modules[config.__module__].__file__ or "").parent
         self.sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(self.folder.rglob("*.py"))}
 
     def describe(self) -> dict[str, Any]:
         """Return what `index.json` says."""
         repositories = {**self._list_options(), **self._list_fixed()}
-        cameras = self._count_cameras()
         found: dict[str, Any] = {
             "extra": next(iter(EXTRA.findall("\n".join(self.sources.values()))), ""),
             "repositories": repositories,
             "runs_code": self._trusts_code(),
-            "cameras": cameras,
-            "environment_state": bool(cameras) and self._takes_environment_state(),
             "dtypes": self._list_dtypes(),
-            "reads_reward": self._reads_reward(),
             "optimizer": self._describe_optimizer(),
             "reads_task": READS_TASK.search("\n".join(self.sources.values())) is not None,
+            **DataNeeds(self.name, self.config, self.sources).describe(),
         }
         return {name: value for name, value in found.items() if value}
 
@@ -161,47 +157,6 @@ class TypeDescription:
                     return True
         return False
 
-    def _make_default(self) -> Any:
-        """Return a configuration of defaults, without what its class computes: some ask the Hub."""
-        config = object.__new__(self.config)
-        for field in dataclasses.fields(self.config):
-            has_factory = field.default_factory is not dataclasses.MISSING
-            value = field.default_factory() if has_factory else field.default
-            object.__setattr__(config, field.name, value)
-        return config
-
-    def _count_cameras(self) -> list[int | None]:
-        """Return the fewest and the most cameras that the type takes beside a state; nothing if it takes any number."""
-        accepted = []
-        for count in range(MOST_CAMERAS + 1):
-            takes = self._takes({f"observation.images.camera{index}": PICTURE for index in range(count)})
-            if takes is None:
-                return []
-            if takes:
-                accepted.append(count)
-        if not accepted:
-            return []
-        least, most = accepted[0], accepted[-1] if accepted[-1] < MOST_CAMERAS else None
-        return [least, most] if least or most is not None else []
-
-    def _takes(self, features: dict[str, PolicyFeature]) -> bool | None:
-        """Return whether the type takes features beside a state; None if that is computed by its class."""
-        config = self._make_default()
-        config.input_features = {"observation.state": PolicyFeature(type=FeatureType.STATE, shape=(8,)), **features}
-        config.output_features = {"action": PolicyFeature(type=FeatureType.ACTION, shape=(7,))}
-        try:
-            config.validate_features()
-        except ValueError:
-            return False
-        except Exception:
-            return None
-        return True
-
-    def _takes_environment_state(self) -> bool:
-        """Return whether a state of the environment does instead of cameras."""
-        state = {"observation.environment_state": PolicyFeature(type=FeatureType.ENV, shape=(16,))}
-        return not self._takes({}) and bool(self._takes(state))
-
     def _list_dtypes(self) -> list[str]:
         """Return the number formats that the option `dtype` takes; nothing without that option."""
         if not any(field.name == "dtype" for field in dataclasses.fields(self.config)):
@@ -213,7 +168,7 @@ class TypeDescription:
     def _describe_optimizer(self) -> dict[str, Any]:
         """Return the optimizer, if there is no schedule: its type, and the options that differ from their defaults."""
         try:
-            config = self._make_default()
+            config = make_default(self.config)
             optimizer, schedule = config.get_optimizer_preset(), config.get_scheduler_preset()
             if optimizer is None or schedule is not None:
                 return {}
@@ -224,19 +179,13 @@ class TypeDescription:
         options = {name: value for name, value in encoded.items() if name != "lr" and value != usual[name]}
         return {"type": type(optimizer).get_choice_name(type(optimizer)), **options}
 
-    def _reads_reward(self) -> bool:
-        try:
-            return bool(self._make_default().reward_delta_indices)
-        except Exception:  # it needs what its class computes
-            return False
-
 
 def format_index(version: str, notes: dict[str, Any]) -> str:
     """Return `index.json`, a type on each line; `notes` are those of the folder, by type."""
     sections = []
     for section, registry in (("policies", PreTrainedConfig), ("reward_models", RewardModelConfig)):
         lines = [
-            f"{json.dumps(name)}: {json.dumps({**TypeDescription(config).describe(), **notes.get(name, {})})}"
+            f"{json.dumps(name)}: {json.dumps({**TypeDescription(name, config).describe(), **notes.get(name, {})})}"
             for name, config in sorted(registry.get_known_choices().items())
         ]
         sections.append(f'"{section}": {{\n' + ",\n".join(lines) + "\n}")

@@ -30,6 +30,30 @@ class ModelType(NamedTuple):
     """Whether a state of the environment does instead of the cameras that it needs."""
     dtypes: Sequence[str] = ()
     """The number formats that its option `dtype` takes; empty without that option."""
+    takes_absent_cameras: bool = False
+    """Whether it trains without some of the cameras that its configuration names."""
+    same_pictures: bool = False
+    """Whether the pictures of all cameras must have one size."""
+    square_pictures: bool = False
+    """Whether pictures must be square."""
+    crop_option: str = ""
+    """The option with a height and a width that must fit in the pictures; empty if there is none."""
+    resizes: bool = False
+    """Whether it brings pictures to a size of its own, also without an option that asks for it."""
+    picture_sized: bool = False
+    """Whether the network's weights depend on the size of the pictures, unless these are cropped."""
+    frames: int = 0
+    """The frames of each camera in a sample; 0 for as many as its option `n_obs_steps`."""
+    needs_state: bool | str = False
+    """Whether it needs the robot's state, or the option with which it does."""
+    largest_sizes: Mapping[str, str] = {}
+    """By feature, the option with the most values that it may have."""
+    exact_sizes: Mapping[str, str] = {}
+    """By feature, the option with the number of values that it must have."""
+    action_sizes: Mapping[str, int] = {}
+    """By value of the option `action_mode`, the number of values of an action."""
+    normalization: Mapping[str, str] = {}
+    """By kind of feature (`VISUAL`, `STATE`, `ACTION`), how it is normalized: LeRobot's `normalization_mapping`."""
     reads_reward: bool = False
     """Whether it learns from the feature `next.reward`."""
     reads_task: bool = False
@@ -89,6 +113,11 @@ def get_version(name: object = None) -> LeRobotVersion:
     """Return a version, by default the newest. Raise KeyError."""
     versions = {one.name: one for one in list_versions()}
     return versions[str(name)] if name is not None else list_versions()[0]
+
+
+def find_policy_type(name: object, version: object = None) -> ModelType | None:
+    """Return a policy type of a version, by default the newest; None if that does not have it."""
+    return get_version(version).policies.get(str(name))
 
 
 def get_data_package(version: LeRobotVersion) -> str:
