@@ -16,6 +16,7 @@ ROLLED = {"--env": "pusht"}
 ROLLOUT = ("env_steps", "starts", "success_reward", "success_threshold", "record_video", "env_workers")
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-train", "keep"): {"--publish-url": PLACE},
+    ("lerobot-train", "rename"): {"--policy-repo-id": "lab/act"},
     ("lerobot-eval", "policy_type"): UNTRAINED,
     ("lerobot-eval", "dataset_id"): {"-d": None, "--blob-url": PLACE},
     **{("lerobot-eval", name): ROLLED for name in ROLLOUT},
@@ -42,6 +43,7 @@ VALUES = {
     "success_threshold": "0.5",
     "replay_episodes": "0,2-4",
     "agent_config": "/data/agent.yaml",
+    "rename": "observation.image=observation.images.camera1",
 }
 """Of those whose values have a form of their own."""
 COMMAND = ("command",)

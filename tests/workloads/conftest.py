@@ -44,7 +44,8 @@ def dataset(tmp_path):
 
     def make(without=(), video=False, folder="data", **changes) -> Path:
         folder = tmp_path / folder
-        features = {"observation.state": {"dtype": "float32"}, "action": {"dtype": "float32"}}
+        names = ("observation.state", "observation.environment_state", "action")  # ACT needs a camera or the second
+        features = {name: {"dtype": "float32"} for name in names}
         if video:
             features["observation.image"] = {"dtype": "video"}
         info = {

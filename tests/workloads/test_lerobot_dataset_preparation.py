@@ -105,7 +105,7 @@ def test_another_codec_is_a_conflict_that_reencoding_solves(training, make_two_d
 
 
 def test_each_dataset_must_be_one_to_train_on_by_itself(training, make_two_datasets):
-    first, second = make_two_datasets({"codebase_version": "v2.1"})
+    first, second = make_two_datasets({"codebase_version": "v2.1"}, **{"observation.environment_state": STATE})
     (sentence,) = find_conflicts(training, first, second)
     assert str(second) in sentence
     assert "--convert-v21" in sentence

@@ -116,7 +116,7 @@ def test_a_camera_that_the_dataset_does_not_have(find_problems, policy, make_dat
     here = make_dataset({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
     assert find_problems(folder, dataset=here) == [
         "the policy reads the camera observation.images.wrist, but the dataset has only observation.images.top,"
-        " observation.images.side"
+        " observation.images.side\n--rename observation.images.side=observation.images.wrist"
     ]
     assert "has no camera" in find_problems(folder, dataset=make_dataset({}))[0]
 
@@ -137,11 +137,14 @@ def test_act_takes_pictures_of_any_size_and_diffusion_those_it_was_trained_with(
     ]
 
 
-def test_a_camera_may_be_renamed_after_the_dashes(training, policy, make_dataset):
+def test_a_renamed_camera_is_the_policys_and_lerobot_is_told(training, policy, make_dataset):
     folder = policy(input_features=camera_inputs("observation.images.top"))
-    rename = '--rename_map={"observation.images.side": "observation.images.top"}'
     dataset = make_dataset({"observation.images.side": [48, 64, 3]})
-    assert job_documents.find_problems(training(dataset, [rename], starts={"policy": folder})) == []
+    rename = "observation.images.side=observation.images.top"
+    document = training(dataset, starts={"policy": folder}, rename=rename)
+    assert job_documents.find_problems(document) == []
+    option = '--rename_map={"observation.images.side": "observation.images.top"}'
+    assert option in job_documents.get_work(document).arguments
 
 
 def test_a_camera_that_the_policy_never_saw_is_mentioned(training, policy, make_dataset):

@@ -26,6 +26,7 @@ BAGS = (
 class TestLerobotTrain(WorkloadKit):
     workload = "lerobot-train"
     job = ("--dataset-path", str(PUSHT))
+    changed: ClassVar = {"rename": "observation.image=observation.images.camera1"}
     unchanged: ClassVar = {"convert_v21": "what was recorded in the newest format is not converted"}
     tells = ("metrics", "checkpoint")
 

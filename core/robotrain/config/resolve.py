@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import shlex
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 OFF_VALUES = ("0", "false", "no", "off", "none")
 MAX_FILLED_IN = 200
 """Characters of a value that a suggestion repeats."""
+PAIRS_PLACEHOLDER = " KEY=KEY"
+"""What the hint of a managed option ends with if the option takes a JSON object and the parameter a table."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -275,7 +279,8 @@ def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: J
 def fill_in_value(hint: str, value: str) -> str:
     """Return the hint of a managed option with the value that was given for the option, unless that may be a secret.
 
-    `--flag` becomes `--flag VALUE`; in `--flag FOLDER, or --other OWNER/NAME` the fitting placeholder is replaced.
+    `--flag` becomes `--flag VALUE`; in `--flag FOLDER, or --other OWNER/NAME` the fitting placeholder is replaced, and
+    `KEY=KEY` by the pairs of a JSON object.
     """
     if not value or value.lower() in ("true", "false"):
         return hint
@@ -283,12 +288,23 @@ def fill_in_value(hint: str, value: str) -> str:
         return hint
     if re.fullmatch(r"--[a-z][a-z0-9-]*", hint):
         return f"{hint} {shlex.quote(value)}"
+    if hint.endswith(PAIRS_PLACEHOLDER):
+        return hint.replace(PAIRS_PLACEHOLDER, f" {shlex.quote(_join_pairs(value))}") if _join_pairs(value) else hint
     is_name = re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", value)
     if not hint.startswith("--"):
         placeholder = " OWNER/NAME" if is_name else "@REVISION"
         return hint.replace(placeholder, f"{placeholder[0]}{shlex.quote(value)}")
     placeholder = "OWNER/NAME" if is_name else "FOLDER"
     return hint.replace(f" {placeholder}", f" {shlex.quote(value)}", 1)
+
+
+def _join_pairs(text: str) -> str:
+    """Return the names and values of a JSON object as a table's text; empty if it is no object of texts."""
+    with contextlib.suppress(ValueError):
+        pairs = json.loads(text)
+        if isinstance(pairs, dict) and all(isinstance(value, str) for value in pairs.values()):
+            return ",".join(f"{name}={value}" for name, value in pairs.items())
+    return ""
 
 
 def replace_managed_option(option: str, value: str, workload: Workload) -> tuple[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import shlex
@@ -13,8 +14,7 @@ from typing import Any
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain.check.capability_checks import DATASET
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.health import convert_finding
 from robotrain.model.workload import FoundInput
 from robotrain.submission.container_plugins import load_workload_container
@@ -24,19 +24,18 @@ from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.source_files import SourceFiles
 
 
-def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> list[Problem]:
-    """Return why the sources do not fit the job or each other. Datasets alone are for preflight and the run."""
-    if all(source.role == DATASET for source in prepared.job.sources):
-        return []
+def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> Iterator[Problem]:
+    """Yield why the sources do not fit the job or each other; if they do, what is probably not meant."""
     plugin = load_workload_container(prepared.container_plugins)
-    try:
-        described = descriptions.find_folders(prepared, plugin) if plugin else {}
-        others = any(source.role != DATASET for source in described)
+    if plugin is None:
+        return
+    with contextlib.suppress(Exception):  # the run will report it
+        described = descriptions.find_folders(prepared, plugin)
         document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
-        sentences = list(plugin.compare(document, described)) if plugin and others else []
-    except Exception:  # the run will report it
-        return []
-    return [convert_finding(failure.make_finding("data-unusable", sentence)) for sentence in sentences]
+        sentences = list(plugin.compare(document, described)) if described else []
+        yield from (convert_finding(failure.make_finding("data-unusable", sentence)) for sentence in sentences)
+        for sentence in plugin.list_warnings(document, described) if described and not sentences else ():
+            yield make_problem("data-unexpected", sentence, stage=Stage.PREFLIGHT, severity="warning")
 
 
 def find_input_problems(prepared: PreparedJob) -> list[Problem]:
@@ -53,8 +52,8 @@ def find_input_problems(prepared: PreparedJob) -> list[Problem]:
         descriptions = InputDescriptions(Path(place), files)
         for step in steps:
             if step.is_compared:
-                found = _compare_inputs(step.job, descriptions)
-                problems += (dataclasses.replace(one, where=step.where or one.where) for one in found)
+                for problem in _compare_inputs(step.job, descriptions):
+                    problems.append(dataclasses.replace(problem, where=step.where or problem.where))
             if step.is_read:
                 descriptions.describe_output(step.name, step.job)
         return [*problems, *files.notes]

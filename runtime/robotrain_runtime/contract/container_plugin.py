@@ -331,6 +331,13 @@ class WorkloadContainerPlugin:
         """
         return ()
 
+    def list_warnings(self, document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[str]:
+        """Return what works, but is probably not what the user means, judged as in `compare`: one sentence each.
+
+        It is asked on the submit side only; the notes of `work` tell whoever reads the run.
+        """
+        return ()
+
     def implied_sources(
         self, document: JobDocument, described: Mapping[JobSource, Path]
     ) -> Mapping[str, Sequence[str]]:

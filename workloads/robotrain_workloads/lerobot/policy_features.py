@@ -1,16 +1,20 @@
 """Compatibility of a trained policy with a dataset or environment: same readings, cameras and actions, same shapes."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
-from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot.feature_renames import find_likely_renames, format_flag
+from robotrain_workloads.lerobot.versions import ModelType
 
 STATE, WORLD, ACTION = "observation.state", "observation.environment_state", "action"
+PADDED_STATE = {STATE: "max_state_dim"}
+"""The option that all types that pad the state, or read it as text, have in common."""
 CHANNELS = ("channel", "channels")
-UNSCALED_TYPES = ("act", "diffusion", "tdmpc", "vqbet")
-"""Types that take pictures as they are; others scale them to a size of their own."""
+EMPTY_CAMERA = "observation.images.empty_camera_"
+"""Prefix of cameras that a policy reserves and nobody has: it sees black."""
+UNKNOWN_TYPE = ModelType(resizes=True, takes_absent_cameras=True)
+"""A type that LeRobot does not have: a package of the user may."""
 
 
 class FeatureOrigin(NamedTuple):
@@ -27,46 +31,95 @@ DATASET_ORIGIN = FeatureOrigin("the dataset", "record")
 def find_feature_mismatches(
     settings: Mapping[str, Any],
     info: Mapping[str, Any],
-    options: Sequence[str],
+    renames: Mapping[str, str],
+    model: ModelType,
     origin: FeatureOrigin = DATASET_ORIGIN,
     *,
     is_trained: bool = True,
 ) -> Iterator[str]:
     """Yield one sentence for each feature that does not match.
 
-    options: those of the user, which may rename features.
+    renames: features of the dataset that have another name for the policy.
+    model: the policy's type.
     is_trained: whether the policy is trained on these features, so that ACT, or a crop, may get used to another size.
     """
-    recorded = _rename_features(info, options)
-    for name, shape in get_policy_inputs(settings).items():
-        if name not in recorded and name in (STATE, WORLD):
+    recorded, inputs = rename_features(info, renames), get_policy_inputs(settings)
+    for name in (STATE, WORLD):
+        if name in inputs and name not in recorded:
             yield f"the policy reads {name}, which {origin.name} does not {origin.verb}"
-        elif name not in recorded:
-            cameras = ", ".join(other for other, feature in recorded.items() if _is_camera(feature))
-            available = f"only {cameras}" if cameras else "no camera"
-            yield f"the policy reads the camera {name}, but {origin.name} has {available}"
-        elif name in (STATE, WORLD):
-            yield from _compare_sizes(name, shape, recorded[name], origin)
-        else:
-            yield from _compare_images(name, shape, get_image_shape(recorded[name]), settings, origin, is_trained)
+        elif name in inputs and not _pads(name, model, settings, recorded):
+            yield from _compare_sizes(name, inputs[name], recorded[name], origin)
+    yield from _find_missing_cameras(inputs, info, renames, model, origin, is_trained)
+    for name in (name for name in inputs if name in recorded and name not in (STATE, WORLD)):
+        available = get_image_shape(recorded[name])
+        yield from _compare_images(name, inputs[name], available, settings, model, origin, is_trained)
     outputs = settings.get("output_features") or {}
-    if ACTION in outputs and ACTION in recorded:
+    if ACTION in outputs and ACTION in recorded and not (is_trained and _pads(ACTION, model, settings, recorded)):
         yield from _compare_sizes(ACTION, _get_shape(outputs[ACTION]), recorded[ACTION], origin)
 
 
-def list_unused_cameras(settings: Mapping[str, Any], info: Mapping[str, Any], options: Sequence[str]) -> list[str]:
-    """Return the dataset's cameras that the policy does not read."""
-    inputs, recorded = get_policy_inputs(settings), _rename_features(info, options)
-    return [name for name in recorded if _is_camera(recorded[name]) and name not in inputs] if inputs else []
+def _pads(name: str, model: ModelType, settings: Mapping[str, Any], recorded: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether the type pads a feature to a size, which that of the dataset does not exceed."""
+    largest = settings.get(model.largest_sizes.get(name) or PADDED_STATE.get(name, ""))
+    return isinstance(largest, int) and sum(_get_shape(recorded[name])) <= largest
+
+
+def _find_missing_cameras(
+    inputs: Mapping[str, Any],
+    info: Mapping[str, Any],
+    renames: Mapping[str, str],
+    model: ModelType,
+    origin: FeatureOrigin,
+    is_trained: bool,
+) -> Iterator[str]:
+    """Yield a sentence if cameras that the policy reads are missing, with the likely renames."""
+    missing, unused, known = _match_cameras(inputs, info, renames)
+    may_be_absent = is_trained and model.takes_absent_cameras
+    if not missing or (may_be_absent and not unused and known):
+        return
+    reads = f"the policy reads the camera{'s' * (len(missing) > 1)} {' and '.join(missing)}"
+    cameras = f"only {', '.join(known)}" if known else "no camera"
+    original = {renames.get(name, name): name for name in list_cameras(info)}
+    likely = find_likely_renames(missing, unused, may_be_absent=may_be_absent)
+    likely = {original[name]: renamed for name, renamed in likely.items()}
+    yield f"{reads}, but {origin.name} has {cameras}" + (
+        f"\n{format_flag({**renames, **likely})}" if likely and is_trained else ""
+    )
+
+
+def _match_cameras(
+    inputs: Mapping[str, Any], info: Mapping[str, Any], renames: Mapping[str, str]
+) -> tuple[list[str], list[str], list[str]]:
+    """Return the policy's cameras that the dataset lacks, those of the dataset that the policy does not read, and all
+    of the dataset, by their new names."""
+    known = [renames.get(name, name) for name in list_cameras(info)]
+    read = [name for name in inputs if name not in (STATE, WORLD)]
+    return [name for name in read if name not in known], [name for name in known if name not in read], known
+
+
+def list_camera_warnings(
+    settings: Mapping[str, Any], info: Mapping[str, Any], renames: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a sentence on cameras that only the dataset has, and one on those that only the policy has."""
+    inputs = get_policy_inputs(settings)
+    missing, unused, _ = _match_cameras(inputs, info, renames) if inputs else ([], [], [])
+    if unused:
+        yield f"the policy was trained without {', '.join(unused)}, and ignores it"
+    if missing:
+        yield f"the dataset has no {', '.join(missing)}: the policy is trained without it"
 
 
 def get_policy_inputs(settings: Mapping[str, Any]) -> dict[str, list[int]]:
-    """Return what the network reads of the features in the settings; nothing when the dataset decides."""
+    """Return what the network reads of the features in the settings; nothing when the dataset decides.
+
+    Cameras that are reserved for none do not count.
+    """
     features = settings.get("input_features") or {}
     return {
         name: _get_shape(feature)
         for name, feature in features.items()
-        if name in (STATE, WORLD) or (isinstance(feature, dict) and feature.get("type") == "VISUAL")
+        if name in (STATE, WORLD)
+        or (isinstance(feature, dict) and feature.get("type") == "VISUAL" and not name.startswith(EMPTY_CAMERA))
     }
 
 
@@ -82,13 +135,9 @@ def make_new_settings(info: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rename_features(info: Mapping[str, Any], options: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    try:
-        names = json.loads(get_option_value(options, "--rename_map") or "{}")
-    except ValueError:
-        names = {}
-    names = names if isinstance(names, dict) else {}
-    return {str(names.get(name, name)): feature for name, feature in get_features(info).items()}
+def rename_features(info: Mapping[str, Any], renames: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Return the features of the dataset by the names that they have for the policy."""
+    return {renames.get(name, name): feature for name, feature in get_features(info).items()}
 
 
 def _compare_sizes(
@@ -112,6 +161,7 @@ def _compare_images(
     shape: Sequence[int],
     available: Sequence[int],
     settings: Mapping[str, Any],
+    model: ModelType,
     origin: FeatureOrigin,
     is_trained: bool,
 ) -> Iterator[str]:
@@ -122,12 +172,10 @@ def _compare_images(
         recorded_channels, policy_channels = (_format_count(number, "channel") for number in (available[0], shape[0]))
         yield f"{name} has {recorded_channels} in {origin.name}, but {policy_channels} in the policy"
         return
-    crop: Sequence[int] = settings.get("crop_shape") or []
+    crop: Sequence[int] = settings.get(model.crop_option or "crop_shape") or []
     is_cropped = len(crop) == 2 and crop[0] <= available[1] and crop[1] <= available[2]
-    kind = settings.get("type")
-    takes_any_size = settings.get("resize_shape") or (
-        (kind != "diffusion" or is_cropped) if is_trained else kind not in UNSCALED_TYPES
-    )
+    is_resized = model.resizes or any(value for key, value in settings.items() if "resize" in key)
+    takes_any_size = is_resized or (is_trained and (is_cropped or not model.picture_sized))
     if not takes_any_size and list(shape[1:]) != list(available[1:]):
         yield (
             f"{name} is {available[2]} wide and {available[1]} high in {origin.name}, but the policy was trained with"
@@ -140,10 +188,6 @@ def get_image_shape(feature: Mapping[str, Any]) -> list[int]:
     shape, names = _get_shape(feature), list(feature.get("names") or ())
     channels_last = len(shape) == 3 and (names[2] in CHANNELS if len(names) == 3 else shape[2] <= 4)
     return [shape[2], shape[0], shape[1]] if channels_last else shape
-
-
-def _is_camera(feature: Mapping[str, Any]) -> bool:
-    return feature.get("dtype") in ("image", "video")
 
 
 def _get_shape(feature: Any) -> list[int]:

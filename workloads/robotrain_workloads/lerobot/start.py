@@ -13,7 +13,7 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
-from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_features, versions
+from robotrain_workloads.lerobot import dataset, feature_renames, file_formats, policy, policy_features, versions
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
@@ -41,7 +41,7 @@ CHECKPOINTS_FOLDER = "checkpoints"
 ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}
 """Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
-FEATURE_OPTIONS = ("--policy.input_features", "--policy.output_features", "--policy.empty_cameras", "--rename_map")
+FEATURE_OPTIONS = ("--policy.input_features", "--policy.output_features", "--policy.empty_cameras")
 """Options that change what a new policy reads or returns."""
 
 
@@ -184,8 +184,14 @@ def _compare_options(document: JobDocument, start: Start) -> Iterator[str]:
 
 
 def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterator[str]:
-    info = dataset.load_dataset_info(root)
-    return policy_features.find_feature_mismatches(start.settings, info, document.trainer_args)
+    info, renames = dataset.load_dataset_info(root), feature_renames.parse_renames(document.parameters)
+    read = list(policy_features.get_policy_inputs(start.settings)) or None
+    problems = list(feature_renames.find_rename_problems(renames, list(dataset.get_features(info)), read))
+    yield from problems
+    if not problems:
+        model = versions.find_policy_type(start.settings.get("type"), document.parameters["lerobot_version"])
+        known = model or policy_features.UNKNOWN_TYPE
+        yield from policy_features.find_feature_mismatches(start.settings, info, renames, known)
 
 
 def predict_policy_settings(
@@ -217,16 +223,14 @@ def get_start_step(data: Mapping[JobSource, Path]) -> int:
     return 0
 
 
-def list_start_notes(document: JobDocument, begin: Start, root: Path) -> Iterator[Note]:
-    """Yield notes on a start without problems."""
-    if begin.mode == "scratch":
-        return
-    if begin.mode == "checkpoint":
-        yield from list_resume_notes(document.parameters, begin)
-    if unused := policy_features.list_unused_cameras(
-        begin.settings, dataset.load_dataset_info(root), document.trainer_args
-    ):
-        yield Note(level="warning", text=f"the policy was trained without {', '.join(unused)}, and ignores it")
+def list_camera_warnings(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
+    """Yield a sentence on cameras that only the dataset or only the policy has, if the policy can be read."""
+    begin = Start()
+    with suppress(OSError, ValueError):
+        begin = load_start(described)
+    if begin.mode != "scratch":
+        info, renames = dataset.load_dataset_info(root), feature_renames.parse_renames(document.parameters)
+        yield from policy_features.list_camera_warnings(begin.settings, info, renames)
 
 
 def get_checkpoints_folder(document: JobDocument, work: Path) -> Path:

@@ -19,12 +19,14 @@ from robotrain_runtime.contract.container_plugin import (
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
     dataset,
     dataset_preparation,
     device,
+    feature_renames,
     lineage,
     parameters,
     policy,
@@ -37,13 +39,13 @@ from robotrain_workloads.lerobot.options import get_option_value, list_option_na
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.trained_model import WARM_UP_OPTION, choose_learning_rate, choose_model
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
-from robotrain_workloads.lerobot_train import tracking, wandb, worker_count
+from robotrain_workloads.lerobot_train import data_needs, tracking, wandb, worker_count
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
 ENVIRONMENT = run_setup.make_environment("train")
 DESCRIBED = {
-    **dataset_preparation.DESCRIPTION_FILES,
+    "dataset": (dataset.INFO_FILE.as_posix(), dataset.STATISTICS_FILE),
     "policy": policy.DESCRIPTION_FILES,
     "init_policy": policy.DESCRIPTION_FILES,
 }
@@ -68,6 +70,14 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     yield from data_problems
     if not data_problems and (root := _find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
+        yield from data_needs.find_unmet_needs(document, described, root)
+
+
+def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield what LeRobot accepts of a dataset, though it is probably not what is meant."""
+    if root := _find_dataset_root(described):
+        yield from start.list_camera_warnings(document, described, root)
+        yield from data_needs.list_warnings(document, described, root)
 
 
 def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
@@ -81,7 +91,10 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     data_problems = list(dataset_preparation.find_data_problems(document, data))
     yield from data_problems
     yield from map("\n".join, parameters.find_device_problems(document.parameters))
-    yield from start.find_start_problems(document, data, None if data_problems else _find_dataset_root(data))
+    root = None if data_problems else _find_dataset_root(data)
+    yield from start.find_start_problems(document, data, root)
+    if root is not None:
+        yield from data_needs.find_unmet_needs(document, data, root)
     if document.parameters["wandb"]:
         yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
@@ -96,7 +109,9 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     recovered, notes = start.recover_previous_attempt(document, output)
     begin = recovered or start.load_start(data)
     if recovered is None:
-        notes = (*notes, *start.list_start_notes(document, begin, root))
+        resumed = start.list_resume_notes(document.parameters, begin) if begin.mode == "checkpoint" else ()
+        warnings = (Note(level="warning", text=text) for text in list_warnings(document, data))
+        notes = (*notes, *resumed, *warnings)
     workers, worker_notes = worker_count.choose_worker_count(document, begin, root)
     values = {**document.parameters, "num_workers": workers}
     wandb_options: Iterable[str] = ("--wandb.enable=false",)
@@ -156,6 +171,8 @@ def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Pat
         yield model.format_option("type", model.kind) if is_new else model.format_option("path", start.folder)
         if model.rate_option and (rate := get_learning_rate(parameters, start)) is not None:
             yield model.format_option(model.rate_option, rate)
+    if start.mode != "scratch" and (renames := feature_renames.parse_renames(parameters)):
+        yield feature_renames.format_option(renames)
     yield f"--dataset.repo_id={parameters['dataset_id']}"
     yield f"--dataset.root={root}"
     yield f"--dataset.use_imagenet_stats={str(parameters['image_normalization'] == 'imagenet').lower()}"

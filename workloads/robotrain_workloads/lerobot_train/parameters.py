@@ -41,6 +41,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--policy.pretrained_path": POLICY_HINT,
     "--policy.pretrained_revision": "--policy-repo-id OWNER/NAME@REVISION",
     "--policy.repo_id": PUBLISHING_HINT,
+    "--rename_map": "--rename KEY=KEY",
     "--resume": RESUME_HINT,
     "--config_path": RESUME_HINT,
     "--output_dir": "--output-dir",
@@ -93,6 +94,15 @@ class TrainParameters:
         shared.DEFAULT_DATASET_NAME
     )
     convert_v21: shared.ConvertV21 = False
+    rename: Annotated[
+        str | None,
+        Param(
+            help="with a policy to start from: features of the dataset, each with its name in the policy, such as"
+            " observation.image=observation.images.camera1",
+            metavar="KEY=KEY,…",
+            table=True,
+        ),
+    ] = None
     image_normalization: Annotated[
         ImageStatistics, Param(help="the statistics that camera images are normalized with")
     ] = "imagenet"

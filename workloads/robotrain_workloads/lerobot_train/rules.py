@@ -116,6 +116,19 @@ def check_options(job: "Job") -> Iterator[Problem]:
     yield from shared_rules.make_option_problems(broken)
 
 
+def check_rename(job: "Job") -> Iterator[Problem]:
+    """Require a policy to start from with --rename: all else reads the dataset's features as they are."""
+    if job["rename"] is not None and (job["reward_model"] or not find_start_source(job.sources)):
+        yield make_usage_problem(
+            "rename-without-start",
+            "--rename has no effect without a policy to start from",
+            where="--rename",
+            given=str(job["rename"]),
+            why="New policies and reward models read the features of the dataset by their own names.",
+            suggestions=(Suggestion("--policy-repo-id OWNER/NAME"), Suggestion("--policy-path FOLDER")),
+        )
+
+
 def check_keep(job: "Job") -> Iterator[Problem]:
     """Require --publish-url with --keep."""
     if job["keep"] is not None and job["publish_url"] is None:

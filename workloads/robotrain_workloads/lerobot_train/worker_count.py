@@ -17,6 +17,7 @@ from robotrain_runtime.machine.hardware import count_cores, get_available_memory
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.start import Start
+from robotrain_workloads.lerobot.trained_model import choose_model
 
 MAX_AUTO_WORKERS = 4
 """For each GPU: LeRobot's own default."""
@@ -33,8 +34,6 @@ DEFAULT_PREFETCH = 4
 """LeRobot's default: prepared batches of each process."""
 BATCHES_IN_USE = 2
 """Batches that PyTorch and Accelerate hold."""
-FRAMES_PER_SAMPLE = {"act": 1, "diffusion": 2}
-"""Images of each camera in a sample, unless `--policy.n_obs_steps` is set."""
 LONGEST_SEQUENCE = 100
 """The most values of another feature in a sample: ACT's chunk of actions."""
 
@@ -100,9 +99,7 @@ def _describe_place(count: int, wanted: int = 0) -> str:
 
 def _estimate_sample_bytes(document: JobDocument, start: Start, root: Path) -> int:
     """Return the most bytes of a sample; 0 when the dataset does not tell."""
-    saved = start.settings.get("n_obs_steps")
-    default = saved if isinstance(saved, int) else FRAMES_PER_SAMPLE.get(str(document.parameters["policy_type"]), 1)
-    frames = _get_number_option(document, "--policy.n_obs_steps", default)
+    frames = _count_frames(document, start)
     try:
         features = dataset.get_features(dataset.load_dataset_info(root))
     except (OSError, ValueError):
@@ -113,6 +110,15 @@ def _estimate_sample_bytes(document: JobDocument, start: Start, root: Path) -> i
             width, times = sizes.get(feature["dtype"], (4, LONGEST_SEQUENCE))
             total += width * times * math.prod(int(length) for length in feature["shape"])
     return total
+
+
+def _count_frames(document: JobDocument, start: Start) -> int:
+    """Return the images of each camera in a sample."""
+    model = choose_model(document.parameters, start.settings)
+    if model.facts.frames:
+        return model.facts.frames
+    saved = start.settings.get("n_obs_steps", model.get_default("n_obs_steps"))
+    return _get_number_option(document, "--policy.n_obs_steps", saved if isinstance(saved, int) else 1)
 
 
 def _get_number_option(document: JobDocument, name: str, default: int) -> int:

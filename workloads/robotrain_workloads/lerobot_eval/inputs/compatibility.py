@@ -1,6 +1,5 @@
 """Compatibility of a policy with the datasets, the simulated environment and the locked environment of a job."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +11,6 @@ from robotrain_workloads.lerobot import dataset, dataset_preparation, file_forma
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 
 RENAME_STEP = "rename_observations_processor"
-EMPTY_CAMERA = "observation.images.empty_camera_"
-"""Prefix of cameras that a policy reserves and nobody has: it sees black."""
 OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an environment that has it"
 
 
@@ -24,7 +21,7 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
         for source in dataset_preparation.list_datasets(document, folders)
         if not any(dataset_preparation.find_source_problems(document, source, folders[source], description_only=True))
     ]
-    settings, options = _load_settings(document, folders, infos)
+    settings, renames = _load_settings(document, folders, infos)
     if settings is None:
         return
     expected_type, policy_type = document.parameters["policy_type"], settings.get("type")
@@ -33,30 +30,27 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
     if document.parameters["builtin_policy"]:
         policy_type = selection.get_builtin_type(document.parameters)
     lerobot = versions.get_version(document.parameters["lerobot_version"])
-    if refused := lerobot.policies.get(str(policy_type), versions.ModelType()).refused:
-        yield f"LeRobot {lerobot.name}'s {policy_type} cannot be evaluated: {refused}"
+    model = lerobot.policies.get(str(policy_type), policy_features.UNKNOWN_TYPE)
+    if model.refused:
+        yield f"LeRobot {lerobot.name}'s {policy_type} cannot be evaluated: {model.refused}"
     for info in infos[:1]:  # several have the same features, or cannot be merged
-        padded = _pad_state(settings, info)
-        yield from policy_features.find_feature_mismatches(padded, info, options, is_trained=False)
+        yield from policy_features.find_feature_mismatches(settings, info, renames, model, is_trained=False)
     if env := document.parameters["env"]:
-        yield from simulation.find_environment_problems(settings, str(env), document.trainer_args)
+        yield from simulation.find_environment_problems(settings, str(env), document.trainer_args, model)
 
 
 def _load_settings(
     document: JobDocument, folders: Mapping[JobSource, Path], infos: list[dict[str, Any]]
-) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return the policy's settings, if readable, and its renames of features, as a trainer's option."""
+) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """Return the policy's settings, if readable, and its renames of features."""
     if document.parameters["builtin_policy"]:
-        return (policy_features.make_new_settings(infos[0]), []) if infos else (None, [])
+        return (policy_features.make_new_settings(infos[0]), {}) if infos else (None, {})
     if selection.find_policy_source(document.sources) in folders:
         with suppress(OSError, ValueError):
             model = selection.find_policy_folder(folders)
             assert model is not None
-            settings = policy.load_policy_settings(model)
-            inputs = settings.get("input_features") or {}
-            used = {name: feature for name, feature in inputs.items() if not name.startswith(EMPTY_CAMERA)}
-            return {**settings, "input_features": used}, [f"--rename_map={json.dumps(_load_renames(model))}"]
-    return None, []
+            return policy.load_policy_settings(model), _load_renames(model)
+    return None, {}
 
 
 def _load_renames(model: Path) -> dict[str, str]:
@@ -66,15 +60,6 @@ def _load_renames(model: Path) -> dict[str, str]:
             (dict(step["config"]["rename_map"]) for step in steps if step.get("registry_name") == RENAME_STEP), {}
         )
     return {}
-
-
-def _pad_state(settings: dict[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the dataset's state size if it is smaller than `max_state_dim`: such policies pad it."""
-    max_size, state = settings.get("max_state_dim"), settings["input_features"].get(policy_features.STATE)
-    recorded = info["features"].get(policy_features.STATE)
-    if not (isinstance(max_size, int) and state and recorded and sum(recorded.get("shape") or ()) <= max_size):
-        return settings
-    return {**settings, "input_features": {**settings["input_features"], policy_features.STATE: recorded}}
 
 
 def explain_missing_package(subject: str, package: str) -> str:

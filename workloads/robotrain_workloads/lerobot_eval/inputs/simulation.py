@@ -13,11 +13,13 @@ from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.policy_features import (
     ACTION,
     STATE,
+    UNKNOWN_TYPE,
     WORLD,
     FeatureOrigin,
     find_feature_mismatches,
     get_policy_inputs,
 )
+from robotrain_workloads.lerobot.versions import ModelType
 
 OBSERVATION_TYPE_OPTION = "--env.obs_type="
 """With this option the user decides what the environment shows."""
@@ -76,8 +78,10 @@ SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
 }
 
 
-def find_environment_problems(settings: Mapping[str, Any], env: str, options: Sequence[str]) -> Iterator[str]:
-    """Yield one sentence for each reason why the policy cannot act there. `options` are the user's."""
+def find_environment_problems(
+    settings: Mapping[str, Any], env: str, options: Sequence[str], model: ModelType = UNKNOWN_TYPE
+) -> Iterator[str]:
+    """Yield one sentence for each reason why a policy of the type `model` cannot act there. `options`: the user's."""
     if any(option.startswith(OBSERVATION_TYPE_OPTION) for option in options):
         return
     environment, inputs = SIMULATED_ENVIRONMENTS[env], get_policy_inputs(settings)
@@ -92,7 +96,7 @@ def find_environment_problems(settings: Mapping[str, Any], env: str, options: Se
         shape.append(int(value) if value.isdecimal() else length)
     features[camera] = {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
     origin = FeatureOrigin(env, "show")
-    yield from find_feature_mismatches(settings, {"features": features}, (), origin, is_trained=False)
+    yield from find_feature_mismatches(settings, {"features": features}, {}, model, origin, is_trained=False)
     if environment.is_exclusive and cameras and WORLD in inputs:
         yield f"the policy reads both {WORLD} and {camera}, but {env} shows only one of them"
 

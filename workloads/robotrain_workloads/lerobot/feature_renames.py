@@ -1,0 +1,98 @@
+"""Renames of a dataset's features to those of a policy: reading them, what is wrong with them, and the likely ones."""
+
+import difflib
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from robotrain_runtime.contract.document import Scalar
+
+from robotrain_workloads.option_kinds import find_near_option
+
+RENAME_FLAG = "--rename"
+RENAME_OPTION = "--rename_map"
+OBSERVATION = "observation"
+"""What names of features that can be renamed begin with."""
+LEAST_LIKENESS = 0.6
+"""Of two names, from 0 to 1, to be one camera."""
+
+
+def parse_renames(parameters: Mapping[str, Scalar]) -> dict[str, str]:
+    """Return the new name of each renamed feature of the dataset."""
+    pairs = (pair.partition("=") for pair in str(parameters.get("rename") or "").split(",") if pair)
+    return {name.strip(): renamed.strip() for name, _, renamed in pairs}
+
+
+def format_option(renames: Mapping[str, str]) -> str:
+    """Return LeRobot's option."""
+    return f"{RENAME_OPTION}={json.dumps(renames)}"
+
+
+def format_flag(renames: Mapping[str, str]) -> str:
+    """Return robotrain's option, as a user types it."""
+    return f"{RENAME_FLAG} {shlex.quote(','.join(f'{name}={renamed}' for name, renamed in renames.items()))}"
+
+
+def find_rename_problems(
+    renames: Mapping[str, str], recorded: Sequence[str], read: Sequence[str] | None
+) -> Iterator[str]:
+    """Yield one sentence for each rename that LeRobot would ignore, or that hides another feature.
+
+    :param recorded: the features of the dataset.
+    :param read: those that the policy reads; None if that is unknown.
+    """
+    counts = Counter(renames.get(name, name) for name in recorded)
+    for name, renamed in renames.items():
+        begin, known = f"{RENAME_FLAG} {name}={renamed}", [one for one in recorded if one.startswith(OBSERVATION)]
+        if name in (read or ()) and renamed in recorded and name not in recorded:
+            yield f"{begin}: the dataset's name comes first\n{format_flag({renamed: name})}"
+        elif name not in known:
+            yield f"{begin}: the dataset has no {name}, only {', '.join(known)}" + _suggest(name, known, renamed)
+        elif not renamed.startswith(OBSERVATION):
+            yield f"{begin}: only observations are renamed, to other observations"
+        elif read is not None and renamed not in read:
+            near = find_near_option(renamed, read)
+            way = f"\n{format_flag({name: near})}" if near else ""
+            yield f"{begin}: the policy does not read {renamed}, only {', '.join(read)}{way}"
+    for renamed in dict.fromkeys(renames.values()):
+        if counts[renamed] > 1:
+            names = [name for name in recorded if renames.get(name, name) == renamed]
+            yield f"{RENAME_FLAG} makes one feature of several: {' and '.join(names)} would both be {renamed}"
+
+
+def _suggest(name: str, known: Sequence[str], renamed: str) -> str:
+    near = find_near_option(name, known)
+    return f"\n{format_flag({near: renamed})}" if near else ""
+
+
+def find_likely_renames(
+    missing: Sequence[str], unused: Sequence[str], *, may_be_absent: bool = False
+) -> dict[str, str]:
+    """Return which camera of the dataset is probably which camera of the policy; empty if nothing is likely.
+
+    Cameras with similar names belong together; if there are as many of both, the others do by their order.
+
+    :param missing: the cameras that the policy reads and the dataset lacks.
+    :param unused: those that the dataset has and the policy does not read.
+    :param may_be_absent: whether the policy trains without some of its cameras.
+    """
+    if not missing or not unused:
+        return {}
+    likely: dict[str, str] = {}
+    pairs = [(_compare_names(name, renamed), name, renamed) for name in unused for renamed in missing]
+    for likeness, name, renamed in sorted(pairs, key=lambda pair: -pair[0]):
+        if likeness >= LEAST_LIKENESS and name not in likely and renamed not in likely.values():
+            likely[name] = renamed
+    others = [name for name in unused if name not in likely]
+    vacant = [name for name in missing if name not in likely.values()]
+    if len(others) == len(vacant) or (may_be_absent and len(others) < len(vacant)):
+        likely |= zip(others, vacant, strict=False)
+    is_enough = len(likely) == len(missing) or (may_be_absent and len(likely) == len(unused))
+    return {name: likely[name] for name in unused if name in likely} if is_enough else {}
+
+
+def _compare_names(name: str, other: str) -> float:
+    """Return how much the last parts of two names are alike: 0 to 1."""
+    one, two = (text.removeprefix("observation.").removeprefix("images.").lower() for text in (name, other))
+    return difflib.SequenceMatcher(a=one, b=two).ratio()

@@ -1,0 +1,271 @@
+"""What a policy or reward model needs of the dataset, by its type and options: compared with the dataset's description.
+
+What each type needs is data of the LeRobot version (`versions.ModelType`, `options.json`).
+"""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.dataset import STATISTICS_FILE, get_features, list_cameras, load_dataset_info
+from robotrain_workloads.lerobot.file_formats import read_json_object
+from robotrain_workloads.lerobot.lineage import find_start_source
+from robotrain_workloads.lerobot.options import get_option_value, split_options
+from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD, get_image_shape
+from robotrain_workloads.lerobot.start import load_start
+from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+
+REWARD = "next.reward"
+FEATURES_OPTION = "input_features"
+"""With it, the user says what a new policy reads of the dataset."""
+SPACE_OPTION, OWN_SPACE = "action_mode", "auto"
+"""The option with what the numbers of an action mean, and its value for any robot."""
+NORMALIZATION_OPTION = "normalization_mapping"
+QUANTILES: Mapping[str, Sequence[str]] = {"QUANTILES": ("q01", "q99"), "QUANTILE10": ("q10", "q90")}
+"""By mode of normalization, the statistics that it needs and that old datasets lack."""
+FEATURE_KINDS = {STATE: "STATE", ACTION: "ACTION"}
+NULLS = ("", "null", "none", "~")
+BRACKETS = str.maketrans("()", "[]")
+
+
+def find_unmet_needs(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
+    """Yield one sentence for each reason why what a job trains cannot learn from its dataset.
+
+    :param described: the folders with what can be read of the job's sources.
+    :param root: a valid dataset, or its description.
+    """
+    if (needs := _load_needs(document, described, root)) is None:
+        return
+    if needs.is_new:
+        problems = list(needs.find_type_problems())
+        way = _suggest_type(needs) if problems and needs.model.section == versions.POLICIES else ""
+        yield from (problem if "\n" in problem else f"{problem}{way}" for problem in problems)
+        yield from needs.find_crop_problems()
+    else:
+        yield from needs.find_reward_problems()
+    yield from needs.find_size_problems()
+    with suppress(OSError, ValueError):
+        yield from needs.find_statistics_problems(read_json_object(root / STATISTICS_FILE))
+
+
+def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
+    """Yield a sentence for what LeRobot accepts of a dataset, though it is probably not what is meant."""
+    if needs := _load_needs(document, described, root):
+        yield from needs.list_space_warnings()
+
+
+def _load_needs(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> "DataNeeds | None":
+    """Return the needs of what a job trains; None if its type cannot be read from here."""
+    settings: Mapping[str, Any] | None = None
+    if find_start_source(dict.fromkeys(document.sources, Path())) is not None:
+        with suppress(OSError, ValueError):
+            settings = load_start(described).settings
+        if not settings:
+            return None
+    model = choose_model(document.parameters, settings or {})
+    with suppress(OSError, ValueError):
+        return DataNeeds(model, document.trainer_args, settings, load_dataset_info(root))
+    return None
+
+
+def _suggest_type(needs: "DataNeeds") -> str:
+    """Return the remedy: the first policy type that needs no repository and learns from the dataset as it is."""
+    lerobot = needs.model.lerobot
+    for kind, facts in lerobot.policies.items():
+        other = DataNeeds(TrainedModel(lerobot, versions.POLICIES, kind), (), None, needs.info)
+        if not (facts.refused or facts.repositories or facts.runs_code or any(other.find_type_problems())):
+            return f"\n--policy-type {kind}"
+    return ""
+
+
+class DataNeeds:
+    """What a policy or reward model needs of one dataset.
+
+    An option has the user's value, else that of the configuration to start from, else the type's default.
+
+    :param arguments: the user's options for LeRobot.
+    :param settings: the configuration that the training starts from; None for a new policy.
+    :param info: the dataset's description.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        arguments: Sequence[str],
+        settings: Mapping[str, Any] | None,
+        info: Mapping[str, Any],
+    ) -> None:
+        self.model, self.info, self.is_new = model, info, settings is None
+        self._facts, self._arguments, self._settings = model.facts, arguments, settings or {}
+        self._features, self._cameras = get_features(info), list_cameras(info)
+
+    def find_type_problems(self) -> Iterator[str]:
+        """Yield what a new policy of the type needs, whatever its sizes."""
+        yield from self.find_reward_problems()
+        if self._get_option(FEATURES_OPTION) is None:
+            yield from self._find_state_problems()
+            yield from self._find_camera_problems()
+            yield from self._find_picture_problems()
+
+    def find_reward_problems(self) -> Iterator[str]:
+        """Yield a sentence if the reward is missing."""
+        if self._facts.reads_reward and REWARD not in self._features:
+            yield f"{self.model.kind} learns from {REWARD}, which the dataset does not record"
+
+    def _find_state_problems(self) -> Iterator[str]:
+        needed, way = self._facts.needs_state, ""
+        if isinstance(needed, str):  # an option
+            value = self._get_option(needed)
+            way = f"\n{self._format_way(needed, 'false' if value is True else 'null')}"
+            needed = value not in (None, False)
+        if needed and STATE not in self._features:
+            yield f"{self.model.kind} reads {STATE}, which the dataset does not record{way}"
+
+    def _find_camera_problems(self) -> Iterator[str]:
+        fewest, most = self._facts.cameras or (0, None)
+        takes_world, count = self._facts.environment_state, len(self._cameras)
+        if count < (fewest or 0) and not (takes_world and WORLD in self._features):
+            needed = "a camera" if fewest == 1 else f"{fewest} cameras"
+            needed += f" or {WORLD}" if takes_world else ""
+            yield f"{self.model.kind} needs {needed}, and the dataset has {', '.join(self._cameras) or 'none'}"
+        elif most is not None and count > most:
+            taken = "one camera" if most == 1 else f"{most} cameras"
+            yield f"{self.model.kind} takes {taken}, and the dataset has {count}: {', '.join(self._cameras)}"
+
+    def _find_picture_problems(self) -> Iterator[str]:
+        sizes = self._list_picture_sizes()
+        if self._facts.same_pictures and len({tuple(size) for size in sizes.values()}) > 1:
+            described = ", ".join(f"{name} {_format_size(size)}" for name, size in sizes.items())
+            yield f"{self.model.kind} takes pictures of one size, and the dataset has {described}"
+        for name, size in sizes.items():
+            if self._facts.square_pictures and len(set(size)) > 1:
+                yield f"{self.model.kind} takes square pictures, and {name} is {_format_size(size)}"
+
+    def find_crop_problems(self) -> Iterator[str]:
+        """Yield a sentence if the part that is cropped is larger than the pictures."""
+        name = self._facts.crop_option
+        crop = self._get_option(name) if name and not self._is_resized() else None
+        if not isinstance(crop, list) or len(crop) != 2 or self._get_option(FEATURES_OPTION) is not None:
+            return
+        for camera, size in self._list_picture_sizes().items():
+            if any(part > length for part, length in zip(crop, size, strict=True)):
+                height, width = (length * 7 // 8 for length in size)
+                yield (
+                    f"{self.model.kind} crops pictures to {_format_size(crop)}, and {camera} is {_format_size(size)}\n"
+                    + self._format_way(name, f"[{height},{width}]")
+                )
+                return
+
+    def find_size_problems(self) -> Iterator[str]:
+        """Yield one sentence for each feature with more values than the type takes, or another number than it needs.
+
+        Options change the sizes of a new policy; a trained one has them in its weights.
+        """
+        for feature in (STATE, ACTION):
+            count, has_space = self._count_values(feature), feature == ACTION and self._get_space_size() is not None
+            begin = f"{feature} has {_format_count(count)} in the dataset, and {self.model.kind} takes"
+            option = self._facts.largest_sizes.get(feature, "")
+            largest = self._get_size(option)
+            if largest is not None and count > largest and not has_space:
+                can_grow = self.is_new and option.startswith("max_")  # others are checked by LeRobot's code
+                yield f"{begin} at most {largest}" + (f"\n{self._format_way(option, count)}" if can_grow else "")
+            option = self._facts.exact_sizes.get(feature, "")
+            exact = self._get_size(option)
+            if exact is not None and count not in (0, exact):
+                yield f"{begin} {exact}" + (f"\n{self._format_way(option, count)}" if self.is_new else "")
+        yield from self._find_space_problems()
+
+    def _find_space_problems(self) -> Iterator[str]:
+        """Yield a sentence if an action has more values than its kind of action has: LeRobot would cut them off."""
+        count, size = self._count_values(ACTION), self._get_space_size()
+        if size is not None and count > size:
+            option = self._facts.largest_sizes.get(ACTION, "")
+            way = self._format_way(SPACE_OPTION, OWN_SPACE)
+            if count > (self._get_size(option) or count):
+                way += f" {self.model.format_option(option, count)}"
+            yield f"{self._describe_space(count)} takes {size}\n{way}"
+
+    def list_space_warnings(self) -> Iterator[str]:
+        """Yield a sentence if an action has fewer values than its kind of action has."""
+        count, size = self._count_values(ACTION), self._get_space_size()
+        if size is not None and 0 < count < size:
+            way = self.model.format_option(SPACE_OPTION, OWN_SPACE)
+            zeros = f"the others are trained as zeros (-- {way} takes the actions of any robot)"
+            yield f"{self._describe_space(count)} has {size}: {zeros}"
+
+    def _describe_space(self, count: int) -> str:
+        space = self._get_option(SPACE_OPTION)
+        return f"{ACTION} has {_format_count(count)} in the dataset, and {SPACE_OPTION} {space} of {self.model.kind}"
+
+    def find_statistics_problems(self, statistics: Mapping[str, Any]) -> Iterator[str]:
+        """Yield a sentence if the dataset lacks quantiles that the policy normalizes with.
+
+        :param statistics: `meta/stats.json` of the dataset.
+        """
+        given = self._get_option(NORMALIZATION_OPTION)
+        modes: Mapping[str, Any] = given if isinstance(given, dict) else self._facts.normalization
+        for feature, kind in FEATURE_KINDS.items():
+            mode, found = str(modes.get(kind)), statistics.get(feature)
+            if isinstance(found, dict) and any(name not in found for name in QUANTILES.get(mode, ())):
+                plain = {name: "MEAN_STD" if value == mode else value for name, value in modes.items()}
+                lacks = f"{STATISTICS_FILE} of the dataset lacks {' and '.join(QUANTILES[mode])}"
+                yield (
+                    f"{self.model.kind} normalizes {feature} by quantiles, and {lacks}\n"
+                    + self._format_way(NORMALIZATION_OPTION, json.dumps(plain))
+                )
+                return
+
+    def _get_option(self, name: str) -> Any:
+        """Return a value as JSON has it; a text that is none as it is."""
+        text = get_option_value(self._arguments, f"{self.model.prefix}.{name}")
+        if text is None:
+            return self._settings.get(name, self.model.get_default(name))
+        if text.lower() in NULLS:
+            return None
+        try:
+            return json.loads(text.lower() if text.lower() in ("true", "false") else text.translate(BRACKETS))
+        except ValueError:
+            return text
+
+    def _get_size(self, name: str) -> int | None:
+        """Return the whole number of an option; None if it is something else."""
+        value = self._get_option(name) if name else None
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def _get_space_size(self) -> int | None:
+        """Return how many values an action has by the option that says what they mean; None if any number."""
+        return self._facts.action_sizes.get(str(self._get_option(SPACE_OPTION))) if self._facts.action_sizes else None
+
+    def _is_resized(self) -> bool:
+        """Return whether an option brings pictures to another size."""
+        given = (name.rpartition(".")[2] for name, _ in split_options(self._arguments))
+        names = {*self.model.options, *self._settings, *given}
+        return any("resize" in name and self._get_option(name) for name in names)
+
+    def _count_values(self, feature: str) -> int:
+        """Return the values of a feature; 0 if the dataset does not record it."""
+        return sum(self._features.get(feature, {}).get("shape") or ())
+
+    def _list_picture_sizes(self) -> dict[str, list[int]]:
+        """Return height and width of each camera's pictures, as far as they are known."""
+        shapes = {name: get_image_shape(self._features[name]) for name in self._cameras}
+        return {name: shape[1:] for name, shape in shapes.items() if len(shape) == 3}
+
+    def _format_way(self, option: str, value: object) -> str:
+        return f"-- {shlex.quote(self.model.format_option(option, value))}"
+
+
+def _format_size(size: Sequence[int]) -> str:
+    """Return the size of a picture, given as height and width."""
+    height, width = size
+    return f"{width} wide and {height} high"
+
+
+def _format_count(number: int) -> str:
+    return f"{number} value{'s' * (number != 1)}"
