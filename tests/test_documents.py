@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -193,6 +194,12 @@ def test_the_table_of_lerobots_spellings_is_fresh(monkeypatch):
     table = importlib.import_module("references").format_spellings()
     assert "| `--steps` | `--training-steps` |" in table
     assert (ROOT / "docs/from-lerobot-train.md").read_text().endswith(table), "run .ci/pages"
+
+
+def test_the_tables_of_policies_are_fresh():
+    tables = runpy.run_path(str(ROOT / ".ci/policies_page.py"))["format_page"]()
+    assert "| `smolvla` | ran here | ran here | ran here |" in tables
+    assert (ROOT / "docs/policies.md").read_text().endswith(tables), "run .ci/pages"
 
 
 def test_the_table_of_public_names_is_fresh(monkeypatch):

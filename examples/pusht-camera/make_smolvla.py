@@ -4,7 +4,6 @@ Runs in any environment with LeRobot and its extra smolvla, without internet. Th
 `observation.images.camera1`, and the text of the task, as `lerobot/smolvla_base` does; it has learnt nothing.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
