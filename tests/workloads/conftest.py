@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from robotrain.cli.commands import submit
 from robotrain.pipelines import prepare
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_workloads.lerobot import versions
 from small_training import SMALL, STEPS, Small, Trained, record_dataset
 
 LONGEST_SECONDS = 480.0
@@ -126,16 +128,35 @@ def safetensors(content: bytes, name: str = "weight") -> bytes:
     return len(header).to_bytes(8, "little") + header + content
 
 
+@pytest.fixture(scope="session")
+def environment_of(training_environment) -> Callable[[str], str]:
+    """The environment of a version of LeRobot, built as for a user: `environment_of("0.6.0")`.
+
+    That of evaluations, which has what trains as well; for the newest version the one that other tests train in.
+    """
+
+    def find(version: str) -> str:
+        if version == versions.get_version().name:
+            return training_environment
+        lock = versions.get_version(version).get_lock("eval")
+        command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock)]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+    return find
+
+
 @pytest.fixture
 def start(request, tmp_path, training, training_environment):
     """Start a training in a process group of its own, which is killed after some minutes.
 
-    tracked: what loads MLflow besides; `Trained.ask` needs it.
+    tracked: what loads MLflow besides; `Trained.ask` needs it. environment: another one to train in.
     """
     started: list[tuple[subprocess.Popen[str], threading.Timer]] = []
 
-    def run(dataset: Path, args=(), starts=None, work="work", tracked=False, **parameters) -> subprocess.Popen[str]:
-        place = {"environment": training_environment, "work": str(tmp_path / work)}
+    def run(
+        dataset: Path, args=(), starts=None, work="work", tracked=False, environment=None, **parameters
+    ) -> subprocess.Popen[str]:
+        place = {"environment": environment or training_environment, "work": str(tmp_path / work)}
         if tracked:
             place["tracking_uri"] = request.getfixturevalue("tracking_database")(tmp_path / "mlflow.db")
         made = training(dataset, args, place, starts, **STEPS | parameters)

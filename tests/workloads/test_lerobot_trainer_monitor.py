@@ -1,5 +1,6 @@
 """Events about a trainer: metrics, checkpoints, and its end."""
 
+import copy
 import json
 import logging
 import sys
@@ -46,6 +47,26 @@ class Tracker:
         self.forgotten = True
 
 
+class Config:
+    """The part of LeRobot's TrainPipelineConfig that is relied on."""
+
+    def __init__(self, save_freq: int) -> None:
+        self.save_freq = save_freq
+
+    def validate(self):
+        self.is_valid = True
+
+
+def make_saves(trainer, save_freq=10):
+    """What the trainer asks at each step: whether it saves."""
+    config = trainer.TrainPipelineConfig(save_freq)
+    config.validate()
+    assert config.is_valid
+    assert (config.save_freq, json.dumps(config.save_freq)) == (save_freq, str(save_freq))
+    assert type(copy.deepcopy(config.save_freq)) is int
+    return lambda step: step % config.save_freq == 0
+
+
 class Accelerator:
     """The part of accelerate's Accelerator that is relied on."""
 
@@ -70,7 +91,7 @@ def watch(stop_handler, monkeypatch):
         monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(Accelerator=type("A", (Accelerator,), {})))
         trainer = types.SimpleNamespace(
             MetricsTracker=type("MetricsTracker", (Tracker,), {}),
-            should_save_checkpoint=lambda step, every, total: step % every == 0,
+            TrainPipelineConfig=type("TrainPipelineConfig", (Config,), {}),
             update_last_checkpoint=([] if saved is None else saved).append,
         )
         monitor = TrainerMonitor(total, handler, **options)
@@ -114,7 +135,7 @@ def test_a_validation_loss_is_read_with_its_exact_step(step, loss):
 def test_a_checkpoint_is_announced_once_it_is_complete(watch, read_events, tmp_path):
     done = []
     trainer, _ = watch(100, saved=done)
-    assert not trainer.should_save_checkpoint(7, 10, 100)
+    assert not make_saves(trainer)(7)
     trainer.update_last_checkpoint(tmp_path / "000010")
     assert done == [tmp_path / "000010"]
     assert read_events() == [Checkpoint(step=10, path=str(tmp_path / "000010"), model="pretrained_model")]
@@ -123,7 +144,7 @@ def test_a_checkpoint_is_announced_once_it_is_complete(watch, read_events, tmp_p
 def test_a_stopped_training_saves_at_once_and_ends(watch, stop_handler, read_events):
     trainer, _ = watch()
     stop_handler.is_requested = True
-    assert trainer.should_save_checkpoint(7, 10, 100)
+    assert make_saves(trainer)(7)
     with pytest.raises(SystemExit) as ended:
         trainer.update_last_checkpoint(Path("/x/000007"))
     assert ended.value.code == 143
@@ -135,9 +156,10 @@ def test_one_of_several_processes_ends_after_the_agreed_step_once_all_reached_it
     trainer, _ = watch(100, GroupStop(agreement, first=True))
     accelerator = sys.modules["accelerate"].Accelerator()
     agreement.stop_requested.touch()
-    assert not trainer.should_save_checkpoint(7, 10, 100)
+    saves = make_saves(trainer)
+    assert not saves(7)
     accelerator.wait_for_everyone()
-    assert trainer.should_save_checkpoint(8, 10, 100)
+    assert saves(8)
     trainer.update_last_checkpoint(tmp_path / "000008")
     with pytest.raises(SystemExit) as ended:
         accelerator.wait_for_everyone()
@@ -146,11 +168,12 @@ def test_one_of_several_processes_ends_after_the_agreed_step_once_all_reached_it
 
 def test_progress_is_sent_between_distant_windows(watch, read_events, monkeypatch):
     trainer, _ = watch(100_000)
-    assert not trainer.should_save_checkpoint(1, 5000, 100_000)
+    saves = make_saves(trainer, 5000)
+    assert (saves(1), saves(5000)) == (False, True)
     assert read_events() == []
     monkeypatch.setattr(trainer_monitor, "SILENCE_SECONDS", -1.0)
-    assert not trainer.should_save_checkpoint(2, 5000, 100_000)
-    assert read_events() == [Metrics(values={}, step=2, total=100_000)]
+    assert not saves(5001)
+    assert read_events() == [Metrics(values={}, step=5001, total=100_000)]
 
 
 def test_a_checkpoint_whose_weights_are_not_finite_fails_the_training(watch, read_events, monkeypatch):

@@ -40,6 +40,18 @@ LOSS = "train/loss"
 NON_FINITE_HINT = "use a lower --learning-rate, or --allow-non-finite to keep such a policy"
 
 
+class SaveInterval(int):
+    """The steps between checkpoints, of which `STEP % INTERVAL` is 0 where `should_save(STEP, INTERVAL)` is true."""
+
+    should_save: Callable[[int, int], bool]
+
+    def __rmod__(self, step: int) -> int:
+        return 0 if self.should_save(step, int(self)) else 1
+
+    def __reduce__(self) -> tuple[Any, ...]:  # copies are plain numbers
+        return int, (int(self),)
+
+
 class TrainerMonitor:
     """Sends events about a training. LeRobot tells the validation loss only in its log."""
 
@@ -75,7 +87,7 @@ class TrainerMonitor:
         _wrap_attribute(accelerator, "reduce", self._remember_reduced)
         _wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
         _wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
-        _wrap_attribute(trainer, "should_save_checkpoint", self._should_save)
+        _wrap_attribute(trainer.TrainPipelineConfig, "validate", self._watch_interval)
 
     def _send_window(self, original: Callable[..., Any], tracker: Any) -> None:
         """Send the averages of a window before they are reset."""
@@ -107,12 +119,18 @@ class TrainerMonitor:
             self._last_loss = step, float(values[LOSS])
         emit_event(Metrics(values={name: float(value) for name, value in values.items()}, step=step, total=self._total))
 
-    def _should_save(self, original: Callable[..., bool], step: int, *arguments: Any, **named: Any) -> bool:
+    def _watch_interval(self, original: Callable[..., Any], config: Any) -> None:
+        """Let LeRobot ask here at each step whether it saves: it divides the step by its interval."""
+        original(config)
+        config.save_freq = SaveInterval(config.save_freq)
+        config.save_freq.should_save = self._should_save
+
+    def _should_save(self, step: int, interval: int) -> bool:
         self._stopping = self._stop_handler.should_stop(step)
         if time.monotonic() - self._sent > SILENCE_SECONDS and is_first_rank():
             self._send_metrics(step, {})  # the next window is far: send the progress at least
-        saves = self._stopping or original(step, *arguments, **named)
-        if saves:
+        saves = self._stopping or step % interval == 0
+        if saves or step == self._total:
             claim.end_if_superseded()
         return saves
 

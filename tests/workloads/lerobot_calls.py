@@ -1,0 +1,118 @@
+"""What robotrain calls, replaces or reads of LeRobot, and a program that says what an installed LeRobot lacks of it.
+
+ENVIRONMENT/bin/python tests/workloads/lerobot_calls.py
+"""
+
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+
+CALLS: dict[str, dict[str, tuple[str, ...]]] = {
+    "lerobot.scripts.lerobot_train": {
+        "main": (),
+        "MetricsTracker.to_dict": ("self",),
+        "MetricsTracker.reset_averages": ("self",),
+        "update_last_checkpoint": ("checkpoint_dir",),
+        "TrainPipelineConfig.validate": ("self",),
+        "TrainPipelineConfig.save_freq": (),
+        "make_pre_post_processors": ("pretrained_path", "preprocessor_overrides"),
+    },
+    "lerobot.configs.train": {"TrainPipelineConfig.validate": ("self",)},
+    "lerobot.configs.parser": {"wrap": ()},
+    "lerobot.configs": {
+        "PreTrainedConfig.from_pretrained": ("pretrained_name_or_path", "cli_overrides"),
+        "PreTrainedConfig.get_choice_class": (),
+        "PreTrainedConfig.get_known_choices": (),
+    },
+    "lerobot.datasets": {
+        "LeRobotDatasetMetadata": ("repo_id", "root"),
+        "LeRobotDatasetMetadata.features": (),
+        "LeRobotDatasetMetadata.fps": (),
+        "LeRobotDataset": (
+            *("repo_id", "root", "episodes", "delta_timestamps", "tolerance_s", "video_backend", "return_uint8"),
+        ),
+    },
+    "lerobot.datasets.lerobot_dataset": {
+        "LeRobotDataset.create": ("repo_id", "fps", "features", "root", "robot_type", "use_videos"),
+        "LeRobotDataset.add_frame": ("frame",),
+        "LeRobotDataset.save_episode": (),
+        "LeRobotDataset.finalize": (),
+    },
+    "lerobot.datasets.aggregate": {
+        "shutil": (),
+        "aggregate_datasets": ("repo_ids", "aggr_repo_id", "roots", "aggr_root", "concatenate_videos"),
+    },
+    "lerobot.scripts.convert_dataset_v21_to_v30": {"convert_dataset": ("repo_id", "root", "push_to_hub")},
+    "lerobot.envs": {
+        "preprocess_observation": ("observations",),
+        "make_env_pre_post_processors": ("env_cfg", "policy_cfg"),
+    },
+    "lerobot.envs.configs": {"EnvConfig.get_choice_class": ()},
+    "lerobot.envs.utils": {"env_to_policy_features": ("env_cfg",)},
+    "lerobot.policies": {},
+    "lerobot.policies.factory": {
+        "make_policy": ("cfg", "ds_meta"),
+        "make_pre_post_processors": (
+            *("policy_cfg", "pretrained_path", "preprocessor_overrides", "dataset_stats", "dataset_meta"),
+        ),
+        "get_policy_class": ("name",),
+    },
+    "lerobot.policies.pretrained": {
+        "PreTrainedPolicy.from_pretrained": ("pretrained_name_or_path", "config"),
+        "PreTrainedPolicy._load_as_safetensor": (),
+        "PreTrainedPolicy.select_action": ("batch",),
+        "PreTrainedPolicy.reset": (),
+    },
+    "lerobot.utils.import_utils": {"register_third_party_plugins": ()},
+    "lerobot.utils.random_utils": {"set_seed": ("seed",)},
+    "accelerate": {"Accelerator.reduce": (), "Accelerator.wait_for_everyone": (), "Accelerator.end_training": ()},
+    "accelerate.commands.launch": {"launch_command_parser": (), "launch_command": ("args",)},
+    "torch.distributed.elastic.multiprocessing.errors": {"ChildFailedError": ()},
+    "torch.nn.modules.module": {"register_module_forward_pre_hook": ("hook",)},
+    "draccus": {"parse": ("config_class", "args"), "encode": ()},
+}
+"""By module, its members with the arguments that they are called with by name; a member that LeRobot calls is replaced
+with a function that passes on all arguments.
+"""
+SAYS = {
+    "lerobot.scripts.lerobot_train": (
+        *("eval_loss=", "accelerator.reduce(", "accelerator.wait_for_everyone()", "update_last_checkpoint("),
+        *(".reset_averages()", "make_pre_post_processors(", "cfg.validate()", "cfg.save_freq"),
+    ),
+    "lerobot.datasets.aggregate": ("shutil.copy(",),
+}
+"""What stands in the code of a module: lines of its log that are read, and calls of members that are replaced."""
+
+
+def find_missing() -> Iterator[str]:
+    """Yield what the installed packages lack."""
+    for module, members in CALLS.items():
+        try:
+            place = importlib.import_module(module)
+        except ImportError as error:
+            yield f"{module}: {error}"
+            continue
+        for member, arguments in members.items():
+            yield from find_lacking(place, f"{module}.{member}", member.split("."), arguments)
+        text = inspect.getsource(place) if module in SAYS else ""
+        yield from (f"{module} has no longer {said!r}" for said in SAYS.get(module, ()) if said not in text)
+
+
+def find_lacking(place: object, name: str, path: list[str], arguments: tuple[str, ...]) -> Iterator[str]:
+    for part in path:
+        if not hasattr(place, part):
+            yield f"there is no {name}"
+            return
+        place = getattr(place, part)
+    if not arguments:
+        return
+    assert callable(place)
+    known = inspect.signature(place).parameters
+    if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
+        yield from (f"{name} takes no {argument}" for argument in arguments if argument not in known)
+
+
+if __name__ == "__main__":
+    json.dump([*find_missing()], sys.stdout)
