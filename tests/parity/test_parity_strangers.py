@@ -15,6 +15,7 @@ SHELF = "shelf://top/left"
 FLAGS = {
     **{"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf"},
     **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf", "code": "--code-shelf"},
+    "backbone": "--backbone-shelf",
 }
 BLOB = "https://account1.blob.core.windows.net/train/set1"
 PLAIN_PLATFORM = (Path(__file__).parents[1] / "plain_platform.py").read_text()

@@ -46,6 +46,7 @@ KIND = SourceKind(
         "checkpoint": RoleFlag("--checkpoint-shelf", repeatable=False),
         "resume": RoleFlag("--resume-shelf", repeatable=False),
         "code": RoleFlag("--code-shelf", repeatable=False),
+        "backbone": RoleFlag("--backbone-shelf"),
     },
     recognizes=recognises,
     parse=parse,
