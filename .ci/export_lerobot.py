@@ -111,11 +111,16 @@ class TypeDescription:
 
     def describe(self) -> dict[str, Any]:
         """Return what `index.json` says."""
-        repositories = {**self._list_options(), **self._list_fixed()}
+        repositories: dict[str, dict[str, Any]] = {
+            **{name: {"options": options} for name, options in self._list_options().items()},
+            **{name: {"fixed": "always"} for name in self._list_fixed()},
+        }
+        if self._trusts_code():
+            for repository in repositories.values():
+                repository["code"] = "runs"
         found: dict[str, Any] = {
             "extra": next(iter(EXTRA.findall("\n".join(self.sources.values()))), ""),
             "repositories": repositories,
-            "runs_code": self._trusts_code(),
             "dtypes": self._list_dtypes(),
             "optimizer": self._describe_optimizer(),
             "reads_task": READS_TASK.search("\n".join(self.sources.values())) is not None,
@@ -131,10 +136,10 @@ class TypeDescription:
                 found.setdefault(field.default, []).append(field.name)
         return {name: options for name, options in found.items() if any(map(MODEL_OPTION.fullmatch, options))}
 
-    def _list_fixed(self) -> dict[str, list[str]]:
+    def _list_fixed(self) -> list[str]:
         """Return the repositories that the code names in a call, which no option changes."""
         by_option = self._list_options()
-        return {name: [] for name in self._list_named_in_calls() if name not in by_option}
+        return [name for name in dict.fromkeys(self._list_named_in_calls()) if name not in by_option]
 
     def _list_named_in_calls(self) -> Iterator[str]:
         for file, text in self.sources.items():
@@ -180,13 +185,27 @@ class TypeDescription:
         return {"type": type(optimizer).get_choice_name(type(optimizer)), **options}
 
 
+def add_notes(found: dict[str, Any], notes: dict[str, Any]) -> dict[str, Any]:
+    """Return what is found of a type with its notes; of a repository with null nothing stays, nor of other nulls."""
+    repositories = dict(found.get("repositories", {}))
+    for name, fields in notes.get("repositories", {}).items():
+        if fields is None:
+            repositories.pop(name, None)
+        else:
+            known = {**repositories.get(name, {}), **fields}
+            repositories[name] = {key: value for key, value in known.items() if value is not None}
+    return {**found, **notes, **({"repositories": repositories} if repositories else {})}
+
+
 def format_index(version: str, notes: dict[str, Any]) -> str:
     """Return `index.json`, a type on each line; `notes` are those of the folder, by type."""
     sections = []
     for section, registry in (("policies", PreTrainedConfig), ("reward_models", RewardModelConfig)):
+        types = registry.get_known_choices()
+        described = {name: TypeDescription(name, config).describe() for name, config in types.items()}
         lines = [
-            f"{json.dumps(name)}: {json.dumps({**TypeDescription(name, config).describe(), **notes.get(name, {})})}"
-            for name, config in sorted(registry.get_known_choices().items())
+            f"{json.dumps(name)}: {json.dumps(add_notes(found, notes.get(name, {})))}"
+            for name, found in sorted(described.items())
         ]
         sections.append(f'"{section}": {{\n' + ",\n".join(lines) + "\n}")
     return "{" + f'"lerobot": "{version}",\n' + ",\n".join(sections) + "}\n"

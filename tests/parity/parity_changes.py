@@ -67,8 +67,8 @@ ENVIRONMENTS = ("lerobot_version",)
 """Those that choose the environment alone."""
 REFUSED = ("accept_eula",)
 """Those whose other value is refused everywhere."""
-LENIENT = ("pass_unknown",)
-"""Those that only change what is refused of the options after `--`."""
+LENIENT = ("pass_unknown", "trust_remote_code")
+"""Those that only change what is refused: of the options after `--`, or of the code that a policy runs."""
 
 
 ALONE = ("publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_coeff")

@@ -27,6 +27,15 @@ Seed = Annotated[int, Param(help="the seed of initialization and data order", ge
 TrainingDevice = Annotated[
     Device, Param(help="where to train; auto uses a GPU if there is one", foreign_values=DEVICE_WORDS)
 ]
+TrustRemoteCode = Annotated[
+    str | None,
+    Param(
+        help="repositories of the Hub whose Python code the policy may run, each at the commit that you have read,"
+        " separated by commas",
+        metavar="OWNER/NAME@COMMIT",
+        program=True,
+    ),
+]
 DEFAULT_DATASET_NAME = "dataset"
 DEFAULT_VAL_SPLIT = 0.1
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"

@@ -12,6 +12,8 @@ STEP_FILE = Path("training_state", "training_step.json")
 CONFIG_FILE, WEIGHTS_FILE, ADAPTER_FILE = "config.json", "model.safetensors", "adapter_config.json"
 PROCESSOR_FILES = ("policy_preprocessor.json", "policy_postprocessor.json")
 DESCRIPTION_FILES = (CONFIG_FILE, f"{MODEL_FOLDER}/{CONFIG_FILE}")
+PROCESSOR_DESCRIPTION_FILES = (PROCESSOR_FILES[0], f"{MODEL_FOLDER}/{PROCESSOR_FILES[0]}")
+"""The processors that read the Hub, and rename features."""
 OLD_NORMALIZERS = ("normalize", "unnormalize", "input_normalizer", "output_normalizer")
 MIGRATE_COMMAND = "python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
 UNTYPED = f"has no policy type in {CONFIG_FILE}"

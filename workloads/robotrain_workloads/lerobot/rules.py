@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot import parameters
+from robotrain_workloads.lerobot import backbones, parameters, remote_code
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -22,6 +22,10 @@ POLICY_FLAGS = {
     "datastore_path": "--policy-url",
 }
 """Flags of the role `policy`, by kind."""
+TRUST_REASON = (
+    "Code of a repository runs with the rights of the job: read it, and name the commit that you have read. The Hub"
+    " lists commits at https://huggingface.co/OWNER/NAME/commits/main."
+)
 START_ROLES = ("policy", "init_policy", "resume")
 
 
@@ -50,6 +54,38 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
                 )
                 for source in starts
             ),
+        )
+
+
+def check_remote_code(job: "Job") -> Iterator[Problem]:
+    """Require trust for Python code of the Hub, as far as no file of a policy decides which runs."""
+    given = redact(str(job["trust_remote_code"] or ""))
+    try:
+        trusted = remote_code.parse_trusted(job["trust_remote_code"])
+    except ValueError as error:
+        yield make_usage_problem(
+            "remote-code-invalid",
+            f"{remote_code.TRUST_FLAG} takes repositories of the Hub, each at a commit",
+            where=remote_code.TRUST_FLAG,
+            given=given,
+            why=f"{redact(str(error))}.",
+            suggestions=(Suggestion(f"{remote_code.TRUST_FLAG} {remote_code.TRUST_FORM}"),),
+        )
+        return
+    values = dict(job.parameters)
+    type_name, known = backbones.get_model_type(values, None)
+    if known is None or any(source.role in START_ROLES for source in job.sources):
+        return
+    needed = backbones.list_needed(values, job.trainer_args, None)
+    found = remote_code.find_trust_problems(type_name, needed, trusted, job.sources, are_pinned=False)
+    for title, _, remedy in (sentence.partition("\n") for sentence in found):
+        yield make_usage_problem(
+            "remote-code-not-trusted",
+            title,
+            where=remote_code.TRUST_FLAG,
+            given=given,
+            why=TRUST_REASON,
+            suggestions=(Suggestion(redact(remedy)),),
         )
 
 

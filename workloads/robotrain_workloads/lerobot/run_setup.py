@@ -2,16 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import StageEvent
 
-from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot import hub_cache, versions
 
 PYTHON = "3.12"
 PLATFORM = "Linux-x86_64"
@@ -41,10 +40,15 @@ def resolve_output_folder(document: JobDocument, work: Path) -> Path:
     return Path(os.path.normpath(work / str(document.parameters["output_dir"] or "outputs")))
 
 
-def make_hub_environment(sources: Iterable[JobSource]) -> dict[str, str]:
-    """Return environment variables for a job with these sources."""
+def make_hub_environment(document: JobDocument, work: Path) -> dict[str, str]:
+    """Return the environment variables of the libraries of the Hub. `work`: the run's own folder.
+
+    A job that brings backbones reads them from the cache of its folder, and nothing else from the Hub.
+    """
+    sources = document.sources
+    cache = hub_cache.make_cache_variables(sources, work)
     local = all(source.kind == "local_path" for source in sources)
-    return {**QUIET_VARIABLES, **(OFFLINE_VARIABLES if local else {})}
+    return {**QUIET_VARIABLES, **(OFFLINE_VARIABLES if local or cache else {}), **cache}
 
 
 def is_own_output(work: Path, output: Path) -> bool:

@@ -44,8 +44,8 @@ def _describe_needs(described: versions.ModelType) -> Iterator[str]:
         yield "task texts"
     if described.repositories:
         yield f"reads {', '.join(described.repositories)}"
-    if described.runs_code:
-        yield "runs code of a repository"
+    if code := [name for name, one in described.repositories.items() if one.code == "runs" and not one.only_if]:
+        yield f"runs code of {', '.join(code)}"
 
 
 DEFAULT_LEROBOT_VERSION = versions.get_version().name

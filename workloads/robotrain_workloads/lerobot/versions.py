@@ -8,11 +8,36 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 FOLDER = Path(__file__).parents[1] / "lerobot_versions"
 DATA_PACKAGE = ".".join((*__name__.split(".")[:1], FOLDER.name))
 POLICIES, REWARD_MODELS = "policies", "reward_models"
+
+
+class NamedRepository(NamedTuple):
+    """A repository of the Hub that a type reads beside its own files, under the name that it has by default."""
+
+    options: Sequence[str] = ()
+    """The options that name another one."""
+    fixed: Literal["", "always", "start"] = ""
+    """When LeRobot's code names it, whatever the options say: always, or with a policy to start from."""
+    new_only: bool = False
+    """Whether only a new network reads it."""
+    only_if: Mapping[str, Any] = {}
+    """Values of options that it is read with."""
+    unless: Mapping[str, Any] = {}
+    """Values of options of which any makes that it is not read."""
+    revision_option: str = ""
+    """The option that names its revision."""
+    at_parsing: bool = False
+    """Whether LeRobot reads it as soon as it reads its options."""
+    weights: Literal["always", "new", "never"] = "always"
+    """When its weights are read, beside its tokenizer, processor and configuration: `new` is for a new network only."""
+    weights_if: Mapping[str, Any] = {}
+    """Values of options that its weights are read with."""
+    code: Literal["", "runs", "allowed"] = ""
+    """Whether its Python code runs; `allowed`: it has none, but that of another one would run."""
 
 
 class ModelType(NamedTuple):
@@ -20,10 +45,8 @@ class ModelType(NamedTuple):
 
     extra: str = ""
     """The extra of LeRobot that it needs."""
-    repositories: Mapping[str, Sequence[str]] = {}
-    """The repositories of the Hub that it names by default, with its options that name them: none if no option does."""
-    runs_code: bool = False
-    """Whether it runs Python code of such a repository."""
+    repositories: Mapping[str, NamedRepository] = {}
+    """By their default names."""
     cameras: Sequence[int | None] = ()
     """The fewest and the most cameras that it takes, without an environment state; empty for any number."""
     environment_state: bool = False
@@ -149,4 +172,9 @@ def _read_tree(folder: Path) -> dict[str, Any]:
 @functools.cache
 def _read_types(folder: Path, section: str) -> Mapping[str, ModelType]:
     index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-    return {name: ModelType(**fields) for name, fields in index[section].items()}
+    return {name: _make_type(fields) for name, fields in index[section].items()}
+
+
+def _make_type(fields: Mapping[str, Any]) -> ModelType:
+    repositories = {name: NamedRepository(**found) for name, found in fields.get("repositories", {}).items()}
+    return ModelType(**{**fields, "repositories": repositories})

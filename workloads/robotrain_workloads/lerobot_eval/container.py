@@ -3,7 +3,7 @@
 Names of parameters and tags: contract, D.5.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,17 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import dataset, dataset_preparation, device, lineage, policy, run_setup
+from robotrain_workloads.lerobot import (
+    backbones,
+    dataset,
+    dataset_preparation,
+    device,
+    hub_cache,
+    lineage,
+    policy,
+    policy_repositories,
+    run_setup,
+)
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
@@ -52,10 +62,9 @@ COPIED_PARAMETERS = (
     *("success_reward", "success_threshold", "record_video", "seed", "system_metrics"),
 )
 """Parameters that become those of the tracking run if set."""
-RENAMES_FILE = policy.PROCESSOR_FILES[0]
 DESCRIBED = {
     **dataset_preparation.DESCRIPTION_FILES,
-    "policy": (*policy.DESCRIPTION_FILES, RENAMES_FILE, f"{policy.MODEL_FOLDER}/{RENAMES_FILE}"),
+    "policy": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES),
 }
 prepare = dataset_preparation.plan_preparation
 targets = publish_url.list_targets
@@ -73,6 +82,19 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     yield from dataset_preparation.find_data_problems(document, described, description_only=True)
     yield from compatibility.find_mismatches(document, described)
+    yield from policy_repositories.find_problems(document, described, selection.find_policy_source(document.sources))
+
+
+def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
+    """Return the backbones and tokenizers that the policy reads and no source brings."""
+    return policy_repositories.list_implied(document, described, selection.find_policy_source(document.sources))
+
+
+def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
+    """Return patterns of the files that are read of a backbone; empty for all."""
+    if source.role != backbones.BACKBONE_ROLE:
+        return ()
+    return policy_repositories.list_needed_files(document, source, selection.find_policy_source(document.sources))
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -81,6 +103,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from dataset_preparation.find_data_problems(document, data)
     yield from _find_policy_problems(document, data)
     yield from compatibility.find_mismatches(document, data)
+    yield from policy_repositories.find_problems(document, data, selection.find_policy_source(document.sources))
     yield from _find_episode_problems(document, data)
     if output.exists() and not output.is_dir():
         yield f"the output folder {output} is a file\n--output-dir FOLDER"
@@ -90,19 +113,21 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
-    """Return the launcher's command, for the run's environment."""
+    """Return the launcher's command, for the run's environment. Raise OSError."""
+    hub_cache.fill_cache(data, work)
     arguments = tuple(_make_launcher_arguments(document, data, work))
-    return WorkCommand(arguments=arguments, environ=run_setup.make_hub_environment(document.sources))
+    return WorkCommand(arguments=arguments, environ=run_setup.make_hub_environment(document, work))
 
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks the policy's options, if the policy is known."""
     model: Path | str | None = selection.find_policy_folder(described)
-    if model is None and selection.find_policy_source(document.sources) is None:
+    is_new = selection.find_policy_source(document.sources) is None
+    if is_new and not backbones.is_read_at_parsing(document.parameters):  # else it reads what is not here yet
         model = selection.get_builtin_type(document.parameters)
     own = (argument for argument in document.trainer_args if argument.startswith("--policy."))
     options = (str(model), *own) if model else ()
-    environ = run_setup.make_hub_environment(document.sources)
+    environ = run_setup.make_hub_environment(document, work)
     return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=environ)
 
 

@@ -151,3 +151,4 @@ class EvalParameters:
     keep_policy: Annotated[bool, Param(help="keep the policy among the run's artifacts, to register it later")] = True
     publish_url: ResultsUrl = None
     lerobot_version: version_parameters.LeRobotVersion = version_parameters.DEFAULT_LEROBOT_VERSION
+    trust_remote_code: shared.TrustRemoteCode = None

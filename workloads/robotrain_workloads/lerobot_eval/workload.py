@@ -68,9 +68,11 @@ def list_data_packages(job: "Job") -> dict[str, str]:
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
+    from robotrain_workloads.lerobot import rules as shared_lerobot_rules
     from robotrain_workloads.lerobot_eval import rules
 
     yield from rules.check_policy(job)
+    yield from shared_lerobot_rules.check_remote_code(job)
     yield from rules.check_evaluation_target(job)
     yield from rules.check_rollout_options(job)
     yield from rules.check_starts(job)
@@ -79,6 +81,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_lerobot_options(job)
     yield from rules.check_registration(job)
     yield from shared_rules.check_publish_url(job, "results")
+
+
+def implies_sources(job: "Job") -> bool:
+    """Return whether the policy may read repositories that nobody gave."""
+    from robotrain_workloads.lerobot import backbones
+
+    return not job["builtin_policy"] or backbones.reads_repositories(dict(job.parameters))
 
 
 def logs_metric(job: "Job", metric: str) -> bool:
@@ -99,6 +108,7 @@ LEROBOT_EVAL = Workload(
     },
     container_plugin="robotrain_workloads.lerobot_eval.container",
     data_packages=list_data_packages,
+    implies_sources=implies_sources,
     targets=("publish_url",),
     program="LeRobot",
     produces="results",
@@ -122,7 +132,7 @@ LEROBOT_EVAL = Workload(
         experiment="lerobot-evaluation",
     ),
     evaluates=("lerobot-train",),
-    inherits=("dataset_id", "convert_v21", "device", "system_metrics", "lerobot_version"),
+    inherits=("dataset_id", "convert_v21", "device", "system_metrics", "lerobot_version", "trust_remote_code"),
     template=__name__,
     results_reader="robotrain_workloads.evaluation.results_reader",
     managed_options=OWNED_OPTIONS,

@@ -23,14 +23,17 @@ from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
+    backbones,
     dataset,
     dataset_preparation,
     device,
     feature_renames,
+    hub_cache,
     lineage,
     parameters,
     policy,
     policy_features,
+    policy_repositories,
     run_setup,
     start,
     versions,
@@ -46,8 +49,9 @@ MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
 ENVIRONMENT = run_setup.make_environment("train")
 DESCRIBED = {
     "dataset": (dataset.INFO_FILE.as_posix(), dataset.STATISTICS_FILE),
-    "policy": policy.DESCRIPTION_FILES,
+    "policy": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES),
     "init_policy": policy.DESCRIPTION_FILES,
+    "resume": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES),
 }
 CAMERAS, FEATURES = "num_cameras", "input_features"
 BACKBONE, BACKBONE_RATE, GROUP_NORM = "pretrained_backbone_weights", "optimizer_lr_backbone", "use_group_norm"
@@ -68,6 +72,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     data_problems = list(dataset_preparation.find_data_problems(document, described, description_only=True))
     yield from data_problems
+    yield from policy_repositories.find_problems(document, described, lineage.find_start_source(document.sources))
     if not data_problems and (root := _find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
         yield from data_needs.find_unmet_needs(document, described, root)
@@ -78,6 +83,18 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) ->
     if root := _find_dataset_root(described):
         yield from start.list_camera_warnings(document, described, root)
         yield from data_needs.list_warnings(document, described, root)
+
+
+def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
+    """Return the backbones and tokenizers that the policy reads and no source brings."""
+    return policy_repositories.list_implied(document, described, lineage.find_start_source(document.sources))
+
+
+def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
+    """Return patterns of the files that are read of a backbone; empty for all."""
+    if source.role != backbones.BACKBONE_ROLE:
+        return ()
+    return policy_repositories.list_needed_files(document, source, lineage.find_start_source(document.sources))
 
 
 def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
@@ -93,6 +110,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from map("\n".join, parameters.find_device_problems(document.parameters))
     root = None if data_problems else _find_dataset_root(data)
     yield from start.find_start_problems(document, data, root)
+    yield from policy_repositories.find_problems(document, data, lineage.find_start_source(document.sources))
     if root is not None:
         yield from data_needs.find_unmet_needs(document, data, root)
     if document.parameters["wandb"]:
@@ -103,7 +121,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
-    """Return the launcher's command, for the training environment."""
+    """Return the launcher's command, for the training environment. Raise OSError."""
+    hub_cache.fill_cache(data, work)
     user_options, root = document.trainer_args, _find_dataset_root(data) or Path()
     output = run_setup.resolve_output_folder(document, work)
     recovered, notes = start.recover_previous_attempt(document, output)
@@ -124,7 +143,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     options = (*make_owned_options(values, root, output, begin), *pictures, *wandb_options, *defaults)
     return WorkCommand(
         arguments=(*_make_launcher_arguments(document, data, begin), "--", *options, *user_options),
-        environ=_make_environ(document),
+        environ=_make_environ(document, work),
         notes=(*notes, *worker_notes),
     )
 
@@ -135,9 +154,9 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
     options: tuple[str, ...] = ()
     with suppress(OSError, ValueError):
         begin = start.load_start(described)
-        if begin.mode != "checkpoint" and lineage.find_start_source(described) == lineage.find_start_source(
-            dict.fromkeys(document.sources, work)
-        ):
+        is_start_known = lineage.find_start_source(described) == lineage.find_start_source(document.sources)
+        needs_backbone = backbones.is_read_at_parsing(document.parameters)  # which is not here yet
+        if begin.mode != "checkpoint" and is_start_known and not needs_backbone:
             values = {**document.parameters, "num_workers": document.parameters["num_workers"] or 0}
             user_options = document.trainer_args
             options = (
@@ -147,12 +166,12 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
                 *user_options,
             )
     arguments = ("-m", LAUNCHER, TAKE_OVER if alone else CHECK_ONLY, *options)
-    return WorkCommand(arguments=arguments, environ=_make_environ(document), takes_over=alone)
+    return WorkCommand(arguments=arguments, environ=_make_environ(document, work), takes_over=alone)
 
 
-def _make_environ(document: JobDocument) -> dict[str, str]:
+def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:
     precision = str(document.parameters["mixed_precision"])
-    return {**run_setup.make_hub_environment(document.sources), parameters.PRECISION_VARIABLE: precision}
+    return {**run_setup.make_hub_environment(document, work), parameters.PRECISION_VARIABLE: precision}
 
 
 def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Start) -> Iterator[str]:

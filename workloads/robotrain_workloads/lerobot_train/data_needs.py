@@ -79,7 +79,7 @@ def _suggest_type(needs: "DataNeeds") -> str:
     lerobot = needs.model.lerobot
     for kind, facts in lerobot.policies.items():
         other = DataNeeds(TrainedModel(lerobot, versions.POLICIES, kind), (), None, needs.info)
-        if not (facts.refused or facts.repositories or facts.runs_code or any(other.find_type_problems())):
+        if not (facts.refused or facts.repositories or any(other.find_type_problems())):
             return f"\n--policy-type {kind}"
     return ""
 

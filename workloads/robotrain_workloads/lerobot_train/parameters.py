@@ -162,6 +162,7 @@ class TrainParameters:
         int | None, Param(help="how many checkpoints to keep at --publish-url (default: all)", metavar="N", gt=0)
     ] = None
     lerobot_version: version_parameters.LeRobotVersion = version_parameters.DEFAULT_LEROBOT_VERSION
+    trust_remote_code: shared.TrustRemoteCode = None
     seed: shared.Seed = 1000
     num_workers: Annotated[
         int | None,

@@ -48,6 +48,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from train_rules.check_type(job)
     yield from train_rules.check_rates(job)
     yield from train_rules.check_options(job)
+    yield from rules.check_remote_code(job)
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
     yield from rules.check_steps_left(job)
@@ -55,6 +56,14 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from train_rules.check_rename(job)
     yield from train_rules.check_keep(job)
     yield from train_rules.check_wandb_project(job)
+
+
+def implies_sources(job: "Job") -> bool:
+    """Return whether the policy may read repositories that nobody gave: a start may name some, as some types do."""
+    from robotrain_workloads.lerobot import backbones, lineage
+
+    has_start = lineage.find_start_source(job.sources) is not None
+    return has_start or backbones.reads_repositories(dict(job.parameters))
 
 
 def logs_metric(job: "Job", metric: str) -> bool:
@@ -77,6 +86,7 @@ LEROBOT_TRAIN = Workload(
     },
     container_plugin="robotrain_workloads.lerobot_train.container",
     data_packages=list_data_packages,
+    implies_sources=implies_sources,
     targets=("publish_url",),
     profile=WorkloadProfile(
         container=Container(environment="lerobot-training-env"),

@@ -1,0 +1,244 @@
+"""Which repositories of the Hub a policy of each type reads, and whose code runs."""
+
+import dataclasses
+import json
+
+import pytest
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot import backbones, hub_cache, remote_code, versions
+from robotrain_workloads.lerobot.backbones import PolicyFiles
+from robotrain_workloads.lerobot_eval.parameters import EvalParameters
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
+
+SMOLVLM = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct"
+PALIGEMMA = "google/paligemma-3b-pt-224"
+FAST = "lerobot/fast-action-tokenizer"
+CLIP = "openai/clip-vit-base-patch16"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+OTHER_COMMIT = "f" * 40
+
+
+def list_names(policy_type, *options, start=None, **parameters):
+    values = dataclasses.asdict(TrainParameters(**parameters)) | {"policy_type": policy_type}
+    return sorted(one.name for one in backbones.list_needed(values, options, start))
+
+
+def policy_files(*processor_names, **settings):
+    return PolicyFiles(settings=settings, processor_names=processor_names)
+
+
+@pytest.mark.parametrize(
+    ("policy_type", "options", "names"),
+    [
+        ("act", (), []),
+        ("diffusion", (), []),
+        ("smolvla", (), [SMOLVLM]),
+        ("smolvla", ("--policy.vlm_model_name=lab/vlm",), ["lab/vlm"]),
+        ("smolvla", ("--policy.vlm_model_name", "lab/vlm"), ["lab/vlm"]),
+        ("smolvla", ("--policy.vlm_model_name=/models/vlm",), []),
+        ("smolvla", ("--policy.vlm_model_name=./vlm",), []),
+        ("multi_task_dit", (), [CLIP]),
+        ("multi_task_dit", ("--policy.text_encoder_name=lab/clip",), [CLIP, "lab/clip"]),
+        ("pi0", (), [PALIGEMMA]),
+        ("pi05", (), [PALIGEMMA]),
+        ("pi0_fast", (), [FAST, PALIGEMMA]),
+        ("pi0_fast", ("--policy.text_tokenizer_name=lab/words",), [FAST, "lab/words"]),
+        ("xvla", (), ["facebook/bart-large"]),
+        ("groot", (), ["nvidia/GR00T-N1.7-3B", "nvidia/Cosmos-Reason2-2B"]),
+        ("groot", ("--policy.base_model_path=lab/gr00t",), ["lab/gr00t", "nvidia/Cosmos-Reason2-2B"]),
+        ("wall_x", (), ["x-square-robot/wall-oss-flow"]),
+        ("wall_x", ("--policy.prediction_mode=fast",), ["x-square-robot/wall-oss-flow", FAST]),
+        ("molmoact2", (), ["allenai/MolmoAct2", "allenai/MolmoAct2-FAST-Tokenizer"]),
+        ("molmoact2", ("--policy.action_mode=continuous",), ["allenai/MolmoAct2"]),
+        ("vla_jepa", (), ["Qwen/Qwen3-VL-2B-Instruct", "facebook/vjepa2-vitl-fpc64-256"]),
+        ("vla_jepa", ("--policy.enable_world_model=false",), ["Qwen/Qwen3-VL-2B-Instruct"]),
+        ("fastwam", (), ["google/umt5-xxl", "Wan-AI/Wan2.2-TI2V-5B-Diffusers", "lerobot/fastwam_base"]),
+        ("fastwam", ("--policy.base_model_id=null",), ["google/umt5-xxl", "Wan-AI/Wan2.2-TI2V-5B-Diffusers"]),
+        ("of_a_plugin", (), []),
+    ],
+)
+def test_new_policy_reads_what_its_type_and_options_name(policy_type, options, names):
+    assert list_names(policy_type, *options) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "names"),
+    [
+        (policy_files(type="act"), (), []),
+        (policy_files(type="smolvla"), (), [SMOLVLM]),
+        (policy_files(type="smolvla", vlm_model_name="lab/vlm"), (), ["lab/vlm"]),
+        # LeRobot takes the tokenizer of a pretrained policy from its own processors, whatever the options say
+        (
+            policy_files(("tokenizer_name", "lab/vlm"), type="smolvla", vlm_model_name="lab/vlm"),
+            ("--policy.vlm_model_name=lab/other",),
+            ["lab/other", "lab/vlm"],
+        ),
+        (policy_files(("tokenizer_name", PALIGEMMA), type="pi05"), (), [PALIGEMMA]),
+        (policy_files(("tokenizer_name", "lab/words"), type="pi05"), (), [PALIGEMMA, "lab/words"]),
+        # the processor of pi0_fast reads the constant again, whatever the options of its training said
+        (policy_files(type="pi0_fast", text_tokenizer_name="lab/words"), (), [FAST, PALIGEMMA, "lab/words"]),
+        (policy_files(type="groot", base_model_path=None), (), ["nvidia/GR00T-N1.7-3B", "nvidia/Cosmos-Reason2-2B"]),
+        (policy_files(type="fastwam"), (), ["google/umt5-xxl", "Wan-AI/Wan2.2-TI2V-5B-Diffusers"]),
+        (
+            policy_files(("discrete_action_tokenizer", "lab/fast"), type="molmoact2", action_mode="continuous"),
+            (),
+            ["allenai/MolmoAct2"],
+        ),
+    ],
+)
+def test_pretrained_policy_reads_what_its_files_name(files, options, names):
+    assert list_names("act", *options, start=files) == sorted(names)  # whatever --policy-type says
+
+
+def test_reward_model_reads_its_own_repository_and_ignores_saved_processors():
+    values = dataclasses.asdict(TrainParameters()) | {"reward_model": "reward_classifier"}
+    start = policy_files(("tokenizer_name", "lab/words"), type="reward_classifier", model_name="lab/resnet")
+    assert [one.name for one in backbones.list_needed(values, (), None)] == ["lerobot/resnet10"]
+    assert [one.name for one in backbones.list_needed(values, (), start)] == ["lab/resnet"]
+    given = ("--reward_model.model_name=lab/mine", "--policy.model_name=lab/no")
+    assert [one.name for one in backbones.list_needed(values, given, None)] == ["lab/mine"]
+
+
+def test_revision_of_an_option_is_the_revision_of_the_backbone():
+    values = dataclasses.asdict(TrainParameters()) | {"policy_type": "molmoact2"}
+    found = backbones.list_needed(values, ("--policy.checkpoint_revision=v2",), None)
+    assert [one.revision for one in found] == ["v2", ""]
+
+
+def test_every_version_says_what_its_types_read():
+    for version in versions.list_versions():
+        names = {name for name, one in version.policies.items() if one.repositories}
+        assert {"smolvla", "pi0", "pi0_fast", "xvla", "multi_task_dit", "groot"} <= names
+
+
+def test_names_are_read_from_the_files_of_a_policy(tmp_path):
+    (tmp_path / "config.json").write_text('{"type": "smolvla", "vlm_model_name": "lab/vlm"}')
+    steps = [
+        {"registry_name": "tokenizer_processor", "config": {"tokenizer_name": "lab/words", "task_key": "a/b"}},
+        {"registry_name": "device_processor"},
+    ]
+    (tmp_path / "policy_preprocessor.json").write_text(json.dumps({"steps": steps}))
+    files = backbones.read_policy_files(tmp_path, with_processors=True)
+    assert files.processor_names == (("tokenizer_name", "lab/words"),)
+    assert backbones.read_policy_files(tmp_path, with_processors=False).processor_names == ()
+
+
+@pytest.mark.parametrize(
+    ("policy_type", "options", "names"),
+    [
+        ("smolvla", (), []),
+        ("pi0", (), []),
+        ("pi0_fast", (), [FAST]),
+        ("pi0_fast", ("--policy.text_tokenizer_name=lab/words",), [FAST, "lab/words"]),
+        ("pi0_fast", (f"--policy.action_tokenizer_name={PALIGEMMA}",), []),
+        ("wall_x", (), []),
+        ("wall_x", ("--policy.prediction_mode=fast",), [FAST]),
+        ("groot", (), ["nvidia/Cosmos-Reason2-2B"]),
+    ],
+)
+def test_repositories_whose_code_runs(policy_type, options, names):
+    values = dataclasses.asdict(TrainParameters()) | {"policy_type": policy_type}
+    found = {one.name for one in backbones.list_needed(values, options, None) if one.runs_code}
+    assert found == set(names)
+
+
+@pytest.mark.parametrize(
+    ("policy_type", "options", "name", "start", "expected"),
+    [
+        ("pi0", (), PALIGEMMA, False, [False]),
+        ("pi0", (), PALIGEMMA, True, [False, False, False]),  # by each type that reads it
+        ("smolvla", (), SMOLVLM, False, [False]),
+        ("smolvla", ("--policy.load_vlm_weights=true",), SMOLVLM, False, [True]),
+        ("smolvla", (), SMOLVLM, True, [True]),  # its settings are not known yet
+        ("smolvla", ("--policy.load_vlm_weights=false",), SMOLVLM, True, [False]),
+        ("smolvla", ("--policy.vlm_model_name=lab/vlm",), "lab/vlm", False, [False]),
+        ("smolvla", (), "lab/vlm", True, []),  # only the policy's own files name it
+        ("eo1", (), "Qwen/Qwen2.5-VL-3B-Instruct", False, [True]),
+        ("eo1", (), "Qwen/Qwen2.5-VL-3B-Instruct", True, [False]),
+        ("multi_task_dit", (), CLIP, False, [True]),
+    ],
+)
+def test_weights_are_fetched_only_where_they_are_read(policy_type, options, name, start, expected):
+    values = dataclasses.asdict(TrainParameters()) | {"policy_type": policy_type}
+    assert list(backbones.list_uses(values, options, name, is_new=not start)) == expected
+
+
+def test_evaluation_reads_the_same():
+    values = dataclasses.asdict(EvalParameters())
+    assert backbones.list_needed(values, (), policy_files(type="smolvla"))[0].name == SMOLVLM
+
+
+def hub_source(uri, pin=""):
+    return JobSource(role="backbone", kind="huggingface", uri=uri, pin=pin)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (hub_source("lab/vlm@main"), "lab/vlm"),
+        (JobSource(role="backbone", kind="local_path", uri="/data/models/lab/vlm"), "lab/vlm"),
+        (JobSource(role="backbone", kind="blob_url", uri="https://a.blob.core.windows.net/c/x/lab/vlm"), "lab/vlm"),
+    ],
+)
+def test_repository_that_a_backbone_stands_for(source, name):
+    assert backbones.get_repository_name(source) == name
+
+
+def test_snapshot_is_the_commit_or_a_digest_of_the_content():
+    assert backbones.get_snapshot_name(hub_source("lab/vlm", COMMIT)) == COMMIT
+    assert backbones.get_snapshot_name(hub_source(f"lab/vlm@{COMMIT}")) == COMMIT
+    folders = [JobSource(role="backbone", kind="local_path", uri="/lab/vlm", pin=pin) for pin in ("", "1", "2")]
+    names = {backbones.get_snapshot_name(folder) for folder in folders}
+    assert len(names) == 3
+    assert all(backbones.COMMIT.fullmatch(name) for name in names)
+
+
+def test_cache_serves_each_backbone_at_its_commit(tmp_path):
+    folder, work = tmp_path / "fetched", tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    source = hub_source("lab/vlm@v2", COMMIT)
+    for _ in range(2):  # a second attempt finds what the first one left
+        hub_cache.fill_cache({source: folder, JobSource(role="dataset", kind="local_path", uri="/d"): folder}, work)
+    entry = work / "hub" / "models--lab--vlm"
+    assert {path.name: path.read_text() for path in (entry / "refs").iterdir()} == {"main": COMMIT, "v2": COMMIT}
+    assert (entry / "snapshots" / COMMIT / "config.json").read_text() == "{}"
+    assert [path.name for path in (work / "hub").iterdir()] == ["models--lab--vlm"]
+    variables = hub_cache.make_cache_variables([source], work)
+    assert variables["HF_HUB_CACHE"] == str(work / "hub")
+    assert variables["HF_MODULES_CACHE"].startswith(str(work))
+    assert hub_cache.make_cache_variables([], work) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["lab/code", "lab/code@main", "lab/code@v1.0", f"code@{COMMIT}", f"lab/x@{COMMIT},", ""]
+)
+def test_trust_in_anything_but_a_commit_is_refused(text):
+    with pytest.raises(ValueError, match=r"commit|repository"):
+        remote_code.parse_trusted(text)
+
+
+def test_trust_in_several_repositories():
+    text = f"lab/code@{COMMIT}, lab/other@{OTHER_COMMIT}"
+    assert remote_code.parse_trusted(text) == {"lab/code": COMMIT, "lab/other": OTHER_COMMIT}
+    assert remote_code.parse_trusted(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("trusted", "source", "facts"),
+    [
+        ({}, None, ["not trusted", f"--trust-remote-code {FAST}@COMMIT"]),
+        ({}, hub_source(FAST, COMMIT), ["not trusted", f"--trust-remote-code {FAST}@{COMMIT}"]),
+        ({FAST: COMMIT}, None, []),
+        ({FAST: COMMIT}, hub_source(FAST, COMMIT), []),
+        ({FAST: COMMIT}, hub_source(FAST, OTHER_COMMIT), [OTHER_COMMIT, f"--backbone-repo-id {FAST}@{COMMIT}"]),
+        ({FAST: COMMIT, "lab/x": COMMIT}, hub_source(FAST, COMMIT), ["names lab/x", "remove lab/x"]),
+    ],
+)
+def test_code_that_is_not_the_trusted_code(trusted, source, facts):
+    values = dataclasses.asdict(TrainParameters()) | {"policy_type": "pi0_fast"}
+    needed = backbones.list_needed(values, (), None)
+    sources = [source] if source else []
+    found = list(remote_code.find_trust_problems("pi0_fast", needed, trusted, sources, are_pinned=True))
+    assert len(found) == bool(facts)
+    assert all(fact in found[0] for fact in facts)

@@ -1,0 +1,254 @@
+"""The repositories of the Hub that a job's policy reads beside its own files: backbones and tokenizers.
+
+LeRobot names them in options, in the files of a policy and in its code; `index.json` of its version tells which. What
+they are to the job: sources of the role `backbone`. Standard library only.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads.lerobot import file_formats, policy, versions
+from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.parameters import DEFAULT_POLICY_TYPE
+from robotrain_workloads.lerobot.versions import ModelType, NamedRepository
+
+BACKBONE_ROLE = "backbone"
+BACKBONE_FLAG = "--backbone-repo-id"
+HUB_KIND = "huggingface"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
+"""Keys of a processor's steps whose value may be a repository."""
+NULLS = ("null", "none", "~", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeededRepository:
+    """A repository that a policy reads."""
+
+    name: str
+    """OWNER/NAME."""
+    revision: str = ""
+    """The revision that an option names; empty for the default branch."""
+    runs_code: bool = False
+    """Whether Python code of it may run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyFiles:
+    """What the files of a policy tell about other repositories."""
+
+    settings: Mapping[str, Any]
+    """Its config.json."""
+    processor_names: tuple[tuple[str, str], ...] = ()
+    """Keys and values of its processors' steps that may name a repository."""
+
+
+def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
+    """Return what a policy's files say. Raise OSError or ValueError with a sentence.
+
+    :param with_processors: whether its processors are used; of initial weights they are not.
+    """
+    model = policy.find_model_folder(folder)
+    settings, path = policy.load_policy_settings(model), model / policy.PROCESSOR_FILES[0]
+    names = tuple(_list_processor_names(path)) if with_processors and path.is_file() else ()
+    return PolicyFiles(settings=settings, processor_names=names)
+
+
+def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
+    for step in file_formats.read_json_object(path).get("steps") or ():
+        config = step.get("config") if isinstance(step, dict) else None
+        for key, value in (config if isinstance(config, dict) else {}).items():
+            if isinstance(value, str) and PROCESSOR_KEY.fullmatch(key) and REPOSITORY.fullmatch(value):
+                yield key, value
+
+
+def get_model_type(parameters: Mapping[str, Any], start: PolicyFiles | None) -> tuple[str, ModelType | None]:
+    """Return the name of the job's policy type or reward model, and what its LeRobot knows of it; None if nothing.
+
+    :param start: the policy to start from; None for a new one.
+    """
+    lerobot = versions.get_version(parameters["lerobot_version"])
+    if reward_model := parameters.get("reward_model"):
+        return str(reward_model), lerobot.reward_models.get(str(reward_model))
+    name = str((start and start.settings.get("type")) or parameters["policy_type"] or DEFAULT_POLICY_TYPE)
+    return name, lerobot.policies.get(name)
+
+
+def list_needed(
+    parameters: Mapping[str, Any], options: Sequence[str], start: PolicyFiles | None
+) -> list[NeededRepository]:
+    """Return the repositories that a job's policy reads, each once.
+
+    :param options: those after `--`.
+    :param start: the policy to start from; None for a new one.
+    """
+    _, model_type = get_model_type(parameters, start)
+    if model_type is None:
+        return []
+    values = {**(start.settings if start else {}), **_read_options(parameters, options)}
+    unread_options: set[str] = set()
+    found: list[NeededRepository] = []
+    for default, repository in model_type.repositories.items():
+        if not _is_read(repository, values, is_new=start is None):
+            unread_options.update(repository.options)
+            continue
+        revision = str(values.get(repository.revision_option) or "") if repository.revision_option else ""
+        for name in _list_names(default, repository, values, is_new=start is None):
+            found.append(_make_needed(name, model_type, repository.code, revision))
+    if start and not parameters.get("reward_model"):  # of a reward model, LeRobot always makes new processors
+        most_code = next((one.code for one in model_type.repositories.values() if one.code), "")
+        for key, name in start.processor_names:
+            if key not in unread_options:
+                found.append(_make_needed(name, model_type, most_code))
+    return list(_merge(found))
+
+
+def list_uses(parameters: Mapping[str, Any], options: Sequence[str], name: str, *, is_new: bool) -> Iterator[bool]:
+    """Yield, for each use of a repository that the index and the options tell, whether it may read its weights.
+
+    :param is_new: whether the policy is new; of another one, the type and the settings are not known here.
+    """
+    lerobot = versions.get_version(parameters["lerobot_version"])
+    _, model_type = get_model_type(parameters, None)
+    types = [model_type] if is_new else [*lerobot.policies.values(), *lerobot.reward_models.values()]
+    given = _read_options(parameters, options)
+    for one in filter(None, types):
+        for default, repository in one.repositories.items():
+            if name in _list_names(default, repository, given, is_new=is_new):
+                yield _may_read_weights(repository, given, is_new=is_new)
+
+
+def _may_read_weights(repository: NamedRepository, given: Mapping[str, Any], *, is_new: bool) -> bool:
+    if repository.weights != "always":
+        return repository.weights == "new" and is_new
+    if not is_new:  # its settings decide, unless an option does
+        return all(given.get(option, value) == value for option, value in repository.weights_if.items())
+    return all(option in given and given[option] == value for option, value in repository.weights_if.items())
+
+
+def _read_options(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any]:
+    """Return the values of the options of the policy or reward model."""
+    prefix = "reward_model." if parameters.get("reward_model") else "policy."
+    given = ((name, value) for name, value in split_options(options) if name.startswith(prefix))
+    return {name.removeprefix(prefix): _read_value(value) for name, value in given}
+
+
+def _read_value(text: str | None) -> Any:
+    """Return the value of an option as the settings of a policy have it."""
+    if text is None or text.lower() in NULLS:
+        return None
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except ValueError:
+        return text
+
+
+def _is_read(repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> bool:
+    if repository.new_only and not is_new:
+        return False
+    if any(name not in values or values[name] != value for name, value in repository.only_if.items()):
+        return False
+    return not any(name in values and values[name] == value for name, value in repository.unless.items())
+
+
+def _list_names(default: str, repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> Iterator[str]:
+    """Yield the names under which a repository is read; a folder of the machine is none."""
+    if repository.fixed == "always" or (repository.fixed == "start" and not is_new):
+        yield default
+    for option in repository.options:
+        value = values.get(option)
+        name = default if value is None else str(value)
+        if REPOSITORY.fullmatch(name):
+            yield name
+
+
+def _make_needed(name: str, model_type: ModelType, code: str, revision: str = "") -> NeededRepository:
+    """Return a repository. `code`: that of the default one in its place, if the name is not known to the type."""
+    known = model_type.repositories.get(name)
+    return NeededRepository(name=name, revision=revision, runs_code=known.code == "runs" if known else bool(code))
+
+
+def _merge(found: Iterable[NeededRepository]) -> Iterable[NeededRepository]:
+    merged: dict[str, NeededRepository] = {}
+    for one in found:
+        other = merged.setdefault(one.name, one)
+        merged[one.name] = dataclasses.replace(
+            other, revision=other.revision or one.revision, runs_code=other.runs_code or one.runs_code
+        )
+    return merged.values()
+
+
+def reads_repositories(parameters: Mapping[str, Any]) -> bool:
+    """Return whether a new policy of the job's type may read repositories."""
+    _, model_type = get_model_type(parameters, None)
+    return model_type is not None and bool(model_type.repositories)
+
+
+def is_read_at_parsing(parameters: Mapping[str, Any]) -> bool:
+    """Return whether LeRobot reads a repository as soon as it reads the options of a new policy."""
+    _, model_type = get_model_type(parameters, None)
+    return model_type is not None and any(one.at_parsing for one in model_type.repositories.values())
+
+
+def get_repository_name(source: JobSource) -> str:
+    """Return the repository that a backbone stands for: of a folder, the last two parts of its path."""
+    if source.kind == HUB_KIND:
+        return source.uri.partition("@")[0]
+    return "/".join(source.uri.partition("?")[0].rstrip("/").split("/")[-2:])
+
+
+def get_snapshot_name(source: JobSource) -> str:
+    """Return the commit of a backbone, or what stands for it: 40 hexadecimal digits of its address and its pin."""
+    _, _, revision = source.uri.partition("@") if source.kind == HUB_KIND else ("", "", "")
+    for name in (source.pin, revision):
+        if COMMIT.fullmatch(name):
+            return name
+    return hashlib.sha256(f"{source.uri}\n{source.pin}".encode()).hexdigest()[:40]
+
+
+def list_backbones(sources: Iterable[JobSource]) -> list[JobSource]:
+    """Return the sources of backbones."""
+    return [source for source in sources if source.role == BACKBONE_ROLE]
+
+
+def list_missing(needed: Iterable[NeededRepository], sources: Iterable[JobSource]) -> list[NeededRepository]:
+    """Return the repositories that no source brings."""
+    brought = {get_repository_name(source) for source in list_backbones(sources)}
+    return [one for one in needed if one.name not in brought]
+
+
+def list_implied(
+    document: JobDocument, needed: Iterable[NeededRepository], trusted: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Return the sources that a job implies, as `implied_sources` does: what is needed, at the commit that is trusted.
+
+    :param trusted: commits by the names of repositories.
+    """
+    missing = list_missing(needed, document.sources)
+    revisions = {one.name: trusted.get(one.name, one.revision) for one in missing}
+    texts = [f"{name}@{revision}" if revision else name for name, revision in revisions.items()]
+    return {BACKBONE_ROLE: texts} if texts else {}
+
+
+def find_backbone_problems(
+    document: JobDocument, needed: Sequence[NeededRepository], start: PolicyFiles | None
+) -> Iterator[str]:
+    """Yield a sentence for each repository that is missing, and for each backbone that nobody reads."""
+    type_name, _ = get_model_type(document.parameters, start)
+    for one in list_missing(needed, document.sources):
+        flag = f"{BACKBONE_FLAG} {one.name}" + (f"@{one.revision}" if one.revision else "")
+        yield f"{type_name} reads {one.name}, which this job does not bring\n{flag}"
+    names = [one.name for one in needed]
+    for source in list_backbones(document.sources):
+        if not source.implied and get_repository_name(source) not in names:
+            reads = f"it reads {', '.join(names)}" if names else "it reads no other repository"
+            yield f"nothing of the policy reads the backbone {get_repository_name(source)}: {type_name}, {reads}"

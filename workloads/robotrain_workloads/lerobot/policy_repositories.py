@@ -1,0 +1,78 @@
+"""The repositories of a job's policy, compared with the sources that it brings: missing ones, unread ones, code.
+
+Standard library only.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads.lerobot import backbones, remote_code
+from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
+
+INITIAL_WEIGHTS_ROLE = "init_policy"
+FILES_WITHOUT_WEIGHTS = ("*.json", "*.jsonl", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py")
+"""Patterns of the files of configurations, tokenizers and processors."""
+
+
+class PolicyReads(NamedTuple):
+    """What the job's policy reads."""
+
+    needed: list[NeededRepository]
+    start: PolicyFiles | None
+    """The policy to start from; None for a new one."""
+
+
+def list_implied(
+    document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None
+) -> dict[str, list[str]]:
+    """Return the sources that the job implies. `start`: the source of its policy; None for a new one."""
+    reads = _find_reads(document, described, start)
+    return backbones.list_implied(document, reads.needed, _get_trusted(document)) if reads else {}
+
+
+def list_needed_files(document: JobDocument, source: JobSource, start: JobSource | None) -> tuple[str, ...]:
+    """Return patterns of the files that are read of a backbone; empty for all.
+
+    A repository may be many gigabytes of weights, of which only the tokenizer is read. What a start's own files name
+    or say is not known yet: all of that is fetched.
+
+    :param start: the source of the job's policy; None for a new one.
+    """
+    name = backbones.get_repository_name(source)
+    found = list(backbones.list_uses(document.parameters, document.trainer_args, name, is_new=start is None))
+    return () if any(found) or not found else FILES_WITHOUT_WEIGHTS
+
+
+def find_problems(document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None) -> Iterator[str]:
+    """Yield one sentence for each repository that is missing, is not read, or runs code that is not trusted."""
+    reads = _find_reads(document, described, start)
+    if reads is None:
+        return
+    yield from backbones.find_backbone_problems(document, reads.needed, reads.start)
+    type_name, _ = backbones.get_model_type(document.parameters, reads.start)
+    trusted = _get_trusted(document)
+    yield from remote_code.find_trust_problems(type_name, reads.needed, trusted, document.sources, are_pinned=True)
+
+
+def _find_reads(
+    document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None
+) -> PolicyReads | None:
+    """Return what the policy reads; None while it is unknown: its files are not here, or its type is a plugin's."""
+    files = None
+    if start is not None:
+        if start not in described:
+            return None
+        try:
+            files = backbones.read_policy_files(described[start], with_processors=start.role != INITIAL_WEIGHTS_ROLE)
+        except (OSError, ValueError):  # reported elsewhere
+            return None
+    if backbones.get_model_type(document.parameters, files)[1] is None:
+        return None
+    return PolicyReads(backbones.list_needed(document.parameters, document.trainer_args, files), files)
+
+
+def _get_trusted(document: JobDocument) -> dict[str, str]:
+    return remote_code.parse_trusted(document.parameters.get("trust_remote_code"))

@@ -1,0 +1,71 @@
+"""Python code of the Hub that a policy runs: it needs the user's trust, at one commit. Standard library only."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from robotrain_runtime.contract.document import JobSource
+
+from robotrain_workloads.lerobot import backbones
+from robotrain_workloads.lerobot.backbones import COMMIT, HUB_KIND, REPOSITORY, NeededRepository
+
+TRUST_FLAG = "--trust-remote-code"
+TRUST_FORM = "OWNER/NAME@COMMIT"
+
+
+def parse_trusted(text: object) -> dict[str, str]:
+    """Return the commits that are trusted, by repository. Raise ValueError with a sentence.
+
+    :param text: the value of `--trust-remote-code`; None for none.
+    """
+    trusted: dict[str, str] = {}
+    for part in str(text or "").split(","):
+        name, _, commit = part.strip().partition("@")
+        if not name and not commit and text is None:
+            continue
+        if not REPOSITORY.fullmatch(name):
+            raise ValueError(f"{part.strip() or 'an empty text'!r} is not a repository of the Hub at a commit")
+        if not COMMIT.fullmatch(commit):
+            given = f"{commit!r} may change" if commit else f"{name} alone may change"
+            raise ValueError(f"{given}: only the 40 digits of a commit say which code is trusted")
+        if trusted.setdefault(name, commit) != commit:
+            raise ValueError(f"{name} is given at two commits")
+    return trusted
+
+
+def find_trust_problems(
+    type_name: str,
+    needed: Sequence[NeededRepository],
+    trusted: Mapping[str, str],
+    sources: Iterable[JobSource],
+    *,
+    are_pinned: bool,
+) -> Iterator[str]:
+    """Yield why the code that would run is not the code that is trusted: one sentence each, the remedy on a new line.
+
+    :param needed: the repositories that the policy reads.
+    :param trusted: commits by repository.
+    :param sources: those of the job.
+    :param are_pinned: whether the sources have their pins.
+    """
+    brought = {backbones.get_repository_name(source): source for source in backbones.list_backbones(sources)}
+    with_code = [one.name for one in needed if one.runs_code]
+    for name in with_code:
+        source, commit = brought.get(name), trusted.get(name, "")
+        snapshot = _get_known_snapshot(source, are_pinned) if source else ""
+        if not commit:
+            yield f"{type_name} runs Python code of {name}, which is not trusted\n{TRUST_FLAG} {name}@" + (
+                snapshot or "COMMIT"
+            )
+        elif source and snapshot and snapshot != commit:
+            remedy = f"{backbones.BACKBONE_FLAG} {name}@{commit}"
+            remedy = remedy if source.kind == HUB_KIND else f"{TRUST_FLAG} {name}@{snapshot}"
+            yield f"{name}@{commit} is trusted, but the job brings its code at {snapshot}\n{remedy}"
+    for name in trusted:
+        if name not in with_code:
+            runs = f"runs code of {' and '.join(with_code)}" if with_code else "runs no code of the Hub"
+            yield f"{TRUST_FLAG} names {name}, but {type_name} {runs}\nremove {name} from {TRUST_FLAG}"
+
+
+def _get_known_snapshot(source: JobSource, are_pinned: bool) -> str:
+    """Return the commit of a backbone, or what stands for it; empty if only its pin will tell."""
+    _, _, revision = source.uri.partition("@") if source.kind == HUB_KIND else ("", "", "")
+    return backbones.get_snapshot_name(source) if are_pinned or source.pin or COMMIT.fullmatch(revision) else ""
