@@ -5,10 +5,11 @@ import ast
 import atexit
 import functools
 import importlib
+import json
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from typing import Any
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
 from robotrain_workloads.lerobot import dataset, device, process_group, training_history, warm_up
+from robotrain_workloads.lerobot.feature_renames import RENAME_OPTION
 from robotrain_workloads.lerobot.options import (
     ConfigurationRefused,
     end_as_preflight,
@@ -31,6 +33,7 @@ from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 
 PROCESSOR_FACTORY = "make_pre_post_processors"
+STATISTICS_OPTIONS = ("dataset_stats", "stats")
 SPLIT_OPTION = "--dataset.eval_split"
 TRAINER = "lerobot.scripts.lerobot_train"
 SUBJECT = "the training's configuration"
@@ -59,6 +62,29 @@ def rebuild_processors(trainer: ModuleType) -> None:
         return processors
 
     setattr(trainer, PROCESSOR_FACTORY, make_new_processors)
+
+
+def rename_statistics(trainer: ModuleType, renames: Mapping[str, str]) -> None:
+    """Give the processors the statistics of renamed features by their new names.
+
+    LeRobot gives them by the dataset's names, and leaves a feature without statistics as it is.
+    """
+    original = getattr(trainer, PROCESSOR_FACTORY)
+
+    def rename(settings: Mapping[str, Any]) -> dict[str, Any]:
+        found = {name: settings[name] for name in STATISTICS_OPTIONS if settings.get(name)}
+        renamed = {
+            option: {renames.get(name, name): values for name, values in statistics.items()}
+            for option, statistics in found.items()
+        }
+        return {**settings, **renamed}
+
+    @functools.wraps(original)
+    def make_processors(**options: Any) -> Any:
+        steps = {name: rename(settings) for name, settings in options.get("preprocessor_overrides", {}).items()}
+        return original(**{**rename(options), **({"preprocessor_overrides": steps} if steps else {})})
+
+    setattr(trainer, PROCESSOR_FACTORY, make_processors)
 
 
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
@@ -181,8 +207,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         trainer += disable_empty_split(root, trainer)
         if device.is_first_rank():  # known only now: a task of one episode disables it
             emit_event(Track(params={"val_split": get_option_value(trainer, SPLIT_OPTION) or "0"}))
-        if own.random_backbone and dataset.list_cameras(dataset.load_dataset_info(root)) and device.is_first_rank():
-            emit_event(Note(level="info", text=RANDOM_BACKBONE_NOTE))
+        if device.is_first_rank():
+            _note_data(own, root)
         if not own.first:
             output = Path(get_option_value(trainer, "--output_dir") or "")
             with suppress(FileNotFoundError):  # several processes do this at once
@@ -192,6 +218,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         module = importlib.import_module(TRAINER)
     if own.new_processors:
         rebuild_processors(module)
+    if renames := get_option_value(trainer, RENAME_OPTION):
+        rename_statistics(module, json.loads(renames))
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
@@ -211,6 +239,18 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
             raise SystemExit(f"error: {sentence}") from error
         raise
     monitor.require_finite_loss()
+
+
+def _note_data(own: argparse.Namespace, root: Path) -> None:
+    """Tell what only the dataset's files show, which do not keep the training from running."""
+    if own.random_backbone and dataset.list_cameras(dataset.load_dataset_info(root)):
+        emit_event(Note(level="info", text=RANDOM_BACKBONE_NOTE))
+    if own.reads_task:
+        untold = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
+        if untold:
+            emit_event(
+                Note(level="warning", text=f"{untold} episode(s) have no text of their task, which is trained on")
+            )
 
 
 def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
@@ -245,6 +285,7 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the step to continue from")
     parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")
     parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
+    parser.add_argument("--reads-task", action="store_true", help="the text of the task is trained on")
     parser.add_argument("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
     return parser.parse_args(arguments)
 
