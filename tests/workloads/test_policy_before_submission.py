@@ -11,6 +11,7 @@ CLOUD = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tr
 JOINTS = {"observation.state": {"type": "STATE", "shape": [6]}}
 WIDE = {"action": {"type": "ACTION", "shape": [6]}}
 STATE = {"observation.state": {"type": "STATE", "shape": [2]}}
+STATE_FEATURE = {"dtype": "float32", "shape": [2]}
 NARROW = {"action": {"type": "ACTION", "shape": [2]}}
 
 
@@ -63,6 +64,26 @@ def test_a_policy_folder_is_compared_with_the_dataset_that_it_is_evaluated_or_tr
         assert find_problems(workload, "--policy-path", arm, "--dataset-path", pusht) == expected
         fitting = policy(f"fits-{workload}", input_features=STATE, output_features=NARROW)
         assert find_problems(workload, "--policy-path", fitting, "--dataset-path", pusht) == []
+
+
+@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+def test_datasets_alone_are_compared_with_the_type_to_train(robotrain, pusht, platform):
+    words = ("submit", "lerobot-train", "--dataset-path", pusht, *platform, "--json")
+    answer = robotrain(*words, "--policy-type", "vqbet")
+    (found,) = (one for one in answer.json["problems"] if one["code"] == "data-unusable")
+    assert (answer.exit_code, found["title"]) == (4, "vqbet needs a camera, and the dataset has none")
+    (way,) = found["instead"]
+    again = robotrain(*words, *way["text"].split()).json.get("problems", ())
+    assert not [one for one in again if one["code"] == "data-unusable"]
+
+
+def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset):
+    image = {"dtype": "image", "shape": [48, 64, 3]}
+    data = dataset(features={"observation.state": STATE_FEATURE, "action": STATE_FEATURE, "observation.image": image})
+    start = policy("blind", input_features=STATE, output_features=NARROW)
+    answer = robotrain("submit", "lerobot-train", "--policy-path", start, "--dataset-path", data, *CLOUD)
+    assert "warning: the policy was trained without observation.image, and ignores it" in answer.stderr
+    assert "data-unusable" not in answer.stderr
 
 
 NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone": "resnet18", "n_action_steps": 4}
@@ -122,6 +143,12 @@ def test_a_policy_of_the_hub_is_compared_with_the_dataset_and_the_environment(fi
             f"action has 2 values in {origin}, but 6 values in the policy"
         ]
     assert find_problems("lerobot-eval", "--env", "pusht", "--policy-repo-id", "lab/arm", "--no-pin") == []  # not asked
+
+
+def test_a_dataset_of_the_hub_is_compared_with_the_type_to_train(find_problems, hub):
+    words = ("lerobot-train", "--dataset-repo-id", "lab/pusht", "--policy-type")
+    assert find_problems(*words, "act") == []
+    assert find_problems(*words, "tdmpc") == ["tdmpc learns from next.reward, which the dataset does not record"]
 
 
 def test_a_hub_that_does_not_answer_is_left_to_the_run(robotrain, hub, monkeypatch):

@@ -1,0 +1,167 @@
+"""What a policy type needs of the data is compared with the dataset before anything is built."""
+
+import json
+import shlex
+
+import job_documents
+import pytest
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot_train import container
+
+STATE, WORLD = "observation.state", "observation.environment_state"
+LEFT, RIGHT = "observation.images.left", "observation.images.right"
+
+
+def vector(size):
+    return {"dtype": "float32", "shape": [size]}
+
+
+def camera(height, width):
+    return {"dtype": "image", "shape": [height, width, 3], "names": ["height", "width", "channels"]}
+
+
+ROBOT = {STATE: vector(6), "action": vector(6)}
+ONE, TWO = {LEFT: camera(96, 96)}, {LEFT: camera(96, 96), RIGHT: camera(96, 96)}
+UNNAMED = {"action": vector(6), **ONE}
+
+TABLE = [
+    # what the dataset records; the type; the user's options; part of the sentence, and its remedy
+    (ROBOT, "act", (), "act needs a camera or observation.environment_state, and the dataset has none", ""),
+    ({**ROBOT, WORLD: vector(16)}, "act", (), "", ""),
+    ({**ROBOT, **TWO}, "act", (), "", ""),
+    (ROBOT, "smolvla", (), "smolvla needs a camera, and the dataset has none", ""),
+    ({**ROBOT, **TWO}, "vqbet", (), "vqbet takes one camera, and the dataset has 2", "--policy-type act"),
+    ({**ROBOT, WORLD: vector(16)}, "vqbet", (), "vqbet needs a camera, and", "--policy-type act"),
+    ({**ROBOT, **ONE}, "tdmpc", (), "tdmpc learns from next.reward", "--policy-type act"),
+    ({**ROBOT, **ONE, "next.reward": vector(1)}, "tdmpc", (), "", ""),
+    ({**ROBOT, **TWO, "next.reward": vector(1)}, "tdmpc", (), "tdmpc takes one camera", "--policy-type act"),
+    ({**ROBOT, LEFT: camera(96, 64), "next.reward": vector(1)}, "tdmpc", (), "tdmpc takes square pictures", ""),
+    ({**ROBOT, LEFT: camera(96, 96), RIGHT: camera(48, 64)}, "diffusion", (), "takes pictures of one size", ""),
+    ({**ROBOT, LEFT: camera(96, 96), RIGHT: camera(48, 64)}, "act", (), "", ""),
+    (UNNAMED, "act", (), "act reads observation.state", "-- --policy.use_vae=false"),
+    (UNNAMED, "act", ("--policy.use_vae=false",), "", ""),
+    (UNNAMED, "xvla", (), "xvla reads observation.state", "-- --policy.use_proprio=false"),
+    (UNNAMED, "diffusion", (), "diffusion reads observation.state", ""),
+    ({**ROBOT, LEFT: camera(64, 64)}, "vqbet", (), "64 wide and 64 high", "-- '--policy.crop_shape=[56,56]'"),
+    ({**ROBOT, LEFT: camera(64, 64)}, "vqbet", ("--policy.crop_shape=[56,56]",), "", ""),
+    ({**ROBOT, LEFT: camera(64, 64)}, "vqbet", ("--policy.crop_shape=null",), "", ""),
+    ({**ROBOT, **ONE}, "vqbet", ("--policy.crop_shape=(100, 90)",), "crops pictures to 90 wide and 100 high", ""),
+    ({**ROBOT, **ONE}, "diffusion", ("--policy.crop_shape=[97,97]",), "crops pictures", ""),
+    ({**ROBOT, **ONE}, "diffusion", ("--policy.crop_shape=[97,97]", "--policy.resize_shape=[128,128]"), "", ""),
+    ({**ROBOT, **ONE, STATE: vector(40)}, "smolvla", (), "takes at most 32", "-- --policy.max_state_dim=40"),
+    ({**ROBOT, **ONE, STATE: vector(40)}, "smolvla", ("--policy.max_state_dim=64",), "", ""),
+    ({**ROBOT, **ONE, STATE: vector(40)}, "pi05", (), "", ""),  # reads the state as text
+    ({**ROBOT, **ONE, "action": vector(33)}, "pi0", (), "takes at most 32", "-- --policy.max_action_dim=33"),
+    ({**ROBOT, **ONE, "action": vector(33)}, "molmoact2", (), "takes at most 32", ""),  # as its checkpoints have it
+    ({**ROBOT, **ONE}, "fastwam", (), "observation.state has 6 values in the dataset, and fastwam takes 8", ""),
+    ({**ROBOT, **ONE, "action": vector(21)}, "xvla", (), "action_mode ee6d of xvla takes 20", "max_action_dim=21"),
+    ({**ROBOT, **ONE, "action": vector(14)}, "xvla", ("--policy.action_mode=joint",), "", ""),
+    ({**ROBOT, **ONE}, "xvla", ("--policy.action_mode=auto",), "", ""),
+]
+
+
+@pytest.fixture
+def record(dataset):
+    """Make a dataset with some features: `record({"action": …}, statistics={})`."""
+
+    def make(features, statistics=None):
+        folder = dataset(features=features)
+        (folder / "meta/stats.json").write_text(json.dumps(statistics or {}))
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize(("features", "kind", "options", "wrong", "way"), TABLE, ids=str)
+@pytest.mark.parametrize("version", [one.name for one in versions.list_versions()])
+def test_what_a_type_needs_is_compared(training, record, version, features, kind, options, wrong, way):
+    document = training(record(features), options, policy_type=kind, lerobot_version=version)
+    problems = job_documents.find_problems(document)
+    assert any(wrong in problem and problem.endswith(way) for problem in problems) if wrong else problems == []
+    (source,) = document.sources
+    compared = list(container.compare(document, {source: job_documents.folders(document)[source]}))
+    assert compared == problems, "descriptions alone show the same"
+
+
+def split_way(problem):
+    """The words of a remedy."""
+    return shlex.split(problem.partition("\n")[2])
+
+
+@pytest.mark.parametrize(("features", "kind", "options"), [row[:3] for row in TABLE if row[3] and row[4]], ids=str)
+def test_following_a_remedy_leads_to_no_other_refusal_of_the_kind(training, record, features, kind, options):
+    folder = record(features)
+    (problem, *_) = job_documents.find_problems(training(folder, options, policy_type=kind))
+    if "\n" not in problem:
+        return
+    first, *words = split_way(problem)
+    changed = {"policy_type": words[0]} if first == "--policy-type" else {"policy_type": kind}
+    more = () if first == "--policy-type" else tuple(words)
+    problems = job_documents.find_problems(training(folder, (*options, *more), **changed))
+    assert problem not in problems
+    assert not problems or first != "--policy-type"
+
+
+MEAN = {"mean": [0.0] * 6, "std": [1.0] * 6}
+FULL = {**MEAN, "q01": [0.0] * 6, "q99": [1.0] * 6}
+
+
+@pytest.mark.parametrize(
+    ("kind", "statistics", "options", "found"),
+    [
+        ("pi05", {STATE: MEAN, "action": MEAN}, (), True),
+        ("pi05", {STATE: FULL, "action": FULL}, (), False),
+        ("pi05", {STATE: FULL, "action": MEAN}, (), True),
+        ("pi05", {}, (), False),  # nothing is known
+        ("pi0", {STATE: MEAN, "action": MEAN}, (), False),
+    ],
+)
+def test_quantiles_that_a_type_normalizes_with(training, record, kind, statistics, options, found):
+    folder = record({**ROBOT, **ONE}, statistics)
+    problems = job_documents.find_problems(training(folder, options, policy_type=kind))
+    assert [("q01 and q99" in problem) for problem in problems] == [True] * found
+    for problem in problems:
+        _, option = split_way(problem)
+        assert job_documents.find_problems(training(folder, [option], policy_type=kind)) == []
+
+
+def test_a_policy_that_reads_features_of_the_users_choice_needs_no_others(training, record):
+    chosen = f'--policy.input_features={{"{STATE}": {{"type": "STATE", "shape": [6]}}}}'
+    document = training(record({**ROBOT, **TWO}), [chosen], policy_type="vqbet")
+    assert job_documents.find_problems(document) == []
+
+
+def test_a_trained_policy_is_compared_by_its_own_sizes(training, record, policy):
+    wide = {STATE: {"type": "STATE", "shape": [6]}, LEFT: {"type": "VISUAL", "shape": [3, 96, 96]}}
+    folder = policy(type="smolvla", input_features=wide, max_state_dim=4, max_action_dim=32)
+    problems = job_documents.find_problems(
+        training(record({**ROBOT, **ONE}), starts={"policy": folder}, policy_type="smolvla")
+    )
+    assert problems == [f"{STATE} has 6 values in the dataset, and smolvla takes at most 4"], (
+        "no option changes weights"
+    )
+
+
+def test_actions_that_are_padded_are_a_warning(training, record):
+    document = training(record({**ROBOT, **ONE}), policy_type="xvla")
+    (warning,) = container.list_warnings(document, job_documents.folders(document))
+    assert "action_mode ee6d of xvla has 20" in warning
+    assert "--policy.action_mode=auto" in warning
+
+
+def test_a_reward_model_needs_the_reward(training, record):
+    document = training(record({**ROBOT, **ONE}), policy_type=None, reward_model="reward_classifier")
+    assert "reward_classifier learns from next.reward, which the dataset does not record" in list(
+        container.compare(document, job_documents.folders(document))
+    )
+
+
+def test_each_type_of_each_version_is_described():
+    """The exporter asks LeRobot; without an answer a type would need nothing."""
+    for version in versions.list_versions():
+        trainable = {kind: model for kind, model in version.policies.items() if not model.refused}
+        assert all(model.normalization for model in trainable.values())
+        assert {kind for kind, model in trainable.items() if model.picture_sized} == {"diffusion", "tdmpc", "vqbet"}
+        assert {kind for kind, model in trainable.items() if not model.resizes} == {
+            *("act", "diffusion", "multi_task_dit", "tdmpc", "vqbet")
+        }

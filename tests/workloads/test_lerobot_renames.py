@@ -1,0 +1,220 @@
+"""`--rename`: cameras of a dataset by the names that a trained policy has for them."""
+
+import itertools
+import json
+from dataclasses import replace
+
+import job_documents
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from robotrain_workloads.lerobot import feature_renames, policy_features
+from robotrain_workloads.lerobot.versions import ModelType
+from robotrain_workloads.lerobot_train import container
+
+SHAPE = [48, 64, 3]
+CLOUD = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none", "--dry-run")
+NAMES = ("image", "images.top", "images.wrist", "images.camera1", "images.camera2", "images.camera3", "images.left")
+Cameras = st.lists(st.sampled_from([f"observation.{name}" for name in NAMES]), max_size=4, unique=True)
+
+
+def inputs(*cameras, state=2):
+    """Inputs of a policy."""
+    pictures = {f"observation.{name}": {"type": "VISUAL", "shape": [3, 48, 64]} for name in cameras}
+    return {"observation.state": {"type": "STATE", "shape": [state]}, **pictures}
+
+
+def record(*cameras):
+    return {f"observation.{name}": SHAPE for name in cameras}
+
+
+@pytest.fixture
+def make_dataset(dataset):
+    """Make a dataset with cameras: `make_dataset({"observation.images.top": [48, 64, 3]})`."""
+
+    def make(cameras, folder="data"):
+        vectors = {name: {"dtype": "float32", "shape": [2]} for name in ("observation.state", "action")}
+        pictures = {name: {"dtype": "image", "shape": shape} for name, shape in cameras.items()}
+        return dataset(features=vectors | pictures, folder=folder)
+
+    return make
+
+
+@pytest.fixture
+def compare(training, policy, make_dataset):
+    """What is wrong with a dataset's cameras for a policy's; `kind`: its type."""
+
+    def make(read, recorded, rename=None, kind="act", **changes):
+        folder = policy(type=kind, input_features=inputs(*read), **changes)
+        document = training(make_dataset(record(*recorded)), starts={"policy": folder}, rename=rename, policy_type=kind)
+        return document, job_documents.find_problems(document)
+
+    return make
+
+
+TOP, WRIST, FIRST, SECOND = "images.top", "images.wrist", "images.camera1", "images.camera2"
+
+
+@pytest.mark.parametrize(
+    ("read", "recorded", "kind", "likely"),
+    [
+        ([FIRST], ["image"], "act", "observation.image=observation.images.camera1"),
+        (
+            [FIRST, SECOND],
+            [TOP, WRIST],
+            "act",
+            "observation.images.top=observation.images.camera1,observation.images.wrist=observation.images.camera2",
+        ),
+        (
+            ["images.wrist_left", "images.front"],
+            ["images.front_view", "images.left_wrist"],
+            "act",
+            "observation.images.front_view=observation.images.front,"
+            "observation.images.left_wrist=observation.images.wrist_left",
+        ),
+        ([FIRST, TOP], [TOP, "image"], "act", "observation.image=observation.images.camera1"),
+        ([FIRST, SECOND, "images.camera3"], ["image"], "smolvla", "observation.image=observation.images.camera1"),
+        ([FIRST, SECOND], ["image"], "act", ""),  # ACT needs both
+        ([FIRST], ["images.left", "images.right"], "act", ""),  # which one?
+        ([FIRST], ["images.left", "images.cam1"], "act", "observation.images.cam1=observation.images.camera1"),
+    ],
+)
+def test_the_likely_renames_are_offered_and_lead_to_a_job_that_fits(
+    compare, training, make_dataset, read, recorded, kind, likely
+):
+    document, (problem,) = compare(read, recorded, kind=kind)
+    sentence, _, way = problem.partition("\n")
+    assert all(f"observation.{name}" in sentence for name in recorded)
+    assert way == (f"--rename {likely}" if likely else "")
+    if likely:
+        renamed = training(make_dataset(record(*recorded), folder="again"), rename=likely, policy_type=kind)
+        starts = [source for source in document.sources if source.role == "policy"]
+        again = replace(renamed, sources=(*renamed.sources, *starts))
+        assert job_documents.find_problems(again) == []
+        options = job_documents.read_options(job_documents.get_work(again).arguments)
+        pairs = dict(pair.split("=") for pair in likely.split(","))
+        assert json.loads(options["--rename_map"]) == pairs
+
+
+@given(read=Cameras, recorded=Cameras, may_be_absent=st.booleans())
+def test_after_the_likely_renames_nothing_is_missing(read, recorded, may_be_absent):
+    info = {"features": {name: {"dtype": "image", "shape": SHAPE} for name in recorded}}
+    settings = {"input_features": {name: {"type": "VISUAL", "shape": [3, 48, 64]} for name in read}}
+    model = ModelType(takes_absent_cameras=may_be_absent)
+    problems = list(policy_features.find_feature_mismatches(settings, info, {}, model))
+    assert len(problems) <= 1
+    for way in (problem.partition("\n")[2] for problem in problems):
+        if way:
+            renames = feature_renames.parse_renames({"rename": way.removeprefix("--rename ")})
+            assert list(policy_features.find_feature_mismatches(settings, info, renames, model)) == []
+            assert list(feature_renames.find_rename_problems(renames, recorded, read)) == []
+        else:
+            assert len(read) != len(recorded)
+
+
+@pytest.mark.parametrize(
+    ("rename", "wrong", "way"),
+    [
+        ("observation.imag=observation.images.top", "the dataset has no observation.imag,", "observation.image="),
+        ("observation.image=observation.images.topp", "the policy does not read", "=observation.images.top"),
+        ("observation.images.top=observation.image", "the dataset's name comes first", "observation.image="),
+        ("action=observation.images.top", "the dataset has no action", ""),
+        ("observation.image=top", "only observations are renamed", ""),
+        (
+            "observation.image=observation.images.top,observation.images.side=observation.images.top",
+            "observation.image and observation.images.side would both be observation.images.top",
+            "",
+        ),
+        ("observation.image=observation.state", "observation.state and observation.image would both be", ""),
+    ],
+)
+def test_a_rename_that_lerobot_would_ignore_is_refused(compare, rename, wrong, way):
+    _, problems = compare([TOP], ["image", "images.side"], rename)
+    (problem,) = (problem for problem in problems if wrong in problem)
+    assert way in problem.partition("\n")[2]
+
+
+def test_two_features_may_swap_their_names(compare):
+    swap = "observation.images.top=observation.images.wrist,observation.images.wrist=observation.images.top"
+    _, problems = compare([TOP, WRIST], [TOP, WRIST], swap)
+    assert problems == []
+
+
+def test_a_resumed_training_keeps_its_renames(training, saved, make_dataset):
+    folder = saved("run/checkpoints/000100", 100, input_features=inputs(TOP))
+    rename = "observation.image=observation.images.top"
+    document = training(make_dataset(record("image")), starts={"resume": folder}, rename=rename, training_steps=200)
+    assert job_documents.find_problems(document) == []
+    options = job_documents.read_options(job_documents.get_work(document).arguments)
+    assert json.loads(options["--rename_map"]) == {"observation.image": "observation.images.top"}
+
+
+@pytest.mark.parametrize(
+    ("read", "recorded", "kind", "wrong", "told"),
+    [
+        ([FIRST, SECOND], [FIRST], "smolvla", "", "the dataset has no observation.images.camera2"),
+        ([FIRST, SECOND], [FIRST], "act", "reads the camera observation.images.camera2", ""),
+        ([FIRST, SECOND], [], "smolvla", "but the dataset has no camera", ""),
+        ([FIRST], [FIRST, TOP], "act", "", "trained without observation.images.top"),
+        ([FIRST, "images.empty_camera_0"], [FIRST], "act", "", ""),
+        ([FIRST], [FIRST], "act", "", ""),
+    ],
+)
+def test_cameras_that_only_one_of_both_has(compare, read, recorded, kind, wrong, told):
+    document, problems = compare(read, recorded, kind=kind)
+    assert [wrong in problem for problem in problems] == [True] * bool(wrong)
+    warnings = list(container.list_warnings(document, job_documents.folders(document)))
+    if not wrong:
+        assert [told in warning for warning in warnings] == [True] * bool(told)
+        notes = [note.text for note in job_documents.get_work(document).notes if note.level == "warning"]
+        assert all(warning in notes for warning in warnings)
+
+
+def test_states_of_another_size_fit_a_type_that_pads_them(training, policy, make_dataset):
+    settings = {"type": "smolvla", "max_state_dim": 32, "max_action_dim": 32}
+    outputs = {"action": {"type": "ACTION", "shape": [6]}}
+    folder = policy(input_features=inputs(TOP, state=6), output_features=outputs, **settings)
+    document = training(make_dataset(record(TOP)), starts={"policy": folder}, policy_type="smolvla")
+    assert job_documents.find_problems(document) == []
+
+
+@pytest.fixture
+def submit(robotrain, policy, pusht):
+    """Submit a training of a policy that reads one other camera, as far as a dry run goes."""
+    folder = policy(input_features=inputs(FIRST))
+
+    def run(*words, start=("--policy-path", folder)):
+        return robotrain("submit", "lerobot-train", *start, "--dataset-path", pusht, *CLOUD, "--json", *words)
+
+    return run
+
+
+def test_rename_needs_a_start(submit):
+    answer = submit("--rename", "observation.image=observation.images.camera1", start=())
+    (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
+    assert (answer.exit_code, problem["code"]) == (2, "rename-without-start")
+
+
+def test_lerobots_own_option_is_answered_with_ours(submit):
+    answer = submit("--", '--rename_map={"observation.image": "observation.images.camera1"}')
+    (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
+    assert "--rename observation.image=observation.images.camera1" in json.dumps(problem["instead"])
+
+
+@pytest.mark.parametrize("pairs", list(itertools.permutations([("a", "b"), ("c", "d")])))
+def test_a_job_file_has_a_mapping(robotrain, tmp_path, policy, pusht, pairs):
+    rename = {f"observation.{one}": f"observation.{other}" for one, other in pairs}
+    job = {"workload": "lerobot-train", "parameters": {"rename": rename}}
+    (tmp_path / "job.yaml").write_text(json.dumps(job))
+    words = ("--policy-path", policy("start"), "--dataset-path", pusht)
+    answer = robotrain("render", tmp_path / "job.yaml", "--platform", "local", *words, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert ",".join(f"{one}={other}" for one, other in rename.items()) in answer.stdout
+
+
+def test_from_lerobot_translates_the_option(robotrain, policy):
+    folder = policy(input_features=inputs(FIRST))
+    line = ("lerobot-train", "--dataset.repo_id=me/cups", f"--policy.path={folder}")
+    renames = {"observation.image": "observation.images.camera1"}
+    answer = robotrain("from-lerobot", "--", *line, f"--rename_map={json.dumps(renames)}")
+    assert "--rename observation.image=observation.images.camera1" in answer.stdout
