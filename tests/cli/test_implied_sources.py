@@ -208,6 +208,26 @@ def test_a_platform_that_does_not_take_what_a_policy_implies_refuses_it(submit, 
     assert count_submissions(fake_platform) == {}
 
 
+RULE = """
+from robotrain.plugin import Problem, Stage, hook
+
+@hook
+def robotrain_check(job, platform):
+    for source in job.sources:
+        if source.uri == "org/vlm":
+            yield Problem(code="no-vlm", stage=Stage.CHECK, title="this site has not released org/vlm")
+"""
+
+
+def test_the_rules_of_a_site_hold_for_what_a_policy_implies(submit, hub, install, fake_platform, tmp_path):
+    install("robotrain-site", {"site.ours": "site_rule"}, site_rule=RULE)
+    for words in (("--policy-repo-id", "lab/arm"), ("--policy-path", make_policy(tmp_path / "arm", "org/vlm"))):
+        answer, _ = submit("--head", "vla", *words)
+        answer.check(3, "[no-vlm]")
+        assert answer.stderr.count("this site has not released org/vlm") == 1
+    assert count_submissions(fake_platform) == {}
+
+
 def test_a_folder_that_only_a_file_names_is_not_uploaded(submit, robotrain, hub, fake_platform, tmp_path):
     secret = tmp_path / "org/private"
     secret.mkdir(parents=True)

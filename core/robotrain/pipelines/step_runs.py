@@ -18,6 +18,7 @@ from robotrain.model.plan import Payload
 from robotrain.model.source import SourceError
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
 from robotrain.pipelines.registration_step import make_registration_job
+from robotrain.plugins import site
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import renew_payload, replace_sources, restore_settings
@@ -90,7 +91,10 @@ class StepJobs:
         prepared = replace_sources(prepared, sources, self._plugins)
         workload = self._plugins.workload(step.workload)
         raise_if_any([*workload.check(prepared.job), *self._platform.check(prepared.job, prepared.settings)])
-        return dataclasses.replace(prepared, workload=workload)  # what it reads now may imply other sources
+        name = self._platform.name
+        return dataclasses.replace(  # what it reads now may imply other sources
+            prepared, workload=workload, check_site=lambda job: site.find_site_problems(self._plugins, job, name)
+        )
 
     def _find_input(self, role: str, run: str, step: str, prepared: PreparedJob) -> JobSource:
         """Return what the run of a step made, checked where it lies on this machine. Raise Rejected."""

@@ -21,6 +21,7 @@ from robotrain.submission.source_files import SourceFiles
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
 
+    from robotrain.model.job import Job
     from robotrain.submission.prepare import PreparedJob
 
 
@@ -167,8 +168,13 @@ def _replace_rows(prepared: PreparedJob) -> Iterator[Mapping[str, object]]:
 
 
 def _check_sources(before: PreparedJob, after: PreparedJob) -> Iterator[Problem]:
-    """Yield why the platform does not accept the implied sources, and what else is wrong only with them."""
+    """Yield why the platform does not accept the implied sources, and which rules only they break."""
     platform, settings = after.platform, after.settings
     yield from check_implied_sources(after.job, platform, settings, after.kinds, after.platforms)
-    known = [*platform.check(before.job, settings)]
-    yield from (problem for problem in platform.check(after.job, settings) if problem not in known)
+
+    def check(job: Job) -> list[Problem]:
+        own = after.workload.check(job) if after.workload else ()
+        return [*own, *platform.check(job, settings), *after.check_site(job)]
+
+    known = check(before.job)
+    yield from (problem for problem in check(after.job) if problem not in known)

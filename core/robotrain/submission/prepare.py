@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -115,6 +115,8 @@ class PreparedJob:
     """The platforms that suggestions can offer."""
     workload: Workload | None = field(default=None, repr=False, compare=False)
     """Tells whether the job implies sources; None for a job that is sent with the sources of a stored plan."""
+    check_site: Callable[[Job], Iterable[Problem]] = field(default=lambda job: (), repr=False, compare=False)
+    """Checks a job by the rules of the site, for sources that it implies later."""
     source_files: SourceFiles | None = field(default=None, repr=False, compare=False)
     """What was read of its pinned sources."""
 
@@ -233,4 +235,5 @@ def prepare_job(
         template=workload.template,
         platforms=plugins.platforms,
         workload=workload,
+        check_site=lambda job: site.find_site_problems(plugins, job, platform.name),
     )

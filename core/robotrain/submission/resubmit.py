@@ -82,6 +82,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins", is_pinned_again: bool =
         values=stored.values,
         produces=stored.produces,
         workload=plugins.workload(job.workload) if is_pinned_again else None,
+        check_site=lambda job: site.find_site_problems(plugins, job, platform.name),
     )
     return renew_payload(prepared, plugins)
 
