@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,28 @@ SHAPES = {
 }
 
 
+def describe_features(shape: DatasetShape) -> dict[str, dict[str, Any]]:
+    """Return the features as a dataset's description has them."""
+    image = {"dtype": "image", "shape": (shape.size, shape.size, 3), "names": ["height", "width", "channels"]}
+    sizes = {"observation.state": shape.state, "action": shape.action, "next.reward": int(shape.reward)}
+    vectors = {name: {"dtype": "float32", "shape": (size,), "names": None} for name, size in sizes.items() if size}
+    return {**vectors, **{f"observation.{camera}": image for camera in shape.cameras}}
+
+
 def record_dataset(root: Path, shape: DatasetShape) -> None:
     """Record the dataset into the folder `root`, which must not exist."""
     import numpy as np
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    def describe_vector(size: int):
-        return {"dtype": "float32", "shape": (size,), "names": None}
-
-    image = {"dtype": "image", "shape": (shape.size, shape.size, 3), "names": ["height", "width", "channels"]}
-    sizes = {"observation.state": shape.state, "action": shape.action, "next.reward": int(shape.reward)}
-    vectors = {name: size for name, size in sizes.items() if size}
-    features = {name: describe_vector(size) for name, size in vectors.items()}
-    cameras = [f"observation.{camera}" for camera in shape.cameras]
-    dataset = LeRobotDataset.create(
-        "made/here", fps=10, features={**features, **dict.fromkeys(cameras, image)}, root=root, use_videos=False
-    )
+    features = describe_features(shape)
+    shapes = {name: feature["shape"] for name, feature in features.items()}
+    cameras = [name for name, feature in features.items() if feature["dtype"] == "image"]
+    dataset = LeRobotDataset.create("made/here", fps=10, features=features, root=root, use_videos=False)
     random = np.random.default_rng(0)
     for _ in range(4):
         for _ in range(10):
-            values = {name: random.random(size).astype("float32") for name, size in vectors.items()}
-            images = {camera: np.zeros(image["shape"], np.uint8) for camera in cameras}
+            values = {name: random.random(shape).astype("float32") for name, shape in shapes.items()}
+            images = {camera: np.zeros(shapes[camera], np.uint8) for camera in cameras}
             dataset.add_frame({**values, **images, "task": "push the block onto the target"})
         dataset.save_episode()
     dataset.finalize()

@@ -1,13 +1,17 @@
 """The table of trials: it fits the shipped versions of LeRobot, and what it needs can be made."""
 
+from pathlib import Path
+
 import pytest
 import tiny_backbones
 import tiny_large_backbones  # noqa: F401 adds its repositories
-from policy_datasets import SHAPES
+from policy_datasets import SHAPES, describe_features
 from policy_trials import TRIALS, PolicyTrial
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot_options.option_tree import find_option_problems
+from robotrain_workloads.lerobot_train import data_needs
 
+REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = {"pusht-camera", "pusht-mini"}
 BY_TYPE = pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.type)
 
@@ -23,6 +27,19 @@ def test_options_of_a_trial_are_those_of_its_type_in_every_version(trial):
         assert trial.type in get_types(trial, version)
         given = [option for option in trial.options if option.startswith(f"--{prefix}.")]
         assert not list(find_option_problems(given, {prefix: trial.type}, {}, version.name))
+
+
+@BY_TYPE
+@pytest.mark.parametrize("version", versions.list_versions(), ids=lambda version: version.name)
+def test_what_trained_is_not_refused_for_its_data(training, dataset, trial, version):
+    """The checks before submission know no more than LeRobot."""
+    folder = REPOSITORY / f"examples/{trial.dataset}/dataset"
+    if trial.dataset not in EXAMPLES:
+        folder = dataset(features=describe_features(SHAPES[trial.dataset]))
+    kind = {"policy_type": None, "reward_model": trial.type} if trial.reward_model else {"policy_type": trial.type}
+    document = training(folder, (*trial.options, *trial.every_time), lerobot_version=version.name, **kind)
+    (source,) = document.sources
+    assert list(data_needs.find_unmet_needs(document, {source: folder}, folder)) == []
 
 
 @BY_TYPE
