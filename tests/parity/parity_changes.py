@@ -34,6 +34,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
 """What some do nothing without."""
 VALUES = {
     "policy_type": "diffusion",
+    "mixed_precision": "bf16",
     "checkpoint_mode": "warm-start",
     "sha256": "a" * 64,
     "starts": "easy",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from job_documents import find_problems, folders
 from robotrain_runtime.contract.event import Checkpoint, Outcome
 from robotrain_workloads.lerobot_train import container
 from small_training import SMALL, numbers
@@ -46,3 +47,53 @@ def test_what_no_machine_can_do_is_refused_before_anything_is_sent(robotrain, pu
         answer = robotrain(*common, *given)
         assert answer.exit_code == 2
         assert "[device-cannot]" in answer.stderr
+
+
+def list_format_options(document, folders=None):
+    """The options of the trainer that decide over the number format, of types with one and without."""
+    names = ("--policy.dtype", "--policy.use_amp")
+    options = container.work(document, folders or {}, Path(document.placement.work)).arguments
+    return [option for option in options if option.startswith(names)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "sent"),
+    [
+        ("pi0", "bf16", ["--policy.dtype=bfloat16"]),
+        ("pi05", "no", ["--policy.dtype=float32"]),
+        ("lingbot_va", "fp16", ["--policy.dtype=float16"]),
+        ("lingbot_va", None, []),
+        ("evo1", "bf16", ["--policy.use_amp=false"]),
+        ("evo1", None, []),
+        ("smolvla", "bf16", []),
+        ("act", "fp16", []),
+    ],
+)
+def test_a_type_with_a_number_format_of_its_own_is_told_it(training, kind, precision, sent):
+    document = training(policy_type=kind, mixed_precision=precision)
+    assert list_format_options(document) == sent
+    environ = container.work(document, {}, Path(document.placement.work)).environ
+    assert environ["ACCELERATE_MIXED_PRECISION"] == (precision or "no")
+
+
+def test_a_policy_to_start_from_decides_by_its_own_type(training, policy, dataset):
+    start, data = policy(type="xvla"), dataset()
+    document = training(data, starts={"policy": start}, mixed_precision="bf16")
+    assert list_format_options(document, folders(document)) == ["--policy.dtype=bfloat16"]
+    amp = policy("amp", use_amp=True)
+    document = training(data, starts={"policy": amp}, mixed_precision="bf16")
+    assert list_format_options(document, folders(document)) == ["--policy.use_amp=false"]
+    document = training(data, starts={"policy": start}, mixed_precision="fp16", device="cuda")
+    assert any("xvla does not compute in float16\n--mixed-precision no" in one for one in find_problems(document))
+
+
+def test_the_number_format_after_the_dashes_stays_and_may_not_contradict(training, robotrain):
+    document = training(args=["--policy.dtype=bfloat16"], policy_type="pi0", mixed_precision="bf16")
+    assert list_format_options(document) == ["--policy.dtype=bfloat16"]
+    words = ("render", "--platform", "local", "--dataset-repo-id", "a/b", "--policy-type", "pi0", "--json")
+    answer = robotrain(*words, "--mixed-precision", "bf16", "--", "--policy.dtype=float32")
+    (problem,) = answer.json["problems"]
+    assert (problem["where"], "contradict" in problem["title"]) == ("--mixed-precision", True)
+    (problem,) = robotrain(*words, "--mixed-precision", "fp16").json["problems"]
+    assert "pi0 does not compute in float16" in problem["title"]
+    assert [way["text"] for way in problem["instead"]] == ["--mixed-precision no", "--mixed-precision bf16"]

@@ -34,6 +34,7 @@ from robotrain_workloads.lerobot import (
     policy,
     policy_features,
     policy_repositories,
+    precision,
     run_setup,
     start,
     versions,
@@ -55,6 +56,7 @@ DESCRIBED = {
 }
 CAMERAS, FEATURES = "num_cameras", "input_features"
 BACKBONE, BACKBONE_RATE, GROUP_NORM = "pretrained_backbone_weights", "optimizer_lr_backbone", "use_group_norm"
+FULL_PRECISION = "no"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
 TRAIN_CONFIG = "pretrained_model/train_config.json"
@@ -76,6 +78,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     if not data_problems and (root := _find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
         yield from data_needs.find_unmet_needs(document, described, root)
+    yield from _find_precision_problems(document, described)
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -113,11 +116,20 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from policy_repositories.find_problems(document, data, lineage.find_start_source(document.sources))
     if root is not None:
         yield from data_needs.find_unmet_needs(document, data, root)
+    yield from _find_precision_problems(document, data)
     if document.parameters["wandb"]:
         yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from start.find_output_problems(document, output)
     yield from _find_publish_problems(document, output, start.get_start_step(data))
+
+
+def _find_precision_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield why what is trained cannot compute in the number format of the job, if its type is known."""
+    with suppress(OSError, ValueError):
+        model = choose_model(document.parameters, start.load_start(data).settings)
+        problems = precision.find_precision_problems(document.parameters, document.trainer_args, model)
+        yield from ("\n".join((title, *ways)) for title, ways in problems)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -170,8 +182,8 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
 
 
 def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:
-    precision = str(document.parameters["mixed_precision"])
-    return {**run_setup.make_hub_environment(document, work), parameters.PRECISION_VARIABLE: precision}
+    number_format = str(document.parameters["mixed_precision"] or FULL_PRECISION)
+    return {**run_setup.make_hub_environment(document, work), parameters.PRECISION_VARIABLE: number_format}
 
 
 def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Start) -> Iterator[str]:
@@ -229,6 +241,7 @@ def make_default_options(
         yield f"{DECODER}=pyav"
     if tolerance is not None and TOLERANCE not in names:
         yield f"{TOLERANCE}={tolerance:g}"
+    yield from precision.make_precision_options(parameters, options, start.settings)
     if is_free(BACKBONE):  # else LeRobot downloads weights, even if the policy's own replace them
         yield model.format_option(BACKBONE, "null")
     if start.mode == "checkpoint":  # optimizer and schedule resume as saved
@@ -357,7 +370,7 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield from ("-m", LAUNCHER)
     else:
         yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={values['num_gpus']}")
-        yield from (f"--mixed-precision={values['mixed_precision']}", "--")
+        yield from (f"--mixed-precision={values['mixed_precision'] or FULL_PRECISION}", "--")
     yield from ("--device", str(values["device"]))
     model = choose_model(values, begin.settings)
     if model.section == versions.REWARD_MODELS:

@@ -143,8 +143,13 @@ class TrainParameters:
     system_metrics: SystemMetrics = True
     num_gpus: shared.NumGpus = 1
     mixed_precision: Annotated[
-        Precision, Param(help="the number format of training", env=("MIXED_PRECISION",), requires="mixed_precision")
-    ] = "no"
+        Precision | None,
+        Param(
+            help="the number format of training (default: no, or what LeRobot has for the type)",
+            env=("MIXED_PRECISION",),
+            requires="mixed_precision",
+        ),
+    ] = None
     experiment_name: Annotated[
         str | None, Param(help="the tracking experiment (default: lerobot-POLICY-JOB)", env=("EXPERIMENT_NAME",))
     ] = None

@@ -10,7 +10,7 @@ from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
 from robotrain_workloads import rules as shared_rules
-from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot import precision, versions
 from robotrain_workloads.lerobot.lineage import find_start_source
 from robotrain_workloads.lerobot.rules import START_ROLES
 from robotrain_workloads.lerobot.trained_model import LEARNING_RATES, can_warm_up, choose_learning_rate, choose_model
@@ -97,6 +97,21 @@ def check_rates(job: "Job") -> Iterator[Problem]:
             where="--lr-warmup-steps",
             given=str(values["lr_warmup_steps"]),
             why=f"LeRobot {model.lerobot.name} has a schedule of its own for it.",
+        )
+
+
+def check_precision(job: "Job") -> Iterator[Problem]:
+    """Require a number format that what is trained takes, if its type is known."""
+    values = dict(job.parameters)
+    if find_start_source(job.sources) and not (values["policy_type"] or values["reward_model"]):
+        return
+    for title, ways in precision.find_precision_problems(values, job.trainer_args, choose_model(values, {})):
+        yield make_usage_problem(
+            "device-cannot",
+            title,
+            where="--mixed-precision",
+            given=str(values["mixed_precision"]),
+            suggestions=map(Suggestion, ways),
         )
 
 

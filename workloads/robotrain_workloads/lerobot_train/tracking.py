@@ -108,7 +108,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     tags = {
         "lerobot.framework": "lerobot",
         **{f"lerobot.{name}": kind for name, kind in name_type(values).items()},
-        **{f"lerobot.{name}": str(values[name]) for name in TAGGED_PARAMETERS},
+        **{f"lerobot.{name}": str(values[name] or "no") for name in TAGGED_PARAMETERS},
         "lerobot.distributed": str(gpus > 1).lower(),
         "dataset.repo_id": str(values["dataset_id"]),
         "dataset.source": lineage.describe_dataset_kind(sources),
