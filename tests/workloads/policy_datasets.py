@@ -19,7 +19,7 @@ class DatasetShape:
     cameras: tuple[str, ...] = ()
     """Names of square cameras, without `observation.`."""
 
-    size: int = 32
+    size: int = 64
     """Width and height of an image, in pixels."""
 
     reward: bool = False

@@ -32,7 +32,10 @@ class PolicyTrial:
     """Why it only is constructed or is not possible, or what was reduced: a sentence for users, shown in the docs."""
 
     options: tuple[str, ...] = ()
-    """What follows `--` at a new training; a fine-tuning and a resumption read the network from the checkpoint."""
+    """What follows `--` at a new training; a fine-tuning and a resumption read the network from the checkpoint.
+
+    What robotrain sends by itself (a random ResNet with group normalization) is not among them.
+    """
 
     every_time: tuple[str, ...] = ()
     """What follows `--` at a new training, a fine-tuning and a resumption."""
@@ -55,9 +58,6 @@ class PolicyTrial:
 
 
 CHUNK_OF_4 = ("--policy.chunk_size=4", "--policy.n_action_steps=4")
-RANDOM_RESNET = ("--policy.pretrained_backbone_weights=null", "--policy.use_group_norm=true")
-"""Without weights of torchvision; batch normalization would learn nothing from batches of two."""
-
 FLORENCE = {
     "vision_config": {
         **{"depths": [1, 1], "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1]},
@@ -91,7 +91,6 @@ POLICIES: tuple[PolicyTrial, ...] = (
         "pusht-camera",
         "trains",
         options=(
-            *RANDOM_RESNET,
             "--policy.crop_shape=[56,56]",
             "--policy.down_dims=[16,32]",
             "--policy.horizon=8",
@@ -103,7 +102,6 @@ POLICIES: tuple[PolicyTrial, ...] = (
         "pusht-camera",
         "trains",
         options=(
-            *RANDOM_RESNET,
             "--policy.crop_shape=[56,56]",
             "--policy.gpt_n_layer=1",
             "--policy.gpt_n_head=2",
