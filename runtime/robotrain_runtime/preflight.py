@@ -118,7 +118,11 @@ def preflight_remotely(
 
     def collect() -> list[Finding]:
         present: dict[JobSource, Path] = {}
-        return [*_check_sources_remotely(checked, batches, present), *_check_targets_remotely(local, present)]
+        findings = [*_check_sources_remotely(checked, batches, present)]
+        described = _describe_sources(checked, present, batches)
+        sentences = plugin_loader.load_workload_plugin(local).compare(local, described)  # with the sources not checked
+        findings += [failure.make_finding("data-unusable", sentence) for sentence in sentences]
+        return [*findings, *_check_targets_remotely(local, present)]
 
     with contextlib.closing(SourceBatches(checked, stop, lambda line: None, build_python)) as batches:
         try:
@@ -235,8 +239,6 @@ def _check_sources_remotely(
         yield from _survey_sources(batches)
     except JobFailed as failed:
         yield _make_unchecked_finding(failed.reason)
-    described, workload = _describe_sources(document, present, batches), plugin_loader.load_workload_plugin(document)
-    yield from (failure.make_finding("data-unusable", text) for text in workload.compare(document, described))
 
 
 def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Finding]:

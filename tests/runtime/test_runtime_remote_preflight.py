@@ -77,6 +77,21 @@ def test_only_the_given_sources_are_checked(plugins_on_path, sent_document):
     assert preflight_remotely(made, cache, only=()) == []
 
 
+def test_a_source_that_is_not_checked_is_still_one_of_the_job(plugins_on_path, sent_document, monkeypatch):
+    import pretend_work
+
+    seen = []
+    compare = pretend_work.compare
+    monkeypatch.setattr(
+        pretend_work,
+        "compare",
+        lambda document, described: (seen.append((document.sources, set(described))), compare(document, described))[1],
+    )
+    made, cache = sent_document(carried=["even", "odd"])
+    assert preflight_remotely(made, cache, only=made.sources[:1]) == []
+    assert seen == [(made.sources, {made.sources[0]})]
+
+
 @pytest.fixture
 def publishing(sent_document):
     """A document that publishes to a shelf."""
