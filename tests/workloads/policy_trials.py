@@ -317,11 +317,9 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
 REWARD_MODELS: tuple[PolicyTrial, ...] = (
     PolicyTrial(
         "reward_classifier",
-        "reward",
+        "reward-small",
         "trains",
         options=(
-            '--reward_model.input_features={"observation.image": {"type": "VISUAL", "shape": [3, 32, 32]}}',
-            "--reward_model.num_cameras=1",
             "--reward_model.hidden_dim=16",
             "--reward_model.latent_dim=16",
         ),
