@@ -16,7 +16,7 @@ from robotrain.store import plans
 WORKLOAD = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.plugin import Param, Role, Workload, hook
+from robotrain.plugin import Metric, Param, Role, Workload, WorkloadProfile, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -26,7 +26,9 @@ class Parameters:
 @hook
 def robotrain_workloads():
     roles = {"policy": Role(takes="checkpoints"), "backbone": Role(many=True)}
+    profile = WorkloadProfile(metrics=(Metric(name="train/loss", kind="loss", better="lower"),))
     declare = lambda name, makes: Workload(name=name, summary="", parameters=Parameters, roles=roles, produces=makes,
+        profile=profile,
         container_plugin="arm_half", implies_sources=lambda job: job["head"] != "plain")
     return [declare("arm", "checkpoints"), declare("arm-eval", "results")]
 """
@@ -393,3 +395,11 @@ def test_the_trials_of_a_sweep_imply_what_their_values_do(robotrain, hub, tmp_pa
         ["org/vlm"],
         ["org/words"],
     ]
+
+
+def test_a_sweep_that_an_engine_runs_has_the_pins_of_its_job(robotrain, hub, dag_platform):
+    words = ("sweep", "arm", "--platform", "dag", "--head", "org/vlm", "--over", "steps=5,6", "--dry-run", "--json")
+    answer = robotrain(*words)
+    answer.check(0)
+    spec = json.loads(answer.json["files"]["sweep.json"]["text"])
+    assert [(one["uri"], one["pin"]) for one in spec["job"]["sources"]] == [("org/vlm", get_commit(hub, "org/vlm"))]
