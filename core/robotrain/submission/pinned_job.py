@@ -78,8 +78,7 @@ def settle_steps(
     jobs = {step.name: step.job for step in steps}
     before = {source for job in jobs.values() for source in job.job.sources if source.implied}
     uris = {source.uri for source in before}
-    if any(problem.source not in uris for problem in select_errors(problems)):
-        return jobs, problems
+    is_refused = any(problem.source not in uris for problem in select_errors(problems))
     if not any(map(_may_imply, jobs.values())):
         return jobs, problems
     files, found = SourceFiles(), list[Problem]()
@@ -94,6 +93,8 @@ def settle_steps(
                 descriptions.describe_output(step.name, jobs[step.name])
     dropped = uris - {source.uri for job in jobs.values() for source in job.job.sources}
     problems = [problem for problem in problems if problem.source not in dropped]
+    if is_refused:  # the job is not sent: what else could not be read is of no interest
+        found = select_errors(found)
     if select_errors(found):
         raise Rejected(merge_failures([*problems, *found]))
     return jobs, [*problems, *found]
