@@ -197,6 +197,10 @@ def test_a_backbone_that_is_gone_stops_the_submit(submit, hub, fake_platform):
     text = "has no public model org/vlm: check the spelling"
     answer.check(4, "backbone (implied by the job) org/vlm", text, "--backbone-path …/OWNER/NAME")
     assert "--no-pin" not in answer.stderr, "it would not be sent at all"
+    hub.repositories["models/org/words"].shut = "gated"
+    answer, _ = submit("--head", "org/words")
+    answer.check(4, "The model org/words is gated", "--no-pin")
+    assert submit("--head", "org/words", "--no-pin")[1] == [("backbone", "org/words", "", True)]
     assert count_submissions(fake_platform) == {}
 
 

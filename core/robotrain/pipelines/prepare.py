@@ -38,7 +38,7 @@ from robotrain.pipelines.registration_step import (
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
 from robotrain.redaction import redact
-from robotrain.submission.pin import pin_job
+from robotrain.submission.pin import drop_no_pin, pin_job
 from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.queried_settings import query_settings_of_all
@@ -231,7 +231,7 @@ def pin_pipeline(prepared: PreparedPipeline, pinning: bool = True) -> tuple[Prep
     settled, problems = _settle_steps(pinned, problems)
     if settled is not pinned and not select_errors(problems):
         settled, found = _pin_steps(settled, pins)
-        problems += found
+        problems += map(drop_no_pin, found)  # without pins, nobody would know of what was added
     steps = {step.name: step for step in settled.steps}
     made = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
     jobs = {name: job for name, job in made.items() if job}

@@ -104,8 +104,8 @@ def _pin_source(
     except Exception as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
-        others = _suggest_copies(source, kinds) if source.implied else [_SUGGEST_NO_PIN]
-        return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *suggestions, *others)
+        copies = _suggest_copies(source, kinds) if source.implied else ()
+        return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *suggestions, *copies, _SUGGEST_NO_PIN)
     missing: Sequence[str] = ()
     with contextlib.suppress(Exception):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
@@ -224,7 +224,7 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
     unresolved = {_get_source(p) for p in found if p.code == _UNKNOWN_CODE}
     both = unresolved & {_get_source(p) for p in found if p.code == _UNREACHABLE_CODE}
     return [
-        _drop_no_pin(p) if p.code == _UNKNOWN_CODE and _get_source(p) in both else p
+        drop_no_pin(p) if p.code == _UNKNOWN_CODE and _get_source(p) in both else p
         for p in found
         if p.code != _UNREACHABLE_CODE or _get_source(p) not in both
     ]
@@ -234,7 +234,8 @@ def _get_source(problem: Problem) -> str:
     return problem.source or problem.given
 
 
-def _drop_no_pin(problem: Problem) -> Problem:
+def drop_no_pin(problem: Problem) -> Problem:
+    """Return the problem without `--no-pin` among its suggestions: it would not help."""
     ways = tuple(way for way in problem.suggestions if way not in (_SUGGEST_NO_PIN, _SUGGEST_NO_PINS_AT_ALL))
     return dataclasses.replace(problem, suggestions=ways or (_SUGGEST_DOCTOR,))
 

@@ -14,7 +14,7 @@ from robotrain.errors import Problem, Rejected, Stage, make_problem, raise_if_an
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import list_implied_inputs, list_implied_rows
 from robotrain.submission.input_descriptions import InputDescriptions
-from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, merge_failures, pin_job
+from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, drop_no_pin, merge_failures, pin_job
 from robotrain.submission.prepare import InputStep
 from robotrain.submission.source_files import SourceFiles
 
@@ -61,7 +61,8 @@ def settle_sources(
     )
     pins = dict(zip(new, job.sources, strict=True))
     sources = tuple(pins.get(source, source) for source in settled.job.sources)
-    return settled.with_job(dataclasses.replace(settled.job, sources=sources)), [*found, *failed]
+    found += map(drop_no_pin, failed)  # without pins, nobody would know of these sources
+    return settled.with_job(dataclasses.replace(settled.job, sources=sources)), found
 
 
 def settle_steps(
