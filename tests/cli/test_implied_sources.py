@@ -200,8 +200,8 @@ def test_a_backbone_that_is_gone_stops_the_submit(submit, hub, fake_platform):
     hub.repositories["models/org/words"].shut = "gated"
     answer, _ = submit("--head", "org/words")
     answer.check(4, "The model org/words is gated", "--no-pin")
-    assert submit("--head", "org/words", "--no-pin")[1] == [("backbone", "org/words", "", True)]
     assert count_submissions(fake_platform) == {}
+    assert submit("--head", "org/words", "--no-pin")[1] == [("backbone", "org/words", "", True)]
 
 
 def test_a_platform_that_does_not_take_what_a_policy_implies_refuses_it(submit, hub, fake_platform, tmp_path):
