@@ -67,6 +67,11 @@ def find_problems(document: JobDocument) -> list[str]:
     return list(CONTAINERS[document.workload].inspect(document, folders(document)))
 
 
+def find_data_problems(document: JobDocument) -> list[str]:
+    """What preflight finds in the files, besides the repositories that a document names and does not bring."""
+    return [problem for problem in find_problems(document) if "which this job does not bring" not in problem]
+
+
 def get_work(document: JobDocument) -> WorkCommand:
     """The launcher's command."""
     return CONTAINERS[document.workload].work(document, folders(document), Path(document.placement.work))

@@ -47,7 +47,7 @@ def compare(training, policy, make_dataset):
     def make(read, recorded, rename=None, kind="act", **changes):
         folder = policy(type=kind, input_features=inputs(*read), **changes)
         document = training(make_dataset(record(*recorded)), starts={"policy": folder}, rename=rename, policy_type=kind)
-        return document, job_documents.find_problems(document)
+        return document, job_documents.find_data_problems(document)
 
     return make
 
@@ -90,7 +90,7 @@ def test_the_likely_renames_are_offered_and_lead_to_a_job_that_fits(
         renamed = training(make_dataset(record(*recorded), folder="again"), rename=likely, policy_type=kind)
         starts = [source for source in document.sources if source.role == "policy"]
         again = replace(renamed, sources=(*renamed.sources, *starts))
-        assert job_documents.find_problems(again) == []
+        assert job_documents.find_data_problems(again) == []
         options = job_documents.read_options(job_documents.get_work(again).arguments)
         pairs = dict(pair.split("=") for pair in likely.split(","))
         assert json.loads(options["--rename_map"]) == pairs
@@ -144,7 +144,7 @@ def test_a_resumed_training_keeps_its_renames(training, saved, make_dataset):
     folder = saved("run/checkpoints/000100", 100, input_features=inputs(TOP))
     rename = "observation.image=observation.images.top"
     document = training(make_dataset(record("image")), starts={"resume": folder}, rename=rename, training_steps=200)
-    assert job_documents.find_problems(document) == []
+    assert job_documents.find_data_problems(document) == []
     options = job_documents.read_options(job_documents.get_work(document).arguments)
     assert json.loads(options["--rename_map"]) == {"observation.image": "observation.images.top"}
 
@@ -175,7 +175,7 @@ def test_states_of_another_size_fit_a_type_that_pads_them(training, policy, make
     outputs = {"action": {"type": "ACTION", "shape": [6]}}
     folder = policy(input_features=inputs(TOP, state=6), output_features=outputs, **settings)
     document = training(make_dataset(record(TOP)), starts={"policy": folder}, policy_type="smolvla")
-    assert job_documents.find_problems(document) == []
+    assert job_documents.find_data_problems(document) == []
 
 
 @pytest.fixture
