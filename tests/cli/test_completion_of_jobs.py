@@ -121,3 +121,17 @@ def test_commands_of_plugins_are_offered_without_importing_them(complete, instal
     assert not Path("imported").exists()
     assert complete("dig", "--") == ["--deep", "--help"]
     assert complete("digest", "--") == complete("dug", "--") == []
+
+
+def test_options_of_the_trainer_are_offered_for_the_chosen_type(complete):
+    assert complete("submit", "--policy-type", "smol") == ["smolvla"]
+    assert complete("submit", "--policy-type", "smolvla", "--", "--policy.num_v") == ["--policy.num_vlm_layers="]
+    assert complete("submit", "--policy-type", "act", "--", "--policy.num_v") == []
+    every_type = ["--policy.num_video_frames=", "--policy.num_vlm_layers="]
+    assert complete("submit", "--", "--policy.num_v") == every_type
+    assert complete("submit", "--reward-model", "sarm", "--", "--reward_model.image_k") == ["--reward_model.image_key="]
+    assert complete("submit", "--", "--dataset.video") == ["--dataset.video_backend="]
+    assert complete("submit", "--", "--policy.devi") == []
+    Path("job.yaml").write_text("workload: lerobot-train\nparameters: {policy_type: smolvla}\n")
+    assert complete("submit", "job.yaml", "--", "--policy.num_v") == ["--policy.num_vlm_layers="]
+    assert complete("submit", "isaac-train", "--", "--pol") == []

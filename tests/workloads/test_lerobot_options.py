@@ -1,6 +1,7 @@
 """Options of LeRobot's trainer after `--`: what it would refuse on the machine of the job is refused here."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.trained_model import TrainedModel
+from robotrain_workloads.lerobot_options import option_tree
 from robotrain_workloads.lerobot_options.option_tree import find_option_problems
 from robotrain_workloads.lerobot_options.policy_rules import find_rule_problems
 
@@ -149,6 +151,79 @@ def test_a_secret_is_not_repeated(robotrain: Any) -> None:
     given = explain_options(robotrain, "--", f"--policy.chunk_sise={secret}")
     assert given.exit_code == 2
     assert secret not in given.stderr + given.stdout
+
+
+OTHER_VERSIONS = [
+    ("diffusion", "0.6.0", "--policy.gradient_checkpointing=true", "LeRobot 0.6.1 has it.", "--lerobot-version 0.6.1"),
+    ("act", "0.6.0", "--dataloader_multiprocessing_context=fork", "LeRobot 0.6.1 has it.", "--lerobot-version 0.6.1"),
+    ("act", "0.6.1", "--ema.enable=true", "--ema.enable from the version after 0.6.1 on", None),
+    ("act", "0.6.1", "--parallelism.dp_shard=2", "--parallelism.dp_shard from the version after", None),
+    ("act", "0.6.1", "--gradient-accumulation-steps=4", "--accelerator.gradient_accumulation.steps from", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "version", "option", "why", "instead"), OTHER_VERSIONS)
+def test_an_option_of_another_version_names_it(
+    robotrain: Any, kind: str, version: str, option: str, why: str, instead: str | None
+) -> None:
+    given = explain_options(robotrain, "--policy-type", kind, "--lerobot-version", version, "--", option)
+    (problem,) = given.json["problems"]
+    assert problem["title"].startswith(f"LeRobot {version} has no option {option.partition('=')[0]}")
+    assert why in problem["why"]
+    assert [way["text"] for way in problem["instead"]] == ([instead] if instead else [])
+    if instead:
+        fitting = explain_options(robotrain, "--policy-type", kind, *instead.split(), "--", option)
+        assert fitting.exit_code == 0
+
+
+def test_no_version_here_has_what_only_newer_ones_have() -> None:
+    newer = json.loads((versions.FOLDER / "newer.json").read_text())
+    for version in versions.list_versions():
+        assert [name for name in newer["options"] if option_tree.has_option(name, {}, version.name)] == []
+    assert {*newer["words"].values()} <= {*newer["options"]}
+    assert newer["after"] == versions.get_version().name
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "instead", "why"),
+    [
+        ("pi0", ["--gradient-checkpointing"], "-- --policy.gradient_checkpointing=true", ""),
+        (
+            "act",
+            ["--gradient-checkpointing"],
+            None,
+            "act has no option --policy.gradient_checkpointing.",
+        ),
+        ("smolvla", ["--train-expert-only", "false"], "-- --policy.train_expert_only=false", ""),
+        ("act", ["--freeze-vision-encoder"], None, "gaussian_actor, pi0, pi05, smolvla, xvla."),
+        ("molmoact2", ["--lora"], "-- --policy.enable_lora_vlm=true", ""),
+        ("act", ["--dtype", "bfloat16"], "--mixed-precision bf16", ""),
+        ("act", ["--ema"], None, "LeRobot has --ema.enable from the version after 0.6.1 on"),
+        ("act", ["--fsdp", "2"], None, "LeRobot has --parallelism.dp_shard from the version after 0.6.1 on"),
+    ],
+)
+def test_a_flag_that_nobody_has_is_answered_with_the_options_of_the_type(
+    robotrain: Any, kind: str, flags: list[str], instead: str | None, why: str
+) -> None:
+    (problem,) = explain_options(robotrain, "--policy-type", kind, *flags).json["problems"]
+    assert [way["text"] for way in problem["instead"]] == ([instead] if instead else [])
+    assert why in problem["why"]
+
+
+def test_help_and_explain_list_the_options_of_a_type_once_it_is_chosen(robotrain: Any) -> None:
+    plain = robotrain("submit", "--help").stdout
+    assert "--policy.num_vlm_layers" not in plain
+    chosen = robotrain("submit", "--policy-type", "smolvla", "--help").stdout
+    assert re.search(r"--policy\.num_vlm_layers=INT +default: 16", chosen)
+    assert "--policy.device" not in chosen
+    older = ("--policy-type", "diffusion", "--lerobot-version", "0.6.0")
+    assert "gradient_checkpointing" not in robotrain("submit", *older, "--help").stdout
+    assert "gradient_checkpointing" in robotrain("submit", *older[:2], "--help").stdout
+    words = ("explain", "--platform", "local", "--dataset-repo-id", "a/b")
+    assert robotrain(*words, "--json").json["program_options"] == []
+    listed = {one["name"]: one for one in robotrain(*words, *older[:2], "--json").json["program_options"]}
+    assert listed["--policy.horizon"] == {"name": "--policy.horizon", "kind": "INT", "default": 64}
+    assert "--policy.horizon=INT" in robotrain(*words, *older[:2]).stdout
 
 
 @pytest.mark.slow

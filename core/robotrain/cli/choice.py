@@ -70,6 +70,12 @@ def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any)
     return Choice(str(workload.value), str(platform.value), file, project, (workload.origin, platform.origin))
 
 
+def read_given_parameters(typed: Mapping[str, str], file: JobFile | None) -> dict[str, str]:
+    """Return the parameters that the command line gives, and below them those of the job file, as texts by name."""
+    below = {name: str(value.value) for name, value in file.parameters.items() if value.value} if file else {}
+    return {**below, **typed}
+
+
 def is_job_file(word: str) -> bool:
     """Whether a word names a job file."""
     return word.endswith((".yaml", ".yml")) and not word.startswith("-")

@@ -15,7 +15,14 @@ import typer
 from typer.core import TyperCommand
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY
-from robotrain.cli.choice import Choice, is_job_file, load_or_none, read_name_layers, resolve_choice
+from robotrain.cli.choice import (
+    Choice,
+    is_job_file,
+    load_or_none,
+    read_given_parameters,
+    read_name_layers,
+    resolve_choice,
+)
 from robotrain.cli.command_factory import add_context, format_help, get_plugins, split_at_dashes
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
@@ -65,6 +72,8 @@ class JobCommand(TyperCommand):
     choice: Choice
     saves_job = True
     """Whether it can write the job to a file."""
+    is_after_dashes = False
+    """Whether the arguments end with those of the program, which TAB completes."""
     _parser: Any = None
 
     def add_own_options(self, options: ComposedOptions) -> None:
@@ -98,6 +107,7 @@ class JobCommand(TyperCommand):
             tried.append(parsed)
         context: Any = TyperCommand.make_context(command, info_name, fill(command), parent, **extra)
         context.meta[AFTER_DASHES_KEY] = tail
+        command.is_after_dashes = tail is not None
         return context
 
     def build_for(self, choice: Choice, parent: Any) -> "JobCommand":
@@ -109,7 +119,9 @@ class JobCommand(TyperCommand):
         except Exception:  # of a malformed declaration, which the command itself reports
             if not parent.resilient_parsing:
                 raise
-        words = make_words_argument("[WORKLOAD | JOB.yaml]", make_completer(lambda: plugins.list_names("workload")))
+        words = make_words_argument(
+            "[WORKLOAD | JOB.yaml]", lambda incomplete: command.complete_word(incomplete, plugins)
+        )
         command = type(self)(
             self.name,
             params=[words, *(option.make_parameter() for option in options.options)],
@@ -125,6 +137,8 @@ class JobCommand(TyperCommand):
         probe = self.context_class(self, resilient_parsing=True, **self.context_settings)
         with add_context(probe):
             values, rest, _ = self.make_parser(probe).parse_args(list(args))
+        given = {name: text for name, text in values.items() if name.startswith(PARAMETER_PREFIX) and text}
+        self.options.given = {name.removeprefix(PARAMETER_PREFIX): str(text) for name, text in given.items()}
         words = values.get("words")
         words = [*(words if isinstance(words, (list, tuple)) else ()), *rest]
         return resolve_choice(values, words, parent)
@@ -161,6 +175,24 @@ class JobCommand(TyperCommand):
             if notes := declared.param.choice_notes:
                 with formatter.section(f"Values of {declared.flag}"):
                     formatter.write_dl(notes)
+        workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
+        given = read_given_parameters(self.options.given, self.choice.file)
+        if workload and any(name in given for name in workload.option_parameters):
+            from robotrain.config import trainer_args
+
+            if options := trainer_args.list_program_options(workload, given):
+                with formatter.section(f"Options of {workload.program} after --"):
+                    formatter.write_dl(map(trainer_args.format_program_option, options))
+
+    def complete_word(self, incomplete: str, plugins: "Plugins") -> list[str]:
+        """Return completions of a word: a workload, or after `--` an option of its program."""
+        if not self.is_after_dashes:
+            return [name for name in plugins.list_names("workload") if name.startswith(incomplete)]
+        from robotrain.config import trainer_args
+
+        workload = load_or_none(plugins.workload, self.choice.workload)
+        given = read_given_parameters(self.options.given, self.choice.file)
+        return trainer_args.complete_program_options(workload, given, incomplete) if workload else []
 
     def compose_own(self, choice: Choice, plugins: "Plugins") -> ComposedOptions:
         """Return the options that every choice has."""

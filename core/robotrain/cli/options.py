@@ -126,6 +126,8 @@ class ComposedOptions:
     def __init__(self) -> None:
         self.options: list[Option] = []
         self.declared: dict[str, Parameter] = {}
+        self.given: dict[str, str] = {}
+        """The parameters that the command line gives, by name."""
         self.sources: dict[str, SourceOption] = {}
         self.flags: dict[str, str] = {}
         self.owners = dict.fromkeys(map(make_variable_name, RESERVED_ENV_NAMES), ROBOTRAIN_OWNER)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from robotrain.cli.choice import Choice, is_job_file, load_or_none
+from robotrain.cli.choice import Choice, is_job_file, load_or_none, read_given_parameters
 from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
@@ -60,6 +60,7 @@ class _UnknownOption:
         self.flag, self.value, self.choice, self.options, self.plugins = flag, value, choice, options, plugins
         self.platform: Platform | None = load_or_none(plugins.platform, choice.platform)
         self.workload: Workload | None = load_or_none(plugins.workload, choice.workload)
+        self.given = read_given_parameters(options.given, choice.file)
 
     def make_problem(self, code: str, title: str, why: str = "", ways: Iterable[Suggestion | str] = ()) -> Problem:
         """Return a problem of the option."""
@@ -170,10 +171,12 @@ class _UnknownOption:
 
     def explain_program(self) -> Problem | None:
         """Explain an option of the workload's program."""
-        from robotrain.config.trainer_args import find_option_of_program
+        from robotrain.config.trainer_args import explain_option_of_program, find_option_of_program
 
         if self.flag.replace("_", "-") in self.options.flags:
             return None
+        if self.workload and (found := explain_option_of_program(self.workload, self.flag, self.value, self.given)):
+            return self.make_problem("option-unknown", f"robotrain has no option {self.flag}", *found)
         finder = self.workload.option_finder if self.workload else ""
         option = find_option_of_program(finder, self.flag, self.value) or ("." in self.flag and f"{self.flag}=…")
         if not option:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.provenance import Origin, Value
 from robotrain.redaction import can_repeat, hide_secret_arguments
@@ -64,6 +64,46 @@ def find_option_of_program(finder: str, flag: str, value: str) -> str:
     is_shown = can_repeat(value) and value.isprintable()
     found: str = importlib.import_module(finder).find_option(flag, value if is_shown else "…")
     return found
+
+
+def explain_option_of_program(
+    workload: Workload, flag: str, value: str, parameters: Mapping[str, object]
+) -> tuple[str, Sequence[str]] | None:
+    """Return what the workload says of a flag that nobody has, and lines to type; None if it says nothing.
+
+    :param parameters: what the job gives, by name.
+    """
+    explain = _load_finder_member(workload, "explain_option")
+    is_shown = can_repeat(value) and value.isprintable()
+    return explain(flag, value if is_shown else "…", parameters) if explain else None
+
+
+def list_program_options(workload: Workload, parameters: Mapping[str, object]) -> list[Any]:
+    """Return the options of the program that the parameters of a job bring; none if it gives none of those."""
+    if not any(parameters.get(name) for name in workload.option_parameters):
+        return []
+    list_options = _load_finder_member(workload, "list_options")
+    return list(list_options(parameters, workload.managed_options)) if list_options else []
+
+
+def format_program_option(option: Any) -> tuple[str, str]:
+    """Return an option of the program as help shows it, and its default."""
+    default = str(option.default).lower() if isinstance(option.default, bool) else option.default
+    return f"{option.name}={option.kind}", "" if default is None else f"default: {default}"
+
+
+def complete_program_options(workload: Workload, parameters: Mapping[str, object], incomplete: str) -> list[str]:
+    """Return the options of the program that begin like this."""
+    complete = _load_finder_member(workload, "complete_options") if workload.option_parameters else None
+    names = complete(parameters, workload.managed_options) if complete else ()
+    return [f"{name}=" for name in names if name.startswith(incomplete)]
+
+
+def _load_finder_member(workload: Workload, name: str) -> Any:
+    """Return a function of the module that knows the options of the program; None without it."""
+    import importlib
+
+    return getattr(importlib.import_module(workload.option_finder), name, None) if workload.option_finder else None
 
 
 def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:

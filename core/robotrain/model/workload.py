@@ -119,9 +119,15 @@ class Workload:
     pasted behind `robotrain` is answered with it.
     """
     option_finder: str = ""
-    """The module whose `find_option(flag, value)` returns the option of `program`, with its value, that a flag nobody
-    knows is probably meant to be; empty for none.
+    """The module that knows the options of `program`; empty for none. `find_option(flag, value)` returns the option,
+    with its value, that a flag nobody knows is probably meant to be; empty for none. The others may be missing; of
+    them, `parameters` are values that the job gives, by name, and `owned` the `managed_options`.
+    `explain_option(flag, value, parameters)` returns a sentence about such a flag and lines to type, or None.
+    `list_options(parameters, owned)` yields the options that `option_parameters` bring, each with `name`, `kind` and
+    `default`; `complete_options(parameters, owned)` yields the names of all.
     """
+    option_parameters: tuple[str, ...] = ()
+    """The parameters that decide which options `program` has: help and `explain` list them if one is given."""
     default: bool = False
     """Whether it is the workload of a job that names none."""
     named_by: tuple[str, ...] = ()

@@ -57,7 +57,7 @@ _TRAINING_HINTS = {
     "--max-steps --num-steps --n-steps --max-train-steps --num-train-steps": "use --training-steps N",
     "--bs --batch --per-device-train-batch-size --train-batch-size": "use --batch-size N",
     "--workers --n-workers --dataloader-num-workers --num-data-workers": "use --num-workers N",
-    "--precision --dtype": "use --mixed-precision TYPE",
+    "--precision": "use --mixed-precision TYPE",
     "--checkpoint --from-checkpoint --pretrained": (
         "use --resume-from CHECKPOINT to continue a training, --policy-path FOLDER to train on from a policy"
     ),

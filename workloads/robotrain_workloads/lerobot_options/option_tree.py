@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot_options import other_versions
 from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option, is_of_kind
 
 PLUGINS_OPTION = "discover_packages_path"
@@ -86,36 +87,64 @@ def find_option(flag: str, value: str) -> str:
     return _format(f"policy.{name}", value or None) if is_of_policy else ""
 
 
-def _check_option(
-    tree: OptionTree, name: str, value: str | None, types: Mapping[str, str], owned: Mapping[str, str]
-) -> Iterator[OptionProblem]:
-    prefix = ""
+class _Place(NamedTuple):
+    """Where the name of an option leads."""
+
+    prefix: str
+    """The parents of `part`."""
+    part: str
+    """What the classes of `level` may have."""
+    level: Sequence[Fields] = ()
+    choices: Mapping[str, str] = {}
+    """The classes of the parent's choices."""
+    kinds: Sequence[Sequence[Any]] = ()
+    """Its kinds, with defaults; empty if there is no such option."""
+    is_open: bool = False
+    """Whether LeRobot reads a mapping or a plugin's class there."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is such an option, or may be."""
+        return self.is_open or bool(self.kinds) or bool(self.choices and self.part in CHOICE_OPTIONS)
+
+
+def _find_place(tree: OptionTree, name: str, types: Mapping[str, str]) -> _Place:
+    prefix, choices = "", dict[str, str]()
     level = [tree.classes[tree.root]]
     *parents, last = name.split(".")
     for parent in parents:
         found = [fields[parent][0] for fields in level if parent in fields]
         if not found:
-            yield _explain_unknown(tree, name, value, prefix, parent, level, types, owned)
-            return
+            return _Place(prefix, parent, level)
         prefix += f"{parent}."
         choices = {key: class_name for kind in found for key, class_name in _list_choices(kind).items()}
-        if choices and last in CHOICE_OPTIONS and prefix == f"{name.rpartition('.')[0]}.":
-            if last == "type" and value is not None and value not in choices:
-                why, near = describe_kinds(["|".join(choices)]), find_near_option(value, choices)
-                suggestion = f"--{name}={near}" if near else ""
-                yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
-            return
         chosen = types.get(prefix[:-1], "")
         level = [tree.classes[choices[key]] for key in choices if chosen not in choices or key == chosen]
-        level += [tree.classes[class_name] for kind in found for class_name in _list_nested(kind)]
-        if not level:  # LeRobot reads a mapping or a plugin's class there
-            return
-    kinds = [fields[last] for fields in level if last in fields]
-    if not kinds:
-        yield _explain_unknown(tree, name, value, prefix, last, level, types, owned)
-    elif value is not None and not any(_takes(kind, value) for kind, *_ in kinds):
-        scalars = list(dict.fromkeys(scalar for kind, *_ in kinds for scalar in _list_scalars(kind)))
-        default = next((str(field[1]) for field in kinds if len(field) > 1), "")
+        level += [tree.classes[class_name] for kind in found for class_name in list_nested(kind)]
+        if not level:
+            return _Place(prefix, last, is_open=True)
+    return _Place(prefix, last, level, choices, [fields[last] for fields in level if last in fields])
+
+
+def has_option(name: str, types: Mapping[str, str], version: object = None) -> bool:
+    """Return whether a LeRobot version has an option, for the chosen types (`policy: act`) or for any."""
+    return _find_place(load_option_tree(version), name, types).is_known
+
+
+def _check_option(
+    tree: OptionTree, name: str, value: str | None, types: Mapping[str, str], owned: Mapping[str, str]
+) -> Iterator[OptionProblem]:
+    place = _find_place(tree, name, types)
+    if not place.is_known:
+        yield _explain_unknown(tree, name, value, place, types, owned)
+    elif place.choices and place.part in CHOICE_OPTIONS:
+        if place.part == "type" and value is not None and value not in place.choices:
+            why, near = describe_kinds(["|".join(place.choices)]), find_near_option(value, place.choices)
+            suggestion = f"--{name}={near}" if near else ""
+            yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
+    elif not place.is_open and value is not None and not any(_takes(kind, value) for kind, *_ in place.kinds):
+        scalars = list(dict.fromkeys(scalar for kind, *_ in place.kinds for scalar in list_scalars(kind)))
+        default = next((str(field[1]) for field in place.kinds if len(field) > 1), "")
         why = describe_kinds(scalars) + (f" The default is {default}." if default else "")
         yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why)
 
@@ -124,18 +153,19 @@ def _explain_unknown(
     tree: OptionTree,
     name: str,
     value: str | None,
-    prefix: str,
-    part: str,
-    level: Sequence[Fields],
+    place: _Place,
     types: Mapping[str, str],
     owned: Mapping[str, str],
 ) -> OptionProblem:
-    """Explain a name of which `part` is unknown where the names before it lead."""
-    given = _format(name, value)
+    """Explain a name that leads to no option."""
+    prefix, part, given = place.prefix, place.part, _format(name, value)
     title = f"LeRobot {tree.version} has no option --{name}"
     owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
+    chosen = types.get("policy", "")
+    if found := other_versions.find_version(name, lambda other: has_option(name, types, other)):
+        title += f" for {chosen}" if owners and prefix == "policy." and chosen else ""
+        return OptionProblem(given, title, *found)
     if prefix == "policy." and owners:
-        chosen = types.get("policy", "")
         title, why = f"the policy {chosen} has no option --{name}", f"These policies have it: {', '.join(owners)}."
         return OptionProblem(given, title, why)
     why = "Its configuration lists all options; the trainer would refuse it, but only on the machine of the job."
@@ -143,7 +173,7 @@ def _explain_unknown(
     of_policy, policy_class = name.replace("-", "_"), _list_policies(tree).get(types.get("policy", ""))
     if not prefix and policy_class and of_policy in tree.classes[policy_class]:
         return OptionProblem(given, title, why, _format(f"policy.{of_policy}", value))
-    near = find_near_option(part, {field for fields in level for field in fields})
+    near = find_near_option(part, {field for fields in place.level for field in fields})
     if not near:
         return OptionProblem(given, title, why)
     option = f"{prefix}{near}{rest}"
@@ -161,7 +191,7 @@ def find_default(name: str, policy: str, version: object = None) -> object:
     if parents == "policy":
         fields = tree.classes[_list_policies(tree)[policy]]
     elif parents:
-        nested = [*_list_nested(fields[parents][0])] if parents in fields else []
+        nested = [*list_nested(fields[parents][0])] if parents in fields else []
         fields = tree.classes[nested[0]] if len(nested) == 1 else {}
     field = fields.get(last, ())
     return field[1] if len(field) > 1 else None
@@ -189,14 +219,18 @@ def _list_choices(kind: Any) -> dict[str, str]:
     return {key: class_name for part in kinds for key, class_name in part.get("choices", {}).items()}
 
 
-def _list_nested(kind: Any) -> Iterator[str]:
+def list_nested(kind: Any) -> Iterator[str]:
+    """Yield the classes whose fields are options below one of this kind."""
     yield from (part["fields"] for part in _list_kinds(kind) if isinstance(part, dict) and "fields" in part)
 
 
-def _list_scalars(kind: Any) -> Iterator[str]:
+def list_scalars(kind: Any) -> Iterator[str]:
     """Yield the kinds of plain values, as `option_kinds` names them."""
     for part in _list_kinds(kind):
-        yield "|".join(part["one of"]) if isinstance(part, dict) else part
+        if not isinstance(part, dict):
+            yield part
+        elif "one of" in part:
+            yield "|".join(part["one of"])
 
 
 def _takes(kind: Any, value: str) -> bool:
@@ -208,5 +242,5 @@ def _takes(kind: Any, value: str) -> bool:
         re.fullmatch(YAML_PATTERNS[scalar], value, re.IGNORECASE)
         if scalar in YAML_PATTERNS
         else is_of_kind(value, scalar)
-        for scalar in _list_scalars(kind)
+        for scalar in list_scalars(kind)
     )

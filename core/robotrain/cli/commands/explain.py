@@ -45,6 +45,8 @@ class ExplainCommand(JobCommand):
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Print every value."""
+        from robotrain.config.provenance import DEFAULT_ORIGIN
+        from robotrain.config.trainer_args import format_program_option, list_program_options
         from robotrain.store import run_values
 
         print_problems(prepared.warnings)
@@ -53,12 +55,20 @@ class ExplainCommand(JobCommand):
             {"name": name, "value": value, "origin": str(origin), "overrode": []} for name, value, origin in chosen
         ]
         rows += _list_values(prepared)
+        workload = get_plugins(ctx).workload(prepared.job.workload)
+        given = {row["name"] for row in rows if row["origin"] != str(DEFAULT_ORIGIN)}
+        is_listed = not given.isdisjoint(workload.option_parameters)
+        options = list_program_options(workload, dict(prepared.job.parameters)) if is_listed else []
         if values.get("json"):
             job = prepared.job
-            print_json({"workload": job.workload, "job": job.digest, "values": rows})
+            listed = [{"name": one.name, "kind": one.kind, "default": one.default} for one in options]
+            print_json({"workload": job.workload, "job": job.digest, "values": rows, "program_options": listed})
         else:
             merged = run_values.merge_option_rows(rows)
             print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, merged)]))
+            if options:
+                title = (f"OPTION OF {workload.program.upper()} AFTER --", "")
+                print_result("\n" + format_table([title, *map(format_program_option, options)]))
 
 
 def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:

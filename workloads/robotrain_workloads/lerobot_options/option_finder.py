@@ -1,0 +1,117 @@
+"""What the command line asks about LeRobot's options: which a type has, and what a flag that nobody knows may mean."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from robotrain_workloads.lerobot import precision, versions
+from robotrain_workloads.lerobot.trained_model import choose_model
+from robotrain_workloads.lerobot_options import other_versions
+from robotrain_workloads.lerobot_options.option_tree import (
+    find_option,
+    list_nested,
+    list_scalars,
+    load_option_tree,
+)
+
+__all__ = ["complete_options", "explain_option", "find_option", "list_options"]
+
+KIND_NAMES = {"int": "INT", "number": "FLOAT", "bool": "true|false", "text": "TEXT", "any": "VALUE"}
+MEANINGS: Mapping[str, Sequence[str]] = {
+    "gradient-checkpointing": ("policy.gradient_checkpointing",),
+    "grad-checkpointing": ("policy.gradient_checkpointing",),
+    "checkpoint-activations": ("policy.gradient_checkpointing",),
+    "freeze-vision": ("policy.freeze_vision_encoder",),
+    "freeze-vision-encoder": ("policy.freeze_vision_encoder",),
+    "freeze-backbone": ("policy.freeze_vision_encoder",),
+    "train-expert-only": ("policy.train_expert_only",),
+    "lora": ("policy.enable_lora_vlm", "peft.method_type"),
+    "use-lora": ("policy.enable_lora_vlm", "peft.method_type"),
+}
+"""What trainers call an option, with the names that LeRobot may have for it, the best first."""
+DTYPE_FLAGS = ("--dtype", "--torch-dtype")
+
+
+class ListedOption(NamedTuple):
+    """An option of LeRobot's trainer."""
+
+    name: str
+    kind: str
+    """What stands for its value: `INT`, `a|b`."""
+    default: Any = None
+    """None where LeRobot has none, or no plain value."""
+
+
+def list_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Iterator[ListedOption]:
+    """Yield the options of the type that a job trains, without those that robotrain sets itself (`owned`).
+
+    `parameters`: what the job gives by name. An unknown version or type has none.
+    """
+    try:
+        model = choose_model({"lerobot_version": None, "policy_type": None, **parameters}, {})
+    except KeyError:
+        return
+    tree = load_option_tree(model.lerobot.name)
+    for option in _list_fields(tree.classes, model.options, f"--{model.prefix}."):
+        if option.name not in owned:
+            yield option
+
+
+def complete_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Iterator[str]:
+    """Yield the names of all options after `--`: of the type, if one is chosen, else of every type."""
+    if any(parameters.get(name) for name in ("policy_type", "reward_model")):
+        chosen = [parameters]
+    else:
+        kinds = versions.list_type_names(versions.POLICIES)
+        chosen = [{**parameters, "policy_type": kind} for kind in kinds]
+    try:
+        tree = load_option_tree(parameters.get("lerobot_version"))
+    except KeyError:
+        return
+    found = {option.name: None for given in chosen for option in list_options(given, owned)}
+    found |= {option.name: None for option in _list_fields(tree.classes, tree.classes[tree.root], "--")}
+    yield from (name for name in sorted(found) if name not in owned)
+
+
+def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tuple[str, Sequence[str]] | None:
+    """Return a sentence about a flag that nobody has and lines to type; None if nothing is known of it."""
+    try:
+        model = choose_model({"lerobot_version": None, "policy_type": None, **parameters}, {})
+    except KeyError:
+        return None
+    name = flag.removeprefix("--").replace("_", "-")
+    if f"--{name}" in DTYPE_FLAGS:
+        formats = [ours for ours, theirs in precision.DTYPES.items() if value in (ours, theirs)] or ["TYPE"]
+        return "", [f"--mixed-precision {formats[0]}"]
+    if newer := other_versions.explain_newer(name):
+        return newer, ()
+    meanings = MEANINGS.get(name, ())
+    for meaning in meanings:
+        parent, _, option = meaning.partition(".")
+        if parent != "policy":
+            return "", [f"-- --{meaning}={value or name.rpartition('-')[2].upper()}"]
+        if option in model.options:
+            return "", [f"-- --{model.prefix}.{option}={value or 'true'}"]
+    if not meanings:
+        return None
+    option = meanings[0].partition(".")[2]
+    having = [kind for kind in model.lerobot.policies if option in _get_options(model.lerobot, kind)]
+    lerobot = f"LeRobot {model.lerobot.name}'s {model.kind} has no option --policy.{option}"
+    return f"{lerobot}. These policies have it: {', '.join(having)}.", ()
+
+
+def _get_options(lerobot: versions.LeRobotVersion, kind: str) -> Mapping[str, Sequence[Any]]:
+    return lerobot.get_model_options(versions.POLICIES, kind)
+
+
+def _list_fields(
+    classes: Mapping[str, Any], fields: Mapping[str, Sequence[Any]], prefix: str
+) -> Iterator[ListedOption]:
+    """Yield the options of a class's fields, and below those that are classes themselves."""
+    for name, (kind, *default) in fields.items():
+        nested = [*list_nested(kind)]
+        for class_name in nested:
+            yield from _list_fields(classes, classes[class_name], f"{prefix}{name}.")
+        scalars = [KIND_NAMES.get(scalar, scalar) for scalar in list_scalars(kind)] if not nested else []
+        if scalars:
+            shown = "|".join(dict.fromkeys(scalar for scalar in scalars if scalar != "null"))
+            yield ListedOption(f"{prefix}{name}", shown or "VALUE", default[0] if default else None)

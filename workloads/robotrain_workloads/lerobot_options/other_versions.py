@@ -1,0 +1,44 @@
+"""Options that another LeRobot has: a version that is here, or a newer one (`lerobot_versions/newer.json`)."""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from robotrain_workloads.lerobot import versions
+
+NEWER_FILE = "newer.json"
+
+
+def find_version(name: str, has_option: Callable[[str], bool]) -> tuple[str, str] | None:
+    """Return which LeRobot has an option that the job's does not have, and the line to type if it is here.
+
+    :param has_option: whether a version, by its name, has it.
+    """
+    for other in versions.list_versions():
+        if has_option(other.name):
+            return f"LeRobot {other.name} has it.", f"--lerobot-version {other.name}"
+    why = explain_newer(name)
+    return (why, "") if why else None
+
+
+def explain_newer(name: str) -> str:
+    """Return a sentence about an option that only a newer LeRobot has; empty for any other name.
+
+    :param name: the option without dashes, or what people call it.
+    """
+    newer = _read_newer()
+    option = newer["words"].get(name.replace("_", "-"), name.replace("-", "_"))
+    parents = {known.rpartition(".")[0] for known in newer["options"] if "." in known} - {"policy", "dataset"}
+    is_below = any(option == parent or option.startswith(f"{parent}.") for parent in parents)
+    if option not in newer["options"] and not is_below:
+        return ""
+    here = " and ".join(one.name for one in versions.list_versions())
+    return f"LeRobot has --{option} from the version after {newer['after']} on; robotrain runs LeRobot {here}."
+
+
+@functools.cache
+def _read_newer() -> dict[str, Any]:
+    """Return the options by name, and words that people use for them."""
+    newer: dict[str, Any] = json.loads((versions.FOLDER / NEWER_FILE).read_text(encoding="utf-8"))
+    return newer
