@@ -285,7 +285,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "lingbot_va",
         "two-cameras",
         "constructed",
-        reason="its attention (FlexAttention, compiled) is not built for a CPU: the first step needs a GPU",
+        reason="PyTorch compiles the training of its attention (FlexAttention) for a GPU only",
         options=(
             "--policy.attn_mode=flex",
             "--policy.num_attention_heads=2",
@@ -314,11 +314,14 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
 )
 """Policies on video models, Qwen, InternVL and GR00T, and the one that lerobot-train cannot train."""
 
+RESUMED_WRONGLY = "resumed, LeRobot no longer normalizes with the statistics of the data"
+NOT_RESUMED: tuple[Stage, ...] = ("train", "fine-tune")
 REWARD_MODELS: tuple[PolicyTrial, ...] = (
     PolicyTrial(
         "reward_classifier",
         "reward-small",
         "trains",
+        reason=RESUMED_WRONGLY,
         options=(
             "--reward_model.hidden_dim=16",
             "--reward_model.latent_dim=16",
@@ -326,11 +329,13 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
         backbones=("lerobot/resnet10",),
         trusted=("lerobot/resnet10",),
         reward_model=True,
+        stages=NOT_RESUMED,
     ),
     PolicyTrial(
         "sarm",
         "two-cameras",
         "trains",
+        reason=RESUMED_WRONGLY,
         options=(
             "--reward_model.image_key=observation.images.front",
             "--reward_model.hidden_dim=32",
@@ -342,6 +347,7 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
         ),
         backbones=("openai/clip-vit-base-patch32",),
         reward_model=True,
+        stages=NOT_RESUMED,
     ),
     PolicyTrial(
         "robometer",
