@@ -193,9 +193,13 @@ QWEN3, COSMOS = "Qwen/Qwen3-VL-2B-Instruct", "nvidia/Cosmos-Reason2-2B"
 WAN = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
 DIFFUSION_TRANSFORMER = {
     **{"hidden_dim": 32, "ffn_dim": 64, "freq_dim": 16, "text_dim": 32, "num_heads": 2, "attn_head_dim": 16},
-    **{"num_layers": 1, "eps": 0.000001, "action_dim": 2},
+    **{"num_layers": 1, "eps": 0.0001, "action_dim": 2},
 }
-"""FastWAM describes both of its networks whole."""
+VIDEO_TRANSFORMER = {
+    **{**DIFFUSION_TRANSFORMER, "patch_size": [1, 2, 2], "in_dim": 48, "out_dim": 48, "seperated_timestep": True},
+    **{"video_attention_mask_mode": "first_frame_causal", "action_conditioned": False},
+}
+"""FastWAM's options describe both of its networks whole; `seperated` is LeRobot's spelling."""
 
 LARGE_POLICIES: tuple[PolicyTrial, ...] = (
     PolicyTrial(
@@ -275,8 +279,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
             "--policy.image_size=[32,64]",
             "--policy.tokenizer_max_len=16",
             "--policy.context_len=16",
-            "--policy.video_dit_config="
-            + json.dumps({**DIFFUSION_TRANSFORMER, "patch_size": [1, 2, 2], "in_dim": 48, "out_dim": 48}),
+            f"--policy.video_dit_config={json.dumps(VIDEO_TRANSFORMER)}",
             f"--policy.action_dit_config={json.dumps(DIFFUSION_TRANSFORMER)}",
         ),
         backbones=(WAN, "google/umt5-xxl"),
