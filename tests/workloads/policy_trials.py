@@ -241,6 +241,8 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "molmoact2",
         "pusht-camera",
         "trains",
+        reason="LeRobot cannot go on from its own checkpoint of this type (huggingface/lerobot#3998)",
+        stages=("train",),
         options=CHUNK_OF_4,
         backbones=("allenai/MolmoAct2", "allenai/MolmoAct2-FAST-Tokenizer"),
     ),
