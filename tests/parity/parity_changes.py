@@ -35,6 +35,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
 VALUES = {
     "policy_type": "diffusion",
     "mixed_precision": "bf16",
+    "reward_model": "sarm",
     "checkpoint_mode": "warm-start",
     "sha256": "a" * 64,
     "starts": "easy",
@@ -72,7 +73,7 @@ LENIENT = ("pass_unknown", "trust_remote_code")
 """Those that only change what is refused: of the options after `--`, or of the code that a policy runs."""
 
 
-ALONE = ("publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_coeff")
+ALONE = ("publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_coeff", "reward_model")
 """Those that cannot be given with some others."""
 
 
