@@ -297,6 +297,16 @@ def test_another_commit_of_the_start_may_name_another_backbone(submit, hub):
     assert [source[1] for source in kept] == ["lab/arm", "org/vlm"], "what was known stays while nobody can tell"
 
 
+def test_what_a_registered_model_implied_stays_with_a_changed_job(submit, hub):
+    """Nobody can read its files before the run: what an earlier plan had is all that is known."""
+    words = ("--head", "vla", "--backbone-repo-id", "org/words")
+    run = submit(*words, "--policy-repo-id", "lab/arm")[0].stdout.strip()
+    answer, sources = submit(run, "--set", "sources.policy.registered_model=models:/arm/3", command=("resubmit",))
+    answer.check(0)
+    assert [source[1] for source in sources] == ["models:/arm/3", "org/words", "org/vlm"]
+    assert "[implied-sources-unknown]" not in answer.stderr, "it would come with every such job"
+
+
 def test_render_with_pin_has_what_submit_would_send(robotrain, hub):
     words = ("render", *JOB, "--head", "vla", "--policy-repo-id", "lab/arm", "--json")
     assert "org/vlm" not in robotrain(*words).stdout

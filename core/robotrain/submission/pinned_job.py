@@ -126,7 +126,8 @@ def _settle_job(prepared: PreparedJob, descriptions: InputDescriptions) -> tuple
             job, described, prepared.platform, prepared.kinds, prepared.container_plugins
         )
         unread = list(_list_unread(prepared, described, plugin.DESCRIBED))
-        problems += [_make_unread_note(prepared, unread)] if unread else []
+        readable = [one for one in unread if one.kind in prepared.kinds and prepared.kinds[one.kind].pinning]
+        problems += [_make_unread_note(readable)] if readable else []
         found = {**(known if unread or problems else {})}
         for one in inputs:
             key = _get_key(one.job_source)
@@ -145,15 +146,15 @@ def _get_key(source: JobSource) -> tuple[str, ...]:
 def _list_unread(
     prepared: PreparedJob, described: Mapping[JobSource, Path], describing_files: DescribingFiles
 ) -> Iterator[JobSource]:
-    """Yield the sources that may imply others and could be read, but are not: not pinned, or not reached."""
+    """Yield the sources that may imply others and were not read."""
     for source in prepared.job.sources:
-        kind = prepared.kinds.get(source.kind)
         decides = not source.implied and source.role != DATASET and bool(describing_files.get(source.role))
-        if decides and source not in described and kind and kind.pinning:
+        if decides and source not in described:
             yield source
 
 
-def _make_unread_note(prepared: PreparedJob, unread: Sequence[JobSource]) -> Problem:
+def _make_unread_note(unread: Sequence[JobSource]) -> Problem:
+    """Return a note about sources that could be read: not pinned, or not reached."""
     names = ", ".join(source.uri for source in unread)
     title = f"{names} was not read: it may need further sources that this job does not have"
     why = "If one is missing, the run stops before it downloads data, and names the option that gives it."
