@@ -17,8 +17,8 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import file_formats, policy, versions
 from robotrain_workloads.lerobot.options import split_options
-from robotrain_workloads.lerobot.parameters import DEFAULT_POLICY_TYPE
-from robotrain_workloads.lerobot.versions import ModelType, NamedRepository
+from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+from robotrain_workloads.lerobot.versions import NamedRepository
 
 BACKBONE_ROLE = "backbone"
 BACKBONE_FLAG = "--backbone-repo-id"
@@ -71,16 +71,9 @@ def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
                 yield key, value
 
 
-def get_model_type(parameters: Mapping[str, Any], start: PolicyFiles | None) -> tuple[str, ModelType | None]:
-    """Return the name of the job's policy type or reward model, and what its LeRobot knows of it; None if nothing.
-
-    :param start: the policy to start from; None for a new one.
-    """
-    lerobot = versions.get_version(parameters["lerobot_version"])
-    if reward_model := parameters.get("reward_model"):
-        return str(reward_model), lerobot.reward_models.get(str(reward_model))
-    name = str((start and start.settings.get("type")) or parameters["policy_type"] or DEFAULT_POLICY_TYPE)
-    return name, lerobot.policies.get(name)
+def choose_started_model(parameters: Mapping[str, Any], start: PolicyFiles | None) -> TrainedModel:
+    """Return the job's policy type or reward model. `start`: the policy to start from; None for a new one."""
+    return choose_model(parameters, start.settings if start else {})
 
 
 def list_needed(
@@ -91,24 +84,23 @@ def list_needed(
     :param options: those after `--`.
     :param start: the policy to start from; None for a new one.
     """
-    _, model_type = get_model_type(parameters, start)
-    if model_type is None:
-        return []
-    values = {**(start.settings if start else {}), **_read_options(parameters, options)}
+    model = choose_started_model(parameters, start)
+    repositories = model.facts.repositories
+    values = {**(start.settings if start else {}), **_read_options(model, options)}
     unread_options: set[str] = set()
     found: list[NeededRepository] = []
-    for default, repository in model_type.repositories.items():
+    for default, repository in repositories.items():
         if not _is_read(repository, values, is_new=start is None):
             unread_options.update(repository.options)
             continue
         revision = str(values.get(repository.revision_option) or "") if repository.revision_option else ""
         for name in _list_names(default, repository, values, is_new=start is None):
-            found.append(_make_needed(name, model_type, repository.code, revision))
-    if start and not parameters.get("reward_model"):  # of a reward model, LeRobot always makes new processors
-        most_code = next((one.code for one in model_type.repositories.values() if one.code), "")
+            found.append(_make_needed(name, repositories, repository.code, revision))
+    if start and model.section == versions.POLICIES:  # of a reward model, LeRobot always makes new processors
+        most_code = next((one.code for one in repositories.values() if one.code), "")
         for key, name in start.processor_names:
             if key not in unread_options:
-                found.append(_make_needed(name, model_type, most_code))
+                found.append(_make_needed(name, repositories, most_code))
     return list(_merge(found))
 
 
@@ -117,11 +109,10 @@ def list_uses(parameters: Mapping[str, Any], options: Sequence[str], name: str, 
 
     :param is_new: whether the policy is new; of another one, the type and the settings are not known here.
     """
-    lerobot = versions.get_version(parameters["lerobot_version"])
-    _, model_type = get_model_type(parameters, None)
-    types = [model_type] if is_new else [*lerobot.policies.values(), *lerobot.reward_models.values()]
-    given = _read_options(parameters, options)
-    for one in filter(None, types):
+    model = choose_model(parameters, {})
+    types = (model.lerobot.policies, model.lerobot.reward_models)
+    given = _read_options(model, options)
+    for one in [model.facts] if is_new else [facts for section in types for facts in section.values()]:
         for default, repository in one.repositories.items():
             if name in _list_names(default, repository, given, is_new=is_new):
                 yield _may_read_weights(repository, given, is_new=is_new)
@@ -135,9 +126,9 @@ def _may_read_weights(repository: NamedRepository, given: Mapping[str, Any], *, 
     return all(option in given and given[option] == value for option, value in repository.weights_if.items())
 
 
-def _read_options(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any]:
+def _read_options(model: TrainedModel, options: Sequence[str]) -> dict[str, Any]:
     """Return the values of the options of the policy or reward model."""
-    prefix = "reward_model." if parameters.get("reward_model") else "policy."
+    prefix = f"{model.prefix}."
     given = ((name, value) for name, value in split_options(options) if name.startswith(prefix))
     return {name.removeprefix(prefix): _read_value(value) for name, value in given}
 
@@ -171,9 +162,11 @@ def _list_names(default: str, repository: NamedRepository, values: Mapping[str, 
             yield name
 
 
-def _make_needed(name: str, model_type: ModelType, code: str, revision: str = "") -> NeededRepository:
+def _make_needed(
+    name: str, repositories: Mapping[str, NamedRepository], code: str, revision: str = ""
+) -> NeededRepository:
     """Return a repository. `code`: that of the default one in its place, if the name is not known to the type."""
-    known = model_type.repositories.get(name)
+    known = repositories.get(name)
     return NeededRepository(name=name, revision=revision, runs_code=known.code == "runs" if known else bool(code))
 
 
@@ -189,14 +182,12 @@ def _merge(found: Iterable[NeededRepository]) -> Iterable[NeededRepository]:
 
 def reads_repositories(parameters: Mapping[str, Any]) -> bool:
     """Return whether a new policy of the job's type may read repositories."""
-    _, model_type = get_model_type(parameters, None)
-    return model_type is not None and bool(model_type.repositories)
+    return bool(choose_model(parameters, {}).facts.repositories)
 
 
 def is_read_at_parsing(parameters: Mapping[str, Any]) -> bool:
     """Return whether LeRobot reads a repository as soon as it reads the options of a new policy."""
-    _, model_type = get_model_type(parameters, None)
-    return model_type is not None and any(one.at_parsing for one in model_type.repositories.values())
+    return any(one.at_parsing for one in choose_model(parameters, {}).facts.repositories.values())
 
 
 def get_repository_name(source: JobSource) -> str:
@@ -243,7 +234,7 @@ def find_backbone_problems(
     document: JobDocument, needed: Sequence[NeededRepository], start: PolicyFiles | None
 ) -> Iterator[str]:
     """Yield a sentence for each repository that is missing, and for each backbone that nobody reads."""
-    type_name, _ = get_model_type(document.parameters, start)
+    type_name = choose_started_model(document.parameters, start).kind
     for one in list_missing(needed, document.sources):
         flag = f"{BACKBONE_FLAG} {one.name}" + (f"@{one.revision}" if one.revision else "")
         yield f"{type_name} reads {one.name}, which this job does not bring\n{flag}"

@@ -52,7 +52,7 @@ def find_problems(document: JobDocument, described: Mapping[JobSource, Path], st
     if reads is None:
         return
     yield from backbones.find_backbone_problems(document, reads.needed, reads.start)
-    type_name, _ = backbones.get_model_type(document.parameters, reads.start)
+    type_name = backbones.choose_started_model(document.parameters, reads.start).kind
     trusted = _get_trusted(document)
     yield from remote_code.find_trust_problems(type_name, reads.needed, trusted, document.sources, are_pinned=True)
 
@@ -69,7 +69,8 @@ def _find_reads(
             files = backbones.read_policy_files(described[start], with_processors=start.role != INITIAL_WEIGHTS_ROLE)
         except (OSError, ValueError):  # reported elsewhere
             return None
-    if backbones.get_model_type(document.parameters, files)[1] is None:
+    model = backbones.choose_started_model(document.parameters, files)
+    if model.kind not in (*model.lerobot.policies, *model.lerobot.reward_models):
         return None
     return PolicyReads(backbones.list_needed(document.parameters, document.trainer_args, files), files)
 

@@ -73,9 +73,9 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
         )
         return
     values = dict(job.parameters)
-    type_name, known = backbones.get_model_type(values, None)
-    if known is None or any(source.role in START_ROLES for source in job.sources):
+    if any(source.role in START_ROLES for source in job.sources):
         return
+    type_name = backbones.choose_started_model(values, None).kind
     needed = backbones.list_needed(values, job.trainer_args, None)
     found = remote_code.find_trust_problems(type_name, needed, trusted, job.sources, are_pinned=False)
     for title, _, remedy in (sentence.partition("\n") for sentence in found):
