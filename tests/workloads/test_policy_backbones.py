@@ -1,0 +1,162 @@
+"""The backbones and tokenizers of a policy are sources of its job, pinned, wherever it runs; code of the Hub is not run
+without trust.
+"""
+
+import json
+
+import pytest
+from hub_stand_in import HubStandIn
+
+SMOLVLM = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct"
+PALIGEMMA = "google/paligemma-3b-pt-224"
+CLIP = "openai/clip-vit-base-patch16"
+FAST = "lerobot/fast-action-tokenizer"
+PLATFORMS = {
+    "local": ("--platform", "local"),
+    "osmo": ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none"),
+    "azureml": (
+        *("--platform", "azureml", "--subscription-id", "sub-1", "--resource-group", "rg-1"),
+        *("--workspace-name", "ws-1", "--compute", "k8s-a"),
+    ),
+}
+DATA = ("--dataset-repo-id", "lab/pusht")
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path, pusht):
+    """A Hub with the backbones of three types, a dataset, and two policies that name backbones of their own."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with HubStandIn() as stand_in:
+        for name in (SMOLVLM, PALIGEMMA, CLIP, FAST, "lab/vlm", "lab/words"):
+            stand_in.repository(name, {"config.json": b"{}", "tokenizer.json": b"{}"})
+        files = {file.relative_to(pusht).as_posix(): file.read_bytes() for file in pusht.rglob("*") if file.is_file()}
+        stand_in.repository("lab/pusht", files, "dataset")
+        settings = {"type": "smolvla", "vlm_model_name": "lab/vlm"}
+        steps = {"steps": [{"registry_name": "tokenizer_processor", "config": {"tokenizer_name": "lab/words"}}]}
+        described = {"config.json": settings, "policy_preprocessor.json": steps}
+        files = {name: json.dumps(content).encode() for name, content in described.items()}
+        stand_in.repository("lab/policy", {**files, "model.safetensors": b""})
+        monkeypatch.setenv("HF_ENDPOINT", stand_in.address)
+        yield stand_in
+
+
+@pytest.fixture
+def render(robotrain, hub):
+    """Render a job; return the answer and the backbones of its document, each with its pin."""
+
+    def run(platform, *words):
+        answer = robotrain("render", words[0], *PLATFORMS[platform], "--pin", *words[1:], "--json")
+        if answer.exit_code:
+            return answer, {}
+        document = next(file["text"] for path, file in answer.json["files"].items() if path.endswith("job.json"))
+        sources = json.loads(document)["sources"]
+        return answer, {one["uri"]: one["pin"] for one in sources if one["role"] == "backbone" and one.get("implied")}
+
+    return run
+
+
+def get_commit(hub, name):
+    return hub.repositories[f"models/{name}"].branches["main"]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(("policy_type", "name"), [("smolvla", SMOLVLM), ("pi0", PALIGEMMA), ("multi_task_dit", CLIP)])
+def test_what_a_new_policy_names_is_a_pinned_source_on_every_platform(render, hub, platform, policy_type, name):
+    answer, backbones = render(platform, "lerobot-train", *DATA, "--policy-type", policy_type)
+    answer.check(0)
+    assert backbones == {name: get_commit(hub, name)}
+
+
+@pytest.mark.parametrize("workload", ["lerobot-train", "lerobot-eval"])
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_what_the_files_of_a_policy_name_is_a_pinned_source_on_every_platform(render, hub, platform, workload):
+    words = ("--policy-type", "smolvla") if workload == "lerobot-train" else ()
+    answer, backbones = render(platform, workload, *DATA, *words, "--policy-repo-id", "lab/policy")
+    answer.check(0)
+    assert backbones == {name: get_commit(hub, name) for name in ("lab/vlm", "lab/words")}
+
+
+def test_act_needs_no_repository(render, hub):
+    _, backbones = render("local", "lerobot-train", *DATA)
+    assert backbones == {}
+    assert "/api/models/" not in " ".join(hub.requests)
+
+
+def test_option_after_dashes_names_the_backbone(robotrain, hub):
+    words = (
+        "--policy-type",
+        "smolvla",
+        *PLATFORMS["local"],
+        "--pin",
+        "--json",
+        "--",
+        "--policy.vlm_model_name=lab/vlm",
+    )
+    text = json.dumps(robotrain("render", "lerobot-train", *DATA, *words).json)
+    assert "lab/vlm" in text
+    assert SMOLVLM not in text
+
+
+def test_given_backbone_takes_the_place_of_the_implied_one(render, tmp_path):
+    folder = tmp_path / SMOLVLM
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    answer, backbones = render("local", "lerobot-train", *DATA, "--policy-type", "smolvla", "--backbone-path", folder)
+    answer.check(0)
+    assert backbones == {}
+
+
+@pytest.mark.parametrize(("shut", "fact"), [("gated", "gated"), ("missing", SMOLVLM)])
+def test_backbone_that_cannot_be_read_is_named_before_submission(robotrain, hub, shut, fact):
+    if shut == "gated":
+        hub.repositories[f"models/{SMOLVLM}"].shut = "gated"
+    else:
+        del hub.repositories[f"models/{SMOLVLM}"]
+    words = (*DATA, "--policy-type", "smolvla", *PLATFORMS["osmo"], "--dry-run", "--json")
+    answer = robotrain("submit", "lerobot-train", *words)
+    assert answer.exit_code != 0
+    found = [one for one in answer.json["problems"] if SMOLVLM in one["title"] + one["given"] + one["why"]]
+    assert found
+    assert fact in json.dumps(found)
+
+
+def test_backbone_that_nothing_reads_is_named_before_submission(robotrain, hub):
+    words = (*DATA, "--policy-type", "smolvla", *PLATFORMS["osmo"], "--dry-run", "--json")
+    answer = robotrain("submit", "lerobot-train", *words, "--backbone-repo-id", "lab/words")
+    (title,) = (one["title"] for one in answer.json["problems"] if "nothing" in one["title"])
+    assert "lab/words" in title
+
+
+def test_code_of_the_hub_is_refused_without_trust_and_runs_at_the_trusted_commit(robotrain, render, hub):
+    words = ("lerobot-train", *DATA, "--policy-type", "pi0_fast")
+    answer, _ = render("osmo", *words)
+    assert answer.exit_code == 2
+    (found,) = (one for one in answer.json["problems"] if one["severity"] == "error")
+    assert found["code"] == "remote-code-not-trusted"
+    assert FAST in found["title"]
+    assert found["instead"][0]["text"] == f"--trust-remote-code {FAST}@COMMIT"
+    trusted = get_commit(hub, FAST)
+    hub.repositories[f"models/{FAST}"].commit({"config.json": b"{}", "evil.py": b"", "tokenizer.json": b"{}"})
+    assert get_commit(hub, FAST) != trusted
+    answer, backbones = render("osmo", *words, "--trust-remote-code", f"{FAST}@{trusted}")
+    answer.check(0)
+    assert backbones[f"{FAST}@{trusted}"] == trusted
+    other = f"{FAST}@{trusted},lab/words@{trusted}"
+    for flag, code in ((f"{FAST}@main", "invalid"), (other, "not-trusted"), (f"lab/words@{trusted}", "not-trusted")):
+        answer, _ = render("osmo", *words, "--trust-remote-code", flag)
+        assert answer.exit_code == 2
+        errors = {one["code"] for one in answer.json["problems"] if one["severity"] == "error"}
+        assert errors == {f"remote-code-{code}"}
+
+
+def test_code_that_the_files_of_a_policy_name_is_refused_with_its_commit(robotrain, hub):
+    settings = {"type": "pi0_fast", "action_tokenizer_name": "lab/words"}
+    hub.repository("lab/fast", {"config.json": json.dumps(settings).encode(), "model.safetensors": b""})
+    words = (*DATA, "--policy-type", "pi0_fast", "--policy-repo-id", "lab/fast", *PLATFORMS["osmo"], "--dry-run")
+    answer = robotrain("submit", "lerobot-train", *words, "--json")
+    found = [one for one in answer.json["problems"] if "runs Python code" in one["title"]]
+    assert [one["instead"][0]["text"] for one in found] == [
+        f"--trust-remote-code lab/words@{get_commit(hub, 'lab/words')}"
+    ]
