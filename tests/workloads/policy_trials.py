@@ -208,6 +208,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "trains",
         options=CHUNK_OF_4,
         backbones=("nvidia/GR00T-N1.7-3B", QWEN3, COSMOS),  # the real base needs no Qwen
+        trusted=(COSMOS,),  # the tiny one has no code; of the real one LeRobot would run it
     ),
     PolicyTrial(
         "eo1",
@@ -358,7 +359,7 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
         "robometer",
         "pusht-camera",
         "not possible",
-        reason="it judges without training, and lerobot-train refuses it",
+        reason="it is zero-shot, so lerobot-train has nothing to train in it",
         reward_model=True,
         stages=(),
     ),
@@ -366,7 +367,7 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
         "topreward",
         "pusht-camera",
         "not possible",
-        reason="it judges without training, and lerobot-train refuses it",
+        reason="it is zero-shot, so lerobot-train has nothing to train in it",
         reward_model=True,
         stages=(),
     ),
