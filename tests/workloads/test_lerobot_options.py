@@ -227,17 +227,19 @@ def test_help_and_explain_list_the_options_of_a_type_once_it_is_chosen(robotrain
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("version", [one.name for one in versions.list_versions()])
 def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
-    training_environment: str, tmp_path: Path
+    environment_of: Any, tmp_path: Path, version: str
 ) -> None:
     """`.ci/export_lerobot.py` says how to make them again."""
-    lerobot = versions.get_version()
+    lerobot = versions.get_version(version)
     shutil.copy(lerobot.folder / "notes.json", tmp_path)
     act = ["--policy.type=act"]
     refused = [[*act, *words] for words, _, _ in [*REFUSED, *BROKEN]]
     refused += [["--policy.type=diffusion", *words] for words, _, _ in BROKEN_DIFFUSION]
+    refused += [[f"--policy.type={kind}", option] for kind, one, option, *_ in OTHER_VERSIONS if one == version]
     lists = refused + [[*act, *words] for words in TAKEN]
-    python = Path(training_environment) / "bin/python"
+    python = Path(environment_of(version)) / "bin/python"
     program = Path(__file__).with_name("lerobot_parser.py")
     given = json.dumps({"folder": str(tmp_path), "lists": lists})
     done = subprocess.run([python, program], input=given, capture_output=True, text=True)
