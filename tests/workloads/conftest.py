@@ -260,7 +260,7 @@ def translate(robotrain, monkeypatch):
 
 def _render_translation(robotrain, monkeypatch, words) -> None:
     taken = []
-    words = ["local" if word == "PLATFORM" else word for word in words[1:]]
+    words = ["local" if word == "PLATFORM" else word.replace("@COMMIT", f"@{0:040}") for word in words[1:]]
     with monkeypatch.context() as world:
         for name, value in SCRIPT_SETTINGS.items():
             world.setenv(name, value)

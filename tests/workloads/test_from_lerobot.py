@@ -54,7 +54,7 @@ LINES = {
     ),
     "lerobot-train --policy.type=act --dataset.repo_id=me/cups --optimizer.lr=1e-4 --policy.optimizer_lr=1e-6": (
         "--policy-type act --dataset-repo-id me/cups --learning-rate 1e-6 --batch-size 8 --val-split 0 --save-freq"
-        f" 20000 -- {WEIGHTS}"
+        f" 20000 -- --policy.optimizer_lr_backbone=1e-5 {WEIGHTS}"
     ),
     "lerobot-train --policy.type=act --dataset.repo_id=me/cups --optimizer.lr=1e-4": (
         f"--policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- {WEIGHTS}"
@@ -150,7 +150,9 @@ REFUSED = {
         "--config_file": "--num_processes",
         "--mixed_precision": "bf16",
     },
-    "lerobot-train --dataset.repo_id=me/cups --policy.type=octo": {"--policy.type": "not octo"},
+    "lerobot-train --dataset.repo_id=me/cups --policy.type=octo": {
+        "--policy.type": "LeRobot 0.6.1 has no policy of the type octo"
+    },
     "lerobot-train --dataset.repo_id=me/cups --policy.type=diffussion": {"--policy.type": "--policy.type=diffusion"},
     "lerobot-eval --policy.path=me/act --env.type=libero --env.task=libero_object --rename_map=x": {
         "--env.type": "pusht or aloha",
@@ -158,6 +160,24 @@ REFUSED = {
         "--rename_map": "--policy. and --env.",
     },
     "lerobot-eval --policy.path=me/act": {"": "neither a dataset nor an environment"},
+    f"uv run --with lerobot==0.5.1 {BASE}": {"lerobot==0.5.1": "robotrain runs LeRobot 0.6.1 or 0.6.0"},
+    f"uv run --with lerobot==0.6.0 {BASE.replace('act', 'diffusion')} --policy.gradient_checkpointing=true": {
+        "--policy.gradient_checkpointing": "LeRobot 0.6.1 has it"
+    },
+    f"{BASE} --peft.method_type=LORA": {"--peft.method_type": "adapters"},
+    f"{BASE} --sample_weighting.progress_path=/data/p.parquet": {"--sample_weighting.progress_path": "dataset"},
+    f"{BASE} --policy.discover_packages_path=mine": {"--policy.discover_packages_path": "packages"},
+    f"{BASE} --dataset.repo_type=bucket --dataset.streaming=true": {"--dataset.repo_type": "buckets"},
+    f"{BASE} --policy.pretrained_path=me/act": {"--policy.pretrained_path": "--policy.path=me/act"},
+    f"{BASE} --rename_map='{{a: b}}'": {"--rename_map": "as in --rename_map="},
+    f"""{BASE} --rename_map='{{"a": "b"}}'""": {"--rename_map": "--policy.path"},
+    f"{BASE} --reward_model.type=sarm": {"--policy.type": "reward model alone"},
+    f"{BASE.replace('act', 'smolvla')} --policy.vlm_model_name=/no/folder": {
+        "--policy.vlm_model_name": "neither a repository"
+    },
+    f"accelerate launch --multi_gpu {BASE}": {"--multi_gpu": "--num_processes=N"},
+    "lerobot-train --policy.type=gaussian_actor --dataset.repo_id=me/cups": {"--policy.type": "cannot train"},
+    "lerobot-train --reward_model.type=topreward --dataset.repo_id=me/cups": {"--reward_model.type": "cannot train"},
 }
 
 
@@ -219,7 +239,6 @@ def test_a_policy_that_cannot_be_read_is_trained_on_only_if_its_type_is_given(
     line = ("lerobot-train", "--policy.path=lerobot/smolvla_base", "--dataset.repo_id=me/cups")
     (problem,) = translate("from-lerobot", *line).json["problems"]
     assert "add --policy.type=act" in problem["why"]
-    assert problem["why"].count("robotrain trains") == 1
     options, _ = read_options(translate("from-lerobot", *line, "--policy.type=act").json["command"][4:])
     assert options["--policy-type"] == "act"
 
@@ -241,7 +260,7 @@ def test_a_training_that_is_resumed_keeps_the_options_of_its_checkpoint(translat
     assert options == {
         **{"--dataset-id": "me/cups", "--dataset-path": "/data/cups", "--val-split": "0.0"},
         "--policy-type": "diffusion",
-        **{"--device": "cuda", "--mixed-precision": "no", "--job-name": "cups", "--training-steps": "800"},
+        **{"--device": "cuda", "--job-name": "cups", "--training-steps": "800"},
         **{"--batch-size": "8", "--seed": "7", "--no-wandb": "", "--resume-from": str(file.parents[1])},
     }
     assert after == []
@@ -252,6 +271,42 @@ def test_a_line_may_be_pasted_in_quotes(translate: Any, monkeypatch: pytest.Monk
     line = "lerobot-train --policy.type=act \\\n  --dataset.repo_id=${HF_USER}/cups \\\n  --steps=5"
     options, _ = read_options(translate("from-lerobot", line).json["command"][4:])
     assert (options["--dataset-repo-id"], options["--training-steps"]) == ("me/cups", "5")
+
+
+def test_a_type_that_runs_code_of_the_hub_leaves_its_commit_to_the_user(translate: Any) -> None:
+    answer = translate("from-lerobot", "lerobot-train", "--policy.type=pi0_fast", "--dataset.repo_id=me/cups")
+    options, _ = read_options(answer.json["command"][4:])
+    assert options["--trust-remote-code"] == "lerobot/fast-action-tokenizer@COMMIT"
+    assert "COMMIT" in answer.json["notes"]["--trust-remote-code"]
+
+
+def test_a_reward_model_is_trained_by_its_type(translate: Any) -> None:
+    line = "lerobot-train --reward_model.type=sarm --reward_model.max_state_dim=16 --dataset.repo_id=me/cups"
+    options, after = read_options(translate("from-lerobot", *line.split()).json["command"][4:])
+    assert (options["--reward-model"], "--policy-type" in options) == ("sarm", False)
+    assert after == ["--reward_model.max_state_dim=16"]
+
+
+def test_names_of_features_and_folders_of_backbones_become_flags(translate: Any, policy: Any, tmp_path: Path) -> None:
+    backbone = tmp_path / "lab/smol"
+    backbone.mkdir(parents=True)
+    start = policy(type="smolvla", optimizer_lr=1e-4, vlm_model_name="lab/other")
+    line = ("lerobot-train", f"--policy.path={start}", "--dataset.repo_id=me/cups")
+    names = {"observation.image": "observation.images.camera1", "observation.side": "observation.images.b"}
+    answer = translate(
+        "from-lerobot", *line, f"--rename_map={json.dumps(names)}", f"--policy.vlm_model_name={backbone}"
+    )
+    options, after = read_options(answer.json["command"][4:])
+    pairs = "observation.image=observation.images.camera1,observation.side=observation.images.b"
+    assert (options["--rename"], options["--backbone-path"]) == (pairs, str(backbone))
+    assert after == ["--policy.vlm_model_name=lab/smol"]
+    assert "normalizes" in answer.json["notes"]["--rename_map"]
+
+
+def test_the_version_of_lerobot_is_the_one_that_the_line_installs(translate: Any) -> None:
+    for word, version in (("lerobot[smolvla]==0.6.0", "0.6.0"), ("--from=lerobot>=0.6", None)):
+        answer = translate("from-lerobot", "uvx", word, *BASE.split())
+        assert read_options(answer.json["command"][4:])[0].get("--lerobot-version") == version
 
 
 def test_the_defaults_of_lerobot_are_those_of_its_classes() -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import typer
 from robotrain.cli.command_factory import format_help, make_plain_app
-from robotrain.cli.line_check import find_line_problems
+from robotrain.cli.line_check import check_line
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, make_usage_problem, raise_if_any
 
@@ -27,6 +27,13 @@ class TranslatedLine(NamedTuple):
     """Options that mean something else here, each with the difference."""
     refused: Mapping[str, str] = {}
     """Options without which the line would not mean the same, each with the reason why they are not translated."""
+    stand_ins: Mapping[str, str] = {}
+    """Words that people replace by their own, each with one that stands for it when the line is checked."""
+
+    @property
+    def check_words(self) -> tuple[str, ...]:
+        """The line to check."""
+        return tuple(self.stand_ins.get(word, word) for word in self.words)
 
 
 def make_line_app(command: Callable[..., None]) -> typer.Typer:
@@ -60,7 +67,7 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
         why = f"{reason}." if reason.startswith("robotrain") else f"{reason[:1].upper()}{reason[1:]}."
         problems.append(make_usage_problem("option-not-translated", f"{option} cannot be translated", option, why))
     if not problems and "--help" not in line.words:
-        problems = find_line_problems(ctx, line.words[1:])
+        problems = check_line(ctx, line.check_words[1:]).problems
     if not as_json:
         for option, text in line.left_out.items():
             print_message(f"left out: {option}\n  {text}")

@@ -1,10 +1,10 @@
-"""Check of a line that another tool's line was translated to, before it is printed."""
+"""Check of a line that another tool's line was translated to, before it is printed, and the job that it means."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli import unknown_words, usage
 from robotrain.cli.choice import load_or_none
@@ -16,7 +16,17 @@ from robotrain.model.platform import Platform
 from robotrain.model.support import ANY, YES
 
 if TYPE_CHECKING:
+    from robotrain.model.job import Job
     from robotrain.plugins.manager import Plugins
+
+
+class CheckedLine(NamedTuple):
+    """A line, as `render` would read it for any platform."""
+
+    job: Job | None
+    """The job that it means; None if it cannot be read."""
+    problems: list[Problem]
+    """The errors that `render` would report on every platform."""
 
 
 class _AnyPlatform(Platform):
@@ -29,8 +39,8 @@ class _AnyPlatform(Platform):
         self.capabilities = Capabilities(sources={(role, ANY): YES for role in roles}, features={ANY: YES})
 
 
-def find_line_problems(ctx: Any, words: Sequence[str]) -> list[Problem]:
-    """Return the errors that `render` would report for a job's line on every platform.
+def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
+    """Return the job of a line, and the errors that `render` would report for it on every platform.
 
     What Terraform or a lookup may give is not asked for, and what a platform refuses is not looked for.
 
@@ -57,6 +67,7 @@ def find_line_problems(ctx: Any, words: Sequence[str]) -> list[Problem]:
         request = replace(request, complete=True, terraform=None)
         resolution = resolve_job(request, workload, platform, plugins.source_kinds())
         problems += [*mistakes, *(one for one in resolution.problems if one.code != "value-missing")]
-        return select_errors([*problems, *(() if select_errors(problems) else workload.check(resolution.job))])
+        errors = select_errors([*problems, *(() if select_errors(problems) else workload.check(resolution.job))])
+        return CheckedLine(resolution.job, errors)
     except Rejected as rejected:
-        return select_errors(rejected.problems)
+        return CheckedLine(None, select_errors(rejected.problems))

@@ -117,7 +117,7 @@ def _find_place(tree: OptionTree, name: str, types: Mapping[str, str]) -> _Place
         if not found:
             return _Place(prefix, parent, level)
         prefix += f"{parent}."
-        choices = {key: class_name for kind in found for key, class_name in _list_choices(kind).items()}
+        choices = {key: class_name for kind in found for key, class_name in list_choices(kind).items()}
         chosen = types.get(prefix[:-1], "")
         level = [tree.classes[choices[key]] for key in choices if chosen not in choices or key == chosen]
         level += [tree.classes[class_name] for kind in found for class_name in list_nested(kind)]
@@ -180,16 +180,16 @@ def _explain_unknown(
     return OptionProblem(given, title, why, owned.get(f"--{option}", _format(option, value)))
 
 
-def find_default(name: str, policy: str, version: object = None) -> object:
+def find_default(name: str, kind: str, version: object = None) -> object:
     """Return LeRobot's default for an option of training; None where it has none, or no plain value.
 
-    :param policy: the type of the policy.
+    :param kind: the type of the policy or reward model.
     """
     tree = load_option_tree(version)
     fields = tree.classes[tree.root]
     parents, _, last = name.rpartition(".")
-    if parents == "policy":
-        fields = tree.classes[_list_policies(tree)[policy]]
+    if choices := list_choices(fields.get(parents, [None])[0]):
+        fields = tree.classes.get(choices.get(kind, ""), {})
     elif parents:
         nested = [*list_nested(fields[parents][0])] if parents in fields else []
         fields = tree.classes[nested[0]] if len(nested) == 1 else {}
@@ -198,7 +198,7 @@ def find_default(name: str, policy: str, version: object = None) -> object:
 
 
 def _list_policies(tree: OptionTree) -> Mapping[str, str]:
-    return _list_choices(tree.classes[tree.root]["policy"][0])
+    return list_choices(tree.classes[tree.root]["policy"][0])
 
 
 def _format(name: str, value: str | None) -> str:
@@ -213,7 +213,7 @@ def _list_kinds(kind: Any) -> Iterator[Any]:
         yield kind
 
 
-def _list_choices(kind: Any) -> dict[str, str]:
+def list_choices(kind: Any) -> dict[str, str]:
     """Return the class of each choice."""
     kinds = [part for part in _list_kinds(kind) if isinstance(part, dict)]
     return {key: class_name for part in kinds for key, class_name in part.get("choices", {}).items()}

@@ -1,0 +1,170 @@
+"""Options that LeRobot trains with, given or by default: of a line of LeRobot's, and of a job of robotrain's."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain_workloads.lerobot.lineage import START_MODES, find_start_source
+from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.start import Start
+from robotrain_workloads.lerobot_options.option_tree import Fields, OptionTree, list_choices, list_nested
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
+MODELS = ("policy", "reward_model")
+"""What LeRobot trains; also what the names of its options begin with."""
+PRECISION = "mixed_precision"
+"""The name here of the number format, which several options of LeRobot and of its launcher decide."""
+PRECISION_OF_TYPE = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}
+"""The number format that LeRobot trains in, by `--policy.dtype`."""
+AMP_FORMATS = {"cpu": "bf16"}
+"""The number format of `--policy.use_amp=true`, by device; else `GPU_AMP_FORMAT`."""
+GPU_AMP_FORMAT = "fp16"
+AMP_SINCE = (0, 6, 1)
+"""The first LeRobot whose trainer reads `--policy.use_amp`."""
+PLACES = re.compile(
+    r"dataset\.(?:repo_id|root|revision|video_backend)|output_dir|job_name|resume|config_path|tolerance_s"
+    r"|(?:policy|reward_model)\.(?:device|use_amp|path|pretrained_path|pretrained_revision|push_to_hub|repo_id|private"
+    r"|tags|license)"
+    r"|save_checkpoint_to_hub|eval_steps|max_eval_samples|env_eval_freq|(?:env|eval|job|wandb)(?:\..*)?|num_workers|log_freq"
+)
+"""Options that say where a training runs, what it reports and where its results go, not what it learns."""
+WEIGHTS_OPTION = "policy.pretrained_backbone_weights"
+"""A policy that a training starts from brings its own."""
+PRESET, PRESET_OPTIONS = "use_policy_training_preset", ("optimizer.", "scheduler.")
+NULLS = ("null", "none", "~", "")
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
+Effective = Mapping[str, object]
+"""Values by the names of options without `--`. A value may be a text, or what it stands for."""
+
+
+def compute_effective_options(
+    given: Mapping[str, object],
+    tree: OptionTree,
+    settings: Mapping[str, Any] | None = None,
+    environment_precision: str = "",
+) -> dict[str, object]:
+    """Return the options that LeRobot trains with, without those of `PLACES`.
+
+    An option that is missing has a default that is no plain value.
+
+    :param given: the options of a line of lerobot-train.
+    :param settings: the configuration of the policy or reward model that it starts from.
+    :param environment_precision: the number format that its launcher asks for.
+    """
+    settings = settings or {}
+    model, kind = _find_model(given, tree, settings)
+    found: dict[str, object] = dict(_list_defaults(tree, tree.classes[tree.root], "", given))
+    options = tree.classes.get(list_choices(tree.classes[tree.root][model][0]).get(kind, ""), {})
+    found |= dict(_list_defaults(tree, options, f"{model}.", given))
+    found |= {f"{model}.{name}": value for name, value in settings.items()}
+    found |= {name: value for name, value in given.items() if name != f"{model}.path"}
+    found[f"{model}.type"] = kind
+    if parse_value(found.get(PRESET)) is True:  # LeRobot takes both from the type
+        found = {name: value for name, value in found.items() if not name.startswith(PRESET_OPTIONS)}
+    found[PRECISION] = _find_precision(found, model, tree.version, environment_precision)
+    if settings:
+        found.pop(WEIGHTS_OPTION, None)
+    return {name: value for name, value in found.items() if not PLACES.fullmatch(name)}
+
+
+def _find_model(given: Mapping[str, object], tree: OptionTree, settings: Mapping[str, Any]) -> tuple[str, str]:
+    """Return `policy` or `reward_model`, and the type."""
+    for model in MODELS:
+        kind = str(settings.get("type") or given.get(f"{model}.type") or "")
+        if kind in list_choices(tree.classes[tree.root][model][0]):
+            return model, kind
+    return MODELS[0], str(settings.get("type") or given.get(f"{MODELS[0]}.type") or "")
+
+
+def _list_defaults(
+    tree: OptionTree, fields: Fields, prefix: str, given: Mapping[str, object]
+) -> Iterator[tuple[str, object]]:
+    for name, field in fields.items():
+        nested = [*list_nested(field[0])]
+        if len(field) > 1:
+            yield f"{prefix}{name}", field[1]
+        elif nested and ("fields" in field[0] or any(one.startswith(f"{prefix}{name}.") for one in given)):
+            yield from _list_defaults(tree, tree.classes[nested[0]], f"{prefix}{name}.", given)
+
+
+def _find_precision(values: Mapping[str, object], model: str, version: str, asked: str) -> str:
+    """Return the number format that LeRobot's trainer computes in: `no` for its usual one."""
+    if f"{model}.dtype" in values:
+        return PRECISION_OF_TYPE.get(str(values[f"{model}.dtype"]), asked or "no")
+    reads_amp = [int(part) for part in version.split(".")] >= [*AMP_SINCE]
+    if reads_amp and parse_value(values.get(f"{model}.use_amp")) is True:
+        return AMP_FORMATS.get(str(values.get(f"{model}.device")), GPU_AMP_FORMAT)
+    return asked or "no"
+
+
+def list_job_options(job: "Job", settings: Mapping[str, Any] | None, container: Any) -> tuple[dict[str, object], str]:
+    """Return the options that a job's container gives LeRobot, and the number format in its environment.
+
+    They are none for a job that continues a training, and for a start whose configuration is unknown.
+
+    :param settings: the configuration of what it starts from.
+    :param container: the container plugin of lerobot-train.
+    """
+    begin, values = Start(), {**dict(job.parameters), "num_workers": job["num_workers"] or 0}
+    if source := find_start_source(job.sources):
+        if source.role == "resume" or settings is None:
+            return {}, ""
+        begin = Start(mode=START_MODES[source.role], folder=Path(source.uri), settings=settings)
+    owned = container.make_owned_options(values, Path("dataset"), Path("outputs"), begin)
+    defaults = container.make_default_options(values, job.trainer_args, begin)
+    given: dict[str, object] = dict(split_options([*owned, *defaults, *job.trainer_args]))
+    if job["device"] != "auto":  # the launcher adds it
+        given |= {f"{model}.device": job["device"] for model in MODELS}
+    return given, str(job["mixed_precision"] or "")
+
+
+def find_differences(wanted: Effective, found: Effective) -> dict[str, tuple[object, object]]:
+    """Return the options with different values, each with both: None for a default that is no plain value."""
+    names = dict.fromkeys([*wanted, *found])
+    return {
+        name: (wanted.get(name), found.get(name))
+        for name in names
+        if parse_value(wanted.get(name)) != parse_value(found.get(name))
+    }
+
+
+def parse_value(value: object) -> object:
+    """Return what LeRobot reads in a value: it takes texts as YAML."""
+    if isinstance(value, list | tuple):
+        return [parse_value(one) for one in value]
+    if isinstance(value, dict):
+        return {str(name): parse_value(one) for name, one in value.items()}
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if NUMBER.fullmatch(text):
+        return float(text)
+    if text[:1] in ("[", "{", "("):
+        try:
+            return parse_value(json.loads(text.translate(str.maketrans("()'", '[]"'))))
+        except ValueError:
+            return "".join(text.split())
+    return None if text.lower() in NULLS else text
+
+
+def format_value(value: object) -> str:
+    """Return a value as an option of LeRobot has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return re.sub(r"e-0(\d)", r"e-\1", f"{value:g}")
+    return json.dumps(value) if isinstance(value, list | tuple | dict) else "null" if value is None else str(value)
+
+
+def is_positive(value: object) -> bool:
+    """Return whether a value is a number above zero."""
+    number = parse_value(value)
+    return isinstance(number, float) and number > 0

@@ -1,0 +1,360 @@
+"""Translator of the options of lerobot-train and lerobot-eval to those of robotrain."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain.config.resolve import fill_in_value
+from robotrain.secret_rules import find_secret_arguments
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.feature_renames import RENAME_FLAG
+from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
+from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_tree
+from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
+from robotrain_workloads.lerobot_options.program_line import VARIABLE, ProgramLine
+from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_saved_options
+from robotrain_workloads.lerobot_options.trained_type import TrainedType, find_trained_type
+from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine
+
+if TYPE_CHECKING:
+    from robotrain.model.source import SourceKind
+    from robotrain.model.workload import Workload
+
+OFF_VALUES = ("false", "0", "no", "none", "null", "")
+DATASET, DATASET_FOLDER, CONFIG, RESUME = "dataset.repo_id", "dataset.root", "config_path", "resume"
+PUSH, ENVIRONMENT, RENAME, VERSION_FLAG = "push_to_hub", "env.type", "rename_map", "--lerobot-version"
+EVAL_SPLIT, EVAL_STEPS, WANDB, PROJECT = "dataset.eval_split", "eval_steps", "wandb.enable", "wandb.project"
+REVISIONS = {
+    DATASET: "dataset.revision",
+    "policy.path": "policy.pretrained_revision",
+    "reward_model.path": "reward_model.pretrained_revision",
+}
+"""The option with the revision of a repository, by the option that names the repository."""
+CHECKPOINT_CONFIG = re.compile(
+    r"(?P<folder>.+?)/(?:pretrained_model/train_config\.json|train_config\.json|pretrained_model/?)"
+)
+TRAINING = "lerobot-train"
+SIMULATOR_OPTIONS = ("env.", "eval.")
+PRESET_OPTION = "use_policy_training_preset"
+PRESET_OPTIONS = {"optimizer.lr": "optimizer_lr", "scheduler.num_warmup_steps": "scheduler_warmup_steps"}
+"""Options that LeRobot replaces by those of the policy, if it trains by the policy's preset."""
+NOT_SAVED = ("output_dir", "resume", CONFIG, *PRESET_OPTIONS, *(f"policy.{name}" for name in PRESET_OPTIONS.values()))
+"""Options that a checkpoint's configuration does not give: robotrain chooses the folder, LeRobot resumes the rates."""
+PROGRESS = "sample_weighting.progress_path"
+PROGRESS_FILE = "sarm_progress.parquet"
+"""The file that LeRobot weights samples with, if no option names another: it is beside the dataset's folders."""
+
+
+class LineTranslator:
+    """Translator of one line, which collects the words and what has no equal."""
+
+    def __init__(
+        self, workload: "Workload", options: Sequence[str], program: ProgramLine, kinds: Mapping[str, "SourceKind"]
+    ) -> None:
+        self.workload, self.kinds, self.program = workload, kinds, program
+        self.given = {name: value for name, value in split_options(options) if name}
+        self.flags: dict[str, tuple[str, ...]] = {}
+        """The words by their flag."""
+        self.rest: list[str] = []
+        self.left_out: dict[str, str] = program.left_out
+        self.notes: dict[str, str] = program.notes
+        self.refused = {
+            **program.refused,
+            **{value or "": "it is not an option" for name, value in split_options(options) if not name},
+        }
+        self.stand_ins: dict[str, str] = {}
+        """Words that people replace, each with one that stands for it when the line is checked."""
+        self.trained = TrainedType(versions.get_version(program.version or None))
+
+    @property
+    def is_training(self) -> bool:
+        """Whether the line trains."""
+        return self.workload.name == TRAINING
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the line continues from a checkpoint."""
+        return self.is_training and (self.given.get(RESUME) or "false").lower() not in OFF_VALUES
+
+    @property
+    def tree(self) -> option_tree.OptionTree:
+        """The options of the line's LeRobot."""
+        return option_tree.load_option_tree(self.trained.lerobot.name)
+
+    def make_line(self) -> TranslatedLine:
+        """Return the line."""
+        named = () if self.workload.default else (self.workload.name,)
+        rest = ["--", *self.rest] if self.rest else []
+        flags = [word for words in self.flags.values() for word in words]
+        words = ("robotrain", "submit", *named, "--platform", "PLATFORM", *flags, *rest)
+        return TranslatedLine(words, self.left_out, self.notes, self.refused, self.stand_ins)
+
+    def translate(self) -> None:
+        """Translate the line, except for what robotrain does otherwise by default."""
+        self.add_saved_options()
+        if self.is_training:
+            self.add_type()
+        for option, words in self.program.flags.items():
+            self.add_flag(option, words)
+        self.add_options()
+        if self.is_training:
+            self.add_precision()
+        else:
+            self.add_evaluation_defaults()
+
+    def add_saved_options(self) -> None:
+        """Add what the checkpoint that a training continues from says, as LeRobot does: its own configuration."""
+        match = CHECKPOINT_CONFIG.fullmatch(self.given.get(CONFIG) or "")
+        if not self.is_resumed or not match:
+            return
+        folder = Path(match["folder"])
+        try:
+            saved = read_saved_options(folder, self.workload.managed_options)
+        except (OSError, ValueError):
+            self.refused[f"--{CONFIG}"] = option_reasons.RESUME_FILE.format(folder / TRAIN_CONFIG_FILE)
+            return
+        for name, text in saved.items():
+            if name not in NOT_SAVED:
+                self.given.setdefault(name, text)
+
+    def add_type(self) -> None:
+        """Add the version of LeRobot, and the type of what it trains."""
+        lerobot = self.trained.lerobot
+        if lerobot.name != versions.get_version().name:
+            self.flags[VERSION_FLAG] = (VERSION_FLAG, lerobot.name)
+        if not self.is_resumed:
+            self.trained = find_trained_type(self.given, lerobot, self.kinds)
+            self.refused |= self.trained.refused
+        elif kind := self.given.get("policy.type"):
+            self.trained.kind = kind
+        if self.trained.kind:
+            self.flags[self.trained.flag] = (self.trained.flag, self.trained.kind)
+
+    def add_options(self) -> None:
+        """Translate the options of the program."""
+        for name, value in self.given.items():
+            option, text = f"--{name}", value or ""
+            if find_secret_arguments([f"{option}={text}"]):
+                self.refused[option] = SECRET_REASON
+            elif variable := VARIABLE.search(text):
+                self.refused[option] = f"{variable[0]} is not replaced by its value: write the value instead"
+            elif value is None:
+                self.refused[option] = option_reasons.VALUE
+            elif option in self.refused:
+                pass
+            elif reason := self.find_fixed_reason(name, text):
+                self.refused[option] = reason
+            elif reason := self.find_idle_reason(name, text):
+                self.left_out[option] = reason
+            elif not self.add_special(name, text):
+                self.add_option(name, text)
+
+    def find_fixed_reason(self, name: str, value: str) -> str:
+        """Return why robotrain cannot do what an option says; empty if it may."""
+        if name in option_reasons.USUAL_VALUES:
+            usual, reason = option_reasons.USUAL_VALUES[name]
+            return reason if value.lower() != usual else ""
+        if name.endswith(f".{option_tree.PLUGINS_OPTION}"):
+            return option_reasons.PACKAGES
+        if name == REVISIONS[DATASET] and self.given.get(DATASET_FOLDER):
+            return option_reasons.REVISION
+        if name == PRESET_OPTION and value.lower() in OFF_VALUES:
+            return option_reasons.PRESET
+        if name == CONFIG and not (self.is_resumed and CHECKPOINT_CONFIG.fullmatch(value)):
+            return option_reasons.CONFIG
+        if name == RESUME and self.is_resumed and CONFIG not in self.given:
+            return option_reasons.RESUME
+        if name.startswith("peft."):
+            return option_reasons.ADAPTER
+        if name == PROGRESS and value.lower() not in OFF_VALUES and not self.is_dataset_file(value):
+            return option_reasons.PROGRESS
+        return ""
+
+    def is_dataset_file(self, path: str) -> bool:
+        """Return whether a path is that of the file with which LeRobot weights the samples of the line's dataset."""
+        places = (self.given.get(DATASET_FOLDER), f"hf://datasets/{self.given.get(DATASET)}")
+        return any(place and path == f"{place.rstrip('/')}/{PROGRESS_FILE}" for place in places)
+
+    def find_idle_reason(self, name: str, value: str) -> str:
+        """Return why an option changes nothing that is learned, or where it is to be given; empty if it may."""
+        if name in option_reasons.SPEED_OPTIONS:
+            return option_reasons.SPEED_OPTIONS[name]
+        if name.startswith("job."):
+            return option_reasons.PLACE
+        if name in PRESET_OPTIONS:
+            other = f"--{self.trained.model}.{PRESET_OPTIONS[name]}, which the policy has"
+            return f"LeRobot replaces it by {'what the checkpoint has' if self.is_resumed else other}"
+        if self.is_training and (name.startswith(SIMULATOR_OPTIONS) or name == "eval_freq"):
+            return option_reasons.SIMULATOR
+        holds_out = effective_options.is_positive(self.given.get(EVAL_SPLIT))
+        return (
+            option_reasons.LOSS if name == EVAL_STEPS and holds_out and not effective_options.is_positive(value) else ""
+        )
+
+    def add_special(self, name: str, value: str) -> bool:
+        """Translate an option whose meaning depends on others; return whether it is one."""
+        model, _, last = name.rpartition(".")
+        repository = next((one for one, revision in REVISIONS.items() if revision == name), "")
+        if name == DATASET and self.given.get(DATASET_FOLDER):
+            self.flags["--dataset-id"] = ("--dataset-id", value)
+        elif name in REVISIONS and REPOSITORY.fullmatch(value) and (revision := self.given.get(REVISIONS[name])):
+            flag, words = fill_in_hint(self.find_hint(name) or "", value)
+            self.flags[flag] = (flag, f"{words}@{revision}")
+        elif repository and REPOSITORY.fullmatch(self.given.get(repository) or ""):
+            pass  # part of the repository's name
+        elif name == CONFIG and (match := CHECKPOINT_CONFIG.fullmatch(value)):
+            self.flags["--resume-from"] = ("--resume-from", match["folder"])
+        elif name == RENAME and self.is_training:
+            self.add_names(value)
+        elif name == WANDB and value.lower() == "true" and PROJECT not in self.given:
+            self.add_option(name, value)
+            self.add_option(PROJECT, format_value(option_tree.find_default(PROJECT, "", self.trained.lerobot.name)))
+        elif model in effective_options.MODELS and last in ("repo_id", "private", "tags", "license"):
+            pushes = (self.given.get(f"{model}.{PUSH}") or "true").lower() != "false"
+            self.left_out |= {f"--{name}": self.find_hint(f"{model}.{PUSH}") or ""} if pushes else {}
+        else:
+            is_fixed = name in (RESUME, CONFIG, PROGRESS, PRESET_OPTION, *option_reasons.USUAL_VALUES)
+            is_type = self.is_training and (last == "type" or last == "use_amp") and model in effective_options.MODELS
+            return is_fixed or is_type
+        return True
+
+    def add_names(self, value: str) -> None:
+        """Translate `--rename_map`, a mapping."""
+        names = effective_options.parse_value(value)
+        if not names:
+            return
+        if not isinstance(names, dict) or not all(isinstance(one, str) for one in names.values()):
+            self.refused[f"--{RENAME}"] = option_reasons.RENAME_FORM
+        elif not self.given.get("policy.path"):
+            self.refused[f"--{RENAME}"] = option_reasons.RENAME
+        else:
+            text = ",".join(f"{name}={renamed}" for name, renamed in names.items())
+            self.flags[RENAME_FLAG] = (RENAME_FLAG, text)
+            self.notes[f"--{RENAME}"] = option_reasons.RENAME_NOTE.format(self.trained.lerobot.name)
+
+    def find_hint(self, name: str) -> str | None:
+        """Return what robotrain has for an option that it sets itself; None for another option."""
+        managed = self.workload.managed_options
+        model, _, last = name.rpartition(".")
+        as_policy = f"--policy.{last}" if model == "reward_model" else ""
+        return managed.get(f"--{name}", managed.get(as_policy))
+
+    def add_option(self, name: str, value: str) -> None:
+        """Translate an option whose meaning depends on no other."""
+        option, hint = f"--{name}", self.find_hint(name)
+        if hint is None:
+            self.add_rest(name, value)
+        elif words := fill_in_hint(hint, value):
+            self.add_flag(option, words)
+        elif value.lower() not in OFF_VALUES:
+            self.left_out[option] = hint
+
+    def add_flag(self, option: str, words: Sequence[str]) -> None:
+        """Add the words for an option, unless a parameter does not take the value, or has another one."""
+        flag = words[0]
+        if refusal := _find_refusal(words, self.workload):
+            self.refused[option] = refusal
+        elif self.flags.get(flag, tuple(words)) != tuple(words):
+            self.refused[option] = f"another option of the line gives {flag} another value"
+        else:
+            self.flags[flag] = tuple(words)
+
+    def add_rest(self, name: str, value: str) -> None:
+        """Add an option that LeRobot is given as it is, unless it would be refused."""
+        argument, refusal = f"--{name}={value}", ""
+        if not self.is_training and not name.startswith(("policy.", "env.")):
+            refusal = option_reasons.EVALUATION
+        elif name.startswith("env."):
+            words = fill_in_hint(self.workload.managed_options[f"--{ENVIRONMENT}"], self.given.get(ENVIRONMENT) or "")
+            refusal = _find_refusal(words, self.workload) if words else ""
+        else:
+            trained = self.trained
+            chosen = {trained.model: trained.kind} if self.is_training and trained.kind else {}
+            managed, version = self.workload.managed_options, trained.lerobot.name
+            if problem := next(option_tree.find_option_problems([argument], chosen, managed, version), None):
+                way = f": use {problem.suggestion}" if problem.suggestion else ""
+                others = f"; {problem.why.rstrip('.')}" if problem.why.startswith("LeRobot ") else ""
+                refusal = f"{problem.title}{others or way}"
+            if not refusal and name in self.list_backbone_options():
+                argument, refusal = self.add_backbone(name, value)
+        if refusal:
+            self.refused[f"--{name}"] = refusal
+        else:
+            self.rest.append(argument)
+
+    def list_backbone_options(self) -> set[str]:
+        """Return the options that name a repository of the type's backbone or tokenizer."""
+        named = self.trained.facts.repositories.values() if self.is_training else ()
+        return {f"{self.trained.model}.{option}" for one in named for option in one.options}
+
+    def add_backbone(self, name: str, value: str) -> tuple[str, str]:
+        """Add the folder that an option names; return the argument for LeRobot, or else why there is none."""
+        folder = Path(value).expanduser()
+        repository = "/".join(folder.absolute().parts[-2:])
+        if folder.is_dir() and REPOSITORY.fullmatch(repository):
+            self.flags["--backbone-path"] = (*self.flags.get("--backbone-path", ()), "--backbone-path", value)
+            self.given[name] = repository
+            return f"--{name}={repository}", ""
+        is_named = REPOSITORY.fullmatch(value) or value.lower() in effective_options.NULLS
+        return f"--{name}={value}", "" if is_named else option_reasons.BACKBONE
+
+    def add_precision(self) -> None:
+        """Add the number format, which the launcher and options of LeRobot decide together."""
+        model, lerobot, asked = self.trained.model, self.trained.lerobot.name, self.program.precision
+        amp, given = f"{model}.use_amp", {**self.given, f"{model}.type": self.trained.kind}
+        without = {name: value for name, value in given.items() if name != amp}
+        chosen, usual = (
+            str(
+                effective_options.compute_effective_options(options, self.tree, self.trained.settings, launcher)[
+                    PRECISION
+                ]
+            )
+            for options, launcher in ((given, asked), (without, ""))
+        )
+        if chosen != usual:
+            self.add_flag("--mixed_precision", ("--mixed-precision", chosen))
+        elif asked not in ("", chosen):
+            self.left_out["--mixed_precision"] = option_reasons.PRECISION.format(lerobot, self.trained.kind)
+        if effective_options.parse_value(self.given.get(amp)) is True:
+            if chosen in ("no", asked):
+                self.left_out[f"--{amp}"] = option_reasons.AMP.format(lerobot, self.trained.kind)
+            elif f"{model}.device" not in self.given:
+                self.notes[f"--{amp}"] = option_reasons.AMP_NOTE
+
+    def add_evaluation_defaults(self) -> None:
+        """Add the values that LeRobot uses in an evaluation where none is given, if those of robotrain differ."""
+        parameters = {one.flag: one for one in get_parameters(self.workload.parameters)}
+        for option, flag in self.workload.managed_options.items():
+            default = option_tree.find_default(option.removeprefix("--"), "act", self.trained.lerobot.name)
+            parameter = parameters.get(flag)
+            if isinstance(default, bool) or not isinstance(default, int | float) or not parameter:
+                continue
+            least = parameter.param.gt
+            is_taken = least is None or default > least
+            if flag not in self.flags and parameter.default not in (None, default) and is_taken:
+                self.flags[flag] = (flag, format_value(default))
+
+
+def fill_in_hint(hint: str, value: str | None) -> tuple[str, ...]:
+    """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag."""
+    ways = hint.split(", or ")
+    if len(ways) == 2 and (value or "").lower() in ("true", "false"):
+        return tuple(shlex.split(ways[0] if value and value.lower() == "true" else ways[1]))
+    filled = fill_in_value(hint, value or "").split(", or ")
+    changed = [way for way, before in zip(filled, ways, strict=True) if way != before]
+    return tuple(shlex.split(changed[0])) if changed else ()
+
+
+def _find_refusal(words: Sequence[str], workload: "Workload") -> str:
+    """Return why a parameter does not take a value; empty if nothing here rules it out."""
+    flag, value = words[0], " ".join(words[1:])
+    for parameter in get_parameters(workload.parameters):
+        if flag in parameter.flags and value and parameter.choices and value not in parameter.choices:
+            default = f"; without it, it is {parameter.default}" if parameter.default else ""
+            return f"{flag} takes {' or '.join(parameter.choices)}{default}"
+    return ""

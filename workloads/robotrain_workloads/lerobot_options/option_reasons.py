@@ -1,0 +1,40 @@
+"""Why an option of LeRobot is left out of a translated line, or not translated at all."""
+
+USUAL_VALUES = {
+    "save_checkpoint": ("true", "robotrain always saves checkpoints: --save_freq=N says how often"),
+    "env.render_mode": ("rgb_array", "robotrain shows no window: it renders pictures, and --record-video keeps them"),
+    "dataset.repo_type": ("dataset", "robotrain reads datasets of the Hub, not its storage buckets"),
+}
+"""Options of which robotrain has one value alone: that, and the reason."""
+SPEED_OPTIONS = {
+    "eval.use_async_envs": "it changes the speed alone: --env-workers N is the number of processes that simulate",
+    "dataset.video_backend": "it changes the speed alone: robotrain decodes videos with pyav",
+}
+CONFIG = "robotrain reads no configuration file of LeRobot: give the values that you need as options"
+RESUME = "robotrain resume RUN continues a run; --resume-from FOLDER continues from a checkpoint"
+SIMULATOR = "training runs no simulator; afterwards: robotrain submit lerobot-eval --policy-run RUN --env NAME"
+EVALUATION = "an evaluation takes only --policy. and --env. options of LeRobot"
+PRESET = "robotrain trains with the optimizer of the policy's preset"
+RESUME_FILE = "the dataset and the options of that training are in {}, which cannot be read on this machine"
+REVISION = (
+    "robotrain reads the folder of --dataset.root as it is: leave one of both options out; without the folder, it"
+    " downloads the revision"
+)
+VALUE = "LeRobot refuses an option without a value"
+PLACE = "remove it: --platform names where the job runs"
+PACKAGES = "the packages of a job are those that robotrain locks: a policy or an environment of another one is missing"
+ADAPTER = "robotrain keeps no adapters yet: it trains the policy itself, whose frozen parts --policy. options choose"
+PROGRESS = "a job has the files of its dataset alone: put this one into the dataset's folder as sarm_progress.parquet"
+RENAME = "LeRobot renames only for a policy that the training starts from: --policy.path=OWNER/NAME"
+RENAME_FORM = """robotrain reads names as in --rename_map='{"observation.image": "observation.images.camera1"}'"""
+RENAME_NOTE = "robotrain normalizes a renamed feature with its own statistics, where LeRobot {} loses them"
+PRECISION = "LeRobot {} trains a {} in a number format of its own options, whatever the launcher says"
+AMP = "LeRobot {} does not read it when it trains a {}"
+AMP_NOTE = (
+    "LeRobot computes in float16 on a GPU and in bfloat16 on a CPU: with --device cpu, it is --mixed-precision bf16"
+)
+LOSS = "robotrain computes the validation loss of the held-out episodes, at each checkpoint"
+BACKBONE = "it names neither a repository of the Hub nor a folder of this machine"
+START_NOTE = "the configuration of the policy cannot be read here: this is LeRobot's default for its type"
+OTHER_VALUE = "robotrain trains with {}, and this line with {}"
+TRUST_NOTE = "a {} runs Python code of the Hub: read it, and write the commit that you have read in place of COMMIT"

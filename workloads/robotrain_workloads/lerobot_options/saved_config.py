@@ -1,0 +1,55 @@
+"""Configurations of policies, reward models and checkpoints that a line of LeRobot starts from."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain_workloads.lerobot import file_formats
+from robotrain_workloads.lerobot.policy import CONFIG_FILE, find_model_folder, load_policy_settings
+from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
+
+if TYPE_CHECKING:
+    from robotrain.model.source import SourceKind
+
+REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+REPOSITORY_FLAG = "--policy-repo-id"
+PLAIN_HINT = re.compile(r"--[a-z0-9, -]+")
+"""What robotrain has for an option of LeRobot, if that is an option."""
+
+
+def read_policy_config(text: str, revision: str, kinds: Mapping[str, "SourceKind"]) -> Mapping[str, Any]:
+    """Return the configuration of a policy: of a folder, or of a revision at the Hub, which is asked.
+
+    Raise OSError or ValueError with a sentence.
+    """
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        return load_policy_settings(find_model_folder(folder))
+    role = "policy"
+    kind = next((one for one in kinds.values() if role in one.roles and one.roles[role].flag == REPOSITORY_FLAG), None)
+    if kind is None or kind.pinning is None or not REPOSITORY.fullmatch(text):
+        raise FileNotFoundError(f"{text} is not a folder of this machine")
+    source = kind.parse(f"{text}@{revision}" if revision else text, Path.cwd())
+    files = kind.pinning.read_files(source, role, kind.pinning.resolve(source, role), (CONFIG_FILE,))
+    config: Any = json.loads(files.get(CONFIG_FILE, b"{}"))
+    return config if isinstance(config, dict) else {}
+
+
+def read_saved_options(checkpoint: Path, managed: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of those `managed` options that a checkpoint's configuration gives, by their names.
+
+    Raise OSError or ValueError with a sentence.
+    """
+    saved = file_formats.read_json_object(checkpoint / TRAIN_CONFIG_FILE)
+    values: dict[str, Any] = {}
+    for name in (option.removeprefix("--") for option, hint in managed.items() if PLAIN_HINT.fullmatch(hint)):
+        value: Any = saved
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        values[name] = value
+    if not values.get("wandb.enable"):
+        values.pop("wandb.project", None)
+    texts = {name: str(value) for name, value in values.items() if value is not None}
+    return {name: text.lower() if text in ("True", "False") else text for name, text in texts.items()}

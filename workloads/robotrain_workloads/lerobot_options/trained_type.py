@@ -1,0 +1,116 @@
+"""What a line of lerobot-train trains: a type of policy or of reward model, new or from a configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from robotrain.nearest_name import suggest_name
+from robotrain.redaction import redact
+
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.versions import LeRobotVersion, ModelType
+from robotrain_workloads.lerobot_options.saved_config import read_policy_config
+
+if TYPE_CHECKING:
+    from robotrain.model.source import SourceKind
+
+REWARD_MODEL, POLICY = "reward_model", "policy"
+FLAGS = {POLICY: "--policy-type", REWARD_MODEL: "--reward-model"}
+NOTHING_REASON = "the line names no policy to train: add --policy.type=act, or --policy.path=OWNER/NAME"
+BOTH_REASON = "LeRobot trains the reward model alone: leave the options of the policy out"
+TYPE_REASON = (
+    "its type is in its configuration, which cannot be read: {}; add --{}.type={} to the line if it is a policy of that"
+    " type"
+)
+WEIGHTS_REASON = (
+    "LeRobot takes its weights alone, for a new {} with other settings; robotrain trains on with the settings of the"
+    " weights: give --{}.path={} instead, and no type"
+)
+
+
+@dataclass
+class TrainedType:
+    """What a line trains."""
+
+    lerobot: LeRobotVersion
+    model: str = POLICY
+    """`policy` or `reward_model`: what the names of its options begin with."""
+    kind: str = ""
+    """The type; empty if it is unknown."""
+    settings: Mapping[str, Any] | None = None
+    """The configuration of what it starts from; None if it starts from nothing, or if that cannot be read."""
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def flag(self) -> str:
+        """The option of robotrain with the type."""
+        return FLAGS[self.model]
+
+    @property
+    def types(self) -> Mapping[str, ModelType]:
+        """The types that this LeRobot has."""
+        return self.lerobot.policies if self.model == POLICY else self.lerobot.reward_models
+
+    @property
+    def facts(self) -> ModelType:
+        """What is known of the type; nothing of an unknown one."""
+        return self.types.get(self.kind, ModelType())
+
+
+def find_trained_type(
+    given: Mapping[str, str | None], lerobot: LeRobotVersion, kinds: Mapping[str, "SourceKind"]
+) -> TrainedType:
+    """Return what a line trains, with the reasons why robotrain cannot train it.
+
+    :param given: the options of the line.
+    """
+    is_reward = any(name in given for name in (f"{REWARD_MODEL}.type", f"{REWARD_MODEL}.path"))
+    found = TrainedType(lerobot, REWARD_MODEL if is_reward else POLICY)
+    path, kind = given.get(f"{found.model}.path"), given.get(f"{found.model}.type")
+    weights = f"{found.model}.pretrained_path"
+    if is_reward and any(name.startswith(f"{POLICY}.") for name in given):
+        found.refused[next(f"--{name}" for name in given if name.startswith(f"{POLICY}."))] = BOTH_REASON
+    elif given.get(weights):
+        value = redact(given[weights] or "")
+        found.refused[f"--{weights}"] = WEIGHTS_REASON.format(_describe(found.model), found.model, value)
+    elif path:
+        _read_start(path, given, found, kinds)
+    elif kind:
+        found.kind = kind
+        if reason := _explain_untrained(found):
+            found.refused[f"--{found.model}.type"] = reason
+    else:
+        found.refused[f"--{POLICY}.type"] = NOTHING_REASON
+    return found
+
+
+def _read_start(
+    path: str, given: Mapping[str, str | None], found: TrainedType, kinds: Mapping[str, "SourceKind"]
+) -> None:
+    option, kind = f"--{found.model}.path", given.get(f"{found.model}.type")
+    try:
+        found.settings = read_policy_config(path, given.get(f"{found.model}.pretrained_revision") or "", kinds)
+    except (OSError, ValueError) as error:
+        if not kind:
+            found.refused[option] = TYPE_REASON.format(str(error).rstrip("."), found.model, next(iter(found.types)))
+            return
+    found.kind = str((found.settings or {}).get("type") or kind)
+    if kind not in (None, found.kind):
+        found.refused[f"--{found.model}.type"] = f"what {option} names is of the type {redact(found.kind)}"
+    elif reason := _explain_untrained(found):
+        found.refused[option] = reason
+
+
+def _explain_untrained(found: TrainedType) -> str:
+    """Return why robotrain does not train the type; empty if it does."""
+    lerobot, kind = f"LeRobot {found.lerobot.name}", redact(found.kind)
+    if found.kind in found.types:
+        return f"{lerobot} cannot train {kind}: {found.facts.refused}" if found.facts.refused else ""
+    having = [one.name for one in versions.list_versions() if kind in {**one.policies, **one.reward_models}]
+    others = "".join(f", but LeRobot {name} has" for name in having[:1])
+    near = "".join(f": use {way.text}" for way in suggest_name(kind, list(found.types), f"--{found.model}.type="))
+    return f"{lerobot} has no {_describe(found.model)} of the type {kind}{others or near}"
+
+
+def _describe(model: str) -> str:
+    return model.replace("_", " ")
