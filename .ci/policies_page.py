@@ -46,7 +46,7 @@ def _format_table(trials: Iterable[PolicyTrial]) -> Iterator[str]:
 def _describe_stage(trial: PolicyTrial, stage: str) -> str:
     if stage in trial.stages:
         return RAN[trial.result]
-    return trial.result if trial.result not in RAN else "not tried"
+    return trial.result if trial.result not in RAN else "not possible"
 
 
 def _describe_data(facts: ModelType) -> str:

@@ -47,7 +47,7 @@ class PolicyTrial:
     """Those of them whose Python code runs."""
 
     stages: tuple[Stage, ...] = ("train", "fine-tune", "resume")
-    """What was tried and worked."""
+    """What was tried and worked; a type that trains lacks those that LeRobot cannot do, with `reason`."""
 
     reward_model: bool = False
     """The type is one of `--reward-model`, not of `--policy-type`."""
