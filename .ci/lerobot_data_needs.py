@@ -14,6 +14,7 @@ from lerobot.policies.factory import get_policy_class
 STATE, WORLD, ACTION = "observation.state", "observation.environment_state", "action"
 PADDED = {STATE: ("max_state_dim",), ACTION: ("max_action_dim", "expected_max_action_dim")}
 """By feature, the options with the size that a type pads it to."""
+CAMERA = "observation.image"
 SIZES = {STATE: 8, ACTION: 7}
 MOST_CAMERAS = 8
 """A type that takes so many cameras takes any number."""
@@ -51,6 +52,7 @@ class DataNeeds:
             ("same_pictures", self._needs_same_pictures),
             ("square_pictures", self._needs_square_pictures),
             ("crop_option", self._find_crop_option),
+            ("camera_options", self._list_camera_options),
             ("exact_sizes", self._find_exact_sizes),
             ("picture_sized", self._has_picture_sized_weights),
             ("reads_reward", lambda: bool(make_default(self.config).reward_delta_indices)),
@@ -139,6 +141,16 @@ class DataNeeds:
             if self._accepts([self.picture], options=fits) and not self._accepts([self.picture], options=exceeds):
                 return name
         return ""
+
+    def _list_camera_options(self) -> dict[str, str | list[str]]:
+        """Return the options that name a camera, or several, with those that they name by default."""
+        default, found = make_default(self.config), {}
+        for name in sorted(self.options):
+            value = getattr(default, name)
+            cameras = [value] if isinstance(value, str) else value
+            if isinstance(cameras, list) and cameras and all(str(one).startswith(CAMERA) for one in cameras):
+                found[name] = value
+        return found
 
     def _find_exact_sizes(self) -> dict[str, str]:
         """Return the options with the only size that a feature may have."""

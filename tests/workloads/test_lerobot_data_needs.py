@@ -22,6 +22,7 @@ def camera(height, width):
 
 ROBOT = {STATE: vector(6), "action": vector(6)}
 ONE, TWO = {LEFT: camera(96, 96)}, {LEFT: camera(96, 96), RIGHT: camera(96, 96)}
+SEVEN = {STATE: vector(8), "action": vector(7)}
 UNNAMED = {"action": vector(6), **ONE}
 
 TABLE = [
@@ -38,6 +39,18 @@ TABLE = [
     ({**ROBOT, LEFT: camera(96, 64), "next.reward": vector(1)}, "tdmpc", (), "tdmpc takes square pictures", ""),
     ({**ROBOT, LEFT: camera(96, 96), RIGHT: camera(48, 64)}, "diffusion", (), "takes pictures of one size", ""),
     ({**ROBOT, LEFT: camera(96, 96), RIGHT: camera(48, 64)}, "act", (), "", ""),
+    (
+        *(
+            {**ROBOT, **TWO},
+            "lingbot_va",
+            (),
+            "lingbot_va reads observation.images.image and observation.images.image2",
+        ),
+        f"""-- '--policy.obs_cam_keys=["{LEFT}", "{RIGHT}"]'""",
+    ),
+    ({**ROBOT, **TWO}, "lingbot_va", (f'--policy.obs_cam_keys=["{LEFT}"]',), "", ""),
+    ({**SEVEN, "observation.image": camera(96, 96)}, "fastwam", (), "names begin with observation.images.", ""),
+    ({**SEVEN, **ONE}, "fastwam", (), "", ""),
     (UNNAMED, "act", (), "act reads observation.state", "-- --policy.use_vae=false"),
     (UNNAMED, "act", ("--policy.use_vae=false",), "", ""),
     (UNNAMED, "xvla", (), "xvla reads observation.state", "-- --policy.use_proprio=false"),
@@ -153,6 +166,15 @@ def test_a_reward_model_needs_the_reward(training, record):
     assert "reward_classifier learns from next.reward, which the dataset does not record" in list(
         container.compare(document, job_documents.folders(document))
     )
+
+
+def test_a_reward_model_reads_the_camera_that_its_option_names(training, record):
+    folder = record({**ROBOT, **ONE})
+    needs = training(folder, policy_type=None, reward_model="sarm")
+    (problem,) = job_documents.find_data_problems(needs)
+    assert problem.endswith(f"-- --reward_model.image_key={LEFT}")
+    chosen = training(folder, [f"--reward_model.image_key={LEFT}"], policy_type=None, reward_model="sarm")
+    assert job_documents.find_data_problems(chosen) == []
 
 
 def test_each_type_of_each_version_is_described():

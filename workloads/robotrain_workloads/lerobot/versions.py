@@ -55,6 +55,10 @@ class ModelType(NamedTuple):
     """The number formats that its option `dtype` takes; empty without that option."""
     takes_absent_cameras: bool = False
     """Whether it trains without some of the cameras that its configuration names."""
+    camera_options: Mapping[str, str | Sequence[str]] = {}
+    """The options that name a camera of the dataset, or several, with those that they name by default."""
+    camera_prefix: str = ""
+    """What the names of its cameras must begin with; empty if any name will do."""
     same_pictures: bool = False
     """Whether the pictures of all cameras must have one size."""
     square_pictures: bool = False

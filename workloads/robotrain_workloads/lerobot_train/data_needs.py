@@ -46,6 +46,7 @@ def find_unmet_needs(document: JobDocument, described: Mapping[JobSource, Path],
         problems = list(needs.find_type_problems())
         way = _suggest_type(needs) if problems and needs.model.section == versions.POLICIES else ""
         yield from (problem if "\n" in problem else f"{problem}{way}" for problem in problems)
+        yield from needs.find_camera_name_problems()
         yield from needs.find_crop_problems()
     else:
         yield from needs.find_reward_problems()
@@ -137,6 +138,22 @@ class DataNeeds:
         elif most is not None and count > most:
             taken = "one camera" if most == 1 else f"{most} cameras"
             yield f"{self.model.kind} takes {taken}, and the dataset has {count}: {', '.join(self._cameras)}"
+
+    def find_camera_name_problems(self) -> Iterator[str]:
+        """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
+        known = self._cameras
+        for option, usual in self._facts.camera_options.items():
+            named: str | Sequence[str] = self._get_option(option) or usual
+            missing = [name for name in ([named] if isinstance(named, str) else named) if name not in known]
+            if missing:
+                fitting = known[0] if isinstance(named, str) else json.dumps(known[: len(named)])
+                way = f"\n{self._format_way(option, fitting)}" if known else ""
+                reads = f"{self.model.kind} reads {' and '.join(missing)} ({option})"
+                yield f"{reads}, and the dataset has {', '.join(known) or 'no camera'}{way}"
+        prefix = self._facts.camera_prefix
+        if known and not any(name.startswith(prefix) for name in known):
+            begin = f"{self.model.kind} reads cameras whose names begin with {prefix}"
+            yield f"{begin}, and the dataset has {', '.join(known)}"
 
     def _find_picture_problems(self) -> Iterator[str]:
         sizes = self._list_picture_sizes()
