@@ -95,6 +95,10 @@ LINES = {
         "pipeline train-eval --skip-wait --platform azureml --dataset-id sets/a --dataset-asset azureml:a:3 "
         f"--with-register --register-model m --compute c1 --compute-train c2 {ACT}"
     ),
+    "submit-azureml-lerobot-pipeline.sh -d sets/a --dataset-asset azureml:a:3 --compute c1 -p pi0": (
+        "pipeline train-eval --skip-wait --platform azureml --dataset-id sets/a --dataset-asset azureml:a:3 "
+        "--compute c1 --policy-type pi0 --batch-size 8"
+    ),
 }
 
 
@@ -137,6 +141,7 @@ def test_what_changes_the_job_is_refused_with_what_to_do_instead(translate: Any)
     [
         ("submit-azureml-lerobot-training.sh -d u/d -p pi0", "--policy-type", "act and diffusion"),
         ("submit-osmo-lerobot-training.sh -d u/d -p smolvla", "--policy-type", "act and diffusion"),
+        ("submit-azureml-lerobot-pipeline.sh -d sets/a -p smolvla", "--policy-type", "act, diffusion and pi0"),
         ("submit-osmo-lerobot-training.sh --steps 5", "", "needs a dataset"),
         ("submit-osmo-lerobot-training.sh -d u/d --steps many", "--training-steps", "--training-steps"),
     ],
