@@ -1,7 +1,7 @@
 """Interfaces of container plugins: workloads, source kinds, publish targets, tracking addresses."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
 from robotrain_runtime.contract.failure import CancelCheck, Finding
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
 """The environment variable of the modules of tracking addresses, for the tracking process."""
@@ -16,7 +17,7 @@ PLATFORM_TRACKING_VARIABLE = "ROBOTRAIN_TRACKING_GIVEN"
 """The environment variable of the platform's own tracking address; MLflow's variable holds the document's."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PythonEnvironment:
     """A locked Python environment."""
 
@@ -34,7 +35,7 @@ class PythonEnvironment:
     """Whether `robotrain image` keeps the base's PyTorch of the locked release, whatever its build."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class WorkCommand:
     """The command that does the work in the run's environment."""
 
@@ -48,7 +49,7 @@ class WorkCommand:
     """Of a command that warms up: whether it does the work itself, with the arguments that it reads."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TrackingSpec:
     """The start of a workload's tracking run; `machine` says whether to record system metrics."""
 
@@ -59,7 +60,7 @@ class TrackingSpec:
     machine: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PublishingSpec:
     """What is published of a run's checkpoints or results."""
 
@@ -83,7 +84,7 @@ class PublishingSpec:
     """The same for the last checkpoint, once the run has succeeded."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class ContainerContext:
     """What container plugins are called with; fields without a description are as in `Placement`."""
 
@@ -136,7 +137,7 @@ class TrackingContainerPlugin:
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SurveyedSource:
     """A survey of a source before it is fetched."""
 
@@ -189,7 +190,7 @@ class BatchFetcher:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class GpuRequirement:
     """The GPUs that a job needs."""
 
@@ -203,7 +204,7 @@ class GpuRequirement:
     """The option with which the job runs on a machine that has no GPU, for a suggestion; empty for none."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class DataPreparation:
     """A command that prepares data from several sources, once, into the cache."""
 
@@ -238,7 +239,7 @@ class SourceContainerPlugin:
         return self.preflight(source, place)
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class ArtifactTarget:
     """A place that artifacts are published to."""
 
@@ -252,7 +253,7 @@ class ArtifactTarget:
     """What to type for another place."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class CheckpointMark:
     """The origin of a checkpoint at a target; `submission` and `tracking` are as in its manifest."""
 
@@ -262,7 +263,7 @@ class CheckpointMark:
     tracking: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TargetInspection:
     """The inspection of a target."""
 
