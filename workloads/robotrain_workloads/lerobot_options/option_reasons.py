@@ -28,8 +28,8 @@ PROGRESS = "a job has the files of its dataset alone: put this one into the data
 RENAME = "LeRobot renames only for a policy that the training starts from: --policy.path=OWNER/NAME"
 RENAME_FORM = """robotrain reads names as in --rename_map='{"observation.image": "observation.images.camera1"}'"""
 RENAME_NOTE = "robotrain normalizes a renamed feature with its own statistics, where LeRobot {} loses them"
-PRECISION = "LeRobot {} trains a {} in a number format of its own options, whatever the launcher says"
-AMP = "LeRobot {} does not read it when it trains a {}"
+PRECISION = "LeRobot {} trains the type {} in a number format of its own options, whatever the launcher says"
+AMP = "LeRobot {} does not read it when it trains the type {}"
 AMP_NOTE = (
     "LeRobot computes in float16 on a GPU and in bfloat16 on a CPU: with --device cpu, it is --mixed-precision bf16"
 )
@@ -37,4 +37,4 @@ LOSS = "robotrain computes the validation loss of the held-out episodes, at each
 BACKBONE = "it names neither a repository of the Hub nor a folder of this machine"
 START_NOTE = "the configuration of the policy cannot be read here: this is LeRobot's default for its type"
 OTHER_VALUE = "robotrain trains with {}, and this line with {}"
-TRUST_NOTE = "a {} runs Python code of the Hub: read it, and write the commit that you have read in place of COMMIT"
+TRUST_NOTE = "the type {} runs Python code of the Hub: read it, and write the commit that you have read in place of COMMIT"
