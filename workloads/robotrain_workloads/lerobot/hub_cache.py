@@ -3,7 +3,8 @@
 Names in options and names that LeRobot's code fixes both resolve there. Standard library only.
 """
 
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource
@@ -15,10 +16,14 @@ from robotrain_workloads.lerobot.backbones import (
     get_snapshot_name,
     list_backbones,
 )
+from robotrain_workloads.lerobot.policy import CONFIG_FILE
 
 CACHE_FOLDER = "hub"
 MODULES_FOLDER = "hub_modules"
 """Where the libraries copy the code of repositories to, before they run it."""
+
+TOKENIZER_FILE = "tokenizer_config.json"
+CODE_SUFFIX = ".py"
 
 
 def make_cache_variables(sources: Iterable[JobSource], work: Path) -> dict[str, str]:
@@ -31,23 +36,39 @@ def make_cache_variables(sources: Iterable[JobSource], work: Path) -> dict[str, 
     return {"HF_HUB_CACHE": str(work / CACHE_FOLDER), "HF_MODULES_CACHE": str(work / MODULES_FOLDER)}
 
 
-def fill_cache(data: Mapping[JobSource, Path], work: Path) -> None:
-    """Put the backbones into the cache of a run, as links to their folders. Raise OSError.
+def fill_cache(data: Mapping[JobSource, Path], work: Path, trusted: Collection[str] = ()) -> None:
+    """Put the backbones into the cache of a run, as links to their files. Raise OSError.
+
+    Python code is left out, so that none runs, unless the repository is trusted.
 
     :param data: the folder of each source.
+    :param trusted: names of repositories.
     """
     for source in list_backbones(data):
-        entry = work / CACHE_FOLDER / f"models--{get_repository_name(source).replace('/', '--')}"
-        commit = get_snapshot_name(source)
-        link, refs = entry / "snapshots" / commit, entry / "refs"
-        for folder in (refs, link.parent):
-            folder.mkdir(parents=True, exist_ok=True)
+        name, commit = get_repository_name(source), get_snapshot_name(source)
+        entry = work / CACHE_FOLDER / f"models--{name.replace('/', '--')}"
         for branch in {"main", _get_branch(source) or "main"}:
-            path = refs / branch
+            path = entry / "refs" / branch
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(commit, encoding="utf-8")
-        link.unlink(missing_ok=True)  # an earlier attempt had its data elsewhere
-        link.symlink_to(data[source].absolute())
+        snapshot = entry / "snapshots" / commit
+        if snapshot.is_dir():  # an earlier attempt had its data elsewhere
+            shutil.rmtree(snapshot)
+        _link_files(data[source].absolute(), snapshot, with_code=name in trusted)
+
+
+def _link_files(folder: Path, snapshot: Path, *, with_code: bool) -> None:
+    snapshot.mkdir(parents=True)
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if file.suffix == CODE_SUFFIX and not with_code:
+            continue
+        link = snapshot / file.relative_to(folder)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
+    for tokenizer in list(snapshot.rglob(TOKENIZER_FILE)):
+        config = tokenizer.with_name(CONFIG_FILE)
+        if not config.is_file():  # offline, transformers 5.5 refuses a tokenizer without it (huggingface/lerobot#4131)
+            config.write_text("{}", encoding="utf-8")
 
 
 def _get_branch(source: JobSource) -> str:

@@ -30,7 +30,7 @@ def list_implied(
 ) -> dict[str, list[str]]:
     """Return the sources that the job implies. `start`: the source of its policy; None for a new one."""
     reads = _find_reads(document, described, start)
-    return backbones.list_implied(document, reads.needed, _get_trusted(document)) if reads else {}
+    return backbones.list_implied(document, reads.needed, get_trusted(document)) if reads else {}
 
 
 def list_needed_files(document: JobDocument, source: JobSource, start: JobSource | None) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def find_problems(document: JobDocument, described: Mapping[JobSource, Path], st
         return
     yield from backbones.find_backbone_problems(document, reads.needed, reads.start)
     type_name = backbones.choose_started_model(document.parameters, reads.start).kind
-    trusted = _get_trusted(document)
+    trusted = get_trusted(document)
     yield from remote_code.find_trust_problems(type_name, reads.needed, trusted, document.sources, are_pinned=True)
 
 
@@ -75,5 +75,6 @@ def _find_reads(
     return PolicyReads(backbones.list_needed(document.parameters, document.trainer_args, files), files)
 
 
-def _get_trusted(document: JobDocument) -> dict[str, str]:
+def get_trusted(document: JobDocument) -> dict[str, str]:
+    """Return the commits whose code the user trusts, by repository."""
     return remote_code.parse_trusted(document.parameters.get("trust_remote_code"))

@@ -114,7 +114,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the run's environment. Raise OSError."""
-    hub_cache.fill_cache(data, work)
+    hub_cache.fill_cache(data, work, policy_repositories.get_trusted(document))
     arguments = tuple(_make_launcher_arguments(document, data, work))
     return WorkCommand(arguments=arguments, environ=run_setup.make_hub_environment(document, work))
 

@@ -134,7 +134,7 @@ def _find_precision_problems(document: JobDocument, data: Mapping[JobSource, Pat
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the training environment. Raise OSError."""
-    hub_cache.fill_cache(data, work)
+    hub_cache.fill_cache(data, work, policy_repositories.get_trusted(document))
     user_options, root = document.trainer_args, _find_dataset_root(data) or Path()
     output = run_setup.resolve_output_folder(document, work)
     recovered, notes = start.recover_previous_attempt(document, output)
