@@ -44,8 +44,8 @@ def make_dataset(dataset):
 def compare(training, policy, make_dataset):
     """What is wrong with a dataset's cameras for a policy's; `kind`: its type."""
 
-    def make(read, recorded, rename=None, kind="act", **changes):
-        folder = policy(type=kind, input_features=inputs(*read), **changes)
+    def make(read, recorded, rename=None, kind="act", folder="policy", **changes):
+        folder = policy(folder, type=kind, input_features=inputs(*read), **changes)
         document = training(make_dataset(record(*recorded)), starts={"policy": folder}, rename=rename, policy_type=kind)
         return document, job_documents.find_data_problems(document)
 
@@ -147,6 +147,37 @@ def test_a_resumed_training_keeps_its_renames(training, saved, make_dataset):
     assert job_documents.find_data_problems(document) == []
     options = job_documents.read_options(job_documents.get_work(document).arguments)
     assert json.loads(options["--rename_map"]) == {"observation.image": "observation.images.top"}
+
+
+def test_a_resumed_training_has_the_renames_that_it_was_started_with(training, saved, make_dataset):
+    renames = {"observation.image": "observation.images.top"}
+    folder = saved("run/checkpoints/000100", 100, input_features=inputs(TOP), config={"rename_map": renames})
+    document = training(make_dataset(record("image")), starts={"resume": folder}, training_steps=200)
+    assert job_documents.find_data_problems(document) == []
+    assert "--rename_map" not in job_documents.read_options(job_documents.get_work(document).arguments), (
+        "LeRobot saved it"
+    )
+
+
+def test_a_policy_with_renames_is_not_predicted_for_the_next_step_of_a_pipeline(
+    training, policy, make_dataset, tmp_path
+):
+    """Its evaluation would look for the cameras by the policy's names."""
+    for rename, files in ((None, ["config.json"]), ("observation.image=observation.images.camera1", [])):
+        folder = tmp_path / f"described-{rename is None}"
+        folder.mkdir()
+        start = policy(f"policy-{rename is None}", input_features=inputs(FIRST))
+        document = training(make_dataset(record("image")), starts={"policy": start}, rename=rename)
+        container.describe_output(document, job_documents.folders(document), folder)
+        assert [path.name for path in folder.iterdir()] == files
+
+
+def test_a_type_that_trains_without_some_cameras_may_be_given_one_of_several(compare):
+    rename = "observation.images.left=observation.images.camera1"
+    _, problems = compare([FIRST, SECOND], ["images.left", "images.right"], rename, kind="smolvla")
+    assert problems == []
+    _, problems = compare([FIRST, SECOND], ["images.left", "images.right"], rename, kind="act", folder="act")
+    assert len(problems) == 1, "ACT reads all of its cameras"
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ def _find_missing_cameras(
     """Yield a sentence if cameras that the policy reads are missing, with the likely renames."""
     missing, unused, known = _match_cameras(inputs, info, renames)
     may_be_absent = is_trained and model.takes_absent_cameras
-    if not missing or (may_be_absent and not unused and known):
+    is_any_known = any(name in known for name in inputs)
+    if not missing or (may_be_absent and is_any_known and (renames or not unused)):  # who renames some means it
         return
     reads = f"the policy reads the camera{'s' * (len(missing) > 1)} {' and '.join(missing)}"
     cameras = f"only {', '.join(known)}" if known else "no camera"

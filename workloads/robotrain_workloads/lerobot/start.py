@@ -184,7 +184,7 @@ def _compare_options(document: JobDocument, start: Start) -> Iterator[str]:
 
 
 def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterator[str]:
-    info, renames = dataset.load_dataset_info(root), feature_renames.parse_renames(document.parameters)
+    info, renames = dataset.load_dataset_info(root), _get_renames(document, start)
     read = list(policy_features.get_policy_inputs(start.settings)) or None
     problems = list(feature_renames.find_rename_problems(renames, list(dataset.get_features(info)), read))
     yield from problems
@@ -192,6 +192,16 @@ def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterat
         model = versions.find_policy_type(start.settings.get("type"), document.parameters["lerobot_version"])
         known = model or policy_features.UNKNOWN_TYPE
         yield from policy_features.find_feature_mismatches(start.settings, info, renames, known)
+
+
+def _get_renames(document: JobDocument, start: Start) -> dict[str, str]:
+    """Return the features that are renamed: those of the job, else those that a resumed training was started with."""
+    if (given := feature_renames.parse_renames(document.parameters)) or start.mode != "checkpoint":
+        return given
+    with suppress(OSError, ValueError):
+        saved = file_formats.read_json_object(start.folder / TRAIN_CONFIG_FILE).get("rename_map")
+        return {str(name): str(renamed) for name, renamed in saved.items()} if isinstance(saved, dict) else {}
+    return {}
 
 
 def predict_policy_settings(
@@ -205,8 +215,8 @@ def predict_policy_settings(
         return None
     with suppress(OSError, ValueError):
         start = load_start(described)
-        if start.mode != "scratch":
-            return start.settings
+        if start.mode != "scratch":  # renames are in its processors, which are not predicted
+            return None if _get_renames(document, start) else start.settings
         has_no_start = find_start_source(dict.fromkeys(document.sources, Path())) is None
         convert = document.parameters["convert_v21"] is True
         problems = dataset.find_dataset_problems(root, convert=convert, description_only=True) if root else ()
@@ -229,7 +239,7 @@ def list_camera_warnings(document: JobDocument, described: Mapping[JobSource, Pa
     with suppress(OSError, ValueError):
         begin = load_start(described)
     if begin.mode != "scratch":
-        info, renames = dataset.load_dataset_info(root), feature_renames.parse_renames(document.parameters)
+        info, renames = dataset.load_dataset_info(root), _get_renames(document, begin)
         yield from policy_features.list_camera_warnings(begin.settings, info, renames)
 
 
