@@ -202,6 +202,7 @@ def test_the_help_of_a_program_is_that_of_its_workload(translate: Any) -> None:
     [
         ({"type": "diffusion", "optimizer_lr": 2e-4}, {"--policy-type": "diffusion", "--learning-rate": "0.0002"}),
         ({"type": "act"}, {"--policy-type": "act", "--learning-rate": "1e-5"}),
+        ({"type": "smolvla", "optimizer_lr": 5e-5}, {"--policy-type": "smolvla"}),
         ({"type": "octo"}, None),
     ],
 )
@@ -226,7 +227,7 @@ def test_a_policy_is_trained_on_as_its_configuration_says(
                 options, after = read_options(answer.json["command"][4:])
                 assert expected.items() <= options.items()
                 assert after == []
-                other = {"act": "diffusion", "diffusion": "act"}[config["type"]]
+                other = "diffusion" if config["type"] == "act" else "act"
                 line = ("lerobot-train", f"--policy.path={path}", f"--policy.type={other}", "--dataset.repo_id=me/cups")
                 (problem,) = translate("from-lerobot", *line).json["problems"]
                 assert (problem["where"], config["type"] in problem["why"]) == ("--policy.type", True)
@@ -301,6 +302,12 @@ def test_names_of_features_and_folders_of_backbones_become_flags(translate: Any,
     assert (options["--rename"], options["--backbone-path"]) == (pairs, str(backbone))
     assert after == ["--policy.vlm_model_name=lab/smol"]
     assert "normalizes" in answer.json["notes"]["--rename_map"]
+
+
+def test_a_line_that_saves_at_the_end_alone_saves_after_its_last_step(translate: Any) -> None:
+    for steps, last in (("--steps=700", "700"), ("", "100000")):
+        answer = translate("from-lerobot", *f"{BASE} --save_freq=0 {steps}".split())
+        assert read_options(answer.json["command"][4:])[0]["--save-freq"] == last
 
 
 def test_the_version_of_lerobot_is_the_one_that_the_line_installs(translate: Any) -> None:

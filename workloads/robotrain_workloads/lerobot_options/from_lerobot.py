@@ -58,10 +58,9 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     translator = LineTranslator(plugins.workload(name), line[at + 1 :], program, plugins.source_kinds())
     translator.translate()
     if translator.is_training and not translator.is_resumed:
-        has_changed = True
-        while has_changed and not translator.refused:
+        job = check_line(ctx, translator.make_line().check_words[1:]).job
+        while not translator.refused and job is not None and _correct(translator, job):
             job = check_line(ctx, translator.make_line().check_words[1:]).job
-            has_changed = job is not None and _correct(translator, job)
     return translator.make_line()
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 OFF_VALUES = ("false", "0", "no", "none", "null", "")
 DATASET, DATASET_FOLDER, CONFIG, RESUME = "dataset.repo_id", "dataset.root", "config_path", "resume"
 PUSH, ENVIRONMENT, RENAME, VERSION_FLAG = "push_to_hub", "env.type", "rename_map", "--lerobot-version"
+STEPS, SAVE_FREQ = "steps", "save_freq"
 EVAL_SPLIT, EVAL_STEPS, WANDB, PROJECT = "dataset.eval_split", "eval_steps", "wandb.enable", "wandb.project"
 REVISIONS = {
     DATASET: "dataset.revision",
@@ -209,6 +210,9 @@ class LineTranslator:
             pass  # part of the repository's name
         elif name == CONFIG and (match := CHECKPOINT_CONFIG.fullmatch(value)):
             self.flags["--resume-from"] = ("--resume-from", match["folder"])
+        elif name == SAVE_FREQ and not effective_options.is_positive(value):  # LeRobot saves at the end alone
+            self.given[name] = self.given.get(STEPS) or str(option_tree.find_default(STEPS, "", self.tree.version))
+            self.add_option(name, self.given[name] or "")
         elif name == RENAME and self.is_training:
             self.add_names(value)
         elif name == WANDB and value.lower() == "true" and PROJECT not in self.given:

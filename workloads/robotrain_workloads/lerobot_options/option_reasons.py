@@ -37,4 +37,6 @@ LOSS = "robotrain computes the validation loss of the held-out episodes, at each
 BACKBONE = "it names neither a repository of the Hub nor a folder of this machine"
 START_NOTE = "the configuration of the policy cannot be read here: this is LeRobot's default for its type"
 OTHER_VALUE = "robotrain trains with {}, and this line with {}"
-TRUST_NOTE = "the type {} runs Python code of the Hub: read it, and write the commit that you have read in place of COMMIT"
+TRUST_NOTE = (
+    "the type {} runs Python code of the Hub: read it, and write the commit that you have read in place of COMMIT"
+)
