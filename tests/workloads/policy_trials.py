@@ -68,7 +68,7 @@ FLORENCE = {
         **{"vocab_size": 400, "d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
         **{"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 32},
     },
-    **{"projection_dim": 32, "vocab_size": 400, "image_token_id": 399},
+    **{"projection_dim": 32, "vocab_size": 400, "image_token_id": 399, "pad_token_id": 1},
 }
 """X-VLA has no default for its vision-language model: a new training describes it, in the words of its checkpoints."""
 
