@@ -27,8 +27,8 @@ class DatasetShape:
 
 
 SHAPES = {
-    "reward": DatasetShape(cameras=("image",), size=64, reward=True),
-    "reward-small": DatasetShape(cameras=("image",), reward=True),
+    "reward": DatasetShape(cameras=("image",), reward=True),
+    "reward-small": DatasetShape(cameras=("image",), size=32, reward=True),
     "two-cameras": DatasetShape(cameras=("images.front", "images.wrist")),
 }
 

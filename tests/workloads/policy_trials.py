@@ -272,6 +272,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "two-cameras",
         "trains",
         options=(
+            "--policy.base_model_id=null",
             "--policy.torch_dtype=float32",
             "--policy.action_dim=2",
             "--policy.proprio_dim=2",
