@@ -161,6 +161,15 @@ def test_actions_that_are_padded_are_a_warning(training, record):
     assert "--policy.action_mode=auto" in warning
 
 
+def test_cameras_that_are_not_used_are_a_warning(training, record):
+    folder = record({**ROBOT, **{f"observation.images.view{number}": camera(96, 96) for number in range(5)}})
+    document = training(folder, policy_type="evo1")
+    (warning,) = container.list_warnings(document, job_documents.folders(document))
+    assert "ignores observation.images.view3 and observation.images.view4" in warning
+    more = training(folder, ["--policy.max_views=5"], policy_type="evo1")
+    assert not list(container.list_warnings(more, job_documents.folders(more)))
+
+
 def test_a_reward_model_needs_the_reward(training, record):
     document = training(record({**ROBOT, **ONE}), policy_type=None, reward_model="reward_classifier")
     assert "reward_classifier learns from next.reward, which the dataset does not record" in list(

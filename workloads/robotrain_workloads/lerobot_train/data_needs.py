@@ -58,11 +58,12 @@ def find_unmet_needs(document: JobDocument, described: Mapping[JobSource, Path],
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
     """Yield a sentence for what LeRobot accepts of a dataset, though it is probably not what is meant."""
     if needs := _load_needs(document, described, root):
+        yield from needs.list_view_warnings()
         yield from needs.list_space_warnings()
 
 
 def _load_needs(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> "DataNeeds | None":
-    """Return the needs of what a job trains; None if its type cannot be read from here."""
+    """Return the needs of what a job trains; None if its type cannot be read from here, or is not trained at all."""
     settings: Mapping[str, Any] | None = None
     if find_start_source(dict.fromkeys(document.sources, Path())) is not None:
         with suppress(OSError, ValueError):
@@ -70,6 +71,8 @@ def _load_needs(document: JobDocument, described: Mapping[JobSource, Path], root
         if not settings:
             return None
     model = choose_model(document.parameters, settings or {})
+    if model.facts.refused:  # another message says so
+        return None
     with suppress(OSError, ValueError):
         return DataNeeds(model, document.trainer_args, settings, load_dataset_info(root))
     return None
@@ -154,6 +157,13 @@ class DataNeeds:
         if known and not any(name.startswith(prefix) for name in known):
             begin = f"{self.model.kind} reads cameras whose names begin with {prefix}"
             yield f"{begin}, and the dataset has {', '.join(known)}"
+
+    def list_view_warnings(self) -> Iterator[str]:
+        """Yield a sentence if a new policy does not use all cameras."""
+        most = self._get_size(self._facts.views_option)
+        if self.is_new and most is not None and (ignored := self._cameras[most:]):
+            way = self.model.format_option(self._facts.views_option, len(self._cameras))
+            yield f"{self.model.kind} uses {most} cameras, and ignores {' and '.join(ignored)} (-- {way} uses all)"
 
     def _find_picture_problems(self) -> Iterator[str]:
         sizes = self._list_picture_sizes()
