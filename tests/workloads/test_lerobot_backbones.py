@@ -99,6 +99,12 @@ def test_reward_model_reads_its_own_repository_and_ignores_saved_processors():
     assert [one.name for one in backbones.list_needed(values, given, None)] == ["lab/mine"]
 
 
+def test_options_that_name_repositories_are_those_of_the_policy_that_a_training_makes():
+    values = dataclasses.asdict(TrainParameters(policy_type="smolvla"))
+    given = ("--policy.vlm_model_name=lab/vlm", "--policy.load_vlm_weights=true", "--policy.chunk_size=4")
+    assert backbones.list_naming_options(values, given) == {"vlm_model_name": "lab/vlm", "load_vlm_weights": True}
+
+
 def test_revision_of_an_option_is_the_revision_of_the_backbone():
     values = dataclasses.asdict(TrainParameters()) | {"policy_type": "molmoact2"}
     found = backbones.list_needed(values, ("--policy.checkpoint_revision=v2",), None)
@@ -177,6 +183,7 @@ def hub_source(uri, pin=""):
     [
         (hub_source("lab/vlm@main"), "lab/vlm"),
         (JobSource(role="backbone", kind="local_path", uri="/data/models/lab/vlm"), "lab/vlm"),
+        (JobSource(role="backbone", kind="local_path", uri=f"/c/models--lab--vlm/snapshots/{COMMIT}"), "lab/vlm"),
         (JobSource(role="backbone", kind="blob_url", uri="https://a.blob.core.windows.net/c/x/lab/vlm"), "lab/vlm"),
     ],
 )

@@ -160,3 +160,13 @@ def test_code_that_the_files_of_a_policy_name_is_refused_with_its_commit(robotra
     assert [one["instead"][0]["text"] for one in found] == [
         f"--trust-remote-code lab/words@{get_commit(hub, 'lab/words')}"
     ]
+
+
+def test_evaluation_of_a_pipeline_brings_what_its_training_will_name(robotrain, hub, pusht):
+    words = ("pipeline", "train-eval", *PLATFORMS["local"], "--dataset-path", pusht, "--policy-type", "multi_task_dit")
+    answer = robotrain(*words, "--dry-run", "--json", "--", "--policy.text_encoder_name=lab/words")
+    answer.check(0)
+    plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
+    expected = {name: get_commit(hub, name) for name in (CLIP, "lab/words")}
+    for step in plan["steps"]:
+        assert {one["uri"]: one["pin"] for one in step["sources"] if one["role"] == "backbone"} == expected

@@ -27,6 +27,8 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
 """Keys of a processor's steps whose value may be a repository."""
+HUB_CACHE_FOLDER = re.compile(r".*/models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{40})/?")
+"""A commit of a repository in a cache of the Hub."""
 NULLS = ("null", "none", "~", "")
 
 
@@ -180,6 +182,15 @@ def _merge(found: Iterable[NeededRepository]) -> Iterable[NeededRepository]:
     return merged.values()
 
 
+def list_naming_options(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any]:
+    """Return the given options that decide which repositories a new policy reads, as its config.json will have them."""
+    model = choose_model(parameters, {})
+    deciding: set[str] = set()
+    for one in model.facts.repositories.values():
+        deciding.update(one.options, one.only_if, one.unless, one.weights_if, [one.revision_option])
+    return {name: value for name, value in _read_options(model, options).items() if name in deciding}
+
+
 def reads_repositories(parameters: Mapping[str, Any]) -> bool:
     """Return whether a new policy of the job's type may read repositories."""
     return bool(choose_model(parameters, {}).facts.repositories)
@@ -191,9 +202,14 @@ def is_read_at_parsing(parameters: Mapping[str, Any]) -> bool:
 
 
 def get_repository_name(source: JobSource) -> str:
-    """Return the repository that a backbone stands for: of a folder, the last two parts of its path."""
+    """Return the repository that a backbone stands for: of a folder, the last two parts of its path.
+
+    A folder in a cache of the Hub says it in another way.
+    """
     if source.kind == HUB_KIND:
         return source.uri.partition("@")[0]
+    if cached := HUB_CACHE_FOLDER.fullmatch(source.uri):
+        return f"{cached[1]}/{cached[2]}"
     return "/".join(source.uri.partition("?")[0].rstrip("/").split("/")[-2:])
 
 

@@ -103,7 +103,8 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
     """Write the configuration of the policy that the training will make, if it is known."""
     if settings := start.predict_policy_settings(document, described, _find_dataset_root(described)):
-        (folder / policy.CONFIG_FILE).write_text(json.dumps(settings), encoding="utf-8")
+        named = backbones.list_naming_options(document.parameters, document.trainer_args)
+        (folder / policy.CONFIG_FILE).write_text(json.dumps({**settings, **named}), encoding="utf-8")
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
