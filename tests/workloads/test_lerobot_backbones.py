@@ -5,7 +5,7 @@ import json
 
 import pytest
 from robotrain_runtime.contract.document import JobSource
-from robotrain_workloads.lerobot import backbones, hub_cache, remote_code, versions
+from robotrain_workloads.lerobot import backbones, hub_cache, policy_repositories, remote_code, versions
 from robotrain_workloads.lerobot.backbones import PolicyFiles
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
@@ -124,9 +124,9 @@ def test_names_are_read_from_the_files_of_a_policy(tmp_path):
         {"registry_name": "device_processor"},
     ]
     (tmp_path / "policy_preprocessor.json").write_text(json.dumps({"steps": steps}))
-    files = backbones.read_policy_files(tmp_path, with_processors=True)
+    files = policy_repositories.read_policy_files(tmp_path, with_processors=True)
     assert files.processor_names == (("tokenizer_name", "lab/words"),)
-    assert backbones.read_policy_files(tmp_path, with_processors=False).processor_names == ()
+    assert policy_repositories.read_policy_files(tmp_path, with_processors=False).processor_names == ()
 
 
 @pytest.mark.parametrize(

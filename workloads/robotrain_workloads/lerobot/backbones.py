@@ -4,36 +4,33 @@ LeRobot names them in options, in the files of a policy and in its code; `index.
 they are to the job: sources of the role `backbone`. Standard library only.
 """
 
-import dataclasses
+from __future__ import annotations
+
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
-
-from robotrain_workloads.lerobot import file_formats, policy, versions
+from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 from robotrain_workloads.lerobot.versions import NamedRepository
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobDocument, JobSource
 
 BACKBONE_ROLE = "backbone"
 BACKBONE_FLAG = "--backbone-repo-id"
 HUB_KIND = "huggingface"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
-"""Keys of a processor's steps whose value may be a repository."""
 HUB_CACHE_FOLDER = re.compile(r".*/models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{40})/?")
 """A commit of a repository in a cache of the Hub."""
 NULLS = ("null", "none", "~", "")
 
 
-@dataclass(frozen=True, kw_only=True)
-class NeededRepository:
+class NeededRepository(NamedTuple):
     """A repository that a policy reads."""
 
     name: str
@@ -44,33 +41,13 @@ class NeededRepository:
     """Whether Python code of it may run."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PolicyFiles:
+class PolicyFiles(NamedTuple):
     """What the files of a policy tell about other repositories."""
 
     settings: Mapping[str, Any]
     """Its config.json."""
     processor_names: tuple[tuple[str, str], ...] = ()
     """Keys and values of its processors' steps that may name a repository."""
-
-
-def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
-    """Return what a policy's files say. Raise OSError or ValueError with a sentence.
-
-    :param with_processors: whether its processors are used; of initial weights they are not.
-    """
-    model = policy.find_model_folder(folder)
-    settings, path = policy.load_policy_settings(model), model / policy.PROCESSOR_FILES[0]
-    names = tuple(_list_processor_names(path)) if with_processors and path.is_file() else ()
-    return PolicyFiles(settings=settings, processor_names=names)
-
-
-def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
-    for step in file_formats.read_json_object(path).get("steps") or ():
-        config = step.get("config") if isinstance(step, dict) else None
-        for key, value in (config if isinstance(config, dict) else {}).items():
-            if isinstance(value, str) and PROCESSOR_KEY.fullmatch(key) and REPOSITORY.fullmatch(value):
-                yield key, value
 
 
 def choose_started_model(parameters: Mapping[str, Any], start: PolicyFiles | None) -> TrainedModel:
@@ -176,8 +153,8 @@ def _merge(found: Iterable[NeededRepository]) -> Iterable[NeededRepository]:
     merged: dict[str, NeededRepository] = {}
     for one in found:
         other = merged.setdefault(one.name, one)
-        merged[one.name] = dataclasses.replace(
-            other, revision=other.revision or one.revision, runs_code=other.runs_code or one.runs_code
+        merged[one.name] = other._replace(
+            revision=other.revision or one.revision, runs_code=other.runs_code or one.runs_code
         )
     return merged.values()
 
@@ -189,11 +166,6 @@ def list_naming_options(parameters: Mapping[str, Any], options: Sequence[str]) -
     for one in model.facts.repositories.values():
         deciding.update(one.options, one.only_if, one.unless, one.weights_if, [one.revision_option])
     return {name: value for name, value in _read_options(model, options).items() if name in deciding}
-
-
-def reads_repositories(parameters: Mapping[str, Any]) -> bool:
-    """Return whether a new policy of the job's type may read repositories."""
-    return bool(choose_model(parameters, {}).facts.repositories)
 
 
 def is_read_at_parsing(parameters: Mapping[str, Any]) -> bool:

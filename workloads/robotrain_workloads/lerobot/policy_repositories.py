@@ -3,15 +3,18 @@
 Standard library only.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.lerobot import backbones, remote_code
-from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
+from robotrain_workloads.lerobot import backbones, file_formats, policy, remote_code
+from robotrain_workloads.lerobot.backbones import REPOSITORY, NeededRepository, PolicyFiles
 
+PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
+"""Keys of a processor's steps whose value may be a repository."""
 INITIAL_WEIGHTS_ROLE = "init_policy"
 FILES_WITHOUT_WEIGHTS = ("*.json", "*.jsonl", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py")
 """Patterns of the files of configurations, tokenizers and processors."""
@@ -23,6 +26,25 @@ class PolicyReads(NamedTuple):
     needed: list[NeededRepository]
     start: PolicyFiles | None
     """The policy to start from; None for a new one."""
+
+
+def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
+    """Return what a policy's files say. Raise OSError or ValueError with a sentence.
+
+    :param with_processors: whether its processors are used; of initial weights they are not.
+    """
+    model = policy.find_model_folder(folder)
+    settings, path = policy.load_policy_settings(model), model / policy.PROCESSOR_FILES[0]
+    names = tuple(_list_processor_names(path)) if with_processors and path.is_file() else ()
+    return PolicyFiles(settings=settings, processor_names=names)
+
+
+def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
+    for step in file_formats.read_json_object(path).get("steps") or ():
+        config = step.get("config") if isinstance(step, dict) else None
+        for key, value in (config if isinstance(config, dict) else {}).items():
+            if isinstance(value, str) and PROCESSOR_KEY.fullmatch(key) and REPOSITORY.fullmatch(value):
+                yield key, value
 
 
 def list_implied(
@@ -66,7 +88,7 @@ def _find_reads(
         if start not in described:
             return None
         try:
-            files = backbones.read_policy_files(described[start], with_processors=start.role != INITIAL_WEIGHTS_ROLE)
+            files = read_policy_files(described[start], with_processors=start.role != INITIAL_WEIGHTS_ROLE)
         except (OSError, ValueError):  # reported elsewhere
             return None
     model = backbones.choose_started_model(document.parameters, files)

@@ -1,11 +1,15 @@
 """Python code of the Hub that a policy runs: it needs the user's trust, at one commit. Standard library only."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from __future__ import annotations
 
-from robotrain_runtime.contract.document import JobSource
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from robotrain_workloads.lerobot import backbones
 from robotrain_workloads.lerobot.backbones import COMMIT, HUB_KIND, REPOSITORY, NeededRepository
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
 
 TRUST_FLAG = "--trust-remote-code"
 TRUST_FORM = "OWNER/NAME@COMMIT"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot import backbones, parameters, remote_code
+from robotrain_workloads.lerobot import parameters
+from robotrain_workloads.lerobot.trained_model import choose_model
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -59,6 +60,11 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
 
 def check_remote_code(job: "Job") -> Iterator[Problem]:
     """Require trust for Python code of the Hub, as far as no file of a policy decides which runs."""
+    values = dict(job.parameters)
+    if values["trust_remote_code"] is None and not choose_model(values, {}).facts.repositories:
+        return
+    from robotrain_workloads.lerobot import backbones, remote_code  # cost start-up
+
     given = redact(str(job["trust_remote_code"] or ""))
     try:
         trusted = remote_code.parse_trusted(job["trust_remote_code"])
@@ -72,7 +78,6 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
             suggestions=(Suggestion(f"{remote_code.TRUST_FLAG} {remote_code.TRUST_FORM}"),),
         )
         return
-    values = dict(job.parameters)
     if any(source.role in START_ROLES for source in job.sources):
         return
     type_name = backbones.choose_started_model(values, None).kind

@@ -85,9 +85,9 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 def implies_sources(job: "Job") -> bool:
     """Return whether the policy may read repositories that nobody gave."""
-    from robotrain_workloads.lerobot import backbones
+    from robotrain_workloads.lerobot.trained_model import choose_model
 
-    return not job["builtin_policy"] or backbones.reads_repositories(dict(job.parameters))
+    return not job["builtin_policy"] or bool(choose_model(dict(job.parameters), {}).facts.repositories)
 
 
 def logs_metric(job: "Job", metric: str) -> bool:

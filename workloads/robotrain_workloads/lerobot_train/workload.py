@@ -61,10 +61,11 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 def implies_sources(job: "Job") -> bool:
     """Return whether the policy may read repositories that nobody gave: a start may name some, as some types do."""
-    from robotrain_workloads.lerobot import backbones, lineage
+    from robotrain_workloads.lerobot import lineage
+    from robotrain_workloads.lerobot.trained_model import choose_model
 
     has_start = lineage.find_start_source(job.sources) is not None
-    return has_start or backbones.reads_repositories(dict(job.parameters))
+    return has_start or bool(choose_model(dict(job.parameters), {}).facts.repositories)
 
 
 def logs_metric(job: "Job", metric: str) -> bool:
