@@ -111,6 +111,17 @@ def test_what_the_policys_own_processors_rename_or_fill_up_fits(find_mismatches,
     assert len(find_mismatches(policy=policy("not", input_features=long), dataset=data)) == 1
 
 
+@pytest.mark.parametrize(("kind", "fits"), [("xvla", True), ("act", False)])
+def test_a_type_that_trained_without_some_cameras_is_evaluated_without_them(
+    find_mismatches, policy, dataset, kind, fits
+):
+    data = dataset(features=RECORDED | {"observation.images.top": camera(96, 96)})
+    two = recorded_camera("observation.images.top") | recorded_camera("observation.images.wrist")
+    problems = find_mismatches(policy=policy(type=kind, input_features=two), dataset=data)
+    named = [problem for problem in problems if "observation.images.wrist" in problem]
+    assert (named == []) == fits
+
+
 @pytest.mark.parametrize(
     ("settings", "fits"),
     [

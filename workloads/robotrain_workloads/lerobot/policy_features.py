@@ -13,7 +13,7 @@ PADDED_STATE = {STATE: "max_state_dim"}
 CHANNELS = ("channel", "channels")
 EMPTY_CAMERA = "observation.images.empty_camera_"
 """Prefix of cameras that a policy reserves and nobody has: it sees black."""
-UNKNOWN_TYPE = ModelType(resizes=True, takes_absent_cameras=True)
+UNKNOWN_TYPE = ModelType(resizes=True)
 """A type that LeRobot does not have: a package of the user may."""
 
 
@@ -74,7 +74,7 @@ def _find_missing_cameras(
 ) -> Iterator[str]:
     """Yield a sentence if cameras that the policy reads are missing, with the likely renames."""
     missing, unused, known = _match_cameras(inputs, info, renames)
-    may_be_absent = is_trained and model.takes_absent_cameras
+    may_be_absent = model.takes_absent_cameras and origin is DATASET_ORIGIN  # a simulator shows all or none
     is_any_known = any(name in known for name in inputs)
     if not missing or (may_be_absent and is_any_known and (renames or not unused)):  # who renames some means it
         return
