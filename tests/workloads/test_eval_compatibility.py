@@ -49,7 +49,7 @@ def test_the_folder_to_publish_to_must_be_a_folder(find_mismatches, policy, tmp_
 def test_a_type_that_no_environment_can_run_is_named(find_mismatches, policy, dataset):
     (sentence,) = find_mismatches(policy=policy("actor", type="gaussian_actor"), env="pusht")
     assert "0.6.1's gaussian_actor cannot be evaluated: it is the actor" in sentence
-    assert find_mismatches(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="pi0") == []
+    assert find_mismatches(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="diffusion") == []
 
 
 @pytest.mark.parametrize(
