@@ -281,6 +281,8 @@ def test_a_resubmitted_run_keeps_its_pins_until_it_is_pinned_again(submit, hub):
     changed, kept = submit(run, "--set", "steps=9", command=("resubmit",))
     assert ("backbone", "org/vlm", first, True) in kept
     assert "backbone" not in changed.stderr, "what follows from the rest is no change of its own"
+    _, given = submit(run, "--set", "sources.backbone.huggingface=org/vlm", command=("resubmit",))
+    assert [source for source in given if source[0] == "backbone"] == [("backbone", "org/vlm", first, False)]
     _, renewed = submit(run, "--repin", command=("resubmit",))
     assert ("backbone", "org/vlm", get_commit(hub, "org/vlm"), True) in renewed
     _, without = submit(run, "--set", "head=plain", command=("resubmit",))
