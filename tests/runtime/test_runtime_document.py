@@ -32,10 +32,11 @@ documents = st.builds(
     sources=st.lists(
         st.builds(
             JobSource,
-            role=st.sampled_from(["dataset", "policy", "init_policy", "checkpoint"]),
+            role=st.sampled_from(["dataset", "policy", "init_policy", "checkpoint", "backbone"]),
             kind=TEXT,
             uri=TEXT,
             tags=st.lists(TEXT, max_size=2).map(tuple),
+            implied=st.booleans(),
         ),
         max_size=3,
     ).map(tuple),
@@ -105,11 +106,13 @@ def test_every_wrong_place_is_named_and_no_value_repeated():
     assert "secret" not in text
 
 
-def test_a_source_without_tags_is_written_as_before_there_were_any():
+def test_a_source_that_is_given_and_has_no_tags_is_written_as_before_there_were_any():
     source = JobSource(role="checkpoint", kind="k", uri="u")
     assert document.collect_fields(source) == {"role": "checkpoint", "kind": "k", "uri": "u", "pin": ""}
     tagged = document.collect_fields(dataclasses.replace(source, tags=("task=a",)))
     assert tagged["tags"] == ("task=a",)
+    implied = document.collect_fields(dataclasses.replace(source, implied=True))
+    assert (implied["implied"], "implied" in document.collect_fields(source)) == (True, False)
 
 
 def test_a_newer_schema_says_which_one_is_read():
