@@ -1,6 +1,7 @@
 """The runtime's calls of a workload's container plugin for a document."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,14 @@ def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> d
     are asked for, and what is said of an old dataset.
     """
     job = normalise_names(read_arrived)
+    work = data.parent / "work"  # what the work needs there is made
+    job = replace(job, placement=replace(job.placement, work=str(work)))
     half: Any = plugin_loader.load_workload_plugin(job)
     there, before = (
         {source: policy if source.role == "policy" else folder for source in job.sources} for folder in (data, old)
     )
     return {
-        "command": half.work(job, there, Path(job.placement.work)),
+        "command": half.work(job, there, work),
         "tracked": half.tracked(job),
         "registered": half.publishing(job, there),
         "published": [(target.to, target.keep_last) for target in half.targets(job, there)],
