@@ -271,6 +271,15 @@ def test_a_workload_that_fails_to_tell_is_named(submit, hub):
     answer.check(0, "[implied-sources-unknown]", "ValueError: no such head")
 
 
+@pytest.mark.parametrize("member", ["implies_sources", "data_packages"])
+def test_a_declaration_that_fails_is_a_failure_of_its_plugin(install, robotrain, fake_platform, member):
+    broken = WORKLOAD.replace('implies_sources=lambda job: job["head"] != "plain"', f"{member}=lambda job: 1 / 0")
+    claims = {"workload.arm": "arm_broken", "workload.arm-eval": "arm_broken"}
+    install("robotrain-arm", claims, arm_broken=broken, arm_half=CONTAINER_PLUGIN)
+    answer = robotrain("render", *JOB)
+    answer.check(1, "[plugin-failed]", member, "ZeroDivisionError", "robotrain-arm")
+
+
 def test_a_resubmitted_run_keeps_its_pins_until_it_is_pinned_again(submit, hub):
     answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm")
     run, first = answer.stdout.strip(), get_commit(hub, "org/vlm")

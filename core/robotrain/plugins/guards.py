@@ -68,6 +68,7 @@ PLATFORM_GUARDS = {
 WORKLOAD_GUARDS = {
     "check": Guard("Iterable[Problem]", PURE),
     **dict.fromkeys(("logs_metric", "implies_sources"), Guard("bool", PURE)),
+    "data_packages": Guard("Mapping[str, str]", PURE),
 }
 SOURCE_GUARDS = {
     "recognizes": Guard("bool", OF_SOURCES, lambda failure: False),
