@@ -3,6 +3,7 @@ without trust.
 """
 
 import json
+from pathlib import Path
 
 import pytest
 from hub_stand_in import HubStandIn
@@ -170,3 +171,16 @@ def test_evaluation_of_a_pipeline_brings_what_its_training_will_name(robotrain, 
     expected = {name: get_commit(hub, name) for name in (CLIP, "lab/words")}
     for step in plan["steps"]:
         assert {one["uri"]: one["pin"] for one in step["sources"] if one["role"] == "backbone"} == expected
+
+
+def test_saved_job_leaves_trust_to_the_command(robotrain, hub, tmp_path):
+    words = ("render", *PLATFORMS["local"])
+    trust = ("--trust-remote-code", f"{FAST}@{get_commit(hub, FAST)}")
+    robotrain(*words, "lerobot-train", *DATA, "--policy-type", "pi0_fast", *trust, "--save-as", "job.yaml").check(0)
+    text = Path("job.yaml").read_text()
+    assert " ".join(trust) in text.splitlines()[1]
+    assert "trust_remote_code" not in text
+    assert robotrain(*words, "job.yaml").exit_code == 2
+    robotrain(*words, "job.yaml", *trust).check(0)
+    Path("job.yaml").write_text(f"{text}  trust_remote_code: {trust[1]}\n")
+    assert "setting-not-trusted" in robotrain(*words, "job.yaml").stderr

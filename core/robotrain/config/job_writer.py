@@ -16,7 +16,10 @@ from robotrain.store import files
 
 
 def format_job_file(resolution: Resolution, platform: str) -> str:
-    """Return the text of a job file for the same job, with the platform's settings but not the platform."""
+    """Return the text of a job file for the same job, with the platform's settings but not the platform.
+
+    Parameters that name programs are left out, with a comment: a file may not choose them.
+    """
     job, chosen = resolution.job, [item for item in resolution.inputs.chosen if not item.implied]
     sources = ["sources:"] if chosen else []
     for role in dict.fromkeys(item.role for item in chosen):
@@ -30,11 +33,18 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     allowed = {name: value for name, value in resolution.platform_settings.items() if name not in programs}
     fields = dict(list_fields(resolution.settings))
     settings = list(_format_table(format_scalar(platform), allowed, fields, indent="  "))
+    given = {name: value for name, value in resolution.parameters.items() if name not in resolution.programs}
+    values = dict(job.parameters)
+    left_out = [
+        f"# A file cannot hold {flag}: add it to the command, {flag} {format_scalar(values[name])}"
+        for name, flag in resolution.programs.items()
+        if values[name] is not None and resolution.parameters[name].origin.layer not in DEFAULT_LAYERS
+    ]
     blocks = [
-        [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults."],
+        [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults.", *left_out],
         [f"workload: {format_scalar(job.workload)}"],
         sources,
-        list(_format_table("parameters", resolution.parameters, dict(job.parameters))),
+        list(_format_table("parameters", given, values)),
         ["trainer_args:", *arguments] if arguments else [],
         ["platforms:", *settings] if settings else [],
     ]

@@ -61,6 +61,8 @@ class Resolution:
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
     """The parameters and roles with an invalid value."""
+    programs: Mapping[str, str]
+    """Flags of the parameters that name programs, by name: files of a project may not set them."""
 
 
 def resolve_job(
@@ -126,6 +128,7 @@ def resolve_job(
         inputs=inputs,
         problems=tuple(problems),
         unread=request.unread | inputs.unread | unread,
+        programs={one.name: one.flag for one in get_parameters(workload.parameters) if one.param.program},
     )
 
 
