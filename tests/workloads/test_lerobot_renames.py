@@ -2,13 +2,14 @@
 
 import itertools
 import json
+import shutil
 from dataclasses import replace
 
 import job_documents
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robotrain_workloads.lerobot import feature_renames, policy_features
+from robotrain_workloads.lerobot import feature_renames, file_formats, policy_features
 from robotrain_workloads.lerobot.versions import ModelType
 from robotrain_workloads.lerobot_train import container
 
@@ -207,6 +208,21 @@ def test_states_of_another_size_fit_a_type_that_pads_them(training, policy, make
     folder = policy(input_features=inputs(TOP, state=6), output_features=outputs, **settings)
     document = training(make_dataset(record(TOP)), starts={"policy": folder}, policy_type="smolvla")
     assert job_documents.find_data_problems(document) == []
+
+
+@pytest.mark.slow
+def test_a_renamed_camera_is_normalized_in_a_real_training(small, train, tmp_path):
+    """LeRobot itself would look for statistics by the new name, find none, and leave the pictures as they are."""
+    folder = tmp_path / "policy"
+    shutil.copytree(small.checkpoint / "pretrained_model", folder)
+    settings = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(settings.replace('"observation.image"', '"observation.images.camera1"'))
+    renames = "observation.image=observation.images.camera1"
+    trained = train(small.dataset, starts={"policy": folder}, rename=renames, training_steps=1, save_freq=1)
+    (saved,) = trained.work.glob("outputs/checkpoints/0*/pretrained_model/policy_preprocessor*normalizer*.safetensors")
+    names = file_formats.read_safetensors_header(saved)
+    assert "observation.images.camera1.mean" in names
+    assert "observation.image.mean" not in names
 
 
 @pytest.fixture
