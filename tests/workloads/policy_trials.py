@@ -43,6 +43,9 @@ class PolicyTrial:
     backbones: tuple[str, ...] = ()
     """The repositories (OWNER/NAME) that the job needs beside its data, in the order in which LeRobot reads them."""
 
+    named: tuple[str, ...] = ()
+    """Those of them that only the files of another one name, so that a user gives them."""
+
     trusted: tuple[str, ...] = ()
     """Those of them whose Python code runs."""
 
@@ -208,6 +211,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "trains",
         options=CHUNK_OF_4,
         backbones=("nvidia/GR00T-N1.7-3B", QWEN3, COSMOS),  # the real base needs no Qwen
+        named=(QWEN3,),
         trusted=(COSMOS,),  # the tiny one has no code; of the real one LeRobot would run it
     ),
     PolicyTrial(

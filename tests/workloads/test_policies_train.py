@@ -92,6 +92,7 @@ def submit(
     def submit(trial: PolicyTrial, steps: int, *words: object) -> Path:
         folder = tmp_path_factory.mktemp(trial.type)
         options = [*QUICK, "--dataset-path", datasets(trial.dataset), "--training-steps", steps, *words]
+        options += [word for name in trial.named for word in ("--backbone-repo-id", name)]
         if trial.trusted:
             options += ["--trust-remote-code", ",".join(f"{name}@{hub.commits[name]}" for name in trial.trusted)]
         if trial.every_time:

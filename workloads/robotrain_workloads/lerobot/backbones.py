@@ -221,13 +221,20 @@ def list_implied(
 def find_backbone_problems(
     document: JobDocument, needed: Sequence[NeededRepository], start: PolicyFiles | None
 ) -> Iterator[str]:
-    """Yield a sentence for each repository that is missing, and for each backbone that nobody reads."""
+    """Yield a sentence for each repository that is missing."""
     type_name = choose_started_model(document.parameters, start).kind
     for one in list_missing(needed, document.sources):
         flag = f"{BACKBONE_FLAG} {one.name}" + (f"@{one.revision}" if one.revision else "")
         yield f"{type_name} reads {one.name}, which this job does not bring\n{flag}"
+
+
+def list_backbone_warnings(
+    document: JobDocument, needed: Sequence[NeededRepository], start: PolicyFiles | None
+) -> Iterator[str]:
+    """Yield a sentence for each given backbone that nothing known reads: another backbone's own files may name it."""
+    type_name = choose_started_model(document.parameters, start).kind
     names = [one.name for one in needed]
     for source in list_backbones(document.sources):
         if not source.implied and get_repository_name(source) not in names:
             reads = f"it reads {', '.join(names)}" if names else "it reads no other repository"
-            yield f"nothing of the policy reads the backbone {get_repository_name(source)}: {type_name}, {reads}"
+            yield f"the policy does not name the backbone {get_repository_name(source)}: {type_name}, {reads}"

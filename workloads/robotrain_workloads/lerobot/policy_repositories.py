@@ -69,7 +69,7 @@ def list_needed_files(document: JobDocument, source: JobSource, start: JobSource
 
 
 def find_problems(document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None) -> Iterator[str]:
-    """Yield one sentence for each repository that is missing, is not read, or runs code that is not trusted."""
+    """Yield one sentence for each repository that is missing, or runs code that is not trusted."""
     reads = _find_reads(document, described, start)
     if reads is None:
         return
@@ -77,6 +77,12 @@ def find_problems(document: JobDocument, described: Mapping[JobSource, Path], st
     type_name = backbones.choose_started_model(document.parameters, reads.start).kind
     trusted = get_trusted(document)
     yield from remote_code.find_trust_problems(type_name, reads.needed, trusted, document.sources, are_pinned=True)
+
+
+def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None) -> Iterator[str]:
+    """Yield a sentence for each backbone that the policy does not name."""
+    if reads := _find_reads(document, described, start):
+        yield from backbones.list_backbone_warnings(document, reads.needed, reads.start)
 
 
 def _find_reads(

@@ -85,6 +85,11 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     yield from policy_repositories.find_problems(document, described, selection.find_policy_source(document.sources))
 
 
+def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield what is accepted, though it is probably not what is meant."""
+    yield from policy_repositories.list_warnings(document, described, selection.find_policy_source(document.sources))
+
+
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
     """Return the backbones and tokenizers that the policy reads and no source brings."""
     return policy_repositories.list_implied(document, described, selection.find_policy_source(document.sources))

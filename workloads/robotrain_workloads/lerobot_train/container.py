@@ -82,7 +82,8 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield what LeRobot accepts of a dataset, though it is probably not what is meant."""
+    """Yield what LeRobot accepts, though it is probably not what is meant."""
+    yield from policy_repositories.list_warnings(document, described, lineage.find_start_source(document.sources))
     if root := _find_dataset_root(described):
         yield from start.list_camera_warnings(document, described, root)
         yield from data_needs.list_warnings(document, described, root)
