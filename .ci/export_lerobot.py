@@ -11,6 +11,7 @@ import enum
 import importlib.metadata
 import json
 import logging
+import os
 import re
 import sys
 import types
@@ -18,6 +19,8 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # what it says is of the code alone; some configurations ask the Hub for minutes
 
 import draccus
 import lerobot.envs

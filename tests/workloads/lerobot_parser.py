@@ -23,5 +23,6 @@ def verdict(arguments):
 
 
 given = json.load(sys.stdin)
+sys.path.insert(0, str(ROOT / ".ci"))  # what the exporter imports lies beside it
 runpy.run_path(str(ROOT / ".ci/export_lerobot.py"), run_name="export")["main"](Path(given["folder"]))
 json.dump([verdict(one) for one in given["lists"]], sys.stdout)
