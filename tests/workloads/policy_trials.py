@@ -296,7 +296,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "lingbot_va",
         "two-cameras",
         "constructed",
-        reason="PyTorch compiles the training of its attention (FlexAttention) for a GPU only",
+        reason="it trains with `--policy.attn_mode=flex` only, which PyTorch compiles for a GPU alone",
         options=(
             "--policy.attn_mode=flex",
             "--policy.num_attention_heads=2",
