@@ -1,5 +1,6 @@
 """What a policy type needs of the data is compared with the dataset before anything is built."""
 
+import itertools
 import json
 import shlex
 
@@ -141,6 +142,26 @@ def test_a_policy_that_reads_features_of_the_users_choice_needs_no_others(traini
     chosen = f'--policy.input_features={{"{STATE}": {{"type": "STATE", "shape": [6]}}}}'
     document = training(record({**ROBOT, **TWO}), [chosen], policy_type="vqbet")
     assert job_documents.find_data_problems(document) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        *itertools.product(
+            ["vqbet"], [f"--policy.crop_shape={text}" for text in ('["a","b"]', "[1,2,3]", "x", "7", "{}")]
+        ),
+        *itertools.product(["lingbot_va"], [f"--policy.obs_cam_keys={text}" for text in ("7", "true", "{}")]),
+        *itertools.product(["pi05"], [f"--policy.normalization_mapping={text}" for text in ("7", '{"STATE": [1]}')]),
+        *itertools.product(["smolvla"], [f"--policy.max_state_dim={text}" for text in ("x", "[1]", "1.5", "")]),
+        ("xvla", "--policy.action_mode=[1]"),
+        ("act", "--policy.use_vae=[]"),
+    ],
+)
+def test_a_value_that_only_lerobot_can_judge_is_left_to_it(training, record, kind, option):
+    document = training(record({**ROBOT, **TWO}, {STATE: MEAN}), [option], policy_type=kind)
+    described = job_documents.folders(document)
+    assert all(isinstance(text, str) for text in (*container.compare(document, described), kind))
+    assert all(isinstance(text, str) for text in (*container.list_warnings(document, described), kind))
 
 
 def test_a_trained_policy_is_compared_by_its_own_sizes(training, record, policy):

@@ -146,8 +146,9 @@ class DataNeeds:
         """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
         known = self._cameras
         for option, usual in self._facts.camera_options.items():
-            named: str | Sequence[str] = self._get_option(option) or usual
-            missing = [name for name in ([named] if isinstance(named, str) else named) if name not in known]
+            given = self._get_option(option)
+            named = given if isinstance(given, str | list) else usual
+            missing = [str(name) for name in ([named] if isinstance(named, str) else named) if name not in known]
             if missing:
                 fitting = known[0] if isinstance(named, str) else json.dumps(known[: len(named)])
                 way = f"\n{self._format_way(option, fitting)}" if known else ""
@@ -178,7 +179,9 @@ class DataNeeds:
         """Yield a sentence if the part that is cropped is larger than the pictures."""
         name = self._facts.crop_option
         crop = self._get_option(name) if name and not self._is_resized() else None
-        if not isinstance(crop, list) or len(crop) != 2 or self._get_option(FEATURES_OPTION) is not None:
+        if not isinstance(crop, list) or len(crop) != 2 or not all(isinstance(part, int) for part in crop):
+            return
+        if self._get_option(FEATURES_OPTION) is not None:
             return
         for camera, size in self._list_picture_sizes().items():
             if any(part > length for part, length in zip(crop, size, strict=True)):
