@@ -28,6 +28,7 @@ MEANINGS: Mapping[str, Sequence[str]] = {
     "use-lora": ("policy.enable_lora_vlm", "peft.method_type"),
 }
 """What trainers call an option, with the names that LeRobot may have for it, the best first."""
+ADAPTERS = "LeRobot trains adapters of a policy to start from; robotrain does not evaluate them yet."
 DTYPE_FLAGS = ("--dtype", "--torch-dtype")
 
 
@@ -88,7 +89,7 @@ def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tupl
     for meaning in meanings:
         parent, _, option = meaning.partition(".")
         if parent != "policy":
-            return "", [f"-- --{meaning}={value or name.rpartition('-')[2].upper()}"]
+            return ADAPTERS, [f"-- --{meaning}={value or name.rpartition('-')[2].upper()}"]
         if option in model.options:
             return "", [f"-- --{model.prefix}.{option}={value or 'true'}"]
     if not meanings:
