@@ -74,7 +74,11 @@ with_more_examples = settings(
 
 
 def can_be_expressed(parameter, value):
-    """Whether a schema can tell if the reader takes this: not of numbers in quotes, nor of what secrets look like."""
+    """Whether a schema can tell if the reader takes this: not of numbers in quotes, of what secrets look like, or of
+    programs, which a project's file may not choose.
+    """
+    if parameter.param.program:
+        return False
     if isinstance(value, float):
         return parameter.bare_type is float
     if isinstance(value, str):
