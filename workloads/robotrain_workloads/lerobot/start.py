@@ -189,9 +189,9 @@ def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterat
     problems = list(feature_renames.find_rename_problems(renames, list(dataset.get_features(info)), read))
     yield from problems
     if not problems:
-        model = versions.find_policy_type(start.settings.get("type"), document.parameters["lerobot_version"])
-        known = model or policy_features.UNKNOWN_TYPE
-        yield from policy_features.find_feature_mismatches(start.settings, info, renames, known)
+        types = versions.get_version(document.parameters["lerobot_version"]).policies
+        model = types.get(str(start.settings.get("type")), policy_features.UNKNOWN_TYPE)
+        yield from policy_features.find_feature_mismatches(start.settings, info, renames, model)
 
 
 def _get_renames(document: JobDocument, start: Start) -> dict[str, str]:

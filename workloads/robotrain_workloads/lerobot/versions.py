@@ -144,11 +144,6 @@ def get_version(name: object = None) -> LeRobotVersion:
     return versions[str(name)] if name is not None else list_versions()[0]
 
 
-def find_policy_type(name: object, version: object = None) -> ModelType | None:
-    """Return a policy type of a version, by default the newest; None if that does not have it."""
-    return get_version(version).policies.get(str(name))
-
-
 def get_data_package(version: LeRobotVersion) -> str:
     """Return the package with the files of a version, for the payload of a job."""
     return f"{DATA_PACKAGE}.{version.folder.name}"
