@@ -70,3 +70,25 @@ def test_a_platform_that_takes_no_folders_offers_none(
         fake_plugin.FakePlatform.capabilities.sources, ("dataset", "local_path"), Support("no", "No folders.")
     )
     assert suggest(robotrain, "me/cups") == []
+
+
+@pytest.mark.parametrize(
+    ("revision", "found"), [("", True), ("@main", True), ("@" + "a" * 40, True), ("@" + "b" * 40, False)]
+)
+def test_backbone_of_the_hubs_cache_is_offered(
+    robotrain: Any,
+    fake_platform: Any,
+    hub: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    revision: str,
+    found: bool,
+) -> None:
+    folder = tmp_path / "hub/models--lab--vlm/snapshots" / ("a" * 40)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    words = ("--policy-type", "smolvla", "--backbone-repo-id", f"lab/vlm{revision}")
+    answer = robotrain("submit", "--platform", "local", "--dry-run", "--json", "--dataset-repo-id", "me/cups", *words)
+    ways = [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
+    assert (f"--backbone-path {folder}" in ways) == found

@@ -20,6 +20,7 @@ PLATFORMS = {
         *("--workspace-name", "ws-1", "--compute", "k8s-a"),
     ),
 }
+CAMERA = Path(__file__).parents[2] / "examples/pusht-camera/dataset"
 DATA = ("--dataset-repo-id", "lab/pusht")
 
 
@@ -123,11 +124,30 @@ def test_backbone_that_cannot_be_read_is_named_before_submission(robotrain, hub,
     assert fact in json.dumps(found)
 
 
-def test_backbone_that_nothing_reads_is_named_before_submission(robotrain, hub):
-    words = (*DATA, "--policy-type", "smolvla", *PLATFORMS["osmo"], "--dry-run", "--json")
+def test_backbone_that_nothing_reads_is_warned_of_before_submission(robotrain, hub):
+    words = ("--dataset-path", CAMERA, "--policy-type", "smolvla", *PLATFORMS["osmo"], "--dry-run", "--json")
     answer = robotrain("submit", "lerobot-train", *words, "--backbone-repo-id", "lab/words")
-    (title,) = (one["title"] for one in answer.json["problems"] if "nothing" in one["title"])
-    assert "lab/words" in title
+    (found,) = (one for one in answer.json["problems"] if "lab/words" in one["title"])
+    assert (found["severity"], "does not name" in found["title"]) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_warned"),
+    [
+        (("--policy-type", "smolvla"), True),
+        (("--policy-type", "smolvla", "--policy-repo-id", "lab/policy"), False),
+        (("--policy-type", "multi_task_dit"), False),
+    ],
+)
+def test_new_policy_with_a_random_backbone_is_warned_of(robotrain, hub, words, is_warned):
+    submit = ("submit", "lerobot-train", "--dataset-path", CAMERA, *words, *PLATFORMS["osmo"], "--dry-run", "--json")
+    answer = robotrain(*submit)
+    found = [one for one in answer.json.get("problems", ()) if "random weights" in one["title"]]
+    assert [one["severity"] for one in found] == ["warning"] * is_warned
+    for one in found:
+        assert one["title"].endswith("-- --policy.load_vlm_weights=true")
+        answer = robotrain(*submit, "--", "--policy.load_vlm_weights=true")
+        assert "random weights" not in json.dumps(answer.json)
 
 
 def test_code_of_the_hub_is_refused_without_trust_and_runs_at_the_trusted_commit(robotrain, render, hub):

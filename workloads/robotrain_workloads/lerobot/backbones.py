@@ -168,6 +168,17 @@ def list_naming_options(parameters: Mapping[str, Any], options: Sequence[str]) -
     return {name: value for name, value in _read_options(model, options).items() if name in deciding}
 
 
+def list_unread_weights(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the repositories whose weights a new policy could read and does not, each with the options for that."""
+    model = choose_model(parameters, {})
+    given = _read_options(model, options)
+    found: dict[str, dict[str, Any]] = {}
+    for default, one in model.facts.repositories.items():
+        if one.weights_if and not _may_read_weights(one, given, is_new=True):
+            found |= {name: dict(one.weights_if) for name in _list_names(default, one, given, is_new=True)}
+    return found
+
+
 def is_read_at_parsing(parameters: Mapping[str, Any]) -> bool:
     """Return whether LeRobot reads a repository as soon as it reads the options of a new policy."""
     return any(one.at_parsing for one in choose_model(parameters, {}).facts.repositories.values())

@@ -3,6 +3,7 @@
 Standard library only.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -80,9 +81,15 @@ def find_problems(document: JobDocument, described: Mapping[JobSource, Path], st
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None) -> Iterator[str]:
-    """Yield a sentence for each backbone that the policy does not name."""
+    """Yield a sentence for each backbone that the policy does not name, and for each whose weights a new one lacks."""
     if reads := _find_reads(document, described, start):
         yield from backbones.list_backbone_warnings(document, reads.needed, reads.start)
+    if start is not None:
+        return
+    model = backbones.choose_started_model(document.parameters, None)
+    for name, options in backbones.list_unread_weights(document.parameters, document.trainer_args).items():
+        words = " ".join(model.format_option(option, json.dumps(value)) for option, value in options.items())
+        yield f"a new {model.kind} has random weights in the place of those of {name}, unless you add -- {words}"
 
 
 def _find_reads(
