@@ -12,7 +12,8 @@ from robotrain_workloads.lerobot_train import container
 FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
-    *("from_lerobot", "from_script", "translated_line"),
+    *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type"),
+    *("from_script", "translated_line"),
 )
 ENVIRONMENT_SIDE = {
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
