@@ -61,7 +61,8 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
 def check_remote_code(job: "Job") -> Iterator[Problem]:
     """Require trust for Python code of the Hub, as far as no file of a policy decides which runs."""
     values = dict(job.parameters)
-    if values["trust_remote_code"] is None and not choose_model(values, {}).facts.repositories:
+    facts = choose_model(values, {}).facts
+    if facts.refused or (values["trust_remote_code"] is None and not facts.repositories):
         return
     from robotrain_workloads.lerobot import backbones, remote_code  # cost start-up
 
