@@ -142,6 +142,11 @@ def test_what_changes_the_job_is_refused_with_what_to_do_instead(translate: Any)
         ("submit-azureml-lerobot-training.sh -d u/d -p pi0", "--policy-type", "act and diffusion"),
         ("submit-osmo-lerobot-training.sh -d u/d -p smolvla", "--policy-type", "act and diffusion"),
         ("submit-azureml-lerobot-pipeline.sh -d sets/a -p smolvla", "--policy-type", "act, diffusion and pi0"),
+        (
+            "submit-azureml-lerobot-pipeline.sh -d sets/a -p pi0 --mixed-precision bf16",
+            "--mixed-precision",
+            "has no effect",
+        ),
         ("submit-osmo-lerobot-training.sh --steps 5", "", "needs a dataset"),
         ("submit-osmo-lerobot-training.sh -d u/d --steps many", "--training-steps", "--training-steps"),
     ],

@@ -12,7 +12,7 @@ from robotrain_workloads.lerobot_train import container
 FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
-    *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type"),
+    *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
     *("from_script", "translated_line"),
 )
 ENVIRONMENT_SIDE = {

@@ -220,7 +220,8 @@ def _translate_option(option: ScriptOption, value: str, given: Values) -> tuple[
 def _choose_case(cases: Mapping[str, str], value: str, given: Values) -> str:
     for case, entry in cases.items():
         if case.startswith("with "):
-            fits = case.removeprefix("with ") in given
+            other, _, expected = case.removeprefix("with ").partition("=")
+            fits = other in given and expected in ("", given[other][1][-1])
         else:
             fits = not case.startswith("note") and bool(re.fullmatch(case, value, re.I | re.S))
         if fits:
