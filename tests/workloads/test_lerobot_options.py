@@ -1,6 +1,7 @@
 """Options of LeRobot's trainer after `--`: what it would refuse on the machine of the job is refused here."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -242,7 +243,8 @@ def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
     python = Path(environment_of(version)) / "bin/python"
     program = Path(__file__).with_name("lerobot_parser.py")
     given = json.dumps({"folder": str(tmp_path), "lists": lists})
-    done = subprocess.run([python, program], input=given, capture_output=True, text=True)
+    environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([python, program], input=given, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in ("options.json", "index.json"):
         assert (tmp_path / name).read_text() == (lerobot.folder / name).read_text()

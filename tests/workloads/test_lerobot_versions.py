@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from job_documents import folders
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot_train import container
 
 WORKSPACE = ("--subscription-id", "sub-1", "--resource-group", "rg-1", "--workspace-name", "ws-1")
 PLATFORMS = {
@@ -127,3 +129,21 @@ def test_a_job_carries_and_builds_its_own_version_alone(ask: Any, site: Path) ->
     assert found["lock"] == str(site / versions.FOLDER.relative_to(versions.FOLDER.parents[1]) / FOLDER / "eval.txt")
     carried = {Path(name).parent.name for name in found["payload"] if f"/{versions.FOLDER.name}/v" in name}
     assert carried == {FOLDER}
+
+
+def test_a_policy_that_another_version_saved_names_the_one_that_reads_it(
+    training: Any, dataset: Any, policy: Any
+) -> None:
+    data = dataset()
+    saved = policy("saved", type="diffusion", gradient_checkpointing=False)
+
+    def compare(folder: Path, version: str) -> list[str]:
+        document = training(data, starts={"policy": folder}, lerobot_version=version)
+        return [one for one in container.compare(document, folders(document)) if "another LeRobot" in one]
+
+    (sentence,) = compare(saved, "0.6.0")
+    assert sentence.endswith("LeRobot 0.6.0 does not know its gradient_checkpointing\n--lerobot-version 0.6.1")
+    assert compare(saved, "0.6.1") == []
+    assert compare(policy("older", type="diffusion"), "0.6.0") == []
+    unknown = policy("unknown", type="diffusion", strange=1)
+    assert compare(unknown, "0.6.0") == compare(unknown, "0.6.1") == []  # LeRobot itself says so
