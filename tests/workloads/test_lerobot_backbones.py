@@ -127,6 +127,9 @@ def test_names_are_read_from_the_files_of_a_policy(tmp_path):
     files = policy_repositories.read_policy_files(tmp_path, with_processors=True)
     assert files.processor_names == (("tokenizer_name", "lab/words"),)
     assert policy_repositories.read_policy_files(tmp_path, with_processors=False).processor_names == ()
+    for odd in ("5", '["a", 1]', '[{"config": []}]', "null"):  # reported elsewhere
+        (tmp_path / "policy_preprocessor.json").write_text(f'{{"steps": {odd}}}')
+        assert policy_repositories.read_policy_files(tmp_path, with_processors=True).processor_names == ()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
 
 
 def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
-    for step in file_formats.read_json_object(path).get("steps") or ():
+    steps = file_formats.read_json_object(path).get("steps")
+    for step in steps if isinstance(steps, list) else ():
         config = step.get("config") if isinstance(step, dict) else None
         for key, value in (config if isinstance(config, dict) else {}).items():
             if isinstance(value, str) and PROCESSOR_KEY.fullmatch(key) and REPOSITORY.fullmatch(value):
