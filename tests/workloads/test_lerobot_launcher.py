@@ -21,7 +21,7 @@ ENABLED = {"import": gc.isenabled()}
 PACKAGES = importlib.metadata.packages_distributions()
 class MetricsTracker:
     reset_averages = print
-update_last_checkpoint = print
+update_last_checkpoint = make_policy = print
 class TrainPipelineConfig:
     validate = print
 def main():
@@ -109,3 +109,23 @@ def test_episodes_without_a_task_are_noted_if_it_is_trained_on(monkeypatch, task
     own = types.SimpleNamespace(random_backbone=False, reads_task=True)
     launcher._note_data(own, None)
     assert [told in note.text for note in notes] == [True] * bool(told)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_loaded"),
+    [
+        ("Warning: Could not load state dict: size mismatch for action_in_proj", False),
+        ("Returning model without loading pretrained weights", False),
+        ("All keys loaded successfully!", True),
+    ],
+)
+def test_weights_that_lerobot_only_says_it_did_not_load_end_the_training(capsys, line, is_loaded):
+    trainer = types.ModuleType("trainer")
+    trainer.make_policy = lambda cfg: print(line) or cfg
+    launcher.require_loaded_weights(trainer)
+    if is_loaded:
+        assert trainer.make_policy("policy") == "policy"
+    else:
+        with pytest.raises(SystemExit, match="were not loaded: .*(mismatch|without)"):
+            trainer.make_policy("policy")
+    assert line in capsys.readouterr().out

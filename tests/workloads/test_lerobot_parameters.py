@@ -86,6 +86,10 @@ def test_the_whole_of_act_learns_at_the_given_rate(training):
 
 def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(training):
     assert options(training(lr_warmup_steps=50, policy_type="diffusion"))["--policy.scheduler_warmup_steps"] == "50"
+    short = options(training(lr_warmup_steps=50, policy_type="smolvla", training_steps=900))
+    assert (short["--policy.scheduler_warmup_steps"], short["--policy.scheduler_decay_steps"]) == ("50", "900")
+    long = options(training(lr_warmup_steps=50, policy_type="smolvla", training_steps=90_000))
+    assert "--policy.scheduler_decay_steps" not in long
     found = options(training(lr_warmup_steps=50, learning_rate=3e-4, args=["--policy.optimizer_weight_decay=0.01"]))
     assert found["--scheduler.type"] == "constant_with_warmup"
     assert found["--scheduler.num_warmup_steps"] == "50"

@@ -60,7 +60,7 @@ FULL_PRECISION = "no"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
 TRAIN_CONFIG = "pretrained_model/train_config.json"
-DECAY = "optimizer_weight_decay"
+DECAY, DECAY_STEPS = "optimizer_weight_decay", "scheduler_decay_steps"
 prepare = dataset_preparation.plan_preparation
 checkpoints = start.get_checkpoints_folder
 
@@ -261,6 +261,10 @@ def _make_warm_up_options(parameters: Mapping[str, Scalar], options: Sequence[st
     model, steps = choose_model(parameters, start.settings), parameters["lr_warmup_steps"]
     if WARM_UP_OPTION in model.options:
         yield model.format_option(WARM_UP_OPTION, steps)
+        decay, total = start.settings.get(DECAY_STEPS, model.get_default(DECAY_STEPS)), parameters["training_steps"]
+        is_free = f"--{model.prefix}.{DECAY_STEPS}" not in list_option_names(options)
+        if is_free and isinstance(decay, int) and isinstance(total, int) and total < decay:
+            yield model.format_option(DECAY_STEPS, total)  # else LeRobot shortens the warm-up as it does the decay
         return
     optimizer = dict(model.facts.optimizer)
     decay = get_option_value(options, f"--{model.prefix}.{DECAY}") or start.settings.get(DECAY)

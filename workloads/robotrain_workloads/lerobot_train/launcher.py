@@ -3,10 +3,13 @@
 import argparse
 import ast
 import atexit
+import contextlib
 import functools
 import importlib
+import io
 import json
 import multiprocessing
+import re
 import signal
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,6 +36,9 @@ from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 
 PROCESSOR_FACTORY = "make_pre_post_processors"
+POLICY_FACTORY = "make_policy"
+UNLOADED_WEIGHTS = re.compile(r"ould not load state dict|without loading pretrained weights")
+"""What LeRobot's pi policies print where the others raise an error."""
 STATISTICS_OPTIONS = ("dataset_stats", "stats")
 SPLIT_OPTION = "--dataset.eval_split"
 TRAINER = "lerobot.scripts.lerobot_train"
@@ -85,6 +91,39 @@ def rename_statistics(trainer: ModuleType, renames: Mapping[str, str]) -> None:
         return original(**{**rename(options), **({"preprocessor_overrides": steps} if steps else {})})
 
     setattr(trainer, PROCESSOR_FACTORY, make_processors)
+
+
+class _PrintedLines(io.TextIOBase):
+    """Standard output that is kept as well."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._output = sys.stdout
+
+    def write(self, text: str) -> int:
+        """Write a text, and keep it."""
+        self.text += text
+        return self._output.write(text)
+
+    def flush(self) -> None:
+        """Flush the output."""
+        self._output.flush()
+
+
+def require_loaded_weights(trainer: ModuleType) -> None:
+    """Let the trainer fail if it cannot load weights: LeRobot's pi policies print that, and train random ones."""
+    original = getattr(trainer, POLICY_FACTORY)
+
+    @functools.wraps(original)
+    def make_policy(*arguments: Any, **options: Any) -> Any:
+        printed = _PrintedLines()
+        with contextlib.redirect_stdout(printed):
+            policy = original(*arguments, **options)
+        if why := next((line for line in printed.text.splitlines() if UNLOADED_WEIGHTS.search(line)), ""):
+            raise SystemExit(f"error: the weights of the policy to start from were not loaded: {why.strip()}")
+        return policy
+
+    setattr(trainer, POLICY_FACTORY, make_policy)
 
 
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
@@ -220,6 +259,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         rebuild_processors(module)
     if renames := get_option_value(trainer, RENAME_OPTION):
         rename_statistics(module, json.loads(renames))
+    require_loaded_weights(module)
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
