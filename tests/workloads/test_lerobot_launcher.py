@@ -126,6 +126,6 @@ def test_weights_that_lerobot_only_says_it_did_not_load_end_the_training(capsys,
     if is_loaded:
         assert trainer.make_policy("policy") == "policy"
     else:
-        with pytest.raises(SystemExit, match="were not loaded: .*(mismatch|without)"):
+        with pytest.raises(SystemExit, match=r"were not loaded: .*(mismatch|without)"):
             trainer.make_policy("policy")
     assert line in capsys.readouterr().out
