@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import job_documents
 import pytest
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import backbones, hub_cache, policy_repositories, remote_code, versions
@@ -218,6 +219,38 @@ def test_cache_serves_each_backbone_at_its_commit(tmp_path):
     assert variables["HF_HUB_CACHE"] == str(work / "hub")
     assert variables["HF_MODULES_CACHE"].startswith(str(work))
     assert hub_cache.make_cache_variables([], work) == {}
+
+
+class LocalEntryNotFoundError(Exception):
+    """As the library of the Hub calls it."""
+
+
+def download(repo_id, repo_type=None):
+    try:
+        raise LocalEntryNotFoundError("it is not in the cache")
+    except LocalEntryNotFoundError as error:
+        raise OSError(f"we could not connect, {len(repo_id)}") from error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [(("lab/inner",), "--backbone-repo-id lab/inner"), (("lab/data", "dataset"), ""), (("/folder",), "")],
+)
+def test_repository_that_another_backbone_names_is_explained_by_its_name(arguments, fact):
+    with pytest.raises(OSError, match="connect") as caught:
+        download(*arguments)
+    assert hub_cache.explain_missing_repository(caught.value).endswith(fact)
+    assert bool(hub_cache.explain_missing_repository(caught.value)) == bool(fact)
+    assert hub_cache.explain_missing_repository(OSError("no space left")) == ""
+
+
+@pytest.mark.parametrize(("given", "found"), [((), True), (("lab/other",), True), ((SMOLVLM,), False)])
+def test_run_stops_before_data_is_fetched_if_a_repository_is_missing(training, dataset, given, found):
+    document = training(dataset(), policy_type="smolvla")
+    document = dataclasses.replace(document, sources=(*document.sources, *map(hub_source, given)))
+    problems = [one for one in job_documents.find_problems(document) if "does not bring" in one]
+    expected = f"smolvla reads {SMOLVLM}, which this job does not bring\n--backbone-repo-id {SMOLVLM}"
+    assert problems == [expected] * found
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,17 @@ Names in options and names that LeRobot's code fixes both resolve there. Standar
 """
 
 import shutil
+import traceback
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_workloads.lerobot.backbones import (
+    BACKBONE_FLAG,
     COMMIT,
     HUB_KIND,
+    REPOSITORY,
     get_repository_name,
     get_snapshot_name,
     list_backbones,
@@ -24,6 +27,8 @@ MODULES_FOLDER = "hub_modules"
 
 TOKENIZER_FILE = "tokenizer_config.json"
 CODE_SUFFIX = ".py"
+NOT_CACHED_ERROR = "LocalEntryNotFoundError"
+"""The error of the library of the Hub, offline."""
 
 
 def make_cache_variables(sources: Iterable[JobSource], work: Path) -> dict[str, str]:
@@ -75,3 +80,23 @@ def _get_branch(source: JobSource) -> str:
     """Return the branch or tag that the backbone is given at, under which an option may name it too."""
     _, _, revision = source.uri.partition("@") if source.kind == HUB_KIND else ("", "", "")
     return "" if COMMIT.fullmatch(revision) else revision
+
+
+def explain_missing_repository(error: BaseException) -> str:
+    """Return a sentence if a library looked for a repository that the cache lacks; else empty.
+
+    Only the files of another backbone may name it. The errors do not say which it is: the calls do.
+    """
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if not any(type(one).__name__ == NOT_CACHED_ERROR for one in causes):
+        return ""
+    frames = (frame for one in causes for frame, _ in traceback.walk_tb(one.__traceback__))
+    for values in (frame.f_locals for frame in frames):
+        name = values.get("path_or_repo_id") or values.get("repo_id")
+        if isinstance(name, str) and REPOSITORY.fullmatch(name) and values.get("repo_type") != "dataset":
+            return f"LeRobot reads files of {name} that this job does not bring: {BACKBONE_FLAG} {name}"
+    return ""

@@ -20,7 +20,7 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
-from robotrain_workloads.lerobot import dataset, device, process_group, training_history, warm_up
+from robotrain_workloads.lerobot import dataset, device, hub_cache, process_group, training_history, warm_up
 from robotrain_workloads.lerobot.feature_renames import RENAME_OPTION
 from robotrain_workloads.lerobot.options import (
     ConfigurationRefused,
@@ -307,7 +307,7 @@ def _explain_trainer_error(error: Exception, root: Path) -> str:
         return f"{root} is incomplete: files that meta/info.json names are missing"
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
-    return ""
+    return hub_cache.explain_missing_repository(error)
 
 
 def _kill_workers() -> None:

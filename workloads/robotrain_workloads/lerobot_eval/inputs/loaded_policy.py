@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.lerobot import options, versions
+from robotrain_workloads.lerobot import hub_cache, options, versions
 from robotrain_workloads.lerobot import policy as policy_files
 from robotrain_workloads.lerobot_eval.inputs import compatibility
 
@@ -157,6 +157,8 @@ def explain_load_error(error: BaseException, folder: Path | None) -> str:
     """Return what is wrong; empty for unknown errors. `folder`: of the policy; None for one that is made here."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     text = " ".join(text.split()) or type(error).__name__
+    if missing := hub_cache.explain_missing_repository(error):
+        return missing
     if isinstance(error, SystemExit):
         if isinstance(error.code, str):
             return ""
