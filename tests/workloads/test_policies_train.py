@@ -57,7 +57,7 @@ def hub(training_python: Path, made_once: Callable[..., Path]) -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def environment(training_environment: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The training environment, in which `reduced_pi` can be imported."""
+    """The training environment, in which `reduced_pi` and `uncompiled` can be imported."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     python = Path(training_environment, "bin/python")
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
