@@ -52,6 +52,12 @@ def test_a_type_that_no_environment_can_run_is_named(find_mismatches, policy, da
     assert find_mismatches(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="diffusion") == []
 
 
+def test_a_reward_model_is_not_evaluated(find_mismatches, policy, dataset):
+    folder = policy("reward", type="sarm", without=("policy_preprocessor.json",))
+    (sentence,) = find_mismatches(policy=folder, dataset=dataset(features=RECORDED))
+    assert sentence.endswith("is a reward model (sarm), and lerobot-eval evaluates policies")
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [

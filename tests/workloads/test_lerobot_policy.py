@@ -64,6 +64,20 @@ def test_a_type_that_is_not_the_one_to_train_names_the_option(find_problems, pol
 
 
 @pytest.mark.parametrize(
+    ("kind", "given", "sentence", "way"),
+    [
+        ("sarm", {"policy_type": "act"}, "reward model type sarm, but --policy-type is act", "--reward-model sarm"),
+        ("sarm", {"reward_model": "reward_classifier"}, "--reward-model is reward_classifier", "--reward-model sarm"),
+        ("act", {"reward_model": "sarm"}, "policy type act, but --reward-model is sarm", "--policy-type act"),
+    ],
+)
+def test_a_reward_model_is_named_with_its_own_option(find_problems, policy, kind, given, sentence, way):
+    (found,) = (one for one in find_problems(policy(type=kind), **given) if "type is" in one or "-model is" in one)
+    assert sentence in found
+    assert found.endswith(f"\n{way}")
+
+
+@pytest.mark.parametrize(
     ("kind", "why"),
     [("octo", "trains act, diffusion, eo1"), (None, "no policy type"), ("gaussian_actor", "actor of a")],
 )
@@ -145,6 +159,13 @@ def test_a_renamed_camera_is_the_policys_and_lerobot_is_told(training, policy, m
     assert job_documents.find_problems(document) == []
     option = '--rename_map={"observation.images.side": "observation.images.top"}'
     assert option in job_documents.get_work(document).arguments
+
+
+def test_no_rename_is_offered_for_a_reward_model(find_problems, policy, make_dataset):
+    folder = policy(type="reward_classifier", input_features=camera_inputs("observation.images.top"))
+    found = find_problems(folder, dataset=make_dataset({"observation.images.left": [48, 64, 3]}))
+    (sentence,) = (one for one in found if "the dataset has only" in one)
+    assert "--rename" not in sentence
 
 
 def test_a_camera_that_the_policy_never_saw_is_mentioned(training, policy, make_dataset):

@@ -107,6 +107,13 @@ def test_what_a_resumed_training_cannot_change_is_noted(training, pusht, saved):
     assert len(get_work(training(pusht, starts={"resume": folder}, **same)).notes) == 1
 
 
+def test_a_learning_rate_that_nobody_gave_is_not_noted(training, pusht, saved):
+    folder = saved("run/outputs/checkpoints/000400", 400)
+    document = training(pusht, starts={"resume": folder}, training_steps=900)
+    assert document.parameters["learning_rate"] is None
+    assert "--learning-rate" not in " ".join(note.text for note in get_work(document).notes)
+
+
 def test_a_resumed_training_is_tracked_with_the_rate_of_its_checkpoint(training, pusht, saved):
     folder = saved("run/outputs/checkpoints/000400", 400)
     tracked = container.tracked(training(pusht, starts={"resume": folder}, learning_rate=3e-4))

@@ -19,6 +19,8 @@ MIGRATE_COMMAND = "python -m lerobot.processor.migrate_policy_normalization --pr
 UNTYPED = f"has no policy type in {CONFIG_FILE}"
 FEATURE_KEYS = ("input_features", "output_features")
 SIZE_KEYS = ("crop_shape", "resize_shape")
+TYPE_FLAGS = ("--policy-type", "--reward-model")
+"""The options with a policy type, and with that of a reward model."""
 
 
 def find_model_folder(folder: Path) -> Path:
@@ -60,14 +62,19 @@ def find_policy_problems(
     elif model.facts.refused:
         yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {folder}: {model.facts.refused}"
     else:
-        yield from find_type_problem(folder, kind, expected)
+        yield from find_type_problem(folder, model, expected)
     yield from find_torn_files(folder, with_processors=with_processors)
 
 
-def find_type_problem(name: object, kind: object, expected: object) -> Iterator[str]:
-    """Yield a sentence when the policy does not have the requested type. `name` is what the user calls it."""
-    if expected is not None and kind != expected:
-        yield f"{name} has the policy type {kind}, but --policy-type is {expected}\n--policy-type {kind}"
+def find_type_problem(name: object, model: TrainedModel, expected: object) -> Iterator[str]:
+    """Yield a sentence when a policy or reward model does not have the requested type.
+
+    :param name: what the user calls it.
+    """
+    if expected is not None and model.kind != expected:
+        given = TYPE_FLAGS[expected in model.lerobot.reward_models]
+        flag = TYPE_FLAGS[model.section == versions.REWARD_MODELS]
+        yield f"{name} has the {model.noun} type {model.kind}, but {given} is {expected}\n{flag} {model.kind}"
 
 
 def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[str]:

@@ -109,7 +109,7 @@ def list_resume_notes(parameters: Mapping[str, Scalar], start: Start) -> Iterato
 
 def _list_surprises(parameters: Mapping[str, Scalar], start: Start, saved: Mapping[str, Any]) -> Iterator[str]:
     rate, saved_rate = parameters["learning_rate"], (saved.get("optimizer") or {}).get("lr")
-    if saved_rate not in (None, rate):
+    if rate is not None and saved_rate not in (None, rate):
         yield f"--learning-rate {rate} has no effect: the optimizer resumes with its saved rate, {saved_rate}"
     scheduler, steps = saved.get("scheduler") or {}, parameters["training_steps"]
     warmup = parameters["lr_warmup_steps"]
@@ -168,8 +168,9 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
         source = find_start_source(described)
         model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
         name = source.uri if source and not Path(source.uri).is_absolute() else model  # a step has no folder yet
-        yield from policy.find_type_problem(name, start.settings["type"], get_expected_type(document))
-        yield from _compare_version(name, choose_model(document.parameters, start.settings), start.settings)
+        trained = choose_model(document.parameters, start.settings)
+        yield from policy.find_type_problem(name, trained, get_expected_type(document))
+        yield from _compare_version(name, trained, start.settings)
         yield from _compare_options(document, start)
         yield from _compare_features(document, start, root)
 
@@ -204,7 +205,9 @@ def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterat
     if not problems:
         types = versions.get_version(document.parameters["lerobot_version"]).policies
         model = types.get(str(start.settings.get("type")), policy_features.UNKNOWN_TYPE)
-        yield from policy_features.find_feature_mismatches(start.settings, info, renames, model)
+        found = policy_features.find_feature_mismatches(start.settings, info, renames, model)
+        is_policy = choose_model(document.parameters, start.settings).section == versions.POLICIES
+        yield from found if is_policy else (sentence.partition("\n")[0] for sentence in found)  # only policies rename
 
 
 def _get_renames(document: JobDocument, start: Start) -> dict[str, str]:

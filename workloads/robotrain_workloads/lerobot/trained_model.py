@@ -62,7 +62,7 @@ def choose_model(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> 
     """Return what a job trains. `settings`: the configuration of what it starts from, as far as it is known."""
     lerobot = versions.get_version(parameters["lerobot_version"])
     saved, reward = settings.get("type"), parameters.get("reward_model")
-    if reward or (saved in lerobot.reward_models and saved not in lerobot.policies):
+    if saved not in lerobot.policies and (reward or saved in lerobot.reward_models):
         return TrainedModel(lerobot, versions.REWARD_MODELS, str(saved or reward))
     kind = saved or parameters["policy_type"] or DEFAULT_POLICY_TYPE
     return TrainedModel(lerobot, versions.POLICIES, str(kind))

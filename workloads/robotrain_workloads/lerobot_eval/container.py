@@ -81,6 +81,9 @@ def environment(document: JobDocument) -> PythonEnvironment:
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     yield from dataset_preparation.find_data_problems(document, described, description_only=True)
+    if reward_model := compatibility.explain_reward_model(document, described):
+        yield reward_model
+        return
     yield from compatibility.find_mismatches(document, described)
     yield from policy_repositories.find_problems(document, described, selection.find_policy_source(document.sources))
 
@@ -106,6 +109,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     """Yield problems in small files that LeRobot would fail on."""
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from dataset_preparation.find_data_problems(document, data)
+    if reward_model := compatibility.explain_reward_model(document, data):
+        yield reward_model
+        return
     yield from _find_policy_problems(document, data)
     yield from compatibility.find_mismatches(document, data)
     yield from policy_repositories.find_problems(document, data, selection.find_policy_source(document.sources))

@@ -31,7 +31,8 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
 
         with suppress(OSError, ValueError):
             settings = start.load_start({begin: Path(begin.uri)}).settings
-        if not settings:
+        given = job["reward_model"] or job["policy_type"]
+        if not settings or given not in (None, settings.get("type")):  # reported when the start is compared
             return {}
     model = choose_model(dict(job.parameters), settings)
     origin = f"of {model.kind} in LeRobot {model.lerobot.name}"

@@ -29,7 +29,7 @@ MODEL_URI_FORMS = (
 def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
     """Return a description for people."""
     values, start = document.parameters, lineage.find_start_source(document.sources)
-    kind = " ".join((*name_type(values).values(), "reward model" if values["reward_model"] else "policy"))
+    kind = " ".join((*name_type(values).values(), "reward model" if values.get("reward_model") else "policy"))
     lines = [
         f"LeRobot {kind}" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
         f"Job: {values['job_name']}, {values['training_steps']} steps (run {document.run})",
@@ -131,8 +131,11 @@ def get_experiment_name(parameters: Mapping[str, Scalar]) -> str:
 
 
 def name_type(parameters: Mapping[str, Scalar]) -> dict[str, str]:
-    """Return what is trained as `policy_type` or `reward_model`; nothing if only what it starts from says it."""
-    return {name: str(parameters[name]) for name in ("policy_type", "reward_model") if parameters[name]}
+    """Return what is trained as `policy_type` or `reward_model`; nothing if only what it starts from says it.
+
+    The parameters of a plan that an earlier robotrain made do not have both.
+    """
+    return {name: str(parameters[name]) for name in ("policy_type", "reward_model") if parameters.get(name)}
 
 
 def _make_warm_start_tags(sources: Sequence[JobSource]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import dataset, dataset_preparation, file_formats, policy, policy_features, versions
+from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 
 RENAME_STEP = "rename_observations_processor"
@@ -25,8 +26,9 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
     if settings is None:
         return
     expected_type, policy_type = document.parameters["policy_type"], settings.get("type")
-    if expected_type is not None and policy_type:
-        yield from policy.find_type_problem(selection.get_policy_reference(document).name, policy_type, expected_type)
+    if policy_type:
+        trained = choose_model(document.parameters, settings)
+        yield from policy.find_type_problem(selection.get_policy_reference(document).name, trained, expected_type)
     if document.parameters["builtin_policy"]:
         policy_type = selection.get_builtin_type(document.parameters)
     lerobot = versions.get_version(document.parameters["lerobot_version"])
@@ -37,6 +39,18 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
         yield from policy_features.find_feature_mismatches(settings, info, renames, model, is_trained=False)
     if env := document.parameters["env"]:
         yield from simulation.find_environment_problems(settings, str(env), document.trainer_args, model)
+
+
+def explain_reward_model(document: JobDocument, folders: Mapping[JobSource, Path]) -> str:
+    """Return a sentence if what is to be evaluated is a reward model; else empty. `folders` as above."""
+    settings, _ = _load_settings(document, folders, [])
+    if not settings or not settings.get("type"):
+        return ""
+    model = choose_model(document.parameters, settings)
+    if model.section == versions.POLICIES:
+        return ""
+    name = selection.get_policy_reference(document).name
+    return f"{name} is a reward model ({model.kind}), and lerobot-eval evaluates policies"
 
 
 def _load_settings(
