@@ -11,14 +11,14 @@ MIN_PREFIX = 2
 def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
     """Return the name that was probably meant: the only one with this prefix, or a similar one; None if none is.
 
-    The dashes before a flag do not make it similar to others.
+    The dashes before a flag do not make it similar to others, and capital letters do not make it another name.
     """
     from difflib import get_close_matches
 
     names: dict[str, str] = {}
     for candidate in known:
-        names.setdefault(candidate.lstrip("-"), candidate)
-    name = name.lstrip("-")
+        names.setdefault(candidate.lstrip("-").lower(), candidate)
+    name = name.lstrip("-").lower()
     starting = [candidate for candidate in names if candidate.startswith(name) and len(name) >= MIN_PREFIX]
     near = starting if len(starting) == 1 else get_close_matches(name, names, n=1, cutoff=0.6)
     return names[near[0]] if near else None

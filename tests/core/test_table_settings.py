@@ -39,6 +39,22 @@ def test_table_as_text_of_a_flag(labels):
     assert labels("--dataset-path", "x", "--set", f"labels={text}") == (text, "flag --set labels")
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("team:arm,cost: 42", "--labels team=arm,cost=42"),
+        ('{"team": "arm", "cost": 42}', "--labels team=arm,cost=42"),
+        ("team=a:b,cost:4", "--labels team=a:b,cost=4"),
+        ("team", None),
+        ("{}", None),
+        ("a=1,a=2", None),
+    ],
+)
+def test_table_in_another_form_is_answered_with_its_text(refused, text, meant):
+    ways = [line.split(maxsplit=1)[1] for line in refused("--dataset-path", "x", "--labels", text).splitlines()[2:]]
+    assert ways == ([meant] if meant else [])
+
+
 def test_table_of_a_job_file_keeps_its_order(labels):
     Path("job.yaml").write_text(
         SOURCES + "platforms:\n  cloud:\n    labels: {zeta: 1e3, team: arm=1, not: null, no: ''}\n"

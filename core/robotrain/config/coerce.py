@@ -246,12 +246,24 @@ def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
     where = value.origin.where or value.origin.layer
     choice = dict(parameter.param.foreign_values).get(str(value.value).strip().lower())  # as other tools call it
     ways = (
-        ((Suggestion(f"{parameter.flag} {choice}"),) if choice else ())
+        ((Suggestion(choice if choice.startswith("--") else f"{parameter.flag} {choice}"),) if choice else ())
         or suggest_name(str(value.value), parameter.choices, prefix=f"{parameter.flag} ")
+        or _suggest_pairs(parameter, value)
         or _suggest_fraction(parameter, value)
         or _suggest_whole_number(parameter, value)
     )
     return make_problem("value-invalid", title, where, str(value.value), "", *ways, stage=Stage.RESOLVE)
+
+
+def _suggest_pairs(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
+    """Return the suggestion of `NAME=VALUE` for `NAME:VALUE`, and for a mapping of JSON."""
+    if not parameter.param.table:
+        return ()
+    import shlex
+
+    parts = re.sub(r"[{}\"']", "", str(value.value)).split(",")
+    text = ",".join(part.strip() if "=" in part else re.sub(r"\s*:\s*", "=", part.strip(), count=1) for part in parts)
+    return (Suggestion(f"{parameter.flag} {shlex.quote(text)}"),) if text and has_pairs(text) else ()
 
 
 def _suggest_whole_number(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:

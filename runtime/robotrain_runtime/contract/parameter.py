@@ -61,7 +61,7 @@ class Param(NamedTuple):
     default_note: str = ""
     """A sentence about the default, which is noted with each job that nobody gave another value."""
     foreign_values: tuple[tuple[str, str], ...] = ()
-    """What other tools call a choice, each with the choice, for a suggestion: `("gpu", "cuda")`."""
+    """What other tools call a choice, each with the choice, or a whole flag, for a suggestion: `("gpu", "cuda")`."""
     choice_notes: tuple[tuple[str, str], ...] = ()
     """The choices, each with a line about it, which help lists below the options: for more than fit into a metavar."""
 
