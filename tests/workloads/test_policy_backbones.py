@@ -170,6 +170,7 @@ def test_code_of_the_hub_is_refused_without_trust_and_runs_at_the_trusted_commit
         assert answer.exit_code == 2
         errors = {one["code"] for one in answer.json["problems"] if one["severity"] == "error"}
         assert errors == {f"remote-code-{code}"}
+        assert "implied-sources-unknown" not in json.dumps(answer.json)
 
 
 def test_code_that_the_files_of_a_policy_name_is_refused_with_its_commit(robotrain, hub):

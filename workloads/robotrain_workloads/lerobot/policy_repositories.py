@@ -6,6 +6,7 @@ Standard library only.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +55,10 @@ def list_implied(
 ) -> dict[str, list[str]]:
     """Return the sources that the job implies. `start`: the source of its policy; None for a new one."""
     reads = _find_reads(document, described, start)
-    return backbones.list_implied(document, reads.needed, get_trusted(document)) if reads else {}
+    trusted: dict[str, str] = {}
+    with suppress(ValueError):  # a wrong form is reported elsewhere
+        trusted = get_trusted(document)
+    return backbones.list_implied(document, reads.needed, trusted) if reads else {}
 
 
 def list_needed_files(document: JobDocument, source: JobSource, start: JobSource | None) -> tuple[str, ...]:

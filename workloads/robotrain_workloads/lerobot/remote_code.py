@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 TRUST_FLAG = "--trust-remote-code"
 TRUST_FORM = "OWNER/NAME@COMMIT"
+PAGE = re.compile(rf"(?:https?://[\w.:-]+/)?([\w.-]+/[\w.-]+)(?:(?:@|/\w+/)({COMMIT.pattern})(?!\w))?")
+"""A repository, or a page about it, perhaps at a commit."""
 
 
 def parse_trusted(text: object) -> dict[str, str]:
@@ -25,6 +28,8 @@ def parse_trusted(text: object) -> dict[str, str]:
         name, _, commit = part.strip().partition("@")
         if not name and not commit and text is None:
             continue
+        if "://" in part:
+            raise ValueError("An address of the Hub is not the name of a repository")
         if not REPOSITORY.fullmatch(name):
             raise ValueError(f"{part.strip() or 'an empty text'!r} is not a repository of the Hub at a commit")
         if not COMMIT.fullmatch(commit):
@@ -33,6 +38,19 @@ def parse_trusted(text: object) -> dict[str, str]:
         if trusted.setdefault(name, commit) != commit:
             raise ValueError(f"{name} is given at two commits")
     return trusted
+
+
+def correct_form(text: str) -> str:
+    """Return what a wrong value of `--trust-remote-code` probably means; its general form if nothing can be told.
+
+    Known are names of repositories, and addresses of their pages on the Hub.
+    """
+    found = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        match = PAGE.match(part)
+        name, commit = (match[1], match[2]) if match else ("", "")
+        found.append(f"{name}@{commit or 'COMMIT'}" if REPOSITORY.fullmatch(name) else TRUST_FORM)
+    return ",".join(dict.fromkeys(found)) or TRUST_FORM
 
 
 def find_trust_problems(

@@ -25,7 +25,7 @@ POLICY_FLAGS = {
 """Flags of the role `policy`, by kind."""
 TRUST_REASON = (
     "Code of a repository runs with the rights of the job: read it, and name the commit that you have read. The Hub"
-    " lists commits at https://huggingface.co/OWNER/NAME/commits/main."
+    " lists commits at https://huggingface.co/{}/commits/main."
 )
 START_ROLES = ("policy", "init_policy", "resume")
 
@@ -76,7 +76,7 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
             where=remote_code.TRUST_FLAG,
             given=given,
             why=f"{redact(str(error))}.",
-            suggestions=(Suggestion(f"{remote_code.TRUST_FLAG} {remote_code.TRUST_FORM}"),),
+            suggestions=(Suggestion(f"{remote_code.TRUST_FLAG} {remote_code.correct_form(given)}"),),
         )
         return
     if any(source.role in START_ROLES for source in job.sources):
@@ -85,12 +85,13 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     needed = backbones.list_needed(values, job.trainer_args, None)
     found = remote_code.find_trust_problems(type_name, needed, trusted, job.sources, are_pinned=False)
     for title, _, remedy in (sentence.partition("\n") for sentence in found):
+        flag, _, wanted = remedy.partition(" ")
         yield make_usage_problem(
             "remote-code-not-trusted",
             title,
-            where=remote_code.TRUST_FLAG,
+            where=remote_code.TRUST_FLAG if given else "",
             given=given,
-            why=TRUST_REASON,
+            why=TRUST_REASON.format(wanted.partition("@")[0]) if flag == remote_code.TRUST_FLAG else "",
             suggestions=(Suggestion(redact(remedy)),),
         )
 
