@@ -176,6 +176,7 @@ REFUSED = {
         "--policy.vlm_model_name": "neither a repository"
     },
     f"accelerate launch --multi_gpu {BASE}": {"--multi_gpu": "--num_processes=N"},
+    "lerobot-train --policy.type=sarm --dataset.repo_id=me/cups": {"--policy.type": "use --reward_model.type=sarm"},
     "lerobot-train --policy.type=gaussian_actor --dataset.repo_id=me/cups": {"--policy.type": "cannot train"},
     "lerobot-train --reward_model.type=topreward --dataset.repo_id=me/cups": {"--reward_model.type": "cannot train"},
 }
@@ -239,7 +240,7 @@ def test_a_policy_that_cannot_be_read_is_trained_on_only_if_its_type_is_given(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     line = ("lerobot-train", "--policy.path=lerobot/smolvla_base", "--dataset.repo_id=me/cups")
     (problem,) = translate("from-lerobot", *line).json["problems"]
-    assert "add --policy.type=act" in problem["why"]
+    assert "--policy.type=act" in problem["why"]
     options, _ = read_options(translate("from-lerobot", *line, "--policy.type=act").json["command"][4:])
     assert options["--policy-type"] == "act"
 

@@ -19,8 +19,7 @@ FLAGS = {POLICY: "--policy-type", REWARD_MODEL: "--reward-model"}
 NOTHING_REASON = "the line names no policy to train: add --policy.type=act, or --policy.path=OWNER/NAME"
 BOTH_REASON = "LeRobot trains the reward model alone: leave the options of the policy out"
 TYPE_REASON = (
-    "its type is in its configuration, which cannot be read: {}; add --{}.type={} to the line if it is a policy of that"
-    " type"
+    "its type is in its configuration, which cannot be read: {}; add its type to the line, such as --{}.type={}"
 )
 WEIGHTS_REASON = (
     "LeRobot takes its weights alone, for a new {} with other settings; robotrain trains on with the settings of the"
@@ -106,7 +105,10 @@ def _explain_untrained(found: TrainedType) -> str:
     lerobot, kind = f"LeRobot {found.lerobot.name}", redact(found.kind)
     if found.kind in found.types:
         return f"{lerobot} cannot train {kind}: {found.facts.refused}" if found.facts.refused else ""
-    having = [one.name for one in versions.list_versions() if kind in {**one.policies, **one.reward_models}]
+    other_model = REWARD_MODEL if found.model == POLICY else POLICY
+    if found.kind in TrainedType(found.lerobot, other_model).types:
+        return f"{lerobot} trains {kind} as a {_describe(other_model)}: use --{other_model}.type={kind}"
+    having = [one.name for one in versions.list_versions() if found.kind in TrainedType(one, found.model).types]
     others = "".join(f", but LeRobot {name} has" for name in having[:1])
     near = "".join(f": use {way.text}" for way in suggest_name(kind, list(found.types), f"--{found.model}.type="))
     return f"{lerobot} has no {_describe(found.model)} of the type {kind}{others or near}"
