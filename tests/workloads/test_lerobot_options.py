@@ -21,7 +21,7 @@ ACT = TrainedModel(versions.get_version(), versions.POLICIES, "act")
 REFUSED = [
     (["--policy.chunk_sise=3"], "no option --policy.chunk_sise", "--policy.chunk_size=3"),
     (["--policy.chunk_size=two"], "--policy.chunk_size does not take 'two'", None),
-    (["--policy.num_inference_steps=2"], "the policy act has no option", None),
+    (["--policy.num_inference_steps=2"], "'s act has no option", None),
     (["--chunk_size=3"], "no option --chunk_size", "--policy.chunk_size=3"),
     (["--wandb.enabl=true"], "no option --wandb.enabl", "--wandb, or --no-wandb"),
     (["--dataset.image_transforms.enabel=true"], "no option", "--dataset.image_transforms.enable=true"),
@@ -83,6 +83,52 @@ def test_what_lerobot_would_refuse_later_is_refused_at_once(
     assert [way["text"] for way in problem["instead"]] == ([instead] if instead else [])
     if words == ["--policy.chunk_size=two"]:
         assert problem["why"] == "It takes a whole number. The default is 100."
+
+
+@pytest.mark.parametrize(
+    ("policy_type", "option", "title", "instead"),
+    [
+        ("pi0", "--policy.dtype=bf16", "pi0 does not take --policy.dtype=bf16", ["--policy.dtype=bfloat16"]),
+        ("pi0", "--policy.dtype=float16", "pi0 does not take --policy.dtype=float16", []),
+        ("smolvla", "--policy.dtype=bfloat16", "smolvla has no option --policy.dtype", ["--mixed-precision bf16"]),
+        ("smolvla", "--peft.method_type=LORA", "adapter", ["--policy-repo-id OWNER/NAME"]),
+    ],
+)
+def test_option_that_the_type_does_not_take_is_refused_with_the_one_that_it_takes(
+    robotrain: Any, policy_type: str, option: str, title: str, instead: list[str]
+) -> None:
+    given = explain_options(robotrain, "--policy-type", policy_type, "--", option)
+    (problem,) = (one for one in given.json["problems"] if one["severity"] == "error")
+    assert (given.exit_code, problem["code"]) == (2, ERROR)
+    assert title in problem["title"]
+    assert [way["text"] for way in problem["instead"]] == instead
+
+
+@pytest.mark.parametrize("option", ["--policy.dtype=auto", "--policy.dtype=bfloat16"])
+def test_number_format_that_a_type_takes_is_taken(option: str) -> None:
+    model = TrainedModel(versions.get_version(), versions.POLICIES, "eo1")
+    assert list(find_rule_problems([option], model, has_defaults=True)) == []
+
+
+def test_adapter_of_a_policy_to_start_from_is_taken() -> None:
+    model = TrainedModel(versions.get_version(), versions.POLICIES, "smolvla")
+    assert list(find_rule_problems(["--peft.method_type=LORA"], model, has_defaults=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (("--policy-type", "SmolVLA"), "--policy-type smolvla"),
+        (("--policy-type", "GR00T"), "--policy-type groot"),
+        (("--policy-type", "sarm"), "--reward-model sarm"),
+        (("--reward-model", "smolvla"), "--policy-type smolvla"),
+    ],
+)
+def test_wrong_type_is_answered_with_the_one_that_is_meant(
+    robotrain: Any, words: tuple[str, ...], instead: str
+) -> None:
+    (problem,) = explain_options(robotrain, *words).json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [instead]
 
 
 def test_what_lerobot_takes_is_taken(robotrain: Any) -> None:

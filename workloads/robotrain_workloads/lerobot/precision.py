@@ -43,7 +43,7 @@ def find_precision_problems(
     given, wanted = get_option_value(options, option), DTYPES[precision]
     if given is not None and given != wanted:
         title = f"--mixed-precision {precision} and {option}={given} contradict each other"
-        yield title, (f"{option}={wanted}", f"leave out {option}, which --mixed-precision gives")
+        yield title, (f"-- {option}={wanted}", f"leave out {option}, which --mixed-precision gives")
     elif wanted not in formats:
         ways = [f"--mixed-precision {name}" for name, dtype in DTYPES.items() if dtype in formats]
         title = f"LeRobot {model.lerobot.name}'s {model.kind} does not compute in {wanted}"

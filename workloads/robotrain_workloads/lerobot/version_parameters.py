@@ -48,4 +48,11 @@ def _describe_needs(described: versions.ModelType) -> Iterator[str]:
         yield f"runs code of {', '.join(code)}"
 
 
+def list_other_types(section: str, flag: str) -> tuple[tuple[str, str], ...]:
+    """Return the types of the other section, each with the line that trains it. `flag`: that of the other section."""
+    own = versions.list_type_names(section)
+    other = versions.REWARD_MODELS if section == versions.POLICIES else versions.POLICIES
+    return tuple((name, f"{flag} {name}") for name in versions.list_type_names(other) if name not in own)
+
+
 DEFAULT_LEROBOT_VERSION = versions.get_version().name

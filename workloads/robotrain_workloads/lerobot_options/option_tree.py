@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot import precision, versions
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot_options import other_versions
 from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option, is_of_kind
@@ -166,8 +166,10 @@ def _explain_unknown(
         title += f" for {chosen}" if owners and prefix == "policy." and chosen else ""
         return OptionProblem(given, title, *found)
     if prefix == "policy." and owners:
-        title, why = f"the policy {chosen} has no option --{name}", f"These policies have it: {', '.join(owners)}."
-        return OptionProblem(given, title, why)
+        title, why = f"LeRobot {tree.version}'s {chosen} has no option --{name}", ", ".join(owners)
+        formats = [ours for ours, theirs in precision.DTYPES.items() if part == precision.DTYPE and value == theirs]
+        suggestion = f"--mixed-precision {formats[0]}" if formats else ""
+        return OptionProblem(given, title, f"These policies have it: {why}.", suggestion)
     why = "Its configuration lists all options; the trainer would refuse it, but only on the machine of the job."
     rest = name[len(prefix) + len(part) :]
     of_policy, policy_class = name.replace("-", "_"), _list_policies(tree).get(types.get("policy", ""))

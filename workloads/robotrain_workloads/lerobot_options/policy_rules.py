@@ -6,6 +6,7 @@ LeRobot itself checks those that are errors, on the machine of the job, when it 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from robotrain_workloads.lerobot import precision
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import OptionProblem
@@ -26,10 +27,32 @@ def find_rule_problems(arguments: Sequence[str], model: TrainedModel, has_defaul
     given = {
         name.removeprefix(PREFIX): value or "" for name, value in split_options(arguments) if name.startswith(PREFIX)
     }
+    yield from _check_number_format(given, model)
+    if has_defaults:
+        yield from _check_adapter(arguments, model)
     if rules and given:
         defaults = {name: model.get_default(name) for name in model.options} if has_defaults else {}
         for rule in rules:
             yield from rule(_PolicyOptions(given, defaults, has_defaults))
+
+
+def _check_number_format(given: Mapping[str, str], model: TrainedModel) -> Iterator[OptionProblem]:
+    """Require a number format that the type takes, if it has an option for that."""
+    value, formats = given.get(precision.DTYPE), model.facts.dtypes
+    if value is None or not formats or value in (*formats, model.get_default(precision.DTYPE)):
+        return
+    option, meant = f"--{PREFIX}{precision.DTYPE}", precision.DTYPES.get(value, "")
+    title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {option}={value}"
+    suggestion = f"{option}={meant}" if meant in formats else ""
+    yield OptionProblem(f"{option}={value}", title, f"It takes {' or '.join(formats)}.", suggestion)
+
+
+def _check_adapter(arguments: Sequence[str], model: TrainedModel) -> Iterator[OptionProblem]:
+    """Require a policy to start from for an adapter."""
+    given = next((f"--{name}={value}" for name, value in split_options(arguments) if name.startswith("peft.")), "")
+    if given:
+        title = f"LeRobot {model.lerobot.name} trains an adapter only for a policy to start from"
+        yield OptionProblem(given, title, "It refuses one for new weights.", "--policy-repo-id OWNER/NAME")
 
 
 class _PolicyOptions:

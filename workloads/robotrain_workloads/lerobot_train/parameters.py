@@ -70,12 +70,13 @@ class TrainParameters:
     policy_type: Annotated[
         version_parameters.PolicyType | None,
         Param(
-            help="the policy to train, a type of those below (default: act, or the type of the policy to start from)",
+            help="the type of policy to train (default: act, or the type of the policy to start from)",
             aliases=("--policy",),
             short="-p",
             env=("POLICY_TYPE",),
             metavar="TYPE",
             choice_notes=version_parameters.list_type_notes(versions.POLICIES),
+            foreign_values=version_parameters.list_other_types(versions.POLICIES, "--reward-model"),
         ),
     ] = None
     reward_model: Annotated[
@@ -84,6 +85,7 @@ class TrainParameters:
             help="the reward model to train, instead of a policy",
             metavar="TYPE",
             choice_notes=version_parameters.list_type_notes(versions.REWARD_MODELS),
+            foreign_values=version_parameters.list_other_types(versions.REWARD_MODELS, "--policy-type"),
         ),
     ] = None
     job_name: shared.JobName = "lerobot-act-training"

@@ -53,7 +53,6 @@ def check_type(job: "Job") -> Iterator[Problem]:
         yield make_usage_problem(
             "several-types",
             "a job trains a policy or a reward model, and both are given",
-            where="--reward-model",
             given=f"--policy-type {values['policy_type']} --reward-model {values['reward_model']}",
             suggestions=(
                 Suggestion(f"--reward-model {values['reward_model']}", "only this one"),
