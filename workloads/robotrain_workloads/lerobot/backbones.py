@@ -39,6 +39,8 @@ class NeededRepository(NamedTuple):
     """The revision that an option names; empty for the default branch."""
     runs_code: bool = False
     """Whether Python code of it may run."""
+    reason: str = ""
+    """What of its own files runs the code, if its type does not."""
 
 
 class PolicyFiles(NamedTuple):

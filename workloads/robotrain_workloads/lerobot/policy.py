@@ -1,5 +1,6 @@
 """Files of a LeRobot policy: settings, and problems in configuration, weights and processors."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ PROCESSOR_FILES = ("policy_preprocessor.json", "policy_postprocessor.json")
 DESCRIPTION_FILES = (CONFIG_FILE, f"{MODEL_FOLDER}/{CONFIG_FILE}")
 PROCESSOR_DESCRIPTION_FILES = (PROCESSOR_FILES[0], f"{MODEL_FOLDER}/{PROCESSOR_FILES[0]}")
 """The processors that read the Hub, and rename features."""
+PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
+"""Keys of a processor's steps whose value may be a repository."""
 OLD_NORMALIZERS = ("normalize", "unnormalize", "input_normalizer", "output_normalizer")
 MIGRATE_COMMAND = "python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
 UNTYPED = f"has no policy type in {CONFIG_FILE}"

@@ -4,7 +4,6 @@ Standard library only.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +11,9 @@ from typing import NamedTuple
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.lerobot import backbones, file_formats, policy, remote_code
-from robotrain_workloads.lerobot.backbones import REPOSITORY, NeededRepository, PolicyFiles
+from robotrain_workloads.lerobot import backbones, file_formats, own_code, policy, remote_code
+from robotrain_workloads.lerobot.backbones import HUB_KIND, REPOSITORY, NeededRepository, PolicyFiles
 
-PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
-"""Keys of a processor's steps whose value may be a repository."""
 INITIAL_WEIGHTS_ROLE = "init_policy"
 FILES_WITHOUT_WEIGHTS = ("*.json", "*.jsonl", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py")
 """Patterns of the files of configurations, tokenizers and processors."""
@@ -46,7 +43,7 @@ def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
     for step in steps if isinstance(steps, list) else ():
         config = step.get("config") if isinstance(step, dict) else None
         for key, value in (config if isinstance(config, dict) else {}).items():
-            if isinstance(value, str) and PROCESSOR_KEY.fullmatch(key) and REPOSITORY.fullmatch(value):
+            if isinstance(value, str) and policy.PROCESSOR_KEY.fullmatch(key) and REPOSITORY.fullmatch(value):
                 yield key, value
 
 
@@ -80,9 +77,13 @@ def find_problems(document: JobDocument, described: Mapping[JobSource, Path], st
     if reads is None:
         return
     yield from backbones.find_backbone_problems(document, reads.needed, reads.start)
-    type_name = backbones.choose_started_model(document.parameters, reads.start).kind
-    trusted = get_trusted(document)
-    yield from remote_code.find_trust_problems(type_name, reads.needed, trusted, document.sources, are_pinned=True)
+    model, trusted = backbones.choose_started_model(document.parameters, reads.start), get_trusted(document)
+    needed, sources = reads.needed, backbones.list_backbones(document.sources)
+    if start and start.kind == HUB_KIND and start.role != INITIAL_WEIGHTS_ROLE:
+        reason = own_code.find_reason(policy.find_model_folder(described[start]), model, document.trainer_args)
+        own = NeededRepository(backbones.get_repository_name(start), runs_code=True, reason=reason)
+        needed, sources = [*needed, *([own] if reason else [])], [*sources, start]
+    yield from remote_code.find_trust_problems(model.kind, needed, trusted, sources, are_pinned=True)
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None) -> Iterator[str]:

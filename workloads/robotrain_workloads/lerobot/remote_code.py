@@ -65,21 +65,24 @@ def find_trust_problems(
 
     :param needed: the repositories that the policy reads.
     :param trusted: commits by repository.
-    :param sources: those of the job.
+    :param sources: those of the repositories.
     :param are_pinned: whether the sources have their pins.
     """
-    brought = {backbones.get_repository_name(source): source for source in backbones.list_backbones(sources)}
-    with_code = [one.name for one in needed if one.runs_code]
-    for name in with_code:
+    brought = {backbones.get_repository_name(source): source for source in sources}
+    with_code = {one.name: one.reason for one in needed if one.runs_code}
+    for name, reason in with_code.items():
         source, commit = brought.get(name), trusted.get(name, "")
         snapshot = _get_known_snapshot(source, are_pinned) if source else ""
         if not commit:
-            yield f"{type_name} runs Python code of {name}, which is not trusted\n{TRUST_FLAG} {name}@" + (
-                snapshot or "COMMIT"
+            runs = (
+                f"{name} may run any Python code: {reason}, and it"
+                if reason
+                else (f"{type_name} runs Python code of {name}, which")
             )
+            yield f"{runs} is not trusted\n{TRUST_FLAG} {name}@{snapshot or 'COMMIT'}"
         elif source and snapshot and snapshot != commit:
-            remedy = f"{backbones.BACKBONE_FLAG} {name}@{commit}"
-            remedy = remedy if source.kind == HUB_KIND else f"{TRUST_FLAG} {name}@{snapshot}"
+            is_hub = source.kind == HUB_KIND and source.role == backbones.BACKBONE_ROLE
+            remedy = f"{backbones.BACKBONE_FLAG} {name}@{commit}" if is_hub else f"{TRUST_FLAG} {name}@{snapshot}"
             yield f"{name}@{commit} is trusted, but the job brings its code at {snapshot}\n{remedy}"
     for name in trusted:
         if name not in with_code:

@@ -82,8 +82,8 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     if any(source.role in START_ROLES for source in job.sources):
         return
     type_name = backbones.choose_started_model(values, None).kind
-    needed = backbones.list_needed(values, job.trainer_args, None)
-    found = remote_code.find_trust_problems(type_name, needed, trusted, job.sources, are_pinned=False)
+    needed, brought = backbones.list_needed(values, job.trainer_args, None), backbones.list_backbones(job.sources)
+    found = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
     for title, _, remedy in (sentence.partition("\n") for sentence in found):
         flag, _, wanted = remedy.partition(" ")
         yield make_usage_problem(

@@ -1,0 +1,75 @@
+"""A policy of the Hub whose files make LeRobot run code of any kind needs the user's trust."""
+
+import json
+
+import pytest
+from job_documents import CONTAINERS, evaluation
+from robotrain_runtime.contract.document import JobSource
+
+COMMIT = "d" * 40
+REPOSITORY = JobSource(role="policy", kind="huggingface", uri="lab/policy", pin=COMMIT)
+REMEDY = f"\n--trust-remote-code lab/policy@{COMMIT}"
+
+
+@pytest.fixture
+def find_code(training, pusht, policy):
+    """Why a policy may run any code: `find_code(step={"class": "os.system"}, type="pi0_fast")`."""
+
+    def find(step=None, source=REPOSITORY, args=(), trusted=None, file="policy_preprocessor.json", **settings):
+        folder = policy(**settings)
+        if step:
+            (folder / file).write_text(json.dumps({"steps": [step]}))
+        document = training(pusht, args, starts={"policy": source}, trust_remote_code=trusted)
+        data, container = {source: folder}, CONTAINERS["lerobot-train"]
+        found = [one for one in container.compare(document, data) if "any Python code" in one]
+        assert set(found) <= set(container.inspect(document, data))
+        return found
+
+    return find
+
+
+@pytest.mark.parametrize("file", ["policy_preprocessor.json", "policy_postprocessor.json"])
+def test_a_step_of_a_class_that_is_not_lerobots_needs_trust(find_code, file):
+    (sentence,) = find_code({"class": "subprocess.Popen", "config": {"args": ["touch", "x"]}}, file=file)
+    assert f"its {file} names the class subprocess.Popen" in sentence
+    assert sentence.endswith(REMEDY)
+
+
+@pytest.mark.parametrize(
+    ("step", "settings"),
+    [
+        ({"registry_name": "action_tokenizer_processor", "config": {"action_tokenizer_name": "../data"}}, {}),
+        ({"registry_name": "tokenizer_processor", "config": {"tokenizer_name": "/data/words"}}, {}),
+        (None, {"type": "pi0_fast", "action_tokenizer_name": "./data/policy"}),
+    ],
+)
+def test_a_folder_in_place_of_a_repository_needs_trust(find_code, step, settings):
+    (sentence,) = find_code(step, **settings)
+    assert "names the folder" in sentence
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"step": {"class": "lerobot.processor.RenameObservationsProcessorStep", "config": {"rename_map": {}}}},
+        {"step": {"registry_name": "tokenizer_processor", "config": {"tokenizer_name": "lab/words"}}},
+        {"step": {"class": "subprocess.Popen"}, "trusted": f"lab/policy@{COMMIT}"},
+        {"step": {"class": "mine.Step"}, "source": JobSource(role="policy", kind="local_path", uri="/mine")},
+        {
+            "type": "pi0_fast",
+            "action_tokenizer_name": "./fast",
+            "args": ("--policy.action_tokenizer_name=lab/fast",),
+        },
+        {"type": "smolvla", "vlm_model_name": "/data/vlm"},
+    ],
+)
+def test_what_runs_no_code_of_others_needs_no_trust(find_code, given):
+    assert find_code(**given) == []
+
+
+def test_an_evaluation_needs_the_same_trust(policy, tmp_path):
+    folder = policy()
+    (folder / "policy_preprocessor.json").write_text(json.dumps({"steps": [{"class": "os.system"}]}))
+    document = evaluation(tmp_path / "work", policy=JobSource(role="policy", kind="huggingface", uri="lab/policy"))
+    found = list(CONTAINERS["lerobot-eval"].compare(document, {document.sources[0]: folder}))
+    assert any("its policy_preprocessor.json names the class os.system" in one for one in found)
