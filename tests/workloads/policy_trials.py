@@ -296,9 +296,8 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "lingbot_va",
         "two-cameras",
         "trains reduced",
-        reason="needs `--policy.attn_mode=flex` to train, which PyTorch compiles for a GPU; five steps ran uncompiled",
+        reason="PyTorch compiles its attention for a GPU; five steps ran uncompiled",
         options=(
-            "--policy.attn_mode=flex",
             "--policy.num_attention_heads=2",
             "--policy.attention_head_dim=24",
             "--policy.text_dim=32",
@@ -324,14 +323,11 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
 )
 """Policies on video models, Qwen, InternVL and GR00T, and the one that lerobot-train cannot train."""
 
-RESUMED_WRONGLY = "resumed, LeRobot no longer normalizes with the statistics of the data"
-NOT_RESUMED: tuple[Stage, ...] = ("train", "fine-tune")
 REWARD_MODELS: tuple[PolicyTrial, ...] = (
     PolicyTrial(
         "reward_classifier",
         "reward-small",
         "trains",
-        reason=RESUMED_WRONGLY,
         options=(
             "--reward_model.hidden_dim=16",
             "--reward_model.latent_dim=16",
@@ -339,13 +335,11 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
         backbones=("lerobot/resnet10",),
         trusted=("lerobot/resnet10",),
         reward_model=True,
-        stages=NOT_RESUMED,
     ),
     PolicyTrial(
         "sarm",
         "two-cameras",
         "trains",
-        reason=RESUMED_WRONGLY,
         options=(
             "--reward_model.image_key=observation.images.front",
             "--reward_model.hidden_dim=32",
@@ -357,7 +351,6 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
         ),
         backbones=("openai/clip-vit-base-patch32",),
         reward_model=True,
-        stages=NOT_RESUMED,
     ),
     PolicyTrial(
         "robometer",

@@ -21,7 +21,7 @@ ENABLED = {"import": gc.isenabled()}
 PACKAGES = importlib.metadata.packages_distributions()
 class MetricsTracker:
     reset_averages = print
-update_last_checkpoint = make_policy = print
+update_last_checkpoint = make_policy = make_reward_pre_post_processors = print
 class TrainPipelineConfig:
     validate = print
 def main():
@@ -129,3 +129,12 @@ def test_weights_that_lerobot_only_says_it_did_not_load_end_the_training(capsys,
         with pytest.raises(SystemExit, match=r"were not loaded: .*(mismatch|without)"):
             trainer.make_policy("policy")
     assert line in capsys.readouterr().out
+
+
+def test_a_reward_model_that_resumes_is_given_the_statistics_of_its_data():
+    trainer = types.ModuleType("trainer")
+    trainer.make_reward_pre_post_processors = lambda cfg, **options: options.get("dataset_stats")
+    launcher.keep_statistics(trainer)
+    meta = types.SimpleNamespace(stats="of the data")
+    assert trainer.make_reward_pre_post_processors("sarm", dataset_meta=meta) == "of the data"
+    assert trainer.make_reward_pre_post_processors("sarm", dataset_meta=meta, dataset_stats="given") == "given"

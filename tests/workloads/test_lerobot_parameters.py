@@ -96,6 +96,12 @@ def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(trainin
     assert (found["--optimizer.lr"], found["--optimizer.weight_decay"]) == ("0.0003", "0.01")
 
 
+def test_a_type_is_given_the_option_without_which_lerobot_does_not_train_it(training):
+    assert options(training(policy_type="lingbot_va"))["--policy.attn_mode"] == "flex"
+    own = options(training(policy_type="lingbot_va", args=["--policy.attn_mode=torch"]))
+    assert own["--policy.attn_mode"] == "torch"
+
+
 def test_the_hub_is_off_only_when_every_source_is_local(training):
     remote = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht")
     assert get_work(training()).environ["HF_HUB_OFFLINE"] == "1"

@@ -86,6 +86,11 @@ def test_a_type_that_cannot_be_trained_is_named_with_the_reason(find_problems, p
     assert why in sentence
 
 
+def test_a_type_that_lerobot_cannot_go_on_from_is_refused_with_the_reason(find_problems, policy):
+    problems = find_problems(policy(type="molmoact2"))
+    assert any("cannot go on from" in one and "lerobot#3998" in one for one in problems)
+
+
 def test_a_policy_is_trained_further_as_the_type_that_it_has(find_problems, policy):
     assert find_problems(policy(type="diffusion")) == []
 

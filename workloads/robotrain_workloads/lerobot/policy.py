@@ -64,9 +64,16 @@ def find_policy_problems(
         yield f"{folder} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
     elif model.facts.refused:
         yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {folder}: {model.facts.refused}"
+    elif model.facts.refused_start:
+        yield explain_refused_start(folder, model)
     else:
         yield from find_type_problem(folder, model, expected)
     yield from find_torn_files(folder, with_processors=with_processors)
+
+
+def explain_refused_start(name: object, model: TrainedModel) -> str:
+    """Return why LeRobot cannot go on from a policy; `name` is what the user calls it."""
+    return f"LeRobot {model.lerobot.name} cannot go on from {name}, a {model.kind}: {model.facts.refused_start}"
 
 
 def find_type_problem(name: object, model: TrainedModel, expected: object) -> Iterator[str]:

@@ -170,6 +170,8 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
         name = source.uri if source and not Path(source.uri).is_absolute() else model  # a step has no folder yet
         trained = choose_model(document.parameters, start.settings)
         yield from policy.find_type_problem(name, trained, get_expected_type(document))
+        if trained.facts.refused_start:
+            yield policy.explain_refused_start(name, trained)
         yield from _compare_version(name, trained, start.settings)
         yield from _compare_options(document, start)
         yield from _compare_features(document, start, root)
@@ -294,7 +296,13 @@ def recover_previous_attempt(document: JobDocument, output: Path) -> tuple[Start
         folder = checkpoint.set_torn_aside(output)
         text = f"an earlier attempt left no usable checkpoint; its files were moved to {folder}"
         return None, (*notes, Note(level="warning", text=text))
-    return load_checkpoint_start(resume_point[1]), notes
+    saved = load_checkpoint_start(resume_point[1])
+    model = choose_model(document.parameters, saved.settings)
+    if model.facts.refused_start and saved.step < steps:
+        text = f"{policy.explain_refused_start(resume_point[1], model)}; the training begins anew"
+        moved = checkpoint.set_torn_aside(output)
+        return None, (*notes, Note(level="warning", text=f"{text}, and its files were moved to {moved}"))
+    return saved, notes
 
 
 def _is_used(output: Path) -> bool:

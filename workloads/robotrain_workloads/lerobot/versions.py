@@ -89,6 +89,10 @@ class ModelType(NamedTuple):
     """Whether it reads the text of the task."""
     optimizer: Mapping[str, Any] = {}
     """LeRobot's optimizer for it, as options without the learning rate, if LeRobot trains it without a schedule."""
+    training_options: Mapping[str, Any] = {}
+    """Options without whose values LeRobot does not train it, though they are not its defaults."""
+    refused_start: str = ""
+    """Why LeRobot cannot go on from a policy of this type; empty if it can."""
     refused: str = ""
     """Why robotrain does not train it; empty if it does."""
 

@@ -246,6 +246,7 @@ def make_default_options(
     yield from precision.make_precision_options(parameters, options, start.settings)
     if is_free(BACKBONE):  # else LeRobot downloads weights, even if the policy's own replace them
         yield model.format_option(BACKBONE, "null")
+    yield from (model.format_option(*one) for one in model.facts.training_options.items() if is_free(one[0]))
     if start.mode == "checkpoint":  # optimizer and schedule resume as saved
         return
     if is_free(BACKBONE_RATE) and (rate := get_learning_rate(parameters, start)) is not None:

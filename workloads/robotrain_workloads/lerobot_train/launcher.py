@@ -36,6 +36,7 @@ from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 
 PROCESSOR_FACTORY = "make_pre_post_processors"
+REWARD_PROCESSOR_FACTORY = "make_reward_pre_post_processors"
 POLICY_FACTORY = "make_policy"
 UNLOADED_WEIGHTS = re.compile(r"ould not load state dict|without loading pretrained weights")
 """What LeRobot's pi policies print where the others raise an error."""
@@ -124,6 +125,19 @@ def require_loaded_weights(trainer: ModuleType) -> None:
         return policy
 
     setattr(trainer, POLICY_FACTORY, make_policy)
+
+
+def keep_statistics(trainer: ModuleType) -> None:
+    """Let a reward model that resumes normalize: LeRobot makes its processors anew, and then without statistics."""
+    original = getattr(trainer, REWARD_PROCESSOR_FACTORY)
+
+    @functools.wraps(original)
+    def make_processors(*arguments: Any, **options: Any) -> Any:
+        if (meta := options.get("dataset_meta")) is not None:
+            options.setdefault("dataset_stats", meta.stats)
+        return original(*arguments, **options)
+
+    setattr(trainer, REWARD_PROCESSOR_FACTORY, make_processors)
 
 
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
@@ -260,6 +274,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     if renames := get_option_value(trainer, RENAME_OPTION):
         rename_statistics(module, json.loads(renames))
     require_loaded_weights(module)
+    keep_statistics(module)
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
