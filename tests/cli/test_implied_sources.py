@@ -271,6 +271,17 @@ def test_a_workload_that_fails_to_tell_is_named(submit, hub):
     answer.check(0, "[implied-sources-unknown]", "ValueError: no such head")
 
 
+def test_a_workload_that_fails_to_tell_is_not_named_beside_errors_of_the_job(install, robotrain, fake_platform):
+    problem = "[Problem(code='head-unknown', stage=Stage.CHECK, title='there is no such head')]"
+    checked = WORKLOAD.replace("profile=profile,", f"profile=profile, check=lambda job: {problem},")
+    checked = checked.replace("Param,", "Param, Problem, Stage,")
+    claims = {"workload.arm": "arm_checked", "workload.arm-eval": "arm_checked"}
+    install("robotrain-arm", claims, arm_checked=checked, arm_half=CONTAINER_PLUGIN)
+    answer = robotrain("render", *JOB, "--head", "broken")
+    answer.check(3, "[head-unknown]")
+    assert "implied-sources-unknown" not in answer.stderr
+
+
 @pytest.mark.parametrize("member", ["implies_sources", "data_packages"])
 def test_a_declaration_that_fails_is_a_failure_of_its_plugin(install, robotrain, fake_platform, member):
     broken = WORKLOAD.replace('implies_sources=lambda job: job["head"] != "plain"', f"{member}=lambda job: 1 / 0")

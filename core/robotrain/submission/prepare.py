@@ -214,10 +214,12 @@ def prepare_job(
     def matters(problem: Problem) -> bool:
         return not assets_only or not (problem.absent or problem.code in platform.prepare_ignores)
 
-    problems = [*earlier_problems, *filter(matters, resolution.problems), *implied]
+    problems = [*earlier_problems, *filter(matters, resolution.problems), *select_errors(implied)]
     found = list(filter(matters, check_job(resolution, workload, platform, kinds, plugins.platforms)))
     # an invalid value was checked as its default, so warnings about it may be wrong
     problems += select_errors(found) if select_errors(problems) else found
+    if not select_errors(problems):  # else they say better why the workload cannot tell what the job implies
+        problems += implied
     problems += plugins.find_source_problems()
     problems += site.find_site_problems(plugins, resolution.job, platform.name)
     raise_if_any(problems)
