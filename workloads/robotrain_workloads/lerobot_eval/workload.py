@@ -71,6 +71,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.lerobot import rules as shared_lerobot_rules
     from robotrain_workloads.lerobot_eval import rules
 
+    job = shared_lerobot_rules.complete_job(job, EvalParameters)
     yield from rules.check_policy(job)
     yield from shared_lerobot_rules.check_remote_code(job)
     yield from rules.check_evaluation_target(job)
