@@ -59,6 +59,24 @@ def test_a_policy_brings_its_type_and_the_learning_rate_is_the_new_one(training,
     assert warmed_up["--optimizer.weight_decay"] == "0.01"  # the policy's own
 
 
+@pytest.mark.parametrize(
+    ("kind", "fact"),
+    [
+        ("pi9", "has the policy type pi9, which LeRobot 0.6.1 does not have"),
+        ("gaussian_actor", "LeRobot 0.6.1 cannot train gaussian_actor"),
+        (None, "has no policy type"),
+        ("act", ""),
+    ],
+)
+def test_a_policy_of_a_type_that_cannot_be_trained_is_refused_by_its_configuration_alone(
+    training, pusht, policy, kind, fact
+):
+    document = training(pusht, starts={"policy": policy(type=kind)})
+    found = list(container.compare(document, job_documents.folders(document)))
+    assert len(found) == bool(fact)
+    assert all(fact in one for one in found)
+
+
 def test_of_a_checkpoint_the_model_inside_it_is_the_policy(training, pusht, saved):
     folder = saved("run/checkpoints/000006", 6)
     arguments = get_work(training(pusht, starts={"policy": folder})).arguments

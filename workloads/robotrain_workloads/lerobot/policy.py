@@ -56,19 +56,31 @@ def find_policy_problems(
     :param model: what the job trains with these settings.
     :param expected: the type that the user asks for; None for that of the settings.
     """
+    yield from find_start_type_problems(folder, settings, model, expected)
+    yield from find_torn_files(folder, with_processors=with_processors)
+
+
+def find_start_type_problems(
+    name: object, settings: Mapping[str, Any], model: TrainedModel, expected: object
+) -> Iterator[str]:
+    """Yield why LeRobot cannot go on from a policy of this type, or why it is not the requested one.
+
+    :param name: what the user calls the policy.
+    :param model: what the job trains with these settings.
+    :param expected: the type that the user asks for; None for that of the settings.
+    """
     lerobot, kind = model.lerobot, settings.get("type")
     if not kind:
-        yield f"{folder} {UNTYPED}"
+        yield f"{name} {UNTYPED}"
     elif kind not in {**lerobot.policies, **lerobot.reward_models}:
-        types = ", ".join(name for name, one in lerobot.policies.items() if not one.refused)
-        yield f"{folder} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
+        types = ", ".join(known for known, one in lerobot.policies.items() if not one.refused)
+        yield f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
     elif model.facts.refused:
-        yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {folder}: {model.facts.refused}"
+        yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {name}: {model.facts.refused}"
     elif model.facts.refused_start:
-        yield explain_refused_start(folder, model)
+        yield explain_refused_start(name, model)
     else:
-        yield from find_type_problem(folder, model, expected)
-    yield from find_torn_files(folder, with_processors=with_processors)
+        yield from find_type_problem(name, model, expected)
 
 
 def explain_refused_start(name: object, model: TrainedModel) -> str:

@@ -163,15 +163,14 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
     start = Start()
     with suppress(OSError, ValueError):
         start = load_start(described)
-    lerobot = versions.get_version(document.parameters["lerobot_version"])
-    if start.mode != "scratch" and start.settings.get("type") in {**lerobot.policies, **lerobot.reward_models}:
+    if start.mode != "scratch":
         source = find_start_source(described)
         model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
         name = source.uri if source and not Path(source.uri).is_absolute() else model  # a step has no folder yet
         trained = choose_model(document.parameters, start.settings)
-        yield from policy.find_type_problem(name, trained, get_expected_type(document))
-        if trained.facts.refused_start:
-            yield policy.explain_refused_start(name, trained)
+        yield from policy.find_start_type_problems(name, start.settings, trained, get_expected_type(document))
+        if start.settings.get("type") not in {**trained.lerobot.policies, **trained.lerobot.reward_models}:
+            return
         yield from _compare_version(name, trained, start.settings)
         yield from _compare_options(document, start)
         yield from _compare_features(document, start, root)
