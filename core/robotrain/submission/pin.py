@@ -110,7 +110,8 @@ def _pin_source(
     with contextlib.suppress(Exception):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
     if described and not set(described) - set(missing):
-        title = f"{source.uri} is not a valid {source.role}: it has no {' and no '.join(described)}"
+        lacks = " or ".join(filter(None, (", ".join(described[:-1]), described[-1])))
+        title = f"{source.uri} is not a valid {source.role}: it has no {lacks}"
         why = f"The job would fail. Use a {source.role} that contains it."
         return _make_problem("source-undescribed", title, source, why)
     return dataclasses.replace(source, pin=pin)
