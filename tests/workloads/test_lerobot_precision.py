@@ -84,7 +84,8 @@ def test_a_policy_to_start_from_decides_by_its_own_type(training, policy, datase
     document = training(data, starts={"policy": amp}, mixed_precision="bf16")
     assert list_format_options(document, folders(document)) == ["--policy.use_amp=false"]
     document = training(data, starts={"policy": start}, mixed_precision="fp16", device="cuda")
-    assert any("xvla does not compute in float16\n--mixed-precision no" in one for one in find_problems(document))
+    (found,) = (one for one in find_problems(document) if "xvla does not compute in float16" in one)
+    assert found.splitlines()[1:] == ["--mixed-precision no, or --mixed-precision bf16"]
 
 
 def test_the_number_format_after_the_dashes_stays_and_may_not_contradict(training, robotrain):

@@ -78,7 +78,7 @@ def _find_missing_cameras(
     is_any_known = any(name in known for name in inputs)
     if not missing or (may_be_absent and is_any_known and (renames or not unused)):  # who renames some means it
         return
-    reads = f"the policy reads the camera{'s' * (len(missing) > 1)} {' and '.join(missing)}"
+    reads = f"the policy reads the camera{'s' * (len(missing) > 1)} {', '.join(missing)}"
     cameras = f"only {', '.join(known)}" if known else "no camera"
     original = {renames.get(name, name): name for name in list_cameras(info)}
     likely = find_likely_renames(missing, unused, may_be_absent=may_be_absent)
@@ -105,9 +105,13 @@ def list_camera_warnings(
     inputs = get_policy_inputs(settings)
     missing, unused, _ = _match_cameras(inputs, info, renames) if inputs else ([], [], [])
     if unused:
-        yield f"the policy was trained without {', '.join(unused)}, and ignores it"
+        yield f"the policy was trained without {', '.join(unused)}, and ignores {_refer_to(unused)}"
     if missing:
-        yield f"the dataset has no {', '.join(missing)}: the policy is trained without it"
+        yield f"the dataset has no {', '.join(missing)}: the policy is trained without {_refer_to(missing)}"
+
+
+def _refer_to(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
 
 
 def get_policy_inputs(settings: Mapping[str, Any]) -> dict[str, list[int]]:

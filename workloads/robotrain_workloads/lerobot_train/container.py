@@ -131,7 +131,7 @@ def _find_precision_problems(document: JobDocument, data: Mapping[JobSource, Pat
     with suppress(OSError, ValueError):
         model = choose_model(document.parameters, start.load_start(data).settings)
         problems = precision.find_precision_problems(document.parameters, document.trainer_args, model)
-        yield from ("\n".join((title, *ways)) for title, ways in problems)
+        yield from (f"{title}\n{', or '.join(ways)}" for title, ways in problems)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
