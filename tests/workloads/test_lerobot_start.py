@@ -169,6 +169,27 @@ def test_two_starts_are_refused():
 
 
 @pytest.mark.parametrize(
+    ("backbones", "codes", "suggested"),
+    [
+        ([("local_path", "/models/lab/vlm"), ("huggingface", "lab/other")], [], []),
+        ([("local_path", "/models/lab/vlm")] * 2, ["several-backbones"], ["--backbone-path /models/lab/vlm"]),
+        (
+            [("local_path", "/models/lab/vlm"), ("huggingface", "lab/vlm@main")],
+            ["several-backbones"],
+            ["--backbone-path /models/lab/vlm", "--backbone-repo-id lab/vlm@main"],
+        ),
+        ([("local_path", "/")], ["backbone-unnamed"], ["--backbone-path …/OWNER/NAME"]),
+        ([("local_path", "/models")], ["backbone-unnamed"], ["--backbone-path …/OWNER/NAME"]),
+    ],
+)
+def test_each_backbone_stands_for_another_repository(backbones, codes, suggested):
+    sources = [JobSource(role="backbone", kind=kind, uri=uri) for kind, uri in backbones]
+    problems = check_job(JobSource(role="dataset", kind="local_path", uri="/d"), *sources)
+    assert [problem.code for problem in problems] == codes
+    assert [way.text for problem in problems for way in problem.suggestions] == suggested
+
+
+@pytest.mark.parametrize(
     ("uri", "steps", "done"),
     [
         ("https://acc.blob.core.windows.net/c/ck/000004", 4, 4),

@@ -24,6 +24,12 @@ POLICY_FLAGS = {
     "datastore_path": "--policy-url",
 }
 """Flags of the role `policy`, by kind."""
+BACKBONE_FLAGS = {
+    "huggingface": "--backbone-repo-id",
+    "local_path": "--backbone-path",
+    "blob_url": "--backbone-url",
+}
+"""Flags of the role `backbone`, by kind."""
 TRUST_REASON = (
     "Code of a repository runs with the rights of the job: read it, and name the commit that you have read. The Hub"
     " lists commits at https://huggingface.co/{}/commits/main."
@@ -65,6 +71,38 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
                     "only this one",
                 )
                 for source in starts
+            ),
+        )
+
+
+def check_backbones(job: "Job") -> Iterator[Problem]:
+    """Require that each backbone stands for a repository, and each repository for one backbone."""
+    given = [source for source in job.sources if source.role == "backbone" and not source.implied]
+    if not given:
+        return
+    from robotrain_workloads.lerobot import backbones  # costs start-up
+
+    names = [backbones.get_repository_name(source) for source in given]
+    for source, name in zip(given, names, strict=True):
+        flag = BACKBONE_FLAGS.get(source.kind, "--backbone-…")
+        if not backbones.REPOSITORY.fullmatch(name):
+            yield make_usage_problem(
+                "backbone-unnamed",
+                f"{redact(source.uri)} stands for no repository",
+                where=flag,
+                given=redact(source.uri),
+                why="The last two parts of the path are the name that the policy knows: OWNER/NAME.",
+                suggestions=(Suggestion(f"{flag} …/OWNER/NAME"),),
+            )
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        several = [source for source, one in zip(given, names, strict=True) if one == name]
+        yield make_usage_problem(
+            "several-backbones",
+            f"{len(several)} backbones stand for {redact(name)}, and a policy reads one",
+            given=", ".join(redact(source.uri) for source in several),
+            suggestions=tuple(
+                Suggestion(f"{BACKBONE_FLAGS.get(source.kind, '--backbone-…')} {redact(source.uri)}", "only this one")
+                for source in dict.fromkeys(several)
             ),
         )
 

@@ -73,6 +73,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
     job = shared_lerobot_rules.complete_job(job, EvalParameters)
     yield from rules.check_policy(job)
+    yield from shared_lerobot_rules.check_backbones(job)
     yield from shared_lerobot_rules.check_remote_code(job)
     yield from rules.check_evaluation_target(job)
     yield from rules.check_rollout_options(job)

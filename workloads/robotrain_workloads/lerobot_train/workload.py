@@ -50,6 +50,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from train_rules.check_rates(job)
     yield from train_rules.check_precision(job)
     yield from train_rules.check_options(job)
+    yield from rules.check_backbones(job)
     yield from rules.check_remote_code(job)
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
