@@ -145,5 +145,5 @@ def test_a_policy_that_another_version_saved_names_the_one_that_reads_it(
     assert sentence.endswith("LeRobot 0.6.0 does not know its gradient_checkpointing\n--lerobot-version 0.6.1")
     assert compare(saved, "0.6.1") == []
     assert compare(policy("older", type="diffusion"), "0.6.0") == []
-    unknown = policy("unknown", type="diffusion", strange=1)
-    assert compare(unknown, "0.6.0") == compare(unknown, "0.6.1") == []  # LeRobot itself says so
+    (sentence,) = compare(policy("unknown", type="diffusion", strange=1, odd=2), "0.6.1")
+    assert "does not know its odd, strange\n--policy-path FOLDER" in sentence

@@ -120,7 +120,7 @@ def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
 @pytest.fixture
 def hub(monkeypatch, tmp_path, policy, pusht):
     """A Hub with the private policy lab/arm, whose configuration lies on another host, and the dataset lab/pusht."""
-    files = {file.name: file.read_bytes() for file in policy("hub", note=" " * 1000, output_features=WIDE).iterdir()}
+    files = {file.name: file.read_bytes() for file in policy("hub", license=" " * 1000, output_features=WIDE).iterdir()}
     with HubStandIn() as stand_in:
         stand_in.repository("lab/arm", files)
         stand_in.repositories["models/lab/arm"].shut = "private"

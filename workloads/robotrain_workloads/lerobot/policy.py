@@ -19,6 +19,9 @@ PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
 """Keys of a processor's steps whose value may be a repository."""
 OLD_NORMALIZERS = ("normalize", "unnormalize", "input_normalizer", "output_normalizer")
 MIGRATE_COMMAND = "python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
+WITHOUT_UNKNOWN = (
+    f"--policy-path FOLDER   with a copy whose {CONFIG_FILE} is without them, if its network is the same then"
+)
 UNTYPED = f"has no policy type in {CONFIG_FILE}"
 FEATURE_KEYS = ("input_features", "output_features")
 SIZE_KEYS = ("crop_shape", "resize_shape")
@@ -81,6 +84,20 @@ def find_start_type_problems(
         yield explain_refused_start(name, model)
     else:
         yield from find_type_problem(name, model, expected)
+        yield from find_unknown_settings(name, settings, model)
+
+
+def find_unknown_settings(name: object, settings: Mapping[str, Any], model: TrainedModel) -> Iterator[str]:
+    """Yield a sentence if LeRobot refuses the configuration for options that it does not have: another one saved it.
+
+    :param name: what the user calls the policy.
+    """
+    saved = settings.keys() - {"type"}
+    if unknown := sorted(saved - model.options.keys()):
+        fitting = [one for one in versions.list_versions() if saved <= model._replace(lerobot=one).options.keys()]
+        way = f"--lerobot-version {fitting[0].name}" if fitting else WITHOUT_UNKNOWN
+        lerobot = f"LeRobot {model.lerobot.name}"
+        yield f"{name} was saved by another LeRobot: {lerobot} does not know its {', '.join(unknown)}\n{way}"
 
 
 def explain_refused_start(name: object, model: TrainedModel) -> str:

@@ -43,7 +43,9 @@ def complete_job(job: "Job", declared: type[Any]) -> "Job":
     :param declared: the parameters of its workload.
     """
     given = dict(job.parameters)
-    added = tuple((one.name, one.default) for one in dataclasses.fields(declared) if one.name not in given)
+    added: tuple[tuple[str, Any], ...] = tuple(
+        (one.name, one.default) for one in dataclasses.fields(declared) if one.name not in given
+    )
     return dataclasses.replace(job, parameters=(*job.parameters, *added)) if added else job
 
 

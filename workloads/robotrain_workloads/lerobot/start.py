@@ -17,7 +17,7 @@ from robotrain_workloads.lerobot import dataset, feature_renames, file_formats, 
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
-from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+from robotrain_workloads.lerobot.trained_model import choose_model
 
 NETWORK_OPTIONS: Mapping[str, Sequence[str]] = {
     "act": (
@@ -171,21 +171,8 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
         yield from policy.find_start_type_problems(name, start.settings, trained, get_expected_type(document))
         if start.settings.get("type") not in {**trained.lerobot.policies, **trained.lerobot.reward_models}:
             return
-        yield from _compare_version(name, trained, start.settings)
         yield from _compare_options(document, start)
         yield from _compare_features(document, start, root)
-
-
-def _compare_version(name: object, model: TrainedModel, settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why the job's LeRobot cannot read the configuration `settings`, if another version here can."""
-    saved = settings.keys() - {"type"}
-    fitting = [one for one in versions.list_versions() if saved <= model._replace(lerobot=one).options.keys()]
-    if fitting and model.lerobot not in fitting:
-        unknown = ", ".join(sorted(saved - model.options.keys()))
-        yield (
-            f"{name} was saved by another LeRobot: LeRobot {model.lerobot.name} does not know its {unknown}\n"
-            f"--lerobot-version {fitting[0].name}"
-        )
 
 
 def get_expected_type(document: JobDocument) -> Scalar:

@@ -28,7 +28,10 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
     expected_type, policy_type = document.parameters["policy_type"], settings.get("type")
     if policy_type:
         trained = choose_model(document.parameters, settings)
-        yield from policy.find_type_problem(selection.get_policy_reference(document).name, trained, expected_type)
+        name = selection.get_policy_reference(document).name
+        yield from policy.find_type_problem(name, trained, expected_type)
+        if policy_type in trained.lerobot.policies:
+            yield from policy.find_unknown_settings(name, settings, trained)
     if document.parameters["builtin_policy"]:
         policy_type = selection.get_builtin_type(document.parameters)
     lerobot = versions.get_version(document.parameters["lerobot_version"])
