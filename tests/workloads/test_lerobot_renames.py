@@ -117,6 +117,7 @@ def test_after_the_likely_renames_nothing_is_missing(read, recorded, may_be_abse
     ("rename", "wrong", "way"),
     [
         ("observation.imag=observation.images.top", "the dataset has no observation.imag,", "observation.image="),
+        ("observation.statue=observation.images.top", "the dataset has no observation.statue,", "observation.image="),
         ("observation.image=observation.images.topp", "the policy does not read", "=observation.images.top"),
         ("observation.images.top=observation.image", "the dataset's name comes first", "observation.image="),
         ("action=observation.images.top", "the dataset has no action", ""),

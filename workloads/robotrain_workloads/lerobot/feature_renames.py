@@ -48,7 +48,8 @@ def find_rename_problems(
         if name in (read or ()) and renamed in recorded and name not in recorded:
             yield f"{begin}: the dataset's name comes first\n{format_flag({renamed: name})}"
         elif name not in known:
-            yield f"{begin}: the dataset has no {name}, only {', '.join(known)}" + _suggest(name, known, renamed)
+            unused = [one for one in known if one not in (read or ())]  # what the policy reads keeps its name
+            yield f"{begin}: the dataset has no {name}, only {', '.join(known)}" + _suggest(name, unused, renamed)
         elif not renamed.startswith(OBSERVATION):
             yield f"{begin}: only observations are renamed, to other observations"
         elif read is not None and renamed not in read:
