@@ -305,3 +305,13 @@ def test_code_that_is_not_the_trusted_code(trusted, source, facts):
     found = list(remote_code.find_trust_problems("pi0_fast", needed, trusted, sources, are_pinned=True))
     assert len(found) == bool(facts)
     assert all(fact in found[0] for fact in facts)
+
+
+def test_trust_in_a_folder_waits_for_the_pin_that_says_what_to_trust():
+    folder = JobSource(role="backbone", kind="local_path", uri=f"/data/{FAST}")
+    values = dataclasses.asdict(TrainParameters()) | {"policy_type": "pi0_fast"}
+    needed = backbones.list_needed(values, (), None)
+    assert list(remote_code.find_trust_problems("pi0_fast", needed, {}, [folder], are_pinned=False)) == []
+    pinned = dataclasses.replace(folder, pin="folder:a")
+    (sentence,) = remote_code.find_trust_problems("pi0_fast", needed, {}, [pinned], are_pinned=True)
+    assert sentence.endswith(f"--trust-remote-code {FAST}@{backbones.get_snapshot_name(pinned)}")

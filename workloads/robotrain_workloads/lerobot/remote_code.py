@@ -73,12 +73,12 @@ def find_trust_problems(
     for name, reason in with_code.items():
         source, commit = brought.get(name), trusted.get(name, "")
         snapshot = _get_known_snapshot(source, are_pinned) if source else ""
+        if not commit and source and source.kind != HUB_KIND and not snapshot:
+            continue  # its pin will say what to trust
         if not commit:
-            runs = (
-                f"{name} may run any Python code: {reason}, and it"
-                if reason
-                else (f"{type_name} runs Python code of {name}, which")
-            )
+            runs = f"{name} may run any Python code: {reason}, and it"
+            if not reason:
+                runs = f"{type_name} runs Python code of {name}, which"
             yield f"{runs} is not trusted\n{TRUST_FLAG} {name}@{snapshot or 'COMMIT'}"
         elif source and snapshot and snapshot != commit:
             is_hub = source.kind == HUB_KIND and source.role == backbones.BACKBONE_ROLE
