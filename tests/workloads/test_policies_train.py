@@ -131,6 +131,7 @@ def test_a_type_trains(train: Callable[[PolicyTrial], Path], trial: PolicyTrial)
     assert (train(trial) / "pretrained_model/model.safetensors").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("trial", "stage"), CONTINUED, ids=lambda value: getattr(value, "type", value))
 def test_a_type_is_trained_further(
