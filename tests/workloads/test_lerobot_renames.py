@@ -161,17 +161,21 @@ def test_a_resumed_training_has_the_renames_that_it_was_started_with(training, s
     )
 
 
-def test_a_policy_with_renames_is_not_predicted_for_the_next_step_of_a_pipeline(
+def test_a_policy_with_renames_is_predicted_with_them_for_the_next_step_of_a_pipeline(
     training, policy, make_dataset, tmp_path
 ):
-    """Its evaluation would look for the cameras by the policy's names."""
-    for rename, files in ((None, ["config.json"]), ("observation.image=observation.images.camera1", [])):
-        folder = tmp_path / f"described-{rename is None}"
-        folder.mkdir()
-        start = policy(f"policy-{rename is None}", input_features=inputs(FIRST))
-        document = training(make_dataset(record("image")), starts={"policy": start}, rename=rename)
-        container.describe_output(document, job_documents.folders(document), folder)
-        assert [path.name for path in folder.iterdir()] == files
+    """Its evaluation renames the cameras too, and reads the repositories that the first policy's processor names."""
+    start = policy(input_features=inputs(FIRST))
+    tokenizer = {"registry_name": "tokenizer_processor", "config": {"tokenizer_name": "lab/words"}}
+    old = {"registry_name": feature_renames.RENAME_STEP, "config": {"rename_map": {"observation.old": FIRST}}}
+    (start / "policy_preprocessor.json").write_text(json.dumps({"steps": [old, tokenizer]}))
+    rename = "observation.image=observation.images.camera1"
+    document = training(make_dataset(record("image")), starts={"policy": start}, rename=rename)
+    container.describe_output(document, job_documents.folders(document), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["input_features"] == inputs(FIRST)
+    renames = {"rename_map": {"observation.image": "observation.images.camera1"}}
+    steps = [{"registry_name": feature_renames.RENAME_STEP, "config": renames}, tokenizer]
+    assert json.loads((tmp_path / "policy_preprocessor.json").read_text()) == {"steps": steps}
 
 
 def test_a_type_that_trains_without_some_cameras_may_be_given_one_of_several(compare):

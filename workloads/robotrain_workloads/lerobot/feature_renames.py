@@ -12,6 +12,8 @@ from robotrain_workloads.option_kinds import find_near_option
 
 RENAME_FLAG = "--rename"
 RENAME_OPTION = "--rename_map"
+RENAME_STEP = "rename_observations_processor"
+"""What LeRobot calls the step of a saved processor that renames features."""
 OBSERVATION = "observation"
 """What names of features that can be renamed begin with."""
 LEAST_LIKENESS = 0.6

@@ -219,8 +219,8 @@ def predict_policy_settings(
         return None
     with suppress(OSError, ValueError):
         start = load_start(described)
-        if start.mode != "scratch":  # renames are in its processors, which are not predicted
-            return None if _get_renames(document, start) else start.settings
+        if start.mode != "scratch":
+            return start.settings
         has_no_start = find_start_source(dict.fromkeys(document.sources, Path())) is None
         convert = document.parameters["convert_v21"] is True
         problems = dataset.find_dataset_problems(root, convert=convert, description_only=True) if root else ()
@@ -228,6 +228,24 @@ def predict_policy_settings(
             settings = policy_features.make_new_settings(dataset.load_dataset_info(root))
             return {"type": choose_model(document.parameters, {}).kind, **settings}
     return None
+
+
+def predict_processor_steps(document: JobDocument, described: Mapping[JobSource, Path]) -> list[Any]:
+    """Return the steps, as far as they are known, of the first processor of the policy that the training will make.
+
+    They are those of the policy that it starts from, which may name repositories, with the renames of the job.
+    """
+    with suppress(OSError, ValueError):
+        start = load_start(described)
+        if start.mode in ("policy", "checkpoint"):
+            model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
+            path = model / policy.PROCESSOR_FILES[0]
+            saved = file_formats.read_json_object(path).get("steps") if path.is_file() else ()
+            steps = [step for step in saved if isinstance(step, dict)] if isinstance(saved, list) else []
+            others = [step for step in steps if step.get("registry_name") != feature_renames.RENAME_STEP]
+            config = {"rename_map": _get_renames(document, start)}
+            return [{"registry_name": feature_renames.RENAME_STEP, "config": config}, *others]
+    return []
 
 
 def get_start_step(data: Mapping[JobSource, Path]) -> int:

@@ -102,10 +102,12 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 
 
 def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
-    """Write the configuration of the policy that the training will make, if it is known."""
+    """Write the configuration and the processor of the policy that the training will make, if they are known."""
     if settings := start.predict_policy_settings(document, described, _find_dataset_root(described)):
         named = backbones.list_naming_options(document.parameters, document.trainer_args)
         (folder / policy.CONFIG_FILE).write_text(json.dumps({**settings, **named}), encoding="utf-8")
+        if steps := start.predict_processor_steps(document, described):
+            (folder / policy.PROCESSOR_FILES[0]).write_text(json.dumps({"steps": steps}), encoding="utf-8")
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

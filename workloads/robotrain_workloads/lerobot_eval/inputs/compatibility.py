@@ -7,11 +7,18 @@ from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.lerobot import dataset, dataset_preparation, file_formats, policy, policy_features, versions
+from robotrain_workloads.lerobot import (
+    dataset,
+    dataset_preparation,
+    feature_renames,
+    file_formats,
+    policy,
+    policy_features,
+    versions,
+)
 from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 
-RENAME_STEP = "rename_observations_processor"
 OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an environment that has it"
 
 
@@ -74,7 +81,12 @@ def _load_renames(model: Path) -> dict[str, str]:
     with suppress(OSError, ValueError, AttributeError, TypeError):
         steps = file_formats.read_json_object(model / policy.PROCESSOR_FILES[0]).get("steps") or ()
         return next(
-            (dict(step["config"]["rename_map"]) for step in steps if step.get("registry_name") == RENAME_STEP), {}
+            (
+                dict(step["config"]["rename_map"])
+                for step in steps
+                if step.get("registry_name") == feature_renames.RENAME_STEP
+            ),
+            {},
         )
     return {}
 
