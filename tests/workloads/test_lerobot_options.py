@@ -91,6 +91,8 @@ def test_what_lerobot_would_refuse_later_is_refused_at_once(
         ("pi0", "--policy.dtype=bf16", "pi0 does not take --policy.dtype=bf16", ["--policy.dtype=bfloat16"]),
         ("pi0", "--policy.dtype=float16", "pi0 does not take --policy.dtype=float16", []),
         ("smolvla", "--policy.dtype=bfloat16", "smolvla has no option --policy.dtype", ["--mixed-precision bf16"]),
+        ("smolvla", "--policy.chunk_size=10", "at most --policy.chunk_size", ["--policy.n_action_steps=10"]),
+        ("pi05", "--policy.n_action_steps=51", "at most --policy.chunk_size", ["--policy.n_action_steps=50"]),
         ("smolvla", "--peft.method_type=LORA", "adapter", ["--policy-repo-id OWNER/NAME"]),
     ],
 )

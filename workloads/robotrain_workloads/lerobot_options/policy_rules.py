@@ -12,6 +12,7 @@ from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import OptionProblem
 
 PREFIX = "policy."
+CHUNK_OPTIONS = {"chunk_size", "n_action_steps"}
 NULLS = ("", "null", "none", "~")
 DEFAULT_STAGES = 3
 """How many numbers LeRobot's default for `down_dims` has: it is no plain value."""
@@ -24,6 +25,8 @@ def find_rule_problems(arguments: Sequence[str], model: TrainedModel, has_defaul
     :param has_defaults: whether options that are not given have their defaults: a policy to start from has others.
     """
     rules = _RULES.get(model.kind, ())
+    if model.options.keys() >= CHUNK_OPTIONS:  # LeRobot has this rule for every type with both
+        rules = (_check_chunk, *rules)
     given = {
         name.removeprefix(PREFIX): value or "" for name, value in split_options(arguments) if name.startswith(PREFIX)
     }
@@ -137,7 +140,7 @@ def _check_action_steps(options: _PolicyOptions) -> Iterator[OptionProblem]:
 
 
 _RULES: Mapping[str, Sequence[Callable[[_PolicyOptions], Iterator[OptionProblem]]]] = {
-    "act": (_check_chunk, _check_ensembling, _check_observations),
+    "act": (_check_ensembling, _check_observations),
     "diffusion": (_check_horizon, _check_action_steps),
 }
-"""The rules of each type of policy."""
+"""The further rules of a type of policy."""
