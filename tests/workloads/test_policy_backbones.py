@@ -184,12 +184,20 @@ def test_code_that_the_files_of_a_policy_name_is_refused_with_its_commit(robotra
     ]
 
 
-def test_evaluation_of_a_pipeline_brings_what_its_training_will_name(robotrain, hub, pusht):
-    words = ("pipeline", "train-eval", *PLATFORMS["local"], "--dataset-path", pusht, "--policy-type", "multi_task_dit")
-    answer = robotrain(*words, "--dry-run", "--json", "--", "--policy.text_encoder_name=lab/words")
+@pytest.mark.parametrize(
+    ("policy_type", "option", "names"),
+    [
+        ("multi_task_dit", "--policy.text_encoder_name=lab/words", (CLIP, "lab/words")),
+        ("smolvla", "--policy.empty_cameras=1", (SMOLVLM,)),  # which leaves open what the policy reads of the data
+    ],
+)
+def test_evaluation_of_a_pipeline_brings_what_its_training_will_name(robotrain, hub, pusht, policy_type, option, names):
+    dataset = pusht.parents[1] / "pusht-camera/dataset"
+    words = ("pipeline", "train-eval", *PLATFORMS["local"], "--dataset-path", dataset, "--policy-type", policy_type)
+    answer = robotrain(*words, "--dry-run", "--json", "--", option)
     answer.check(0)
     plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
-    expected = {name: get_commit(hub, name) for name in (CLIP, "lab/words")}
+    expected = {name: get_commit(hub, name) for name in names}
     for step in plan["steps"]:
         assert {one["uri"]: one["pin"] for one in step["sources"] if one["role"] == "backbone"} == expected
 

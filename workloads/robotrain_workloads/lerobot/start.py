@@ -211,23 +211,29 @@ def _get_renames(document: JobDocument, start: Start) -> dict[str, str]:
 def predict_policy_settings(
     document: JobDocument, described: Mapping[JobSource, Path], root: Path | None
 ) -> Mapping[str, Any] | None:
-    """Return type, inputs and outputs of the policy that the training will make; None if they are unknown.
+    """Return the configuration, as far as it is known, of the policy that the training will make; None if it is not.
 
     :param root: the dataset to train on, or its description.
     """
-    if any(argument.startswith(FEATURE_OPTIONS) for argument in document.trainer_args):
-        return None
     with suppress(OSError, ValueError):
         start = load_start(described)
-        if start.mode != "scratch":
-            return start.settings
-        has_no_start = find_start_source(dict.fromkeys(document.sources, Path())) is None
-        convert = document.parameters["convert_v21"] is True
-        problems = dataset.find_dataset_problems(root, convert=convert, description_only=True) if root else ()
-        if has_no_start and root is not None and not any(problems):
-            settings = policy_features.make_new_settings(dataset.load_dataset_info(root))
-            return {"type": choose_model(document.parameters, {}).kind, **settings}
+        settings = start.settings
+        if start.mode == "scratch":
+            if find_start_source(dict.fromkeys(document.sources, Path())):
+                return None
+            settings = {"type": choose_model(document.parameters, {}).kind, **_predict_features(document, root)}
+        if any(argument.startswith(FEATURE_OPTIONS) for argument in document.trainer_args):
+            return {name: value for name, value in settings.items() if name not in policy.FEATURE_KEYS}
+        return settings
     return None
+
+
+def _predict_features(document: JobDocument, root: Path | None) -> Mapping[str, Any]:
+    """Return the inputs and outputs of a new policy; empty if the dataset is unknown."""
+    convert = document.parameters["convert_v21"] is True
+    if root is None or any(dataset.find_dataset_problems(root, convert=convert, description_only=True)):
+        return {}
+    return policy_features.make_new_settings(dataset.load_dataset_info(root))
 
 
 def predict_processor_steps(document: JobDocument, described: Mapping[JobSource, Path]) -> list[Any]:
