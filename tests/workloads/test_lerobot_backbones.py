@@ -254,6 +254,23 @@ def test_run_stops_before_data_is_fetched_if_a_repository_is_missing(training, d
 
 
 @pytest.mark.parametrize(
+    ("named", "options", "is_warned"),
+    [
+        ("/models/of/somebody", (), True),
+        ("/models/of/somebody", ("--policy.vlm_model_name=lab/vlm",), False),
+        ("/", (), False),  # it is here
+        ("lab/vlm", (), False),
+    ],
+)
+def test_folder_that_the_files_of_a_policy_name_is_warned_of(training, dataset, tmp_path, named, options, is_warned):
+    (tmp_path / "config.json").write_text(json.dumps({"type": "smolvla", "vlm_model_name": named}))
+    policy = JobSource(role="policy", kind="huggingface", uri="lab/policy", pin=COMMIT)
+    document = dataclasses.replace(training(dataset()), sources=(policy,), trainer_args=options)
+    warnings = list(policy_repositories.list_warnings(document, {policy: tmp_path}, policy))
+    assert [f"reads the folder {named}" in one for one in warnings] == [True] * is_warned
+
+
+@pytest.mark.parametrize(
     "text", ["lab/code", "lab/code@main", "lab/code@v1.0", f"code@{COMMIT}", f"lab/x@{COMMIT},", ""]
 )
 def test_trust_in_anything_but_a_commit_is_refused(text):

@@ -36,7 +36,7 @@ def _find_setting_reasons(folder: Path, model: TrainedModel, options: Sequence[s
         settings = policy.load_policy_settings(folder)
         for option in names:
             is_given = get_option_value(options, f"--{model.prefix}.{option}") is not None
-            if not is_given and _is_folder(settings.get(option)):
+            if not is_given and is_folder(settings.get(option)):
                 yield f"its {policy.CONFIG_FILE} names the folder {settings[option]}"
 
 
@@ -51,11 +51,11 @@ def _find_processor_reasons(path: Path) -> Iterator[str]:
         if "registry_name" not in step and not called.startswith(OWN_PACKAGE):
             yield f"the class {called}"
         for key, value in (config if isinstance(config, Mapping) else {}).items():
-            if policy.PROCESSOR_KEY.fullmatch(key) and _is_folder(value):
+            if policy.PROCESSOR_KEY.fullmatch(key) and is_folder(value):
                 yield f"the folder {value}"
 
 
-def _is_folder(value: object) -> bool:
+def is_folder(value: object) -> bool:
     """Return whether a name is not one of the Hub, but that of a folder."""
     if not isinstance(value, str) or value in NULLS or REPOSITORY.fullmatch(value):
         return False

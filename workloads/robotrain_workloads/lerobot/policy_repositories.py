@@ -13,6 +13,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import backbones, file_formats, own_code, policy, remote_code
 from robotrain_workloads.lerobot.backbones import HUB_KIND, REPOSITORY, NeededRepository, PolicyFiles
+from robotrain_workloads.lerobot.options import get_option_value
 
 INITIAL_WEIGHTS_ROLE = "init_policy"
 FILES_WITHOUT_WEIGHTS = ("*.json", "*.jsonl", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py")
@@ -90,12 +91,25 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], st
     """Yield a sentence for each backbone that the policy does not name, and for each whose weights a new one lacks."""
     if reads := _find_reads(document, described, start):
         yield from backbones.list_backbone_warnings(document, reads.needed, reads.start)
+        yield from _list_folder_warnings(document, reads)
     if start is not None:
         return
     model = backbones.choose_started_model(document.parameters, None)
     for name, options in backbones.list_unread_weights(document.parameters, document.trainer_args).items():
         words = " ".join(model.format_option(option, json.dumps(value)) for option, value in options.items())
         yield f"a new {model.kind} has random weights in the place of those of {name}, unless you add -- {words}"
+
+
+def _list_folder_warnings(document: JobDocument, reads: PolicyReads) -> Iterator[str]:
+    """Yield a sentence for each folder that the policy's configuration names in place of a repository."""
+    settings = reads.start.settings if reads.start else {}
+    model = backbones.choose_started_model(document.parameters, reads.start)
+    for option in dict.fromkeys(name for one in model.facts.repositories.values() for name in one.options):
+        is_given = get_option_value(document.trainer_args, f"--{model.prefix}.{option}") is not None
+        folder = str(settings.get(option) or "")
+        if not is_given and own_code.is_folder(folder) and not Path(folder).is_dir():
+            way = f"-- {model.format_option(option, 'OWNER/NAME')}"
+            yield f"{model.kind} reads the folder {folder} of the job's machine, as its files say, unless you add {way}"
 
 
 def _find_reads(
