@@ -5,8 +5,10 @@ import shutil
 import pytest
 from fake_engine import set_run_state
 from robotrain import api
+from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.errors import Rejected
 from robotrain.store import files, name_index, name_lock, plans, records
+from robotrain_runtime.contract.document import JobSource
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,17 @@ def test_list_shows_names(submit_plain, robotrain):
     assert (row["run"], row["name"], row["note"]) == (picked, "pick-v3", "new gripper")
     assert robotrain("runs", "--workload", "lerobot-eval", "--json").json["runs"] == []
     assert len(robotrain("runs", "--workload", "lerobot-train", "--since", "1h", "--json").json["runs"]) == 2
+
+
+def test_line_that_evaluates_a_training_brings_the_backbone_that_was_given(submit_plain, monkeypatch):
+    data = JobSource(role="dataset", kind="huggingface", uri="lab/data")
+    given = JobSource(role="backbone", kind="local_path", uri="/models/lab/vlm")
+    implied = JobSource(role="backbone", kind="huggingface", uri="lab/words", implied=True)
+    record = records.read_record(submit_plain())
+    for sources, words in (((data, given, implied), " --backbone-path /models/lab/vlm"), ((data, implied), "")):
+        monkeypatch.setattr(plans, "read_stored_sources", lambda run, found=sources: found)
+        line = make_evaluation_command(record)
+        assert line.endswith(f"--dataset-repo-id lab/data{words} --platform plain")
 
 
 def test_line_that_evaluates_a_training_on_its_data_is_suggested(submit_plain, robotrain):

@@ -114,15 +114,18 @@ def make_evaluation_command(record: RunRecord) -> str:
     from robotrain.redaction import redact_if_secret
     from robotrain.store import plans
 
-    options: dict[str, list[str]] = {}
+    template = record.outputs.evaluation
+    options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}
     plugins = manager.get_plugins()
     try:
         for source in plans.read_stored_sources(record.run):
-            if f"{{{source.role}}}" in record.outputs.evaluation:
+            optional = f"{source.role}?"
+            name = optional if optional in options else source.role
+            if f"{{{name}}}" in template and not (name == optional and source.implied):
                 flag = plugins.source_kind(source.kind).roles[source.role].flag
-                options.setdefault(source.role, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
-        filled = {role: " ".join(found) for role, found in options.items()}
-        words = record.outputs.evaluation.format_map({"run": record.run, **filled})
+                options.setdefault(name, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
+        filled = {name: " ".join(found) for name, found in options.items()}
+        words = template.format_map({"run": record.run, **filled}).rstrip()
     except (Rejected, LookupError, ValueError):  # no plugin of its data is there, or its workload declares another role
         return ""
     return f"robotrain submit {words} --platform {record.platform}"

@@ -51,6 +51,7 @@ class OutputProfile:
     evaluation: str = ""
     """What evaluates the outputs, as words after `robotrain submit`: `WORKLOAD --policy-run {run} {dataset}`. The
     next commands of a run offer it, with the run for `{run}`, and the options of its sources of a role for `{ROLE}`.
+    `{ROLE?}` may be empty, and does not include what the job implies.
     """
 
 
