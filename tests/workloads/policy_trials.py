@@ -317,7 +317,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "gaussian_actor",
         "reward",
         "not possible",
-        reason="it is the actor of a reinforcement learning with a robot, which lerobot-train does not run",
+        reason="it is the actor of reinforcement learning on a robot, which lerobot-train does not run",
         stages=(),
     ),
 )
