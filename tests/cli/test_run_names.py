@@ -1,5 +1,6 @@
 """Runs have names that people give them: shown, searched, and meant wherever a run is named."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -192,6 +193,13 @@ def test_line_that_evaluates_a_training_on_its_data_is_suggested(submit_plain, r
         answer = robotrain(word, "pick")
         assert (answer.exit_code, line in answer.stderr) == (2, True)
     assert "--policy-run" not in robotrain("eval", "nobody").stderr
+
+
+def test_no_evaluation_of_a_reward_model_is_suggested(submit_plain):
+    record = records.read_record(submit_plain())
+    rewarded = dataclasses.replace(record, values={**record.values, "reward_model": ("sarm", "None")})
+    assert make_evaluation_command(record)
+    assert not make_evaluation_command(rewarded)
 
 
 def test_next_commands_call_a_run_by_its_name_where_no_other_run_has_it(submit_plain, robotrain):

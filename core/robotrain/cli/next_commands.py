@@ -107,8 +107,8 @@ def format_next_steps(record: RunRecord, status: Status, known: Progress) -> lis
 
 
 def make_evaluation_command(record: RunRecord) -> str:
-    """Return the line that evaluates a run's outputs on its own data; empty if its workload declares none."""
-    if not record.outputs.evaluation:
+    """Return the line that evaluates a run's outputs on its own data; empty if its workload declares none for them."""
+    if not record.outputs.evaluation or record.outputs.not_evaluated_with in record.values:
         return ""
     from robotrain.plugins import manager
     from robotrain.redaction import redact_if_secret

@@ -53,6 +53,8 @@ class OutputProfile:
     next commands of a run offer it, with the run for `{run}`, and the options of its sources of a role for `{ROLE}`.
     `{ROLE?}` may be empty, and does not include what the job implies.
     """
+    not_evaluated_with: str = ""
+    """The parameter with which a run leaves something else than what `evaluation` evaluates."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

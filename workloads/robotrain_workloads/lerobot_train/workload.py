@@ -94,7 +94,11 @@ LEROBOT_TRAIN = Workload(
     targets=("publish_url",),
     profile=WorkloadProfile(
         container=Container(environment="lerobot-training-env"),
-        outputs=OutputProfile(noun="training", evaluation="lerobot-eval --policy-run {run} {dataset} {backbone?}"),
+        outputs=OutputProfile(
+            noun="training",
+            evaluation="lerobot-eval --policy-run {run} {dataset} {backbone?}",
+            not_evaluated_with="reward_model",
+        ),
         metrics=(
             Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
             Metric(name="val/loss", kind="validation", label="validation loss", brief="val", better="lower"),
