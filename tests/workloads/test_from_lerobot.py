@@ -193,6 +193,13 @@ def test_a_line_that_cannot_mean_the_same_is_refused_with_every_reason(translate
     assert "command" not in answer.json
 
 
+def test_options_of_a_type_that_is_refused_are_not_answered_with_those_of_others(translate: Any) -> None:
+    line = ("lerobot-train", "--dataset.repo_id=me/cups", "--policy.type=sarm", "--policy.image_key=top")
+    problems = {one["where"]: one["why"] for one in translate("from-lerobot", *line).json["problems"]}
+    assert "use --reward_model.type=sarm" in problems["--policy.type"]
+    assert ": use" not in problems["--policy.image_key"]
+
+
 def test_the_help_of_a_program_is_that_of_its_workload(translate: Any) -> None:
     answer = translate("from-lerobot", "lerobot-eval", "--help")
     assert answer.json["command"] == ["robotrain", "submit", "lerobot-eval", "--help"]

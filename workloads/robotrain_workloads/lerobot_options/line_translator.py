@@ -281,7 +281,8 @@ class LineTranslator:
             chosen = {trained.model: trained.kind} if self.is_training and trained.kind else {}
             managed, version = self.workload.managed_options, trained.lerobot.name
             if problem := next(option_tree.find_option_problems([argument], chosen, managed, version), None):
-                way = f": use {problem.suggestion}" if problem.suggestion else ""
+                is_unknown = bool(trained.kind) and trained.kind not in trained.types  # it has no option to offer
+                way = f": use {problem.suggestion}" if problem.suggestion and not is_unknown else ""
                 others = f"; {problem.why.rstrip('.')}" if problem.why.startswith("LeRobot ") else ""
                 refusal = f"{problem.title}{others or way}"
             if not refusal and name in self.list_backbone_options():
