@@ -79,7 +79,7 @@ def test_a_reward_model_is_named_with_its_own_option(find_problems, policy, kind
 
 @pytest.mark.parametrize(
     ("kind", "why"),
-    [("octo", "trains act, diffusion, eo1"), (None, "no policy type"), ("gaussian_actor", "actor of a")],
+    [("octo", "trains act, diffusion, eo1"), (None, "no policy type"), ("gaussian_actor", "actor of")],
 )
 def test_a_type_that_cannot_be_trained_is_named_with_the_reason(find_problems, policy, kind, why):
     (sentence,) = find_problems(policy(type=kind))
