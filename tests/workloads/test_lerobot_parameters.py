@@ -111,7 +111,7 @@ def test_the_hub_is_off_only_when_every_source_is_local(training):
 def test_a_type_that_lerobot_cannot_train_is_refused_with_the_reason():
     (problem,) = LEROBOT_TRAIN.check(job(policy_type="gaussian_actor"))
     assert problem.title == "LeRobot 0.6.1 cannot train gaussian_actor"
-    assert problem.why.startswith("It is the actor of a reinforcement learning")
+    assert problem.why.startswith("It is the actor of reinforcement learning")
     assert list(LEROBOT_TRAIN.check(job(policy_type="smolvla"))) == []
 
 
