@@ -35,7 +35,7 @@ def refused(robotrain, nobody):
     [
         ((), "lerobot-train needs a dataset"),
         (("-d", "azureml:x:1"), "use   --dataset-asset azureml:x:1"),
-        ((*HUB, "-p", "pi0"), "--policy-type"),
+        ((*HUB, "-p", "octo"), "--policy-type"),
         ((*HUB, "--training-steps", "abc"), "--training-steps"),
         ((*HUB, "--image", "notag"), "use   --image notag:TAG"),
         ((*HUB, "--image", "x:1@sha256:12"), "64 hex digits"),
