@@ -91,6 +91,15 @@ def test_a_type_that_lerobot_cannot_go_on_from_is_refused_with_the_reason(find_p
     assert any("cannot go on from" in one and "lerobot#3998" in one for one in problems)
 
 
+def test_shapes_of_a_reward_model_are_not_those_of_its_data(find_problems, policy, make_dataset):
+    camera = {"observation.images.top": {"type": "VISUAL", "shape": [480, 640, 3]}}
+    folder, data = (
+        policy(type="sarm", input_features=camera, output_features={}),
+        make_dataset({"observation.images.top": [48, 64, 3]}),
+    )
+    assert not any("channels" in one for one in find_problems(folder, dataset=data))
+
+
 def test_a_policy_is_trained_further_as_the_type_that_it_has(find_problems, policy):
     assert find_problems(policy(type="diffusion")) == []
 

@@ -193,9 +193,16 @@ def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterat
     if not problems:
         types = versions.get_version(document.parameters["lerobot_version"]).policies
         model = types.get(str(start.settings.get("type")), policy_features.UNKNOWN_TYPE)
-        found = policy_features.find_feature_mismatches(start.settings, info, renames, model)
         is_policy = choose_model(document.parameters, start.settings).section == versions.POLICIES
+        settings = start.settings if is_policy else _drop_shapes(start.settings)
+        found = policy_features.find_feature_mismatches(settings, info, renames, model)
         yield from found if is_policy else (sentence.partition("\n")[0] for sentence in found)  # only policies rename
+
+
+def _drop_shapes(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a reward model without shapes of inputs: LeRobot does not take them from the data."""
+    inputs = settings.get("input_features") or {}
+    return {**settings, "input_features": {name: {**feature, "shape": []} for name, feature in inputs.items()}}
 
 
 def _get_renames(document: JobDocument, start: Start) -> dict[str, str]:
