@@ -287,7 +287,11 @@ def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
     refused = [[*act, *words] for words, _, _ in [*REFUSED, *BROKEN]]
     refused += [["--policy.type=diffusion", *words] for words, _, _ in BROKEN_DIFFUSION]
     refused += [[f"--policy.type={kind}", option] for kind, one, option, *_ in OTHER_VERSIONS if one == version]
-    lists = refused + [[*act, *words] for words in TAKEN]
+    taken = TAKEN
+    if version != versions.get_version().name:  # its parser takes seconds, and it takes abbreviated names
+        refused = [words for words in refused[::8] if "--wandb.enabl=true" not in words]
+        taken = TAKEN[::8]
+    lists = refused + [[*act, *words] for words in taken]
     python = Path(environment_of(version)) / "bin/python"
     program = Path(__file__).with_name("lerobot_parser.py")
     given = json.dumps({"folder": str(tmp_path), "lists": lists})
@@ -299,4 +303,4 @@ def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
     found = json.loads(done.stdout.splitlines()[-1])
     refusals, rest = found[: len(refused)], found[len(refused) :]
     assert [words for words, verdict in zip(refused, refusals, strict=True) if not verdict] == []
-    assert {str(words): verdict for words, verdict in zip(TAKEN, rest, strict=True) if verdict} == {}
+    assert {str(words): verdict for words, verdict in zip(taken, rest, strict=True) if verdict} == {}
