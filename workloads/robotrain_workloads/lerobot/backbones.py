@@ -7,13 +7,12 @@ they are to the job: sources of the role `backbone`. Standard library only.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.options import parse_value, split_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 from robotrain_workloads.lerobot.versions import NamedRepository
 
@@ -116,12 +115,7 @@ def _read_options(model: TrainedModel, options: Sequence[str]) -> dict[str, Any]
 
 def _read_value(text: str | None) -> Any:
     """Return the value of an option as the settings of a policy have it."""
-    if text is None or text.lower() in NULLS:
-        return None
-    try:
-        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
-    except ValueError:
-        return text
+    return None if text is None or text.lower() in NULLS else parse_value(text)
 
 
 def _is_read(repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> bool:
@@ -198,10 +192,14 @@ def get_repository_name(source: JobSource) -> str:
     return "/".join(source.uri.partition("?")[0].rstrip("/").split("/")[-2:])
 
 
+def get_revision(source: JobSource) -> str:
+    """Return the revision that a repository of the Hub is given at; empty for none."""
+    return source.uri.partition("@")[2] if source.kind == HUB_KIND else ""
+
+
 def get_snapshot_name(source: JobSource) -> str:
     """Return the commit of a backbone, or what stands for it: 40 hexadecimal digits of its address and its pin."""
-    _, _, revision = source.uri.partition("@") if source.kind == HUB_KIND else ("", "", "")
-    for name in (source.pin, revision):
+    for name in (source.pin, get_revision(source)):
         if COMMIT.fullmatch(name):
             return name
     return hashlib.sha256(f"{source.uri}\n{source.pin}".encode()).hexdigest()[:40]

@@ -13,9 +13,9 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot.backbones import (
     BACKBONE_FLAG,
     COMMIT,
-    HUB_KIND,
     REPOSITORY,
     get_repository_name,
+    get_revision,
     get_snapshot_name,
     list_backbones,
 )
@@ -78,7 +78,7 @@ def _link_files(folder: Path, snapshot: Path, *, with_code: bool) -> None:
 
 def _get_branch(source: JobSource) -> str:
     """Return the branch or tag that the backbone is given at, under which an option may name it too."""
-    _, _, revision = source.uri.partition("@") if source.kind == HUB_KIND else ("", "", "")
+    revision = get_revision(source)
     return "" if COMMIT.fullmatch(revision) else revision
 
 

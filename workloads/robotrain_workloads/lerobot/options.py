@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
@@ -134,3 +135,11 @@ def list_option_names(arguments: Sequence[str]) -> set[str]:
 def get_option_value(arguments: Sequence[str], name: str) -> str | None:
     """Return the last value of an option, in either form."""
     return dict(split_options(arguments)).get(name.removeprefix("--"))
+
+
+def parse_value(text: str) -> Any:
+    """Return the value of an option as JSON has it; a plain text as it is."""
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except ValueError:
+        return text

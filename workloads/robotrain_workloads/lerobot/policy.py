@@ -75,7 +75,7 @@ def find_start_type_problems(
     lerobot, kind = model.lerobot, settings.get("type")
     if not kind:
         yield f"{name} {UNTYPED}"
-    elif kind not in {**lerobot.policies, **lerobot.reward_models}:
+    elif kind not in lerobot.types:
         types = ", ".join(known for known, one in lerobot.policies.items() if not one.refused)
         yield f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
     elif model.facts.refused:
@@ -112,8 +112,7 @@ def find_type_problem(name: object, model: TrainedModel, expected: object) -> It
     """
     if expected is not None and model.kind != expected:
         given = TYPE_FLAGS[expected in model.lerobot.reward_models]
-        flag = TYPE_FLAGS[model.section == versions.REWARD_MODELS]
-        yield f"{name} has the {model.noun} type {model.kind}, but {given} is {expected}\n{flag} {model.kind}"
+        yield f"{name} has the {model.noun} type {model.kind}, but {given} is {expected}\n{model.flag} {model.kind}"
 
 
 def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[str]:

@@ -125,7 +125,7 @@ def _find_reads(
         except (OSError, ValueError):  # reported elsewhere
             return None
     model = backbones.choose_started_model(document.parameters, files)
-    if model.kind not in (*model.lerobot.policies, *model.lerobot.reward_models):
+    if model.kind not in model.lerobot.types:
         return None
     return PolicyReads(backbones.list_needed(document.parameters, document.trainer_args, files), files)
 

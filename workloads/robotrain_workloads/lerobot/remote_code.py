@@ -92,5 +92,5 @@ def find_trust_problems(
 
 def _get_known_snapshot(source: JobSource, are_pinned: bool) -> str:
     """Return the commit of a backbone, or what stands for it; empty if only its pin will tell."""
-    _, _, revision = source.uri.partition("@") if source.kind == HUB_KIND else ("", "", "")
-    return backbones.get_snapshot_name(source) if are_pinned or source.pin or COMMIT.fullmatch(revision) else ""
+    is_known = are_pinned or source.pin or COMMIT.fullmatch(backbones.get_revision(source))
+    return backbones.get_snapshot_name(source) if is_known else ""

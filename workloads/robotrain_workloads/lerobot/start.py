@@ -15,7 +15,7 @@ from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads.lerobot import dataset, feature_renames, file_formats, policy, policy_features, versions
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
-from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot.options import get_option_value, parse_value
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
 from robotrain_workloads.lerobot.trained_model import choose_model
 
@@ -57,6 +57,11 @@ class Start:
     """The checkpoint's."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The policy's configuration."""
+
+    @property
+    def model_folder(self) -> Path:
+        """The policy's folder, which a checkpoint has inside."""
+        return self.folder / policy.MODEL_FOLDER if self.mode == "checkpoint" else self.folder
 
 
 def load_start(data: Mapping[JobSource, Path]) -> Start:
@@ -145,14 +150,12 @@ def find_start_problems(document: JobDocument, data: Mapping[JobSource, Path], r
         return
     if start.mode == "scratch":
         return
-    model = start.folder
     if start.mode == "checkpoint":
         yield from find_resume_problems(document, start.folder, start)
-        model = start.folder / policy.MODEL_FOLDER
     expected_type = get_expected_type(document)
     trained = choose_model(document.parameters, start.settings)
     reads_processors = start.mode != "weights" and trained.section == versions.POLICIES
-    yield from policy.find_policy_problems(model, start.settings, trained, expected_type, reads_processors)
+    yield from policy.find_policy_problems(start.model_folder, start.settings, trained, expected_type, reads_processors)
     yield from _compare_options(document, start)
     if root is not None:
         yield from _compare_features(document, start, root)
@@ -165,11 +168,12 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
         start = load_start(described)
     if start.mode != "scratch":
         source = find_start_source(described)
-        model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
-        name = source.uri if source and not Path(source.uri).is_absolute() else model  # a step has no folder yet
+        name = (
+            source.uri if source and not Path(source.uri).is_absolute() else start.model_folder
+        )  # a step has no folder yet
         trained = choose_model(document.parameters, start.settings)
         yield from policy.find_start_type_problems(name, start.settings, trained, get_expected_type(document))
-        if start.settings.get("type") not in {**trained.lerobot.policies, **trained.lerobot.reward_models}:
+        if start.settings.get("type") not in trained.lerobot.types:
             return
         yield from _compare_options(document, start)
         yield from _compare_features(document, start, root)
@@ -251,8 +255,7 @@ def predict_processor_steps(document: JobDocument, described: Mapping[JobSource,
     with suppress(OSError, ValueError):
         start = load_start(described)
         if start.mode in ("policy", "checkpoint"):
-            model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
-            path = model / policy.PROCESSOR_FILES[0]
+            path = start.model_folder / policy.PROCESSOR_FILES[0]
             saved = file_formats.read_json_object(path).get("steps") if path.is_file() else ()
             steps = [step for step in saved if isinstance(step, dict)] if isinstance(saved, list) else []
             others = [step for step in steps if step.get("registry_name") != feature_renames.RENAME_STEP]
@@ -345,14 +348,6 @@ def find_option_mismatches(
             continue
         option = f"--policy.{name}"
         text = get_option_value(options, option)
-        if text is not None and name in settings and _parse_value(text) != settings[name]:
+        if text is not None and name in settings and parse_value(text) != settings[name]:
             saved = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
             yield f"{option}={text} does not fit the policy, whose weights need {saved}\n-- {option}={saved}"
-
-
-def _parse_value(text: str) -> Any:
-    """Return the value of an option as JSON has it; a plain text as it is."""
-    try:
-        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
-    except ValueError:
-        return text

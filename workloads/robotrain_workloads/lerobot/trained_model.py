@@ -28,6 +28,16 @@ class TrainedModel(NamedTuple):
         return "policy" if self.section == versions.POLICIES else "reward_model"
 
     @property
+    def parameter(self) -> str:
+        """The parameter of a job that names it."""
+        return "policy_type" if self.section == versions.POLICIES else "reward_model"
+
+    @property
+    def flag(self) -> str:
+        """The option for that parameter."""
+        return f"--{self.parameter.replace('_', '-')}"
+
+    @property
     def noun(self) -> str:
         """What it is, for messages."""
         return self.prefix.replace("_", " ")
@@ -40,8 +50,7 @@ class TrainedModel(NamedTuple):
     @property
     def facts(self) -> ModelType:
         """What the index says of it; nothing of an unknown type."""
-        types = self.lerobot.policies if self.section == versions.POLICIES else self.lerobot.reward_models
-        return types.get(self.kind, ModelType())
+        return self.lerobot.get_types(self.section).get(self.kind, ModelType())
 
     @property
     def rate_option(self) -> str:

@@ -8,6 +8,8 @@ from robotrain_runtime.contract.parameter import Param
 from robotrain_workloads.lerobot import versions
 
 if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
     VersionName: TypeAlias = str
     PolicyType: TypeAlias = str
     RewardModelType: TypeAlias = str
@@ -22,7 +24,7 @@ def list_type_notes(section: str) -> tuple[tuple[str, str], ...]:
     """Return each type of `policies` or `reward_models` with what it needs, as the newest version that has it says."""
     found: dict[str, str] = {}
     for version in versions.list_versions():
-        types = version.policies if section == versions.POLICIES else version.reward_models
+        types = version.get_types(section)
         for name, described in types.items():
             found.setdefault(name, "; ".join(_describe_needs(described)))
     return tuple(sorted(found.items()))
@@ -56,3 +58,8 @@ def list_other_types(section: str, flag: str) -> tuple[tuple[str, str], ...]:
 
 
 DEFAULT_LEROBOT_VERSION = versions.get_version().name
+
+
+def list_data_packages(job: "Job") -> dict[str, str]:
+    """Return the data of the job's LeRobot, for its payload."""
+    return {"lerobot": versions.get_data_package(versions.get_version(job["lerobot_version"]))}

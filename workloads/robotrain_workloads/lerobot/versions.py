@@ -123,15 +123,24 @@ class LeRobotVersion(NamedTuple):
         found: Mapping[str, Sequence[Any]] = tree["classes"].get(choices.get(kind, ""), {})
         return found
 
+    def get_types(self, section: str) -> Mapping[str, ModelType]:
+        """Return the types of POLICIES or REWARD_MODELS."""
+        return _read_types(self.folder, section)
+
+    @property
+    def types(self) -> Mapping[str, ModelType]:
+        """The policy types and the reward models."""
+        return {**self.policies, **self.reward_models}
+
     @property
     def policies(self) -> Mapping[str, ModelType]:
         """The policy types."""
-        return _read_types(self.folder, POLICIES)
+        return self.get_types(POLICIES)
 
     @property
     def reward_models(self) -> Mapping[str, ModelType]:
         """The types of reward models."""
-        return _read_types(self.folder, REWARD_MODELS)
+        return self.get_types(REWARD_MODELS)
 
 
 @functools.cache

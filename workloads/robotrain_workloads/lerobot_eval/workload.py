@@ -9,7 +9,7 @@ from robotrain.model.workload_profile import Container, Metric, OutputProfile, R
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
-from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters
 
@@ -60,11 +60,6 @@ OPTION_HINTS = {
 }
 
 
-def list_data_packages(job: "Job") -> dict[str, str]:
-    """Return the data of the job's LeRobot."""
-    return {"lerobot": versions.get_data_package(versions.get_version(job["lerobot_version"]))}
-
-
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
@@ -109,7 +104,7 @@ LEROBOT_EVAL = Workload(
         "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_eval.container",
-    data_packages=list_data_packages,
+    data_packages=version_parameters.list_data_packages,
     implies_sources=implies_sources,
     targets=("publish_url",),
     program="LeRobot",

@@ -395,7 +395,7 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
     if not tracking.name_type(values):  # the job names none, and its start could not be read before
-        yield f"--tag=lerobot.{'policy_type' if model.section == versions.POLICIES else model.prefix}={model.kind}"
+        yield f"--tag=lerobot.{model.parameter}={model.kind}"
     yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(data).items())
 
 

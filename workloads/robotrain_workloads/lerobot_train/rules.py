@@ -13,7 +13,13 @@ from robotrain_workloads import rules as shared_rules
 from robotrain_workloads.lerobot import precision, versions
 from robotrain_workloads.lerobot.lineage import find_start_source
 from robotrain_workloads.lerobot.rules import START_ROLES
-from robotrain_workloads.lerobot.trained_model import LEARNING_RATES, can_warm_up, choose_learning_rate, choose_model
+from robotrain_workloads.lerobot.trained_model import (
+    LEARNING_RATES,
+    TrainedModel,
+    can_warm_up,
+    choose_learning_rate,
+    choose_model,
+)
 from robotrain_workloads.lerobot_train import parameters
 
 if TYPE_CHECKING:
@@ -36,14 +42,18 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
             return {}
     model = choose_model(dict(job.parameters), settings)
     origin = f"of {model.kind} in LeRobot {model.lerobot.name}"
-    found: dict[str, tuple[Any, str]] = {"learning_rate": (choose_learning_rate(model, settings), origin)}
-    if model.kind in LEARNING_RATES:
-        found["learning_rate"] = (LEARNING_RATES[model.kind], "")
-    if model.section == versions.POLICIES:
-        found["policy_type"] = (model.kind, f"of {begin.uri}" if begin else "")
-    else:
-        found["reward_model"] = (model.kind, f"of {begin.uri}" if begin else "")
-    return found
+    return {
+        "learning_rate": (choose_learning_rate(model, settings), "" if model.kind in LEARNING_RATES else origin),
+        model.parameter: (model.kind, f"of {begin.uri}" if begin else ""),
+    }
+
+
+def _find_model(job: "Job") -> TrainedModel | None:
+    """Return what a job trains; None if only the machine of the job knows the type of what it starts from."""
+    values = dict(job.parameters)
+    if find_start_source(job.sources) and not (values["policy_type"] or values["reward_model"]):
+        return None
+    return choose_model(values, {})
 
 
 def check_type(job: "Job") -> Iterator[Problem]:
@@ -59,17 +69,15 @@ def check_type(job: "Job") -> Iterator[Problem]:
                 Suggestion(f"--policy-type {values['policy_type']}", "only this one"),
             ),
         )
-    elif values["reward_model"] or values["policy_type"] or not find_start_source(job.sources):
-        model = choose_model(values, {})
-        types = model.lerobot.policies if model.section == versions.POLICIES else model.lerobot.reward_models
-        if model.kind in types and not model.facts.refused:
+    elif model := _find_model(job):
+        is_known, refused = model.kind in model.lerobot.get_types(model.section), model.facts.refused
+        if is_known and not refused:
             return
-        is_known, refused = model.kind in types, model.facts.refused
-        having = [one.name for one in versions.list_versions() if model.kind in {**one.policies, **one.reward_models}]
+        having = [one.name for one in versions.list_versions() if model.kind in one.types]
         yield make_usage_problem(
             "type-not-trainable",
             f"LeRobot {model.lerobot.name} {'cannot train' if is_known else f'has no {model.noun}'} {model.kind}",
-            where=f"--{model.noun.replace(' ', '-')}" if model.prefix != "policy" else "--policy-type",
+            where=model.flag,
             given=model.kind,
             why=f"{refused[0].upper()}{refused[1:]}." if refused else "",
             suggestions=() if is_known else [Suggestion(f"--lerobot-version {name}") for name in having],
@@ -78,39 +86,32 @@ def check_type(job: "Job") -> Iterator[Problem]:
 
 def check_rates(job: "Job") -> Iterator[Problem]:
     """Require that what is trained has the learning rate and the warm-up that the job gives, if its type is known."""
-    values = dict(job.parameters)
-    if find_start_source(job.sources) and not (values["policy_type"] or values["reward_model"]):
-        return  # the machine of the job knows the type
-    model = choose_model(values, {})
-    if values["learning_rate"] is not None and not model.rate_option:
-        yield make_usage_problem(
-            "option-without-effect",
-            f"the {model.noun} {model.kind} has no option for its learning rate",
-            where="--learning-rate",
-            given=str(values["learning_rate"]),
-            why=f"LeRobot {model.lerobot.name} fixes it in code.",
-        )
-    if values["lr_warmup_steps"] is not None and not can_warm_up(model):
-        yield make_usage_problem(
-            "option-without-effect",
-            f"the {model.noun} {model.kind} has no number of warm-up steps",
-            where="--lr-warmup-steps",
-            given=str(values["lr_warmup_steps"]),
-            why=f"LeRobot {model.lerobot.name} has a schedule of its own for it.",
-        )
+    if (model := _find_model(job)) is None:
+        return
+    for name, lacks, why, has_it in (
+        ("learning_rate", "option for its learning rate", "fixes it in code", bool(model.rate_option)),
+        ("lr_warmup_steps", "number of warm-up steps", "has a schedule of its own for it", can_warm_up(model)),
+    ):
+        if job[name] is not None and not has_it:
+            yield make_usage_problem(
+                "option-without-effect",
+                f"the {model.noun} {model.kind} has no {lacks}",
+                where=f"--{name.replace('_', '-')}",
+                given=str(job[name]),
+                why=f"LeRobot {model.lerobot.name} {why}.",
+            )
 
 
 def check_precision(job: "Job") -> Iterator[Problem]:
     """Require a number format that what is trained takes, if its type is known."""
-    values = dict(job.parameters)
-    if find_start_source(job.sources) and not (values["policy_type"] or values["reward_model"]):
+    if (model := _find_model(job)) is None:
         return
-    for title, ways in precision.find_precision_problems(values, job.trainer_args, choose_model(values, {})):
+    for title, ways in precision.find_precision_problems(dict(job.parameters), job.trainer_args, model):
         yield make_usage_problem(
             "device-cannot",
             title,
             where="--mixed-precision",
-            given=str(values["mixed_precision"]),
+            given=str(job["mixed_precision"]),
             suggestions=map(Suggestion, ways),
         )
 

@@ -8,7 +8,7 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT, TRAINING_HINTS
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
 
@@ -25,11 +25,6 @@ OPTION_HINTS = {
     **dict.fromkeys(("--project", "--wandb-project"), "use --experiment-name NAME"),
     "DEFAULT_LEROBOT_TRAIN_IMAGE": IMAGE_HINT,
 }
-
-
-def list_data_packages(job: "Job") -> dict[str, str]:
-    """Return the data of the job's LeRobot."""
-    return {"lerobot": versions.get_data_package(versions.get_version(job["lerobot_version"]))}
 
 
 def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
@@ -89,7 +84,7 @@ LEROBOT_TRAIN = Workload(
         "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_train.container",
-    data_packages=list_data_packages,
+    data_packages=version_parameters.list_data_packages,
     implies_sources=implies_sources,
     targets=("publish_url",),
     profile=WorkloadProfile(
