@@ -75,14 +75,14 @@ def list_implied_inputs(
         title = f"{job.workload} cannot tell which further sources this job needs"
         why = f"{redact(f'{type(error).__name__}: {error}')}. The run stops if one is missing."
         return [], [make_problem("implied-sources-unknown", title, why=why, stage=Stage.CHECK, severity="warning")]
-    known = {(source.role, source.kind, source.uri) for source in given.sources}
+    known = {source.key for source in given.sources}
     inputs: dict[JobSource, Input] = {}
     problems: list[Problem] = []
     for role, text in texts:
         parsed = _parse_text(role, text, platform, kinds)
         if isinstance(parsed, Problem):
             problems.append(parsed)
-        elif (role, parsed.source.kind, str(parsed.source)) not in known:
+        elif parsed.job_source.key not in known:
             inputs.setdefault(parsed.job_source, parsed)
     return list(inputs.values()), problems
 

@@ -117,8 +117,8 @@ def _settle_job(prepared: PreparedJob, descriptions: InputDescriptions) -> tuple
     plugin = load_workload_container(prepared.container_plugins)
     if plugin is None or workload is None:
         return prepared, []
-    known = {_get_key(source): source for source in job.sources if source.implied}
-    found: dict[tuple[str, ...], JobSource] = {}
+    known = {source.key: source for source in job.sources if source.implied}
+    found: dict[tuple[str, str, str], JobSource] = {}
     problems: list[Problem] = []
     if workload.implies_sources(job):
         described = descriptions.find_folders(prepared, plugin)
@@ -130,17 +130,13 @@ def _settle_job(prepared: PreparedJob, descriptions: InputDescriptions) -> tuple
         problems += [_make_unread_note(readable)] if readable else []
         found = {**(known if unread or problems else {})}
         for one in inputs:
-            key = _get_key(one.job_source)
+            key = one.job_source.key
             found[key] = known.get(key, one.job_source)
     given = tuple(source for source in job.sources if not source.implied)
     settled = prepared.with_sources((*given, *found.values()), workload)
     settled = dataclasses.replace(settled, values=tuple(_replace_rows(settled)))
     problems += _check_sources(prepared, settled) if found.keys() - known.keys() else []
     return settled, problems
-
-
-def _get_key(source: JobSource) -> tuple[str, ...]:
-    return source.role, source.kind, source.uri
 
 
 def _list_unread(

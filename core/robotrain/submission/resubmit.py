@@ -116,21 +116,16 @@ def change_job(
     prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
     replaced = any(source.role == RESUME_ROLE for source in prepared.job.sources)
     resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not replaced)
-    pinned = {_get_key(source): source for source in job.sources}
+    pinned = {source.key: source for source in job.sources}
     sources = tuple(
-        dataclasses.replace(pinned.get(_get_key(source), source), implied=source.implied)
-        for source in prepared.job.sources
+        dataclasses.replace(pinned.get(source.key, source), implied=source.implied) for source in prepared.job.sources
     )
-    present = {_get_key(source) for source in sources}
+    present = {source.key for source in sources}
     sources += tuple(
         source for key, source in pinned.items() if source.implied and key not in present
     )  # it may be still
     prepared = dataclasses.replace(prepared, values=_restore_origins(prepared.values, stored))
     return replace_sources(prepared, (*sources, *resume_sources), plugins)
-
-
-def _get_key(source: document.JobSource) -> tuple[str, str, str]:
-    return source.role, source.kind, source.uri
 
 
 def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Workload") -> Iterator[tuple[str, Any, Any]]:

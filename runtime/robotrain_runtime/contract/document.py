@@ -40,6 +40,11 @@ class JobSource:
     implied: bool = False
     """Whether the workload's container plugin added it (`implied_sources`), not the user: it follows from the rest."""
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is whatever its pin: role, kind and address."""
+        return self.role, self.kind, self.uri
+
 
 @lazy_dataclass(frozen=True, kw_only=True)
 class Mount:

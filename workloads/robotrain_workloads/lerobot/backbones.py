@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.options import parse_value, split_options
+from robotrain_workloads.lerobot.options import NULLS, parse_value, split_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 from robotrain_workloads.lerobot.versions import NamedRepository
 
@@ -26,7 +26,6 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 HUB_CACHE_FOLDER = re.compile(r".*/models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{40})/?")
 """A commit of a repository in a cache of the Hub."""
-NULLS = ("null", "none", "~", "")
 
 
 class NeededRepository(NamedTuple):

@@ -19,6 +19,8 @@ UNKNOWN_PREFIX = "unrecognized arguments: "
 PARSER_PREFIX = ": error: "
 WRAPPED_ERRORS = ("DecodingError", "ParsingError")
 YAML_MODULE = "yaml."
+NULLS = ("", "null", "none", "~")
+"""Values that LeRobot reads as none, in small letters."""
 MOST_LISTED = 9
 """Options that are listed when a reason names none of them."""
 

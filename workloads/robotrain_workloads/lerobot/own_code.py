@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_workloads.lerobot import file_formats, policy
-from robotrain_workloads.lerobot.backbones import NULLS, REPOSITORY
-from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot.backbones import REPOSITORY
+from robotrain_workloads.lerobot.options import NULLS, get_option_value
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 
 OWN_PACKAGE = "lerobot."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain_workloads.lerobot.lineage import START_MODES, find_start_source
-from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.options import NULLS, split_options
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot_options.option_tree import Fields, OptionTree, list_choices, list_nested
 
@@ -35,7 +35,6 @@ PLACES = re.compile(
 WEIGHTS_OPTION = "policy.pretrained_backbone_weights"
 """A policy that a training starts from brings its own."""
 PRESET, PRESET_OPTIONS = "use_policy_training_preset", ("optimizer.", "scheduler.")
-NULLS = ("null", "none", "~", "")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 Effective = Mapping[str, object]
 """Values by the names of options without `--`. A value may be a text, or what it stands for."""

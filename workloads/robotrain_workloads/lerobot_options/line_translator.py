@@ -12,7 +12,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.feature_renames import RENAME_FLAG
-from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.options import NULLS, split_options
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_tree
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
@@ -305,7 +305,7 @@ class LineTranslator:
             self.flags["--backbone-path"] = (*self.flags.get("--backbone-path", ()), "--backbone-path", value)
             self.given[name] = repository
             return f"--{name}={repository}", ""
-        is_named = REPOSITORY.fullmatch(value) or value.lower() in effective_options.NULLS
+        is_named = REPOSITORY.fullmatch(value) or value.lower() in NULLS
         return f"--{name}={value}", "" if is_named else option_reasons.BACKBONE
 
     def add_precision(self) -> None:

@@ -7,13 +7,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from robotrain_workloads.lerobot import precision
-from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.options import NULLS, split_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import OptionProblem
 
 PREFIX = "policy."
 CHUNK_OPTIONS = {"chunk_size", "n_action_steps"}
-NULLS = ("", "null", "none", "~")
 DEFAULT_STAGES = 3
 """How many numbers LeRobot's default for `down_dims` has: it is no plain value."""
 

@@ -16,7 +16,7 @@ from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.dataset import STATISTICS_FILE, get_features, list_cameras, load_dataset_info
 from robotrain_workloads.lerobot.file_formats import read_json_object
 from robotrain_workloads.lerobot.lineage import find_start_source
-from robotrain_workloads.lerobot.options import get_option_value, split_options
+from robotrain_workloads.lerobot.options import NULLS, get_option_value, split_options
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD, get_image_shape
 from robotrain_workloads.lerobot.start import load_start
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
@@ -30,7 +30,6 @@ NORMALIZATION_OPTION = "normalization_mapping"
 QUANTILES: Mapping[str, Sequence[str]] = {"QUANTILES": ("q01", "q99"), "QUANTILE10": ("q10", "q90")}
 """By mode of normalization, the statistics that it needs and that old datasets lack."""
 FEATURE_KINDS = {STATE: "STATE", ACTION: "ACTION"}
-NULLS = ("", "null", "none", "~")
 BRACKETS = str.maketrans("()", "[]")
 
 

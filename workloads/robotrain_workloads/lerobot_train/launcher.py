@@ -52,15 +52,24 @@ RANDOM_BACKBONE_NOTE = (
 )
 
 
+def _replace(module: ModuleType, name: str) -> Callable[[Callable[..., Any]], None]:
+    """Return a decorator that puts a function in the place of one of a module, which it is called with first."""
+    original = getattr(module, name)
+
+    def replace(function: Callable[..., Any]) -> None:
+        setattr(module, name, functools.update_wrapper(functools.partial(function, original), original))
+
+    return replace
+
+
 def rebuild_processors(trainer: ModuleType) -> None:
     """Let the trainer make new processors.
 
     LeRobot otherwise loads them from the folder of the weights, and fails when they are missing.
     """
-    original = getattr(trainer, PROCESSOR_FACTORY)
 
-    @functools.wraps(original)
-    def make_new_processors(**options: Any) -> Any:
+    @_replace(trainer, PROCESSOR_FACTORY)
+    def make_new_processors(original: Callable[..., Any], **options: Any) -> Any:
         rename_settings = options.get("preprocessor_overrides", {}).get("rename_observations_processor", {})
         processors = original(**{**options, "pretrained_path": None, "pretrained_revision": None})
         for step in processors[0].steps:
@@ -68,15 +77,12 @@ def rebuild_processors(trainer: ModuleType) -> None:
                 step.rename_map = dict(rename_settings.get("rename_map") or {})
         return processors
 
-    setattr(trainer, PROCESSOR_FACTORY, make_new_processors)
-
 
 def rename_statistics(trainer: ModuleType, renames: Mapping[str, str]) -> None:
     """Give the processors the statistics of renamed features by their new names.
 
     LeRobot gives them by the dataset's names, and leaves a feature without statistics as it is.
     """
-    original = getattr(trainer, PROCESSOR_FACTORY)
 
     def rename(settings: Mapping[str, Any]) -> dict[str, Any]:
         found = {name: settings[name] for name in STATISTICS_OPTIONS if settings.get(name)}
@@ -86,12 +92,10 @@ def rename_statistics(trainer: ModuleType, renames: Mapping[str, str]) -> None:
         }
         return {**settings, **renamed}
 
-    @functools.wraps(original)
-    def make_processors(**options: Any) -> Any:
+    @_replace(trainer, PROCESSOR_FACTORY)
+    def make_processors(original: Callable[..., Any], **options: Any) -> Any:
         steps = {name: rename(settings) for name, settings in options.get("preprocessor_overrides", {}).items()}
         return original(**{**rename(options), **({"preprocessor_overrides": steps} if steps else {})})
-
-    setattr(trainer, PROCESSOR_FACTORY, make_processors)
 
 
 class _PrintedLines(io.TextIOBase):
@@ -113,10 +117,9 @@ class _PrintedLines(io.TextIOBase):
 
 def require_loaded_weights(trainer: ModuleType) -> None:
     """Let the trainer fail if it cannot load weights: LeRobot's pi policies print that, and train random ones."""
-    original = getattr(trainer, POLICY_FACTORY)
 
-    @functools.wraps(original)
-    def make_policy(*arguments: Any, **options: Any) -> Any:
+    @_replace(trainer, POLICY_FACTORY)
+    def make_policy(original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         printed = _PrintedLines()
         with contextlib.redirect_stdout(printed):
             policy = original(*arguments, **options)
@@ -124,20 +127,15 @@ def require_loaded_weights(trainer: ModuleType) -> None:
             raise SystemExit(f"error: the weights of the policy to start from were not loaded: {why.strip()}")
         return policy
 
-    setattr(trainer, POLICY_FACTORY, make_policy)
-
 
 def keep_statistics(trainer: ModuleType) -> None:
     """Let a reward model that resumes normalize: LeRobot makes its processors anew, and then without statistics."""
-    original = getattr(trainer, REWARD_PROCESSOR_FACTORY)
 
-    @functools.wraps(original)
-    def make_processors(*arguments: Any, **options: Any) -> Any:
+    @_replace(trainer, REWARD_PROCESSOR_FACTORY)
+    def make_processors(original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         if (meta := options.get("dataset_meta")) is not None:
             options.setdefault("dataset_stats", meta.stats)
         return original(*arguments, **options)
-
-    setattr(trainer, REWARD_PROCESSOR_FACTORY, make_processors)
 
 
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
