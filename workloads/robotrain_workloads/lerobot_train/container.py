@@ -152,7 +152,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     wandb_options: Iterable[str] = ("--wandb.enable=false",)
     if values["wandb"]:
         new_run = recovered is None and begin.mode == "checkpoint"
-        project = tracking.get_experiment_name(values)
+        model = choose_model(values, begin.settings)
+        project = tracking.get_experiment_name({**values, model.parameter: model.kind})
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     defaults = make_default_options(values, user_options, begin, dataset.compute_frame_tolerance(root))
     pictures = make_picture_options(values, user_options, begin, root)
