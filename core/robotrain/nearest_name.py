@@ -16,7 +16,7 @@ def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     names: dict[str, str] = {}
-    for candidate in known:
+    for candidate in sorted(known, key=str.swapcase):  # of two that differ in capital letters, the one in small ones
         names.setdefault(candidate.lstrip("-").lower(), candidate)
     name = name.lstrip("-").lower()
     starting = [candidate for candidate in names if candidate.startswith(name) and len(name) >= MIN_PREFIX]
