@@ -34,7 +34,12 @@ class Suggestion(NamedTuple):
     """What the user can do: a text to type, and a remark."""
 
     text: str
+    """A whole line that begins with `robotrain`; options, each in the place of that of its name, else added; a word in
+    the place of the given one; or `leave out --flag`. What the user has to choose stands there in capitals.
+    """
     remark: str = ""
+    replaces: str = ""
+    """Options of the line, separated by spaces, that are left out with it: those of other names than the text has."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -196,8 +201,8 @@ def format_problem(problem: Problem, width: int = 100) -> str:
     given = " ".join(part for part in (problem.where, problem.given) if part)
     lines += [f"  {line}" for part in (given, problem.why) if part for line in part.splitlines()]
     pairs = problem.suggestions
-    column = max((len(text) for text, remark in pairs if remark and len(text) <= MAX_ALIGNED), default=0)
-    for index, (text, remark) in enumerate(pairs):
+    column = max((len(text) for text, remark, _ in pairs if remark and len(text) <= MAX_ALIGNED), default=0)
+    for index, (text, remark, _) in enumerate(pairs):
         aligned = f"{'':{max(0, column - len(text))}} ({remark})" if remark else ""
         lines.append(f"  {'or' if index else 'use':<5} {text}{aligned}")
     return "\n".join(lines)

@@ -69,7 +69,8 @@ def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) 
     for words in (["--json"], ["--platform", "osmo"], ["--set=batch_size=8"]):
         (problem,) = explain_options(robotrain, "--", "--policy.n_action_steps=8", *words).json["problems"]
         assert problem["code"] == "trainer-arg-misplaced"
-        assert problem["instead"][0] == {"text": words[0].partition("=")[0], "remark": "before --"}
+        moved = " ".join(words).replace("--set=", "--set ")
+        assert problem["instead"][0] == {"text": moved, "remark": "before --", "replaces": moved.split()[0]}
 
 
 @pytest.mark.parametrize(("words", "title", "instead"), REFUSED)

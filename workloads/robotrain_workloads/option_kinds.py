@@ -14,6 +14,8 @@ class OptionProblem(NamedTuple):
     why: str
     suggestion: str = ""
     level: Literal["error", "warning"] = "error"
+    replaces: str = ""
+    """Options, separated by spaces, that are left out with the suggestion: those of other names than it has."""
 
 
 PATTERNS = {"int": r"[+-]?\d+", "number": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"}

@@ -46,5 +46,5 @@ def make_option_problems(problems: "Iterable[OptionProblem]") -> Iterator[Proble
             where="--",
             given=redact(found.given),
             why=found.why,
-            suggestions=(Suggestion(redact(found.suggestion)),) if found.suggestion else (),
+            suggestions=(Suggestion(redact(found.suggestion), replaces=found.replaces),) if found.suggestion else (),
         )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from robotrain.errors import Problem, Rejected, format_problem
+from robotrain.errors import Problem, Rejected, Suggestion, format_problem
 
 SEVERITY_STYLES = {"error": "red", "warning": "yellow"}
 
@@ -147,13 +147,17 @@ def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
             "where": redact(problem.where),
             "given": redact_if_secret(problem.given),
             "why": redact_if_secret(problem.why),
-            "instead": [
-                {"text": redact_if_secret(way.text), "remark": redact_if_secret(way.remark)}
-                for way in problem.suggestions
-            ],
+            "instead": dump_suggestions(problem.suggestions),
         }
         for problem in itertools.islice(problems, MAX_DUMPED)
     ]
+
+
+def dump_suggestions(suggestions: Iterable[Suggestion]) -> list[dict[str, str]]:
+    """Return suggestions as data; the keys are an API."""
+    from robotrain.redaction import redact_if_secret
+
+    return [{name: redact_if_secret(text) for name, text in way._asdict().items()} for way in suggestions]
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:

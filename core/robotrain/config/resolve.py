@@ -229,15 +229,15 @@ def _find_misplaced_args(
     hints = {**platform.option_hints, **workload.option_hints}
     for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
         name, equals, value = str(argument.value).partition("=")
+        if not equals and following is not None and not str(following.value).startswith("--"):
+            value = str(following.value)
         if name in workload.managed_options:
-            if not equals and following is not None and not str(following.value).startswith("--"):
-                value = str(following.value)
             why, texts = replace_managed_option(name, value, workload)
             ways = list[Suggestion]()
             for hint in texts:
                 flag, _, filled = hint.partition(" ")
                 way = _suggest_override(flag, filled, request, workload, platform) if " or --" not in hint else None
-                ways.append(way or Suggestion(hint))
+                ways.append((way or Suggestion(hint))._replace(replaces=name))
             yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, *ways, why=why)
         elif name in hints and name not in own:
             where = workload.name if name in workload.option_hints else platform.name
@@ -245,8 +245,19 @@ def _find_misplaced_args(
             yield _make_argument_problem("misplaced", title, argument, why=hints[name])
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
-            way = _suggest_override(name, value, request, workload, platform) or Suggestion(name, "before --")
-            yield _make_argument_problem("misplaced", title, argument, way)
+            way = _suggest_override(name, value, request, workload, platform) or Suggestion(
+                _move_option(name, value), "before --"
+            )
+            yield _make_argument_problem("misplaced", title, argument, way._replace(replaces=name))
+
+
+def _move_option(flag: str, value: str) -> str:
+    """Return an option before `--`, with the value that it had after it."""
+    return f"{flag} {shlex.quote(value) if _can_show(value) else 'VALUE'}" if value else flag
+
+
+def _can_show(value: str) -> bool:
+    return can_repeat(value) and value.isprintable() and len(value) <= MAX_FILLED_IN
 
 
 def _suggest_override(
@@ -259,8 +270,8 @@ def _suggest_override(
     if request.step:
         field = field or find_field(flag, platform.settings)
         field = field and f"{redact(request.step)}.{field}"
-    is_shown = value and can_repeat(value) and value.isprintable() and len(value) <= MAX_FILLED_IN
-    return Suggestion(f"--set {field}={value if is_shown else 'VALUE'}") if field else None
+    shown = value if value and _can_show(value) else "VALUE"
+    return Suggestion(f"--set {field}={shown}") if field else None
 
 
 def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: JobInputs) -> Iterator[Problem]:
@@ -287,7 +298,7 @@ def fill_in_value(hint: str, value: str) -> str:
     """
     if not value or value.lower() in ("true", "false"):
         return hint
-    if not can_repeat(value) or len(value) > MAX_FILLED_IN or not value.isprintable():
+    if not _can_show(value):
         return hint
     if re.fullmatch(r"--[a-z][a-z0-9-]*", hint):
         return f"{hint} {shlex.quote(value)}"

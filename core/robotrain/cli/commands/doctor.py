@@ -10,7 +10,7 @@ from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
 from robotrain.cli.columns import to_plain_line, wrap_text
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.output import print_json, print_message, print_text
+from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
 
 if TYPE_CHECKING:
     from robotrain.doctor import CheckResult
@@ -83,7 +83,7 @@ def _dump_check(result: "CheckResult") -> dict[str, Any]:
             {
                 "state": finding.state,
                 "says": finding.text,
-                "instead": [{"text": way.text, "remark": way.remark} for way in finding.suggestions],
+                "instead": dump_suggestions(finding.suggestions),
                 "fix": finding.fix.text if finding.fix else None,
             }
             for finding in result.findings

@@ -12,7 +12,7 @@ import typer
 
 from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
-from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.cli.output import dump_suggestions, format_table, print_json, print_message, print_problems, print_result
 from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.plugins import hookspecs, plugin_warnings
 
@@ -76,7 +76,7 @@ def _dump_claim(claim: Claim, installed: Plugins, remarks: Sequence[str]) -> dic
         "hooks": installed.list_hooks(claim),
         "api": hookspecs.get_api_version(claim) if claim in installed.loaded else None,
         "failure": failure.reason if failure else None,
-        "instead": [{"text": way.text, "remark": way.remark} for way in failure.suggestions] if failure else [],
+        "instead": dump_suggestions(failure.suggestions) if failure else [],
         "remarks": list(remarks),
     }
 
