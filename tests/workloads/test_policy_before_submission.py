@@ -77,11 +77,12 @@ def test_datasets_alone_are_compared_with_the_type_to_train(robotrain, pusht, pl
     assert not [one for one in again if one["code"] == "data-unusable"]
 
 
-def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset):
+@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset, platform):
     image = {"dtype": "image", "shape": [48, 64, 3]}
     data = dataset(features={"observation.state": STATE_FEATURE, "action": STATE_FEATURE, "observation.image": image})
     start = policy("blind", input_features=STATE, output_features=NARROW)
-    answer = robotrain("submit", "lerobot-train", "--policy-path", start, "--dataset-path", data, *CLOUD)
+    answer = robotrain("submit", "lerobot-train", "--policy-path", start, "--dataset-path", data, *platform)
     assert "warning: the policy was trained without observation.image, and ignores it" in answer.stderr
     assert "data-unusable" not in answer.stderr
 

@@ -76,18 +76,10 @@ class PreparedPipeline(PreparedJob):
     sweep: Mapping[str, Any] = field(default_factory=dict)
 
     def list_input_steps(self) -> list[InputStep]:
-        """Return all steps with a job, of the trials of a sweep the first.
-
-        On a platform that runs here, preflight compares the inputs of steps that need no other.
-        """
+        """Return all steps with a job, of the trials of a sweep the first."""
         steps = self.steps[:1] if self.sweep else self.steps
         read = {given.step for step in steps for given in step.inputs}
-        runs_here = bool(self.platform.capabilities.feature("runs_here"))
-        return [
-            InputStep(step.job, bool(step.needs) or not runs_here, step.name, step.name in read)
-            for step in steps
-            if step.job
-        ]
+        return [InputStep(step.job, step.name, step.name in read) for step in steps if step.job]
 
     def list_parts(self) -> list[JobPart]:
         """Return the settings and sources of each step."""
@@ -272,7 +264,7 @@ def _add_tags(source: JobSource, job: PreparedJob) -> JobSource:
 def _settle_steps(prepared: PreparedPipeline, problems: Sequence[Problem]) -> tuple[PreparedPipeline, list[Problem]]:
     """Return the pipeline with the sources that its steps imply, and all problems; the same if nothing changes."""
     read = {given.step for step in prepared.steps for given in step.inputs}
-    inputs = [InputStep(step.job, False, step.name, step.name in read) for step in prepared.steps if step.job]
+    inputs = [InputStep(step.job, step.name, step.name in read) for step in prepared.steps if step.job]
     jobs, found = settle_steps(inputs, problems)
     if all(jobs[step.name] is step.job for step in inputs):
         return prepared, found

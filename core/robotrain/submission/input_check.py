@@ -43,17 +43,13 @@ def find_input_problems(prepared: PreparedJob) -> list[Problem]:
 
     Of a pipeline each step is compared, also with what an earlier step will make.
     """
-    steps = prepared.list_input_steps()
-    if not any(step.is_compared for step in steps):
-        return []
     problems: list[Problem] = []
     with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
         files = prepared.source_files or SourceFiles()
         descriptions = InputDescriptions(Path(place), files)
-        for step in steps:
-            if step.is_compared:
-                for problem in _compare_inputs(step.job, descriptions):
-                    problems.append(dataclasses.replace(problem, where=step.where or problem.where))
+        for step in prepared.list_input_steps():
+            for problem in _compare_inputs(step.job, descriptions):
+                problems.append(dataclasses.replace(problem, where=step.where or problem.where))
             if step.is_read:
                 descriptions.describe_output(step.name, step.job)
         return [*problems, *files.notes]

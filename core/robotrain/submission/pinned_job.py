@@ -46,7 +46,7 @@ def settle_sources(
     :param problems: of the pins of the job's sources; those of a source that is no longer implied are left out.
     :param pinning: whether to pin what is new.
     """
-    jobs, found = settle_steps([InputStep(prepared, is_compared=False)], problems)
+    jobs, found = settle_steps([InputStep(prepared)], problems)
     settled = jobs[""]
     if not pinning or select_errors(found):
         return settled, found

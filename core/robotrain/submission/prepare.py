@@ -77,8 +77,6 @@ class InputStep(NamedTuple):
     """A job whose inputs are compared with it before it is sent: each step of a pipeline that has one, else the job."""
 
     job: PreparedJob
-    is_compared: bool
-    """Not on a platform that runs here: its preflight compares inputs that exist."""
     name: str = ""
     """The step; empty outside a pipeline."""
     is_read: bool = False
@@ -162,7 +160,7 @@ class PreparedJob:
 
     def list_input_steps(self) -> list[InputStep]:
         """Return the jobs whose inputs are compared with them, in the order of a pipeline."""
-        return [InputStep(self, is_compared=not self.platform.capabilities.feature("runs_here"))]
+        return [InputStep(self)]
 
     def render_plan(self, attempt: int) -> Plan:
         """Return only the plan of an attempt."""

@@ -273,10 +273,16 @@ def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[Pr
 def _render_and_preflight(
     prepared: PreparedJob, attempt: int, report: ReportProblems, earlier_problems: Iterable[Problem]
 ) -> RenderedPlan:
-    """Return the plan after preflight. Raise Rejected with all problems of pins and preflight."""
-    problems = [*earlier_problems, *input_check.find_input_problems(prepared)]
-    rendered = prepared.render(attempt)
+    """Return the plan after preflight. Raise Rejected with all problems of pins and preflight.
+
+    Preflight asks services, and may build an environment: inputs that do not fit end before it.
+    """
+    unfit = input_check.find_input_problems(prepared)
+    problems = [*earlier_problems, *unfit]
     try:
+        if select_errors(unfit):
+            raise Rejected(pin.deduplicate_problems(problems))
+        rendered = prepared.render(attempt)
         _run_preflight(rendered, prepared.platform, report, problems)
     except Rejected as rejected:
         found = input_check.suggest_copies(rejected, prepared)
