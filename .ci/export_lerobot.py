@@ -1,4 +1,6 @@
-"""Describe an installed LeRobot in a folder: `options.json`, `index.json`. Run by the Python of the locked environment.
+"""Describe an installed LeRobot: `options.json` and `index.json` in a folder, and the rules of options beside it.
+
+Run by the Python of the locked environment.
 
     ENVIRONMENT/bin/python .ci/export_lerobot.py workloads/robotrain_workloads/lerobot_versions/VERSION
 
@@ -31,6 +33,7 @@ from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.rewards import RewardModelConfig
 from lerobot.configs.train import TrainPipelineConfig
 from lerobot_data_needs import DataNeeds, make_default
+from lerobot_rules_export import format_rules
 
 SCALARS = {int: "int", float: "number", bool: "bool", str: "text", type(None): "null"}
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -215,13 +218,20 @@ def format_index(version: str, notes: dict[str, Any]) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write both files."""
+    """Write the files."""
     logging.disable(logging.CRITICAL)
     version = importlib.metadata.version("lerobot")
     path = folder / "notes.json"
     notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    (folder / "options.json").write_text(format_tree(version), encoding="utf-8")
+    tree = format_tree(version)
+    (folder / "options.json").write_text(tree, encoding="utf-8")
     (folder / "index.json").write_text(format_index(version, notes), encoding="utf-8")
+    text, left_out = format_rules(version, json.loads(tree)["classes"])
+    rules = folder.parent / "rules" / f"{folder.name}.json"
+    rules.parent.mkdir(exist_ok=True)
+    rules.write_text(text, encoding="utf-8")
+    for line in left_out:
+        print(f"left out: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Of each version:
 - `index.json`: the policy types and reward models, with what help and checks need of them (`lerobot/versions.py`)
 - `notes.json`, if there is one: what LeRobot does not tell about a type; it is part of `index.json`
 
-`.ci/export_lerobot.py FOLDER` writes the JSON files in an environment of the lock. A job carries the folder of its
-version.
+`rules/VERSION.json`: what its configuration classes refuse, as conditions over their options
+(`lerobot_options/option_rules.py`). `.ci/export_lerobot.py FOLDER` writes the JSON files in an environment of the lock.
+A job carries the folder of its version, without the rules: LeRobot itself has them there.
 """
