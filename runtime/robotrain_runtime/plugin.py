@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Checkpoint, Download, Metrics, Note, emit_event
     from robotrain_runtime.contract.failure import Cancelled, Finding, JobFailed, PermanentError
     from robotrain_runtime.contract.parameter import Param
+    from robotrain_runtime.contract.verdict import Verdict, emit_verdict
     from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
 
 __all__ = [
@@ -68,9 +69,11 @@ __all__ = [
     "TargetWriter",
     "TrackingContainerPlugin",
     "TrackingSpec",
+    "Verdict",
     "WorkCommand",
     "WorkloadContainerPlugin",
     "emit_event",
+    "emit_verdict",
     "serve_requests",
 ]
 
@@ -84,6 +87,7 @@ _MODULES = {
     "robotrain_runtime.contract.event": "Checkpoint Download Metrics Note emit_event",
     "robotrain_runtime.contract.failure": "Cancelled Finding JobFailed PermanentError",
     "robotrain_runtime.contract.parameter": "Param",
+    "robotrain_runtime.contract.verdict": "Verdict emit_verdict",
     "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
 }
 """The names that each module defines."""

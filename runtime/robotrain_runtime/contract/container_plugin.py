@@ -391,6 +391,17 @@ class WorkloadContainerPlugin:
         """
         return None
 
+    def check_command(
+        self, document: JobDocument, described: Mapping[JobSource, Path], work: Path
+    ) -> WorkCommand | None:
+        """Return a command that asks the work's own program whether it accepts the job's options; None for none.
+
+        It runs on the submit side, after `compare` found nothing wrong, in a Python that has the locked versions of the
+        environment's `required_packages`, without the network and without secrets. It prints verdicts (`emit_verdict`)
+        and ends with the exit code 0 whatever they are. `described` is as in `compare`; `work` is an empty folder.
+        """
+        return None
+
     def checkpoints(self, document: JobDocument, work: Path) -> Path | None:
         """Return the folder of the checkpoints, each under its step; None for a workload that cannot continue from one.
 

@@ -39,7 +39,11 @@ def format_options(options: Sequence[str]) -> str:
 
 
 class ConfigurationRefused(ValueError):
-    """LeRobot refuses its options; the message is a sentence."""
+    """LeRobot refuses its options; the message is a sentence with them, `reason` is LeRobot's own."""
+
+    def __init__(self, options: Sequence[str], subject: str, reason: str) -> None:
+        super().__init__(explain_refusal(options, subject, reason))
+        self.reason = reason
 
 
 def end_as_preflight(refused: ConfigurationRefused) -> NoReturn:
@@ -73,7 +77,7 @@ def explain_parser_errors(options: Sequence[str], subject: str) -> Iterator[None
         else:
             sys.stderr.write(printed.getvalue())
             raise
-        raise ConfigurationRefused(explain_refusal(options, subject, reason)) from error
+        raise ConfigurationRefused(options, subject, reason) from error
     else:
         sys.stderr.write(printed.getvalue())
 
@@ -98,15 +102,21 @@ def explain_refusal(given_options: Sequence[str], subject: str, why: str) -> str
         names = [word.partition("=")[0] for word in why.removeprefix(UNKNOWN_PREFIX).split()]
         unknown = [option.partition("=")[0] for option in given_options if f"--{_get_option_name(option)}" in names]
         return f"{lerobot} has no option {', '.join(unknown) or why.removeprefix(UNKNOWN_PREFIX)}"
+    rejected = find_rejected_options(given_options, why)
+    if rejected:
+        return f"{lerobot} rejects {format_options(rejected)}: {why}"
+    options = f" with {format_options(given_options)}" if 0 < len(given_options) <= MOST_LISTED else ""
+    return f"{lerobot} cannot read {subject}{options}: {why}"
+
+
+def find_rejected_options(given_options: Sequence[str], why: str) -> list[str]:
+    """Return the options that a reason of LeRobot names."""
     place = re.match(r"`([\w.]+)`: ", why)
     rejected = [option for option in given_options if place and option.startswith(f"--{place[1]}=")]
     for option in () if rejected else given_options:
         if re.search(rf"(?<!\w){re.escape(_get_option_name(option))}(?!\w)", why):
             rejected.append(option)
-    if rejected:
-        return f"{lerobot} rejects {format_options(rejected)}: {why}"
-    options = f" with {format_options(given_options)}" if 0 < len(given_options) <= MOST_LISTED else ""
-    return f"{lerobot} cannot read {subject}{options}: {why}"
+    return rejected
 
 
 def _get_option_name(option: str) -> str:

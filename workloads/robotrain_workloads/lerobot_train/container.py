@@ -46,20 +46,26 @@ from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import data_needs, tracking, wandb, worker_count
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
+OPTION_CHECK = "robotrain_workloads.lerobot_train.option_check"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
 ENVIRONMENT = run_setup.make_environment("train")
+TRAIN_CONFIG = "pretrained_model/train_config.json"
 DESCRIBED = {
     "dataset": (dataset.INFO_FILE.as_posix(), dataset.STATISTICS_FILE),
     "policy": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES),
     "init_policy": policy.DESCRIPTION_FILES,
-    "resume": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES),
+    "resume": (
+        *policy.DESCRIPTION_FILES,
+        *policy.PROCESSOR_DESCRIPTION_FILES,
+        policy.STEP_FILE.as_posix(),
+        TRAIN_CONFIG,
+    ),
 }
 CAMERAS, FEATURES = "num_cameras", "input_features"
 BACKBONE, BACKBONE_RATE, GROUP_NORM = "pretrained_backbone_weights", "optimizer_lr_backbone", "use_group_norm"
 FULL_PRECISION = "no"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
-TRAIN_CONFIG = "pretrained_model/train_config.json"
 DECAY, DECAY_STEPS = "optimizer_weight_decay", "scheduler_decay_steps"
 prepare = dataset_preparation.plan_preparation
 checkpoints = start.get_checkpoints_folder
@@ -184,6 +190,30 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
             )
     arguments = ("-m", LAUNCHER, TAKE_OVER if alone else CHECK_ONLY, *options)
     return WorkCommand(arguments=arguments, environ=_make_environ(document, work), takes_over=alone)
+
+
+def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+    """Return the command that asks LeRobot about the options of the training; None if its start is not here."""
+    try:
+        begin = start.load_start(described)
+    except (OSError, ValueError):  # of a checkpoint, perhaps without its step: the run says more
+        return None
+    is_start_known = lineage.find_start_source(described) == lineage.find_start_source(document.sources)
+    if not is_start_known or (begin.mode == "checkpoint" and not (begin.folder / TRAIN_CONFIG).is_file()):
+        return None
+    values = {**document.parameters, "num_workers": document.parameters["num_workers"] or 0}
+    root, user_options = _find_dataset_root(described), document.trainer_args
+    model = choose_model(values, begin.settings)
+    options = (
+        *make_owned_options(values, root or work / "dataset", work / "unmade", begin),
+        *(make_picture_options(values, user_options, begin, root) if root else ()),
+        *make_default_options(values, user_options, begin),
+        model.format_option("device", "cpu"),
+    )
+    kind = model.kind if model.section == versions.POLICIES else ""
+    return WorkCommand(
+        arguments=("-m", OPTION_CHECK, kind, *options, "--", *user_options), environ=_make_environ(document, work)
+    )
 
 
 def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:

@@ -26,7 +26,6 @@ from robotrain_workloads.lerobot.options import (
     ConfigurationRefused,
     end_as_preflight,
     explain_parser_errors,
-    explain_refusal,
     get_option_value,
 )
 from robotrain_workloads.lerobot.process_group import GroupStop, SingleProcessStop, StopHandler
@@ -180,19 +179,20 @@ def explain_refusals(options: Sequence[str]) -> None:
         validate = _wrap(config_class, "validate", options, on_success=restore)
 
 
-def check_training_configuration(options: Sequence[str]) -> None:
-    """Build the configuration from the command line. Raise SystemExit if LeRobot refuses it.
+def check_training_configuration(options: Sequence[str]) -> Any:
+    """Build the configuration from the command line, and return it. Raise SystemExit if LeRobot refuses it.
 
     Types of options are checked before submission; rules between several options are LeRobot's own.
     """
     explain_refusals(options)
     importlib.import_module("lerobot.utils.import_utils").register_third_party_plugins()
     _validate.__annotations__["config"] = importlib.import_module("lerobot.configs.train").TrainPipelineConfig
-    importlib.import_module("lerobot.configs.parser").wrap()(_validate)()
+    return importlib.import_module("lerobot.configs.parser").wrap()(_validate)()
 
 
-def _validate(config: Any) -> None:
+def _validate(config: Any) -> Any:
     config.validate()
+    return config
 
 
 def _wrap(
@@ -211,7 +211,7 @@ def _wrap(
             end_as_preflight(refused)
         except (ValueError, TypeError, NotImplementedError) as error:
             why = " ".join(str(error).split()) or type(error).__name__
-            end_as_preflight(ConfigurationRefused(explain_refusal(options, SUBJECT, why)))
+            end_as_preflight(ConfigurationRefused(options, SUBJECT, why))
 
         on_success()
         return result
