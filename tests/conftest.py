@@ -167,6 +167,8 @@ def own_folders(tmp_path, monkeypatch):
     for name in ("DATASET_REPO_ID", "BLOB_URLS", "DATASET_ASSETS", "BATCH_SIZE", "JOB_NAME", "IMAGE", *POLICY_NAMES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")  # to ask a trainer takes seconds
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)

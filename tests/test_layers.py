@@ -14,8 +14,8 @@ BENCHMARKS = [
 ]
 RUNTIME_MODULES = {
     # What a look at the disk and the cache measures, for `doctor`, `cache` and `image`.
-    # An external command is stopped like every child process.
-    "robotrain": {"machine.disk_cache", "process.stop"},
+    # An external command is stopped like every child process. A trainer is asked in the environment of a run.
+    "robotrain": {"environments.environment", "environments.environment_check", "machine.disk_cache", "process.stop"},
     # Artifacts of tracking runs are fetched from where the run is tracked, by a helper process.
     # A fetch program that a stopped run started is ended like every child process.
     "robotrain_sources": {"process.helper_process", "process.stop", "checkpoints.model_lineage", "tracking.address"},

@@ -11,16 +11,17 @@ import re
 import select
 import signal
 import tempfile
+import threading
 import time
 import tty
 import weakref
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,53 @@ def run_command(
                 stream.close()
     stdout, stderr = ((content or b"").decode("utf-8", "replace") for content in output)
     return ProcessResult(process.returncode, stdout, stderr, timed_out)
+
+
+def run_bounded_command(
+    command: str,
+    *words: str,
+    seconds: float,
+    limit: int,
+    after: tuple[float, Callable[[], None]],
+    **options: Any,
+) -> ProcessResult:
+    """Run the command as `run_command` does, and keep only the first `limit` bytes of stdout and of stderr.
+
+    :param after: what is called when it has run for so many seconds.
+    """
+    import subprocess
+
+    process = _start_process(command, words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    kept = bytearray(), bytearray()
+    readers = [
+        threading.Thread(target=_read_bounded, args=(stream, content, limit), daemon=True)
+        for stream, content in zip((process.stdout, process.stderr), kept, strict=True)
+    ]
+    timed_out = False
+    try:
+        for reader in readers:
+            reader.start()
+        late_after, call = after
+        try:
+            process.wait(min(late_after, seconds))
+        except subprocess.TimeoutExpired:
+            call()
+            process.wait(max(0.0, seconds - late_after))
+    except subprocess.TimeoutExpired:
+        timed_out = True
+    finally:
+        _end_process(process)  # with what it left behind
+        for reader in readers:
+            reader.join(DRAIN_SECONDS)
+    stdout, stderr = (bytes(content).decode("utf-8", "replace") for content in kept)
+    return ProcessResult(process.returncode, stdout, stderr, timed_out)
+
+
+def _read_bounded(stream: IO[bytes], content: bytearray, limit: int) -> None:
+    """Read a stream to its end; append no more than `limit` bytes to `content`."""
+    with stream:
+        while chunk := os.read(stream.fileno(), CHUNK_BYTES):
+            content += chunk[: max(0, limit - len(content))]
 
 
 CHUNK_BYTES = 1 << 16

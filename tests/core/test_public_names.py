@@ -33,8 +33,8 @@ PUBLIC_NAMES = {
     ArtifactTarget BatchFetch BatchFetcher Cancelled Checkpoint CheckpointManifest CheckpointMark ContainerContext
     DataPreparation Download Finding GpuRequirement HelperProcess JobDocument JobFailed JobSource Metrics ModelRegistry
     Note Param PermanentError PublishingSpec PythonEnvironment SourceContainerPlugin SurveyedSource
-    TargetContainerPlugin TargetInspection TargetWriter TrackingContainerPlugin TrackingSpec WorkCommand
-    WorkloadContainerPlugin emit_event serve_requests
+    TargetContainerPlugin TargetInspection TargetWriter TrackingContainerPlugin TrackingSpec Verdict WorkCommand
+    WorkloadContainerPlugin emit_event emit_verdict serve_requests
     """,
 }
 

@@ -7,20 +7,22 @@ import dataclasses
 import importlib
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, select_errors
 from robotrain.model.health import convert_finding
 from robotrain.model.workload import FoundInput
+from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_descriptions import InputDescriptions
-from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.source_files import SourceFiles
 
 
@@ -38,10 +40,11 @@ def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> I
             yield make_problem("data-unexpected", sentence, stage=Stage.PREFLIGHT, severity="warning")
 
 
-def find_input_problems(prepared: PreparedJob) -> list[Problem]:
+def find_input_problems(prepared: PreparedJob, options: CheckOptions = NO_OPTIONS) -> list[Problem]:
     """Return why the sources whose description can be read do not fit the job, and notes on those that could not.
 
-    Of a pipeline each step is compared, also with what an earlier step will make.
+    Of a pipeline each step is compared, also with what an earlier step will make. If nothing is wrong, the trainers are
+    asked whether they accept their options.
     """
     problems: list[Problem] = []
     with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
@@ -52,7 +55,35 @@ def find_input_problems(prepared: PreparedJob) -> list[Problem]:
                 problems.append(dataclasses.replace(problem, where=step.where or problem.where))
             if step.is_read:
                 descriptions.describe_output(step.name, step.job)
+        runs_here = prepared.platform.capabilities.feature("runs_here")
+        if not select_errors(problems) and (options.is_dry_run or options.checker or not runs_here):
+            problems += _ask_trainers(prepared.list_input_steps(), descriptions, Path(place), options)
         return [*problems, *files.notes]
+
+
+def _ask_trainers(
+    steps: Sequence[InputStep], descriptions: InputDescriptions, place: Path, options: CheckOptions
+) -> Iterator[Problem]:
+    """Yield why the trainer of a step refuses its options; the same problem of several steps once."""
+    from robotrain.submission import trainer_check  # costs start-up
+
+    found = set[Problem]()
+    for number, step in enumerate(steps):
+        plugin = load_workload_container(step.job.container_plugins)
+        if plugin is None:
+            continue
+        described = {
+            source: folder
+            for source, folder in descriptions.find_folders(step.job, plugin).items()
+            if source.kind != STEP_KIND  # a prediction is not complete
+        }
+        own = place / f"check-{number}"
+        own.mkdir()
+        for problem in trainer_check.find_option_problems(step.job, described, own, options):
+            if problem not in found:
+                found.add(problem)
+                is_own = problem.code == trainer_check.REFUSED
+                yield dataclasses.replace(problem, where=step.where) if step.where and is_own else problem
 
 
 UNAVAILABLE_CODES = ("pin-unknown", "source-missing", "source-unreachable")

@@ -32,6 +32,7 @@ from robotrain.model.run import Reference, RunRecord
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
 from robotrain.submission import input_check, pin, pinned_job, prepare, source_files, unfinished
+from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.interrupted_submit import (
     ADOPTED_NOTE,
     find_on_platform,
@@ -90,10 +91,17 @@ class SubmitContext:
     on_claim: AnnounceRun = lambda run: None
     """Called with the run's name before anything else is recorded of it."""
     labels: RunLabels = NO_LABELS
+    checks: CheckOptions = NO_OPTIONS
 
 
 def dry_run_job(
-    prepared: PreparedJob, report: ReportProblems, plugins: "Plugins", *, new: bool = False, pinning: bool = True
+    prepared: PreparedJob,
+    report: ReportProblems,
+    plugins: "Plugins",
+    *,
+    new: bool = False,
+    pinning: bool = True,
+    checks: CheckOptions = NO_OPTIONS,
 ) -> RenderedPlan:
     """Do everything but submit the job. Raise Rejected if preflight fails."""
     raise_if_any(name_lock.check_state_folder())
@@ -104,7 +112,14 @@ def dry_run_job(
     pinned, problems = _pin_sources(prepared, parse_attempt(run), pinning)
     if not new and not select_errors(problems):
         _find_same_run(pinned, plugins, report)
-    return _render_and_preflight(pinned, parse_attempt(run), report, problems)
+    return _render_and_preflight(pinned, parse_attempt(run), report, problems, checks._replace(is_dry_run=True))
+
+
+def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
+    """Return what its inputs and its trainer say against a job that is not sent. Raise Rejected."""
+    pinned, problems = _pin_sources(prepared, 1, pinning=True)
+    problems += input_check.find_input_problems(pinned, checks._replace(is_dry_run=True))
+    return pin.merge_failures(pin.deduplicate_problems(problems))
 
 
 def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems, plugins: "Plugins") -> None:
@@ -127,6 +142,7 @@ def submit_job(
     owner: StepOwner = NO_OWNER,
     on_claim: AnnounceRun = lambda run: None,
     labels: RunLabels = NO_LABELS,
+    checks: CheckOptions = NO_OPTIONS,
 ) -> Submission:
     """Submit the job to its platform, or return the run of the same job that has not ended.
 
@@ -138,10 +154,11 @@ def submit_job(
     :param owner: the step that the run is: its pipeline submits each step once, whatever else runs.
     :param on_claim: called with the run's name before it is recorded.
     :param labels: what the user calls the run; by default its name is made from its data and parameters.
+    :param checks: how its inputs and options are checked before it is sent.
     """
     raise_if_any(name_lock.check_state_folder())
     given_name, labels = labels.name, labels._replace(name=labels.name or prepared.default_name)
-    context = SubmitContext(prepared.platform, report, announce, True, owner, on_claim, labels)
+    context = SubmitContext(prepared.platform, report, announce, True, owner, on_claim, labels, checks)
 
     def find_same(job: PreparedJob) -> UnfinishedRun | None:
         return None if new or owner != NO_OWNER else _find_same_run(job, plugins, report, given_name)
@@ -170,7 +187,9 @@ def _submit_once(
                     pinned, problems = _pin_sources(prepared, parse_attempt(lock.run), pinning)
                     same = None if select_errors(problems) else find_same(pinned)
                     if same is None:
-                        rendered = _render_and_preflight(pinned, parse_attempt(lock.run), context.report, problems)
+                        rendered = _render_and_preflight(
+                            pinned, parse_attempt(lock.run), context.report, problems, context.checks
+                        )
                 if same is not None:
                     lock.release_and_remove()
                     return Submission(same.record, is_new=False)
@@ -271,13 +290,17 @@ def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[Pr
 
 
 def _render_and_preflight(
-    prepared: PreparedJob, attempt: int, report: ReportProblems, earlier_problems: Iterable[Problem]
+    prepared: PreparedJob,
+    attempt: int,
+    report: ReportProblems,
+    earlier_problems: Iterable[Problem],
+    checks: CheckOptions,
 ) -> RenderedPlan:
     """Return the plan after preflight. Raise Rejected with all problems of pins and preflight.
 
     Preflight asks services, and may build an environment: inputs that do not fit end before it.
     """
-    unfit = input_check.find_input_problems(prepared)
+    unfit = input_check.find_input_problems(prepared, checks)
     problems = [*earlier_problems, *unfit]
     try:
         if select_errors(unfit):

@@ -26,6 +26,8 @@ from robotrain_runtime.process.stop import StopSignal
 MARKER = COMPLETE
 START_SECONDS = 60.0
 """From a cold disk Python starts slowly: that is no reason to build the environment again."""
+USUAL_BACKENDS = ("cpu", "auto")
+"""Builds of PyTorch of environments that earlier versions built: these noted no digest of their lock."""
 LOCKED_FLAGS = ("--no-deps", "--require-hashes", "-r")
 
 LogFunction = Callable[[str], None]
@@ -100,6 +102,23 @@ def find_environment(lock: Path, python: str, cache: Path, torch_backend: str | 
     return None
 
 
+def find_any_build(lock: Path, cache: Path) -> Path | None:
+    """Return a complete environment of `lock` from the cache or the image, whatever its build of PyTorch; None if none.
+
+    The fully locked one comes first. Nothing is executed: it may be of another machine whose Python is not here.
+    """
+    digest = _digest_lock(lock)
+    for folder in (cache, uv_program.get_image_folder()):
+        names = [_make_name(lock), *(_make_name(lock, backend) for backend in USUAL_BACKENDS)]
+        first = [folder / ENVIRONMENTS / name for name in dict.fromkeys(names)]
+        others = (path.parent for path in sorted((folder / ENVIRONMENTS).glob(f"*/{MARKER}")))
+        of_lock = (path for path in others if _read_marker(path).get("lock_digest") == digest)
+        for built in (*first, *of_lock):
+            if (built / MARKER).is_file() and not list_missing_packages(built, lock):
+                return built
+    return None
+
+
 def build_python(
     required: PythonEnvironment, cache: Path, log_line: LogFunction, stop: StopSignal, torch_backend: str | None = None
 ) -> Path:
@@ -165,6 +184,10 @@ def _find_complete(cache: Path, lock: Path, name: str) -> Path | None:
     return None
 
 
+def _digest_lock(lock: Path) -> str:
+    return hashlib.sha256(lock.read_bytes()).hexdigest()
+
+
 def _make_name(lock: Path, torch_backend: str | None = None, variant: str = "") -> str:
     """Return the name of an environment; `variant` is what differs from the one that is fully locked."""
     content = lock.read_bytes()
@@ -224,7 +247,8 @@ class EnvironmentBuild:
         with files.make_atomically(place) as scratch:
             self._run(tool, "venv", "--quiet", "--relocatable", "--python", self.python, scratch)
             facts = self._install_lock(tool, scratch)
-            write_marker(scratch, {"lock": self.lock.name, "python": str(self.python), **facts})
+            known = {"lock": self.lock.name, "lock_digest": _digest_lock(self.lock), "python": str(self.python)}
+            write_marker(scratch, {**known, **facts})
             if missing := list_missing_packages(scratch, self.lock):
                 raise JobFailed(
                     f"uv reported success, but {missing[0]} is not in the environment ({len(missing)} packages are"

@@ -53,7 +53,7 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
 
 def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
     python = environment.get_python(Path(folder))
-    versions = _read_versions(python, required.required_packages)
+    versions = read_versions(python, required.required_packages)
     if versions is None:
         yield _make_unusable_finding(folder, f"{python} does not exist or does not run.", None)
         return
@@ -77,7 +77,7 @@ def _make_unusable_finding(folder: str, why: str, lock: Path | None) -> Finding:
     )
 
 
-def _read_versions(python: Path, names: Mapping[str, str]) -> dict[str, str] | None:
+def read_versions(python: Path, names: Mapping[str, str]) -> dict[str, str] | None:
     """Return the version of each distribution, empty for a missing one; None if Python does not run."""
     command = [str(python), "-I", "-c", VERSIONS_PROBE, *names]
     try:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.commands.submit import CHECKER, CHECKER_HELP
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
-from robotrain.cli.output import format_table, print_json, print_problems, print_result
-from robotrain.errors import CODE_PATTERN, find_error_code
+from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.errors import CODE_PATTERN, find_error_code, raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
@@ -40,7 +41,9 @@ class ExplainCommand(JobCommand):
         return super().make_context(info_name, args, parent, **extra)
 
     def add_own_options(self, options: ComposedOptions) -> None:
-        """Add `--json`."""
+        """Add `--check`, `--checker` and `--json`."""
+        options.add_own("--check", help="also check what `submit --dry-run` checks of inputs and options")
+        options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         options.add_own("--json", help="print JSON")
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
@@ -69,6 +72,19 @@ class ExplainCommand(JobCommand):
             if options:
                 title = (f"OPTION OF {workload.program.upper()} AFTER --", "")
                 print_result("\n" + format_table([title, *map(format_program_option, options)]))
+        if values.get("check"):
+            check_job(prepared, values)
+
+
+def check_job(prepared: "PreparedJob", values: dict[str, Any]) -> None:
+    """Check the inputs and the options of a job that is not sent. Raise Rejected."""
+    from robotrain.submission import submitter
+    from robotrain.submission.checker import CheckOptions
+
+    checks = CheckOptions(checker=values.get("checker") or "", say=print_message)
+    problems = submitter.check_job(prepared, checks)
+    raise_if_any(problems)
+    print_problems(problems)
 
 
 def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:

@@ -53,6 +53,11 @@ SUBMIT_SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
+CHECKER = "--checker"
+CHECKER_HELP = (
+    "the Python that asks the trainer whether it accepts the options (default: that of the job's environment, if it is"
+    " built on this machine); build: builds one; none: does not ask  [env: ROBOTRAIN_CHECKER]"
+)
 PLAN_OPTIONS = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json", "name", "note")
 """Options that go with `--plan`; all others belong to a job."""
 MAX_OUTLINE = 400
@@ -72,6 +77,7 @@ class SubmitCommand(JobCommand):
         options.add_own("--save-spec", "-a", help=save, metavar="FILE")
         for flag, (help, metavar) in LABELS.items():
             options.add_own(flag, help=help, metavar=metavar)
+        options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
         options.add_own("--plan", help=plan, metavar="FOLDER")
 
@@ -119,19 +125,21 @@ app = make_job_command("submit", SubmitCommand, HELP)
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
     """Submit a prepared job, or do what the switches in `options` ask for instead."""
     from robotrain.submission import submitter
+    from robotrain.submission.checker import CheckOptions
     from robotrain.submission.run_labels import make_labels
 
     check_asset_options(prepared.platform, options)
     labels = make_labels(options.get("name") or "", options.get("note") or "")
     print_problems(prepared.warnings)
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
+    checks = CheckOptions(checker=options.get("checker") or "", say=print_message)
 
     def dry_run() -> RenderedPlan:
-        return submitter.dry_run_job(prepared, print_problems, plugins, new=new, pinning=pinning)
+        return submitter.dry_run_job(prepared, print_problems, plugins, new=new, pinning=pinning, checks=checks)
 
     def submit(announce: Announcer) -> Submission:
         return submitter.submit_job(
-            prepared, print_problems, announce, plugins, new=new, pinning=pinning, labels=labels
+            prepared, print_problems, announce, plugins, new=new, pinning=pinning, labels=labels, checks=checks
         )
 
     _submit_or_dry_run(ctx, prepared.platform, options, dry_run, submit)

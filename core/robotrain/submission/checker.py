@@ -1,0 +1,178 @@
+"""The checker of a job: the Python whose trainer is asked whether it accepts the job's options.
+
+It is chosen by `--checker`, by `ROBOTRAIN_CHECKER` in the environment, or by the user's own configuration file, never
+by a file of a project. Without a choice it is the environment of the job's own lock, if it is built on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.user_file import read_user_file
+from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
+from robotrain.redaction import redact
+from robotrain.store import files
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.container_plugin import PythonEnvironment
+
+FLAG, VARIABLE, KEY = "--checker", "ROBOTRAIN_CHECKER", "checker"
+NONE, BUILD = "none", "build"
+"""Choices beside the path of a Python: to ask nobody, and to build the environment if it is missing."""
+CPU_BUILD = "cpu"
+"""The build of PyTorch that a checker is built with: the smallest."""
+
+
+class CheckOptions(NamedTuple):
+    """How inputs and options are checked before a job is sent."""
+
+    is_dry_run: bool = False
+    """Whether the trainer is also asked for a platform that runs here, whose run soon asks it anyway."""
+    checker: str = ""
+    """The value of `--checker`."""
+    say: Callable[[str], None] = lambda text: None
+    """Shows a message while a check takes long."""
+
+
+NO_OPTIONS = CheckOptions()
+
+
+class Checker(NamedTuple):
+    """A Python that can be asked."""
+
+    python: Path
+    name: str
+    """For messages: `lerobot 0.6.1 of /opt/venv/bin/python`."""
+    identity: tuple[str, ...]
+    """Changes when another package is installed in its environment."""
+    folder: Path | None = None
+    """The environment in robotrain's cache; None for a Python of the user's own."""
+
+
+class FoundChecker(NamedTuple):
+    """The checker of a job, if there is one, and what is wrong with the one that was chosen."""
+
+    checker: Checker | None = None
+    problems: tuple[Problem, ...] = ()
+    is_off: bool = False
+    """Whether the user wants none."""
+
+
+def read_choice(flag: str = "") -> tuple[Value | None, tuple[Problem, ...]]:
+    """Return what the user chose, by its origin; None for nothing. `flag` is the value of the option."""
+    if flag:
+        return Value(flag, Origin("flag", FLAG)), ()
+    if chosen := os.environ.get(VARIABLE):
+        return Value(chosen, Origin("environment", VARIABLE)), ()
+    found = read_user_file()
+    return found.values.get(KEY), found.problems
+
+
+def find_checker(required: PythonEnvironment, flag: str, say: Callable[[str], None]) -> FoundChecker:
+    """Return the checker for a job with the environment `required`.
+
+    :param flag: the value of `--checker`.
+    :param say: shows a line about the build of an environment.
+    """
+    from robotrain_runtime.environments import environment  # costs start-up
+
+    choice, problems = read_choice(flag)
+    text = str(choice.value) if choice else ""
+    if text == NONE:
+        return FoundChecker(None, problems, is_off=True)
+    if choice is None or text == BUILD:
+        built = find_built_environment(required)
+        if built is None and text == BUILD:
+            built, failures = _build_environment(required, say)
+            problems += failures
+        return FoundChecker(built, problems)
+    python = environment.get_python(Path(os.path.abspath(os.path.expanduser(text))))
+    if why := _explain_unusable(python, required):
+        severity: Severity = "error" if choice.origin.layer == "flag" else "warning"
+        where, given = choice.origin.where, text
+        title = f"the checker {python} is not used: {why}"
+        ways = (Suggestion(f"{FLAG} {BUILD}", "builds one"), Suggestion(f"{FLAG} {NONE}", "checks without one"))
+        unusable = make_problem(
+            "checker-unusable", title, where, given, "", *ways, stage=Stage.USAGE, severity=severity
+        )
+        return FoundChecker(None, (*problems, unusable))
+    return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)
+
+
+def find_built_environment(required: PythonEnvironment) -> Checker | None:
+    """Return the environment of the job's lock in robotrain's cache or in the image, whatever its PyTorch."""
+    from robotrain_runtime.environments import environment
+
+    built = environment.find_any_build(required.lock, files.get_cache_folder())
+    if built is None:
+        return None
+    python = environment.get_python(built)
+    return Checker(python, _name_checker(built, required), _identify(python), built)
+
+
+def read_locked_versions(required: PythonEnvironment) -> dict[str, str]:
+    """Return the locked version of each package that an environment must have, by name."""
+    lock = required.lock.read_text(encoding="utf-8")
+    found = ((name, re.search(rf"^{re.escape(name)}==([^\s;\\]+)", lock, re.M)) for name in required.required_packages)
+    return {name: match[1] for name, match in found if match}
+
+
+def _name_checker(place: Path, required: PythonEnvironment) -> str:
+    versions = " ".join(f"{name} {version}" for name, version in read_locked_versions(required).items())
+    return f"{versions} of {place}" if versions else str(place)
+
+
+def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
+    """Return why a Python of the user cannot be asked, as the end of a sentence; empty if it can."""
+    from robotrain_runtime.environments import environment_check
+
+    locked = read_locked_versions(required)
+    if not python.is_file():
+        return "there is no such file"
+    versions = environment_check.read_versions(python, locked)
+    if versions is None:
+        return "it does not run"
+    others = [(name, versions[name], wanted) for name, wanted in locked.items() if versions[name] != wanted]
+    for name, found, wanted in others:
+        return f"it has {name} {found}, and the job runs with {wanted}" if found else f"it does not have {name}"
+    return ""
+
+
+def _identify(python: Path) -> tuple[str, ...]:
+    """Return what changes when packages are installed in the environment of a Python."""
+    return (str(python), *_list_package_folders(python.parent.parent))
+
+
+def _list_package_folders(prefix: Path) -> Iterator[str]:
+    for folder in sorted([*prefix.glob("lib*/python*/site-packages"), *prefix.glob("lib*/python*/dist-packages")]):
+        yield f"{folder} {folder.stat().st_mtime_ns}"
+
+
+def _build_environment(
+    required: PythonEnvironment, say: Callable[[str], None]
+) -> tuple[Checker | None, tuple[Problem, ...]]:
+    """Return the environment of the lock, built with a PyTorch for the CPU, or why it cannot be built."""
+    from robotrain_runtime.contract.document import Placement
+    from robotrain_runtime.contract.failure import JobFailed
+    from robotrain_runtime.environments import environment, environment_check
+    from robotrain_runtime.process.stop import StopSignal
+
+    from robotrain.model.health import convert_finding
+
+    cache = files.get_cache_folder()
+    place = Placement(work="", cache=str(cache), torch_backend=CPU_BUILD)
+    if found := list(environment_check.find_environment_problems(required, place)):
+        return None, tuple(map(convert_finding, found))
+    say(f"building the environment of {required.lock.stem} for the checks, with a PyTorch for the CPU, once")
+    try:
+        environment.build_environment(required.lock, required.python, cache, say, StopSignal(), CPU_BUILD)
+    except (JobFailed, OSError) as error:
+        title = "the environment for the checks could not be built"
+        why = redact(str(error))
+        raise Rejected([make_problem("checker-unusable", title, FLAG, BUILD, why, stage=Stage.PREFLIGHT)]) from error
+    return find_built_environment(required), ()

@@ -1,0 +1,267 @@
+"""The trainer's own verdict on a job's options, before the job is sent: its program is asked on this machine.
+
+The container plugin of the workload names the command, the checker runs it: isolated, without secrets or the network,
+for a limited time. Verdicts are kept in the cache.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_verdict
+from robotrain_runtime.machine.disk_cache import CacheLease
+
+from robotrain.corrected_line import DASHES, LEAVE_OUT
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.redaction import redact
+from robotrain.store import files
+from robotrain.submission.checker import BUILD, FLAG, NONE, Checker, CheckOptions, find_checker
+from robotrain.submission.container_plugins import load_workload_container
+from robotrain.submission.implied_sources import make_description_document
+from robotrain.submission.packing import pack_payload
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.container_plugin import WorkCommand, WorkloadContainerPlugin
+    from robotrain_runtime.contract.document import JobDocument, JobSource
+
+    from robotrain.submission.prepare import PreparedJob
+
+REFUSED, UNCHECKED = "options-refused", "options-unchecked"
+SECONDS_VARIABLE = "ROBOTRAIN_CHECKER_SECONDS"
+SECONDS = 30.0
+"""How long a checker may take."""
+SLOW_SECONDS = 1.0
+"""After so long a message says what is waited for."""
+MAX_OUTPUT = 1 << 16
+FORMAT = 1
+"""Changes with what a cached verdict means."""
+VERDICTS = "verdicts"
+"""The entry of the cache with the verdicts."""
+MAX_VERDICTS = 1000
+KEPT_VARIABLES = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"),
+    *("DYLD_LIBRARY_PATH", "SYSTEMROOT", "OMP_NUM_THREADS"),
+)
+"""The environment variables of this process that a checker gets: none can hold a secret."""
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+    "PYTHONNOUSERSITE": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+"""Set for every checker. A GPU is not needed, and to look for one takes a second."""
+
+
+def find_option_problems(
+    prepared: PreparedJob, described: Mapping[JobSource, Path], place: Path, options: CheckOptions
+) -> list[Problem]:
+    """Return why the trainer refuses the options of a job, and notes on what was not checked.
+
+    :param described: the folders with the files that describe the job's sources; others are not known.
+    :param place: an empty folder of this process.
+    """
+    plugin = load_workload_container(prepared.container_plugins)
+    if plugin is None:
+        return []
+    document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
+    try:
+        command = plugin.check_command(document, described, place)
+        required = plugin.environment(document)
+    except Exception as error:  # whatever a plugin raises: the run checks the options
+        return [_make_note(f"the command that checks its options failed: {redact(f'{type(error).__name__}: {error}')}")]
+    if command is None:
+        return []
+    found = find_checker(required, options.checker, options.say)
+    if found.checker is None:
+        return [*found.problems, *(() if found.is_off else _list_missing_notes(prepared, bool(found.problems)))]
+    question = _Question(prepared, plugin, document, command, described, place)
+    return [*found.problems, *_ask_checker(question, found.checker, options)]
+
+
+class _Question(NamedTuple):
+    """What a checker is asked."""
+
+    prepared: PreparedJob
+    plugin: WorkloadContainerPlugin
+    document: JobDocument
+    command: WorkCommand
+    described: Mapping[JobSource, Path]
+    place: Path
+
+    def list_places(self) -> list[tuple[str, str]]:
+        """Return the folders of this check, each with what stands for it in the cache; the longest first."""
+        folders = {str(folder): f"<source {index}>" for index, folder in enumerate(self.described.values())}
+        return sorted({**folders, str(self.place): "<place>"}.items(), key=lambda pair: -len(pair[0]))
+
+    def neutralize(self, text: str) -> str:
+        """Return a text without the folders of this check."""
+        for folder, name in self.list_places():
+            text = text.replace(folder, name)
+        return text
+
+    def complete(self, text: str) -> str:
+        """Return a neutral text with the sources as the user knows them."""
+        for index, source in enumerate(self.described):
+            text = text.replace(f"<source {index}>", source.uri)
+        return text.replace("<place>", "…")
+
+
+def _ask_checker(question: _Question, checker: Checker, options: CheckOptions) -> list[Problem]:
+    """Return the problems of the verdicts, from the cache if the same was asked before."""
+    payload = pack_payload(question.prepared.container_plugins)
+    key = _make_key(question, checker, payload.digest)
+    verdicts = _read_cached(key)
+    if verdicts is None:
+        answer = _run_checker(question, checker, payload.archive, options)
+        if isinstance(answer, Problem):
+            return [answer]
+        verdicts = [
+            dataclasses.replace(verdict, text=question.neutralize(verdict.text), options=tuple(verdict.options))
+            for verdict in answer
+        ]
+        _write_cached(key, verdicts)
+    return [problem for verdict in verdicts for problem in _make_problems(question, checker, verdict)]
+
+
+def _make_key(question: _Question, checker: Checker, payload_digest: str) -> str:
+    """Return what identifies a check: equal ones have equal verdicts."""
+    digests = []
+    for source, folder in question.described.items():
+        for path in question.plugin.DESCRIBED.get(source.role, ()):
+            with suppress(OSError):
+                digests.append([source.role, path, hashlib.sha256((folder / path).read_bytes()).hexdigest()])
+    lock = hashlib.sha256(question.plugin.environment(question.document).lock.read_bytes()).hexdigest()
+    words = [question.neutralize(word) for word in question.command.arguments]
+    environ = sorted((name, question.neutralize(value)) for name, value in question.command.environ.items())
+    parts = [FORMAT, words, environ, digests, lock, checker.identity, payload_digest]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _run_checker(
+    question: _Question, checker: Checker, archive: bytes, options: CheckOptions
+) -> Sequence[Verdict] | Problem:
+    """Return the verdicts that the checker prints, or what is wrong with it."""
+    from robotrain.external_command import CommandStartError, run_bounded_command
+
+    code, home = question.place / "code", question.place / "home"
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        packed.extractall(code)
+    home.mkdir()
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    places = {"HF_HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    environ = child_python.make_import_environ([code], kept) | dict(question.command.environ) | OFFLINE | places
+    seconds = get_time_limit()
+    message = f"checking the options of {question.prepared.job.workload} with {checker.name} …"
+    with CacheLease(files.get_cache_folder()) as lease:
+        if checker.folder:
+            lease.acquire(checker.folder)
+        try:
+            done = run_bounded_command(
+                str(checker.python),
+                *question.command.arguments,
+                seconds=seconds,
+                limit=MAX_OUTPUT,
+                after=(SLOW_SECONDS, lambda: options.say(message)),
+                env=environ,
+                cwd=child_python.NEUTRAL_FOLDER,
+            )
+        except CommandStartError as error:
+            return _make_unusable(checker, f"it does not start: {error}")
+    if done.timed_out:
+        return _make_unusable(checker, f"it gave no answer within {seconds:g} s ({SECONDS_VARIABLE} changes that)")
+    verdicts = [verdict for line in done.stdout.splitlines() if (verdict := parse_verdict(line))]
+    if verdicts:
+        return verdicts
+    last = next((line.strip() for line in reversed((done.stderr or done.stdout).splitlines()) if line.strip()), "")
+    end = f"exit code {done.exit_code}" if done.exit_code >= 0 else f"signal {-done.exit_code}"
+    return _make_unusable(checker, f"it ended without a verdict ({end})" + (f": {redact(last[:300])}" if last else ""))
+
+
+def get_time_limit() -> float:
+    """Return how many seconds a checker may take."""
+    with suppress(KeyError, ValueError):
+        return max(0.1, float(os.environ[SECONDS_VARIABLE]))
+    return SECONDS
+
+
+def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> Iterator[Problem]:
+    text = redact(question.complete(verdict.text))
+    if verdict.result == "unchecked":
+        yield _make_note(f"{question.prepared.job.workload} did not check its options here: {text}")
+    elif verdict.result == "refused":
+        given = " ".join(verdict.options)
+        subject = f"{question.prepared.workload.program if question.prepared.workload else 'the trainer'} refuses"
+        title = f"{subject} {redact(given)}" if given else f"{subject} the options of this job"
+        why = f"{text.rstrip('.')}. Asked: {checker.name}."
+        ways = [Suggestion(way, "", _list_left_out(way)) for way in verdict.ways]
+        yield make_problem(REFUSED, title, DASHES if given else "", given, why, *ways, stage=Stage.PREFLIGHT)
+
+
+def _list_left_out(way: str) -> str:
+    return way.removeprefix(LEAVE_OUT) if way.startswith(LEAVE_OUT) else ""
+
+
+def _list_missing_notes(prepared: PreparedJob, is_explained: bool) -> Iterator[Problem]:
+    """Yield a note on what is left to the job's machine because there is no checker.
+
+    :param is_explained: whether another problem says why.
+    """
+    if is_explained:
+        return
+    program = prepared.workload.program if prepared.workload else "the trainer"
+    title = f"{program} was not asked about the options: its environment is not on this machine"
+    why = (
+        "What was checked here are the names and types of options and the rules that are known. The machine of the job"
+    )
+    ways = (
+        Suggestion(f"{FLAG} {BUILD}", "builds it once, with a PyTorch for the CPU"),
+        Suggestion(f"{FLAG} PYTHON", "a Python that has it"),
+        Suggestion(f"{FLAG} {NONE}", "hides this note"),
+    )
+    yield make_problem(UNCHECKED, title, "", "", why, *ways, stage=Stage.PREFLIGHT, severity="note")
+
+
+def _make_note(title: str) -> Problem:
+    return make_problem(UNCHECKED, title, stage=Stage.PREFLIGHT, severity="note")
+
+
+def _make_unusable(checker: Checker, why: str) -> Problem:
+    title = f"the checker {checker.python} is not used: {why}"
+    way = Suggestion(f"{FLAG} {NONE}", "checks without one")
+    return make_problem("checker-unusable", title, FLAG, "", "", way, stage=Stage.PREFLIGHT, severity="warning")
+
+
+def _read_cached(key: str) -> list[Verdict] | None:
+    """Return the verdicts of an earlier check; None if there was none."""
+    cache = files.get_cache_folder()
+    with suppress(OSError, UnicodeDecodeError), CacheLease(cache) as lease:
+        lease.acquire(cache / VERDICTS)
+        lines = (cache / VERDICTS / key).read_text(encoding="utf-8").splitlines()
+        found = [verdict for line in lines if (verdict := parse_verdict(line))]
+        return found or None
+    return None
+
+
+def _write_cached(key: str, verdicts: Sequence[Verdict]) -> None:
+    """Keep verdicts for later checks, if the cache can be written."""
+    folder = files.get_cache_folder() / VERDICTS
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.with_name(f"{VERDICTS}.lock").touch()
+        with CacheLease(folder.parent) as lease:
+            lease.acquire(folder)
+            files.write_atomically(folder / key, "\n".join(map(format_verdict, verdicts)).encode())
+            kept = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
+            for old in kept[:-MAX_VERDICTS]:
+                old.unlink()
