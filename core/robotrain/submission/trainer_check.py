@@ -119,7 +119,9 @@ class _Question(NamedTuple):
 
 def _ask_checker(question: _Question, checker: Checker, options: CheckOptions) -> list[Problem]:
     """Return the problems of the verdicts, from the cache if the same was asked before."""
-    payload = pack_payload(question.prepared.container_plugins)
+    named = dict(zip(question.command.arguments[1:], question.command.arguments, strict=False))
+    modules = {module: module for module, flag in named.items() if flag == "-m"}  # no job carries these
+    payload = pack_payload({**question.prepared.container_plugins, **modules})
     key = _make_key(question, checker, payload.digest)
     verdicts = _read_cached(key)
     if verdicts is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import data_needs, tracking, wandb, worker_count
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
-OPTION_CHECK = "robotrain_workloads.lerobot_train.option_check"
+CHECK_PACKAGE = ".".join((__name__.partition(".")[0], "lerobot_check"))
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
 ENVIRONMENT = run_setup.make_environment("train")
 TRAIN_CONFIG = "pretrained_model/train_config.json"
@@ -81,7 +82,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     data_problems = list(dataset_preparation.find_data_problems(document, described, description_only=True))
     yield from data_problems
     yield from policy_repositories.find_problems(document, described, lineage.find_start_source(document.sources))
-    if not data_problems and (root := _find_dataset_root(described)):
+    if not data_problems and (root := find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
         yield from data_needs.find_unmet_needs(document, described, root)
     yield from _find_precision_problems(document, described)
@@ -90,7 +91,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what LeRobot accepts, though it is probably not what is meant."""
     yield from policy_repositories.list_warnings(document, described, lineage.find_start_source(document.sources))
-    if root := _find_dataset_root(described):
+    if root := find_dataset_root(described):
         yield from start.list_camera_warnings(document, described, root)
         yield from data_needs.list_warnings(document, described, root)
 
@@ -109,7 +110,7 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 
 def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
     """Write the configuration and the processor of the policy that the training will make, if they are known."""
-    if settings := start.predict_policy_settings(document, described, _find_dataset_root(described)):
+    if settings := start.predict_policy_settings(document, described, find_dataset_root(described)):
         named = backbones.list_naming_options(document.parameters, document.trainer_args)
         (folder / policy.CONFIG_FILE).write_text(json.dumps({**settings, **named}), encoding="utf-8")
         if steps := start.predict_processor_steps(document, described):
@@ -121,7 +122,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     data_problems = list(dataset_preparation.find_data_problems(document, data))
     yield from data_problems
     yield from map("\n".join, parameters.find_device_problems(document.parameters))
-    root = None if data_problems else _find_dataset_root(data)
+    root = None if data_problems else find_dataset_root(data)
     yield from start.find_start_problems(document, data, root)
     yield from policy_repositories.find_problems(document, data, lineage.find_start_source(document.sources))
     if root is not None:
@@ -145,7 +146,7 @@ def _find_precision_problems(document: JobDocument, data: Mapping[JobSource, Pat
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the training environment. Raise OSError."""
     hub_cache.fill_cache(data, work, policy_repositories.get_trusted(document))
-    user_options, root = document.trainer_args, _find_dataset_root(data) or Path()
+    user_options, root = document.trainer_args, find_dataset_root(data) or Path()
     output = run_setup.resolve_output_folder(document, work)
     recovered, notes = start.recover_previous_attempt(document, output)
     begin = recovered or start.load_start(data)
@@ -166,7 +167,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     options = (*make_owned_options(values, root, output, begin), *pictures, *wandb_options, *defaults)
     return WorkCommand(
         arguments=(*_make_launcher_arguments(document, data, begin), "--", *options, *user_options),
-        environ=_make_environ(document, work),
+        environ=make_environ(document, work),
         notes=(*notes, *worker_notes),
     )
 
@@ -189,34 +190,18 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
                 *user_options,
             )
     arguments = ("-m", LAUNCHER, TAKE_OVER if alone else CHECK_ONLY, *options)
-    return WorkCommand(arguments=arguments, environ=_make_environ(document, work), takes_over=alone)
+    return WorkCommand(arguments=arguments, environ=make_environ(document, work), takes_over=alone)
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
     """Return the command that asks LeRobot about the options of the training; None if its start is not here."""
-    try:
-        begin = start.load_start(described)
-    except (OSError, ValueError):  # of a checkpoint, perhaps without its step: the run says more
-        return None
-    is_start_known = lineage.find_start_source(described) == lineage.find_start_source(document.sources)
-    if not is_start_known or (begin.mode == "checkpoint" and not (begin.folder / TRAIN_CONFIG).is_file()):
-        return None
-    values = {**document.parameters, "num_workers": document.parameters["num_workers"] or 0}
-    root, user_options = _find_dataset_root(described), document.trainer_args
-    model = choose_model(values, begin.settings)
-    options = (
-        *make_owned_options(values, root or work / "dataset", work / "unmade", begin),
-        *(make_picture_options(values, user_options, begin, root) if root else ()),
-        *make_default_options(values, user_options, begin),
-        model.format_option("device", "cpu"),
-    )
-    kind = model.kind if model.section == versions.POLICIES else ""
-    return WorkCommand(
-        arguments=("-m", OPTION_CHECK, kind, *options, "--", *user_options), environ=_make_environ(document, work)
-    )
+    module = importlib.import_module(f"{CHECK_PACKAGE}.training_command")  # a job does not carry it
+    command: WorkCommand | None = module.make_check_command(document, described, work)
+    return command
 
 
-def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:
+def make_environ(document: JobDocument, work: Path) -> dict[str, str]:
+    """Return the environment variables that are added for LeRobot. `work`: the run's own folder."""
     number_format = str(document.parameters["mixed_precision"] or FULL_PRECISION)
     return {**run_setup.make_hub_environment(document, work), parameters.PRECISION_VARIABLE: number_format}
 
@@ -430,6 +415,6 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
     yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(data).items())
 
 
-def _find_dataset_root(data: Mapping[JobSource, Path]) -> Path | None:
+def find_dataset_root(data: Mapping[JobSource, Path]) -> Path | None:
     """Return the dataset to train on; several are merged into one before."""
     return next((folder for source, folder in data.items() if source.role == "dataset"), None)
