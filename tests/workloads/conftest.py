@@ -59,9 +59,14 @@ def dataset(tmp_path):
             "features": features,
             **changes,
         }
+        given = info["features"] if isinstance(info["features"], dict) else {}
+        described = {name: feature for name, feature in given.items() if isinstance(feature, dict)}
+        for feature in described.values():
+            if feature.get("dtype") in ("image", "video"):
+                feature.setdefault("names", ["height", "width", "channels"])
         files = {
             "meta/info.json": json.dumps({name: value for name, value in info.items() if value is not None}),
-            "meta/stats.json": "{}",
+            "meta/stats.json": json.dumps(job_documents.make_statistics(described)),
             "meta/tasks.parquet": PARQUET,
             "meta/episodes/chunk-000/file-000.parquet": PARQUET,
             "data/chunk-000/file-000.parquet": PARQUET,

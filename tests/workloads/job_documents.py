@@ -57,6 +57,20 @@ def _as_list(given) -> list:
     return [] if given is None else given if isinstance(given, list) else [given]
 
 
+def make_statistics(features) -> dict[str, dict]:
+    """Return statistics of the features, as `meta/stats.json` has them."""
+    names = ("mean", "std", "min", "max", "q01", "q10", "q90", "q99")
+    found = {}
+    for name, feature in features.items():
+        is_camera, shape = feature.get("dtype") in ("image", "video"), feature.get("shape")
+        is_plain = isinstance(shape, list) and all(isinstance(length, int) for length in shape)
+        if shape is not None and not (is_plain and sum(shape) < 1000):
+            continue
+        count = 1 if shape is None else sum(shape)
+        found[name] = dict.fromkeys(names, [[[0.5]]] * 3 if is_camera else [0.5] * count)
+    return found
+
+
 def folders(document: JobDocument) -> dict[JobSource, Path]:
     """Where the sources lie, by the names that are folders."""
     return {source: Path(source.uri) for source in document.sources if source.kind == "local_path"}

@@ -80,7 +80,8 @@ def record(dataset):
 
     def make(features, statistics=None):
         folder = dataset(features=features)
-        (folder / "meta/stats.json").write_text(json.dumps(statistics or {}))
+        path = folder / "meta/stats.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **(statistics or {})}))
         return folder
 
     return make
@@ -139,7 +140,8 @@ def test_quantiles_that_a_type_normalizes_with(training, record, kind, statistic
 
 
 def test_a_policy_that_reads_features_of_the_users_choice_needs_no_others(training, record):
-    chosen = f'--policy.input_features={{"{STATE}": {{"type": "STATE", "shape": [6]}}}}'
+    features = {STATE: {"type": "STATE", "shape": [6]}, LEFT: {"type": "VISUAL", "shape": [3, 96, 96]}}
+    chosen = f"--policy.input_features={json.dumps(features)}"
     document = training(record({**ROBOT, **TWO}), [chosen], policy_type="vqbet")
     assert job_documents.find_data_problems(document) == []
 

@@ -162,6 +162,7 @@ STATISTICS = [
     ('{"action": {"mean": []}}', "has 0 values"),
     (json.dumps({"observation.image": {"mean": [0.1] * 96}}), "must have a number a channel"),
     ('{"observation.image": {"mean": [[[0.5]], [[0.5]], [[0.5]]]}}', ""),
+    ('{"action": {"mean": [1], "std": [1]}}', "mean of action has 1 values, std of action has 1 values"),
     ('{"action": {"mean": [[1, 2.5]]}, "next.reward": {"mean": [NaN]}}', ""),
 ]
 """With what is wrong with them; empty for nothing."""
@@ -176,6 +177,21 @@ def test_impossible_statistics_are_named(dataset, statistics, why, description_o
     problems = list(find_dataset_problems(folder, description_only=description_only))
     assert len(problems) == bool(why)
     assert all(f"{folder}/meta/stats.json" in problem and why in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("camera", "why"),
+    [
+        ({"shape": [96, 96, 3], "names": None}, "observation.image does not name its dimensions"),
+        ({"shape": [96, 96, 3], "names": ["height", "width"]}, "observation.image does not name its dimensions"),
+        ({"shape": [96, 96]}, "observation.image has the shape [96, 96]"),
+        ({"shape": [3, 96, 96], "names": ["channels", "height", "width"]}, ""),
+    ],
+)
+def test_a_camera_that_lerobot_cannot_read_is_named(dataset, camera, why):
+    features = {"action": {"dtype": "float32", "shape": [2]}, "observation.image": {"dtype": "video", **camera}}
+    problems = list(find_dataset_problems(dataset(features=features), description_only=True))
+    assert [why in problem for problem in problems] == [True] * bool(why)
 
 
 INCOMPLETE_FILES = {

@@ -132,6 +132,12 @@ def list_cameras(info: Mapping[str, Any]) -> list[str]:
     return [name for name, feature in get_features(info).items() if feature.get("dtype") in CAMERA_TYPES]
 
 
+def is_depth(feature: Mapping[str, Any]) -> bool:
+    """Return whether a camera records distances."""
+    found = {**(feature.get("video_info") or {}), **(feature.get("info") or {})}
+    return bool(found.get("is_depth_map") or found.get("video.is_depth_map"))
+
+
 def has_video(info: Mapping[str, Any]) -> bool:
     """Return whether a camera was recorded as video."""
     return any(feature.get("dtype") == "video" for feature in get_features(info).values())
@@ -182,6 +188,18 @@ def _find_shape_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
             yield f"{INFO_FILE} of {name}: the shape of {feature} must be a list of positive whole numbers"
         elif math.prod(shape) > LARGEST_SAMPLE:
             yield f"{INFO_FILE} of {name}: the shape of {feature} has more than {LARGEST_SAMPLE:,} values a frame"
+        elif kind in CAMERA_TYPES and shape and (why := _explain_picture(description)):
+            yield f"{INFO_FILE} of {name}: {feature} {why}"
+
+
+def _explain_picture(description: Mapping[str, Any]) -> str:
+    """Return what LeRobot does not read in the description of a camera; empty if nothing."""
+    if len(description["shape"]) != 3:
+        return f"has the shape {description['shape']}, and pictures have a height, a width and channels"
+    names = description.get("names")
+    if not isinstance(names, list) or len(names) < 3:
+        return 'does not name its dimensions, such as "names": ["height", "width", "channels"]'
+    return ""
 
 
 def _find_template_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -208,7 +226,7 @@ def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator
         if not feature.startswith(("observation", "action")) or not isinstance(values, dict):
             continue
         if why := _explain_statistics(values, description):
-            yield f"{path}: {why.format(feature)}: its values cannot be normalized"
+            yield f"{path}: {why.replace('{}', feature)}: its values cannot be normalized"
 
 
 def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any]) -> str:

@@ -62,6 +62,10 @@ class TrainedModel(NamedTuple):
         field = self.options.get(option, ())
         return field[1] if len(field) > 1 else None
 
+    def format_flag(self, name: str) -> str:
+        """Return the name of an option of it as people type it."""
+        return f"--{self.prefix}.{name}"
+
     def format_option(self, name: str, value: object) -> str:
         """Return an option of it as an argument."""
         return f"--{self.prefix}.{name}={value}"

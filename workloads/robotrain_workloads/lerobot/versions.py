@@ -87,6 +87,8 @@ class ModelType(NamedTuple):
     """Whether it learns from the feature `next.reward`."""
     reads_task: bool = False
     """Whether it reads the text of the task."""
+    weighs_samples: bool = False
+    """Whether it trains with samples of different weights: LeRobot's `sample_weighting`."""
     optimizer: Mapping[str, Any] = {}
     """LeRobot's optimizer for it, as options without the learning rate, if LeRobot trains it without a schedule."""
     training_options: Mapping[str, Any] = {}

@@ -13,23 +13,28 @@ from typing import Any
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.dataset import STATISTICS_FILE, get_features, list_cameras, load_dataset_info
-from robotrain_workloads.lerobot.file_formats import read_json_object
+from robotrain_workloads.lerobot.dataset import get_features, list_cameras, load_dataset_info
+from robotrain_workloads.lerobot.feature_renames import find_likely_renames
 from robotrain_workloads.lerobot.lineage import find_start_source
 from robotrain_workloads.lerobot.options import NULLS, get_option_value, split_options
-from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD, get_image_shape
+from robotrain_workloads.lerobot.policy_features import (
+    ACTION,
+    STATE,
+    WORLD,
+    find_feature_mismatches,
+    get_image_shape,
+    make_new_settings,
+)
 from robotrain_workloads.lerobot.start import load_start
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
 REWARD = "next.reward"
 FEATURES_OPTION = "input_features"
 """With it, the user says what a new policy reads of the dataset."""
+CAMERA_KIND = "VISUAL"
+"""The type of a camera in that option."""
 SPACE_OPTION, OWN_SPACE = "action_mode", "auto"
 """The option with what the numbers of an action mean, and its value for any robot."""
-NORMALIZATION_OPTION = "normalization_mapping"
-QUANTILES: Mapping[str, Sequence[str]] = {"QUANTILES": ("q01", "q99"), "QUANTILE10": ("q10", "q90")}
-"""By mode of normalization, the statistics that it needs and that old datasets lack."""
-FEATURE_KINDS = {STATE: "STATE", ACTION: "ACTION"}
 BRACKETS = str.maketrans("()", "[]")
 
 
@@ -39,41 +44,43 @@ def find_unmet_needs(document: JobDocument, described: Mapping[JobSource, Path],
     :param described: the folders with what can be read of the job's sources.
     :param root: a valid dataset, or its description.
     """
-    if (needs := _load_needs(document, described, root)) is None:
+    if (needs := load_needs(document, described, root)) is None:
         return
     if needs.is_new:
         problems = list(needs.find_type_problems())
         way = _suggest_type(needs) if problems and needs.model.section == versions.POLICIES else ""
         yield from (problem if "\n" in problem else f"{problem}{way}" for problem in problems)
+        yield from needs.find_feature_problems()
         yield from needs.find_camera_name_problems()
         yield from needs.find_crop_problems()
     else:
         yield from needs.find_reward_problems()
     yield from needs.find_size_problems()
-    with suppress(OSError, ValueError):
-        yield from needs.find_statistics_problems(read_json_object(root / STATISTICS_FILE))
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
     """Yield a sentence for what LeRobot accepts of a dataset, though it is probably not what is meant."""
-    if needs := _load_needs(document, described, root):
+    if needs := load_needs(document, described, root):
         yield from needs.list_view_warnings()
         yield from needs.list_space_warnings()
 
 
-def _load_needs(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> "DataNeeds | None":
+def load_needs(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> "DataNeeds | None":
     """Return the needs of what a job trains; None if its type cannot be read from here, or is not trained at all."""
     settings: Mapping[str, Any] | None = None
+    mode = ""
     if find_start_source(dict.fromkeys(document.sources, Path())) is not None:
         with suppress(OSError, ValueError):
-            settings = load_start(described).settings
+            begin = load_start(described)
+            settings, mode = begin.settings, begin.mode
         if not settings:
             return None
     model = choose_model(document.parameters, settings or {})
     if model.facts.refused:  # another message says so
         return None
     with suppress(OSError, ValueError):
-        return DataNeeds(model, document.trainer_args, settings, load_dataset_info(root))
+        info = load_dataset_info(root)
+        return DataNeeds(model, document.trainer_args, settings, info, resumes=mode == "checkpoint")
     return None
 
 
@@ -95,6 +102,7 @@ class DataNeeds:
     :param arguments: the user's options for LeRobot.
     :param settings: the configuration that the training starts from; None for a new policy.
     :param info: the dataset's description.
+    :param resumes: whether the training goes on from a checkpoint.
     """
 
     def __init__(
@@ -103,15 +111,38 @@ class DataNeeds:
         arguments: Sequence[str],
         settings: Mapping[str, Any] | None,
         info: Mapping[str, Any],
+        *,
+        resumes: bool = False,
     ) -> None:
-        self.model, self.info, self.is_new = model, info, settings is None
+        self.model, self.info, self.is_new, self.resumes = model, info, settings is None, resumes
         self._facts, self._arguments, self._settings = model.facts, arguments, settings or {}
         self._features, self._cameras = get_features(info), list_cameras(info)
+
+        self._inputs = self._read_inputs()
+        self._pictures = self._list_pictures()
+
+    def _read_inputs(self) -> dict[str, dict[str, Any]] | None:
+        """Return the features that a new policy reads, by the user's option; empty for those of the dataset.
+
+        None if only LeRobot can read the option.
+        """
+        given = self.get_option(FEATURES_OPTION) if self.is_new else None
+        if not isinstance(given, dict | None):
+            return None
+        features = given or {}
+        are_read = all(isinstance(one, dict) and isinstance(one.get("shape"), list) for one in features.values())
+        return features if are_read and all(isinstance(one.get("type"), str) for one in features.values()) else None
+
+    def _list_pictures(self) -> dict[str, list[int]]:
+        """Return the cameras that a policy reads, each with channels, height and width as far as they are known."""
+        if self._inputs:
+            return {name: one["shape"] for name, one in self._inputs.items() if one["type"] == CAMERA_KIND}
+        return {name: get_image_shape(self._features[name]) for name in self._cameras}
 
     def find_type_problems(self) -> Iterator[str]:
         """Yield what a new policy of the type needs, whatever its sizes."""
         yield from self.find_reward_problems()
-        if self._get_option(FEATURES_OPTION) is None:
+        if self._inputs is not None:
             yield from self._find_state_problems()
             yield from self._find_camera_problems()
             yield from self._find_picture_problems()
@@ -124,33 +155,73 @@ class DataNeeds:
     def _find_state_problems(self) -> Iterator[str]:
         needed, way = self._facts.needs_state, ""
         if isinstance(needed, str):  # an option
-            value = self._get_option(needed)
-            way = f"\n{self._format_way(needed, 'false' if value is True else 'null')}"
+            value = self.get_option(needed)
+            way = f"\n{self.format_way(needed, 'false' if value is True else 'null')}"
             needed = value not in (None, False)
         if needed and STATE not in self._features:
             yield f"{self.model.kind} reads {STATE}, which the dataset does not record{way}"
 
     def _find_camera_problems(self) -> Iterator[str]:
         fewest, most = self._facts.cameras or (0, None)
-        takes_world, count = self._facts.environment_state, len(self._cameras)
-        if count < (fewest or 0) and not (takes_world and WORLD in self._features):
+        takes_world, count = self._facts.environment_state, len(self._pictures)
+        has_world = WORLD in (self._inputs or self._features)
+        has = f"{self.model.format_flag(FEATURES_OPTION)} names" if self._inputs else "the dataset has"
+        if count < (fewest or 0) and not (takes_world and has_world):
             needed = "a camera" if fewest == 1 else f"{fewest} cameras"
             needed += f" or {WORLD}" if takes_world else ""
-            yield f"{self.model.kind} needs {needed}, and the dataset has {', '.join(self._cameras) or 'none'}"
+            yield f"{self.model.kind} needs {needed}, and {has} {', '.join(self._pictures) or 'none'}"
         elif most is not None and count > most:
             taken = "one camera" if most == 1 else f"{most} cameras"
-            yield f"{self.model.kind} takes {taken}, and the dataset has {count}: {', '.join(self._cameras)}"
+            yield f"{self.model.kind} takes {taken}, and {has} {count}: {', '.join(self._pictures)}"
+
+    def find_feature_problems(self) -> Iterator[str]:
+        """Yield a sentence for each feature that a new policy shall read and that is not as the dataset records it."""
+        if not self._inputs:
+            return
+        problems = []
+        for name in self._pictures:
+            if name in self._features and name not in self._cameras:
+                problems.append(f"{name} is no camera of the dataset, which has {', '.join(self._cameras) or 'none'}")
+        sizes = (*self._facts.largest_sizes.values(), self._facts.crop_option)
+        settings = {name: self.get_option(name) for name in sizes if name}
+        settings[FEATURES_OPTION] = {name: self._describe_input(name) for name in self._inputs if name not in problems}
+        found = () if problems else find_feature_mismatches(settings, self.info, {}, self._facts)
+        problems += (sentence.partition("\n")[0] for sentence in found)  # a new policy has no renames
+        way = self._correct_inputs() if problems else ""
+        yield from (f"{self.model.format_flag(FEATURES_OPTION)}: {problem}{way}" for problem in problems)
+
+    def _describe_input(self, name: str) -> dict[str, Any]:
+        """Return a feature as far as it must be as the dataset has it: types that resize take any size."""
+        assert self._inputs is not None
+        is_sized = self._facts.picture_sized if name in self._pictures else not self._facts.resizes
+        return self._inputs[name] if is_sized else {**self._inputs[name], "shape": []}
+
+    def _correct_inputs(self) -> str:
+        """Return the remedy: the same features by the names and sizes of the dataset; empty if one has none."""
+        assert self._inputs is not None
+        unknown = [name for name in self._pictures if name not in self._cameras]
+        unused = [name for name in self._cameras if name not in self._pictures]
+        names = {renamed: name for name, renamed in find_likely_renames(unknown, unused).items()}
+        recorded = make_new_settings(self.info)[FEATURES_OPTION]
+        kinds = {STATE: "STATE", WORLD: "ENV"}
+        corrected = {}
+        for name, feature in self._inputs.items():
+            own = names.get(name, name)
+            if own not in recorded and (own in (STATE, WORLD) or feature["type"] == CAMERA_KIND):
+                return ""
+            corrected[own] = {"type": kinds.get(own, feature["type"]), "shape": recorded.get(own, feature)["shape"]}
+        return f"\n{self.format_way(FEATURES_OPTION, json.dumps(corrected))}"
 
     def find_camera_name_problems(self) -> Iterator[str]:
         """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
         known = self._cameras
         for option, usual in self._facts.camera_options.items():
-            given = self._get_option(option)
+            given = self.get_option(option)
             named = given if isinstance(given, str | list) else usual
             missing = [str(name) for name in ([named] if isinstance(named, str) else named) if name not in known]
             if missing:
                 fitting = known[0] if isinstance(named, str) else json.dumps(known[: len(named)])
-                way = f"\n{self._format_way(option, fitting)}" if known else ""
+                way = f"\n{self.format_way(option, fitting)}" if known else ""
                 reads = f"{self.model.kind} reads {' and '.join(missing)} ({option})"
                 yield f"{reads}, and the dataset has {', '.join(known) or 'no camera'}{way}"
         prefix = self._facts.camera_prefix
@@ -177,17 +248,15 @@ class DataNeeds:
     def find_crop_problems(self) -> Iterator[str]:
         """Yield a sentence if the part that is cropped is larger than the pictures."""
         name = self._facts.crop_option
-        crop = self._get_option(name) if name and not self._is_resized() else None
+        crop = self.get_option(name) if name and not self._is_resized() else None
         if not isinstance(crop, list) or len(crop) != 2 or not all(isinstance(part, int) for part in crop):
-            return
-        if self._get_option(FEATURES_OPTION) is not None:
             return
         for camera, size in self._list_picture_sizes().items():
             if any(part > length for part, length in zip(crop, size, strict=True)):
                 height, width = (length * 7 // 8 for length in size)
                 yield (
                     f"{self.model.kind} crops pictures to {_format_size(crop)}, and {camera} is {_format_size(size)}\n"
-                    + self._format_way(name, f"[{height},{width}]")
+                    + self.format_way(name, f"[{height},{width}]")
                 )
                 return
 
@@ -203,11 +272,11 @@ class DataNeeds:
             largest = self._get_size(option)
             if largest is not None and count > largest and not has_space:
                 can_grow = self.is_new and option.startswith("max_")  # others are checked by LeRobot's code
-                yield f"{begin} at most {largest}" + (f"\n{self._format_way(option, count)}" if can_grow else "")
+                yield f"{begin} at most {largest}" + (f"\n{self.format_way(option, count)}" if can_grow else "")
             option = self._facts.exact_sizes.get(feature, "")
             exact = self._get_size(option)
             if exact is not None and count not in (0, exact):
-                yield f"{begin} {exact}" + (f"\n{self._format_way(option, count)}" if self.is_new else "")
+                yield f"{begin} {exact}" + (f"\n{self.format_way(option, count)}" if self.is_new else "")
         yield from self._find_space_problems()
 
     def _find_space_problems(self) -> Iterator[str]:
@@ -215,7 +284,7 @@ class DataNeeds:
         count, size = self._count_values(ACTION), self._get_space_size()
         if size is not None and count > size:
             option = self._facts.largest_sizes.get(ACTION, "")
-            way = self._format_way(SPACE_OPTION, OWN_SPACE)
+            way = self.format_way(SPACE_OPTION, OWN_SPACE)
             if count > (self._get_size(option) or count):
                 way += f" {self.model.format_option(option, count)}"
             yield f"{self._describe_space(count)} takes {size}\n{way}"
@@ -229,29 +298,11 @@ class DataNeeds:
             yield f"{self._describe_space(count)} has {size}: {zeros}"
 
     def _describe_space(self, count: int) -> str:
-        space = self._get_option(SPACE_OPTION)
+        space = self.get_option(SPACE_OPTION)
         return f"{ACTION} has {_format_count(count)} in the dataset, and {SPACE_OPTION} {space} of {self.model.kind}"
 
-    def find_statistics_problems(self, statistics: Mapping[str, Any]) -> Iterator[str]:
-        """Yield a sentence if the dataset lacks quantiles that the policy normalizes with.
-
-        :param statistics: `meta/stats.json` of the dataset.
-        """
-        given = self._get_option(NORMALIZATION_OPTION)
-        modes: Mapping[str, Any] = given if isinstance(given, dict) else self._facts.normalization
-        for feature, kind in FEATURE_KINDS.items():
-            mode, found = str(modes.get(kind)), statistics.get(feature)
-            if isinstance(found, dict) and any(name not in found for name in QUANTILES.get(mode, ())):
-                plain = {name: "MEAN_STD" if value == mode else value for name, value in modes.items()}
-                lacks = f"{STATISTICS_FILE} of the dataset lacks {' and '.join(QUANTILES[mode])}"
-                yield (
-                    f"{self.model.kind} normalizes {feature} by quantiles, and {lacks}\n"
-                    + self._format_way(NORMALIZATION_OPTION, json.dumps(plain))
-                )
-                return
-
-    def _get_option(self, name: str) -> Any:
-        """Return a value as JSON has it; a text that is none as it is."""
+    def get_option(self, name: str) -> Any:
+        """Return the value of an option of the type as JSON has it; a text that is none as it is."""
         text = get_option_value(self._arguments, f"{self.model.prefix}.{name}")
         if text is None:
             return self._settings.get(name, self.model.get_default(name))
@@ -264,18 +315,18 @@ class DataNeeds:
 
     def _get_size(self, name: str) -> int | None:
         """Return the whole number of an option; None if it is something else."""
-        value = self._get_option(name) if name else None
+        value = self.get_option(name) if name else None
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def _get_space_size(self) -> int | None:
         """Return how many values an action has by the option that says what they mean; None if any number."""
-        return self._facts.action_sizes.get(str(self._get_option(SPACE_OPTION))) if self._facts.action_sizes else None
+        return self._facts.action_sizes.get(str(self.get_option(SPACE_OPTION))) if self._facts.action_sizes else None
 
     def _is_resized(self) -> bool:
         """Return whether an option brings pictures to another size."""
         given = (name.rpartition(".")[2] for name, _ in split_options(self._arguments))
         names = {*self.model.options, *self._settings, *given}
-        return any("resize" in name and self._get_option(name) for name in names)
+        return any("resize" in name and self.get_option(name) for name in names)
 
     def _count_values(self, feature: str) -> int:
         """Return the values of a feature; 0 if the dataset does not record it."""
@@ -283,10 +334,10 @@ class DataNeeds:
 
     def _list_picture_sizes(self) -> dict[str, list[int]]:
         """Return height and width of each camera's pictures, as far as they are known."""
-        shapes = {name: get_image_shape(self._features[name]) for name in self._cameras}
-        return {name: shape[1:] for name, shape in shapes.items() if len(shape) == 3}
+        return {name: shape[1:] for name, shape in self._pictures.items() if len(shape) == 3}
 
-    def _format_way(self, option: str, value: object) -> str:
+    def format_way(self, option: str, value: object) -> str:
+        """Return an option of the type as a remedy."""
         return f"-- {shlex.quote(self.model.format_option(option, value))}"
 
 

@@ -1,0 +1,247 @@
+"""Options after `--` that say what is read of the dataset: episodes, frames, pictures; compared with its description.
+
+LeRobot would refuse them on the machine of the job, once the data is there. A sentence's second line is the remedy.
+"""
+
+import math
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads.lerobot import dataset, versions
+from robotrain_workloads.lerobot.dataset_preparation import SIZES_FILE, list_datasets
+from robotrain_workloads.lerobot.options import NULLS, get_option_value
+from robotrain_workloads.lerobot.trained_model import TrainedModel
+from robotrain_workloads.option_kinds import find_near_option
+
+EPISODES, TOLERANCE, BACKEND = "--dataset.episodes", "--tolerance_s", "--dataset.video_backend"
+STREAMING, MOST_TRANSFORMS = "--dataset.streaming", "--dataset.image_transforms.max_num_transforms"
+TRANSFORMS = "--dataset.image_transforms.enable"
+WEIGHTING, PROGRESS = "--sample_weighting.type", "--sample_weighting.progress_path"
+BACKENDS = ("pyav", "torchcodec", "video_reader")
+"""What LeRobot 0.6 decodes videos with."""
+WEIGHTINGS, PROGRESS_FILE = ("rabc", "uniform"), "sarm_progress.parquet"
+LOCAL_KIND = "local_path"
+"""The kind of a source whose description is the folder itself."""
+WHOLE_NUMBER = re.compile(r"[+-]?(?:0|[1-9][\d_]*)")
+NUMBER = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?")
+OTHER_NUMBER = re.compile(r"(?i)[+-]?0[xob]?[\da-f_]+|[+-]?\d+(?::\d+)+|true|false|yes|no|on|off|y|n")
+"""What YAML reads as a number too, or as a truth value, which is one."""
+MOST_NAMED = 5
+LONGEST_WAY = 2000
+"""Characters of a remedy that people may still paste."""
+
+
+class EpisodesRefused(ValueError):
+    """A value of --dataset.episodes that LeRobot does not read; the message is a sentence."""
+
+
+class Recorded(NamedTuple):
+    """The episodes of a job's datasets, which are numbered through in the order of the datasets."""
+
+    names: Sequence[str]
+    counts: Sequence[int]
+
+    @property
+    def total(self) -> int:
+        """The episodes of all."""
+        return sum(self.counts)
+
+    def describe(self) -> str:
+        """Return how many there are, and their numbers."""
+        numbers = f"{self.total} episode{'s' * (self.total != 1)}, " + _describe_range(0, self.total)
+        if len(self.counts) == 1:
+            return f"the dataset has {numbers}"
+        first, parts = 0, []
+        for name, count in zip(self.names, self.counts, strict=True):
+            parts.append(f"{_describe_range(first, count)} of {name}")
+            first += count
+        return f"the datasets have {numbers} together: {', '.join(parts)}"
+
+
+def _describe_range(first: int, count: int) -> str:
+    return f"{first} to {first + count - 1}" if count > 1 else str(first)
+
+
+def find_problems(
+    document: JobDocument,
+    described: Mapping[JobSource, Path],
+    root: Path,
+    model: TrainedModel | None,
+    *,
+    is_complete: bool = False,
+) -> Iterator[str]:
+    """Yield one sentence for each option that LeRobot would refuse for this dataset.
+
+    :param described: the folders with what can be read of the job's sources.
+    :param root: a valid dataset, or its description: the first of the job.
+    :param model: what is trained; None if its type cannot be read from here.
+    :param is_complete: whether the folders have all files of the datasets.
+    """
+    info, streams = dataset.load_dataset_info(root), is_streamed(document)
+    if not streams:
+        yield from _find_episode_problems(document, described)
+    yield from _find_tolerance_problems(document, info, model)
+    yield from _find_picture_problems(document, info)
+    yield from _find_weighting_problems(document, root, model, is_complete=is_complete)
+    if streams and document.parameters["num_workers"] == 0:
+        yield f"{STREAMING}=true reads nothing without a process that loads data\n--num-workers 1"
+
+
+def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield a sentence for what LeRobot accepts, though it is probably not what is meant."""
+    if is_streamed(document) and get_option_value(document.trainer_args, EPISODES) is not None:
+        yield f"{EPISODES} has no effect with {STREAMING}=true: LeRobot streams all episodes"
+    yield from _list_split_warnings(document, described)
+
+
+def _list_split_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield a sentence if no episode would be left to train on, so that robotrain holds none out.
+
+    Each task keeps its own episodes: of several only the trainer's machine knows how many each has.
+    """
+    part, recorded = float(document.parameters["val_split"] or 0), count_recorded(document, described)
+    if not part or document.parameters["eval_freq"] == 0 or recorded is None or len(recorded.counts) != 1:
+        return
+    with suppress(OSError, ValueError):
+        root = described[list_datasets(document, described)[0]]
+        chosen = parse_episodes(get_option_value(document.trainer_args, EPISODES) or "null")
+        count = recorded.total if chosen is None else len(chosen)
+        if dataset.load_dataset_info(root).get("total_tasks") == 1 and dataset.find_emptied_tasks({"": count}, part):
+            episodes = f"{count} episode{'s' * (count != 1)}"
+            yield f"no episodes are held out, so there is no val/loss: --val-split {part:g} of {episodes} leaves none"
+
+
+def is_streamed(document: JobDocument) -> bool:
+    """Return whether training streams the data: LeRobot does so only when no episodes are held out."""
+    streaming = get_option_value(document.trainer_args, STREAMING) or ""
+    is_split = document.parameters["val_split"] and document.parameters["eval_freq"] != 0
+    return streaming.lower() == "true" and not is_split
+
+
+def count_recorded(document: JobDocument, described: Mapping[JobSource, Path]) -> Recorded | None:
+    """Return the episodes of the job's datasets; None unless all are described."""
+    sources = [source for source in document.sources if source.role == "dataset"]
+    if len(sources) != len(list_datasets(document, described)):
+        return None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if sources and (described[sources[0]] / SIZES_FILE).is_file():  # they are merged already
+            sources = sources[:1]
+        counts = [int(dataset.load_dataset_info(described[source])["total_episodes"]) for source in sources]
+        return Recorded([source.uri for source in sources], counts)
+    return None
+
+
+def parse_episodes(text: str) -> list[int] | None:
+    """Return the numbers; None for all episodes, and for numbers that only YAML reads. Raise EpisodesRefused."""
+    text = text.strip()
+    if text.lower() in NULLS[1:]:
+        return None
+    if not (text.startswith("[") and text.endswith("]")):
+        numbers = re.fullmatch(r"\(?\s*(\d+(?:\s*,\s*\d+)*)\s*,?\s*\)?", text)
+        listed = [int(part) for part in numbers[1].split(",")] if numbers else None
+        raise EpisodesRefused(f"{EPISODES} takes a list of numbers, not {text!r}{_format_way(listed)}")
+    items = [item.strip().strip("'\"").strip() for item in text[1:-1].rstrip().removesuffix(",").split(",")]
+    items = [] if items == [""] else items
+    if wrong := [item for item in items if not WHOLE_NUMBER.fullmatch(item) and not OTHER_NUMBER.fullmatch(item)]:
+        is_meant = all(NUMBER.fullmatch(item) and float(item).is_integer() for item in items)
+        listed = [int(float(item)) for item in items] if is_meant else None
+        raise EpisodesRefused(f"{EPISODES} takes whole numbers, and {wrong[0]!r} is none{_format_way(listed)}")
+    if not all(map(WHOLE_NUMBER.fullmatch, items)):
+        return None
+    return [int(item) for item in items]
+
+
+def _find_episode_problems(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    given = get_option_value(document.trainer_args, EPISODES)
+    if given is None:
+        return
+    try:
+        chosen = parse_episodes(given)
+    except EpisodesRefused as refused:
+        yield str(refused)
+        return
+    if chosen is None:
+        return
+    recorded = count_recorded(document, described)
+    existing = [one for one in dict.fromkeys(chosen) if one >= 0 and (recorded is None or one < recorded.total)]
+    missing = [one for one in chosen if one < 0 or (recorded is not None and one >= recorded.total)]
+    known = f": {recorded.describe()}" if recorded else ""
+    if not chosen:
+        yield f"{EPISODES}=[] leaves nothing to train on{known}{_format_way(None)}"
+    elif missing:
+        have = recorded.describe() if recorded else "episodes are counted from 0"
+        yield f"{EPISODES} names {_list_numbers(missing)}, and {have}{_format_way(existing)}"
+    elif len(existing) < len(chosen):
+        repeated = [one for one in existing if chosen.count(one) > 1]
+        yield f"{EPISODES} names {_list_numbers(repeated)} twice{_format_way(existing)}"
+
+
+def _list_numbers(numbers: Sequence[int]) -> str:
+    named, more = dict.fromkeys(numbers), len(dict.fromkeys(numbers)) - MOST_NAMED
+    return ", ".join(map(str, list(named)[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+
+
+def _format_way(episodes: Sequence[int] | None) -> str:
+    """Return the remedy, from its line break on; a form where nobody knows which episodes are meant."""
+    numbers = f"[{','.join(map(str, episodes))}]" if episodes else "[NUMBER,…]"
+    option = f"{EPISODES}={numbers if len(numbers) <= LONGEST_WAY else '[NUMBER,…]'}"
+    return f"\n-- {shlex.quote(option)}"
+
+
+def _find_tolerance_problems(
+    document: JobDocument, info: Mapping[str, Any], model: TrainedModel | None
+) -> Iterator[str]:
+    """Yield why no frame would be found: policies compare times of actions, videos those of pictures."""
+    given = get_option_value(document.trainer_args, TOLERANCE)
+    if given is None:
+        return
+    tolerance = math.inf  # what is no number is reported elsewhere
+    with suppress(ValueError):
+        tolerance = math.nan if given.lower() in NULLS else float(given)
+    has_actions = model is not None and model.section == versions.POLICIES
+    reads_videos = dataset.has_video(info)
+    if (reads_videos and not tolerance > 0) or (has_actions and not tolerance >= 0):
+        way = f"-- {TOLERANCE}={0.25 / info['fps']:g}"
+        yield f"{TOLERANCE}={given}: no frame of the dataset is nearer than that to its time\n{way}"
+
+
+def _find_picture_problems(document: JobDocument, info: Mapping[str, Any]) -> Iterator[str]:
+    backend = get_option_value(document.trainer_args, BACKEND)
+    if backend is not None and backend.lower() not in (*BACKENDS, *NULLS) and dataset.has_video(info):
+        near = find_near_option(backend.lower(), BACKENDS) or BACKENDS[0]
+        takes = f"LeRobot decodes videos with {' or '.join(BACKENDS[:2])}"
+        yield f"{BACKEND}={backend}: {takes}\n-- {BACKEND}={near}"
+    is_on = (get_option_value(document.trainer_args, TRANSFORMS) or "").lower() == "true"
+    most = get_option_value(document.trainer_args, MOST_TRANSFORMS) or ""
+    if is_on and re.fullmatch(r"-[1-9]\d*", most):
+        yield f"{MOST_TRANSFORMS} must not be negative, and is {most}\n-- {MOST_TRANSFORMS}={most[1:]}"
+
+
+def _find_weighting_problems(
+    document: JobDocument, root: Path, model: TrainedModel | None, *, is_complete: bool
+) -> Iterator[str]:
+    given = get_option_value(document.trainer_args, WEIGHTING)
+    names = [name for name in document.trainer_args if name.startswith("--sample_weighting.")]
+    kind = given or (WEIGHTINGS[0] if names else "")
+    if not kind:
+        return
+    if model and model.kind in model.lerobot.policies and not model.facts.weighs_samples:
+        able = [name for name, facts in model.lerobot.policies.items() if facts.weighs_samples and not facts.refused]
+        yield f"{model.kind} does not take weighted samples ({WEIGHTING}={kind}): {', '.join(able)} do"
+    elif kind not in WEIGHTINGS:
+        near = find_near_option(kind, WEIGHTINGS)
+        way = f"\n-- {WEIGHTING}={near}" if near else ""
+        yield f"LeRobot has no {WEIGHTING}={kind}, only {' and '.join(WEIGHTINGS)}{way}"
+    elif kind == WEIGHTINGS[0] and get_option_value(document.trainer_args, PROGRESS) in (None, *NULLS):
+        sources = [source for source in document.sources if source.role == "dataset"]
+        is_here = is_complete or all(source.kind == LOCAL_KIND for source in sources)
+        if len(sources) > 1 or (is_here and not (root / PROGRESS_FILE).is_file()):
+            lacks = "merged datasets lack" if len(sources) > 1 else "it lacks"
+            made = "`python -m lerobot.rewards.sarm.compute_rabc_weights` makes it"
+            yield f"{WEIGHTING}={kind} reads {PROGRESS_FILE} of the dataset, which {lacks}: {made}"

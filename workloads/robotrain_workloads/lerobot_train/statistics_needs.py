@@ -1,0 +1,159 @@
+"""Statistics of the dataset that a training reads, by its type and options: for normalization, and of the episodes.
+
+A sentence's second line is the remedy.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads.lerobot import dataset, versions
+from robotrain_workloads.lerobot.file_formats import read_json_object
+from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD
+from robotrain_workloads.lerobot_train.data_needs import DataNeeds, load_needs
+from robotrain_workloads.option_kinds import find_near_option
+
+NORMALIZATION_OPTION, DROP_OPTION = "normalization_mapping", "drop_n_last_frames"
+MODES: Mapping[str, Sequence[str]] = {
+    "MEAN_STD": ("mean", "std"),
+    "MIN_MAX": ("min", "max"),
+    "QUANTILES": ("q01", "q99"),
+    "QUANTILE10": ("q10", "q90"),
+    "IDENTITY": (),
+}
+"""By mode of normalization, the statistics that it needs; old datasets lack the quantiles."""
+PLAIN_MODE = "MEAN_STD"
+KINDS = ("STATE", "VISUAL", "ENV", "ACTION", "REWARD", "LANGUAGE")
+"""The kinds of features that LeRobot knows."""
+IMAGENET = "imagenet"
+IMAGENET_STATISTICS = ("mean", "std")
+FRAME = "frame_index"
+PAST_OPTIONS = ("horizon", "n_action_steps", "n_obs_steps")
+"""What types that drop frames by default compute their number from: the first less the others, and one."""
+
+
+def find_problems(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
+    """Yield one sentence for each reason why LeRobot cannot normalize the dataset, or finds no frame in it.
+
+    :param described: the folders with what can be read of the job's sources.
+    :param root: a valid dataset, or its description.
+    """
+    needs = load_needs(document, described, root)
+    if needs is None or dataset.is_convertible(needs.info):  # conversion makes the statistics
+        return
+    path, is_alone = root / dataset.STATISTICS_FILE, [one.role for one in document.sources].count("dataset") == 1
+    statistics: Mapping[str, Any] = {}
+    with suppress(OSError, ValueError):
+        statistics = read_json_object(path) if path.is_file() else {}
+    replaced = document.parameters["image_normalization"] == IMAGENET
+    yield from _find_mapping_problems(needs)
+    if not is_alone:  # merged datasets have statistics of their own
+        return
+    if replaced:
+        yield from _find_picture_problems(needs, statistics)
+    if not needs.resumes:  # a checkpoint has its own
+        yield from _find_mode_problems(needs, statistics, has_imagenet=replaced)
+    yield from _find_length_problems(needs, statistics)
+
+
+def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
+    """Yield a sentence if LeRobot would train on raw values, though the type normalizes them."""
+    needs = load_needs(document, described, root)
+    with suppress(OSError, ValueError):
+        statistics = read_json_object(root / dataset.STATISTICS_FILE)
+        if needs is None or needs.resumes or not statistics:
+            return
+        modes, known = _get_modes(needs), dataset.get_features(needs.info)
+        kinds = {STATE: "STATE", ACTION: "ACTION"}
+        normalized = [name for name, kind in kinds.items() if name in known and MODES.get(modes.get(kind, ""))]
+        raw = [name for name in normalized if not isinstance(statistics.get(name), dict)]
+        if raw:
+            lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(raw)}"
+            yield f"{lacks}: {needs.model.kind} is trained on values that are not normalized"
+
+
+def _get_modes(needs: DataNeeds) -> Mapping[str, str]:
+    """Return by kind of feature how it is normalized."""
+    given = needs.get_option(NORMALIZATION_OPTION)
+    modes: Mapping[str, Any] = given if isinstance(given, dict) else needs.model.facts.normalization
+    return {str(kind): str(mode) for kind, mode in modes.items()}
+
+
+def _find_mapping_problems(needs: DataNeeds) -> Iterator[str]:
+    """Yield a sentence for each kind or mode that LeRobot does not have."""
+    modes = _get_modes(needs)
+    if needs.model.section != versions.POLICIES or not needs.model.facts.normalization:
+        return
+    for words, known, what in ((modes.keys(), KINDS, "kind of feature"), (modes.values(), MODES, "normalization")):
+        if wrong := [word for word in words if word not in known]:
+            near = {word: find_near_option(word.upper(), known) for word in wrong}
+            corrected = {near.get(kind, kind): near.get(mode, mode) for kind, mode in modes.items()}
+            is_complete = all(near.values()) and len(corrected) == len(modes)
+            way = f"\n{needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected))}" if is_complete else ""
+            flag = needs.model.format_flag(NORMALIZATION_OPTION)
+            yield f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(known)}{way}"
+            return
+
+
+def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence if ImageNet's statistics have no place in those of the dataset: LeRobot fails on that."""
+    features = dataset.get_features(needs.info)
+    missing = [
+        name
+        for name in dataset.list_cameras(needs.info)
+        if not isinstance(statistics.get(name), dict) and not dataset.is_depth(features[name])
+    ]
+    if missing:
+        lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(missing)}"
+        way = "--image-normalization dataset   trains on pictures that are not normalized"
+        yield f"{lacks}: LeRobot fails where it would put ImageNet's statistics\n{way}"
+
+
+def _find_mode_problems(needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool) -> Iterator[str]:
+    """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
+    modes, cameras = _get_modes(needs), dataset.list_cameras(needs.info)
+    kinds = {STATE: "STATE", WORLD: "ENV", ACTION: "ACTION", **dict.fromkeys(cameras, "VISUAL")}
+    for feature, kind in kinds.items():
+        mode, found = modes.get(kind, ""), statistics.get(feature)
+        own = IMAGENET_STATISTICS if has_imagenet and kind == "VISUAL" else ()
+        missing = [name for name in MODES.get(mode, ()) if isinstance(found, dict) and name not in (*found, *own)]
+        if missing:
+            plain = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
+            lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks its {' and '.join(missing)}"
+            way = f"\n{needs.format_way(NORMALIZATION_OPTION, json.dumps(plain))}" if mode != PLAIN_MODE else ""
+            yield f"{needs.model.kind} normalizes {feature} by {mode}, and {lacks}{way}"
+            return
+
+
+def _find_length_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence if no episode is longer than the frames at its end that the type leaves out."""
+    dropped = _count_dropped(needs)
+    if dropped is None:
+        return
+    flag = needs.model.format_flag(DROP_OPTION)
+    if dropped < 0:
+        yield f"{flag} must not be negative, and is {dropped}\n{needs.format_way(DROP_OPTION, 0)}"
+        return
+    with suppress(KeyError, TypeError, ValueError, IndexError):
+        average = needs.info["total_frames"] / needs.info["total_episodes"]
+        longest = int(statistics[FRAME]["max"][0]) + 1
+        if max(average, longest) <= dropped:
+            left = f"{needs.model.kind} leaves out the last {dropped} frames of each episode ({DROP_OPTION})"
+            way = f"\n{needs.format_way(DROP_OPTION, 0)}" if DROP_OPTION in needs.model.options else ""
+            yield f"{left}, and the longest of the dataset has {longest}: nothing is left{way}"
+
+
+def _count_dropped(needs: DataNeeds) -> int | None:
+    """Return how many frames at the end of an episode are not learned from; None if that is unknown."""
+    if DROP_OPTION not in needs.model.options:
+        return None
+    value = needs.get_option(DROP_OPTION)
+    if value is None:
+        horizon, actions, observed = map(needs.get_option, PAST_OPTIONS)
+        are_known = all(type(one) is int for one in (horizon, actions, observed))
+        return horizon - actions - observed + 1 if are_known else None
+    return value if type(value) is int else None
