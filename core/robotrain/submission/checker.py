@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from robotrain.config.env_files import read_dotenv_files
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.user_file import read_user_file
 from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
@@ -64,13 +65,27 @@ class FoundChecker(NamedTuple):
 
 
 def read_choice(flag: str = "") -> tuple[Value | None, tuple[Problem, ...]]:
-    """Return what the user chose, by its origin; None for nothing. `flag` is the value of the option."""
+    """Return what the user chose, with its origin; None for nothing. `flag` is the value of the option.
+
+    A file of the working folder that names a checker is a problem.
+    """
+    untrusted = tuple(_find_untrusted())
     if flag:
-        return Value(flag, Origin("flag", FLAG)), ()
+        return Value(flag, Origin("flag", FLAG)), untrusted
     if chosen := os.environ.get(VARIABLE):
-        return Value(chosen, Origin("environment", VARIABLE)), ()
+        return Value(chosen, Origin("environment", VARIABLE)), untrusted
     found = read_user_file()
-    return found.values.get(KEY), found.problems
+    return found.values.get(KEY), (*untrusted, *found.problems)
+
+
+def _find_untrusted() -> Iterator[Problem]:
+    for layer in read_dotenv_files(Path.cwd()):
+        if value := layer.values.get(VARIABLE):
+            title = f"{FLAG} does not count in {layer.layer}: it names a program to run"
+            why = "A file that comes with a project may not choose which programs run on this machine."
+            ways = (Suggestion(f"{FLAG} PYTHON", "if you trust it"), Suggestion(f"{VARIABLE}=PYTHON"))
+            where, given = value.origin.where, str(value.value)
+            yield make_problem("setting-not-trusted", title, where, given, why, *ways, stage=Stage.RESOLVE)
 
 
 def find_checker(required: PythonEnvironment, flag: str, say: Callable[[str], None]) -> FoundChecker:
