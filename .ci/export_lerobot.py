@@ -226,7 +226,8 @@ def main(folder: Path) -> None:
     tree = format_tree(version)
     (folder / "options.json").write_text(tree, encoding="utf-8")
     (folder / "index.json").write_text(format_index(version, notes), encoding="utf-8")
-    text, left_out = format_rules(version, json.loads(tree)["classes"])
+    lock = (folder / "train.txt").read_text(encoding="utf-8")
+    text, left_out = format_rules(version, json.loads(tree)["classes"], lock)
     rules = folder.parent / "rules" / f"{folder.name}.json"
     rules.parent.mkdir(exist_ok=True)
     rules.write_text(text, encoding="utf-8")

@@ -142,7 +142,7 @@ REFUSED = {
     f"{BASE} --save_checkpoint=false": {"--save_checkpoint": "--save_freq"},
     "lerobot-eval --policy.path=me/act --env.type=pusht --env.render_mode=human": {"--env.render_mode": "no window"},
     f"{BASE} --seed=a": {"flag": "--seed"},
-    f"{BASE} --policy.n_action_steps=200": {"--policy.n_action_steps": "--policy.chunk_size"},
+    f"{BASE} --policy.n_action_steps=200": {"--policy.n_action_steps": "100 for chunk_size"},
     f"{BASE} '--job_name=$DB_PASS'": {"--job_name": "$DB_PASS"},
     f"{BASE} more": {"more": "not an option"},
     f"accelerate launch --num_machines=2 --config_file a.yaml --mixed_precision=fp8 {BASE}": {

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.lerobot_options import option_tree
+from robotrain_workloads.lerobot_options.option_rules import find_problems
 from robotrain_workloads.lerobot_options.option_tree import find_option_problems
-from robotrain_workloads.lerobot_options.policy_rules import find_rule_problems
 
 ERROR = "script-option-invalid"
 ACT = TrainedModel(versions.get_version(), versions.POLICIES, "act")
@@ -30,16 +31,35 @@ REFUSED = [
     (["hello"], "'hello' is not an option", None),
 ]
 BROKEN = [
-    (["--policy.chunk_size=16"], "at most --policy.chunk_size", "--policy.n_action_steps=16"),
-    (["--policy.chunk_size", "8", "--policy.n_action_steps", "9"], "at most", "--policy.n_action_steps=8"),
-    (["--policy.temporal_ensemble_coeff=0.01"], "needs --policy.n_action_steps=1", "--policy.n_action_steps=1"),
-    (["--policy.n_obs_steps=2"], "must be 1", "--policy.n_obs_steps=1"),
+    (["--policy.chunk_size=16"], "100 for n_action_steps and 16 for chunk_size", "--policy.n_action_steps=16"),
+    (["--policy.chunk_size", "8", "--policy.n_action_steps", "9"], "8 for chunk_size", "--policy.n_action_steps=8"),
+    (["--policy.temporal_ensemble_coeff=0.01"], "n_action_steps is 100 by default", "--policy.n_action_steps=1"),
+    (["--policy.n_obs_steps=2"], "nobs_steps=2", "--policy.n_obs_steps=1"),
+    (["--dataset.episodes=[1,1]"], "Episode indices contain duplicates.", "'--dataset.episodes=[1]'"),
+    (["--dataset.repo_type=bucket"], "set streaming=true", "--dataset.repo_type=dataset"),
+    (["--eval.recording_repo_id=a/b"], "eval.recording=true", "--eval.recording=true"),
 ]
 """Options that LeRobot's parser refuses together."""
 BROKEN_DIFFUSION = [
-    (["--policy.horizon=18", "--policy.n_action_steps=8"], "a multiple of 8", "--policy.horizon=16"),
-    (["--policy.horizon=6", "--policy.n_action_steps=2", "--policy.down_dims=[32,64]"], "of 4", "--policy.horizon=8"),
+    (["--policy.horizon=18", "--policy.n_action_steps=8"], "an integer multiple", "--policy.horizon=16"),
+    (["--policy.horizon=6", "--policy.n_action_steps=2", "--policy.down_dims=[32,64]"], "32, 64", "--policy.horizon=8"),
+    (
+        ["--policy.horizon=16", "--policy.n_action_steps=8", "--policy.crop_ratio=2"],
+        "in (0, 1]",
+        "--policy.crop_ratio=1.0",
+    ),
 ]
+BROKEN_TRAINING = [
+    (["--peft.r=16"], "Supply a policy.pretrained_path", None),
+    (["--use_policy_training_preset=false"], "must be set", "--use_policy_training_preset=true"),
+    (
+        ["--use_policy_training_preset=false", "--optimizer.type=adamw"],
+        "Optimizer and Scheduler must be set",
+        "--scheduler.type=constant_with_warmup",
+    ),
+    (["--sample_weighting.type=rabb"], "Unknown sample weighting type", "--sample_weighting.type=rabc"),
+]
+"""Options that LeRobot's parser takes, and its trainer refuses."""
 TAKEN = [
     ["--policy.chunk_size=16", "--policy.n_action_steps=16"],
     ["--policy.use_vae=false", "--policy.dropout=0", "--policy.kl_weight=1e-3"],
@@ -48,7 +68,7 @@ TAKEN = [
     ["--policy.kl_weight=.inf", "--tolerance_s=1_0"],
     ["--dataset.episodes=[0, 1]", "--dataset.video_backend=pyav"],
     ["--dataset.image_transforms.enable=true", "--dataset.image_transforms.max_num_transforms=2"],
-    ["--use_policy_training_preset=false", "--optimizer.type=adamw", "--optimizer.weight_decay=0.1"],
+    ["--use_policy_training_preset=false", "--optimizer.type=adamw", "--scheduler.type=constant_with_warmup"],
     ["--wandb.notes=first", "--cudnn_deterministic=true", "--tolerance_s", "0.1", "--prefetch_factor=2"],
 ]
 
@@ -92,9 +112,13 @@ def test_what_lerobot_would_refuse_later_is_refused_at_once(
         ("pi0", "--policy.dtype=bf16", "pi0 does not take --policy.dtype=bf16", ["--policy.dtype=bfloat16"]),
         ("pi0", "--policy.dtype=float16", "pi0 does not take --policy.dtype=float16", []),
         ("smolvla", "--policy.dtype=bfloat16", "smolvla has no option --policy.dtype", ["--mixed-precision bf16"]),
-        ("smolvla", "--policy.chunk_size=10", "at most --policy.chunk_size", ["--policy.n_action_steps=10"]),
-        ("pi05", "--policy.n_action_steps=51", "at most --policy.chunk_size", ["--policy.n_action_steps=50"]),
-        ("smolvla", "--peft.method_type=LORA", "adapter", ["--policy-repo-id OWNER/NAME"]),
+        ("smolvla", "--policy.chunk_size=10", "smolvla does not take", ["--policy.n_action_steps=10"]),
+        ("pi05", "--policy.n_action_steps=51", "pi05 does not take", ["--policy.n_action_steps=50"]),
+        ("smolvla", "--peft.method_type=LORA", "does not take", ["--policy-repo-id OWNER/NAME"]),
+        ("multi_task_dit", "--policy.num_heads=7", "does not take", ["--policy.num_heads=8"]),
+        ("molmoact2", "--policy.train_action_expert_only=true", "does not take", ["--policy.action_mode=continuous"]),
+        ("lingbot_va", "--policy.attn_mode=flashattn", "does not take", ["--policy.attn_mode=torch"]),
+        ("act", "--dataset.video_backend=torchcodec", "does not take", ["--dataset.video_backend=pyav"]),
     ],
 )
 def test_option_that_the_type_does_not_take_is_refused_with_the_one_that_it_takes(
@@ -110,12 +134,12 @@ def test_option_that_the_type_does_not_take_is_refused_with_the_one_that_it_take
 @pytest.mark.parametrize("option", ["--policy.dtype=auto", "--policy.dtype=bfloat16"])
 def test_number_format_that_a_type_takes_is_taken(option: str) -> None:
     model = TrainedModel(versions.get_version(), versions.POLICIES, "eo1")
-    assert list(find_rule_problems([option], model, has_defaults=True)) == []
+    assert list(find_problems([option], model, {}, starts=False)) == []
 
 
 def test_adapter_of_a_policy_to_start_from_is_taken() -> None:
     model = TrainedModel(versions.get_version(), versions.POLICIES, "smolvla")
-    assert list(find_rule_problems(["--peft.method_type=LORA"], model, has_defaults=False)) == []
+    assert list(find_problems(["--peft.method_type=LORA"], model, None, starts=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -138,20 +162,21 @@ def test_what_lerobot_takes_is_taken(robotrain: Any) -> None:
     assert explain_options(robotrain, "--", *TAKEN[0], *TAKEN[-1]).exit_code == 0
     for words in TAKEN:
         assert list(find_option_problems(words, {"policy": "act"}, {})) == []
-        assert list(find_rule_problems(words, ACT, has_defaults=True)) == []
+        assert list(find_problems(words, ACT, {}, starts=False)) == []
 
 
-@pytest.mark.parametrize(("words", "title", "instead"), [*BROKEN, *BROKEN_DIFFUSION])
+@pytest.mark.parametrize(("words", "why", "instead"), [*BROKEN, *BROKEN_DIFFUSION, *BROKEN_TRAINING])
 def test_options_that_do_not_fit_together_are_refused_before_submission(
-    robotrain: Any, words: list[str], title: str, instead: str
+    robotrain: Any, words: list[str], why: str, instead: str | None
 ) -> None:
     policy = ("--policy-type", "diffusion") if "horizon" in words[0] else ()
     given = explain_options(robotrain, *policy, "--", *words)
     (problem,) = given.json["problems"]
     assert (given.exit_code, problem["code"]) == (2, ERROR)
-    assert title in problem["title"]
-    assert [way["text"] for way in problem["instead"]] == [instead]
-    assert explain_options(robotrain, *policy, "--", *words, instead).exit_code == 0
+    assert why in problem["why"]
+    assert [way["text"] for way in problem["instead"]] == [instead or "--policy-repo-id OWNER/NAME"]
+    if instead:
+        assert explain_options(robotrain, *policy, "--", *words, *shlex.split(instead)).exit_code == 0
 
 
 def test_more_action_steps_than_diffusion_predicts_are_doubtful(robotrain: Any) -> None:
@@ -283,7 +308,8 @@ def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
 ) -> None:
     """`.ci/export_lerobot.py` says how to make them again."""
     lerobot = versions.get_version(version)
-    shutil.copy(lerobot.folder / "notes.json", tmp_path)
+    for name in ("notes.json", "train.txt"):
+        shutil.copy(lerobot.folder / name, tmp_path)
     act = ["--policy.type=act"]
     refused = [[*act, *words] for words, _, _ in [*REFUSED, *BROKEN]]
     refused += [["--policy.type=diffusion", *words] for words, _, _ in BROKEN_DIFFUSION]
@@ -301,6 +327,8 @@ def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
     assert done.returncode == 0, done.stderr
     for name in ("options.json", "index.json"):
         assert (tmp_path / name).read_text() == (lerobot.folder / name).read_text()
+    rules = versions.FOLDER / "rules" / f"{lerobot.folder.name}.json"
+    assert (tmp_path.parent / "rules" / f"{tmp_path.name}.json").read_text() == rules.read_text()
     found = json.loads(done.stdout.splitlines()[-1])
     refusals, rest = found[: len(refused)], found[len(refused) :]
     assert [words for words, verdict in zip(refused, refusals, strict=True) if not verdict] == []

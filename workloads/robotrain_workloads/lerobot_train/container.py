@@ -75,6 +75,8 @@ FULL_PRECISION = "no"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
 DECAY, DECAY_STEPS = "optimizer_weight_decay", "scheduler_decay_steps"
+RULES_MODULE = ".".join((*__name__.split(".")[:1], "lerobot_options", "start_rules"))
+"""It is not in the payload: on the machine of a job, LeRobot itself has the rules."""
 prepare = dataset_preparation.plan_preparation
 checkpoints = start.get_checkpoints_folder
 
@@ -93,6 +95,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
         yield from start.find_mismatches(document, described, root)
         yield from _find_data_mismatches(document, described, root)
     yield from _find_precision_problems(document, described)
+    yield from _find_broken_rules(document, described)
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -168,6 +171,18 @@ def _find_precision_problems(document: JobDocument, data: Mapping[JobSource, Pat
         model = choose_model(document.parameters, start.load_start(data).settings)
         problems = precision.find_precision_problems(document.parameters, document.trainer_args, model)
         yield from (f"{title}\n{', or '.join(ways)}" for title, ways in problems)
+
+
+def _find_broken_rules(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield why LeRobot refuses options after `--` for the policy that the training starts from."""
+    values, options = {**document.parameters, "num_workers": 0}, document.trainer_args
+
+    def list_own(begin: Start) -> Iterator[str]:
+        yield from make_owned_options(values, Path("dataset"), Path("outputs"), begin)
+        yield from make_default_options(values, options, begin)
+
+    with suppress(ModuleNotFoundError):
+        yield from importlib.import_module(RULES_MODULE).find_start_problems(document, described, list_own)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

@@ -1,6 +1,7 @@
 """Rules of `lerobot-train` for a resolved job, on the submit side."""
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from robotrain_workloads.lerobot_train import parameters
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+    from robotrain_workloads.option_kinds import OptionProblem
 
 
 def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
@@ -120,7 +123,7 @@ def check_options(job: "Job") -> Iterator[Problem]:
     """Check options after `--` as the locked LeRobot would on the machine of the job."""
     if not job.trainer_args:
         return
-    from robotrain_workloads.lerobot_options import option_tree, policy_rules
+    from robotrain_workloads.lerobot_options import option_rules, option_tree
 
     starts = any(source.role in START_ROLES for source in job.sources)
     model = choose_model(dict(job.parameters), {})
@@ -128,8 +131,24 @@ def check_options(job: "Job") -> Iterator[Problem]:
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
     found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere, job["lerobot_version"])
     yield from shared_rules.make_option_problems(found)
-    broken = policy_rules.find_rule_problems(job.trainer_args, model, has_defaults=not starts)
+    if starts and not chosen:
+        broken: Iterable[OptionProblem] = option_rules.find_common_problems(job.trainer_args, model.lerobot)
+    else:
+        settings = None if starts else dict[str, Any]()
+        own = functools.partial(_list_own_options, job)
+        broken = option_rules.find_problems(
+            job.trainer_args, model, settings, starts=starts, own=own, owned=reported_elsewhere
+        )
     yield from shared_rules.make_option_problems(broken)
+
+
+def _list_own_options(job: "Job") -> dict[str, object]:
+    """Return the options that robotrain gives LeRobot beside those after `--`, if it starts from nothing."""
+    from robotrain_workloads.lerobot_options import effective_options
+    from robotrain_workloads.lerobot_train import container
+
+    own, _ = effective_options.list_job_options(job, None, container)
+    return own
 
 
 def check_rename(job: "Job") -> Iterator[Problem]:

@@ -1,0 +1,222 @@
+"""Rules between options, as the locked LeRobot has them, before anything is submitted.
+
+`lerobot_versions/rules` has them by configuration class: a condition over its options that LeRobot refuses (`when`),
+with its message (`why`). They are exported (`.ci/lerobot_rules_export.py`); what no export says, `policy_rules` has.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.trained_model import TrainedModel
+from robotrain_workloads.lerobot_options import policy_rules
+from robotrain_workloads.lerobot_options.option_tree import OptionTree, load_option_tree
+from robotrain_workloads.lerobot_options.option_values import (
+    SET,
+    OptionClass,
+    OptionValues,
+    format_option,
+    list_classes,
+    read_given,
+)
+from robotrain_workloads.lerobot_options.rule_expressions import fill_in, is_true, list_names, parse
+from robotrain_workloads.lerobot_options.rule_repairs import list_repairs
+from robotrain_workloads.option_kinds import OptionProblem
+
+START_SUGGESTION = "--policy-repo-id OWNER/NAME"
+SCHEDULE, SCHEDULE_SUGGESTION = "scheduler", "--scheduler.type=constant_with_warmup"
+"""An own optimizer needs a schedule: this one keeps its learning rate."""
+NOTHING: Mapping[str, Any] = {"rules": (), "defaults": {}}
+
+
+class Rule(NamedTuple):
+    """What LeRobot refuses."""
+
+    when: str
+    """A condition over the options of a class."""
+    why: str
+    """LeRobot's message, with expressions in braces."""
+    instead: str = ""
+    """What to use instead, where no other value of the options is meant; an option after `--`."""
+
+
+class BrokenRule(NamedTuple):
+    """A rule that options break."""
+
+    rule: Rule
+    place: OptionClass
+    values: Mapping[str, Any]
+    given: Sequence[str]
+    """The options of the rule that are given, by their names in the class."""
+
+
+@functools.cache
+def load_rules(version: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the rules of a LeRobot version by class, as its file has them; none where only a job's files are."""
+    path = versions.FOLDER / "rules" / f"v{version.replace('.', '_')}.json"
+    if not path.is_file():
+        return {}
+    found: Mapping[str, Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["classes"]
+    return found
+
+
+def find_problems(
+    arguments: Sequence[str],
+    model: TrainedModel,
+    settings: Mapping[str, Any] | None,
+    *,
+    starts: bool,
+    own: Callable[[], Mapping[str, object]] = dict,
+    owned: Container[str] = (),
+) -> Iterator[OptionProblem]:
+    """Yield the options after `--` that LeRobot would refuse together; `RuleCheck` has the parameters."""
+    found = list(policy_rules.find_rule_problems(arguments, model, settings))
+    yield from found
+    known = {one.given for one in found if one.level == "error"}
+    for one in RuleCheck(arguments, model, settings, starts=starts, own=own, owned=owned).find_problems():
+        if one.given not in known:
+            yield one
+
+
+class RuleCheck:
+    """The check of options after `--` for one type of policy or reward model.
+
+    :param settings: the configuration of what it starts from; None if that is unknown.
+    :param starts: whether it starts from something.
+    :param own: what returns the options that robotrain gives itself; they are asked for only if a rule is broken.
+    :param owned: options that only robotrain may give; they are reported elsewhere.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        model: TrainedModel,
+        settings: Mapping[str, Any] | None,
+        *,
+        starts: bool,
+        own: Callable[[], Mapping[str, object]] = dict,
+        owned: Container[str] = (),
+    ) -> None:
+        self.owned, self.model, self.tree = owned, model, load_option_tree(model.lerobot.name)
+        self.given, self.settings, self.starts, self.own = read_given(tuple(arguments)), settings, starts, own
+        self.rules = load_rules(model.lerobot.name)
+
+    def find_problems(self) -> Iterator[OptionProblem]:
+        """Yield the options that do not fit together, each with what would, if that can be computed."""
+        values = self._make_values({})
+        broken = [*self._list_broken(values)]
+        if broken and (own := self.own()):
+            values = self._make_values(own)
+            broken = [*self._list_broken(values)]
+        reported: set[str] = set()
+        for one in broken:
+            given = format_given(one.place, one.given, self.given)
+            if given not in reported:
+                reported.add(given)
+                yield self._explain(one, given, values)
+
+    def _make_values(self, own: Mapping[str, object]) -> OptionValues:
+        return OptionValues(self.tree, self.model, self.given, own, self.settings, starts=self.starts)
+
+    def _list_broken(self, values: OptionValues) -> Iterator[BrokenRule]:
+        types = {self.model.prefix: self.model.kind}
+        for place in list_classes(self.tree, self.given, types):
+            exported = self.rules.get(place.name, NOTHING)
+            for rule in (Rule(**one) for one in exported["rules"]):
+                names = [*list_names(rule.when)]
+                given = [name for name in names if self._is_given(place, name)]
+                if given:
+                    found = values.collect(place, names, exported.get("defaults", {}))
+                    if is_true(parse(rule.when), found):
+                        yield BrokenRule(rule, place, found, given)
+
+    def _is_given(self, place: OptionClass, name: str) -> bool:
+        path = f"{place.prefix}{name}"
+        names = [one for one in self.given if one == path or one.startswith(f"{path}.")]
+        return path not in ("policy", "reward_model") and any(f"--{one}" not in self.owned for one in names)
+
+    def _explain(self, broken: BrokenRule, given: str, values: OptionValues) -> OptionProblem:
+        rule, place = broken.rule, broken.place
+        subject = f"'s {self.model.kind}" if place.prefix.startswith(f"{self.model.prefix}.") else ""
+        title = f"LeRobot {self.model.lerobot.name}{subject} does not take {given}"
+        reason = (
+            re.sub(r"[,:]?(?: got)?:? *…\W*$", "", fill_in(rule.why, broken.values).replace("`", ""))
+            .strip()
+            .rstrip(".")
+        )
+        others = [self._describe(broken, name, reason) for name in list_names(rule.when) if name not in broken.given]
+        why = " ".join([f"It says: {reason}.", *filter(None, others)])
+        return OptionProblem(given, title, why, self._suggest(broken, values))
+
+    def _describe(self, broken: BrokenRule, name: str, reason: str) -> str:
+        """Return the value of an option that is not given."""
+        value, option = broken.values.get(name, SET), f"--{broken.place.prefix}{name}"
+        if value == SET or value is None or not isinstance(value, bool | int | float | str) or "." in name:
+            return ""
+        if re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", reason) and re.search(rf"(?<!\w){name}(?!\w)", reason):
+            return ""
+        is_saved = self.settings and name in self.settings and broken.place.prefix == f"{self.model.prefix}."
+        return f"{option} is {str(value).lower()}{' in its configuration' if is_saved else ' by default'}."
+
+    def _suggest(self, broken: BrokenRule, values: OptionValues) -> str:
+        """Return an option with which no rule of the class is broken that is not broken already."""
+        if broken.rule.instead:
+            return broken.rule.instead
+        if f"{self.model.prefix}.pretrained_path" in list_names(broken.rule.when) and not self.starts:
+            return START_SUGGESTION
+        if SCHEDULE in broken.values and broken.values[SCHEDULE] is None and broken.values.get("optimizer") == SET:
+            return SCHEDULE_SUGGESTION
+        place, exported = broken.place, self.rules[broken.place.name]
+        texts = [one["when"] for one in exported["rules"]]
+        names = list(dict.fromkeys(name for text in texts for name in list_names(text)))
+        found = values.collect(place, names, exported.get("defaults", {}))
+        before = {text for text in texts if is_true(parse(text), found)}
+        known = self.tree.classes[place.name].items()
+        defaults = {**exported.get("defaults", {}), **{name: field[1] for name, field in known if len(field) > 1}}
+        better = ""
+        for name, value in list_repairs(broken.rule.when, broken.given, found, defaults):
+            after = {text for text in texts if is_true(parse(text), {**found, name: value})}
+            if after < before and broken.rule.when not in after and values.has_option(place, name):
+                option = format_option(f"{place.prefix}{name}", value)
+                if not after:
+                    return option
+                better = better or option
+        return better
+
+
+def format_given(place: OptionClass, names: Sequence[str], given: Mapping[str, str | None]) -> str:
+    """Return options as they are given, a group of them as those below it."""
+    paths = [f"{place.prefix}{name}" for name in names]
+    found = [one for path in paths for one in given if one == path or one.startswith(f"{path}.")]
+    options = (f"--{one}" if given[one] is None else f"--{one}={given[one]}" for one in found)
+    return " ".join(dict.fromkeys(options))
+
+
+def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVersion) -> list[OptionProblem]:
+    """Return the problems of options for a policy or reward model of an unknown type: those of every type."""
+    given, tree = read_given(tuple(arguments)), load_option_tree(lerobot.name)
+    common: list[OptionProblem] = []
+    for model in _list_models(given, tree, lerobot):
+        found = [*RuleCheck(arguments, model, None, starts=True).find_problems()]
+        texts = {one.given for one in found}
+        common = [one for one in common if one.given in texts] if common else found
+        if not common:
+            return []
+    return [one._replace(title=re.sub(r"'s \w+ ", " ", one.title, count=1)) for one in common]
+
+
+def _list_models(
+    given: Mapping[str, str | None], tree: OptionTree, lerobot: versions.LeRobotVersion
+) -> Iterator[TrainedModel]:
+    """Yield the types that have all given options."""
+    for section in (versions.POLICIES, versions.REWARD_MODELS):
+        for kind in lerobot.get_types(section):
+            model = TrainedModel(lerobot, section, kind)
+            parts = [name.split(".") for name in given]
+            names = {part[1] for part in parts if part[0] == model.prefix and len(part) > 1}
+            is_other = any(part[0] != model.prefix and part[0] in ("policy", "reward_model") for part in parts)
+            if not is_other and names <= model.options.keys():
+                yield model
