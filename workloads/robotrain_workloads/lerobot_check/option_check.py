@@ -83,18 +83,15 @@ def check_options(kind: str, owned: Sequence[str], given: Sequence[str]) -> Verd
         if not reason:
             return Verdict(result="accepted")
         words = ["--" + "=".join(filter(None, pair)) for pair in split_options(given) if pair[0]]
-        rejected = tuple(find_rejected_options(words, reason))
-        culprits = rejected if len(rejected) == 1 else ()
-        without = _find_culprits(owned, words, rejected)
+        named = tuple(find_rejected_options(words, reason))
+        culprits = _find_culprits(owned, words, named)
     except Exception as error:
-        why = find_hub_error(error)
-        text = (
-            f"LeRobot reads files of the Hub for these options: {why}" if why else f"it failed: {_format_line(error)}"
-        )
-        return Verdict(result="unchecked", text=text)
-    names = [word.partition("=")[0] for word in without]
+        if find_hub_error(error):
+            return Verdict(result="unchecked", text="for its answer LeRobot reads files of the Hub")
+        return Verdict(result="unchecked", text=f"LeRobot failed with {type(error).__name__}: {_format_line(error)}")
+    names = [word.partition("=")[0] for word in culprits]
     ways = (f"leave out {' '.join(names)}",) if names and not any(map(JOB_OPTIONS.match, names)) else ()
-    return Verdict(result="refused", text=reason, options=without or culprits or rejected, ways=ways)
+    return Verdict(result="refused", text=reason, options=culprits or named, ways=ways)
 
 
 def declare_types(kind: str) -> None:
@@ -118,9 +115,8 @@ def _find_culprits(owned: Sequence[str], words: Sequence[str], named: Sequence[s
     for word in words:
         groups.setdefault(word.partition("=")[0].partition(".")[0], []).append(word)
     singles = [(word,) for word in words if word in named or not named]
-    for left_out in [*singles[:MOST_TRIED], *(tuple(group) for group in groups.values() if len(group) > 1)][
-        :MOST_TRIED
-    ]:
+    several = [tuple(group) for group in groups.values() if len(group) > 1]
+    for left_out in (*singles[: MOST_TRIED - 1], *several[:1]):
         with suppress(Exception):
             if not find_refusal([*owned, *(word for word in words if word not in left_out)]):
                 return left_out
@@ -200,15 +196,15 @@ def _format_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def find_hub_error(error: BaseException) -> str:
-    """Return the message of the library of the Hub that an error goes back to; empty if there is none."""
+def find_hub_error(error: BaseException) -> bool:
+    """Return whether an error goes back to one of the library of the Hub."""
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
         if (one := waiting.pop()) is not None and one not in seen:
             seen.append(one)
             waiting += (one.__cause__, one.__context__)
-    return next((_format_line(one) for one in seen if type(one).__name__ in HUB_ERRORS), "")
+    return any(type(one).__name__ in HUB_ERRORS for one in seen)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,117 @@
+"""LeRobot is asked about the options of a training before it is sent: what it refuses, accepts and cannot say."""
+
+import io
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from eval_launcher import IMPORT_PATHS
+from job_documents import folders
+from robotrain.submission.packing import pack_modules
+from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.verdict import parse_verdict
+from robotrain_workloads.lerobot_train import container
+
+CAMERA = Path(__file__).parents[2] / "examples/pusht-camera/dataset"
+MODULE = "robotrain_workloads.lerobot_check.option_check"
+
+
+@pytest.fixture
+def make_command(training, tmp_path):
+    """The command that asks about a training of the pictures of examples/pusht-camera, with options after `--`."""
+
+    def make(*options, **parameters):
+        document = training(CAMERA, args=list(options), **parameters)
+        return container.check_command(document, folders(document), tmp_path / "place")
+
+    return make
+
+
+def test_line_is_that_of_the_container_but_for_its_folders_and_device(make_command, training, tmp_path):
+    asked = make_command("--policy.chunk_size=10", learning_rate=1e-3).arguments
+    assert asked[:3] == ("-m", MODULE, "act")
+    separator = asked.index("--")
+    assert asked[separator + 1 :] == ("--policy.chunk_size=10",)
+    document = training(CAMERA, args=["--policy.chunk_size=10"], learning_rate=1e-3)
+    done = container.work(document, folders(document), tmp_path).arguments
+
+    def select(words):
+        places = ("--output_dir", "--num_workers", "--policy.device", "--tolerance_s", "--wandb.enable")
+        return {word for word in words if word.startswith("--") and not word.startswith(places)}
+
+    work = done[done.index("--") + 1 :]
+    assert select(asked[3:]) - {"--"} == select(work)
+
+
+def test_training_whose_start_is_not_here_is_not_asked_about(make_command, training, tmp_path):
+    document = training(starts={"policy": "/far/policy"})
+    assert container.check_command(document, {}, tmp_path) is None
+    resumed = training(starts={"resume": "/far/checkpoint"})
+    assert container.check_command(resumed, {resumed.sources[-1]: tmp_path}, tmp_path) is None
+
+
+def test_policy_to_start_from_is_the_folder_that_describes_it(training, tmp_path):
+    document = training(starts={"policy": "/far/policy"})
+    (tmp_path / "config.json").write_text(json.dumps({"type": "smolvla"}))
+    command = container.check_command(document, {document.sources[-1]: tmp_path}, tmp_path / "place")
+    assert command.arguments[2] == "smolvla"
+    assert f"--policy.path={tmp_path}" in command.arguments
+
+
+def test_no_job_carries_the_check():
+    def list_names(*modules):
+        return zipfile.ZipFile(io.BytesIO(pack_modules(modules).archive)).namelist()
+
+    program = f"{MODULE.replace('.', '/')}.py"
+    assert program not in list_names(container.__name__)
+    assert program in list_names(container.__name__, MODULE)
+
+
+CASES = {
+    "act": ((), "accepted", ()),
+    "act wrong": (("--policy.normalization_mapping={VISUAL: FOO}", "--policy.dim_model=64"), "refused", "FOO"),
+    "diffusion": (("--policy.down_dims=[64,128]",), "accepted", ()),
+    "diffusion wrong": (("--optimizer.type=adam", "--use_policy_training_preset=false"), "refused", "Scheduler"),
+    "smolvla": ((), "accepted", ()),
+    "pi05 wrong": (("--policy.dtype=float16",), "refused", "float16"),
+    "eo1": ((), "unchecked", "Hub"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_lerobot_says(make_command, training_python, case, tmp_path):
+    options, result, named = CASES[case]
+    command = make_command(*options, policy_type=case.split()[0])
+    environ = child_python.make_import_environ(IMPORT_PATHS, {"PATH": "/usr/bin", "HF_HOME": str(tmp_path)})
+    offline = {**environ, **command.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [training_python, *command.arguments], env=offline, cwd="/", capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    (verdict,) = filter(None, map(parse_verdict, done.stdout.splitlines()))
+    assert verdict.result == result, verdict
+    assert not named or named in verdict.text
+    if result == "refused":
+        wrong = options[0] if named in options[0] else options[-1]
+        assert verdict.options == (wrong,)
+        name = wrong.partition("=")[0]
+        assert verdict.ways == (() if name.endswith("dtype") else (f"leave out {name}",))
+
+
+@pytest.mark.slow
+def test_dry_run_asks_the_lerobot_of_the_users_python_and_remembers(
+    robotrain, training_python, pusht, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    line = ("--platform", "local", "--dataset-path", pusht, "--policy-type", "act", "--checker", training_python)
+    option = "--policy.normalization_mapping={VISUAL: FOO}"
+    first = robotrain("submit", *line, "--dry-run", "--json", "--", option)
+    (problem,) = first.json["problems"]
+    assert (first.exit_code, problem["code"], problem["given"]) == (4, "options-refused", option)
+    (kept,) = (tmp_path / "cache/verdicts").iterdir()
+    kept.write_text(kept.read_text().replace("FOO", "BAR"))
+    again = robotrain("submit", *line, "--dry-run", "--json", "--", option)
+    assert "BAR" in again.json["problems"][0]["why"]
