@@ -22,7 +22,7 @@ from robotrain_runtime.contract.event import Note
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import device, lineage, policy, run_setup, start
 from robotrain_workloads.lerobot.policy import STEP_FILE
-from robotrain_workloads.rosbag_act_train import parameters, policy_start
+from robotrain_workloads.rosbag_act_train import bag_check, parameters, policy_start
 from robotrain_workloads.rosbag_act_train.act.config import TYPE
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, select_bags
 from robotrain_workloads.rosbag_act_train.bags.storage import STORAGE_SUFFIXES, is_storage_file
@@ -46,13 +46,25 @@ checkpoints = start.get_checkpoints_folder
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield why the policy to start from does not fit, as far as its configuration is here."""
+    """Yield why the bags, as far as their files tell at a glance, or the policy to start from do not fit."""
+    folders = [folder for source, folder in described.items() if source.role == "dataset"]
+    if folders and len(folders) == sum(source.role == "dataset" for source in document.sources):
+        yield from bag_check.BagCheck(document.parameters).find_problems(folders)
     for source, folder in described.items():
         if source.role == "policy":
             with suppress(OSError, ValueError):
                 settings = policy.load_policy_settings(policy.find_model_folder(folder))
                 name = str(folder) if source.uri.startswith("/") else source.uri
                 yield from policy_start.find_policy_mismatches(document.parameters, settings, name)
+
+
+def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield what may stop the training."""
+    folders = [folder for source, folder in described.items() if source.role == "dataset"]
+    check = bag_check.BagCheck(document.parameters)
+    if folders:
+        check.find_problems(folders)
+    yield from check.warnings
 
 
 def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:

@@ -47,7 +47,8 @@ class UnknownBag(BagError):
     """A name that no bag has."""
 
     def __init__(self, folder: Path, name: str, known: Sequence[str]) -> None:
-        self.name, self.near = name, difflib.get_close_matches(name, known, 1)
+        near = difflib.get_close_matches(name, known, 2)
+        self.name, self.near = name, near if len(near) == 1 else []
         listed = ", ".join(known[:_MAX_LISTED]) + (", …" if len(known) > _MAX_LISTED else "")
         super().__init__(folder, f"no bag has the name {name}, so that it cannot be left out; there are {listed}")
 

@@ -15,10 +15,10 @@ from robotrain_workloads.rosbag_act_train.bags.messages import (
     VECTOR_TYPES,
     MessageError,
     find_damage,
-    find_encoding_problem,
     get_stamp,
     read_vector,
 )
+from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
 from robotrain_workloads.rosbag_act_train.bags.timeline import (
     Stretch,

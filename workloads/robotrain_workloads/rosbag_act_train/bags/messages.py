@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robotrain_workloads.rosbag_act_train.bags.picture_formats import (
+    CHANNELS,
+    JPEG,
+    JPEG_END,
+    PNG,
+    PNG_END,
+    explain_format,
+    find_encoding_problem,
+    find_size_problem,
+)
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 JOINT_TYPE = "sensor_msgs/msg/JointState"
 VECTOR_TYPES = ("std_msgs/msg/Float64MultiArray", "std_msgs/msg/Float32MultiArray")
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1}
-_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")
-"""The last bytes of a jpeg and of a png."""
 _END_BYTES = 64
-_DEPTH = ("16UC1", "mono16", "16SC1", "32FC1")
 
 
 class MessageError(ValueError):
@@ -81,18 +88,6 @@ def decode_picture(message: Any, size: tuple[int, int] | None) -> NDArray[np.uin
     return np.asarray(scaled, np.uint8)
 
 
-def find_encoding_problem(message: Any) -> str:
-    """Return why a picture's encoding cannot be used; empty if it can."""
-    if hasattr(message, "format"):
-        is_depth = "compressedDepth" in message.format or message.format.startswith(_DEPTH)
-        return "compressed depth cannot be used: a policy takes color or gray pictures" if is_depth else ""
-    if message.encoding in _CHANNELS:
-        return ""
-    if message.encoding in _DEPTH:
-        return f"{message.encoding} is a depth picture, and a policy takes color or gray pictures of 8 bits a channel"
-    return f"the encoding {message.encoding} is not supported; record one of {', '.join(_CHANNELS)}, jpeg or png"
-
-
 def find_damage(message: Any) -> str:
     """Return why a picture cannot be decoded; empty if it can, or if only its decoder could tell.
 
@@ -100,7 +95,7 @@ def find_damage(message: Any) -> str:
     """
     if hasattr(message, "format"):
         end = bytes(message.data[-_END_BYTES:]).rstrip(b"\0")  # cameras append zeros
-        if end.endswith(_ENDS):
+        if end.endswith((JPEG_END, PNG_END)):
             return ""
     try:
         decode_picture(message, None)
@@ -112,13 +107,10 @@ def find_damage(message: Any) -> str:
 def _decode_raw(message: Any) -> NDArray[np.uint8]:
     if problem := find_encoding_problem(message):
         raise MessageError(problem)
-    channels = _CHANNELS[message.encoding]
+    channels = CHANNELS[message.encoding]
     height, width, step = message.height, message.width, message.step
-    if step < width * channels or len(message.data) < step * height:
-        raise MessageError(
-            f"the picture is {width} x {height} {message.encoding} with rows of {step} bytes,"
-            f" which {len(message.data)} bytes cannot hold"
-        )
+    if problem := find_size_problem(message):
+        raise MessageError(problem)
     rows = np.frombuffer(message.data, np.uint8, step * height).reshape(height, step)[:, : width * channels]
     picture = rows.reshape(height, width, channels)
     if channels == 1:
@@ -131,7 +123,7 @@ def _decode_compressed(message: Any, size: tuple[int, int] | None) -> NDArray[np
         raise MessageError(problem)
     data = bytes(message.data)
     try:
-        if data[:2] == b"\xff\xd8":
+        if data.startswith(JPEG):
             import simplejpeg
 
             height, width = size or (0, 0)
@@ -140,11 +132,11 @@ def _decode_compressed(message: Any, size: tuple[int, int] | None) -> NDArray[np
                 data, "RGB", min_height=height, min_width=width, strict=True
             )
             return picture
-        if data[:8] == b"\x89PNG\r\n\x1a\n":
+        if data.startswith(PNG):
             return _decode_png(data)
     except (ValueError, OSError, SyntaxError, Warning) as error:
         raise MessageError(f"the picture is damaged: {error}") from error
-    raise MessageError(f"the format `{message.format}` is neither jpeg nor png")
+    raise MessageError(explain_format(message))
 
 
 def _decode_png(data: bytes) -> NDArray[np.uint8]:

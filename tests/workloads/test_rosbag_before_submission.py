@@ -1,0 +1,184 @@
+"""Bags that a training would stop at are named before anything is sent, by this machine's standard library alone."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import recorded_bags
+from bag_training import make_parameters
+from recorded_bags import COMPRESSED, SECOND, START, Recording, header
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.rosbag_act_train import container
+from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
+from robotrain_workloads.rosbag_act_train.training_data import load_bags, make_settings
+
+CAMERA = "/camera/top"
+STORAGES = ("sqlite3", "mcap")
+
+
+def make_packets(data: bytes, kind: str = "jpeg", count: int = 6):
+    """Compressed pictures on the topic /front, as messages of a recording."""
+    types = recorded_bags._store().types
+    times = [START + step * SECOND // 10 for step in range(count)]
+    return [
+        ("/front", COMPRESSED, log, types[COMPRESSED](header(log), kind, np.frombuffer(data, np.uint8)))
+        for log in times
+    ]
+
+
+JPEG = recorded_bags.compress(recorded_bags.make_picture(1, (12, 16)), "jpeg")
+PNG = recorded_bags.compress(recorded_bags.make_picture(1, (12, 16)), "png")
+FRONT = {"image_topics": "/front=front"}
+
+TABLE = [
+    # the recording, the parameters of the job; part of the sentence (empty: nothing is wrong), and the remedy
+    ({}, {}, "", ""),
+    ({"encoding": "jpeg"}, {}, "", ""),
+    ({"encoding": "png"}, {}, "", ""),
+    ({"encoding": "mono8", "padding": 5}, {}, "", ""),
+    ({"encoding": "yuv422"}, {}, "the encoding yuv422 is not supported", ""),
+    ({"encoding": "16UC1"}, {}, "16UC1 is a depth picture", ""),
+    ({}, {"image_topics": "/camera/tip=top"}, "no topic /camera/tip (--image-topics)", f"--image-topics {CAMERA}=top"),
+    ({}, {"image_topics": f"/camera/other=top,{CAMERA}=top"}, "", ""),
+    ({}, {"image_topics": "/action=top"}, "/action (--image-topics) has messages of", ""),
+    ({}, {"state_topic": "/joint_state"}, "no topic /joint_state (--state-topic)", "--state-topic /joint_states"),
+    ({"messages": make_packets(JPEG)}, {"action_topic": "/front"}, "/front (--action-topic) has messages of", ""),
+    ({}, {"joint_names": "pusher_x,pusher_yy"}, "no joint pusher_yy (--joint-names)", "pusher_x,pusher_y"),
+    ({}, {"joint_names": "pusher_y,pusher_x"}, "", ""),
+    ({"messages": make_packets(JPEG[:-40])}, FRONT, "/front: the picture is damaged: it is cut off", ""),
+    ({"messages": make_packets(JPEG + b"\0" * 9)}, FRONT, "", ""),
+    ({"messages": make_packets(PNG[:-40])}, FRONT, "/front: the picture is damaged: it is cut off", ""),
+    ({"messages": make_packets(b"\0\0\0\1\x67h264", "h264")}, FRONT, "the format `h264` is neither jpeg nor png", ""),
+    ({"messages": make_packets(JPEG, "16UC1; compressedDepth")}, FRONT, "compressed depth cannot be used", ""),
+    ({"messages": make_packets(b"")}, FRONT, "neither jpeg nor png", ""),
+]
+
+
+def read(folder, values):
+    """Read a folder of bags as a training does; return why it stops, else nothing."""
+    try:
+        load_bags([folder], make_settings(values), folder.parent / "cache", chunk=2, salvage=False, report=str)
+    except BagError as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture
+def compare(bag_document):
+    """What is found of a job on a folder of bags: `compare(folder, fps=10.0)` → problems, warnings."""
+
+    def make(folder, **changes):
+        given = {"image_topics": f"{CAMERA}=top", "action_topic": "/action", "salvage": False, **changes}
+        document = bag_document(**given)
+        described = {JobSource(role="dataset", kind="local_path", uri=str(folder)): folder}
+        document = dataclasses.replace(document, sources=tuple(described))
+        return list(container.compare(document, described)), list(container.list_warnings(document, described))
+
+    return make
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(
+    ("recorded", "changes", "wrong", "way"),
+    TABLE,
+)
+def test_a_bag_is_compared_with_the_job(compare, tmp_path, storage, recorded, changes, wrong, way):
+    folder = Recording(steps=6, **recorded).write(tmp_path / "bags" / "one", storage)
+    problems, warnings = compare(folder.parent, **changes)
+    assert [wrong in problem and str(folder) in problem for problem in problems] == [True] * bool(wrong)
+    assert warnings == []
+    values = {**make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action"), **changes}
+    assert bool(read(folder.parent, values)) == bool(wrong), "a training stops where it is said, and only there"
+    if way:
+        flag, _, value = problems[0].partition("\n")[2].partition(" ")
+        assert way.endswith(value)
+        assert compare(folder.parent, **{**changes, flag[2:].replace("-", "_"): value})[0] == []
+
+
+@pytest.mark.parametrize(
+    ("storage", "damage", "why"),
+    [
+        ("mcap", lambda data: data[: len(data) * 3 // 5], "ends too early"),
+        ("mcap", lambda data: b"", "the file is empty"),
+        ("sqlite3", lambda data: b"", "the file is empty"),
+        ("sqlite3", lambda data: data[: len(data) * 3 // 5], "cut off or damaged"),
+        ("sqlite3", lambda data: b"no database " * 900, "cut off or damaged"),
+    ],
+)
+def test_a_damaged_file_is_named(compare, tmp_path, storage, damage, why):
+    whole = Recording().write(tmp_path / "bags" / "whole", storage)
+    broken = Recording().write(tmp_path / "bags" / "broken", storage)
+    (file,) = (path for path in broken.iterdir() if path.suffix in (".db3", ".mcap"))
+    file.write_bytes(damage(file.read_bytes()))
+    (problem,), _ = compare(whole.parent)
+    assert problem.startswith(f"{file}: ")
+    assert why in problem
+    assert compare(whole.parent, exclude_bags="broken") == ([], [])
+
+
+def test_an_mcap_file_that_is_salvaged_is_left_to_the_job(compare, tmp_path):
+    folder = Recording().write(tmp_path / "bags" / "one", "mcap")
+    (file,) = folder.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[:-9])
+    assert compare(folder.parent, salvage=True) == ([], [])
+
+
+@pytest.mark.parametrize("compression", ["message", "file"])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_compressed_bags_are_left_to_the_job(compare, tmp_path, storage, compression):
+    folder = Recording(encoding="yuv422").write(tmp_path / "bags" / "one", storage, compression)
+    assert compare(folder.parent) == ([], [])
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_one_damaged_picture_of_several_is_a_warning(compare, tmp_path, storage):
+    pictures = [*make_packets(JPEG)[:-1], *make_packets(JPEG[:-40])[-1:]]
+    folder = Recording(messages=pictures).write(tmp_path / "bags" / "one", storage)
+    problems, (warning,) = compare(folder.parent, **FRONT)
+    assert problems == []
+    assert "/front: the picture is damaged" in warning
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_what_is_wrong_with_several_bags_is_said_once(compare, tmp_path, storage):
+    for name in ("one", "two", "three"):
+        Recording(steps=4).write(tmp_path / "bags" / name, storage)
+    (problem,), _ = compare(tmp_path / "bags", state_topic="/joints")
+    assert problem.startswith(f"{tmp_path / 'bags' / 'one'} and 2 other bags: no topic /joints")
+
+
+def test_a_name_that_no_bag_has(compare, tmp_path):
+    for name in ("kitchen", "bath"):
+        Recording(steps=4).write(tmp_path / "bags" / name)
+    (problem,), _ = compare(tmp_path / "bags", exclude_bags="kitchn")
+    assert problem.endswith("\n--exclude-bags kitchen")
+    (problem,), _ = compare(tmp_path / "bags", exclude_bags="garage")
+    assert "\n" not in problem
+
+
+def test_the_check_needs_no_package(tmp_path):
+    folder = Recording(encoding="yuv422", steps=4).write(tmp_path / "bags" / "one")
+    code = f"""
+import sys
+for name in ("rosbags", "mcap", "numpy", "PIL", "simplejpeg", "yaml"):
+    sys.modules[name] = None
+from pathlib import Path
+from robotrain_workloads.rosbag_act_train.bag_check import BagCheck
+values = {make_parameters(image_topics=f"{CAMERA}=top")!r}
+print(BagCheck(values).find_problems([Path({str(folder.parent)!r})]))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "the encoding yuv422 is not supported" in answer.stdout
+
+
+@pytest.mark.parametrize("platform", ["local", "osmo"])
+def test_a_submission_ends_at_bags_that_do_not_fit(robotrain, tmp_path, platform):
+    folder = Recording(encoding="yuv422").write(tmp_path / "bags" / "one")
+    cloud = ("--pool", "p", "--storage-account", "acct", "--tracking-uri", "none") if platform == "osmo" else ()
+    words = ("--dataset-path", folder.parent, "--image-topics", f"{CAMERA}=top", "--action-topic", "/action")
+    answer = robotrain("submit", "rosbag-act-train", "--platform", platform, *words, *cloud, "--dry-run", "--json")
+    assert answer.exit_code == 4
+    (problem,) = (one for one in answer.json["problems"] if one["code"] == "data-unusable")
+    assert "the encoding yuv422 is not supported" in problem["title"]

@@ -1,0 +1,153 @@
+"""Bags compared with the job before they are read: topics, joints, and some pictures. Standard library only.
+
+A training reads every bag, and stops at the first that does not fit. That takes an environment and a machine: what the
+files tell at a glance is said before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from robotrain_runtime.contract.document import Scalar
+
+from robotrain_workloads.option_kinds import find_near_option
+from robotrain_workloads.rosbag_act_train import parameters
+from robotrain_workloads.rosbag_act_train.bags import bag_probe
+from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, UnknownBag, select_bags
+from robotrain_workloads.rosbag_act_train.bags.bag_probe import ProbedTopic
+from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem, find_visible_damage
+
+BUDGET_SECONDS = 0.12
+"""How long bags are looked at: the first of many, the others by the job."""
+IMAGES = (bag_probe.IMAGE, bag_probe.COMPRESSED_IMAGE)
+VECTORS = (bag_probe.JOINTS, "std_msgs/msg/Float64MultiArray", "std_msgs/msg/Float32MultiArray")
+TOPICS = {"state_topic": "joint_names", "environment_state_topic": "", "action_topic": "action_joint_names"}
+"""The parameters with a topic of numbers, and those with the names of its joints."""
+
+
+class BagCheck:
+    """What the bags of a job show at a glance.
+
+    :param values: the parameters of the job.
+    """
+
+    def __init__(self, values: Mapping[str, Scalar]) -> None:
+        self._values = values
+        self._cameras = parameters.parse_cameras(str(values["image_topics"] or ""))
+        named = {name: parameters.read_topic(_get_text(values[name])) for name in TOPICS}
+        self._topics = {name: topic for name, topic in named.items() if topic}
+        self._problems: dict[str, list[Path]] = {}
+        """The bags of each."""
+        self.warnings: list[str] = []
+        """What may stop the training."""
+
+    def find_problems(self, folders: Sequence[Path]) -> list[str]:
+        """Return one sentence for each reason why the training would stop; the second line is the remedy."""
+        excluded = parameters.parse_names(_get_text(self._values["exclude_bags"]))
+        try:
+            bags = [bag for found in select_bags(folders, excluded) for bag in found]
+        except UnknownBag as error:
+            near = [error.near[0] if name == error.name else name for name in excluded] if error.near else ()
+            return [f"{error}\n--exclude-bags {','.join(near)}" if near else str(error)]
+        except (BagError, OSError) as error:
+            return [str(error)]
+        end = time.monotonic() + BUDGET_SECONDS
+        for number, bag in enumerate(bags):
+            if number and time.monotonic() > end:
+                break
+            try:
+                self._check_bag(bag, end)
+            except BagError as error:
+                self._add_problem(error.file, error.why)
+            except OSError:  # the job says it
+                continue
+        return [f"{_describe_bags(paths)}: {text}" for text, paths in self._problems.items()]
+
+    def _add_problem(self, path: Path, text: str) -> None:
+        self._problems.setdefault(text, []).append(path)
+
+    def _check_bag(self, bag: Bag, deadline: float) -> None:
+        sampled = (*self._cameras, *self._topics.values())
+        topics = bag_probe.probe_bag(bag, sampled, deadline, salvage=bool(self._values["salvage"]))
+        if topics is None:
+            return
+        for camera in dict.fromkeys(self._cameras.values()):
+            choices = [topic for topic, name in self._cameras.items() if name == camera]
+            chosen = next((topic for topic in choices if topic in topics), choices[0])
+            self._check_topic(bag, topics, chosen, IMAGES, "image_topics")
+            if chosen in topics and topics[chosen].type in IMAGES:
+                self._check_pictures(bag, chosen, topics[chosen])
+        numbers = {name: topic for name, topic in self._topics.items() if topic not in self._cameras}
+        for name, topic in numbers.items():
+            self._check_topic(bag, topics, topic, VECTORS, name)
+            joints = parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
+            if joints and topic in topics and topics[topic].type == bag_probe.JOINTS:
+                self._check_joints(bag, topics[topic], name, joints)
+
+    def _check_topic(
+        self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str, kinds: Sequence[str], name: str
+    ) -> None:
+        flag, found = f"--{name.replace('_', '-')}", topics.get(topic)
+        if found is None:
+            fitting = [one for one in topics if topics[one].type in kinds]
+            near = find_near_option(topic, fitting) or (fitting[0] if len(fitting) == 1 else "")
+            known = ", ".join(sorted(topics))
+            way = f"\n{flag} {self._replace_topic(topic, near)}" if near else ""
+            self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {known}{way}")
+        elif found.type not in kinds:
+            needs = " or ".join(kinds)
+            self._add_problem(bag.path, f"{topic} ({flag}) has messages of {found.type}, and this needs {needs}")
+        elif found.is_empty:
+            self._add_problem(bag.path, f"{topic} ({flag}) has no message")
+
+    def _replace_topic(self, topic: str, other: str) -> str:
+        """Return the value of an option with another topic."""
+        if topic not in self._cameras:
+            return other
+        return ",".join(f"{other if one == topic else one}={camera}" for one, camera in self._cameras.items())
+
+    def _check_pictures(self, bag: Bag, name: str, topic: ProbedTopic) -> None:
+        """A damaged picture stops a training only if a step uses it: where all are damaged, one does."""
+        damaged = []
+        for data in topic.samples:
+            try:
+                message = bag_probe.parse_message(topic.type, data)
+            except ValueError as error:
+                self._add_problem(bag.path, f"{name}: {error}")
+                return
+            if problem := find_encoding_problem(message):
+                self._add_problem(bag.path, f"{name}: {problem}")
+                return
+            damaged += [problem for problem in [find_visible_damage(message)] if problem]
+        if damaged and len(damaged) == len(topic.samples):
+            self._add_problem(bag.path, f"{name}: {damaged[0]}")
+        elif damaged:
+            self.warnings.append(f"{bag.path}: {name}: {damaged[0]}; training stops if a step uses this picture")
+
+    def _check_joints(self, bag: Bag, topic: ProbedTopic, name: str, joints: Sequence[str]) -> None:
+        flag = f"--{TOPICS[name].replace('_', '-')}"
+        for data in topic.samples[:1]:
+            try:
+                recorded = sorted(bag_probe.parse_message(topic.type, data).name)
+            except ValueError as error:
+                self._add_problem(bag.path, f"{self._topics[name]}: {error}")
+                return
+            if missing := [joint for joint in joints if joint not in recorded]:
+                unnamed = [joint for joint in recorded if joint not in joints]
+                near = {joint: find_near_option(joint, unnamed) for joint in missing}
+                corrected = [near.get(joint, joint) for joint in joints]
+                is_clear = all(corrected) and len(set(corrected)) == len(corrected)
+                way = f"\n{flag} {','.join(corrected)}" if is_clear else ""
+                has = ", ".join(recorded) or "none"
+                self._add_problem(bag.path, f"no joint {', '.join(missing)} ({flag}); it has {has}{way}")
+
+
+def _describe_bags(paths: Sequence[Path]) -> str:
+    others = len(dict.fromkeys(paths)) - 1
+    return f"{paths[0]}" + (f" and {others} other bag{'s' * (others != 1)}" if others else "")
+
+
+def _get_text(value: Scalar) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,239 @@
+"""What the files of a bag tell without rosbags: its topics, and one in some messages. Standard library only.
+
+The machine that a job is sent from has no rosbags: it reads SQLite and the index of MCAP files by itself.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+from robotrain_workloads.rosbag_act_train.bags.bag_files import METADATA, Bag, BagError
+from robotrain_workloads.rosbag_act_train.bags.storage import COMPRESSED_SUFFIX
+
+IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+JOINTS = "sensor_msgs/msg/JointState"
+MCAP_MAGIC = b"\x89MCAP0\r\n"
+FOOTER_BYTES = 29 + len(MCAP_MAGIC)
+LARGEST_READ = 64 << 20
+"""Bytes of an index, or of a chunk of messages, that are read."""
+_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK_INDEX, _STATISTICS = 3, 4, 5, 8, 11
+_STEPS_BETWEEN_LOOKS = 10_000
+"""Of SQLite's program, some milliseconds."""
+_ROWS = "SELECT id, data FROM messages WHERE topic_id = ?"
+_FIRST, _LAST = f"{_ROWS} ORDER BY id LIMIT 1", f"{_ROWS} ORDER BY id DESC LIMIT 1"
+_MIDDLE = f"{_ROWS} AND id >= ? ORDER BY id LIMIT 1"
+
+
+@dataclass
+class ProbedTopic:
+    """A topic of a bag."""
+
+    type: str
+    is_empty: bool = False
+    """Whether it has no message; False if nobody looked."""
+    samples: list[bytes] = field(default_factory=list)
+    """Some of its messages, as they are stored; none if they are compressed."""
+
+
+def probe_bag(
+    bag: Bag, sampled: Collection[str], deadline: float, *, salvage: bool = False
+) -> Mapping[str, ProbedTopic] | None:
+    """Return the topics of a bag, with samples of some; None if only rosbags can read it, or if that takes too long.
+
+    Raise BagError if it is cut off or damaged.
+
+    :param deadline: by `time.monotonic`.
+    :param salvage: an MCAP file that ends too early is read as far as it goes.
+    """
+    found: dict[str, ProbedTopic] = {}
+    is_compressed = bag.folder is not None and _is_compressed(bag.folder / METADATA)
+    for file in bag.files:
+        if file.suffix == COMPRESSED_SUFFIX or is_compressed:
+            return None
+        part = _probe_mcap(file, sampled, salvage) if file.suffix == ".mcap" else _probe_sqlite(file, sampled, deadline)
+        if part is None:
+            return None
+        for name, topic in part.items():
+            known = found.setdefault(name, ProbedTopic(topic.type, is_empty=True))
+            known.is_empty = known.is_empty and topic.is_empty
+            known.samples += topic.samples
+    return found or None
+
+
+def parse_message(kind: str, data: bytes) -> Any:
+    """Return the fields of a picture or of joints; None for another type. Raise ValueError if it has not its form."""
+    try:
+        reader = _CdrReader(data)
+        if kind not in (IMAGE, COMPRESSED_IMAGE, JOINTS):
+            return None
+        reader.skip(8)  # the stamp
+        reader.read_bytes()  # the frame
+        if kind == JOINTS:
+            return SimpleNamespace(name=[reader.read_text() for _ in range(reader.read_number())])
+        if kind == COMPRESSED_IMAGE:
+            return SimpleNamespace(format=reader.read_text(), data=reader.read_bytes())
+        height, width, encoding = reader.read_number(), reader.read_number(), reader.read_text()
+        reader.skip(1)
+        step = reader.read_number()
+        return SimpleNamespace(height=height, width=width, encoding=encoding, step=step, data=reader.read_bytes())
+    except (struct.error, UnicodeDecodeError) as error:
+        raise ValueError("a message does not have the form of its type") from error
+
+
+class _CdrReader:
+    """Values of a message in the order of its fields."""
+
+    def __init__(self, data: bytes) -> None:
+        self._order = "<" if data[1:2] in (b"\1", b"\3") else ">"
+        self._data, self._at = data[4:], 0
+
+    def skip(self, count: int) -> None:
+        self._at += count
+
+    def read_number(self) -> int:
+        self._at += -self._at % 4
+        (number,) = struct.unpack_from(f"{self._order}I", self._data, self._at)
+        self._at += 4
+        return int(number)
+
+    def read_bytes(self) -> bytes:
+        length = self.read_number()
+        if self._at + length > len(self._data):
+            raise struct.error("it is too short")
+        self._at += length
+        return self._data[self._at - length : self._at]
+
+    def read_text(self) -> str:
+        return self.read_bytes().rstrip(b"\0").decode()
+
+
+def _is_compressed(metadata: Path) -> bool:
+    """Return whether the messages of a bag are compressed one by one."""
+    text = metadata.read_text(encoding="utf-8", errors="replace") if metadata.is_file() else ""
+    modes = [line.partition(":")[2].strip(" '\"").lower() for line in text.splitlines() if "compression_mode:" in line]
+    return any(mode not in ("", "none") for mode in modes)
+
+
+def _probe_sqlite(file: Path, sampled: Collection[str], deadline: float) -> dict[str, ProbedTopic] | None:
+    try:
+        import sqlite3
+    except ImportError:  # some builds of Python have none
+        return None
+    if file.stat().st_size == 0:
+        raise BagError(file, "the file is empty")
+    if Path(f"{file}-journal").exists() or Path(f"{file}-wal").exists():  # its recorder may still write
+        return None
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
+            found = {}
+            for number, name, kind in connection.execute("SELECT id, name, type FROM topics").fetchall():
+                rows = _sample_rows(connection, number) if name in sampled else {0: b""}
+                samples = list(rows.values()) if name in sampled else []
+                found[name] = ProbedTopic(kind, not rows, samples)
+            return found
+    except sqlite3.DatabaseError as error:
+        if time.monotonic() > deadline:  # it was interrupted
+            return None
+        why = "the SQLite file is cut off or damaged, and nothing of it can be read; record it again, or leave it out"
+        raise BagError(file, why) from error
+
+
+def _sample_rows(connection: Any, topic: int) -> dict[int, bytes]:
+    """Return the first, the last and one other message of a topic; none if it has none."""
+    rows = dict(connection.execute(_FIRST, (topic,)))
+    if rows:
+        rows |= dict(connection.execute(_LAST, (topic,)))
+        rows |= dict(connection.execute(_MIDDLE, (topic, sum(rows) // len(rows))))
+    return {number: bytes(data) for number, data in sorted(rows.items())}
+
+
+def _probe_mcap(file: Path, sampled: Collection[str], salvage: bool) -> dict[str, ProbedTopic] | None:
+    size = file.stat().st_size
+    if size == 0:
+        raise BagError(file, "the file is empty")
+    with file.open("rb") as stream:
+        is_whole = stream.read(len(MCAP_MAGIC)) == MCAP_MAGIC and size >= FOOTER_BYTES
+        footer = _read_at(stream, max(size - FOOTER_BYTES, 0), FOOTER_BYTES)
+        if not is_whole or not footer.endswith(MCAP_MAGIC):
+            if salvage:
+                return None
+            why = "the file ends too early: it is cut off, or its recorder was killed; --salvage reads what is whole"
+            raise BagError(file, why)
+        (start,) = struct.unpack_from("<Q", footer, 9)
+        if not 0 < start < size or size - start > LARGEST_READ:
+            return None
+        try:
+            return _read_index(stream, _read_at(stream, start, size - FOOTER_BYTES - start), sampled)
+        except (struct.error, UnicodeDecodeError, KeyError):  # another kind of index
+            return None
+
+
+def _read_at(stream: IO[bytes], place: int, count: int) -> bytes:
+    stream.seek(place)
+    return stream.read(count)
+
+
+def _read_index(stream: IO[bytes], index: bytes, sampled: Collection[str]) -> dict[str, ProbedTopic] | None:
+    schemas: dict[int, str] = {}
+    channels: dict[int, tuple[int, str]] = {}
+    counts: dict[int, int] | None = None
+    chunks: list[tuple[int, int, str]] = []
+    for kind, content in _iterate_records(index):
+        if kind == _SCHEMA:
+            schemas[struct.unpack_from("<H", content)[0]] = _read_string(content, 2)
+        elif kind == _CHANNEL:
+            number, schema = struct.unpack_from("<HH", content)
+            channels[number] = (schema, _read_string(content, 4))
+        elif kind == _STATISTICS:
+            (length,) = struct.unpack_from("<I", content, 42)
+            pairs = struct.iter_unpack("<HQ", content[46 : 46 + length])
+            counts = dict(pairs)
+        elif kind == _CHUNK_INDEX:
+            place, length = struct.unpack_from("<QQ", content, 16)
+            (offsets,) = struct.unpack_from("<I", content, 32)
+            chunks.append((place, length, _read_string(content, 36 + offsets + 8)))
+    if counts is None or not channels:
+        return None
+    found: dict[str, ProbedTopic] = {}
+    for number, (schema, name) in channels.items():
+        topic = found.setdefault(name, ProbedTopic(schemas[schema], is_empty=True))
+        topic.is_empty = topic.is_empty and not counts.get(number)
+    names = {number: name for number, (_, name) in channels.items()}
+    for place, length, compression in dict.fromkeys((*chunks[:1], *chunks[-1:])):
+        if not compression and length <= LARGEST_READ:
+            _add_samples(_read_at(stream, place, length), names, sampled, found)
+    return found
+
+
+def _add_samples(
+    chunk: bytes, names: Mapping[int, str], sampled: Collection[str], found: Mapping[str, ProbedTopic]
+) -> None:
+    """Add the first and the last message of some topics in a chunk that is not compressed."""
+    (length,) = struct.unpack_from("<I", chunk, 9 + 28)  # of the name of its compression, which is empty
+    messages: dict[str, list[bytes]] = {}
+    for kind, content in _iterate_records(chunk[9 + 32 + length + 8 :]):
+        if kind == _MESSAGE and (name := names.get(struct.unpack_from("<H", content)[0], "")) in sampled:
+            messages.setdefault(name, []).append(content[22:])
+    for name, stored in messages.items():
+        found[name].samples += dict.fromkeys((stored[0], stored[-1]))
+
+
+def _iterate_records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + 9 <= len(data):
+        kind, length = struct.unpack_from("<BQ", data, at)
+        yield kind, data[at + 9 : at + 9 + length]
+        at += 9 + length
+
+
+def _read_string(data: bytes, at: int) -> str:
+    (length,) = struct.unpack_from("<I", data, at)
+    return data[at + 4 : at + 4 + length].decode()

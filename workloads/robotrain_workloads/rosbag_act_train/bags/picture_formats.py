@@ -1,0 +1,67 @@
+"""Pictures in messages: encodings that can be read, and damage that shows without decoding. Standard library only."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1}
+"""Of a raw picture, by its encoding."""
+JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+"""The first bytes."""
+JPEG_END, PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
+"""The last bytes."""
+_DEPTH = ("16UC1", "mono16", "16SC1", "32FC1")
+
+
+def find_encoding_problem(message: Any) -> str:
+    """Return why a picture's encoding cannot be used; empty if it can."""
+    if hasattr(message, "format"):
+        is_depth = "compressedDepth" in message.format or message.format.startswith(_DEPTH)
+        return "compressed depth cannot be used: a policy takes color or gray pictures" if is_depth else ""
+    if message.encoding in CHANNELS:
+        return ""
+    if message.encoding in _DEPTH:
+        return f"{message.encoding} is a depth picture, and a policy takes color or gray pictures of 8 bits a channel"
+    return f"the encoding {message.encoding} is not supported; record one of {', '.join(CHANNELS)}, jpeg or png"
+
+
+def find_size_problem(message: Any) -> str:
+    """Return why the data of a raw picture of a known encoding cannot be its pixels; empty if it can."""
+    height, width, step = message.height, message.width, message.step
+    if step >= width * CHANNELS[message.encoding] and len(message.data) >= step * height:
+        return ""
+    return (
+        f"the picture is {width} x {height} {message.encoding} with rows of {step} bytes,"
+        f" which {len(message.data)} bytes cannot hold"
+    )
+
+
+def explain_format(message: Any) -> str:
+    """Return that a compressed picture is of no known format."""
+    return f"the format `{message.format}` is neither jpeg nor png"
+
+
+def find_visible_damage(message: Any) -> str:
+    """Return why a picture cannot be decoded; empty if it can, or if only its decoder could tell."""
+    if not hasattr(message, "format"):
+        return find_size_problem(message)
+    data = bytes(message.data)
+    if not data.startswith((JPEG, PNG)):
+        return explain_format(message)
+    is_cut = JPEG_END not in data if data.startswith(JPEG) else PNG_END not in data and not _has_all_pixels(data)
+    return "the picture is damaged: it is cut off" if is_cut else ""
+
+
+def _has_all_pixels(data: bytes) -> bool:
+    """Return whether the pixels of a png are complete."""
+    stream, at = zlib.decompressobj(), len(PNG)
+    while at + 8 <= len(data) and not stream.eof:
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"IDAT":
+            try:
+                stream.decompress(data[at + 8 : at + 8 + length])
+            except zlib.error:
+                return False
+        at += length + 12
+    return stream.eof
