@@ -36,6 +36,7 @@ BENCHMARKS = (
     Benchmark("listing", "Many runs"),
     Benchmark("watching", "Watching a run"),
     Benchmark("option_check", "Options of the trainer"),
+    Benchmark("trainer_check", "Asking the trainer"),
     Benchmark("plan_size", "Size of plans"),
     Benchmark("first_step", "From submit to the first training step"),
     Benchmark("training", "While a training goes on"),

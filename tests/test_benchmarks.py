@@ -104,6 +104,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "startup": ["--pairs", "1"],
     "structure": [],
     "sweep": ["--trials", "1", "--steps", "2"],
+    "trainer_check": ["--quick"],
     "training": ["--pairs", "1", "--steps", "40"],
     "watching": ["--quick", "--seconds", "5", "--megabytes", "10", "--points", "1000"],
 }

@@ -36,6 +36,8 @@ from robotrain.plugins import calls
 from robotrain.plugins.discovery import list_built_in_distributions
 from robotrain.redaction import redact
 from robotrain.store import files, name_lock, records
+from robotrain.submission import checker
+from robotrain.submission.container_plugins import load_workload_container
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
@@ -124,6 +126,27 @@ def _measure_disk_skew() -> float:
             return os.fstat(file.fileno()).st_mtime - time.time()
     except OSError:
         return 0.0
+
+
+def check_checker(installed: "Plugins") -> Iterator[HealthResult]:
+    """Report which Python asks the trainers about options; none is no warning."""
+    choice, problems = checker.read_choice()
+    yield from map(convert_problem, problems)
+    if choice and choice.value in (checker.NONE, checker.BUILD):
+        wish = "nobody is asked" if choice.value == checker.NONE else "environments are built for it"
+        yield report_ok(f"{wish} about the options of a trainer ({choice.origin})")
+        return
+    for workload in installed.workloads().values():
+        plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
+        if plugin is None or "check_command" not in vars(plugin):
+            continue
+        found = checker.find_checker(plugin.ENVIRONMENT, "", lambda line: None)
+        if found.checker:
+            yield report_ok(f"{workload.name}: {found.checker.name}")
+        elif choice:
+            yield from map(convert_problem, found.problems)
+        else:
+            yield report_ok(f"{workload.name}: its trainer is not on this machine; --checker build puts it here")
 
 
 COMPLETION_FILES = {
@@ -401,6 +424,7 @@ def list_checks(plugins: "Plugins", platform: str, online: bool) -> list[CheckRe
         "cache folder": partial(check_folder, files.get_cache_folder(), "ROBOTRAIN_CACHE", unused_entries),
         "cache": check_cache,
         "settings files": check_settings_files,
+        "checker": partial(check_checker, plugins),
         "clock": check_clock,
         "completion": check_completion,
     }

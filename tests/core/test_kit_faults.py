@@ -71,6 +71,7 @@ FAULTS = {
                 "for which implies_sources is False",
             )
         },
+        "_lost_check_command": {"test_check_command_is_complete": ("asked twice", "there is no module hello_lost")},
         "_greedy_check": ["test_missing_input_is_rejected"],
         "_local_only": ["test_supporting_platforms_render_it"],
         "_private_import": {"test_imports_only_public_names": "_import_workload.py:4: robotrain.store"},

@@ -144,13 +144,12 @@ def _name_checker(place: Path, required: PythonEnvironment) -> str:
 
 def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
     """Return why a Python of the user cannot be asked, as the end of a sentence; empty if it can."""
-    from robotrain_runtime.environments import environment_check
-
     locked = read_locked_versions(required)
     if not python.is_file():
         return "there is no such file"
-    versions = environment_check.read_versions(python, locked)
-    if versions is None:
+    try:
+        versions = _read_versions(python, tuple(locked))
+    except OSError:
         return "it does not run"
     others = [(name, versions[name], wanted) for name, wanted in locked.items() if versions[name] != wanted]
     for name, found, wanted in others:
@@ -158,9 +157,28 @@ def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
     return ""
 
 
+def _read_versions(python: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions of distributions, empty for missing ones; known from an earlier call. Raise OSError."""
+    import hashlib  # costs start-up
+    import json
+
+    from robotrain_runtime.environments import environment_check
+
+    def read() -> bytes:
+        found = environment_check.read_versions(python, dict.fromkeys(names, ""))
+        if found is None:
+            raise OSError(f"{python} does not run")
+        return json.dumps(found).encode()
+
+    key = hashlib.sha256(json.dumps([names, _identify(python)]).encode()).hexdigest()
+    versions: dict[str, str] = json.loads(files.load_or_compute(f"versions-{key}", read))
+    return versions
+
+
 def _identify(python: Path) -> tuple[str, ...]:
     """Return what changes when packages are installed in the environment of a Python."""
-    return (str(python), *_list_package_folders(python.parent.parent))
+    status = python.stat()
+    return (str(python), f"{status.st_ino} {status.st_mtime_ns}", *_list_package_folders(python.parent.parent))
 
 
 def _list_package_folders(prefix: Path) -> Iterator[str]:

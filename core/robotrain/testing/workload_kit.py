@@ -199,6 +199,25 @@ class WorkloadKit(ImportTests):
         if named and not declaration.implies_sources(_make_job(given)):
             yield "implied_sources names sources of a job for which implies_sources is False: it is not asked"
 
+    def test_check_command_is_complete(
+        self, declaration: Workload, rendered_document: JobDocument, data: Mapping[JobSource, Path]
+    ) -> Iterator[str]:
+        """Its module can be packed for another Python, and equal jobs ask the same, so that the answer can be kept."""
+        plugin = load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin)
+        places = [Path("/check/one"), Path("/check/other")]
+        first, second = (plugin.check_command(rendered_document, data, place) for place in places)
+        if first is None or second is None:
+            pytest.skip("it has no check command for this job")
+        told = [[word.replace(str(places[1]), str(places[0])) for word in one.arguments] for one in (first, second)]
+        yield from compare("the arguments of check_command, asked twice", *told)
+        if told[0][0] != "-m":
+            yield f"check_command must start a module: its first argument is {told[0][0]!r}, not '-m'"
+            return
+        try:
+            pack_modules([declaration.container_plugin, told[0][1]])
+        except ModuleNotFoundError as error:
+            yield f"the module of check_command cannot be packed: {error}"
+
     @pytest.fixture
     def runs(self) -> Sequence[str]:
         """The words of a job that really runs; define it to run one."""

@@ -91,6 +91,7 @@ heavy_container = wrong("heavy_container", container_plugin="hello_container.hea
 incomplete_container = wrong("incomplete_container", container_plugin="hello_container.silent")
 unlocked_environment = wrong("unlocked_environment", container_plugin="hello_container.unlocked")
 unannounced_sources = wrong("unannounced_sources", container_plugin="hello_container.implying")
+lost_check_command = wrong("lost_check_command", container_plugin="hello_container.lost_check")
 unknown_role = wrong("unknown_role", roles={"camera": Role()})
 greedy_check = wrong("greedy_check", check=check_sources_that_are_missing)
 local_only = wrong("local_only", check=reject_remote_sources)
