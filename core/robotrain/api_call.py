@@ -11,12 +11,11 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config import job_file
 from robotrain.config import project_file as projects
-from robotrain.config.coerce import ValueTable
+from robotrain.config.coerce import ValueTable, find_field
 from robotrain.config.env_files import VariableLayer, read_dotenv_files, read_environment
 from robotrain.config.project_file import Project
 from robotrain.config.provenance import CALL_NAME, Origin, Value, make_variable_name
 from robotrain.config.request import Request, SourceText
-from robotrain.config.resolve import find_field
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.platform import Platform

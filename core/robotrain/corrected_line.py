@@ -16,15 +16,14 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import LEAVE_OUT, Problem, Suggestion
 
 PROGRAM = "robotrain"
-LEAVE_OUT = "leave out "
 DASHES = "--"
 AFTER_DASHES = (DASHES, "after --")
 """Where problems of the arguments after `--` are."""
 KEYED_FLAGS = ("--set", "--over")
-"""Options that may be repeated, each time with another `KEY=VALUE`: the key is part of their name."""
+"""Options that may be repeated, each time with another `KEY=VALUE`: their names have the key, as in `--set=seed`."""
 ELLIPSIS = re.compile(r"…|\.\.\.")
 CAPITALS = re.compile(r"(?<![\w-])[A-Z][A-Z_-]*(?![\w-])")
 """A word in capitals without digits: `OWNER/NAME`, `N`, but not `T4` or `Isaac-Reach-UR10-v0`."""
@@ -70,19 +69,23 @@ def correct_line(
     if not all(option.name for option in (*own, *after)):
         return None
     replaced = suggestion.replaces.split()
-    moved = all(line.after.remove(option.name) for option in own if option.name in replaced and line.is_about_trainer)
-    clear = all(
-        [part.replace(one, problem.given) for part, new in ((line.own, own), (line.after, after)) for one in new]
-    )
+    to_own = [one.words[0].partition("=")[0] for one in own if line.is_about_trainer]
+    to_trainer = [] if line.is_about_trainer else [one.name for one in after]
+    moved = all(line.after.remove(name) for name in to_own if name in replaced)
+    moved = moved and all(line.own.remove(name) for name in to_trainer if name in replaced)
+    parts = ((line.own, own), (line.after, after))
+    clear = all([part.replace(one, problem.given, replaced) for part, new in parts for one in new])
     names = {option.name for option in (*own, *after)}
-    return line.join() if moved and clear and line.remove([one for one in replaced if one not in names]) else None
+    others = [one for one in replaced if one not in names]
+    are_switches = bool(own) and all(len(one.words) == 1 and "=" not in one.words[0] for one in own)
+    return line.join() if moved and clear and line.remove(others, are_switches) else None
 
 
 def find_placeholders(text: str, words: Iterable[str] = ()) -> list[str]:
     """Return what stands in a suggestion for something that is to be chosen: words in capitals that the line itself
-    does not have, and `…`.
+    does not have, also in small letters, and `…`.
     """
-    typed = {found for word in words for found in CAPITALS.findall(word)}
+    typed = {found for word in words for found in (*CAPITALS.findall(word), word.upper())}
     return [*ELLIPSIS.findall(text), *(found for found in CAPITALS.findall(text) if found not in typed)]
 
 
@@ -105,10 +108,12 @@ class _Part:
     def __init__(self, options: Iterable[_Option]) -> None:
         self.options = list(options)
 
-    def replace(self, option: _Option, given: str) -> bool:
-        """Put an option in the place of those of its name, else at the end; return whether it is clear which is meant.
+    def replace(self, option: _Option, given: str, replaced: Sequence[str]) -> bool:
+        """Put an option in the place of those of its name, else before one that it replaces, else at the end; return
+        whether it is clear which is meant.
 
         :param given: of several ones that with this value or text is meant; empty if all are.
+        :param replaced: the names of the options that it replaces.
         """
         places = [place for place, one in enumerate(self.options) if one.name == option.name]
         if len(places) > 1 and given:
@@ -120,13 +125,21 @@ class _Part:
             self.options[places[0]] = option
             self.options = [one for place, one in enumerate(self.options) if place not in places[1:]]
         else:
-            self.options.append(option)
+            found = [place for place, one in enumerate(self.options) if {one.name, *one.words[:1]} & {*replaced}]
+            self.options.insert(found[0] if found else len(self.options), option)
         return True
 
-    def remove(self, name: str) -> bool:
-        """Remove the options of a name; return whether there was one."""
-        before, self.options = self.options, [one for one in self.options if one.name != name]
-        return len(before) > len(self.options)
+    def remove(self, name: str, keeps_values: bool = False) -> bool:
+        """Remove the options of a name, or the word; return whether there was one."""
+        before, self.options = self.options, []
+        found = False
+        for one in before:
+            if one.name != name and (one.name or one.words != (name,)):
+                self.options.append(one)
+            else:
+                found = True
+                self.options += [_Option("", (word,)) for word in one.words[1:] if keeps_values]
+        return found
 
     def list_words(self) -> list[str]:
         return [word for option in self.options for word in option.words]
@@ -142,12 +155,20 @@ class _Line:
         self.after = _Part(_split_trainer_options(words[end + 1 :]))
         self.is_about_trainer = is_about_trainer
 
-    def remove(self, names: Sequence[str]) -> bool:
+    def remove(self, names: Sequence[str], keeps_values: bool = False) -> bool:
         """Remove options, each from the part that the problem is about if it is there; return whether the line had
         them all.
+
+        :param keeps_values: what looks like the value of one is a word after a switch.
         """
-        parts = (self.after, self.own) if self.is_about_trainer else (self.own, self.after)
-        return all(any(part.remove(self.names.get(name, name)) for part in parts) for name in names)
+
+        def remove_own(name: str) -> bool:
+            return self.own.remove(self.names.get(name, name), keeps_values)
+
+        parts = [remove_own, self.after.remove]
+        if self.is_about_trainer:
+            parts.reverse()
+        return all(any(remove_from(name) for remove_from in parts) for name in names)
 
     def join(self) -> list[str]:
         after = self.after.list_words()
@@ -161,10 +182,13 @@ def _split_text(typed: Sequence[str], is_after: bool, options: LineOptions) -> t
     """
     end = typed.index(DASHES) if DASHES in typed else len(typed)
     head, tail = list(typed[:end]), list(typed[end + 1 :])
+    own, after = list(_split_own(head, options)), list(_split_trainer_options(tail))
     if is_after and end == len(typed):
-        tail = [word for word in head if TRAINER_OPTION.fullmatch(word)]
-        head = [word for word in head if word not in tail]
-    return list(_split_own(head, options)), list(_split_trainer_options(tail))
+        after = [
+            new for one in own if TRAINER_OPTION.fullmatch(one.words[0]) for new in _split_trainer_options(one.words)
+        ]
+        own = [one for one in own if not TRAINER_OPTION.fullmatch(one.words[0])]
+    return own, after
 
 
 def _split_own(words: Sequence[str], options: LineOptions) -> Iterator[_Option]:
@@ -180,7 +204,7 @@ def _split_own(words: Sequence[str], options: LineOptions) -> Iterator[_Option]:
         values = [rest.pop(0)] if takes_value and rest and not re.match("--?[A-Za-z]", rest[0]) else []
         name = options.names.get(flag, flag)
         if flag in KEYED_FLAGS:
-            name += " " + (value if equals else "".join(values)).partition("=")[0]
+            name += "=" + (value if equals else "".join(values)).partition("=")[0]
         yield _Option(name, (word, *values))
 
 

@@ -42,6 +42,20 @@ class Suggestion(NamedTuple):
     """Options of the line, separated by spaces, that are left out with it: those of other names than the text has."""
 
 
+LEAVE_OUT = "leave out "
+"""What the text of a suggestion begins with that adds nothing to a line."""
+
+
+def suggest_leaving_out(*options: str, remark: str = "") -> Suggestion:
+    """Return the suggestion of a line without some options."""
+    return Suggestion(f"{LEAVE_OUT}{' and '.join(options)}", remark, " ".join(options))
+
+
+def suggest_choosing(*texts: str) -> Suggestion:
+    """Return the suggestion to keep one of several texts of the line, of which nobody but the user knows which."""
+    return Suggestion(f"{LEAVE_OUT}all but ONE: {' or '.join(texts)}")
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Problem:
     """A problem of a request. `str()` is its report as `robotrain` prints it."""
@@ -204,7 +218,8 @@ def format_problem(problem: Problem, width: int = 100) -> str:
     column = max((len(text) for text, remark, _ in pairs if remark and len(text) <= MAX_ALIGNED), default=0)
     for index, (text, remark, _) in enumerate(pairs):
         aligned = f"{'':{max(0, column - len(text))}} ({remark})" if remark else ""
-        lines.append(f"  {'or' if index else 'use':<5} {text}{aligned}")
+        label = "or" if index else "" if text.startswith(LEAVE_OUT) else "use"
+        lines.append(f"  {label:<5} {text}{aligned}")
     return "\n".join(lines)
 
 

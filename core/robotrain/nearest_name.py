@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from robotrain.errors import Suggestion
 
+MIN_RATIO = 0.75
+"""How similar the letters of names with digits must be."""
 MIN_PREFIX = 2
 """The length of a name that others are suggested for because they begin with it."""
 
@@ -20,8 +22,37 @@ def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
         names.setdefault(candidate.lstrip("-").lower(), candidate)
     name = name.lstrip("-").lower()
     starting = [candidate for candidate in names if candidate.startswith(name) and len(name) >= MIN_PREFIX]
-    near = starting if len(starting) == 1 else get_close_matches(name, names, n=1, cutoff=0.6)
+    if len(starting) == 1:
+        return names[starting[0]]
+    near = get_close_matches(name, [one for one in names if _can_be_misspelt(name, one)], n=1, cutoff=0.6)
     return names[near[0]] if near else None
+
+
+def _can_be_misspelt(name: str, known: str) -> bool:
+    """Return whether a name with digits may be a misspelt one: another number is another thing, and what is beside it
+    has to be nearly the same: `fp16` is not `bf16`.
+    """
+    if not any(map(str.isdigit, name + known)):
+        return True
+    from difflib import SequenceMatcher
+
+    numbers = {"".join(filter(str.isdigit, one)) for one in (name, known)}
+    one, other = ("".join(filter(str.isalpha, text)) for text in (name, known))
+    if min(len(one), len(other)) == 0:  # `v0.6.0` and `0.6.0`
+        return len(numbers) == 1 and len(one + other) <= 1
+    return len(numbers) == 1 and SequenceMatcher(None, one, other).ratio() >= MIN_RATIO
+
+
+def is_misspelling(word: str, other: str) -> bool:
+    """Return whether two words differ as typing errors do, which seldom change the first letter."""
+    from difflib import SequenceMatcher
+
+    if word == other:
+        return True
+    if not word or not other or not _can_be_misspelt(word, other):
+        return False
+    least = 0.75 if word[0] == other[0] else 0.85
+    return sorted(word) == sorted(other) or SequenceMatcher(None, word, other).ratio() >= least
 
 
 def suggest_name(name: str, known: Iterable[str], prefix: str = "") -> tuple[Suggestion, ...]:

@@ -3,6 +3,7 @@
 import shlex
 
 import pytest
+from robotrain.errors import LEAVE_OUT
 
 TRAIN = "submit --platform local --dataset-path x"
 OSMO = "submit --platform osmo --pool p --storage-account acct --tracking-uri none --dataset-path x"
@@ -53,7 +54,7 @@ LINES = {
     f"{TRAIN} --tag cups": ("", ["--note cups"]),
     f"{AZURE} --tags a=b": ("", ["--labels a=b"]),
     f"{TRAIN} --checkpoint out": ("--resume-from CHECKPOINT", []),
-    f"{TRAIN} --idle-minutes-to-autostop 9": ("rents no machines", ["robotrain platforms"]),
+    f"{TRAIN} --idle-minutes-to-autostop 9": ("rents no machines", []),
     "sweep --platform local --dataset-path x --over seed=1,2 --trials 5": ("", ["--samples N"]),
     f"{TRAIN} --parallel 2": ("Only a sweep", []),
     f"{TRAIN} -J cups": ("", ["--name NAME"]),
@@ -77,7 +78,15 @@ def test_option_of_other_tools_is_answered_with_its_equal_or_the_reason(robotrai
     if ways is None:
         assert all("--gpu-platform" not in way["text"] for way in problem["instead"])
     else:
-        assert [way["text"] for way in problem["instead"]] == ways
+        assert [way["text"] for way in problem["instead"] if not way["text"].startswith(LEAVE_OUT)] == ways
+
+
+def test_option_without_which_the_job_is_the_same_is_left_out(robotrain):
+    for flag in ("--detach", "--partition"):
+        (problem,) = robotrain("submit", "--platform", "local", "--dataset-path", "x", flag, "--json").json["problems"]
+        assert problem["instead"] == [{"text": f"leave out {flag}", "remark": "", "replaces": flag}]
+    (problem,) = robotrain("submit", "--platform", "local", "--dataset-path", "x", "--nodes", "--json").json["problems"]
+    assert problem["instead"] == []
 
 
 OLD_RUNS, CACHED = "robotrain runs --prune --older-than 30d", "robotrain cache --prune --unused 30d"
@@ -90,9 +99,9 @@ OLD_RUNS, CACHED = "robotrain runs --prune --older-than 30d", "robotrain cache -
         ("login", "no sign-in of its own", ["robotrain doctor"]),
         ("config", "robotrain.toml", ["robotrain explain job.yaml --platform PLATFORM"]),
         ("scancel a-run", "", ["robotrain cancel a-run"]),
-        ("workflow submit job.yaml --pool p", "", ["robotrain submit job.yaml --pool p --json"]),
+        ("workflow submit job.yaml --pool p", "", ["robotrain submit job.yaml --pool p"]),
         ("job create --file a.yml", "", ["robotrain submit job.yaml --platform PLATFORM"]),
-        ("job list", "", ["robotrain runs --json"]),
+        ("job list", "", ["robotrain runs"]),
         ("workflow query a-run", "", ["robotrain status a-run"]),
         ("stream a-run", "", ["robotrain logs -f a-run"]),
         ("rm pick", "", ["robotrain runs --prune pick", OLD_RUNS, CACHED]),
@@ -107,7 +116,7 @@ def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain, lin
     answer = robotrain(*line.split(), "--json")
     (problem,) = answer.json["problems"]
     assert (answer.exit_code, fact in problem["why"]) == (2, True)
-    assert [one["text"] for one in problem["instead"]] == ways
+    assert [one["text"].removesuffix(" --json") for one in problem["instead"]] == ways
 
 
 def test_words_of_other_tools_list_the_runs(scripted, robotrain):

@@ -164,7 +164,7 @@ def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, sent_r
         (("--batch-size", "8"), " --set batch_size=8"),
         (("--set", "policy.n_action_steps=8"), "-- --policy.n_action_steps=8"),
         (("--", "--batch-size=8"), "--set batch_size=8"),
-        (("--", "--name", "mine"), "use   --name (before --)"),
+        (("--", "--name", "mine"), "use   --name mine (before --)"),
         (("--", "--policy.type=diffusion"), "--set policy_type=diffusion"),
     ],
 )

@@ -79,16 +79,16 @@ def test_runs_since_and_until_a_duration_or_a_date(scripted, robotrain, words, f
 @pytest.mark.parametrize(
     ("words", "code", "way"),
     [
-        (["--until", "soon"], "value-invalid", "--until 7d"),
-        (["--since", "7"], "value-invalid", "--since 7d"),
-        (["--since", "2026-13-45"], "value-invalid", "--since 7d"),
+        (["--until", "soon"], "value-invalid", "--until VALUE"),
+        (["--since", "7"], "value-invalid", "--since VALUE"),
+        (["--since", "2026-13-45"], "value-invalid", "--since VALUE"),
         (["--since", "1d", "--until", "7d"], "options-conflict", "--since 7d --until 1d"),
-        (["--before", "1d"], "usage", "--until"),
+        (["--before", "1d"], "usage", "--until 1d"),
         (["--done"], "usage", "--state succeeded"),
-        (["--status", "failed"], "usage", "--state"),
+        (["--status", "failed"], "usage", "--state failed"),
         (["--sort", "loss"], "usage", "robotrain runs --help"),
-        (["--limit", "3"], "usage", "--number"),
-        (["--sinc", "1d"], "usage", "--since TIME"),
+        (["--limit", "3"], "usage", "--number 3"),
+        (["--sinc", "1d"], "usage", "--since 1d"),
         (["--until", "1d", "--prune"], "usage", "robotrain runs --prune --keep 20"),
     ],
 )

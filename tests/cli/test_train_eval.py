@@ -134,7 +134,7 @@ def test_missing_policy_is_explained():
     policy = SourceText(role="policy", kinds=("huggingface",), text="me/new", origin=origin, base=Path())
     missing = Problem(code="source-unpinned", stage=Stage.PREFLIGHT, title="it does not exist", given="me/new")
     explained = explain_missing_policy(missing, Request(sources=(policy,)))
-    assert explained.suggestions[0].text == "leave --policy-repo-id out"
+    assert explained.suggestions[0].text == "leave out --policy-repo-id"
     assert explain_missing_policy(missing, Request()) == missing
 
 

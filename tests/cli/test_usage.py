@@ -32,7 +32,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         ),
         (
             ("render", *LOCAL, *X, "--zone", "north"),
-            ["--zone is an option of platform plain", "use   --platform plain"],
+            ["--zone is an option of platform plain", "or    --platform plain"],
         ),
         (("render", *LOCAL, *X, "--image", "a:1"), ["container platform", "--environment PATH"]),
         (("render", *LOCAL, *X, "--config-preview", "y"), ["local takes no --config-preview"]),
@@ -49,7 +49,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *ON_PLAIN, "--blob-url", BLOB, "-d", "lerobot/pusht"), ["--dataset-id"]),
         (
             ("render", *ON_PLAIN, "-d", "u/a", "-d", "u/b"),
-            ["only once", "use   --dataset-repo-id u/a (alone)\n  or    --dataset-repo-id u/b (alone)"],
+            ["only once", "leave out all but ONE: --dataset-repo-id u/a or --dataset-repo-id u/b"],
         ),
         (("render", *ON_PLAIN, "a.yaml", "b.yaml"), ["one job at a time"]),
         (("logs", "--raw", "--json"), ["--raw and --json cannot be used together"]),
@@ -64,7 +64,10 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *LOCAL, *X, "--", "--pool", "gp", "--image", "x"), ["cluster", "container platform"]),
         (
             ("submit", "lerobot-eval", *LOCAL, "--policy-path", "a", "--policy-repo-id", "b/c"),
-            ["--policy-path and --policy-repo-id name 2", "use   --policy-path a"],
+            [
+                "--policy-path and --policy-repo-id name 2",
+                "leave out all but ONE: --policy-path a or --policy-repo-id b/c",
+            ],
         ),
         (("submit", "lerobot-eval", *LOCAL, "--success-threshold", "70"), ["use   --success-threshold 0.7"]),
         (("render", *ON_PLAIN, *X, "--batch-size", "0"), ["--batch-size takes a whole number greater than 0"]),
@@ -111,7 +114,7 @@ def test_wrong_line_is_refused_with_the_facts_and_what_to_type(robotrain, words,
             "--env",
             "robotrain submit lerobot-eval …",
         ),
-        (("submti",), "command-unknown", "", "robotrain submit"),
+        (("submti",), "command-unknown", "", "robotrain submit --json"),
         (("status", "nosuch"), "run-unknown", "", "robotrain submit job.yaml --platform PLATFORM"),
     ],
 )
@@ -174,7 +177,7 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
 @pytest.mark.parametrize(
     ("words", "way"),
     [
-        (("--wait", "submit", "lerobot-eval"), "robotrain submit … --wait"),
+        (("--wait", "submit", "lerobot-eval"), "robotrain submit lerobot-eval --wait"),
         (("eval", "--env", "pusht"), "robotrain submit lerobot-eval …"),
         (("lerobot-train",), "robotrain submit lerobot-train …"),
     ],
@@ -232,7 +235,7 @@ def test_common_mistakes_are_answered_with_the_line_to_type(robotrain, plain_pla
 
 def test_missing_job_file_is_answered_with_init(robotrain):
     (problem,) = robotrain("explain", "job.yaml", "--platform", "local", "--json").json["problems"]
-    assert [way["text"] for way in problem["instead"]] == ["robotrain init"]
+    assert [way["text"] for way in problem["instead"]] == ["robotrain init …"]
 
 
 @pytest.mark.parametrize("words", [("-",), ("/dev/stdin",), ("/dev/fd/63",), ("lerobot-train", "-")])

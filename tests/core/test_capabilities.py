@@ -235,7 +235,7 @@ def test_a_feature_that_needs_a_setting_needs_its_value(submit, declare_capabili
     answer = submit("--dataset-stone", "stone:basalt", "--telescope", "none")
     assert answer.exit_code == 3
     assert "plain cannot track a run with MLflow with --telescope none" in answer.stderr
-    assert "  use   leave --telescope out\n" in answer.stderr
+    assert "  leave out --telescope\n" in answer.stderr
     assert submit("--dataset-stone", "stone:basalt").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one", "--telescope", "none").exit_code == 0
 

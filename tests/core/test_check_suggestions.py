@@ -25,7 +25,7 @@ def test_resume_of_a_run_that_reached_its_steps_is_refused_at_once(robotrain, fa
     set_run_state(fake_platform, run, "succeeded", checkpoints=[2, 4])
     answer = robotrain("resume", run, "--no-pin")
     assert answer.exit_code == 3
-    assert "use   --training-steps 8" in answer.stderr
+    assert "use   --training-steps STEPS (more than 4)" in answer.stderr
     assert len(list((fake_platform / "jobs").iterdir())) == 1
     more = robotrain("resume", run, "--no-pin", "--training-steps", "8")
     assert more.exit_code == 0

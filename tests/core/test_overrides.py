@@ -85,15 +85,15 @@ def test_sources(robotrain, plain_platform):
 
 
 MISTAKES = {
-    "batch_sise=8": "--set batch_size",
-    "parameters.batch_sise=8": "--set parameters.batch_size",
-    "steps=8": "--set training_steps",
-    "batch-size=8": "--set batch_size",
-    "runs-dir=8": "--set runs_dir",
-    "platforms.local.runsdir=8": "--set platforms.local.runs_dir",
+    "batch_sise=8": "--set batch_size=8",
+    "parameters.batch_sise=8": "--set parameters.batch_size=8",
+    "steps=8": "--set training_steps=8",
+    "batch-size=8": "--set batch_size=8",
+    "runs-dir=8": "--set runs_dir=8",
+    "platforms.local.runsdir=8": "--set platforms.local.runs_dir=8",
     "sources.dataset=x": "--set sources.dataset.blob_url=…",
-    "sources.dataset.local=x": "--set sources.dataset.local_path",
-    "sources.datasets.local_path=x": "--set sources.dataset.local_path",
+    "sources.dataset.local=x": "--set sources.dataset.local_path=x",
+    "sources.datasets.local_path=x": "--set sources.dataset.local_path=x",
     "trainer_args=--x=1": "-- --NAME=VALUE …",
     "trainer_args=[1]": "-- --NAME=VALUE …",
     "workload=lerobot-train": "robotrain … WORKLOAD",

@@ -86,7 +86,7 @@ def test_options_that_decide_over_checkpoints_are_robotrains(robotrain: Any) -> 
 
 
 def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) -> None:
-    for words in (["--json"], ["--platform", "osmo"], ["--set=batch_size=8"]):
+    for words in (["--json"], ["--profile", "lab"], ["--set=batch_size=8"]):
         (problem,) = explain_options(robotrain, "--", "--policy.n_action_steps=8", *words).json["problems"]
         assert problem["code"] == "trainer-arg-misplaced"
         moved = " ".join(words).replace("--set=", "--set ")

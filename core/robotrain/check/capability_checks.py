@@ -16,7 +16,7 @@ from robotrain.config.provenance import IMPLIED_ORIGIN, Origin
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
 from robotrain.model.source import SourceKind
@@ -221,7 +221,7 @@ def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platfor
         where=need.where,
         given=need.given,
         why=f"It is required by {need.sources}." if need.sources else "",
-        suggestions=(Suggestion(f"leave {setting.flag} out" if off else f"{setting.flag} {setting.metavar}"),),
+        suggestions=(suggest_leaving_out(setting.flag) if off else Suggestion(f"{setting.flag} {setting.metavar}"),),
     )
 
 

@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from robotrain import __version__
 from robotrain.cli.command_factory import (
+    ARGUMENTS_KEY,
     CompletionItem,
     UsageError,
     add_context,
@@ -23,7 +24,7 @@ from robotrain.command_table import ALIASES, COMMANDS
 from robotrain.errors import Rejected
 
 ClickError: Any = UsageError.__base__
-AS_JSON_KEY, ARGUMENTS_KEY = "robotrain.as-json", "robotrain.arguments"
+AS_JSON_KEY = "robotrain.as-json"
 WITHOUT_HELP = (
     "Do not load this plugin: a distribution, or a claim (platform.NAME)  [repeatable]  [env: ROBOTRAIN_WITHOUT=A,B]"
 )
@@ -100,6 +101,7 @@ class RootGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the global options; note whether problems are to be printed as JSON."""
         ctx.meta[AS_JSON_KEY] = "--json" in split_at_dashes(args)[0]
+        typed = list(args)
         try:
             with add_context(ctx):
                 return super().parse_args(ctx, args)
@@ -107,7 +109,7 @@ class RootGroup(TyperGroup):
             from robotrain.cli.parse_errors import explain_early_option, explain_parse_error
 
             with handle_errors(as_json=ctx.meta[AS_JSON_KEY]):
-                raise Rejected([explain_early_option(args, error) or explain_parse_error(error)]) from None
+                raise Rejected([explain_early_option(typed, error) or explain_parse_error(error)]) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report whatever it raises in one way."""

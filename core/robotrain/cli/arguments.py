@@ -99,10 +99,8 @@ AFTER_DASHES_KEY, WORDS_KEY = "robotrain.after-dashes", "robotrain.words"
 class TrainerArgsCommand(OwnCommand):
     """A command that takes options for the trainer after `--`, which it finds under AFTER_DASHES_KEY."""
 
-    group = ""
-    """The command that it belongs to, with a space."""
-    argument, key_prefix = "RUN", ""
-    """Its argument, and what stands before a key of `--set`, in lines to type."""
+    key_prefix = ""
+    """What stands before a key of `--set`, in options to type."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what stands before the `--`."""
@@ -118,37 +116,33 @@ class TrainerArgsCommand(OwnCommand):
         from robotrain.cli.option_spelling import find_misspelt_option
         from robotrain.config.overrides import list_flag_keys
 
-        run, value = self._read_run_and_value(flag, ctx)
-        line = f"robotrain {self.group}{self.name} {run}"
+        value = self._read_value(flag, ctx)
         if "." in flag:
-            return (Suggestion(f"{line} -- {flag}={value}"),)
+            return (Suggestion(f"-- {flag}={value}", replaces=flag),)
         plugins = get_plugins(ctx)
         platforms = plugins.platforms()
         keys = dict(list_flag_keys(plugins.workloads().values(), platforms.values(), plugins.source_kinds()))
-        flag = flag.replace("_", "-")
+        typed = flag.replace("_", "-")
         if self.key_prefix and not flag.startswith("--"):
             return near
-        if not near and flag not in keys and not self.key_prefix:  # a step may be of any workload: too many are near
-            flag = find_misspelt_option(flag, keys) or flag
-        return (Suggestion(f"{line} --set {self.key_prefix}{keys[flag]}={value}"),) if flag in keys else near
+        if not near and typed not in keys and not self.key_prefix:  # a step may be of any workload: too many are near
+            typed = find_misspelt_option(typed, keys) or typed
+        if typed not in keys:
+            return near
+        return (Suggestion(f"--set {self.key_prefix}{keys[typed]}={value}", replaces=flag),)
 
-    def _read_run_and_value(self, flag: str, ctx: Any) -> tuple[str, str]:
-        """Return the run and the value of an unknown option as they were typed, or what stands for them."""
+    def _read_value(self, flag: str, ctx: Any) -> str:
+        """Return the value of an unknown option as it was typed, or what stands for it."""
         from robotrain.secret_rules import find_secret_arguments
 
-        with_value = {name for one in self.params if not getattr(one, "is_flag", True) for name in one.opts}
-        found = {"run": self.argument, flag: "VALUE"}
-        name = ""
-        for word in ctx.meta.get(WORDS_KEY, ()):
+        words = ctx.meta.get(WORDS_KEY, ())
+        for word, following in itertools.zip_longest(words, words[1:], fillvalue="-"):
             option, equals, value = word.partition("=")
-            if word.startswith("-"):
-                name = "" if equals else option
-            else:
-                name, option, value = "", (name if name == flag or name in with_value else "run"), word
-            is_secret = find_secret_arguments([option, value])
-            if option in found and value and value.isprintable() and not is_secret:
-                found[option] = shlex.quote(value)
-        return found["run"], found[flag]
+            if option == flag:
+                value = value if equals else "" if following.startswith("-") else following
+                is_shown = value and value.isprintable() and not find_secret_arguments([option, value])
+                return shlex.quote(value) if is_shown else "VALUE"
+        return "VALUE"
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
@@ -299,7 +293,7 @@ def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) 
     try:
         return parse(text) if text else None
     except ValueError as error:
-        ways = [Suggestion(f"{flag} {example}")]
+        ways = [Suggestion(f"{flag} VALUE", f"such as {example}")]
         problem = make_usage_problem("value-invalid", f"{flag}: {error}", flag, given=redact(text), suggestions=ways)
         raise Rejected([problem]) from None
 
@@ -315,7 +309,7 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
             return int(text)
     bounds = [f"greater than {least - 1}"] * (least > 0) + [f"at most {most}"] * (most is not None)
     title = f"{flag} needs a whole number {' and '.join(bounds)}".rstrip()
-    ways = [Suggestion(f"{flag} {max(least, 4)}")]
+    ways = [Suggestion(f"{flag} N")]
     raise Rejected([make_usage_problem("value-invalid", title, flag, given=redact(text), suggestions=ways)])
 
 

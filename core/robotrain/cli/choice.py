@@ -139,7 +139,7 @@ def make_platform_missing_problem(plugins: Plugins) -> Problem:
     """Return the problem of a job without a platform."""
     installed = plugins.list_names("platform")
     why = f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM sets one for every command."
-    ways = [Suggestion(f"--platform {name}") for name in installed]
+    ways = [Suggestion("--platform NAME"), *(Suggestion(f"--platform {name}") for name in installed)]
     return make_usage_problem("platform-missing", "no platform was chosen", why=why, suggestions=ways)
 
 
@@ -163,7 +163,8 @@ def make_not_loaded_problem(
         title = f"{name} stands for the name of a platform"
         return dataclasses.replace(missing, code="platform-not-loaded", title=title, where=origin.where, given=name)
     others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]
-    near = suggest_name(name, others, prefix="--platform " if family == "platform" else "")
+    is_option = family == "platform" and origin.layer != "argument"
+    near = suggest_name(name, others, prefix="--platform " if is_option else "")
     ways = problem.suggestions
     if error.misspelled:
         ways = near or (*alternatives, *problem.suggestions)

@@ -23,6 +23,8 @@ UsageError: Any = typer.BadParameter.__base__
 """Click's usage error, of which Typer exports only subclasses."""
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS_KEY = "robotrain.plugins"
+ARGUMENTS_KEY = "robotrain.arguments"
+"""Where the root context has the arguments of the command as they were typed."""
 PLUGIN_MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
 

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.cli.choice import Choice
 from robotrain.cli.command_factory import load_command
 from robotrain.command_table import COMMANDS
-from robotrain.errors import Suggestion
+from robotrain.errors import Suggestion, suggest_leaving_out
 
 if TYPE_CHECKING:
     from robotrain.model.workload import Workload
@@ -34,6 +34,8 @@ class ForeignOption(NamedTuple):
     """Lines to type; an option counts only for the commands that have it."""
     is_about_gpus: bool = False
     """Whether the option for the number of GPUs does the same."""
+    is_dispensable: bool = True
+    """Whether the job is the same without them."""
 
 
 FOREIGN_OPTIONS = (
@@ -41,12 +43,14 @@ FOREIGN_OPTIONS = (
         "-N --nodes --num-nodes --nnodes --node-count --machines --num-machines --instance-count --num-instances"
         " --replicas --num-replicas",
         ONE_MACHINE,
+        is_dispensable=False,
     ),
     ForeignOption(
         "-G --gpu --num-gpu --gpus --gpus-per-node --gpus-per-task --nproc --nproc-per-node --num-processes --ntasks"
         " --ntasks-per-node --process-count-per-instance",
         "robotrain starts a process for each GPU of the machine.",
         is_about_gpus=True,
+        is_dispensable=False,
     ),
     ForeignOption(
         "--detach --detach-run --background --async --async-call --no-wait --nowait --no-follow --skip-wait",
@@ -59,12 +63,13 @@ FOREIGN_OPTIONS = (
         (Suggestion("--stream", "shows the log until the run ends"), Suggestion("robotrain logs -f RUN")),
     ),
     ForeignOption(
-        "-y --yes --assume-yes --no-confirm --auto-approve --no-prompt",
+        "-y --yes --force --assume-yes --no-confirm --auto-approve --no-prompt",
         "This command asks for no confirmation: leave the option out.",
     ),
     ForeignOption(
         "-e --envs --env-file --env-var --env-vars --environment-variables --set-env --export --secret --secrets",
         "Variables of this machine's environment are not part of a job, and secrets never are.",
+        is_dispensable=False,
     ),
     ForeignOption("-J --run-name", "", (Suggestion("--name NAME", "what robotrain's commands call the run"),)),
     ForeignOption(
@@ -93,8 +98,8 @@ FOREIGN_OPTIONS = (
     ForeignOption(
         "--cloud --region --zone --use-spot --spot --cluster --infra --down --autostop --idle-minutes-to-autostop"
         " --retry-until-up",
-        "robotrain rents no machines: the platform decides where a job runs, and when.",
-        (Suggestion("robotrain platforms", "shows the platforms"),),
+        "robotrain rents no machines: the platform decides where a job runs, and when. `robotrain platforms`"
+        " shows them.",
     ),
 )
 VARIABLE_OPTION, VARIABLES_OPTION = "--env", "--envs"
@@ -128,7 +133,8 @@ def find_foreign_option(
     ways = [*own, *(way for way in found.ways if not way.text.startswith("--"))]
     if found.is_about_gpus and gpus in known:
         ways.append(Suggestion(f"{gpus} {value if value.isdecimal() else 'N'}"))
-    return sentence, ways
+    ways = [way if way.text.startswith("robotrain ") else way._replace(replaces=flag) for way in ways]
+    return sentence, ways or [suggest_leaving_out(flag)] * found.is_dispensable
 
 
 def list_commands_with(wanted: str, plugins: Plugins) -> list[str]:

@@ -23,7 +23,7 @@ from robotrain.cli.choice import (
     read_name_layers,
     resolve_choice,
 )
-from robotrain.cli.command_factory import add_context, format_help, get_plugins, split_at_dashes
+from robotrain.cli.command_factory import ARGUMENTS_KEY, add_context, format_help, get_plugins, split_at_dashes
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
     SET_NAME,
@@ -256,7 +256,7 @@ class JobCommand(TyperCommand):
             *usage.find_unknown_tables(choice, plugins),
             *usage.check_save_path(values.get("save_as")),
         ]
-        workload, platform = self._load_chosen(choice, plugins, problems, values)
+        workload, platform = self._load_chosen(ctx, choice, problems, values)
         request, mistakes = self.make_request(ctx, choice, values, workload, platform, problems)
         return request, workload, platform, [*problems, *mistakes]
 
@@ -298,7 +298,7 @@ class JobCommand(TyperCommand):
         return request, ()
 
     def _load_chosen(
-        self, choice: Choice, plugins: "Plugins", problems: "list[Problem]", values: dict[str, Any]
+        self, ctx: Any, choice: Choice, problems: "list[Problem]", values: dict[str, Any]
     ) -> tuple[Any, Any]:
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
         from robotrain.cli.choice import (
@@ -309,6 +309,7 @@ class JobCommand(TyperCommand):
         from robotrain.errors import Rejected
         from robotrain.plugins.failures import PluginError
 
+        plugins = get_plugins(ctx)
         parts: dict[str, Any] = {}
         names = (("workload", choice.workload), ("platform", choice.platform))
         for (family, name), origin in zip(names, choice.origins, strict=True):
@@ -335,7 +336,8 @@ class JobCommand(TyperCommand):
             if len(words) > 1 or not all(is_job_file(word) or word in workloads for word in words):
                 from robotrain.cli.unknown_words import find_unknown_words
 
-                problems += find_unknown_words(words, choice, self.options, plugins)
+                line = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
+                problems += find_unknown_words(words, choice, self.options, plugins, line)
         offered = [way.text for one in problems if one.code == "option-unknown" for way in one.suggestions]
         if any(text.startswith("--platform ") for text in offered):  # a platform was chosen by a misspelt option
             problems[:] = [one for one in problems if one.code != "platform-missing"]

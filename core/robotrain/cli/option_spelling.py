@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
+from robotrain.nearest_name import is_misspelling
+
 if TYPE_CHECKING:
     from robotrain.cli.options import ComposedOptions
 
@@ -47,19 +49,14 @@ def _split_words(flag: str) -> list[str]:
 def _are_similar(words: Sequence[str], others: Sequence[str]) -> bool:
     """Return whether each word is that of the other name, or a misspelling of it."""
     if len(words) == len(others):
-        return all(map(_is_misspelling, words, others))
+        return all(map(_is_nearly, words, others))
     return SequenceMatcher(None, "".join(words), "".join(others)).ratio() >= 0.9
 
 
-def _is_misspelling(word: str, other: str) -> bool:
-    """Return whether two words differ as typing errors do, which seldom change the first letter, or one is short for
-    the other.
-    """
+def _is_nearly(word: str, other: str) -> bool:
+    """Return whether a word is a misspelling of another one, or short for it."""
     short, long = sorted((word, other), key=len)
-    if len(short) >= MIN_ABBREVIATION and long.startswith(short):
-        return True
-    least = 0.75 if word[0] == other[0] else 0.85
-    return sorted(word) == sorted(other) or SequenceMatcher(None, word, other).ratio() >= least
+    return (len(short) >= MIN_ABBREVIATION and long.startswith(short)) or is_misspelling(word, other)
 
 
 def _is_part(words: Sequence[str], others: Sequence[str]) -> bool:
@@ -74,7 +71,7 @@ def format_option(flag: str, value: str, options: ComposedOptions) -> str:
     A value that may be a secret is not repeated.
     """
     from robotrain.config.coerce import is_kind_of_value
-    from robotrain.config.resolve import fill_in_value
+    from robotrain.config.managed_options import fill_in_value
 
     name = options.flags[flag]
     option, parameter = next(one for one in options.options if one.name == name), options.declared.get(name)

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from robotrain.cli.command_factory import OwnCommand, get_plugins
+from robotrain.cli.choice import is_job_file
+from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
 from robotrain.cli.foreign_options import find_foreign_option, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain.command_table import (
@@ -23,6 +24,7 @@ from robotrain.command_table import (
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact, remember_secrets
+from robotrain.secret_rules import find_secret_arguments
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
@@ -63,13 +65,15 @@ def explain_parse_error(error: Any) -> Problem:
             title = f"{where} takes {wanted}" if wanted else f"{where}: {redact(error.message.rstrip('.'))}"
             prefix = f"{max(parameter.opts, key=len)} " if parameter.param_type_name == "option" else ""
             ways = [*suggest_name(given, _list_choices(parameter.type), prefix)]
-        case "UsageError" if context and (found := EXTRA_WORDS.match(error.message)):
-            title = f"unexpected argument {redact(found[1])!r}"
+        case "UsageError" if context and (extra := EXTRA_WORDS.match(error.message)):
+            title = f"unexpected argument {redact(extra[1])!r}"
             ways = [_suggest_usage(context)]
         case "UsageError" if context and (found := UNKNOWN_COMMAND.match(error.message)):
             names = _list_commands(context)
             title, why = f"{command} has no command {redact(found[1])!r}", f"Commands: {', '.join(names)}."
-            ways = [*suggest_name(found[1], names, prefix=f"{_get_path(context)} ")]
+            path, word = _get_path(context).split()[1:], found[1]
+            rest = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))[len(path) :]
+            ways = [Suggestion(_repeat_line([*path, one.text], rest)) for one in suggest_name(word, names)]
         case "UsageError" if context and error.message.startswith("Missing command"):
             title, why = f"{command} needs a command", f"Commands: {', '.join(_list_commands(context))}."
             ways = [Suggestion(f"{_get_path(context)} --help", "says what each does")]
@@ -134,8 +138,8 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     flags = [text for one in options for text in (*one.opts, *one.secondary_opts)]
     near: tuple[Suggestion, ...] = ()
     misspelt = find_misspelt_option(flag, flags)
-    if misspelt and (option := _find_option(context, misspelt)):
-        near = (Suggestion(misspelt if option.is_flag else f"{misspelt} {_get_metavar(option, context)}"),)
+    if misspelt:
+        near = (Suggestion(misspelt),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         near = context.command.suggest_changes(flag, near, context)
         if not near and (found := find_foreign_option(flag, "", None, flags)):
@@ -143,8 +147,29 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
         if not near and (commands := list_commands_with(flag, get_plugins(context))):
             why = f"Commands with {flag}: {', '.join(commands)}."
             return make_usage_problem("usage", title, flag, why)
+    near = tuple(_complete_option(way, flag, context) for way in near)
     ways = near or (Suggestion(f"{_get_path(context)} --help", "lists its options"),)
     return make_usage_problem("usage", title, flag, suggestions=ways)
+
+
+def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:
+    """Return the suggestion of an option in the place of `flag`, with the typed value, or what stands for one."""
+    option = None if " " in way.text else _find_option(context, way.text)
+    value = "" if not option or option.is_flag else _read_typed_value(flag, context) or _get_metavar(option, context)
+    replaces = way.replaces or (flag if way.text.startswith("-") else "")
+    return way._replace(text=f"{way.text} {value}".rstrip(), replaces=replaces)
+
+
+def _read_typed_value(flag: str, context: Any) -> str:
+    """Return the value that was typed for an unknown option; empty if there is none, or if it may be a secret."""
+    typed = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))
+    for word, following in zip(typed, [*typed[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            value = value if equals else "" if following.startswith("-") else following
+            is_shown = can_repeat(value) and value.isprintable() and not find_secret_arguments([flag, value])
+            return shlex.quote(value) if value and is_shown else ""
+    return ""
 
 
 def explain_early_option(args: list[str], error: Any) -> Problem | None:
@@ -153,9 +178,14 @@ def explain_early_option(args: list[str], error: Any) -> Problem | None:
     command = next((word for word in args if word in COMMANDS), "")
     if not flag or not command:
         return None
-    flag = redact(flag)
-    title, ways = f"{flag} is not a global option: put it after the command", [f"robotrain {command} … {flag}"]
-    return make_usage_problem("option-elsewhere", title, flag, suggestions=map(Suggestion, ways))
+    flag, place = redact(flag), args.index(flag) if flag in args else 0
+    switches = [text for one in error.ctx.command.params for text in one.opts] if error.ctx else []
+    if near := find_misspelt_option(flag, switches):
+        title = f"there is no global option {flag}"
+        return make_usage_problem("option-unknown", title, flag, suggestions=[Suggestion(near, replaces=flag)])
+    moved = _repeat_line([], [*args[:place], *args[place + 1 :], flag])
+    title = f"{flag} is not a global option: put it after the command"
+    return make_usage_problem("option-elsewhere", title, flag, suggestions=[Suggestion(moved)])
 
 
 def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugins) -> Problem:
@@ -170,14 +200,17 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         name, arguments = after, arguments[1:]
     elif name in GROUP_WORDS and (command := ALIASES.get(after, after)) in known:
         title = f"robotrain has no command {name!r}"
-        way = f"robotrain {shlex.join([command, *map(redact, hide_secret_arguments(arguments)[1:])])}"
+        way = _repeat_line([command], arguments[1:])
         return make_usage_problem("command-unknown", title, suggestions=[Suggestion(way)])
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
     ways = list[Suggestion]()
     if line := OTHER_WORDS.get(name):
         title, why = f"robotrain has no command {name!r}", WORD_REASONS.get(name, "")
         remark = REMOVAL_LINES.get(line) or WORD_REMARKS.get(line, "")
-        ways.append(Suggestion(f"robotrain {_fill_in_runs(line, arguments)}", remark))
+        text = f"robotrain {_fill_in_runs(line, arguments)}{_repeat_options(line, arguments)}"
+        if line.startswith("submit ") and (is_job_file(after) or after in plugins.list_names("workload")):
+            text = _repeat_line(["submit"], arguments)
+        ways.append(Suggestion(text, remark))
         if "--prune" in line:
             ways += [Suggestion(f"robotrain {way}", remark) for way, remark in REMOVAL_LINES.items() if way != line]
     elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
@@ -187,7 +220,7 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         title = f"there is no command {redact(name)!r}"
         why = "" if workloads else f"Commands: {', '.join(known)}."
         ways += [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
-        ways = ways or [*suggest_name(name, known, prefix="robotrain ")]
+        ways = ways or [Suggestion(_repeat_line([one.text], arguments)) for one in suggest_name(name, known)]
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
     return make_usage_problem("command-unknown", title, why=why, suggestions=ways)
@@ -203,6 +236,19 @@ def _make_evaluation_command(arguments: Sequence[str]) -> str:
         return make_evaluation_command(records.read_record(name_index.find_run(typed))) if typed else ""
     except Rejected:
         return ""
+
+
+def _repeat_line(command: Sequence[str], arguments: Sequence[str]) -> str:
+    """Return a command with the typed arguments; `…` stands for those that may hold a secret."""
+    shown = [*map(redact, hide_secret_arguments(arguments))]
+    can_be_shown = shown == [*arguments] and "".join(shown).isprintable()
+    return " ".join(["robotrain", *command, shlex.join(arguments) if can_be_shown else "…"]).rstrip()
+
+
+def _repeat_options(line: str, arguments: Sequence[str]) -> str:
+    """Return what stands after the run that a line of `OTHER_WORDS` takes; empty if it takes something else."""
+    is_run = line.count(" ") == 1 and line.endswith(" RUN") and RUN_WORD.fullmatch(arguments[0] if arguments else "")
+    return _repeat_line([], arguments[1:]).removeprefix("robotrain") if is_run else ""
 
 
 def _fill_in_runs(line: str, arguments: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from robotrain.cli.choice import Choice, is_job_file, load_or_none, read_given_p
 from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
-from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins.discovery import read_claims
 from robotrain.redaction import redact
@@ -63,20 +63,23 @@ class _UnknownOption:
         self.given = read_given_parameters(options.given, choice.file)
 
     def make_problem(self, code: str, title: str, why: str = "", ways: Iterable[Suggestion | str] = ()) -> Problem:
-        """Return a problem of the option."""
-        suggestions = (Suggestion(way) if isinstance(way, str) else way for way in ways if way)
+        """Return a problem of the option, which a text to type takes the place of."""
+        suggestions = (Suggestion(way, replaces=self.flag) if isinstance(way, str) else way for way in ways if way)
         return make_usage_problem(code, title, self.flag, why, suggestions=suggestions)
 
     def explain_hint(self) -> Problem | None:
         """Explain an option that the chosen workload or platform knows from other tools."""
-        from robotrain.config.resolve import fill_in_value
+        from robotrain.config.managed_options import fill_in_value
 
         name = self.flag.replace("_", "-")
         for plugin in (self.workload, self.platform):
             if plugin and (hint := plugin.option_hints.get(name)):
                 title, way = f"{plugin.name} takes no {self.flag}", self._fill_in_hint(hint)
                 why = "" if way else fill_in_value(hint, self.value)
-                return self.make_problem("option-elsewhere", title, why, [way])
+                has_no_place = not way and "--" not in why
+                return self.make_problem(
+                    "option-elsewhere", title, why, [way, *[suggest_leaving_out(self.flag)] * has_no_place]
+                )
         return None
 
     def _fill_in_hint(self, hint: str) -> str:
@@ -113,8 +116,11 @@ class _UnknownOption:
         chosen = self.choice
         here = f"{chosen.workload} on {chosen.platform}" if chosen.platform else chosen.workload
         title = f"{self.flag} is an option of {' and '.join(map(' '.join, owners))}, not of {here}"
-        ways = (f"--platform {name}" if family == "platform" else name for family, name in owners)
-        return self.make_problem("option-elsewhere", title, "", ways)
+        others = (
+            Suggestion(f"--platform {name}" if family == "platform" else f"robotrain submit {name} …")
+            for family, name in owners
+        )
+        return self.make_problem("option-elsewhere", title, "", [suggest_leaving_out(self.flag), *others])
 
     def explain_foreign(self) -> Problem | None:
         """Explain an option of other tools."""
@@ -147,7 +153,7 @@ class _UnknownOption:
         return self._name_replacement(self.workload, self.flag)
 
     def _name_replacement(self, workload: "Workload", option: str) -> Problem:
-        from robotrain.config.resolve import replace_managed_option
+        from robotrain.config.managed_options import replace_managed_option
 
         why, ways = replace_managed_option(option, self.value, workload)
         return self.make_problem("option-owned", f"robotrain sets {option} itself", why, ways)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from robotrain.cli.choice import Choice, is_job_file, load_or_none
 from robotrain.cli.options import ComposedOptions
 from robotrain.config.provenance import DEFAULT_ORIGIN
-from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import can_repeat, redact, remember_secrets
 
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 def find_unknown_words(
-    words: Sequence[str], choice: Choice, options: ComposedOptions, plugins: "Plugins"
+    words: Sequence[str], choice: Choice, options: ComposedOptions, plugins: "Plugins", line: Sequence[str] = ()
 ) -> Iterator[Problem]:
-    """Find unknown options, each with its owner or the nearest name, and words that are no workload or job file."""
+    """Find unknown options, each with its owner or the nearest name, and words that are no workload or job file.
+
+    :param line: the command's arguments as they were typed.
+    """
     remember_secrets(words)
     unknown, plain = _split_words(words)
     if unknown:
@@ -33,7 +36,7 @@ def find_unknown_words(
             yield make_usage_problem("word-repeated", title)
     for word in plain:
         if word not in workloads and word not in files:
-            yield explain_unknown_word(word, choice, plugins)
+            yield _explain_truth(word, line, options) or explain_unknown_word(word, choice, plugins)
 
 
 def _find_unknown_options(
@@ -44,7 +47,9 @@ def _find_unknown_options(
 
     without_file = [flag for flag, value in unknown.items() if not is_job_file(value) and not is_variable(flag, value)]
     by_workload = group_by_other_workload(without_file, choice, plugins)
-    misspelled = {near for word in plain if (near := find_nearest_name(word, plugins.list_names("workload")))}
+    workloads = plugins.list_names("workload")
+    misspelled = {near for word in plain if (near := find_nearest_name(word, workloads))}
+    misspelled |= {name for word in plain for name in workloads if name.endswith(f"-{word}")}
     yield from (
         make_other_workload_problem(name, flags, choice)
         for name, flags in by_workload.items()
@@ -105,8 +110,25 @@ def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice)
     is_default = choice.origins[0] == DEFAULT_ORIGIN
     rest = f"; the default workload is {choice.workload}" if is_default else f", not of {choice.workload}"
     title = f"{', '.join(names)} {verb} of workload {name}{rest}"
-    ways = [Suggestion(f"robotrain submit {name} …")]
+    other = Suggestion(f"robotrain submit {name} …")
+    ways = [other] if is_default else [suggest_leaving_out(*names), other]
     return make_usage_problem("workload-elsewhere", title, names[0], suggestions=ways)
+
+
+TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
+
+
+def _explain_truth(word: str, line: Sequence[str], options: ComposedOptions) -> Problem | None:
+    """Return the problem of a word after a switch that says yes or no; None for any other."""
+    truth, place = TRUTHS.get(word.lower()), line.index(word) if word in line else 0
+    flag = line[place - 1] if place else ""
+    option = next((one for one in options.options if one.name == options.flags.get(flag)), None)
+    if truth is None or option is None or option.metavar:
+        return None
+    off = option.flags[0].partition("/")[2]
+    way = suggest_leaving_out(word) if truth else Suggestion(off, replaces=f"{flag} {word}") if off else None
+    title = f"{flag} is a switch: it takes no value"
+    return make_usage_problem("word-unknown", title, flag, given=word, suggestions=[way] if way else [])
 
 
 def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Problem:
@@ -121,7 +143,7 @@ def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Probl
     title = f"{redact(word)!r} is neither a workload nor a job file"
     why = f"Workloads: {', '.join(workloads)}; a job file ends in .yaml."
     return make_usage_problem(
-        "workload-misspelt" if near else "word-unknown", title, why=why, suggestions=near or meanings
+        "workload-misspelt" if near else "word-unknown", title, "", why, redact(word), near or meanings
     )
 
 
@@ -131,20 +153,22 @@ def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator
 
     folder = Path(word)
     if word in plugins.list_names("platform"):
-        yield Suggestion(f"--platform {word}")
+        yield Suggestion(f"--platform {word}", replaces=word)
     elif not can_repeat(word):
         return
     elif "=" in word and (values := list(_suggest_value(word, choice, plugins))):
         yield from values
     elif (folder / JOB_FILE).is_file():
         yield Suggestion(shlex.quote(str(folder / JOB_FILE)), "the job file in this folder")
-    elif folder.is_dir() or "/" in word:
+    elif (file := Path(f"{word}.yaml")).is_file():
+        yield Suggestion(shlex.quote(str(file)), "the job file of this name")
+    elif folder.is_dir() or ("/" in word and not word.startswith((".", "/", "~"))):
         workload = load_or_none(plugins.workload, choice.workload)
         address = os.path.abspath(word) if folder.is_dir() else word
         for role in workload.roles if workload else ():
             for kind in plugins.source_kinds().values():
                 if role in kind.roles and kind.recognizes(address):
-                    yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}")
+                    yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}", replaces=word)
 
 
 def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
@@ -156,8 +180,8 @@ def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Su
     platform = load_or_none(plugins.platform, choice.platform)
     name, _, value = word.partition("=")
     if name in overrides.list_override_keys(workload, platform, plugins.source_kinds()):
-        yield Suggestion(f"--set {shlex.quote(word)}")
+        yield Suggestion(f"--set {shlex.quote(word)}", replaces=word)
     elif workload and workload.get_option_name(word):
-        yield Suggestion(f"-- {shlex.quote(word)}")
+        yield Suggestion(f"-- {shlex.quote(word)}", replaces=word)
     elif workload and (option := find_option_of_program(workload.option_finder, f"--{name}", value)):
-        yield Suggestion(f"-- {shlex.quote(option)}")
+        yield Suggestion(f"-- {shlex.quote(option)}", replaces=word)

@@ -248,9 +248,12 @@ def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
     ways = (
         ((Suggestion(choice if choice.startswith("--") else f"{parameter.flag} {choice}"),) if choice else ())
         or suggest_name(str(value.value), parameter.choices, prefix=f"{parameter.flag} ")
+        or _suggest_series(parameter, value)
         or _suggest_pairs(parameter, value)
         or _suggest_fraction(parameter, value)
         or _suggest_whole_number(parameter, value)
+        or _suggest_number_of_unit(parameter, value)
+        or _suggest_named_form(parameter, value)
     )
     return make_problem("value-invalid", title, where, str(value.value), "", *ways, stage=Stage.RESOLVE)
 
@@ -267,9 +270,14 @@ def _suggest_pairs(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]
 
 
 def _suggest_whole_number(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
-    """Return the suggestion of a whole number for `20k`, `1.5M` or `1e3`."""
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:([kKmM])|[eE]\+?([0-9]))", str(value.value).strip())
-    if not match or parameter.bare_type is not int:
+    """Return the suggestion of a whole number for `20k`, `1.5M`, `1e3` or `20,000`."""
+    text = str(value.value).strip()
+    if parameter.bare_type is not int:
+        return ()
+    if re.fullmatch(r"[0-9]{1,3}(?:,[0-9]{3})+", text):  # 100,000
+        return (Suggestion(f"{parameter.flag} {text.replace(',', '')}"),)
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:([kKmM])|[eE]\+?([0-9]))", text)
+    if not match:
         return ()
     from fractions import Fraction
 
@@ -281,9 +289,34 @@ def _suggest_whole_number(parameter: Parameter, value: Value) -> tuple[Suggestio
 def _suggest_fraction(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
     """Return the suggestion of a fraction for a value in percent."""
     match = re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]+)?)\s*%?\s*", str(value.value))
-    if not match or parameter.bare_type is not float or parameter.param.le != 1 or not 1 < float(match[1]) <= 100:
+    is_share = parameter.bare_type is float and 1 in (parameter.param.le, parameter.param.lt)
+    if not match or not is_share or not (1 if "%" in match[0] else 2) <= float(match[1]) <= 100:
         return ()
     return (Suggestion(f"{parameter.flag} {float(match[1]) / 100:g}", f"{match[1]} %"),)
+
+
+def _suggest_series(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
+    """Return the suggestion of the series that a version is of: `2.3` for `2.3.2`."""
+    series = [choice for choice in parameter.choices if str(value.value).lstrip("v").startswith(f"{choice}.")]
+    return (Suggestion(f"{parameter.flag} {series[0]}"),) if series else ()
+
+
+def _suggest_number_of_unit(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
+    """Return the suggestion of a bare number for one with the unit that the option is named after: `--cache-gib 50GiB`,
+    `--fps 10Hz`.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", str(value.value))
+    unit = parameter.flag.rpartition("-")[2]
+    if not match or match[2].lower() not in (unit, *(("hz",) if unit == "fps" else ())):
+        return ()
+    return (Suggestion(f"{parameter.flag} {match[1]}"),) if is_kind_of_value(parameter, match[1]) else ()
+
+
+def _suggest_named_form(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
+    """Return the suggestion of the word that a value is nearly, of those in the description of a pattern."""
+    words = re.findall(r"[a-z]+(?:-[a-z]+)+", parameter.param.pattern_help)
+    fitting = [word for word in words if parameter.param.pattern and re.fullmatch(parameter.param.pattern, word)]
+    return suggest_name(str(value.value), fitting, prefix=f"{parameter.flag} ")
 
 
 def describe_expected_value(parameter: Parameter) -> str:
@@ -303,6 +336,15 @@ def describe_expected_value(parameter: Parameter) -> str:
     bounds = [(text, getattr(parameter.param, name)) for name, text in words_of_bounds.items()]
     limits = " and ".join(f"{text} {bound:.12g}" for text, bound in bounds if bound is not None)
     return f"{words} {limits}".strip()
+
+
+def find_field(spelling: str, declared: type) -> str | None:
+    """Return the field that a flag's spelling names: `training_steps` for `steps`, `--steps` or `training-steps`."""
+    name = spelling.lstrip("-").replace("-", "_")
+    for parameter in get_parameters(declared):
+        if name in (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags)):
+            return parameter.name
+    return None
 
 
 def list_fields(instance: Any) -> tuple[tuple[str, Any], ...]:

@@ -5,7 +5,9 @@ Every value keeps its line and text.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ from robotrain.config.request import JobFile, SourceText
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.workload import ConfigValue
-from robotrain.nearest_name import suggest_name
+from robotrain.nearest_name import is_misspelling, suggest_name
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class JobReader:
             return False
         found, command = ("job", "robotrain submit") if is_job else ("pipeline", "robotrain pipeline submit")
         title = f"{self.name} is not a {self.kind} file but a {found} file"
-        ways = (Suggestion(f"{command} {self.path}"),)
+        ways = (Suggestion(f"{command} {self.path} …"),)
         self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, str(self.path), suggestions=ways))
         return True
 
@@ -219,16 +221,21 @@ class JobReader:
     def add_unreadable(self, reason: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report that the file cannot be read."""
         code, title = f"{self.kind}-file-unreadable", f"{self.title} cannot be read"
-        self.problems.append(_make_problem(code, title, str(self.path), reason, suggestions))
+        self.problems.append(
+            dataclasses.replace(_make_problem(code, title, "", reason, suggestions), given=redact(str(self.path)))
+        )
 
     def suggest_files(self) -> tuple[Suggestion, ...]:
         """Return the files that may be meant by one that does not exist, or the command that writes one."""
         folder = self.path.parent
         found = [one for ending in ("yaml", "yml") for one in folder.glob(f"*.{ending}")]
         found = found or list(folder.glob(f"*/{self.path.stem}.yaml"))
-        found.sort(key=lambda one: (one.stem != self.path.stem, one))
-        ways = tuple(Suggestion(str(one)) for one in found[:MAX_SUGGESTED_FILES])
-        return ways or (Suggestion("robotrain init", f"writes a {self.kind} file"),)
+        near = next((one.stem for one in found if is_misspelling(self.path.stem, one.stem)), None)
+        found.sort(key=lambda one: (one.stem != near, one))
+        ways = tuple(Suggestion(shlex.quote(str(one))) for one in found[:MAX_SUGGESTED_FILES])
+        if ways and near is None:
+            return (Suggestion("FILE", "one of those that are here"), *ways)
+        return ways or (Suggestion("robotrain init …", f"writes a {self.kind} file"),)
 
     def add_unknown_key(self, key: YamlNode, what: str, known: Iterable[str]) -> None:
         """Report an unknown key, except `$schema`, which is for editors."""

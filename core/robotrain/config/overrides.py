@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain.config.coerce import find_field
+from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
-from robotrain.config.resolve import find_field, replace_managed_option
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.job import TRAINER_ARGS
@@ -18,10 +19,11 @@ from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
-from robotrain.redaction import redact
+from robotrain.redaction import can_repeat, redact
 from robotrain.secret_rules import find_secret_arguments
 
 SET_FLAG = "--set"
+KEY_PATTERN = r"[a-z][a-z0-9_.-]*"
 SET_FORM = f"{SET_FLAG} KEY=VALUE"
 
 
@@ -124,7 +126,9 @@ class _OverrideParser:
         key = key.strip()
         table, _, name = key.rpartition(".")
         if not equals or not key:
-            form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(r"[a-z][a-z0-9_.-]*", key) else SET_FORM
+            form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(KEY_PATTERN, key) else SET_FORM
+            if pair := re.fullmatch(rf"({KEY_PATTERN})\s*:\s*(\S.*)", key):  # `seed: 5`
+                form = f"{SET_FLAG} {shlex.quote(f'{pair[1]}={pair[2]}')}"
             self.add_problem("set-malformed", f"{SET_FLAG} takes a key, `=` and a value", key, (Suggestion(form),))
         elif key == TRAINER_ARGS:
             self.add_arguments(key, value)
@@ -195,7 +199,10 @@ class _OverrideParser:
         known = list(list_override_keys(self.workload, self.platform, self.kinds))
         first, _, rest = key.partition(".")
         code, title = "set-unknown-key", f"there is no key {redact(key)!r}"
-        why, ways = "", suggest_name(self._find_field(key) or key, known, prefix=self.flag)
+        is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
+        shown = shlex.quote(value) if is_shown else "VALUE"
+        near = suggest_name(self._find_field(key) or key, known, prefix=self.flag)
+        why, ways = "", tuple(Suggestion(f"{way.text}={shown}") for way in near)
         if key in ("workload", "platform", "profile"):
             why = "It has an argument or option of its own."
             ways = (Suggestion("robotrain … WORKLOAD" if key == "workload" else f"--{key} NAME"),)
@@ -235,5 +242,6 @@ class _OverrideParser:
         return None
 
     def add_problem(self, code: str, title: str, key: str, ways: tuple[Suggestion, ...] = (), why: str = "") -> None:
-        where = f"{self.flag}{redact(key)}"
+        where, name = f"{self.flag}{redact(key)}", f"{self.flag.partition(' ')[0]}={self.prefix}{key}"
+        ways = tuple(way if way.replaces or " " in name else way._replace(replaces=name) for way in ways)
         self.problems.append(Problem(code=code, stage=Stage.USAGE, title=title, where=where, why=why, suggestions=ways))

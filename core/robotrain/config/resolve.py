@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
-from robotrain_runtime.contract.parameter import get_parameters, list_flags
+from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.coerce import coerce_values, describe_expected_value, list_fields
+from robotrain.config import managed_options
+from robotrain.config.coerce import coerce_values, find_field, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
 from robotrain.config.provenance import (
     CALL_NAME,
@@ -29,7 +26,7 @@ from robotrain.config.trainer_args import collect_trainer_args, split_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors
 from robotrain.model.job import Job
 from robotrain.nearest_name import suggest_name
-from robotrain.redaction import can_repeat, redact, redact_argument
+from robotrain.redaction import redact, redact_argument
 from robotrain.secret_rules import find_secret_arguments
 
 if TYPE_CHECKING:
@@ -41,10 +38,6 @@ if TYPE_CHECKING:
 
 
 OFF_VALUES = ("0", "false", "no", "off", "none")
-MAX_FILLED_IN = 200
-"""Characters of a value that a suggestion repeats."""
-PAIRS_PLACEHOLDER = " KEY=KEY"
-"""What the hint of a managed option ends with if the option takes a JSON object and the parameter a table."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -112,7 +105,7 @@ def resolve_job(
         *parameter_problems,
         *settings_problems,
         *_find_missing_sources(inputs, workload, platform, kinds, request, config),
-        *_find_misplaced_args(arguments, inputs, workload, platform, request),
+        *managed_options.find_misplaced_args(arguments, inputs, workload, platform, request),
         *_find_secrets((file.trainer_args if file else None) or (), arguments, workload),
         *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
@@ -184,15 +177,6 @@ def _find_unknown_fields(
                 )
 
 
-def find_field(spelling: str, declared: type) -> str | None:
-    """Return the field that a flag's spelling names: `training_steps` for `steps`, `--steps` or `training-steps`."""
-    name = spelling.lstrip("-").replace("-", "_")
-    for parameter in get_parameters(declared):
-        if name in (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags)):
-            return parameter.name
-    return None
-
-
 def _find_missing_sources(
     inputs: JobInputs,
     workload: Workload,
@@ -217,63 +201,6 @@ def _find_missing_sources(
         )
 
 
-def _find_misplaced_args(
-    arguments: Sequence[Value], inputs: JobInputs, workload: Workload, platform: Platform, request: Request
-) -> Iterator[Problem]:
-    """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
-    if not arguments or any(workload.roles[one.role].is_program for one in inputs.chosen):
-        return
-    own = dict.fromkeys(request.flags, "robotrain")
-    own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
-    own |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
-    hints = {**platform.option_hints, **workload.option_hints}
-    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
-        name, equals, value = str(argument.value).partition("=")
-        if not equals and following is not None and not str(following.value).startswith("--"):
-            value = str(following.value)
-        if name in workload.managed_options:
-            why, texts = replace_managed_option(name, value, workload)
-            ways = list[Suggestion]()
-            for hint in texts:
-                flag, _, filled = hint.partition(" ")
-                way = _suggest_override(flag, filled, request, workload, platform) if " or --" not in hint else None
-                ways.append((way or Suggestion(hint))._replace(replaces=name))
-            yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, *ways, why=why)
-        elif name in hints and name not in own:
-            where = workload.name if name in workload.option_hints else platform.name
-            title = f"{name} is not an option of {workload.program} or of {where}"
-            yield _make_argument_problem("misplaced", title, argument, why=hints[name])
-        elif name in own:
-            title = f"{name} is an option of {own[name]}, not of {workload.program}"
-            way = _suggest_override(name, value, request, workload, platform) or Suggestion(
-                _move_option(name, value), "before --"
-            )
-            yield _make_argument_problem("misplaced", title, argument, way._replace(replaces=name))
-
-
-def _move_option(flag: str, value: str) -> str:
-    """Return an option before `--`, with the value that it had after it."""
-    return f"{flag} {shlex.quote(value) if _can_show(value) else 'VALUE'}" if value else flag
-
-
-def _can_show(value: str) -> bool:
-    return can_repeat(value) and value.isprintable() and len(value) <= MAX_FILLED_IN
-
-
-def _suggest_override(
-    flag: str, value: str, request: Request, workload: Workload, platform: Platform
-) -> Suggestion | None:
-    """Return how a job that is repeated, or a step of a pipeline, gets a value; None if an option gives it."""
-    if not (request.complete or request.step) or not flag.startswith("--"):
-        return None
-    field = find_field(flag, workload.parameters)
-    if request.step:
-        field = field or find_field(flag, platform.settings)
-        field = field and f"{redact(request.step)}.{field}"
-    shown = value if value and _can_show(value) else "VALUE"
-    return Suggestion(f"--set {field}={shown}") if field else None
-
-
 def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: JobInputs) -> Iterator[Problem]:
     """Yield a note about variables of other tools that are set, with what to use instead."""
     used = [one.origin.where for one in inputs.chosen]
@@ -288,62 +215,6 @@ def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: J
         title = f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect"
         why = "\n".join(f"{', '.join(dict.fromkeys(names))}: {hint}." for hint, names in found.items())
         yield make_problem("variable-unused", title, why=why, stage=Stage.RESOLVE, severity="note")
-
-
-def fill_in_value(hint: str, value: str) -> str:
-    """Return the hint of a managed option with the value that was given for the option, unless that may be a secret.
-
-    `--flag` becomes `--flag VALUE`; in `--flag FOLDER, or --other OWNER/NAME` the fitting placeholder is replaced, and
-    `KEY=KEY` by the pairs of a JSON object.
-    """
-    if not value or value.lower() in ("true", "false"):
-        return hint
-    if not _can_show(value):
-        return hint
-    if re.fullmatch(r"--[a-z][a-z0-9-]*", hint):
-        return f"{hint} {shlex.quote(value)}"
-    if hint.endswith(PAIRS_PLACEHOLDER):
-        return hint.replace(PAIRS_PLACEHOLDER, f" {shlex.quote(_join_pairs(value))}") if _join_pairs(value) else hint
-    is_name = re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", value)
-    if not hint.startswith("--"):
-        placeholder = " OWNER/NAME" if is_name else "@REVISION"
-        return hint.replace(placeholder, f"{placeholder[0]}{shlex.quote(value)}")
-    placeholder = "OWNER/NAME" if is_name else "FOLDER"
-    return hint.replace(f" {placeholder}", f" {shlex.quote(value)}", 1)
-
-
-def _join_pairs(text: str) -> str:
-    """Return the names and values of a JSON object as a table's text; empty if it is no object of texts."""
-    with contextlib.suppress(ValueError):
-        pairs = json.loads(text)
-        if isinstance(pairs, dict) and all(isinstance(value, str) for value in pairs.values()):
-            return ",".join(f"{name}={value}" for name, value in pairs.items())
-    return ""
-
-
-def replace_managed_option(option: str, value: str, workload: Workload) -> tuple[str, list[str]]:
-    """Return what to use instead of an option that robotrain sets, and why its parameter does not take the value."""
-    hint = fill_in_value(workload.managed_options[option], value)
-    flag, _, filled = hint.partition(" ")
-    parameter = next((one for one in get_parameters(workload.parameters) if flag in one.flags), None)
-    if not parameter or not parameter.choices or not filled or filled != shlex.quote(value):
-        return "", [hint]
-    if value in parameter.choices:
-        return "", [hint]
-    near = [way.text for way in suggest_name(value, parameter.choices, prefix=f"{flag} ")]
-    return f"{flag} takes {describe_expected_value(parameter)}.", near or [f"{flag} {one}" for one in parameter.choices]
-
-
-def _make_argument_problem(kind: str, title: str, argument: Value, *suggestions: Suggestion, why: str = "") -> Problem:
-    return Problem(
-        code=f"trainer-arg-{kind}",
-        stage=Stage.RESOLVE,
-        title=title,
-        where=argument.origin.where,
-        given=str(argument.value).partition("=")[0],
-        why=why,
-        suggestions=suggestions,
-    )
 
 
 def _find_secrets(of_file: Sequence[Value], merged: Sequence[Value], workload: Workload) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from robotrain.errors import (
     Suggestion,
     make_problem,
     make_usage_problem,
+    suggest_choosing,
 )
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
@@ -281,20 +282,25 @@ def _suggest_sources(
 ) -> tuple[Suggestion, ...]:
     """Return what to use instead; `offered` are the possible kinds for the role."""
     own, path = kind.roles[text.role].flag, os.path.join(text.base, text.text)
+    given = text.origin.where if text.origin.where.startswith("-") else ""
+
+    def place(option: str) -> Suggestion:
+        return Suggestion(option, replaces=given if option.startswith("-") else "")
+
     if text.text and os.path.isdir(path):
         for other in offered.values():
             if other is not kind and other.recognizes(path):
                 shown = text.text if text.base == Path.cwd() else path
-                return (Suggestion(f"{other.roles[text.role].flag} {shlex.quote(shown)}"),)
+                return (place(f"{other.roles[text.role].flag} {shlex.quote(shown)}"),)
     if error.suggestion:
         is_command = error.suggestion.startswith(("-", "robotrain "))
-        return (Suggestion(error.suggestion if is_command else f"{own} {error.suggestion}"),)
+        return (place(error.suggestion if is_command else f"{own} {error.suggestion}"),)
     for other in offered.values():
         if other is not kind and other.recognizes(text.text):
             try:
-                return (Suggestion(f"{other.roles[text.role].flag} {other.parse(text.text, text.base)}"),)
+                return (place(f"{other.roles[text.role].flag} {other.parse(text.text, text.base)}"),)
             except SourceError:
-                return (Suggestion(f"{other.roles[text.role].flag} {other.form}"),)
+                return (place(f"{other.roles[text.role].flag} {other.form}"),)
     sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
     return tuple(Suggestion(f"{own} {shared.form}", shared.title if len(sharing) > 1 else "") for shared in sharing)
 
@@ -331,10 +337,10 @@ def _find_conflicts(
 
 
 def _suggest_single_sources(texts: Sequence[SourceText]) -> tuple[Suggestion, ...]:
-    """Return a suggestion to use each source alone, if all were given by flags."""
+    """Return the suggestion to keep one source, if all were given by flags."""
     if not all(text.origin.where.startswith("-") for text in texts):
         return ()
-    return tuple(Suggestion(f"{text.origin.where} {redact(text.text)}", "alone") for text in texts)
+    return (suggest_choosing(*(f"{text.origin.where} {redact(text.text)}" for text in texts)),)
 
 
 def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ from robotrain.model.job import TRAINER_ARGS
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.registration_step import set_registration_settings
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
-from robotrain.redaction import hide_secret_arguments, redact
+from robotrain.redaction import can_repeat, hide_secret_arguments, redact
 
 if TYPE_CHECKING:
     from robotrain.config.env_files import VariableLayer
@@ -243,9 +243,13 @@ def change_steps(
         if not dot and key in names:
             title = f"{overrides.SET_FLAG} {key} names no value of step {key}"
         why = f"Steps: {', '.join(map(redact, names))}. A change is STEP.KEY=VALUE."
-        rest = f".{redact(change.partition('=')[0])}=…"
+        rest = (
+            f".{redact(change)}"
+            if "=" in change and can_repeat(change)
+            else f".{redact(change.partition('=')[0])}=VALUE"
+        )
         nearest = suggest_name(name, names, f"{overrides.SET_FLAG} ") if dot else ()
-        near = tuple(Suggestion(one.text + rest) for one in nearest)
+        near = tuple(Suggestion(one.text + shlex.quote(rest), replaces=f"--set={key}") for one in nearest)
         problems.append(make_usage_problem("set-malformed", title, overrides.SET_FLAG, why, suggestions=near))
     return [_change_step(step, found.get(step.name, ()), platform, plugins, problems) for step in steps]
 

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.provenance import PIPELINE_LAYER, Origin, Value
 from robotrain.config.request import JobFile, Request, SourceText
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, suggest_leaving_out
 from robotrain.pipelines.prepare import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 
@@ -84,7 +84,7 @@ def explain_missing_policy(problem: Problem, training: Request) -> Problem:
     flag = next((flag for flag, text in texts if text in f"{problem.given} {problem.title}"), "")
     if not flag or problem.severity != "error":
         return problem
-    way = Suggestion(f"leave {flag} out", "the pipeline evaluates the policy that it trains")
+    way = suggest_leaving_out(flag, remark="the pipeline evaluates the policy that it trains")
     return dataclasses.replace(problem, suggestions=(way, *problem.suggestions))
 
 

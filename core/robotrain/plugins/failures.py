@@ -100,7 +100,11 @@ class PluginNotInstalled(PluginError):
 
 def make_no_workload_error(installed: Sequence[str]) -> Rejected:
     """Return the error for a job without a workload, where none is the default."""
-    ways = (*map(Suggestion, installed), *_suggest_robotrain())
+    ways = (
+        *[Suggestion("robotrain submit WORKLOAD …")] * bool(installed),
+        *map(Suggestion, installed),
+        *_suggest_robotrain(),
+    )
     title = "no workload was chosen, and no installed one is the default"
     return Rejected([make_usage_problem("workload-missing", title, suggestions=ways)])
 

@@ -9,6 +9,7 @@ import os
 from typing import NamedTuple
 
 from robotrain.errors import Rejected, Suggestion
+from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact
 from robotrain.store import files, records
 
@@ -66,7 +67,9 @@ def find_run(text: str = "") -> str:
 
     near = get_close_matches(text, dict.fromkeys([*filter(None, names.values()), *known]), n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
-    raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}")
+    meant = [name for name in near if is_misspelling(text, name)]
+    ways = (Suggestion(meant[0]),) if len(meant) == 1 else ()
+    raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, given=text)
 
 
 def find_named_runs(name: str) -> list[str]:

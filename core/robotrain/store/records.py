@@ -94,8 +94,11 @@ OPEN_MAPPINGS = ("reference", "settings")
 class UnknownRun(Rejected):
     """No run of that name is recorded here."""
 
-    def __init__(self, title: str, *suggestions: Suggestion) -> None:
-        super().__init__([Problem(code="run-unknown", stage=Stage.USAGE, title=title, suggestions=suggestions)])
+    def __init__(self, title: str, *suggestions: Suggestion, given: str = "") -> None:
+        problem = Problem(
+            code="run-unknown", stage=Stage.USAGE, title=title, given=redact(given), suggestions=suggestions
+        )
+        super().__init__([problem])
 
 
 def get_run_folder(run: str) -> Path:

@@ -13,7 +13,16 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any, select_errors
+from robotrain.errors import (
+    Problem,
+    Rejected,
+    Stage,
+    Suggestion,
+    make_problem,
+    raise_if_any,
+    select_errors,
+    suggest_leaving_out,
+)
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
@@ -252,7 +261,7 @@ def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[P
         shared = next((one for one in folders if folders.count(one) > 1 and os.path.isabs(one)), None)
         if parameter.param.own_folder and shared:
             title = f"trials cannot share {parameter.flag}: each writes to it"
-            way = Suggestion(f"leave {parameter.flag} out", "each trial has a folder of its own")
+            way = suggest_leaving_out(parameter.flag, remark="each trial has a folder of its own")
             yield make_problem("sweep-folder-shared", title, parameter.flag, shared, "", way, stage=Stage.CHECK)
 
 

@@ -82,15 +82,19 @@ def parse_axes(texts: Sequence[str]) -> list[Axis]:
 
 def make_over_problem(title: str, given: str = "", why: str = "", ways: Sequence[str] = ()) -> Problem:
     """Return the problem of values that cannot be read."""
-    ways = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
-    return make_problem("sweep-over-invalid", title, OVER_FLAG, given, why, *ways, stage=Stage.USAGE)
+    name = f"{OVER_FLAG}={given.partition('=')[0]}" if given and not re.search(r"\s", given) else ""
+    texts = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
+    found = (Suggestion(text, replaces=name) for text in texts)
+    return make_problem("sweep-over-invalid", title, OVER_FLAG, given, why, *found, stage=Stage.USAGE)
 
 
 def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
     name, equals, given = text.partition("=")
     name = _normalize_name(name)
     if not name or not equals or not given.strip():
-        problems.append(make_over_problem(f"{OVER_FLAG} needs a name, `=` and values", text))
+        pair = re.fullmatch(r"([a-z][a-z0-9_.-]*):(\S+)", text.strip())
+        forms = (f"{OVER_FLAG} {redact(f'{pair[1]}={pair[2]}')}",) if pair else ()
+        problems.append(make_over_problem(f"{OVER_FLAG} needs a name, `=` and values", text, ways=forms))
         return None
     scale, colon, ends = given.strip().partition(":")
     if colon and scale in ("log", "uniform"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
@@ -128,6 +128,6 @@ def check_torch_backend(settings: LocalSettings) -> Iterator[Problem]:
             TORCH_BACKEND_FLAG,
             backend,
             f"The run uses the PyTorch of {settings.environment}; nothing is built.",
-            Suggestion(f"leave {TORCH_BACKEND_FLAG} out"),
-            Suggestion("leave --environment out", "builds the locked environment with this PyTorch"),
+            suggest_leaving_out(TORCH_BACKEND_FLAG),
+            suggest_leaving_out("--environment", remark="builds the locked environment with this PyTorch"),
         )

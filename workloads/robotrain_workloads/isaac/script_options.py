@@ -146,7 +146,8 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str 
         name, equals, value = argument.partition("=")
         if not (having := [one for one, options in known.items() if name in options]):
             if name not in script.owned:  # every workload's owned options are refused in one place
-                yield _explain_unknown(name, script, known)
+                follows = bool(remaining) and not remaining[0].startswith("-") and "=" not in remaining[0]
+                yield _explain_unknown(name, script, known, value or (remaining[0] if follows and not equals else ""))
             if not equals and remaining and not remaining[0].startswith("-") and "=" not in remaining[0]:
                 remaining.pop(0)  # most likely its value
             continue
@@ -165,12 +166,15 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str 
                 yield OptionProblem(f"{name} {value}", f"{name} does not take {value!r}", describe_kinds([kind]))
 
 
-def _explain_unknown(name: str, script: Script, known: Mapping[str, Mapping[str, str]]) -> OptionProblem:
+def _explain_unknown(
+    name: str, script: Script, known: Mapping[str, Mapping[str, str]], value: str = ""
+) -> OptionProblem:
     options = {option for one in known.values() for option in one}
     versions = " or ".join(known)
     if longer := sorted(option for option in (*options, *script.owned) if name != "--" and option.startswith(name)):
         why = f"The script would silently take it for {longer[0]}: write options in full."
-        return OptionProblem(name, f"{name} is an abbreviation", why, script.owned.get(longer[0], longer[0]))
+        suggestion = script.owned.get(longer[0]) or _format_option(longer[0], value)
+        return OptionProblem(name, f"{name} is an abbreviation", why, suggestion, replaces=name)
     for other, theirs in BACKEND_OPTIONS.items():
         if script.backend not in ("", other) and name in theirs:
             return OptionProblem(
@@ -181,7 +185,14 @@ def _explain_unknown(name: str, script: Script, known: Mapping[str, Mapping[str,
     if script.pass_unknown:
         return OptionProblem(name, f"{name} is not known here and handed on", PASSED_ON, level="warning")
     why = f"The script would fail, but only once the simulator has started; {PASS_UNKNOWN} hands the option on."
-    return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, find_near_option(name, options))
+    near = find_near_option(name, options)
+    suggestion = _format_option(near, value) if near else ""
+    return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, suggestion, replaces=name)
+
+
+def _format_option(name: str, value: str) -> str:
+    """Return an option of a script with its value as it stands after `--`."""
+    return f"-- {name} {value}".rstrip()
 
 
 def _check_override(text: str, script: Script, version: str | None) -> Iterator[OptionProblem]:

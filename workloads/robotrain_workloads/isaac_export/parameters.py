@@ -13,10 +13,10 @@ Format = Literal["onnx", "jit", "both"]
 DEFAULT_TASK = "Isaac-Ant-v0"
 CHECKPOINT_HINT = "--checkpoint-uri URI"
 OWNED_OPTIONS: Mapping[str, str] = {
-    "--task": "--task, before the --",
+    "--task": "--task",
     "--num_envs": "--num-envs",
-    "--seed": "--seed, before the --",
-    "--headless": "--headless or --no-headless, before the --",
+    "--seed": "--seed",
+    "--headless": "--headless, or --no-headless",
     "--rl_library": "remove it: the checkpoint tells",
     "--checkpoint": CHECKPOINT_HINT,
     "--resume": CHECKPOINT_HINT,

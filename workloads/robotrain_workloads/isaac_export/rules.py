@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.redaction import redact
 
 from robotrain_workloads.isaac_export import container
@@ -30,7 +30,7 @@ def check_play(job: "Job") -> Iterator[Problem]:
             "--num-envs has no effect: with --max-steps 0 and --video-length 0 nothing is played",
             where="--num-envs",
             given=str(job["num_envs"]),
-            suggestions=(Suggestion("--max-steps 500"), Suggestion("remove --num-envs")),
+            suggestions=(suggest_leaving_out("--num-envs"), Suggestion("--max-steps N")),
         )
 
 

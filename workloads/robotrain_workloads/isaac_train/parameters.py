@@ -21,11 +21,11 @@ MODE_PATTERN = (
 )
 """In any case, in a form that JSON Schema knows too."""
 OWNED_OPTIONS: Mapping[str, str] = {
-    "--task": "--task, before the --",
+    "--task": "--task",
     "--num_envs": "--num-envs",
     "--max_iterations": "--max-iterations",
-    "--seed": "--seed, before the --",
-    "--headless": "--headless or --no-headless, before the --",
+    "--seed": "--seed",
+    "--headless": "--headless, or --no-headless",
     "--distributed": "--num-gpus",
     "--rl_library": "--backend",
     "--checkpoint": CHECKPOINT_HINT,

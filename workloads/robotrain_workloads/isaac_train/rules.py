@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_choosing, suggest_leaving_out
 from robotrain.redaction import redact
 
 from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG
@@ -27,10 +27,12 @@ def check_start(job: "Job") -> Iterator[Problem]:
             "several-starts",
             "a training starts from one checkpoint, but two are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in job.sources),
-            suggestions=(
-                Suggestion(f"{CHECKPOINT_FLAG} {redact(checkpoint.uri)}", "only this one"),
-                *(Suggestion(f"--resume-from {redact(one.uri)}", "only this one") for one in job.sources[-1:]),
-            ),
+            suggestions=[
+                suggest_choosing(
+                    f"{CHECKPOINT_FLAG} {redact(checkpoint.uri)}",
+                    *(f"--resume-from {redact(one.uri)}" for one in job.sources if one.role == "resume"),
+                )
+            ],
         )
     elif checkpoint and mode == "from-scratch":
         yield make_usage_problem(
@@ -40,8 +42,11 @@ def check_start(job: "Job") -> Iterator[Problem]:
             given=str(job["checkpoint_mode"] or "from-scratch"),
             why="A training from scratch starts from random weights.",
             suggestions=(
-                Suggestion(f"{MODE_FLAG} warm-start", "the weights and the normalizer, from iteration 0"),
-                Suggestion(f"{MODE_FLAG} resume", "all state, from the checkpoint's iteration"),
+                Suggestion(
+                    f"{MODE_FLAG} MODE",
+                    "warm-start: the weights and the normalizer, from iteration 0; resume: all state, from the"
+                    " checkpoint's iteration",
+                ),
             ),
             absent=("checkpoint_mode",) if job["checkpoint_mode"] is None else (),
         )
@@ -71,7 +76,7 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
                 where="--max-iterations",
                 given=redact(source.uri),
                 why="--max-iterations counts all iterations, including those before the checkpoint.",
-                suggestions=(Suggestion(f"--max-iterations {2 * done}", "or more"),),
+                suggestions=(Suggestion("--max-iterations N", f"more than {done}"),),
             )
 
 
@@ -83,7 +88,7 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
     source, entry = next((one for one in job.sources if one.role == "code"), None), str(job["entry"])
     if source is None:
         if entry != parameters.ENTRY:
-            fixes = (Suggestion(f"{CODE_FLAG} FOLDER"),)
+            fixes = (suggest_leaving_out("--entry"), Suggestion(f"{CODE_FLAG} FOLDER"))
             title = "--entry has no effect without a training folder"
             yield make_usage_problem("entry-without-folder", title, "--entry", "", redact(entry), fixes)
         return

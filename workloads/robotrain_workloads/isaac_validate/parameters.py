@@ -12,10 +12,10 @@ from robotrain_workloads.parameters import ResultsUrl, SystemMetrics
 DEFAULT_NAME = "isaac-validate"
 DEFAULT_THRESHOLD = 0.7
 OWNED_OPTIONS: Mapping[str, str] = {
-    "--task": "--task, before the --",
+    "--task": "--task",
     "--num_envs": "--num-envs",
-    "--seed": "--seed, before the --",
-    "--headless": "--headless or --no-headless, before the --",
+    "--seed": "--seed",
+    "--headless": "--headless, or --no-headless",
     "--rl_library": "--backend",
     "--checkpoint": "--checkpoint-uri URI",
     "--load_run": "--checkpoint-uri URI",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_choosing
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot import parameters
@@ -67,13 +67,14 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
             f"a training starts from one policy, but {len(starts)} are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
             why="`policy` uses the complete policy, `init_policy` only its weights.",
-            suggestions=tuple(
-                Suggestion(
-                    f"{flags.get(source.role) or POLICY_FLAGS.get(source.kind, '--policy-…')} {redact(source.uri)}",
-                    "only this one",
+            suggestions=[
+                suggest_choosing(
+                    *(
+                        f"{flags.get(one.role) or POLICY_FLAGS.get(one.kind, '--policy-…')} {redact(one.uri)}"
+                        for one in starts
+                    )
                 )
-                for source in starts
-            ),
+            ],
         )
 
 
@@ -102,10 +103,11 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
             "several-backbones",
             f"{len(several)} backbones stand for {redact(name)}, and a policy reads one",
             given=", ".join(redact(source.uri) for source in several),
-            suggestions=tuple(
-                Suggestion(f"{BACKBONE_FLAGS.get(source.kind, '--backbone-…')} {redact(source.uri)}", "only this one")
-                for source in dict.fromkeys(several)
-            ),
+            suggestions=[
+                suggest_choosing(
+                    *(f"{BACKBONE_FLAGS.get(one.kind, '--backbone-…')} {redact(one.uri)}" for one in several)
+                )
+            ],
         )
 
 
@@ -159,7 +161,7 @@ def check_steps_left(job: "Job") -> Iterator[Problem]:
                 where="--training-steps",
                 given=str(steps),
                 why=f"--training-steps counts all steps, including those before the checkpoint {redact(source.uri)}.",
-                suggestions=(Suggestion(f"--training-steps {2 * done}", "or more"),),
+                suggestions=(Suggestion("--training-steps STEPS", f"more than {done}"),),
             )
 
 

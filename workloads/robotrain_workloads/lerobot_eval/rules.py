@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_choosing, suggest_leaving_out
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
@@ -32,14 +32,14 @@ def check_policy(job: "Job") -> Iterator[Problem]:
             "an evaluation takes one policy, but two are given",
             where="--builtin-policy",
             why=f"--builtin-policy is an untrained policy; the other one is {redact(source.uri)}.",
-            suggestions=(Suggestion("remove --builtin-policy"),),
+            suggestions=[suggest_choosing("--builtin-policy", redact(source.uri))],
         )
     if not source and not job["builtin_policy"]:
         yield make_usage_problem(
             "no-policy",
             "an evaluation needs a policy",
             suggestions=(
-                Suggestion("--policy-run latest", "the policy trained last"),
+                Suggestion("--policy-run RUN", "the policy that a run trained: latest is the newest"),
                 Suggestion("--policy-path FOLDER"),
                 Suggestion("--builtin-policy", "an untrained one, as a baseline"),
             ),
@@ -88,7 +88,7 @@ def check_starts(job: "Job") -> Iterator[Problem]:
         simulation.parse_starts(job["starts"], job["env"])
     except (ValueError, RecursionError) as error:
         suggestions = (
-            Suggestion("--starts easy"),
+            Suggestion("--starts NAME", "easy, like the recorded episodes"),
             Suggestion("--starts '[[256, 400, 200, 300, 0.8]]'", "states, used in turn"),
             Suggestion("--starts '{\"distance\": [40, 80]}'", "ranges; others are as in easy"),
         )
@@ -99,7 +99,7 @@ def check_starts(job: "Job") -> Iterator[Problem]:
             where="--starts",
             given=redact(job["starts"], max_length=LONGEST_VALUE),
             why=_format_error(error) if isinstance(error, ValueError) else "It is nested too deeply.",
-            suggestions=suggestions if is_placeable else (Suggestion("remove --starts"),),
+            suggestions=suggestions if is_placeable else (suggest_leaving_out("--starts"),),
         )
 
 
@@ -115,14 +115,15 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
             f"{flag} has no effect without a dataset",
             where=flag,
             given=given,
-            suggestions=DATASET_SUGGESTIONS,
+            suggestions=(suggest_leaving_out(flag), *DATASET_SUGGESTIONS),
             absent=("dataset",),
         )
     try:
         selection.parse_episodes(requested)
     except ValueError as error:
         forms = (selection.EXAMPLE_EPISODES, selection.HELD_OUT, selection.ALL)
-        suggestions = tuple(Suggestion(f"{flag} {form}") for form in forms)
+        near = suggest_name(requested, (selection.HELD_OUT, selection.ALL), prefix=f"{flag} ")
+        suggestions = near or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(forms)}"),)
         title = f"{flag} is invalid"
         yield make_usage_problem(
             "replay-episodes-invalid", title, flag, given=given, why=_format_error(error), suggestions=suggestions
@@ -193,7 +194,7 @@ def check_registration(job: "Job") -> Iterator[Problem]:
             "an untrained policy cannot be registered: each run makes a new one",
             where="--register-model",
             given=job["register_model"],
-            suggestions=(Suggestion("remove --register-model"),),
+            suggestions=(suggest_leaving_out("--register-model"),),
         )
 
 
@@ -209,5 +210,10 @@ def _format_error(error: ValueError) -> str:
 def _make_unused_problem(title: str, where: str, value: object) -> Problem:
     given = redact(str(value), max_length=LONGEST_VALUE)
     return make_usage_problem(
-        "without-env", title, where, given=given, suggestions=ENVIRONMENT_SUGGESTIONS, absent=("env",)
+        "without-env",
+        title,
+        where,
+        given=given,
+        suggestions=(suggest_leaving_out(where), *ENVIRONMENT_SUGGESTIONS),
+        absent=("env",),
     )

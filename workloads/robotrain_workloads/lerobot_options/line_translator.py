@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.config.resolve import fill_in_value
+from robotrain.config.managed_options import fill_in_value
 from robotrain.secret_rules import find_secret_arguments
 from robotrain_runtime.contract.parameter import get_parameters
 

@@ -69,7 +69,7 @@ def find_option_problems(
             text, _, given_value = (value or "").partition("=")
             suggestion = find_option(f"--{text}", given_value) if text and given_value else ""
             why = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
-            yield OptionProblem(value or "", f"{value!r} is not an option", why, suggestion)
+            yield OptionProblem(value or "", f"{value!r} is not an option", why, suggestion, replaces=text)
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
             yield from _check_option(tree, name, value, types, owned)
 
@@ -146,7 +146,9 @@ def _check_option(
         scalars = list(dict.fromkeys(scalar for kind, *_ in place.kinds for scalar in list_scalars(kind)))
         default = next((str(field[1]) for field in place.kinds if len(field) > 1), "")
         why = describe_kinds(scalars) + (f" The default is {default}." if default else "")
-        yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why)
+        near = find_near_option(value.lower(), ("true", "false")) if "bool" in scalars else ""
+        suggestion = f"--{name}={near}" if near else ""
+        yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
 
 
 def _explain_unknown(
@@ -168,18 +170,23 @@ def _explain_unknown(
     if prefix == "policy." and owners:
         title, why = f"LeRobot {tree.version}'s {chosen} has no option --{name}", ", ".join(owners)
         formats = [ours for ours, theirs in precision.DTYPES.items() if part == precision.DTYPE and value == theirs]
-        suggestion = f"--mixed-precision {formats[0]}" if formats else ""
-        return OptionProblem(given, title, f"These policies have it: {why}.", suggestion)
+        suggestion = f"--mixed-precision {formats[0]}" if formats else f"leave out --{name}"
+        return OptionProblem(given, title, f"These policies have it: {why}.", suggestion, replaces=f"--{name}")
     why = "Its configuration lists all options; the trainer would refuse it, but only on the machine of the job."
     rest = name[len(prefix) + len(part) :]
     of_policy, policy_class = name.replace("-", "_"), _list_policies(tree).get(types.get("policy", ""))
     if not prefix and policy_class and of_policy in tree.classes[policy_class]:
-        return OptionProblem(given, title, why, _format(f"policy.{of_policy}", value))
+        return OptionProblem(given, title, why, _format(f"policy.{of_policy}", value), replaces=f"--{name}")
+    if (flag := f"--{name.replace('_', '-')}") in owned and not prefix:
+        return OptionProblem(given, title, why, f"{flag} {value}" if value else flag, replaces=f"--{name}")
     near = find_near_option(part, {field for fields in place.level for field in fields})
     if not near:
         return OptionProblem(given, title, why)
     option = f"{prefix}{near}{rest}"
-    return OptionProblem(given, title, why, owned.get(f"--{option}", _format(option, value)))
+    suggestion = _format(option, value)
+    if hint := owned.get(f"--{option}", ""):
+        suggestion = f"{hint} {value}" if value and re.fullmatch(r"--[a-z-]+", hint) else hint
+    return OptionProblem(given, title, why, suggestion, replaces=f"--{name}")
 
 
 def find_default(name: str, kind: str, version: object = None) -> object:

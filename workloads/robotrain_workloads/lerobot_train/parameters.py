@@ -150,6 +150,7 @@ class TrainParameters:
             help="the number format of training (default: no, or what LeRobot has for the type)",
             env=("MIXED_PRECISION",),
             requires="mixed_precision",
+            foreign_values=shared.PRECISION_WORDS,
         ),
     ] = None
     experiment_name: Annotated[

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_choosing, suggest_leaving_out
 from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
@@ -67,10 +67,9 @@ def check_type(job: "Job") -> Iterator[Problem]:
             "several-types",
             "a job trains a policy or a reward model, and both are given",
             given=f"--policy-type {values['policy_type']} --reward-model {values['reward_model']}",
-            suggestions=(
-                Suggestion(f"--reward-model {values['reward_model']}", "only this one"),
-                Suggestion(f"--policy-type {values['policy_type']}", "only this one"),
-            ),
+            suggestions=[
+                suggest_choosing(f"--reward-model {values['reward_model']}", f"--policy-type {values['policy_type']}")
+            ],
         )
     elif model := _find_model(job):
         is_known, refused = model.kind in model.lerobot.get_types(model.section), model.facts.refused
@@ -102,6 +101,7 @@ def check_rates(job: "Job") -> Iterator[Problem]:
                 where=f"--{name.replace('_', '-')}",
                 given=str(job[name]),
                 why=f"LeRobot {model.lerobot.name} {why}.",
+                suggestions=[suggest_leaving_out(f"--{name.replace('_', '-')}")],
             )
 
 
@@ -160,7 +160,11 @@ def check_rename(job: "Job") -> Iterator[Problem]:
             where="--rename",
             given=str(job["rename"]),
             why="New policies and reward models read the features of the dataset by their own names.",
-            suggestions=(Suggestion("--policy-repo-id OWNER/NAME"), Suggestion("--policy-path FOLDER")),
+            suggestions=(
+                suggest_leaving_out("--rename"),
+                Suggestion("--policy-repo-id OWNER/NAME"),
+                Suggestion("--policy-path FOLDER"),
+            ),
         )
 
 
@@ -174,8 +178,9 @@ def check_keep(job: "Job") -> Iterator[Problem]:
             given=str(job["keep"]),
             why="The run's own folder keeps every checkpoint.",
             suggestions=(
-                Suggestion(f"{publish_url.PUBLISH_URL_FLAG} FOLDER --keep {job['keep']}"),
-                Suggestion("--save-freq STEPS", "saves fewer checkpoints"),
+                suggest_leaving_out("--keep"),
+                Suggestion(f"{publish_url.PUBLISH_URL_FLAG} FOLDER"),
+                Suggestion("--save-freq STEPS", "saves fewer checkpoints", "--keep"),
             ),
             absent=("publish_url",),
         )

@@ -112,7 +112,12 @@ class RosbagActParameters:
     num_gpus: shared.NumGpus = 1
     mixed_precision: Annotated[
         Literal["no", "bf16"],
-        Param(help="the number format of training", env=("MIXED_PRECISION",), requires="mixed_precision"),
+        Param(
+            help="the number format of training",
+            env=("MIXED_PRECISION",),
+            requires="mixed_precision",
+            foreign_values=tuple(pair for pair in shared.PRECISION_WORDS if pair[1] != "fp16"),
+        ),
     ] = "no"
     save_freq: shared.SaveFreq = 5000
     log_freq: shared.LogFreq = 200

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import Problem, Stage, make_usage_problem
+    from robotrain.errors import Problem, Stage, make_usage_problem, suggest_leaving_out
     from robotrain.redaction import redact
 
     from robotrain_workloads import rules as shared_rules
@@ -36,7 +36,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     for argument in job.trainer_args[:1]:
         title = "rosbag-act-train has no other program that could take options after --"
         why = "Each of its options stands before the --; `robotrain submit rosbag-act-train --help` lists them."
-        yield make_usage_problem("rosbag-option-unknown", title, where="--", why=why, given=redact(argument))
+        way = suggest_leaving_out(argument.partition("=")[0])
+        yield make_usage_problem("rosbag-option-unknown", title, "--", why, redact(argument), [way])
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
     yield from rules.check_steps_left(job)

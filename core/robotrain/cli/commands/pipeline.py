@@ -54,7 +54,7 @@ ToOption = Annotated[str, option("--to", "DIR", "Write all files of the plan to 
 class PipelineCommand(TrainerArgsCommand):
     """A command with a pipeline file; options after `--` are for the step that trains."""
 
-    group, argument, key_prefix = "pipeline ", "PIPELINE.yaml", "STEP."
+    key_prefix = "STEP."
 
 
 def render(

@@ -16,7 +16,7 @@ from robotrain.cli.columns import GAP, Column, fit_columns
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.provenance import Origin
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.support import ANY
 
@@ -47,7 +47,7 @@ def platforms(
     common = ("", *matrix.exclusions) if matrix.exclusions else ()  # rules that hold on every platform
     print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
     if json and markdown:
-        ways = Suggestion("--json"), Suggestion("--markdown")
+        ways = (suggest_choosing("--json", "--markdown"),)
         raise Rejected([make_usage_problem("usage", "--json and --markdown cannot be used together", suggestions=ways)])
     if json:
         settings = {

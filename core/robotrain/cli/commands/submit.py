@@ -19,7 +19,7 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result, print_text
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any, suggest_leaving_out
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
@@ -268,7 +268,9 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
     problems = []
     if dry and others:
         title = f"{dry[0]} submits no run: {' and '.join(others)} cannot be used with it"
-        raise Rejected([make_usage_problem("options-conflict", title, dry[0])])
+        raise Rejected(
+            [make_usage_problem("options-conflict", title, dry[0], suggestions=[suggest_leaving_out(*others)])]
+        )
     if len(dry) > 1:
         raise Rejected(
             [make_usage_problem("options-conflict", f"{dry[0]} and {dry[1]} cannot be used together", dry[0])]

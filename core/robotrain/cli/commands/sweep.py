@@ -13,7 +13,17 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, make_usage_problem, raise_if_any
+from robotrain.errors import (
+    Problem,
+    Rejected,
+    Stage,
+    Suggestion,
+    collect_problems,
+    make_usage_problem,
+    raise_if_any,
+    suggest_leaving_out,
+)
+from robotrain.nearest_name import suggest_name
 
 if TYPE_CHECKING:
     import typer
@@ -107,7 +117,7 @@ class SweepCommand(JobCommand):
         pinned, found = pin_pipeline(prepared.pipeline, not values.get("no_pin"))
         if prepared.obstacle and values.get("native_only"):
             title, where = f"{platform.name} does not run this sweep on its own: {prepared.obstacle}", "--native-only"
-            ways = (Suggestion("omit --native-only", "this machine submits the trials"),)
+            ways = (suggest_leaving_out("--native-only", remark="this machine submits the trials"),)
             raise Rejected(
                 [Problem(code="sweep-not-native", stage=Stage.CHECK, title=title, where=where, suggestions=ways)]
             )
@@ -139,19 +149,19 @@ def _read_space(
     given = values.get("sampler") or "grid"
     sampler: SamplerName = next((name for name in SAMPLERS if name == given), "grid")
     if given != sampler:
-        ways, why = [Suggestion(f"--sampler {name}") for name in SAMPLERS], ""
+        ways, why = list(suggest_name(given, SAMPLERS, prefix="--sampler ")), ""
         if given.lower() in ("bayesian", "bayes"):
-            ways = [Suggestion("--sampler tpe --samples 20", "a Bayesian method; this machine submits the trials")]
+            ways = [Suggestion("--sampler tpe --samples N", "a Bayesian method; this machine submits the trials")]
             why = "The engines of platforms run grid and random sweeps only."
         title = f"there is no sampler of this name; there are {', '.join(SAMPLERS)}"
         problems.append(make_usage_problem("value-invalid", title, "--sampler", why, suggestions=ways))
     samples = _read_count(values, "samples", problems)
     if sampler in ("random", "tpe") and not values.get("samples"):
-        ways = [Suggestion(f"--sampler {sampler} --samples 20")]
+        ways = [Suggestion("--samples N", "how many trials")]
         problems.append(
             make_usage_problem("sweep-samples-missing", f"--sampler {sampler} needs --samples", suggestions=ways)
         )
-    if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")):
+    if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")) and given == sampler:
         problems.append(_make_conflict("--samples and --sampler-seed need --sampler random or tpe", "--samples"))
     if file and sampler != "grid":
         problems.append(_make_conflict("--points are the trials: no sampler chooses any", "--sampler"))

@@ -16,7 +16,7 @@ from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand
 from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
-from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Value
@@ -124,7 +124,7 @@ class TrainEvalCommand(JobCommand):
         given = usage.collect_values(values, self.options, EVALUATION_PREFIX)
         request, model = _choose_model(request, workload, values, problems)
         if values.get("skip_inference"):
-            way = Suggestion("leave --skip-inference out", "evaluates the policy")
+            way = suggest_leaving_out("--skip-inference", remark="evaluates the policy")
             why = " with --skip-inference: nothing is evaluated"
             problems += _find_ignored("evaluation-skipped", given, why, way)
         elif evaluation is None:

@@ -203,7 +203,7 @@ def parse_timeout(text: str) -> float | None:
     try:
         return (float(bare) if bare.replace(".", "", 1).isdecimal() else amounts.parse_duration(text)) if text else None
     except ValueError:
-        ways = [Suggestion(f"--timeout {example}") for example in ("90s", "30min", "12h")]
+        ways = [Suggestion("--timeout TIME", "such as 90s, 30min or 12h")]
         title, given = "--timeout needs a duration", redact(text)
         raise Rejected(
             [make_usage_problem("time-malformed", title, "--timeout", given=given, suggestions=ways)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, TemplateGuard
 from robotrain.config.coerce import parse_pairs
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.job import Job
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
@@ -110,7 +110,7 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
     if settings.compute_kind == "managed":
         title = "a managed compute has no instance types"
         why = "All of its machines are alike; only a Kubernetes compute has instance types."
-        fixes = (f"omit {flag}", Suggestion("--compute NAME", "a Kubernetes compute"))
+        fixes = (suggest_leaving_out(flag), Suggestion("--compute NAME", "a Kubernetes compute"))
         code = "azureml-instance-type-managed"
         yield make_problem(code, title, flag, instance_type, why, *fixes, stage=Stage.CHECK)
     else:

@@ -1,0 +1,44 @@
+"""Suggestions are lines that work: each first one is applied to the line with the mistake, which runs again."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from planted_failures import Verdict, World, read_failures, submit_runs, write_files
+
+LEAST_COMPLETE, LEAST_RIGHT = 0.6, 0.9
+"""The share of failures whose first suggestion needs no choice, and of these the share that makes a line that works."""
+FEWEST = 300
+SAMPLE = 5
+"""Every how many failures the fast test takes one."""
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, fake_platform, robotrain):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    write_files(Path.cwd())
+    submit_runs(robotrain, fake_platform)
+    return World(monkeypatch)
+
+
+def check_verdicts(verdicts: list[Verdict]) -> None:
+    by_kind = {kind: [str(one) for one in verdicts if one.kind == kind] for kind in {one.kind for one in verdicts}}
+    for kind in ("no failure", "another job", "unnamed"):
+        assert not by_kind.get(kind), "\n".join(by_kind[kind])
+    complete = [one for one in verdicts if one.is_complete]
+    wrong = "\n".join(by_kind.get("still wrong", []))
+    assert len(complete) >= LEAST_COMPLETE * len(verdicts), Counter(one.kind for one in verdicts)
+    assert len(by_kind["works"]) >= LEAST_RIGHT * len(complete), wrong
+
+
+def test_first_suggestions_of_a_sample_are_lines_that_work(world):
+    check_verdicts([world.judge(failure) for failure in [*read_failures()][::SAMPLE]])
+
+
+@pytest.mark.slow
+def test_first_suggestions_are_lines_that_work(world):
+    failures = [*read_failures()]
+    assert len(failures) >= FEWEST
+    verdicts = [world.judge(failure) for failure in failures]
+    print(Counter(one.kind for one in verdicts), *sorted(verdicts, key=lambda one: one.kind), sep="\n")
+    check_verdicts(verdicts)
