@@ -224,12 +224,12 @@ def find_changes(meant: list[Mapping[str, Any]], jobs: list[Mapping[str, Any]], 
     """Return what is different in the jobs, except options of the trainer that the problem itself is about."""
     if len(meant) != len(jobs):
         return f"{len(jobs)} jobs in place of {len(meant)}"
-    about = f"{problem.title} {problem.given} {problem.where}"
+    about = f"{problem.title} {problem.given} {problem.where} {problem.why}"
     return "; ".join(
         f"{name}: {old.get(name)} -> {new.get(name)}"
         for old, new in zip(meant, jobs, strict=True)
         for name in {**old, **new}
-        if old.get(name) != new.get(name) and not (name.startswith("--") and name in about)
+        if old.get(name) != new.get(name) and not (name.startswith("--") and name.rpartition(".")[2] in about)
     )
 
 

@@ -147,7 +147,7 @@ def test_timeout_ends_the_wait_and_not_the_run(scripted, robotrain, words):
 @pytest.mark.parametrize("text", ["soon", "nan"])
 def test_invalid_timeout_is_refused(scripted, robotrain, text):
     scripted.run("train-1")
-    robotrain("wait", f"--timeout={text}").check(2, "--timeout 30min")
+    robotrain("wait", f"--timeout={text}").check(2, "--timeout TIME")
 
 
 def test_broken_log_is_a_warning_and_each_line_is_printed_once(scripted, robotrain, run_later):

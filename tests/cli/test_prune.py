@@ -236,7 +236,7 @@ def test_json_of_a_removal(prune, record_old_run):
         (("-y",), ["--yes has no effect without --prune"]),
         (("--prune", "--keep", 0, "-n", 3), ["-n cannot be used with --prune"]),
         (("--prune", "--yes"), ["--prune needs --older-than or --keep", "robotrain runs --prune --keep 20"]),
-        (("--prune", "--yes", "--older-than", "long"), ["--older-than 30d"]),
+        (("--prune", "--yes", "--older-than", "long"), ["--older-than VALUE (such as 30d)"]),
     ],
 )
 def test_wrong_options_are_refused_and_nothing_is_removed(robotrain, record_old_run, options, texts):

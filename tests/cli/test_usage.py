@@ -104,8 +104,13 @@ def test_wrong_line_is_refused_with_the_facts_and_what_to_type(robotrain, words,
     ("words", "code", "where", "way"),
     [
         (("render", *ON_PLAIN, *X, "--batch-size", "0"), "value-invalid", "--batch-size", None),
-        (("render", *ON_PLAIN, *X, "--batch-size"), "flag-without-value", "--batch-size", None),
-        (("render", *ON_PLAIN, "--dataset-path", "--batch-size", "3"), "flag-without-value", "--dataset-path", None),
+        (("render", *ON_PLAIN, *X, "--batch-size"), "flag-without-value", "--batch-size", "--batch-size INT"),
+        (
+            ("render", *ON_PLAIN, "--dataset-path", "--batch-size", "3"),
+            "flag-without-value",
+            "--dataset-path",
+            "--dataset-path FOLDER",
+        ),
         (("render", *LOCAL, *X, "--tracking-uri", "http://[abc"), "tracking-address-malformed", "--tracking-uri", None),
         (("submit", "--platfrom", "local", *X), "option-unknown", "--platfrom", "--platform local"),
         (

@@ -73,7 +73,11 @@ def explain_parse_error(error: Any) -> Problem:
             title, why = f"{command} has no command {redact(found[1])!r}", f"Commands: {', '.join(names)}."
             path, word = _get_path(context).split()[1:], found[1]
             rest = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))[len(path) :]
-            ways = [Suggestion(_repeat_line([*path, one.text], rest)) for one in suggest_name(word, names)]
+            if is_job_file(word) and "submit" in names:
+                path, rest = [*path, "submit"], [word, *rest]
+                ways = [Suggestion(_repeat_line(path, rest))]
+            else:
+                ways = [Suggestion(_repeat_line([*path, one.text], rest)) for one in suggest_name(word, names)]
         case "UsageError" if context and error.message.startswith("Missing command"):
             title, why = f"{command} needs a command", f"Commands: {', '.join(_list_commands(context))}."
             ways = [Suggestion(f"{_get_path(context)} --help", "says what each does")]

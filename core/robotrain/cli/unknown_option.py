@@ -24,6 +24,8 @@ GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-f
 JOB_COMMANDS = ("submit", "render", "explain", "sweep", "pipeline train-eval")
 """Commands whose options stand beside those of a source."""
 MAX_COMMANDS_IN_TITLE = 2
+NEEDLESS = ("only for ", "not needed: ", "not supported")
+"""What hints of options begin with that a job is the same without."""
 
 
 def make_unknown_option_problem(
@@ -76,7 +78,7 @@ class _UnknownOption:
             if plugin and (hint := plugin.option_hints.get(name)):
                 title, way = f"{plugin.name} takes no {self.flag}", self._fill_in_hint(hint)
                 why = "" if way else fill_in_value(hint, self.value)
-                has_no_place = not way and "--" not in why
+                has_no_place = not way and ("--" not in why or why.startswith(NEEDLESS))
                 return self.make_problem(
                     "option-elsewhere", title, why, [way, *[suggest_leaving_out(self.flag)] * has_no_place]
                 )
@@ -144,7 +146,8 @@ class _UnknownOption:
         owners, why = " and ".join(f"`robotrain {name}`" for name in names), ""
         if len(names) > MAX_COMMANDS_IN_TITLE:
             owners, why = "other commands", f"Commands with {self.flag}: {', '.join(names)}."
-        return self.make_problem("option-elsewhere", f"{self.flag} is an option of {owners} only", why)
+        ways = [suggest_leaving_out(self.flag)]
+        return self.make_problem("option-elsewhere", f"{self.flag} is an option of {owners} only", why, ways)
 
     def explain_managed(self) -> Problem | None:
         """Explain an option of the workload's program that robotrain sets."""

@@ -57,7 +57,9 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
         for text in value if isinstance(value, (list, tuple)) else [value]:
             if is_flag(text, options):
                 title = f"{flag} needs a value, but the next word is {redact(text.partition('=')[0])}"
-                yield make_usage_problem("flag-without-value", title, flag)
+                metavar = next((one.metavar for one in options.options if one.name == name), None)
+                ways = [Suggestion(f"{flag} {metavar}")] if metavar else []
+                yield make_usage_problem("flag-without-value", title, flag, suggestions=ways)
 
 
 def is_flag(text: object, options: ComposedOptions) -> bool:

@@ -168,7 +168,7 @@ class _OverrideParser:
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:
         known = self.kinds.get(kind)
         if role not in self.workload.roles or known is None or role not in known.roles:
-            self.add_unknown_key(key)
+            self.add_unknown_key(key, text)
         elif by_flag := next((source for source in self.request.sources if source.role == role), None):
             self.add_conflict(by_flag.origin.where, key)
         else:
@@ -200,7 +200,7 @@ class _OverrideParser:
         first, _, rest = key.partition(".")
         code, title = "set-unknown-key", f"there is no key {redact(key)!r}"
         is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
-        shown = shlex.quote(value) if is_shown else "VALUE"
+        shown = shlex.quote(value) if is_shown and value else "VALUE"
         near = suggest_name(self._find_field(key) or key, known, prefix=self.flag)
         why, ways = "", tuple(Suggestion(f"{way.text}={shown}") for way in near)
         if key in ("workload", "platform", "profile"):

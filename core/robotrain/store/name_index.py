@@ -65,9 +65,10 @@ def find_run(text: str = "") -> str:
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
     from difflib import get_close_matches
 
-    near = get_close_matches(text, dict.fromkeys([*filter(None, names.values()), *known]), n=3, cutoff=0.5)
+    spelled = {name.lower(): name for name in [*known, *filter(None, names.values())]}
+    near = [spelled[one] for one in get_close_matches(text.lower(), spelled, n=3, cutoff=0.5)]
     hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
-    meant = [name for name in near if is_misspelling(text, name)]
+    meant = [name for name in near if is_misspelling(text.lower(), name.lower())]
     ways = (Suggestion(meant[0]),) if len(meant) == 1 else ()
     raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, given=text)
 

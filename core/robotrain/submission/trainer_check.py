@@ -21,8 +21,8 @@ from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_verdict
 from robotrain_runtime.machine.disk_cache import CacheLease
 
-from robotrain.corrected_line import DASHES, LEAVE_OUT
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.corrected_line import DASHES
+from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.checker import BUILD, FLAG, NONE, Checker, CheckOptions, find_checker

@@ -61,7 +61,7 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
         "--set-string": "each value has its own option: `robotrain submit --help --platform azureml` lists them",
         "--set-env": "jobs get the variables that they need; use --hf-credential for a token",
         "--use-local-osmo --osmo-cli --server": "OSMO is not used: the job goes to the workspace",
-        "--pool --gpu-platform": "an OSMO setting: on Azure ML use --compute and --instance-type",
+        "--pool --gpu-platform": "only for OSMO: on Azure ML use --compute and --instance-type",
         "--gpu --gpus": "use --num-gpus; the instance type must have that many",
         "--cpu --cpus --num-cpus --cpus-per-task --memory --mem --storage --disk --disk-size": (
             "the instance type sets the machine's size: --instance-type NAME"

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import Problem, Stage, make_usage_problem, suggest_leaving_out
+    from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
     from robotrain.redaction import redact
 
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
     from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems
 
+    most = f"--n-action-steps {job['chunk_size']}"
     for problem in find_policy_problems(dict(job.parameters)):
-        yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem)
+        ways = (Suggestion(most),) if problem.startswith("--n-action-steps ") else ()
+        yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem, suggestions=ways)
     starts = [source.role for source in job.sources if source.role in rules.START_ROLES]
     for name in ("pretrained_backbone_weights", "backbone_file") if starts else ():
         if job[name] is not None:
