@@ -64,6 +64,77 @@ def test_valid_options_are_accepted(robotrain: Any, words: tuple[str, ...]) -> N
     assert list_warnings(robotrain, "--", *words) == ""
 
 
+TYPES = [
+    # overrides for rsl_rl; what is refused (empty: nothing), and whether it is a warning only
+    ("agent.max_iterations=many", "agent.max_iterations does not take 'many' in Isaac Lab 2.3 or 3.0", False),
+    ("agent.num_steps_per_env=24.0", "agent.num_steps_per_env does not take '24.0'", False),
+    ("agent.algorithm.learning_rate=fast", "agent.algorithm.learning_rate does not take 'fast'", False),
+    ("agent.algorithm.learning_rate='1e-4'", "does not take \"'1e-4'\"", False),
+    ("agent.algorithm.gamma=1", "Isaac Lab 2.3 may not take agent.algorithm.gamma=1", True),
+    ("env.scene.num_envs=a_few", "env.scene.num_envs does not take 'a_few'", False),
+    ("env.sim.dt=1/120", "env.sim.dt does not take '1/120'", False),
+    ("agent.max_iterations=1_000", "", False),
+    ("agent.algorithm.learning_rate=1e-4", "", False),
+    ("agent.save_interval=null", "", False),
+    ("agent.algorithm.learning_rate=${env.rate}", "", False),
+    ("++agent.max_iterations=many", "", False),
+    ("env.rewards.alive.weight=1", "", False),
+]
+
+
+@pytest.mark.parametrize(("override", "title", "is_warning"), TYPES)
+def test_values_of_a_type_that_isaac_lab_refuses(override: str, title: str, is_warning: bool) -> None:
+    found = list(find_option_problems([override], make_script("rsl_rl"), None))
+    assert [title in problem.title for problem in found] == [True] * bool(title)
+    assert [problem.level for problem in found] == ["warning" if is_warning else "error"] * bool(title)
+    handed = find_option_problems([override], make_script("rsl_rl")._replace(pass_unknown=True), None)
+    assert "error" not in [problem.level for problem in handed]
+    for problem in found:
+        if problem.suggestion:
+            assert list(find_option_problems([problem.suggestion], make_script("rsl_rl"), None)) == []
+    if override.startswith("agent"):  # agents of skrl are not typed
+        assert list(find_option_problems([override], make_script("skrl"), None)) == []
+
+
+PLAY = Script(PLAY_OPTIONS, {}, "rsl_rl")
+
+
+@pytest.mark.parametrize("script", [make_script("skrl"), make_script("rsl_rl"), PLAY, PLAY._replace(backend="")])
+@pytest.mark.parametrize("version", [None, "2.3", "3.0"])
+@pytest.mark.parametrize(
+    "words", [("--nowhere",), ("--video_length", "long"), ("--video=1",), ("--agent",), ("x.y=1",)]
+)
+def test_each_refusal_names_the_version(script: Script, version: str | None, words: tuple[str, ...]) -> None:
+    (problem,) = find_option_problems(words, script, version)
+    assert f"Isaac Lab {version or '2.3 or 3.0'}" in problem.title
+    if words[0] in ("--nowhere", "x.y=1"):
+        assert "--pass-unknown hands" in problem.why
+
+
+@pytest.mark.parametrize(
+    ("words", "title", "way"),
+    [
+        (("-t", "Isaac-Cartpol-v0"), "Isaac Lab 2.3 brings no task Isaac-Cartpol-v0", "--task Isaac-Cartpole-v0"),
+        (("-t", "isaac-ant-v0"), "brings no task isaac-ant-v0", "--task Isaac-Ant-v0"),
+        (("-t", "Isaac-Ant-v0"), "", ""),
+        (("-t", "Lab-Cup-Stacking-v0"), "", ""),
+        (("-t", "Isaac-Cartpol-v0", "--isaac-version", "3.0"), "", ""),
+        (
+            ("-b", "rsl_rl", "-t", "Isaac-Shadow-Hand-Over-Direct-v0"),
+            *("no agent of rsl_rl for Isaac-Shadow-Hand-Over-Direct-v0", "--backend skrl"),
+        ),
+        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0"), "needs cameras, which are off", "-- --enable_cameras"),
+        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0", "--", "--enable_cameras"), "", ""),
+        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0", "--", "--video"), "", ""),
+    ],
+)
+def test_a_task_that_is_probably_a_mistake(robotrain: Any, words: tuple[str, ...], title: str, way: str) -> None:
+    answer = robotrain("submit", "isaac-train", "--platform", "local", "--dry-run", *words)
+    found = [line for line in answer.stderr.splitlines() if "[task-doubtful]" in line]
+    assert [title in line for line in found] == [True] * bool(title)
+    assert not way or f"use   {way}" in answer.stderr
+
+
 def test_a_field_that_is_probably_misspelled_is_a_warning(robotrain: Any) -> None:
     result = list_warnings(robotrain, "--", "agent.agent.learning_rat=1e-4")
     assert result.startswith("warning: agents of skrl usually have no learning_rat")

@@ -7,12 +7,13 @@ from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
-from robotrain_workloads.isaac import script_options
+from robotrain_workloads.isaac import script_options, tasks
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 CHECKPOINT_FLAG = "--checkpoint-uri"
+CAMERAS_OPTION = "--enable_cameras"
 
 
 def check_terms(job: "Job") -> Iterator[Problem]:
@@ -52,6 +53,37 @@ def check_digest(job: "Job") -> Iterator[Problem]:
             ),
             absent=("sha256",),
         )
+
+
+def check_task(job: "Job", *, trains: bool = False) -> Iterator[Problem]:
+    """Warn of a task that is probably misspelled, or that Isaac Lab 2.3 has no agent of the job's library for."""
+    name, backend = job["task"], job["backend"]
+    if name is None or job["isaac_version"] == "3.0":
+        return
+    if meant := tasks.find_meant_task(name):
+        title, why = f"Isaac Lab 2.3 brings no task {name}", "An unknown task fails once the simulator has started."
+        yield _make_doubt(title, f"{why} Your image may have it.", name, Suggestion(f"--task {meant}"))
+    elif (task := tasks.list_tasks().get(name)) and trains:
+        if backend not in task.libraries:
+            has = f"It has one for {' and '.join(task.libraries)}." if task.libraries else "It has one for neither."
+            ways = [Suggestion(f"--backend {library}") for library in task.libraries]
+            yield _make_doubt(f"Isaac Lab 2.3 has no agent of {backend} for {name}", has, name, *ways)
+        if task.needs_cameras and CAMERAS_OPTION not in job.trainer_args and "--video" not in job.trainer_args:
+            title, why = f"{name} needs cameras, which are off", "The simulator starts without them unless it is told."
+            yield _make_doubt(title, why, name, Suggestion(f"-- {CAMERAS_OPTION}"))
+
+
+def _make_doubt(title: str, why: str, task: str, *ways: Suggestion) -> Problem:
+    return Problem(
+        code="task-doubtful",
+        stage=Stage.USAGE,
+        severity="warning",
+        title=redact(title),
+        where="--task",
+        given=redact(task),
+        why=why,
+        suggestions=ways,
+    )
 
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:

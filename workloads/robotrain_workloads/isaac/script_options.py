@@ -7,7 +7,7 @@ submit side and the container check with it.
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option, is_of_kind
 
@@ -98,6 +98,18 @@ AGENT_FIELDS: Mapping[str, tuple[str, ...]] = {
         *("clip_actions", "clip_log_std", "min_log_std", "max_log_std", "initial_log_std", "layers", "activations"),
     ),
 }
+FIELD_TYPES = {
+    **dict.fromkeys(
+        ("num_steps_per_env", "max_iterations", "save_interval", "num_learning_epochs", "num_mini_batches"), "int"
+    ),
+    **dict.fromkeys(("gamma", "lam", "entropy_coef", "max_grad_norm", "value_loss_coef", "clip_param"), "number"),
+    **dict.fromkeys(("learning_rate", "init_noise_std"), "number"),
+}
+"""Fields of every agent of rsl_rl with the type that Isaac Lab requires; those of skrl take any value."""
+ENVIRONMENT_TYPES = {"scene.num_envs": "int", "decimation": "int", "episode_length_s": "number", "sim.dt": "number"}
+"""The same of every environment."""
+UNTYPED = re.compile(r"null|true|false|[+-]?(?:inf|nan)|\$\{.*", re.DOTALL | re.IGNORECASE)
+"""Values that pass for a number, or that only Hydra can read."""
 OVERRIDE = re.compile(
     r"(?P<mark>\+\+|\+|~)?(?P<root>[A-Za-z_]\w*)(?P<path>(?:\.[A-Za-z0-9_$-]+|\[\d+\])*)(?P<value>=.*)?", re.DOTALL
 )
@@ -137,6 +149,7 @@ class Script(NamedTuple):
 def find_option_problems(arguments: Sequence[str], script: Script, version: str | None) -> Iterator[OptionProblem]:
     """Yield the problems of options that a script would reject. `version` is one of VERSIONS; None for any of them."""
     known = {one: script.list_options(one) for one in ([version] if version else VERSIONS)}
+    lab = _format_versions(version)
     remaining = list(arguments)
     while remaining:
         argument = remaining.pop(0)
@@ -157,13 +170,18 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str 
         kind = known[having[0]][name]
         if kind == SWITCH:
             if equals:
-                yield OptionProblem(argument, f"{name} takes no value", "It is a switch.", name)
+                yield OptionProblem(argument, f"{name} takes no value in {lab}", "It is a switch.", name)
         elif not equals and not remaining:
-            yield OptionProblem(argument, f"{name} needs a value", describe_kinds([kind]), f"{name} VALUE")
+            yield OptionProblem(argument, f"{name} needs a value in {lab}", describe_kinds([kind]), f"{name} VALUE")
         else:
             value = value if equals else remaining.pop(0)
             if not is_of_kind(value, kind):
-                yield OptionProblem(f"{name} {value}", f"{name} does not take {value!r}", describe_kinds([kind]))
+                title = f"{name} does not take {value!r} in {lab}"
+                yield OptionProblem(f"{name} {value}", title, describe_kinds([kind]))
+
+
+def _format_versions(version: str | None) -> str:
+    return f"Isaac Lab {version or ' or '.join(VERSIONS)}"
 
 
 def _explain_unknown(
@@ -208,9 +226,12 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
     elif match["root"] not in roots:
         near = difflib.get_close_matches(match["root"], roots, 1)
         suggestion = text.replace(match["root"], near[0], 1) if near else ""
-        yield OptionProblem(text, f"there is no {match['root']!r} to override", form, suggestion)
+        title = f"there is no {match['root']!r} to override in {_format_versions(version)}"
+        yield OptionProblem(text, title, f"{form} {PASS_UNKNOWN} hands on what is none of them.", suggestion)
     elif fault := _find_value_fault((match["value"] or "=")[1:]):
         yield OptionProblem(text, f"the value of {match['root']}{match['path']} cannot be read", fault)
+    elif match["mark"] is None and (wrong := _find_type_problem(text, match, script, version)):
+        yield wrong
     elif match["root"] == "agent" and match["mark"] in (None, "~"):
         fields, backend = script.list_agent_fields(), script.backend or "Isaac Lab"
         for name in re.findall(r"[A-Za-z_]\w*", match["path"]):
@@ -219,6 +240,26 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
                 why = f"{backend} has {near[0]}; Hydra refuses keys that the task's agent does not have."
                 yield OptionProblem(text, f"agents of {backend} usually have no {name}", why, suggestion, "warning")
                 return
+
+
+def _find_type_problem(text: str, match: re.Match[str], script: Script, version: str | None) -> OptionProblem | None:
+    """Return why Isaac Lab refuses the type of a value: that of the task's own one counts."""
+    path, value = match["path"].lstrip("."), (match["value"] or "=")[1:].strip()
+    if match["root"] == "env":
+        kind = ENVIRONMENT_TYPES.get(path, "")
+    else:
+        kind = FIELD_TYPES.get(path.rpartition(".")[2], "") if script.backend == "rsl_rl" else ""
+    if not kind or not value or UNTYPED.fullmatch(value):
+        return None
+    lab, name = _format_versions(version), f"{match['root']}.{path}"
+    if not is_of_kind(value.replace("_", ""), kind):
+        why = f"{describe_kinds([kind])} The simulator would have started before; {PASS_UNKNOWN} hands it on."
+        level: Literal["error", "warning"] = "warning" if script.pass_unknown else "error"
+        return OptionProblem(text, f"{name} does not take {value!r} in {lab}", why, level=level)
+    if kind == "number" and is_of_kind(value, "int") and version != "3.0":
+        why = "It refuses a whole number for a field whose value has decimals."
+        return OptionProblem(text, f"Isaac Lab 2.3 may not take {name}={value}", why, f"{text}.0", "warning")
+    return None
 
 
 def _find_value_fault(value: str) -> str:

@@ -60,6 +60,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from isaac_rules.check_digest(job)
     yield from rules.check_play(job)
     yield from rules.check_local_checkpoint(job)
+    yield from isaac_rules.check_task(job)
     yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
     yield from shared_rules.check_publish_url(job, "results")
 

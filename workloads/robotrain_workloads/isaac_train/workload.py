@@ -39,6 +39,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_iterations_left(job)
     yield from rules.check_training_folder(job)
     if not any(source.role == "code" for source in job.sources):  # nobody knows what the user's program takes
+        yield from isaac_rules.check_task(job, trains=True)
         yield from isaac_rules.check_script_options(job, parameters.make_script(job["backend"]))
     yield from shared_rules.check_publish_url(job)
 

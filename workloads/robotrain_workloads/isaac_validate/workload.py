@@ -63,6 +63,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
             suggestions=(Suggestion("--record-video"),),
             absent=("record_video",),
         )
+    yield from isaac_rules.check_task(job)
     yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
     yield from shared_rules.check_publish_url(job, "results")
 
