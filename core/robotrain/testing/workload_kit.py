@@ -207,7 +207,7 @@ class WorkloadKit(ImportTests):
         places = [Path("/check/one"), Path("/check/other")]
         first, second = (plugin.check_command(rendered_document, data, place) for place in places)
         if first is None or second is None:
-            pytest.skip("it has no check command for this job")
+            return
         told = [[word.replace(str(places[1]), str(places[0])) for word in one.arguments] for one in (first, second)]
         yield from compare("the arguments of check_command, asked twice", *told)
         if told[0][0] != "-m":
