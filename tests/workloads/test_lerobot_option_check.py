@@ -107,11 +107,11 @@ def test_dry_run_asks_the_lerobot_of_the_users_python_and_remembers(
 ):
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     line = ("--platform", "local", "--dataset-path", pusht, "--policy-type", "act", "--checker", training_python)
-    option = "--policy.normalization_mapping={VISUAL: FOO}"
+    option = "--dataset.image_transforms.tfs={crop: {weigth: 1}}"
     first = robotrain("submit", *line, "--dry-run", "--json", "--", option)
     (problem,) = first.json["problems"]
     assert (first.exit_code, problem["code"], problem["given"]) == (4, "options-refused", option)
     (kept,) = (tmp_path / "cache/verdicts").iterdir()
-    kept.write_text(kept.read_text().replace("FOO", "BAR"))
+    kept.write_text(kept.read_text().replace("weigth", "weihgt"))
     again = robotrain("submit", *line, "--dry-run", "--json", "--", option)
-    assert "BAR" in again.json["problems"][0]["why"]
+    assert "weihgt" in again.json["problems"][0]["why"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.container_plugin import PythonEnvironment
 
 FLAG, VARIABLE, KEY = "--checker", "ROBOTRAIN_CHECKER", "checker"
+UNUSABLE = "checker-unusable"
 NONE, BUILD = "none", "build"
 """Choices beside the path of a Python: to ask nobody, and to build the environment if it is missing."""
 CPU_BUILD = "cpu"
@@ -112,9 +113,7 @@ def find_checker(required: PythonEnvironment, flag: str, say: Callable[[str], No
         where, given = choice.origin.where, text
         title = f"the checker {python} is not used: {why}"
         ways = (Suggestion(f"{FLAG} {BUILD}", "builds one"), Suggestion(f"{FLAG} {NONE}", "checks without one"))
-        unusable = make_problem(
-            "checker-unusable", title, where, given, "", *ways, stage=Stage.USAGE, severity=severity
-        )
+        unusable = make_problem(UNUSABLE, title, where, given, "", *ways, stage=Stage.USAGE, severity=severity)
         return FoundChecker(None, (*problems, unusable))
     return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)
 
@@ -207,5 +206,5 @@ def _build_environment(
     except (JobFailed, OSError) as error:
         title = "the environment for the checks could not be built"
         why = redact(str(error))
-        raise Rejected([make_problem("checker-unusable", title, FLAG, BUILD, why, stage=Stage.PREFLIGHT)]) from error
+        raise Rejected([make_problem(UNUSABLE, title, FLAG, BUILD, why, stage=Stage.PREFLIGHT)]) from error
     return find_built_environment(required), ()

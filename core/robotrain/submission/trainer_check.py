@@ -25,13 +25,13 @@ from robotrain.corrected_line import DASHES
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store import files
-from robotrain.submission.checker import BUILD, FLAG, NONE, Checker, CheckOptions, find_checker
+from robotrain.submission.checker import BUILD, FLAG, NONE, UNUSABLE, Checker, CheckOptions, find_checker
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.packing import pack_payload
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.container_plugin import WorkCommand, WorkloadContainerPlugin
+    from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkCommand, WorkloadContainerPlugin
     from robotrain_runtime.contract.document import JobDocument, JobSource
 
     from robotrain.submission.prepare import PreparedJob
@@ -84,7 +84,8 @@ def find_option_problems(
         return []
     found = find_checker(required, options.checker, options.say)
     if found.checker is None:
-        return [*found.problems, *(() if found.is_off else _list_missing_notes(prepared, bool(found.problems)))]
+        is_explained = found.is_off or any(problem.code == UNUSABLE for problem in found.problems)
+        return [*found.problems, *(() if is_explained else (_make_missing_note(prepared, required),))]
     question = _Question(prepared, plugin, document, command, described, place)
     return [*found.problems, *_ask_checker(question, found.checker, options)]
 
@@ -214,24 +215,18 @@ def _list_left_out(way: str) -> str:
     return way.removeprefix(LEAVE_OUT) if way.startswith(LEAVE_OUT) else ""
 
 
-def _list_missing_notes(prepared: PreparedJob, is_explained: bool) -> Iterator[Problem]:
-    """Yield a note on what is left to the job's machine because there is no checker.
+def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment) -> Problem:
+    """Return the note on what is left to the job's machine because nobody can be asked here."""
+    import platform
 
-    :param is_explained: whether another problem says why.
-    """
-    if is_explained:
-        return
     program = prepared.workload.program if prepared.workload else "the trainer"
     title = f"{program} was not asked about the options: its environment is not on this machine"
-    why = (
-        "What was checked here are the names and types of options and the rules that are known. The machine of the job"
-    )
-    ways = (
-        Suggestion(f"{FLAG} {BUILD}", "builds it once, with a PyTorch for the CPU"),
-        Suggestion(f"{FLAG} PYTHON", "a Python that has it"),
-        Suggestion(f"{FLAG} {NONE}", "hides this note"),
-    )
-    yield make_problem(UNCHECKED, title, "", "", why, *ways, stage=Stage.PREFLIGHT, severity="note")
+    why = "Rules that only it knows are checked on the machine of the job, before it trains."
+    can_build = required.platform in ("", f"{platform.system()}-{platform.machine()}")
+    build = Suggestion(f"{FLAG} {BUILD}", "builds it once, with a PyTorch for the CPU")
+    others = (Suggestion(f"{FLAG} PYTHON", "a Python that has it"), Suggestion(f"{FLAG} {NONE}", "hides this note"))
+    ways = (build, *others) if can_build else others
+    return make_problem(UNCHECKED, title, "", "", why, *ways, stage=Stage.PREFLIGHT, severity="note")
 
 
 def _make_note(title: str) -> Problem:
@@ -241,7 +236,7 @@ def _make_note(title: str) -> Problem:
 def _make_unusable(checker: Checker, why: str) -> Problem:
     title = f"the checker {checker.python} is not used: {why}"
     way = Suggestion(f"{FLAG} {NONE}", "checks without one")
-    return make_problem("checker-unusable", title, FLAG, "", "", way, stage=Stage.PREFLIGHT, severity="warning")
+    return make_problem(UNUSABLE, title, FLAG, "", "", way, stage=Stage.PREFLIGHT, severity="warning")
 
 
 def _read_cached(key: str) -> list[Verdict] | None:

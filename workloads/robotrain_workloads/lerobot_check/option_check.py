@@ -37,7 +37,11 @@ PLAIN_OPTIMIZERS = ("adam", "adamw", "sgd")
 """Optimizers that take any list of weights."""
 MOST_TRIED = 4
 """Options that are left out in turn, to find the one that LeRobot refuses: it reads its options in half a second."""
-JOB_OPTIONS = re.compile(r"--(?:dataset\.|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b)")
+JOB_OPTIONS = re.compile(
+    r"--(?:dataset\.(?:repo_|root|revision|episodes)|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b)"
+)
+    r"--(?:dataset\.(?:repo_|root|revision|episodes)|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b)"
+)
 """Options without which a job would be another one."""
 
 
