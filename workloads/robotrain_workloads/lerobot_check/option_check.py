@@ -40,8 +40,6 @@ MOST_TRIED = 4
 JOB_OPTIONS = re.compile(
     r"--(?:dataset\.(?:repo_|root|revision|episodes)|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b)"
 )
-    r"--(?:dataset\.(?:repo_|root|revision|episodes)|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b)"
-)
 """Options without which a job would be another one."""
 
 
