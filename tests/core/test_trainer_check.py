@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from pretend_index import sha256, wheel
+from robotrain_runtime.environments import uv_program
 
 WORKLOAD = """
 from dataclasses import dataclass
@@ -376,3 +378,20 @@ def test_built_environment_of_the_lock_is_found_whatever_its_build(ask, monkeypa
     answer = ask("--answer=refuse", "--pitch=h")
     (problem,) = find_problems(answer, "options-refused")
     assert str(built) in problem["why"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
+def test_missing_environment_is_built_on_request_and_asked_from_then_on(ask, monkeypatch, song_folder, tmp_path):
+    monkeypatch.delenv("ROBOTRAIN_CHECKER")
+    tiny = wheel(tmp_path, "tiny_arm", "1.0")
+    (song_folder / "song.txt").write_text(f"tiny-arm @ {tiny.as_uri()} --hash=sha256:{sha256(tiny)}\n")
+    log = tmp_path / "log"
+    assert "--checker build" in ask(f"--log={log}").stderr
+    assert not log.exists()
+    built = ask(f"--log={log}", words=("submit", "--dry-run", "--checker", "build"))
+    assert built.exit_code == 0, built.stderr
+    assert "Installed 1 package" in built.stderr
+    assert len(log.read_text().splitlines()) == 1
+    assert "[" not in ask(f"--log={log}", "--pitch=c").stderr
+    assert len(log.read_text().splitlines()) == 2
