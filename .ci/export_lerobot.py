@@ -66,6 +66,8 @@ class Tree:
             for field in dataclasses.fields(one):
                 if field.init:
                     kind = self.describe(hints[field.name])
+                    if kind == "int" and isinstance(field.default, bool):  # LeRobot reads both
+                        kind = {"any of": ["int", "bool"]}
                     self.classes[name][field.name] = [kind, *self.default(field, kind)]
         return name
 
