@@ -106,6 +106,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "sweep": ["--trials", "1", "--steps", "2"],
     "trainer_check": ["--quick"],
     "training": ["--pairs", "1", "--steps", "40"],
+    "wrong_jobs": ["--quick", "--no-checker"],
     "watching": ["--quick", "--seconds", "5", "--megabytes", "10", "--points", "1000"],
 }
 """The options of each benchmark at its smallest. What kills submits is started by test_kills.py."""
