@@ -3,6 +3,7 @@
 Names of parameters and tags: contract, D.5.
 """
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, sel
 ENVIRONMENT = run_setup.make_environment("eval")
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
+CHECK_PACKAGE = ".".join((__name__.partition(".")[0], "lerobot_check"))
 RESULTS_FOLDER = "eval_results"
 STARTS_FILE = "starts.json"
 LONGEST_ARGUMENT = 10_000
@@ -140,6 +142,13 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
     options = (str(model), *own) if model else ()
     environ = run_setup.make_hub_environment(document, work)
     return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=environ)
+
+
+def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+    """Return the command that asks LeRobot about the policy's options; None if there are none, or it is not here."""
+    module = importlib.import_module(f"{CHECK_PACKAGE}.evaluation_command")  # a job does not carry it
+    command: WorkCommand | None = module.make_check_command(document, described, work)
+    return command
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:

@@ -1,0 +1,143 @@
+"""What LeRobot says about options: refusals, the options that are to blame, and what it cannot say without the Hub."""
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import ModuleType
+from typing import Any
+
+from robotrain_runtime.contract.verdict import Verdict, emit_verdict
+
+from robotrain_workloads.lerobot.options import ConfigurationRefused, find_rejected_options, split_options
+from robotrain_workloads.lerobot.warm_up import quick_imports
+
+POLICIES, REWARD_MODELS = "lerobot.policies", "lerobot.rewards"
+"""Packages that declare all types of policies, and of reward models."""
+HUB_ERRORS = ("LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError", "EntryNotFoundError")
+"""Errors of the library of the Hub."""
+REFUSALS = (ValueError, TypeError, NotImplementedError, ArithmeticError)
+MOST_TRIED = 4
+"""Options that are left out in turn, to find the one that LeRobot refuses: it reads its options in half a second."""
+JOB_OPTIONS = re.compile(
+    r"--(?:dataset\.(?:repo_|root|revision|episodes)|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b)"
+)
+"""Options without which a job would be another one."""
+
+
+AskLerobot = Callable[[Sequence[str]], object]
+"""Lets LeRobot read options; raises what it raises."""
+
+
+class _PackageOnDemand(ModuleType):
+    """A package whose own module is executed once something is asked of it: its submodules can be imported before."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        self.__spec__, self.__path__ = spec, list(spec.submodule_search_locations or ())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or self.__spec__ is None or self.__spec__.loader is None:
+            raise AttributeError(name)
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        self.__spec__.loader.exec_module(self)
+        return getattr(self, name)
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Print a verdict, and end this process at once: to clean up after PyTorch takes a second."""
+    emit_verdict(verdict)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], given: Sequence[str]) -> Verdict:
+    """Return the verdict of the LeRobot in this environment.
+
+    :param kind: the type of the policy; empty for a reward model.
+    :param owned: the options that robotrain adds.
+    :param given: the user's.
+    """
+    try:
+        with quick_imports():
+            declare_types(kind)
+            reason = _find_refusal(ask, [*owned, *given])
+        if not reason:
+            return Verdict(result="accepted")
+        words = ["--" + "=".join(filter(None, pair)) for pair in split_options(given) if pair[0]]
+        named = tuple(find_rejected_options(words, reason))
+        culprits = _find_culprits(lambda options: _find_refusal(ask, [*owned, *options]), words, named)
+    except Exception as error:
+        if _is_of_hub(error):
+            return Verdict(result="unchecked", text="for its answer LeRobot reads files of the Hub")
+        return Verdict(result="unchecked", text=f"LeRobot failed with {type(error).__name__}: {_format_line(error)}")
+    names = [word.partition("=")[0] for word in culprits]
+    ways = (f"leave out {' '.join(names)}",) if names and not any(map(JOB_OPTIONS.match, names)) else ()
+    return Verdict(result="refused", text=reason, options=culprits or named, ways=ways)
+
+
+def _find_refusal(ask: AskLerobot, options: Sequence[str]) -> str:
+    """Return why LeRobot refuses options; empty if it accepts them. Raise what is no refusal."""
+    try:
+        ask(options)
+    except SystemExit as refused:  # of the parser and of `validate`
+        cause = refused.__cause__
+        if not isinstance(cause, ConfigurationRefused) or _is_of_hub(refused):
+            raise RuntimeError(str(refused)) from refused
+        return cause.reason
+    except REFUSALS as error:
+        if _is_of_hub(error):
+            raise
+        return _format_line(error)
+    return ""
+
+
+def declare_types(kind: str) -> None:
+    """Import what declares the type of a policy: all types take two seconds."""
+    if kind and POLICIES not in sys.modules:
+        sys.modules[POLICIES] = _PackageOnDemand(POLICIES)
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(f"{POLICIES}.{kind}.configuration_{kind}")
+            return
+    _ = importlib.import_module(POLICIES).PreTrainedPolicy  # executes all of the package
+    importlib.import_module(REWARD_MODELS)
+
+
+def _find_culprits(
+    find_refusal: Callable[[Sequence[str]], str], words: Sequence[str], named: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the option, or those of one group, without which LeRobot refuses nothing; empty if there are none.
+
+    :param words: the options of the user.
+    :param named: those that its reason names; none for all.
+    """
+    groups: dict[str, list[str]] = {}
+    for word in words:
+        groups.setdefault(word.partition("=")[0].partition(".")[0], []).append(word)
+    singles = [(word,) for word in words if word in named or not named]
+    several = [tuple(group) for group in groups.values() if len(group) > 1]
+    for left_out in (*singles[: MOST_TRIED - 1], *several[:1]):
+        with suppress(Exception):
+            if not find_refusal([word for word in words if word not in left_out]):
+                return left_out
+    return ()
+
+
+def _format_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _is_of_hub(error: BaseException) -> bool:
+    """Return whether an error goes back to one of the library of the Hub."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        if (one := waiting.pop()) is not None and one not in seen:
+            seen.append(one)
+            waiting += (one.__cause__, one.__context__)
+    return any(type(one).__name__ in HUB_ERRORS for one in seen)
