@@ -22,6 +22,7 @@ from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, progress_cache, records
 from robotrain.submission import interrupted_submit, pinned_job, registration, submitter, unfinished
+from robotrain.submission.checker import CheckOptions
 from robotrain.submission.queried_settings import query_platform_settings
 from robotrain.submission.run_labels import make_labels
 
@@ -214,6 +215,7 @@ def submit(
     pin: bool = True,
     name: str = "",
     note: str = "",
+    checker: str = "",
     **values: Any,
 ) -> Run:
     """Check a job, render its plan and submit it; the same call while that run has not ended returns it.
@@ -225,6 +227,7 @@ def submit(
     :param new: start a new run even if the same job is running, or an interrupted submit of it exists.
     :param pin: resolve branches and tags to commits now.
     :param name: what to call the run, as `--name` does; default: its data and policy.
+    :param checker: the Python that asks the trainer about the options, or `none`, as `--checker`.
     """
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
@@ -239,8 +242,9 @@ def submit(
         run_name=name,
     )
     warnings: list[Problem] = list(prepared.warnings)
+    checks = CheckOptions(checker=checker)
     record, is_new = submitter.submit_job(
-        prepared, warnings.extend, lambda run: None, plugins, new=new, pinning=pin, labels=labels
+        prepared, warnings.extend, lambda run: None, plugins, new=new, pinning=pin, labels=labels, checks=checks
     )
     warnings += site.notify_run_changed(plugins, record) if is_new else []
     return Run(record.run, plugins, warnings, just_submitted=is_new)

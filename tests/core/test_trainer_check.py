@@ -4,13 +4,17 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import signal
+import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
+import robotrain
 from pretend_index import sha256, wheel
+from robotrain.errors import Rejected
 from robotrain_runtime.environments import uv_program
 
 WORKLOAD = """
@@ -164,6 +168,19 @@ def test_explain_asks_only_with_check(ask):
     assert ask("--answer=refuse", "--pitch=h", words=("explain", "--check")).exit_code == 4
 
 
+def test_checker_of_explain_needs_check(ask):
+    assert "no effect without --check" in ask(words=("explain", "--checker", "none")).stderr
+
+
+def test_call_of_the_api_is_checked_too(ask, score, monkeypatch):
+    ask()  # loads the plugins
+    job = {"workload": "sing", "platform": "fake", "dataset_path": score, "trainer_args": ["--answer=refuse all"]}
+    monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")
+    with pytest.raises(Rejected, match="the singer refuses"):
+        robotrain.submit(**job, checker=sys.executable)
+    assert robotrain.submit(**job).name
+
+
 def test_render_asks_nobody(ask, tmp_path):
     assert ask(f"--log={tmp_path}/log", words=("render",)).exit_code == 0
     assert not (tmp_path / "log").exists()
@@ -269,6 +286,23 @@ def test_checker_that_hangs_is_ended_with_its_children(ask, monkeypatch, tmp_pat
     assert "checking the options of sing with typer" in answer.stderr
     for pid in pids.read_text().split():
         assert is_gone(int(pid))
+
+
+def test_ctrl_c_ends_it_with_its_children(ask, command, song_folder, fake_platform, score, tmp_path):
+    pids = tmp_path / "pids"
+    sites = os.pathsep.join([str(song_folder), os.environ["FAKE_SITE"]])
+    line = ("submit", "sing", "--platform", "fake", "--dataset-path", score, "--", "--answer=hang", f"--pids={pids}")
+    process = subprocess.Popen([*command, *line], env={**os.environ, "PYTHONPATH": sites}, stderr=subprocess.PIPE)
+    for _ in range(500):
+        if pids.is_file() and len(pids.read_text().split()) == 2:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    for pid in pids.read_text().split():
+        assert is_gone(int(pid))
+    assert not (fake_platform / "runs").exists()
 
 
 def is_gone(pid):

@@ -11,7 +11,7 @@ from robotrain.cli.commands.submit import CHECKER, CHECKER_HELP
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.errors import CODE_PATTERN, find_error_code, raise_if_any
+from robotrain.errors import CODE_PATTERN, Rejected, Suggestion, find_error_code, make_usage_problem, raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
@@ -52,6 +52,10 @@ class ExplainCommand(JobCommand):
         from robotrain.config.trainer_args import format_program_option, list_program_options
         from robotrain.store import run_values
 
+        if values.get("checker") and not values.get("check"):
+            instead = Suggestion(f"--check {CHECKER} {values['checker']}")
+            title = f"{CHECKER} has no effect without --check"
+            raise Rejected([make_usage_problem("usage", title, CHECKER, suggestions=[instead])])
         print_problems(prepared.warnings)
         chosen = zip(("workload", "platform"), self.choice, self.choice.origins, strict=False)
         rows: list[dict[str, Any]] = [
@@ -63,6 +67,8 @@ class ExplainCommand(JobCommand):
         is_listed = not given.isdisjoint(workload.option_parameters)
         options = list_program_options(workload, dict(prepared.job.parameters)) if is_listed else []
         if values.get("json"):
+            if values.get("check"):  # first: stdout has one document, either the values or the problems
+                check_job(prepared, values)
             job = prepared.job
             listed = [{"name": one.name, "kind": one.kind, "default": one.default} for one in options]
             print_json({"workload": job.workload, "job": job.digest, "values": rows, "program_options": listed})
@@ -72,8 +78,8 @@ class ExplainCommand(JobCommand):
             if options:
                 title = (f"OPTION OF {workload.program.upper()} AFTER --", "")
                 print_result("\n" + format_table([title, *map(format_program_option, options)]))
-        if values.get("check"):
-            check_job(prepared, values)
+            if values.get("check"):
+                check_job(prepared, values)
 
 
 def check_job(prepared: "PreparedJob", values: dict[str, Any]) -> None:
