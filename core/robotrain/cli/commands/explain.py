@@ -54,8 +54,8 @@ class ExplainCommand(JobCommand):
 
         if values.get("checker") and not values.get("check"):
             instead = Suggestion(f"--check {CHECKER} {values['checker']}")
-            title = f"{CHECKER} has no effect without --check"
-            raise Rejected([make_usage_problem("usage", title, CHECKER, suggestions=[instead])])
+            why = f"{CHECKER} has no effect without --check"
+            raise Rejected([make_usage_problem("usage", why, CHECKER, suggestions=[instead])])
         print_problems(prepared.warnings)
         chosen = zip(("workload", "platform"), self.choice, self.choice.origins, strict=False)
         rows: list[dict[str, Any]] = [
