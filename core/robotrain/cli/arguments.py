@@ -80,6 +80,13 @@ LABELS = {
 """The help of the options for what people call a run, and what stands for their value."""
 
 
+CHECKER = "--checker"
+CHECKER_HELP = (
+    "the Python that asks the trainer whether it accepts the options (default: that of the job's environment, if it is"
+    " built on this machine); build: builds one; none: does not ask  [env: ROBOTRAIN_CHECKER]"
+)
+
+
 def _make_label_option(flag: str) -> Any:
     help, metavar = LABELS[flag]
     return option(flag, metavar, f"{help[:1].upper()}{help[1:]}.")

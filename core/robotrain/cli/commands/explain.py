@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from robotrain.cli.arguments import CHECKER, CHECKER_HELP
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.commands.submit import CHECKER, CHECKER_HELP
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result

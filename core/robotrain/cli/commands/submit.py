@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
+from robotrain.cli.arguments import AFTER_DASHES_KEY, CHECKER, CHECKER_HELP, LABELS
 from robotrain.cli.choice import Choice
 from robotrain.cli.columns import truncate
 from robotrain.cli.command_factory import get_plugins
@@ -53,11 +53,6 @@ SUBMIT_SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
-CHECKER = "--checker"
-CHECKER_HELP = (
-    "the Python that asks the trainer whether it accepts the options (default: that of the job's environment, if it is"
-    " built on this machine); build: builds one; none: does not ask  [env: ROBOTRAIN_CHECKER]"
-)
 PLAN_OPTIONS = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json", "name", "note")
 """Options that go with `--plan`; all others belong to a job."""
 MAX_OUTLINE = 400
