@@ -44,7 +44,7 @@ def test_a_build_of_pytorch_says_nothing_about_an_environment_that_is_given(robo
     both = ("--torch-backend", "cpu", "--environment", "/opt/env")
     answer = robotrain("render", "--platform", "local", "--dataset-path", pusht, *both)
     assert answer.exit_code == 2
-    assert "leave --environment out" in answer.stderr
+    assert "leave out --environment" in answer.stderr
 
 
 def test_settings_are_described_and_start_with_their_flags() -> None:

@@ -127,7 +127,7 @@ def test_submit_whose_answer_was_lost_is_found_among_earlier_ones(osmo, capsys, 
     ("wanted", "suggestion"),
     [
         ({"pool": "trainin"}, "--pool training (existing: training, default)"),
-        ({"gpu_platform": "h200"}, "(existing: h100, a100)"),
+        ({"gpu_platform": "h200"}, "(existing: a100, h100)"),
     ],
 )
 def test_unknown_pool_or_platform_is_refused_with_the_existing_ones(osmo, wanted, suggestion):

@@ -30,8 +30,8 @@ def find_error(robotrain: Any, *words: str, workload: str = "isaac-train") -> di
 @pytest.mark.parametrize(
     ("words", "title", "instead"),
     [
-        (("--video_lenght", "3"), "has no option --video_lenght", "--video_length"),
-        (("--vid",), "--vid is an abbreviation", "--video"),
+        (("--video_lenght", "3"), "has no option --video_lenght", "-- --video_length 3"),
+        (("--vid",), "--vid is an abbreviation", "-- --video"),
         (("--video_length", "long"), "--video_length does not take 'long'", None),
         (("--video_length",), "--video_length needs a value", "--video_length VALUE"),
         (("--video=1",), "--video takes no value", "--video"),

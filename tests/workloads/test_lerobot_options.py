@@ -22,9 +22,9 @@ ACT = TrainedModel(versions.get_version(), versions.POLICIES, "act")
 REFUSED = [
     (["--policy.chunk_sise=3"], "no option --policy.chunk_sise", "--policy.chunk_size=3"),
     (["--policy.chunk_size=two"], "--policy.chunk_size does not take 'two'", None),
-    (["--policy.num_inference_steps=2"], "'s act has no option", None),
+    (["--policy.num_inference_steps=2"], "'s act has no option", "leave out --policy.num_inference_steps"),
     (["--chunk_size=3"], "no option --chunk_size", "--policy.chunk_size=3"),
-    (["--wandb.enabl=true"], "no option --wandb.enabl", "--wandb, or --no-wandb"),
+    (["--wandb.enabl=true"], "no option --wandb.enabl", "--wandb"),
     (["--dataset.image_transforms.enabel=true"], "no option", "--dataset.image_transforms.enable=true"),
     (["--optimizer.type=adamq"], "--optimizer.type does not take 'adamq'", "--optimizer.type=adam"),
     (["--optimizer.type=adamw", "--optimizer.momentum=0.9"], "no option --optimizer.momentum", None),

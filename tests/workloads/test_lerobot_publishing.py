@@ -79,7 +79,7 @@ def test_keep_needs_a_place_to_publish_to(training):
     assert check_job("/mnt/models", keep=2) == []
     (problem,) = check_job(None, keep=2)
     assert (problem.where, problem.stage.exit_code) == ("--keep", 2)
-    assert problem.suggestions[0].text == "--publish-url FOLDER --keep 2"
+    assert problem.suggestions[0].text == "leave out --keep"
 
 
 def test_a_target_knows_which_steps_the_run_will_save(training, saved, tmp_path):

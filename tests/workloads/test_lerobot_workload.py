@@ -13,7 +13,7 @@ FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
     *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
-    *("from_script", "translated_line"),
+    *("from_script", "translated_line", "refusals"),
 )
 ENVIRONMENT_SIDE = {
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image

@@ -10,6 +10,8 @@ from robotrain.redaction import can_repeat, hide_secret_arguments
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
+    from robotrain.errors import Problem
+    from robotrain.model.job import Job
     from robotrain.model.workload import Workload
 
 AFTER_DASHES = Origin("flag", "after --")
@@ -76,6 +78,14 @@ def explain_option_of_program(
     explain = _load_finder_member(workload, "explain_option")
     is_shown = can_repeat(value) and value.isprintable()
     return explain(flag, value if is_shown else "…", parameters) if explain else None
+
+
+def find_refused_options(workload: Workload, job: Job, reason: str) -> list[Problem]:
+    """Return the options of a job that a sentence about its failure says the program refuses, each with what the
+    workload would type instead.
+    """
+    find = _load_finder_member(workload, "find_refused_options")
+    return list(find(job, reason)) if find else []
 
 
 def list_program_options(workload: Workload, parameters: Mapping[str, object]) -> list[Any]:

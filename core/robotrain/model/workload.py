@@ -123,6 +123,8 @@ class Workload:
     with its value, that a flag nobody knows is probably meant to be; empty for none. The others may be missing; of
     them, `parameters` are values that the job gives, by name, and `owned` the `managed_options`.
     `explain_option(flag, value, parameters)` returns a sentence about such a flag and lines to type, or None.
+    `find_refused_options(job, reason)` yields a Problem, with what to type instead, for each option after `--` that a
+    sentence about a failed run says `program` refuses.
     `list_options(parameters, owned)` yields the options that `option_parameters` bring, each with `name`, `kind` and
     `default`; `complete_options(parameters, owned)` yields the names of all.
     """

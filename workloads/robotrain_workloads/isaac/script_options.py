@@ -170,9 +170,9 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str 
         kind = known[having[0]][name]
         if kind == SWITCH:
             if equals:
-                yield OptionProblem(argument, f"{name} takes no value in {lab}", "It is a switch.", name)
+                yield OptionProblem(argument, f"{name} takes no value in {lab}", "It is a switch.", f"-- {name}")
         elif not equals and not remaining:
-            yield OptionProblem(argument, f"{name} needs a value in {lab}", describe_kinds([kind]), f"{name} VALUE")
+            yield OptionProblem(argument, f"{name} needs a value in {lab}", describe_kinds([kind]), f"-- {name} VALUE")
         else:
             value = value if equals else remaining.pop(0)
             if not is_of_kind(value, kind):
@@ -195,9 +195,8 @@ def _explain_unknown(
         return OptionProblem(name, f"{name} is an abbreviation", why, suggestion, replaces=name)
     for other, theirs in BACKEND_OPTIONS.items():
         if script.backend not in ("", other) and name in theirs:
-            return OptionProblem(
-                name, f"{script.backend} has no option {name}", f"It belongs to {other}.", f"--backend {other}"
-            )
+            title, why = f"{script.backend} has no option {name}", f"It belongs to --backend {other}."
+            return OptionProblem(name, title, why, f"leave out {name}", replaces=name)
     if "3.0" not in known and name in script.list_options("3.0"):
         return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", "It is new in 3.0.")
     if script.pass_unknown:
@@ -218,7 +217,9 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
     form = "An override is KEY=VALUE below env. or agent.; +KEY=VALUE adds a key, ~KEY removes one."
     match = OVERRIDE.fullmatch(text)
     if match is None or (match["value"] is None and match["mark"] != "~"):
-        yield OptionProblem(text, f"{text!r} is neither an option nor an override", form, "agent.seed=1")
+        yield OptionProblem(
+            text, f"{text!r} is neither an option nor an override", form, "agent.NAME=VALUE", replaces=text
+        )
         return
     roots = ROOTS if version == "2.3" else (*ROOTS, *NEW_ROOTS)
     if match["root"] not in roots and script.pass_unknown:
@@ -227,7 +228,8 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
         near = difflib.get_close_matches(match["root"], roots, 1)
         suggestion = text.replace(match["root"], near[0], 1) if near else ""
         title = f"there is no {match['root']!r} to override in {_format_versions(version)}"
-        yield OptionProblem(text, title, f"{form} {PASS_UNKNOWN} hands on what is none of them.", suggestion)
+        why, replaced = f"{form} {PASS_UNKNOWN} hands on what is none of them.", text.partition("=")[0]
+        yield OptionProblem(text, title, why, suggestion, replaces=replaced)
     elif fault := _find_value_fault((match["value"] or "=")[1:]):
         yield OptionProblem(text, f"the value of {match['root']}{match['path']} cannot be read", fault)
     elif match["mark"] is None and (wrong := _find_type_problem(text, match, script, version)):
@@ -238,7 +240,8 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
             if name not in fields and (near := difflib.get_close_matches(name, sorted(fields), 1, 0.75)):
                 suggestion = text.replace(name, near[0], 1)
                 why = f"{backend} has {near[0]}; Hydra refuses keys that the task's agent does not have."
-                yield OptionProblem(text, f"agents of {backend} usually have no {name}", why, suggestion, "warning")
+                title, replaced = f"agents of {backend} usually have no {name}", text.partition("=")[0]
+                yield OptionProblem(text, title, why, suggestion, "warning", replaced)
                 return
 
 

@@ -99,15 +99,12 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
             )
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         several = [source for source, one in zip(given, names, strict=True) if one == name]
+        texts = [f"{BACKBONE_FLAGS.get(one.kind, '--backbone-…')} {redact(one.uri)}" for one in several]
         yield make_usage_problem(
             "several-backbones",
             f"{len(several)} backbones stand for {redact(name)}, and a policy reads one",
             given=", ".join(redact(source.uri) for source in several),
-            suggestions=[
-                suggest_choosing(
-                    *(f"{BACKBONE_FLAGS.get(one.kind, '--backbone-…')} {redact(one.uri)}" for one in several)
-                )
-            ],
+            suggestions=[suggest_choosing(*texts) if len({*texts}) > 1 else Suggestion(texts[0], "once")],
         )
 
 

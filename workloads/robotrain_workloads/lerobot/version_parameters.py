@@ -50,11 +50,16 @@ def _describe_needs(described: versions.ModelType) -> Iterator[str]:
         yield f"runs code of {', '.join(code)}"
 
 
+OTHER_SPELLINGS = (("gr00t", "groot"), ("pi0.5", "pi05"), ("pi0-fast", "pi0_fast"), ("pi0fast", "pi0_fast"))
+"""Names of types as their authors write them."""
+
+
 def list_other_types(section: str, flag: str) -> tuple[tuple[str, str], ...]:
     """Return the types of the other section, each with the line that trains it. `flag`: that of the other section."""
     own = versions.list_type_names(section)
     other = versions.REWARD_MODELS if section == versions.POLICIES else versions.POLICIES
-    return tuple((name, f"{flag} {name}") for name in versions.list_type_names(other) if name not in own)
+    others = tuple((name, f"{flag} {name}") for name in versions.list_type_names(other) if name not in own)
+    return (*others, *((spelling, name) for spelling, name in OTHER_SPELLINGS if name in own))
 
 
 DEFAULT_LEROBOT_VERSION = versions.get_version().name

@@ -1,5 +1,6 @@
 """What the command line asks about LeRobot's options: which a type has, and what a flag that nobody knows may mean."""
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from robotrain_workloads.lerobot_options.option_tree import (
     load_option_tree,
 )
 
-__all__ = ["complete_options", "explain_option", "find_option", "list_options"]
+__all__ = ["complete_options", "explain_option", "find_option", "find_refused_options", "list_options"]
 
 KIND_NAMES = {"int": "INT", "number": "FLOAT", "bool": "true|false", "text": "TEXT", "any": "VALUE"}
 MEANINGS: Mapping[str, Sequence[str]] = {
@@ -30,6 +31,12 @@ MEANINGS: Mapping[str, Sequence[str]] = {
 """What trainers call an option, with the names that LeRobot may have for it, the best first."""
 ADAPTERS = "LeRobot trains adapters of a policy to start from; robotrain does not evaluate them yet."
 DTYPE_FLAGS = ("--dtype", "--torch-dtype")
+
+
+def find_refused_options(job: Any, reason: str) -> Iterator[Any]:
+    """Yield a problem for each option of a job after `--` that a sentence of LeRobot rejects."""
+    refusals = importlib.import_module("robotrain_workloads.lerobot_options.refusals")  # needs robotrain itself
+    yield from refusals.find_refused_options(job, reason)
 
 
 class ListedOption(NamedTuple):

@@ -199,7 +199,7 @@ def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVers
     """Return the problems of options for a policy or reward model of an unknown type: those of every type."""
     given, tree = read_given(tuple(arguments)), load_option_tree(lerobot.name)
     common: list[OptionProblem] = []
-    for model in _list_models(given, tree, lerobot):
+    for model in list_models(given, tree, lerobot):
         found = [*RuleCheck(arguments, model, None, starts=True).find_problems()]
         texts = {one.given for one in found}
         common = [one for one in common if one.given in texts] if common else found
@@ -208,7 +208,7 @@ def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVers
     return [one._replace(title=re.sub(r"'s \w+ ", " ", one.title, count=1)) for one in common]
 
 
-def _list_models(
+def list_models(
     given: Mapping[str, str | None], tree: OptionTree, lerobot: versions.LeRobotVersion
 ) -> Iterator[TrainedModel]:
     """Yield the types that have all given options."""

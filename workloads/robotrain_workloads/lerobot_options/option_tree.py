@@ -185,7 +185,10 @@ def _explain_unknown(
     option = f"{prefix}{near}{rest}"
     suggestion = _format(option, value)
     if hint := owned.get(f"--{option}", ""):
-        suggestion = f"{hint} {value}" if value and re.fullmatch(r"--[a-z-]+", hint) else hint
+        alternatives = hint.split(", or ")
+        hint = alternatives[-1 if value == "false" else 0] if value in ("true", "false") else hint
+        takes_value = re.fullmatch(r"--[a-z-]+", hint) and value not in (None, "true", "false")
+        suggestion = f"{hint} {value}" if takes_value else hint
     return OptionProblem(given, title, why, suggestion, replaces=f"--{name}")
 
 

@@ -1,0 +1,172 @@
+"""The change of a failed run's job that the reason of the failure names, as words for `resubmit` and `resume`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.parameter import Parameter
+
+    from robotrain.errors import Problem
+    from robotrain.model.job import Job
+    from robotrain.model.progress import Progress
+    from robotrain.model.run import RunRecord, Status
+    from robotrain.model.workload import Workload
+
+INSTEAD = "Instead: "
+"""Before the remedies of a finding, of which the best is first; ` / ` is between them."""
+HINT = r"\(([^()]*)\)$"
+"""The remedy at the end of a sentence; `; ` is between several."""
+VALUE = "VALUE"
+"""Stands for what the user has to choose."""
+OPTION = r"(?<![\w.-])--[A-Za-z][\w.-]*"
+
+
+def find_change(record: RunRecord, status: Status, known: Progress) -> NamedChange | None:
+    """Return the change that the reason of a failure names, or the errors that it sums up."""
+    from robotrain.redaction import holds_secret  # costs start-up
+
+    reason = known.outcome.reason if known.outcome else status.reason
+    errors = [note.text for note in known.notes if note.level == "error"]
+    titles = [text for text in errors if text.partition(".")[0] in reason or reason in text]
+    change = find_named_change(record, titles or [reason]) if reason else None
+    return change if change and not holds_secret(change.words) else None
+
+
+class NamedChange(NamedTuple):
+    """Words that change a job."""
+
+    words: str
+    replaced: str = ""
+    """What `VALUE` in the words stands in place of; empty if it is unknown."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing has to be chosen."""
+        return VALUE not in self.words.replace("=", " ").split()
+
+
+def find_named_change(record: RunRecord, texts: Sequence[str]) -> NamedChange | None:
+    """Return the change that sentences about a failure name: the remedies of them all, else what the rules of the
+    workload say of the options that they name, else these options; None if they name none that the job has.
+    """
+    parameters = _find_parameters(record)
+    found = [change for text in texts if (change := _find_remedy(record, text, parameters))]
+    if found:
+        sets = [words for words in dict.fromkeys(found) if not words.startswith("-- ")]
+        options = [words.removeprefix("-- ") for words in dict.fromkeys(found) if words.startswith("-- ")]
+        return NamedChange(" ".join([*sets, *["--"] * bool(options), *options]))
+    text = " ".join(texts)
+    if by_rules := _find_rule_change(record, text, parameters):
+        return by_rules
+    options = [name for name in record.values if name.startswith("-") or "." in name]
+    if named := [name for name in options if is_named(name, text)]:
+        given = " and ".join(record.values[name][0] for name in named)
+        return NamedChange(" ".join(["--", *(f"{name}={VALUE}" for name in named)]), given)
+    for flag in re.findall(OPTION, text):
+        if parameter := parameters.get(flag):
+            return NamedChange(f"--set {parameter.name}={VALUE}", _get_current(record, parameter))
+    return None
+
+
+def _find_rule_change(record: RunRecord, reason: str, parameters: dict[str, Parameter]) -> NamedChange | None:
+    """Return the change by the workload's rules about the options after `--` that a reason names; None if they have
+    none to type, or if the plan of the run is not kept.
+    """
+    from robotrain.plugins import manager
+    from robotrain.store import plans
+
+    try:
+        job = plans.read_stored_plan(record.run).plan.job
+        workload = manager.get_plugins().workload(job.workload)
+        for problem in _find_problems(job, workload, reason):
+            if change := _apply_suggestion(record.run, job, workload, problem, parameters):
+                return change
+    except Exception:  # whatever a plugin raises: the view of a run shows what else is known
+        return None
+    return None
+
+
+def _find_problems(job: Job, workload: Workload, reason: str) -> Iterator[Problem]:
+    """Yield the problems of a job that are about options after `--` that a reason names."""
+    from robotrain.config.trainer_args import find_refused_options, list_option_names
+
+    named = [name for name in list_option_names(job.trainer_args, workload) if is_named(name, reason)]
+    if named:
+        yield from find_refused_options(workload, job, reason)
+        yield from (one for one in workload.check(job) if any(is_named(name, one.given) for name in named))
+
+
+def is_named(option: str, text: str) -> bool:
+    """Return whether a text has an option, and not a longer one that begins so."""
+    return re.search(rf"(?<![\w.-]){re.escape(option)}(?!\.?[\w-])", text) is not None
+
+
+def _apply_suggestion(
+    run: str, job: Job, workload: Workload, problem: Problem, parameters: dict[str, Parameter]
+) -> NamedChange | None:
+    """Return the first suggestion of a problem as a change of the job; None if it needs a choice."""
+    from robotrain.config.trainer_args import compare_options, list_option_names
+    from robotrain.corrected_line import DASHES, correct_line
+
+    line = ["resubmit", run, DASHES, *job.trainer_args]
+    corrected = correct_line(line, problem, problem.suggestions[0]) if problem.suggestions else None
+    if corrected is None or corrected[:2] != line[:2]:
+        return None
+    end = corrected.index(DASHES) if DASHES in corrected else len(corrected)
+    own, after = corrected[2:end], corrected[end + 1 :]
+    words = []
+    for flag, value in zip(own[::2], own[1::2], strict=True):
+        words.append(f"--set {parameters[flag].name}={shlex.quote(value)}")
+    gone, new = compare_options(job.trainer_args, after, workload)
+    if list_option_names(gone, workload) - list_option_names(after, workload):
+        words.append(f"--set {shlex.quote(f'trainer_args={json.dumps(after)}')}")
+    elif new:
+        words += [DASHES, *map(shlex.quote, new)]
+    return NamedChange(" ".join(words)) if words else None
+
+
+def _find_parameters(record: RunRecord) -> dict[str, Parameter]:
+    """Return the parameters and settings of a run's job by their options; none of plugins that are gone."""
+    from robotrain_runtime.contract.parameter import get_parameters  # costs start-up
+
+    from robotrain.plugins import manager
+    from robotrain.plugins.failures import PluginError
+
+    plugins = manager.get_plugins()
+    try:
+        declared = (plugins.platform_of(record).settings, plugins.workload(record.workload).parameters)
+    except PluginError:
+        return {}
+    return {flag: one for group in declared for one in get_parameters(group) for flag in one.flags}
+
+
+def _find_remedy(record: RunRecord, text: str, parameters: dict[str, Parameter]) -> str:
+    """Return the first remedy of a sentence that changes the job; empty if there is none."""
+    _, instead, remedies = text.partition(INSTEAD)
+    hint = re.search(HINT, text.rstrip("."))
+    offered = remedies.split(" / ") if instead else hint[1].split("; ") if hint else ()
+    return next((words for one in offered for words in _parse_remedy(record, one, parameters)), "")
+
+
+def _parse_remedy(record: RunRecord, remedy: str, parameters: dict[str, Parameter]) -> Iterator[str]:
+    if own := re.match(r"(--set|--) (-{0,2}[A-Za-z][\w.-]*)=(\S+)", remedy):
+        yield f"{own[1]} {own[2]}={shlex.quote(own[3])}"
+        return
+    found = re.match(rf"({OPTION})(?:[ =](\S+))?", remedy)
+    if not found or not (parameter := parameters.get(found[1])):
+        return
+    value = "true" if parameter.is_switch else (found[2] or VALUE).rstrip(",;:.")
+    if not re.fullmatch("[A-Z_]+", value) and value != _get_current(record, parameter):
+        yield f"--set {parameter.name}={shlex.quote(value)}"
+
+
+def _get_current(record: RunRecord, parameter: Parameter) -> str:
+    """Return the value that the run had, as a text; empty for none."""
+    known = record.values.get(parameter.name)
+    value = known[0] if known else record.settings.get(parameter.name, parameter.default)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
