@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from robotrain.submission.prepare import PreparedJob
 
-REFUSED, UNCHECKED = "options-refused", "options-unchecked"
+REFUSED, DOUBTFUL, UNCHECKED = "options-refused", "options-doubtful", "options-unchecked"
 SECONDS_VARIABLE = "ROBOTRAIN_CHECKER_SECONDS"
 SECONDS = 30.0
 """How long a checker may take."""
@@ -202,13 +202,15 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
     text = redact(question.complete(verdict.text))
     if verdict.result == "unchecked":
         yield _make_note(f"{question.prepared.job.workload} did not check its options here: {text}")
-    elif verdict.result == "refused":
-        given = " ".join(verdict.options)
-        subject = f"{question.prepared.workload.program if question.prepared.workload else 'the trainer'} refuses"
-        title = f"{subject} {redact(given)}" if given else f"{subject} the options of this job"
+    elif verdict.result in ("refused", "doubtful"):
+        given, is_refused = " ".join(verdict.options), verdict.result == "refused"
+        program = question.prepared.workload.program if question.prepared.workload else "the trainer"
+        subject = redact(given) or "the options of this job"
+        title = f"{program} {'refuses' if is_refused else 'will probably fail with'} {subject}"
         why = f"{text.rstrip('.')}. Asked: {checker.name}."
         ways = [Suggestion(way, "", _list_left_out(way)) for way in verdict.ways]
-        yield make_problem(REFUSED, title, DASHES if given else "", given, why, *ways, stage=Stage.PREFLIGHT)
+        problem = make_problem(REFUSED, title, DASHES if given else "", given, why, *ways, stage=Stage.PREFLIGHT)
+        yield problem if is_refused else dataclasses.replace(problem, code=DOUBTFUL, severity="warning")
 
 
 def _list_left_out(way: str) -> str:

@@ -11,8 +11,10 @@ from typing import Any, Literal, get_args
 from robotrain_runtime.contract.event import PREFIX, emit_line
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-Result = Literal["accepted", "refused", "unchecked"]
-"""`unchecked`: the program needs something for it that is not here, such as weights or the network."""
+Result = Literal["accepted", "refused", "doubtful", "unchecked"]
+"""`doubtful`: the program accepts them, and the work would probably fail. `unchecked`: the program needs something for
+it that is not here, such as weights or the network.
+"""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,7 @@ class Verdict:
 
     result: Result
     text: str = ""
-    """Why it refuses them, or why something was not checked: a sentence without a full stop."""
+    """Why it refuses them, why the work would fail or what was not checked: a sentence without a full stop."""
     options: tuple[str, ...] = ()
     """The options of the user that it is about, as they are given: `--lr=-1`."""
     ways: tuple[str, ...] = ()

@@ -12,9 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from robotrain_runtime.contract.verdict import Verdict
+
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot_check import verdicts
+from robotrain_workloads.lerobot_check import network_check, verdicts
 from robotrain_workloads.lerobot_train import launcher
 
 PLAIN_OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -25,15 +27,22 @@ def main(arguments: Sequence[str]) -> None:
     """Print the verdict: TYPE, or empty for a reward model, OPTIONS that robotrain adds, `--`, those of the user."""
     separator = list(arguments).index("--")
     owned, given = arguments[1:separator], arguments[separator + 1 :]
-    verdicts.print_verdict(verdicts.judge_options(read_options, arguments[0], owned, given))
+    accepted: list[Any] = []
+    verdict = verdicts.judge_options(lambda options: accepted.append(read_options(options)), arguments[0], owned, given)
+    if verdict.result == "accepted" and (failure := next(network_check.find_failures(accepted[-1]), "")):
+        verdict = Verdict(result="doubtful", text=failure)
+    verdicts.print_verdict(verdict)
 
 
-def read_options(options: Sequence[str]) -> None:
-    """Let LeRobot read the options of a training. Raise what it raises, SystemExit from its parser."""
+def read_options(options: Sequence[str]) -> Any:
+    """Return the configuration of a training that LeRobot reads in options. Raise what it raises, SystemExit from its
+    parser.
+    """
     sys.argv = ["lerobot-train", *options]  # it reads them several times
     config = launcher.check_training_configuration(options)
     root = get_option_value(options, "--dataset.root")
     check_dependent_values(config, Path(root) if root else None)
+    return config
 
 
 def check_dependent_values(config: Any, root: Path | None) -> None:
