@@ -429,3 +429,10 @@ def test_missing_environment_is_built_on_request_and_asked_from_then_on(ask, mon
     assert len(log.read_text().splitlines()) == 1
     assert "[" not in ask(f"--log={log}", "--pitch=c").stderr
     assert len(log.read_text().splitlines()) == 2
+
+
+def test_job_file_does_not_choose_the_checker(robotrain, song_folder, fake_platform, monkeypatch):
+    monkeypatch.delenv("ROBOTRAIN_CHECKER")
+    Path("job.yaml").write_text("workload: sing\nchecker: ./trap\n")
+    answer = robotrain("submit", "job.yaml", "--platform", "fake", "--dry-run")
+    answer.check(2, "job.yaml", "checker")
