@@ -9,6 +9,8 @@ from robotrain_workloads.lerobot_eval import container
 STATE = {"observation.state": {"type": "STATE", "shape": [2]}}
 RECORDED = {name: {"dtype": "float32", "shape": [2]} for name in ("observation.state", "action")}
 
+WORLD = {"observation.environment_state": {"dtype": "float32", "shape": [16]}}
+
 
 def camera(height, width):
     return {"dtype": "image", "shape": [height, width, 3], "names": ["height", "width", "channels"]}
@@ -36,7 +38,10 @@ def test_fitting_policies_of_any_type_are_accepted(find_mismatches, policy, data
     assert find_mismatches(policy=policy("vqbet", type="vqbet"), dataset=data) == []
     assert find_mismatches(policy=policy("any"), env="pusht") == []
     assert find_mismatches(policy=saved("run/checkpoints/000006", 6), dataset=data) == []
-    assert find_mismatches(dataset=data, builtin_policy=True, env="pusht") == []
+    seeing = dataset(folder="seeing", features=RECORDED | WORLD)
+    assert find_mismatches(dataset=seeing, builtin_policy=True, env="pusht") == []
+    (sentence,) = find_mismatches(dataset=data, builtin_policy=True)
+    assert "act needs a camera or observation.environment_state, and the dataset has none" in sentence
 
 
 def test_the_folder_to_publish_to_must_be_a_folder(find_mismatches, policy, tmp_path):
@@ -49,7 +54,9 @@ def test_the_folder_to_publish_to_must_be_a_folder(find_mismatches, policy, tmp_
 def test_a_type_that_no_environment_can_run_is_named(find_mismatches, policy, dataset):
     (sentence,) = find_mismatches(policy=policy("actor", type="gaussian_actor"), env="pusht")
     assert "0.6.1's gaussian_actor cannot be evaluated: it is the actor" in sentence
-    assert find_mismatches(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="diffusion") == []
+    assert (
+        find_mismatches(dataset=dataset(features=RECORDED | WORLD), builtin_policy=True, policy_type="diffusion") == []
+    )
 
 
 def test_a_policy_of_another_lerobot_names_what_is_unknown(find_mismatches, policy):
@@ -167,7 +174,7 @@ def test_a_given_image_size_is_compared_with_the_policys(find_mismatches, policy
 
 
 def test_an_untrained_policy_is_judged_by_the_dataset_that_it_is_made_for(find_mismatches, dataset):
-    data = dataset(features=RECORDED | {"action": {"dtype": "float32", "shape": [6]}})
+    data = dataset(features=RECORDED | WORLD | {"action": {"dtype": "float32", "shape": [6]}})
     assert find_mismatches(dataset=data, builtin_policy=True, env="pusht") == [
         "action has 2 values in pusht, but 6 values in the policy"
     ]
@@ -179,7 +186,11 @@ def test_no_episodes_and_episodes_that_are_not_there(find_mismatches, policy, da
     data = dataset(features=RECORDED)
     assert find_mismatches(policy=at, dataset=data, replay_episodes="0-1") == []
     (sentence,) = find_mismatches(policy=at, dataset=data, replay_episodes="1,7")
-    assert sentence == "--replay-episodes 1,7: the dataset has 2 episodes, numbered from 0: there is no episode 7"
+    title, _, way = sentence.partition("\n")
+    assert title == "--replay-episodes 1,7: the dataset has 2 episodes, numbered from 0: there is no episode 7"
+    assert way == "--replay-episodes 1"
+    (sentence,) = find_mismatches(policy=at, dataset=data, replay_episodes="0-5")
+    assert sentence.endswith("\n--replay-episodes 0-1")
     more = dataset(folder="more", features=RECORDED, total_episodes=8)
     assert find_mismatches(policy=at, dataset=[data, more], replay_episodes="1,7") == []
     (sentence,) = find_mismatches(policy=at, dataset=data, replay_episodes="held-out")

@@ -252,3 +252,31 @@ def test_a_split_that_would_leave_no_episode_is_a_warning(compare, options, part
     problems, warnings = compare(options, val_split=part)
     assert problems == []
     assert ["no episodes are held out" in warning for warning in warnings] == [True] * is_emptied
+
+
+OWN = {STATE: TWO, IMAGE: PICTURE}
+ADDED = [
+    # what the user adds to the features that a trained policy reads; the type, and part of the sentence
+    ({}, "act", ""),
+    ({STATE: TWO}, "act", ""),  # LeRobot adds them: the camera stays
+    ({STATE: feature("STATE", 3)}, "act", "observation.state has 2 values in the dataset, but 3 values in the policy"),
+    ({"observation.images.top": PICTURE}, "act", "reads the camera observation.images.top"),
+    ({"observation.images.top": PICTURE}, "diffusion", "reads the camera observation.images.top"),
+]
+
+
+@pytest.mark.parametrize(("added", "kind", "wrong"), ADDED, ids=str)
+def test_features_that_a_trained_policy_shall_read_besides(training, dataset, policy, added, kind, wrong):
+    start = policy(type=kind, input_features=OWN, output_features={"action": feature("ACTION", 2)})
+    options = [f"--policy.input_features={json.dumps(added)}"]
+    document = training(dataset(features=PICTURES), options, starts={"policy": start})
+    problems = list(container.compare(document, job_documents.folders(document)))
+    assert [wrong in problem for problem in problems] == [True] * bool(wrong)
+
+
+@pytest.mark.parametrize(("crop", "wrong"), [("[56,56]", ""), ("[99,99]", "crops pictures to 99 wide and 99 high")])
+def test_a_crop_of_a_fine_tune_fits_its_pictures(training, dataset, policy, crop, wrong):
+    start = policy(type="diffusion", input_features=OWN, output_features={"action": feature("ACTION", 2)})
+    document = training(dataset(features=PICTURES), [f"--policy.crop_shape={crop}"], starts={"policy": start})
+    problems = list(container.compare(document, job_documents.folders(document)))
+    assert [wrong in problem for problem in problems] == [True] * bool(wrong)

@@ -41,7 +41,8 @@ CHECKPOINTS_FOLDER = "checkpoints"
 ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}
 """Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
-FEATURE_OPTIONS = ("--policy.input_features", "--policy.output_features", "--policy.empty_cameras")
+INPUTS_OPTION = "--policy.input_features"
+FEATURE_OPTIONS = (INPUTS_OPTION, "--policy.output_features", "--policy.empty_cameras")
 """Options that change what a new policy reads or returns."""
 
 
@@ -198,9 +199,17 @@ def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterat
         types = versions.get_version(document.parameters["lerobot_version"]).policies
         model = types.get(str(start.settings.get("type")), policy_features.UNKNOWN_TYPE)
         is_policy = choose_model(document.parameters, start.settings).section == versions.POLICIES
-        settings = start.settings if is_policy else _drop_shapes(start.settings)
+        settings = _choose_inputs(document, start.settings) if is_policy else _drop_shapes(start.settings)
         found = policy_features.find_feature_mismatches(settings, info, renames, model)
         yield from found if is_policy else (sentence.partition("\n")[0] for sentence in found)  # only policies rename
+
+
+def _choose_inputs(document: JobDocument, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings with the features that the user adds or changes, if they are JSON: LeRobot merges them."""
+    given = parse_value(get_option_value(document.trainer_args, INPUTS_OPTION) or "null")
+    are_read = isinstance(given, dict) and all(isinstance(one, dict) for one in given.values())
+    name = policy.FEATURE_KEYS[0]
+    return {**settings, name: {**(settings.get(name) or {}), **given}} if given and are_read else settings
 
 
 def _drop_shapes(settings: Mapping[str, Any]) -> dict[str, Any]:

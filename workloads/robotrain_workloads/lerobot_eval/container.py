@@ -21,6 +21,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
     backbones,
+    data_needs,
     dataset,
     dataset_preparation,
     device,
@@ -88,6 +89,8 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
         return
     yield from compatibility.find_mismatches(document, described)
     yield from policy_repositories.find_problems(document, described, selection.find_policy_source(document.sources))
+    yield from _find_missing_episodes(document, described)
+    yield from _find_unmet_needs(document, described)
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -117,7 +120,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from _find_policy_problems(document, data)
     yield from compatibility.find_mismatches(document, data)
     yield from policy_repositories.find_problems(document, data, selection.find_policy_source(document.sources))
-    yield from _find_episode_problems(document, data)
+    yield from _find_missing_episodes(document, data)
+    yield from _find_unmet_needs(document, data)
+    yield from _find_split_problems(document, data)
     if output.exists() and not output.is_dir():
         yield f"the output folder {output} is a file\n--output-dir FOLDER"
     elif (output / RESULTS_FOLDER).exists() and not run_setup.is_own_output(Path(document.placement.work), output):
@@ -265,17 +270,39 @@ def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path])
     yield from policy.find_torn_files(model, with_processors=True)
 
 
-def _find_episode_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def _find_unmet_needs(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield why no untrained policy of the type can be made for the dataset."""
+    roots = [data[source] for source in dataset_preparation.list_datasets(document, data)]
+    if document.parameters["builtin_policy"] and roots:
+        yield from data_needs.find_unmet_needs(document, data, roots[0])
+
+
+def _find_missing_episodes(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield a sentence if the datasets do not have an episode to replay."""
     requested, flag = document.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
     datasets = lineage.list_dataset_sources(document)
     if requested is None or not datasets or any(source not in data for source in datasets):
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
         total = sum(int(dataset.load_dataset_info(data[source])["total_episodes"]) for source in datasets)
+        parts = selection.parse_episodes(str(requested)) or []
         try:
-            selection.select_episodes(selection.parse_episodes(str(requested)) or [], total)
+            selection.select_episodes(parts, total)
         except ValueError as error:
-            yield f"{flag} {requested}: {error}"
+            left = [_format_range(part.start, min(part.stop, total)) for part in parts if part.start < total]
+            yield f"{flag} {requested}: {error}" + (f"\n{flag} {','.join(left)}" if left else "")
+
+
+def _format_range(start: int, stop: int) -> str:
+    return f"{start}-{stop - 1}" if stop - start > 1 else str(start)
+
+
+def _find_split_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield a sentence if it is not known which episodes a training held out."""
+    requested, flag = document.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
+    datasets = lineage.list_dataset_sources(document)
+    if any(source not in data for source in datasets):
+        return
     has_policy = selection.find_policy_source(document.sources) in data
     if requested != selection.HELD_OUT or len(datasets) != 1 or not has_policy:
         return

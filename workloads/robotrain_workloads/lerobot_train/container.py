@@ -25,6 +25,7 @@ from robotrain_runtime.contract.event import Note
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
     backbones,
+    data_needs,
     dataset,
     dataset_preparation,
     device,
@@ -45,7 +46,6 @@ from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.trained_model import WARM_UP_OPTION, TrainedModel, choose_learning_rate, choose_model
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import (
-    data_needs,
     dataset_options,
     statistics_needs,
     tracking,

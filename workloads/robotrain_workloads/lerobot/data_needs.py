@@ -55,6 +55,8 @@ def find_unmet_needs(document: JobDocument, described: Mapping[JobSource, Path],
         yield from needs.find_crop_problems()
     else:
         yield from needs.find_reward_problems()
+        if needs.is_crop_given:
+            yield from needs.find_crop_problems()
     yield from needs.find_size_problems()
 
 
@@ -122,16 +124,24 @@ class DataNeeds:
         self._pictures = self._list_pictures()
 
     def _read_inputs(self) -> dict[str, dict[str, Any]] | None:
-        """Return the features that a new policy reads, by the user's option; empty for those of the dataset.
+        """Return the features that the policy reads, by the user's option or its own; empty for those of the dataset.
 
         None if only LeRobot can read the option.
         """
-        given = self.get_option(FEATURES_OPTION) if self.is_new else None
+        given = self.get_option(FEATURES_OPTION)
+        if isinstance(given, dict):  # LeRobot adds them to those of the policy that it starts from
+            given = {**(self._settings.get(FEATURES_OPTION) or {}), **given}
         if not isinstance(given, dict | None):
             return None
         features = given or {}
         are_read = all(isinstance(one, dict) and isinstance(one.get("shape"), list) for one in features.values())
         return features if are_read and all(isinstance(one.get("type"), str) for one in features.values()) else None
+
+    @property
+    def is_crop_given(self) -> bool:
+        """Whether the user says what part of the pictures is cropped."""
+        name = self._facts.crop_option
+        return bool(name) and get_option_value(self._arguments, f"{self.model.prefix}.{name}") is not None
 
     def _list_pictures(self) -> dict[str, list[int]]:
         """Return the cameras that a policy reads, each with channels, height and width as far as they are known."""
