@@ -196,8 +196,10 @@ def test_a_policy_to_start_from_has_defaults_of_its_own(robotrain: Any) -> None:
     assert [problem["code"] for problem in both.json["problems"]] == [ERROR]
 
 
-def test_options_are_checked_for_clusters_too(robotrain: Any) -> None:
-    given = explain_options(robotrain, "--", "--policy.chunk_sise=3", platform="osmo")
+@pytest.mark.parametrize("words", [["--policy.chunk_sise=3"], *(words for words, *_ in BROKEN_TRAINING)])
+@pytest.mark.parametrize("platform", ["osmo", "azureml"])
+def test_options_are_checked_for_clusters_too(robotrain: Any, platform: str, words: list[str]) -> None:
+    given = explain_options(robotrain, "--", *words, platform=platform)
     assert ERROR in [problem["code"] for problem in given.json["problems"]]
 
 

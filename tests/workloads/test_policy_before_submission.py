@@ -118,6 +118,18 @@ def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
         assert not [two for two in ways.json.get("problems", ()) if "whose weights" in two["title"]]
 
 
+def test_options_of_a_fine_tune_break_the_rules_of_its_type_with_its_own_configuration(robotrain, policy, pusht):
+    trained = policy("trained", input_features=STATE, output_features=NARROW, **NETWORK)
+    words = ("submit", "lerobot-train", *CLOUD, "--policy-path", trained, "--dataset-path", pusht, "--json")
+    answer = robotrain(*words, "--", "--policy.n_action_steps=20")
+    (found,) = (one for one in answer.json["problems"] if one["code"] == "data-unusable")
+    assert "Got 20 for n_action_steps and 16 for chunk_size" in found["title"]
+    (way,) = found["instead"]
+    assert way["text"] == "-- --policy.n_action_steps=16"
+    mended = robotrain(*words, *way["text"].split()).json["problems"]
+    assert not [one for one in mended if one["code"] == "data-unusable"]
+
+
 @pytest.fixture
 def hub(monkeypatch, tmp_path, policy, pusht):
     """A Hub with the private policy lab/arm, whose configuration lies on another host, and the dataset lab/pusht."""

@@ -17,25 +17,12 @@ from robotrain_workloads.lerobot import dataset, feature_renames, file_formats, 
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
 from robotrain_workloads.lerobot.options import get_option_value, parse_value
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
-from robotrain_workloads.lerobot.trained_model import choose_model
-
-NETWORK_OPTIONS: Mapping[str, Sequence[str]] = {
-    "act": (
-        *("chunk_size", "vision_backbone", "pre_norm", "dim_model", "n_heads", "dim_feedforward", "use_vae"),
-        *("n_encoder_layers", "n_decoder_layers", "n_vae_encoder_layers", "latent_dim"),
-    ),
-    "diffusion": (
-        *("n_obs_steps", "vision_backbone", "use_group_norm", "spatial_softmax_num_keypoints", "down_dims"),
-        *("use_separate_rgb_encoder_per_camera", "kernel_size", "n_groups", "diffusion_step_embed_dim"),
-        "use_film_scale_modulation",
-    ),
-}
-"""By policy type, the settings of its network in LeRobot 0.6. With another value, LeRobot refuses the weights, or
-leaves some out and only logs it.
-"""
+from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
 TRAINING_ONLY_OPTIONS = ("use_vae",)
-"""Of these, the settings of a part that only training uses: a fine-tune may add it or leave it out, no resume may."""
+"""Of the options that change the network, those of a part that only training uses: a fine-tune may add it or leave it
+out, no resume may.
+"""
 TRAIN_CONFIG_FILE = Path(policy.MODEL_FOLDER, "train_config.json")
 CHECKPOINTS_FOLDER = "checkpoints"
 ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}
@@ -187,7 +174,8 @@ def get_expected_type(document: JobDocument) -> Scalar:
 
 def _compare_options(document: JobDocument, start: Start) -> Iterator[str]:
     is_resumed = start.mode == "checkpoint"
-    return find_option_mismatches(start.settings, document.trainer_args, is_resumed=is_resumed)
+    model = choose_model(document.parameters, start.settings)
+    return find_option_mismatches(start.settings, document.trainer_args, model, is_resumed=is_resumed)
 
 
 def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterator[str]:
@@ -345,18 +333,21 @@ def _read_manifests(output: Path) -> Iterator[checkpoint.CheckpointManifest]:
 
 
 def find_option_mismatches(
-    settings: Mapping[str, Any], options: Sequence[str], *, is_resumed: bool = False
+    settings: Mapping[str, Any], options: Sequence[str], model: TrainedModel, *, is_resumed: bool = False
 ) -> Iterator[str]:
     """Yield one sentence for each option of the user that changes the network of a trained policy.
 
+    With another value, LeRobot refuses the weights, or leaves some out and only logs it.
+
     :param settings: the policy's configuration.
+    :param model: what the job trains with them.
     :param is_resumed: whether its training continues, with the state of its optimizer.
     """
-    for name in NETWORK_OPTIONS.get(str(settings.get("type")), ()):
+    for name in model.lerobot.get_network_options(model.kind):
         if name in TRAINING_ONLY_OPTIONS and not is_resumed:
             continue
-        option = f"--policy.{name}"
+        option = f"--{model.prefix}.{name}"
         text = get_option_value(options, option)
         if text is not None and name in settings and parse_value(text) != settings[name]:
             saved = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
-            yield f"{option}={text} does not fit the policy, whose weights need {saved}\n-- {option}={saved}"
+            yield f"{option}={text} does not fit the {model.noun}, whose weights need {saved}\n-- {option}={saved}"

@@ -125,6 +125,10 @@ class LeRobotVersion(NamedTuple):
         found: Mapping[str, Sequence[Any]] = tree["classes"].get(choices.get(kind, ""), {})
         return found
 
+    def get_network_options(self, kind: str) -> Sequence[str]:
+        """Return the options of a type that trained weights do not fit with another value; none if they are unknown."""
+        return _read_network_options(self.folder).get(kind, ())
+
     def get_types(self, section: str) -> Mapping[str, ModelType]:
         """Return the types of POLICIES or REWARD_MODELS."""
         return _read_types(self.folder, section)
@@ -183,6 +187,12 @@ def get_installed_name() -> str:
 def _read_tree(folder: Path) -> dict[str, Any]:
     tree: dict[str, Any] = json.loads((folder / "options.json").read_text(encoding="utf-8"))
     return tree
+
+
+@functools.cache
+def _read_network_options(folder: Path) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    return found
 
 
 @functools.cache

@@ -5,6 +5,7 @@ Of each version:
 - `train.txt`, `eval.txt`, `aloha.txt`: the locks of its environments, compiled from the `.in` beside them (`.ci/locks`)
 - `options.json`: LeRobot's configuration classes, with kinds and defaults of fields (`lerobot_options/option_tree.py`)
 - `index.json`: the policy types and reward models, with what help and checks need of them (`lerobot/versions.py`)
+- `network.json`: the options that change the weights of a type (`.ci/lerobot_network_options.py`)
 - `notes.json`, if there is one: what LeRobot does not tell about a type; it is part of `index.json`
 
 `rules/VERSION.json`: what its configuration classes refuse, as conditions over their options
