@@ -9,6 +9,7 @@ built has no options, and is printed. HF_HOME: where the tiny repositories are k
 
 import contextlib
 import dataclasses
+import importlib
 import io
 import json
 import logging
@@ -31,7 +32,6 @@ import lerobot.policies
 import lerobot.rewards  # noqa: F401 - importing them registers the choices
 import tiny_backbones
 import tiny_large_backbones  # noqa: F401 - registers its repositories
-import torch
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.rewards import RewardModelConfig
 from lerobot.configs.types import FeatureType, PolicyFeature
@@ -41,21 +41,18 @@ from policy_trials import TRIALS, PolicyTrial
 
 IRRELEVANT = re.compile(
     r"(optimizer|scheduler)_.*|.*learning_rate|.*_lr\w*|.*tokenizer.*|.*(model|base)_(id|name|path)|.*loss\w*"
+    r"|freeze_.*|enable_.*|.*lora_.*"
 )
-"""Options of the optimizer, and of what the type reads: the weights there decide."""
+"""Options of the optimizer, of what the type reads, whose weights decide, and of parts that it may leave out."""
 TRAINED_ONLY = re.compile(r"(?:lora|adapter)", re.IGNORECASE)
 """Tensors that are new in each training."""
 COMPILED = "_orig_mod."
 """In the names of tensors of a compiled network."""
-SAME_SHAPES = re.compile(r"(?:.*_)?(?:n_heads?|num_heads|num_attention_heads|n_groups)")
-"""Options that change what the same tensors mean."""
-CHOICES = {
-    "vision_backbone": ("resnet34",),
-    "paligemma_variant": ("gemma_300m", "gemma_2b"),
-    "action_expert_variant": ("gemma_300m", "gemma_2b"),
-}
-LARGE = ("pi0", "pi05", "pi0_fast")
-"""Types whose network is built without memory: no option makes it small."""
+ALWAYS = re.compile(r".*_variant")
+"""Options with sizes of which there is no tiny one."""
+CHOICES = {"vision_backbone": ("resnet34",)}
+REDUCED = {"pi0": "reduced_pi", "pi05": "reduced_pi", "pi0_fast": "reduced_pi"}
+"""The package beside the trials that makes a network small which no option does."""
 PICTURES = {"fastwam": (32, 32), "lingbot_va": (32, 32)}
 """The sizes of two cameras; else there is one."""
 MOST_BUILT = 2
@@ -79,6 +76,8 @@ class Network:
         self.config_class: Any = registry.get_choice_class(trial.type)
         load = get_reward_model_class if trial.reward_model else get_policy_class
         self.network_class = load(trial.type)
+        if trial.type in REDUCED:
+            importlib.import_module(REDUCED[trial.type])
         self.arguments = [one.replace(f"--{self.prefix}.", "--") for one in trial.options]
         if hasattr(self.config_class, "pretrained_backbone_weights"):
             self.arguments.append("--pretrained_backbone_weights=null")
@@ -99,8 +98,7 @@ class Network:
                 config.input_features = dict(self.inputs)
                 config.output_features = {"action": PolicyFeature(type=FeatureType.ACTION, shape=(2,))}
             config.validate_features()
-            with torch.device("meta") if self.kind in LARGE else contextlib.nullcontext():
-                network = self.network_class(config)
+            network = self.network_class(config)
         tensors = {name.replace(COMPILED, ""): tensor for name, tensor in network.state_dict().items()}
         return {name: tuple(tensor.shape) for name, tensor in tensors.items() if not TRAINED_ONLY.search(name)}
 
@@ -108,7 +106,7 @@ class Network:
         """Return the options that change the network."""
         usual = self.build({})
         names = [*self._list_options()]
-        return [name for name in names if SAME_SHAPES.fullmatch(name) or self._changes(name, usual)]
+        return [name for name in names if ALWAYS.fullmatch(name) or self._changes(name, usual)]
 
     def _list_options(self) -> Iterator[str]:
         base = RewardModelConfig if self.prefix == "reward_model" else PreTrainedConfig
