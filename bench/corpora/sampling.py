@@ -143,7 +143,9 @@ def draw_line(base: Base, chance: random.Random) -> Line:
         flags = {name: one for name, one in flags.items() if name not in ("--mixed-precision", "--lr-warmup-steps")}
     options = {}
     fields = list_fields(base.trial.type, base.prefix, base.version)
-    fields = {name: field for name, field in fields.items() if name not in NEEDED.get(base.trial.type, ())}
+    lerobot = versions.get_version(base.version or None)
+    fixed = lerobot.get_network_options(base.trial.type) if base.is_start else ()  # another value does not fit weights
+    fields = {name: one for name, one in fields.items() if name not in (*NEEDED.get(base.trial.type, ()), *fixed)}
     for name in chance.sample(sorted(fields), min(len(fields), chance.randint(1, 4))):
         if (value := draw_value(name, fields[name], chance)) is not None:
             options[f"--{base.prefix}.{name}"] = value
