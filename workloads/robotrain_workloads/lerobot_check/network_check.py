@@ -1,40 +1,45 @@
 """Whether LeRobot can make the network of a policy: it is made without memory for its weights, in a tenth of a second.
 
 LeRobot's configuration classes accept sizes with which its networks cannot be made. Only what the networks themselves
-assert counts: other errors may be those of a network without weights.
+refuse or assert counts: other errors may be those of a network without weights.
 """
 
 import copy
 import importlib
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 from robotrain_workloads.lerobot import versions
 
 PRETRAINED_BACKBONE = "pretrained_backbone_weights"
 """The option with weights that would be downloaded."""
-FAILURES = (AssertionError, ValueError)
 
 
-def find_failures(config: Any) -> Iterator[str]:
-    """Yield why the network of a policy cannot be made, if its type reads nothing of the Hub for it.
+def find_failed_assertion(config: Any) -> str:
+    """Return what the network of a policy asserts in vain; empty also for types that read the Hub for it.
+
+    Raise ValueError if the network refuses a value.
 
     :param config: an accepted configuration of a training, with the features of its dataset.
     """
     policy = config.policy
     types = versions.get_version(versions.get_installed_name()).policies
     if policy is None or not policy.output_features or policy.type not in types or types[policy.type].repositories:
-        return
+        return ""
     torch: Any = importlib.import_module("torch")
-    policy_class = importlib.import_module("lerobot.policies.factory").get_policy_class(policy.type)
+    declared = type(policy)
+    module = importlib.import_module(declared.__module__.replace("configuration_", "modeling_"))
+    network = getattr(module, f"{declared.__name__.removesuffix('Config')}Policy", None)
     policy = copy.copy(policy)
     if hasattr(policy, PRETRAINED_BACKBONE):
         setattr(policy, PRETRAINED_BACKBONE, None)
     try:
         with torch.device("meta"):
-            policy_class(policy)
-    except FAILURES as error:
-        yield " ".join(str(error).split()) or str(traceback.extract_tb(error.__traceback__)[-1].line)
-    except Exception:
-        return  # it may be that of a network without weights
+            network(policy) if network else None
+    except ValueError:
+        raise
+    except AssertionError as error:
+        return " ".join(str(error).split()) or str(traceback.extract_tb(error.__traceback__)[-1].line)
+    except Exception:  # it may be that of a network without weights
+        return ""
+    return ""

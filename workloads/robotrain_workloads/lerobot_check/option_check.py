@@ -27,22 +27,23 @@ def main(arguments: Sequence[str]) -> None:
     """Print the verdict: TYPE, or empty for a reward model, OPTIONS that robotrain adds, `--`, those of the user."""
     separator = list(arguments).index("--")
     owned, given = arguments[1:separator], arguments[separator + 1 :]
-    accepted: list[Any] = []
-    verdict = verdicts.judge_options(lambda options: accepted.append(read_options(options)), arguments[0], owned, given)
-    if verdict.result == "accepted" and (failure := next(network_check.find_failures(accepted[-1]), "")):
-        verdict = Verdict(result="doubtful", text=failure)
+    doubts: list[str] = []
+    verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), arguments[0], owned, given)
+    if verdict.result == "accepted" and doubts[-1]:
+        verdict = Verdict(result="doubtful", text=doubts[-1])
     verdicts.print_verdict(verdict)
 
 
-def read_options(options: Sequence[str]) -> Any:
-    """Return the configuration of a training that LeRobot reads in options. Raise what it raises, SystemExit from its
-    parser.
+def read_options(options: Sequence[str]) -> str:
+    """Let LeRobot read the options of a training; return why it would fail with them nevertheless, else empty.
+
+    Raise what it raises, SystemExit from its parser.
     """
     sys.argv = ["lerobot-train", *options]  # it reads them several times
     config = launcher.check_training_configuration(options)
     root = get_option_value(options, "--dataset.root")
     check_dependent_values(config, Path(root) if root else None)
-    return config
+    return network_check.find_failed_assertion(config)
 
 
 def check_dependent_values(config: Any, root: Path | None) -> None:

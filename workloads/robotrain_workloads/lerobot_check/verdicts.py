@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import ModuleType
@@ -19,6 +20,7 @@ POLICIES, REWARD_MODELS = "lerobot.policies", "lerobot.rewards"
 """Packages that declare all types of policies, and of reward models."""
 HUB_ERRORS = ("LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError", "EntryNotFoundError")
 """Errors of the library of the Hub."""
+PARSER = "draccus"
 REFUSALS = (ValueError, TypeError, NotImplementedError, ArithmeticError)
 MOST_TRIED = 4
 """Options that are left out in turn, to find the one that LeRobot refuses: it reads its options in half a second."""
@@ -90,8 +92,8 @@ def _find_refusal(ask: AskLerobot, options: Sequence[str]) -> str:
         if not isinstance(cause, ConfigurationRefused) or _is_of_hub(refused):
             raise RuntimeError(str(refused)) from refused
         return cause.reason
-    except REFUSALS as error:
-        if _is_of_hub(error):
+    except Exception as error:
+        if _is_of_hub(error) or not (isinstance(error, REFUSALS) or _is_of_parser(error)):
             raise
         return _format_line(error)
     return ""
@@ -130,6 +132,12 @@ def _find_culprits(
 
 def _format_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _is_of_parser(error: BaseException) -> bool:
+    """Return whether LeRobot's parser raised an error: it has plain exceptions for values that it cannot read."""
+    module = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
+    return str(module).partition(".")[0] == PARSER
 
 
 def _is_of_hub(error: BaseException) -> bool:
