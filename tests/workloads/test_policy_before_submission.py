@@ -2,17 +2,45 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from azure_stand_in.http_server import Fault
 from hub_stand_in import HubStandIn
 
+ROOT = Path(__file__).parents[2]
 CLOUD = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none", "--dry-run")
 JOINTS = {"observation.state": {"type": "STATE", "shape": [6]}}
 WIDE = {"action": {"type": "ACTION", "shape": [6]}}
 STATE = {"observation.state": {"type": "STATE", "shape": [2]}}
 STATE_FEATURE = {"dtype": "float32", "shape": [2]}
 NARROW = {"action": {"type": "ACTION", "shape": [2]}}
+
+
+IDENTITY = ("--subscription-id", "00000000-0000-4000-8000-000000000000", "--resource-group", "rg")
+PLATFORMS = {
+    "local": ("--platform", "local", "--dry-run"),
+    "osmo": CLOUD,
+    "azureml": ("--platform", "azureml", *IDENTITY, "--workspace-name", "aml", "--compute", "gpu", "--dry-run"),
+}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(
+    ("option", "code"),
+    [
+        ("--peft.r=16", "script-option-invalid"),
+        ('--rename_map={"observation.state": "observation.image"}', "trainer-arg-owned"),
+        ("--use_policy_training_preset=false", "script-option-invalid"),
+        ("--dataset.episodes=[9999]", "data-unusable"),
+    ],
+)
+def test_a_line_that_lerobot_refuses_is_refused_on_each_platform(robotrain, platform, option, code):
+    words = ("--checker", "none", "--dataset-path", ROOT / "examples/pusht-mini/dataset", "--json", "--", option)
+    answer = robotrain("submit", "lerobot-train", *PLATFORMS[platform], *words)
+    errors = [problem["code"] for problem in answer.json["problems"] if problem["severity"] == "error"]
+    assert errors == [code]
+    assert answer.exit_code in (2, 4)
 
 
 @pytest.fixture
