@@ -224,6 +224,12 @@ INPUTS = [
     ),
     ({STATE: TWO, IMAGE: PICTURE, WORLD: feature("ENV", 2), "observation.other": TWO}, "act", "", None),
     ({}, "act", "", None),
+    (
+        {STATE: feature("state", 2), IMAGE: PICTURE},
+        *("act", "no type state of observation.state", {STATE: TWO, IMAGE: PICTURE}),
+    ),
+    ({STATE: {"type": "STATE"}, IMAGE: PICTURE}, "act", "does not say the shape of observation.state", None),
+    (["observation.state"], "act", "takes features as JSON", None),
 ]
 
 

@@ -27,12 +27,14 @@ from robotrain_workloads.lerobot.policy_features import (
 )
 from robotrain_workloads.lerobot.start import load_start
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+from robotrain_workloads.option_kinds import find_near_option
 
 REWARD = "next.reward"
 FEATURES_OPTION = "input_features"
 """With it, the user says what a new policy reads of the dataset."""
+KINDS = ("STATE", "VISUAL", "ENV", "ACTION", "REWARD", "LANGUAGE")
+"""The types of features that LeRobot knows."""
 CAMERA_KIND = "VISUAL"
-"""The type of a camera in that option."""
 SPACE_OPTION, OWN_SPACE = "action_mode", "auto"
 """The option with what the numbers of an action mean, and its value for any robot."""
 BRACKETS = str.maketrans("()", "[]")
@@ -186,7 +188,9 @@ class DataNeeds:
 
     def find_feature_problems(self) -> Iterator[str]:
         """Yield a sentence for each feature that a new policy shall read and that is not as the dataset records it."""
-        if not self._inputs:
+        if form := self._find_form_problem():
+            yield form
+        if form or not self._inputs:
             return
         problems = []
         for name in self._pictures:
@@ -199,6 +203,23 @@ class DataNeeds:
         problems += (sentence.partition("\n")[0] for sentence in found)  # a new policy has no renames
         way = self._correct_inputs() if problems else ""
         yield from (f"{self.model.format_flag(FEATURES_OPTION)}: {problem}{way}" for problem in problems)
+
+    def _find_form_problem(self) -> str:
+        """Return why LeRobot cannot read the features that the user gives; empty if it can, or if only it knows."""
+        given, flag = self.get_option(FEATURES_OPTION), self.model.format_flag(FEATURES_OPTION)
+        if given is None or (isinstance(given, str) and given.startswith("{")):  # YAML that is not JSON
+            return ""
+        if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
+            return f'{flag} takes features as JSON, such as {{"{STATE}": {{"type": "STATE", "shape": [2]}}}}'
+        for name, feature in given.items():
+            if missing := [key for key in ("type", "shape") if key not in feature]:
+                return f"{flag} does not say the {' and the '.join(missing)} of {name}"
+            if feature["type"] not in KINDS:
+                kind = find_near_option(str(feature["type"]).upper(), KINDS)
+                corrected = json.dumps({**given, name: {**feature, "type": kind}})
+                way = f"\n{self.format_way(FEATURES_OPTION, corrected)}" if kind else ""
+                return f"{flag}: LeRobot has no type {feature['type']} of {name}, only {', '.join(KINDS)}{way}"
+        return ""
 
     def _describe_input(self, name: str) -> dict[str, Any]:
         """Return a feature as far as it must be as the dataset has it: types that resize take any size."""

@@ -12,7 +12,7 @@ from typing import Any
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import dataset, versions
-from robotrain_workloads.lerobot.data_needs import DataNeeds, load_needs
+from robotrain_workloads.lerobot.data_needs import KINDS, DataNeeds, load_needs
 from robotrain_workloads.lerobot.file_formats import read_json_object
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD
 from robotrain_workloads.option_kinds import find_near_option
@@ -27,8 +27,6 @@ MODES: Mapping[str, Sequence[str]] = {
 }
 """By mode of normalization, the statistics that it needs; old datasets lack the quantiles."""
 PLAIN_MODE = "MEAN_STD"
-KINDS = ("STATE", "VISUAL", "ENV", "ACTION", "REWARD", "LANGUAGE")
-"""The kinds of features that LeRobot knows."""
 IMAGENET = "imagenet"
 IMAGENET_STATISTICS = ("mean", "std")
 FRAME = "frame_index"
