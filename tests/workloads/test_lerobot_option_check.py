@@ -85,18 +85,28 @@ CASES = {
 }
 
 
+@pytest.fixture
+def ask_lerobot(training_python, tmp_path):
+    """The verdict that a command prints in the environment of trainings."""
+
+    def ask(command):
+        environ = child_python.make_import_environ(IMPORT_PATHS, {"PATH": "/usr/bin", "HF_HOME": str(tmp_path)})
+        offline = {**environ, **command.environ, "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(
+            [training_python, *command.arguments], env=offline, cwd="/", capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        (verdict,) = filter(None, map(parse_verdict, done.stdout.splitlines()))
+        return verdict
+
+    return ask
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_lerobot_says(make_command, training_python, case, tmp_path):
+def test_lerobot_says(make_command, ask_lerobot, case):
     options, result, named = CASES[case]
-    command = make_command(*options, policy_type=case.split()[0])
-    environ = child_python.make_import_environ(IMPORT_PATHS, {"PATH": "/usr/bin", "HF_HOME": str(tmp_path)})
-    offline = {**environ, **command.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [training_python, *command.arguments], env=offline, cwd="/", capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    (verdict,) = filter(None, map(parse_verdict, done.stdout.splitlines()))
+    verdict = ask_lerobot(make_command(*options, policy_type=case.split()[0]))
     assert verdict.result == result, verdict
     assert not named or named in verdict.text
     if result == "refused":
@@ -104,6 +114,22 @@ def test_lerobot_says(make_command, training_python, case, tmp_path):
         assert verdict.options == (wrong,)
         name = wrong.partition("=")[0]
         assert verdict.ways == (() if name.endswith("dtype") else (f"leave out {name}",))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("--peft.r=0", "positive integer"),
+        ("--peft.init_type=nonsense", "nonsense"),
+        ("--peft.method_type=NONE", "NONE"),
+    ],
+)
+def test_adapter_that_cannot_be_made_is_refused(ask_lerobot, training, policy, option, named, tmp_path):
+    document = training(CAMERA, args=[option], starts={"policy": policy("start", type="smolvla")})
+    verdict = ask_lerobot(container.check_command(document, folders(document), tmp_path / "place"))
+    assert (verdict.result, verdict.options) == ("refused", (option,))
+    assert named in verdict.text
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ of the dataset, as the trainer does before it loads anything. No weights are rea
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,7 @@ from robotrain_workloads.lerobot_train import launcher
 
 PLAIN_OPTIMIZERS = ("adam", "adamw", "sgd")
 """Optimizers that take any list of weights."""
+LAYER, LAYER_SIZE = "layer", 256
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -87,13 +88,22 @@ def _check_optimizer(config: Any) -> None:
 
 
 def _check_peft(config: Any) -> None:
-    """Build the configuration of the adapters without a policy."""
+    """Build the configuration of the adapters without a policy, and an adapter of one layer."""
     if config.is_reward_model_training:
         raise ValueError("`peft` is only supported for policy training")
     policy_class = importlib.import_module(f"{verdicts.POLICIES}.factory").get_policy_class(config.policy.type)
     policy = policy_class.__new__(policy_class)
     vars(policy)["config"] = config.policy
-    policy._validate_peft_config(policy._build_peft_config(asdict(config.peft)))
+    try:
+        adapters = policy._build_peft_config(asdict(config.peft))
+    except KeyError as error:  # an unknown name of a method
+        raise ValueError(f"`peft.method_type` has no value {error}") from error
+    policy._validate_peft_config(adapters)
+    parts = importlib.import_module("torch").nn
+    network = parts.ModuleDict({LAYER: parts.Linear(LAYER_SIZE, LAYER_SIZE)})
+    one_layer = {"target_modules": [LAYER], "modules_to_save": None}
+    adapters = replace(adapters, **{name: value for name, value in one_layer.items() if hasattr(adapters, name)})
+    importlib.import_module("peft").get_peft_model(network, adapters)
 
 
 if __name__ == "__main__":
