@@ -21,7 +21,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
     backbones,
-    data_needs,
+    data_comparison,
     dataset,
     dataset_preparation,
     device,
@@ -273,8 +273,9 @@ def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path])
 def _find_unmet_needs(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield why no untrained policy of the type can be made for the dataset."""
     roots = [data[source] for source in dataset_preparation.list_datasets(document, data)]
-    if document.parameters["builtin_policy"] and roots:
-        yield from data_needs.find_unmet_needs(document, data, roots[0])
+    comparison = data_comparison.load_comparison() if document.parameters["builtin_policy"] else None
+    if comparison and roots:
+        yield from comparison.find_policy_problems(document, data, roots[0])
 
 
 def _find_missing_episodes(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

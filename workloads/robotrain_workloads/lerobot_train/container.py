@@ -25,7 +25,7 @@ from robotrain_runtime.contract.event import Note
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
     backbones,
-    data_needs,
+    data_comparison,
     dataset,
     dataset_preparation,
     device,
@@ -43,15 +43,9 @@ from robotrain_workloads.lerobot import (
 )
 from robotrain_workloads.lerobot.options import get_option_value, list_option_names
 from robotrain_workloads.lerobot.start import Start
-from robotrain_workloads.lerobot.trained_model import WARM_UP_OPTION, TrainedModel, choose_learning_rate, choose_model
+from robotrain_workloads.lerobot.trained_model import WARM_UP_OPTION, choose_learning_rate, choose_model
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
-from robotrain_workloads.lerobot_train import (
-    dataset_options,
-    statistics_needs,
-    tracking,
-    wandb,
-    worker_count,
-)
+from robotrain_workloads.lerobot_train import tracking, wandb, worker_count
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 CHECK_PACKAGE = ".".join((__name__.partition(".")[0], "lerobot_check"))
@@ -93,7 +87,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     yield from policy_repositories.find_problems(document, described, lineage.find_start_source(document.sources))
     if not data_problems and (root := find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
-        yield from _find_data_mismatches(document, described, root)
+        yield from _find_data_problems(document, described, root)
     yield from _find_precision_problems(document, described)
     yield from _find_broken_rules(document, described)
 
@@ -103,9 +97,8 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) ->
     yield from policy_repositories.list_warnings(document, described, lineage.find_start_source(document.sources))
     if root := find_dataset_root(described):
         yield from start.list_camera_warnings(document, described, root)
-        yield from data_needs.list_warnings(document, described, root)
-        yield from statistics_needs.list_warnings(document, described, root)
-        yield from dataset_options.list_warnings(document, described)
+        if comparison := data_comparison.load_comparison():
+            yield from comparison.list_warnings(document, described, root)
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
@@ -138,7 +131,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from start.find_start_problems(document, data, root)
     yield from policy_repositories.find_problems(document, data, lineage.find_start_source(document.sources))
     if root is not None:
-        yield from _find_data_mismatches(document, data, root, is_complete=True)
+        yield from _find_data_problems(document, data, root, is_complete=True)
     yield from _find_precision_problems(document, data)
     if document.parameters["wandb"]:
         yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
@@ -147,22 +140,12 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from _find_publish_problems(document, output, start.get_start_step(data))
 
 
-def _find_data_mismatches(
+def _find_data_problems(
     document: JobDocument, data: Mapping[JobSource, Path], root: Path, *, is_complete: bool = False
 ) -> Iterator[str]:
     """Yield why what a job trains, or its options, do not fit its data; `is_complete`: all files of these are here."""
-    yield from data_needs.find_unmet_needs(document, data, root)
-    yield from statistics_needs.find_problems(document, data, root)
-    yield from dataset_options.find_problems(document, data, root, _find_model(document, data), is_complete=is_complete)
-
-
-def _find_model(document: JobDocument, data: Mapping[JobSource, Path]) -> TrainedModel | None:
-    """Return what a job trains; None if it starts from what cannot be read here."""
-    if lineage.find_start_source(data) != lineage.find_start_source(document.sources):
-        return None
-    with suppress(OSError, ValueError):
-        return choose_model(document.parameters, start.load_start(data).settings)
-    return None
+    if comparison := data_comparison.load_comparison():
+        yield from comparison.find_problems(document, data, root, is_complete=is_complete)
 
 
 def _find_precision_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

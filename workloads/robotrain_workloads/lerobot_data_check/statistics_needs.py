@@ -12,9 +12,9 @@ from typing import Any
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import dataset, versions
-from robotrain_workloads.lerobot.data_needs import KINDS, DataNeeds, load_needs
 from robotrain_workloads.lerobot.file_formats import read_json_object
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD
+from robotrain_workloads.lerobot_data_check.data_needs import KINDS, DataNeeds, load_needs
 from robotrain_workloads.option_kinds import find_near_option
 
 NORMALIZATION_OPTION, DROP_OPTION = "normalization_mapping", "drop_n_last_frames"
