@@ -78,9 +78,9 @@ CASES = {
     "pi05 wrong": (("--policy.dtype=float16",), "refused", "float16"),
     "eo1": ((), "unchecked", "Hub"),
     "diffusion network": (("--policy.down_dims=[7,7,7]",), "refused", "divisible by num_groups"),
-    "act network": (("--policy.n_heads=7",), "doubtful", "divisible by num_heads"),
+    "act network": (("--policy.n_heads=7",), "refused", "divisible by num_heads"),
     "act of images": (("--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1",), "accepted", ()),
-    "vqbet network": (("--policy.gpt_n_head=7", "--policy.crop_shape=[56,56]"), "doubtful", "gpt_n_head"),
+    "vqbet network": (("--policy.gpt_n_head=7", "--policy.crop_shape=[56,56]"), "refused", "gpt_n_head"),
     "tdmpc": (("--policy.n_action_steps=1",), "accepted", ()),
 }
 

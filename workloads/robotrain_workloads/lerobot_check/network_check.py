@@ -1,7 +1,7 @@
 """Whether LeRobot can make the network of a policy: it is made without memory for its weights, in a tenth of a second.
 
-LeRobot's configuration classes accept sizes with which its networks cannot be made. Only what the networks themselves
-refuse or assert counts: other errors may be those of a network without weights.
+LeRobot's configuration classes accept sizes with which its networks cannot be made. What fails for want of files, of
+packages or of weights does not count.
 """
 
 import copy
@@ -13,10 +13,12 @@ from robotrain_workloads.lerobot import versions
 
 PRETRAINED_BACKBONE = "pretrained_backbone_weights"
 """The option with weights that would be downloaded."""
+NO_WEIGHTS = ("meta tensor", "meta device")
+"""Words of errors of a network that is made without memory for its weights."""
 
 
-def find_failed_assertion(config: Any) -> str:
-    """Return what the network of a policy asserts in vain; empty also for types that read the Hub for it.
+def find_failure(config: Any) -> str:
+    """Return why the network of a policy cannot be made; empty also for types that read weights of the Hub for it.
 
     Raise ValueError if the network refuses a value.
 
@@ -24,22 +26,40 @@ def find_failed_assertion(config: Any) -> str:
     """
     policy = config.policy
     types = versions.get_version(versions.get_installed_name()).policies
-    if policy is None or not policy.output_features or policy.type not in types or types[policy.type].repositories:
+    if policy is None or not policy.output_features or policy.type not in types:
+        return ""
+    if any(repository.weights != "never" for repository in types[policy.type].repositories.values()):
         return ""
     torch: Any = importlib.import_module("torch")
     declared = type(policy)
-    module = importlib.import_module(declared.__module__.replace("configuration_", "modeling_"))
-    network = getattr(module, f"{declared.__name__.removesuffix('Config')}Policy", None)
     policy = copy.copy(policy)
     if hasattr(policy, PRETRAINED_BACKBONE):
         setattr(policy, PRETRAINED_BACKBONE, None)
     try:
+        module = importlib.import_module(declared.__module__.replace("configuration_", "modeling_"))
+        network = getattr(module, f"{declared.__name__.removesuffix('Config')}Policy", None)
         with torch.device("meta"):
             network(policy) if network else None
     except ValueError:
         raise
-    except AssertionError as error:
-        return " ".join(str(error).split()) or str(traceback.extract_tb(error.__traceback__)[-1].line)
-    except Exception:  # it may be that of a network without weights
-        return ""
+    except Exception as error:
+        return _describe(error) if _is_of_options(error) else ""
     return ""
+
+
+def _is_of_options(error: BaseException) -> bool:
+    """Return whether an error may come of options: not of files, packages, or of a network without weights."""
+    causes = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    if any(isinstance(one, OSError | ImportError | MemoryError) for one in causes):
+        return False
+    return not any(word in str(one) for one in causes for word in NO_WEIGHTS)
+
+
+def _describe(error: Exception) -> str:
+    """Return the message of an error, with its type if it is no sentence; without one, the line that asserts."""
+    text = " ".join(str(error).split())
+    if not text:
+        return str(traceback.extract_tb(error.__traceback__)[-1].line)
+    return text if " " in text else f"{type(error).__name__} {text}"

@@ -27,12 +27,20 @@ LAYER, LAYER_SIZE = "layer", 256
 def main(arguments: Sequence[str]) -> None:
     """Print the verdict: TYPE, or empty for a reward model, OPTIONS that robotrain adds, `--`, those of the user."""
     separator = list(arguments).index("--")
-    owned, given = arguments[1:separator], arguments[separator + 1 :]
+    kind, owned, given = arguments[0], arguments[1:separator], arguments[separator + 1 :]
     doubts: list[str] = []
-    verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), arguments[0], owned, given)
+    verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), kind, owned, given)
     if verdict.result == "accepted" and doubts[-1]:
-        verdict = Verdict(result="doubtful", text=doubts[-1])
+        doubtful = Verdict(result="doubtful", text=doubts[-1])
+        blamed = verdicts.judge_options(require_network, kind, owned, given)
+        verdict = blamed if blamed.ways else doubtful  # the network can be made without an option of the user
     verdicts.print_verdict(verdict)
+
+
+def require_network(options: Sequence[str]) -> None:
+    """Let LeRobot read options, and make the network. Raise what LeRobot raises, ValueError if it cannot be made."""
+    if why := read_options(options):
+        raise ValueError(why)
 
 
 def read_options(options: Sequence[str]) -> str:
@@ -44,7 +52,7 @@ def read_options(options: Sequence[str]) -> str:
     config = launcher.check_training_configuration(options)
     root = get_option_value(options, "--dataset.root")
     check_dependent_values(config, Path(root) if root else None)
-    return network_check.find_failed_assertion(config)
+    return network_check.find_failure(config)
 
 
 def check_dependent_values(config: Any, root: Path | None) -> None:
