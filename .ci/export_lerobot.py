@@ -77,6 +77,8 @@ class Tree:
         if origin in (typing.Union, types.UnionType):
             kinds = [self.describe(one) for one in typing.get_args(hint)]
             return kinds[0] if len(kinds) == 1 else {"any of": kinds}
+        if origin in (list, tuple):
+            return self.describe_list(origin, typing.get_args(hint))
         if origin is typing.Literal:
             return {"one of": [str(one) for one in typing.get_args(hint)]}
         if hint in SCALARS:
@@ -89,6 +91,13 @@ class Tree:
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
             return {"one of": sorted({name for one in hint for name in (one.name, str(one.value))})}
         return "any"
+
+    def describe_list(self, origin: type, hints: tuple[Any, ...]) -> Any:
+        """Return the kind of a list; LeRobot's parser takes a text as a tuple of its letters."""
+        kinds = [self.describe(one) for one in hints if one is not Ellipsis]
+        if origin is tuple and not {*map(str, kinds)} <= {"int", "number"}:
+            return "any"
+        return {"each": kinds[0]} if origin is list or Ellipsis in hints else {"items": kinds}
 
     def default(self, field: dataclasses.Field, kind: Any) -> list[Any]:
         """Return the default of a field in a list, if it is a fixed number, text or truth value."""

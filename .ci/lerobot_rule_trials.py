@@ -15,16 +15,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import draccus
+import torch
 from lerobot.configs.default import DatasetConfig, JobConfig, PeftConfig
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.rewards import RewardModelConfig
 from lerobot.configs.train import TrainPipelineConfig
+from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.optim import LRSchedulerConfig, OptimizerConfig
-from lerobot.policies.factory import make_policy
+from lerobot.policies.factory import get_policy_class, make_policy
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.sample_weighting import SampleWeightingConfig, make_sample_weighter
 from lerobot_data_needs import make_default
-from lerobot_rules import Rule
+from lerobot_rules import NETWORK, Rule
 from robotrain_workloads.lerobot_options.rule_expressions import is_true, list_names, parse
 
 MOST_TRIALS, CONFIRMED_BY = 4000, 5
@@ -225,6 +227,22 @@ TRAINING = [_validate, _make_policy, _wrap, _weight]
 """Each is tried: what the trainer does before its first step, as far as it needs no data."""
 
 
+def fails_as_network(owner: Any, changes: Mapping[str, Any]) -> bool:
+    """Return whether LeRobot cannot make the network of a policy, on the device without memory."""
+    config = owner(device="cpu", pretrained_backbone_weights=None, **changes)
+    config.input_features = {
+        "observation.state": PolicyFeature(type=FeatureType.STATE, shape=(2,)),
+        "observation.image": PolicyFeature(type=FeatureType.VISUAL, shape=(3, 96, 96)),
+    }
+    config.output_features = {"action": PolicyFeature(type=FeatureType.ACTION, shape=(2,))}
+    try:
+        with torch.device("meta"):
+            get_policy_class(config.type)(config)
+    except Exception:  # also of sizes below zero
+        return True
+    return False
+
+
 def try_rule(rule: Rule, owner: type, rules: list[Rule]) -> str:
     """Return why a rule is not confirmed; empty if it is.
 
@@ -246,6 +264,11 @@ def try_rule(rule: Rule, owner: type, rules: list[Rule]) -> str:
     for changes in itertools.islice(find_firing(rule, rules, defaults), MOST_TRIALS):
         firing = [one for one in rules if is_true(parse(one.when), {**defaults, **changes})]
         if confirmed == CONFIRMED_BY or (confirmed and len(firing) > 1):
+            continue
+        if rule.error == NETWORK:
+            if len(firing) == 1 and not fails_as_network(owner, changes):
+                return f"LeRobot makes a network with {changes}"
+            confirmed += len(firing) == 1
             continue
         try:
             messages = [text.translate(BRACKETS) for text in list_messages(owner, changes)]

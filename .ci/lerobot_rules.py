@@ -28,6 +28,16 @@ FEATURES = ("input_features", "output_features")
 """They are the dataset's, which another check compares."""
 RESOLVED = ("_resolve_pretrained_from_cli", "to_dict", "validate")
 """Methods that are not followed: the values of the rules are those after them."""
+ASSERTED = {
+    "ACTConfig": [
+        ("dim_model % n_heads != 0", "dim_model must be divisible by n_heads"),
+        ("not 0.0 <= dropout <= 1.0", "dropout probability has to be between 0 and 1, but got {dropout}"),
+    ],
+    "VQBeTConfig": [("gpt_hidden_dim % gpt_n_head != 0", "gpt_hidden_dim must be divisible by gpt_n_head")],
+}
+"""What PyTorch asserts when it makes a network."""
+NETWORK = "network"
+"""The error of a rule that only making the network shows."""
 LONGEST = 600
 FILLABLE = re.compile(r"[\w.\[\]()+\-*/ %]+")
 
@@ -60,6 +70,7 @@ class RuleReader:
             member = inspect.getattr_static(self.owner, name, None)
             if isinstance(member, types.FunctionType):
                 self.follow(member, {"self": Config(self.owner, "")})
+        self.rules += [Rule(when, why, NETWORK, "network") for when, why in ASSERTED.get(self.owner.__name__, ())]
 
     def read_training(self) -> None:
         """Follow the functions of the trainer that are called with the configuration."""

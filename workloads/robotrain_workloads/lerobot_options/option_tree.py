@@ -5,7 +5,8 @@ fields, each as `[KIND]` or `[KIND, DEFAULT]`. A kind is a kind of value (`optio
 
 - `{"fields": CLASS}`: the class's fields are options below this one;
 - `{"choices": {NAME: CLASS}}`: so are those of the class that the option `.type` names;
-- `{"one of": [TEXT]}` and `{"any of": [KIND]}`.
+- `{"one of": [TEXT]}` and `{"any of": [KIND]}`;
+- `{"each": KIND}` and `{"items": [KIND]}`: a list of any length, and one with these items.
 
 Rules between several options (`n_action_steps <= chunk_size`) are in no class: `policy_rules` has them.
 """
@@ -243,16 +244,50 @@ def list_scalars(kind: Any) -> Iterator[str]:
             yield part
         elif "one of" in part:
             yield "|".join(part["one of"])
+        elif _is_list(part):
+            yield "any"
 
 
 def _takes(kind: Any, value: str) -> bool:
     """Return whether a value may be of a kind; what is no plain value is LeRobot's to read."""
     for part in _list_kinds(kind):
-        if part == "any" or (isinstance(part, dict) and "one of" not in part):
+        if _is_list(part):
+            if _takes_list(part, value.strip()):
+                return True
+        elif part == "any" or (isinstance(part, dict) and "one of" not in part):
             return True
     return any(
         re.fullmatch(YAML_PATTERNS[scalar], value, re.IGNORECASE)
         if scalar in YAML_PATTERNS
         else is_of_kind(value, scalar)
         for scalar in list_scalars(kind)
+        if scalar != "any"
     )
+
+
+def _is_list(kind: Any) -> bool:
+    return isinstance(kind, dict) and ("each" in kind or "items" in kind)
+
+
+def _takes_list(kind: Mapping[str, Any], value: str) -> bool:
+    """Return whether a value may be a list of this kind; all but numbers is LeRobot's to read."""
+    if not (value.startswith("[") and value.endswith("]")):
+        return "\n" in value  # YAML without brackets
+    if re.search(r"""[\[{"'#&*!|>%@`]|0[xob]""", value[1:]):
+        return True
+    items = [item.strip() for item in value[1:-1].rstrip().removesuffix(",").split(",")] if value[1:-1].strip() else []
+    kinds = kind.get("items") or [kind["each"]] * len(items)
+    return len(items) == len(kinds) and all(
+        scalar not in ("int", "number") or any(re.fullmatch(YAML_PATTERNS[one], item, re.I) for one in (scalar, "bool"))
+        for item, scalar in zip(items, kinds, strict=True)
+    )
+
+
+def _correct_list(kinds: Sequence[Sequence[Any]], value: str) -> str:
+    """Return a list that a value of no list probably means; empty if it is unclear."""
+    items = value.strip().strip("()[]")
+    for kind in (part for one, *_ in kinds for part in _list_kinds(one) if _is_list(part)):
+        for text in (f"[{items}]", f"[{items},{items}]"):
+            if items and _takes_list(kind, text):
+                return text.replace(" ", "")
+    return ""
