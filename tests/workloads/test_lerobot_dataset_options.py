@@ -137,7 +137,9 @@ READING = [
         ['--policy.normalization_mapping={"ACTION": "MEAN"}'],
         *(VECTORS, "act", {}, "LeRobot has no normalization MEAN, only MEAN_STD", ""),
     ),
+    (["--policy.normalization_mapping=MEAN_STD"], VECTORS, "act", {}, "takes a mode for each kind of feature", ""),
     (['--policy.normalization_mapping={"ACTION": "MIN_MAX"}'], VECTORS, "act", {}, "", ""),
+    (["--policy.normalization_mapping={ACTION: MIN_MAX}"], VECTORS, "act", {}, "", ""),
     (["--policy.normalization_mapping={}"], VECTORS, "act", {}, "", ""),
 ]
 FRAMES = {"frame_index": {"max": [39]}}

@@ -83,8 +83,12 @@ def _get_modes(needs: DataNeeds) -> Mapping[str, str]:
 
 def _find_mapping_problems(needs: DataNeeds) -> Iterator[str]:
     """Yield a sentence for each kind or mode that LeRobot does not have."""
-    modes = _get_modes(needs)
+    modes, flag = _get_modes(needs), needs.model.format_flag(NORMALIZATION_OPTION)
     if needs.model.section != versions.POLICIES or not needs.model.facts.normalization:
+        return
+    given = needs.get_option(NORMALIZATION_OPTION)
+    if given is not None and not isinstance(given, dict) and not str(given).startswith("{"):  # else YAML
+        yield f'{flag} takes a mode for each kind of feature, such as {{"ACTION": "{PLAIN_MODE}"}}, not {given}'
         return
     for words, known, what in ((modes.keys(), KINDS, "kind of feature"), (modes.values(), MODES, "normalization")):
         if wrong := [word for word in words if word not in known]:
@@ -92,7 +96,6 @@ def _find_mapping_problems(needs: DataNeeds) -> Iterator[str]:
             corrected = {near.get(kind, kind): near.get(mode, mode) for kind, mode in modes.items()}
             is_complete = all(near.values()) and len(corrected) == len(modes)
             way = f"\n{needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected))}" if is_complete else ""
-            flag = needs.model.format_flag(NORMALIZATION_OPTION)
             yield f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(known)}{way}"
             return
 
