@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.env_files import read_dotenv_files
 from robotrain.config.provenance import Origin, Value
-from robotrain.config.user_file import read_user_file
+from robotrain.config.user_file import USER_LAYER, read_user_file
 from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store import files
@@ -107,7 +107,7 @@ def find_checker(required: PythonEnvironment, flag: str, say: Callable[[str], No
             built, failures = _build_environment(required, say)
             problems += failures
         return FoundChecker(built, problems)
-    python = environment.get_python(Path(os.path.abspath(os.path.expanduser(text))))
+    python = environment.get_python(_make_path(text, choice.origin))
     if why := _explain_unusable(python, required):
         severity: Severity = "error" if choice.origin.layer == "flag" else "warning"
         where, given = choice.origin.where, text
@@ -118,13 +118,23 @@ def find_checker(required: PythonEnvironment, flag: str, say: Callable[[str], No
     return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)
 
 
+def _make_path(text: str, origin: Origin) -> Path:
+    """Return the absolute path of a choice: what a file names is beside that file, not in a project's folder."""
+    base = os.path.dirname(origin.where) if origin.layer == USER_LAYER else ""
+    return Path(os.path.abspath(os.path.join(base, os.path.expanduser(text))))
+
+
 def find_built_environment(required: PythonEnvironment) -> Checker | None:
     """Return the environment of the job's lock in robotrain's cache or in the image, whatever its PyTorch."""
     from robotrain_runtime.environments import environment
 
     built = environment.find_any_build(required.lock, files.get_cache_folder())
-    if built is None:
-        return None
+    return _make_built_checker(built, required) if built else None
+
+
+def _make_built_checker(built: Path, required: PythonEnvironment) -> Checker:
+    from robotrain_runtime.environments import environment
+
     python = environment.get_python(built)
     return Checker(python, _name_checker(built, required), _identify(python), built)
 
@@ -144,7 +154,7 @@ def _name_checker(place: Path, required: PythonEnvironment) -> str:
 def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
     """Return why a Python of the user cannot be asked, as the end of a sentence; empty if it can."""
     locked = read_locked_versions(required)
-    if not python.is_file():
+    if not os.path.isfile(python):
         return "there is no such file"
     try:
         versions = _read_versions(python, tuple(locked))
@@ -202,9 +212,9 @@ def _build_environment(
         return None, tuple(map(convert_finding, found))
     say(f"building the environment of {required.lock.stem} for the checks, with a PyTorch for the CPU, once")
     try:
-        environment.build_environment(required.lock, required.python, cache, say, StopSignal(), CPU_BUILD)
+        built = environment.build_environment(required.lock, required.python, cache, say, StopSignal(), CPU_BUILD)
     except (JobFailed, OSError) as error:
         title = "the environment for the checks could not be built"
         why = redact(str(error))
         raise Rejected([make_problem(UNUSABLE, title, FLAG, BUILD, why, stage=Stage.PREFLIGHT)]) from error
-    return find_built_environment(required), ()
+    return _make_built_checker(built, required), ()

@@ -7,6 +7,7 @@ the image's torch if it has the locked version.
 import errno
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ LogFunction = Callable[[str], None]
 
 def get_python(environment: Path) -> Path:
     """Return the interpreter of an environment that is given as its folder or as the interpreter itself."""
-    return environment if environment.is_file() else environment / "bin" / "python"
+    return environment if os.path.isfile(environment) else environment / "bin" / "python"
 
 
 def is_complete(built: Path, lock: Path) -> bool:
@@ -105,7 +106,7 @@ def find_environment(lock: Path, python: str, cache: Path, torch_backend: str | 
 def find_any_build(lock: Path, cache: Path) -> Path | None:
     """Return a complete environment of `lock` from the cache or the image, whatever its build of PyTorch; None if none.
 
-    The fully locked one comes first. Nothing is executed: it may be of another machine whose Python is not here.
+    The fully locked one comes first. One whose Python is gone does not count; nothing is executed.
     """
     digest = _digest_lock(lock)
     for folder in (cache, uv_program.get_image_folder()):
@@ -114,7 +115,8 @@ def find_any_build(lock: Path, cache: Path) -> Path | None:
         others = (path.parent for path in sorted((folder / ENVIRONMENTS).glob(f"*/{MARKER}")))
         of_lock = (path for path in others if _read_marker(path).get("lock_digest") == digest)
         for built in (*first, *of_lock):
-            if (built / MARKER).is_file() and not list_missing_packages(built, lock):
+            has_python = os.path.isfile(get_python(built))
+            if has_python and (built / MARKER).is_file() and not list_missing_packages(built, lock):
                 return built
     return None
 
