@@ -83,6 +83,9 @@ elif answer == "refuse all":
     emit_verdict(Verdict(result="refused", text="the song is too long"))
 elif answer == "unsure":
     emit_verdict(Verdict(result="unchecked", text="it has to hear --voice first"))
+elif answer == "full disk":
+    emit_verdict(Verdict(result="unchecked", text="the disk is full"))
+    sys.exit(1)
 elif answer == "hang":
     child = os.fork()
     if not child:
@@ -277,6 +280,13 @@ def test_checker_without_a_verdict_is_named_and_the_rest_counts(ask, answer, tmp
         assert "no voice" in done.stderr
 
 
+def test_verdict_of_a_checker_that_failed_is_not_kept(ask, tmp_path):
+    log = tmp_path / "log"
+    for _ in range(2):
+        assert "the disk is full" in ask("--answer=full disk", f"--log={log}").stderr
+    assert len(log.read_text().splitlines()) == 2
+
+
 def test_checker_that_hangs_is_ended_with_its_children(ask, monkeypatch, tmp_path):
     monkeypatch.setenv("ROBOTRAIN_CHECKER_SECONDS", "1.5")
     pids = tmp_path / "pids"
@@ -325,7 +335,10 @@ def test_checker_of_another_version_is_named_and_not_used(ask, song_folder, tmp_
     assert not (tmp_path / "log").exists()
 
 
-@pytest.mark.parametrize(("text", "why"), [("/no/such/python", "no such file"), ("program", "does not run")])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("/no/such/python", "no such file"), ("/" + "long" * 70, "no such file"), ("program", "does not run")],
+)
 def test_checker_of_the_command_line_must_work(ask, text, why, tmp_path):
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nexit 1\n")
@@ -349,6 +362,18 @@ def test_checker_is_chosen_by_the_flag_then_the_variable_then_the_users_file(ask
     write_user_file(f'checker = "{sys.prefix}"\n')
     ask(f"--log={log}", "--pitch=c")
     assert len(log.read_text().splitlines()) == 2
+
+
+def test_relative_path_in_the_users_file_is_no_program_of_a_project(ask, monkeypatch, tmp_path):
+    monkeypatch.delenv("ROBOTRAIN_CHECKER")
+    write_user_file('checker = "venv"\n')
+    Path("venv/bin").mkdir(parents=True)
+    Path("venv/bin/python").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    Path("venv/bin/python").chmod(0o755)
+    answer = ask()
+    assert answer.exit_code == 0
+    assert f"{os.environ['XDG_CONFIG_HOME']}/robotrain/venv/bin/python is not used" in answer.stderr
+    assert not (tmp_path / "ran").exists()
 
 
 def write_user_file(text):
@@ -401,17 +426,31 @@ def test_without_a_checker_a_note_says_what_is_left_and_what_closes_the_gap(ask,
     assert "--checker build" in answer.stderr
 
 
-def test_built_environment_of_the_lock_is_found_whatever_its_build(ask, monkeypatch, song_folder, tmp_path):
-    monkeypatch.delenv("ROBOTRAIN_CHECKER")
-    built = tmp_path / "cache/environments/0123456789abcdef"
-    (built / "lib/python3/site-packages/typer-1.dist-info").mkdir(parents=True)
-    (built / "bin").mkdir()
-    (built / "bin/python").symlink_to(sys.executable)
+@pytest.fixture
+def built(monkeypatch, song_folder, tmp_path):
+    """An environment of the lock in the cache."""
+    monkeypatch.delenv("ROBOTRAIN_CHECKER", raising=False)
+    folder = tmp_path / "cache/environments/0123456789abcdef"
+    (folder / "lib/python3/site-packages/typer-1.dist-info").mkdir(parents=True)
+    (folder / "bin").mkdir()
+    (folder / "bin/python").symlink_to(sys.executable)
     digest = hashlib.sha256((song_folder / "song.txt").read_bytes()).hexdigest()
-    (built / "robotrain-complete.json").write_text(json.dumps({"lock_digest": digest}))
+    (folder / "robotrain-complete.json").write_text(json.dumps({"lock_digest": digest}))
+    return folder
+
+
+def test_built_environment_of_the_lock_is_found_whatever_its_build(ask, built):
     answer = ask("--answer=refuse", "--pitch=h")
     (problem,) = find_problems(answer, "options-refused")
     assert str(built) in problem["why"]
+
+
+def test_built_environment_whose_python_is_gone_is_none(ask, built, tmp_path):
+    (built / "bin/python").unlink()
+    (built / "bin/python").symlink_to(tmp_path / "gone")
+    answer = ask("--answer=refuse", "--pitch=h")
+    assert answer.exit_code == 0
+    assert "--checker build" in answer.stderr
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """LeRobot is asked about the options of a training before it is sent: what it refuses, accepts and cannot say."""
 
+import importlib
 import io
 import json
 import subprocess
@@ -12,6 +13,7 @@ from job_documents import folders
 from robotrain.submission.packing import pack_modules
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.verdict import parse_verdict
+from robotrain_workloads.lerobot_check import verdicts
 from robotrain_workloads.lerobot_train import container
 
 CAMERA = Path(__file__).parents[2] / "examples/pusht-camera/dataset"
@@ -161,3 +163,34 @@ def test_dry_run_asks_the_lerobot_of_the_users_python_and_remembers(
     kept.write_text(kept.read_text().replace("weigth", "weihgt"))
     again = robotrain("submit", *line, "--dry-run", "--json", "--", option)
     assert "weihgt" in again.json["problems"][0]["why"]
+
+
+@pytest.fixture
+def declared_types(monkeypatch):
+    """This Python has no LeRobot whose types could be declared."""
+    monkeypatch.setattr(verdicts, "declare_types", lambda kind: None)
+
+
+def test_module_that_cannot_be_imported_is_no_refusal(declared_types, monkeypatch, tmp_path):
+    (tmp_path / "broken_numpy.py").write_text("raise ValueError('numpy.dtype size changed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(verdicts.LerobotFailed, match="size changed"):
+        verdicts.judge_options(lambda options: importlib.import_module("broken_numpy"), "", (), ["--policy.x=1"])
+
+
+def test_error_of_this_machine_is_no_verdict_that_is_kept(declared_types, monkeypatch, capsys):
+    ended = []
+    monkeypatch.setattr(verdicts.os, "_exit", ended.append)
+
+    def fill_disk(options):
+        raise OSError(28, "No space left on device")
+
+    def refuse(options):
+        raise ValueError("no")
+
+    for ask in (fill_disk, refuse):
+        verdicts.print_verdict(lambda ask=ask: verdicts.judge_options(ask, "", (), ["--policy.x=1"]))
+    first, second = map(parse_verdict, capsys.readouterr().out.splitlines())
+    assert (first.result, second.result) == ("unchecked", "refused")
+    assert "No space left" in first.text
+    assert ended == [1, 0]

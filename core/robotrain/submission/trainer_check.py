@@ -131,9 +131,10 @@ def _ask_checker(question: _Question, checker: Checker, options: CheckOptions) -
             return [answer]
         verdicts = [
             dataclasses.replace(verdict, text=question.neutralize(verdict.text), options=tuple(verdict.options))
-            for verdict in answer
+            for verdict in answer.verdicts
         ]
-        _write_cached(key, verdicts)
+        if answer.is_final:
+            _write_cached(key, verdicts)
     return [problem for verdict in verdicts for problem in _make_problems(question, checker, verdict)]
 
 
@@ -151,9 +152,15 @@ def _make_key(question: _Question, checker: Checker, payload_digest: str) -> str
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _run_checker(
-    question: _Question, checker: Checker, archive: bytes, options: CheckOptions
-) -> Sequence[Verdict] | Problem:
+class _Answer(NamedTuple):
+    """What a checker printed."""
+
+    verdicts: Sequence[Verdict]
+    is_final: bool
+    """Whether it would say the same tomorrow: it ended as it should."""
+
+
+def _run_checker(question: _Question, checker: Checker, archive: bytes, options: CheckOptions) -> _Answer | Problem:
     """Return the verdicts that the checker prints, or what is wrong with it."""
     from robotrain.external_command import CommandStartError, run_bounded_command
 
@@ -185,7 +192,7 @@ def _run_checker(
         return _make_unusable(checker, f"it gave no answer within {seconds:g} s ({SECONDS_VARIABLE} changes that)")
     verdicts = [verdict for line in done.stdout.splitlines() if (verdict := parse_verdict(line))]
     if verdicts:
-        return verdicts
+        return _Answer(verdicts, is_final=done.exit_code == 0)
     last = next((line.strip() for line in reversed((done.stderr or done.stdout).splitlines()) if line.strip()), "")
     end = f"exit code {done.exit_code}" if done.exit_code >= 0 else f"signal {-done.exit_code}"
     return _make_unusable(checker, f"it ended without a verdict ({end})" + (f": {redact(last[:300])}" if last else ""))

@@ -398,8 +398,9 @@ class WorkloadContainerPlugin:
 
         It runs on the submit side, after `compare` found nothing wrong, in a Python that has the locked versions of the
         environment's `required_packages`, without the network and without secrets. It prints verdicts (`emit_verdict`)
-        and ends with the exit code 0 whatever they are. `described` is as in `compare`; `work` is an empty folder. The
-        package of the module behind `-m` need not be one that a job carries.
+        and ends with the exit code 0 whatever they are; with another one they are not kept for the next time.
+        `described` is as in `compare`; `work` is an empty folder. The package of the module behind `-m` need not be one
+        that a job carries.
         """
         return None
 

@@ -28,13 +28,18 @@ def main(arguments: Sequence[str]) -> None:
     """Print the verdict: TYPE, or empty for a reward model, OPTIONS that robotrain adds, `--`, those of the user."""
     separator = list(arguments).index("--")
     kind, owned, given = arguments[0], arguments[1:separator], arguments[separator + 1 :]
+    verdicts.print_verdict(lambda: judge_training(kind, owned, given))
+
+
+def judge_training(kind: str, owned: Sequence[str], given: Sequence[str]) -> Verdict:
+    """Return the verdict on the options of a training. Raise LerobotFailed."""
     doubts: list[str] = []
     verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), kind, owned, given)
     if verdict.result == "accepted" and doubts[-1]:
         doubtful = Verdict(result="doubtful", text=doubts[-1])
         blamed = verdicts.judge_options(require_network, kind, owned, given)
-        verdict = blamed if blamed.ways else doubtful  # the network can be made without an option of the user
-    verdicts.print_verdict(verdict)
+        return blamed if blamed.ways else doubtful  # the network can be made without an option of the user
+    return verdict
 
 
 def require_network(options: Sequence[str]) -> None:

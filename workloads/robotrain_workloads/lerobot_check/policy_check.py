@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> None:
     def read_options(options: Sequence[str]) -> None:
         loaded_policy.check_policy_configuration(policy, *options)
 
-    verdicts.print_verdict(verdicts.judge_options(read_options, kind, (), given))
+    verdicts.print_verdict(lambda: verdicts.judge_options(read_options, kind, (), given))
 
 
 if __name__ == "__main__":

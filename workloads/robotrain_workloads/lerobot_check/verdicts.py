@@ -22,6 +22,7 @@ HUB_ERRORS = ("LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError
 """Errors of the library of the Hub."""
 PARSER = "draccus"
 REFUSALS = (ValueError, TypeError, NotImplementedError, ArithmeticError)
+MACHINE_ERRORS = (OSError, MemoryError)
 MOST_TRIED = 4
 """Options that are left out in turn, to find the one that LeRobot refuses: it reads its options in half a second."""
 JOB_OPTIONS = re.compile(
@@ -51,15 +52,27 @@ class _PackageOnDemand(ModuleType):
         return getattr(self, name)
 
 
-def print_verdict(verdict: Verdict) -> None:
-    """Print a verdict, and end this process at once: to clean up after PyTorch takes a second."""
-    emit_verdict(verdict)
+class LerobotFailed(Exception):
+    """LeRobot failed in a way that has to do with this machine, such as a full disk; the message says how."""
+
+
+def print_verdict(judge: Callable[[], Verdict]) -> None:
+    """Print a verdict, and end this process at once: to clean up after PyTorch takes a second.
+
+    After LerobotFailed the exit code is 1: the verdict is not kept.
+    """
+    exit_code = 0
+    try:
+        emit_verdict(judge())
+    except LerobotFailed as failed:
+        emit_verdict(Verdict(result="unchecked", text=str(failed)))
+        exit_code = 1
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(exit_code)
 
 
 def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], given: Sequence[str]) -> Verdict:
-    """Return the verdict of the LeRobot in this environment.
+    """Return the verdict of the LeRobot in this environment. Raise LerobotFailed.
 
     :param kind: the type of the policy; empty for a reward model.
     :param owned: the options that robotrain adds.
@@ -77,7 +90,10 @@ def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], given: Seque
     except Exception as error:
         if _is_of_hub(error):
             return Verdict(result="unchecked", text="for its answer LeRobot reads files of the Hub")
-        return Verdict(result="unchecked", text=f"LeRobot failed with {type(error).__name__}: {_format_line(error)}")
+        text = f"LeRobot failed with {type(error).__name__}: {_format_line(error)}"
+        if isinstance(error, MACHINE_ERRORS) or _is_of_import(error):
+            raise LerobotFailed(text) from error
+        return Verdict(result="unchecked", text=text)
     names = [word.partition("=")[0] for word in culprits]
     ways = (f"leave out {' '.join(names)}",) if names and not any(map(JOB_OPTIONS.match, names)) else ()
     return Verdict(result="refused", text=reason, options=culprits or named, ways=ways)
@@ -89,11 +105,11 @@ def _find_refusal(ask: AskLerobot, options: Sequence[str]) -> str:
         ask(options)
     except SystemExit as refused:  # of the parser and of `validate`
         cause = refused.__cause__
-        if not isinstance(cause, ConfigurationRefused) or _is_of_hub(refused):
+        if not isinstance(cause, ConfigurationRefused) or _is_of_hub(refused) or _is_of_import(refused):
             raise RuntimeError(str(refused)) from refused
         return cause.reason
     except Exception as error:
-        if _is_of_hub(error) or not (isinstance(error, REFUSALS) or _is_of_parser(error)):
+        if _is_of_hub(error) or _is_of_import(error) or not (isinstance(error, REFUSALS) or _is_of_parser(error)):
             raise
         return _format_line(error)
     return ""
@@ -142,10 +158,23 @@ def _is_of_parser(error: BaseException) -> bool:
 
 def _is_of_hub(error: BaseException) -> bool:
     """Return whether an error goes back to one of the library of the Hub."""
+    return any(type(one).__name__ in HUB_ERRORS for one in _list_causes(error))
+
+
+def _is_of_import(error: BaseException) -> bool:
+    """Return whether a module refused to be imported: its package does not fit others, and the options are not read."""
+    refusals = (one for one in _list_causes(error) if isinstance(one, REFUSALS))
+    frames = (frame for one in refusals for frame, _ in traceback.walk_tb(one.__traceback__))
+    codes = (frame.f_code for frame in frames if frame.f_globals.get("__name__") != "__main__")
+    return any(code.co_name == "<module>" and not code.co_filename.startswith("<") for code in codes)
+
+
+def _list_causes(error: BaseException) -> list[BaseException]:
+    """Return an error and those that it goes back to."""
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
         if (one := waiting.pop()) is not None and one not in seen:
             seen.append(one)
             waiting += (one.__cause__, one.__context__)
-    return any(type(one).__name__ in HUB_ERRORS for one in seen)
+    return seen
