@@ -118,6 +118,9 @@ def test_what_lerobot_would_refuse_later_is_refused_at_once(
         ("multi_task_dit", "--policy.num_heads=7", "does not take", ["--policy.num_heads=8"]),
         ("molmoact2", "--policy.train_action_expert_only=true", "does not take", ["--policy.action_mode=continuous"]),
         ("lingbot_va", "--policy.attn_mode=flashattn", "does not take", ["--policy.attn_mode=torch"]),
+        ("diffusion", "--policy.crop_shape=(48, 48)", "does not take '(48, 48)'", ["--policy.crop_shape=[48,48]"]),
+        ("smolvla", "--policy.resize_imgs_with_padding=512", "", ["--policy.resize_imgs_with_padding=[512,512]"]),
+        ("act", "--dataset.episodes=3", "does not take '3'", ["--dataset.episodes=[3]"]),
         ("act", "--dataset.video_backend=torchcodec", "does not take", ["--dataset.video_backend=pyav"]),
     ],
 )

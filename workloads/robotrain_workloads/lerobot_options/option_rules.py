@@ -71,9 +71,13 @@ def find_problems(
     starts: bool,
     own: Callable[[], Mapping[str, object]] = dict,
     owned: Container[str] = (),
+    loads: bool = False,
 ) -> Iterator[OptionProblem]:
-    """Yield the options after `--` that LeRobot would refuse together; `RuleCheck` has the parameters."""
-    found = list(policy_rules.find_rule_problems(arguments, model, settings))
+    """Yield the options after `--` that LeRobot would refuse together; `RuleCheck` has the parameters.
+
+    :param loads: whether LeRobot reads the options of the policy beside the configuration that it starts from.
+    """
+    found = list(policy_rules.find_rule_problems(arguments, model, settings, loads=loads))
     yield from found
     known = {one.given for one in found if one.level == "error"}
     for one in RuleCheck(arguments, model, settings, starts=starts, own=own, owned=owned).find_problems():

@@ -146,8 +146,10 @@ def _check_option(
     elif not place.is_open and value is not None and not any(_takes(kind, value) for kind, *_ in place.kinds):
         scalars = list(dict.fromkeys(scalar for kind, *_ in place.kinds for scalar in list_scalars(kind)))
         default = next((str(field[1]) for field in place.kinds if len(field) > 1), "")
-        why = describe_kinds(scalars) + (f" The default is {default}." if default else "")
+        kinds = "It takes a list in brackets." if "any" in scalars else describe_kinds(scalars)
+        why = kinds + (f" The default is {default}." if default else "")
         near = find_near_option(value.lower(), ("true", "false")) if "bool" in scalars else ""
+        near = near or _correct_list(place.kinds, value)
         suggestion = f"--{name}={near}" if near else ""
         yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
 

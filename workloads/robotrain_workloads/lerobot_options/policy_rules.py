@@ -8,21 +8,25 @@ from typing import Any
 
 from robotrain_workloads.lerobot import precision
 from robotrain_workloads.lerobot.trained_model import TrainedModel
-from robotrain_workloads.lerobot_options.option_values import read_given, read_value
+from robotrain_workloads.lerobot_options.option_tree import list_scalars
+from robotrain_workloads.lerobot_options.option_values import BOOLEANS, read_given, read_value
 from robotrain_workloads.lerobot_options.rule_expressions import Unknown
 from robotrain_workloads.option_kinds import OptionProblem
 
 
 def find_rule_problems(
-    arguments: Sequence[str], model: TrainedModel, settings: Mapping[str, Any] | None
+    arguments: Sequence[str], model: TrainedModel, settings: Mapping[str, Any] | None, *, loads: bool = False
 ) -> Iterator[OptionProblem]:
     """Yield the options that do not fit together.
 
     :param settings: the configuration of what it starts from; None if that is unknown.
+    :param loads: whether LeRobot reads the options of the policy beside the configuration that it starts from.
     """
     given = read_given(tuple(arguments))
     yield from _check_number_format(given, model)
     yield from _check_adapter(given, model)
+    if loads:
+        yield from _check_truth_values(given, model)
     if model.kind == "diffusion" and settings is not None:
         yield from _check_action_steps(given, model, settings)
 
@@ -37,6 +41,18 @@ def _check_number_format(given: Mapping[str, str | None], model: TrainedModel) -
     title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {option}={value}"
     suggestion = f"{option}={meant}" if meant in formats else ""
     yield OptionProblem(f"{option}={value}", title, f"It takes {' or '.join(formats)}.", suggestion)
+
+
+def _check_truth_values(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
+    """Require truth values as JSON has them: LeRobot reads options as YAML only where there is no configuration."""
+    for name, value in given.items():
+        prefix, _, last = name.rpartition(".")
+        kinds = list_scalars(model.options.get(last, ["any"])[0]) if prefix == model.prefix else ()
+        meant = BOOLEANS.get(str(value).lower())
+        if "bool" in kinds and value not in (None, "true", "false") and meant is not None:
+            title = f"LeRobot {model.lerobot.name} does not take --{name}={value} for a {model.noun} to start from"
+            why = "Beside a configuration, it reads options as JSON: true or false."
+            yield OptionProblem(f"--{name}={value}", title, why, f"--{name}={str(meant).lower()}")
 
 
 def _check_adapter(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:

@@ -30,6 +30,7 @@ def find_start_problems(
         model,
         begin.settings,
         starts=True,
+        loads=begin.mode != "checkpoint",
         own=lambda: dict(split_options([*list_own(begin)])),
     ):
         if one.level == "error":

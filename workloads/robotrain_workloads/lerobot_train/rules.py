@@ -136,8 +136,9 @@ def check_options(job: "Job") -> Iterator[Problem]:
     else:
         settings = None if starts else dict[str, Any]()
         own = functools.partial(_list_own_options, job)
+        loads = starts and not any(source.role == "resume" for source in job.sources)
         broken = option_rules.find_problems(
-            job.trainer_args, model, settings, starts=starts, own=own, owned=reported_elsewhere
+            job.trainer_args, model, settings, starts=starts, own=own, owned=reported_elsewhere, loads=loads
         )
     yield from shared_rules.make_option_problems(broken)
 
