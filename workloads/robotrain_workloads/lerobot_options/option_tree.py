@@ -27,8 +27,8 @@ CHOICE_OPTIONS = ("type", "path", PLUGINS_OPTION)
 YAML_PATTERNS = {
     "int": r"[+-]?\d[\d_]*",
     "number": r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?\.?(?:inf|infinity)|\.?nan",
-    "bool": r"true|false|yes|no|on|off|y|n|1|0",
-    "null": r"null|none|~|",
+    "bool": r"true|false|yes|no|on|off",
+    "null": r"null|~",
 }
 """Values as LeRobot reads them: as YAML."""
 Fields = Mapping[str, Sequence[Any]]
