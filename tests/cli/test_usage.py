@@ -37,7 +37,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *LOCAL, *X, "--image", "a:1"), ["container platform", "--environment PATH"]),
         (("render", *LOCAL, *X, "--config-preview", "y"), ["local takes no --config-preview"]),
         (("render", *LOCAL, *X, "--stream"), ["--stream is an option of other commands only", "submit, pipeline"]),
-        (("render", *ON_PLAIN, *X, "--policy.dim_model=3"), ["after `--`"]),
+        (("render", *ON_PLAIN, *X, "--policy.dim_model=32"), ["after `--`"]),
         (
             ("render", *ON_PLAIN, "--dataset-path", "--json"),
             ["--dataset-path needs a value, but the next word is --json"],
@@ -173,10 +173,10 @@ def test_sources_keep_the_order_typed_across_flags(robotrain):
 
 
 def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
-    answer = render(robotrain, "--dataset-path", "x", "--json", "--", "--policy.dim_model=3", "--tolerance_s", "0.1")
+    answer = render(robotrain, "--dataset-path", "x", "--json", "--", "--policy.dim_model=32", "--tolerance_s", "0.1")
     assert answer.exit_code == 0
     job = json.loads(answer.json["files"]["job.json"]["text"])
-    assert job["trainer_args"] == ["--policy.dim_model=3", "--tolerance_s", "0.1"]
+    assert job["trainer_args"] == ["--policy.dim_model=32", "--tolerance_s", "0.1"]
 
 
 @pytest.mark.parametrize(
