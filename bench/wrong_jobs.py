@@ -26,6 +26,9 @@ from lines import Line, read_lines
 MISSED = {False: 25.0, True: 5.0}
 """Percent of the broken jobs that may be sent, without and with a checker."""
 GOOD, BROKEN, REAL = "good.txt", "broken.txt", "real.txt"
+SIMULATED = "isaac"
+"""What the workloads begin with whose preflight looks for a simulator."""
+OF_THE_MACHINE = ("source-unreachable", "gpu-missing")
 REAL_GOOD = "good"
 """The class of real lines that work."""
 QUICK, TYPED = 10, 100
@@ -58,6 +61,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
                 ceiling = MISSED[has_checker]
                 yield Row(name=f"{len(lines)} {what} jobs {name}: sent", ours=sent, unit="%", ceiling=ceiling)
             typed = [line for lines in (good, broken) for line in lines[:: max(1, TYPED // step)]]
+            typed = [line for line in typed if not line.words[0].startswith(SIMULATED)]
             yield Row(
                 name=f"{len(typed)} of them typed {name}: other answer",
                 ours=sum(differs(judged, line, checkers) for line in typed),
@@ -97,17 +101,17 @@ def differs(judged: Judge, line: Line, checkers: Mapping[str, Path]) -> bool:
     """Return whether the command line of a process of its own says something else."""
     answer = type_line(judged, line, str(checkers.get(judge.NEWEST, "none")))
     expected = judged.judge(line)
-    if needs_hub(answer):  # what the line implies is asked for last
+    if not expected.is_refused and lacks_machine(answer):  # it is asked last
         return False
     if answer.is_refused != expected.is_refused:
         rows.log(f"{line.text}\n    in this process {expected.code}: {expected.text}\n    typed: {answer}")
     return answer.is_refused != expected.is_refused
 
 
-def needs_hub(answer: Answer) -> bool:
-    """Return whether all that is wrong is that the Hub is not reached."""
+def lacks_machine(answer: Answer) -> bool:
+    """Return whether all that is wrong is that this machine has no GPU, or does not reach the Hub."""
     codes = [part.rpartition("[")[2] for part in answer.text.splitlines() if part.startswith("error: ")]
-    return bool(codes) and all("source-unreachable" in code for code in codes)
+    return bool(codes) and all(code.startswith(OF_THE_MACHINE) for code in codes)
 
 
 def type_line(judged: Judge, line: Line, checker: str) -> Answer:
