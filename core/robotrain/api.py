@@ -242,7 +242,7 @@ def submit(
         run_name=name,
     )
     warnings: list[Problem] = list(prepared.warnings)
-    checks = CheckOptions(checker=checker)
+    checks = CheckOptions(checker=checker, has_flag=True)
     record, is_new = submitter.submit_job(
         prepared, warnings.extend, lambda run: None, plugins, new=new, pinning=pin, labels=labels, checks=checks
     )

@@ -60,12 +60,13 @@ def correct_line(
         return None
     if typed[:1] == [PROGRAM]:
         return typed[1:]
-    line = _Line(words, options, problem.where in AFTER_DASHES)
+    is_about_trainer = problem.where.rpartition(": ")[2] in AFTER_DASHES  # `step train: --`, `seed=1: --`
+    line = _Line(words, options, is_about_trainer)
     if text.startswith(LEAVE_OUT):
         return line.join() if suggestion.replaces and line.remove(suggestion.replaces.split()) else None
     if len(typed) == 1 and not typed[0].startswith("-") and not TRAINER_OPTION.fullmatch(typed[0]):
         return _replace_word(words, problem.given, typed[0])
-    own, after = _split_text(typed, problem.where in AFTER_DASHES, options)
+    own, after = _split_text(typed, is_about_trainer, options)
     if not all(option.name for option in (*own, *after)):
         return None
     replaced = suggestion.replaces.split()

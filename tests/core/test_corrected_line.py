@@ -42,6 +42,8 @@ CORRECTED = [
     ("submit -- --seed=1", {"text": "--seed 1", "where": "--", "replaces": "--seed"}, "submit --seed 1"),
     ("submit -- agent.x=1", {"text": "agent.x=2", "where": "--"}, "submit -- agent.x=2"),
     ("submit -- --c=1", {"text": "leave out --c", "where": "--", "replaces": "--c"}, "submit"),
+    ("sweep -- --c=1", {"text": "--c=2", "where": "seed=1: --"}, "sweep -- --c=2"),
+    ("pipeline submit x.yaml", {"text": "--c=2", "where": "step train: --"}, "pipeline submit x.yaml -- --c=2"),
     # a word
     ("submit lerobot-trian", {"text": "lerobot-train", "given": "lerobot-trian"}, "submit lerobot-train"),
 ]

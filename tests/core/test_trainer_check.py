@@ -445,6 +445,20 @@ def test_built_environment_of_the_lock_is_found_whatever_its_build(ask, built):
     assert str(built) in problem["why"]
 
 
+def test_command_without_the_option_names_the_variable(ask, robotrain, fake_platform, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")
+    run = ask(words=("submit",)).json["run"]
+    monkeypatch.delenv("ROBOTRAIN_CHECKER")
+    answer = robotrain("resubmit", run, "--dry-run")
+    assert "ROBOTRAIN_CHECKER=build" in answer.stderr
+    assert "--checker" not in answer.stderr
+
+
+def test_misspelt_choice_is_suggested(ask):
+    (problem,) = find_problems(ask(words=("submit", "--dry-run", "--checker", "noen")), "checker-unusable")
+    assert problem["instead"][0]["text"] == "--checker none"
+
+
 def test_built_environment_whose_python_is_gone_is_none(ask, built, tmp_path):
     (built / "bin/python").unlink()
     (built / "bin/python").symlink_to(tmp_path / "gone")

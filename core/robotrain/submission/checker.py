@@ -16,6 +16,7 @@ from robotrain.config.env_files import read_dotenv_files
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.user_file import USER_LAYER, read_user_file
 from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import files
 
@@ -39,6 +40,12 @@ class CheckOptions(NamedTuple):
     """The value of `--checker`."""
     say: Callable[[str], None] = lambda text: None
     """Shows a message while a check takes long."""
+    has_flag: bool = False
+    """Whether the command has `--checker`; each has the variable."""
+
+    def suggest(self, choice: str, remark: str) -> Suggestion:
+        """Return the suggestion of another checker."""
+        return Suggestion(f"{FLAG} {choice}" if self.has_flag else f"{VARIABLE}={choice}", remark)
 
 
 NO_OPTIONS = CheckOptions()
@@ -89,22 +96,18 @@ def _find_untrusted() -> Iterator[Problem]:
             yield make_problem("setting-not-trusted", title, where, given, why, *ways, stage=Stage.RESOLVE)
 
 
-def find_checker(required: PythonEnvironment, flag: str, say: Callable[[str], None]) -> FoundChecker:
-    """Return the checker for a job with the environment `required`.
-
-    :param flag: the value of `--checker`.
-    :param say: shows a line about the build of an environment.
-    """
+def find_checker(required: PythonEnvironment, options: CheckOptions) -> FoundChecker:
+    """Return the checker for a job with the environment `required`."""
     from robotrain_runtime.environments import environment  # costs start-up
 
-    choice, problems = read_choice(flag)
+    choice, problems = read_choice(options.checker)
     text = str(choice.value) if choice else ""
     if text == NONE:
         return FoundChecker(None, problems, is_off=True)
     if choice is None or text == BUILD:
         built = find_built_environment(required)
         if built is None and text == BUILD:
-            built, failures = _build_environment(required, say)
+            built, failures = _build_environment(required, options.say)
             problems += failures
         return FoundChecker(built, problems)
     python = environment.get_python(_make_path(text, choice.origin))
@@ -112,7 +115,9 @@ def find_checker(required: PythonEnvironment, flag: str, say: Callable[[str], No
         severity: Severity = "error" if choice.origin.layer == "flag" else "warning"
         where, given = choice.origin.where, text
         title = f"the checker {python} is not used: {why}"
-        ways = (Suggestion(f"{FLAG} {BUILD}", "builds one"), Suggestion(f"{FLAG} {NONE}", "checks without one"))
+        remarks = {BUILD: "builds one", NONE: "checks without one"}
+        near = [] if os.sep in text else [way.text for way in suggest_name(text, remarks)]
+        ways = (options.suggest(name, remarks[name]) for name in dict.fromkeys([*near, *remarks]))
         unusable = make_problem(UNUSABLE, title, where, given, "", *ways, stage=Stage.USAGE, severity=severity)
         return FoundChecker(None, (*problems, unusable))
     return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)

@@ -83,7 +83,8 @@ def _ask_trainers(
             if problem not in found:
                 found.add(problem)
                 is_own = problem.code == trainer_check.REFUSED
-                yield dataclasses.replace(problem, where=step.where) if step.where and is_own else problem
+                where = ": ".join(filter(None, (step.where, problem.where)))
+                yield dataclasses.replace(problem, where=where) if step.where and is_own else problem
 
 
 UNAVAILABLE_CODES = ("pin-unknown", "source-missing", "source-unreachable")

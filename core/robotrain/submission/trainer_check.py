@@ -82,10 +82,10 @@ def find_option_problems(
         return [_make_note(f"the command that checks its options failed: {redact(f'{type(error).__name__}: {error}')}")]
     if command is None:
         return []
-    found = find_checker(required, options.checker, options.say)
+    found = find_checker(required, options)
     if found.checker is None:
         is_explained = found.is_off or any(problem.code == UNUSABLE for problem in found.problems)
-        return [*found.problems, *(() if is_explained else (_make_missing_note(prepared, required),))]
+        return [*found.problems, *(() if is_explained else (_make_missing_note(prepared, required, options),))]
     question = _Question(prepared, plugin, document, command, described, place)
     return [*found.problems, *_ask_checker(question, found.checker, options)]
 
@@ -187,15 +187,17 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
                 cwd=child_python.NEUTRAL_FOLDER,
             )
         except CommandStartError as error:
-            return _make_unusable(checker, f"it does not start: {error}")
+            return _make_unusable(checker, f"it does not start: {error}", options)
     if done.timed_out:
-        return _make_unusable(checker, f"it gave no answer within {seconds:g} s ({SECONDS_VARIABLE} changes that)")
+        why = f"it gave no answer within {seconds:g} s ({SECONDS_VARIABLE} changes that)"
+        return _make_unusable(checker, why, options)
     verdicts = [verdict for line in done.stdout.splitlines() if (verdict := parse_verdict(line))]
     if verdicts:
         return _Answer(verdicts, is_final=done.exit_code == 0)
     last = next((line.strip() for line in reversed((done.stderr or done.stdout).splitlines()) if line.strip()), "")
     end = f"exit code {done.exit_code}" if done.exit_code >= 0 else f"signal {-done.exit_code}"
-    return _make_unusable(checker, f"it ended without a verdict ({end})" + (f": {redact(last[:300])}" if last else ""))
+    why = f"it ended without a verdict ({end})" + (f": {redact(last[:300])}" if last else "")
+    return _make_unusable(checker, why, options)
 
 
 def get_time_limit() -> float:
@@ -224,7 +226,7 @@ def _list_left_out(way: str) -> str:
     return way.removeprefix(LEAVE_OUT) if way.startswith(LEAVE_OUT) else ""
 
 
-def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment) -> Problem:
+def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment, options: CheckOptions) -> Problem:
     """Return the note on what is left to the job's machine because nobody can be asked here."""
     import platform
 
@@ -232,8 +234,8 @@ def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment) -> Pr
     title = f"{program} was not asked about the options: its environment is not on this machine"
     why = "Rules that only it knows are checked on the machine of the job, before it trains."
     can_build = required.platform in ("", f"{platform.system()}-{platform.machine()}")
-    build = Suggestion(f"{FLAG} {BUILD}", "builds it once, with a PyTorch for the CPU")
-    others = (Suggestion(f"{FLAG} PYTHON", "a Python that has it"), Suggestion(f"{FLAG} {NONE}", "hides this note"))
+    build = options.suggest(BUILD, "builds it once, with a PyTorch for the CPU")
+    others = (options.suggest("PYTHON", "a Python that has it"), options.suggest(NONE, "hides this note"))
     ways = (build, *others) if can_build else others
     return make_problem(UNCHECKED, title, "", "", why, *ways, stage=Stage.PREFLIGHT, severity="note")
 
@@ -242,9 +244,9 @@ def _make_note(title: str) -> Problem:
     return make_problem(UNCHECKED, title, stage=Stage.PREFLIGHT, severity="note")
 
 
-def _make_unusable(checker: Checker, why: str) -> Problem:
+def _make_unusable(checker: Checker, why: str, options: CheckOptions) -> Problem:
     title = f"the checker {checker.python} is not used: {why}"
-    way = Suggestion(f"{FLAG} {NONE}", "checks without one")
+    way = options.suggest(NONE, "checks without one")
     return make_problem(UNUSABLE, title, FLAG, "", "", way, stage=Stage.PREFLIGHT, severity="warning")
 
 

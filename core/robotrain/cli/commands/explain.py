@@ -87,7 +87,7 @@ def check_job(prepared: "PreparedJob", values: dict[str, Any]) -> None:
     from robotrain.submission import submitter
     from robotrain.submission.checker import CheckOptions
 
-    checks = CheckOptions(checker=values.get("checker") or "", say=print_message)
+    checks = CheckOptions(checker=values.get("checker") or "", say=print_message, has_flag=True)
     problems = submitter.check_job(prepared, checks)
     raise_if_any(problems)
     print_problems(problems)

@@ -127,7 +127,8 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
     labels = make_labels(options.get("name") or "", options.get("note") or "")
     print_problems(prepared.warnings)
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
-    checks = CheckOptions(checker=options.get("checker") or "", say=print_message)
+    given, has_flag = options.get("checker") or "", "checker" in options
+    checks = CheckOptions(checker=given, say=print_message, has_flag=has_flag)
 
     def dry_run() -> RenderedPlan:
         return submitter.dry_run_job(prepared, print_problems, plugins, new=new, pinning=pinning, checks=checks)
