@@ -112,13 +112,20 @@ def test_every_built_in_plugin_can_be_imported_from_its_payload_alone(tmp_path):
         *(f"robotrain_sources.{kind}.container" for kind in ("local_path", "mlflow")),
         *(f"robotrain_sources.{kind}.fetch" for kind in ("huggingface", "blob_url", "https_file")),
     ]
-    data = ["robotrain_workloads.lerobot_versions.v0_6_1"]
+    data = ["robotrain_workloads.lerobot_versions.v0_6_1:options.json,index.json,network.json,train.txt"]
     for half in halves:
         folder = tmp_path / half
         zipfile.ZipFile(io.BytesIO(pack_modules([half, *data]).archive)).extractall(folder)
         code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {half} as half; print(half.__file__)"
         done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
         assert done.stdout.startswith(str(folder)), done.stderr
+
+
+def test_of_a_data_package_only_the_named_files_are_packed():
+    package = "robotrain_workloads.lerobot_versions.v0_6_1"
+    packed = zipfile.ZipFile(io.BytesIO(pack_modules([f"{package}:index.json,train.txt"]).archive)).namelist()
+    folder = f"{package.replace('.', '/')}/"
+    assert {name.removeprefix(folder) for name in packed if name.startswith(folder)} == {"index.json", "train.txt"}
 
 
 def test_equal_plugins_are_equal_bytes(acme):

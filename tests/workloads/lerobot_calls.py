@@ -51,7 +51,12 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "lerobot.envs.configs": {"EnvConfig.get_choice_class": ()},
     "lerobot.envs.utils": {"env_to_policy_features": ("env_cfg",)},
-    "lerobot.policies": {},
+    "lerobot.policies": {"PreTrainedPolicy": ()},
+    "lerobot.policies.utils": {"validate_visual_features_consistency": ("cfg", "features")},
+    "lerobot.datasets.factory": {"resolve_delta_timestamps": ("cfg", "ds_meta")},
+    "lerobot.datasets.feature_utils": {"check_delta_timestamps": ("delta_timestamps", "fps", "tolerance_s")},
+    "lerobot.utils.feature_utils": {"dataset_to_policy_features": ("features",)},
+    "lerobot.rewards": {},
     "lerobot.policies.factory": {
         "make_policy": ("cfg", "ds_meta"),
         "make_pre_post_processors": (

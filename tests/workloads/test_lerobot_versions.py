@@ -112,7 +112,7 @@ def test_a_version_that_is_one_more_folder_runs_on_every_platform(ask: Any, site
     assert rendered[0] == 0, rendered[2]
     made = read_document(rendered[1])
     assert (made.parameters["lerobot_version"], made.parameters["policy_type"]) == (VERSION, NEW_TYPE)
-    assert made.halves["data.lerobot"].rpartition(".")[2] == FOLDER
+    assert made.halves["data.lerobot"].partition(":")[0].rpartition(".")[2] == FOLDER
     (row,) = [one for one in json.loads(explained[1])["values"] if one["name"] == "lerobot_version"]
     assert (row["value"], row["origin"]) == (VERSION, "default")
     ways = {one["code"]: [way["text"] for way in one["instead"]] for one in json.loads(refused[1])["problems"]}

@@ -31,7 +31,7 @@ def hub(monkeypatch, tmp_path, pusht):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with HubStandIn() as stand_in:
-        for name in (SMOLVLM, PALIGEMMA, CLIP, FAST, "lab/vlm", "lab/words"):
+        for name in (SMOLVLM, PALIGEMMA, CLIP, FAST, "lab/vlm", "lab/words", "lab/clip-words"):
             stand_in.repository(name, {"config.json": b"{}", "tokenizer.json": b"{}"})
         files = {file.relative_to(pusht).as_posix(): file.read_bytes() for file in pusht.rglob("*") if file.is_file()}
         stand_in.repository("lab/pusht", files, "dataset")
@@ -187,7 +187,7 @@ def test_code_that_the_files_of_a_policy_name_is_refused_with_its_commit(robotra
 @pytest.mark.parametrize(
     ("policy_type", "option", "names"),
     [
-        ("multi_task_dit", "--policy.text_encoder_name=lab/words", (CLIP, "lab/words")),
+        ("multi_task_dit", "--policy.text_encoder_name=lab/clip-words", (CLIP, "lab/clip-words")),
         ("smolvla", "--policy.empty_cameras=1", (SMOLVLM,)),  # which leaves open what the policy reads of the data
     ],
 )

@@ -91,7 +91,9 @@ class Workload:
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
     """Check a resolved job against the workload's own rules; pure."""
     data_packages: Callable[["Job"], Mapping[str, str]] = field(default=lambda job: {})
-    """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import."""
+    """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import. Of a
+    package that is named `PACKAGE:FILE,FILE` a job carries these files alone.
+    """
     targets: tuple[str, ...] = ()
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
     `publish_url` is the one for checkpoints.

@@ -33,18 +33,22 @@ DATA_FILE_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 def pack_modules(modules: Iterable[str]) -> Payload:
     """Return the runtime and each module with its package and the packages of its distribution that it imports.
 
-    A package without modules, of data files, is packed as it is. Raise ModuleNotFoundError for a module that is not
-    installed.
+    A package without modules, of data files, is packed as it is, `PACKAGE:FILE,FILE` with these files of it alone.
+    Raise ModuleNotFoundError for a module that is not installed.
     """
     packages = [RUNTIME_PACKAGE]
-    for module in modules:
+    for name in modules:
+        module = name.partition(":")[0]
         if (spec := importlib.util.find_spec(module)) is None:
             raise ModuleNotFoundError(f"there is no module {module}", name=module)
         is_data = spec.origin is None
-        packages += [module] if is_data else _find_packages(module.rpartition(".")[0] or module)
+        packages += [name] if is_data else _find_packages(module.rpartition(".")[0] or module)
     files: dict[str, str] = {}
-    for package in dict.fromkeys(packages):
-        files.update(_list_package_files(package))
+    for name in dict.fromkeys(packages):
+        package, _, chosen = name.partition(":")
+        found = dict(_list_package_files(package))
+        own = {f"{package.replace('.', '/')}/{file}" for file in chosen.split(",")}
+        files.update({path: at for path, at in found.items() if not chosen or path in own or path.endswith(".py")})
     states = ((name, path, os.stat(path)) for name, path in sorted(files.items()))
     # the time of the inode changes with every change of a file, even if its modification time is set by hand
     return _make_archive(

@@ -88,7 +88,11 @@ def list_import_folders(document: JobDocument) -> list[str]:
 
 
 def get_import_folder(name: str) -> str:
-    """Return the folder that a module is imported from; a package of data files has no `__file__`."""
+    """Return the folder that a module is imported from; a package of data files has no `__file__`.
+
+    :param name: also `PACKAGE:FILE,FILE`, a package with the data files of it that a job carries.
+    """
+    name = name.partition(":")[0]
     module = importlib.import_module(name)
     file = Path(module.__file__ or Path(*module.__path__, "__init__.py")).absolute()
     return str(file.parents[name.count(".") + (file.name == "__init__.py")])

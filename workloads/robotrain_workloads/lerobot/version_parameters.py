@@ -65,6 +65,6 @@ def list_other_types(section: str, flag: str) -> tuple[tuple[str, str], ...]:
 DEFAULT_LEROBOT_VERSION = versions.get_version().name
 
 
-def list_data_packages(job: "Job") -> dict[str, str]:
-    """Return the data of the job's LeRobot, for its payload."""
-    return {"lerobot": versions.get_data_package(versions.get_version(job["lerobot_version"]))}
+def list_data_packages(job: "Job", lock: str = "train") -> dict[str, str]:
+    """Return the data of the job's LeRobot, for its payload. `lock`: that of its environment."""
+    return {"lerobot": versions.get_data_package(versions.get_version(job["lerobot_version"]), lock)}

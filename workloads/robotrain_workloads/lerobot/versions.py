@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 FOLDER = Path(__file__).parents[1] / "lerobot_versions"
 DATA_PACKAGE = ".".join((*__name__.split(".")[:1], FOLDER.name))
+TREE_FILE, INDEX_FILE, NETWORK_FILE = "options.json", "index.json", "network.json"
 POLICIES, REWARD_MODELS = "policies", "reward_models"
 
 
@@ -163,9 +164,9 @@ def get_version(name: object = None) -> LeRobotVersion:
     return versions[str(name)] if name is not None else list_versions()[0]
 
 
-def get_data_package(version: LeRobotVersion) -> str:
-    """Return the package with the files of a version, for the payload of a job."""
-    return f"{DATA_PACKAGE}.{version.folder.name}"
+def get_data_package(version: LeRobotVersion, lock: str) -> str:
+    """Return the package with the files of a version that a job reads, for its payload. `lock` is as in `get_lock`."""
+    return f"{DATA_PACKAGE}.{version.folder.name}:{TREE_FILE},{INDEX_FILE},{NETWORK_FILE},{lock}.txt"
 
 
 def list_type_names(section: str) -> tuple[str, ...]:
@@ -185,19 +186,19 @@ def get_installed_name() -> str:
 
 @functools.cache
 def _read_tree(folder: Path) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads((folder / "options.json").read_text(encoding="utf-8"))
+    tree: dict[str, Any] = json.loads((folder / TREE_FILE).read_text(encoding="utf-8"))
     return tree
 
 
 @functools.cache
 def _read_network_options(folder: Path) -> Mapping[str, Sequence[str]]:
-    found: dict[str, list[str]] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    found: dict[str, list[str]] = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))
     return found
 
 
 @functools.cache
 def _read_types(folder: Path, section: str) -> Mapping[str, ModelType]:
-    index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    index: dict[str, Any] = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
     return {name: _make_type(fields) for name, fields in index[section].items()}
 
 

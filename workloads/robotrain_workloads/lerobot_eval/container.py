@@ -21,7 +21,6 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
     backbones,
-    data_comparison,
     dataset,
     dataset_preparation,
     device,
@@ -34,6 +33,8 @@ from robotrain_workloads.lerobot import (
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
+from robotrain_workloads.lerobot_data_check import comparison
+from robotrain_workloads.lerobot_eval.environment_lock import choose_lock
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation
 
 ENVIRONMENT = run_setup.make_environment("eval")
@@ -74,11 +75,9 @@ targets = publish_url.list_targets
 
 
 def environment(document: JobDocument) -> PythonEnvironment:
-    """Return the environment of the job's LeRobot: only ALOHA needs MuJoCo."""
-    version = document.parameters["lerobot_version"]
-    if document.parameters["env"] == "aloha":
-        return run_setup.make_environment("aloha", version, gib=10.0)
-    return run_setup.make_environment("eval", version)
+    """Return the environment of the job's LeRobot."""
+    lock, version = choose_lock(document.parameters), document.parameters["lerobot_version"]
+    return run_setup.make_environment(lock, version, gib=10.0)
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -273,8 +272,7 @@ def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path])
 def _find_unmet_needs(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield why no untrained policy of the type can be made for the dataset."""
     roots = [data[source] for source in dataset_preparation.list_datasets(document, data)]
-    comparison = data_comparison.load_comparison() if document.parameters["builtin_policy"] else None
-    if comparison and roots:
+    if document.parameters["builtin_policy"] and roots:
         yield from comparison.find_policy_problems(document, data, roots[0])
 
 

@@ -9,8 +9,8 @@ from robotrain.model.workload_profile import Container, Metric, OutputProfile, R
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
-from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
+from robotrain_workloads.lerobot_eval import environment_lock
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ LEROBOT_EVAL = Workload(
         "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_eval.container",
-    data_packages=version_parameters.list_data_packages,
+    data_packages=environment_lock.list_data_packages,
     implies_sources=implies_sources,
     targets=("publish_url",),
     program="LeRobot",

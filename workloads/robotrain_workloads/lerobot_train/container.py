@@ -25,7 +25,6 @@ from robotrain_runtime.contract.event import Note
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
     backbones,
-    data_comparison,
     dataset,
     dataset_preparation,
     device,
@@ -45,6 +44,7 @@ from robotrain_workloads.lerobot.options import get_option_value, list_option_na
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.trained_model import WARM_UP_OPTION, choose_learning_rate, choose_model
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
+from robotrain_workloads.lerobot_data_check import comparison
 from robotrain_workloads.lerobot_train import tracking, wandb, worker_count
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
@@ -87,7 +87,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     yield from policy_repositories.find_problems(document, described, lineage.find_start_source(document.sources))
     if not data_problems and (root := find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
-        yield from _find_data_problems(document, described, root)
+        yield from comparison.find_problems(document, described, root)
     yield from _find_precision_problems(document, described)
     yield from _find_broken_rules(document, described)
 
@@ -97,8 +97,7 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) ->
     yield from policy_repositories.list_warnings(document, described, lineage.find_start_source(document.sources))
     if root := find_dataset_root(described):
         yield from start.list_camera_warnings(document, described, root)
-        if comparison := data_comparison.load_comparison():
-            yield from comparison.list_warnings(document, described, root)
+        yield from comparison.list_warnings(document, described, root)
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
@@ -131,21 +130,13 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from start.find_start_problems(document, data, root)
     yield from policy_repositories.find_problems(document, data, lineage.find_start_source(document.sources))
     if root is not None:
-        yield from _find_data_problems(document, data, root, is_complete=True)
+        yield from comparison.find_problems(document, data, root, is_complete=True)
     yield from _find_precision_problems(document, data)
     if document.parameters["wandb"]:
         yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from start.find_output_problems(document, output)
     yield from _find_publish_problems(document, output, start.get_start_step(data))
-
-
-def _find_data_problems(
-    document: JobDocument, data: Mapping[JobSource, Path], root: Path, *, is_complete: bool = False
-) -> Iterator[str]:
-    """Yield why what a job trains, or its options, do not fit its data; `is_complete`: all files of these are here."""
-    if comparison := data_comparison.load_comparison():
-        yield from comparison.find_problems(document, data, root, is_complete=is_complete)
 
 
 def _find_precision_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
