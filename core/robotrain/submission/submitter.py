@@ -8,18 +8,14 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
-
-from robotrain_runtime.contract.deadline import DeadlineFuture
-from robotrain_runtime.contract.document import JobSource
 
 from robotrain.errors import (
     NotSubmitted,
     Problem,
     Rejected,
-    Stage,
     Unanswered,
     make_problem,
     raise_if_any,
@@ -31,7 +27,8 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import input_check, pin, pinned_job, prepare, source_files, unfinished
+from robotrain.submission import checked_plan, input_check, pin, unfinished
+from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.interrupted_submit import (
     ADOPTED_NOTE,
@@ -49,7 +46,6 @@ from robotrain.submission.interrupted_submit import (
     require_no_secrets,
 )
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.queried_settings import query_platform_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.unfinished import UnfinishedRun
 
@@ -65,7 +61,6 @@ class StepOwner(NamedTuple):
 
 
 NO_OWNER = StepOwner()
-ReportProblems = Callable[[Iterable[Problem]], None]
 AnnounceRun = Callable[[str], None]
 RESUBMITTED_NOTE = "its submit was interrupted before the platform had the run; it was submitted again"
 
@@ -109,15 +104,17 @@ def dry_run_job(
         prepared.job, lambda record: not new and unfinished.is_same_submission(record, prepared, NO_OWNER)
     )
     run = _release_claim(claim, report)
-    pinned, problems = _pin_sources(prepared, parse_attempt(run), pinning)
+    pinned, problems = checked_plan.pin_sources(prepared, parse_attempt(run), pinning)
     if not new and not select_errors(problems):
         _find_same_run(pinned, plugins, report)
-    return _render_and_preflight(pinned, parse_attempt(run), report, problems, checks._replace(is_dry_run=True))
+    return checked_plan.render_and_preflight(
+        pinned, parse_attempt(run), report, problems, checks._replace(is_dry_run=True)
+    )
 
 
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
     """Return what its inputs and its trainer say against a job that is not sent. Raise Rejected."""
-    pinned, problems = _pin_sources(prepared, 1, pinning=True)
+    pinned, problems = checked_plan.pin_sources(prepared, 1, pinning=True)
     problems += input_check.find_input_problems(pinned, checks._replace(is_dry_run=True))
     return pin.merge_failures(pin.deduplicate_problems(problems))
 
@@ -128,7 +125,7 @@ def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProbl
     if same := unfinished.find_run_of_plan(rendered, plugins):
         return report([unfinished.make_same_run_note(same, new=False)])
     _release_claim(_claim_plan_name(rendered), report)
-    _run_preflight(rendered, platform, report)
+    checked_plan.run_preflight(rendered, platform, report)
 
 
 def submit_job(
@@ -184,10 +181,10 @@ def _submit_once(
             if interrupted is None:
                 context.report(list_left_alone_warnings(left_alone.values()))
                 with _release_on_failure(lock):
-                    pinned, problems = _pin_sources(prepared, parse_attempt(lock.run), pinning)
+                    pinned, problems = checked_plan.pin_sources(prepared, parse_attempt(lock.run), pinning)
                     same = None if select_errors(problems) else find_same(pinned)
                     if same is None:
-                        rendered = _render_and_preflight(
+                        rendered = checked_plan.render_and_preflight(
                             pinned, parse_attempt(lock.run), context.report, problems, context.checks
                         )
                 if same is not None:
@@ -224,7 +221,7 @@ def submit_plan(
         with lock:
             if interrupted is None:
                 with _release_on_failure(lock):
-                    _run_preflight(rendered, platform, report)
+                    checked_plan.run_preflight(rendered, platform, report)
                 return Submission(_store_and_submit(lock, rendered, context))
             if record := _finish_interrupted(lock, interrupted, rendered, context):
                 return Submission(record)
@@ -276,68 +273,6 @@ def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportPro
     return lock.run
 
 
-def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[PreparedJob, list[Problem]]:
-    """Return the job with its pins and the settings that its platform looks up, and the problems."""
-    problems = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
-    if not pinning:
-        return pinned_job.settle_sources(prepared, problems, pinning=False)
-    query = DeadlineFuture(partial(query_platform_settings, prepared))  # in parallel with the pins
-    described = source_files.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
-    job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
-    completed, query_problems = query.result()
-    known = [*problems, *pin_problems, *query_problems]
-    return pinned_job.settle_sources(completed.with_job(job), known, described)
-
-
-def _render_and_preflight(
-    prepared: PreparedJob,
-    attempt: int,
-    report: ReportProblems,
-    earlier_problems: Iterable[Problem],
-    checks: CheckOptions,
-) -> RenderedPlan:
-    """Return the plan after preflight. Raise Rejected with all problems of pins and preflight.
-
-    Preflight asks services, and may build an environment: inputs that do not fit end before it.
-    """
-    unfit = input_check.find_input_problems(prepared, checks)
-    problems = [*earlier_problems, *unfit]
-    try:
-        if select_errors(unfit):
-            raise Rejected(pin.deduplicate_problems(problems))
-        rendered = prepared.render(attempt)
-        _run_preflight(rendered, prepared.platform, report, problems)
-    except Rejected as rejected:
-        found = input_check.suggest_copies(rejected, prepared)
-        raise Rejected(pin.merge_failures(found.problems), transient=found.transient) from rejected
-    return rendered
-
-
-def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]:
-    """Return the sources that the platform already has as pinned; none if it fails to answer."""
-    try:
-        return list(prepared.platform.find_uploaded(prepared.render_plan(attempt)))
-    except Exception:  # then every missing source is reported
-        return ()
-
-
-def _run_preflight(
-    rendered: RenderedPlan, platform: Platform, report: ReportProblems, earlier_problems: Iterable[Problem] = ()
-) -> None:
-    try:
-        raise_if_any(prepare.find_secrets_in_plan(rendered.plan))
-        problems = [*earlier_problems, *platform.preflight(rendered.plan)]
-    except Rejected:
-        raise
-    except Exception as error:
-        title, why = f"the preflight checks of {platform.name} failed", format_error(error)
-        problem = Problem(code="preflight-failed", stage=Stage.PREFLIGHT, title=title, why=why)
-        raise Rejected([*earlier_problems, problem]) from error
-    problems = pin.deduplicate_problems(problems)
-    raise_if_any(problems)
-    report(problems)
-
-
 def _finish_interrupted(
     lock: NameLock, record: RunRecord, rendered: RenderedPlan, context: SubmitContext
 ) -> RunRecord | None:
@@ -355,7 +290,7 @@ def _finish_interrupted(
     title = f"an earlier submit of this job was interrupted before {record.platform} had it; submitting it again"
     context.report([make_note("run-sent-again", title, record)])
     try:
-        _run_preflight(rendered, context.platform, context.report)
+        checked_plan.run_preflight(rendered, context.platform, context.report)
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
         title = f"the interrupted submit of {record.run} is not finished; run the same command again to finish it"
         note = make_note("run-interrupted", title, record, context.new)

@@ -1,0 +1,81 @@
+"""The plan of a job that is sent: sources pinned, inputs compared, the trainer asked, rendered, and in preflight."""
+
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+
+from robotrain_runtime.contract.deadline import DeadlineFuture
+from robotrain_runtime.contract.document import JobSource
+
+from robotrain.errors import Problem, Rejected, Stage, raise_if_any, select_errors
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import Platform
+from robotrain.submission import input_check, pin, pinned_job, prepare, source_files
+from robotrain.submission.checker import CheckOptions
+from robotrain.submission.interrupted_submit import format_error
+from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.queried_settings import query_platform_settings
+
+ReportProblems = Callable[[Iterable[Problem]], None]
+
+
+def pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with its pins and the settings that its platform looks up, and the problems."""
+    problems = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
+    if not pinning:
+        return pinned_job.settle_sources(prepared, problems, pinning=False)
+    query = DeadlineFuture(partial(query_platform_settings, prepared))  # in parallel with the pins
+    described = source_files.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
+    job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
+    completed, query_problems = query.result()
+    known = [*problems, *pin_problems, *query_problems]
+    return pinned_job.settle_sources(completed.with_job(job), known, described)
+
+
+def render_and_preflight(
+    prepared: PreparedJob,
+    attempt: int,
+    report: ReportProblems,
+    earlier_problems: Iterable[Problem],
+    checks: CheckOptions,
+) -> RenderedPlan:
+    """Return the plan after preflight. Raise Rejected with all problems of pins and preflight.
+
+    Preflight asks services, and may build an environment: inputs that do not fit end before it.
+    """
+    unfit = input_check.find_input_problems(prepared, checks)
+    problems = [*earlier_problems, *unfit]
+    try:
+        if select_errors(unfit):
+            raise Rejected(pin.deduplicate_problems(problems))
+        rendered = prepared.render(attempt)
+        run_preflight(rendered, prepared.platform, report, problems)
+    except Rejected as rejected:
+        found = input_check.suggest_copies(rejected, prepared)
+        raise Rejected(pin.merge_failures(found.problems), transient=found.transient) from rejected
+    return rendered
+
+
+def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]:
+    """Return the sources that the platform already has as pinned; none if it fails to answer."""
+    try:
+        return list(prepared.platform.find_uploaded(prepared.render_plan(attempt)))
+    except Exception:  # then every missing source is reported
+        return ()
+
+
+def run_preflight(
+    rendered: RenderedPlan, platform: Platform, report: ReportProblems, earlier_problems: Iterable[Problem] = ()
+) -> None:
+    """Let the platform check a plan, and report its warnings and notes. Raise Rejected."""
+    try:
+        raise_if_any(prepare.find_secrets_in_plan(rendered.plan))
+        problems = [*earlier_problems, *platform.preflight(rendered.plan)]
+    except Rejected:
+        raise
+    except Exception as error:
+        title, why = f"the preflight checks of {platform.name} failed", format_error(error)
+        problem = Problem(code="preflight-failed", stage=Stage.PREFLIGHT, title=title, why=why)
+        raise Rejected([*earlier_problems, problem]) from error
+    problems = pin.deduplicate_problems(problems)
+    raise_if_any(problems)
+    report(problems)
