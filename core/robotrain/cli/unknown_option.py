@@ -122,7 +122,9 @@ class _UnknownOption:
             Suggestion(f"--platform {name}" if family == "platform" else f"robotrain submit {name} …")
             for family, name in owners
         )
-        return self.make_problem("option-elsewhere", title, "", [suggest_leaving_out(self.flag), *others])
+        is_letter = len(self.flag) == 2  # it may be meant for any option that begins with it
+        ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *others]
+        return self.make_problem("option-elsewhere", title, "", ways)
 
     def explain_foreign(self) -> Problem | None:
         """Explain an option of other tools."""

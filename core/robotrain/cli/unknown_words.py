@@ -137,9 +137,13 @@ def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Probl
         title = "a job is read from a file, not from standard input"
         return make_usage_problem("standard-input", title, suggestions=[Suggestion("robotrain submit job.yaml")])
     workloads = plugins.list_names("workload")
-    of_kind = [name for name in workloads if name.endswith(f"-{word}")]
+    of_kind = [name for name in workloads if name.startswith(f"{word}-") or name.endswith(f"-{word}")]
     meanings = tuple(_suggest_meanings(word, choice, plugins))
-    near = () if meanings and "/" in word else tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
+    near = tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
+    if of_kind[1:]:
+        near = (Suggestion("WORKLOAD", "one of these"), *near)
+    elif meanings and "/" in word:
+        near = ()
     title = f"{redact(word)!r} is neither a workload nor a job file"
     why = f"Workloads: {', '.join(workloads)}; a job file ends in .yaml."
     return make_usage_problem(

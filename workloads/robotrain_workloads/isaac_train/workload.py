@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 ITERATIONS_HINT = "training is counted in iterations: --max-iterations N"
 OPTION_HINTS = {
     **profile.OPTION_HINTS,
-    **dict.fromkeys(("--epochs", "--num-epochs", "--max-epochs", "--steps", "--max-steps"), ITERATIONS_HINT),
+    **dict.fromkeys(("--epochs", "--num-epochs", "--max-epochs"), ITERATIONS_HINT),
+    **dict.fromkeys(("--steps", "--max-steps", "--training-steps"), ITERATIONS_HINT),
     "--dataset-name": "only on OSMO, where it names code in a bucket: use --training-path FOLDER",
     "OSMO_DATASET_NAME": "only for LeRobot's datasets: code in a bucket is --training-dataset NAME",
     "--job-name": "use --name NAME",

@@ -55,6 +55,7 @@ ID_HINTS: Mapping[str, str] = {
     "--repo-id": "use --dataset-repo-id OWNER/NAME for data, --policy-repo-id OWNER/NAME for a policy",
 }
 _TRAINING_HINTS = {
+    "--iterations --max-iterations --num-iterations --max-iters": "training is counted in steps: --training-steps N",
     "--epochs --epoch --num-epochs --n-epochs --max-epochs --num-train-epochs": (
         "training is counted in steps, not epochs: --training-steps N; an epoch is the frames of the dataset, divided"
         " by --batch-size"
