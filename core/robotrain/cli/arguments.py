@@ -103,6 +103,15 @@ NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
 AFTER_DASHES_KEY, WORDS_KEY = "robotrain.after-dashes", "robotrain.words"
 
 
+def _list_keys(ctx: Any) -> dict[str, str]:
+    """Return the keys of `--set` by the options of other commands."""
+    from robotrain.config.overrides import list_flag_keys
+
+    plugins = get_plugins(ctx)
+    platforms = plugins.platforms().values()
+    return dict(list_flag_keys(plugins.workloads().values(), platforms, plugins.source_kinds()))
+
+
 class TrainerArgsCommand(OwnCommand):
     """A command that takes options for the trainer after `--`, which it finds under AFTER_DASHES_KEY."""
 
@@ -115,20 +124,32 @@ class TrainerArgsCommand(OwnCommand):
         ctx.meta[WORDS_KEY] = tuple(args)
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Its problems suggest `--set` for values that have an option in other commands."""
+        try:
+            return super().invoke(ctx)
+        except Rejected as rejected:
+            own = {spelling for one in self.params for spelling in (*one.opts, *one.secondary_opts)}
+            texts = [way.text for problem in rejected.problems for way in problem.suggestions]
+            if "--set" in own and any(text.startswith("--") for text in texts):
+                from robotrain.cli.override_suggestions import express_as_overrides
+
+                keys = {flag: key for flag, key in _list_keys(ctx).items() if flag not in own}
+                is_pipeline = bool(self.key_prefix)
+                rejected.problems = tuple(express_as_overrides(one, keys, is_pipeline) for one in rejected.problems)
+            raise
+
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return how a value is changed that has an option of its own in other commands.
 
         :param near: the options of this command that are similar to `flag`, better than a similar one of others.
         """
         from robotrain.cli.option_spelling import find_misspelt_option
-        from robotrain.config.overrides import list_flag_keys
 
         value = self._read_value(flag, ctx)
         if "." in flag:
             return (Suggestion(f"-- {flag}={value}", replaces=flag),)
-        plugins = get_plugins(ctx)
-        platforms = plugins.platforms()
-        keys = dict(list_flag_keys(plugins.workloads().values(), platforms.values(), plugins.source_kinds()))
+        keys = _list_keys(ctx)
         typed = flag.replace("_", "-")
         if self.key_prefix and not flag.startswith("--"):
             return near
