@@ -3,8 +3,9 @@
     ENVIRONMENT/bin/python .ci/lerobot_network_options.py FOLDER [TYPE...]
 
 The environment has every extra. Each type's tiny network (tests/workloads/policy_trials.py) is built, and again with
-another value of each option: it is named if a tensor has another shape, is missing or is added. A type that cannot be
-built has no options, and is printed. HF_HOME: where the tiny repositories are kept; else they are made each time.
+another value of each option: it is named under `shapes` if a tensor has another shape, which no weights fit, and under
+`parts` if tensors are only missing or added. A type that cannot be built has no options, and is printed. HF_HOME: where
+the tiny repositories are kept; else they are made each time.
 """
 
 import contextlib
@@ -55,6 +56,7 @@ REDUCED = {"pi0": "reduced_pi", "pi05": "reduced_pi", "pi0_fast": "reduced_pi"}
 """The package beside the trials that makes a network small which no option does."""
 PICTURES = {"fastwam": (32, 32), "lingbot_va": (32, 32)}
 """The sizes of two cameras; else there is one."""
+SHAPES, PARTS = "shapes", "parts"
 MOST_BUILT = 2
 """Values after which an option is taken for one that changes nothing."""
 Shapes = Mapping[str, tuple[int, ...]]
@@ -102,11 +104,14 @@ class Network:
         tensors = {name.replace(COMPILED, ""): tensor for name, tensor in network.state_dict().items()}
         return {name: tuple(tensor.shape) for name, tensor in tensors.items() if not TRAINED_ONLY.search(name)}
 
-    def find_options(self) -> list[str]:
-        """Return the options that change the network."""
+    def find_options(self) -> dict[str, list[str]]:
+        """Return the options that change the network, by how they do."""
         usual = self.build({})
-        names = [*self._list_options()]
-        return [name for name in names if ALWAYS.fullmatch(name) or self._changes(name, usual)]
+        found: dict[str, list[str]] = {SHAPES: [], PARTS: []}
+        for name in self._list_options():
+            if change := SHAPES if ALWAYS.fullmatch(name) else self._find_change(name, usual):
+                found[change].append(name)
+        return found
 
     def _list_options(self) -> Iterator[str]:
         base = RewardModelConfig if self.prefix == "reward_model" else PreTrainedConfig
@@ -115,20 +120,23 @@ class Network:
             if field.init and field.name not in common and not IRRELEVANT.fullmatch(field.name):
                 yield field.name
 
-    def _changes(self, name: str, usual: Shapes) -> bool:
+    def _find_change(self, name: str, usual: Shapes) -> str:
         with contextlib.redirect_stderr(io.StringIO()):
             default = getattr(draccus.parse(self.config_class, args=["--device=cpu", *self.arguments]), name)
         built = 0
         for value in list_values(name, default, typing.get_type_hints(self.config_class)[name]):
             try:
-                if self.build({name: value}) != usual:
-                    return True
+                other = self.build({name: value})
+                if any(other[tensor] != shape for tensor, shape in usual.items() if tensor in other):
+                    return SHAPES
+                if other != usual:
+                    return PARTS
                 built += 1
             except (Exception, SystemExit):
                 continue
             if built == MOST_BUILT:
                 break
-        return False
+        return ""
 
 
 def list_values(name: str, default: Any, hint: Any) -> Iterator[Any]:
@@ -158,17 +166,21 @@ def main(folder: Path, kinds: list[str]) -> None:
     repositories = Path(os.environ["HF_HOME"], "repositories")
     tiny_backbones.make_repositories(repositories)
     tiny_backbones.serve(repositories, Path(os.environ["HF_HUB_CACHE"]))
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for trial in TRIALS:
         if kinds and trial.type not in kinds:
             continue
         try:
             found[trial.type] = Network(trial).find_options()
-            print(trial.type, *found[trial.type], flush=True)
+            print(trial.type, found[trial.type], flush=True)
         except (Exception, SystemExit) as error:
             print(f"not built: {trial.type}: {type(error).__name__}: {error}"[:300], file=sys.stderr, flush=True)
     if not kinds:
-        lines = [f"{json.dumps(kind)}: {json.dumps(options)}" for kind, options in sorted(found.items())]
+        lines = [
+            f"{json.dumps(kind)}: {json.dumps(options)}"
+            for kind, options in sorted(found.items())
+            if any(options.values())
+        ]
         (folder / "network.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 

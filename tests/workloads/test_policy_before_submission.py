@@ -124,7 +124,7 @@ NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone
         (("--policy.chunk_size=32",), "--policy.chunk_size=32 does not fit the policy, whose weights need 16"),
         (("--policy.dim_model", "64"), "--policy.dim_model=64 does not fit the policy, whose weights need 32"),
         (("--policy.use_vae", "true"), ""),  # LeRobot starts this part, which only training uses, from new weights
-        (("--policy.vision_backbone=resnet34",), "whose weights need resnet18"),
+        (("--policy.vision_backbone=resnet34",), ""),  # LeRobot trains new parts of the network with random weights
         (("--policy.chunk_size=16", "--policy.use_vae=False", "--policy.vision_backbone=resnet18"), ""),
         (("--policy.n_action_steps=8", "--policy.dropout=0.1"), ""),
     ],
@@ -144,6 +144,16 @@ def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
         (way,) = one["instead"]
         ways = robotrain(*words, *way["text"].split())
         assert not [two for two in ways.json.get("problems", ()) if "whose weights" in two["title"]]
+
+
+@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+def test_parts_of_a_network_that_a_fine_tune_adds_are_a_warning(robotrain, policy, pusht, platform):
+    trained = policy("trained", input_features=STATE, output_features=NARROW, **NETWORK)
+    words = ("submit", "lerobot-train", *platform, "--policy-path", trained, "--dataset-path", pusht)
+    answer = robotrain(*words, "--", "--policy.vision_backbone=resnet34", "--policy.dropout=0.2")
+    title = "--policy.vision_backbone=resnet34 is another network than that of the policy, which has resnet18"
+    assert f"warning: {title}: weights that do not fit are left out" in " ".join(answer.stderr.split())
+    assert "data-unusable" not in answer.stderr
 
 
 def test_options_of_a_fine_tune_break_the_rules_of_its_type_with_its_own_configuration(robotrain, policy, pusht):

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +19,6 @@ from robotrain_workloads.lerobot.options import get_option_value, parse_value
 from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
-TRAINING_ONLY_OPTIONS = ("use_vae",)
-"""Of the options that change the network, those of a part that only training uses: a fine-tune may add it or leave it
-out, no resume may.
-"""
 TRAIN_CONFIG_FILE = Path(policy.MODEL_FOLDER, "train_config.json")
 CHECKPOINTS_FOLDER = "checkpoints"
 ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}
@@ -335,19 +331,36 @@ def _read_manifests(output: Path) -> Iterator[checkpoint.CheckpointManifest]:
 def find_option_mismatches(
     settings: Mapping[str, Any], options: Sequence[str], model: TrainedModel, *, is_resumed: bool = False
 ) -> Iterator[str]:
-    """Yield one sentence for each option of the user that changes the network of a trained policy.
-
-    With another value, LeRobot refuses the weights, or leaves some out and only logs it.
+    """Yield one sentence for each option of the user with which the weights of a trained policy do not fit.
 
     :param settings: the policy's configuration.
     :param model: what the job trains with them.
-    :param is_resumed: whether its training continues, with the state of its optimizer.
+    :param is_resumed: whether its training continues: the state of its optimizer fits no other part of a network.
     """
-    for name in model.lerobot.get_network_options(model.kind):
-        if name in TRAINING_ONLY_OPTIONS and not is_resumed:
-            continue
+    known = model.lerobot.get_network_options(model.kind)
+    names = [*known.shapes, *(known.parts if is_resumed else ())]
+    for option, text, saved in _list_changed(settings, options, model, names):
+        yield f"{option}={text} does not fit the {model.noun}, whose weights need {saved}\n-- {option}={saved}"
+
+
+def list_part_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield a sentence for each option with which a fine-tune leaves weights out, or has new ones."""
+    with suppress(OSError, ValueError):
+        begin = load_start(described)
+        model = choose_model(document.parameters, begin.settings)
+        parts = model.lerobot.get_network_options(model.kind).parts if begin.mode in ("policy", "weights") else ()
+        for option, text, saved in _list_changed(begin.settings, document.trainer_args, model, parts):
+            changed = f"{option}={text} is another network than that of the {model.noun}, which has {saved}"
+            yield f"{changed}: weights that do not fit are left out, and new parts start with random ones"
+
+
+def _list_changed(
+    settings: Mapping[str, Any], options: Sequence[str], model: TrainedModel, names: Iterable[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield each of these options that the user gives another value than the configuration has: it, both values."""
+    for name in names:
         option = f"--{model.prefix}.{name}"
         text = get_option_value(options, option)
         if text is not None and name in settings and parse_value(text) != settings[name]:
             saved = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
-            yield f"{option}={text} does not fit the {model.noun}, whose weights need {saved}\n-- {option}={saved}"
+            yield option, text, saved

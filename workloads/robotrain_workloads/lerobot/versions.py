@@ -100,6 +100,15 @@ class ModelType(NamedTuple):
     """Why robotrain does not train it; empty if it does."""
 
 
+class NetworkOptions(NamedTuple):
+    """Options of a type that change its network, so that trained weights do not fit it as it is."""
+
+    shapes: Sequence[str] = ()
+    """LeRobot refuses the weights."""
+    parts: Sequence[str] = ()
+    """It leaves some weights out, or starts with random ones for new parts of the network, and only logs it."""
+
+
 class LeRobotVersion(NamedTuple):
     """A version of LeRobot."""
 
@@ -126,9 +135,9 @@ class LeRobotVersion(NamedTuple):
         found: Mapping[str, Sequence[Any]] = tree["classes"].get(choices.get(kind, ""), {})
         return found
 
-    def get_network_options(self, kind: str) -> Sequence[str]:
-        """Return the options of a type that trained weights do not fit with another value; none if they are unknown."""
-        return _read_network_options(self.folder).get(kind, ())
+    def get_network_options(self, kind: str) -> NetworkOptions:
+        """Return the options that change the network of a type; none if they are unknown."""
+        return NetworkOptions(**_read_network_options(self.folder).get(kind, {}))
 
     def get_types(self, section: str) -> Mapping[str, ModelType]:
         """Return the types of POLICIES or REWARD_MODELS."""
@@ -191,8 +200,8 @@ def _read_tree(folder: Path) -> dict[str, Any]:
 
 
 @functools.cache
-def _read_network_options(folder: Path) -> Mapping[str, Sequence[str]]:
-    found: dict[str, list[str]] = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))
+def _read_network_options(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    found: dict[str, dict[str, list[str]]] = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))
     return found
 
 

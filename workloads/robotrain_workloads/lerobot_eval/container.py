@@ -33,14 +33,15 @@ from robotrain_workloads.lerobot import (
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
-from robotrain_workloads.lerobot_data_check import comparison
-from robotrain_workloads.lerobot_eval.environment_lock import choose_lock
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation
+from robotrain_workloads.lerobot_eval.parameters import choose_lock
 
 ENVIRONMENT = run_setup.make_environment("eval")
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
-CHECK_PACKAGE = ".".join((__name__.partition(".")[0], "lerobot_check"))
+CHECK_PACKAGE, DATA_CHECK_PACKAGE = (
+    ".".join((__name__.partition(".")[0], name)) for name in ("lerobot_check", "lerobot_data_check")
+)
 RESULTS_FOLDER = "eval_results"
 STARTS_FILE = "starts.json"
 LONGEST_ARGUMENT = 10_000
@@ -77,7 +78,7 @@ targets = publish_url.list_targets
 def environment(document: JobDocument) -> PythonEnvironment:
     """Return the environment of the job's LeRobot."""
     lock, version = choose_lock(document.parameters), document.parameters["lerobot_version"]
-    return run_setup.make_environment(lock, version, gib=10.0)
+    return run_setup.make_environment(lock, version, gib=10.0 if lock == "aloha" else 9.0)
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -272,7 +273,10 @@ def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path])
 def _find_unmet_needs(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield why no untrained policy of the type can be made for the dataset."""
     roots = [data[source] for source in dataset_preparation.list_datasets(document, data)]
-    if document.parameters["builtin_policy"] and roots:
+    if not document.parameters["builtin_policy"] or not roots:
+        return
+    with suppress(ModuleNotFoundError):  # an evaluation does not carry it
+        comparison = importlib.import_module(f"{DATA_CHECK_PACKAGE}.comparison")
         yield from comparison.find_policy_problems(document, data, roots[0])
 
 

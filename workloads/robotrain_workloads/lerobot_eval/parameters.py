@@ -152,3 +152,8 @@ class EvalParameters:
     publish_url: ResultsUrl = None
     lerobot_version: version_parameters.LeRobotVersion = version_parameters.DEFAULT_LEROBOT_VERSION
     trust_remote_code: shared.TrustRemoteCode = None
+
+
+def choose_lock(parameters: Mapping[str, object]) -> str:
+    """Return the lock of a LeRobot version that a job needs: only ALOHA's simulation needs MuJoCo."""
+    return "aloha" if parameters["env"] == "aloha" else "eval"

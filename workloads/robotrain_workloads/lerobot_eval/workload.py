@@ -9,9 +9,9 @@ from robotrain.model.workload_profile import Container, Metric, OutputProfile, R
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
+from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
-from robotrain_workloads.lerobot_eval import environment_lock
-from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters
+from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -104,7 +104,7 @@ LEROBOT_EVAL = Workload(
         "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_eval.container",
-    data_packages=environment_lock.list_data_packages,
+    data_packages=lambda job: version_parameters.list_data_packages(job, choose_lock(dict(job.parameters))),
     implies_sources=implies_sources,
     targets=("publish_url",),
     program="LeRobot",

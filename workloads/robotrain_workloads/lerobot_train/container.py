@@ -95,6 +95,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what LeRobot accepts, though it is probably not what is meant."""
     yield from policy_repositories.list_warnings(document, described, lineage.find_start_source(document.sources))
+    yield from start.list_part_warnings(document, described)
     if root := find_dataset_root(described):
         yield from start.list_camera_warnings(document, described, root)
         yield from comparison.list_warnings(document, described, root)
