@@ -81,13 +81,13 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
     """Make the folder of the corpora, and yield who types there."""
     from robotrain import external_command
     from robotrain.errors import Rejected, raise_if_any
-    from robotrain.submission import submitter
+    from robotrain.submission import checked_plan
     from robotrain_runtime.environments import environment_check
 
     server, versions = CheckerServer(), dict[str, Any]()
     run, read = external_command.run_bounded_command, environment_check.read_versions
 
-    preflight = submitter._run_preflight
+    preflight = checked_plan.run_preflight
 
     def run_preflight(rendered: Any, platform: Any, report: Any, earlier_problems: Any = ()) -> None:
         is_here = all(Path(source.uri).is_absolute() for source in rendered.plan.job.sources)
@@ -120,7 +120,7 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
     }
     with (
         mock.patch.dict(os.environ, environ),
-        mock.patch.object(submitter, "_run_preflight", run_preflight),
+        mock.patch.object(checked_plan, "run_preflight", run_preflight),
         mock.patch.object(external_command, "run_bounded_command", run_there),
         mock.patch.object(environment_check, "read_versions", read_once),
     ):

@@ -144,7 +144,7 @@ def draw_line(base: Base, chance: random.Random) -> Line:
     options = {}
     fields = list_fields(base.trial.type, base.prefix, base.version)
     lerobot = versions.get_version(base.version or None)
-    fixed = lerobot.get_network_options(base.trial.type) if base.is_start else ()  # another value does not fit weights
+    fixed = lerobot.get_network_options(base.trial.type).shapes if base.is_start else ()  # no weights would fit
     fields = {name: one for name, one in fields.items() if name not in (*NEEDED.get(base.trial.type, ()), *fixed)}
     for name in chance.sample(sorted(fields), min(len(fields), chance.randint(1, 4))):
         if (value := draw_value(name, fields[name], chance)) is not None:
