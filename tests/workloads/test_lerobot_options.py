@@ -85,6 +85,15 @@ def test_options_that_decide_over_checkpoints_are_robotrains(robotrain: Any) -> 
         assert (problem["code"], option in problem["title"]) == ("trainer-arg-owned", True), option
 
 
+def test_renames_after_the_dashes_are_left_out_of_a_new_policy_and_moved_for_a_start(robotrain: Any) -> None:
+    option = '--rename_map={"observation.image": "observation.images.top"}'
+    (new,) = explain_options(robotrain, "--", option).json["problems"]
+    assert (new["code"], new["instead"][0]["text"]) == ("trainer-arg-owned", "leave out --rename_map")
+    start = explain_options(robotrain, "--policy-repo-id", "me/act", "--", option)
+    texts = [one["instead"][0]["text"] for one in start.json["problems"] if one["code"] == "trainer-arg-owned"]
+    assert texts == ["--rename observation.image=observation.images.top"]
+
+
 def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) -> None:
     for words in (["--json"], ["--profile", "lab"], ["--set=batch_size=8"]):
         (problem,) = explain_options(robotrain, "--", "--policy.n_action_steps=8", *words).json["problems"]

@@ -88,6 +88,8 @@ class Workload:
     """
     managed_options: Mapping[str, str] = field(default_factory=dict)
     """The options of `program` that robotrain sets itself, each with what to use instead."""
+    managed_with_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of these, the options that have an effect only with a source of one of these roles."""
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
     """Check a resolved job against the workload's own rules; pure."""
     data_packages: Callable[["Job"], Mapping[str, str]] = field(default=lambda job: {})

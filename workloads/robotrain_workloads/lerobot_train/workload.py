@@ -101,6 +101,7 @@ LEROBOT_TRAIN = Workload(
         experiment="lerobot-training",
     ),
     managed_options=OWNED_OPTIONS,
+    managed_with_roles={"--rename_map": ("policy", "init_policy", "resume")},
     translator="from-lerobot",
     derive_defaults=derive_defaults,
     option_finder="robotrain_workloads.lerobot_options.option_finder",
