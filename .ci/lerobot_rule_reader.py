@@ -11,7 +11,7 @@ import inspect
 import textwrap
 import types
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from lerobot_rule_values import (
     UNKNOWN,
@@ -27,19 +27,36 @@ from lerobot_rule_values import (
     negate,
 )
 
-if TYPE_CHECKING:
-    from lerobot_rules import RuleReader
-
 MOST_ITEMS = 16
 DEEPEST_CALL = 6
 FUNCTIONS = ("abs", "all", "any", "bool", "float", "int", "len", "list", "max", "min", "set", "sum", "tuple")
 METHODS = ("startswith", "endswith", "lower", "upper")
 
 
+class RuleCollector(Protocol):
+    """What is asked about the options of a class, and told what raises."""
+
+    skipped: Sequence[str]
+
+    def find_field(self, owner: Config, name: str) -> Value:
+        """Return an option of a configuration; None if it is no option."""
+
+    def call_super(self, scope: "Scope", name: str, path: list[Value]) -> Value:
+        """Follow the method of a parent class."""
+
+    def call_known(self, value: Any) -> Value:
+        """Return what a function of Python returns; None if that is not known."""
+
+    def add(self, scope: "Scope", raised: ast.expr | None, path: list[Value], error: str = "") -> None:
+        """Add a rule for what raises under some conditions."""
+
+
 class Scope:
     """Where statements are followed: locals, and the module's globals."""
 
-    def __init__(self, reader: "RuleReader", function: types.FunctionType, names: dict[str, Value], depth: int) -> None:
+    def __init__(
+        self, reader: RuleCollector, function: types.FunctionType, names: dict[str, Value], depth: int
+    ) -> None:
         self.reader, self.function, self.depth = reader, function, depth
         self.names: dict[str, Value] = names
         self.returned: list[tuple[tuple[Value, ...], Value]] = []
