@@ -1,11 +1,16 @@
-"""Fixtures of the core tests: a platform whose settings are looked up, a fake `terraform`, and driven pipelines."""
+"""Fixtures of the core tests: a platform whose settings are looked up, a fake `terraform`, driven pipelines, and
+a workload whose program is asked about options.
+"""
 
+import importlib.metadata
 import json
 import os
+import sys
 from pathlib import Path
 
 import driven_pipelines
 import pytest
+import song_workload
 from robotrain.store import records
 
 CLOUD_LOOKUP = (Path(__file__).parent / "cloud_platform.py").read_text()
@@ -144,3 +149,33 @@ def submit_pipeline(robotrain, tmp_path):
         return answer.stdout.split()[0]
 
     return submit
+
+
+@pytest.fixture
+def score(tmp_path):
+    folder = tmp_path / "score"
+    folder.mkdir()
+    (folder / "score.txt").write_text("c d e")
+    return folder
+
+
+@pytest.fixture
+def song_folder(install):
+    """The folder of a stranger's workload that has a check command."""
+    modules = {"song_plugin": song_workload.WORKLOAD, "song_work": song_workload.CONTAINER}
+    folder = install("acme-song", {"workload.sing": "song_plugin"}, song_check=song_workload.PROGRAM, **modules)
+    (folder / "song.txt").write_text(f"typer=={importlib.metadata.version('typer')} \\\n    --hash=sha256:00\n")
+    return folder
+
+
+@pytest.fixture
+def ask(robotrain, song_folder, fake_platform, score, monkeypatch, tmp_path):
+    """Run a dry run of a song with options after `--`, and with the Python of these tests as the checker."""
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ROBOTRAIN_CHECKER", sys.executable)
+
+    def ask(*options, words=("submit", "--dry-run"), platform="fake"):
+        job = ("sing", "--platform", platform, "--dataset-path", score, *words[1:], "--json")
+        return robotrain(words[0], *job, *(("--", *options) if options else ()))
+
+    return ask

@@ -178,7 +178,8 @@ def _submit_or_dry_run(
 ) -> None:
     as_json = bool(options.get("json"))
     if options.get("dry_run"):
-        rendered = dry_run()
+        with interrupt_on_sigterm():  # a checker ends with this process
+            rendered = dry_run()
         print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
         if as_json:
             from robotrain.cli.commands import render
