@@ -28,14 +28,23 @@ FEATURES = ("input_features", "output_features")
 """They are the dataset's, which another check compares."""
 RESOLVED = ("_resolve_pretrained_from_cli", "to_dict", "validate")
 """Methods that are not followed: the values of the rules are those after them."""
+BACKBONES = (
+    "vision_backbone not in ('resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152')",
+    "torchvision has no vision_backbone {vision_backbone}",
+)
 ASSERTED = {
     "ACTConfig": [
+        BACKBONES,
         ("dim_model % n_heads != 0", "dim_model must be divisible by n_heads"),
         ("not 0.0 <= dropout <= 1.0", "dropout probability has to be between 0 and 1, but got {dropout}"),
     ],
-    "VQBeTConfig": [("gpt_hidden_dim % gpt_n_head != 0", "gpt_hidden_dim must be divisible by gpt_n_head")],
+    "DiffusionConfig": [BACKBONES],
+    "VQBeTConfig": [
+        BACKBONES,
+        ("gpt_hidden_dim % gpt_n_head != 0", "gpt_hidden_dim must be divisible by gpt_n_head"),
+    ],
 }
-"""What PyTorch asserts when it makes a network."""
+"""What making a network refuses."""
 NETWORK = "network"
 """The error of a rule that only making the network shows."""
 LONGEST = 600

@@ -9,7 +9,7 @@ from typing import Any
 from robotrain_workloads.lerobot import precision
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.lerobot_options.option_tree import list_scalars
-from robotrain_workloads.lerobot_options.option_values import BOOLEANS, read_given, read_value
+from robotrain_workloads.lerobot_options.option_values import BOOLEANS, NULLS, read_given, read_value
 from robotrain_workloads.lerobot_options.rule_expressions import Unknown
 from robotrain_workloads.option_kinds import OptionProblem
 
@@ -25,6 +25,7 @@ def find_rule_problems(
     given = read_given(tuple(arguments))
     yield from _check_number_format(given, model)
     yield from _check_adapter(given, model)
+    yield from _check_group_norm(given, model)
     if loads:
         yield from _check_truth_values(given, model)
     if model.kind == "diffusion" and settings is not None:
@@ -41,6 +42,19 @@ def _check_number_format(given: Mapping[str, str | None], model: TrainedModel) -
     title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {option}={value}"
     suggestion = f"{option}={meant}" if meant in formats else ""
     yield OptionProblem(f"{option}={value}", title, f"It takes {' or '.join(formats)}.", suggestion)
+
+
+def _check_group_norm(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
+    """Refuse another normalization in a network with trained weights: LeRobot says so once it has downloaded them."""
+    names = [f"{model.prefix}.{name}" for name in ("use_group_norm", "pretrained_backbone_weights")]
+    if any(given.get(name) is None for name in names):
+        return
+    is_replaced = BOOLEANS.get(str(given[names[0]]).lower())
+    if is_replaced and str(given[names[1]]).lower() not in NULLS:
+        options = [f"--{name}={given[name]}" for name in names]
+        title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {' with '.join(options)}"
+        why = "It says: You can't replace BatchNorm in a pretrained model without ruining the weights."
+        yield OptionProblem(options[0], title, why, f"--{names[0]}=false")
 
 
 def _check_truth_values(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:

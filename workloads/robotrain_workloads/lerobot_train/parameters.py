@@ -122,7 +122,7 @@ class TrainParameters:
     lr_warmup_steps: Annotated[
         int | None,
         Param(
-            help="steps to the full learning rate (default: the policy's own schedule)", env=("LR_WARMUP_STEPS",), gt=0
+            help="steps to the full learning rate (default: the policy's own schedule)", env=("LR_WARMUP_STEPS",), ge=0
         ),
     ] = None
     eval_freq: Annotated[
