@@ -25,8 +25,8 @@ AFTER_DASHES = (DASHES, "after --")
 KEYED_FLAGS = ("--set", "--over")
 """Options that may be repeated, each time with another `KEY=VALUE`: their names have the key, as in `--set=seed`."""
 ELLIPSIS = re.compile(r"…|\.\.\.")
-CAPITALS = re.compile(r"(?<![\w-])[A-Z][A-Z_-]*(?![\w-])")
-"""A word in capitals without digits: `OWNER/NAME`, `N`, but not `T4` or `Isaac-Reach-UR10-v0`."""
+CAPITALS = re.compile(r"(?<![\w\"-])[A-Z][A-Z_-]*(?![\w-])")
+"""A word in capitals without digits: `OWNER/NAME`, `N`, but not `T4`, `Isaac-UR10-v0` or, in JSON, `"MEAN_STD"`."""
 TRAINER_OPTION = re.compile(r"--[\w-]*[._=].*|[A-Za-z_+~][\w.@/+~-]*=.*", re.DOTALL)
 
 
@@ -86,7 +86,9 @@ def find_placeholders(text: str, words: Iterable[str] = ()) -> list[str]:
     """Return what stands in a suggestion for something that is to be chosen: words in capitals that the line itself
     does not have, also in small letters, and `…`.
     """
-    typed = {found for word in words for found in (*CAPITALS.findall(word), word.upper())}
+    typed = {
+        found for word in words for found in (*CAPITALS.findall(word), word.upper(), word.partition("=")[2].upper())
+    }
     return [*ELLIPSIS.findall(text), *(found for found in CAPITALS.findall(text) if found not in typed)]
 
 

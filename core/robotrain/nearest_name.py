@@ -6,6 +6,8 @@ from robotrain.errors import Suggestion
 
 MIN_RATIO = 0.75
 """How similar the letters of names with digits must be."""
+SHORT = 3
+"""The length of names of which another first letter makes another name."""
 MIN_PREFIX = 2
 """The length of a name that others are suggested for because they begin with it."""
 
@@ -30,8 +32,10 @@ def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
 
 def _can_be_misspelt(name: str, known: str) -> bool:
     """Return whether a name with digits may be a misspelt one: another number is another thing, and what is beside it
-    has to be nearly the same: `fp16` is not `bf16`.
+    has to be nearly the same: `fp16` is not `bf16`. Nor is another first letter of a short name: `gpu` is not `cpu`.
     """
+    if len(name) == len(known) <= SHORT and name[:1] != known[:1]:
+        return False
     if not any(map(str.isdigit, name + known)):
         return True
     from difflib import SequenceMatcher

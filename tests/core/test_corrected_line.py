@@ -76,3 +76,5 @@ def test_names_with_digits_and_words_of_the_line_are_no_placeholders():
     assert find_placeholders("--task Isaac-Reach-UR10-v0 --gpu-type T4") == []
     assert find_placeholders("--publish-url https://a.b/DATA/x", ["https://a/DATA"]) == []
     assert find_placeholders("--blob-url https://ACCOUNT.b/…") == ["…", "ACCOUNT"]
+    assert find_placeholders('--mapping={"ACTION": "MIN_MAX"}') == []
+    assert find_placeholders("--scheduler=DDIM", ["--scheduler=ddim"]) == []

@@ -32,6 +32,7 @@ def find_error(robotrain: Any, *words: str, workload: str = "isaac-train") -> di
     [
         (("--video_lenght", "3"), "has no option --video_lenght", "-- --video_length 3"),
         (("--vid",), "--vid is an abbreviation", "-- --video"),
+        (("--max_iteration=100",), "--max_iteration is an abbreviation", "--max-iterations 100"),
         (("--video_length", "long"), "--video_length does not take 'long'", None),
         (("--video_length",), "--video_length needs a value", "-- --video_length VALUE"),
         (("--video=1",), "--video takes no value", "-- --video"),

@@ -6,6 +6,7 @@ submit side and the container check with it.
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -191,7 +192,7 @@ def _explain_unknown(
     versions = " or ".join(known)
     if longer := sorted(option for option in (*options, *script.owned) if name != "--" and option.startswith(name)):
         why = f"The script would silently take it for {longer[0]}: write options in full."
-        suggestion = script.owned.get(longer[0]) or _format_option(longer[0], value)
+        suggestion = _fill_in(script.owned.get(longer[0], ""), value) or _format_option(longer[0], value)
         return OptionProblem(name, f"{name} is an abbreviation", why, suggestion, replaces=name)
     for other, theirs in BACKEND_OPTIONS.items():
         if script.backend not in ("", other) and name in theirs:
@@ -205,6 +206,11 @@ def _explain_unknown(
     near = find_near_option(name, options)
     suggestion = _format_option(near, value) if near else ""
     return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, suggestion, replaces=name)
+
+
+def _fill_in(hint: str, value: str) -> str:
+    """Return robotrain's own option with the value that the script's would have had."""
+    return f"{hint} {shlex.quote(value)}" if value and re.fullmatch(r"--[a-z][a-z0-9-]*", hint) else hint
 
 
 def _format_option(name: str, value: str) -> str:
