@@ -104,6 +104,11 @@ def ask_lerobot(training_python, tmp_path):
     return ask
 
 
+def test_job_with_an_adapter_is_not_made_one_without() -> None:
+    assert verdicts.JOB_OPTIONS.match("--peft.r")
+    assert not verdicts.JOB_OPTIONS.match("--peft.init_type")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_lerobot_says(make_command, ask_lerobot, case):
@@ -115,7 +120,7 @@ def test_lerobot_says(make_command, ask_lerobot, case):
         wrong = options[0] if named in options[0] else options[-1]
         assert verdict.options == (wrong,)
         name = wrong.partition("=")[0]
-        assert verdict.ways == (() if name.endswith("dtype") else (f"leave out {name}",))
+        assert verdict.ways == (() if verdicts.JOB_OPTIONS.match(name) else (f"leave out {name}",))
 
 
 @pytest.mark.slow

@@ -55,7 +55,15 @@ BROKEN = [
     ("diffusion", ["--policy.horizon=30", "--policy.n_action_steps=8"], "--policy.horizon=32"),
     ("smolvla", ["--policy.use_delta_joint_actions_aloha=true"], "--policy.use_delta_joint_actions_aloha=false"),
     ("multi_task_dit", ["--policy.num_heads=5"], "--policy.num_heads=4"),
-    ("multi_task_dit", ["--policy.dropout=1.5"], "--policy.dropout=1.0"),
+    ("multi_task_dit", ["--policy.dropout=1.5"], "--policy.dropout=0.1"),
+    ("multi_task_dit", ["--policy.objective=flow"], "--policy.objective=flow_matching"),
+    ("diffusion", ["--policy.noise_scheduler_type=ddim"], "--policy.noise_scheduler_type=DDIM"),
+    ("diffusion", ["--policy.vision_backbone=resnet20"], "--policy.vision_backbone=resnet18"),
+    (
+        "vqbet",
+        ["--policy.use_group_norm=True", "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"],
+        "--policy.use_group_norm=false",
+    ),
     ("xvla", ["--policy.chunk_size=0"], "--policy.chunk_size=32"),
     ("pi0", ["--policy.paligemma_variant=gemma_300"], "--policy.paligemma_variant=gemma_300m"),
     ("pi0", ["--policy.dtype=float16"], ""),
@@ -68,7 +76,10 @@ BROKEN = [
     ("lingbot_va", ["--policy.attn_mode=sdpa"], "--policy.attn_mode=torch"),
 ]
 """Options of a type that LeRobot refuses, and the option with which it takes the line."""
-ASSERTED = ("--policy.n_heads=7", "--policy.gpt_n_head=7")
+ASSERTED = (
+    *("--policy.n_heads=7", "--policy.gpt_n_head=7", "--policy.vision_backbone=resnet20"),
+    "--policy.use_group_norm=True",
+)
 """Those of them that are refused when the network is made, not before."""
 
 

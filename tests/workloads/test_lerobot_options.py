@@ -170,6 +170,15 @@ def test_wrong_type_is_answered_with_the_one_that_is_meant(
     assert [way["text"] for way in problem["instead"]] == [instead]
 
 
+def test_another_first_letter_is_another_device(robotrain: Any) -> None:
+    (problem,) = explain_options(robotrain, "--", "--policy.device=gpu").json["problems"]
+    assert problem["instead"][0]["text"] == "--device auto"
+
+
+def test_schedule_may_do_without_a_warm_up(robotrain: Any) -> None:
+    assert explain_options(robotrain, "--policy-type", "diffusion", "--lr-warmup-steps", "0").exit_code == 0
+
+
 def test_what_lerobot_takes_is_taken(robotrain: Any) -> None:
     assert explain_options(robotrain, "--", *TAKEN[0], *TAKEN[-1]).exit_code == 0
     for words in TAKEN:

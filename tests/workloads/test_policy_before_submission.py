@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from azure_stand_in.http_server import Fault
 from hub_stand_in import HubStandIn
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.start import find_option_mismatches
+from robotrain_workloads.lerobot.trained_model import TrainedModel
 
 ROOT = Path(__file__).parents[2]
 CLOUD = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none", "--dry-run")
@@ -99,9 +102,10 @@ def test_datasets_alone_are_compared_with_the_type_to_train(robotrain, pusht, pl
     words = ("submit", "lerobot-train", "--dataset-path", pusht, *platform, "--json")
     answer = robotrain(*words, "--policy-type", "vqbet")
     (found,) = (one for one in answer.json["problems"] if one["code"] == "data-unusable")
-    assert (answer.exit_code, found["title"]) == (4, "vqbet needs a camera, and the dataset has none")
-    (way,) = found["instead"]
-    again = robotrain(*words, *way["text"].split()).json.get("problems", ())
+    title = "vqbet needs a camera, and the dataset has none; act learns from it as it is"
+    assert (answer.exit_code, found["title"]) == (4, title)
+    assert [way["text"] for way in found["instead"]] == ["--policy-type TYPE"]  # another policy is the user's choice
+    again = robotrain(*words, "--policy-type", "act").json.get("problems", ())
     assert not [one for one in again if one["code"] == "data-unusable"]
 
 
@@ -113,6 +117,12 @@ def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset, plat
     answer = robotrain("submit", "lerobot-train", "--policy-path", start, "--dataset-path", data, *platform)
     assert "warning: the policy was trained without observation.image, and ignores it" in answer.stderr
     assert "data-unusable" not in answer.stderr
+
+
+def test_a_list_that_the_weights_need_is_one_word():
+    model = TrainedModel(versions.get_version(), versions.POLICIES, "diffusion")
+    (found,) = find_option_mismatches({"down_dims": [32, 64]}, ["--policy.down_dims=[64,128]"], model)
+    assert found.partition("\n")[2] == "-- '--policy.down_dims=[32, 64]'"
 
 
 NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone": "resnet18", "n_action_steps": 4}
@@ -199,7 +209,9 @@ def test_a_policy_of_the_hub_is_compared_with_the_dataset_and_the_environment(fi
 def test_a_dataset_of_the_hub_is_compared_with_the_type_to_train(find_problems, hub):
     words = ("lerobot-train", "--dataset-repo-id", "lab/pusht", "--policy-type")
     assert find_problems(*words, "act") == []
-    assert find_problems(*words, "tdmpc") == ["tdmpc learns from next.reward, which the dataset does not record"]
+    assert find_problems(*words, "tdmpc") == [
+        "tdmpc learns from next.reward, which the dataset does not record; act learns from it as it is"
+    ]
 
 
 def test_a_hub_that_does_not_answer_is_left_to_the_run(robotrain, hub, monkeypatch):

@@ -340,7 +340,8 @@ def find_option_mismatches(
     known = model.lerobot.get_network_options(model.kind)
     names = [*known.shapes, *(known.parts if is_resumed else ())]
     for option, text, saved in _list_changed(settings, options, model, names):
-        yield f"{option}={text} does not fit the {model.noun}, whose weights need {saved}\n-- {option}={saved}"
+        way = shlex.quote(f"{option}={saved}")
+        yield f"{option}={text} does not fit the {model.noun}, whose weights need {saved}\n-- {way}"
 
 
 def list_part_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:

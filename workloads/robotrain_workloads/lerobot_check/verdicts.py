@@ -26,7 +26,8 @@ MACHINE_ERRORS = (OSError, MemoryError)
 MOST_TRIED = 4
 """Options that are left out in turn, to find the one that LeRobot refuses: it reads its options in half a second."""
 JOB_OPTIONS = re.compile(
-    r"--(?:dataset\.(?:repo_|root|revision|episodes)|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b)"
+    r"--(?:dataset\.(?:repo_|root|revision|episodes)|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b"
+    r"|peft\.(?:method_type|target_modules|r)\b)"
 )
 """Options without which a job would be another one."""
 

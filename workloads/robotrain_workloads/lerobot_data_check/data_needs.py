@@ -89,12 +89,14 @@ def load_needs(document: JobDocument, described: Mapping[JobSource, Path], root:
 
 
 def _suggest_type(needs: "DataNeeds") -> str:
-    """Return the remedy: the first policy type that needs no repository and learns from the dataset as it is."""
+    """Return the remedy, which is the user's choice: another policy type, as the first that needs no repository and
+    learns from the dataset as it is.
+    """
     lerobot = needs.model.lerobot
     for kind, facts in lerobot.policies.items():
         other = DataNeeds(TrainedModel(lerobot, versions.POLICIES, kind), (), None, needs.info)
         if not (facts.refused or facts.repositories or any(other.find_type_problems())):
-            return f"\n--policy-type {kind}"
+            return f"; {kind} learns from it as it is\n--policy-type TYPE"
     return ""
 
 

@@ -147,7 +147,7 @@ class RuleCheck:
         subject = f"'s {self.model.kind}" if place.prefix.startswith(f"{self.model.prefix}.") else ""
         title = f"LeRobot {self.model.lerobot.name}{subject} does not take {given}"
         reason = (
-            re.sub(r"[,:]?(?: got)?:? *…\W*$", "", fill_in(rule.why, broken.values).replace("`", ""))
+            re.sub(r"[,:]?(?: got)?:? *\(?…\W*$| \(…\)", "", fill_in(rule.why, broken.values).replace("`", ""))
             .strip()
             .rstrip(".")
         )

@@ -1,13 +1,13 @@
 """Other values of options with which a rule may hold again, the likeliest first. Standard library only."""
 
 import ast
-import difflib
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from robotrain_workloads.lerobot_options.rule_expressions import get_name, list_names, parse
+from robotrain_workloads.option_kinds import find_near_value
 
 FARTHEST = 64
 """How far from a whole number others are tried."""
@@ -61,8 +61,9 @@ def _list_values(
         for one in (
             *others,
             *(one + step for one in others if _is_number(one) for step in (-1, 1)),
+            *(constants if whole else ()),
+            default,  # before the bounds of a share, which are seldom meant: a dropout of 1 learns nothing
             *constants,
-            default,
         ):
             if _is_number(one) and not (whole and isinstance(one, float)) and (one > 0 or not _is_positive(default)):
                 yield one
@@ -76,7 +77,8 @@ def _list_values(
         texts = [one for one in constants if isinstance(one, str)]
         if NUMBER_FORMAT.fullmatch(str(value)):
             return
-        yield from difflib.get_close_matches(str(value), texts, 1, cutoff=0.6)
+        if near := find_near_value(str(value), texts):
+            yield near
         if not PRECISIONS.fullmatch(name.rpartition(".")[2]) and not (isinstance(value, str) and "/" in value):
             yield from [default] if name in defaults and not isinstance(value, list) else []
             yield from texts
