@@ -170,6 +170,29 @@ def test_wrong_type_is_answered_with_the_one_that_is_meant(
     assert [way["text"] for way in problem["instead"]] == [instead]
 
 
+@pytest.mark.parametrize(
+    ("option", "instead"),
+    [
+        ("--dataset.image_transforms=true", ["--dataset.image_transforms.enable=true"]),
+        ("--optimizer=adam", ["--optimizer.type=adam"]),
+        ("--eval=1", []),
+        ("--eval=false", []),
+    ],
+)
+def test_group_of_options_has_no_value(robotrain: Any, option: str, instead: list[str]) -> None:
+    (problem,) = explain_options(robotrain, "--", option).json["problems"]
+    assert "It is a group of options" in problem["why"]
+    assert [way["text"] for way in problem["instead"]] == instead
+    for words in (["--dataset.image_transforms={enable: true}"], ["--peft=null"], ["--rename_map={}"]):
+        assert list(find_option_problems(words, {"policy": "act"}, {})) == []
+
+
+@pytest.mark.parametrize(("option", "instead"), [("--wandb=true", "--wandb"), ("--wandb=false", "--no-wandb")])
+def test_switch_of_robotrain_after_the_dashes_is_one_before_them(robotrain: Any, option: str, instead: str) -> None:
+    (problem,) = explain_options(robotrain, "--", option).json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [instead]
+
+
 def test_another_first_letter_is_another_device(robotrain: Any) -> None:
     (problem,) = explain_options(robotrain, "--", "--policy.device=gpu").json["problems"]
     assert problem["instead"][0]["text"] == "--device auto"

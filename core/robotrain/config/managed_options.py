@@ -61,7 +61,8 @@ def find_misplaced_args(
             yield _make_argument_problem("misplaced", title, argument, why=hints[name])
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
-            way = _place_option(_move_option(name, value), name, request, workload, platform)
+            text = _move_option(name, value, workload, platform)
+            way = _place_option(text, name, request, workload, platform)
             is_moved = way.text.partition(" ")[0] == name and not way.remark
             way = way._replace(remark="before --") if is_moved else way
             yield _make_argument_problem("misplaced", title, argument, way)
@@ -96,8 +97,11 @@ def _find_given(flag: str, request: Request, workload: Workload, platform: Platf
     return "" if text is None else f"{flag} {redact(text)}"
 
 
-def _move_option(flag: str, value: str) -> str:
-    """Return an option before `--`, with the value that it had after it."""
+def _move_option(flag: str, value: str, workload: Workload, platform: Platform) -> str:
+    """Return an option before `--`, with the value that it had after it; a switch has none."""
+    declared = (*get_parameters(workload.parameters), *get_parameters(platform.settings))
+    if any(one.is_switch and flag in one.flags for one in declared) and value.lower() in ("true", "false"):
+        return f"--no-{flag.lstrip('-')}" if value.lower() == "false" else flag
     return f"{flag} {shlex.quote(value) if _can_show(value) else 'VALUE'}" if value else flag
 
 

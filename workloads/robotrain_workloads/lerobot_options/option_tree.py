@@ -143,6 +143,8 @@ def _check_option(
             why, near = describe_kinds(["|".join(place.choices)]), find_near_option(value, place.choices)
             suggestion = f"--{name}={near}" if near else ""
             yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
+    elif not place.is_open and value is not None and _is_group(place.kinds, value):
+        yield _explain_group(name, value, place, owned)
     elif not place.is_open and value is not None and not any(_takes(kind, value) for kind, *_ in place.kinds):
         scalars = list(dict.fromkeys(scalar for kind, *_ in place.kinds for scalar in list_scalars(kind)))
         default = next((str(field[1]) for field in place.kinds if len(field) > 1), "")
@@ -188,11 +190,38 @@ def _explain_unknown(
     option = f"{prefix}{near}{rest}"
     suggestion = _format(option, value)
     if hint := owned.get(f"--{option}", ""):
-        alternatives = hint.split(", or ")
-        hint = alternatives[-1 if value == "false" else 0] if value in ("true", "false") else hint
-        takes_value = re.fullmatch(r"--[a-z-]+", hint) and value not in (None, "true", "false")
-        suggestion = f"{hint} {value}" if takes_value else hint
+        suggestion = _fill_in(hint, value)
     return OptionProblem(given, title, why, suggestion, replaces=f"--{name}")
+
+
+def _fill_in(hint: str, value: str | None) -> str:
+    """Return robotrain's own option with the value of one that robotrain sets itself."""
+    alternatives = hint.split(", or ")
+    hint = alternatives[-1 if value == "false" else 0] if value in ("true", "false") else hint
+    takes_value = re.fullmatch(r"--[a-z-]+", hint) and value not in (None, "true", "false")
+    return f"{hint} {value}" if takes_value else hint
+
+
+def _is_group(kinds: Sequence[Sequence[Any]], value: str) -> bool:
+    """Return whether a plain value is given for a group of options, which has none."""
+    parts = [part for kind, *_ in kinds for part in _list_kinds(kind) if part != "null"]
+    is_group = bool(parts) and all(isinstance(part, dict) and {"fields", "choices"} & {*part} for part in parts)
+    is_plain = any(re.fullmatch(YAML_PATTERNS[one], value, re.IGNORECASE) for one in ("bool", "int", "number"))
+    return is_group and (is_plain or any(value in list_choices(part) for part in parts))
+
+
+def _explain_group(name: str, value: str, place: _Place, owned: Mapping[str, str]) -> OptionProblem:
+    """Explain a value of a group of options, with that of the group which probably is meant."""
+    choices = {key for kind, *_ in place.kinds for key in list_choices(kind)}
+    part = "type" if value in choices else "enable" if value.lower() in ("true", "false") else ""
+    option = f"{name}.{part}"
+    meant = bool(part) and _find_place(load_option_tree(), option, {}).is_known
+    hint = owned.get(f"--{option}", "")
+    suggestion = (_fill_in(hint, value.lower()) if hint else f"--{option}={value}") if meant else ""
+    why = f"It is a group of options: --{name}.NAME=VALUE."
+    return OptionProblem(
+        _format(name, value), f"--{name} does not take {value!r}", why, suggestion, "error", f"--{name}"
+    )
 
 
 def find_default(name: str, kind: str, version: object = None) -> object:
