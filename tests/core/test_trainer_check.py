@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import robotrain
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, Stage, make_problem
 from song_workload import PROGRAM, find_problems
 
 
@@ -78,6 +78,24 @@ def test_inputs_that_do_not_fit_end_before_it(ask, score, tmp_path):
     answer = ask("--answer=refuse", "--pitch=h", f"--log={tmp_path}/log")
     assert [problem["code"] for problem in answer.json["problems"]] == ["data-unusable"]
     assert not (tmp_path / "log").exists()
+
+
+def test_missing_folder_ends_before_it(ask, score, tmp_path):
+    score.rename(score.with_name("elsewhere"))
+    answer = ask(f"--log={tmp_path}/log", platform="local")
+    assert [problem["code"] for problem in answer.json["problems"]] == ["source-unreachable"]
+    assert not (tmp_path / "log").exists()
+
+
+def test_job_that_cannot_be_pinned_ends_before_it(ask, tmp_path, monkeypatch):
+    monkeypatch.setattr("robotrain.submission.checked_plan.pin_sources", refuse_pins)
+    answer = ask(f"--log={tmp_path}/log")
+    assert [problem["code"] for problem in answer.json["problems"]] == ["pin-unknown"]
+    assert not (tmp_path / "log").exists()
+
+
+def refuse_pins(prepared, attempt, pinning):
+    return prepared, [make_problem("pin-unknown", "the revision cannot be resolved", stage=Stage.PREFLIGHT)]
 
 
 def test_what_it_cannot_say_is_a_note(ask):

@@ -42,8 +42,9 @@ def render_and_preflight(
 
     Preflight asks services, and may build an environment: inputs that do not fit end before it.
     """
-    unfit = input_check.find_input_problems(prepared, checks)
-    problems = [*earlier_problems, *unfit]
+    earlier = [*earlier_problems]
+    unfit = input_check.find_input_problems(prepared, checks, is_rejected=bool(select_errors(earlier)))
+    problems = [*earlier, *unfit]
     try:
         if select_errors(unfit):
             raise Rejected(pin.deduplicate_problems(problems))

@@ -25,6 +25,8 @@ from robotrain.submission.input_descriptions import InputDescriptions
 from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.source_files import SourceFiles
 
+FOLDER_KIND = "local_path"
+
 
 def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> Iterator[Problem]:
     """Yield why the sources do not fit the job or each other; if they do, what is probably not meant."""
@@ -40,11 +42,15 @@ def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> I
             yield make_problem("data-unexpected", sentence, stage=Stage.PREFLIGHT, severity="warning")
 
 
-def find_input_problems(prepared: PreparedJob, options: CheckOptions = NO_OPTIONS) -> list[Problem]:
+def find_input_problems(
+    prepared: PreparedJob, options: CheckOptions = NO_OPTIONS, *, is_rejected: bool = False
+) -> list[Problem]:
     """Return why the sources whose description can be read do not fit the job, and notes on those that could not.
 
     Of a pipeline each step is compared, also with what an earlier step will make. If nothing is wrong, the trainers are
     asked whether they accept their options.
+
+    :param is_rejected: whether the job has errors already: then no trainer is asked, which takes seconds.
     """
     problems: list[Problem] = []
     with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
@@ -56,9 +62,15 @@ def find_input_problems(prepared: PreparedJob, options: CheckOptions = NO_OPTION
             if step.is_read:
                 descriptions.describe_output(step.name, step.job)
         runs_here = prepared.platform.capabilities.feature("runs_here")
-        if not select_errors(problems) and (options.is_dry_run or options.checker or not runs_here):
+        is_asked = not is_rejected and not select_errors(problems) and not (runs_here and _lacks_folder(prepared))
+        if is_asked and (options.is_dry_run or options.checker or not runs_here):
             problems += _ask_trainers(prepared.list_input_steps(), descriptions, Path(place), options)
         return [*problems, *files.notes]
+
+
+def _lacks_folder(prepared: PreparedJob) -> bool:
+    """Return whether a folder of the job is missing on this machine: preflight, which comes next, refuses that."""
+    return any(source.kind == FOLDER_KIND and not Path(source.uri).exists() for source in prepared.job.sources)
 
 
 def _ask_trainers(

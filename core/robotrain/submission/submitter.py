@@ -115,7 +115,8 @@ def dry_run_job(
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
     """Return what its inputs and its trainer say against a job that is not sent. Raise Rejected."""
     pinned, problems = checked_plan.pin_sources(prepared, 1, pinning=True)
-    problems += input_check.find_input_problems(pinned, checks._replace(is_dry_run=True))
+    is_rejected = bool(select_errors(problems))
+    problems += input_check.find_input_problems(pinned, checks._replace(is_dry_run=True), is_rejected=is_rejected)
     return pin.merge_failures(pin.deduplicate_problems(problems))
 
 
