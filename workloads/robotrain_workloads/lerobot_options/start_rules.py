@@ -34,4 +34,4 @@ def find_start_problems(
         own=lambda: dict(split_options([*list_own(begin)])),
     ):
         if one.level == "error":
-            yield f"{one.title}: {one.why}" + (f"\n-- {one.suggestion}" if one.suggestion else "")
+            yield f"{one.title}. {one.why}" + (f"\n-- {one.suggestion}" if one.suggestion else "")
