@@ -193,6 +193,15 @@ def test_switch_of_robotrain_after_the_dashes_is_one_before_them(robotrain: Any,
     assert [way["text"] for way in problem["instead"]] == [instead]
 
 
+def test_schedule_without_a_number_that_it_needs_is_refused(robotrain: Any) -> None:
+    own = ["--use_policy_training_preset=false", "--optimizer.type=adam"]
+    line = ["--", *own, "--scheduler.type=cosine_annealing_with_warmup"]
+    (problem,) = explain_options(robotrain, *line).json["problems"]
+    assert problem["title"].endswith("needs --lr-warmup-steps")
+    assert [way["text"] for way in problem["instead"]] == ["--lr-warmup-steps N"]
+    assert explain_options(robotrain, "--lr-warmup-steps", "5", *line).exit_code == 0
+
+
 def test_another_first_letter_is_another_device(robotrain: Any) -> None:
     (problem,) = explain_options(robotrain, "--", "--policy.device=gpu").json["problems"]
     assert problem["instead"][0]["text"] == "--device auto"

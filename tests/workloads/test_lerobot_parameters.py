@@ -96,6 +96,16 @@ def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(trainin
     assert (found["--optimizer.lr"], found["--optimizer.weight_decay"]) == ("0.0003", "0.01")
 
 
+def test_an_optimizer_and_a_schedule_of_the_user_have_the_rate_and_the_warm_up_of_the_job(training):
+    own = ["--use_policy_training_preset=false", "--optimizer.type=sgd", "--scheduler.type=constant_with_warmup"]
+    for kind in ("act", "diffusion", "smolvla"):
+        job = training(policy_type=kind, learning_rate=2e-4, lr_warmup_steps=10, args=own)
+        found = options(job)
+        assert (found["--optimizer.type"], found["--optimizer.lr"]) == ("sgd", "0.0002")
+        assert found["--scheduler.num_warmup_steps"] == "10"
+    assert "--scheduler.num_warmup_steps" not in options(training(args=own))
+
+
 def test_a_type_is_given_the_option_without_which_lerobot_does_not_train_it(training):
     assert options(training(policy_type="lingbot_va"))["--policy.attn_mode"] == "flex"
     own = options(training(policy_type="lingbot_va", args=["--policy.attn_mode=torch"]))

@@ -13,7 +13,7 @@ Rules between several options (`n_action_steps <= chunk_size`) are in no class: 
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import precision, versions
@@ -31,6 +31,7 @@ YAML_PATTERNS = {
     "null": r"null|~",
 }
 """Values as LeRobot reads them: as YAML."""
+NUMBERS = ("int", "number")
 Fields = Mapping[str, Sequence[Any]]
 
 
@@ -73,6 +74,31 @@ def find_option_problems(
             yield OptionProblem(value or "", f"{value!r} is not an option", why, suggestion, replaces=text)
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
             yield from _check_option(tree, name, value, types, owned)
+
+
+def find_missing_options(
+    arguments: Sequence[str], owned: Mapping[str, str], given_elsewhere: Container[str], version: object = None
+) -> Iterator[OptionProblem]:
+    """Yield each choice after `--`, such as `--scheduler.type`, without the numbers for which its class has no default.
+
+    :param owned: options that robotrain sets itself, each with robotrain's own.
+    :param given_elsewhere: those of robotrain's own that the job has.
+    """
+    tree, given = load_option_tree(version), dict(split_options(arguments))
+    for name, value in given.items():
+        prefix, _, part = name.rpartition(".")
+        place = _find_place(tree, name, {}) if part == "type" else None
+        if not place or value is None or value not in place.choices:
+            continue
+        fields = tree.classes[place.choices[value]].items()
+        needed = [f"--{prefix}.{field}" for field, (kind, *default) in fields if kind in NUMBERS and not default]
+        missing = [one for one in needed if one[2:] not in given and owned.get(one, "") not in given_elsewhere]
+        if missing:
+            title = f"--{name}={value} needs {', '.join(owned.get(one, one) for one in missing)}"
+            own = [f"{owned[one]} N" for one in missing if one in owned]
+            others = [f"{one}=N" for one in missing if one not in owned]
+            suggestion = " ".join([*own, *(["--", *others] if others else [])])
+            yield OptionProblem(f"--{name}={value}", title, "LeRobot has no default for them.", suggestion)
 
 
 def find_option(flag: str, value: str) -> str:

@@ -64,6 +64,7 @@ DESCRIBED = {
     ),
 }
 CAMERAS, FEATURES = "num_cameras", "input_features"
+OPTIMIZER, SCHEDULER = "optimizer", "scheduler"
 BACKBONE, BACKBONE_RATE, GROUP_NORM = "pretrained_backbone_weights", "optimizer_lr_backbone", "use_group_norm"
 FULL_PRECISION = "no"
 DECODER = "--dataset.video_backend"
@@ -288,8 +289,18 @@ def make_default_options(
         yield model.format_option(BACKBONE_RATE, rate)
     if is_free(GROUP_NORM) and uses_random_backbone(parameters, options, start):
         yield model.format_option(GROUP_NORM, "true")
+    yield from _make_chosen_training_options(parameters, options, start)
     if parameters["lr_warmup_steps"] is not None:
         yield from _make_warm_up_options(parameters, options, start)
+
+
+def _make_chosen_training_options(values: Mapping[str, Scalar], options: Sequence[str], start: Start) -> Iterator[str]:
+    """Yield what an optimizer and a schedule of the user's lack: the options of the policy do not count for them."""
+    names, rate = list_option_names(options), get_learning_rate(values, start)
+    if f"--{OPTIMIZER}.type" in names and rate is not None:
+        yield f"--{OPTIMIZER}.lr={rate}"
+    if f"--{SCHEDULER}.type" in names and values["lr_warmup_steps"] is not None:
+        yield f"--{SCHEDULER}.num_warmup_steps={values['lr_warmup_steps']}"
 
 
 def _make_warm_up_options(parameters: Mapping[str, Scalar], options: Sequence[str], start: Start) -> Iterator[str]:
@@ -302,15 +313,17 @@ def _make_warm_up_options(parameters: Mapping[str, Scalar], options: Sequence[st
         if is_free and isinstance(decay, int) and isinstance(total, int) and total < decay:
             yield model.format_option(DECAY_STEPS, total)  # else LeRobot shortens the warm-up as it does the decay
         return
-    optimizer = dict(model.facts.optimizer)
+    names, optimizer = list_option_names(options), dict(model.facts.optimizer)
     decay = get_option_value(options, f"--{model.prefix}.{DECAY}") or start.settings.get(DECAY)
     yield "--use_policy_training_preset=false"
-    yield f"--optimizer.type={optimizer.pop('type')}"
-    yield f"--optimizer.lr={get_learning_rate(parameters, start)}"
-    for name, value in (optimizer | ({"weight_decay": decay} if decay is not None else {})).items():
-        yield f"--optimizer.{name}={value}"
-    yield "--scheduler.type=constant_with_warmup"
-    yield f"--scheduler.num_warmup_steps={steps}"
+    if f"--{OPTIMIZER}.type" not in names:
+        yield f"--{OPTIMIZER}.type={optimizer.pop('type')}"
+        yield f"--{OPTIMIZER}.lr={get_learning_rate(parameters, start)}"
+        for name, value in (optimizer | ({"weight_decay": decay} if decay is not None else {})).items():
+            yield f"--{OPTIMIZER}.{name}={value}"
+    if f"--{SCHEDULER}.type" not in names:
+        yield f"--{SCHEDULER}.type=constant_with_warmup"
+        yield f"--{SCHEDULER}.num_warmup_steps={steps}"
 
 
 def make_picture_options(

@@ -23,6 +23,8 @@ from robotrain_workloads.lerobot.trained_model import (
 )
 from robotrain_workloads.lerobot_train import parameters
 
+WARM_UP = "--lr-warmup-steps"
+
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
@@ -131,6 +133,11 @@ def check_options(job: "Job") -> Iterator[Problem]:
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
     found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere, job["lerobot_version"])
     yield from shared_rules.make_option_problems(found)
+    if not any(source.role == "resume" for source in job.sources):
+        flags = [WARM_UP] if job["lr_warmup_steps"] is not None else []
+        owned = parameters.OWNED_OPTIONS
+        missing = option_tree.find_missing_options(job.trainer_args, owned, flags, job["lerobot_version"])
+        yield from shared_rules.make_option_problems(missing)
     if starts and not chosen:
         broken: Iterable[OptionProblem] = option_rules.find_common_problems(job.trainer_args, model.lerobot)
     else:
