@@ -71,6 +71,8 @@ BROKEN = [
     ("wall_x", ["--policy.attn_implementation=sdpa"], "--policy.attn_implementation=eager"),
     ("molmoact2", ["--policy.lora_rank=0"], "--policy.lora_rank=1"),
     ("act", ["--policy.n_heads=7"], "--policy.n_heads=8"),
+    ("act", ["--policy.dim_model=128", "--policy.n_heads=3"], "--policy.n_heads=4"),  # the last one, typed after a file's
+    ("act", ["--policy.n_heads=4", "--policy.dim_model=129"], "--policy.dim_model=128"),
     ("vqbet", ["--policy.gpt_n_head=7"], "--policy.gpt_n_head=8"),
     ("groot", ["--policy.n_action_steps=45"], "--policy.n_action_steps=40"),
     ("lingbot_va", ["--policy.attn_mode=sdpa"], "--policy.attn_mode=torch"),

@@ -181,7 +181,9 @@ class RuleCheck:
         known = self.tree.classes[place.name].items()
         defaults = {**exported.get("defaults", {}), **{name: field[1] for name, field in known if len(field) > 1}}
         better = ""
-        for name, value in list_repairs(broken.rule.when, broken.given, found, defaults):
+        order = {path: index for index, path in enumerate(self.given)}
+        latest = sorted(broken.given, key=lambda name: -order.get(f"{place.prefix}{name}", -1))
+        for name, value in list_repairs(broken.rule.when, latest, found, defaults):
             after = {text for text in texts if is_true(parse(text), {**found, name: value})}
             if after < before and broken.rule.when not in after and values.has_option(place, name):
                 option = format_option(f"{place.prefix}{name}", value)

@@ -24,13 +24,13 @@ def list_repairs(
     What a rule requires is in its last condition: the ones before say in which case. There, what is compared comes
     first, but a number that must divide another one is rather brought close to what is given.
 
-    :param given: the options of the rule that are given.
+    :param given: the options of the rule that are given, the one to change first: the last of the line.
     :param values: those of all options, as far as they are known.
     """
     for condition in reversed(_list_conditions(parse(when))):
         names, divides = list_names(ast.unparse(condition)), _has_remainder(condition)
         if divides:
-            names = (*[name for name in names if name in given], *[name for name in names if name not in given])
+            names = (*[name for name in given if name in names], *[name for name in names if name not in given])
         for name in names:
             found = _list_near(values.get(name), defaults.get(name)) if divides else ()
             for value in (*found, *_list_values(name, condition, values, defaults)):
