@@ -71,8 +71,6 @@ BROKEN = [
     ("wall_x", ["--policy.attn_implementation=sdpa"], "--policy.attn_implementation=eager"),
     ("molmoact2", ["--policy.lora_rank=0"], "--policy.lora_rank=1"),
     ("act", ["--policy.n_heads=7"], "--policy.n_heads=8"),
-    ("act", ["--policy.dim_model=128", "--policy.n_heads=3"], "--policy.n_heads=4"),  # the last one, typed after a file's
-    ("act", ["--policy.n_heads=4", "--policy.dim_model=129"], "--policy.dim_model=128"),
     ("vqbet", ["--policy.gpt_n_head=7"], "--policy.gpt_n_head=8"),
     ("groot", ["--policy.n_action_steps=45"], "--policy.n_action_steps=40"),
     ("lingbot_va", ["--policy.attn_mode=sdpa"], "--policy.attn_mode=torch"),
@@ -137,6 +135,19 @@ def test_broken_rule_of_a_type_is_mended_by_its_suggestion(kind: str, words: lis
     assert problem.given == " ".join(words[:1]) or problem.given in words
     assert problem.suggestion == instead
     assert not instead or find_problems(kind, *words, *shlex.split(instead)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (["--policy.dim_model=128", "--policy.n_heads=3"], "--policy.n_heads=4"),
+        (["--policy.n_heads=4", "--policy.dim_model=129"], "--policy.dim_model=128"),
+    ],
+)
+def test_last_option_of_a_line_is_mended(words: list[str], instead: str) -> None:
+    """The options of a job file stand before those that are typed."""
+    (problem,) = find_problems("act", *words)
+    assert problem.suggestion == instead
 
 
 def test_option_that_robotrain_gives_itself_breaks_no_rule() -> None:
