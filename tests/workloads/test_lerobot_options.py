@@ -202,6 +202,20 @@ def test_schedule_without_a_number_that_it_needs_is_refused(robotrain: Any) -> N
     assert explain_options(robotrain, "--lr-warmup-steps", "5", *line).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("option", "instead"),
+    [
+        ("--batch_size=0", "--batch-size INT"),
+        ("--num_workers=-1", "--num-workers INT"),
+        ("--policy.optimizer_lr=1e-5,", "--learning-rate FLOAT"),
+        ("--steps=10", "--training-steps 10"),
+    ],
+)
+def test_number_that_robotrain_would_refuse_is_not_repeated(robotrain: Any, option: str, instead: str) -> None:
+    (problem,) = explain_options(robotrain, "--", option).json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [instead]
+
+
 def test_another_first_letter_is_another_device(robotrain: Any) -> None:
     (problem,) = explain_options(robotrain, "--", "--policy.device=gpu").json["problems"]
     assert problem["instead"][0]["text"] == "--device auto"

@@ -211,6 +211,14 @@ def is_kind_of_value(parameter: Parameter, text: str) -> bool:
     return True
 
 
+def is_refused_number(parameter: Parameter, text: str) -> bool:
+    """Return whether a parameter that takes a number refuses a text: it is none, or is out of bounds."""
+    if parameter.bare_type not in (int, float) or parameter.choices:
+        return False
+    is_plain = bool(re.fullmatch(FLOAT_PATTERN, text))
+    return not is_kind_of_value(parameter, text) or (is_plain and _convert_plain_value(parameter, text) is None)
+
+
 def _make_stand_in(declared: type) -> Any:
     """Return an instance without calling `__post_init__`, so that further problems of the job can be found."""
     instance: Any = object.__new__(declared)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
-from robotrain.config.coerce import describe_expected_value, find_field
+from robotrain.config.coerce import describe_expected_value, find_field, is_refused_number
 from robotrain.config.provenance import Value
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, suggest_leaving_out
 from robotrain.nearest_name import suggest_name
@@ -169,6 +169,8 @@ def replace_managed_option(option: str, value: str, workload: Workload) -> tuple
         return "", [f"--no-{flag[2:]}"]
     if parameter and not parameter.is_switch and not filled:
         return "", [f"{flag} {parameter.metavar}"]
+    if parameter and filled == shlex.quote(value) and is_refused_number(parameter, value):
+        return f"{flag} takes {describe_expected_value(parameter)}.", [f"{flag} {parameter.metavar}"]
     if not parameter or not parameter.choices or filled != shlex.quote(value):
         return "", [hint]
     if value in parameter.choices:

@@ -56,7 +56,7 @@ def find_rename_problems(
             yield f"{begin}: only observations are renamed, to other observations"
         elif read is not None and renamed not in read:
             near = find_near_option(renamed, read)
-            way = f"\n{format_flag({name: near})}" if near else ""
+            way = f"\n{format_flag({name: near})}" if near and near != name else ""
             yield f"{begin}: the policy does not read {renamed}, only {', '.join(read)}{way}"
     for renamed in dict.fromkeys(renames.values()):
         if counts[renamed] > 1:
