@@ -176,6 +176,8 @@ REFUSED = {
         "--policy.vlm_model_name": "neither a repository"
     },
     f"accelerate launch --multi_gpu {BASE}": {"--multi_gpu": "--num_processes=N"},
+    f"{BASE} -- --steps=5": {"--": "-- cannot be translated"},
+    f"{BASE} ''": {"''": "'' cannot be translated"},
     "lerobot-train --policy.type=sarm --dataset.repo_id=me/cups": {"--policy.type": "use --reward_model.type=sarm"},
     "lerobot-train --policy.type=gaussian_actor --dataset.repo_id=me/cups": {"--policy.type": "cannot train"},
     "lerobot-train --reward_model.type=topreward --dataset.repo_id=me/cups": {"--reward_model.type": "cannot train"},

@@ -66,7 +66,11 @@ class LineTranslator:
         self.notes: dict[str, str] = program.notes
         self.refused = {
             **program.refused,
-            **{value or "": "it is not an option" for name, value in split_options(options) if not name},
+            **{
+                value or ("--" if value is None else "''"): "it is not an option"
+                for name, value in split_options(options)
+                if not name
+            },
         }
         self.stand_ins: dict[str, str] = {}
         """Words that people replace, each with one that stands for it when the line is checked."""
