@@ -115,6 +115,8 @@ class _UnknownOption:
         """Explain an option of another platform or workload."""
         if not (owners := list(find_option_owners(self.flag, self.choice, self.plugins))):
             return None
+        if all(family == "workload" for family, _ in owners) and (of_program := self.explain_program()):
+            return of_program
         chosen = self.choice
         here = f"{chosen.workload} on {chosen.platform}" if chosen.platform else chosen.workload
         title = f"{self.flag} is an option of {' and '.join(map(' '.join, owners))}, not of {here}"

@@ -46,7 +46,11 @@ def _find_unknown_options(
     from robotrain.cli.unknown_option import make_unknown_option_problem
 
     without_file = [flag for flag, value in unknown.items() if not is_job_file(value) and not is_variable(flag, value)]
-    by_workload = group_by_other_workload(without_file, choice, plugins)
+    by_workload = {
+        name: flags
+        for name, flags in group_by_other_workload(without_file, choice, plugins).items()
+        if not all(_is_of_program(flag, choice, plugins) for flag in flags)
+    }
     workloads = plugins.list_names("workload")
     misspelled = {near for word in plain if (near := find_nearest_name(word, workloads))}
     misspelled |= {name for word in plain for name in workloads if name.endswith(f"-{word}")}
@@ -59,6 +63,14 @@ def _find_unknown_options(
     for flag, value in unknown.items():
         if flag not in reported:
             yield make_unknown_option_problem(flag, value, choice, options, plugins)
+
+
+def _is_of_program(flag: str, choice: Choice, plugins: "Plugins") -> bool:
+    """Return whether the program of the chosen workload has an option of that name."""
+    from robotrain.config.trainer_args import find_option_of_program  # costs start-up
+
+    workload = load_or_none(plugins.workload, choice.workload)
+    return bool(workload and find_option_of_program(workload.option_finder, flag, ""))
 
 
 def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
