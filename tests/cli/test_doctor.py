@@ -216,7 +216,7 @@ def test_checks_of_plugins_are_run(robotrain, install):
             {
                 "state": "fail",
                 "says": "the proxy is down",
-                "instead": [{"text": "systemctl start proxy", "remark": "as root"}],
+                "instead": [{"text": "systemctl start proxy", "remark": "as root", "replaces": ""}],
                 "fix": None,
             }
         ],
