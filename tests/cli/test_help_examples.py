@@ -11,6 +11,7 @@ from robotrain.command_table import COMMANDS
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLUGINS = sorted((ROOT / "examples/plugins").glob("*/pyproject.toml"))
+LABELS = ("--name", "--note", "--checker")
 SENDING = ("--wait", "--stream", "--dry-run", "--new", "--no-pin", "--assets-only", "--save-spec", "made.yaml")
 SOUGHT = {"RUN": "last", "PLATFORM": "local", "NAME": "local", "WORKLOAD": "lerobot-train"}
 
@@ -53,7 +54,7 @@ def is_understood(robotrain, example):
 
     result = split_example(example)
     if result[0] == "submit" and "--plan" not in result:  # a submit looks at the world first, which takes its time
-        labels = {index + step for index, word in enumerate(result) if word in ("--name", "--note") for step in (0, 1)}
+        labels = {index + step for index, word in enumerate(result) if word in LABELS for step in (0, 1)}
         result = [
             "explain",
             *(word for index, word in enumerate(result) if index not in {0, *labels} if word not in SENDING),
