@@ -319,7 +319,7 @@ def test_a_machine_of_azure_s_own_is_sent_no_instance_type(dry_run, ready_worksp
     assert answer.exit_code == 0, answer.stderr
     assert "instance_type" not in answer.json["files"]["job.yaml"]["text"]
     refused = dry_run("--compute", "gpus", "--instance-type", "gpuspot").stderr
-    assert "omit --instance-type" in refused
+    assert "leave out --instance-type" in refused
     assert "--compute-kind" not in refused  # it is what the workspace says
 
 

@@ -295,7 +295,7 @@ def test_check_that_hangs_or_fails_is_named_and_the_others_are_run(checks, insta
     ("more", "exit_code", "summary"),
     [
         ("", 0, "not everything was checked: no answer of odd"),
-        (", check('bad', fail)", 4, "would fail; not everything was checked: no answer of odd"),
+        ("check('bad', fail), ", 4, "would fail; not everything was checked: no answer of odd"),
     ],
 )
 def test_check_without_an_answer_is_reported_and_hides_no_failure(
@@ -304,7 +304,7 @@ def test_check_without_an_answer_is_reported_and_hides_no_failure(
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
     monkeypatch.setattr(calls, "call_all_with_timeout", be_patient_with_others)
     body = "def look():\n    time.sleep(60)\n\ndef fail():\n    yield report_failure('it is broken')\n"
-    install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with(f"check('odd', look){more}", body))
+    install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with(f"{more}check('odd', look)", body))
     answer = robotrain("doctor")
     assert (answer.exit_code, summary in answer.stderr, "found nothing" in answer.stderr) == (exit_code, True, False)
     assert "ROBOTRAIN_HOOK_SECONDS=30 robotrain doctor …" in answer.stdout
@@ -394,7 +394,7 @@ def test_json_of_the_checks(robotrain):
     names = [check["name"] for check in answer["checks"] if check["by"] is None]
     assert names == [
         *("robotrain", "plugins", "state folder", "records", "leftovers", "cache folder", "cache", "settings files"),
-        *("clock", "completion"),
+        *("checker", "clock", "completion"),
     ]
 
 
