@@ -26,11 +26,13 @@ CHECKPOINT = RoleFlag(
     form="CHECKPOINT",
 )
 CODE = RoleFlag(
-    "--training-path",
-    env=("TRAINING_PATH",),
+    "--code",
+    ("--training-path",),
+    env=("ROBOTRAIN_TRAINING_PATH", "TRAINING_PATH"),
     repeatable=False,
-    help="A folder with your own training program, in place of Isaac Lab's scripts: it holds scripts/train.sh "
-    "(--entry FILE). Files that .gitignore or .amlignore name stay here.",
+    help="The folder of your own program: the job runs in a copy of it. Files that .gitignore, .amlignore or "
+    ".robotrainignore name stay here. isaac-train runs its scripts/train.sh (--entry FILE) in place of Isaac Lab's "
+    "scripts.",
     form="FOLDER",
 )
 INIT_POLICY = RoleFlag(

@@ -25,7 +25,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
         ("isaac-train", name): {"--checkpoint-uri": PLACE, "--checkpoint-mode": "resume"}
         for name in ("checkpoint_mode", "sha256")
     },
-    ("isaac-train", "entry"): {"--training-path": "/data/training"},
+    ("isaac-train", "entry"): {"--code": "/data/training"},
     **{
         ("rosbag-act-train", name): {"--image-topics": "/camera"}
         for name in ("pretrained_backbone_weights", "backbone_file")

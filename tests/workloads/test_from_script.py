@@ -51,12 +51,12 @@ LINES = {
         "submit isaac-train --platform osmo --task Isaac-Velocity-Rough-Anymal-C-v0 --pool gp --backend rsl_rl --gpus 2"
     ),
     "submit-osmo-dataset-training.sh --dataset-bucket custom --training-path FOLDER --cpu 8 --memory 64Gi": (
-        "submit isaac-train --platform osmo --dataset-bucket custom --training-path FOLDER --delivery dataset --cpu 8 "
+        "submit isaac-train --platform osmo --dataset-bucket custom --code FOLDER --delivery dataset --cpu 8 "
         "--memory 64Gi"
     ),
     "submit-osmo-dataset-training.sh --dataset-bucket custom --dataset-name my-training-v1 --training-path FOLDER": (
         "submit isaac-train --platform osmo --dataset-bucket custom --dataset-name my-training-v1 "
-        "--training-path FOLDER --delivery dataset"
+        "--code FOLDER --delivery dataset"
     ),
     "submit-azureml-training.sh -m 100 --gui --job-name anymal --experiment-name e --stream": (
         "submit isaac-train --platform azureml --max-iterations 100 --no-headless --name anymal --experiment-name e "

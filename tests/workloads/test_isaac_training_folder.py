@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def render(robotrain: Any, folder: Path) -> Callable[..., Any]:
     """Renders a job with the folder: `render("--platform", …)`."""
-    return lambda *words: robotrain("render", "isaac-train", "--training-path", folder, "--json", *words)
+    return lambda *words: robotrain("render", "isaac-train", "--code", folder, "--json", *words)
 
 
 def list_codes(answer: Any) -> list[str]:

@@ -140,7 +140,7 @@ _SHARED_HINTS = {
     "--dataset-root DATASET_ROOT": "not needed: data is mounted, or downloaded to the container's cache in --work-dir",
     "--dataset-localpath": "use --dataset-path FOLDER; the folder is uploaded",
     "--training-path --payload-root PAYLOAD_ROOT": (
-        "not needed: the code is sent with the job; set its working folder with --work-dir"
+        "not needed: the program of this workload is sent with the job; set its working folder with --work-dir"
     ),
     "--mlflow-enable MLFLOW_ENABLE": (
         "not needed: runs are tracked if a workspace is set; turn this off with --tracking-uri none"

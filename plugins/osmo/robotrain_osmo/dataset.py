@@ -61,14 +61,14 @@ KIND = SourceKind(
             (DATASET_FLAG,),
             repeatable=False,
             upload_setting="code_dataset",
-            help="Your own training program in an OSMO bucket (default bucket: training), as with --training-path; "
+            help="Your own training program in an OSMO bucket (default bucket: training), as with --code; "
             "together with it, the name that its folder is uploaded by.",
         ),
     },
     recognizes=lambda text: False,  # any word could be a dataset's name
     parse=parse_dataset,
     unsupported={
-        "code": no("Only OSMO can read its buckets.", "--training-path FOLDER"),
+        "code": no("Only OSMO can read its buckets.", "--code FOLDER"),
         ANY: no(
             "Only OSMO can read its buckets.",
             "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",

@@ -89,15 +89,15 @@ class OsmoSettings(AzureSettings):
     delivery: Annotated[
         Literal["auto", "inline", "dataset"],
         Param(
-            help="how the folder of --training-path is sent: inline, in the workflow; dataset, uploaded once for each "
+            help="how the folder of --code is sent: inline, in the workflow; dataset, uploaded once for each "
             "content; auto: inline while the workflow has at most 512 KiB"
         ),
     ] = "auto"
     code_dataset: Annotated[
         str | None,
         Param(
-            help="name by which the folder of --training-path is uploaded, as a new version for each content (default "
-            "bucket: training); --dataset-name beside --training-path is the same",
+            help="name by which the folder of --code is uploaded, as a new version for each content (default "
+            "bucket: training); --dataset-name beside --code is the same",
             metavar="[BUCKET/]NAME",
             destination=True,
         ),

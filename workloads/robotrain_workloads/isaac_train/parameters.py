@@ -76,7 +76,7 @@ class IsaacTrainParameters:
     entry: Annotated[
         str,
         Param(
-            help="the program in the folder of --training-path",
+            help="the program in the folder of --code",
             pattern=r"^[A-Za-z0-9_+-][A-Za-z0-9._+/-]*$",
             pattern_help="a file of the folder, such as scripts/train.sh",
             metavar="FILE",

@@ -80,7 +80,7 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
             )
 
 
-CODE_FLAG = "--training-path"
+CODE_FLAG = "--code"
 
 
 def check_training_folder(job: "Job") -> Iterator[Problem]:
