@@ -22,6 +22,7 @@ from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Canc
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, run_environment
+from robotrain_runtime.environments.program_environment import ProgramEnvironment
 from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.preflight import collect_findings
@@ -109,7 +110,14 @@ class Engine:
         self._relay, self._stop, self._lease = services.relay, services.stop, services.lease
         self._plugin = plugin_loader.load_workload_plugin(document)
         self._data = RunData(document, self._relay, self._stop, self._lease)
-        self._background = BackgroundBuild(document, self._relay, self._stop, self._on_environment_ready)
+        self._background = BackgroundBuild(
+            plugin_loader.get_job_environment(document),
+            plugin_loader.get_run_placement(document),
+            self._relay,
+            self._stop,
+            self._on_environment_ready,
+        )
+        self._program = ProgramEnvironment(document, self._relay, self._stop, self._lease)
         self._warm_up = WarmUp(self._relay, self._on_refused)
         self._preflight_done = threading.Event()
         self._described: dict[JobSource, Path] | None = None
@@ -123,8 +131,8 @@ class Engine:
             with closing(self._warm_up):
                 return self._run_stages()
         except StopRequested:
-            if self._stop.number is None and self._background.failure is not None:
-                raise self._background.failure from None
+            if self._stop.number is None and (reason := self._background.failure or self._program.failure):
+                raise reason from None
             raise
         finally:
             shutil.rmtree(self._descriptions, ignore_errors=True)
@@ -152,7 +160,7 @@ class Engine:
 
         The environment is built in the background meanwhile; whichever fails first ends the other.
         """
-        with closing(self._background), closing(self._data.batches):
+        with closing(self._program), closing(self._background), closing(self._data.batches):
             with self._run_stage("preflight"):
                 self._run_preflight()
             if not self._background.is_started:
@@ -166,6 +174,7 @@ class Engine:
                 data = self._data.fetch(self._wait_for_python)
                 self._restore_checkpoint()
             self._on_environment_ready(python := self._wait_for_python())
+            self._program.wait()
             if (preparation := self._data.get_preparation(data)) is None:
                 return python, data, data
             with self._run_stage("merge") as details:
@@ -226,6 +235,7 @@ class Engine:
     def _on_environment_ready(self, built: Path) -> None:
         """Start tracking, and what gets ready for the work, while the data is still on its way."""
         self._preflight_done.wait()  # which finds the tracking run of an earlier attempt
+        self._program.start()
         if not self._tracking_started and self._lease.acquire(built):
             self._tracking_started = True
             python, command = environment.get_python(built), None
@@ -302,7 +312,7 @@ class Engine:
             raise self._background.failure
         program = program or Program(
             [str(python), *work.arguments],
-            environ=run_environment.make_program_environ(self._document, work.environ),
+            environ=run_environment.make_program_environ(self._document, {**work.environ, **self._program.environ}),
             on_line=self._relay.write_line,
             on_event=self._relay.forward,
         )

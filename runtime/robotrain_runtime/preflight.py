@@ -20,7 +20,7 @@ from robotrain_runtime.contract.failure import Finding, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.data import sources
 from robotrain_runtime.data.sources import SourceBatches
-from robotrain_runtime.environments import environment, environment_check
+from robotrain_runtime.environments import environment, environment_check, program_environment
 from robotrain_runtime.machine import disk_cache, hardware
 from robotrain_runtime.machine.disk_cache import GIB
 from robotrain_runtime.process.stop import StopSignal
@@ -37,11 +37,8 @@ def find_disk_problems(
     `free` and `missing` are bytes: free before the run, and still to be fetched. Data with one of `used_digests` is
     not counted as evictable.
     """
-    placement, required = document.placement, plugin_loader.get_job_environment(document)
-    is_built = placement.environment is not None or environment.find_environment(
-        required.lock, required.python, Path(placement.cache), placement.torch_backend
-    )
-    environment_bytes = 0 if is_built else round(required.gib * GIB)
+    placement = document.placement
+    environment_bytes = round(GIB * program_environment.count_missing_gib(document))
     needed = missing + environment_bytes + SPARE_BYTES
     if not missing or free >= needed:
         return
@@ -164,8 +161,11 @@ def collect_findings(
         present, findings = _check_local_sources(document, batches.mounted)
         findings += targets.find_platform_folder_problems(document)
         findings += [failure.make_finding("data-unusable", text) for text in workload.inspect(document, present)]
-        job_environment = plugin_loader.get_job_environment(document)
-        findings += environment_check.find_environment_problems(job_environment, document.placement)
+        job_environment, placement = plugin_loader.get_job_environment(document), document.placement
+        run_placement = plugin_loader.get_run_placement(document)
+        findings += environment_check.find_environment_problems(job_environment, run_placement)
+        with program_environment.temporary_lock(document) as required:
+            findings += environment_check.find_environment_problems(required, placement) if required else ()
         blocked = list(_check_other_environments(document))
         machine = DeadlineFuture(lambda: list(hardware.find_gpu_problems(workload.gpus(document), document.placement)))
         if not findings and not blocked:

@@ -28,6 +28,12 @@ class Job:
     """What the workload declares for platforms; not part of the digest."""
     labels: tuple[tuple[str, Scalar], ...] = ()
     """Parameters that only say what the run is called, each with the value that the digest has instead."""
+    program_lock: str = ""
+    """The requirements, with hashes, of the environment that the user's program runs in, locked when the job was
+    submitted; empty for none. Like the pins of sources it is not part of the digest.
+    """
+    program_python: str = ""
+    """The version of Python that they are locked for, such as `3.12`."""
 
     def __getitem__(self, parameter: str) -> Any:
         """Return the value of a parameter. Raise KeyError."""

@@ -101,6 +101,8 @@ def make_job_document(
         placement=placement,
         sources=job.sources,
         trainer_args=job.trainer_args,
+        program_lock=job.program_lock,
+        program_python=job.program_python,
     )
 
 

@@ -161,6 +161,12 @@ class Workload:
     new job file shows, with their values (None: as a comment). `EXAMPLES`: folders by name. `find_inputs(folder)`:
     yield a FoundInput, or a tuple of its fields, for each input that jobs in the folder could use, the best first.
     """
+    program_locker: str = ""
+    """The module that locks the packages of the user's own program, which has an environment of its own beside the
+    run's: `lock_program(job, say)` returns a `robotrain.model.locked_program.LockedProgram`, or None if the job has
+    nothing to lock, and `find_locked(job)` one that was made before, without the network. They raise Rejected; `say`
+    shows a line of progress.
+    """
     package: str = ""
     """The module whose `make_files(plan, settings)` returns the files, by path, that `robotrain render --to` writes
     beside a plan, for people who submit it by hand. `settings`: those of the platform, by name.

@@ -108,7 +108,11 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
         "robotrain": __version__,
         "run": plan.run,
         "platform": plan.platform,
-        "job": {**dataclasses.asdict(plan.job), "sources": [collect_fields(one) for one in plan.job.sources]},
+        "job": {
+            **collect_fields(plan.job),
+            "profile": dataclasses.asdict(plan.job.profile),
+            "sources": [collect_fields(one) for one in plan.job.sources],
+        },
         "settings": dict(rendered.settings),
         "halves": dict(rendered.container_plugins),
         "makes": rendered.produces,

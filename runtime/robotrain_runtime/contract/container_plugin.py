@@ -17,6 +17,10 @@ PLATFORM_TRACKING_VARIABLE = "ROBOTRAIN_TRACKING_GIVEN"
 """The environment variable of the platform's own tracking address; MLflow's variable holds the document's."""
 
 
+PROGRAM_PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
+"""The environment variable of the work with the interpreter of the program's environment, if it has one."""
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class PythonEnvironment:
     """A locked Python environment."""
@@ -316,6 +320,10 @@ class WorkloadContainerPlugin:
     """A workload in the container: a module with these names; only ENVIRONMENT, `work` and `tracked` are required."""
 
     ENVIRONMENT: PythonEnvironment
+    RUNS_PROGRAM: bool = False
+    """Whether the work starts a program of the user's, in an environment of its own: `Placement.environment` and
+    `torch_backend` are then about that one, and the run's environment is always the locked one.
+    """
     DESCRIBED: Mapping[str, Sequence[str]] = {}
     """By role, the paths of the few small files that describe a source."""
     MODEL_TAGS: Mapping[str, Sequence[str]] = {}
@@ -324,6 +332,15 @@ class WorkloadContainerPlugin:
     def environment(self, document: JobDocument) -> PythonEnvironment:
         """Return the environment of this very job."""
         return self.ENVIRONMENT
+
+    def program_environment(self, document: JobDocument, work: Path) -> PythonEnvironment | None:
+        """Return the environment of the user's program; None for none.
+
+        It is built after the run's own, while data is fetched, and the work gets its interpreter as
+        `PROGRAM_PYTHON_VARIABLE`. Only a plugin that RUNS_PROGRAM has one. A lock that the document contains is
+        written to `work`, the run's own folder, or a temporary one while the job is only checked.
+        """
+        return None
 
     def compare(self, document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[str]:
         """Return what is wrong with the sources, judged by the files that describe them, before anything is fetched.

@@ -135,6 +135,10 @@ class JobDocument:
     """The model that the policy of its one source, an earlier step, is registered as, in place of the work."""
     space: Mapping[str, Dimension] = field(default_factory=dict)
     """The parameters that the engine of a sweep gives each trial values of, as arguments of the runtime."""
+    program_lock: str = ""
+    """The requirements, with hashes, of the environment of the user's program; empty for none."""
+    program_python: str = ""
+    """The version of Python that they are locked for."""
 
     def to_json(self) -> str:
         """Return the one text form of the document, as `format_document` does."""
@@ -167,7 +171,7 @@ def format_document(document: JobDocument) -> str:
     return json.dumps(collect_fields(document), indent=1, sort_keys=True, default=collect_fields) + "\n"
 
 
-OMITTED_IF_EMPTY = ("space", "tags", "label", "implied")
+OMITTED_IF_EMPTY = ("space", "tags", "label", "implied", "program_lock", "program_python")
 """Fields without which documents had been written before."""
 
 

@@ -1,5 +1,6 @@
 """Loading of the container plugins that a job document names."""
 
+import dataclasses
 import importlib
 import os
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
     TrackingContainerPlugin,
     WorkloadContainerPlugin,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 
 TRACKING_PREFIX = "tracking."
@@ -40,6 +41,27 @@ def load_workload_plugin(document: JobDocument) -> WorkloadContainerPlugin:
 def get_job_environment(document: JobDocument) -> PythonEnvironment:
     """Return the environment that the job runs in. Raise JobFailed."""
     return load_workload_plugin(document).environment(document)
+
+
+def get_run_placement(document: JobDocument) -> Placement:
+    """Return the placement for the run's environment: what the user chose may be for that of the program."""
+    if not load_workload_plugin(document).RUNS_PROGRAM:
+        return document.placement
+    return dataclasses.replace(document.placement, environment=None, torch_backend=None)
+
+
+def get_program_environment(document: JobDocument, work: Path) -> PythonEnvironment | None:
+    """Return the environment of the user's program, with its lock below `work`; None for none. Raise JobFailed."""
+    plugin = load_workload_plugin(document)
+    return plugin.program_environment(document, work) if plugin.RUNS_PROGRAM else None
+
+
+def get_program_python(document: JobDocument) -> Path | None:
+    """Return the interpreter of the user's own environment that the program runs in; None if there is none."""
+    given = document.placement.environment
+    if given is None or not load_workload_plugin(document).RUNS_PROGRAM:
+        return None
+    return Path(given) if os.path.isfile(given) else Path(given, "bin", "python")
 
 
 def describe_outputs(document: JobDocument) -> str:

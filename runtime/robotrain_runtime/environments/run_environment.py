@@ -1,4 +1,4 @@
-"""The environment of one run: its build in the background, and the environment variables of its programs."""
+"""The environments of one run: their builds in the background, and the environment variables of its programs."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from types import MappingProxyType
 
 import robotrain_runtime
 from robotrain_runtime.contract import child_python, failure, plugin_loader
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.event import StageEvent
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_tracking_environ
@@ -28,19 +29,24 @@ REMEMBERED_LINES = 50
 
 
 class BackgroundBuild:
-    """The build of the run's environment in the background.
+    """The build of an environment in the background: that of the run, or of its program.
 
     `on_ready` is called with its folder, in a thread. If the build fails, waits elsewhere are ended: they raise
     StopRequested, without a signal.
     """
 
     def __init__(
-        self, document: JobDocument, relay: EventRelay, stop: StopSignal, on_ready: Callable[[Path], None]
+        self,
+        required: PythonEnvironment,
+        placement: Placement,
+        relay: EventRelay,
+        stop: StopSignal,
+        on_ready: Callable[[Path], None] = lambda built: None,
     ) -> None:
         self.failure: Exception | None = None
         """Why the build failed, or what else in the background did."""
-        self._required = plugin_loader.get_job_environment(document)
-        self._placement = document.placement
+        self._required = required
+        self._placement = placement
         self._relay = relay
         self._stop = stop
         self._on_ready = on_ready
@@ -141,7 +147,7 @@ class BackgroundBuild:
 
 def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop: StopSignal) -> Path:
     """Return the interpreter of the run's environment; build it if necessary. Raise JobFailed or StopRequested."""
-    placement = document.placement
+    placement = plugin_loader.get_run_placement(document)
     if placement.environment is not None:
         return environment.get_python(Path(placement.environment))
     required, cache = plugin_loader.get_job_environment(document), Path(placement.cache)

@@ -1,0 +1,93 @@
+"""The environment of the user's program, beside that of the run: built after it, while data is fetched."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from robotrain_runtime.contract import plugin_loader
+from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, PythonEnvironment
+from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.event import StageEvent
+from robotrain_runtime.environments import environment
+from robotrain_runtime.environments.run_environment import BackgroundBuild
+from robotrain_runtime.machine.disk_cache import CacheLease
+from robotrain_runtime.process.event_relay import EventRelay
+from robotrain_runtime.process.stop import StopSignal
+
+NO_LOCK = Path("program.txt")
+"""The lock of an environment that the user made; it does not exist."""
+
+
+class ProgramEnvironment:
+    """The environment of a run's program, which most runs do not have."""
+
+    def __init__(self, document: JobDocument, relay: EventRelay, stop: StopSignal, lease: CacheLease) -> None:
+        self._document, self._placement = document, document.placement
+        self._relay, self._stop, self._lease = relay, stop, lease
+        self._required: PythonEnvironment | None = None
+        self._build: BackgroundBuild | None = None
+        self._python = plugin_loader.get_program_python(document)
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the build failed."""
+        return self._build.failure if self._build else None
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The variable with the interpreter, once it is built."""
+        return {PROGRAM_PYTHON_VARIABLE: str(self._python)} if self._python else {}
+
+    def start(self) -> None:
+        """Start the build, once, if it is necessary. Raise JobFailed."""
+        if self._build is not None or self._python is not None:
+            return
+        self._required = plugin_loader.get_program_environment(self._document, Path(self._placement.work))
+        if self._required is not None:
+            self._build = BackgroundBuild(self._required, self._placement, self._relay, self._stop)
+            self._build.start()
+
+    def wait(self) -> None:
+        """Wait for the build, and lease what it built for the run. Raise JobFailed or StopRequested."""
+        if self._build is None or self._required is None:
+            return
+        if not self._build.is_started:
+            self._relay.emit(StageEvent(name="environment", state="started"))
+        python = environment.get_python(self._build.wait())
+        while not self._lease.acquire(python):  # another process just removed it
+            cache, backend = Path(self._placement.cache), self._placement.torch_backend
+            python = environment.build_python(self._required, cache, self._relay.write_line, self._stop, backend)
+        if not self._build.is_started:
+            remark = environment.read_remark(python.parent.parent)
+            self._relay.emit(StageEvent(name="environment", state="done", seconds=0.0, detail=remark))
+        self._python = python
+
+    def close(self) -> None:
+        """End the build if it is still running."""
+        if self._build is not None:
+            self._build.close()
+
+
+@contextmanager
+def temporary_lock(document: JobDocument) -> Iterator[PythonEnvironment | None]:
+    """Yield the environment of a job's program, with its lock in a temporary folder; None for none."""
+    if plugin_loader.get_program_python(document):
+        yield PythonEnvironment(lock=NO_LOCK, python="", gib=0)
+        return
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
+        yield plugin_loader.get_program_environment(document, Path(folder))
+
+
+def count_missing_gib(document: JobDocument) -> float:
+    """Return the disk space, in GiB, of the environments of the run and its program that must be built."""
+    missing = _count_gib(plugin_loader.get_job_environment(document), plugin_loader.get_run_placement(document))
+    with temporary_lock(document) as required:
+        return missing + (_count_gib(required, document.placement) if required else 0)
+
+
+def _count_gib(required: PythonEnvironment, placement: Placement) -> float:
+    if placement.environment is not None:
+        return 0
+    cache, backend = Path(placement.cache), placement.torch_backend
+    return 0 if environment.find_environment(required.lock, required.python, cache, backend) else required.gib
