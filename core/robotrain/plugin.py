@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
     from robotrain_runtime.contract.event import Checkpoint, Registered
-    from robotrain_runtime.contract.parameter import Param
+    from robotrain_runtime.contract.parameter import Param, load_pairs
 
     from robotrain.cluster.platform import ClusterPlatform
     from robotrain.config.coerce import parse_pairs
@@ -94,6 +94,7 @@ __all__ = [
     "WorkloadProfile",
     "holds_secret",
     "hook",
+    "load_pairs",
     "make_job_document",
     "no",
     "not_yet",
@@ -124,7 +125,7 @@ _MODULES = {
     "robotrain.run_folder.status": "RunFolderPlatform",
     "robotrain_runtime.contract.document": "Dimension JobDocument JobSource Mount Placement",
     "robotrain_runtime.contract.event": "Checkpoint Registered",
-    "robotrain_runtime.contract.parameter": "Param",
+    "robotrain_runtime.contract.parameter": "Param load_pairs",
 }
 """The names that each module defines."""
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobDocument, JobSource
     from robotrain_runtime.contract.event import Checkpoint, Download, Metrics, Note, emit_event
     from robotrain_runtime.contract.failure import Cancelled, Finding, JobFailed, PermanentError
-    from robotrain_runtime.contract.parameter import Param
+    from robotrain_runtime.contract.parameter import Param, load_pairs
     from robotrain_runtime.contract.verdict import Verdict, emit_verdict
     from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
 
@@ -74,6 +74,7 @@ __all__ = [
     "WorkloadContainerPlugin",
     "emit_event",
     "emit_verdict",
+    "load_pairs",
     "serve_requests",
 ]
 
@@ -86,7 +87,7 @@ _MODULES = {
     "robotrain_runtime.contract.document": "JobDocument JobSource",
     "robotrain_runtime.contract.event": "Checkpoint Download Metrics Note emit_event",
     "robotrain_runtime.contract.failure": "Cancelled Finding JobFailed PermanentError",
-    "robotrain_runtime.contract.parameter": "Param",
+    "robotrain_runtime.contract.parameter": "Param load_pairs",
     "robotrain_runtime.contract.verdict": "Verdict emit_verdict",
     "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
 }

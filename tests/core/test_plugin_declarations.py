@@ -98,7 +98,10 @@ MALFORMED = [
 SETTINGS = [
     ("Annotated[Path, Param()] = Path('x')", "declared as pathlib.Path; expected a str,"),
     ("Annotated[Path | None, Param()] = None", "declared as pathlib.Path | None; expected a str,"),
-    ("Annotated[list[int], Param()] = ()", "a list or a mapping is a str, with path=True, json=True or table=True"),
+    (
+        "Annotated[list[int], Param()] = ()",
+        "a list or a mapping is a str, with path=True, json=True, table=True or pairs=True",
+    ),
     ("Annotated[int | str, Param()] = 1", "declared as int | str; expected a str,"),
     ("Annotated[Literal[1, 2], Param()] = 1", "declared as Literal[1, 2]; expected a str,"),
     ("Annotated[Literal['a', 'b'], Param()] = 'c'", "its `settings.spot, default` is 'c'; expected one of a, b"),
@@ -106,6 +109,7 @@ SETTINGS = [
     ("Annotated[bool, Param()] = 1", "its `settings.spot, default` is of the type int; expected bool"),
     ("Annotated[str, Param()] = None", "its `settings.spot, default` is of the type NoneType; expected str"),
     ("Annotated[str, Param()] = field(default_factory=str)", "has a default_factory; expected a default that help"),
+    ("Annotated[int, Param(pairs=True)] = 1", "its `settings.spot` has pairs=True; expected a str"),
     ("int = 1", "its `settings.spot` has no Param; expected Annotated[int, Param(help=…)]"),
     ("Annotated[str, Param(flag='spot')] = 'x'", "has the flag 'spot'; expected one such as --name"),
     ("Annotated[str, Param(aliases='--place')] = 'x'", "spot, aliases` is of the type str; expected tuple"),

@@ -26,7 +26,7 @@ PUBLIC_NAMES = {
     Placement Plan Platform PlatformDefault Problem Reference Registered Rejected Resources Role RoleFlag
     RunFolderPlatform RunGone RunRecord RunState Source SourceError SourceKind SourceNotFound SourceUnreachable Stage
     Status StepStatus Suggestion Support SweepSpec Unanswered Workload WorkloadProfile holds_secret hook
-    make_job_document no not_yet parse_pairs redact report_failure report_ok report_warning
+    load_pairs make_job_document no not_yet parse_pairs redact report_failure report_ok report_warning
     """,
     "robotrain.testing": "PlatformKit Served SourceKit WorkloadKit World",
     "robotrain_runtime.plugin": """
@@ -34,7 +34,7 @@ PUBLIC_NAMES = {
     DataPreparation Download Finding GpuRequirement HelperProcess JobDocument JobFailed JobSource Metrics ModelRegistry
     Note Param PermanentError PublishingSpec PythonEnvironment SourceContainerPlugin SurveyedSource
     TargetContainerPlugin TargetInspection TargetWriter TrackingContainerPlugin TrackingSpec Verdict WorkCommand
-    WorkloadContainerPlugin emit_event emit_verdict serve_requests
+    WorkloadContainerPlugin emit_event emit_verdict load_pairs serve_requests
     """,
 }
 

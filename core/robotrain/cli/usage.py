@@ -28,6 +28,12 @@ def collect_values(option_values: dict[str, Any], options: ComposedOptions, pref
         if isinstance(value, bool):
             flag = parameter.flag if value else f"--no-{parameter.flag[2:]}"
             collected[parameter.name] = Value("true" if value else "false", Origin("flag", flag))
+        elif parameter.param.pairs:
+            if texts := [text for text in value or () if not is_flag(text, options)]:
+                from robotrain.config import pairs
+
+                origin = Origin("flag", parameter.flag)
+                collected[parameter.name] = Value(pairs.make_table(parameter, texts, origin), origin)
         elif value is not None and not is_flag(value, options):
             collected[parameter.name] = Value(value, Origin("flag", parameter.flag))
     return collected
@@ -78,7 +84,9 @@ def find_unread_inputs(problems: Iterable[Problem], options: ComposedOptions) ->
 def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Iterator[Problem]:
     """Find options that take one value and are given several times."""
     for name in dict.fromkeys(order):
-        if order.count(name) > 1 and name not in ("words", SET_NAME, "over") and not name.startswith(SOURCE_PREFIX):
+        is_repeatable = name in options.declared and options.declared[name].param.pairs
+        is_repeatable |= name in ("words", SET_NAME, "over") or name.startswith(SOURCE_PREFIX)
+        if order.count(name) > 1 and not is_repeatable:
             flag = _get_canonical_flag(name, options)
             title = f"{flag} is given {order.count(name)} times; it takes one value"
             yield make_usage_problem("option-repeated", title, flag)

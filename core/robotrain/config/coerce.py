@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs
 
 from robotrain.config.provenance import MAX_LETTERS, Value
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
@@ -52,7 +52,9 @@ def has_pairs(text: str) -> bool:
 
 
 def convert_tables(values: Mapping[str, Value], declared: type, problems: list[Problem]) -> dict[str, Value]:
-    """Return the values with each table as text; problems of tables are added to `problems`."""
+    """Return the values with each table as text, but for those of pairs, which layers merge; problems of tables are
+    added to `problems`.
+    """
     known = {parameter.name: parameter for parameter in get_parameters(declared)}
     found = {}
     for name, value in values.items():
@@ -63,6 +65,8 @@ def convert_tables(values: Mapping[str, Value], declared: type, problems: list[P
         elif name in known:  # an unknown setting is reported elsewhere
             if wrong := list(_find_table_problems(value.value, known[name])):
                 problems += wrong
+            elif known[name].param.pairs:
+                found[name] = value
             else:
                 pairs = (f"{key}={one.value}" for key, one in value.value.entries if one.value)
                 found[name] = value._replace(value=",".join(pairs))
@@ -70,14 +74,16 @@ def convert_tables(values: Mapping[str, Value], declared: type, problems: list[P
 
 
 def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Problem]:
-    if not parameter.param.table:
+    is_text, is_pairs = parameter.param.table, parameter.param.pairs
+    if not is_text and not is_pairs:
         yield table.refusal
         return
     yield from table.problems
     for name, value in table.entries:
-        if not name.strip() or "," in name or "=" in name:
-            yield _make_table_problem(table, f"a name of {parameter.flag} is empty or contains `,` or `=`", value, name)
-        elif "," in str(value.value):
+        if not name.strip() or (is_text and "," in name) or "=" in name:
+            letters = "`,` or `=`" if is_text else "`=`"
+            yield _make_table_problem(table, f"a name of {parameter.flag} is empty or contains {letters}", value, name)
+        elif is_text and "," in str(value.value):
             yield _make_table_problem(table, f"a value of {parameter.flag} contains `,`", value, str(value.value))
 
 
@@ -232,7 +238,7 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
     text, where = str(value.value), value.origin.where or value.origin.layer
     if len(text) > MAX_LETTERS:
         title = f"{parameter.flag} is longer than {MAX_LETTERS >> 10} KiB"
-    elif value_holds_secret(text):
+    elif any(map(value_holds_secret, _list_texts(parameter, text))):
         title = f"{parameter.flag} contains what looks like a secret"
         takes, way = "", ""
         if parameter.param.metavar:
@@ -241,11 +247,27 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
         return make_problem("secret-in-job", title, where, text, why, way, stage=Stage.RESOLVE)
     elif any(ord(one) < 0x20 and one not in "\n\t" for one in text):
         title = f"{parameter.flag} contains control characters"
-    elif parameter.param.table and not has_pairs(text):
+    elif (parameter.param.table and not has_pairs(text)) or (parameter.param.pairs and not _is_object(text)):
         return make_invalid_value_problem(parameter, value)
     else:
         return None
     return make_problem("value-invalid", title, where, text, stage=Stage.RESOLVE)
+
+
+def _is_object(text: str) -> bool:
+    """Return whether `text` is JSON of names with values."""
+    try:
+        load_pairs(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _list_texts(parameter: Parameter, text: str) -> tuple[str, ...]:
+    """Return the texts of a value that may be secrets. A name in pairs does not make its value one: it may say where a
+    secret is found.
+    """
+    return tuple(load_pairs(text).values()) if parameter.param.pairs and _is_object(text) else (text,)
 
 
 def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
@@ -335,6 +357,8 @@ def describe_expected_value(parameter: Parameter) -> str:
         return "yes or no"
     if parameter.param.table:
         return f"{TABLE_FORM}, each name once"
+    if parameter.param.pairs:
+        return f"{parameter.metavar}, once for each name; as one text, a JSON object of texts"
     if parameter.param.pattern_help:
         return parameter.param.pattern_help
     words = {int: "a whole number", float: "a number"}.get(parameter.bare_type, "text")

@@ -28,6 +28,11 @@ _TABLE_SCHEMA = {
     "propertyNames": {"pattern": "^[^,=]*[^,=\\s][^,=]*$"},
     "additionalProperties": {"type": [*SCALAR, "null"], "pattern": "^[^,]*$"},
 }
+_PAIRS_SCHEMA = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[^=]*[^=\\s][^=]*$"},
+    "additionalProperties": {"type": [*SCALAR, "null"]},
+}
 SWITCH_WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "0", "1")
 SWITCH_PATTERN = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in SWITCH_WORDS)
 FORMS: dict[str, dict[str, Any]] = {
@@ -156,6 +161,8 @@ def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[
         return schema | {"enum": [*parameter.choices, None, ""]}
     if parameter.param.json:
         return schema | {"type": [*SCALAR, "array", "object", "null"]}
+    if parameter.param.pairs:
+        return schema | {"anyOf": [{"type": ["string", "null"], "pattern": r"^\s*\{|^$"}, _PAIRS_SCHEMA]}
     if parameter.param.table:
         return schema | {"anyOf": [{"type": ["string", "null"], "pattern": f"{TABLE_PATTERN}|^$"}, _TABLE_SCHEMA]}
     text = {"type": [*SCALAR, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})

@@ -1,11 +1,11 @@
 """A resolved job written as a job file: all given values with their origins, without defaults."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs
 
 from robotrain.config.coerce import list_fields
 from robotrain.config.provenance import DEFAULT_LAYERS, Origin, Value
@@ -29,22 +29,20 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
             sources.append(f"    - {text}{_format_origin(item.origin)}")
     arguments = [f"  - {format_scalar(one.value)}{_format_origin(one.origin)}" for one in resolution.trainer_args]
     declared: type = type(resolution.settings)
-    programs = {parameter.name for parameter in get_parameters(declared) if parameter.param.program}
-    allowed = {name: value for name, value in resolution.platform_settings.items() if name not in programs}
+    of_platform, of_workload = get_parameters(declared), get_parameters(resolution.workload.parameters)
     fields = dict(list_fields(resolution.settings))
-    settings = list(_format_table(format_scalar(platform), allowed, fields, indent="  "))
-    given = {name: value for name, value in resolution.parameters.items() if name not in resolution.programs}
+    settings = list(_format_table(format_scalar(platform), of_platform, resolution.platform_settings, fields, "  "))
     values = dict(job.parameters)
     left_out = [
-        f"# A file cannot hold {flag}: add it to the command, {flag} {format_scalar(values[name])}"
-        for name, flag in resolution.programs.items()
-        if values[name] is not None and resolution.parameters[name].origin.layer not in DEFAULT_LAYERS
+        f"# A file cannot hold {one.flag}: add it to the command, {one.flag} {format_scalar(values[one.name])}"
+        for one in of_workload
+        if one.param.program and _is_given(resolution.parameters[one.name], values[one.name])
     ]
     blocks = [
         [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults.", *left_out],
         [f"workload: {format_scalar(job.workload)}"],
         sources,
-        list(_format_table("parameters", given, values)),
+        list(_format_table("parameters", of_workload, resolution.parameters, values)),
         ["trainer_args:", *arguments] if arguments else [],
         ["platforms:", *settings] if settings else [],
     ]
@@ -66,14 +64,20 @@ def save_job_file(resolution: Resolution | None, platform: str, name: str) -> No
 
 
 def _format_table(
-    name: str, values: Mapping[str, Value], resolved: Mapping[str, Any], indent: str = ""
+    name: str, declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any], indent: str = ""
 ) -> Iterator[str]:
-    given = {key: value for key, value in values.items() if value.origin.layer not in DEFAULT_LAYERS}
-    given = {key: value for key, value in given.items() if resolved[key] is not None}
-    if given:
+    allowed = [one for one in declared if not one.param.program and _is_given(values[one.name], resolved[one.name])]
+    if allowed:
         yield f"{indent}{name}:"
-    for key, value in given.items():
-        yield f"{indent}  {key}: {format_scalar(resolved[key])}{_format_origin(value.origin)}"
+    for one in allowed:
+        entries = load_pairs(resolved[one.name]) if one.param.pairs else {}
+        shown = "" if entries else f" {format_scalar(resolved[one.name])}"
+        yield f"{indent}  {one.name}:{shown}{_format_origin(values[one.name].origin)}"
+        yield from (f"{indent}    {format_scalar(key)}: {format_scalar(text)}" for key, text in entries.items())
+
+
+def _is_given(value: Value, resolved: Any) -> bool:
+    return resolved is not None and value.origin.layer not in DEFAULT_LAYERS
 
 
 def _format_origin(origin: Origin) -> str:

@@ -91,6 +91,10 @@ class LayerStack:
             name = parameter.name
             values = given.get(name) or ([fallbacks[name]] if name in fallbacks else [])
             below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
+            if parameter.param.pairs:
+                from robotrain.config import pairs  # costs start-up
+
+                values = pairs.merge_values(values)
             values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
             found[name] = Value(values[0].value, values[0].origin, tuple(values[1:]))
         return found

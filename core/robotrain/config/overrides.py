@@ -6,9 +6,10 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.config.coerce import find_field
+from robotrain.config import pairs
+from robotrain.config.coerce import ValueTable, find_field
 from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
@@ -39,9 +40,9 @@ def apply_overrides(
     """Return the request with every `KEY=VALUE` of `texts`, and the problems.
 
     KEY is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND`
-    (repeated for several sources, which replace all sources of the role), or `trainer_args` with a JSON list, which
-    replaces that of the job file. VALUE is the text that a flag would have; an empty one counts as unset. A value that
-    `request` has by flag is a problem.
+    (repeated for several sources, which replace all sources of the role), `set_env.NAME` for one name of a parameter
+    with pairs, or `trainer_args` with a JSON list, which replaces that of the job file. VALUE is the text that a flag
+    would have; an empty one counts as unset. A value that `request` has by flag is a problem.
 
     :param kinds: needed only for sources.
     :param prefix: what stood before each KEY: the name of a pipeline's step with a dot.
@@ -136,6 +137,8 @@ class _OverrideParser:
             self.add_source(key, table.partition(".")[2], name, value)
         elif table in ("", "parameters", f"platforms.{self.platform.name}"):
             self.add_field(key, table, name, value)
+        elif found := self._find_pairs(key):
+            self.add_pair(key, *found, value)
         else:
             self.add_unknown_key(key, value)
 
@@ -164,6 +167,38 @@ class _OverrideParser:
             self.add_conflict(parsed[name].origin.where, key)
         else:
             parsed[name] = Value(text, self.make_origin(key))
+
+    def _find_pairs(self, key: str) -> tuple[Parameter, str, dict[str, Value], Mapping[str, Value]] | None:
+        """Return the parameter with pairs of which a key names one, that name, and the values parsed and by flag."""
+        groups = (
+            ("parameters", self.workload.parameters, self.parameters, self.request.parameters),
+            (f"platforms.{self.platform.name}", self.platform.settings, self.settings, self.request.settings),
+        )
+        for table, declared, parsed, by_flag in groups:
+            for parameter in get_parameters(declared):
+                for start in (f"{parameter.name}.", f"{table}.{parameter.name}."):
+                    if parameter.param.pairs and key.startswith(start) and key != start:
+                        return parameter, key.removeprefix(start), parsed, by_flag
+        return None
+
+    def add_pair(
+        self,
+        key: str,
+        parameter: Parameter,
+        name: str,
+        parsed: dict[str, Value],
+        by_flag: Mapping[str, Value],
+        text: str,
+    ) -> None:
+        """Add one name to a parameter with pairs; that the name, or the whole, is given already is a problem."""
+        origin, entries = self.make_origin(key), list[tuple[str, Value]]()
+        for known in filter(None, (by_flag.get(parameter.name), parsed.get(parameter.name))):
+            if not isinstance(known.value, ValueTable) or name in dict(known.value.entries):
+                self.add_conflict(known.origin.where, key)
+                return
+            entries += known.value.entries
+        table = pairs.make_table(parameter, (), origin)
+        parsed[parameter.name] = Value(table._replace(entries=(*entries, (name, Value(text, origin)))), origin)
 
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:
         known = self.kinds.get(kind)

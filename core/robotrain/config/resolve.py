@@ -54,8 +54,7 @@ class Resolution:
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
     """The parameters and roles with an invalid value."""
-    programs: Mapping[str, str]
-    """Flags of the parameters that name programs, by name: files of a project may not set them."""
+    workload: Workload
 
 
 def resolve_job(
@@ -121,7 +120,7 @@ def resolve_job(
         inputs=inputs,
         problems=tuple(problems),
         unread=request.unread | inputs.unread | unread,
-        programs={one.name: one.flag for one in get_parameters(workload.parameters) if one.param.program},
+        workload=workload,
     )
 
 
@@ -278,8 +277,14 @@ def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dic
         overrode = [Value(text.text, text.origin) for text in resolution.inputs.overrode if text.role == chosen.role]
         rows.append((chosen.role, f"{chosen.source.kind} {chosen.source}", chosen.origin, overrode, {}))
     resolved = dict(resolution.job.parameters) | dict(list_fields(resolution.settings))
+    declared = (resolution.workload.parameters, type(resolution.settings))
+    pairs = {one.name for group in declared for one in get_parameters(group) if one.param.pairs}
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
         shown = redact(resolved[name]) if isinstance(resolved[name], str) else resolved[name]
+        if name in pairs and resolved[name]:
+            from robotrain.config.pairs import hide_secret_values  # costs start-up
+
+            shown = hide_secret_values(resolved[name])
         rows.append((name, shown, value.origin, value.overrode, {}))
     for option in split_options(resolution.trainer_args, workload):
         for index, one in enumerate(option.arguments):

@@ -9,6 +9,8 @@ import types
 import typing
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
+PAIR_FORM = "NAME=VALUE"
+
 
 class Param(NamedTuple):
     """What the command line, the job file and the docs need to know of one field, beside its type and default.
@@ -24,6 +26,7 @@ class Param(NamedTuple):
     terraform_optional: whether Terraform is not read for this value alone. optional_with: the field that makes it so.
     needed_with: fields without which a value from Terraform or the lookup is ignored.
     table: several `NAME=VALUE,NAME=VALUE`, in files a table. json: the text may be JSON, in files a list or mapping.
+    pairs: the option is given once for each `NAME=VALUE`, in files a table; see `load_pairs`.
     foreign_flag: a flag that other tools use for this, and that means something else here.
     """
 
@@ -50,6 +53,7 @@ class Param(NamedTuple):
     needed_with: tuple[str, ...] = ()
     table: bool = False
     json: bool = False
+    pairs: bool = False
     foreign_flag: str = ""
     bare_value: str = ""
     program: bool = False
@@ -130,12 +134,41 @@ def get_parameters(declared: type) -> tuple[Parameter, ...]:
             env=(f"ROBOTRAIN_{field.name.upper()}", *param.env),
             is_switch=bare is bool,
             choices=choices,
-            metavar=param.metavar or "|".join(choices) or {int: "INT", float: "FLOAT"}.get(bare, "TEXT"),
+            metavar=param.metavar or "|".join(choices) or _get_metavar(param, bare),
             required=required,
             custom=type(param) is not Param or annotated.__metadata__ != (param,),
         )
         parameters.append(parameter)
     return tuple(parameters)
+
+
+def _get_metavar(param: Param, kind: Any) -> str:
+    return PAIR_FORM if param.pairs else {int: "INT", float: "FLOAT"}.get(kind, "TEXT")
+
+
+def load_pairs(text: str | None) -> dict[str, str]:
+    """Return the names with values that a parameter with `pairs` holds as JSON, in their order. Raise ValueError.
+
+    A name is not empty and has no `=`; a value is any text.
+    """
+    import json
+
+    try:
+        pairs = json.loads(text, object_pairs_hook=_check_pairs) if text else {}
+    except RecursionError:
+        pairs = None
+    if isinstance(pairs, dict):
+        return pairs
+    raise ValueError("it is no JSON object")
+
+
+def _check_pairs(pairs: list[tuple[str, Any]]) -> dict[str, str]:
+    """Return the object. Raise ValueError, which does not repeat the text."""
+    if not all(isinstance(value, str) for _, value in pairs):
+        raise ValueError("its values are not all texts")
+    if len(dict(pairs)) < len(pairs) or not all(name.strip() and "=" not in name for name, _ in pairs):
+        raise ValueError("a name is repeated, is empty or contains `=`")
+    return dict(pairs)
 
 
 @functools.cache

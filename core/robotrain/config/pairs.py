@@ -1,0 +1,70 @@
+"""Parameters that are given as `NAME=VALUE`, once for each name, and whose value is JSON of all of them."""
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from robotrain_runtime.contract.parameter import Parameter, load_pairs
+
+from robotrain.config.coerce import ValueTable
+from robotrain.config.provenance import Origin, Value
+from robotrain.errors import Stage, Suggestion, make_problem
+from robotrain.redaction import redact
+
+
+def make_table(parameter: Parameter, texts: Iterable[str], origin: Origin) -> ValueTable:
+    """Return the table that texts `NAME=VALUE` give, with the problems of those that are malformed or repeated."""
+    entries: dict[str, Value] = {}
+    problems = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if equals and name.strip() and name not in entries:
+            entries[name] = Value(value, origin)
+            continue
+        title = f"{parameter.flag} takes {parameter.metavar}: a name, `=` and a value"
+        why, given = "", text
+        if name in entries:
+            title, why, given = f"{parameter.flag} gives {redact(name)} twice", "Each name has one value.", name
+        way = Suggestion(f"{parameter.flag} {parameter.metavar}")
+        problems.append(make_problem("value-invalid", title, origin.where, given, why, way, stage=Stage.USAGE))
+    refusal = make_problem("value-invalid", f"{parameter.flag} takes one value", origin.where, stage=Stage.USAGE)
+    return ValueTable(tuple(entries.items()), refusal, problems=tuple(problems))
+
+
+def merge_values(values: Sequence[Value]) -> list[Value]:
+    """Return the values of all layers, the strongest first, as JSON; the first has the names of those below it too.
+
+    A table adds names to the layer below, and replaces the values of names that are there. A text is the whole: the
+    layers below it do not count. A malformed one that counts is the first value, so that it is reported.
+    """
+    texts = [value._replace(value=_format_table(value.value)) for value in values]
+    tables = list(itertools.takewhile(lambda value: isinstance(value.value, ValueTable), values))
+    if not tables:
+        return texts
+    whole = texts[len(tables)] if len(tables) < len(texts) else None
+    try:
+        merged = load_pairs(whole.value) if whole else {}
+    except ValueError:
+        return [*([whole] if whole else ()), *texts]
+    for text in reversed(texts[: len(tables)]):
+        merged |= load_pairs(text.value)
+    return [texts[0]._replace(value=format_pairs(merged)), *texts[1:]]
+
+
+def format_pairs(pairs: Mapping[str, str]) -> str:
+    """Return names with values as the text of a parameter, in their order."""
+    return json.dumps(pairs, ensure_ascii=False)
+
+
+def hide_secret_values(text: str) -> str:
+    """Return the text of a parameter with pairs as it is shown: redacted name by name, because the names of variables
+    that hold secrets are none.
+    """
+    return format_pairs({name: redact(value) for name, value in load_pairs(text).items()})
+
+
+def _format_table(value: object) -> str:
+    """Return a raw value as JSON; a text is that already."""
+    if not isinstance(value, ValueTable):
+        return str(value)
+    return format_pairs({name: str(one.value) for name, one in value.entries})

@@ -1,0 +1,217 @@
+"""Parameters and settings with `pairs`: an option once for each NAME=VALUE, a table in files, JSON as one text."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from plugin_sources import PLATFORM, make_workload
+from robotrain_runtime.plugin import load_pairs
+
+WORKLOAD = make_workload(
+    "brew",
+    'set_env: Annotated[str | None, Param(help="variables of the brewer", pairs=True)] = None',
+    roles='{"dataset": Role()}',
+    container_plugin='"brew_work"',
+)
+SETTING = 'secrets: Annotated[str | None, Param(help="secrets of the job", flag="--secret", pairs=True)] = None'
+AWKWARD = [
+    "a,b",
+    "k=v=w",
+    "\"quoted\" 'too'",
+    "two\nlines",
+    "{x} {{y}} ${Z}",
+    r"loss[=: ]+([0-9.eE+-]+)",
+    "é 月 🚀",
+    "",
+    " ",
+]
+
+
+@pytest.fixture(autouse=True)
+def brew(install):
+    install("acme-brew", {"workload.brew": "brew_work"}, brew_work=WORKLOAD)
+    source = PLATFORM.replace("    replicas: Annotated", f"    {SETTING}\n    replicas: Annotated")
+    source = source.replace('lerobot-train": YES', 'brew": YES')
+    install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source)
+
+
+@pytest.fixture
+def explain(robotrain):
+    """The row of `set_env`, or of another value, that `explain` shows."""
+
+    def run(*words, name="set_env"):
+        answer = robotrain("explain", "--platform", "plain", "--json", *words)
+        assert answer.exit_code == 0, answer.stderr
+        return next(row for row in answer.json["values"] if row["name"] == name)
+
+    return run
+
+
+@pytest.fixture
+def pairs(robotrain):
+    """The names and values of `set_env` in the job document."""
+
+    def run(*words):
+        answer = robotrain("render", "--platform", "plain", *words)
+        assert answer.exit_code == 0, answer.stderr
+        document, _ = json.JSONDecoder().raw_decode(answer.stdout[answer.stdout.index("{") :])
+        return load_pairs(document["parameters"]["set_env"])
+
+    return run
+
+
+def write_job(**parameters):
+    Path("job.yaml").write_text(yaml.safe_dump({"workload": "brew", "parameters": parameters}, sort_keys=False))
+
+
+def test_option_is_given_once_for_each_name_and_keeps_their_order(explain):
+    row = explain("brew", "--set-env", "Z=1", "--set-env", "A=x=y,z", "--set-env=M=")
+    assert (row["value"], row["origin"]) == ('{"Z": "1", "A": "x=y,z", "M": ""}', "flag --set-env")
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_value_may_hold_anything(pairs, text):
+    expected = {"A": text, "B": "1"}
+    assert pairs("brew", "--set-env", f"A={text}", "--set-env", "B=1") == expected
+    assert pairs("brew", "--set", f"set_env.A={text}", "--set", "set_env.B=1") == expected
+    assert pairs("brew", "--set", f"set_env={json.dumps(expected)}") == expected
+    write_job(set_env=expected)
+    assert pairs("job.yaml") == expected
+    pairs("job.yaml", "--save-as", "saved.yaml")
+    assert pairs("saved.yaml") == expected
+
+
+@pytest.mark.parametrize("text", ["1e-4", "true", "no", "0x10", "1_000", "2026-11-23", "'null'"])
+def test_value_of_a_file_stays_as_it_is_written(pairs, text):
+    Path("job.yaml").write_text(f"workload: brew\nparameters: {{set_env: {{A: {text}, B: null}}}}\n")
+    assert pairs("job.yaml") == {"A": text.strip("'")}
+
+
+def test_names_of_several_layers_are_joined_and_a_text_is_the_whole(pairs, explain, monkeypatch):
+    write_job(set_env={"A": "file", "B": "file"})
+    flags = ("job.yaml", "--set-env", "C=flag", "--set-env", "A=flag")
+    assert pairs(*flags) == {"A": "flag", "B": "file", "C": "flag"}
+    assert explain(*flags)["overrode"][0] == {
+        "value": '{"A": "file", "B": "file"}',
+        "origin": "job file job.yaml:4",
+    }
+    assert pairs("job.yaml", "--set", "set_env.B=set", "--set-env", "C=1") == {"A": "file", "B": "set", "C": "1"}
+    assert pairs("job.yaml", "--set", 'set_env={"C": "1"}') == {"C": "1"}
+    assert pairs("job.yaml", "--set", "set_env={}") == {}
+    monkeypatch.setenv("ROBOTRAIN_SET_ENV", '{"A": "variable", "D": "variable"}')
+    assert pairs("job.yaml") == {"A": "file", "D": "variable", "B": "file"}
+
+
+def test_setting_of_a_platform_and_its_table_in_robotrain_toml(explain):
+    Path("robotrain.toml").write_text('[platforms.plain.secrets]\nHF_TOKEN = "hub-credential"\nN = 3\n')
+    row = explain("brew", "--secret", "WANDB_API_KEY=wandb-credential", name="secrets")
+    assert row["value"] == '{"HF_TOKEN": "hub-credential", "N": "3", "WANDB_API_KEY": "wandb-credential"}'
+
+
+def test_mapping_in_a_python_call(robotrain):
+    import robotrain.api
+
+    rows = robotrain.api.explain(workload="brew", platform="plain", set_env={"A": "x,y", "rate": 1e-4})
+    assert next(row["value"] for row in rows if row["name"] == "set_env") == '{"A": "x,y", "rate": "0.0001"}'
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--set-env", "A"], "--set-env takes NAME=VALUE: a name, `=` and a value"),
+        (["--set-env", "=1"], "--set-env takes NAME=VALUE: a name, `=` and a value"),
+        (["--set-env", "A=1", "--set-env", "A=1"], "--set-env gives A twice"),
+        (["--set-env", "A=1", "--set", "set_env.A=2"], "--set-env and --set set_env.A contradict each other"),
+        (["--set", "set_env.A=1", "--set", "set_env.A=2"], "--set set_env.A and --set set_env.A contradict"),
+        (["--set-env", "A=1", "--set", "set_env={}"], "--set-env and --set set_env contradict each other"),
+        (["--set", "set_env=A=1"], "--set-env takes NAME=VALUE, once for each name; as one text, a JSON object"),
+        (["--set", 'set_env={"A": 1}'], "a JSON object of texts"),
+        (["--set", 'set_env={"A": "1", "A": "2"}'], "a JSON object of texts"),
+        (["--set", "set_env=" + "[" * 50_000], "a JSON object of texts"),
+        (["--set-env"], "set-env"),
+        (["--set-env", "--platform"], "--set-env needs a value"),
+    ],
+)
+def test_malformed_or_repeated_name_is_one_problem(robotrain, words, says):
+    answer = robotrain("explain", "brew", "--platform", "plain", *words)
+    assert answer.exit_code == 2
+    assert says in answer.stderr
+    assert answer.stderr.count("error:") == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("{'A=B': x}", "a name of --set-env is empty or contains `=`"),
+        ("{' ': x}", "a name of --set-env is empty or contains `=`"),
+        ("{A: [1]}", "parameters.set_env.A must be a single value, not a sequence"),
+        ("{A: {B: 1}}", "parameters.set_env.A must be a single value, not a mapping"),
+        ("[A=1]", "must be a single value, not a sequence"),
+        ("{A: 1, A: 2}", "is repeated"),
+        ("A=1", "a JSON object of texts"),
+    ],
+)
+def test_malformed_table_of_a_file_is_rejected_with_its_line(robotrain, table, says):
+    Path("job.yaml").write_text(f"workload: brew\nparameters:\n  set_env: {table}\n")
+    answer = robotrain("explain", "job.yaml", "--platform", "plain")
+    assert answer.exit_code == 2
+    assert says in answer.stderr
+    assert "job.yaml:3" in answer.stderr
+
+
+def test_malformed_text_below_a_table_is_told(robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_SET_ENV", "A=1")
+    answer = robotrain("explain", "brew", "--platform", "plain", "--set-env", "B=1")
+    assert answer.exit_code == 2
+    assert "ROBOTRAIN_SET_ENV" in answer.stderr
+
+
+def test_value_that_is_a_secret_is_refused_and_the_name_of_one_is_not(robotrain, explain):
+    token = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5"
+    answer = robotrain("explain", "brew", "--platform", "plain", "--set-env", f"A={token}")
+    assert (answer.exit_code, token in answer.stderr) == (2, False)
+    assert "secret-in-job" in answer.stderr
+    value = explain("brew", "--secret", "HF_TOKEN=hub-credential", name="secrets")["value"]
+    assert value == '{"HF_TOKEN": "hub-credential"}'
+
+
+def test_help_and_completion_show_the_option(robotrain):
+    text = robotrain("submit", "brew", "--platform", "plain", "--help").stdout
+    assert "--set-env NAME=VALUE" in text
+    assert "variables of the brewer  [repeatable]" in " ".join(text.split()).replace(" [rep", "  [rep")
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [
+        ({"A": "x,y", "b": 2, "c": None}, True),
+        ({}, True),
+        ('{"A": "1"}', True),
+        ("", True),
+        ("A=1", False),
+        ({"a=b": "1"}, False),
+        ({" ": "1"}, False),
+        ({"a": {"b": "c"}}, False),
+        (["A=1"], False),
+    ],
+)
+def test_schema_takes_what_the_reader_takes(robotrain, value, fits):
+    schema = robotrain("schema", "brew", "--platform", "plain").json
+    job = {"workload": "brew", "parameters": {"set_env": value}}
+    assert jsonschema.Draft202012Validator(schema).is_valid(job) == fits
+    write_job(set_env=value)
+    assert (robotrain("explain", "--platform", "plain", "job.yaml").exit_code == 0) == fits
+
+
+def test_saved_job_has_a_table(explain):
+    explain("brew", "--set-env", "A=1", "--set-env", "B=x: y", "--save-as", "saved.yaml")
+    assert yaml.safe_load(Path("saved.yaml").read_text())["parameters"] == {"set_env": {"A": "1", "B": "x: y"}}
+
+
+@pytest.mark.parametrize("text", ["[]", "1", '{"A": 1}', '{"A": {}}', '{"": "1"}', '{"A=B": "1"}', "{", "[" * 9_000])
+def test_load_pairs_takes_objects_of_texts_alone(text):
+    with pytest.raises(ValueError):
+        load_pairs(text)
+    assert load_pairs(None) == load_pairs("") == {}
