@@ -24,6 +24,7 @@ from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.environments.program_environment import ProgramEnvironment
 from robotrain_runtime.environments.run_environment import BackgroundBuild
+from robotrain_runtime.environments.work_secrets import WorkSecrets
 from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.preflight import collect_findings
 from robotrain_runtime.process.child import Program
@@ -118,7 +119,8 @@ class Engine:
             self._on_environment_ready,
         )
         self._program = ProgramEnvironment(document, self._relay, self._stop, self._lease)
-        self._warm_up = WarmUp(self._relay, self._on_refused)
+        self._secrets = WorkSecrets(document)
+        self._warm_up = WarmUp(self._relay, self._on_refused, self._secrets.hide)
         self._preflight_done = threading.Event()
         self._described: dict[JobSource, Path] | None = None
         self._descriptions = Path(self._placement.work, ".descriptions")
@@ -200,8 +202,13 @@ class Engine:
 
     def _run_preflight(self) -> None:
         try:
+            unread = self._secrets.read_here()
             start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
-            findings, inspected, described = collect_findings(self._document, batches, self._stop, start, get_python)
+            start = (lambda: None) if unread else start
+            found, inspected, described = collect_findings(self._document, batches, self._stop, start, get_python)
+            if not (findings := [*unread, *found]):
+                with self._stop.interruptible():
+                    findings = self._secrets.read_stores(get_python)
             if not findings:
                 self._described = self._keep_descriptions(described)
                 self._recoverable = recovery.find_recoverable(self._document, inspected)
@@ -242,7 +249,7 @@ class Engine:
             if self._described is not None:
                 command = self._plugin.warm_up(self._document, self._described, Path(self._placement.work))
             if command:
-                environ = run_environment.make_program_environ(self._document, command.environ)
+                environ = self._make_work_environ(command.environ)
                 with suppress(OSError):  # the work will say why
                     self._warm_up.start(str(python), command, environ)
             self._start_tracking(python)
@@ -312,11 +319,16 @@ class Engine:
             raise self._background.failure
         program = program or Program(
             [str(python), *work.arguments],
-            environ=run_environment.make_program_environ(self._document, {**work.environ, **self._program.environ}),
+            environ=self._make_work_environ({**work.environ, **self._program.environ}),
             on_line=self._relay.write_line,
             on_event=self._relay.forward,
+            edit_line=self._secrets.hide,
         )
         program.wait_successfully(self._stop)
+
+    def _make_work_environ(self, added: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment variables of the work: `added` and its secrets, which no other program gets."""
+        return run_environment.make_program_environ(self._document, {**added, **self._secrets.values})
 
     def _finish_publication(self, publication: Publication, python: Path, *, succeeded: bool) -> None:
         """Finish publishing once the work is over. Raise JobFailed if a requested artifact could not be published."""

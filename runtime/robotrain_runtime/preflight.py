@@ -21,6 +21,7 @@ from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.data import sources
 from robotrain_runtime.data.sources import SourceBatches
 from robotrain_runtime.environments import environment, environment_check, program_environment
+from robotrain_runtime.environments.work_secrets import WorkSecrets
 from robotrain_runtime.machine import disk_cache, hardware
 from robotrain_runtime.machine.disk_cache import GIB
 from robotrain_runtime.process.stop import StopSignal
@@ -81,7 +82,7 @@ def run_preflight(document: JobDocument, log_line: LogFunction = lambda line: No
     stop = StopSignal()  # never entered: signals belong to the caller
     python = functools.partial(_build_python, Path(document.placement.cache), log_line, stop)
     with contextlib.closing(SourceBatches(document, stop, lambda line: None, python)) as batches:
-        return collect_findings(document, batches, stop).findings
+        return [*WorkSecrets(document).read_here(), *collect_findings(document, batches, stop).findings]
 
 
 def preflight_remotely(

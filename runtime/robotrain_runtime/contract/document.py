@@ -79,6 +79,9 @@ class Placement:
     """The build of PyTorch to install in place of the locked one, as in uv (`cpu`, `cu126`, `auto`)."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """By source kind, the file of its secret, or the secret's URL in an Azure key vault."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """By environment variable of the work, where its secret value is: a file, an address in a store of secrets, or
+    `${NAME}` for a variable that the platform sets."""
     download_mib: int = 128
     """The memory that downloads may use."""
     cache_gib: float | None = None
@@ -171,7 +174,7 @@ def format_document(document: JobDocument) -> str:
     return json.dumps(collect_fields(document), indent=1, sort_keys=True, default=collect_fields) + "\n"
 
 
-OMITTED_IF_EMPTY = ("space", "tags", "label", "implied", "program_lock", "program_python")
+OMITTED_IF_EMPTY = ("space", "tags", "label", "implied", "program_lock", "program_python", "secrets")
 """Fields without which documents had been written before."""
 
 

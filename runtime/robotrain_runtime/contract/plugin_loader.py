@@ -20,6 +20,7 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
+from robotrain_runtime.contract.secret_store import STORE_PREFIX, SecretStorePlugin
 
 TRACKING_PREFIX = "tracking."
 
@@ -86,7 +87,7 @@ def load_batch_fetcher(name: str) -> BatchFetcher:
 
 
 def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
-    """Return the environments beside that of the run: of sources and of tracking. Raise JobFailed."""
+    """Return the environments beside that of the run: of sources, tracking and secrets. Raise JobFailed."""
     environments: dict[Path, PythonEnvironment] = {}
     for source in contract_document.list_fetched_sources(document):
         plugin = load_source_plugin(document, source)
@@ -94,6 +95,7 @@ def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
             environments[environment.lock] = environment
     if tracking := load_tracking_plugin(document):
         environments[tracking.ENVIRONMENT.lock] = tracking.ENVIRONMENT
+    environments.update({store.ENVIRONMENT.lock: store.ENVIRONMENT for store in load_secret_stores(document).values()})
     return list(environments.values())
 
 
@@ -102,6 +104,12 @@ def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | Non
     names = (name for name in document.halves if name.startswith(TRACKING_PREFIX))
     plugins = (_load_plugin(document, name, TrackingContainerPlugin) for name in names)
     return next((plugin for plugin in plugins if plugin.accepts(document.placement.tracking_uri)), None)
+
+
+def load_secret_stores(document: JobDocument) -> dict[str, SecretStorePlugin]:
+    """Return the stores of secrets that the document names, by their modules. Raise JobFailed."""
+    names = [name for name in document.halves if name.startswith(STORE_PREFIX)]
+    return {document.halves[name]: _load_plugin(document, name, SecretStorePlugin) for name in names}
 
 
 def list_import_folders(document: JobDocument) -> list[str]:

@@ -77,9 +77,12 @@ class Program:
         on_event: Callable[[EventRecord], None] = lambda record: None,
         stdin: int = subprocess.DEVNULL,
         folder: Path | None = None,
+        edit_line: Callable[[str], str] = str,
     ) -> None:
+        """Start it. `edit_line` returns a line of its output as it may be shown."""
         self._lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
         self._on_line = on_line
+        self._edit_line = edit_line
         self._oom_kills = failure.count_oom_kills()
         self.process, receive = start_program(arguments, environ, stdin, folder=folder)
         assert self.process.stdout is not None
@@ -117,6 +120,7 @@ class Program:
         return failure.explain_exit(self.process.wait(), self._lines)
 
     def _take_line(self, line: str) -> None:
+        line = self._edit_line(line)
         self._lines.append(line)
         self._on_line(line)
 

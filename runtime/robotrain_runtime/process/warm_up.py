@@ -17,10 +17,14 @@ class WarmUp:
     """The program of `WorkloadContainerPlugin.warm_up`, if it has one.
 
     on_refused: called in a thread with the reason if the program finds that the work would fail.
+    edit_line: as for `child.Program`.
     """
 
-    def __init__(self, relay: EventRelay, on_refused: Callable[[str], None]) -> None:
+    def __init__(
+        self, relay: EventRelay, on_refused: Callable[[str], None], edit_line: Callable[[str], str] = str
+    ) -> None:
         self._relay = relay
+        self._edit_line = edit_line
         self._on_refused = on_refused
         self._command: WorkCommand | None = None
         self._program: child.Program | None = None
@@ -35,6 +39,7 @@ class WarmUp:
             on_line=self._relay.write_line,
             on_event=self._relay.forward,
             stdin=subprocess.PIPE,
+            edit_line=self._edit_line,
         )
         child.start_reader(self._watch, program)
 

@@ -1,0 +1,23 @@
+"""Stores of secrets that a job reads where it runs, such as a key vault."""
+
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+
+STORE_PREFIX = "secrets."
+
+
+class SecretStorePlugin:
+    """A store of secrets: the module named `secrets.NAME` in a job document has these names."""
+
+    ENVIRONMENT: PythonEnvironment
+    """Where `read` runs."""
+
+    def accepts(self, address: str) -> bool:
+        """Return whether an address is one of this store."""
+        raise NotImplementedError
+
+    def read(self, address: str) -> str:
+        """Return a secret. Raise OSError with a sentence for the user, the remedy on a second line.
+
+        Runs in the ENVIRONMENT, as a program of its own.
+        """
+        raise NotImplementedError

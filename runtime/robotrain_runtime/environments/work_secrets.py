@@ -1,0 +1,159 @@
+"""The secrets of a run's work: read where it runs, given to the work alone, and hidden in its output.
+
+`python -m robotrain_runtime.environments.work_secrets MODULE ADDRESS…` prints the secrets of a store for the runtime.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from robotrain_runtime.contract import child_python, failure, plugin_loader
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.files import read_limited_file
+from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.contract.secret_store import SecretStorePlugin
+from robotrain_runtime.environments import run_environment
+
+SECRET_FLAG = "--secret"
+MAX_SECRET_BYTES = 64 << 10
+MIN_HIDDEN_LENGTH = 8
+"""A shorter text also stands in lines for other reasons."""
+HIDDEN = "<redacted>"
+STORE_SECONDS = 60.0
+ANSWER_PREFIX = "secrets: "
+
+
+class WorkSecrets:
+    """The secrets of one run. Variables that the platform set for them leave the environment of this process."""
+
+    def __init__(self, document: JobDocument) -> None:
+        self.values: dict[str, str] = {}
+        """Those that were read, by the environment variable of the work."""
+        self._hidden_texts: list[str] = []
+        self._document = document
+        self._locations = document.placement.secrets
+        variables = {where: name for where in self._locations.values() if (name := _parse_variable(where))}
+        self._variables = {where: os.environ.pop(name, "") for where, name in variables.items()}
+
+    def read_here(self) -> list[Finding]:
+        """Read the secrets in files and variables; return the findings about those that cannot be read."""
+        findings: list[Finding] = []
+        for name, where in self._locations.items():
+            if where in self._variables:
+                text, why = self._variables[where], f"the platform did not set {_parse_variable(where)}"
+            elif _is_address(where):
+                continue
+            else:
+                text, why = _read_file(where)
+            findings += self._accept_value(name, text, why)
+        return findings
+
+    def read_stores(self, python: Callable[[PythonEnvironment], Path]) -> list[Finding]:
+        """Read the other secrets; return the findings about those that cannot be read. Raise JobFailed.
+
+        :param python: returns the interpreter of an environment, which is built if necessary.
+        """
+        missing = {name: where for name, where in self._locations.items() if _is_address(where)}
+        findings: list[Finding] = []
+        for module, store in plugin_loader.load_secret_stores(self._document).items():
+            own = {name: where for name, where in missing.items() if store.accepts(where)}
+            missing = {name: where for name, where in missing.items() if name not in own}
+            if own:
+                answers = self._ask_store(str(python(store.ENVIRONMENT)), module, list(own.values()))
+                for name, where in own.items():
+                    findings += self._accept_value(name, *answers[where])
+        return findings + [_make_finding(name, "no plugin of the job reads its address") for name in missing]
+
+    def hide(self, line: str) -> str:
+        """Return a line of the work's output without the values of secrets, unless they are short."""
+        for text in self._hidden_texts:
+            line = line.replace(text, HIDDEN)
+        return line
+
+    def _accept_value(self, name: str, text: str, why: str) -> Iterator[Finding]:
+        """Keep the value of a secret; yield a finding if it is none. `why`: the reason if it is empty."""
+        if value := text.strip():
+            if "\0" not in value:
+                self.values[name] = value
+                lines = {line.strip() for text in self.values.values() for line in text.splitlines()}
+                self._hidden_texts = sorted((one for one in lines if len(one) >= MIN_HIDDEN_LENGTH), key=len)[::-1]
+                return
+            why = "it contains a zero byte, which no environment variable can hold"
+        yield _make_finding(name, why or "it is empty")
+
+    def _ask_store(self, python: str, module: str, addresses: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return the text of each secret, or why there is none."""
+        try:
+            done = subprocess.run(
+                [python, "-m", __name__, module, *addresses],
+                cwd=child_python.NEUTRAL_FOLDER,
+                env=run_environment.make_program_environ(self._document),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=STORE_SECONDS,
+                text=True,
+                errors="replace",
+            )
+        except subprocess.TimeoutExpired:
+            return dict.fromkeys(addresses, ("", f"there was no answer within {STORE_SECONDS:g} s"))
+        for line in done.stdout.splitlines():
+            if line.startswith(ANSWER_PREFIX):
+                answers = json.loads(line.removeprefix(ANSWER_PREFIX))
+                return {address: (text, why) for address, (text, why) in answers.items()}
+        why = failure.explain_exit(done.returncode, done.stderr.splitlines())
+        return dict.fromkeys(addresses, ("", why))
+
+
+def _parse_variable(where: str) -> str:
+    match = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", where)
+    return match[1] if match else ""
+
+
+def _is_address(where: str) -> bool:
+    return "://" in where
+
+
+def _read_file(path: str) -> tuple[str, str]:
+    """Return the text of a file, or why there is none."""
+    try:
+        return read_limited_file(Path(path), MAX_SECRET_BYTES).decode(), f"{path} is empty"
+    except OSError as error:
+        return "", f"{path}: {error.strerror or error}"
+    except UnicodeDecodeError:
+        return "", f"{path} is not UTF-8 text"
+    except ValueError as error:
+        return "", f"{path}: {error}"
+
+
+def _make_finding(name: str, why: str) -> Finding:
+    sentence, _, way = why.partition("\n")
+    another = f"{SECRET_FLAG} {name}=REFERENCE   names another secret"
+    return Finding(
+        code="secret-unreadable",
+        title=f"the secret {name} cannot be read",
+        where=SECRET_FLAG,
+        given=name,
+        why=f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.",
+        ways=(*filter(None, [way]), another),
+    )
+
+
+def print_secrets(module: str, *addresses: str) -> None:
+    """Print the text of each secret of a store, or why there is none."""
+    store, answers = load_container_plugin(module, SecretStorePlugin), {}
+    for address in addresses:
+        try:
+            answers[address] = (store.read(address), "")
+        except OSError as error:
+            answers[address] = ("", str(error))
+    print(ANSWER_PREFIX + json.dumps(answers), flush=True)
+
+
+if __name__ == "__main__":
+    print_secrets(*sys.argv[1:])
