@@ -18,7 +18,7 @@ from pathlib import Path
 import robotrain_runtime
 import robotrain_workloads
 import rows
-from robotrain_workloads.isaac.installation import ENVIRONMENT
+from robotrain_workloads.supervision.environment import ENVIRONMENT
 from rows import Row
 
 SCALARS = 20

@@ -28,6 +28,7 @@ RUNTIME_MODULES = {
         "environments.uv_program",
         "machine.disk_cache",
         "machine.hardware",
+        "process.child",
         "process.stop",
     },
     # The runtime runs beside the plugin, which asks this machine what the container would.

@@ -13,6 +13,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 PLACE = "https://account1.blob.core.windows.net/train/runs"
 UNTRAINED = {"--builtin-policy": "", "--policy-repo-id": None}
 ROLLED = {"--env": "pusht"}
+SAVED = {"--checkpoints": "checkpoints/{step}"}
 ROLLOUT = ("env_steps", "starts", "success_reward", "success_threshold", "record_video", "env_workers")
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-train", "keep"): {"--publish-url": PLACE},
@@ -26,6 +27,8 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
         for name in ("checkpoint_mode", "sha256")
     },
     ("isaac-train", "entry"): {"--code": "/data/training"},
+    ("command", "checkpoint_complete"): SAVED,
+    ("command", "resume_in_place"): SAVED,
     **{
         ("rosbag-act-train", name): {"--image-topics": "/camera"}
         for name in ("pretrained_backbone_weights", "backbone_file")
@@ -33,6 +36,8 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
 }
 """What some do nothing without."""
 VALUES = {
+    "checkpoints": "saved/{step}",
+    "checkpoint_complete": "rename",
     "policy_type": "diffusion",
     "mixed_precision": "bf16",
     "reward_model": "sarm",
@@ -73,7 +78,7 @@ LENIENT = ("pass_unknown", "trust_remote_code")
 """Those that only change what is refused: of the options after `--`, or of the code that a policy runs."""
 
 
-ALONE = ("publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_coeff", "reward_model")
+ALONE = ("shell", "publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_coeff", "reward_model")
 """Those that cannot be given with some others."""
 
 

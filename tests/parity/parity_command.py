@@ -24,12 +24,15 @@ LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
     "rosbag-act-train": {"-d": "lerobot/pusht", "--environment-state-topic": "/keypoints"},
+    "command": {},
     "isaac-smoke-test": {},
     "isaac-train": {},
     "isaac-export": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},
     "isaac-validate": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},
 }
 """By workload, the sources of a job that says as little as it can."""
+AFTER: Mapping[str, tuple[str, ...]] = {"command": ("python",)}
+"""By workload, what such a job has to say after `--`."""
 NEEDED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("osmo", "registered_model"): {"--tracking-uri": "https://mlflow.example"},
 }

@@ -54,6 +54,16 @@ class TestLerobotEval(WorkloadKit):
 ONLY_JUDGED = {"pass_unknown": "it changes which options after -- are refused"}
 
 
+PROGRAM = ("--", "bash", "-c", "echo loss=0.5; mkdir -p $ROBOTRAIN_OUTPUTS/1; echo a >$ROBOTRAIN_OUTPUTS/1/model")
+
+
+class TestCommand(WorkloadKit):
+    workload = "command"
+    job = ("--checkpoints", "{step}", *PROGRAM)
+    changed: ClassVar = {"checkpoint_complete": "rename", "checkpoints": "saved/{step}"}
+    tells = ()
+
+
 class TestIsaacTrain(WorkloadKit):
     workload = "isaac-train"
     job = ()

@@ -100,6 +100,10 @@ class Workload:
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
     `publish_url` is the one for checkpoints.
     """
+    runs_own_command: bool = False
+    """Whether the arguments after `--` are a whole command of the user's, `run:` in a job file: no option among them is
+    robotrain's, and those of the command line replace those of the file.
+    """
     program: str = "the trainer"
     """What receives the options after `--`, in messages."""
     implies_sources: Callable[["Job"], bool] = field(default=lambda job: False)

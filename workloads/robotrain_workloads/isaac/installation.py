@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.machine.hardware import count_cores
 from robotrain_runtime.process.stop import signal_group
@@ -28,14 +27,6 @@ PROBE_SECONDS = 300.0
 PACKAGES = {"rsl_rl": "rsl-rl-lib", "skrl": "skrl"}
 MINIMUMS = {("2.3", "rsl_rl"): (3, 0, 1), ("2.3", "skrl"): (1, 4, 2), ("3.0", "skrl"): (2, 1, 0)}
 """The oldest versions that Isaac Lab's scripts take; with an older skrl they exit with 0 and train nothing."""
-ENVIRONMENT = PythonEnvironment(
-    lock=Path(__file__).parent / "locks" / "isaac.txt",
-    python="3.10-3.12",
-    gib=1.0,
-    platform="Linux-x86_64",
-    required_packages={"tensorboard": "2", "mlflow-skinny": "3"},
-)
-"""What runs beside Isaac Lab: its own Python is not changed."""
 TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y", "OMNI_KIT_ACCEPT_EULA": "YES"}
 """The last is that of an Isaac Sim that pip installed. No job is sent without the user's consent."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

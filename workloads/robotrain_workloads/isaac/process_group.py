@@ -1,12 +1,9 @@
-"""The processes of `isaaclab.sh`, followed to their end, and the file that its program reports to."""
+"""The processes of `isaaclab.sh`, and the file that its program reports to."""
 
-import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup, StopForwarder
+from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.isaac import installation
 
@@ -14,11 +11,6 @@ SCRATCH_FOLDER = "isaac"
 """Where Isaac Lab's scripts run, below the run's folder: their logs, Hydra's, their videos."""
 REPORT_FILE = "isaac-report.jsonl"
 """What the program reports, below the run's folder."""
-SAVE_SECONDS = 20.0
-"""How long the processes may take to end after a stop."""
-CLOSE_SECONDS = 60.0
-"""How long the simulator may take to close after the work."""
-POLL_SECONDS = 0.25
 
 
 def start_script(command: Sequence[str], folder: Path, ranks: int = 1) -> ChildGroup:
@@ -27,53 +19,3 @@ def start_script(command: Sequence[str], folder: Path, ranks: int = 1) -> ChildG
     The shell of `isaaclab.sh` ends at once when it is signalled, and Python as its orphan later.
     """
     return ChildGroup(command, environ=installation.make_environ(ranks), folder=folder)
-
-
-class GroupFollower:
-    """Waits for the processes of a group, and passes a stop on to all of them; a second one kills them."""
-
-    def __init__(self, group: ChildGroup) -> None:
-        self._group = group
-        self._stop = StopForwarder(SAVE_SECONDS)
-        self._stop.groups.append(group)
-
-    def run(self, read: Callable[[], bool] = lambda: False) -> None:
-        """Call `read`, which returns whether the work is done, until all processes have ended, and then once more."""
-        is_done = False
-        while self._group.is_running():
-            if read() and not is_done:
-                is_done = True
-                self._stop.limit_time(CLOSE_SECONDS)
-            self._stop.kill_overdue()
-            time.sleep(POLL_SECONDS)
-        read()
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether this process was asked to stop."""
-        return self._stop.is_requested
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the script, negative for a signal; 143 after a stop."""
-        return STOPPED_STATUS if self.is_stopped else self._group.exit_code or 0
-
-
-class ReportReader:
-    """Reads the reports that were added since, a line of JSON each."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def read_new(self) -> Iterator[dict[str, Any]]:
-        """Yield the new reports whose line is complete."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                content = file.read()
-        except FileNotFoundError:
-            return
-        complete = content[: content.rfind(b"\n") + 1]
-        self._offset += len(complete)
-        yield from map(json.loads, complete.decode().splitlines())

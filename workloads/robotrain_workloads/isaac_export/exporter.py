@@ -22,16 +22,11 @@ from robotrain_runtime.process.stop import SIGNALS, STOPPED_STATUS, ChildGroup
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.isaac import installation
-from robotrain_workloads.isaac.process_group import (
-    POLL_SECONDS,
-    REPORT_FILE,
-    SCRATCH_FOLDER,
-    ReportReader,
-    start_script,
-)
+from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac_export import container, onnx_worker
 from robotrain_workloads.isaac_export.container import CheckpointFiles
 from robotrain_workloads.isaac_export.image import convert
+from robotrain_workloads.supervision.process_group import POLL_SECONDS, ReportReader
 
 PLAYER = Path(__file__).parent / "image" / "play.py"
 CLOSE_SECONDS = 10.0

@@ -19,7 +19,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.isaac import installation
-from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
+from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
 ANSWER_SECONDS = 60
 AZURE_SCOPE = "https://management.azure.com/.default"

@@ -11,8 +11,8 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 from robotrain_workloads.isaac_train import parameters, start, training_folder
+from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
 SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
 SUCCESS_THRESHOLD = "0.7"

@@ -5,27 +5,21 @@ launcher reports and what TensorBoard's files hold, and passes a stop on to the 
 """
 
 import argparse
-import importlib
 import re
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
 from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import (
-    REPORT_FILE,
-    SCRATCH_FOLDER,
-    GroupFollower,
-    ReportReader,
-    start_script,
-)
+from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
+from robotrain_workloads.supervision.event_files import EventFileReader
+from robotrain_workloads.supervision.process_group import GroupFollower, ReportReader
 
 LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
 NOTHING_LEFT = 4
@@ -55,33 +49,6 @@ SKRL_STANDARD_NAMES = {"Reward / Total reward (mean)": REWARD, "Episode / Total 
 """Sent under both names."""
 NOT_ALLOWED = re.compile(r"[^\w\-. :/]", re.ASCII)
 """What MLflow does not allow in the name of a metric."""
-EVENT_FILES = "events.out.tfevents.*"
-
-
-class EventFileReader:
-    """Reads what is new in the event files of a folder; a record that is still being written is read later."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._loaders: dict[Path, Any] = {}
-
-    def read_new(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield steps with their values by tag, in the order that they were written."""
-        for path in sorted(self._folder.glob(EVENT_FILES)):
-            if path not in self._loaders:
-                module = importlib.import_module("tensorboard.backend.event_processing.event_file_loader")
-                self._loaders[path] = module.LegacyEventFileLoader(str(path))
-            step, values = 0, dict[str, float]()
-            for event in self._loaders[path].Load():
-                for value in event.summary.value:
-                    if values and event.step != step:
-                        yield step, values
-                        values = {}
-                    if value.WhichOneof("value") == "simple_value":
-                        step = event.step
-                        values[value.tag] = value.simple_value
-            if values:
-                yield step, values
 
 
 def translate_metrics(backend: str, values: Mapping[str, float]) -> dict[str, float]:

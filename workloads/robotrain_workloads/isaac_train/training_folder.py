@@ -14,8 +14,9 @@ from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import SCRATCH_FOLDER, GroupFollower, start_script
+from robotrain_workloads.isaac.process_group import SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac_train import parameters, start
+from robotrain_workloads.supervision.process_group import GroupFollower
 
 MODULE = "robotrain_workloads.isaac_train.training_folder"
 CODE_ROLE = "code"

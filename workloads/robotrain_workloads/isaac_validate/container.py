@@ -12,8 +12,8 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
-from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 from robotrain_workloads.isaac_validate import parameters
+from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
 SUPERVISOR = "robotrain_workloads.isaac_validate.supervisor"
 RESULTS_FOLDER = "eval_results"

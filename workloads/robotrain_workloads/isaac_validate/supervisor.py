@@ -21,15 +21,10 @@ from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import (
-    REPORT_FILE,
-    SCRATCH_FOLDER,
-    GroupFollower,
-    ReportReader,
-    start_script,
-)
+from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac_validate import container
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
+from robotrain_workloads.supervision.process_group import GroupFollower, ReportReader
 
 VALIDATOR = Path(__file__).parent / "image" / "validator.py"
 VIDEO = Path("videos") / "all.mp4"

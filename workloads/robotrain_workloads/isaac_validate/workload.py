@@ -106,6 +106,6 @@ def robotrain_workloads() -> Iterable[Workload]:
 def robotrain_health() -> "Iterable[HealthCheck]":
     """Return the checks of `robotrain doctor`."""
     from robotrain_workloads import environment_health
-    from robotrain_workloads.isaac.installation import ENVIRONMENT
+    from robotrain_workloads.supervision.environment import ENVIRONMENT
 
     return (environment_health.make_health_check(ISAAC_VALIDATE.name, ENVIRONMENT),)

@@ -1,0 +1,1 @@
+"""The workload `command`: a program of the user's own."""

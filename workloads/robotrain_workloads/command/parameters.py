@@ -1,0 +1,85 @@
+"""Parameters of `command`. A job may have more, of its user's own (`Workload.own_parameters`)."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.parameter import Param, get_parameters
+
+from robotrain_workloads.parameters import NAME_HELP, NAME_PATTERN, CheckpointsUrl, SystemMetrics, make_model_param
+
+QUIET = "quiet:30"
+COMPLETE_PATTERN = r"^(rename|quiet:[0-9]{1,4}|marker:[A-Za-z0-9_+-][A-Za-z0-9._+/-]*)$"
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class CommandParameters:
+    """The parameters of `command`."""
+
+    shell: Annotated[
+        bool,
+        Param(
+            help="run the one argument after -- with `bash -c`; nothing is substituted, values are in $ROBOTRAIN_…",
+        ),
+    ] = False
+    num_gpus: Annotated[int, Param(help="GPUs of one machine that the program uses", ge=0, requires="multi_gpu")] = 1
+    seed: Annotated[int | None, Param(help="what {seed} stands for", ge=0)] = None
+    launcher: Annotated[
+        Literal["torchrun"] | None,
+        Param(help="start a `python` command once for each GPU, with torchrun (default: once; it sees all GPUs)"),
+    ] = None
+    checkpoints: Annotated[
+        str | None,
+        Param(
+            help="where the program saves checkpoints below {outputs}: a path with {step}, which may have `*`",
+            metavar="PATTERN",
+        ),
+    ] = None
+    checkpoint_complete: Annotated[
+        str,
+        Param(
+            help="when a checkpoint is complete: marker:FILE (that file is in it), quiet:SECONDS (nothing in it changed"
+            " for so long), or rename (it appears under its name when it is)",
+            pattern=COMPLETE_PATTERN,
+            pattern_help="marker:FILE, quiet:SECONDS or rename",
+            metavar="RULE",
+        ),
+    ] = QUIET
+    resume_in_place: Annotated[
+        bool,
+        Param(help="after an interruption the last complete checkpoint is back in {outputs}, where the program looks"),
+    ] = False
+    results: Annotated[
+        str | None,
+        Param(help="a JSON file with scores that the program writes below {outputs}", metavar="FILE"),
+    ] = None
+    job_name: Annotated[str | None, Param(help="the name that tracking shows (default: the run's)", metavar="NAME")] = (
+        None
+    )
+    experiment_name: Annotated[
+        str | None,
+        Param(
+            help="the experiment in MLflow (default: command)",
+            pattern=NAME_PATTERN,
+            pattern_help=NAME_HELP,
+            metavar="NAME",
+            env=("EXPERIMENT_NAME",),
+        ),
+    ] = None
+    register_checkpoint: Annotated[
+        str | None, make_model_param("register the last checkpoint as this model", "REGISTER_CHECKPOINT")
+    ] = None
+    publish_url: CheckpointsUrl = None
+    system_metrics: SystemMetrics = True
+
+
+def list_own(names: Iterable[str]) -> list[str]:
+    """Return those of the names of a job's parameters that are its user's own."""
+    declared = {parameter.name for parameter in get_parameters(CommandParameters)}
+    return [name for name in names if name not in declared]
+
+
+def format_value(value: Scalar) -> str:
+    """Return a parameter's value as text: the very text that its user gave."""
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)

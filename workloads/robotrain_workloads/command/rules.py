@@ -1,0 +1,127 @@
+"""Rules of `command` for a resolved job, on the submit side."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, make_usage_problem, suggest_leaving_out
+from robotrain.nearest_name import suggest_name
+from robotrain.redaction import redact
+
+from robotrain_workloads.command import parameters, placeholders
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
+PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?")
+STEP = "{step}"
+
+
+def check_command(job: "Job") -> Iterator[Problem]:
+    """Require a command that can be started as it is written."""
+    words = job.trainer_args
+    if not words or not words[0].strip():
+        yield make_usage_problem(
+            "command-missing",
+            "the job has no command",
+            where="--",
+            suggestions=(Suggestion("-- PROGRAM ARGUMENTS", "or `run:` in job.yaml"),),
+        )
+        return
+    if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
+        yield make_usage_problem("command-invalid", "an argument of the command has a character that no process takes")
+    if job["shell"] and len(words) != 1:
+        title = f"--shell takes the script as one argument, and {len(words)} are given"
+        why = "bash reads only the first; quote the whole script."
+        ways = (Suggestion("-- 'SCRIPT'"), suggest_leaving_out("--shell", remark="starts the program itself"))
+        yield make_usage_problem("command-invalid", title, "--", why, suggestions=ways)
+    if job["launcher"] and (job["shell"] or not PYTHON.fullmatch(words[0])):
+        title = f"--launcher {job['launcher']} needs a command that begins with python"
+        why = "It starts a script, or `-m MODULE`, once for each GPU."
+        ways = (Suggestion("-- python SCRIPT ARGUMENTS"), suggest_leaving_out("--launcher"))
+        yield make_usage_problem("launcher-invalid", title, "--launcher", why, redact(words[0]), ways)
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def check_placeholders(job: "Job") -> Iterator[Problem]:
+    """Require that each placeholder has a value, and warn of what the command does not use."""
+    if job["shell"] or not job.trainer_args:
+        return
+    own = parameters.list_own(name for name, _ in job.parameters)
+    used = placeholders.list_names(job.trainer_args)
+    counts = {role: sum(source.role == role for source in job.sources) for role in ("dataset", "policy")}
+    for name in used:
+        if name not in (*placeholders.NAMES, *own):
+            yield _make_unknown_problem(name, own)
+        elif name == placeholders.RESUME:
+            title = "{resume} has a value only after an interruption"
+            yield make_usage_problem(
+                "placeholder-empty", title, "--", "It stands in resume_args, which are added then.", f"{{{name}}}"
+            )
+        elif empty := _explain_empty(name, job, counts):
+            yield make_usage_problem("placeholder-empty", empty[0], "--", "", f"{{{name}}}", (Suggestion(empty[1]),))
+    yield from _check_datasets_alone(job)
+    unused = [role for role, names in USED_BY.items() if counts[role] and not {*names} & {*used}]
+    unused += [name for name in own if name not in used]
+    if unused:
+        title = f"the command does not use the {' and the '.join(unused)} of the job"
+        variables = placeholders.make_variables(dict.fromkeys(unused, ""), own)
+        why = f"The program can read it from the environment: {', '.join(variables)}."
+        placed = [Suggestion(f"-- … {{{name}}}") for name in unused]
+        yield make_problem("placeholder-unused", title, "--", "", why, *placed, stage=Stage.CHECK, severity="warning")
+
+
+USED_BY = {"dataset": (placeholders.DATASET, placeholders.DATASETS), "policy": (placeholders.POLICY,)}
+"""By role, the placeholders that stand for its sources."""
+
+
+def _make_unknown_problem(name: str, own: list[str]) -> Problem:
+    known = (*placeholders.NAMES, *own)
+    ways = (
+        *(Suggestion(f"{{{near.text}}}") for near in suggest_name(name, known)),
+        Suggestion(f"--param {name}=VALUE", "a parameter of your own"),
+        Suggestion(f"{{{{{name}}}}}", f"the text {{{name}}} itself"),
+    )
+    title, why = f"the command has an unknown placeholder {{{name}}}", f"Known: {', '.join(known)}."
+    return make_usage_problem("placeholder-unknown", title, "--", why, f"{{{name}}}", ways)
+
+
+def _explain_empty(name: str, job: "Job", counts: dict[str, int]) -> tuple[str, str] | None:
+    """Return why a placeholder has no value in this job, and what to type; None if it has one."""
+    if name in (placeholders.DATASET, placeholders.DATASETS) and not counts["dataset"]:
+        return f"the command uses {{{name}}}, and the job has no dataset", "--dataset-path FOLDER"
+    if name == placeholders.DATASET and counts["dataset"] > 1:
+        return f"the command uses {{dataset}}, and the job has {counts['dataset']} datasets", "{datasets}"
+    if name == placeholders.POLICY and not counts["policy"]:
+        return "the command uses {policy}, and the job has no policy", "--policy-path FOLDER"
+    if name == placeholders.SEED and job["seed"] is None:
+        return "the command uses {seed}, and the job has no seed", "--seed N"
+    return None
+
+
+def _check_datasets_alone(job: "Job") -> Iterator[Problem]:
+    text = f"{{{placeholders.DATASETS}}}"
+    for argument in job.trainer_args:
+        if argument != text and placeholders.DATASETS in placeholders.list_names([argument]):
+            title, why = f"{text} must be an argument of its own", "It becomes one argument for each dataset."
+            yield make_usage_problem("placeholder-misplaced", title, "--", why, redact(argument), (Suggestion(text),))
+
+
+def check_checkpoints(job: "Job") -> Iterator[Problem]:
+    """Require a pattern that says where the step stands, below the outputs."""
+    pattern = job["checkpoints"]
+    if pattern is None:
+        if job["resume_in_place"]:
+            title = "--resume-in-place has no effect without checkpoints"
+            fixes = (Suggestion("--checkpoints PATTERN"), suggest_leaving_out("--resume-in-place"))
+            yield make_usage_problem("checkpoints-missing", title, "--resume-in-place", suggestions=fixes)
+        return
+    parts = pattern.split("/")
+    if pattern.count(STEP) != 1 or pattern.startswith("/") or ".." in parts or "" in parts:
+        title = "--checkpoints is no path below {outputs} with {step} in it"
+        why = "The step is the number in the name of a file or folder that the program saves."
+        ways = (Suggestion("--checkpoints 'checkpoints/{step}'"),)
+        yield make_usage_problem("checkpoints-invalid", title, "--checkpoints", why, redact(pattern), ways)

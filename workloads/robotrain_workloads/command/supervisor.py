@@ -1,0 +1,102 @@
+"""Run the program of a job and follow it: `python -m robotrain_workloads.command.supervisor`.
+
+It runs in an environment of its own beside the program's: it starts the program as a process group, passes its output
+and a stop on, and turns what the program leaves into events.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from robotrain_runtime.process import child
+from robotrain_runtime.process.stop import ChildGroup
+
+from robotrain_workloads.command import program_spec
+from robotrain_workloads.command.program_spec import ProgramSpec
+from robotrain_workloads.supervision.process_group import GroupFollower
+
+PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
+"""The interpreter of the environment that the program runs in; not set for that of the image, or of this machine."""
+REPORT_VARIABLE = "ROBOTRAIN_REPORT"
+"""The file that `robotrain_runtime.report` writes to."""
+OWN_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "UV", PYTHON_VARIABLE, program_spec.SPEC_VARIABLE)
+"""Variables of the supervisor, by which the program would import robotrain's packages in place of its own."""
+NOT_FOUND = 127
+"""The exit code of a program that is not there, as in a shell."""
+MARGIN_SECONDS = 2.0
+"""How much earlier than the supervisor the program is killed after a stop."""
+
+
+class Follower(Protocol):
+    """Follows one thing that the program leaves."""
+
+    def read_new(self) -> None:
+        """Read what is new, and send its events."""
+
+    def finish(self, exit_code: int, is_stopped: bool) -> Iterator[str]:
+        """Read the rest once the program has ended; yield why the run failed, although it ended with 0."""
+
+
+def make_environ(spec: ProgramSpec) -> dict[str, str]:
+    """Return the environment variables of the program: those of the machine, without robotrain's own packages."""
+    kept = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
+    if python := os.environ.get(PYTHON_VARIABLE):
+        scripts = Path(python).parent
+        kept |= {"VIRTUAL_ENV": str(scripts.parent), "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}"}
+    report = str(Path(spec.work, program_spec.REPORT_FILE))
+    return {**kept, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
+
+
+def describe_missing_program(name: str, path: str) -> str:
+    """Return why a program cannot be started, with what there is in its place."""
+    pythons = [one for one in ("python", "python3", "bash", "uv", "torchrun") if shutil.which(one, path=path)]
+    there = f"; there is {', '.join(pythons)}" if pythons else ""
+    return f"error: the program {name} is not in the environment of the job{there}"
+
+
+def make_followers(spec: ProgramSpec) -> list[Follower]:
+    """Return what follows a program."""
+    return []
+
+
+def run_program(spec: ProgramSpec) -> int:
+    """Run the program to its end; return the exit code of this process."""
+    environ = make_environ(spec)
+    for folder in (spec.folder, spec.outputs, spec.checkpoints):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    followers = make_followers(spec)
+    try:
+        group = ChildGroup(spec.arguments, environ=environ, folder=Path(spec.folder))
+    except FileNotFoundError:
+        print(describe_missing_program(spec.arguments[0], environ.get("PATH", os.defpath)), flush=True)
+        return NOT_FOUND
+    except OSError as error:
+        print(f"error: the program {spec.arguments[0]} cannot be started: {error.strerror}", flush=True)
+        return NOT_FOUND - 1
+
+    def read() -> bool:
+        for follower in followers:
+            follower.read_new()
+        return False
+
+    waiting = GroupFollower(group, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
+    waiting.run(read)
+    code = waiting.exit_code
+    problems = [why for follower in followers for why in follower.finish(code, waiting.is_stopped)]
+    for why in problems:
+        print(f"error: {why}", flush=True)
+    if code == 0 and problems:
+        return 1
+    return 128 - code if code < 0 else code
+
+
+def main() -> int:
+    """Run the program that the environment describes; return its exit code."""
+    return run_program(program_spec.parse_spec(os.environ[program_spec.SPEC_VARIABLE]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

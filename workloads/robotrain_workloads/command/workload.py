@@ -1,0 +1,81 @@
+"""The workload `command`: its declaration. Imports nothing heavy."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.model.workload import Role, Workload
+from robotrain.model.workload_profile import Metric, OutputProfile, Resources, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+
+from robotrain_workloads.command.parameters import CommandParameters
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+
+
+def check_job(job: "Job") -> "Iterator[Problem]":
+    """Check what does not depend on the platform."""
+    from robotrain_workloads import rules as shared_rules
+    from robotrain_workloads.command import rules
+
+    yield from rules.check_command(job)
+    yield from rules.check_placeholders(job)
+    yield from rules.check_checkpoints(job)
+    yield from shared_rules.check_publish_url(job)
+
+
+COMMAND = Workload(
+    name="command",
+    summary="run a training program of your own",
+    parameters=CommandParameters,
+    roles={
+        "dataset": Role(many=True, typical=True),
+        "policy": Role(takes="checkpoints"),
+        "resume": Role(),
+        "code": Role(is_program=True),
+    },
+    container_plugin="robotrain_workloads.command.container",
+    targets=("publish_url",),
+    program="your program",
+    profile=WorkloadProfile(
+        resources=Resources(),
+        outputs=OutputProfile(noun="training"),
+        metrics=(
+            Metric(name=r"(?:.*[/_.])?loss", pattern=True, kind="loss", label="loss", brief="loss", better="lower"),
+            Metric(
+                name="success_rate",
+                kind="score",
+                label="success",
+                brief="success",
+                better="higher",
+                headline=True,
+                share=True,
+            ),
+        ),
+        experiment="command",
+    ),
+    template=__name__,
+    runs_own_command=True,
+    get_option_name=lambda argument: "",
+    check=check_job,
+)
+
+PARAMETERS = {"checkpoints": None, "seed": None, "register_checkpoint": None}
+"""What `robotrain init` shows of the parameters."""
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """Return the workload of this module."""
+    return (COMMAND,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """Return the checks of `robotrain doctor`."""
+    from robotrain_workloads import environment_health
+    from robotrain_workloads.command.container import ENVIRONMENT
+
+    return (environment_health.make_health_check(COMMAND.name, ENVIRONMENT),)

@@ -1,0 +1,65 @@
+"""The processes of a program that robotrain did not write, followed to their end, and the file that it reports to."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup, StopForwarder
+
+SAVE_SECONDS = 20.0
+"""How long the processes may take to end after a stop."""
+CLOSE_SECONDS = 60.0
+"""How long they may take to end after the work."""
+POLL_SECONDS = 0.25
+
+
+class GroupFollower:
+    """Waits for the processes of a group, and passes a stop on to all of them; a second one kills them."""
+
+    def __init__(self, group: ChildGroup, save_seconds: float = SAVE_SECONDS) -> None:
+        self._group = group
+        self._stop = StopForwarder(save_seconds)
+        self._stop.groups.append(group)
+
+    def run(self, read: Callable[[], bool] = lambda: False) -> None:
+        """Call `read`, which returns whether the work is done, until all processes have ended, and then once more."""
+        is_done = False
+        while self._group.is_running():
+            if read() and not is_done:
+                is_done = True
+                self._stop.limit_time(CLOSE_SECONDS)
+            self._stop.kill_overdue()
+            time.sleep(POLL_SECONDS)
+        read()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether this process was asked to stop."""
+        return self._stop.is_requested
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the program, negative for a signal; 143 after a stop."""
+        return STOPPED_STATUS if self.is_stopped else self._group.exit_code or 0
+
+
+class ReportReader:
+    """Reads the reports that were added since, a line of JSON each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read_new(self) -> Iterator[dict[str, Any]]:
+        """Yield the new reports whose line is complete."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return
+        complete = content[: content.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        yield from map(json.loads, complete.decode().splitlines())
