@@ -115,6 +115,20 @@ def test_on_azure_ml_the_folder_is_an_input_of_the_job(render: Any) -> None:
     assert "/paths/robotrain/data/" in yaml.safe_load(text)["inputs"]["training_code"]["path"]
 
 
+def test_a_large_folder_is_warned_of_with_the_line_that_leaves_most_of_it_here(render: Any, folder: Path) -> None:
+    (folder / "data").mkdir()
+    write_sparse(folder / "data" / "a.bin", 30_000_000)
+    answer = render("--platform", "local")
+    assert answer.exit_code == 0
+    for text in ("[code-large]", "data/a.bin (30.0 MB)", f"echo /data/a.bin >> {folder}/.robotrainignore"):
+        assert text in answer.stderr
+
+
+def write_sparse(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
 def test_options_of_the_users_program_are_not_checked(render: Any) -> None:
     answer = render("--platform", "local", "--", "--no_such_flag", "--num_e", "3", "hello", "--task=x")
     assert answer.exit_code == 0, answer.stderr
@@ -129,6 +143,7 @@ def test_options_of_the_users_program_are_not_checked(render: Any) -> None:
         (lambda at: (at / "id_rsa").write_text("k"), (), ["code-secret"]),
         (lambda at: (at / "hosts").symlink_to("/etc/hosts"), (), ["code-links"]),
         (lambda at: (at / "more").symlink_to("scripts"), (), ["code-links"]),
+        (lambda at: write_sparse(at / "last.pt", 100_000_001), (), ["code-too-large"]),
         (lambda at: None, ("--publish-url", "/data/x"), ["training-folder-conflict"]),
     ],
 )

@@ -1,27 +1,44 @@
-"""The files of a code folder that are uploaded: no ignored files, no secrets, and no links that lead out of it.
+"""The files of a code folder that are sent: no ignored files, no secrets, and no links that lead out of it.
 
-They are staged in a copy, which pins and uploads read like any other folder.
+What `.gitignore`, `.amlignore` and `.robotrainignore` name stays here, in the folder, below it, and above it up to the
+root of its repository; the user's own excludes of git are not read, so that the same folder sends the same files on
+every machine. Names that begin with a dot stay here too. The rest is staged in a copy, which pins and uploads read like
+any other folder.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.files import make_atomically
 
-IGNORE_FILES = (".gitignore", ".amlignore")
+IGNORE_FILES = (".gitignore", ".amlignore", ".robotrainignore")
+"""The last one that says something of a name decides, as does that of the folder nearest to it."""
+OWN_IGNORE_FILE = IGNORE_FILES[-1]
 _SECRET_NAMES = (
     r"(?i)id_(?:rsa|dsa|ecdsa|ed25519)|.*\.(?:pem|key|p12|pfx|kdbx|jks|keystore|env)|kubeconfig|credentials|htpasswd"
     r"|(?:credentials?|secrets?|client[-_]secret.*|service[-_]account.*|.*tokens?)\.(?:json|ya?ml|toml|ini|cfg|txt)"
 )
+MAX_FILES = 20_000
+MAX_BYTES, LARGE_BYTES = 100_000_000, 20_000_000
+"""Code of more bytes is refused, or warned of."""
+MAX_NAMES = 100_000
+"""Names that are looked at, ignored ones included: a folder that an ignore file names counts as one."""
 MAX_STAGED = 4
 """Staged copies of one folder that are kept."""
+
+
+class CodeTooLarge(OSError):
+    """A folder of code has more files or bytes than are sent."""
 
 
 @dataclass(slots=True)
@@ -30,16 +47,60 @@ class CodeContent:
 
     files: dict[str, str] = field(default_factory=dict)
     """The real path of each file that is sent."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """The bytes of each file that is sent."""
     secrets: list[str] = field(default_factory=list)
     """Files whose names say that they hold secrets."""
     links: list[str] = field(default_factory=list)
     """Links out of the folder or to a folder, and special files."""
+    names: Counter[str] = field(default_factory=Counter)
+    """By path of a folder, with `/` at its end, the names in it that were looked at."""
+    is_complete: bool = True
+    """Whether all of it was looked at: with too many files the rest is not."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that are sent."""
+        return sum(self.sizes.values())
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it is more than code may be."""
+        return not self.is_complete or self.size > MAX_BYTES
+
+    def find_heaviest(self) -> str:
+        """Return the file or the deepest folder, with `/` at its end, that most of the content is in.
+
+        Empty if that is the folder itself.
+        """
+        weights = self.sizes if self.is_complete else self.names
+        return _find_heaviest(weights)
+
+
+def _find_heaviest(weights: Mapping[str, int], found: str = "") -> str:
+    """Return the path below which at least half of the weight is, as deep as possible."""
+    below: Counter[str] = Counter()
+    for path, weight in weights.items():
+        if path.startswith(found) and path != found:
+            name, slash, _ = path.removeprefix(found).partition("/")
+            below[f"{found}{name}{slash}"] += weight
+    heaviest, weight = max(below.items(), key=lambda item: item[1], default=("", 0))
+    if found and (not heaviest or 2 * weight < sum(w for path, w in weights.items() if path.startswith(found))):
+        return found
+    return _find_heaviest(weights, heaviest) if heaviest.endswith("/") else heaviest
 
 
 def scan_folder(folder: Path) -> CodeContent:
-    """Return the content of a folder; names that begin with a dot and ignored ones are left out. Raise OSError."""
+    """Return the content of a folder; of one with too many files only the first ones. Raise OSError."""
     content, root = CodeContent(), os.path.realpath(folder)
-    for path, entry in _list_entries(folder, "", ()):
+    above, ignored = _read_ignore_files_above(root)
+    for count, (path, entry) in enumerate(_list_entries(root, "", above, ignored)):
+        content.names[path[: path.rfind("/") + 1]] += 1
+        if len(content.files) >= MAX_FILES or count >= MAX_NAMES:
+            content.is_complete = False
+            break
+        if entry is None:
+            continue
         real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
         is_outside = entry.is_symlink() and not real.startswith(root + os.sep)
         if is_outside or not entry.is_file():
@@ -48,29 +109,65 @@ def scan_folder(folder: Path) -> CodeContent:
             content.secrets.append(path)
         else:
             content.files[path] = real
+            content.sizes[path] = entry.stat().st_size
     return content
 
 
-def _list_entries(
-    folder: str | Path, parent_path: str, ignored: tuple[tuple[str, Any], ...]
-) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    for entry in ordered:
-        if entry.name in IGNORE_FILES and entry.is_file():
-            from pathspec import GitIgnoreSpec  # costs start-up
+IgnoreRules = tuple[tuple[str, Any], ...]
+"""Folders, as paths from the top with `/` at their end, and the rules of an ignore file in each."""
 
-            with open(entry.path, encoding="utf-8", errors="replace") as lines:
-                ignored = (*ignored, (parent_path, GitIgnoreSpec.from_lines(lines)))
+
+def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
+    """Return the folder's path from the root of its repository, with `/` at its end, and the rules above it.
+
+    Both are empty outside a repository, in its root, and in a folder that the rules name: it was asked for by name.
+    """
+    path = Path(folder)
+    ignored: IgnoreRules = ()
+    root = next((one for one in (path, *path.parents) if os.path.lexists(one / ".git")), path)
+    if root == path:
+        return "", ()
+    for parent in [one for one in reversed(path.parents) if one.is_relative_to(root)]:
+        above = "" if parent == root else f"{parent.relative_to(root).as_posix()}/"
+        for name in IGNORE_FILES:
+            with contextlib.suppress(OSError):
+                ignored = _add_rules(ignored, above, str(parent / name))
+    parts = path.relative_to(root).parts
+    if any(_is_ignored(f"{'/'.join(parts[: end + 1])}/", ignored) for end in range(len(parts))):
+        return "", ()
+    return f"{'/'.join(parts)}/", ignored
+
+
+def _add_rules(ignored: IgnoreRules, above: str, file: str) -> IgnoreRules:
+    from pathspec import GitIgnoreSpec  # costs start-up
+
+    with open(file, encoding="utf-8", errors="replace") as lines:
+        return (*ignored, (above, GitIgnoreSpec.from_lines(lines)))
+
+
+def _is_ignored(path: str, ignored: IgnoreRules) -> bool:
+    for above, rules in reversed(ignored):
+        if (answer := rules.check_file(path.removeprefix(above)).include) is not None:
+            return bool(answer)
+    return False
+
+
+def _list_entries(
+    folder: str, parent_path: str, above: str, ignored: IgnoreRules
+) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
+    """Yield path and entry of everything below a folder, without an entry where it is ignored."""
+    with os.scandir(folder) as entries:
+        shown = (entry for entry in entries if not entry.name.startswith(".") and entry.name != "__pycache__")
+        ordered = sorted(islice(shown, MAX_NAMES + 1), key=lambda entry: os.fsencode(entry.name))
+    for file in (os.path.join(folder, name) for name in IGNORE_FILES):
+        if os.path.isfile(file):
+            ignored = _add_rules(ignored, f"{above}{parent_path}", file)
     for entry in ordered:
-        if entry.name.startswith(".") or entry.name == "__pycache__":
-            continue
         path, is_folder = f"{parent_path}{entry.name}", entry.is_dir(follow_symlinks=False)
-        shown = f"{path}/" if is_folder else path
-        if any(spec.match_file(shown.removeprefix(start)) for start, spec in ignored):
-            continue
-        if is_folder:
-            yield from _list_entries(entry.path, f"{path}/", ignored)
+        if _is_ignored(f"{above}{path}/" if is_folder else f"{above}{path}", ignored):
+            yield path, None
+        elif is_folder:
+            yield from _list_entries(entry.path, f"{path}/", above, ignored)
         else:
             yield path, entry
 
@@ -80,6 +177,8 @@ def stage_folder(folder: Path) -> Path:
     from robotrain.store import files
 
     content = scan_folder(folder)
+    if content.is_too_large:
+        raise CodeTooLarge(errno.EFBIG, "More files or bytes than code may have", str(folder))
     hasher = hashlib.sha256()
     for path, real in content.files.items():
         status = os.stat(real)

@@ -1,15 +1,16 @@
 """Rules of `isaac-train` for a resolved job, on the submit side."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_choosing, suggest_leaving_out
 from robotrain.redaction import redact
 
+from robotrain_workloads import own_code
 from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG
 from robotrain_workloads.isaac_train import parameters
+from robotrain_workloads.own_code import CODE_FLAG
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -80,12 +81,9 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
             )
 
 
-CODE_FLAG = "--code"
-
-
 def check_training_folder(job: "Job") -> Iterator[Problem]:
     """Name the user's program before it is sent; require it, and refuse secrets, links and options without effect."""
-    source, entry = next((one for one in job.sources if one.role == "code"), None), str(job["entry"])
+    source, entry = own_code.find_code(job), str(job["entry"])
     if source is None:
         if entry != parameters.ENTRY:
             fixes = (suggest_leaving_out("--entry"), Suggestion(f"{CODE_FLAG} FOLDER"))
@@ -99,39 +97,14 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
             flag = f"--{name.replace('_', '-')}"
             title, why = f"{flag} has no effect with {CODE_FLAG}", "It is for Isaac Lab's own scripts."
             yield make_usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])))
-    if source.kind == "local_path" and Path(source.uri).is_dir():
-        yield from _check_local_code(Path(source.uri), entry)
+    yield from own_code.check_code(job, CODE_FLAG, lambda content: _check_entry(content.files, entry, source.uri))
 
 
-def _check_local_code(folder: Path, entry: str) -> Iterator[Problem]:
-    from robotrain.store import code_folder
-
-    try:
-        content = code_folder.scan_folder(folder)
-    except OSError as error:
-        yield make_usage_problem(
-            "code-unreadable", "the training folder cannot be read", CODE_FLAG, f"{error}.", str(folder)
-        )
-        return
-    if entry not in content.files:
-        where = ", ".join([path for path in content.files if path.endswith(".sh")][:MAX_NAMES])
+def _check_entry(files: Collection[str], entry: str, folder: str) -> Iterator[Problem]:
+    """Require the program among the files that are sent."""
+    if entry not in files:
+        where = ", ".join([path for path in files if path.endswith(".sh")][: own_code.MAX_NAMES])
         why = f"It has {where}." if where else "It has no program ending in .sh, or an ignore file names it."
         fixes = (Suggestion("--entry FILE", "another program of the folder"),)
         title = f"the training folder has no {entry}"
-        yield make_usage_problem("entry-missing", title, CODE_FLAG, why, str(folder), fixes)
-    if content.secrets:
-        title, why = "the training folder has files that look like secrets", f"{_join_names(content.secrets)}."
-        fixes = (Suggestion(".gitignore", "files that it names stay here"),)
-        yield make_usage_problem("code-secret", title, CODE_FLAG, why, str(folder), fixes)
-    if content.links:
-        title, why = "the training folder has links out of it or to folders", f"{_join_names(content.links)}."
-        fixes = (Suggestion(".gitignore", "links that it names are left out"),)
-        yield make_usage_problem("code-links", title, CODE_FLAG, why, str(folder), fixes)
-
-
-MAX_NAMES = 3
-
-
-def _join_names(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
-    return f"{', '.join(names[:MAX_NAMES])}{more}"
+        yield make_usage_problem("entry-missing", title, CODE_FLAG, why, folder, fixes)

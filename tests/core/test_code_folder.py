@@ -1,0 +1,77 @@
+"""The files of a code folder that are sent: what ignore files name, and how much of a large folder is looked at."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from robotrain.store import code_folder
+
+
+def write(folder: Path, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("x")
+
+
+def test_an_own_ignore_file_decides_last_and_a_nearer_one_more(tmp_path: Path) -> None:
+    write(tmp_path, "train.py", "a.pt", "b.pt", "notes.md", "sub/notes.md", "sub/c.pt", "data/x.bin")
+    (tmp_path / ".gitignore").write_text("*.pt\n")
+    (tmp_path / ".robotrainignore").write_text("!b.pt\nnotes.md\n/data/\n")
+    (tmp_path / "sub/.robotrainignore").write_text("!notes.md\n")
+    assert list(code_folder.scan_folder(tmp_path).files) == ["b.pt", "sub/notes.md", "train.py"]
+
+
+def test_rules_above_a_folder_hold_up_to_the_root_of_its_repository(tmp_path: Path) -> None:
+    write(tmp_path, "repo/.git/HEAD", "repo/rl/train.py", "repo/rl/logs/1.txt", "repo/rl/a.pt", "repo/rl/train.log")
+    (tmp_path / ".gitignore").write_text("*.py\n")
+    (tmp_path / "repo/.gitignore").write_text("*.pt\n/rl/logs/\n/train.log\n")
+    assert list(code_folder.scan_folder(tmp_path / "repo/rl").files) == ["train.log", "train.py"]
+
+
+def test_a_folder_that_its_repository_ignores_was_asked_for_by_name(tmp_path: Path) -> None:
+    write(tmp_path, ".git/HEAD", "outputs/exp/train.py", "outputs/exp/a.pt")
+    (tmp_path / ".gitignore").write_text("outputs/\n*.pt\n")
+    assert list(code_folder.scan_folder(tmp_path / "outputs/exp").files) == ["a.pt", "train.py"]
+
+
+def test_excludes_of_the_user_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path, "code/train.py", "code/.git/HEAD")
+    (tmp_path / "git").mkdir()
+    (tmp_path / "git/ignore").write_text("*.py\n")
+    (tmp_path / ".gitconfig").write_text(f"[core]\nexcludesFile = {tmp_path}/git/ignore\n")
+    assert list(code_folder.scan_folder(tmp_path / "code").files) == ["train.py"]
+
+
+def test_of_a_folder_with_too_many_files_only_the_first_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code_folder, "MAX_FILES", 20)
+    write(tmp_path, *(f"data/set/{index}.txt" for index in range(50)), "train.py")
+    content = code_folder.scan_folder(tmp_path)
+    assert (content.is_too_large, len(content.files), content.find_heaviest()) == (True, 20, "data/set/")
+    with pytest.raises(code_folder.CodeTooLarge):
+        code_folder.stage_folder(tmp_path)
+    (tmp_path / ".robotrainignore").write_text("data/\n")
+    assert not code_folder.scan_folder(tmp_path).is_too_large
+
+
+def test_names_that_are_ignored_one_by_one_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_folder, "MAX_NAMES", 20)
+    write(tmp_path, *(f"{index}.txt" for index in range(50)))
+    (tmp_path / ".gitignore").write_text("*.txt\n")
+    content = code_folder.scan_folder(tmp_path)
+    assert (content.is_too_large, content.files, content.find_heaviest()) == (True, {}, "")
+
+
+def test_ten_gigabytes_are_refused_within_a_second(tmp_path: Path) -> None:
+    write(tmp_path, "src/train.py", "src/data/readme.txt")
+    for index in range(10):
+        with open(tmp_path / f"src/data/{index}.bin", "wb") as file:
+            os.truncate(file.fileno(), 1_000_000_000)
+    start = time.perf_counter()
+    content = code_folder.scan_folder(tmp_path)
+    assert time.perf_counter() - start < 1.0
+    assert (content.is_too_large, content.find_heaviest()) == (True, "src/data/")

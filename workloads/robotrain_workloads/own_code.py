@@ -1,0 +1,97 @@
+"""The user's own code, on the submit side: what every workload with the role `code` checks of its folder."""
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
+from robotrain.model.amounts import format_size
+from robotrain.redaction import redact
+from robotrain.store import code_folder
+from robotrain.store.code_folder import CodeContent
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+    from robotrain_runtime.contract.document import JobSource
+
+CODE_ROLE, CODE_FLAG = "code", "--code"
+MAX_NAMES = 3
+
+
+def find_code(job: "Job") -> "JobSource | None":
+    """Return the source of the user's code; None for a job without."""
+    return next((source for source in job.sources if source.role == CODE_ROLE), None)
+
+
+def check_code(
+    job: "Job", flag: str = CODE_FLAG, check_content: Callable[[CodeContent], Iterable[Problem]] = lambda content: ()
+) -> Iterator[Problem]:
+    """Yield why the folder of a job's code cannot be sent: unreadable, too large, secrets, or links out of it.
+
+    Nothing for a job without code, and for code that the job fetches itself. Nothing is copied, and of a folder of any
+    size only the first 100,000 names are looked at.
+
+    :param flag: the option that gives the code, for messages.
+    :param check_content: yields what the workload itself misses in the folder's files.
+    """
+    source = find_code(job)
+    if source is None or source.kind != "local_path" or not Path(source.uri).is_dir():
+        return
+    folder = source.uri
+    try:
+        content = code_folder.scan_folder(Path(folder))
+    except OSError as error:
+        title, why = "the folder of code cannot be read", redact(f"{error}.")
+        yield make_usage_problem("code-unreadable", title, flag, why, folder)
+        return
+    yield from _check_size(content, folder, flag)
+    if content.is_complete:
+        yield from check_content(content)
+    ignore = code_folder.OWN_IGNORE_FILE
+    if content.secrets:
+        title, why = "the folder of code has files that look like secrets", f"{_join_names(content.secrets)}."
+        fix = _suggest_ignoring(folder, f"/{content.secrets[0]}", f"what {ignore} names stays here")
+        yield make_usage_problem("code-secret", title, flag, why, folder, (fix,))
+    if content.links:
+        title, why = "the folder of code has links out of it or to folders", f"{_join_names(content.links)}."
+        fix = _suggest_ignoring(folder, f"/{content.links[0]}", f"links that {ignore} names are left out")
+        yield make_usage_problem("code-links", title, flag, why, folder, (fix,))
+
+
+def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:
+    """Yield an error for a folder that is too large to be sent as code, and a warning for a large one."""
+    largest = sorted(content.sizes, key=lambda path: content.sizes[path], reverse=True)[:MAX_NAMES]
+    named = ", ".join(f"{path} ({format_size(content.sizes[path])})" for path in largest)
+    if content.is_too_large:
+        most = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
+        counted = f"{format_size(content.size)} in {len(content.files):,} files"
+        stopped = f"Counting stopped at {len(content.files):,} files among {content.names.total():,} names."
+        why = f"It has {counted}; the largest: {named}." if content.is_complete else stopped
+        fix = Suggestion(f"{flag} FOLDER", "the folder of the program alone")
+        if heaviest := content.find_heaviest():
+            fix = _suggest_ignoring(folder, f"/{heaviest}", "most of it stays here")
+        title = f"the folder of code is too large: at most {most} are sent"
+        yield make_usage_problem("code-too-large", title, flag, why, folder, (fix,))
+    elif content.size > code_folder.LARGE_BYTES:
+        fix = _suggest_ignoring(folder, f"/{content.find_heaviest()}", "if the program does not need it")
+        yield Problem(
+            code="code-large",
+            stage=Stage.PARSE,
+            severity="warning",
+            title=f"the folder of code has {format_size(content.size)}, all of which is sent with the job",
+            where=flag,
+            given=redact(folder),
+            why=f"The largest: {named}.",
+            suggestions=(fix,),
+        )
+
+
+def _suggest_ignoring(folder: str, line: str, remark: str) -> Suggestion:
+    file = shlex.quote(str(Path(folder, code_folder.OWN_IGNORE_FILE)))
+    return Suggestion(f"echo {shlex.quote(line)} >> {file}", remark)
+
+
+def _join_names(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
+    return f"{', '.join(names[:MAX_NAMES])}{more}"
