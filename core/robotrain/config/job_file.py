@@ -19,6 +19,7 @@ from robotrain.config.provenance import CONFIG_LAYER, JOB_FILE_LAYER, MAX_KEYS, 
 from robotrain.config.request import JobFile, SourceText
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.workload import ConfigValue
 from robotrain.nearest_name import is_misspelling, suggest_name
 from robotrain.redaction import redact
@@ -30,7 +31,7 @@ MAX_SUGGESTED_FILES = 3
 SCHEMA_KEY = "$schema"
 """A key by which editors find the schema; not part of the job."""
 
-JOB_KEYS = ("workload", "config", "sources", "parameters", "trainer_args", "platforms")
+JOB_KEYS = ("workload", "config", "sources", "parameters", *ARGUMENT_KEYS, "platforms")
 FOREIGN_KEYS = {
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
@@ -123,7 +124,7 @@ class JobReader:
                 name: self.read_table(table, f"platforms.{redact(name)}")
                 for name, table in (self.read_mapping(top["platforms"], "platforms") if "platforms" in top else ())
             },
-            trainer_args=self.read_arguments(top["trainer_args"]) if "trainer_args" in top else None,
+            trainer_args=self.read_arguments(top),
             problems=tuple(self.problems),
         )
 
@@ -192,21 +193,24 @@ class JobReader:
                         origin = Origin(JOB_FILE_LAYER, self.format_place(value.line))
                         yield SourceText(role, (kind,), value.text, origin, self.folder)
 
-    def read_arguments(self, node: YamlNode) -> tuple[Value, ...] | None:
+    def read_arguments(self, top: Mapping[str, YamlNode]) -> tuple[Value, ...] | None:
         """Return the trainer's arguments; None if there are none."""
-        if node.null:
-            return None
-        if node.kind != "sequence":
-            self.add_problem(node, "trainer_args must be a list with one argument per item")
-            return None
-        found = []
+        given = {key: top[key] for key in ARGUMENT_KEYS if key in top and not top[key].null}
+        if len(given) > 1:
+            self.add_problem(top[ARGUMENT_KEYS[-1]], f"{' and '.join(given)} are two names of the same list: keep one")
+        for key, node in given.items():
+            if node.kind == "sequence":
+                return tuple(self._read_items(key, node))
+            self.add_problem(node, f"{key} must be a list with one argument per item")
+        return None
+
+    def _read_items(self, key: str, node: YamlNode) -> Iterator[Value]:
         for item in node.items:
             if item.null:
-                self.add_problem(item, "an item of trainer_args is empty")
+                self.add_problem(item, f"an item of {key} is empty")
             else:
-                text = self.read_text(item, "an item of trainer_args")
-                found.append(Value(text, Origin(JOB_FILE_LAYER, self.format_place(item.line))))
-        return tuple(found)
+                text = self.read_text(item, f"an item of {key}")
+                yield Value(text, Origin(JOB_FILE_LAYER, self.format_place(item.line)))
 
     def read_text(self, node: YamlNode, what: str) -> str:
         """Return the text of a scalar."""

@@ -11,6 +11,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config.job_file import SCHEMA_KEY
 from robotrain.config.sources import MAX_SOURCES
+from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -19,6 +20,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCALAR = ["string", "number", "boolean"]
 UNSET = {"type": ["null", "string"], "maxLength": 0}
 """An unset value."""
+TRAINER_ARGS, RUN = ARGUMENT_KEYS
+BOTH_GIVEN = {
+    "type": "object",
+    "required": [*ARGUMENT_KEYS],
+    "properties": {key: {"type": "array"} for key in ARGUMENT_KEYS},
+}
+"""A job with both names of its arguments."""
 
 INTEGER_PATTERN = r"^\s*[+-]?[0-9][0-9_]*(\.0+)?\s*$"
 NUMBER_PATTERN = r"^\s*[+-]?[0-9_]*\.?[0-9_]+\.?([eE][+-]?[0-9_]+)?\s*$"
@@ -76,17 +84,19 @@ def make_job_schema(
             "workload": {"description": f"what to run. {summaries}", "default": default, "anyOf": [names, UNSET]},
             "config": {"description": "a configuration file in the workload's own form", "type": ["string", "null"]},
             **inputs,
-            "trainer_args": {
-                "description": "options passed to the trainer unchanged: - --NAME=VALUE",
-                "type": ["array", "null"],
-                "items": {"type": SCALAR},
-            },
+            TRAINER_ARGS: _make_arguments_schema("options passed to the trainer unchanged: - --NAME=VALUE"),
+            RUN: _make_arguments_schema("what the job runs, an argument an item; another name of trainer_args"),
             "platforms": _make_platforms_schema(platforms),
         },
         "additionalProperties": False,
+        "not": BOTH_GIVEN,
         "$defs": {name: entry for workload in every for name, entry in _list_source_definitions(workload, kinds)},
         **(by_name if every else {}),
     }
+
+
+def _make_arguments_schema(description: str) -> dict[str, Any]:
+    return {"description": description, "type": ["array", "null"], "items": {"type": SCALAR}}
 
 
 def _make_inputs_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, Any]:

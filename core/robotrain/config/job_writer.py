@@ -43,7 +43,7 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
         [f"workload: {format_scalar(job.workload)}"],
         sources,
         list(_format_table("parameters", of_workload, resolution.parameters, values)),
-        ["trainer_args:", *arguments] if arguments else [],
+        [f"{resolution.workload.arguments_key}:", *arguments] if arguments else [],
         ["platforms:", *settings] if settings else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"

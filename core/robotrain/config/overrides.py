@@ -15,7 +15,7 @@ from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
 from robotrain.errors import Problem, Stage, Suggestion
-from robotrain.model.job import TRAINER_ARGS
+from robotrain.model.job import ARGUMENT_KEYS, TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -131,7 +131,7 @@ class _OverrideParser:
             if pair := re.fullmatch(rf"({KEY_PATTERN})\s*:\s*(\S.*)", key):  # `seed: 5`
                 form = f"{SET_FLAG} {shlex.quote(f'{pair[1]}={pair[2]}')}"
             self.add_problem("set-malformed", f"{SET_FLAG} takes a key, `=` and a value", key, (Suggestion(form),))
-        elif key == TRAINER_ARGS:
+        elif key in ARGUMENT_KEYS:
             self.add_arguments(key, value)
         elif table.startswith("sources."):
             self.add_source(key, table.partition(".")[2], name, value)

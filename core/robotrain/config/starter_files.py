@@ -14,6 +14,7 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.job_writer import format_scalar
+from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.workload import FoundInput
 
 if TYPE_CHECKING:
@@ -75,9 +76,18 @@ def format_job_file(
         [f"workload: {workload.name} # {workload.summary}"],
         list(_format_sources(workload, template.inputs, kinds)),
         list(_format_parameters(workload, values)),
-        [f"# Options for {workload.program}, passed to it unchanged:", "# trainer_args:", "#   - --NAME=VALUE"],
+        list(_format_arguments(workload)),
     ]
     return _join_blocks(blocks)
+
+
+def _format_arguments(workload: Workload) -> Iterator[str]:
+    """Yield what the arguments of the program look like, as comments."""
+    is_command = workload.arguments_key != TRAINER_ARGS
+    title = (
+        f"What starts {workload.program}" if is_command else f"Options for {workload.program}, passed to it unchanged"
+    )
+    yield from (f"# {title}:", f"# {workload.arguments_key}:", f"#   - {'PROGRAM' if is_command else '--NAME=VALUE'}")
 
 
 def _join_blocks(blocks: Iterable[list[str]]) -> str:

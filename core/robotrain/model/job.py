@@ -13,6 +13,8 @@ from robotrain.model.workload_profile import WorkloadProfile
 GPUS_PARAMETER = "num_gpus"
 TRAINER_ARGS = "trainer_args"
 """What the arguments of the trainer are called among the values of a job."""
+ARGUMENT_KEYS = (TRAINER_ARGS, "run")
+"""What a job file may call them: `run` suits a workload whose arguments are a command."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

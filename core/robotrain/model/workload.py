@@ -118,6 +118,9 @@ class Workload:
     value of the option before it, or no option. Of two options of one name, that of the command line replaces that of
     the job file.
     """
+    arguments_key: str = "trainer_args"
+    """What a job file that robotrain writes calls the arguments after `--`: `run` suits a whole command. Both are read.
+    """
     takes_value: Callable[[str], bool] = field(default=lambda name: True)
     """Return whether the option of `program` with this name has a value. An argument without a name, behind an option
     that has none, belongs to no option.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from robotrain.config.job_file import SCHEMA_KEY
-from robotrain.config.job_schema import DIALECT, make_job_schema
+from robotrain.config.job_schema import BOTH_GIVEN, DIALECT, make_job_schema
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -39,6 +39,7 @@ def make_pipeline_schema(
             FROM_KEY: {"description": "beside register: the step whose policy is registered", **name},
         },
         "additionalProperties": False,
+        "not": BOTH_GIVEN,
         "dependentRequired": {REGISTER_KEY: [FROM_KEY], FROM_KEY: [REGISTER_KEY]},
         "if": {"anyOf": [{"required": [JOB_KEY]}, {"required": [REGISTER_KEY]}]},
         "else": {"allOf": job["allOf"]} if "allOf" in job else {"properties": inputs},

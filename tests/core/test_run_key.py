@@ -1,0 +1,106 @@
+"""`run:` of a job file, another name of `trainer_args:`, for a workload whose arguments are a whole command."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from plugin_sources import PLATFORM, make_workload
+
+WORKLOAD = make_workload(
+    "exec",
+    container_plugin='"exec_work"',
+    arguments_key='"run"',
+    get_option_name='lambda argument: ""',
+    program='"your program"',
+)
+
+
+@pytest.fixture(autouse=True)
+def exec_workload(install):
+    install("acme-exec", {"workload.exec": "exec_work"}, exec_work=WORKLOAD)
+    source = PLATFORM.replace('"lerobot-train": YES', '"exec": YES, "lerobot-train": YES')
+    install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source)
+
+
+@pytest.fixture
+def arguments(robotrain):
+    def run(*words):
+        answer = robotrain("explain", "--platform", "plain", "--json", *words)
+        assert answer.exit_code == 0, answer.stderr
+        return [row["value"] for row in answer.json["values"] if row["name"] == "trainer_args"]
+
+    return run
+
+
+def test_run_is_the_command_and_arguments_after_dashes_replace_all_of_it(arguments):
+    Path("job.yaml").write_text('workload: exec\nrun: [python, train.py, --lr, 1e-4, "a b"]\n')
+    assert arguments("job.yaml") == ["python", "train.py", "--lr", "1e-4", "a b"]
+    assert arguments("job.yaml", "--", "bash", "-c", "true") == ["bash", "-c", "true"]
+    assert arguments("job.yaml", "--set", 'run=["make"]') == ["make"]
+    assert arguments("job.yaml", "--set", 'trainer_args=["make"]') == ["make"]
+
+
+@pytest.mark.parametrize("key", ["run", "trainer_args"])
+def test_both_names_are_read_for_every_workload(arguments, key):
+    text = f"workload: lerobot-train\nsources: {{dataset: {{local_path: x}}}}\n{key}: [--wandb.notes=x]\n"
+    Path("job.yaml").write_text(text)
+    assert arguments("job.yaml") == ["--wandb.notes=x"]
+
+
+def test_saved_job_has_the_name_of_its_workload(arguments):
+    arguments("exec", "--save-as", "saved.yaml", "--", "python", "train.py", "x: {y}")
+    assert yaml.safe_load(Path("saved.yaml").read_text())["run"] == ["python", "train.py", "x: {y}"]
+    assert arguments("saved.yaml") == ["python", "train.py", "x: {y}"]
+
+
+def test_new_job_file_shows_it(robotrain, tmp_path):
+    assert robotrain("init", "--workload", "exec", tmp_path / "new").exit_code == 0
+    assert "# run:\n" in (tmp_path / "new/job.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "line"),
+    [
+        ("run: [a]\ntrainer_args: [b]", "trainer_args and run are two names of the same list: keep one", 2),
+        ("run: python train.py", "run must be a list with one argument per item", 2),
+        ("run: [a, null]", "an item of run is empty", 2),
+        ("run: [a, [b]]", "an item of run must be plain text, not a sequence", 2),
+    ],
+)
+def test_malformed_list_is_rejected_with_its_line(robotrain, text, says, line):
+    Path("job.yaml").write_text(f"workload: exec\n{text}\n")
+    answer = robotrain("explain", "job.yaml", "--platform", "plain")
+    assert answer.exit_code == 2
+    assert says in answer.stderr
+    assert f"job.yaml:{line}" in answer.stderr
+
+
+def test_step_of_a_pipeline_has_it_too(robotrain):
+    Path("job.yaml").write_text("workload: exec\nrun: [python, train.py]\n")
+    Path("pipeline.yaml").write_text(
+        "steps:\n  first: {job: job.yaml}\n  second: {job: job.yaml, run: [python, eval.py], after: first}\n"
+    )
+    answer = robotrain("pipeline", "render", "pipeline.yaml", "--platform", "plain")
+    assert answer.exit_code == 0, answer.stderr
+    steps = answer.stdout
+    assert steps.index("train.py") < steps.index("eval.py")
+
+
+@pytest.mark.parametrize(
+    ("job", "fits"),
+    [
+        ({"run": ["a"]}, True),
+        ({"run": ["a"], "trainer_args": None}, True),
+        ({"run": ["a"], "trainer_args": ["b"]}, False),
+        ({"run": "a"}, False),
+    ],
+)
+def test_schemas_take_what_the_readers_take(robotrain, job, fits):
+    job = {"workload": "exec", **job}
+    for command, content in (("schema", job), ("pipeline schema", {"steps": {"one": job}})):
+        schema = robotrain(*command.split()).json
+        assert jsonschema.Draft202012Validator(schema).is_valid(content) == fits
+        Path("file.yaml").write_text(yaml.safe_dump(content))
+        render = "render" if command == "schema" else "pipeline render"
+        assert (robotrain(*render.split(), "--platform", "plain", "file.yaml").exit_code == 0) == fits
