@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, make_usage_problem, suggest_leaving_out
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?")
+PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
+"""Options of Python without a value, before the script."""
 STEP = "{step}"
+MAX_NAMES = 5
 
 
 def check_command(job: "Job") -> Iterator[Problem]:
@@ -108,6 +112,42 @@ def _check_datasets_alone(job: "Job") -> Iterator[Problem]:
         if argument != text and placeholders.DATASETS in placeholders.list_names([argument]):
             title, why = f"{text} must be an argument of its own", "It becomes one argument for each dataset."
             yield make_usage_problem("placeholder-misplaced", title, "--", why, redact(argument), (Suggestion(text),))
+
+
+def check_program_file(job: "Job") -> Iterator[Problem]:
+    """Require that the file which the command names is among what the job has: a job starts in the folder of its code.
+
+    Only the program, or the script of a Python, is looked at, and only where its place is known from here.
+    """
+    name = _find_program_file(job)
+    code = next((source for source in job.sources if source.role == "code"), None)
+    if not name or PurePosixPath(name).is_absolute():
+        return
+    if code is None:
+        if Path(name).is_file():
+            title = f"the command names {redact(name)} of this folder, and the job has no code"
+            why = "The program starts in a folder of the job, with the files of --code alone."
+            ways = (
+                (Suggestion("--code ."),) if ".." not in PurePosixPath(name).parts else (Suggestion("--code FOLDER"),)
+            )
+            yield make_usage_problem("program-missing", title, "--", why, redact(name), ways)
+    elif code.kind == "local_path" and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
+        title = f"the code has no {redact(name)}, which the command names"
+        found = sorted(path.name for path in Path(code.uri).glob(f"*{PurePosixPath(name).suffix or '.py'}"))
+        near = suggest_name(name, found)
+        why = f"It has {', '.join(found[:MAX_NAMES])}." if found else ""
+        yield make_usage_problem("program-missing", title, "--", redact(why), redact(name), near)
+
+
+def _find_program_file(job: "Job") -> str:
+    """Return the path of the program, or of the script that a Python runs; empty if there is none, or is unknown."""
+    words = job.trainer_args
+    if job["shell"] or not words:
+        return ""
+    if PYTHON.fullmatch(words[0]):
+        script = next((word for word in words[1:] if word not in PYTHON_SWITCHES), "")
+        return "" if script.startswith("-") or placeholders.list_names([script]) else script
+    return words[0] if "/" in words[0] and not placeholders.list_names(words[:1]) else ""
 
 
 def check_checkpoints(job: "Job") -> Iterator[Problem]:

@@ -22,6 +22,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
     yield from rules.check_command(job)
     yield from rules.check_placeholders(job)
+    yield from rules.check_program_file(job)
     yield from rules.check_checkpoints(job)
     yield from shared_rules.check_publish_url(job)
 

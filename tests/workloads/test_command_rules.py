@@ -1,0 +1,85 @@
+"""What a job of `command` is refused for, before it is sent: each rule, with what to type instead."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+DATA = ("--dataset-path", str(Path(__file__).parents[2] / "examples/pusht-mini/dataset"))
+TWO = (*DATA, "--dataset-path", "/data/others")
+
+REFUSED = [
+    # options, the command, the code of the problem, what to type first
+    ("", "", "command-missing", "-- PROGRAM ARGUMENTS"),
+    ("", "true {dataset}", "placeholder-empty", "--dataset-path FOLDER"),
+    ("", "true {datasets}", "placeholder-empty", "--dataset-path FOLDER"),
+    (TWO, "true {dataset}", "placeholder-empty", "{datasets}"),
+    (TWO, "true --data={datasets}", "placeholder-misplaced", "{datasets}"),
+    ("", "true {policy}", "placeholder-empty", "--policy-path FOLDER"),
+    ("", "true {seed}", "placeholder-empty", "--seed N"),
+    ("", "true {output}", "placeholder-unknown", "{outputs}"),
+    ("", "true {size}", "placeholder-unknown", "--param size=VALUE"),
+    ("--shell", "echo a", "command-invalid", "-- 'SCRIPT'"),
+    ("--launcher torchrun", "./train.sh", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
+    ("--checkpoints saved", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),
+    ("--checkpoints /saved/{step}", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),
+    ("--checkpoints ../{step}", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),
+    ("--resume-in-place", "true", "checkpoints-missing", "--checkpoints PATTERN"),
+    ("", "python train.py", "program-missing", "--code ."),
+    ("", "./train.py", "program-missing", "--code ."),
+    ("--code .", "python -u trian.py", "program-missing", "train.py"),
+    ("", "true --api-key=sk-0123456789abcdef0123456789abcdef", "secret-in-job", ""),
+]
+
+
+@pytest.fixture
+def find_problems(robotrain, tmp_path, monkeypatch):
+    """The problems of a line, by their codes, with what to type first; in a folder with a `train.py`."""
+    (tmp_path / "train.py").touch()
+    monkeypatch.chdir(tmp_path)
+
+    def find(options, command):
+        words = shlex.split(options) if isinstance(options, str) else options
+        answer = robotrain("explain", "command", "--platform", "local", *words, "--json", "--", *shlex.split(command))
+        found = answer.json.get("problems", [])  # only of a job that is refused
+        return {one["code"]: one["instead"][0]["text"] if one["instead"] else "" for one in found}, answer
+
+    return find
+
+
+@pytest.mark.parametrize(("options", "command", "code", "instead"), REFUSED)
+def test_a_job_that_could_not_run_is_refused(find_problems, options, command, code, instead):
+    problems, answer = find_problems(options, command)
+    assert (problems.get(code), answer.exit_code) == (instead, 2)
+
+
+ACCEPTED = [
+    (DATA, "python -c 'print({1: 2})' {dataset} {outputs} {run} {num_gpus}"),
+    (TWO, "true {datasets}"),
+    (DATA, "jq '.a | {b: .c}' ${HOME} [0-9]{3} --seed 4 --name x --json {{dataset}} {dataset}"),
+    ("--shell --seed 3", "'cd x && ls $ROBOTRAIN_SEED {a}'"),
+    ("--launcher torchrun", "python3 -m train"),
+    ("--checkpoints 'models/*/epoch_{step}.pth' --resume-in-place", "true"),
+    ("--code .", "python train.py"),
+    ("--code .", "./train.py"),
+]
+
+
+@pytest.mark.parametrize(("options", "command"), ACCEPTED)
+def test_what_robotrain_does_not_know_is_left_to_the_program(find_problems, options, command):
+    answer = find_problems(options, command)[1]
+    assert (answer.exit_code, "command" in answer.stderr) == (0, False), answer.stderr
+
+
+@pytest.mark.parametrize(("options", "command"), [(DATA, "true"), ("--policy-path /data/policy", "true {outputs}")])
+def test_a_source_that_the_command_does_not_use_is_named(find_problems, options, command):
+    answer = find_problems(options, command)[1]
+    assert (answer.exit_code, "[placeholder-unused]" in answer.stderr) == (0, True)
+
+
+def test_arguments_after_dashes_replace_the_whole_command(robotrain, tmp_path):
+    job = tmp_path / "job.yaml"
+    job.write_text('workload: command\ntrainer_args: [echo, "--a=1", b]\n')
+    answer = robotrain("explain", str(job), "--platform", "local", "--json", "--", "echo", "--c")
+    values = [row["value"] for row in answer.json["values"] if row["name"] == "trainer_args"]
+    assert values == ["echo", "--c"]
