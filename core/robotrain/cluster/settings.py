@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from robotrain.config.request import Request
 
 Settings = TypeVar("Settings")
+SECRET_FLAG = "--secret"
+"""The option of a platform's setting `secrets`."""
 
 
 @dataclass(frozen=True, kw_only=True)

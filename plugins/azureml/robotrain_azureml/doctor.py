@@ -139,7 +139,7 @@ def check_workspace() -> Iterator[HealthResult]:
         version = job_settings.get_environment_version(job.profile, configured)
     except ValueError:  # no image is set
         version = "none"
-    spec = render.make_submission_spec(job, replace(configured, environment_version=version), "", (), "")
+    spec = render.make_submission_spec(job, replace(configured, environment_version=version), "", ())
     preflight = PreflightContext(ArmClient(), replace(spec, instance_type=configured.instance_type or ""))
     try:
         preflight = replace(preflight, workspace=preflight.arm.get(workspace.resource))

@@ -98,10 +98,20 @@ class AzureMLSettings(AzureSettings):
             bare_value="hf-token",
         ),
     ] = None
+    secrets: Annotated[
+        str | None,
+        Param(
+            help="environment variable of the program, and the secret of a key vault with its value: as for "
+            "--hf-credential",
+            flag="--secret",
+            metavar="NAME=SECRET",
+            pairs=True,
+        ),
+    ] = None
     key_vault: Annotated[
         str | None,
         Param(
-            help="key vault of --hf-credential",
+            help="key vault of --hf-credential and --secret",
             terraform="key_vault_name.value",
             terraform_optional=True,
             metavar="NAME",

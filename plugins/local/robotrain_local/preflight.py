@@ -1,9 +1,11 @@
 """Preflight checks on this machine: the runtime's own and the run's folder."""
 
 import os
+import shlex
 import shutil
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +34,7 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
     except submit.PLAN_ERRORS as error:
         yield submit.make_damaged_plan_problem(error)
         return
+    yield from check_secret_files(job.placement.secrets)
     yield from map(convert_finding, runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True)))
     if submit.is_interrupted_submit(plan, folder):
         return
@@ -50,6 +53,19 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
         why = f"{free:.2f} GiB are free; a run that fills the disk loses its last checkpoint."
         larger = Suggestion("--runs-dir FOLDER", "on a larger disk")
         yield make_preflight_problem("run-folder-full", title, "--runs-dir", given, why, larger)
+
+
+def check_secret_files(secrets: Mapping[str, str]) -> Iterator[Problem]:
+    """Check that no other user may read a file with a secret; that it can be read is the runtime's check."""
+    for name, file in secrets.items():
+        try:
+            mode = stat.S_IMODE(os.stat(file).st_mode)
+        except OSError:
+            continue
+        if mode & 0o077:
+            title, why = f"others may read the file of the secret {name}", f"Its mode is {mode:o}."
+            command = Suggestion(f"chmod 600 {shlex.quote(file)}")
+            yield make_preflight_problem("secret-exposed", title, "--secret", file, why, command)
 
 
 def pin_source(source: JobSource, settings: LocalSettings) -> str:

@@ -1,6 +1,7 @@
 """Render a job to the plan of a process, and check its settings. Pure, except for where robotrain's folders are."""
 
 import functools
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.store import files
 from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_local import spec
@@ -34,6 +36,7 @@ def render_plan(
         environment=settings.environment,
         torch_backend=settings.torch_backend,
         credentials={kind: file for kind, file in credentials.items() if file},
+        secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
     )
@@ -72,14 +75,24 @@ def get_tracking_uri(settings: LocalSettings) -> str:
     return settings.tracking_uri or f"{SQLITE_SCHEME}{files.get_state_folder() / 'mlflow.db'}"
 
 
+def _parse_secret_file(name: str, file: str) -> None:
+    """Raise ValueError if a text is not the absolute path of a file."""
+    if not file.startswith(("/", "~/")) or "\0" in file:
+        raise ValueError("It is the absolute path of a file that holds the secret.")
+
+
 TRACKING_FLAG = "--tracking-uri"
 _make_problem = functools.partial(make_problem, stage=Stage.PARSE)
 
 
 def check_settings(job: Job, settings: LocalSettings) -> Iterator[Problem]:
-    """Check the tracking URI and the PyTorch build."""
+    """Check the tracking URI, the PyTorch build and the secrets."""
     yield from check_tracking_uri(settings.tracking_uri or "")
     yield from check_torch_backend(settings)
+    if settings.secrets:
+        from robotrain.cluster.secrets import check_secrets  # costs start-up
+
+        yield from check_secrets(settings.secrets, _parse_secret_file, "/PATH")
 
 
 def check_tracking_uri(address: str) -> Iterator[Problem]:

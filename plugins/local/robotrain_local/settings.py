@@ -61,6 +61,16 @@ class LocalSettings:
     hub_token_file: Annotated[str | None, Param(help="file with a Hugging Face token", metavar="FILE", path=True)] = (
         None
     )
+    secrets: Annotated[
+        str | None,
+        Param(
+            help="environment variable of the program, and a file that holds its value and that only you may read: "
+            "/PATH or ~/PATH",
+            flag="--secret",
+            metavar="NAME=FILE",
+            pairs=True,
+        ),
+    ] = None
     cache_gib: Annotated[
         float | None,
         Param(help="maximum size of cached data; the least recently used is removed first (default: no limit)", gt=0),

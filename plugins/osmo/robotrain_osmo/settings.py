@@ -86,6 +86,16 @@ class OsmoSettings(AzureSettings):
             metavar="NAME[:KEY]",
         ),
     ] = None
+    secrets: Annotated[
+        str | None,
+        Param(
+            help="environment variable of the program, and the OSMO credential with its value (default key: the "
+            "variable in lowercase)",
+            flag="--secret",
+            metavar="NAME=CREDENTIAL[:KEY]",
+            pairs=True,
+        ),
+    ] = None
     delivery: Annotated[
         Literal["auto", "inline", "dataset"],
         Param(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, TemplateGuard
+from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.job import Job
@@ -12,6 +13,7 @@ from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
 from robotrain_azure.errors import LIST_WORKSPACES
+from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job, job_settings, submission_spec
@@ -41,7 +43,7 @@ def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     yield from _check_preemption(job, settings)
     variables = command_job.make_compat_variables(job)
     yield from checks.check_variable_sizes("azureml-variable-too-long", variables, VARIABLE_FLAGS)
-    yield from _check_hub_secret(job, settings)
+    yield from _check_secrets(job, settings)
 
 
 GUARD = TemplateGuard(
@@ -300,8 +302,29 @@ def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 VAULT_FLAG = "--key-vault"
 
 
-def _check_hub_secret(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check the name of the Hub's secret, even if the job does not need it: the value may be the token itself."""
+def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
+    """Check the names of secrets, also of those that the job does not need: the value may be the secret itself."""
+    problems = [*_check_hub_secret(settings)]
+    if settings.secrets:
+        from robotrain.cluster.secrets import check_secrets  # costs start-up
+
+        own = (*command_job.make_variables(job, settings), "AZUREML_", "MSI_")
+
+        def parse_reference(name: str, text: str) -> None:
+            job_settings.make_secret_address(text, settings.key_vault or "")
+
+        problems += check_secrets(settings.secrets, parse_reference, "SECRET", own)
+    yield from problems
+    named = {
+        HUB_CREDENTIAL_FLAG: settings.hf_credential if job_settings.has_hub_source(job) else None,
+        **{f"{SECRET_FLAG} {name}": text for name, text in load_pairs(settings.secrets).items()},
+    }
+    flags = [flag for flag, text in named.items() if text and not text.startswith("https:")]
+    if flags and not problems:
+        yield from _check_vault(flags[0], settings.key_vault or "")
+
+
+def _check_hub_secret(settings: AzureMLSettings) -> Iterator[Problem]:
     text, vault = settings.hf_credential, settings.key_vault or ""
     if not text:
         return
@@ -315,13 +338,14 @@ def _check_hub_secret(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         )
         code, given = "azureml-secret-invalid", ""  # the value may be the secret itself
         yield make_problem(code, title, HUB_CREDENTIAL_FLAG, given, str(error), *fixes, stage=Stage.PARSE)
-        return
-    if not job_settings.has_hub_source(job) or text.startswith("https:"):
-        return
+
+
+def _check_vault(flag: str, vault: str) -> Iterator[Problem]:
+    """Check the key vault of the secret that `flag` names without one."""
     if not vault:
         why = "A secret is identified by its name and its vault, or by its URL."
-        fixes = (f"{VAULT_FLAG} NAME", f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}")
-        title = "no key vault is set for the token"
+        fixes = (f"{VAULT_FLAG} NAME", f"{flag}{'=' if ' ' in flag else ' '}{job_settings.SECRET_FORM}")
+        title = f"no key vault is set for the secret of {flag}"
         yield make_problem("azureml-vault-missing", title, VAULT_FLAG, "", why, *fixes, stage=Stage.RESOLVE)
     elif not re.fullmatch(job_settings.VAULT_NAME, vault, re.IGNORECASE | re.ASCII):
         match = re.match(rf"https://({job_settings.VAULT_NAME})\.", vault, re.IGNORECASE | re.ASCII)

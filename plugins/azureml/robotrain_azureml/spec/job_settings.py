@@ -12,6 +12,7 @@ from robotrain.model.workload_profile import WorkloadProfile
 from robotrain.secret_rules import looks_like_secret
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
+from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec.submission_spec import WorkspaceEnvironment
@@ -165,6 +166,12 @@ def find_hub_token_address(job: Job, settings: AzureMLSettings) -> str:
     if not settings.hf_credential or not has_hub_source(job):
         return ""
     return make_secret_address(settings.hf_credential, settings.key_vault or "")
+
+
+def list_secret_addresses(settings: AzureMLSettings) -> dict[str, str]:
+    """Return the URLs of the program's secrets by environment variable. Raises SecretNameError."""
+    secrets = load_pairs(settings.secrets)
+    return {name: make_secret_address(text, settings.key_vault or "") for name, text in secrets.items()}
 
 
 def make_secret_address(text: str, vault: str) -> str:

@@ -1,9 +1,10 @@
 """Rendering of a job to the plan of a command job. Pure: no clock, randomness, network or disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.cluster.spec import make_python_search
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, make_job_document
@@ -15,18 +16,20 @@ from robotrain_azureml.spec import inputs as spec_inputs
 from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.command_job import START_PROGRAM, dump_yaml, make_command_job, make_compat_variables
 from robotrain_azureml.spec.inputs import JobInput
-from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, KeyVaultSecret
 
 TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
 SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
 """Variables that Azure ML sets: the tracking run, and the job's name, which is the same for each attempt."""
+SECRET_PLUGINS = {"secrets.key_vault": "robotrain_sources.fetching.key_vault"}
+"""The container plugin that reads the secrets of key vaults, as a job document names it."""
 HUB_CREDENTIAL_FLAG = "--hf-credential"
 CREDENTIAL_OPTIONS = {"huggingface": f"{HUB_CREDENTIAL_FLAG} NAME"}
 
 
 def find_container_plugins(job: Job, settings: AzureMLSettings) -> Mapping[str, str]:
-    """Return the plugin that resolves the workspace's tracking URI."""
-    return CONTAINER_PLUGINS
+    """Return the plugins that resolve the workspace's tracking URI and read the secrets of key vaults."""
+    return {**CONTAINER_PLUGINS, **(SECRET_PLUGINS if settings.secrets else {})}
 
 
 class RenderedJob(NamedTuple):
@@ -41,11 +44,10 @@ class RenderedJob(NamedTuple):
 def render_job(job: Job, settings: AzureMLSettings, run: str) -> RenderedJob:
     """Return what a plan holds of a job beside its code."""
     inputs = tuple(spec_inputs.list_inputs(job, settings, run))
-    secret = job_settings.find_hub_token_address(job, settings)
     return RenderedJob(
         make_command_job(job, settings, run, inputs),
-        make_placement(job, settings, run, inputs, secret),
-        make_submission_spec(job, settings, run, inputs, secret),
+        make_placement(job, settings, run, inputs),
+        make_submission_spec(job, settings, run, inputs),
     )
 
 
@@ -83,11 +85,18 @@ def render_plan(
     )
 
 
+def list_secrets(job: Job, settings: AzureMLSettings) -> Iterator[KeyVaultSecret]:
+    """Yield the secrets of key vaults that a job reads."""
+    if token := job_settings.find_hub_token_address(job, settings):
+        yield KeyVaultSecret(uri=token, flag=HUB_CREDENTIAL_FLAG, what="your Hugging Face token")
+    for name, uri in job_settings.list_secret_addresses(settings).items():
+        yield KeyVaultSecret(uri=uri, flag=f"{SECRET_FLAG} {name}", what=f"the value of {name}")
+
+
 def make_submission_spec(
-    job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str
+    job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput]
 ) -> AzureMLSubmissionSpec:
-    """Return the submission spec; duplicate uploads and assets are listed once. `secret`: its URL, empty for none."""
-    token = submission_spec.KeyVaultSecret(uri=secret, flag=HUB_CREDENTIAL_FLAG, what="your Hugging Face token")
+    """Return the submission spec; duplicate uploads and assets are listed once."""
     at = job_settings.get_job_workspace(settings)
     return AzureMLSubmissionSpec(
         run=run,
@@ -102,16 +111,16 @@ def make_submission_spec(
         datastore=settings.datastore,
         uploads=tuple(dict.fromkeys(item.upload for item in inputs if item.upload)),
         assets=tuple(dict.fromkeys(item.asset for item in inputs if item.asset)),
-        secrets=(token,) if secret else (),
+        secrets=tuple(list_secrets(job, settings)),
         identity=settings.workload_identity or "",
         publishes=str(dict(job.parameters).get("publish_url") or ""),
         output=job.profile.outputs.folder,
     )
 
 
-def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str) -> Placement:
+def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput]) -> Placement:
     """Return the machine as the job document describes it."""
-    profile = job.profile.outputs
+    profile, token = job.profile.outputs, job_settings.find_hub_token_address(job, settings)
     output = f"${{AZURE_ML_OUTPUT_{profile.folder}}}"  # a variable that Azure ML sets
     return Placement(
         work=f"{settings.work_dir}/{run}",
@@ -123,7 +132,8 @@ def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequen
         kept_as=spec_inputs.make_output_uri(settings.datastore, f"${{{SUBMISSION_VARIABLE}}}", profile.folder),
         left=output if profile.resumable and settings.output_mode == "rw_mount" else "",
         mounts=tuple(item.mount for item in inputs),
-        credentials={"huggingface": secret} if secret else {},
+        credentials={"huggingface": token} if token else {},
+        secrets=job_settings.list_secret_addresses(settings),
         promised=make_compat_variables(job),
         ways=CREDENTIAL_OPTIONS,
         download_mib=settings.download_mib,

@@ -164,6 +164,11 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
         except environment.CredentialError as error:  # the problem does not show the value, which may be a secret
             fix = f"{flag} {environment.CREDENTIAL_FORM}"
             invalid.append(guard.make_invalid_value_problem(flag, "", expected, str(error), fix))
+    if settings.secrets:
+        from robotrain.cluster.secrets import check_secrets  # costs start-up
+
+        variables = (*environment.make_environment(job, settings, 0, ""), "OSMO_", "KUBERNETES_")
+        invalid += check_secrets(settings.secrets, environment.parse_secret, "CREDENTIAL[:KEY]", variables)
     if invalid:
         yield from invalid
         return

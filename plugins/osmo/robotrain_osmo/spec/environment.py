@@ -6,11 +6,13 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.secret_rules import looks_like_secret
 from robotrain_azure import workspace
 from robotrain_azure.settings import get_workspace
+from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import inputs as spec_inputs
@@ -60,6 +62,18 @@ CREDENTIAL_USES = {
 """By the option that names the credential."""
 
 
+SECRET_VARIABLE = "ROBOTRAIN_SECRET_{}"
+"""The variable of the task with a secret of the program, which gets it as `{}` from the runtime."""
+
+
+def get_credential_use(flag: str) -> CredentialUse:
+    """Return what the credential of an option is for; `flag` is as in `OsmoCredential`."""
+    _, is_secret, name = flag.partition(" ")
+    if is_secret:
+        return CredentialUse(name.lower(), f"the value of {name}", SECRET_VARIABLE.format(name))
+    return CREDENTIAL_USES[flag]
+
+
 class CredentialError(ValueError):
     """A text that is not the name of a credential. The message does not contain the text."""
 
@@ -73,7 +87,7 @@ def parse_credential(text: str, flag: str) -> OsmoCredential:
         raise CredentialError("A credential name is a letter followed by letters, digits, `_` and `-`.")
     if colon and not re.fullmatch(_KEY_PATTERN, key):
         raise CredentialError("The key after `:` contains letters, digits, `_`, `.` and `-`.")
-    use = CREDENTIAL_USES[flag]
+    use = get_credential_use(flag)
     return OsmoCredential(name=name, key=key or use.key, flag=flag, what=use.content)
 
 
@@ -85,7 +99,13 @@ def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[OsmoCredentia
         "--wandb-credential": settings.wandb_credential if is_wandb_enabled(job) else None,
         "--blob-credential": settings.blob_credential,
     }
-    return tuple(parse_credential(text, flag) for flag, text in names.items() if text)
+    named = tuple(parse_credential(text, flag) for flag, text in names.items() if text)
+    return (*named, *(parse_secret(*pair) for pair in load_pairs(settings.secrets).items()))
+
+
+def parse_secret(name: str, text: str) -> OsmoCredential:
+    """Return the credential of a secret of the program. Raise CredentialError if its name is invalid."""
+    return parse_credential(text, f"{SECRET_FLAG} {name}")
 
 
 def is_wandb_enabled(job: Job) -> bool:
@@ -97,7 +117,7 @@ def make_credential_references(credentials: Iterable[OsmoCredential]) -> dict[st
     """Return the `credentials` of a task: variables or a folder by name."""
     references: dict[str, Any] = {}
     for credential in credentials:  # `check` refuses a credential with both uses
-        if variable := CREDENTIAL_USES[credential.flag].variable:
+        if variable := get_credential_use(credential.flag).variable:
             references.setdefault(credential.name, {})[variable] = credential.key
         else:
             references[credential.name] = CREDENTIAL_FOLDER
@@ -124,7 +144,7 @@ def make_credential_command(credential: OsmoCredential) -> str:
 
 def suggest_another_credential(credential: OsmoCredential) -> Suggestion:
     """Suggest naming another credential."""
-    return Suggestion(f"{credential.flag} {CREDENTIAL_FORM}", "uses another credential")
+    return Suggestion(credential.make_option(CREDENTIAL_FORM), "uses another credential")
 
 
 SUBMISSION_VARIABLE = "ROBOTRAIN_SUBMISSION"

@@ -23,6 +23,7 @@ from robotrain.model.plan import Payload
 from robotrain.store.files import load_or_compute
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_sources.role_flags import CODE
 
 from robotrain_osmo.settings import OsmoSettings
@@ -265,6 +266,9 @@ class TaskBuilder:
             cache=f"{self.settings.work_dir}/cache",
             tracking_uri=environment.get_tracking_uri(self.settings),
             credentials={"blob_url": f"{environment.CREDENTIAL_FOLDER}/{blob.key}"} if blob else {},
+            secrets={
+                name: f"${{{environment.SECRET_VARIABLE.format(name)}}}" for name in load_pairs(self.settings.secrets)
+            },
             download_mib=self.settings.download_mib,
             cache_gib=self.settings.cache_gib,
             mounts=tuple(mounts),

@@ -56,9 +56,13 @@ class OsmoCredential:
     name: str
     key: str
     flag: str
-    """The option that named the credential."""
+    """The option that named the credential; `--secret NAME` for a variable of the program."""
     what: str
     """The secret it holds, in words."""
+
+    def make_option(self, text: str) -> str:
+        """Return the option with another text in place of the credential."""
+        return f"{self.flag}{'=' if ' ' in self.flag else ' '}{text}"
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -173,7 +173,7 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
             return environment.make_missing_credential_problem(credential, Stage.SUBMIT)
         if failure.code == "osmo-credential-key" and credential.key == failure.name:
             title = f"the credential {credential.name} has no key {credential.key}"
-            other = Suggestion(f"{credential.flag} {credential.name}:KEY", "uses another key")
+            other = Suggestion(credential.make_option(f"{credential.name}:KEY"), "uses another key")
             fixes = (other, Suggestion(environment.make_credential_command(credential)))
             return make_problem(failure.code, title, credential.flag, credential.name, failure.why, *fixes)
     if failure.code == "osmo-unreachable":

@@ -1,0 +1,69 @@
+"""Rules of `--secret NAME=REFERENCE` that platforms share: which variables may be secrets, and what is a reference."""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+
+from robotrain_runtime.contract.parameter import load_pairs
+
+from robotrain.cluster.settings import SECRET_FLAG
+from robotrain.errors import Problem, Stage, make_problem
+from robotrain.secret_rules import looks_like_secret
+
+VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+RESERVED_VARIABLES = frozenset([
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "OLDPWD", "TMPDIR", "LANG", "IFS", "ENV", "BASH_ENV", "UV",
+    "VIRTUAL_ENV", "CONDA_PREFIX",
+])  # fmt: skip
+RESERVED_PREFIXES = ("ROBOTRAIN_", "MLFLOW_", "PYTHON", "LD_", "DYLD_", "CUDA_", "NVIDIA_")
+RESERVED_WHY = (
+    "The system, Python, MLflow, robotrain or the platform reads it: PATH, HOME, PYTHON…, LD_…, MLFLOW_…, ROBOTRAIN_…."
+)
+
+
+def is_reserved_variable(name: str, of_platform: Collection[str] = ()) -> bool:
+    """Return whether a program's variable of that name would change how it starts, or what robotrain tells it.
+
+    :param of_platform: variables that the platform sets; one that ends with `_` stands for all that begin with it.
+    """
+    own = tuple(one for one in of_platform if one.endswith("_"))
+    return name in {*RESERVED_VARIABLES, *of_platform} or name.startswith((*RESERVED_PREFIXES, *own))
+
+
+def check_secrets(
+    text: str | None, parse_reference: Callable[[str, str], object], form: str, of_platform: Collection[str] = ()
+) -> Iterator[Problem]:
+    """Check the setting `secrets` of a platform.
+
+    :param parse_reference: called with name and reference; raises ValueError with a sentence that does not contain
+        the reference.
+    :param form: the form of a reference, for suggestions: `FILE`.
+    :param of_platform: as in `is_reserved_variable`.
+    """
+    for name, reference in load_pairs(text).items():
+        if looks_like_secret(name) or not re.fullmatch(VARIABLE_NAME, name, re.ASCII):
+            title, given = f"a name of {SECRET_FLAG} is not the name of an environment variable", ""
+            why = "It has letters, digits and `_`, and does not start with a digit."
+        elif is_reserved_variable(name, of_platform):
+            title, why, given = f"the variable {name} cannot be a secret", RESERVED_WHY, name
+        else:
+            yield from _check_reference(name, reference, parse_reference, form)
+            continue
+        fix = f"{SECRET_FLAG} NAME={form}"
+        yield make_problem("secret-variable-invalid", title, SECRET_FLAG, given, why, fix, stage=Stage.PARSE)
+
+
+def _check_reference(
+    name: str, reference: str, parse_reference: Callable[[str, str], object], form: str
+) -> Iterator[Problem]:
+    why = ""
+    if looks_like_secret(reference):
+        why = "This looks like the secret itself. A job contains only references."
+    else:
+        try:
+            parse_reference(name, reference)
+        except ValueError as error:
+            why = str(error)
+    if why:  # the problem does not show the reference, which may be a secret
+        title, fix = f"the value of {SECRET_FLAG} {name} does not say where the secret is", f"{name}={form}"
+        fix = f"{SECRET_FLAG} {fix}"
+        yield make_problem("secret-reference-invalid", title, f"{SECRET_FLAG} {name}", "", why, fix, stage=Stage.PARSE)

@@ -1,0 +1,20 @@
+"""Azure key vaults as a store of secrets for the work of a job (`secrets.key_vault` in a job document)."""
+
+from robotrain_sources.data_environment import ENVIRONMENT
+from robotrain_sources.fetching import named_secret
+from robotrain_sources.fetching.errors import FetchError
+
+__all__ = ["ENVIRONMENT", "accepts", "read"]
+
+
+def accepts(address: str) -> bool:
+    """Return whether an address is that of a secret in a key vault."""
+    return named_secret.parse_vault_address(address) is not None
+
+
+def read(address: str) -> str:
+    """Return the secret. Raise OSError with a sentence, the remedy on a second line."""
+    try:
+        return named_secret.read_secret(address, "a secret")
+    except FetchError as error:
+        raise OSError(str(error)) from None
