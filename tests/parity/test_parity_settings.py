@@ -51,6 +51,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "torch_backend": Change("cpu"),
         "blob_credential_file": Change("/keys/blob"),
         "hub_token_file": Change("/keys/hub"),
+        "secrets": Change("API_TOKEN=/keys/api"),
         "cache_gib": Change("50"),
         "download_mib": Change("64"),
     },
@@ -70,6 +71,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "hf_credential": Change("hub"),
         "wandb_credential": Change("wandb_team", {"--wandb": ""}),
         "blob_credential": Change("blobs"),
+        "secrets": Change("API_TOKEN=team:api"),
         "delivery": Change("dataset", CODE),
         "code_dataset": Change("robots/code", {**CODE, "--storage-account": "account1"}),
         "dataset_bucket": Change("robots", STORED),
@@ -95,6 +97,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "output_mode": Change("rw_mount"),
         "datastore": Change("robots"),
         "hf_credential": Change("other-token", SECRET),
+        "secrets": Change("API_TOKEN=api", {"--key-vault": "vault-1"}),
         "key_vault": Change("vault-2", SECRET),
     },
 }
@@ -111,7 +114,7 @@ def test_every_setting_is_changed(platform: str) -> None:
 def test_changed_setting_changes_the_plan_and_not_the_job(
     render_job: Callable[..., Arrived], rendered_before: dict[tuple[str, ...], Arrived], platform: str, name: str
 ) -> None:
-    change, flag = CHANGES[platform][name], f"--{name.replace('_', '-')}"
+    change, flag = CHANGES[platform][name], next(one.flag for one in settings_of(platform) if one.name == name)
     usual = {**dict([DATASET]), **change.beside}
     key = ("settings", platform, *map(str, usual.items()))
     if key not in rendered_before:
