@@ -68,7 +68,12 @@ def osmo_service(osmo: OsmoStandIn) -> Environ:
     osmo.put("azure://rtmemory/lerobot-datasets/my-dataset", read_dataset())
     osmo.put("azure://rtmemory/training/training-code", {"scripts/train.sh": b"exit 0"})
     osmo.pools["default"] = pool({"gpu_platform": platform(allowed_mounts=("/dev/shm",))})
-    for name, key in (("hf_token", "hf_token"), ("wandb_api_key", "wandb_api_key"), ("storage_key", "access_key")):
+    for name, key in (
+        ("hf_token", "hf_token"),
+        ("wandb_api_key", "wandb_api_key"),
+        ("storage_key", "access_key"),
+        ("team", "api_token"),
+    ):
         osmo.credentials[name] = {key: "secret"}
     return osmo.environ
 

@@ -73,7 +73,7 @@ def render_job(robotrain: Any, root: tuple[str, ...]) -> Callable[..., Arrived]:
     def run(
         platform: str, *words: str, given: Mapping[str, str | None] | None = None, after: tuple[str, ...] = ()
     ) -> Arrived:
-        command = after or AFTER.get(words[0], ())
+        command = after or AFTER.get(words[0] if words else "", ())
         tail = ("--", *command) if command else ()
         answer = robotrain(*root, "render", *words, *platform_words(platform, given), "--json", *tail)
         assert answer.exit_code == 0, answer.stderr
