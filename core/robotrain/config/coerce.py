@@ -240,8 +240,8 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
         title = f"{parameter.flag} is longer than {MAX_LETTERS >> 10} KiB"
     elif any(map(value_holds_secret, _list_texts(parameter, text))):
         title = f"{parameter.flag} contains what looks like a secret"
-        takes, way = "", ""
-        if parameter.param.metavar:
+        takes, way = "", parameter.param.instead_of_secret
+        if parameter.param.metavar and not way:
             takes, way = f" {parameter.flag} takes {parameter.param.help}.", f"{parameter.flag} {parameter.metavar}"
         why = f"Jobs are stored in plans and records unencrypted.{takes}"
         return make_problem("secret-in-job", title, where, text, why, way, stage=Stage.RESOLVE)

@@ -66,6 +66,8 @@ class Param(NamedTuple):
     """A sentence about the default, which is noted with each job that nobody gave another value."""
     foreign_values: tuple[tuple[str, str], ...] = ()
     """What other tools call a choice, each with the choice, or a whole flag, for a suggestion: `("gpu", "cuda")`."""
+    instead_of_secret: str = ""
+    """What to type in place of a value that is a secret: `--secret NAME=REFERENCE`."""
     choice_notes: tuple[tuple[str, str], ...] = ()
     """The choices, each with a line about it, which help lists below the options: for more than fit into a metavar."""
 

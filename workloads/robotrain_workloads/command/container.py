@@ -9,6 +9,7 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.command import parameters, placeholders, program_spec
@@ -62,7 +63,10 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         work=str(work),
         outputs=str(outputs),
         checkpoints=str(own),
-        environ=placeholders.make_variables(values, parameters.list_own(document.parameters)),
+        environ={
+            **load_pairs(str(document.parameters["environ"] or "")),
+            **placeholders.make_variables(values, parameters.list_own(document.parameters)),
+        },
         values=dict(document.parameters),
         resume=str(point[1]) if point else "",
     )

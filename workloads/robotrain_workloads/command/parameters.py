@@ -50,6 +50,15 @@ class CommandParameters:
         bool,
         Param(help="after an interruption the last complete checkpoint is back in {outputs}, where the program looks"),
     ] = False
+    environ: Annotated[
+        str | None,
+        Param(
+            help="a variable of the program's environment",
+            flag="--set-env",
+            pairs=True,
+            instead_of_secret="--secret NAME=REFERENCE",
+        ),
+    ] = None
     results: Annotated[
         str | None,
         Param(help="a JSON file with scores that the program writes below {outputs}", metavar="FILE"),

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
-    from robotrain_workloads.command import rules
+    from robotrain_workloads.command import environ_rules, rules
 
     yield from rules.check_command(job)
     yield from rules.check_placeholders(job)
     yield from rules.check_program_file(job)
     yield from rules.check_checkpoints(job)
+    yield from environ_rules.check_environ(job)
     yield from shared_rules.check_publish_url(job)
 
 

@@ -1,0 +1,47 @@
+"""`--set-env` of `command`: variables of the program, none of them a secret or one that robotrain sets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+REFUSED = [
+    ("WANDB_API_KEY=0123456789abcdef0123456789abcdef01234567", "environ-secret"),
+    ("MY_PASSWORD=hunter22", "environ-secret"),
+    ("A=hf_" + "aB3dE5gH7jK9mN1pQ3sT5", "secret-in-job"),
+    ("A=https://user:hunter22@host/x", "secret-in-job"),
+    ("1A=b", "environ-invalid"),
+    ("ROBOTRAIN_RUN=x", "environ-invalid"),
+    ("PATH=/opt/venv/bin", "environ-invalid"),
+    ("MLFLOW_RUN_ID=0", "environ-invalid"),
+]
+
+
+@pytest.mark.parametrize(("given", "code"), REFUSED)
+def test_variable_that_is_a_secret_or_robotrains_own_is_refused(robotrain, given, code):
+    line = ("explain", "command", "--platform", "local", "--set-env", given, "--json", "--", "true")
+    answer = robotrain(*line)
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], answer.exit_code) == (code, 2)
+    value = given.partition("=")[2]
+    if "secret" in code:
+        assert value not in answer.stdout + answer.stderr
+        assert problem["instead"][0]["text"] == "--secret NAME=REFERENCE"
+
+
+def test_variables_reach_the_program_as_they_are_given(robotrain, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    given = {"A": "x,y {run} $HOME 'q'", "PYTHONPATH": "src", "COMMIT": "796ca8d87360913c47e9f75e17c11d63f7805048"}
+    options = [word for name, value in given.items() for word in ("--set-env", f"{name}={value}")]
+    script = 'for n in A PYTHONPATH COMMIT; do printf "%s\\n" "${!n}"; done > "$ROBOTRAIN_OUTPUTS/seen"'
+    answer = robotrain("submit", "command", "--platform", "local", "--wait", *options, "--", "bash", "-c", script)
+    assert answer.exit_code == 0, answer.stderr
+    (seen,) = tmp_path.rglob("outputs/files/seen")
+    assert seen.read_text().splitlines() == [*given.values()]
+
+
+def test_variables_stand_in_a_job_file_as_a_table(robotrain, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("job.yaml").write_text('workload: command\nparameters:\n  environ: {A: b, N: 3}\nrun: ["true"]\n')
+    rows = robotrain("explain", "job.yaml", "--platform", "local", "--json").json["values"]
+    assert json.loads(next(row["value"] for row in rows if row["name"] == "environ")) == {"A": "b", "N": "3"}

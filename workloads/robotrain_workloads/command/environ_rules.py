@@ -1,0 +1,53 @@
+"""Rules for the variables that a job of `command` gives its program, on the submit side."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.redaction import redact, value_holds_secret
+from robotrain.secret_rules import is_secret_value
+from robotrain_runtime.contract.parameter import load_pairs
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
+FLAG = "--set-env"
+VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+OWN_PREFIX = "ROBOTRAIN_"
+OWN_VARIABLES = {
+    "PATH": "name the program by its path: -- /opt/venv/bin/python …",
+    "VIRTUAL_ENV": "the environment is that of --requirements, of --code or of --image",
+    "PYTHONUNBUFFERED": "the program's output is never buffered",
+    "MLFLOW_TRACKING_URI": "use --tracking-uri URI",
+    "MLFLOW_EXPERIMENT_NAME": "use --experiment-name NAME",
+    "MLFLOW_EXPERIMENT_ID": "use --experiment-name NAME",
+    "MLFLOW_RUN_ID": "the program logs to the run that robotrain tracks",
+}
+"""Variables that robotrain sets for the program, each with what to use instead."""
+
+
+def check_environ(job: "Job") -> Iterator[Problem]:
+    """Require variables that a process can have, that hold no secret, and that robotrain does not set itself."""
+    try:
+        given = load_pairs(job["environ"])
+    except ValueError as error:
+        way = Suggestion(f"{FLAG} NAME=VALUE")
+        yield make_usage_problem("value-invalid", f"{FLAG} cannot be read: {error}", FLAG, suggestions=(way,))
+        return
+    for name, value in given.items():
+        shown = redact(name)
+        if is_secret_value(name, value) or value_holds_secret(f"{name}={value}") or value_holds_secret(value):
+            title = f"{FLAG} {shown} looks like a secret"
+            why = "Jobs are stored in plans and records unencrypted."
+            way = Suggestion("--secret NAME=REFERENCE", "the platform gives it to the program")
+            yield make_usage_problem("environ-secret", title, FLAG, why, suggestions=(way,))
+        elif not VARIABLE.fullmatch(name) or "\0" in value:
+            title = f"{FLAG} {shown} is no variable that a process can have"
+            way = Suggestion(f"{FLAG} NAME=VALUE", "a name of letters, digits and _")
+            yield make_usage_problem("environ-invalid", title, FLAG, suggestions=(way,))
+        elif name in OWN_VARIABLES or name.upper().startswith(OWN_PREFIX):
+            why = OWN_VARIABLES.get(name, "give a parameter of your own: --param NAME=VALUE")
+            title = f"robotrain sets {shown} itself"
+            ways = (suggest_leaving_out(f"{FLAG} {shown}"),)
+            yield make_usage_problem("environ-invalid", title, FLAG, f"Instead: {why}.", suggestions=ways)
