@@ -104,6 +104,9 @@ def test_the_flags_of_a_role_are_those_of_the_contract(role: str) -> None:
         ("~/x", {"local_path"}),
         ("file:///x", {"local_path"}),
         ("https://example.com/x", {"https_file"}),
+        ("git+https://example.com/x@main", {"git"}),
+        ("git@example.com:x/y.git", {"git"}),
+        ("ssh://git@example.com/x/y", {"git"}),
         ("pusht", set()),
         ("", set()),
     ],
@@ -116,7 +119,7 @@ def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[
 def test_only_kinds_that_act_in_the_container_have_a_container_plugin() -> None:
     assert {name: kind.container_plugin for name, kind in KINDS.items() if kind.container_plugin} == {
         **{name: f"robotrain_sources.{name}.fetch" for name in ("blob_url", "https_file", "huggingface")},
-        "local_path": "robotrain_sources.local_path.container",
+        **{name: f"robotrain_sources.{name}.container" for name in ("local_path", "git")},
     } | dict.fromkeys(("registered_model", "latest_model", "mlflow_run"), "robotrain_sources.mlflow.container")
 
 
@@ -145,4 +148,4 @@ def test_a_package_that_is_packed_does_nothing_when_imported(folder: Path) -> No
 
 
 def test_kinds_whose_content_may_change_are_pinned() -> None:
-    assert {name for name, kind in KINDS.items() if kind.pinning} == {"blob_url", "huggingface", "local_path"}
+    assert {name for name, kind in KINDS.items() if kind.pinning} == {"blob_url", "git", "huggingface", "local_path"}

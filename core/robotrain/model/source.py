@@ -70,12 +70,14 @@ class Pinning(NamedTuple):
     """(source, role, paths) → those of `paths` that are certainly not in the source."""
     read_files: Callable[[Source, str, str, Sequence[str]], Mapping[str, bytes]] = lambda source, role, pin, paths: {}
     """(source, role, pin, paths) → the content of those of `paths`, a few small files, that the pinned source has."""
+    read_tags: Callable[[Source, str, str], Sequence[str]] = lambda source, role, pin: ()
+    """(source, role, pin) → `NAME=VALUE`: what a run records of the pinned source, such as the commit of code."""
 
     @classmethod
     def from_module(cls, module: str) -> "Pinning":
         """Return functions of a module that is imported when one is called.
 
-        They are `resolve_pin`, `explain_lost_pin`, `find_missing_paths` and, if it has one, `read_files`.
+        They are `resolve_pin`, `explain_lost_pin`, `find_missing_paths` and, if it has them, `read_files`, `read_tags`.
         """
 
         def import_when_called(name: str, default: Callable[..., Any] | None = None) -> Callable[..., Any]:
@@ -90,6 +92,7 @@ class Pinning(NamedTuple):
             explain_lost_pin=import_when_called("explain_lost_pin"),
             find_missing=import_when_called("find_missing_paths"),
             read_files=import_when_called("read_files", cls._field_defaults["read_files"]),
+            read_tags=import_when_called("read_tags", cls._field_defaults["read_tags"]),
         )
 
 

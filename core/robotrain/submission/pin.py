@@ -114,7 +114,10 @@ def _pin_source(
         title = f"{source.uri} is not a valid {source.role}: it has no {lacks}"
         why = f"The job would fail. Use a {source.role} that contains it."
         return _make_problem("source-undescribed", title, source, why)
-    return dataclasses.replace(source, pin=pin)
+    tags: Sequence[str] = ()
+    with contextlib.suppress(Exception):  # a record that no run needs
+        tags = pinning.read_tags(parse_source(source, kinds), source.role, pin) if pin else ()
+    return dataclasses.replace(source, pin=pin, tags=(*source.tags, *(tag for tag in tags if not holds_secret(tag))))
 
 
 def _list_suggestions(error: SourceError) -> tuple[Suggestion, ...]:

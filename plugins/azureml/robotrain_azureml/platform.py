@@ -40,7 +40,7 @@ CAPABILITIES = Capabilities(
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
         ("resume", "datastore_path"): YES,
         **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
-        ("code", "local_path"): YES,
+        **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
         **{(role, ANY): YES for role in FETCHED},
     },

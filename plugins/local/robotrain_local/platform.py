@@ -27,7 +27,7 @@ CAPABILITIES = Capabilities(
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "latest_model")},
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
-        ("code", "local_path"): YES,
+        **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
     },
     workloads={ANY: YES},

@@ -35,7 +35,7 @@ CAPABILITIES = Capabilities(
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
         **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
-        **{("code", kind): YES for kind in ("local_path", "osmo_dataset")},
+        **{("code", kind): YES for kind in ("local_path", "git", "osmo_dataset")},
         ("publish", "blob_url"): YES,
         **{(role, "osmo_storage"): YES for role in ("resume", "publish")},
         **{(role, ANY): YES for role in CONTAINER_ROLES},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
+    from robotrain_workloads import own_code
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.command import environ_rules, rules
 
@@ -25,6 +26,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_program_file(job)
     yield from rules.check_checkpoints(job)
     yield from environ_rules.check_environ(job)
+    yield from own_code.check_code(job)
     yield from shared_rules.check_publish_url(job)
 
 

@@ -1,0 +1,118 @@
+"""Repositories of git on the submit side: the commit of a revision, and whether a commit exists."""
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
+from robotrain.nearest_name import find_nearest_name
+
+from robotrain_sources.git import git_command
+from robotrain_sources.git.git_command import GitFailed
+from robotrain_sources.git.reference import COMMIT_PATTERN, GitRepository, parse_repository
+
+SECONDS = 15.0
+MAX_REVISIONS_SHOWN = 8
+
+
+def resolve_pin(source: Source, role: str) -> str:
+    """Return the commit of a repository's revision, a commit as it is. Raise SourceError."""
+    repository = parse_repository(str(source))
+    if not repository.has_commit:
+        return _find_commit(repository)
+    with contextlib.suppress(SourceUnreachable):  # what it names is certain: the run says if it cannot read it either
+        _require_commit(repository, repository.revision)
+    return repository.revision
+
+
+def explain_lost_pin(source: Source, role: str, pin: str) -> str:
+    """Return why the commit `pin` is not available; empty if it is. Raise SourceUnreachable."""
+    try:
+        _require_commit(parse_repository(str(source)), pin)
+    except SourceNotFound as missing:
+        return missing.why
+    return ""
+
+
+def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
+    """Return no paths: nothing describes code."""
+    return ()
+
+
+def read_tags(source: Source, role: str, pin: str) -> tuple[str, ...]:
+    """Return the commit as a tag of the source."""
+    return (f"commit={pin}",)
+
+
+def _find_commit(repository: GitRepository) -> str:
+    revision = repository.revision
+    wanted = (
+        (f"refs/tags/{revision}^{{}}", f"refs/tags/{revision}", f"refs/heads/{revision}") if revision else ("HEAD",)
+    )
+    commits = _list_references(repository, *wanted)
+    if commit := next((commits[name] for name in wanted if name in commits), ""):
+        return commit
+    name, where = str(GitRepository(repository.url)), f"{repository.host}/{repository.path}"
+    if re.fullmatch(r"[0-9a-f]{4,63}", revision):
+        raise SourceNotFound(f"{where} has no branch or tag {revision}; a commit is given by all its 40 digits.")
+    known = _list_references(repository, "refs/heads/*", "refs/tags/*")
+    names = [one.split("/", 2)[2] for one in known if not one.endswith("^{}")]
+    nearest = find_nearest_name(revision, names) or ""
+    has = f"; it has {', '.join(names[:MAX_REVISIONS_SHOWN])}{', …' if names[MAX_REVISIONS_SHOWN:] else ''}"
+    why = f"{where} has no branch or tag {revision}{has if names else ''}." if revision else f"{where} has no commits."
+    raise SourceNotFound(why, nearest and f"{name}@{nearest}")
+
+
+def _list_references(repository: GitRepository, *patterns: str) -> dict[str, str]:
+    """Return the commits of a repository's references, by name. Raise SourceError."""
+    if not git_command.find_git():
+        why = "git is not installed on this machine, so the commit of a branch or tag cannot be looked up."
+        raise SourceError(why, str(GitRepository(repository.url, "COMMIT")))
+    with tempfile.TemporaryDirectory(prefix="robotrain-git-") as folder:
+        try:
+            output = git_command.run_git(Path(folder), ["ls-remote", "--", repository.url, *patterns], SECONDS)
+        except GitFailed as failed:
+            raise _make_source_error(failed, repository) from None
+    rows = (line.split("\t", 1) for line in output.decode(errors="replace").splitlines() if "\t" in line)
+    return {name: commit for commit, name in rows if re.fullmatch(COMMIT_PATTERN, commit)}
+
+
+def _require_commit(repository: GitRepository, commit: str) -> None:
+    """Ask the host for a commit, without its files.
+
+    Raise SourceNotFound if it has none, SourceUnreachable if that cannot be told from here.
+    """
+    if not git_command.find_git():
+        raise SourceUnreachable("git is not installed on this machine.")
+    ask = ("fetch", "--quiet", "--depth=1", "--filter=tree:0", "--no-tags", "--", repository.url, commit)
+    with tempfile.TemporaryDirectory(prefix="robotrain-git-") as folder:
+        try:
+            kind = ("--object-format=sha256",) if len(commit) == 64 else ()
+            git_command.run_git(Path(folder), ["init", "--quiet", "--bare", "--template=", *kind, "."], SECONDS)
+            git_command.run_git(Path(folder), ask, SECONDS)
+        except GitFailed as failed:
+            if failed.reason == "no-commit":
+                why = f"{repository.host}/{repository.path} has no commit {commit}."
+                raise SourceNotFound(why) from None
+            if failed.reason == "unadvertised":
+                return  # the host gives only branches and tags: the run fetches them all, and looks for it
+            error = _make_source_error(failed, repository)
+            if isinstance(error, SourceNotFound):
+                raise error from None
+            raise SourceUnreachable(error.why) from None
+
+
+def _make_source_error(failed: GitFailed, repository: GitRepository) -> SourceError:
+    where = f"{repository.host}/{repository.path}"
+    if failed.reason == "denied":
+        return SourceUnreachable(
+            f"{repository.host} asks for a sign-in: {where} is private, or does not exist. git finds yours in its "
+            "credential helper; the job needs one of its own."
+        )
+    if failed.reason == "missing":
+        return SourceNotFound(f"{repository.host} has no repository {repository.path}.")
+    if failed.reason == "unknown-host":
+        return SourceError(f"There is no host {repository.host}.")
+    return SourceError(f"{where} cannot be read from here: {failed}.")
