@@ -55,7 +55,7 @@ DEPENDENCIES = {
         "rich",
     },
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
-    "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", *ROSBAG_EXTRA},
+    "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", "packaging", *ROSBAG_EXTRA},
     "robotrain_local": {"robotrain", "robotrain_runtime", "robotrain_sources"},
     "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
     "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},

@@ -60,6 +60,9 @@ class PlannedStep:
     """The step whose policy is registered."""
     own_settings: tuple[str, ...] = ()
     """Of a registration: the settings that its user gave it."""
+    program_lock: str = ""
+    program_python: str = ""
+    """The packages of its program, as in a job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +169,7 @@ def list_parts(plan: PipelinePlan, values: Sequence[Mapping[str, Any]]) -> list[
             {name: step.settings.get(name) for name in step.own_settings} if step.model else step.settings,
             step.sources,
             list_step_values(values, step.name),
+            step.program_lock,
         )
         for step in plan.steps
     ]

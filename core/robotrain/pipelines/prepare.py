@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,6 +41,7 @@ from robotrain.redaction import redact
 from robotrain.submission.pin import drop_no_pin, pin_job
 from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_secrets_in_plan, prepare_job
+from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_settings_of_all
 from robotrain.submission.registration import check_model_name
 
@@ -207,14 +208,33 @@ def _is_native(platform: Platform, request: PipelineRequest) -> bool:
     return request.at_most is None and not request.sweep and bool(platform.capabilities.feature("native_dag"))
 
 
-def pin_pipeline(prepared: PreparedPipeline, pinning: bool = True) -> tuple[PreparedPipeline, list[Problem]]:
-    """Return the pipeline with the sources of all steps pinned, each once, and the problems.
+def pin_pipeline(
+    prepared: PreparedPipeline, pinning: bool = True, say: Callable[[str], None] = lambda line: None
+) -> tuple[PreparedPipeline, list[Problem]]:
+    """Return the pipeline with the sources of all steps pinned, each once, their programs locked, and the problems.
 
     Settings that the platform looks up are asked for here where its engine gets all steps at once; a driver asks when
     it submits a step.
 
-    :param pinning: whether to ask at all, now and when a driver submits a step.
+    :param pinning: whether to ask at all, now and when a driver submits a step. Programs are locked in any case.
+    :param say: shows a line while that takes long.
     """
+    pinned, problems = _pin_sources(prepared, pinning)
+    jobs = {step.name: step.job for step in pinned.steps if step.job}
+    locked, found = lock_programs(jobs, say)
+    if locked == jobs:
+        return pinned, [*problems, *_label_locks(found)]
+    steps = tuple(dataclasses.replace(step, job=locked.get(step.name)) for step in pinned.steps)
+    pinned = dataclasses.replace(pinned, steps=steps, values=tuple(_list_values(steps)))
+    return pinned, [*problems, *_label_locks(found)]
+
+
+def _label_locks(found: Iterable[tuple[str, Problem]]) -> Iterator[Problem]:
+    for name, problem in found:
+        yield dataclasses.replace(problem, where=": ".join(filter(None, (f"step {name}", problem.where))))
+
+
+def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPipeline, list[Problem]]:
     if not pinning:
         pipeline, problems = _settle_steps(prepared, [])
         return dataclasses.replace(pipeline, unpinned=True), problems
@@ -384,6 +404,8 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
         container_plugins=dict(step.job.container_plugins),
         payload=packer.pack(step.job.container_plugins),
         produces=step.job.produces,
+        program_lock=job.program_lock,
+        program_python=job.program_python,
     )
 
 

@@ -52,6 +52,8 @@ class StepJobs:
             sources=step.sources,
             trainer_args=step.trainer_args,
             profile=self._plugins.workload(step.workload).profile,
+            program_lock=step.program_lock,
+            program_python=step.program_python,
         )
         return PreparedJob(
             job=job,

@@ -9,7 +9,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain.errors import Problem, Rejected, Stage, raise_if_any, select_errors
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
-from robotrain.submission import input_check, pin, pinned_job, prepare, source_files
+from robotrain.submission import input_check, pin, pinned_job, prepare, program_lock, source_files
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.interrupted_submit import format_error
 from robotrain.submission.prepare import PreparedJob
@@ -18,8 +18,22 @@ from robotrain.submission.queried_settings import query_platform_settings
 ReportProblems = Callable[[Iterable[Problem]], None]
 
 
-def pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[PreparedJob, list[Problem]]:
-    """Return the job with its pins and the settings that its platform looks up, and the problems."""
+def pin_sources(
+    prepared: PreparedJob, attempt: int, pinning: bool, say: Callable[[str], None] = lambda line: None
+) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with its pins, the packages of its program, and the settings that its platform looks up.
+
+    With them, the problems.
+
+    :param say: shows a line while the packages are locked.
+    """
+    lock = DeadlineFuture(partial(program_lock.lock_program, prepared, say))  # in parallel with the pins
+    pinned, problems = _pin_sources(prepared, attempt, pinning)
+    locked, lock_problems = lock.result()
+    return program_lock.copy_lock(locked, pinned), [*problems, *lock_problems]
+
+
+def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[PreparedJob, list[Problem]]:
     problems = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
     if not pinning:
         return pinned_job.settle_sources(prepared, problems, pinning=False)

@@ -16,6 +16,7 @@ from robotrain.submission.implied_sources import list_implied_inputs, list_impli
 from robotrain.submission.input_descriptions import InputDescriptions
 from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, drop_no_pin, merge_failures, pin_job
 from robotrain.submission.prepare import InputStep
+from robotrain.submission.program_lock import lock_program
 from robotrain.submission.source_files import SourceFiles
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with all sources pinned, and notes. Raise Rejected with every source that cannot be pinned."""
     job, problems = pin_job(prepared.job, prepared.kinds, NO_DESCRIBING_FILES, prepared.pin_source, prepared.read_tags)
     pinned, found = settle_sources(prepared.with_job(job), problems)
+    pinned, lock_problems = lock_program(pinned)
+    found += lock_problems
     notes = [problem for problem in found if problem.severity == "note"]
     failed = (problem for problem in found if problem.severity != "note")
     raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(failed))

@@ -71,6 +71,8 @@ class JobPart(NamedTuple):
     """With their pins."""
     values: Sequence[Mapping[str, Any]]
     """With the origins of the settings."""
+    program_lock: str = ""
+    """The packages of its program; empty if they are not known yet."""
 
 
 class InputStep(NamedTuple):
@@ -140,11 +142,12 @@ class PreparedJob:
 
     def list_parts(self) -> list[JobPart]:
         """Return its settings and sources."""
-        return [JobPart(dict(list_fields(self.settings)), self.job.sources, self.values)]
+        return [JobPart(dict(list_fields(self.settings)), self.job.sources, self.values, self.job.program_lock)]
 
     def list_stored_parts(self, stored: RenderedPlan) -> list[JobPart]:
         """Return those of the plan of a run of the same job. Raise ValueError if it cannot be read."""
-        return [JobPart(stored.settings, stored.plan.job.sources, stored.values)]
+        job = stored.plan.job
+        return [JobPart(stored.settings, job.sources, stored.values, job.program_lock)]
 
     def pin_source(self, source: JobSource) -> str:
         """Return the pin of a source that the platform pins."""

@@ -21,6 +21,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.plugins import site
 from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
+from robotrain.submission import program_lock
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.submission.queried_settings import list_platform_given_names
 
@@ -48,11 +49,14 @@ def read_plan_to_repeat(run: str) -> RenderedPlan:
 
 
 def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
-    """Return a plan whose job has no pins."""
+    """Return a plan whose job has no pins, and no lock of its program."""
     job = stored.plan.job
     sources = tuple(dataclasses.replace(source, pin="", tags=()) for source in job.sources)
     return dataclasses.replace(
-        stored, plan=dataclasses.replace(stored.plan, job=dataclasses.replace(job, sources=sources))
+        stored,
+        plan=dataclasses.replace(
+            stored.plan, job=dataclasses.replace(job, sources=sources, program_lock="", program_python="")
+        ),
     )
 
 
@@ -125,7 +129,8 @@ def change_job(
         source for key, source in pinned.items() if source.implied and key not in present
     )  # it may be still
     prepared = dataclasses.replace(prepared, values=_restore_origins(prepared.values, stored))
-    return replace_sources(prepared, (*sources, *resume_sources), plugins)
+    prepared = replace_sources(prepared, (*sources, *resume_sources), plugins)
+    return program_lock.keep_lock(prepared, job, stored.values)
 
 
 def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Workload") -> Iterator[tuple[str, Any, Any]]:

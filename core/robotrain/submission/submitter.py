@@ -104,7 +104,7 @@ def dry_run_job(
         prepared.job, lambda record: not new and unfinished.is_same_submission(record, prepared, NO_OWNER)
     )
     run = _release_claim(claim, report)
-    pinned, problems = checked_plan.pin_sources(prepared, parse_attempt(run), pinning)
+    pinned, problems = checked_plan.pin_sources(prepared, parse_attempt(run), pinning, checks.say)
     if not new and not select_errors(problems):
         _find_same_run(pinned, plugins, report)
     return checked_plan.render_and_preflight(
@@ -114,7 +114,7 @@ def dry_run_job(
 
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
     """Return what its inputs and its trainer say against a job that is not sent. Raise Rejected."""
-    pinned, problems = checked_plan.pin_sources(prepared, 1, pinning=True)
+    pinned, problems = checked_plan.pin_sources(prepared, 1, pinning=True, say=checks.say)
     is_rejected = bool(select_errors(problems))
     problems += input_check.find_input_problems(pinned, checks._replace(is_dry_run=True), is_rejected=is_rejected)
     return pin.merge_failures(pin.deduplicate_problems(problems))
@@ -182,7 +182,9 @@ def _submit_once(
             if interrupted is None:
                 context.report(list_left_alone_warnings(left_alone.values()))
                 with _release_on_failure(lock):
-                    pinned, problems = checked_plan.pin_sources(prepared, parse_attempt(lock.run), pinning)
+                    pinned, problems = checked_plan.pin_sources(
+                        prepared, parse_attempt(lock.run), pinning, context.checks.say
+                    )
                     same = None if select_errors(problems) else find_same(pinned)
                     if same is None:
                         rendered = checked_plan.render_and_preflight(

@@ -147,6 +147,8 @@ def _is_same_part(mine: JobPart, theirs: JobPart, platform: str) -> bool:
     pins = zip((one.pin for one in mine.sources), (one.pin for one in theirs.sources), strict=False)
     if any(one != other and one and other for one, other in pins):
         return False
+    if mine.program_lock != theirs.program_lock and mine.program_lock and theirs.program_lock:
+        return False
     given = _list_given_names(mine, platform) | _list_given_names(theirs, platform)
     return all(mine.settings.get(name) == theirs.settings.get(name) for name in given)
 

@@ -13,9 +13,13 @@ from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.command import parameters, placeholders, program_spec
+from robotrain_workloads.command.program_environment import (
+    program_environment as program_environment,  # part of the plugin
+)
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
+RUNS_PROGRAM = True
 SUPERVISOR = "robotrain_workloads.command.supervisor"
 LONGEST_COMMAND = 500
 """Characters of a command that tracking shows."""

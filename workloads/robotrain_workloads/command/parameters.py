@@ -29,6 +29,30 @@ class CommandParameters:
         Literal["torchrun"] | None,
         Param(help="start a `python` command once for each GPU, with torchrun (default: once; it sees all GPUs)"),
     ] = None
+    requirements: Annotated[
+        str | None,
+        Param(
+            help="the packages that the program needs (default: uv.lock, else pyproject.toml, of --code)",
+            metavar="FILE",
+            path=True,
+        ),
+    ] = None
+    install: Annotated[bool, Param(help="install packages for the program (--no-install: the image has them)")] = True
+    shipped_environment: Annotated[
+        str | None,
+        Param(help="run the program in the environment of this workload, such as lerobot-train", metavar="WORKLOAD"),
+    ] = None
+    python_version: Annotated[
+        str | None,
+        Param(
+            help="the Python that its packages are installed for (default: .python-version of --code, else one that"
+            " requires-python allows, else 3.12)",
+            metavar="VERSION",
+        ),
+    ] = None
+    allow_builds: Annotated[
+        bool, Param(help="the job may build packages of uv.lock that have no wheel, which runs their code there")
+    ] = False
     checkpoints: Annotated[
         str | None,
         Param(

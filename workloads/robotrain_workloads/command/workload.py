@@ -61,6 +61,7 @@ COMMAND = Workload(
         experiment="command",
     ),
     template=__name__,
+    program_locker="robotrain_workloads.command.program_locker",
     runs_own_command=True,
     get_option_name=lambda argument: "",
     check=check_job,

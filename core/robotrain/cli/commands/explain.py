@@ -57,6 +57,10 @@ class ExplainCommand(JobCommand):
             why = f"{CHECKER} has no effect without --check"
             raise Rejected([make_usage_problem("usage", why, CHECKER, suggestions=[instead])])
         print_problems(prepared.warnings)
+        if prepared.workload and prepared.workload.program_locker:
+            from robotrain.submission import program_lock
+
+            prepared = program_lock.add_known_lock(prepared)
         chosen = zip(("workload", "platform"), self.choice, self.choice.origins, strict=False)
         rows: list[dict[str, Any]] = [
             {"name": name, "value": value, "origin": str(origin), "overrode": []} for name, value, origin in chosen

@@ -140,7 +140,7 @@ def submit(
     from robotrain.pipelines.prepare import pin_pipeline
 
     prepared = prepare_file(ctx, file, platform, profile, set or [])
-    ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared, not no_pin), native_only)
+    ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared, not no_pin, print_message), native_only)
     submit_job(ctx, ready, {**ctx.params, "no_pin": True})
 
 

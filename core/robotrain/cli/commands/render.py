@@ -58,6 +58,10 @@ class RenderCommand(JobCommand):
             raise_if_any(silent)
             print_problems([*notes, *silent])
         else:
+            if prepared.workload and prepared.workload.program_locker:
+                from robotrain.submission import program_lock
+
+                prepared = program_lock.add_known_lock(prepared)
             print_problems(_make_unresolved_note(prepared))
         rendered = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
         plan = rendered.plan
@@ -107,10 +111,12 @@ def _make_unresolved_note(prepared: "PreparedJob") -> list[Problem]:
     sources = [(one, prepared.kinds[one.kind]) for one in prepared.job.sources if not one.pin]
     unpinned = [one.uri for one, kind in sources if kind.pinning or kind.pinned_by_platform]
     settings = has_method(prepared.platform, "query_settings")
-    if not settings and not unpinned:
+    is_locker_pending = bool(prepared.workload and prepared.workload.program_locker) and not prepared.job.program_lock
+    if not settings and not unpinned and not is_locker_pending:
         return []
     names = unpinned[:MAX_NAMED_SOURCES]
     names += [f"{len(unpinned) - MAX_NAMED_SOURCES} more"] * (len(unpinned) > MAX_NAMED_SOURCES)
+    names += ["the packages of your program, if it needs any"] * is_locker_pending
     names += [f"settings that {prepared.platform.name} looks up"] * settings
     title = "this plan may differ from what `submit` sends, which first resolves some values"
     given = redact(", ".join(names))  # in the title, the `@` of a revision would look like a password

@@ -183,8 +183,10 @@ def _submit_or_dry_run(
         print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
         if as_json:
             from robotrain.cli.commands import render
+            from robotrain.submission import program_lock
 
-            print_json(render.dump_plan(rendered.plan))
+            locked = program_lock.describe_lock(rendered.values)
+            print_json({**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})})
         else:
             words = ctx.command_path.split()[1:-1]
             is_rendered = ctx.info_name == "submit" and options.get("plan") is None
@@ -203,19 +205,22 @@ def _submit_or_dry_run(
 
 
 def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
-    """Return what a plan sends, in five lines.
+    """Return what a plan sends, in a few lines.
 
     :param render_command: the command that prints the files of the plan, and writes them to a folder.
     """
     from robotrain.model.amounts import format_size
+    from robotrain.submission import program_lock
 
     plan, job = rendered.plan, rendered.plan.job
     texts = (f"{source.role} {source.kind} {redact(source.uri)}" for source in job.sources)
     size = format_size(sum(map(len, plan.files.values())))
+    locked = program_lock.describe_lock(rendered.values)
     rows = [
         ("run", plan.run),
         ("job", f"{job.workload} on {plan.platform}"),
         ("steps", ", ".join(rendered.steps)) if rendered.steps else ("sources", "; ".join(texts) or "none"),
+        *([("packages", locked)] if locked else []),
         ("plan", f"{len(plan.files)} files, {size}; the spec is {plan.spec}"),
         ("files", "--json prints them" + (f", and so does `{render_command}`" if render_command else "")),
     ]

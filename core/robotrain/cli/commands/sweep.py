@@ -114,7 +114,7 @@ class SweepCommand(JobCommand):
             problems=tuple(problems),
         )
         prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
-        pinned, found = pin_pipeline(prepared.pipeline, not values.get("no_pin"))
+        pinned, found = pin_pipeline(prepared.pipeline, not values.get("no_pin"), print_message)
         if prepared.obstacle and values.get("native_only"):
             title, where = f"{platform.name} does not run this sweep on its own: {prepared.obstacle}", "--native-only"
             ways = (suggest_leaving_out("--native-only", remark="this machine submits the trials"),)

@@ -98,6 +98,7 @@ class TrainEvalCommand(JobCommand):
         """Submit the pipeline, and follow it."""
         from robotrain.cli import usage
         from robotrain.cli.commands.submit import submit_job
+        from robotrain.cli.output import print_message
         from robotrain.cli.pipeline_preview import preview_pipeline
         from robotrain.errors import Rejected
         from robotrain.pipelines import train_eval
@@ -147,7 +148,7 @@ class TrainEvalCommand(JobCommand):
         prepared = prepare_pipeline(pipeline_request, platform, plugins)
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
-        pinned, found = pin_pipeline(prepared, not values.get("no_pin"))
+        pinned, found = pin_pipeline(prepared, not values.get("no_pin"), print_message)
         options = {**values, "wait": follow or values.get("wait"), "stream": follow and values.get("stream")}
         options |= {"timeout": timeout, "poll_seconds": poll_seconds, "no_pin": True}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))

@@ -1,0 +1,142 @@
+"""The packages of the user's own program, locked beside the pins of a job's sources.
+
+Like a pin, a lock is not part of the job's digest; the job document holds it. Unlike a pin it is made whatever
+`--no-pin` says: nothing else tells the job which packages to install.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from robotrain.errors import Problem, Rejected
+from robotrain.redaction import holds_secret
+from robotrain.submission.prepare import PreparedJob, make_secret_problem
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+    from robotrain.model.locked_program import LockedProgram
+    from robotrain.model.workload import Workload
+
+LOCK_ROW = "program_lock"
+"""The value of a job that says what was locked."""
+DIGEST_DIGITS = 12
+
+
+def lock_program(
+    prepared: PreparedJob, say: Callable[[str], None] = lambda line: None
+) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with the packages of its program locked, if its workload locks them, and the problems.
+
+    A lock that it already has stays.
+
+    :param say: shows a line while it takes long.
+    """
+    locker = _load_locker(prepared.workload)
+    if locker is None or prepared.job.program_lock:
+        return prepared, []
+    try:
+        locked: LockedProgram | None = locker.lock_program(prepared.job, say)
+    except Rejected as rejected:
+        return prepared, list(rejected.problems)
+    if locked is None:
+        return prepared, []
+    if holds_secret(locked.lock):
+        return prepared, [make_secret_problem(f"the packages locked from {locked.origin} contain a secret")]
+    return _with_lock(prepared, locked), list(locked.notes)
+
+
+def lock_programs(
+    jobs: Mapping[str, PreparedJob], say: Callable[[str], None] = lambda line: None
+) -> tuple[dict[str, PreparedJob], list[tuple[str, Problem]]]:
+    """Return the jobs of steps with their programs locked, and the problems, each with its step.
+
+    Steps that install the same, as the trials of a sweep do, ask once.
+    """
+    locked: dict[str, PreparedJob] = {}
+    problems: list[tuple[str, Problem]] = []
+    known: dict[object, PreparedJob | None] = {}
+    for name, job in jobs.items():
+        locker = _load_locker(job.workload)
+        locked[name] = job
+        if locker is None or job.job.program_lock:
+            continue
+        key = (job.job.workload, *_list_inputs(job.job, locker.PARAMETERS))
+        if key not in known:
+            locked[name], found = lock_program(job, say)
+            problems += ((name, problem) for problem in found)
+            known[key] = locked[name] if locked[name].job.program_lock else None
+        elif same := known[key]:
+            locked[name] = copy_lock(same, job)
+    return locked, problems
+
+
+def copy_lock(locked: PreparedJob, prepared: PreparedJob) -> PreparedJob:
+    """Return the job with the lock of another one, if that has one."""
+    job = locked.job
+    if not job.program_lock or prepared.job.program_lock:
+        return prepared
+    return _with_values(prepared, job.program_lock, job.program_python, _find_row(locked.values))
+
+
+def add_known_lock(prepared: PreparedJob) -> PreparedJob:
+    """Return the job with what was locked before for equal files, without asking anybody; else as it is."""
+    locker = _load_locker(prepared.workload)
+    if locker is None or prepared.job.program_lock:
+        return prepared
+    try:
+        locked = locker.find_locked(prepared.job)
+    except Rejected:  # what locks it says why
+        return prepared
+    return _with_lock(prepared, locked) if locked else prepared
+
+
+def keep_lock(prepared: PreparedJob, before: Job, values: Iterable[Mapping[str, Any]]) -> PreparedJob:
+    """Return a changed job with the lock that it had, unless the change is about its packages or its code.
+
+    :param values: those of the earlier job.
+    """
+    locker = _load_locker(prepared.workload)
+    if locker is None or not before.program_lock:
+        return prepared
+    if _list_inputs(prepared.job, locker.PARAMETERS) != _list_inputs(before, locker.PARAMETERS):
+        return prepared
+    return _with_values(prepared, before.program_lock, before.program_python, _find_row(values))
+
+
+def describe_lock(values: Iterable[Mapping[str, Any]]) -> str:
+    """Return what was locked, as `uv.lock: 43 packages, …`; empty for nothing."""
+    found = _find_row(values)
+    return f"{found['origin']}: {found['value']}" if found else ""
+
+
+def _find_row(values: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((row for row in values if row["name"] == LOCK_ROW), None)
+
+
+def _load_locker(workload: Workload | None) -> Any:
+    return importlib.import_module(workload.program_locker) if workload and workload.program_locker else None
+
+
+def _list_inputs(job: Job, parameters: Iterable[str]) -> list[object]:
+    """Return what a lock is made from."""
+    given = dict(job.parameters)
+    code = [source.key for source in job.sources if source.role == "code"]
+    return [*(given.get(name) for name in parameters), *code]
+
+
+def _with_lock(prepared: PreparedJob, locked: LockedProgram) -> PreparedJob:
+    import hashlib  # costs start-up
+
+    digest = hashlib.sha256(locked.lock.encode()).hexdigest()[:DIGEST_DIGITS]
+    value = f"{locked.summary}, sha256:{digest}"
+    row = {"name": LOCK_ROW, "value": value, "origin": locked.origin, "overrode": []}
+    return _with_values(prepared, locked.lock, locked.python, row)
+
+
+def _with_values(prepared: PreparedJob, lock: str, python: str, row: Mapping[str, Any] | None) -> PreparedJob:
+    job = dataclasses.replace(prepared.job, program_lock=lock, program_python=python)
+    values = [one for one in prepared.values if one["name"] != LOCK_ROW]
+    return dataclasses.replace(prepared.with_job(job), values=(*values, *([row] if row else ())))
