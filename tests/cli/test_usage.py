@@ -34,6 +34,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ("render", *LOCAL, *X, "--zone", "north"),
             ["--zone is an option of platform plain", "or    --platform plain"],
         ),
+        (("render", *ON_PLAIN, *X, "--secret", "A=b"), ["--secret is an option of platform", "on plain"]),
         (("render", *LOCAL, *X, "--image", "a:1"), ["container platform", "--environment PATH"]),
         (("render", *LOCAL, *X, "--config-preview", "y"), ["local takes no --config-preview"]),
         (("render", *LOCAL, *X, "--stream"), ["--stream is an option of other commands only", "submit, pipeline"]),

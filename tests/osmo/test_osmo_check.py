@@ -1,5 +1,7 @@
 """The problems of a job on OSMO: found together, before anything is sent."""
 
+import json
+
 import pytest
 from osmo_plans import ONE, PINNED, blobs, evaluation, find_codes, find_problems, job, source
 from robotrain.errors import Problem, Stage, format_problem
@@ -252,6 +254,31 @@ def test_secret_in_place_of_a_credential_is_not_repeated(given: dict, option: st
     (value,) = given.values()
     assert value.removeprefix("key:").removeprefix("wandb:") not in format_problem(found)
     assert "secret" in found.why
+
+
+@pytest.mark.parametrize("reference", [TOKEN, f"team:{KEYS[0]}", "a b", "", "team:?"])
+def test_what_names_no_credential_is_no_secret_of_a_program(reference: str) -> None:
+    found = find_problem("secret-reference-invalid", job(), secrets=json.dumps({"API_TOKEN": reference}))
+    assert found.where == "--secret API_TOKEN"
+    assert [way.text for way in found.suggestions] == ["--secret NAME=CREDENTIAL[:KEY]"]
+    assert not reference or reference not in format_problem(found).replace(found.why, "")
+
+
+@pytest.mark.parametrize("name", ["OSMO_TOKEN", "BLOB_URLS", "ROBOTRAIN_PLAN", "NVIDIA_DRIVER_CAPABILITIES"])
+def test_variable_of_the_task_is_no_secret_of_a_program(name: str) -> None:
+    assert find_problem("secret-variable-invalid", job(), secrets=json.dumps({name: "team"}))
+
+
+def test_credential_in_files_is_no_secret_of_a_program_too() -> None:
+    found = find_problem("osmo-credential-twice", job(), secrets='{"API_TOKEN": "store"}', blob_credential="store")
+    assert found.where == "--secret API_TOKEN"
+
+
+@pytest.mark.parametrize("given", [KEYS[0], f"API_KEY={KEYS[0]}", f"{KEYS[0]}=x"])
+def test_secret_itself_on_the_command_line_is_not_repeated(robotrain, given: str) -> None:
+    answer = robotrain("render", "--platform", "osmo", "--pool", "p", "-d", "lerobot/pusht", "--secret", given)
+    assert answer.exit_code == 2
+    assert KEYS[0] not in answer.stdout + answer.stderr
 
 
 def test_password_in_an_address_is_not_repeated() -> None:

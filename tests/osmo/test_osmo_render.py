@@ -220,6 +220,18 @@ def test_credentials_that_the_job_needs_become_variables_or_files(of: Job, given
     assert read_placement(made).ways["huggingface"] == "--hf-credential NAME"
 
 
+def test_secrets_of_the_program_become_variables_of_the_task_for_any_workload() -> None:
+    secrets = {"API_TOKEN": "team", "DB_PASSWORD": "team:database", "HF_TOKEN": "hub"}
+    made = render_plan(job(HUB), hf_credential="hub:own", secrets=json.dumps(secrets))
+    assert read_task(made)["credentials"] == {
+        "hub": {"HF_TOKEN": "own", "ROBOTRAIN_SECRET_HF_TOKEN": "hf_token"},
+        "team": {"ROBOTRAIN_SECRET_API_TOKEN": "api_token", "ROBOTRAIN_SECRET_DB_PASSWORD": "database"},
+    }
+    assert read_placement(made).secrets == {name: f"${{ROBOTRAIN_SECRET_{name}}}" for name in secrets}
+    assert [one.flag for one in read_submission_spec(made).credentials][1:] == [f"--secret {name}" for name in secrets]
+    assert not read_placement(render_plan(job())).secrets
+
+
 @pytest.mark.parametrize(
     ("tracking_uri", "found", "timeout"),
     [

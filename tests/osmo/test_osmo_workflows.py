@@ -46,6 +46,11 @@ def test_workflow_is_the_stored_one(name: str) -> None:
     assert format_workflow(MADE[name]()) == (FOLDER / f"{name}.yaml").read_text()
 
 
+def test_service_accepts_the_secrets_of_a_program() -> None:
+    made = render_plan(job(), secrets='{"API_TOKEN": "team:api"}')
+    assert spec.read({"workflow": read_workflow(made)}, (6, 4, 0)).name == made.run
+
+
 def test_every_stored_workflow_is_rendered() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == set(MADE)
 

@@ -80,7 +80,7 @@ def test_an_unusable_file_is_a_finding_with_the_way_out(job, secret_file, conten
     secret_file.unlink() if content is None else secret_file.write_bytes(content)
     (finding,) = WorkSecrets(job(secrets={"API_TOKEN": str(secret_file)})).read_here()
     assert (finding.code, "API_TOKEN" in finding.title, why in finding.why) == ("secret-unreadable", True, True)
-    assert finding.ways[-1].startswith("--secret API_TOKEN=REFERENCE")
+    assert finding.ways[-1].startswith("--secret NAME=REFERENCE")
 
 
 def test_a_missing_secret_ends_the_run_in_its_preflight(run, job):

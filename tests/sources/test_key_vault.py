@@ -18,7 +18,7 @@ from origin_files import compute_digests, read_origin
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_sources.blob_url import identity
-from robotrain_sources.fetching import errors, named_secret
+from robotrain_sources.fetching import errors, key_vault, named_secret
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
@@ -247,3 +247,13 @@ def test_a_run_whose_secret_is_not_there_ends_within_seconds(robots, hub, data_p
     assert "Instead: az keyvault secret set --vault-name robots --name hf-token --file FILE" in done.stdout
     assert len(robots.requests) == 1
     assert time.monotonic() - began < 30
+
+
+def test_a_secret_of_a_program_is_read_as_a_store_does(robots):
+    address = robots.put("api", f"{TOKEN}\n")
+    assert [key_vault.accepts(one) for one in (address, "https://robots.example/secrets/api")] == [True, False]
+    assert key_vault.read(address) == TOKEN
+    robots.readers = set()
+    named_secret._secrets.clear()
+    with pytest.raises(OSError, match="Key Vault Secrets User\naz role assignment create"):
+        key_vault.read(address)

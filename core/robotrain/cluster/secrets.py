@@ -64,6 +64,6 @@ def _check_reference(
         except ValueError as error:
             why = str(error)
     if why:  # the problem does not show the reference, which may be a secret
-        title, fix = f"the value of {SECRET_FLAG} {name} does not say where the secret is", f"{name}={form}"
-        fix = f"{SECRET_FLAG} {fix}"
+        title = f"the value of {SECRET_FLAG} {name} does not say where the secret is"
+        fix = f"{SECRET_FLAG} NAME={form}"  # not the name: `API_KEY=` in a suggestion would hide what follows
         yield make_problem("secret-reference-invalid", title, f"{SECRET_FLAG} {name}", "", why, fix, stage=Stage.PARSE)

@@ -10,6 +10,7 @@ from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import Origin, Value
 from robotrain.errors import Stage, Suggestion, make_problem
 from robotrain.redaction import redact
+from robotrain.secret_rules import looks_like_secret
 
 
 def make_table(parameter: Parameter, texts: Iterable[str], origin: Origin) -> ValueTable:
@@ -22,7 +23,7 @@ def make_table(parameter: Parameter, texts: Iterable[str], origin: Origin) -> Va
             entries[name] = Value(value, origin)
             continue
         title = f"{parameter.flag} takes {parameter.metavar}: a name, `=` and a value"
-        why, given = "", text
+        why, given = "", "" if looks_like_secret(text) else text
         if name in entries:
             title, why, given = f"{parameter.flag} gives {redact(name)} twice", "Each name has one value.", name
         way = Suggestion(f"{parameter.flag} {parameter.metavar}")

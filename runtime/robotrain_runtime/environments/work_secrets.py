@@ -133,7 +133,7 @@ def _read_file(path: str) -> tuple[str, str]:
 
 def _make_finding(name: str, why: str) -> Finding:
     sentence, _, way = why.partition("\n")
-    another = f"{SECRET_FLAG} {name}=REFERENCE   names another secret"
+    another = f"{SECRET_FLAG} NAME=REFERENCE   names another secret"
     return Finding(
         code="secret-unreadable",
         title=f"the secret {name} cannot be read",

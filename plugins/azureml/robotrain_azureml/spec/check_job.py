@@ -344,7 +344,8 @@ def _check_vault(flag: str, vault: str) -> Iterator[Problem]:
     """Check the key vault of the secret that `flag` names without one."""
     if not vault:
         why = "A secret is identified by its name and its vault, or by its URL."
-        fixes = (f"{VAULT_FLAG} NAME", f"{flag}{'=' if ' ' in flag else ' '}{job_settings.SECRET_FORM}")
+        option, _, variable = flag.partition(" ")
+        fixes = (f"{VAULT_FLAG} NAME", f"{option} {'NAME=' if variable else ''}{job_settings.SECRET_FORM}")
         title = f"no key vault is set for the secret of {flag}"
         yield make_problem("azureml-vault-missing", title, VAULT_FLAG, "", why, *fixes, stage=Stage.RESOLVE)
     elif not re.fullmatch(job_settings.VAULT_NAME, vault, re.IGNORECASE | re.ASCII):

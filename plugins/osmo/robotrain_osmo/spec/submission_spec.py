@@ -62,7 +62,8 @@ class OsmoCredential:
 
     def make_option(self, text: str) -> str:
         """Return the option with another text in place of the credential."""
-        return f"{self.flag}{'=' if ' ' in self.flag else ' '}{text}"
+        option, _, variable = self.flag.partition(" ")
+        return f"{option} {'NAME=' if variable else ''}{text}"
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,61 @@
+"""Secrets of a job's program: key vault secrets by name or address, which the job reads itself."""
+
+import io
+import json
+import zipfile
+
+import pytest
+from azureml_plans import find_codes, find_problems, job, read_placement, read_submission_spec, render_plan, settings
+from robotrain.errors import Problem, format_problem
+from robotrain.submission.packing import pack_modules
+from robotrain_azureml.platform import AzureMLPlatform
+
+OTHER = "https://other.vault.azure.net/secrets/x"
+TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
+
+
+def find_problem(code: str, **given: object) -> Problem:
+    (found,) = [problem for problem in find_problems(job(), **given) if problem.code == code]
+    return found
+
+
+def test_plan_has_addresses_and_no_variable_of_the_job_names_a_secret() -> None:
+    made = render_plan(job(), secrets=json.dumps({"API_TOKEN": "api", "OTHER": OTHER}), key_vault="Robots")
+    address = "https://robots.vault.azure.net/secrets/api"
+    assert read_placement(made).secrets == {"API_TOKEN": address, "OTHER": OTHER}
+    secrets = [(one.uri, one.flag) for one in read_submission_spec(made).secrets]
+    assert secrets == [(address, "--secret API_TOKEN"), (OTHER, "--secret OTHER")]
+    assert "API_TOKEN" not in made.files["job.yaml"].decode()
+
+
+def test_plugin_that_reads_key_vaults_is_sent_with_such_jobs_only() -> None:
+    platform = AzureMLPlatform()
+    plugin = platform.container_plugins(job(), settings(secrets='{"API_TOKEN": "api"}'))["secrets.key_vault"]
+    with zipfile.ZipFile(io.BytesIO(pack_modules([plugin]).archive)) as packed:
+        files = {
+            f"robotrain_sources/{name}" for name in ("fetching/named_secret.py", "data_environment/locks/data.txt")
+        }
+        assert files <= set(packed.namelist())
+    assert "secrets.key_vault" not in platform.container_plugins(job(), settings())
+
+
+@pytest.mark.parametrize(
+    "reference", [TOKEN, "a_b", "", "http://robots.vault.azure.net/secrets/a", "0123456789abcdef" * 2]
+)
+def test_what_names_no_secret_is_refused_and_not_shown(reference: str) -> None:
+    given = {"secrets": json.dumps({"API_TOKEN": reference}), "key_vault": "robots"}
+    found = find_problem("secret-reference-invalid", **given)
+    assert found.where == "--secret API_TOKEN"
+    assert not reference or reference not in format_problem(found)
+
+
+@pytest.mark.parametrize("name", ["AZUREML_RUN_ID", "AZURE_AUTHORITY_HOST", "AZURE_SUBSCRIPTION_ID", "MLFLOW_RUN_ID"])
+def test_variable_that_the_platform_sets_is_no_secret(name: str) -> None:
+    assert find_codes(job(), secrets=json.dumps({name: "x"}), key_vault="robots") == {"secret-variable-invalid"}
+
+
+def test_name_needs_a_vault_and_an_address_does_not() -> None:
+    found = find_problem("azureml-vault-missing", secrets='{"API_TOKEN": "api"}')
+    assert [way.text for way in found.suggestions][0] == "--key-vault NAME"
+    assert "--secret API_TOKEN" in found.title
+    assert find_codes(job(), secrets=json.dumps({"API_TOKEN": OTHER})) == set()
