@@ -56,6 +56,6 @@ def test_variable_that_the_platform_sets_is_no_secret(name: str) -> None:
 
 def test_name_needs_a_vault_and_an_address_does_not() -> None:
     found = find_problem("azureml-vault-missing", secrets='{"API_TOKEN": "api"}')
-    assert [way.text for way in found.suggestions][0] == "--key-vault NAME"
+    assert found.suggestions[0].text == "--key-vault NAME"
     assert "--secret API_TOKEN" in found.title
     assert find_codes(job(), secrets=json.dumps({"API_TOKEN": OTHER})) == set()
