@@ -1,0 +1,91 @@
+"""Parameters, arguments and paths reach the program of a job unchanged, whatever they hold, from every platform.
+
+The full count is that of the benchmark `bench/command_values.py`.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from odd_values import make_values
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.command import container, placeholders, program_spec, supervisor
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
+
+from parity_command import platform_words
+from parity_document import read_arrived
+
+COUNT = int(os.environ.get("ROBOTRAIN_TEST_VALUES", "500"))
+PER_JOB = 50
+SHOW = "import json, os, sys; json.dump([sys.argv[2:], dict(os.environ)], open(sys.argv[1], 'w'))"
+VALUES = make_values(COUNT)
+
+
+@pytest.fixture
+def arrive(robotrain, tmp_path):
+    """What arrives of a job file, by platform."""
+
+    def render(job):
+        file = tmp_path / "job.yaml"
+        file.write_text(yaml.safe_dump(job, allow_unicode=True))
+        for platform in ("local", "osmo", "azureml"):
+            answer = robotrain("--no-plugins", "render", str(file), *platform_words(platform), "--json")
+            assert answer.exit_code == 0, answer.stderr
+            yield read_arrived(answer.json).document
+
+    return render
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, COUNT, PER_JOB))
+def test_values_reach_the_program_unchanged(arrive, tmp_path, start):
+    values = VALUES[start : start + PER_JOB]
+    params = {f"p{number}": value for number, value in enumerate(values)}
+    literal = [value for value in values if not placeholders.PLACEHOLDER.search(value)]
+    seen = tmp_path / "seen.json"
+    run = [
+        sys.executable,
+        "-c",
+        SHOW,
+        str(seen),
+        *(f"{{{name}}}" for name in params),
+        *(f"<{{{name}}}>" for name in params),
+    ]
+    for document in arrive({"workload": "command", "run": [*run, *literal]}):
+        work = tmp_path / "work"
+        command = container.work(document, {}, work)
+        assert supervisor.run_program(program_spec.parse_spec(command.environ[program_spec.SPEC_VARIABLE])) == 0
+        arguments, environ = json.loads(seen.read_text())
+        assert arguments == [*values, *(f"<{value}>" for value in values), *literal]
+        assert [environ[f"ROBOTRAIN_PARAM_{name}"] for name in params] == values
+
+
+@pytest.mark.slow
+def test_paths_reach_the_program_unchanged(tmp_path):
+    from robotrain_runtime.contract.document import JobDocument, Placement
+
+    for value in VALUES:
+        name = value.replace("/", "")[:60].encode(errors="ignore").decode()
+        if not name or name in (".", ".."):
+            continue
+        source = JobSource(role="dataset", kind="local_path", uri=f"/data/{name}")
+        parameters = {"num_gpus": 1, "seed": None, "shell": False}
+        document = JobDocument(
+            schema=1,
+            run="r",
+            job="",
+            workload="command",
+            platform="local",
+            halves={},
+            parameters=parameters,
+            placement=Placement(work=str(tmp_path), cache=""),
+            sources=(source,),
+            trainer_args=("echo", "{dataset}", "a={dataset}"),
+        )
+        command = container.work(document, {source: Path(source.uri)}, tmp_path)
+        spec = program_spec.parse_spec(command.environ[program_spec.SPEC_VARIABLE])
+        assert spec.arguments == ("echo", source.uri, f"a={source.uri}")
