@@ -1,13 +1,15 @@
 """Parameters of `command`. A job may have more, of its user's own (`Workload.own_parameters`)."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param, get_parameters
 
 from robotrain_workloads.parameters import NAME_HELP, NAME_PATTERN, CheckpointsUrl, SystemMetrics, make_model_param
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import Scalar
 
 QUIET = "quiet:30"
 COMPLETE_PATTERN = r"^(rename|quiet:[0-9]{1,4}|marker:[A-Za-z0-9_+-][A-Za-z0-9._+/-]*)$"
@@ -113,6 +115,6 @@ def list_own(names: Iterable[str]) -> list[str]:
     return [name for name in names if name not in declared]
 
 
-def format_value(value: Scalar) -> str:
+def format_value(value: "Scalar") -> str:
     """Return a parameter's value as text: the very text that its user gave."""
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
