@@ -53,7 +53,7 @@ CAPABILITIES = Capabilities(
 OPTION_HINTS: Mapping[str, str] = make_option_hints(
     {
         "--set --set-string": "use the option of the value: `robotrain submit --help --platform osmo` lists all",
-        "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
+        "--set-env": "robotrain sets the variables of this workload; a secret of its program: --secret NAME=CREDENTIAL",
         "--use-local-osmo": "name the command with --osmo-cli PATH",
         "--gpu": "use --gpus N for the task, --num-gpus N to train on several",
         "--cpus --num-cpus --cpus-per-task": "use --cpu N",
