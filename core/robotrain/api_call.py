@@ -27,6 +27,8 @@ from robotrain.redaction import redact
 from robotrain.submission import prepare
 
 PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
+PARAMS = "params"
+"""The argument with the parameters of the user's own."""
 JobFilePath = str | Path | None
 
 
@@ -54,7 +56,9 @@ def prepare_call(
     workload = plugins.workload(named or plugins.default_workload())
     platform = plugins.platform(choose_platform(platform_name, names, project, plugins))
     known = dict(_list_known_names(workload, platform, plugins.source_kinds()))
+    own = _read_params(values.get(PARAMS)) if workload.own_parameters else {}
     request = Request(
+        params=own,
         parameters=dict(_select_declared(values, workload.parameters)),
         settings=dict(_select_declared(values, platform.settings)),
         sources=tuple(_collect_sources(values, known)),
@@ -113,6 +117,8 @@ def _list_known_names(
             yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing))
     if workload.config_reader:
         yield "config", None
+    if workload.own_parameters:
+        yield PARAMS, None
 
 
 def _select_declared(values: Mapping[str, Any], declared: type) -> Iterator[tuple[str, Value]]:
@@ -132,6 +138,15 @@ def _make_value(name: str, given: Any) -> Value:
     refusal = Problem(code="value-invalid", stage=Stage.USAGE, title=title, where=name)
     entries = [(str(key), Value(format_value(item), origin)) for key, item in given.items() if item is not None]
     return Value(ValueTable(tuple(entries), refusal), origin)
+
+
+def _read_params(given: Mapping[str, Any] | None) -> dict[str, Value]:
+    """Return the user's own parameters. Raise Rejected unless they are a mapping."""
+    if given is None or isinstance(given, Mapping):
+        items = (given or {}).items()
+        return {str(name): Value(format_value(value), Origin("call", f"{PARAMS}[{name!r}]")) for name, value in items}
+    suggestion, title = Suggestion(f"{PARAMS}={{'name': 'value'}}"), f"{PARAMS} takes a mapping of names to values"
+    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
 
 
 def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[SourceText]:

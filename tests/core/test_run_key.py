@@ -10,7 +10,7 @@ from plugin_sources import PLATFORM, make_workload
 WORKLOAD = make_workload(
     "exec",
     container_plugin='"exec_work"',
-    arguments_key='"run"',
+    runs_own_command="True",
     get_option_name='lambda argument: ""',
     program='"your program"',
 )

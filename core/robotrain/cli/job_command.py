@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 ORDER_KEY = "robotrain.order"
 SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
+PARAM_HELP = "a parameter of your own: {NAME} in the command, NAME in --set, sweeps, explain and diff  [repeatable]"
 CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
 CONTEXT_SETTINGS = {
     "ignore_unknown_options": True,  # collected, so that all are reported at once
@@ -218,6 +219,8 @@ class JobCommand(TyperCommand):
             name, owner = workload.name, f"workload {workload.name}"
             add_sources(options, workload, plugins.source_kinds())
             add_declared(options, workload.parameters, PARAMETER_PREFIX, f"Parameters of {name}", owner)
+            if workload.own_parameters:
+                options.add_own("--param", help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)
             if workload.config_reader:
                 options.add_own("--config", help=CONFIG_HELP.format(name), metavar="FILE")
         if platform:
@@ -275,8 +278,15 @@ class JobCommand(TyperCommand):
         from robotrain.config.terraform import TerraformLayer
 
         order = ctx.meta.get(ORDER_KEY, [])
+        params: dict[str, Value] = {}
+        mistakes: list[Problem] = []
+        if texts := [text for text in values.get("param") or () if not usage.is_flag(text, self.options)]:
+            from robotrain.config import own_parameters
+
+            params, mistakes = own_parameters.parse_params(texts)
         request = Request(
             parameters=usage.collect_values(values, self.options, PARAMETER_PREFIX),
+            params=params,
             settings=usage.collect_values(values, self.options, SETTING_PREFIX),
             sources=tuple(usage.collect_sources(values, order, self.options)),
             trainer_args=tuple(tail) if (tail := ctx.meta.get(AFTER_DASHES_KEY)) is not None else None,
@@ -294,8 +304,9 @@ class JobCommand(TyperCommand):
             from robotrain.config import overrides
 
             kinds = get_plugins(ctx).source_kinds()
-            return overrides.apply_overrides(request, sets, workload, platform, kinds)
-        return request, ()
+            request, found = overrides.apply_overrides(request, sets, workload, platform, kinds)
+            return request, [*mistakes, *found]
+        return request, mistakes
 
     def _load_chosen(
         self, ctx: Any, choice: Choice, problems: "list[Problem]", values: dict[str, Any]
@@ -359,5 +370,9 @@ def complete_override(choice: Choice, plugins: "Plugins", incomplete: str) -> li
     if equals:
         choices = overrides.list_override_choices(key, workload, platform)
         return [f"{key}={choice}" for choice in choices if choice.startswith(value)]
+    if workload and choice.file and choice.file.params:
+        from robotrain.config.own_parameters import extend_workload
+
+        workload = extend_workload(workload, choice.file.params, platform)
     keys = overrides.list_override_keys(workload, platform, plugins.source_kinds())
     return [f"{known}=" for known in keys if known.startswith(incomplete)]

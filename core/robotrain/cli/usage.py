@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli.choice import Choice, is_job_file
-from robotrain.cli.options import OFF_PREFIX, SET_NAME, SOURCE_PREFIX, ComposedOptions
+from robotrain.cli.options import OFF_PREFIX, SOURCE_PREFIX, ComposedOptions
 from robotrain.config.provenance import Origin, Value
 from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain.plugins.failures import suggest_exclusion
@@ -33,7 +33,8 @@ def collect_values(option_values: dict[str, Any], options: ComposedOptions, pref
                 from robotrain.config import pairs
 
                 origin = Origin("flag", parameter.flag)
-                collected[parameter.name] = Value(pairs.make_table(parameter, texts, origin), origin)
+                table = pairs.make_table(parameter.flag, parameter.metavar, texts, origin)
+                collected[parameter.name] = Value(table, origin)
         elif value is not None and not is_flag(value, options):
             collected[parameter.name] = Value(value, Origin("flag", parameter.flag))
     return collected
@@ -83,10 +84,9 @@ def find_unread_inputs(problems: Iterable[Problem], options: ComposedOptions) ->
 
 def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Iterator[Problem]:
     """Find options that take one value and are given several times."""
+    repeatable = {"words", *(option.name for option in options.options if option.repeatable)}
     for name in dict.fromkeys(order):
-        is_repeatable = name in options.declared and options.declared[name].param.pairs
-        is_repeatable |= name in ("words", SET_NAME, "over") or name.startswith(SOURCE_PREFIX)
-        if order.count(name) > 1 and not is_repeatable:
+        if order.count(name) > 1 and name not in repeatable:
             flag = _get_canonical_flag(name, options)
             title = f"{flag} is given {order.count(name)} times; it takes one value"
             yield make_usage_problem("option-repeated", title, flag)

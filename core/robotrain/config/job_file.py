@@ -31,7 +31,7 @@ MAX_SUGGESTED_FILES = 3
 SCHEMA_KEY = "$schema"
 """A key by which editors find the schema; not part of the job."""
 
-JOB_KEYS = ("workload", "config", "sources", "parameters", *ARGUMENT_KEYS, "platforms")
+JOB_KEYS = ("workload", "config", "sources", "parameters", "params", *ARGUMENT_KEYS, "platforms")
 FOREIGN_KEYS = {
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
@@ -120,6 +120,7 @@ class JobReader:
             config=config,
             sources=tuple(self.read_sources(top["sources"])) if "sources" in top else (),
             parameters=self.read_table(top["parameters"], "parameters", lists=True) if "parameters" in top else {},
+            params=self.read_params(top["params"]) if "params" in top else {},
             platforms={
                 name: self.read_table(table, f"platforms.{redact(name)}")
                 for name, table in (self.read_mapping(top["platforms"], "platforms") if "platforms" in top else ())
@@ -166,6 +167,18 @@ class JobReader:
             elif value.kind != "scalar":
                 self.add_problem(value, f"{what}.{redact(name)} must be a single value, not a {value.kind}")
             elif not value.null:
+                found[name] = Value(value.text, Origin(JOB_FILE_LAYER, self.format_place(value.line)))
+        return found
+
+    def read_params(self, node: YamlNode) -> dict[str, Value]:
+        """Return the parameters of the user's own: texts as they are written."""
+        found = {}
+        for name, value in self.read_mapping(node, "params"):
+            if value.kind != "scalar":
+                self.add_problem(value, f"params.{redact(name)} must be a single value, not a {value.kind}")
+            elif value.null:
+                self.add_problem(value, f'params.{redact(name)} has no value; an empty text is ""')
+            else:
                 found[name] = Value(value.text, Origin(JOB_FILE_LAYER, self.format_place(value.line)))
         return found
 

@@ -10,6 +10,7 @@ from typing import Any
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config.job_file import SCHEMA_KEY
+from robotrain.config.own_parameters import NAME_PATTERN
 from robotrain.config.sources import MAX_SOURCES
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
@@ -20,6 +21,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCALAR = ["string", "number", "boolean"]
 UNSET = {"type": ["null", "string"], "maxLength": 0}
 """An unset value."""
+INPUT_KEYS = ("sources", "parameters", "params")
+"""What of a job depends on its workload."""
 TRAINER_ARGS, RUN = ARGUMENT_KEYS
 BOTH_GIVEN = {
     "type": "object",
@@ -62,7 +65,7 @@ def make_job_schema(
 ) -> dict[str, Any]:
     """Return the schema of a job file for these workloads and platforms; tables of other platforms are valid too."""
     every = list(workloads)
-    inputs: dict[str, Any] = {"sources": {}, "parameters": {}}
+    inputs: dict[str, Any] = {key: {} for key in INPUT_KEYS}
     conditions = []  # for a file that names the workload, or none if it is the default
     for workload in every:
         is_default = workload.name == default
@@ -103,6 +106,20 @@ def _make_inputs_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> 
     return {
         "sources": _make_table_schema("inputs, by role", _make_roles_schema(workload, kinds)),
         "parameters": _make_table_schema(f"parameters of {workload.name}", _make_fields_schema(workload.parameters)),
+        "params": _make_params_schema(workload),
+    }
+
+
+def _make_params_schema(workload: Workload) -> dict[str, Any]:
+    """Return the schema of the parameters of a user's own: of a workload that takes none, an empty table."""
+    if not workload.own_parameters:
+        return {"type": ["object", "null"], "maxProperties": 0}
+    taken = [*workload.roles, *workload.reserved_names, *(one.name for one in get_parameters(workload.parameters))]
+    return {
+        "description": f"parameters of your own, by name; {workload.name} gives them to your program as texts",
+        "type": ["object", "null"],
+        "propertyNames": {"pattern": f"^{NAME_PATTERN}$", "not": {"enum": taken}},
+        "additionalProperties": {"type": SCALAR},
     }
 
 

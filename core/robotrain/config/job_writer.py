@@ -8,9 +8,11 @@ from typing import Any
 from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs
 
 from robotrain.config.coerce import list_fields
+from robotrain.config.own_parameters import get_declared
 from robotrain.config.provenance import DEFAULT_LAYERS, Origin, Value
 from robotrain.config.resolve import Resolution
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.redaction import redact
 from robotrain.store import files
 
@@ -29,7 +31,9 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
             sources.append(f"    - {text}{_format_origin(item.origin)}")
     arguments = [f"  - {format_scalar(one.value)}{_format_origin(one.origin)}" for one in resolution.trainer_args]
     declared: type = type(resolution.settings)
-    of_platform, of_workload = get_parameters(declared), get_parameters(resolution.workload.parameters)
+    of_platform = get_parameters(declared)
+    of_workload = get_parameters(get_declared(resolution.workload.parameters))
+    own = get_parameters(resolution.workload.parameters)[len(of_workload) :]
     fields = dict(list_fields(resolution.settings))
     settings = list(_format_table(format_scalar(platform), of_platform, resolution.platform_settings, fields, "  "))
     values = dict(job.parameters)
@@ -43,7 +47,8 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
         [f"workload: {format_scalar(job.workload)}"],
         sources,
         list(_format_table("parameters", of_workload, resolution.parameters, values)),
-        [f"{resolution.workload.arguments_key}:", *arguments] if arguments else [],
+        list(_format_table("params", own, resolution.parameters, values)),
+        [f"{ARGUMENT_KEYS[resolution.workload.runs_own_command]}:", *arguments] if arguments else [],
         ["platforms:", *settings] if settings else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"

@@ -160,7 +160,7 @@ class LayerStack:
         """
         for layer, folder in layers:
             value = layer.get(parameter.name)
-            if not value or value.value == "":
+            if not value or (value.value == "" and not parameter.param.allow_empty):
                 continue
             if parameter.param.path and value.value:
                 value = Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)

@@ -11,6 +11,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain.config import pairs
 from robotrain.config.coerce import ValueTable, find_field
 from robotrain.config.managed_options import replace_managed_option
+from robotrain.config.own_parameters import extend_for_request
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
@@ -41,13 +42,15 @@ def apply_overrides(
 
     KEY is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND`
     (repeated for several sources, which replace all sources of the role), `set_env.NAME` for one name of a parameter
-    with pairs, or `trainer_args` with a JSON list, which replaces that of the job file. VALUE is the text that a flag
-    would have; an empty one counts as unset. A value that `request` has by flag is a problem.
+    with pairs, `params.NAME` for a parameter of the user's own, or `trainer_args` with a JSON list, which replaces that
+    of the job file. VALUE is the text that a flag would have; an empty one counts as unset. A value that `request` has
+    by flag is a problem.
 
     :param kinds: needed only for sources.
     :param prefix: what stood before each KEY: the name of a pipeline's step with a dot.
     :param flag: the option that the texts were given by.
     """
+    workload = extend_for_request(workload, request, platform)
     parser = _OverrideParser(request, workload, platform, kinds or {}, prefix, f"{flag} {prefix}")
     for text in texts:
         parser.add_override(text)
@@ -102,6 +105,7 @@ class _OverrideParser:
     flag: str
     """The option that the texts were given by, with the prefix."""
     parameters: dict[str, Value] = dataclasses.field(default_factory=dict)
+    params: dict[str, Value] = dataclasses.field(default_factory=dict)
     settings: dict[str, Value] = dataclasses.field(default_factory=dict)
     sources: list[SourceText] = dataclasses.field(default_factory=list)
     arguments: tuple[Value, ...] | None = None
@@ -116,6 +120,7 @@ class _OverrideParser:
         return dataclasses.replace(
             self.request,
             parameters={**self.request.parameters, **self.parameters},
+            params={**self.request.params, **self.params},
             settings={**self.request.settings, **self.settings},
             sources=(*self.request.sources, *self.sources),
             assigned_args=self.request.assigned_args if self.arguments is None else self.arguments,
@@ -137,6 +142,8 @@ class _OverrideParser:
             self.add_source(key, table.partition(".")[2], name, value)
         elif table in ("", "parameters", f"platforms.{self.platform.name}"):
             self.add_field(key, table, name, value)
+        elif table == "params" and self.workload.own_parameters:
+            self.add_param(key, name, value)
         elif found := self._find_pairs(key):
             self.add_pair(key, *found, value)
         else:
@@ -163,10 +170,17 @@ class _OverrideParser:
         _, by_flag, parsed = places[fitting[0]]
         if name in by_flag and by_flag[name].value != "":
             self.add_conflict(by_flag[name].origin.where, key)
-        elif name in parsed:
-            self.add_conflict(parsed[name].origin.where, key)
+        elif known := self.request.params.get(name) or self.params.get(name) or parsed.get(name):
+            self.add_conflict(known.origin.where, key)
         else:
             parsed[name] = Value(text, self.make_origin(key))
+
+    def add_param(self, key: str, name: str, text: str) -> None:
+        """Add a parameter of the user's own, which may be a new one."""
+        if known := self.request.params.get(name) or self.params.get(name) or self.parameters.get(name):
+            self.add_conflict(known.origin.where, key)
+        else:
+            self.params[name] = Value(text, self.make_origin(key))
 
     def _find_pairs(self, key: str) -> tuple[Parameter, str, dict[str, Value], Mapping[str, Value]] | None:
         """Return the parameter with pairs of which a key names one, that name, and the values parsed and by flag."""
@@ -197,7 +211,7 @@ class _OverrideParser:
                 self.add_conflict(known.origin.where, key)
                 return
             entries += known.value.entries
-        table = pairs.make_table(parameter, (), origin)
+        table = pairs.make_table(parameter.flag, parameter.metavar, (), origin)
         parsed[parameter.name] = Value(table._replace(entries=(*entries, (name, Value(text, origin)))), origin)
 
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from robotrain_runtime.contract.parameter import Parameter, load_pairs
+from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import Origin, Value
@@ -13,8 +13,11 @@ from robotrain.redaction import redact
 from robotrain.secret_rules import looks_like_secret
 
 
-def make_table(parameter: Parameter, texts: Iterable[str], origin: Origin) -> ValueTable:
-    """Return the table that texts `NAME=VALUE` give, with the problems of those that are malformed or repeated."""
+def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin) -> ValueTable:
+    """Return the table that texts `NAME=VALUE` give, with the problems of those that are malformed or repeated.
+
+    :param form: what help shows for such a text.
+    """
     entries: dict[str, Value] = {}
     problems = []
     for text in texts:
@@ -22,13 +25,13 @@ def make_table(parameter: Parameter, texts: Iterable[str], origin: Origin) -> Va
         if equals and name.strip() and name not in entries:
             entries[name] = Value(value, origin)
             continue
-        title = f"{parameter.flag} takes {parameter.metavar}: a name, `=` and a value"
+        title = f"{flag} takes {form}: a name, `=` and a value"
         why, given = "", "" if looks_like_secret(text) else text
         if name in entries:
-            title, why, given = f"{parameter.flag} gives {redact(name)} twice", "Each name has one value.", name
-        way = Suggestion(f"{parameter.flag} {parameter.metavar}")
+            title, why, given = f"{flag} gives {redact(name)} twice", "Each name has one value.", name
+        way = Suggestion(f"{flag} {form}")
         problems.append(make_problem("value-invalid", title, origin.where, given, why, way, stage=Stage.USAGE))
-    refusal = make_problem("value-invalid", f"{parameter.flag} takes one value", origin.where, stage=Stage.USAGE)
+    refusal = make_problem("value-invalid", f"{flag} takes one value", origin.where, stage=Stage.USAGE)
     return ValueTable(tuple(entries.items()), refusal, problems=tuple(problems))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TABLE_KEYS = ("parameters", "workloads", "platforms")
 WORD_KEYS = ("platform", "workload", "terraform")
-JOB_KEYS = ("sources", "trainer_args", "run")
+JOB_KEYS = ("sources", "params", "trainer_args", "run")
 
 
 class ProjectLevel(NamedTuple):

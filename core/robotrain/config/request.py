@@ -40,6 +40,8 @@ class JobFile:
     """The absolute path of the workload's own configuration file."""
     sources: tuple[SourceText, ...] = ()
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    params: Mapping[str, Value] = field(default_factory=dict)
+    """The parameters of the user's own."""
     platforms: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     trainer_args: tuple[Value, ...] | None = None
     problems: tuple[Problem, ...] = ()
@@ -50,6 +52,8 @@ class Request:
     """Everything that the command line or a Python call gives, and the layers below it."""
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    params: Mapping[str, Value] = field(default_factory=dict)
+    """The parameters of the user's own, as `--param` gives them."""
     settings: Mapping[str, Value] = field(default_factory=dict)
     sources: tuple[SourceText, ...] = ()
     trainer_args: tuple[str | Value, ...] | None = None

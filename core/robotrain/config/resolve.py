@@ -55,6 +55,7 @@ class Resolution:
     unread: frozenset[str] = frozenset()
     """The parameters and roles with an invalid value."""
     workload: Workload
+    """With the user's own parameters."""
 
 
 def resolve_job(
@@ -62,6 +63,11 @@ def resolve_job(
 ) -> Resolution:
     """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
     request = take_upload_names(request, workload.roles, kinds, platform.settings.__annotations__)
+    own_problems: Sequence[Problem] = ()
+    if request.params or (request.file and request.file.params):
+        from robotrain.config import own_parameters  # costs start-up
+
+        request, workload, own_problems = own_parameters.apply_params(request, workload, platform)
     file, project = request.file, request.project
     in_file = file.parameters if file else {}
     config = _read_config(request, workload)
@@ -96,6 +102,7 @@ def resolve_job(
             job = job.with_parameter(name, default)
     problems = [
         *(problem for given in (file, config, *request.variables, project) if given for problem in given.problems),
+        *own_problems,
         *_find_unknown_fields([in_file], workload.parameters, f"workload {workload.name}"),
         *_find_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
         *(_check_project(project, workload, platform) if project else ()),

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.job_writer import format_scalar
-from robotrain.model.job import TRAINER_ARGS
+from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.workload import FoundInput
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ def format_job_file(
 
 def _format_arguments(workload: Workload) -> Iterator[str]:
     """Yield what the arguments of the program look like, as comments."""
-    is_command = workload.arguments_key != TRAINER_ARGS
-    title = (
-        f"What starts {workload.program}" if is_command else f"Options for {workload.program}, passed to it unchanged"
-    )
-    yield from (f"# {title}:", f"# {workload.arguments_key}:", f"#   - {'PROGRAM' if is_command else '--NAME=VALUE'}")
+    if workload.runs_own_command:
+        title, line = f"What starts {workload.program}", "PROGRAM"
+    else:
+        title, line = f"Options for {workload.program}, passed to it unchanged", "--NAME=VALUE"
+    yield from (f"# {title}:", f"# {ARGUMENT_KEYS[workload.runs_own_command]}:", f"#   - {line}")
 
 
 def _join_blocks(blocks: Iterable[list[str]]) -> str:

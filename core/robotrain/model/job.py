@@ -14,7 +14,7 @@ GPUS_PARAMETER = "num_gpus"
 TRAINER_ARGS = "trainer_args"
 """What the arguments of the trainer are called among the values of a job."""
 ARGUMENT_KEYS = (TRAINER_ARGS, "run")
-"""What a job file may call them: `run` suits a workload whose arguments are a command."""
+"""What a job file may call them: the second suits a workload whose arguments are a whole command."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

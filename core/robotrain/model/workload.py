@@ -104,6 +104,12 @@ class Workload:
     """Whether the arguments after `--` are a whole command of the user's, `run:` in a job file: no option among them is
     robotrain's, and those of the command line replace those of the file.
     """
+    own_parameters: bool = False
+    """Whether a job may have parameters of its user's own, beside `parameters`: `params:` of a job file and `--param`.
+    Their values are texts, exactly as they were given.
+    """
+    reserved_names: tuple[str, ...] = ()
+    """Names that no parameter of a user's own can have, beside those of its parameters and roles."""
     program: str = "the trainer"
     """What receives the options after `--`, in messages."""
     implies_sources: Callable[["Job"], bool] = field(default=lambda job: False)
@@ -117,9 +123,6 @@ class Workload:
     """Return the name of the option of `program` that an argument after `--` gives; empty for an argument that is the
     value of the option before it, or no option. Of two options of one name, that of the command line replaces that of
     the job file.
-    """
-    arguments_key: str = "trainer_args"
-    """What a job file that robotrain writes calls the arguments after `--`: `run` suits a whole command. Both are read.
     """
     takes_value: Callable[[str], bool] = field(default=lambda name: True)
     """Return whether the option of `program` with this name has a value. An argument without a name, behind an option

@@ -222,6 +222,7 @@ def _merge_jobs(file: JobFile, step: JobFile) -> JobFile:
         config=step.config or file.config,
         sources=(*kept, *step.sources),
         parameters={**file.parameters, **step.parameters},
+        params={**file.params, **step.params},
         platforms=platforms,
         trainer_args=file.trainer_args if step.trainer_args is None else step.trainer_args,
         problems=file.problems,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from robotrain.config.job_file import SCHEMA_KEY
-from robotrain.config.job_schema import BOTH_GIVEN, DIALECT, make_job_schema
+from robotrain.config.job_schema import BOTH_GIVEN, DIALECT, INPUT_KEYS, make_job_schema
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -21,7 +21,7 @@ def make_pipeline_schema(
     taking = {name: True for workload in every for name, role in workload.roles.items() if role.takes}
     job = make_job_schema(every, platforms, {**kinds, FROM_KEY: make_step_kind(taking, FROM_KEY)}, default)
     name = {"type": "string", "pattern": f"^({NAME_PATTERN})$"}
-    inputs = {key: value for key, value in job["properties"].items() if key in ("sources", "parameters")}
+    inputs = {key: value for key, value in job["properties"].items() if key in INPUT_KEYS}
     step = {
         "type": ["object", "null"],
         "properties": {
@@ -30,7 +30,7 @@ def make_pipeline_schema(
                 "type": "string",
             },
             **{key: value for key, value in job["properties"].items() if key != SCHEMA_KEY},
-            **{key: {"type": ["object", "null"]} for key in ("sources", "parameters")},
+            **{key: {"type": ["object", "null"]} for key in INPUT_KEYS},
             AFTER_KEY: {
                 "description": "steps that must succeed before, beside those that it takes an input from",
                 "anyOf": [{"type": "null"}, name, {"type": "array", "items": name}],

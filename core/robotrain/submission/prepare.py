@@ -206,6 +206,7 @@ def prepare_job(
     """
     kinds = plugins.source_kinds() if kinds is None else kinds
     resolution = resolve_job(request, workload, platform, kinds)
+    workload = resolution.workload
     implied: list[Problem] = []
     if not select_errors(resolution.problems) and workload.implies_sources(resolution.job):
         from robotrain.submission.implied_sources import add_known_sources  # costs start-up

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import document
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
 from robotrain.config import overrides
@@ -114,9 +115,10 @@ def change_job(
     job = stored.plan.job
     workload, platform = plugins.workload(job.workload), plugins.platform(stored.plan.platform)
     kinds = plugins.source_kinds()
-    request = Request(complete=True, trainer_args=tuple(trainer_args) or None, flags=flags)
+    file = _make_job_file(stored, workload)
+    request = Request(complete=True, trainer_args=tuple(trainer_args) or None, flags=flags, file=file)
     request, problems = overrides.apply_overrides(request, sets, workload, platform, kinds)
-    request = _complete_request(request, stored)
+    request = _complete_request(request, stored, file)
     prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
     replaced = any(source.role == RESUME_ROLE for source in prepared.job.sources)
     resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not replaced)
@@ -190,15 +192,14 @@ def _restore_origins(values: Sequence[Mapping[str, Any]], stored: RenderedPlan) 
     return (*resume_rows, *rows)
 
 
-def _complete_request(request: Request, stored: RenderedPlan) -> Request:
+def _complete_request(request: Request, stored: RenderedPlan, file: JobFile) -> Request:
     """Return the request with all values of the plan that it does not change.
 
     With other platform settings, the platform's own defaults and looked-up values are determined again.
     """
-    file = _make_job_file(stored)
     labels = {name: Value(stored.plan.job[name], FLAG_NAME) for name, _ in stored.plan.job.labels}
     if not request.settings:
-        return dataclasses.replace(request, file=file, defaults=labels)
+        return dataclasses.replace(request, defaults=labels)
     origins = {row["name"]: row["origin"] for row in stored.values}
     platform_given = list_platform_given_names(stored.values, stored.plan.platform)
     defaults = {name: value for name, value in file.parameters.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
@@ -211,7 +212,7 @@ def _complete_request(request: Request, stored: RenderedPlan) -> Request:
     return dataclasses.replace(request, file=file, defaults=defaults | labels)
 
 
-def _make_job_file(stored: RenderedPlan) -> JobFile:
+def _make_job_file(stored: RenderedPlan, workload: "Workload") -> JobFile:
     """Return the job of a plan as a job file, so that a changed job passes all stages again."""
     job, origin = stored.plan.job, Origin("run", stored.plan.run)
     sources = [
@@ -219,11 +220,15 @@ def _make_job_file(stored: RenderedPlan) -> JobFile:
         for source in job.sources
         if source.role != RESUME_ROLE and not source.implied
     ]
+    parameters = _format_values({**dict(job.parameters), **dict.fromkeys(dict(job.labels))}, origin)
+    declared = {one.name for one in get_parameters(workload.parameters)}
+    own = {name for name in parameters if workload.own_parameters and name not in declared}
     return JobFile(
         folder=Path("/"),
         workload=job.workload,
         sources=tuple(sources),
-        parameters=_format_values({**dict(job.parameters), **dict.fromkeys(dict(job.labels))}, origin),
+        parameters={name: value for name, value in parameters.items() if name not in own},
+        params={name: value for name, value in parameters.items() if name in own},
         platforms={stored.plan.platform: _format_values(stored.settings, origin)},
         trainer_args=tuple(Value(argument, origin) for argument in job.trainer_args) or None,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import raise_if_any
 from robotrain.pipelines.driver import PipelineDriver
 from robotrain.store import progress_cache
-from robotrain.sweeps.space import parse_sweep
+from robotrain.sweeps.space import fit_values, parse_sweep
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord, Status
@@ -34,11 +34,12 @@ class SweepDriver(PipelineDriver):
 
             state.values = tpe.choose_values(self._sweep, list(self._progress.steps.values()))
             self._save()
-        step = dataclasses.replace(step, parameters={**step.parameters, **state.values})
+        values = fit_values(state.values, step.parameters)
+        step = dataclasses.replace(step, parameters={**step.parameters, **values})
         job = super()._complete_job(step, state)
         workload = self._plugins.workload(step.workload)
         raise_if_any([*workload.check(job.job), *self._platform.check(job.job, job.settings)])
-        chosen = {name: {"value": value, "origin": "sampler"} for name, value in state.values.items()}
+        chosen = {name: {"value": value, "origin": "sampler"} for name, value in values.items()}
         return dataclasses.replace(job, values=tuple({**row, **chosen.get(row["name"], {})} for row in job.values))
 
     def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:

@@ -13,6 +13,7 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
+from robotrain.config.own_parameters import extend_for_request, list_own_names
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -37,6 +38,7 @@ from robotrain.sweeps.space import (
     draw_points,
     dump_sweep,
     format_point,
+    is_whole,
     make_over_problem,
 )
 
@@ -68,7 +70,8 @@ class _SweepPreparer:
     """The preparation of one sweep."""
 
     def __init__(self, request: SweepRequest, platform: Platform, plugins: Plugins) -> None:
-        self.request, self.platform, self.plugins = request, platform, plugins
+        workload = extend_for_request(request.workload, request.job, platform)
+        self.request, self.platform, self.plugins = dataclasses.replace(request, workload=workload), platform, plugins
         self.kinds = plugins.source_kinds()
         self.is_tpe = request.sampler == "tpe"
 
@@ -174,7 +177,9 @@ class _SweepPreparer:
         """Return the names whose values are whole numbers."""
         tables = (self.request.workload.parameters, self.platform.settings)
         parameters = (parameter for declared in tables for parameter in get_parameters(declared))
-        return {parameter.name for parameter in parameters if parameter.bare_type is int}
+        own = list_own_names(self.request.workload.parameters)  # texts: the ends of a range say what they are
+        whole = [axis.name for axis in self.request.axes if axis.is_range and all(map(is_whole, axis.samples))]
+        return {parameter.name for parameter in parameters if parameter.bare_type is int} | {*own} & {*whole}
 
     def _make_request(self, point: SpacePoint, problems: list[Problem]) -> Request:
         texts = [f"{name}={value}" for name, value in point.values.items()]

@@ -20,6 +20,8 @@ from robotrain.redaction import redact
 from robotrain.store.files import read_limited_file
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import Scalar
+
     from robotrain.config.request import Request
     from robotrain.model.workload import Workload
 
@@ -67,6 +69,16 @@ class SpacePoint(NamedTuple):
     where: str = OVER_FLAG
 
 
+def is_whole(text: str) -> bool:
+    """Return whether a number is written as a whole one."""
+    return bool(re.fullmatch(r"[+-]?\d+", text))
+
+
+def fit_values(values: Mapping[str, Scalar], parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return chosen values as their parameters have them: as text where the job has a text."""
+    return {name: str(value) if isinstance(parameters.get(name), str) else value for name, value in values.items()}
+
+
 def parse_axes(texts: Sequence[str]) -> list[Axis]:
     """Return the axes of all `NAME=VALUES`. Raise Rejected with all problems."""
     problems: list[Problem] = []
@@ -102,7 +114,7 @@ def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
     values: list[str] = []
     for part in (part.strip() for part in given.split(",")):
         low, dots, high = part.partition("..")
-        if dots and re.fullmatch(r"[+-]?\d+", low) and re.fullmatch(r"[+-]?\d+", high):
+        if dots and is_whole(low) and is_whole(high):
             room = MAX_TRIALS - len(values)
             if max(len(low), len(high)) > MAX_DIGITS or not 0 <= int(high) - int(low) < room:
                 why = f"A range has its smaller end first, and at most {MAX_TRIALS} values."

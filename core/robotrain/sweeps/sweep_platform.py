@@ -29,7 +29,7 @@ from robotrain.pipelines.progress import (
 )
 from robotrain.store import records
 from robotrain.sweeps.results import read_results
-from robotrain.sweeps.space import Axis, SweepPlan, draw_points, dump_sweep, parse_sweep
+from robotrain.sweeps.space import Axis, SweepPlan, draw_points, dump_sweep, fit_values, parse_sweep
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Dimension, Scalar
@@ -157,7 +157,8 @@ class NativeSweepPlatform(NativePlatform):
             way = Suggestion(f"robotrain resubmit {plan.resumes}", "runs all trials again")
             raise Rejected([Problem(code="sweep-not-resumable", stage=Stage.USAGE, title=title, suggestions=(way,))])
         values |= dict(zip(others, rest, strict=True))
-        steps = (dataclasses.replace(one, parameters={**one.parameters, **values[one.name]}) for one in plan.steps)
+        fitting = {one.name: fit_values(values[one.name], one.parameters) for one in plan.steps}
+        steps = (dataclasses.replace(one, parameters={**one.parameters, **fitting[one.name]}) for one in plan.steps)
         points = {name: {key: str(value) for key, value in given.items()} for name, given in values.items()}
         driven = dataclasses.replace(sweep, native=False, space={}, points=points)
         given = {"run": plan.resumes, "values": {}}  # the values are those of its point, as of the other trials

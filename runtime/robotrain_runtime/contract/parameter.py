@@ -58,6 +58,8 @@ class Param(NamedTuple):
     bare_value: str = ""
     program: bool = False
     """It names a program to run, or a folder with one: files of a project may not set it."""
+    allow_empty: bool = False
+    """An empty text is a value; for other parameters it is none, so that a weaker layer counts."""
     destination: bool = False
     """It says where data, results or metrics go, or who pays: a submit names it if a file of a project set it."""
     own_folder: bool = False

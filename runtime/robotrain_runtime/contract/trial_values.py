@@ -21,6 +21,9 @@ def set_trial_values(document: JobDocument, arguments: Sequence[str]) -> JobDocu
         if names.count(name) != 1:
             raise ValueError(f"{name} needs one value, and has {names.count(name)}")
     values = {name: _parse_value(name, document.space[name], text) for name, _, text in given}
+    values = {
+        name: str(value) if isinstance(document.parameters.get(name), str) else value for name, value in values.items()
+    }
     return dataclasses.replace(document, parameters={**document.parameters, **values})
 
 
@@ -31,7 +34,8 @@ def get_trial_values(document: JobDocument) -> Mapping[str, Scalar]:
 
 def _parse_value(name: str, dimension: Dimension, text: str) -> Scalar:
     if dimension.choices:
-        found = next((choice for choice in dimension.choices if _is_same(choice, text)), None)
+        is_same = text.__eq__ if text in dimension.choices else lambda choice: _is_same(choice, text)
+        found = next(filter(is_same, dimension.choices), None)
         if found is None:
             raise ValueError(f"{name}={text} is none of {', '.join(map(str, dimension.choices))}")
         return found
@@ -50,10 +54,11 @@ def _parse_value(name: str, dimension: Dimension, text: str) -> Scalar:
 def _is_same(choice: Scalar, text: str) -> bool:
     if isinstance(choice, bool):
         return text.lower() in (("true", "1") if choice else ("false", "0"))
-    if isinstance(choice, (int, float)):
-        number = _parse_number(text)
-        return number is not None and math.isclose(number, choice, rel_tol=TOLERANCE)
-    return text == choice
+    expected = _parse_number(choice) if isinstance(choice, str) else choice
+    if expected is None:
+        return text == choice
+    number = _parse_number(text)  # an engine may have read `1e-4` as a number, and written another text for it
+    return number is not None and math.isclose(number, expected, rel_tol=TOLERANCE)
 
 
 def _parse_number(text: str) -> float | None:

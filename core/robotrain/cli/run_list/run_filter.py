@@ -85,7 +85,7 @@ class RunFilter(NamedTuple):
         problems += find_unknown_names(plugins, self.platform, self.workload, read_records)
         names = _find_value_names(plugins, [key for key, _ in given], read_records, problems)
         raise_if_any(problems)
-        values = [(names[key], wanted) for key, wanted in given]
+        values = [(key, names[key], wanted) for key, wanted in given]
         if not any(self._replace(state="")):
             return None
 
@@ -99,8 +99,11 @@ class RunFilter(NamedTuple):
             if not any(self.word in name or _matches(name, self.word) for name in (record.name, record.run)):
                 return False
             return all(
-                any(run_values.has_value(record.run, record.values, name, wanted) for name in names)
-                for names, wanted in values
+                any(
+                    run_values.has_value(record.run, record.values, name, wanted)
+                    for name in (*names, *([key] if key in record.values else ()))  # a parameter of the user's own
+                )
+                for key, names, wanted in values
             )
 
         return accept

@@ -1,0 +1,140 @@
+"""Parameters of the user's own: `params:` of a job file and `--param NAME=VALUE`, for a workload that takes them.
+
+The workload of a job with some has a parameter more for each, so that whatever knows a workload's parameters knows
+them too: `--set`, sweeps, `explain`, `diff`, records.
+"""
+
+import dataclasses
+import functools
+import keyword
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any
+
+from robotrain_runtime.contract.parameter import Param, get_parameters
+
+from robotrain.config import pairs
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.model.job import ARGUMENT_KEYS
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
+from robotrain.redaction import redact, value_holds_secret
+
+PARAM_FLAG = "--param"
+NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_]*"
+MEANINGFUL_NAMES = ("job_name", "num_gpus", "publish_url", "register_checkpoint")
+"""Parameters that platforms act on, whichever workload has them."""
+BASE_ATTRIBUTE = "robotrain_declared"
+"""Where a class with a user's own parameters has the one that its workload declares."""
+
+
+def extend_workload(workload: Workload, names: Iterable[str], platform: Platform | None = None) -> Workload:
+    """Return the workload with a parameter for each of these names that can be one of its user's own."""
+    declared = get_declared(workload.parameters)
+    base = dataclasses.replace(workload, parameters=declared) if declared is not workload.parameters else workload
+    allowed = [name for name in dict.fromkeys(names) if not explain_refusal(name, base, platform)]
+    if not allowed or not workload.own_parameters:
+        return base
+    return dataclasses.replace(base, parameters=_extend_class(declared, tuple(allowed)))
+
+
+def list_given_names(request: Request) -> list[str]:
+    """Return the names of a request's own parameters, those of its job file first."""
+    return list(dict.fromkeys((*(request.file.params if request.file else ()), *request.params)))
+
+
+def extend_for_request(workload: Workload, request: Request, platform: Platform) -> Workload:
+    """Return the workload with the own parameters of a request."""
+    return extend_workload(workload, list_given_names(request), platform)
+
+
+def get_declared(parameters: type) -> type:
+    """Return the class of parameters that a workload declares, without those of its user's own."""
+    declared: type = getattr(parameters, BASE_ATTRIBUTE, parameters)
+    return declared
+
+
+def list_own_names(parameters: type) -> list[str]:
+    """Return the names that a class of parameters has beside those that its workload declares."""
+    declared = get_declared(parameters)
+    if declared is parameters:
+        return []
+    known = {parameter.name for parameter in get_parameters(declared)}
+    return [parameter.name for parameter in get_parameters(parameters) if parameter.name not in known]
+
+
+def parse_params(texts: Iterable[str]) -> tuple[dict[str, Value], list[Problem]]:
+    """Return the values of `--param NAME=VALUE` by name, and the problems of malformed and repeated ones."""
+    table = pairs.make_table(PARAM_FLAG, "NAME=VALUE", texts, Origin("flag", PARAM_FLAG))
+    values = {name: Value(value.value, Origin("flag", f"{PARAM_FLAG} {name}")) for name, value in table.entries}
+    return values, list(table.problems)
+
+
+def apply_params(
+    request: Request, workload: Workload, platform: Platform
+) -> tuple[Request, Workload, Sequence[Problem]]:
+    """Return the request and the workload with own parameters as parameters like the others, and the problems."""
+    extended = extend_for_request(workload, request, platform)
+    own, file = list_own_names(extended.parameters), request.file
+    if file:
+        given = {name: value for name, value in file.params.items() if name in own}
+        file = dataclasses.replace(file, parameters={**file.parameters, **given}, params={})
+    given = {name: value for name, value in request.params.items() if name in own}
+    applied = dataclasses.replace(request, parameters={**given, **request.parameters}, params={}, file=file)
+    return applied, extended, tuple(_find_problems(request, workload, platform))
+
+
+def _find_problems(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
+    """Yield the problems of a workload that takes none, of names that cannot be, and of values that are secrets."""
+    base = dataclasses.replace(workload, parameters=get_declared(workload.parameters))
+    for given in (request.file.params if request.file else {}, request.params):
+        if given and not workload.own_parameters:
+            title = f"{workload.name} has no parameters of your own"
+            where = next(iter(given.values())).origin.where
+            why = "`params` and --param are for workloads that run a program of yours."
+            yield make_problem("own-parameter-invalid", title, where, ", ".join(given), why, stage=Stage.RESOLVE)
+            continue
+        for name, value in given.items():
+            where = value.origin.where
+            if reason := explain_refusal(name, base, platform):
+                title = f"{redact(name)!r} cannot be the name of a parameter of your own"
+                fixed = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "name"
+                fixed = fixed if re.fullmatch(NAME_PATTERN, fixed) and fixed != name else f"my_{fixed}"
+                ways = [Suggestion(f"{PARAM_FLAG} {fixed}=VALUE", f"and {{{fixed}}} in the command")]
+                yield make_problem("own-parameter-invalid", title, where, name, reason, *ways, stage=Stage.RESOLVE)
+            elif value_holds_secret(f"{name}={value.value}") and not value_holds_secret(str(value.value)):
+                title, why = f"{PARAM_FLAG} {name} contains what looks like a secret", "Jobs are stored unencrypted."
+                yield make_problem("secret-in-job", title, where, f"{name}={value.value}", why, stage=Stage.RESOLVE)
+
+
+def explain_refusal(name: str, workload: Workload, platform: Platform | None) -> str:
+    """Return why a name cannot be that of an own parameter, as a sentence; empty if it can.
+
+    :param workload: as it is declared.
+    """
+    if not re.fullmatch(NAME_PATTERN, name) or keyword.iskeyword(name):
+        return "A name has letters, digits and `_`, begins with a letter, and is no word of Python."
+    settings = platform.settings if platform else None
+    if any(parameter.name == name for parameter in get_parameters(workload.parameters)):
+        return f"{workload.name} has a parameter {name}."
+    if settings and any(parameter.name == name for parameter in get_parameters(settings)):
+        return f"{platform.name if platform else ''} has a setting {name}."
+    if name in workload.roles:
+        return f"{workload.name} has an input {name}."
+    taken = (*workload.reserved_names, *MEANINGFUL_NAMES, *ARGUMENT_KEYS, BASE_ATTRIBUTE)
+    return f"{name} has a meaning of its own." if name in taken or hasattr(workload.parameters, name) else ""
+
+
+@functools.cache
+def _extend_class(declared: type, names: tuple[str, ...]) -> type:
+    fields: list[tuple[str, Any, Any]] = []
+    for name in names:
+        param = Param(help="a parameter of your own", flag=f"{PARAM_FLAG} {name}", allow_empty=True)
+        fields.append((name, Annotated[str | None, param], dataclasses.field(default=None)))
+    get_parameters(declared)  # completes a class whose fields are made when something asks for them
+    extended = dataclasses.make_dataclass(declared.__name__, fields, bases=(declared,), frozen=True, kw_only=True)
+    extended.__module__, extended.__qualname__ = declared.__module__, declared.__qualname__
+    setattr(extended, BASE_ATTRIBUTE, declared)
+    return extended

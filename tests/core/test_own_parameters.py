@@ -1,0 +1,271 @@
+"""Parameters of the user's own: `params:` of a job file, `--param`, and whatever knows a job's parameters."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from plugin_sources import make_workload
+from robotrain.redaction import value_holds_secret
+from robotrain.store import plans
+
+WORKLOAD = make_workload(
+    "mine",
+    'num_gpus: Annotated[int, Param(help="how many", gt=0)] = 1',
+    'remark: Annotated[str | None, Param(help="a remark")] = None',
+    roles='{"dataset": Role()}',
+    container_plugin='"mine_work"',
+    runs_own_command="True",
+    own_parameters="True",
+    reserved_names='("outputs",)',
+    get_option_name='lambda argument: ""',
+)
+ODD = (
+    "1e-4",
+    "true",
+    "no",
+    "0x10",
+    "1_000",
+    "2026-11-23",
+    "null",
+    "~",
+    "",
+    " a ",
+    "a,b=c",
+    "{x} ${Y} {{z}}",
+    "é 月\n2",
+)
+COMMAND = ("--", "python", "train.py", "{lr}")
+
+
+@pytest.fixture(autouse=True)
+def mine(install, fake_platform):
+    """A stranger's workload that takes parameters of its user's own, and a platform that runs it."""
+    install("acme-mine", {"workload.mine": "mine_work"}, mine_work=WORKLOAD)
+
+
+@pytest.fixture
+def parameters(robotrain):
+    """The parameters in the job document of a command."""
+
+    def run(*words):
+        answer = robotrain("render", "--json", "--platform", "fake", *words)
+        assert answer.exit_code == 0, answer.stderr
+        return json.loads(answer.json["files"]["job.json"]["text"])["parameters"]
+
+    return run
+
+
+@pytest.fixture
+def refused(robotrain):
+    def run(*words):
+        answer = robotrain("explain", "--platform", "fake", *words)
+        assert answer.exit_code == 2, answer.stdout
+        assert answer.stderr.count("error:") == 1
+        return answer.stderr
+
+    return run
+
+
+def write_job(**job):
+    Path("job.yaml").write_text(yaml.safe_dump({"workload": "mine", "run": ["python", "{lr}"], **job}))
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_value_is_the_text_that_was_given(parameters, text):
+    write_job(params={"lr": text, "other": "x"})
+    assert parameters("job.yaml")["lr"] == text
+    assert parameters("job.yaml", "--param", f"lr={text}", "--param", "new=1")["lr"] == text
+    assert parameters("mine", "--set", f"params.lr={text}", *COMMAND)["lr"] == text
+    assert parameters("job.yaml", "--set", f"lr={text}")["lr"] == text
+
+
+def test_scalar_of_a_job_file_stays_as_it_is_written(parameters):
+    Path("job.yaml").write_text("workload: mine\nparams: {a: 1e-4, b: true, c: No, d: 0o7, e: 1.50, f: 2026-11-23}\n")
+    found = parameters("job.yaml")
+    assert [found[name] for name in "abcdef"] == ["1e-4", "true", "No", "0o7", "1.50", "2026-11-23"]
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n\t"), max_size=60)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=TEXTS.filter(lambda text: not value_holds_secret(f"a={text}")))
+def test_any_text_arrives_unchanged(parameters, text):
+    write_job(params={"a": text, "b": "", "c": ""})
+    found = parameters("job.yaml", f"--param=b={text}", "--set", f"c={text}", f"--set=params.d={text}")
+    assert [found[name] for name in "abcd"] == [text] * 4
+
+
+def test_origins_and_what_was_overridden(robotrain):
+    write_job(params={"lr": "1e-3"})
+    answer = robotrain("explain", "job.yaml", "--platform", "fake", "--param", "lr=1e-4", "--json")
+    row = next(row for row in answer.json["values"] if row["name"] == "lr")
+    assert row == {
+        "name": "lr",
+        "value": "1e-4",
+        "origin": "flag --param lr",
+        "overrode": [{"value": "1e-3", "origin": "job file job.yaml:2"}, {"value": "None", "origin": "default"}],
+    }
+
+
+def test_python_call(robotrain):
+    import robotrain.api
+
+    rows = robotrain.api.explain(platform="fake", workload="mine", params={"lr": 1e-4, "flip": True, "note_2": "a b"})
+    values = {row["name"]: row["value"] for row in rows}
+    assert (values["lr"], values["flip"], values["note_2"]) == ("0.0001", "true", "a b")
+    with pytest.raises(Exception, match="params takes a mapping"):
+        robotrain.api.explain(platform="fake", workload="mine", params=["lr=1"])
+    with pytest.raises(Exception, match="has no value 'params'"):
+        robotrain.api.explain(platform="fake", workload="lerobot-train", params={"lr": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("num_gpus", "mine has a parameter num_gpus."),
+        ("slots", "fake has a setting slots."),
+        ("dataset", "mine has an input dataset."),
+        ("outputs", "outputs has a meaning of its own."),
+        ("publish_url", "publish_url has a meaning of its own."),
+        ("run", "run has a meaning of its own."),
+        ("lambda", "is no word of Python"),
+        ("learning-rate", "A name has letters, digits and `_`"),
+        ("1st", "A name has letters, digits and `_`"),
+        ("größe", "A name has letters, digits and `_`"),
+        ("__init__", "A name has letters, digits and `_`"),
+    ],
+)
+def test_name_that_cannot_be_is_refused_in_each_way(refused, name, why):
+    write_job(params={name: "1"})
+    texts = [refused("job.yaml"), refused("mine", "--param", f"{name}=1", *COMMAND)]
+    assert all(why in text and "own-parameter-invalid" in text for text in texts)
+    assert "job.yaml:2" in texts[0]
+    assert "--param" in texts[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--param", "lr"), "--param takes NAME=VALUE"),
+        (("--param", "lr=1", "--param", "lr=2"), "--param gives lr twice"),
+        (("--param", "lr=1", "--set", "lr=2"), "--param lr and --set lr contradict each other"),
+        (("--param", "lr=1", "--set", "params.lr=2"), "--param lr and --set params.lr contradict each other"),
+        (("--set", "lr=2"), "there is no key 'lr'"),
+        (("--param", "api_token=s3cr3tvalue99"), "--param api_token contains what looks like a secret"),
+        (("--param", "lr=hf_aB3dE5gH7jK9mN1pQ3sT5"), "--param lr contains what looks like a secret"),
+    ],
+)
+def test_malformed_values_are_refused(refused, words, says):
+    text = refused("mine", *words, *COMMAND)
+    assert says in text
+    assert not {"s3cr3tvalue99", "hf_aB3dE5gH7jK9mN1pQ3sT5"} & {*text.split()}
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ("{lr: null}", "params.lr has no value"),
+        ("{lr: [1]}", "params.lr must be a single value, not a sequence"),
+        ("{lr: 1, lr: 2}", "is repeated"),
+        ("[lr]", "params must be a mapping"),
+    ],
+)
+def test_malformed_table_is_refused_with_its_line(refused, params, says):
+    Path("job.yaml").write_text(f"workload: mine\nparams: {params}\n")
+    text = refused("job.yaml")
+    assert says in text
+    assert "job.yaml:2" in text
+
+
+def test_workload_that_takes_none_refuses_them(robotrain, refused):
+    text = "workload: lerobot-train\nsources: {dataset: {local_path: x}}\nparams: {lr: 1}\n"
+    Path("job.yaml").write_text(text)
+    assert "lerobot-train has no parameters of your own" in refused("job.yaml")
+    assert "--param NAME=VALUE" in robotrain("submit", "mine", "--help").stdout
+    assert "--param NAME=VALUE" not in robotrain("submit", "lerobot-train", "--help").stdout
+
+
+def test_saved_job_has_them_apart(robotrain, parameters):
+    words = ("mine", "--platform", "fake", "--num-gpus", "1", "--param", "lr=1e-4", "--param", "note_2=yes")
+    assert robotrain("explain", *words, "--save-as", "saved.yaml", *COMMAND).exit_code == 0
+    saved = yaml.load(Path("saved.yaml").read_text(), yaml.BaseLoader)
+    assert (saved["params"], saved["parameters"]) == ({"lr": "1e-4", "note_2": "yes"}, {"num_gpus": "1"})
+    found = parameters("saved.yaml")
+    assert (found["lr"], found["note_2"]) == ("1e-4", "yes")
+
+
+@pytest.mark.parametrize(
+    ("job", "fits"),
+    [
+        ({"params": {"lr": 1e-4, "flip": True, "text": ""}}, True),
+        ({"params": {}}, True),
+        ({"params": {"num_gpus": 1}}, False),
+        ({"params": {"dataset": 1}}, False),
+        ({"params": {"a-b": 1}}, False),
+        ({"params": {"lr": None}}, False),
+        ({"params": {"lr": [1]}}, False),
+        ({"workload": "lerobot-train", "params": {"lr": 1}, "sources": {"dataset": {"local_path": "x"}}}, False),
+    ],
+)
+def test_schema_takes_what_the_reader_takes(robotrain, job, fits):
+    job = {"workload": "mine", **job}
+    for command, content in (("schema", job), ("pipeline schema", {"steps": {"one": job}})):
+        schema = robotrain(*command.split()).json
+        assert jsonschema.Draft202012Validator(schema).is_valid(content) == fits
+    Path("job.yaml").write_text(yaml.safe_dump(job))
+    assert (robotrain("explain", "--platform", "fake", "job.yaml").exit_code == 0) == fits
+
+
+def test_completion_of_set_knows_them(monkeypatch):
+    from robotrain.cli.choice import Choice
+    from robotrain.cli.job_command import complete_override
+    from robotrain.config.job_file import read_job_file
+    from robotrain.plugins.manager import get_plugins
+
+    write_job(params={"lr": "1", "layers": "2"})
+    choice = Choice("mine", "fake", read_job_file(Path("job.yaml")))
+    assert complete_override(choice, get_plugins(), "l") == ["layers=", "lr="]
+
+
+def test_records_resubmit_diff_and_filters(robotrain):
+    write_job(params={"lr": "1e-3", "note_2": "same"})
+    first = robotrain("submit", "job.yaml", "--platform", "fake").stdout.strip()
+    again = robotrain("resubmit", first, "--set", "lr=1e-4")
+    second = again.stdout.strip()
+    assert "lr: 1e-3 → 1e-4" in again.stderr
+    assert [dict(plans.read_stored_plan(run).plan.job.parameters)["lr"] for run in (first, second)] == ["1e-3", "1e-4"]
+    third = robotrain("resubmit", second, "--set", "params.new=7").stdout.strip()
+    assert dict(plans.read_stored_plan(third).plan.job.parameters)["new"] == "7"
+    assert "lr" in robotrain("diff", first, second).stdout
+    rows = robotrain("runs", "--set", "lr=1e-4", "--json").json["runs"]
+    assert {row["run"] for row in rows} == {second, third}
+    assert robotrain("runs", "--set", "lrr=1e-4").exit_code == 2
+    assert "there is no key 'lrr'" in robotrain("resubmit", first, "--set", "lrr=2").stderr
+
+
+def test_plan_of_a_run_is_sent_again_without_them_declared(robotrain):
+    answer = robotrain("submit", "mine", "--platform", "fake", "--param", "lr=1", *COMMAND)
+    assert answer.exit_code == 0, answer.stderr
+    run = answer.stdout.strip()
+    again = robotrain("resubmit", run, "--new")
+    assert again.exit_code == 0, again.stderr
+    stored = plans.read_stored_plan(again.stdout.strip())
+    assert dict(stored.plan.job.parameters)["lr"] == "1"
+
+
+def test_steps_of_a_pipeline_have_their_own(robotrain):
+    write_job(params={"lr": "1", "kept": "yes"})
+    Path("pipeline.yaml").write_text(
+        "steps:\n  one: {job: job.yaml}\n  two: {job: job.yaml, params: {lr: 2, more: 3}, after: one}\n"
+    )
+    words = ("pipeline", "render", "pipeline.yaml", "--platform", "fake", "--set", "one.lr=9", "--json")
+    answer = robotrain(*words)
+    assert answer.exit_code == 0, answer.stderr
+    steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
+    own = [{name: step["parameters"].get(name) for name in ("lr", "kept", "more")} for step in steps]
+    assert own == [{"lr": "9", "kept": "yes", "more": None}, {"lr": "2", "kept": "yes", "more": "3"}]
