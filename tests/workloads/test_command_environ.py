@@ -34,7 +34,20 @@ def test_variables_reach_the_program_as_they_are_given(robotrain, monkeypatch, t
     given = {"A": "x,y {run} $HOME 'q'", "PYTHONPATH": "src", "COMMIT": "796ca8d87360913c47e9f75e17c11d63f7805048"}
     options = [word for name, value in given.items() for word in ("--set-env", f"{name}={value}")]
     script = 'for n in A PYTHONPATH COMMIT; do printf "%s\\n" "${!n}"; done > "$ROBOTRAIN_OUTPUTS/seen"'
-    answer = robotrain("submit", "command", "--platform", "local", "--wait", *options, "--", "bash", "-c", script)
+    answer = robotrain(
+        "submit",
+        "command",
+        "--platform",
+        "local",
+        "--tracking-uri",
+        "none",
+        "--wait",
+        *options,
+        "--",
+        "bash",
+        "-c",
+        script,
+    )
     assert answer.exit_code == 0, answer.stderr
     (seen,) = tmp_path.rglob("outputs/files/seen")
     assert seen.read_text().splitlines() == [*given.values()]

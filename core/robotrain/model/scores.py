@@ -15,6 +15,46 @@ MAX_EPISODES = 2**53
 MAX_PLAIN_NUMBER = 10**7
 MAX_SCORES = 6
 """How many undeclared scores a summary shows."""
+MAX_DESCRIBED = 200
+"""How many scores of an evaluation that describes them are shown."""
+EPISODES_SCORE = "episodes"
+"""The score with the number of episodes, in such an evaluation."""
+SHARE_UNIT = "share"
+"""The unit of a score between 0 and 1, in an evaluation that describes it."""
+
+
+def add_described_metrics(declared: Sequence[Metric], evaluated: Evaluated) -> Sequence[Metric]:
+    """Return the metrics that a workload declares, and after them those that the evaluation itself describes.
+
+    Its description of a declared one counts, but for a share.
+    """
+    known = {metric.name for metric in declared if metric.share}
+    described = [name for name in evaluated.scores if name in evaluated.units and name not in known]
+    if not described:
+        return declared
+    from robotrain.model.workload_profile import Metric
+    from robotrain.redaction import redact_if_secret
+
+    directions = {metric.name: metric.better for metric in declared}
+    metrics = [metric for metric in declared if metric.name not in described]
+    for name in described[:MAX_DESCRIBED]:
+        unit, better = evaluated.units[name], evaluated.better.get(name)
+        metrics.append(
+            Metric(
+                name=name,
+                kind="score",
+                label=redact_if_secret(name),
+                brief=redact_if_secret(name),
+                unit="" if unit == SHARE_UNIT else redact_if_secret(unit),
+                better="lower" if better == "lower" else "higher" if better == "higher" else directions.get(name, ""),
+                headline=True,
+                share=unit == SHARE_UNIT,
+                low=f"{name}_low",
+                high=f"{name}_high",
+                count=EPISODES_SCORE if unit == SHARE_UNIT else "",
+            )
+        )
+    return metrics
 
 
 def format_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
@@ -45,13 +85,15 @@ def format_headline_conditions(evaluated: Evaluated) -> str:
 def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
     """Return the scores as pairs of label and text."""
     found = []
-    for metric in declared:
+    for metric in add_described_metrics(declared, evaluated):
         if metric.kind != "score" or not metric.brief:
             continue
         if metric.share and (text := format_success(evaluated, metric)):
             found.append((metric.brief, text))
         elif not metric.share and (value := get_number(evaluated.scores, metric.name)) is not None:
-            found.append((metric.brief, f"{format_number(value)}{format_unit(metric)}"))
+            bounds = format_bounds(evaluated, metric)
+            text = f"{format_number(value)}{format_unit(metric)}"
+            found.append((metric.brief, f"{text} ({bounds})" if bounds else text))
     if found:
         return found
     from robotrain.redaction import redact_if_secret
@@ -120,6 +162,12 @@ def format_interval(evaluated: Evaluated, metric: Metric | None) -> str:
     """Return the confidence interval as `64-95%`; empty if unknown."""
     low, high = (get_share(evaluated.scores, name) for name in ((metric.low, metric.high) if metric else ("", "")))
     return "" if low is None or high is None else f"{low * 100:.0f}-{high * 100:.0f}%"
+
+
+def format_bounds(evaluated: Evaluated, metric: Metric) -> str:
+    """Return the confidence interval of a score that is no share as `0.3 to 0.5`; empty if unknown."""
+    low, high = (get_number(evaluated.scores, name) for name in (metric.low, metric.high))
+    return "" if low is None or high is None else f"{format_number(low)} to {format_number(high)}"
 
 
 def format_registration_note(registered: Registered) -> str:

@@ -278,7 +278,8 @@ def _describe_scores(compared: Sequence[RunFacts]) -> dict[str, Any]:
     if not found:
         return {"score_rows": []}
     evaluations = [evaluated for _, evaluated in found]
-    declared = list(dict.fromkeys(metric for facts, _ in found for metric in facts.record.metrics))
+    described = (scores.add_described_metrics(facts.record.metrics, evaluated) for facts, evaluated in found)
+    declared = list(dict.fromkeys(metric for metrics in described for metric in metrics))
     rows = [row for row in _list_score_rows(evaluations, declared) if any(row[1:])]
     return {
         "score_head": _make_head([facts for facts, _ in found]),
@@ -307,19 +308,21 @@ def _list_score_notes(evaluations: Sequence[Evaluated], declared: Sequence[Metri
 def _list_score_rows(evaluations: Sequence[Evaluated], declared: Sequence[Metric]) -> Iterator[tuple[str, ...]]:
     yield "at step", *(str(evaluated.step or "") for evaluated in evaluations)
     yield "conditions", *map(scores.format_conditions, evaluations)
-    in_share: set[str] = set()
+    shown: set[str] = set()
     for metric in declared:
         if metric.kind == "score" and metric.share:
             yield metric.title, *(scores.format_success(evaluated, metric) for evaluated in evaluations)
-            in_share |= {metric.name, metric.low, metric.high, metric.count}
+            shown.add(metric.name)
+        shown |= {metric.low, metric.high, *([metric.count] if metric.share else [])}
     known = {metric.name: metric for metric in declared if metric.kind == "score"}
-    names = {name for evaluated in evaluations for name in evaluated.scores} - in_share
+    names = {name for evaluated in evaluations for name in evaluated.scores} - shown
     for name in (*(name for name in known if name in names), *sorted(names.difference(known))):
         title = known[name].title if name in known else redact_text(name)
-        unit = scores.format_unit(known[name]) if name in known else ""
-        yield title, *(_format_score(evaluated, name, unit) for evaluated in evaluations)
+        yield title, *(_format_score(evaluated, name, known.get(name)) for evaluated in evaluations)
 
 
-def _format_score(evaluated: Evaluated, name: str, unit: str) -> str:
+def _format_score(evaluated: Evaluated, name: str, metric: Metric | None) -> str:
+    unit = scores.format_unit(metric) if metric else ""
     value = format_number(scores.get_number(evaluated.scores, name), 3 if unit else 4)
-    return f"{value}{unit}" if value else ""
+    bounds = scores.format_bounds(evaluated, metric) if metric else ""
+    return f"{value}{unit}{f' ({bounds})' if bounds else ''}" if value else ""

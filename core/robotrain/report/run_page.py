@@ -213,9 +213,10 @@ def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]
 def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -> list[tuple[str, str, str]]:
     evaluated = evaluation.evaluated
     values = {**(evaluation.results.values if evaluation.results else {}), **evaluated.scores}
-    in_share = {name for metric in declared if metric.share for name in (metric.low, metric.high, metric.count)}
+    metrics = scores.add_described_metrics(declared, evaluated)
+    in_share = {name for metric in metrics if metric.share for name in (metric.low, metric.high, metric.count)}
     found = []
-    for metric in declared:
+    for metric in metrics:
         if metric.kind == "score" and metric.name not in in_share:
             if metric.share:
                 share = scores.get_share(evaluated.scores, metric.name)
@@ -226,6 +227,8 @@ def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -
             else:
                 value, remarks = format_number(scores.get_number(values, metric.name), 3), []
                 text = f"{value}{scores.format_unit(metric)}" if value else ""
+                if text and (bounds := scores.format_bounds(evaluated, metric)):
+                    remarks.append(f"95% interval {bounds}")
             found.append((metric.title, text, "; ".join(filter(None, remarks))))
     if any(text for _, text, _ in found):
         return found

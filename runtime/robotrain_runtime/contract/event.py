@@ -132,6 +132,10 @@ class Evaluated:
     """Whether the acceptance criteria are met; None if there are none."""
     conditions: str = ""
     """For people: `pusht, easy starts, 80 steps, success from reward 0.842`."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """The unit of each score that no workload declares, by name; may be empty. `share`: between 0 and 1."""
+    better: Mapping[str, str] = field(default_factory=dict)
+    """Of these, what is better: `lower` or `higher`."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -165,3 +165,15 @@ def check_checkpoints(job: "Job") -> Iterator[Problem]:
         why = "The step is the number in the name of a file or folder that the program saves."
         ways = (Suggestion("--checkpoints 'checkpoints/{step}'"),)
         yield make_usage_problem("checkpoints-invalid", title, "--checkpoints", why, redact(pattern), ways)
+
+
+def check_results(job: "Job") -> Iterator[Problem]:
+    """Require a file below the outputs."""
+    name = job["results"]
+    if name is None:
+        return
+    parts = name.split("/")
+    if ".." in parts or "" in parts or name.startswith("/") or placeholders.PLACEHOLDER.search(name):
+        title = "--results is no path of a file below {outputs}"
+        ways = (Suggestion("--results results.json"),)
+        yield make_usage_problem("results-invalid", title, "--results", "", redact(name), ways)

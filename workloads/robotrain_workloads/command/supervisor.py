@@ -14,12 +14,15 @@ from typing import Protocol
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import ChildGroup
 
-from robotrain_workloads.command import program_spec
+from robotrain_workloads.command import placeholders, program_spec
 from robotrain_workloads.command.program_spec import ProgramSpec
+from robotrain_workloads.command.results import ResultsFollower
 from robotrain_workloads.supervision.process_group import GroupFollower
 
 PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
 """The interpreter of the environment that the program runs in; not set for that of the image, or of this machine."""
+POLICY_VARIABLE = f"ROBOTRAIN_{placeholders.POLICY.upper()}"
+"""The folder of the policy."""
 REPORT_VARIABLE = "ROBOTRAIN_REPORT"
 """The file that `robotrain_runtime.report` writes to."""
 OWN_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "UV", PYTHON_VARIABLE, program_spec.SPEC_VARIABLE)
@@ -59,7 +62,10 @@ def describe_missing_program(name: str, path: str) -> str:
 
 def make_followers(spec: ProgramSpec) -> list[Follower]:
     """Return what follows a program."""
-    return []
+    followers: list[Follower] = []
+    if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
+        followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
+    return followers
 
 
 def run_program(spec: ProgramSpec) -> int:

@@ -25,6 +25,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_placeholders(job)
     yield from rules.check_program_file(job)
     yield from rules.check_checkpoints(job)
+    yield from rules.check_results(job)
     yield from environ_rules.check_environ(job)
     yield from own_code.check_code(job)
     yield from shared_rules.check_publish_url(job)
@@ -56,7 +57,12 @@ COMMAND = Workload(
                 better="higher",
                 headline=True,
                 share=True,
+                low="success_rate_low",
+                high="success_rate_high",
+                count="episodes",
             ),
+            Metric(name="return", kind="score", label="return", brief="return", better="higher", headline=True),
+            Metric(name="score", kind="score", label="score", brief="score", better="higher", headline=True),
         ),
         experiment="command",
     ),

@@ -1,0 +1,130 @@
+"""`--results` of `command`: a file with scores makes the run an evaluation, like those of robotrain's own workloads."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from robotrain import api
+from robotrain.model.scores import format_scores
+from robotrain_runtime.contract.event import Evaluated, format_event, parse_event
+from robotrain_workloads.command import results
+from robotrain_workloads.command.workload import COMMAND
+
+SCORES = {
+    "success_rate": {"value": 0.82, "unit": "share", "better": "higher", "low": 0.69, "high": 0.91},
+    "tracking_error": {"value": 4.25, "unit": "mm", "better": "lower", "low": 3.5, "high": 5.0},
+    "return": 12.3,
+}
+FILE = {"scores": SCORES, "episodes": 50, "conditions": "pusht, 80 steps"}
+SHOWN = "success 41 of 50, 82% (69-91%)  tracking_error 4.25 mm (3.5 to 5)  return 12.3"
+
+
+@pytest.fixture
+def evaluate(robotrain, monkeypatch, tmp_path):
+    """Run a program that writes a text, or JSON of something else, to a file of its outputs."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(content, *options, file="results.json"):
+        Path("content").write_text(content if isinstance(content, str) else json.dumps(content))
+        script = f'cp {shlex.quote(str(tmp_path))}/content "$ROBOTRAIN_OUTPUTS"/{file}'
+        line = ("--results", "results.json", *options, "--new", "--wait", "--", "bash", "-c", script)
+        answer = robotrain("submit", "command", "--platform", "local", "--tracking-uri", "none", *line)
+        return answer, api.runs(limit=1)[0]
+
+    return run
+
+
+def test_file_with_scores_makes_an_evaluation(evaluate, robotrain, tmp_path):
+    answer, run = evaluate(FILE)
+    assert answer.exit_code == 0, answer.stderr
+    evaluated = run.evaluated()
+    assert (evaluated.episodes, evaluated.passed) == (50, None)
+    assert evaluated.scores["tracking_error_low"] == 3.5
+    assert SHOWN in robotrain("status").stdout
+    assert "82%" in robotrain("runs").stdout
+    assert [one.name for one in run.outputs() if one.uri == evaluated.results] == ["outputs/files"]
+
+
+def test_policy_that_does_not_pass_fails_the_run(evaluate):
+    answer, run = evaluate({**FILE, "passed": False})
+    assert answer.exit_code == 5
+    assert 'the policy did not pass: results.json says "passed": false' in answer.stderr + answer.stdout
+    assert run.evaluated().scores["return"] == 12.3
+
+
+def test_program_without_results_has_failed(evaluate):
+    answer, run = evaluate(FILE, file="scores.json")
+    assert answer.exit_code == 5
+    assert "results.json is not in {outputs} ({outputs} has scores.json)" in answer.stderr + answer.stdout
+    assert run.evaluated() is None
+
+
+MALFORMED = [
+    ("", "no JSON"),
+    ("[]", "no JSON object"),
+    ("{}", 'no "scores"'),
+    ('{"scores": {}}', 'no "scores"'),
+    ('{"scores": {"a": "1"}}', "value of a is no number"),
+    ('{"scores": {"a": true}}', "value of a is no number"),
+    ('{"scores": {"a": {"value": 1, "best": 2}}}', "the score a has 'best'"),
+    ('{"scores": {"a": {"value": 1, "better": "up"}}}', '"better" of a'),
+    ('{"scores": {"a": {"value": 1, "unit": 3}}}', "the unit of a"),
+    ('{"scores": {"a": NaN}}', "no score has a finite value"),
+    ('{"scores": {"a\\n": 1}}', "the name of a score"),
+    ('{"scores": {"a": 1}, "episodes": -1}', '"episodes" is no count'),
+    ('{"scores": {"a": 1}, "passed": "yes"}', '"passed"'),
+    ('{"scores": {"a": 1}, "success": 1}', "it has 'success'"),
+    ("[" * 100_000, "nested too deeply"),
+    (b"\xff", "not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("content", "says"), MALFORMED)
+def test_malformed_results_are_one_sentence(content, says):
+    with pytest.raises(ValueError) as caught:
+        results.parse_results(content if isinstance(content, bytes) else content.encode())
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_scores_without_a_finite_value_are_left_out():
+    content = '{"scores": {"a": 1, "b": NaN, "c": null, "d": {"value": 1e999}, "e": {"value": 2, "low": null}}}'
+    found, left_out = results.parse_results(content.encode())
+    assert (found["scores"], left_out) == ({"a": 1.0, "e": 2.0}, ["b", "c", "d"])
+
+
+def test_description_in_the_file_counts_in_views():
+    found, _ = results.parse_results(json.dumps(FILE).encode())
+    evaluated = Evaluated(**found, results="/r")
+    record = parse_event(format_event(evaluated))
+    assert record.event == evaluated
+    assert format_scores(evaluated, COMMAND.profile.metrics) == SHOWN
+    plain = Evaluated(episodes=0, scores={"a": 1.0, "b": 2.0}, results="/r")
+    assert format_scores(plain, COMMAND.profile.metrics) == "a 1  b 2"
+
+
+def test_results_are_compared_with_unit_and_direction(evaluate, robotrain, tmp_path):
+    evaluate(FILE)
+    evaluate({**FILE, "scores": {**SCORES, "tracking_error": {"value": 2, "unit": "mm", "better": "lower"}}})
+    names = [run.name for run in api.runs()]
+    answer = robotrain("report", *names, "--to", str(tmp_path / "page.html"))
+    assert answer.exit_code == 0, answer.stderr
+    page = (tmp_path / "page.html").read_text()
+    assert "4.25 mm (3.5 to 5)" in page
+    assert "2 mm" in page
+    assert "Lower is better: tracking_error." in page
+    assert "tracking_error_low" not in page
+
+
+def test_results_of_a_training_are_without_its_checkpoints(tmp_path):
+    outputs = tmp_path / "files"
+    names = ("results.json", "plots/a.png", "checkpoints/10/model.pt", "checkpoints/20.tmp/x", "checkpoints/last.txt")
+    for name in names:
+        (outputs / name).parent.mkdir(parents=True, exist_ok=True)
+        (outputs / name).write_text(name)
+    spec = results.ProgramSpec(arguments=(), folder="", work="", outputs=str(outputs), checkpoints="")
+    folder = results.link_results(spec, "checkpoints/{step}")
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {*names} - {
+        "checkpoints/10/model.pt"
+    }
