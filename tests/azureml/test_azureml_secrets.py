@@ -2,13 +2,17 @@
 
 import io
 import json
+import subprocess
 import zipfile
 
 import pytest
+from azure_stand_in.ml.fixtures import vault, vault_session
 from azureml_plans import find_codes, find_problems, job, read_placement, read_submission_spec, render_plan, settings
 from robotrain.errors import Problem, format_problem
 from robotrain.submission.packing import pack_modules
 from robotrain_azureml.platform import AzureMLPlatform
+
+__all__ = ["vault", "vault_session"]
 
 OTHER = "https://other.vault.azure.net/secrets/x"
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
@@ -59,3 +63,24 @@ def test_name_needs_a_vault_and_an_address_does_not() -> None:
     assert found.suggestions[0].text == "--key-vault NAME"
     assert "--secret API_TOKEN" in found.title
     assert find_codes(job(), secrets=json.dumps({"API_TOKEN": OTHER})) == set()
+
+
+@pytest.mark.slow  # builds two environments
+@pytest.mark.long
+def test_program_on_a_compute_gets_what_the_identity_of_its_job_may_read(cluster, machine, vault, command) -> None:
+    vault.put("api", "correct-horse-battery")
+    words = ("command", "--platform", "azureml", "--secret", "API_TOKEN=api", "--key-vault", "robots", "--json")
+
+    def run(*more: str):
+        show = ("bash", "-c", "echo value $API_TOKEN ${#API_TOKEN}")
+        done = subprocess.run([*command, "submit", *words, *more, "--", *show], capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        job = cluster.jobs[json.loads(done.stdout)["reference"]["job"]]
+        return machine.wait(job.name), "\n".join(job.read_log()), json.dumps(job.body)
+
+    state, log, body = run()
+    assert (state, "value <redacted> 21" in log) == ("Completed", True), log
+    assert "correct-horse-battery" not in log + body
+    vault.readers = set()
+    state, log, _ = run("--new")
+    assert (state, "Key Vault Secrets User" in log, "value <" in log) == ("Failed", True, False), log

@@ -44,10 +44,10 @@ def sent_workflow(osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return send(osmo, tmp_path)
 
 
-def send(osmo: OsmoStandIn, scratch: Path, **given: str) -> str:
+def send(osmo: OsmoStandIn, scratch: Path, program: str = WORKS, **given: str) -> str:
     """The id of a workflow. given: settings."""
     osmo.limits(max_retry_per_task=1)
-    parameters = (("program", WORKS), ("publish_url", "s3://robots/runs"))
+    parameters = (("program", program), ("publish_url", "s3://robots/runs"))
     job = Job(workload="goes-on", parameters=parameters, sources=(osmo_plans.source("osmo_dataset", "pusht"),))
     run, settings = job.run_name(1), osmo_plans.settings(storage_account="account1", pool="default", **given)
     made = OsmoPlatform().render(job, settings, run, pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
@@ -96,3 +96,15 @@ def test_empty_dataset_is_reported_before_the_work(osmo, sent_workflow: str) -> 
     log = run_workflow(osmo, sent_workflow)
     assert f"{URL} was mounted empty" in log
     assert "is cut short" not in log
+
+
+def test_program_gets_the_secret_of_a_credential_under_its_own_name(
+    osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(OWN)
+    osmo.put(URL, {"pusht/meta/info.json": b"{}"})
+    osmo.credentials["team"] = {"api_token": "correct-horse-battery"}
+    program = "import os; print([name for name in os.environ if 'API_TOKEN' in name], os.environ['API_TOKEN'])"
+    log = run_workflow(osmo, send(osmo, tmp_path, program, secrets='{"API_TOKEN": "team"}'))
+    assert "['API_TOKEN'] <redacted>" in log, log
+    assert "correct-horse-battery" not in log
