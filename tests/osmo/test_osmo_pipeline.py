@@ -155,3 +155,9 @@ def test_preflight_of_a_pipeline_queries_everything_once(osmo):
     asked = [tuple(call[:2]) for call in osmo.calls]
     assert sorted(asked) == sorted(set(asked))
     assert {("version", "-t"), ("pool", "list"), ("resource", "list"), ("config", "show")} <= set(asked)
+
+
+def test_steps_with_a_program_have_its_secrets_and_a_registration_has_none() -> None:
+    made = tasks(plan(steps(settings={"secrets": '{"API_TOKEN": "team"}'}))).values()
+    given = {"team": {"ROBOTRAIN_SECRET_API_TOKEN": "api_token"}}
+    assert [task.get("credentials") for task in made] == [given, given, None]

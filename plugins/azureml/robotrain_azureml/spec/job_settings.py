@@ -57,11 +57,13 @@ def choose_instance_type(job: Job, settings: AzureMLSettings) -> str:
 def choose_registration_settings(
     job: Job, settings: AzureMLSettings, own: Collection[str]
 ) -> tuple[AzureMLSettings, list[Problem]]:
-    """Return the settings of a step that registers a policy: it needs no GPU, so it waits for no machine with one.
+    """Return the settings of a step that registers a policy: it needs no GPU, so it waits for no machine with one, and
+    no secrets of a program.
 
     A managed compute has one kind of machines: there it has the place of the step whose policy it registers, and a
     note says so.
     """
+    settings = replace(settings, secrets=None)
     if "instance_type" not in own:
         settings = replace(settings, instance_type=None if settings.compute_kind == "managed" else COMPUTE_DEFAULT)
     if settings.compute_kind != "managed" or "compute" in own:
