@@ -18,7 +18,14 @@ from robotrain_runtime.contract import document, event, failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
-from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Cancelled, Finding, JobFailed
+from robotrain_runtime.contract.failure import (
+    EXIT_FAILED,
+    EXIT_PREFLIGHT,
+    Cancelled,
+    Finding,
+    JobFailed,
+    PermanentError,
+)
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, run_environment
@@ -319,12 +326,25 @@ class Engine:
             raise self._background.failure
         program = program or Program(
             [str(python), *work.arguments],
-            environ=self._make_work_environ({**work.environ, **self._program.environ}),
+            environ=self._make_work_environ({**work.environ, **self._program.environ, **self._join_tracking(work)}),
             on_line=self._relay.write_line,
             on_event=self._relay.forward,
             edit_line=self._secrets.hide,
         )
         program.wait_successfully(self._stop)
+
+    def _join_tracking(self, work: WorkCommand) -> Mapping[str, str]:
+        """Return the variables by which the work's own MLflow writes to the tracking run, once it has started."""
+        tracker = self._services.tracker
+        if not work.joins_tracking or tracker is None:
+            return {}
+        try:
+            tracker.wait_for_run(lambda: self._stop.count > 0)
+        except Cancelled:
+            raise StopRequested from None
+        except (OSError, PermanentError) as error:
+            self._emit_warning(f"what the program logs to MLflow itself is not in this run: {error}")
+        return tracker.run_environ
 
     def _make_work_environ(self, added: Mapping[str, str]) -> dict[str, str]:
         """Return the environment variables of the work: `added` and its secrets, which no other program gets."""

@@ -51,6 +51,10 @@ class WorkCommand:
     """Messages to the user at the start: what the work resumes from, what it could not use."""
     takes_over: bool = True
     """Of a command that warms up: whether it does the work itself, with the arguments that it reads."""
+    joins_tracking: bool = False
+    """Whether it logs to MLflow itself: it is started with the variables of the run that tracks the job, if that has
+    started within some seconds.
+    """
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import IO, Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 WAKE_SIGNAL = signal.SIGURG  # ignored by default
@@ -132,16 +132,31 @@ def end_with_parent() -> None:
 
 
 class ChildGroup:
-    """A child process that leads a session of its own, and all that it starts, which may outlive it."""
+    """A child process that leads a session of its own, and all that it starts, which may outlive it.
+
+    With `has_pipe` what they write, errors too, is read from `output`.
+    """
 
     def __init__(
-        self, command: Sequence[str], *, environ: Mapping[str, str] | None = None, folder: Path | None = None
+        self,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        has_pipe: bool = False,
     ) -> None:
         if sys.platform == "linux":
             _set_process_option(PR_SET_CHILD_SUBREAPER, 1)  # orphans are reaped here
         self._leader = subprocess.Popen(
-            command, env=environ, cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            env=environ,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if has_pipe else None,
+            stderr=subprocess.STDOUT if has_pipe else None,
+            start_new_session=True,
         )
+        self.output: IO[bytes] | None = self._leader.stdout
 
     @property
     def exit_code(self) -> int | None:

@@ -55,6 +55,8 @@ class Tracker(HelperProcess):
     ) -> None:
         self.run_id = ""
         """The tracking run; empty before it has started."""
+        self.run_environ: Mapping[str, str] = {}
+        """The variables by which MLflow in another process writes to the run, once it has started."""
         self._pass_on = on_event
         self._uri = uri
         self._held: list[EventRecord] | None = []
@@ -128,6 +130,8 @@ class Tracker(HelperProcess):
 
     def _take_event(self, record: EventRecord) -> None:
         if isinstance(record.event, Tracking):
+            ids = {"EXPERIMENT_ID": record.event.experiment_id, "RUN_ID": record.event.run_id}
+            self.run_environ = {f"MLFLOW_{name}": one for name, one in {"TRACKING_URI": self._uri, **ids}.items()}
             self.run_id = record.event.run_id
         self._pass_on(record)
 
