@@ -19,7 +19,8 @@ RUNTIME_MODULES = {
     # Artifacts of tracking runs are fetched from where the run is tracked, by a helper process.
     # A fetch program that a stopped run started is ended like every child process.
     "robotrain_sources": {"process.helper_process", "process.stop", "checkpoints.model_lineage", "tracking.address"},
-    # A workload checks whether this machine could run it with the code that its run uses.
+    # A workload checks whether this machine could run it with the code that its run uses. A program of the user's own
+    # gets the tracking address as MLflow takes it.
     "robotrain_workloads": {
         "checkpoints.model_lineage",
         "environments.environment",
@@ -30,6 +31,7 @@ RUNTIME_MODULES = {
         "machine.hardware",
         "process.child",
         "process.stop",
+        "tracking.address",
     },
     # The runtime runs beside the plugin, which asks this machine what the container would.
     "robotrain_local": {"machine.disk_cache", "preflight", "process.stop"},

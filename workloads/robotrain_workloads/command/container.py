@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.command import parameters, placeholders, program_spec
+from robotrain_workloads.command import parameters, placeholders, program_packages, program_spec
 from robotrain_workloads.command.program_environment import (
     program_environment as program_environment,  # part of the plugin
 )
@@ -21,6 +21,8 @@ from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONME
 
 RUNS_PROGRAM = True
 SUPERVISOR = "robotrain_workloads.command.supervisor"
+JOB_PREFIX = "job."
+"""Before the names of the job's parameters, where the program may log parameters of the same name to MLflow."""
 LONGEST_COMMAND = 500
 """Characters of a command that tracking shows."""
 targets = publish_url.list_targets
@@ -74,7 +76,12 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         values=dict(document.parameters),
         resume=str(point[1]) if point else "",
     )
-    return WorkCommand(arguments=("-m", SUPERVISOR), environ={program_spec.SPEC_VARIABLE: spec.to_json()}, notes=notes)
+    return WorkCommand(
+        arguments=("-m", SUPERVISOR),
+        environ={program_spec.SPEC_VARIABLE: spec.to_json()},
+        notes=notes,
+        joins_tracking=program_packages.has_mlflow(document),
+    )
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:
@@ -99,6 +106,8 @@ def tracked(document: JobDocument) -> TrackingSpec:
         **{name: values[name] for name in ("num_gpus", "seed") if values[name] is not None},
         **{name: values[name] for name in parameters.list_own(values)},
     }
+    if program_packages.has_mlflow(document):  # MLflow refuses a second value, which would end the program: lr=0.0001
+        params = {f"{JOB_PREFIX}{name}": value for name, value in params.items()}
     tags = {
         "entrypoint": document.trainer_args[0][:LONGEST_COMMAND],
         "model.register_name": str(values["register_checkpoint"] or ""),

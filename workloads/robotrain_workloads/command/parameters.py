@@ -89,6 +89,25 @@ class CommandParameters:
         str | None,
         Param(help="a JSON file with scores that the program writes below {outputs}", metavar="FILE"),
     ] = None
+    metrics: Annotated[
+        str | None,
+        Param(
+            help="a metric that the program prints: its name, and a regular expression with a group around the number;"
+            " one named `step` is its step; repeatable",
+            flag="--metric",
+            pairs=True,
+            metavar="NAME=REGEX",
+        ),
+    ] = None
+    step_pattern: Annotated[
+        str | None,
+        Param(
+            help="where the step stands in what the program prints: a regular expression with a group around it, and"
+            " maybe one around the last step (default: the values of each --metric are counted)",
+            flag="--step",
+            metavar="REGEX",
+        ),
+    ] = None
     job_name: Annotated[str | None, Param(help="the name that tracking shows (default: the run's)", metavar="NAME")] = (
         None
     )

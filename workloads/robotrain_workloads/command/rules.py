@@ -1,15 +1,17 @@
 """Rules of `command` for a resolved job, on the submit side."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
+from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads.command import parameters, placeholders
+from robotrain_workloads.supervision.metric_row import LONGEST_NAME, clean_name, is_clean_name
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -148,6 +150,34 @@ def _find_program_file(job: "Job") -> str:
         script = next((word for word in words[1:] if word not in PYTHON_SWITCHES), "")
         return "" if script.startswith("-") or placeholders.list_names([script]) else script
     return words[0] if "/" in words[0] and not placeholders.list_names(words[:1]) else ""
+
+
+def check_metrics(job: "Job") -> Iterator[Problem]:
+    """Require expressions that can find numbers, and names that MLflow takes."""
+    from robotrain_workloads.command import metric_patterns
+
+    for name, text in load_pairs(job["metrics"]).items():
+        if not is_clean_name(name):
+            title = "--metric has a name that MLflow does not allow"
+            why = f"It may have letters, digits, spaces and _ - . : /, at most {LONGEST_NAME}."
+            way = Suggestion(f"--metric '{clean_name(name) or 'loss'}=REGEX'")
+            yield make_usage_problem("metric-invalid", title, "--metric", why, redact(name), (way,))
+        yield from _check_pattern("--metric", text, metric_patterns.compile_metric, f"{name}={LOSS_PATTERN}")
+    if job["step_pattern"]:
+        yield from _check_pattern("--step", job["step_pattern"], metric_patterns.compile_step, STEP_PATTERN)
+
+
+LOSS_PATTERN, STEP_PATTERN = "loss[=: ]+([0-9.eE+-]+)", "step[=: ]+([0-9]+)"
+"""Examples for suggestions."""
+
+
+def _check_pattern(flag: str, text: str, check: Callable[[str], object], example: str) -> Iterator[Problem]:
+    try:
+        check(text)
+    except ValueError as error:
+        title, why = f"{flag} cannot find a number", f"{str(error)[:1].upper()}{str(error)[1:]}."
+        ways = (Suggestion(f"{flag} '{example}'"),)
+        yield make_usage_problem("metric-invalid", title, flag, why, redact(text), ways)
 
 
 def check_checkpoints(job: "Job") -> Iterator[Problem]:

@@ -11,12 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
+from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import ChildGroup
 
-from robotrain_workloads.command import placeholders, program_spec
+from robotrain_workloads.command import mlflow_variables, placeholders, program_spec, report_package
+from robotrain_workloads.command.metric_follower import MetricFollower
+from robotrain_workloads.command.metric_patterns import LineReader
+from robotrain_workloads.command.program_packages import ProgramPackages, find_python
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.results import ResultsFollower
+from robotrain_workloads.supervision.output_pipe import OutputLines, forward_output
 from robotrain_workloads.supervision.process_group import GroupFollower
 
 PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
@@ -25,10 +31,12 @@ POLICY_VARIABLE = f"ROBOTRAIN_{placeholders.POLICY.upper()}"
 """The folder of the policy."""
 REPORT_VARIABLE = "ROBOTRAIN_REPORT"
 """The file that `robotrain_runtime.report` writes to."""
-OWN_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "UV", PYTHON_VARIABLE, program_spec.SPEC_VARIABLE)
+OWN_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "UV", PYTHON_VARIABLE, EVENTS_DESCRIPTOR, program_spec.SPEC_VARIABLE)
 """Variables of the supervisor, by which the program would import robotrain's packages in place of its own."""
 NOT_FOUND = 127
 """The exit code of a program that is not there, as in a shell."""
+LAST_OUTPUT_SECONDS = 2.0
+"""How long the output is read after the program's end: a process that left its group may keep it open."""
 MARGIN_SECONDS = 2.0
 """How much earlier than the supervisor the program is killed after a stop."""
 
@@ -50,7 +58,21 @@ def make_environ(spec: ProgramSpec) -> dict[str, str]:
         scripts = Path(python).parent
         kept |= {"VIRTUAL_ENV": str(scripts.parent), "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}"}
     report = str(Path(spec.work, program_spec.REPORT_FILE))
-    return {**kept, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
+    own = {**kept, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
+    packages = ProgramPackages(find_python(spec.arguments[0], own.get("PATH", os.defpath), Path(spec.folder)))
+    return add_report_package(mlflow_variables.set_variables(own, packages), packages, Path(spec.work))
+
+
+def add_report_package(environ: dict[str, str], packages: ProgramPackages, work: Path) -> dict[str, str]:
+    """Return the variables of a program that can import `robotrain_runtime.report`."""
+    if packages.has("robotrain_runtime"):
+        return environ
+    try:
+        folder = str(report_package.make_report_package(work))
+    except OSError as error:
+        emit_event(Note(level="warning", text=f"the program cannot import robotrain_runtime.report: {error}"))
+        return environ
+    return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), folder)))}
 
 
 def describe_missing_program(name: str, path: str) -> str:
@@ -60,12 +82,21 @@ def describe_missing_program(name: str, path: str) -> str:
     return f"error: the program {name} is not in the environment of the job{there}"
 
 
-def make_followers(spec: ProgramSpec) -> list[Follower]:
-    """Return what follows a program."""
-    followers: list[Follower] = []
+def make_followers(spec: ProgramSpec, lines: OutputLines) -> list[Follower]:
+    """Return what follows a program. `lines` are those of its output."""
+    report, outputs, reader = Path(spec.work, program_spec.REPORT_FILE), Path(spec.outputs), make_line_reader(spec)
+    followers: list[Follower] = [
+        MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=lines.take_lines)
+    ]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
         followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
     return followers
+
+
+def make_line_reader(spec: ProgramSpec) -> LineReader | None:
+    """Return what finds metrics in the program's output; None if nobody asked for that."""
+    metrics, step = load_pairs(str(spec.values["metrics"] or "")), spec.values["step_pattern"]
+    return LineReader(metrics, str(step or "")) if metrics or step else None
 
 
 def run_program(spec: ProgramSpec) -> int:
@@ -73,9 +104,12 @@ def run_program(spec: ProgramSpec) -> int:
     environ = make_environ(spec)
     for folder in (spec.folder, spec.outputs, spec.checkpoints):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    followers = make_followers(spec)
+    Path(spec.work, program_spec.REPORT_FILE).unlink(missing_ok=True)  # of an earlier attempt
+    lines = OutputLines()
+    followers = make_followers(spec, lines)
     try:
-        group = ChildGroup(spec.arguments, environ=environ, folder=Path(spec.folder))
+        is_read = make_line_reader(spec) is not None  # else the program writes to the log itself, which costs nothing
+        group = ChildGroup(spec.arguments, environ=environ, folder=Path(spec.folder), has_pipe=is_read)
     except FileNotFoundError:
         print(describe_missing_program(spec.arguments[0], environ.get("PATH", os.defpath)), flush=True)
         return NOT_FOUND
@@ -89,7 +123,10 @@ def run_program(spec: ProgramSpec) -> int:
         return False
 
     waiting = GroupFollower(group, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
+    forwarder = child.start_reader(forward_output, group.output, lines) if group.output else None
     waiting.run(read)
+    if forwarder:
+        forwarder.join(LAST_OUTPUT_SECONDS)
     code = waiting.exit_code
     problems = [why for follower in followers for why in follower.finish(code, waiting.is_stopped)]
     for why in problems:

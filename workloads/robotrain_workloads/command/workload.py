@@ -28,6 +28,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_results(job)
     yield from environ_rules.check_environ(job)
     yield from own_code.check_code(job)
+    yield from rules.check_metrics(job)
     yield from shared_rules.check_publish_url(job)
 
 

@@ -137,9 +137,9 @@ class TrainingFollower:
 
     def read_metrics(self) -> None:
         """Send the metrics that were written since."""
-        for step, values in self._reader.read_new() if self._reader else ():
-            if found := translate_metrics(self._own.backend, values):
-                emit_event(Metrics(values=found, step=step, total=self._total))
+        for row in self._reader.read_new() if self._reader else ():
+            if found := translate_metrics(self._own.backend, row.values):
+                emit_event(Metrics(values=found, step=row.step, total=self._total))
 
     def _keep_checkpoint(self, file: Path, step: int) -> None:
         """Copy a checkpoint, with the parameters that it cannot be used without, to the folder of its step."""

@@ -1,34 +1,97 @@
-"""TensorBoard's event files, read while they are written."""
+"""TensorBoard's event files, read while they are written.
+
+A file is a series of records: the size, its checksum, an `Event` of protobuf, its checksum. Only small records are
+parsed: scalars are, and images and histograms cost nothing.
+"""
 
 import importlib
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from robotrain_workloads.supervision.metric_row import MetricRow
+
 EVENT_FILES = "events.out.tfevents.*"
+HEADER, FOOTER = struct.Struct("<QI"), 4
+MAX_RECORD_BYTES = 1 << 18
+DT_FLOAT, DT_DOUBLE = 1, 2
+
+
+class EventFile:
+    """Reads what is new in an event file; a record that is still being written is read later."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path = path
+        self._offset = offset
+
+    def read_new(self) -> Iterator[MetricRow]:
+        """Yield the new values by tag, in the order that they were written. Raise OSError."""
+        row: MetricRow | None = None
+        for record in self._read_records():
+            if not (found := _parse_event(record)):
+                continue
+            if row and row.step == found.step:
+                row = row._replace(values={**row.values, **found.values})
+                continue
+            if row:
+                yield row
+            row = found
+        if row:
+            yield row
+
+    def _read_records(self) -> Iterator[bytes]:
+        with self.path.open("rb", buffering=MAX_RECORD_BYTES) as file:
+            file.seek(0, 2)
+            size = file.tell()
+            while self._offset + HEADER.size <= size:
+                file.seek(self._offset)
+                length, _ = HEADER.unpack(file.read(HEADER.size))
+                end = self._offset + HEADER.size + length + FOOTER
+                if end > size:
+                    return
+                self._offset = end
+                if length <= MAX_RECORD_BYTES:
+                    yield file.read(length)
 
 
 class EventFileReader:
-    """Reads what is new in the event files of a folder; a record that is still being written is read later."""
+    """Reads what is new in the event files of a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loaders: dict[Path, Any] = {}
+        self._files: dict[Path, EventFile] = {}
 
-    def read_new(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield steps with their values by tag, in the order that they were written."""
+    def read_new(self) -> Iterator[MetricRow]:
+        """Yield the new values by tag, in the order that they were written."""
         for path in sorted(self._folder.glob(EVENT_FILES)):
-            if path not in self._loaders:
-                module = importlib.import_module("tensorboard.backend.event_processing.event_file_loader")
-                self._loaders[path] = module.LegacyEventFileLoader(str(path))
-            step, values = 0, dict[str, float]()
-            for event in self._loaders[path].Load():
-                for value in event.summary.value:
-                    if values and event.step != step:
-                        yield step, values
-                        values = {}
-                    if value.WhichOneof("value") == "simple_value":
-                        step = event.step
-                        values[value.tag] = value.simple_value
-            if values:
-                yield step, values
+            yield from self._files.setdefault(path, EventFile(path)).read_new()
+
+
+def _parse_event(record: bytes) -> MetricRow | None:
+    """Return the step and the scalars of an event; None if it has none, or is damaged."""
+    protos = importlib.import_module("tensorboard.compat.proto.event_pb2")
+    try:
+        event = protos.Event.FromString(record)
+    except Exception:  # protobuf's error is a class of its own in each implementation
+        return None
+    found = ((value.tag, _get_scalar(value)) for value in event.summary.value)
+    values = {tag: number for tag, number in found if number is not None}
+    return MetricRow(event.step, values) if values else None
+
+
+def _get_scalar(value: Any) -> float | None:
+    """Return a scalar, also as TensorFlow 2 writes it; None for anything else."""
+    kind = value.WhichOneof("value")
+    if kind == "simple_value":
+        return float(value.simple_value)
+    if kind != "tensor" or value.tensor.tensor_shape.dim:
+        return None
+    tensor = value.tensor
+    numbers, form = (tensor.float_val, "<f") if tensor.dtype == DT_FLOAT else (tensor.double_val, "<d")
+    if tensor.dtype not in (DT_FLOAT, DT_DOUBLE):
+        return None
+    if numbers:
+        return float(numbers[0])
+    is_whole = len(tensor.tensor_content) == struct.calcsize(form)
+    return float(struct.unpack(form, tensor.tensor_content)[0]) if is_whole else None

@@ -1,0 +1,142 @@
+"""The metrics of a program: in its output, in what it reports, and in the files that it writes."""
+
+import fnmatch
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from robotrain_runtime.contract.event import Event, Note, emit_event
+
+from robotrain_workloads.command import metric_patterns
+from robotrain_workloads.command.metric_patterns import LineReader, SlowPattern
+from robotrain_workloads.supervision.event_files import EVENT_FILES, EventFile
+from robotrain_workloads.supervision.json_lines import METRICS_FILE, JsonLines, MetricsFile, list_numbers
+from robotrain_workloads.supervision.metric_row import MetricRow, clean_name, parse_step
+from robotrain_workloads.supervision.metric_sender import MetricSender
+
+WALK_SECONDS = 2.0
+WALK_SHARE = 50
+"""How many times as long as a look for new files took, the next one waits: outputs may have very many files."""
+MAX_ROWS = 20_000
+"""Of a file, between two looks at the others."""
+LOG, REPORT = "log", "report"
+
+
+class MetricFollower:
+    """Sends the metrics of a program as events. What is wrong with them is said, and never fails a run."""
+
+    def __init__(
+        self,
+        *,
+        outputs: Path,
+        report: Path,
+        reader: LineReader | None = None,
+        take_lines: Callable[[], list[bytes]] = list,
+        emit: Callable[[Event], object] = emit_event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._outputs, self._report = outputs, JsonLines(report)
+        self._reader, self._take_lines, self._emit, self._clock = reader, take_lines, emit, clock
+        self._sender = MetricSender(emit, clock)
+        for name in reader.names if reader else ():
+            self._sender.claim(name, LOG)
+        self._files: dict[Path, EventFile | MetricsFile] = {}
+        self._rows: dict[Path, Iterator[MetricRow]] = {}
+        self._walk_at = 0.0
+        self._find_files(is_start=True)
+
+    def read_new(self) -> None:
+        """Send what is new."""
+        self._read_lines()
+        self._read_report()
+        if self._clock() >= self._walk_at:
+            self._find_files()
+            for path in self._files:
+                self._read_file(path)
+        self._sender.flush()
+
+    def finish(self, exit_code: int, is_stopped: bool) -> Iterator[str]:
+        """Send the rest, and say which expressions found nothing."""
+        self._read_lines()
+        self._read_report()
+        self._find_files()
+        for path in self._files:
+            while self._read_file(path):
+                self._sender.flush(is_last=True)
+        self._sender.flush(is_last=True)
+        if self._reader and exit_code == 0:
+            for name in self._reader.unmatched:
+                self._warn(f"no line of the program's output has a number for {_format_option(name)}")
+        yield from ()
+
+    def _read_lines(self) -> None:
+        if self._reader is None:
+            return
+        try:
+            with metric_patterns.limit_cpu_time():
+                for row in self._reader.read_lines(self._take_lines()):
+                    self._sender.add(LOG, row)
+        except SlowPattern as slow:
+            text = "takes too long with a line of the program's output, and is not read any more"
+            self._warn(f"{_format_option(str(slow))} {text}")
+
+    def _read_report(self) -> None:
+        with suppress(OSError):
+            for found in self._report.read_new():
+                if row := _parse_report(found):
+                    self._sender.add(REPORT, row)
+
+    def _find_files(self, *, is_start: bool = False) -> None:
+        """Look for files of metrics. What is there at the start is of an earlier attempt, and not sent again."""
+        began = time.monotonic()
+        for folder, _, names in os.walk(self._outputs):
+            for name in names:
+                kind = EventFile if fnmatch.fnmatchcase(name, EVENT_FILES) else MetricsFile
+                if kind is MetricsFile and name != METRICS_FILE:
+                    continue
+                path = Path(folder, name)
+                with suppress(OSError):
+                    if path not in self._files:
+                        self._files[path] = kind(path, path.stat().st_size if is_start else 0)
+        took = time.monotonic() - began
+        self._walk_at = self._clock() + max(WALK_SECONDS, WALK_SHARE * took)
+
+    def _read_file(self, path: Path) -> bool:
+        """Take rows of a file, not too many at once; return whether there were any."""
+        taken = 0
+        with suppress(OSError):
+            rows = self._rows.pop(path, None) or self._files[path].read_new()
+            for row in islice(rows, MAX_ROWS):
+                taken += 1
+                source = type(self._files[path]), path.parent
+                self._sender.add(source, row._replace(values=self._name_values(source, row.values)))
+            if taken == MAX_ROWS:
+                self._rows[path] = rows
+        return taken > 0
+
+    def _name_values(self, source: tuple[type, Path], values: Mapping[str, float]) -> dict[str, float]:
+        """Return the values by name; the name of the folder tells apart what a file in another one has too."""
+        named: dict[str, float] = {}
+        for name, value in zip(map(clean_name, values), values.values(), strict=True):
+            owner = self._sender.claim(name, source)
+            is_alike = isinstance(owner, tuple) and owner != source and owner[0] is source[0]
+            named[clean_name(f"{source[1].name}/{name}") if is_alike else name] = value
+        return named
+
+    def _warn(self, text: str) -> None:
+        self._emit(Note(level="warning", text=text))
+
+
+def _format_option(name: str) -> str:
+    return f"--metric {name}" if name else "--step"
+
+
+def _parse_report(found: dict[str, object]) -> MetricRow | None:
+    """Return the row of a report; None for one about something else."""
+    step, values, total = parse_step(found.get("step")), found.get("values"), parse_step(found.get("total"))
+    if step is None or found.get("event") not in ("metrics", "progress"):
+        return None
+    return MetricRow(step, dict(list_numbers(values)) if isinstance(values, dict) else {}, total)

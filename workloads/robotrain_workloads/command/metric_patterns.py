@@ -1,0 +1,129 @@
+"""Regular expressions that find metrics and steps in the lines of a program. Imports nothing of core: jobs carry it."""
+
+import re
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+from robotrain_workloads.supervision.metric_row import MetricRow, parse_step
+
+STEP_GROUP = "step"
+"""The named group of a metric's expression that is the step, beside the group that is the value."""
+MAX_CPU_SECONDS = 2.0
+"""What the lines between two looks may cost: the expression that is tried then is not read any further."""
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+def compile_metric(text: str) -> re.Pattern[str]:
+    """Return the expression of a metric. Raise ValueError with what is wrong with it."""
+    pattern = _compile(text)
+    count = pattern.groups - (STEP_GROUP in pattern.groupindex)
+    if count != 1:
+        raise ValueError(f"it has {count or 'no'} groups, and needs one around the value")
+    return pattern
+
+
+def compile_step(text: str) -> re.Pattern[str]:
+    """Return the expression of the step. Raise ValueError with what is wrong with it."""
+    pattern = _compile(text)
+    if pattern.groups not in (1, 2):
+        raise ValueError(f"it has {pattern.groups or 'no'} groups, and needs one around the step (a second: the total)")
+    return pattern
+
+
+def _compile(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"it is no regular expression: {error}") from None
+
+
+class SlowPattern(Exception):
+    """A regular expression takes too long. The argument is the name of its metric, empty for the step."""
+
+
+class LineReader:
+    """Finds metrics in lines. Without an expression for the step, the values of each name are counted."""
+
+    def __init__(self, metrics: Mapping[str, str], step: str | None = None) -> None:
+        self._metrics = {name: compile_metric(text) for name, text in metrics.items()}
+        self._step = compile_step(step) if step else None
+        self._counts = dict.fromkeys(metrics, 0)
+        self._at: tuple[int, int | None] | None = None
+        self._tried = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its metrics."""
+        return tuple(self._counts)
+
+    @property
+    def unmatched(self) -> list[str]:
+        """The names that no line had a value of; the step's is empty."""
+        names = [name for name in self._metrics if not self._counts[name]]
+        return names if self._step is None or self._at else [*names, ""]
+
+    def read_lines(self, lines: Iterable[bytes]) -> Iterator[MetricRow]:
+        """Yield the values in the lines, in their order. Raise SlowPattern, once for an expression."""
+        for raw in lines:
+            line = raw.decode("utf-8", "replace")
+            if "\x1b" in line:
+                line = ESCAPE.sub("", line)
+            try:
+                rows = self._read_line(line)
+            except _TimeUp:
+                if self._metrics.pop(self._tried, None) is None:
+                    self._step = None
+                raise SlowPattern(self._tried) from None
+            yield from rows
+
+    def _read_line(self, line: str) -> list[MetricRow]:
+        if self._step is not None:
+            self._tried = ""
+            if match := self._step.search(line):
+                numbers = [parse_step(text) for text in match.groups()]
+                if numbers[0] is not None:
+                    self._at = numbers[0], (numbers[1] if len(numbers) > 1 else None)
+        rows: dict[tuple[int, int | None], dict[str, float]] = {}
+        for name, pattern in self._metrics.items():
+            self._tried = name
+            if (match := pattern.search(line)) and (value := _parse_value(match)) is not None:
+                self._counts[name] += 1
+                own = parse_step(match[STEP_GROUP]) if STEP_GROUP in pattern.groupindex else None
+                at = (own, None) if own is not None else self._at or (self._counts[name], None)
+                rows.setdefault(at, {})[name] = value
+        return [MetricRow(step, values, total) for (step, total), values in rows.items()]
+
+
+def _parse_value(match: re.Match[str]) -> float | None:
+    group = 2 if match.re.groupindex.get(STEP_GROUP) == 1 else 1
+    try:
+        return float(match[group])
+    except (TypeError, ValueError):  # the group took no part, or is no number
+        return None
+
+
+class _TimeUp(Exception):
+    pass
+
+
+@contextmanager
+def limit_cpu_time(seconds: float = MAX_CPU_SECONDS) -> Iterator[None]:
+    """Interrupt a LineReader inside the block after so much time of the processor. Only for the main thread.
+
+    Python looks for signals while it matches: this ends an expression that takes exponential time, too.
+    """
+    is_open = True
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if is_open:
+            raise _TimeUp
+
+    signal.signal(signal.SIGVTALRM, handle)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        is_open = False
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)

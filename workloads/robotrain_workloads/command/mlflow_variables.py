@@ -1,0 +1,52 @@
+"""The variables by which a program's own MLflow writes to the run that the job is tracked as."""
+
+from collections.abc import Mapping
+from importlib import metadata
+from urllib.parse import urlsplit
+
+from robotrain_runtime.contract.address import redact_address
+from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.tracking import address as tracking_address
+
+from robotrain_workloads.command.program_packages import ProgramPackages
+
+VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
+URI = VARIABLES[0]
+EXPERIMENT_NAME = "MLFLOW_EXPERIMENT_NAME"
+"""Azure ML sets it; MLflow refuses one that is not the experiment's."""
+
+
+def set_variables(environ: Mapping[str, str], packages: ProgramPackages) -> dict[str, str]:
+    """Return the variables of the program with those of the run, or without any if it cannot write there.
+
+    :param environ: with the run that the job is tracked as, if the job asked for it (`WorkCommand.joins_tracking`).
+    """
+    if not all(environ.get(name) for name in VARIABLES) or not packages.has("mlflow"):
+        return dict(environ)
+    others = {name: value for name, value in environ.items() if name not in (*VARIABLES, EXPERIMENT_NAME)}
+    try:
+        uri = tracking_address.resolve_address(environ[URI])
+        why = find_obstacle(uri, packages)
+    except OSError as error:
+        uri, why = "", f"{redact_address(environ[URI])} cannot be reached: {error}"
+    if why:
+        emit_event(Note(level="warning", text=f"what the program logs to MLflow itself is not in this run: {why}"))
+        return others
+    return {**others, **{name: environ[name] for name in VARIABLES}, URI: uri}
+
+
+def find_obstacle(uri: str, packages: ProgramPackages) -> str:
+    """Return why the program's MLflow cannot write to an address; empty if it can."""
+    scheme = urlsplit(uri).scheme
+    if scheme == "azureml" and not packages.has("azureml/mlflow"):
+        return "its environment has no azureml-mlflow, which MLflow needs for Azure ML: add it to your requirements"
+    if scheme != "sqlite":
+        return ""
+    own, theirs = metadata.version("mlflow-skinny"), packages.get_version("mlflow")
+    if theirs.split(".")[:2] != own.split(".")[:2]:  # another one would change the tables, or refuse them
+        return (
+            f"its MLflow is {theirs or 'unknown'}, and the file with the runs is of MLflow {own}: install mlflow=={own}"
+        )
+    return (
+        "" if packages.has("sqlalchemy") else "its MLflow has no sqlalchemy: install mlflow in place of mlflow-skinny"
+    )

@@ -1,0 +1,83 @@
+"""What Python packages a program can import, found on the disk: no Python of the program is started."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from robotrain_runtime.contract import plugin_loader
+from robotrain_runtime.contract.document import JobDocument
+
+PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
+LOCKED_MLFLOW = re.compile(r"^mlflow(?:-skinny)?==", re.MULTILINE)
+VERSION = re.compile(r"^VERSION\s*(?::\s*\w+\s*)?=\s*[\"']([^\"']+)", re.MULTILINE)
+PLACES = ("lib/python3*/site-packages", "lib/python3*/dist-packages", "lib64/python3*/site-packages")
+
+
+def find_python(program: str, path: str, folder: Path) -> Path | None:
+    """Return the interpreter that a program most likely runs in; None if there is none.
+
+    :param path: the variable PATH of the program.
+    :param folder: where it starts.
+    """
+    if "/" in program:
+        given = folder / program
+        if PYTHON.fullmatch(given.name):
+            return given if given.is_file() else None
+        if (beside := given.with_name("python")).is_file():  # of a script that was installed with it
+            return beside
+    names = [program] if PYTHON.fullmatch(program) else ["python", "python3"]
+    found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
+    return Path(found) if found else None
+
+
+def list_package_folders(python: Path) -> Iterator[Path]:
+    """Yield the folders of the packages that an interpreter imports."""
+    prefix = python.absolute().parent.parent
+    prefixes = [prefix]
+    try:
+        settings = (prefix / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        prefixes = [prefix, python.resolve().parent.parent, *((Path("/usr/local"),) if prefix == Path("/usr") else ())]
+    else:
+        values = dict(re.findall(r"^([\w-]+)\s*=\s*(.*?)\s*$", settings, re.MULTILINE))
+        if values.get("include-system-site-packages", "").lower() == "true" and values.get("home"):
+            prefixes.append(Path(values["home"]).resolve().parent)
+    for place in dict.fromkeys(prefixes):
+        for pattern in PLACES:
+            yield from sorted(place.glob(pattern))
+
+
+class ProgramPackages:
+    """The packages of an interpreter."""
+
+    def __init__(self, python: Path | None) -> None:
+        self._folders = list(list_package_folders(python)) if python else []
+
+    def has(self, package: str) -> bool:
+        """Return whether a package, such as `azureml/mlflow`, can be imported, also one installed as editable."""
+        name = package.partition("/")[0]
+        return any((one / package).is_dir() or any(one.glob(f"{name}-*.dist-info")) for one in self._folders)
+
+    def get_version(self, package: str) -> str:
+        """Return what the package says in its `version.py`; empty if it does not."""
+        for folder in self._folders:
+            try:
+                found = VERSION.search((folder / package / "version.py").read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if found:
+                return found[1]
+        return ""
+
+
+def has_mlflow(document: JobDocument) -> bool:
+    """Return whether the program of a job can import MLflow, also before its environment is built."""
+    if document.program_lock:
+        return LOCKED_MLFLOW.search(document.program_lock) is not None
+    python = plugin_loader.get_program_python(document)
+    if python is None:
+        program = "bash" if document.parameters["shell"] else document.trainer_args[0]
+        python = find_python(program, os.environ.get("PATH", os.defpath), Path(os.sep))
+    return ProgramPackages(python).has("mlflow")

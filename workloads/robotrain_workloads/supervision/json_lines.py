@@ -1,0 +1,81 @@
+"""Files of JSON objects, a line each, read while they are written."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from robotrain_workloads.supervision.metric_row import MetricRow, clean_name, parse_step
+
+METRICS_FILE = "metrics.jsonl"
+STEP_KEYS = ("step", "global_step", "iteration", "epoch")
+"""What counts steps, of several the first; the others are metrics."""
+TIME_KEYS = frozenset({"time", "timestamp", "wall_time", "_timestamp"})
+MAX_BLOCK_BYTES = 1 << 22
+
+
+class JsonLines:
+    """Reads the new lines of a file; one that is not complete is read later, one that is no object is left out."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path = path
+        self._offset = offset
+
+    def read_new(self) -> Iterator[dict[str, Any]]:
+        """Yield the new objects. Raise OSError."""
+        with self.path.open("rb") as file:
+            if file.seek(0, 2) < self._offset:  # written anew
+                self._offset = 0
+            file.seek(self._offset)
+            while block := file.read(MAX_BLOCK_BYTES):
+                whole, end, rest = block.rpartition(b"\n")
+                if not end and len(rest) < MAX_BLOCK_BYTES:
+                    return
+                self._offset += len(whole) + 1 if end else len(rest)  # a longer line is none of metrics
+                file.seek(self._offset)
+                yield from _parse_objects(whole)
+
+
+def _parse_objects(lines: bytes) -> Iterator[dict[str, Any]]:
+    for line in lines.split(b"\n"):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+class MetricsFile:
+    """Reads a `metrics.jsonl`. Lines without a step are counted."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._lines = JsonLines(path, offset)
+        self._count = 0
+
+    def read_new(self) -> Iterator[MetricRow]:
+        """Yield the new rows. Raise OSError."""
+        for found in self._lines.read_new():
+            self._count += 1
+            counted = ((name, parse_step(found[name])) for name in STEP_KEYS if name in found)
+            key, step = next(((name, step) for name, step in counted if step is not None), ("", self._count))
+            values = dict(list_numbers({name: value for name, value in found.items() if name != key}))
+            if values:
+                yield MetricRow(step, values)
+
+
+def list_numbers(found: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the numbers of an object by name; those of an object in it as `train/loss`."""
+    for name, value in found.items():
+        if isinstance(value, dict):
+            yield from list_numbers(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool) and name not in TIME_KEYS:
+            yield clean_name(prefix + name) or "_", _to_float(value)
+
+
+def _to_float(value: float) -> float:
+    """Return a number of JSON, of which an integer may be larger than any float."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

@@ -1,0 +1,39 @@
+"""A row of metrics: their values at a step, from whichever source."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.event import LAST_STEP
+
+_NOT_ALLOWED = re.compile(r"[^\w\-. :/]", re.ASCII)
+LONGEST_NAME = 250
+
+
+class MetricRow(NamedTuple):
+    """Values of metrics at a step."""
+
+    step: int
+    values: Mapping[str, float]
+    total: int | None = None
+    """The last step, if it is known."""
+
+
+def parse_step(value: Any) -> int | None:
+    """Return a step; None if it is no count."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if math.isfinite(number) and 0 <= number <= LAST_STEP else None
+
+
+def clean_name(name: str) -> str:
+    """Return the name of a metric as MLflow allows it."""
+    return _NOT_ALLOWED.sub("_", name).strip()[:LONGEST_NAME]
+
+
+def is_clean_name(name: str) -> bool:
+    """Return whether MLflow allows a metric's name."""
+    return bool(name) and clean_name(name) == name

@@ -1,0 +1,73 @@
+"""The output of a program, passed on byte for byte, and its lines for whoever looks for values in them."""
+
+import os
+import threading
+from collections import deque
+from typing import IO
+
+MAX_LINE_BYTES = 1 << 16
+"""What is kept of a line: one of any length costs no more memory."""
+PIECE_BYTES = 1 << 16
+KEPT_BYTES = 4 << 20
+"""Of lines that nobody took yet. A program that prints faster than they are read is not slowed down by that."""
+
+
+class OutputSplitter:
+    r"""A splitter of output into lines, which end with \n or \r: each state of a progress bar is one."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the lines that `piece` completes, without their ends and without empty ones."""
+        *lines, rest = piece.replace(b"\r", b"\n").split(b"\n")
+        if lines:
+            lines[0] = self._extend(lines[0])
+            self._pending = b""
+        self._pending = self._extend(rest)
+        return [line[:MAX_LINE_BYTES] for line in lines if line]
+
+    def flush(self) -> list[bytes]:
+        """Return the last line, if it has no end."""
+        line, self._pending = self._pending, b""
+        return [line] if line else []
+
+    def _extend(self, part: bytes) -> bytes:
+        return self._pending + part[: MAX_LINE_BYTES - len(self._pending)]
+
+
+class OutputLines:
+    """The lines of a program's output, from one thread to another."""
+
+    def __init__(self) -> None:
+        self._lines: deque[bytes] = deque()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def add(self, lines: list[bytes]) -> None:
+        """Keep lines until they are taken; of too many the last ones."""
+        with self._lock:
+            self._lines.extend(lines)
+            self._size += sum(map(len, lines))
+            while self._size > KEPT_BYTES:
+                self._size -= len(self._lines.popleft())
+
+    def take_lines(self) -> list[bytes]:
+        """Return the lines since the last call."""
+        with self._lock:
+            taken, self._lines, self._size = list(self._lines), deque(), 0
+        return taken
+
+
+def forward_output(pipe: IO[bytes], lines: OutputLines, to: int = 1) -> None:
+    """Pass a program's output on at once, to its end, and add its lines to `lines`."""
+    splitter = OutputSplitter()
+    while piece := os.read(pipe.fileno(), PIECE_BYTES):
+        try:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(to, rest) :]
+        except OSError:  # nobody reads it any more; the program goes on
+            to = os.open(os.devnull, os.O_WRONLY)
+        lines.add(splitter.feed(piece))
+    lines.add(splitter.flush())
