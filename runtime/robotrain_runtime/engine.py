@@ -316,7 +316,8 @@ class Engine:
                 self._relay.add_sink(tracker.send)
             except OSError as error:
                 self._emit_warning(f"the run is not tracked: {error}")
-        self._relay.emit(Track(experiment=spec.experiment, run_name=spec.run_name, params=spec.params, tags=spec.tags))
+        tags = {**spec.tags, **_list_code_tags(self._document)}
+        self._relay.emit(Track(experiment=spec.experiment, run_name=spec.run_name, params=spec.params, tags=tags))
 
     def _run_work(self, python: Path, work: WorkCommand) -> None:
         for note in work.notes:
@@ -362,3 +363,13 @@ class Engine:
 
     def _emit_warning(self, text: str) -> None:
         self._relay.emit(Note(level="warning", text=text))
+
+
+CODE_TAGS = {"commit": "mlflow.source.git.commit", "dirty": "mlflow.source.git.dirty"}
+"""The names in tracking, by the name of a tag of the user's code; the first is MLflow's own."""
+
+
+def _list_code_tags(document: JobDocument) -> dict[str, str]:
+    """Return the tags of the tracking run that say which commit the user's code is."""
+    tags = (tag.partition("=") for source in document.sources if source.role == "code" for tag in source.tags)
+    return {CODE_TAGS[name]: value for name, _, value in tags if name in CODE_TAGS}

@@ -188,14 +188,17 @@ def test_a_mounted_folder_is_where_the_seeds_have_it(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_job_of_this_machine_runs_the_folder_itself(folder: Path, tmp_path: Path) -> None:
+def test_a_job_of_this_machine_runs_a_copy_of_the_folder(folder: Path, tmp_path: Path) -> None:
     (folder / TRAIN).write_text('echo "$*; $TASK; $CHECKPOINT_MODE" > "$TRAINING_ROOT/said"\n')
     command = [sys.executable, "-m", "robotrain", "submit", "isaac-train", "--training-path", folder]
     command += ["--platform", "local", "--tracking-uri", "none", "--task", "Isaac-Ant-v0", "--wait", "--json"]
     environ = {**os.environ, "ROBOTRAIN_STATE": str(tmp_path / "state")}
     done = subprocess.run([*command, "--", "--own", "1"], env=environ, capture_output=True, text=True, check=False)
-    assert json.loads(done.stdout)["state"] == "succeeded", done.stderr
-    arguments, task, mode = (folder / "said").read_text().strip().split("; ")
+    answer = json.loads(done.stdout)
+    assert answer["state"] == "succeeded", done.stderr
+    assert not (folder / "said").exists()
+    said = tmp_path / "state" / "local" / answer["run"] / "code" / "said"
+    arguments, task, mode = said.read_text().strip().split("; ")
     assert arguments.startswith("--mode train --task Isaac-Ant-v0 --num_envs 2048")
     assert arguments.endswith("--headless --own 1")
     assert (task, mode) == ("Isaac-Ant-v0", "from-scratch")

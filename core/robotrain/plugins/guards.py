@@ -83,6 +83,7 @@ PINNING_GUARDS = {
     "explain_lost_pin": PIN_GUARD,
     "find_missing": PIN_GUARD._replace(answer="Iterable[str]"),
     "read_files": PIN_GUARD._replace(answer="Mapping[str, bytes]"),
+    "read_tags": PIN_GUARD._replace(answer="Iterable[str]"),
 }
 
 

@@ -12,6 +12,7 @@ from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_time
+from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.workload_profile import Metric
 from robotrain.report.charts import MAX_LINES, Bar, Points
@@ -81,7 +82,9 @@ def _format_sources(sources: Sequence[JobSource]) -> Mapping[str, str]:
     """Return the sources of each role with their pins."""
     found: dict[str, list[str]] = {}
     for source in sources:
-        found.setdefault(source.role, []).append(source.uri + (f" as of {source.pin}" if source.pin else ""))
+        commit = format_commit(source)
+        pin = f" as of {source.pin}" if source.pin else ""
+        found.setdefault(source.role, []).append(f"{source.uri}{pin}{f' ({commit})' if commit else ''}")
     return {role: ", ".join(texts) for role, texts in found.items()}
 
 

@@ -8,6 +8,7 @@ from robotrain_runtime.contract.event import Registered
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
+from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, StepStatus
 from robotrain.model.series import Point, Series
@@ -63,7 +64,10 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         step_rows=[_make_step_row(step, facts.written) for step in facts.steps],
         **_describe_sweep(record),
         source_rows=[
-            *((source.role, source.kind, source.uri, source.pin or "not pinned") for source in facts.sources),
+            *(
+                (source.role, source.kind, source.uri, format_commit(source) or source.pin or "not pinned")
+                for source in facts.sources
+            ),
             *(("registered", "model", redact_text(model.uri), _format_version(model)) for model in known.registered),
         ],
         training_run=facts.training_run,

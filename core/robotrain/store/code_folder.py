@@ -122,9 +122,8 @@ def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
 
     Both are empty outside a repository, in its root, and in a folder that the rules name: it was asked for by name.
     """
-    path = Path(folder)
+    path, root = Path(folder), find_repository_root(folder)
     ignored: IgnoreRules = ()
-    root = next((one for one in (path, *path.parents) if os.path.lexists(one / ".git")), path)
     if root == path:
         return "", ()
     for parent in [one for one in reversed(path.parents) if one.is_relative_to(root)]:
@@ -136,6 +135,12 @@ def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
     if any(_is_ignored(f"{'/'.join(parts[: end + 1])}/", ignored) for end in range(len(parts))):
         return "", ()
     return f"{'/'.join(parts)}/", ignored
+
+
+def find_repository_root(folder: str) -> Path:
+    """Return the root of the repository that a folder is in; outside one the folder itself."""
+    path = Path(folder)
+    return next((one for one in (path, *path.parents) if os.path.lexists(one / ".git")), path)
 
 
 def _add_rules(ignored: IgnoreRules, above: str, file: str) -> IgnoreRules:
@@ -172,10 +177,16 @@ def _list_entries(
             yield path, entry
 
 
-def stage_folder(folder: Path) -> Path:
-    """Return a copy of the files that are sent: the one of an earlier call if no file changed since. Raise OSError."""
+def stage_folder(folder: Path, pin: str = "") -> Path:
+    """Return a copy of the files that are sent: the one of an earlier call if no file changed since. Raise OSError.
+
+    :param pin: the copy that was pinned so is preferred, whatever changed since; copies of the last contents are kept.
+    """
     from robotrain.store import files
 
+    parent = files.get_cache_folder() / "code" / hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
+    if pin and (pinned := _find_pinned_copy(parent, pin)):
+        return pinned
     content = scan_folder(folder)
     if content.is_too_large:
         raise CodeTooLarge(errno.EFBIG, "More files or bytes than code may have", str(folder))
@@ -183,7 +194,6 @@ def stage_folder(folder: Path) -> Path:
     for path, real in content.files.items():
         status = os.stat(real)
         hasher.update(b"%s\0%d\0%d\0%d\n" % (os.fsencode(path), status.st_size, status.st_mtime_ns, status.st_ino))
-    parent = files.get_cache_folder() / "code" / hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
     target = parent / hasher.hexdigest()[:32]
     if target.is_dir():
         return target
@@ -199,14 +209,34 @@ def stage_folder(folder: Path) -> Path:
     others = [one for one in parent.iterdir() if one != target and not one.name.startswith(".")]
     for old in sorted(others, key=lambda one: one.stat().st_mtime)[: 1 - MAX_STAGED]:
         shutil.rmtree(old, ignore_errors=True)
+        for kept in (_get_pin_file(old), get_difference_file(old)):
+            kept.unlink(missing_ok=True)
     return target
+
+
+def _find_pinned_copy(parent: Path, pin: str) -> Path | None:
+    copies = [one for one in parent.iterdir() if not one.name.startswith(".")] if parent.is_dir() else []
+    for copy in copies:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if _get_pin_file(copy).read_text(encoding="ascii") == pin:
+                return copy
+    return None
+
+
+def _get_pin_file(staged: Path) -> Path:
+    return staged.with_name(f".{staged.name}.pin")
+
+
+def get_difference_file(staged: Path) -> Path:
+    """Return the file beside a staged copy with its difference from the commit of its repository."""
+    return staged.with_name(f".{staged.name}.diff")
 
 
 def load_or_compute_pin(staged: Path, compute: Callable[[], str]) -> str:
     """Return the pin of a staged copy, whose files never change: computed once. Raise OSError."""
     from robotrain.store import files
 
-    file = staged.with_name(f".{staged.name}.pin")
+    file = _get_pin_file(staged)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return file.read_text(encoding="ascii")
     pin = compute()

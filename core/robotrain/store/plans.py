@@ -21,6 +21,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.model import code_commit_tags
 from robotrain.model.job import TRAINER_ARGS, Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
@@ -254,6 +255,8 @@ def _make_unreadable_problem(folder: Path, why: str) -> Problem:
 
 
 PLAN_FOLDER = "plan"
+DIFFERENCE_FILE = "code.diff"
+"""Beside the manifest: how the code of the job differs from its commit, as `git diff` prints it."""
 
 
 def get_plan_folder(run: str) -> Path:
@@ -270,6 +273,11 @@ def store_plan(rendered: RenderedPlan) -> None:
         if folder.exists():  # the remains of an interrupted submit
             shutil.rmtree(folder)
         write_plan_folder(rendered, folder, shared=_store_payload(rendered))
+        for source in rendered.plan.job.sources:
+            if code_commit_tags.is_dirty(source):
+                from robotrain.store import code_commit  # costs start-up
+
+                code_commit.store_difference(source, folder / DIFFERENCE_FILE)
 
 
 def read_stored_plan(run: str) -> RenderedPlan:
@@ -293,7 +301,13 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
     try:
         entries = files.read_json(get_plan_folder(run) / MANIFEST_FILE)["job"]["sources"]
         return tuple(
-            JobSource(role=one["role"], kind=str(one["kind"]), uri=str(one["uri"]), pin=str(one.get("pin", "")))
+            JobSource(
+                role=one["role"],
+                kind=str(one["kind"]),
+                uri=str(one["uri"]),
+                pin=str(one.get("pin", "")),
+                tags=tuple(map(str, one.get("tags", ()))),
+            )
             for one in entries
         )
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,5 +1,6 @@
 """Preflight checks on this machine: the runtime's own and the run's folder."""
 
+import dataclasses
 import os
 import shlex
 import shutil
@@ -35,6 +36,8 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
         yield submit.make_damaged_plan_problem(error)
         return
     yield from check_secret_files(job.placement.secrets)
+    placement = dataclasses.replace(job.placement, mounts=())  # the run's copy of its code is made when it is submitted
+    job = dataclasses.replace(job, placement=placement)
     yield from map(convert_finding, runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True)))
     if submit.is_interrupted_submit(plan, folder):
         return

@@ -12,7 +12,7 @@ from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.store import files
-from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
@@ -39,6 +39,7 @@ def render_plan(
         secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
+        mounts=tuple(_make_code_mount(source, folder) for source in spec.list_code_folders(job)),
     )
     process = spec.ProcessSpec(
         run=run,
@@ -66,6 +67,12 @@ def render_plan(
         },
         shown=(spec.SPEC_FILE, DOCUMENT_FILE),
     )
+
+
+def _make_code_mount(source: JobSource, folder: Path) -> Mount:
+    """Return where a run has its own copy of a folder of code: changes after the submission do not count."""
+    place = str(folder / spec.CODE_FOLDER)
+    return Mount(role=source.role, uri=source.uri, folder=place, origin=f"the run's copy of {source.uri}")
 
 
 def get_tracking_uri(settings: LocalSettings) -> str:

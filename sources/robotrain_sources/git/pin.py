@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from robotrain.model import code_commit_tags
 from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
 from robotrain.nearest_name import find_nearest_name
 
@@ -41,9 +42,9 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Seque
     return ()
 
 
-def read_tags(source: Source, role: str, pin: str) -> tuple[str, ...]:
+def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:
     """Return the commit as a tag of the source."""
-    return (f"commit={pin}",)
+    return code_commit_tags.make_tags(pin, None)
 
 
 def _find_commit(repository: GitRepository) -> str:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from robotrain.model import code_commit_tags
 from robotrain.model.source import Source, SourceError
 from robotrain.store import code_folder
 
@@ -203,11 +204,29 @@ def resolve_pin(source: Source, role: str) -> str:
 
 def explain_lost_pin(source: Source, role: str, pin: str) -> str:
     """Return why the folder is not what was pinned; empty if it is. Raise SourceError."""
-    part = _find_pinned_part(source, role)
+    part = _find_pinned_part(source, role, pin)
     if part is None:
         return f"There is no {'policy' if role in folder_content.POLICY_ROLES else 'folder'} at {source} any more."
     with _convert_os_errors():
         return check_pin(part, pin)
+
+
+def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:
+    """Return the commit that a folder of code is at, and whether what is sent differs from it; nothing of others.
+
+    The difference is written beside the staged copy. Raise OSError.
+    """
+    folder = Path(str(source))
+    if role != "code" or not folder.is_dir():
+        return []
+    from robotrain.store import code_commit  # costs start-up
+
+    staged = code_folder.stage_folder(folder, pin)
+    found = code_commit.describe_commit(folder, code_folder.scan_folder(staged), staged)
+    if found is None:
+        return []
+    code_commit.save_difference(staged, found)
+    return code_commit_tags.make_tags(found.commit, found.is_dirty)
 
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[str]:
@@ -216,10 +235,10 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
     return [path for path in paths if not (folder / path).exists()] if folder.is_dir() else []
 
 
-def _find_pinned_part(source: Source, role: str) -> Path | None:
+def _find_pinned_part(source: Source, role: str, pin: str = "") -> Path | None:
     folder = Path(str(source))
     if role == "code" and folder.is_dir():
-        return code_folder.stage_folder(folder)
+        return code_folder.stage_folder(folder, pin)
     return folder_content.find_used_part(folder, role) if folder.is_dir() else None
 
 

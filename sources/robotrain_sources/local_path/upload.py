@@ -75,10 +75,10 @@ def scan_folder(folder: Path) -> FolderContent:
 def select_uploaded_part(plan: Plan, path: str) -> Path:
     """Return what is uploaded of a folder: of a policy the model, of code what no ignore file names; so is its pin."""
     folder = Path(path)
-    roles = [source.role for source in plan.job.sources if source.uri == path]
-    if roles == ["code"] and folder.is_dir():
-        return code_folder.stage_folder(folder)
-    return (len(roles) == 1 and folder_content.find_used_part(folder, roles[0])) or folder
+    given = [source for source in plan.job.sources if source.uri == path]
+    if [source.role for source in given] == ["code"] and folder.is_dir():
+        return code_folder.stage_folder(folder, given[0].pin)
+    return (len(given) == 1 and folder_content.find_used_part(folder, given[0].role)) or folder
 
 
 def find_upload_problems(plan: Plan, upload: LocalUpload, platform: str) -> list[Problem]:

@@ -39,7 +39,9 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     if json:
         shown = dict(run_summary.list_native_names(record, platform))
         dumped = run_summary.dump_steps(record, steps)
-        print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last, **dumped})
+        code = {name: value for name, value in run_summary.describe_code(record.run).items() if name != "text"}
+        added = {"shown": shown, "log_end": last, **dumped, **({"code": code} if code else {})}
+        print_json({**run_summary.dump_status(record, now, known), **added})
     else:
         print_text("\n  ".join(_format_status(record, platform, now, steps, known, last, missing)))
 
@@ -72,6 +74,8 @@ def _format_status(
     yield from [missing] * bool(missing)
     native = dict(run_summary.list_native_names(record, platform))
     yield from (f"{name:<11} {value}" for name, value in native.items())
+    if code := run_summary.describe_code(record.run):
+        yield f"{'code':<11} {code['text']}" + (f": {code['difference']}" if code["difference"] else "")
     places = run_summary.list_places(record.run, known, run_summary.is_machine_gone(platform, now))
     yield from (f"{name:<11} {value}" for name, value in places if value not in native.values())
     yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])

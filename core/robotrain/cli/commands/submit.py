@@ -210,10 +210,14 @@ def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
     :param render_command: the command that prints the files of the plan, and writes them to a folder.
     """
     from robotrain.model.amounts import format_size
+    from robotrain.model.code_commit_tags import format_commit
     from robotrain.submission import program_lock
 
     plan, job = rendered.plan, rendered.plan.job
-    texts = (f"{source.role} {source.kind} {redact(source.uri)}" for source in job.sources)
+    texts = (
+        f"{source.role} {source.kind} {redact(source.uri)}{f' ({commit})' if (commit := format_commit(source)) else ''}"
+        for source in job.sources
+    )
     size = format_size(sum(map(len, plan.files.values())))
     locked = program_lock.describe_lock(rendered.values)
     rows = [

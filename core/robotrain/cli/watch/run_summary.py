@@ -92,6 +92,23 @@ def select_error_lines(lines: list[str]) -> list[str]:
     return texts[max(0, end + 1 - SHOWN_LINES) : end + 1]
 
 
+def describe_code(run: str) -> dict[str, Any]:
+    """Return the commit of a run's code, whether it differs from that, and the file that says how; empty for none."""
+    from robotrain.model import code_commit_tags
+    from robotrain.store import plans  # costs start-up
+
+    for source in plans.read_stored_sources(run):
+        if text := code_commit_tags.format_commit(source):
+            file = plans.get_plan_folder(run) / plans.DIFFERENCE_FILE
+            return {
+                "commit": code_commit_tags.parse_tags(source)[code_commit_tags.COMMIT],
+                "dirty": code_commit_tags.is_dirty(source),
+                "difference": str(file) if file.is_file() else "",
+                "text": text,
+            }
+    return {}
+
+
 def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str, Any]:
     """Return the status as data; the keys are an API."""
     metrics, evaluated = known.metrics, None

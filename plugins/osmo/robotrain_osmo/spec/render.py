@@ -180,7 +180,10 @@ class TaskBuilder:
         from robotrain.store import code_folder
 
         try:
-            content = code_folder.scan_folder(Path(self.code.uri))
+            folder = Path(self.code.uri)
+            if self.code.pin:
+                folder = code_folder.stage_folder(folder, self.code.pin)
+            content = code_folder.scan_folder(folder)
             return {f"{CODE_MEMBER}/{path}": Path(real).read_bytes() for path, real in content.files.items()}
         except OSError as error:
             why = f"{error.filename}: {error.strerror}."
