@@ -90,6 +90,40 @@ def test_ranges_are_distributions_whose_logarithms_azure_takes(render):
     assert (trial.parameters["learning_rate"], trial.parameters["batch_size"]) == (1e-5, 4)
 
 
+OWN_WORK = """
+from dataclasses import dataclass
+from robotrain.plugin import Metric, Workload, WorkloadProfile, hook
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    pass
+
+@hook
+def robotrain_workloads():
+    metrics = (Metric(name="loss", kind="loss", label="loss", better="lower"),)
+    return [Workload(name="mine", summary="", parameters=Parameters, roles={}, container_plugin="mine_work",
+                     own_parameters=True, profile=WorkloadProfile(metrics=metrics))]
+"""
+
+
+def test_parameters_of_the_users_own_are_texts_of_the_search_space(workspace, robotrain, install):
+    install("acme-mine", {"workload.mine": "mine_work"}, mine_work=OWN_WORK)
+    words = ("sweep", "mine", "--platform", "azureml", "--dry-run", "--native-only", "--json")
+    answer = robotrain(*words, "--over", "lr=1e-4,0.0010", "--over", "layers=2..3", "--over", "flip=true,no")
+    assert answer.exit_code == 0, answer.stderr
+    files = answer.json["files"]
+    space = yaml.safe_load(files["sweep-job.yaml"]["text"])["search_space"]
+    assert {name: one["values"] for name, one in space.items()} == {
+        "lr": ["1e-4", "0.0010"],
+        "layers": ["2", "3"],
+        "flip": ["true", "no"],
+    }
+    document = parse_document(files["code/job.json"]["text"])
+    for text in ("1e-4", "0.0001"):  # as it was sent, and as a reader of numbers writes it
+        trial = set_trial_values(document, [f"lr={text}", "layers=3", "flip=no"])
+        assert trial.parameters == {"lr": "1e-4", "layers": "3", "flip": "no"}
+
+
 def test_the_metric_and_its_direction_are_the_objective(render, robotrain, workspace):
     job, _ = render(*GRID, "--metric", "train/loss")
     assert job["objective"] == {"goal": "minimize", "primary_metric": "train/loss"}

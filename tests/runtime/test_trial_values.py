@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from robotrain_runtime.contract.document import SCHEMA, Dimension, JobDocument, Placement, parse_document
@@ -46,6 +47,17 @@ def test_values_replace_parameters_with_their_types(document):
 def test_a_value_that_rounding_moved_over_an_end_is_the_end(document):
     assert set_trial_values(document, apply_values(rate="9.999999999e-06")).parameters["rate"] == 1e-5
     assert set_trial_values(document, apply_values(rate="0.010000000001")).parameters["rate"] == 1e-2
+
+
+def test_values_of_texts_are_texts_and_a_number_is_found_however_it_is_written(document):
+    parameters = {"rate": "1", "batch": "2", "seed": "1e-4"}
+    space = {**SPACE, "seed": Dimension(choices=("1e-4", "0.0010", "0.001"))}
+    document = replace(document, parameters={**document.parameters, **parameters}, space=space)
+    for given, expected in (("1e-4", "1e-4"), ("0.0001", "1e-4"), ("0.001", "0.001"), ("1e-3", "0.0010")):
+        trial = set_trial_values(document, apply_values(seed=given))
+        assert [trial.parameters[name] for name in parameters] == ["0.001", "4", expected]
+    with pytest.raises(ValueError, match="is none of"):
+        set_trial_values(document, apply_values(seed="0.002"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain.config import pairs
 from robotrain.config.coerce import ValueTable, find_field
 from robotrain.config.managed_options import replace_managed_option
-from robotrain.config.own_parameters import extend_for_request
+from robotrain.config.own_parameters import extend_for_request, list_own_names
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
@@ -167,17 +167,20 @@ class _OverrideParser:
         if not fitting:
             self.add_unknown_key(key, text)
             return
+        if fitting[0] == "parameters" and name in list_own_names(self.workload.parameters):
+            self.add_param(key, name, text)
+            return
         _, by_flag, parsed = places[fitting[0]]
         if name in by_flag and by_flag[name].value != "":
             self.add_conflict(by_flag[name].origin.where, key)
-        elif known := self.request.params.get(name) or self.params.get(name) or parsed.get(name):
-            self.add_conflict(known.origin.where, key)
+        elif name in parsed:
+            self.add_conflict(parsed[name].origin.where, key)
         else:
             parsed[name] = Value(text, self.make_origin(key))
 
     def add_param(self, key: str, name: str, text: str) -> None:
         """Add a parameter of the user's own, which may be a new one."""
-        if known := self.request.params.get(name) or self.params.get(name) or self.parameters.get(name):
+        if known := self.request.params.get(name) or self.params.get(name):
             self.add_conflict(known.origin.where, key)
         else:
             self.params[name] = Value(text, self.make_origin(key))

@@ -20,6 +20,7 @@ from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
+from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact, value_holds_secret
 
 PARAM_FLAG = "--param"
@@ -31,13 +32,24 @@ BASE_ATTRIBUTE = "robotrain_declared"
 
 
 def extend_workload(workload: Workload, names: Iterable[str], platform: Platform | None = None) -> Workload:
-    """Return the workload with a parameter for each of these names that can be one of its user's own."""
-    declared = get_declared(workload.parameters)
-    base = dataclasses.replace(workload, parameters=declared) if declared is not workload.parameters else workload
-    allowed = [name for name in dict.fromkeys(names) if not explain_refusal(name, base, platform)]
+    """Return the workload with a parameter more for each of these names that can be one of its user's own."""
+    declared, known = get_declared(workload.parameters), list_own_names(workload.parameters)
+    base = dataclasses.replace(workload, parameters=declared)
+    allowed = [name for name in dict.fromkeys(names) if name not in known and not explain_refusal(name, base, platform)]
     if not allowed or not workload.own_parameters:
-        return base
-    return dataclasses.replace(base, parameters=_extend_class(declared, tuple(allowed)))
+        return workload
+    return dataclasses.replace(base, parameters=_extend_class(declared, (*known, *allowed)))
+
+
+def extend_for_sweep(workload: Workload, request: Request, varied: Iterable[str], platform: Platform) -> Workload:
+    """Return the workload with the own parameters of a request, and with the names of values that vary which nothing
+    else has, unless one is nearly the name of something else.
+    """
+    extended = extend_for_request(workload, request, platform)
+    tables = (extended.parameters, platform.settings)
+    known = [parameter.name for declared in tables for parameter in get_parameters(declared)]
+    new = [name for name in varied if not any(is_misspelling(name, one) for one in known)]
+    return extend_workload(extended, new, platform)
 
 
 def list_given_names(request: Request) -> list[str]:

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
-from robotrain.config.own_parameters import extend_for_request, list_own_names
+from robotrain.config.own_parameters import extend_for_sweep, list_own_names
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -70,7 +70,8 @@ class _SweepPreparer:
     """The preparation of one sweep."""
 
     def __init__(self, request: SweepRequest, platform: Platform, plugins: Plugins) -> None:
-        workload = extend_for_request(request.workload, request.job, platform)
+        varied = [axis.name for axis in request.axes] or [name for point in request.points[:1] for name in point.values]
+        workload = extend_for_sweep(request.workload, request.job, varied, platform)
         self.request, self.platform, self.plugins = dataclasses.replace(request, workload=workload), platform, plugins
         self.kinds = plugins.source_kinds()
         self.is_tpe = request.sampler == "tpe"

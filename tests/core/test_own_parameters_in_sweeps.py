@@ -1,0 +1,130 @@
+"""Sweeps over parameters of the user's own: texts, whose ranges are of whole numbers if both ends are."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from fake_engine import set_run_state
+from plugin_sources import make_workload
+from robotrain.pipelines import driven_platform, driver
+from robotrain.store import records
+from robotrain.store.plans import read_stored_plan
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Metrics, Track
+
+WORKLOAD = make_workload(
+    "mine",
+    'seed: Annotated[int, Param(help="the seed")] = 1',
+    'learning_rate: Annotated[float, Param(help="the rate")] = 0.001',
+    'batch_size: Annotated[int, Param(help="the size")] = 1',
+    container_plugin='"mine_work"',
+    runs_own_command="True",
+    own_parameters="True",
+    get_option_name='lambda argument: ""',
+    profile='WorkloadProfile(metrics=(Metric(name="val/loss", kind="validation", label="l", better="lower"),))',
+).replace("import Param", "import Metric, Param, WorkloadProfile")
+
+
+@pytest.fixture(autouse=True)
+def mine(install):
+    install("acme-mine", {"workload.mine": "mine_work"}, mine_work=WORKLOAD)
+    job = {"workload": "mine", "run": ["python", "{lr}"], "params": {"lr": "1", "layers": "1", "kind": "plain"}}
+    Path("job.yaml").write_text(yaml.safe_dump(job))
+
+
+@pytest.fixture
+def sweep(robotrain):
+    def run(platform, *options):
+        answer = robotrain("sweep", "job.yaml", "--platform", platform, *options, "--json")
+        assert answer.exit_code == 0, answer.stderr
+        return answer.json
+
+    return run
+
+
+def list_parameters(plan):
+    """The own parameters of each trial in a plan."""
+    steps = json.loads(plan["pipeline.json"])["steps"]
+    return [{name: one["parameters"][name] for name in ("lr", "layers", "kind")} for one in steps]
+
+
+def test_each_trial_has_its_texts_as_they_were_typed(fake_platform, sweep):
+    answer = sweep("fake", "--over", "lr=1e-4,0.0010", "--over", "layers=2..3", "--over", "kind=True,a b", "--dry-run")
+    found = list_parameters({"pipeline.json": answer["files"]["pipeline.json"]["text"]})
+    assert len(found) == 8
+    assert found[:2] == [{"lr": "1e-4", "layers": "2", "kind": text} for text in ("True", "a b")]
+    assert {one["lr"] for one in found} == {"1e-4", "0.0010"}
+
+
+def test_drawn_values_are_whole_if_both_ends_are(fake_platform, sweep):
+    words = ("--over", "lr=log:1e-5..1e-2", "--over", "layers=uniform:1..40", "--over", "seed=uniform:1..9")
+    answer = sweep("fake", *words, "--sampler", "random", "--samples", "6", "--dry-run")
+    found = list_parameters({"pipeline.json": answer["files"]["pipeline.json"]["text"]})
+    assert all(one["layers"].isdecimal() and 1e-5 <= float(one["lr"]) <= 1e-2 for one in found)
+    assert len({one["lr"] for one in found}) == 6
+
+
+def test_name_that_nothing_gives_is_a_new_one_unless_it_is_nearly_another(robotrain, fake_platform):
+    words = ("sweep", "mine", "--platform", "fake", "--dry-run", "--json")
+    answer = robotrain(*words, "--over", "width=1,2", "--", "python", "{width}")
+    assert answer.exit_code == 0, answer.stderr
+    steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
+    assert [one["parameters"]["width"] for one in steps] == ["1", "2"]
+    Path("points.csv").write_text("width\n3\n")
+    answer = robotrain(*words, "--points", "points.csv", "--", "python", "{width}")
+    assert json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"][0]["parameters"]["width"] == "3"
+    for name, meant in (("layerz", "layers"), ("learning_rat", "learning_rate")):
+        refused = robotrain("sweep", "job.yaml", "--platform", "fake", "--over", f"{name}=1,2")
+        assert (refused.exit_code, meant in refused.stderr) == (2, True)
+    refused = robotrain("sweep", "job.yaml", "--platform", "fake", "--over", "lr=1,2", "--param", "lr=1")
+    assert "--param lr and --over lr contradict each other" in refused.stderr
+
+
+def test_engine_of_a_platform_chooses_from_their_texts(dag_platform, sweep):
+    words = ("--over", "lr=1e-4,1e-3", "--over", "layers=2..3", "--native-only")
+    spec = json.loads(read_stored_plan(sweep("dag", *words)["run"]).plan.files["sweep.json"])
+    space = spec["job"]["space"]
+    assert [space[name]["choices"] for name in ("lr", "layers")] == [["1e-4", "1e-3"], ["2", "3"]]
+    words = ("--over", "lr=log:1e-5..1e-2", "--over", "layers=uniform:1..40", "--sampler", "random", "--samples", "3")
+    spec = json.loads(read_stored_plan(sweep("dag", *words)["run"]).plan.files["sweep.json"])
+    space = spec["job"]["space"]
+    assert (space["lr"]["low"], space["lr"]["log"], space["layers"]["integer"]) == (1e-5, True, True)
+    assert spec["job"]["parameters"]["lr"] == "1e-5", "a text, so that the values of trials become texts"
+
+
+def test_rest_of_a_sweep_that_an_engine_began_has_texts_too(dag_platform, sweep, robotrain, monkeypatch):
+    monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
+    words = ("--over", "lr=log:1e-5..1e-2", "--over", "layers=uniform:1..40", "--sampler", "random", "--samples", "2")
+    run = sweep("dag", *words)["run"]
+    set_run_state(dag_platform, run, "cancelled")
+    lines = [event.format_event(Track(params={"lr": "0.001", "layers": "7"}))]
+    lines.append(event.format_event(Metrics(values={"val/loss": 0.5}, step=20)))
+    done, skipped = {"state": "succeeded", "log": lines, "checkpoints": [20]}, {"state": "skipped"}
+    (dag_platform / f"{run}.steps.json").write_text(json.dumps({"trial-1": done, "trial-2": skipped}))
+    (dag_platform / "others.json").write_text(json.dumps({**done, "checkpoints": [30]}))
+    again = robotrain("resume", run, "--json")
+    assert again.exit_code == 0, again.stderr
+    found = list_parameters(read_stored_plan(again.json["run"]).plan.files)
+    assert (found[0]["lr"], found[0]["layers"]) == ("0.001", "7")
+    assert all(isinstance(one[name], str) for one in found for name in ("lr", "layers"))
+    assert found[1]["layers"].isdecimal()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs the extra optuna")
+def test_sampler_that_learns_gives_texts(install, fake_platform, sweep, monkeypatch):
+    source = (Path(__file__).parents[1] / "instant_platform.py").read_text()
+    install("robotrain-instant", {"platform.instant": "instant_plugin"}, instant_plugin=source)
+    monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
+    words = ("--over", "lr=log:1e-5..1e-1", "--over", "kind=a,b", "--over", "layers=uniform:1..3")
+    run = sweep("instant", *words, "--sampler", "tpe", "--samples", "3", "--wait")["run"]
+    trials = [one for one in records.list_runs() if one != run]
+    jobs = [dict(read_stored_plan(one).plan.job.parameters) for one in trials]
+    assert len(jobs) == 3
+    for job in jobs:
+        assert all(isinstance(job[name], str) for name in ("lr", "layers", "kind"))
+        assert 1e-5 <= float(job["lr"]) <= 1e-1
+        assert (job["kind"] in "ab", job["layers"] in "123") == (True, True)
