@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter
@@ -24,6 +25,7 @@ BUILD_PACKAGES = r"nvidia-|cuda-|triton|pytorch-triton"
 """Packages that only a certain build of torch requires."""
 SUFFIX = r"-cu\d+$|triton"
 """What distinguishes the names of these packages in a lock without comments."""
+WHEEL_ADDRESS = r"@.*/[^/-]+-([^/-]+)-[^/]+\.whl"
 DRIVER_FILE = Path("/sys/module/nvidia/version")
 
 
@@ -40,9 +42,9 @@ class LockPin:
 
     @property
     def version(self) -> str:
-        """The locked version, with the label of the build if there is one."""
-        match = re.search(r"==\s*([^\s;]+)", self.requirement)
-        return match[1] if match else ""
+        """The locked version, with the label of the build if there is one; also of a wheel that is given by address."""
+        match = re.search(r"==\s*([^\s;]+)", self.requirement) or re.search(WHEEL_ADDRESS, self.requirement)
+        return unquote(match[1]) if match else ""
 
 
 @dataclass(frozen=True, slots=True)

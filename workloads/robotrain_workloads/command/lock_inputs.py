@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
 from robotrain_runtime.contract.files import read_limited_file
 
@@ -52,6 +53,8 @@ class LockInput:
     project: str = ""
     """The name of the project that it is of."""
     requires_python: str = ""
+    own_indexes: frozenset[str] = frozenset()
+    """The addresses of indexes that the project names beside the default one."""
     problems: list[Problem] = field(default_factory=list)
     """What cannot be locked."""
 
@@ -74,7 +77,15 @@ def read_project(folder: Path) -> LockInput | None:
         lock = _parse_toml(content, LOCK_FILE)
         data = _parse_toml(_read_file(project_file), PROJECT_FILE) if project_file.is_file() else {}
         name, requires = str(data.get("project", {}).get("name", "")), str(lock.get("requires-python", ""))
-        return LockInput(origin=LOCK_FILE, uv_lock=content, project=name, requires_python=requires)
+        indexes = frozenset(_list_own_indexes(data.get("tool", {}).get("uv", {})))
+        return LockInput(
+            origin=LOCK_FILE,
+            uv_lock=content,
+            project=name,
+            requires_python=requires,
+            own_indexes=indexes,
+            problems=[*_find_stale_lock(lock, data.get("project", {}), name)],
+        )
     if not project_file.is_file():
         return None
     data = _parse_toml(_read_file(project_file), PROJECT_FILE)
@@ -90,6 +101,26 @@ def read_project(folder: Path) -> LockInput | None:
     for text in project.get("dependencies", ()):
         _add_requirement(str(text), PROJECT_FILE, found, found.requirements)
     return found
+
+
+def _find_stale_lock(lock: Mapping[str, Any], project: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    """Yield the problem of a uv.lock that lacks a dependency which its project has now."""
+    packages: dict[str, Mapping[str, Any]] = {str(one.get("name")): one for one in lock.get("package", ())}
+    own = packages.get(canonicalize_name(name), {})
+    locked = {one.get("name") for one in own.get("dependencies", ())}
+    locked |= {one.get("name") for one in own.get("metadata", {}).get("requires-dist", ())}
+    names = [re.match(r"[\w.-]+", str(text)) for text in project.get("dependencies", ())]
+    missing = sorted({canonicalize_name(match[0]) for match in names if match} - locked)
+    if missing:
+        title = f"{LOCK_FILE} is older than {PROJECT_FILE}: it does not have {', '.join(missing)}"
+        yield make_unlockable_problem(title, LOCK_FILE, "", "", Suggestion("uv lock", "in the folder, writes it again"))
+
+
+def _list_own_indexes(settings: Mapping[str, Any]) -> Iterator[str]:
+    for index in settings.get("index", ()):
+        if not index.get("default"):
+            yield str(index.get("url", "")).rstrip("/")
+    yield from (str(address).rstrip("/") for address in settings.get("extra-index-url", ()))
 
 
 def read_version_file(folder: Path) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, select_errors
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.redaction import redact
@@ -47,10 +47,9 @@ def lock_program(job: Job, say: Say) -> LockedProgram | None:
         return _find_shipped(job)
     given, choice = question
     notes = tuple(_find_notes(given, choice))
+    raise_if_any(given.problems)
     stored = _read_stored(_make_key(job, given, choice))
     if stored is None:
-        if select_errors(given.problems):
-            raise Rejected(given.problems)
         with _report_progress(say, given):
             stored = _make_lock(given, Target(choice.version), allow_builds=bool(job["allow_builds"]))
         _store_lock(_make_key(job, given, choice), stored)
@@ -125,14 +124,13 @@ def _make_lock(given: LockInput, target: Target, *, allow_builds: bool) -> Locke
         entries = [_format_locked(one) for one in given.requirements if _applies(one, target)]
         return _make_program(given, target, entries, 0, allow_builds=True)
     packages, problems = uv_resolution.resolve_packages(given, target)
-    main = _find_main_index(packages)
     entries, size = [], 0
     for package in sorted(packages, key=lambda one: one.name):
         found = _choose_files(package, given, target, allow_builds)
         if isinstance(found, Problem):
             problems.append(found)
             continue
-        entry = _format_entry(package, found, is_by_address=bool(package.archive) or package.index != main)
+        entry = _format_entry(package, found, _is_by_address(package, given))
         if isinstance(entry, Problem):
             problems.append(entry)
             continue
@@ -162,10 +160,10 @@ def _format_locked(given: lock_inputs.GivenRequirement) -> str:
     return " \\\n    ".join([pin, *(f"--hash={one}" for one in given.hashes)])
 
 
-def _find_main_index(packages: Sequence[ResolvedPackage]) -> str:
-    """Return the index that most packages are from: the job installs them by name from its own index."""
-    indexes = [package.index for package in packages if not package.archive]
-    return max(sorted({*indexes}), key=indexes.count, default="")
+def _is_by_address(package: ResolvedPackage, given: LockInput) -> bool:
+    """Return whether a package is installed from an address: the job asks its own index for all others by name."""
+    has_own_index = package.index.rstrip("/") in given.own_indexes or "+" in package.version
+    return bool(package.archive) or has_own_index
 
 
 def _choose_files(
@@ -189,7 +187,7 @@ def _format_entry(package: ResolvedPackage, found: Sequence[Mapping[str, Any]], 
     """Return the lines of a package: by name, or by the address of its file if its index is not that of the others."""
     hashes = [str(one.get("hashes", {}).get("sha256", "")) for one in found]
     pin = f"{package.name}=={package.version}"
-    if is_by_address and not str(found[0].get("url", "")).startswith("file:") and (url := str(found[0].get("url", ""))):
+    if is_by_address and (url := str(found[0].get("url", ""))):
         parts = urlsplit(url)
         if parts.scheme != "https" or "@" in parts.netloc or parts.query:
             title = f"{package.name} comes from an address that a job cannot have"
@@ -214,8 +212,9 @@ def _make_key(job: Job, given: LockInput, choice: PythonChoice) -> str:
     for path in filter(None, paths):
         with suppress(OSError):
             digest.update(Path(path).read_bytes())
-    wanted = [[str(one.requirement), *one.hashes] for one in (*given.requirements, *given.constraints)]
-    facts = [FORMAT, given.origin, wanted, len(given.constraints), choice.version, bool(job["allow_builds"]), settings]
+    lists = [[[str(one.requirement), *one.hashes] for one in part] for part in (given.requirements, given.constraints)]
+    wanted = [given.origin, *lists, sorted(given.own_indexes), choice.version, bool(job["allow_builds"])]
+    facts = [FORMAT, *wanted, settings]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -1,0 +1,48 @@
+"""Rules of `command` about the packages of its program, on the submit side."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, make_usage_problem, suggest_leaving_out
+from robotrain.redaction import redact
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
+LOCAL_KIND = "local_path"
+"""The source kind of code whose files are on this machine."""
+NO_INSTALL, SHIPPED, REQUIREMENTS = "--no-install", "--shipped-environment", "--requirements"
+FLAGS = {
+    "shipped_environment": SHIPPED,
+    "requirements": REQUIREMENTS,
+    "python_version": "--python-version",
+    "allow_builds": "--allow-builds",
+}
+
+
+def check_environment(job: "Job") -> Iterator[Problem]:
+    """Require that one thing at most says which packages the program has, and that each option has an effect."""
+    values = dict(job.parameters)
+    given = [flag for name, flag in FLAGS.items() if values[name]]
+    code = next((source for source in job.sources if source.role == "code"), None)
+    if given and not values["install"]:
+        ways = (suggest_leaving_out(NO_INSTALL), suggest_leaving_out(*given))
+        yield _make_conflict(given[0], f"with {NO_INSTALL}", "", ways)
+    elif SHIPPED in given and len(given) > 1:
+        ways = (suggest_leaving_out(*given[1:]), suggest_leaving_out(SHIPPED))
+        yield _make_conflict(given[1], f"with {SHIPPED}", "That environment is complete as it is.", ways)
+    elif given and code is None and not {SHIPPED, REQUIREMENTS} & {*given}:
+        folder = Suggestion("--code FOLDER", "with a uv.lock or pyproject.toml")
+        yield _make_conflict(given[0], "without packages to install", "", (Suggestion(f"{REQUIREMENTS} FILE"), folder))
+    if code and code.kind != LOCAL_KIND and values["install"] and not given:
+        title = "nothing is installed for the program: its files are not on this machine"
+        why = "The uv.lock or pyproject.toml of a repository is not read from here."
+        ways = (Suggestion(f"{REQUIREMENTS} FILE"), Suggestion(NO_INSTALL, "if the image has its packages"))
+        where, given_text = "--code", redact(code.uri)
+        yield make_problem(
+            "packages-unknown", title, where, given_text, why, *ways, stage=Stage.CHECK, severity="warning"
+        )
+
+
+def _make_conflict(flag: str, when: str, why: str, ways: tuple[Suggestion, ...]) -> Problem:
+    return make_usage_problem("environment-conflict", f"{flag} has no effect {when}", flag, why, "", ways)
