@@ -62,10 +62,10 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     else:
         arguments = tuple(placeholders.fill_arguments(arguments, values))
     code = next((folder for source, folder in data.items() if source.role == "code"), None)
-    folder = code or work / program_spec.SCRATCH_FOLDER
     spec = ProgramSpec(
         arguments=arguments,
-        folder=str(folder),
+        folder=str(work / program_spec.PROGRAM_FOLDER),
+        code=str(code or ""),
         work=str(work),
         outputs=str(outputs),
         checkpoints=str(own),

@@ -9,8 +9,8 @@ SPEC_VARIABLE = "ROBOTRAIN_PROGRAM"
 """The environment variable of the supervisor."""
 OUTPUTS_FOLDER = "files"
 """What `{outputs}` stands for, below the run's outputs."""
-SCRATCH_FOLDER = "program"
-"""Where a program without code of its own starts, below the run's folder."""
+PROGRAM_FOLDER = "program"
+"""Where a program starts, below the run's folder."""
 REPORT_FILE = "program-report.jsonl"
 """What the program reports by `robotrain_runtime.report`, below the run's folder."""
 
@@ -22,7 +22,9 @@ class ProgramSpec:
     arguments: tuple[str, ...]
     """The command, without placeholders."""
     folder: str
-    """Where it starts."""
+    """Where it starts: a copy of its code."""
+    code: str = ""
+    """The folder of its code; empty for none."""
     work: str
     """The run's folder."""
     outputs: str

@@ -24,6 +24,7 @@ from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.results import ResultsFollower
 from robotrain_workloads.supervision.output_pipe import OutputLines, forward_output
 from robotrain_workloads.supervision.process_group import GroupFollower
+from robotrain_workloads.supervision.program_folder import provide_folder
 
 PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
 """The interpreter of the environment that the program runs in; not set for that of the image, or of this machine."""
@@ -101,8 +102,13 @@ def make_line_reader(spec: ProgramSpec) -> LineReader | None:
 
 def run_program(spec: ProgramSpec) -> int:
     """Run the program to its end; return the exit code of this process."""
+    try:
+        provide_folder(Path(spec.folder), spec.code)
+    except OSError as error:
+        print(f"error: the code cannot be copied to {spec.folder}: {error}", flush=True)
+        return 1
     environ = make_environ(spec)
-    for folder in (spec.folder, spec.outputs, spec.checkpoints):
+    for folder in (spec.outputs, spec.checkpoints):
         Path(folder).mkdir(parents=True, exist_ok=True)
     Path(spec.work, program_spec.REPORT_FILE).unlink(missing_ok=True)  # of an earlier attempt
     lines = OutputLines()
