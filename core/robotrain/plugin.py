@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.parameter import Param, load_pairs
 
     from robotrain.cluster.platform import ClusterPlatform
+    from robotrain.cluster.secrets import check_secrets
     from robotrain.config.coerce import parse_pairs
     from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
     from robotrain.model.capabilities import Capabilities
@@ -92,6 +93,7 @@ __all__ = [
     "Unanswered",
     "Workload",
     "WorkloadProfile",
+    "check_secrets",
     "holds_secret",
     "hook",
     "load_pairs",
@@ -107,6 +109,7 @@ __all__ = [
 
 _MODULES = {
     "robotrain.cluster.platform": "ClusterPlatform",
+    "robotrain.cluster.secrets": "check_secrets",
     "robotrain.config.coerce": "parse_pairs",
     "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered",
     "robotrain.model.capabilities": "Capabilities",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Checkpoint, Download, Metrics, Note, emit_event
     from robotrain_runtime.contract.failure import Cancelled, Finding, JobFailed, PermanentError
     from robotrain_runtime.contract.parameter import Param, load_pairs
+    from robotrain_runtime.contract.secret_store import SecretStorePlugin
     from robotrain_runtime.contract.verdict import Verdict, emit_verdict
     from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
 
@@ -62,6 +63,7 @@ __all__ = [
     "PermanentError",
     "PublishingSpec",
     "PythonEnvironment",
+    "SecretStorePlugin",
     "SourceContainerPlugin",
     "SurveyedSource",
     "TargetContainerPlugin",
@@ -88,6 +90,7 @@ _MODULES = {
     "robotrain_runtime.contract.event": "Checkpoint Download Metrics Note emit_event",
     "robotrain_runtime.contract.failure": "Cancelled Finding JobFailed PermanentError",
     "robotrain_runtime.contract.parameter": "Param load_pairs",
+    "robotrain_runtime.contract.secret_store": "SecretStorePlugin",
     "robotrain_runtime.contract.verdict": "Verdict emit_verdict",
     "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
 }

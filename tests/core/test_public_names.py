@@ -25,14 +25,14 @@ PUBLIC_NAMES = {
     Job JobDocument JobSource Metric Mount NotSubmitted Output OutputProfile Param Payload Pinning PipelineStep
     Placement Plan Platform PlatformDefault Problem Reference Registered Rejected Resources Role RoleFlag
     RunFolderPlatform RunGone RunRecord RunState Source SourceError SourceKind SourceNotFound SourceUnreachable Stage
-    Status StepStatus Suggestion Support SweepSpec Unanswered Workload WorkloadProfile holds_secret hook
+    Status StepStatus Suggestion Support SweepSpec Unanswered Workload WorkloadProfile check_secrets holds_secret hook
     load_pairs make_job_document no not_yet parse_pairs redact report_failure report_ok report_warning
     """,
     "robotrain.testing": "PlatformKit Served SourceKit WorkloadKit World",
     "robotrain_runtime.plugin": """
     ArtifactTarget BatchFetch BatchFetcher Cancelled Checkpoint CheckpointManifest CheckpointMark ContainerContext
     DataPreparation Download Finding GpuRequirement HelperProcess JobDocument JobFailed JobSource Metrics ModelRegistry
-    Note Param PermanentError PublishingSpec PythonEnvironment SourceContainerPlugin SurveyedSource
+    Note Param PermanentError PublishingSpec PythonEnvironment SecretStorePlugin SourceContainerPlugin SurveyedSource
     TargetContainerPlugin TargetInspection TargetWriter TrackingContainerPlugin TrackingSpec Verdict WorkCommand
     WorkloadContainerPlugin emit_event emit_verdict load_pairs serve_requests
     """,

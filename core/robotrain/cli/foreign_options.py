@@ -67,8 +67,9 @@ FOREIGN_OPTIONS = (
         "This command asks for no confirmation: leave the option out.",
     ),
     ForeignOption(
-        "-e --envs --env-file --env-var --env-vars --environment-variables --set-env --export --secret --secrets",
-        "Variables of this machine's environment are not part of a job, and secrets never are.",
+        "-e --envs --env-file --env-var --env-vars --environment-variables --export --secrets",
+        "Variables of this machine's environment are not part of a job; a secret stays where it is stored.",
+        (Suggestion("--secret NAME=REFERENCE", "a stored secret as a variable of the program"),),
         is_dispensable=False,
     ),
     ForeignOption("-J --run-name", "", (Suggestion("--name NAME", "what robotrain's commands call the run"),)),
