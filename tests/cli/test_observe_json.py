@@ -7,6 +7,7 @@ from robotrain.cli.watch import follower
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Delivered,
+    Discarded,
     Download,
     Evaluated,
     Metrics,
@@ -37,6 +38,7 @@ CHANGES = {
     "checkpoint": "step path model",
     "published": "step to seconds file",
     "withdrawn": "to",
+    "discarded": "step path",
     "registered": "name version step uri new replaced",
     "evaluated": "episodes scores results policy step passed conditions",
     "delivered": "to seconds",
@@ -52,6 +54,7 @@ EVENTS = [
     Checkpoint(step=400, path="/x/000400"),
     Published(step=400, to="runs:/r/checkpoints/000400"),
     Withdrawn(to="runs:/r/checkpoints/000200"),
+    Discarded(step=200, path="/x/000200"),
     Registered(name="act", version="3", step=400, uri="models:/act/3"),
     Evaluated(episodes=4, scores={"rollout/success_rate": 0.75, "replay/mse": float("nan")}, results="/x/results"),
     Delivered(to="runs:/r"),

@@ -22,6 +22,7 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Delivered,
+    Discarded,
     Download,
     Evaluated,
     Metrics,
@@ -58,6 +59,7 @@ EVENTS = (
     Published(step=40, to="runs:/r/40", seconds=2.0),
     Published(step=40, to="az://c/40"),
     Withdrawn(to="az://c/40"),
+    Discarded(step=20, path="/x/000020"),
     Registered(name="act", version="3", step=40, uri="models:/act/3"),
     Evaluated(episodes=9, scores={"rollout/success_rate": 0.5, "other": math.nan}, results="/r", passed=False),
     Delivered(to="az://c/results"),

@@ -10,6 +10,7 @@ import pytest
 
 EVENTS_OF_THE_RUNTIME = {
     "Delivered",
+    "Discarded",
     "Evaluated",
     "Outcome",
     "Published",

@@ -341,6 +341,8 @@ class Progress:
             case event.Published():
                 took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
                 return f"checkpoint of step {happened.step} published to {happened.file or happened.to}{took}"
+            case event.Discarded():
+                return f"checkpoint of step {happened.step} is removed: the program keeps newer ones"
             case event.Withdrawn():
                 return f"{happened.to} is removed: newer checkpoints exist"
             case event.Registered():

@@ -101,6 +101,14 @@ class Withdrawn:
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
+class Discarded:
+    """A checkpoint that the work does not need any more: its folder is removed once it is published."""
+
+    step: int
+    path: str
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
 class Registered:
     """A checkpoint or policy that is registered as a version of a model."""
 
@@ -202,6 +210,7 @@ Event = (
     | Checkpoint
     | Published
     | Withdrawn
+    | Discarded
     | Registered
     | Evaluated
     | Delivered

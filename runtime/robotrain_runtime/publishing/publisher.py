@@ -5,6 +5,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Delivered,
+    Discarded,
     Evaluated,
     Event,
     EventRecord,
@@ -24,6 +26,7 @@ from robotrain_runtime.contract.event import (
     Withdrawn,
 )
 from robotrain_runtime.contract.failure import CancelCheck, Cancelled, PermanentError, describe_error
+from robotrain_runtime.contract.files import remove_folder
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 from robotrain_runtime.publishing import sealing
@@ -42,14 +45,18 @@ class RetryQueue(Generic[Item]):
     """A queue that calls `deliver(item, is_cancelled)` for each item, in order, and retries failures with backoff.
 
     `deliver` calls `is_cancelled` now and then, and raises Cancelled if it is true. `on_trouble` is called with an
-    item, its error and whether it is retried, once in a row of failures.
+    item, its error and whether it is retried, once in a row of failures; `on_done` when an item is over.
     """
 
     def __init__(
-        self, deliver: Callable[[Item, Callable[[], bool]], object], on_trouble: Callable[[Item, str, bool], object]
+        self,
+        deliver: Callable[[Item, Callable[[], bool]], object],
+        on_trouble: Callable[[Item, str, bool], object],
+        on_done: Callable[[], object] = lambda: None,
     ) -> None:
         self._deliver = deliver
         self._on_trouble = on_trouble
+        self._on_done = on_done
         self._changed = threading.Condition()
         self._waiting: deque[Item] = deque()
         self._current: Item | None = None
@@ -104,6 +111,7 @@ class RetryQueue(Generic[Item]):
                 self._current = None
                 if why is not None:
                     self._given_up.append((item, why))
+            self._on_done()
 
     def _deliver_with_retries(self, item: Item) -> str | None:
         """Return why the item was given up; None if it was delivered."""
@@ -179,13 +187,16 @@ class Publisher:
         self._delivered = set(earlier.delivered)
         self._closed = False
         self._digests: dict[Path, str] = {}
+        self._discarded: set[Path] = set()
+        self._discard_lock = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
         self._queues: list[tuple[Destination, RetryQueue[SealedArtifact]]] = []
         for to in destinations:
             warn = partial(self._warn_about, to.name, f"published to {to.name}")
-            self._queues.append((to, RetryQueue(partial(self._publish_artifact, to), warn)))
+            publish = partial(self._publish_artifact, to)
+            self._queues.append((to, RetryQueue(publish, warn, self._remove_discarded)))
         self._sealing: RetryQueue[CompleteArtifact] = RetryQueue(
-            self._seal_artifact, partial(self._warn_about, "sealing", "complete")
+            self._seal_artifact, partial(self._warn_about, "sealing", "complete"), self._remove_discarded
         )
         for path, event in earlier.checkpoints.items():
             if not all(any(map(to.contains_address, self._published.get(event.step, ()))) for to in destinations):
@@ -201,6 +212,9 @@ class Publisher:
         """Publish the artifacts that an event reports, if any; return at once."""
         if isinstance(record.event, Checkpoint | Evaluated):
             self.add(record.event)
+        elif isinstance(record.event, Discarded):
+            self._discarded.add(Path(record.event.path))
+            threading.Thread(target=self._remove_discarded, daemon=True).start()
 
     def add(self, event: Checkpoint | Evaluated) -> None:
         """Publish the artifacts of an event; return at once."""
@@ -213,6 +227,19 @@ class Publisher:
             if artifact.kind == "checkpoint":
                 self.parents.add(artifact.folder.parent)
             self._sealing.add(artifact)
+
+    def _remove_discarded(self) -> None:
+        """Remove the discarded checkpoints that wait for no destination, once all newer ones are sealed.
+
+        An optional destination that fails keeps none: the disk would fill up.
+        """
+        with self._discard_lock:
+            queues = [queue for to, queue in self._queues if to.is_required or not queue.failures]
+            kept = {item.folder for queue in queues for item, _ in queue.unfinished}
+            for folder in [] if self._sealing.unfinished else list(self._discarded - kept):
+                self._discarded.remove(folder)
+                with suppress(OSError):
+                    remove_folder(folder)
 
     def drain(self, stop: StopSignal) -> list[str]:
         """Wait until everything is published or given up. Return a sentence for each requested part that is missing.
@@ -277,6 +304,8 @@ class Publisher:
 
     def _publish_artifact(self, to: Destination, sealed: SealedArtifact, is_cancelled: Callable[[], bool]) -> None:
         began = time.monotonic()
+        if not sealed.folder.is_dir():
+            raise PermanentError("it was removed before")
         copy = to.publish(sealed, is_cancelled)
         step, seconds = sealed.manifest.step, round(time.monotonic() - began, 3)
         if sealed.kind == "policy":
@@ -305,6 +334,10 @@ class Publisher:
         if not self._closed:
             self._emit(event)
 
+    def _is_current(self, sealed: SealedArtifact) -> bool:
+        """Return whether a checkpoint was not saved again since; the newer one is published on its own."""
+        return self._digests.get(sealed.source or sealed.folder) in (None, sealed.manifest.digest)
+
     def _warn_about(
         self, about: str, problem: str, artifact: CompleteArtifact | SealedArtifact, why: str, retrying: bool
     ) -> None:
@@ -327,7 +360,8 @@ class Publisher:
         for why, artifacts in _group_by_error(self._sealing.unfinished):
             yield f"{_describe_artifacts(artifacts)} could not be sealed: {why}", self._needed
         for to, queue in self._queues:
-            for why, items in _group_by_error(queue.unfinished):
+            current = [(item, why) for item, why in queue.unfinished if self._is_current(item)]
+            for why, items in _group_by_error(current):
                 yield f"{_describe_artifacts(items)} could not be published to {to.name}: {why}", to.is_required
 
 
