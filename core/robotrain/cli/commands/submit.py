@@ -20,7 +20,7 @@ from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result, print_text
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any, suggest_leaving_out
-from robotrain.redaction import redact
+from robotrain.redaction import redact, redact_if_secret
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
@@ -215,7 +215,7 @@ def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
 
     plan, job = rendered.plan, rendered.plan.job
     texts = (
-        f"{source.role} {source.kind} {redact(source.uri)}{f' ({commit})' if (commit := format_commit(source)) else ''}"
+        f"{source.role} {source.kind} {redact_if_secret(source.uri)}{f' ({commit})' if (commit := format_commit(source)) else ''}"
         for source in job.sources
     )
     size = format_size(sum(map(len, plan.files.values())))
