@@ -186,6 +186,10 @@ def test_workload_that_takes_none_refuses_them(robotrain, refused):
     text = "workload: lerobot-train\nsources: {dataset: {local_path: x}}\nparams: {lr: 1}\n"
     Path("job.yaml").write_text(text)
     assert "lerobot-train has no parameters of your own" in refused("job.yaml")
+    Path("job.yaml").write_text(text.replace("params: {lr: 1}", ""))
+    text = refused("job.yaml", "--param", "lr=1")
+    assert "--param is an option of workload" in text
+    assert "robotrain submit mine …" in text
     assert "--param NAME=VALUE" in robotrain("submit", "mine", "--help").stdout
     assert "--param NAME=VALUE" not in robotrain("submit", "lerobot-train", "--help").stdout
 

@@ -19,12 +19,19 @@ WORKLOAD = make_workload(
     'seed: Annotated[int, Param(help="the seed")] = 1',
     'learning_rate: Annotated[float, Param(help="the rate")] = 0.001',
     'batch_size: Annotated[int, Param(help="the size")] = 1',
+    'metrics: Annotated[str | None, Param(help="what it prints", flag="--metric", pairs=True)] = None',
     container_plugin='"mine_work"',
     runs_own_command="True",
     own_parameters="True",
     get_option_name='lambda argument: ""',
-    profile='WorkloadProfile(metrics=(Metric(name="val/loss", kind="validation", label="l", better="lower"),))',
+    profile="WorkloadProfile(metrics=METRICS)",
 ).replace("import Param", "import Metric, Param, WorkloadProfile")
+WORKLOAD += """
+METRICS = (
+    Metric(name="val/loss", kind="validation", label="loss", better="lower"),
+    Metric(name=".*_error", pattern=True, kind="loss", label="error", better="lower"),
+)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +87,28 @@ def test_name_that_nothing_gives_is_a_new_one_unless_it_is_nearly_another(robotr
         assert (refused.exit_code, meant in refused.stderr) == (2, True)
     refused = robotrain("sweep", "job.yaml", "--platform", "fake", "--over", "lr=1,2", "--param", "lr=1")
     assert "--param lr and --over lr contradict each other" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("metric", "chosen"),
+    [
+        ("val/loss", ["val/loss", "lower"]),
+        ("hand_error", ["hand_error", "lower"]),
+        ("grasps:higher", ["grasps", "higher"]),
+        ("a:b:lower", ["a:b", "lower"]),
+    ],
+)
+def test_metric_of_the_users_own_compares_the_trials(fake_platform, sweep, metric, chosen):
+    own = ("--metric", "grasps=grasped ([0-9]+)")
+    answer = sweep("fake", "--over", "lr=1,2", *own, "--compare-by", metric, "--dry-run")
+    assert json.loads(answer["files"]["pipeline.json"]["text"])["sweep"]["metrics"] == [chosen]
+
+
+def test_metric_whose_better_value_nobody_knows_is_refused(robotrain, fake_platform):
+    words = ("sweep", "job.yaml", "--platform", "fake", "--over", "lr=1,2")
+    answer = robotrain(*words, "--compare-by", "grasps")
+    assert answer.exit_code == 2
+    assert "--compare-by grasps:higher" in answer.stderr
 
 
 def test_engine_of_a_platform_chooses_from_their_texts(dag_platform, sweep):

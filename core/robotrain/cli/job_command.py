@@ -36,7 +36,7 @@ from robotrain.cli.options import (
     make_words_argument,
 )
 from robotrain.cli.output import print_message
-from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, Origin, Value
+from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Origin, Value
 from robotrain.redaction import remember_secrets
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class JobCommand(TyperCommand):
             add_sources(options, workload, plugins.source_kinds())
             add_declared(options, workload.parameters, PARAMETER_PREFIX, f"Parameters of {name}", owner)
             if workload.own_parameters:
-                options.add_own("--param", help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)
+                options.add_own(PARAM_FLAG, help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)
             if workload.config_reader:
                 options.add_own("--config", help=CONFIG_HELP.format(name), metavar="FILE")
         if platform:

@@ -9,6 +9,7 @@ from robotrain.cli.choice import Choice, is_job_file, load_or_none, read_given_p
 from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
+from robotrain.config.provenance import PARAM_FLAG
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins.discovery import read_claims
@@ -218,7 +219,8 @@ def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterato
         if name != choice.platform and flag in list_flags(platform.settings):
             yield "platform", name
     for name, workload in plugins.workloads().items():
-        if name != choice.workload and flag in list_flags(workload.parameters):
+        is_own = flag == PARAM_FLAG and workload.own_parameters
+        if name != choice.workload and (is_own or flag in list_flags(workload.parameters)):
             yield "workload", name
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from robotrain_runtime.contract.parameter import Param, get_parameters
 
 from robotrain.config import pairs
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.provenance import PARAM_FLAG, Origin, Value
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import ARGUMENT_KEYS
@@ -23,7 +23,6 @@ from robotrain.model.workload import Workload
 from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact, value_holds_secret
 
-PARAM_FLAG = "--param"
 NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_]*"
 MEANINGFUL_NAMES = ("job_name", "num_gpus", "publish_url", "register_checkpoint")
 """Parameters that platforms act on, whichever workload has them."""

@@ -47,6 +47,8 @@ IMPLIED_ORIGIN = Origin("implied", "by the job")
 """The origin of a source that nobody gave: the workload says that the job needs it."""
 FLAG_NAME, CALL_NAME = Origin("flag", "--name"), Origin("call", "name")
 """The origins of a parameter with the name of the run."""
+PARAM_FLAG = "--param"
+"""The option of a parameter of the user's own."""
 PLATFORM_LAYER, PIPELINE_LAYER = "platform", "pipeline"
 DEFAULT_LAYERS = ("default", PLATFORM_LAYER)
 """The layers of values that the user did not give."""

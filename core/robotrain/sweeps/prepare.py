@@ -27,6 +27,7 @@ from robotrain.errors import (
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
+from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.sweeps import sweep_platform, tpe
 from robotrain.sweeps.space import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 NAME = "sweep"
+BETTER = ("higher", "lower")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,13 +145,13 @@ class _SweepPreparer:
         logged = tuple(pair for pair in metrics if all(workload.logs_metric(job, pair[0]) for job in jobs))
         if not self.request.metric or logged == metrics:
             return logged
+        name, flag = metrics[0][0], self.request.metric_flag
         declared = [one.name for one in workload.profile.metrics if one.better and not one.pattern]
-        known = [name for name in declared if all(workload.logs_metric(job, name) for job in jobs)]
-        title = f"not every trial will report {self.request.metric}"
+        known = [one for one in declared if all(workload.logs_metric(job, one) for job in jobs)]
+        title = f"not every trial will report {name}"
         why = f"With these values, all of them report: {', '.join(known) or 'no metric that compares them'}."
-        ways = tuple(Suggestion(f"--metric {name}") for name in known[:1])
-        given = self.request.metric
-        problems.append(make_problem("sweep-metric-unknown", title, "--metric", given, why, *ways, stage=Stage.CHECK))
+        ways = tuple(Suggestion(f"{flag} {one}") for one in known[:1])
+        problems.append(make_problem("sweep-metric-unknown", title, flag, name, why, *ways, stage=Stage.CHECK))
         return metrics
 
     def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
@@ -235,15 +237,36 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
     """Return the metrics that compare the trials: the given one, or else those of the workload, the main one first."""
     known = {one.name: one for one in request.workload.profile.metrics if one.better and not one.pattern}
     if request.metric:
-        if request.metric not in known:
-            title = f"{request.workload.name} reports no metric {request.metric!r} that trials can be compared by"
-            why, ways = f"It reports: {', '.join(known) or 'none'}.", suggest_name(request.metric, known, "--metric ")
-            problems.append(make_problem("sweep-metric-unknown", title, "--metric", "", why, *ways, stage=Stage.USAGE))
-            return ()
-        return ((request.metric, known[request.metric].better),)
+        name, better = _parse_metric(request)
+        if better:
+            return ((name, better),)
+        title = f"{request.workload.name} reports no metric {name!r} that trials can be compared by"
+        why, ways = f"It reports: {', '.join(known) or 'none'}.", suggest_name(name, known, f"{request.metric_flag} ")
+        if request.workload.runs_own_command and not ways:
+            title = f"nobody says whether a higher or a lower {name} is better"
+            ways = tuple(Suggestion(f"{request.metric_flag} {redact(name)}:{word}") for word in BETTER)
+        where = request.metric_flag
+        problems.append(make_problem("sweep-metric-unknown", title, where, "", why, *ways, stage=Stage.USAGE))
+        return ()
     main = [one for one in known.values() if one.headline or one.kind in ("validation", "loss", "curve")]
     ranked = sorted(main, key=lambda one: one.kind != "validation")
     return tuple((one.name, one.better) for one in ranked)
+
+
+def _parse_metric(request: SweepRequest) -> tuple[str, str]:
+    """Return the name of the given metric, and which value is better; empty if nobody knows.
+
+    A program of the user's own may report any metric: the workload knows some by a pattern, of others its user says it.
+    """
+    declared = {one.name: one.better for one in request.workload.profile.metrics if not one.pattern}
+    if declared.get(request.metric) or not request.workload.runs_own_command:
+        return request.metric, declared.get(request.metric, "")
+    name, _, word = request.metric.rpartition(":")
+    if name and word in BETTER:
+        return name, word
+    patterns = [one for one in request.workload.profile.metrics if one.pattern and one.better]
+    fitting = (one.better for one in patterns if re.fullmatch(one.name, request.metric))
+    return request.metric, next(fitting, "")
 
 
 def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) -> Iterator[Problem]:

@@ -248,7 +248,8 @@ class SweepRequest:
     sampler_seed: int = 0
     at_most: int | None = None
     metric: str = ""
-    """Empty for those that the workload compares its runs by."""
+    """Empty for those that the workload compares its runs by. `NAME:higher` says which value is better."""
+    metric_flag: str = "--metric"
     problems: tuple[Problem, ...] = ()
 
 

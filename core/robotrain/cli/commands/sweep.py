@@ -58,6 +58,8 @@ VALUES = {
 OVER_HELP = (
     "values of a parameter, named as in a job file: V,V or 1..5; log:A..B and uniform:A..B need --sampler  [repeatable]"
 )
+METRIC_FLAG, COMPARE_FLAG = "--metric", "--compare-by"
+"""What names the metric that compares the trials; the second where the workload has an option as the first."""
 SAMPLER_HELP = "how trials are chosen: grid (every combination), random, or tpe (by earlier results)  [default: grid]"
 MAX_SHOWN = 20
 """How many trials a preview lists."""
@@ -85,12 +87,15 @@ class SweepCommand(JobCommand):
             options.add_own(flag, help=help)
 
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
-        """Add `--metric`, which completes to the metrics of the workload."""
+        """Add the option that names a metric, which completes to those of the workload; its own `--metric` stays."""
         super().add_plugin_options(options, choice, plugins)
         workload = load_or_none(plugins.workload, choice.workload)
         known = [one.name for one in workload.profile.metrics if one.better and not one.pattern] if workload else []
         help = f"the metric that compares the trials: {', '.join(known[:4]) or 'one that the job reports'}"
-        options.add_own("--metric", help=help, metavar="NAME", complete=make_completer(lambda: known))
+        flag = COMPARE_FLAG if options.find_owner(METRIC_FLAG) else METRIC_FLAG
+        if workload and workload.runs_own_command:
+            help += "; NAME:higher or NAME:lower for one that only your program knows"
+        options.add_own(flag, help=help, metavar="NAME", complete=make_completer(lambda: known))
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
@@ -110,7 +115,8 @@ class SweepCommand(JobCommand):
             samples=samples,
             sampler_seed=_read_count(values, "sampler_seed", problems, least=0) or 0,
             at_most=_read_count(values, "at_most", problems),
-            metric=values.get("metric") or "",
+            metric=values.get("metric") or values.get("compare_by") or "",
+            metric_flag=COMPARE_FLAG if "compare_by" in values else METRIC_FLAG,
             problems=tuple(problems),
         )
         prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
