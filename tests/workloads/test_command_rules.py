@@ -8,6 +8,8 @@ import pytest
 DATA = ("--dataset-path", str(Path(__file__).parents[2] / "examples/pusht-mini/dataset"))
 TWO = (*DATA, "--dataset-path", "/data/others")
 
+RESUME_ARGS = """--resume-args '["--resume", "{resume}"]'"""
+
 REFUSED = [
     # options, the command, the code of the problem, what to type first
     ("", "", "command-missing", "-- PROGRAM ARGUMENTS"),
@@ -24,7 +26,17 @@ REFUSED = [
     ("--checkpoints saved", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),
     ("--checkpoints /saved/{step}", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),
     ("--checkpoints ../{step}", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),
+    ("--checkpoints a/**b/{step}", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),
     ("--resume-in-place", "true", "checkpoints-missing", "--checkpoints PATTERN"),
+    ("", "true {resume}", "placeholder-empty", RESUME_ARGS),
+    (("--resume-args", "on {resume}"), "true", "resume-args-invalid", """--resume-args '["on", "{resume}"]'"""),
+    (("--resume-args", '["--resume"]'), "true", "resume-args-invalid", RESUME_ARGS),
+    (("--resume-args", "[1]"), "true", "resume-args-invalid", RESUME_ARGS),
+    (("--resume-args", '["{resume}", "{lr}"]'), "true", "placeholder-unknown", "--param lr=VALUE"),
+    (("--shell", "--resume-args", '["{resume}"]'), "true", "resume-args-invalid", "leave out --resume-args"),
+    ("--resume-from /data/run/000020", "true", "resume-unused", RESUME_ARGS),
+    ("--launcher torchrun", "python -O train.py", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
+    ("--launcher torchrun", "python -u", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
     ("", "python train.py", "program-missing", "--code ."),
     ("", "./train.py", "program-missing", "--code ."),
     ("--code .", "python -u trian.py", "program-missing", "train.py"),
@@ -58,7 +70,10 @@ ACCEPTED = [
     (TWO, "true {datasets}"),
     (DATA, "jq '.a | {b: .c}' ${HOME} [0-9]{3} --seed 4 --name x --json {{dataset}} {dataset}"),
     ("--shell --seed 3", "'cd x && ls $ROBOTRAIN_SEED {a}'"),
-    ("--launcher torchrun", "python3 -m train"),
+    ("--launcher torchrun", "python3 -u -m train -O"),
+    (("--resume-from", "/data/run/000020", "--resume-args", '["--ckpt={resume}"]'), "true"),
+    (("--resume-from", "/data/run/000020", "--resume-args", "[]"), "true"),
+    ("--shell --resume-from /data/run/000020", "'true $ROBOTRAIN_RESUME'"),
     ("--checkpoints 'models/*/epoch_{step}.pth' --resume-in-place", "true"),
     ("--code .", "python train.py"),
     ("--code .", "./train.py"),

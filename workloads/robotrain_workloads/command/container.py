@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.command import parameters, placeholders, program_packages, program_spec
+from robotrain_workloads.command import (
+    attempts,
+    launcher,
+    parameters,
+    placeholders,
+    program_checkpoint,
+    program_packages,
+    program_spec,
+)
 from robotrain_workloads.command.program_environment import (
     program_environment as program_environment,  # part of the plugin
 )
@@ -25,6 +32,7 @@ JOB_PREFIX = "job."
 """Before the names of the job's parameters, where the program may log parameters of the same name to MLflow."""
 LONGEST_COMMAND = 500
 """Characters of a command that tracking shows."""
+RESUME_LINE = """--resume-args '["--resume", "{resume}"]'"""
 targets = publish_url.list_targets
 
 
@@ -49,21 +57,23 @@ def list_values(
     return {name: value for name, value in found.items() if value is not None}
 
 
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield why the program cannot continue from the checkpoint that was given."""
+    pattern = str(document.parameters["checkpoints"] or "")
+    given = [folder for source, folder in data.items() if source.role == "resume"]
+    for folder in given if document.parameters["resume_in_place"] else ():
+        if program_checkpoint.find_place(folder, pattern) is None:
+            yield f"{folder} does not say where the checkpoint belongs below {{outputs}}, as {pattern}\n{RESUME_LINE}"
+
+
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; what it starts is in its environment."""
     own, outputs = checkpoints(document, work), work / "outputs" / program_spec.OUTPUTS_FOLDER
-    point, notes = checkpoint.find_resume_point(own, run=document.run, job=document.job)
-    given = next((folder for source, folder in data.items() if source.role == "resume"), None)
-    resume = point[1] if point else given
-    values = list_values(document, data, outputs, resume)
-    arguments = document.trainer_args
-    if document.parameters["shell"]:
-        arguments = ("bash", "-c", *arguments)
-    else:
-        arguments = tuple(placeholders.fill_arguments(arguments, values))
+    resume = attempts.find_resume_point(document, data, own, outputs)
+    values = list_values(document, data, outputs, resume.path)
     code = next((folder for source, folder in data.items() if source.role == "code"), None)
     spec = ProgramSpec(
-        arguments=arguments,
+        arguments=make_arguments(document, values),
         folder=str(work / program_spec.PROGRAM_FOLDER),
         code=str(code or ""),
         work=str(work),
@@ -74,14 +84,27 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
             **placeholders.make_variables(values, parameters.list_own(document.parameters)),
         },
         values=dict(document.parameters),
-        resume=str(point[1]) if point else "",
+        resume=str(resume.folder or ""),
     )
     return WorkCommand(
         arguments=("-m", SUPERVISOR),
         environ={program_spec.SPEC_VARIABLE: spec.to_json()},
-        notes=notes,
+        notes=resume.notes,
         joins_tracking=program_packages.has_mlflow(document),
     )
+
+
+def make_arguments(document: JobDocument, values: Mapping[str, placeholders.Value]) -> tuple[str, ...]:
+    """Return the command with the values of its placeholders; after an interruption, with `resume_args`."""
+    given, arguments = document.parameters, document.trainer_args
+    if given["shell"]:
+        return ("bash", "-c", *arguments)
+    if placeholders.RESUME in values:
+        arguments = (*arguments, *parameters.parse_resume_args(given["resume_args"]))
+    arguments = tuple(placeholders.fill_arguments(arguments, values))
+    if given["launcher"]:
+        arguments = launcher.make_command(arguments, max(1, int(str(given["num_gpus"]))))
+    return arguments
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:

@@ -48,6 +48,11 @@ class MetricFollower:
         self._walk_at = 0.0
         self._find_files(is_start=True)
 
+    @property
+    def last_step(self) -> int | None:
+        """The last step that has metrics; None before the first."""
+        return self._sender.last_step
+
     def read_new(self) -> None:
         """Send what is new."""
         self._read_lines()

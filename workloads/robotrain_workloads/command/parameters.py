@@ -1,7 +1,7 @@
 """Parameters of `command`. A job may have more, of its user's own (`Workload.own_parameters`)."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param, get_parameters
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Scalar
 
 QUIET = "quiet:30"
+RESUME_VARIABLE = "ROBOTRAIN_RESUME"
+"""The environment variable of the checkpoint to continue from."""
 COMPLETE_PATTERN = r"^(rename|quiet:[0-9]{1,4}|marker:[A-Za-z0-9_+-][A-Za-z0-9._+/-]*)$"
 
 
@@ -85,6 +87,15 @@ class CommandParameters:
             instead_of_secret="--secret NAME=REFERENCE",
         ),
     ] = None
+    resume_args: Annotated[
+        str | None,
+        Param(
+            help="a JSON list of arguments that the command gets after an interruption, with {resume} for the"
+            """ checkpoint: '["--resume", "{resume}"]'""",
+            json=True,
+            metavar="JSON",
+        ),
+    ] = None
     results: Annotated[
         str | None,
         Param(help="a JSON file with scores that the program writes below {outputs}", metavar="FILE"),
@@ -132,6 +143,26 @@ def list_own(names: Iterable[str]) -> list[str]:
     """Return those of the names of a job's parameters that are its user's own."""
     declared = {parameter.name for parameter in get_parameters(CommandParameters)}
     return [name for name in names if name not in declared]
+
+
+def parse_resume_args(text: object) -> tuple[str, ...]:
+    """Return the texts of `resume_args`; none if it is not given. Raise ValueError."""
+    import json  # costs start-up
+
+    try:
+        words = json.loads(str(text)) if text is not None else []
+    except (RecursionError, json.JSONDecodeError):
+        words = None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError("it is no JSON list of texts")
+    return tuple(words)
+
+
+def is_continued(values: Mapping[str, Any], arguments: Sequence[str]) -> bool:
+    """Return whether the program of a job continues from a checkpoint after an interruption."""
+    if values["shell"] and any(RESUME_VARIABLE in argument for argument in arguments):
+        return True
+    return values["resume_args"] is not None or bool(values["resume_in_place"])
 
 
 def format_value(value: "Scalar") -> str:

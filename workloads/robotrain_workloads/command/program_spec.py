@@ -36,7 +36,7 @@ class ProgramSpec:
     values: Mapping[str, object] = field(default_factory=dict)
     """The job's parameters."""
     resume: str = ""
-    """The checkpoint that it continues from, a folder of `checkpoints`; empty for none."""
+    """The folder of the checkpoint that it could continue from; empty for none."""
 
     def to_json(self) -> str:
         """Return it as one text."""

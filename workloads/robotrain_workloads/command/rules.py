@@ -1,7 +1,6 @@
 """Rules of `command` for a resolved job, on the submit side."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -10,16 +9,14 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain_runtime.contract.parameter import load_pairs
 
-from robotrain_workloads.command import parameters, placeholders
+from robotrain_workloads.command import launcher, parameters, placeholders
 from robotrain_workloads.supervision.metric_row import LONGEST_NAME, clean_name, is_clean_name
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
-PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?")
 PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
 """Options of Python without a value, before the script."""
-STEP = "{step}"
 MAX_NAMES = 5
 
 
@@ -41,11 +38,14 @@ def check_command(job: "Job") -> Iterator[Problem]:
         why = "bash reads only the first; quote the whole script."
         ways = (Suggestion("-- 'SCRIPT'"), suggest_leaving_out("--shell", remark="starts the program itself"))
         yield make_usage_problem("command-invalid", title, "--", why, suggestions=ways)
-    if job["launcher"] and (job["shell"] or not PYTHON.fullmatch(words[0])):
-        title = f"--launcher {job['launcher']} needs a command that begins with python"
-        why = "It starts a script, or `-m MODULE`, once for each GPU."
-        ways = (Suggestion("-- python SCRIPT ARGUMENTS"), suggest_leaving_out("--launcher"))
-        yield make_usage_problem("launcher-invalid", title, "--launcher", why, redact(words[0]), ways)
+    if job["launcher"]:
+        try:
+            launcher.find_program([] if job["shell"] else words)
+        except ValueError as error:
+            title = f"--launcher {job['launcher']} needs a command of the form python SCRIPT ARGUMENTS"
+            given = redact(" ".join(words[:2]))
+            ways = (Suggestion("-- python SCRIPT ARGUMENTS"), suggest_leaving_out("--launcher"))
+            yield make_usage_problem("launcher-invalid", title, "--launcher", str(error), given, ways)
 
 
 def _has_surrogate(text: str) -> bool:
@@ -57,19 +57,22 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
     if job["shell"] or not job.trainer_args:
         return
     own = parameters.list_own(name for name, _ in job.parameters)
-    used = placeholders.list_names(job.trainer_args)
+    words = (*job.trainer_args, *_list_resume_args(job))
+    used = placeholders.list_names(words)
     counts = {role: sum(source.role == role for source in job.sources) for role in ("dataset", "policy")}
     for name in used:
         if name not in (*placeholders.NAMES, *own):
             yield _make_unknown_problem(name, own)
-        elif name == placeholders.RESUME:
-            title = "{resume} has a value only after an interruption"
-            yield make_usage_problem(
-                "placeholder-empty", title, "--", "It stands in resume_args, which are added then.", f"{{{name}}}"
+        elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
+            title, why = (
+                "{resume} has a value only after an interruption",
+                "--resume-args are added to the command then.",
             )
+            way = Suggestion("""--resume-args '["--resume", "{resume}"]'""")
+            yield make_usage_problem("placeholder-empty", title, "--", why, f"{{{name}}}", (way,))
         elif empty := _explain_empty(name, job, counts):
             yield make_usage_problem("placeholder-empty", empty[0], "--", "", f"{{{name}}}", (Suggestion(empty[1]),))
-    yield from _check_datasets_alone(job)
+    yield from _check_datasets_alone(words)
     unused = [role for role, names in USED_BY.items() if counts[role] and not {*names} & {*used}]
     unused += [name for name in own if name not in used]
     if unused:
@@ -108,9 +111,17 @@ def _explain_empty(name: str, job: "Job", counts: dict[str, int]) -> tuple[str, 
     return None
 
 
-def _check_datasets_alone(job: "Job") -> Iterator[Problem]:
+def _list_resume_args(job: "Job") -> tuple[str, ...]:
+    """Return the arguments after an interruption; none if they are wrong, which another rule says."""
+    try:
+        return parameters.parse_resume_args(job["resume_args"])
+    except ValueError:
+        return ()
+
+
+def _check_datasets_alone(words: Iterable[str]) -> Iterator[Problem]:
     text = f"{{{placeholders.DATASETS}}}"
-    for argument in job.trainer_args:
+    for argument in words:
         if argument != text and placeholders.DATASETS in placeholders.list_names([argument]):
             title, why = f"{text} must be an argument of its own", "It becomes one argument for each dataset."
             yield make_usage_problem("placeholder-misplaced", title, "--", why, redact(argument), (Suggestion(text),))
@@ -146,7 +157,7 @@ def _find_program_file(job: "Job") -> str:
     words = job.trainer_args
     if job["shell"] or not words:
         return ""
-    if PYTHON.fullmatch(words[0]):
+    if launcher.PYTHON.fullmatch(words[0]):
         script = next((word for word in words[1:] if word not in PYTHON_SWITCHES), "")
         return "" if script.startswith("-") or placeholders.list_names([script]) else script
     return words[0] if "/" in words[0] and not placeholders.list_names(words[:1]) else ""
@@ -178,23 +189,6 @@ def _check_pattern(flag: str, text: str, check: Callable[[str], object], example
         title, why = f"{flag} cannot find a number", f"{str(error)[:1].upper()}{str(error)[1:]}."
         ways = (Suggestion(f"{flag} '{example}'"),)
         yield make_usage_problem("metric-invalid", title, flag, why, redact(text), ways)
-
-
-def check_checkpoints(job: "Job") -> Iterator[Problem]:
-    """Require a pattern that says where the step stands, below the outputs."""
-    pattern = job["checkpoints"]
-    if pattern is None:
-        if job["resume_in_place"]:
-            title = "--resume-in-place has no effect without checkpoints"
-            fixes = (Suggestion("--checkpoints PATTERN"), suggest_leaving_out("--resume-in-place"))
-            yield make_usage_problem("checkpoints-missing", title, "--resume-in-place", suggestions=fixes)
-        return
-    parts = pattern.split("/")
-    if pattern.count(STEP) != 1 or pattern.startswith("/") or ".." in parts or "" in parts:
-        title = "--checkpoints is no path below {outputs} with {step} in it"
-        why = "The step is the number in the name of a file or folder that the program saves."
-        ways = (Suggestion("--checkpoints 'checkpoints/{step}'"),)
-        yield make_usage_problem("checkpoints-invalid", title, "--checkpoints", why, redact(pattern), ways)
 
 
 def check_results(job: "Job") -> Iterator[Problem]:

@@ -16,7 +16,8 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import ChildGroup
 
-from robotrain_workloads.command import mlflow_variables, placeholders, program_spec, report_package
+from robotrain_workloads.command import attempts, launcher, mlflow_variables, placeholders, program_spec, report_package
+from robotrain_workloads.command.checkpoint_follower import CheckpointFollower
 from robotrain_workloads.command.metric_follower import MetricFollower
 from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.command.program_packages import ProgramPackages, find_python
@@ -49,7 +50,10 @@ class Follower(Protocol):
         """Read what is new, and send its events."""
 
     def finish(self, exit_code: int, is_stopped: bool) -> Iterator[str]:
-        """Read the rest once the program has ended; yield why the run failed, although it ended with 0."""
+        """Read the rest once the program has ended; yield why the run failed, although it ended with 0.
+
+        :param exit_code: the program's own, negative for a signal, also after a stop.
+        """
 
 
 def make_environ(spec: ProgramSpec) -> dict[str, str]:
@@ -86,9 +90,8 @@ def describe_missing_program(name: str, path: str) -> str:
 def make_followers(spec: ProgramSpec, lines: OutputLines) -> list[Follower]:
     """Return what follows a program. `lines` are those of its output."""
     report, outputs, reader = Path(spec.work, program_spec.REPORT_FILE), Path(spec.outputs), make_line_reader(spec)
-    followers: list[Follower] = [
-        MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=lines.take_lines)
-    ]
+    metrics = MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=lines.take_lines)
+    followers: list[Follower] = [metrics, CheckpointFollower(spec, lambda: metrics.last_step)]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
         followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
     return followers
@@ -108,9 +111,11 @@ def run_program(spec: ProgramSpec) -> int:
         print(f"error: the code cannot be copied to {spec.folder}: {error}", flush=True)
         return 1
     environ = make_environ(spec)
-    for folder in (spec.outputs, spec.checkpoints):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    Path(spec.work, program_spec.REPORT_FILE).unlink(missing_ok=True)  # of an earlier attempt
+    Path(spec.checkpoints).mkdir(parents=True, exist_ok=True)
+    attempts.prepare_outputs(spec)
+    if spec.values["launcher"] and (why := launcher.explain_missing_torch(spec.arguments[0], environ)):
+        print(f"error: {why}", flush=True)
+        return NOT_FOUND
     lines = OutputLines()
     followers = make_followers(spec, lines)
     try:
@@ -134,7 +139,8 @@ def run_program(spec: ProgramSpec) -> int:
     if forwarder:
         forwarder.join(LAST_OUTPUT_SECONDS)
     code = waiting.exit_code
-    problems = [why for follower in followers for why in follower.finish(code, waiting.is_stopped)]
+    own_code = group.exit_code or 0  # after a stop it says whether the program saved its work
+    problems = [why for follower in followers for why in follower.finish(own_code, waiting.is_stopped)]
     for why in problems:
         print(f"error: {why}", flush=True)
     if code == 0 and problems:

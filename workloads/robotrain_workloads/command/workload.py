@@ -19,12 +19,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import own_code
     from robotrain_workloads import rules as shared_rules
-    from robotrain_workloads.command import environ_rules, package_rules, rules
+    from robotrain_workloads.command import checkpoint_rules, environ_rules, package_rules, rules
 
     yield from rules.check_command(job)
     yield from rules.check_placeholders(job)
     yield from rules.check_program_file(job)
-    yield from rules.check_checkpoints(job)
+    yield from checkpoint_rules.check_checkpoints(job)
+    yield from checkpoint_rules.check_resume(job)
     yield from rules.check_results(job)
     yield from package_rules.check_environment(job)
     yield from environ_rules.check_environ(job)

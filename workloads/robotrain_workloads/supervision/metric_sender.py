@@ -24,6 +24,8 @@ class MetricSender:
         self._owners: dict[str, object] = {}
         self._rows: dict[int, dict[str, float]] = {}
         self._total: int | None = None
+        self.last_step: int | None = None
+        """The step of the row that was added last; None before the first."""
         self._allowed, self._counted_at = float(BURST), clock()
 
     def claim(self, name: str, source: object) -> object:
@@ -32,6 +34,7 @@ class MetricSender:
 
     def add(self, source: object, row: MetricRow) -> None:
         """Take a row, to be sent by `flush`."""
+        self.last_step = row.step
         if row.total is not None and row.total != self._total:
             self._total = row.total
         values = {name: value for name, value in row.values.items() if self.claim(name, source) == source}

@@ -1,0 +1,100 @@
+"""A run that was interrupted: what its program continues from, and what the attempt before left in the outputs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.event import Note, emit_event
+
+from robotrain_workloads.command import program_checkpoint, program_spec
+from robotrain_workloads.command.checkpoint_follower import CompletionRule
+from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
+from robotrain_workloads.command.parameters import is_continued
+from robotrain_workloads.command.program_spec import ProgramSpec
+
+KEEP_WORK = """--resume-args '["--resume", "{resume}"]', or --resume-in-place, continues from it"""
+
+
+class ResumePoint(NamedTuple):
+    """What a program continues from."""
+
+    folder: Path | None
+    """The checkpoint's folder; None to start from the beginning."""
+    path: Path | None
+    """What `{resume}` stands for: a folder or a file."""
+    notes: tuple[Note, ...]
+
+
+def find_resume_point(document: JobDocument, data: Mapping[JobSource, Path], own: Path, outputs: Path) -> ResumePoint:
+    """Return what the program continues from: the run's last complete checkpoint in `own`, or the one that was given.
+
+    Raise OSError.
+    """
+    values, pattern = document.parameters, document.parameters["checkpoints"]
+    point, notes = checkpoint.find_resume_point(own, run=document.run, job=document.job)
+    given = next((folder for source, folder in data.items() if source.role == "resume"), None)
+    folder = point[1] if point else given
+    if folder is None:
+        return ResumePoint(None, None, notes)
+    text = str(pattern or "")
+    if point and not is_continued(values, document.trainer_args):
+        note = (
+            f"the program starts again from the beginning, unless it reads $ROBOTRAIN_RESUME: an earlier attempt saved"
+            f" step {point[0]}; {KEEP_WORK}"
+        )
+        warnings = (one for one in notes if one.level == "warning")
+        notes = (*warnings, Note(level="warning", text=note))
+    place = program_checkpoint.find_place(folder, text) if values["resume_in_place"] else None
+    path = outputs / place.path if place else program_checkpoint.get_resume_path(folder, text)
+    return ResumePoint(folder, path, notes)
+
+
+def prepare_outputs(spec: ProgramSpec) -> None:
+    """Make the outputs ready for the program: what an earlier attempt left there is told apart, and nothing is removed.
+
+    A program that continues finds its files and its complete checkpoints; one that starts from the beginning finds
+    nothing. Raise OSError.
+    """
+    outputs, pattern = Path(spec.outputs), str(spec.values["checkpoints"] or "")
+    Path(spec.work, program_spec.REPORT_FILE).unlink(missing_ok=True)
+    is_repeated = outputs.is_dir() and any(outputs.iterdir())
+    if is_repeated and not (spec.resume and is_continued(spec.values, spec.arguments)):
+        moved = _move_outputs(outputs)
+        why = "" if spec.resume else "no checkpoint of an earlier attempt is complete: the program starts again; "
+        ways = "" if spec.resume or pattern else "; --checkpoints PATTERN keeps its work"
+        _send_warning(f"{why}what was in {{outputs}} is now in {moved}{ways}")
+    elif is_repeated and pattern:
+        rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
+        for path, step in list(CheckpointPattern(pattern).find_checkpoints(outputs)):
+            _set_incomplete_aside(outputs / path, Path(spec.checkpoints, f"{step:06}"), rule)
+    outputs.mkdir(parents=True, exist_ok=True)
+    if spec.resume and spec.values["resume_in_place"]:
+        folder = Path(spec.resume)
+        if place := program_checkpoint.find_place(folder, pattern):
+            program_checkpoint.restore_checkpoint(folder, place, outputs)
+        else:
+            _send_warning(f"{folder} is not put back: it was not saved below {{outputs}}")
+
+
+def _move_outputs(outputs: Path) -> Path:
+    number = 1
+    while (moved := outputs.with_name(f"{outputs.name}.attempt-{number}")).exists():
+        number += 1
+    outputs.rename(moved)
+    return moved
+
+
+def _set_incomplete_aside(path: Path, kept: Path, rule: CompletionRule) -> None:
+    """Rename a checkpoint that a killed program may not have completed, so that neither it nor robotrain uses it."""
+    if program_checkpoint.is_kept(path, kept):
+        return
+    signature = program_checkpoint.read_signature(path)
+    if rule.kind == "quiet" or not signature or not rule.is_complete(path, signature, quiet=0.0, is_new=True):
+        moved = program_checkpoint.move_aside(path, "incomplete")
+        _send_warning(f"{path} was not complete when the attempt before ended: it is kept as {moved.name}, not used")
+
+
+def _send_warning(text: str) -> None:
+    emit_event(Note(level="warning", text=text))

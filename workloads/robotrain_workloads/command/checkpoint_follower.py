@@ -1,0 +1,282 @@
+"""Follows the checkpoints of a program: each complete one becomes a checkpoint of the run.
+
+One is complete by the rule of `--checkpoint-complete`, or because the program reports it. Nothing is waited for: what
+changes while it is linked is taken later.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Discarded, Note, emit_event
+from robotrain_runtime.process.stop import STOPPED_STATUS
+
+from robotrain_workloads.command import checkpoint_pattern, program_checkpoint, program_spec
+from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
+from robotrain_workloads.command.program_checkpoint import ChangedMeanwhile, Place, Signature
+from robotrain_workloads.command.program_spec import ProgramSpec
+from robotrain_workloads.supervision.json_lines import JsonLines
+from robotrain_workloads.supervision.metric_row import parse_step
+
+SCAN_SECONDS = 1.0
+BUSY_SHARE = 0.02
+"""The most of a core that looking for checkpoints takes."""
+QUIET_SECONDS = 30.0
+"""How long nothing changes in a checkpoint that was changed against its rule before it counts as complete."""
+ENDS_OF_STOP = (0, STOPPED_STATUS, 130)
+"""The exit codes of a program that saved its work after a stop."""
+
+
+@dataclass(frozen=True)
+class CompletionRule:
+    """When a checkpoint is complete: `marker:FILE`, `quiet:SECONDS` or `rename`."""
+
+    kind: str
+    value: str = ""
+
+    @staticmethod
+    def parse(text: str) -> "CompletionRule":
+        """Return the rule that a parameter's text says."""
+        kind, _, value = text.partition(":")
+        return CompletionRule(kind, value)
+
+    def is_complete(self, path: Path, signature: Signature, quiet: float, is_new: bool) -> bool:
+        """Return whether a checkpoint is complete.
+
+        :param quiet: for how many seconds nothing in it has changed.
+        :param is_new: whether what has this name now is there for the first time, not changed.
+        """
+        if self.kind == "quiet":
+            return quiet >= float(self.value)
+        if self.kind == "rename":
+            return is_new or quiet >= QUIET_SECONDS
+        if path.is_file():
+            marker = program_checkpoint.read_signature(Path(f"{path}{self.value}"))
+            found = next(iter(marker.values()), None)
+        else:
+            found = signature.get(self.value)
+        if found is None:
+            return False
+        return found[1] >= max(one[1] for one in signature.values()) or quiet >= QUIET_SECONDS
+
+
+@dataclass
+class SavedCheckpoint:
+    """What is known of one checkpoint of the program."""
+
+    step: int
+    path: Path
+    signature: Signature = field(default_factory=dict)
+    quiet: float = 0.0
+    """For how many seconds it has had this signature."""
+    kept: Signature | None = None
+    """Its signature when it became one of the run; None before."""
+    top: tuple[int, int, int] | None = None
+    """Size, time and number of the file or folder itself, when it was looked at last."""
+    is_reported: bool = False
+    """Whether the program says that it is complete as it is now."""
+
+    def observe(self, signature: Signature, seconds: float) -> None:
+        """Note its signature, `seconds` after the last time."""
+        self.quiet = self.quiet + seconds if signature == self.signature else 0.0
+        self.signature = signature
+
+    def read_top(self) -> tuple[int, int, int] | None:
+        """Return what `top` would be now; None if it is not there."""
+        try:
+            facts = self.path.lstat()
+        except OSError:
+            return None
+        return facts.st_size, facts.st_mtime_ns, facts.st_ino
+
+
+class CheckpointFollower:
+    """Follows the checkpoints below the outputs of a program, and those that it reports.
+
+    :param get_step: returns the last step of the program that is known; None if none is.
+    """
+
+    def __init__(
+        self,
+        spec: ProgramSpec,
+        get_step: Callable[[], int | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        send: Callable[[Any], None] = emit_event,
+    ) -> None:
+        self._outputs, self._folder = Path(os.path.realpath(spec.outputs)), Path(spec.checkpoints)
+        self._text = str(spec.values["checkpoints"] or "")
+        self._pattern = CheckpointPattern(self._text) if self._text else None
+        self._rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
+        self._has_results = bool(spec.values["results"])
+        self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
+        self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
+        self._saved: dict[Path, SavedCheckpoint] = {}
+        self._removed: set[int] = set()
+        self._failures: dict[Path, str] = {}
+        """By path, why a checkpoint cannot be kept."""
+        self._warned: set[str] = set()
+        self._next_scan = self._scanned_at = self._clock()
+        self._turn = 0
+        self._adopt_kept()
+
+    def _adopt_kept(self) -> None:
+        """Know the checkpoints of an earlier attempt, so that they are not reported again."""
+        for path, step in self._find_checkpoints():
+            if program_checkpoint.is_kept(path, self._get_target(step)):
+                signature = program_checkpoint.read_signature(path)
+                saved = self._saved[path] = SavedCheckpoint(step, path, signature, kept=signature)
+                saved.top = saved.read_top()
+
+    def read_new(self) -> None:
+        """Take the checkpoints that are complete now."""
+        self._read_reports()
+        if (now := self._clock()) < self._next_scan:
+            return
+        began = time.thread_time()
+        # a process that was stopped meanwhile saw nothing: such a time is not quiet
+        self._scan_checkpoints(min(now - self._scanned_at, 2 * max(SCAN_SECONDS, self._next_scan - self._scanned_at)))
+        self._scanned_at, pause = now, (time.thread_time() - began) / BUSY_SHARE
+        self._next_scan = now + max(SCAN_SECONDS, pause)
+
+    def finish(self, exit_code: int, is_stopped: bool) -> Iterator[str]:
+        """Take what the program left, if it ended as it should; yield why the run failed, although it ended with 0.
+
+        :param exit_code: the program's own, negative for a signal.
+        """
+        self._read_reports()
+        is_trusted = exit_code == 0 or (is_stopped and exit_code in ENDS_OF_STOP)
+        self._scan_checkpoints(0.0, is_last=True, is_trusted=is_trusted)
+        for saved in self._saved.values():
+            if saved.signature != saved.kept and saved.path not in self._failures:
+                text = f"the checkpoint {saved.path} was not complete when the program ended: it is not used"
+                self._warn_once(text, text)
+        yield from self._failures.values()
+        if exit_code or is_stopped or self._failures or self._list_kept():
+            return
+        if self._pattern:
+            there, guess = checkpoint_pattern.describe_files(self._outputs)
+            way = f": --checkpoints '{guess}'" if guess and guess != self._text else ""
+            yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {there}{way}"
+        elif not self._has_results:
+            self._keep_outputs()
+
+    def _keep_outputs(self) -> None:
+        """Take all that the program wrote as its one checkpoint."""
+        saved = SavedCheckpoint(self._get_step() or 0, self._outputs)
+        saved.signature = program_checkpoint.read_signature(self._outputs)
+        if not saved.signature:
+            text = "the program wrote no files to {outputs}: the run has nothing to publish or to continue from"
+            self._warn_once(text, text)
+        else:
+            self._keep_checkpoint(saved)
+
+    def _find_checkpoints(self) -> Iterator[tuple[Path, int]]:
+        """Yield the path and step of each checkpoint that is there: of the pattern, and reported."""
+        found = self._pattern.find_checkpoints(self._outputs) if self._pattern else ()
+        yield from ((self._outputs / path, step) for path, step in found)
+
+    def _scan_checkpoints(self, seconds: float, is_last: bool = False, is_trusted: bool = False) -> None:
+        """Look at all checkpoints, `seconds` after the last time."""
+        there = dict(self._find_checkpoints())
+        there |= {path: one.step for path, one in self._saved.items() if one.is_reported and path not in there}
+        turns = [path for path in there if path in self._saved and self._saved[path].kept]
+        self._turn = (self._turn + 1) % max(1, len(turns))
+        for path, step in sorted(there.items(), key=lambda one: one[1]):
+            saved = self._saved.setdefault(path, SavedCheckpoint(step, path))
+            top = saved.read_top()
+            if top is None:
+                continue
+            is_same = saved.kept is not None and top == saved.top and path != turns[self._turn]
+            if is_same and saved.signature == saved.kept and not is_last:
+                continue  # of those that are kept, one at a time is looked into
+            is_new = saved.top is None or saved.top[2] != top[2]
+            saved.observe(program_checkpoint.read_signature(path), seconds)
+            if not saved.signature or saved.signature == saved.kept:
+                saved.top = top
+                continue
+            if is_trusted or self._rule.is_complete(path, saved.signature, saved.quiet, is_new):
+                self._keep_checkpoint(saved)
+            if saved.signature:
+                saved.top = top
+        for path in [path for path, one in self._saved.items() if path not in there or one.read_top() is None]:
+            self._failures.pop(path, None)
+            if (gone := self._saved.pop(path)).kept is not None:
+                self._removed.add(gone.step)
+        self._discard_removed()
+
+    def _read_reports(self) -> None:
+        """Take the checkpoints that the program reported since."""
+        reports: list[dict[str, Any]] = []
+        with suppress(OSError):
+            reports += self._reports.read_new()
+        for report in reports:
+            step = parse_step(report.get("step"))
+            if report.get("event") != "checkpoint" or step is None:
+                continue
+            path = Path(os.path.realpath(self._start / str(report.get("path"))))
+            saved = self._saved.setdefault(path, SavedCheckpoint(step, path))
+            saved.step, saved.is_reported = step, True
+            saved.signature, saved.top = program_checkpoint.read_signature(path), saved.read_top()
+            if not saved.signature:
+                text = f"the program reported a checkpoint of step {step}, but {path} has no files"
+                self._warn_once(text, text)
+            elif saved.signature != saved.kept:
+                self._keep_checkpoint(saved)
+
+    def _keep_checkpoint(self, saved: SavedCheckpoint) -> None:
+        """Make it a checkpoint of the run, unless it changes meanwhile."""
+        self._check_order(saved)
+        is_below = saved.path.is_relative_to(self._outputs) and saved.path != self._outputs
+        path = saved.path.relative_to(self._outputs).as_posix() if is_below else ""
+        place, target = Place(path, saved.path.is_file()), self._get_target(saved.step)
+        try:
+            program_checkpoint.keep_checkpoint(saved.path, saved.signature, target, place)
+        except ChangedMeanwhile:
+            saved.signature, saved.quiet = {}, 0.0
+            return
+        except OSError as error:  # tried again
+            text = f"the checkpoint {saved.path} cannot be kept: {error.strerror or error}"
+            self._failures[saved.path] = text
+            self._warn_once(text, text)
+            return
+        self._failures.pop(saved.path, None)
+        saved.kept = saved.signature
+        self._removed.discard(saved.step)
+        self._send(Checkpoint(step=saved.step, path=str(target)))
+        self._discard_removed()
+
+    def _check_order(self, saved: SavedCheckpoint) -> None:
+        kept = self._list_kept()
+        others = [one for one in self._saved.values() if one.step == saved.step and one.kept and one is not saved]
+        if others:
+            text = f"two checkpoints are of step {saved.step}: {others[0].path} and {saved.path}; the later one counts"
+            self._warn_once("same", text)
+        elif kept and saved.kept is None and saved.step < max(kept):
+            text = f"a checkpoint of step {saved.step} follows one of step {max(kept)}: the highest counts as the last"
+            self._warn_once("order", text)
+
+    def _discard_removed(self) -> None:
+        """Let the run remove its copies of what the program removed, but never the newest."""
+        kept = {one.step for one in self._saved.values() if one.kept is not None}
+        self._removed -= kept
+        for step in sorted(self._removed):
+            if step < max(kept | self._removed):
+                self._removed.remove(step)
+                self._send(Discarded(step=step, path=str(self._get_target(step))))
+
+    def _list_kept(self) -> list[int]:
+        """Return the steps of the run's checkpoints, also of earlier attempts."""
+        return [step for step, _ in checkpoint.list_checkpoints(self._folder)]
+
+    def _get_target(self, step: int) -> Path:
+        return self._folder / f"{step:06}"
+
+    def _warn_once(self, about: str, text: str) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            self._send(Note(level="warning", text=text))

@@ -1,0 +1,123 @@
+"""`--checkpoints PATTERN`: where a program saves checkpoints below its outputs, and which of them are there."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+STEP = "{step}"
+STEP_PATTERN = r"(?<![0-9])(?P<step>[0-9]{1,15})(?![0-9])"
+ANY_FOLDERS = "**"
+LISTED = 4
+"""How many of the files that are there a message names."""
+MOST_FILES = 2000
+"""How many files are looked at for a suggestion."""
+NUMBER = re.compile(r"[0-9]+")
+
+
+class CheckpointPattern:
+    """A path with `{step}`; `*` stands for letters in a name, `**` for any folders. Hidden names and links match none.
+
+    Only the folders along the pattern are listed.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._parts = text.split("/")
+        self._expressions = [_compile(part) for part in self._parts]
+
+    def find_checkpoints(self, outputs: Path) -> Iterator[tuple[str, int]]:
+        """Yield the path, below `outputs`, and the step of each file or folder of the pattern."""
+        seen = set[str]()
+        for path, step in self._match_parts(str(outputs), "", 0, None):
+            if path not in seen:  # `**` finds one in several ways
+                seen.add(path)
+                yield path, step
+
+    def match_name(self, name: str) -> int | None:
+        """Return the step in the last name of a path; None if it is not of the pattern, or has no step."""
+        expression = self._expressions[-1]
+        found = expression.fullmatch(name) if expression else None
+        return int(found["step"]) if found and STEP in self._parts[-1] else None
+
+    @property
+    def fixed_parent(self) -> str | None:
+        """The folder of the checkpoints below the outputs; None if the pattern does not say it."""
+        above = self._parts[:-1]
+        return None if any("*" in part or STEP in part for part in above) else "/".join(above)
+
+    def _match_parts(self, top: str, path: str, number: int, step: int | None) -> Iterator[tuple[str, int]]:
+        if number == len(self._parts):
+            if step is not None:
+                yield path, step
+            return
+        part, expression, is_last = self._parts[number], self._expressions[number], number + 1 == len(self._parts)
+        if part == ANY_FOLDERS:
+            yield from self._match_parts(top, path, number + 1, step)
+            for entry in _list_entries(top, path):
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                    yield from self._match_parts(top, _join(path, entry.name), number, step)
+        elif expression is None:
+            if not is_last or (os.path.exists(full := f"{top}/{_join(path, part)}") and not os.path.islink(full)):
+                yield from self._match_parts(top, _join(path, part), number + 1, step)
+        else:
+            for entry in _list_entries(top, path):
+                found = expression.fullmatch(entry.name)
+                if found and not entry.is_symlink() and (is_last or entry.is_dir()):
+                    here = int(found["step"]) if STEP in part else step
+                    yield from self._match_parts(top, _join(path, entry.name), number + 1, here)
+
+
+def _compile(part: str) -> re.Pattern[str] | None:
+    """Return the expression of a name; None if it is a text."""
+    if part == ANY_FOLDERS or (STEP not in part and "*" not in part):
+        return None
+
+    def translate(piece: str) -> str:
+        return STEP_PATTERN if piece == STEP else ".*" if piece.startswith("*") else re.escape(piece)
+
+    start = r"(?!\.)" if part.startswith("*") else ""  # a hidden name begins with a point
+    return re.compile(start + "".join(map(translate, re.split(r"(\{step\}|\*+)", part))), re.DOTALL)
+
+
+def _list_entries(top: str, path: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(f"{top}/{path}" if path else top) as entries:
+            return list(entries)
+    except OSError:  # it was removed, or is a file
+        return []
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def describe_files(outputs: Path) -> tuple[str, str]:
+    """Return what there is below the outputs, in words, and the pattern that probably finds its checkpoints."""
+    paths = sorted(_list_files(outputs))
+    if not paths:
+        return "it has no files", ""
+    found = Counter(pattern for pattern in map(_guess_pattern, paths) if pattern)
+    shown = ", ".join(paths[:LISTED]) + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
+    return f"it has {shown}", found.most_common(1)[0][0] if found else ""
+
+
+def _list_files(outputs: Path) -> Iterator[str]:
+    count = 0
+    for folder, _, names in os.walk(outputs):
+        for name in names:
+            count += 1
+            if count > MOST_FILES:
+                return
+            yield os.path.relpath(os.path.join(folder, name), outputs)
+
+
+def _guess_pattern(path: str) -> str:
+    """Return the path up to its first name with one number, which becomes the step; empty without one."""
+    before: list[str] = []
+    for part in path.split("/"):
+        numbers = NUMBER.findall(part)
+        if len(numbers) == 1:
+            return "/".join([*before, NUMBER.sub(STEP, part)])
+        before.append("*" if numbers else part)
+    return ""

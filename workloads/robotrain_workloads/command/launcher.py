@@ -1,0 +1,57 @@
+"""`--launcher torchrun`: a `python` command, started once for each GPU. Imports nothing of core: jobs carry it."""
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?")
+MODULE = "torch.distributed.run"
+IGNORED_OPTION = "-u"
+"""The one option of Python that torchrun's workers have anyway."""
+FIND_TORCH = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+FIND_SECONDS = 60.0
+
+
+def find_program(words: Sequence[str]) -> list[str]:
+    """Return the words behind `python`: a script, or `-m` and a module, and their arguments.
+
+    Raise ValueError, which says why torchrun cannot start them.
+    """
+    if not words or not PYTHON.fullmatch(words[0]):
+        raise ValueError("It starts a script, or `-m MODULE`, once for each GPU.")
+    program = list(words[1:])
+    while program and program[0] == IGNORED_OPTION:
+        del program[0]
+    if not program:
+        raise ValueError("There is no script behind python.")
+    if program[0].startswith("-") and (program[0] != "-m" or len(program) == 1):
+        raise ValueError(f"It starts its processes without Python's own options, such as {program[0]}.")
+    return program
+
+
+def make_command(words: Sequence[str], processes: int) -> tuple[str, ...]:
+    """Return the command that starts a `python` command in `processes` processes. Raise ValueError."""
+    program = find_program(words)
+    if program[0] == "-m":
+        program[0] = "--module"
+    return (words[0], "-m", MODULE, "--standalone", f"--nproc_per_node={processes}", *program)
+
+
+def explain_missing_torch(python: str, environ: Mapping[str, str]) -> str:
+    """Return why torchrun cannot be started by this interpreter; empty if it can, or if Python itself is missing."""
+    try:
+        found = subprocess.run(
+            [python, "-c", FIND_TORCH],
+            env=dict(environ),
+            cwd=Path("/"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=FIND_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (
+        "--launcher torchrun needs PyTorch, which the environment of the job does not have" if found.returncode else ""
+    )

@@ -1,0 +1,174 @@
+"""A program's checkpoint as one of the run: a folder named after its step, with the program's files and their place.
+
+The files are hard links where that is possible, so that they take no more space. What `{resume}` stands for, and where
+a checkpoint belongs below `{outputs}`, is read from there.
+"""
+
+import json
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.checkpoint import MANIFEST
+from robotrain_runtime.contract.files import make_atomically, read_limited_file
+
+from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
+
+PLACE_FILE = "robotrain-program.json"
+"""Says where the program had saved a checkpoint, in the checkpoint's folder."""
+OWN_FILES = (PLACE_FILE, MANIFEST)
+MAX_PLACE_BYTES = 1 << 16
+
+Signature = dict[str, tuple[int, int, int]]
+"""By path, the size, the time of the last change in ns and the number of each file."""
+
+
+class ChangedMeanwhile(Exception):
+    """The program wrote to its checkpoint, or removed it, while it was being linked."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a program saved a checkpoint."""
+
+    path: str
+    """Below the outputs; empty if it was not there, or all of them."""
+    is_file: bool
+    """Whether it is a single file."""
+
+
+def read_signature(path: Path) -> Signature:
+    """Return the signature of a checkpoint: of a file under its name, of a folder by paths in it.
+
+    It is empty if nothing is there, or if something is removed meanwhile. Links to folders do not count.
+    """
+    found: Signature = {}
+    try:
+        top = path.lstat()
+        if stat.S_ISREG(top.st_mode):
+            return {path.name: _get_facts(top)}
+        folders = [""]
+        while folders:
+            within = folders.pop()
+            with os.scandir(path / within) as entries:
+                for entry in entries:
+                    name = f"{within}/{entry.name}" if within else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(name)
+                    elif entry.is_file() and name not in OWN_FILES:
+                        found[name] = _get_facts(entry.stat())
+    except OSError:
+        return {}
+    return found
+
+
+def _get_facts(facts: os.stat_result) -> tuple[int, int, int]:
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
+
+
+def keep_checkpoint(path: Path, signature: Signature, target: Path, place: Place) -> None:
+    """Make the run's folder `target` of a program's checkpoint; it replaces one of the same step.
+
+    Raise ChangedMeanwhile if the files are not those of the signature any more, OSError if they cannot be kept.
+    """
+    with make_atomically(target, replace=True, key="save") as scratch:
+        scratch.mkdir()
+        for name in signature:
+            source, copy = (path if place.is_file else path / name), scratch / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            _link_file(source, copy)
+        body = {"path": place.path, "is_file": place.is_file}
+        (scratch / PLACE_FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
+        if read_signature(path) != signature:
+            raise ChangedMeanwhile
+
+
+def _link_file(source: Path, copy: Path) -> None:
+    """Link a file, or copy it with its time. Raise ChangedMeanwhile if it is gone."""
+    try:
+        try:
+            os.link(os.path.realpath(source), copy)
+        except FileNotFoundError:
+            raise
+        except OSError:  # another device, or one without links
+            shutil.copy2(source, copy)
+    except FileNotFoundError:
+        raise ChangedMeanwhile from None
+
+
+def read_place(folder: Path) -> Place | None:
+    """Return where the program had saved a checkpoint of a run; None for a folder of another origin."""
+    try:
+        data = json.loads(read_limited_file(folder / PLACE_FILE, MAX_PLACE_BYTES))
+        place = Place(path=str(data["path"]), is_file=bool(data["is_file"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_below = not os.path.isabs(place.path) and ".." not in place.path.split("/")
+    return place if is_below else None
+
+
+def find_place(folder: Path, pattern: str) -> Place | None:
+    """Return where a checkpoint belongs below the outputs; None if neither it nor the pattern says it."""
+    if place := read_place(folder):
+        return place if place.path else None
+    expected = CheckpointPattern(pattern)
+    parent, files = expected.fixed_parent, list_files(folder)
+    name = next((name for name in files if len(files) == 1 and expected.match_name(name) is not None), None)
+    if parent is None or (name is None and expected.match_name(folder.name) is None):
+        return None
+    return Place(path="/".join(filter(None, [parent, name or folder.name])), is_file=name is not None)
+
+
+def list_files(folder: Path) -> list[str]:
+    """Return the paths of the program's files in a checkpoint of the run."""
+    return sorted(read_signature(folder))
+
+
+def get_resume_path(folder: Path, pattern: str | None) -> Path:
+    """Return what the program continues from: the checkpoint's folder, or its single file."""
+    place = read_place(folder) or (find_place(folder, pattern) if pattern else None)
+    return folder / Path(list_files(folder)[0]) if place and place.is_file and list_files(folder) else folder
+
+
+def is_kept(path: Path, target: Path) -> bool:
+    """Return whether a checkpoint of the run has the very files of a program's checkpoint, and is sealed."""
+    if checkpoint.read_manifest(target) is None:
+        return False
+    signature, kept = read_signature(path), read_signature(target)
+    return bool(signature) and {name: one[:2] for name, one in signature.items()} == {
+        name: one[:2] for name, one in kept.items()
+    }
+
+
+def restore_checkpoint(folder: Path, place: Place, outputs: Path) -> Path | None:
+    """Put a checkpoint of the run back at its place; return where something else that was there is now.
+
+    Raise OSError.
+    """
+    target, moved = outputs / place.path, None
+    if is_kept(target, folder):
+        return None
+    if os.path.lexists(target):
+        moved = move_aside(target, "incomplete")
+    with make_atomically(target, key="restore") as scratch:
+        names = list_files(folder)
+        if place.is_file:
+            _link_file(folder / names[0], scratch)
+        else:
+            scratch.mkdir()
+            for name in names:
+                (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+                _link_file(folder / name, scratch / name)
+    return moved
+
+
+def move_aside(path: Path, word: str) -> Path:
+    """Rename a file or folder to `.NAME.WORD-N`, which no pattern finds; return the new path. Raise OSError."""
+    number = 1
+    while os.path.lexists(target := path.with_name(f".{path.name}.{word}-{number}")):
+        number += 1
+    path.rename(target)
+    return target
