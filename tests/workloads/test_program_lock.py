@@ -60,11 +60,11 @@ def read_lock(run: str) -> str:
 
 def test_a_dry_run_says_what_was_locked_and_the_document_has_it(robotrain, words):
     answer = robotrain("submit", *words, "--dry-run", "--json", *COMMAND)
-    assert answer.json["program_lock"].startswith("requirements.txt: 1 packages, Python 3.11, sha256:")
+    assert answer.json["program_lock"].startswith("requirements.txt: 1 package, Python 3.11, sha256:")
     body = json.loads(answer.json["files"]["job.json"]["text"])
     assert "moves==1.0" in body["program_lock"]
     assert body["program_python"] == "3.11"
-    assert "packages  requirements.txt: 1 packages" in robotrain("submit", *words, "--dry-run", *COMMAND).stdout
+    assert "packages  requirements.txt: 1 package" in robotrain("submit", *words, "--dry-run", *COMMAND).stdout
 
 
 def test_explain_and_render_know_only_what_was_locked_before(robotrain, words, uv_runs):
@@ -78,7 +78,7 @@ def test_explain_and_render_know_only_what_was_locked_before(robotrain, words, u
     after = robotrain("render", *words, *COMMAND)
     assert "the packages of your program" not in after.stderr
     assert "moves==1.0" in after.stdout
-    assert "1 packages, Python 3.11" in robotrain("explain", *words, *COMMAND).stdout
+    assert "1 package, Python 3.11" in robotrain("explain", *words, *COMMAND).stdout
     assert uv_runs() == asked
 
 
@@ -102,7 +102,7 @@ def test_resubmit_keeps_the_packages_unless_they_are_locked_again(robotrain, wor
     changed = robotrain("resubmit", run, "--set", "seed=5").stdout.strip()
     assert read_lock(changed) == read_lock(run)
     rows = {row["name"]: row for row in plans.read_stored_values(changed)}
-    assert rows["program_lock"]["value"].startswith("1 packages")
+    assert rows["program_lock"]["value"].startswith("1 package")
     other_python = robotrain("resubmit", run, "--set", "python_version=3.12").stdout.strip()
     assert "moves==2.0" in read_lock(other_python)
     again = robotrain("resubmit", run, "--repin", "--new").stdout.strip()

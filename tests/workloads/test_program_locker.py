@@ -264,6 +264,22 @@ def test_the_dependencies_of_a_pyproject_are_locked(lock, shelf):
     assert (locked.origin, locked.python) == ("pyproject.toml", "3.11")
 
 
+def test_the_projects_own_packages_are_part_of_the_code(lock, tmp_path):
+    for folder in ("src", "packages/tools/src", "packages/flat"):
+        (tmp_path / "code" / folder).mkdir(parents=True)
+    project = make_project(
+        make_entry("fast", "1.0", FAST_WHEELS[0]),
+        make_entry("tools", "1.0", source='editable = "packages/tools"'),
+        make_entry("flat", "1.0", source='directory = "packages/flat"'),
+    )
+    project["uv.lock"] = project["uv.lock"].replace('virtual = "."', 'editable = "."')
+    locked = lock(code=project, python_version="3.11")
+    assert list(pins(locked.lock)) == ["fast"]
+    (note,) = locked.notes
+    assert note.suggestions[0].text == "--set-env PYTHONPATH=src:packages/tools/src:packages/flat"
+    assert lock(code=project, python_version="3.11", environ='{"PYTHONPATH": "src"}').notes == ()
+
+
 UNKNOWN_PROJECTS = [
     '[project]\nname = "mine"\ndynamic = ["dependencies"]\n',
     '[project]\nname = "mine"\ndependencies = ["a"]\n[tool.uv.sources]\na = {index = "theirs"}\n',
@@ -280,7 +296,9 @@ def test_a_project_that_says_where_packages_come_from_needs_a_uv_lock(lock, text
     assert {one.code for one in problems} == {"not-lockable"}
 
 
-@pytest.mark.parametrize("code", [None, {}, {"pyproject.toml": "[tool.ruff]\n"}])
+@pytest.mark.parametrize(
+    "code", [None, {}, {"pyproject.toml": "[tool.ruff]\n"}, {"pyproject.toml": "[project]\nname = 'a'\n"}]
+)
 def test_a_program_without_a_list_of_packages_has_nothing_to_lock(lock, code):
     assert lock(code=code) is None
 

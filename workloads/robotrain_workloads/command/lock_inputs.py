@@ -55,6 +55,8 @@ class LockInput:
     requires_python: str = ""
     own_indexes: frozenset[str] = frozenset()
     """The addresses of indexes that the project names beside the default one."""
+    local_folders: Mapping[str, str] = field(default_factory=dict)
+    """The folders below that of the project, by the packages that uv would install from them."""
     problems: list[Problem] = field(default_factory=list)
     """What cannot be locked."""
 
@@ -84,6 +86,7 @@ def read_project(folder: Path) -> LockInput | None:
             project=name,
             requires_python=requires,
             own_indexes=indexes,
+            local_folders=dict(_list_local_folders(lock, folder)),
             problems=[*_find_stale_lock(lock, data.get("project", {}), name)],
         )
     if not project_file.is_file():
@@ -92,11 +95,14 @@ def read_project(folder: Path) -> LockInput | None:
     project = data.get("project")
     if not isinstance(project, dict):
         if "poetry" not in data.get("tool", {}):
-            return None  # the settings of tools alone
+            return None  # it has settings of tools alone
         title = f"{PROJECT_FILE} has the packages in Poetry's form, which cannot be locked"
         ways = (Suggestion(f"{REQUIREMENTS_FLAG} FILE", "of `poetry export`"), IMAGE_WAY)
         raise Rejected([make_usage_problem("not-lockable", title, PROJECT_FILE, suggestions=ways)])
-    found = LockInput(origin=PROJECT_FILE, requires_python=str(project.get("requires-python", "")))
+    if "dependencies" not in {*project, *project.get("dynamic", ())}:
+        return None
+    local = {str(project.get("name", "")): "."} if "build-system" in data else {}
+    found = LockInput(origin=PROJECT_FILE, local_folders=local, requires_python=str(project.get("requires-python", "")))
     found.problems += _find_project_problems(data, project)
     for text in project.get("dependencies", ()):
         _add_requirement(str(text), PROJECT_FILE, found, found.requirements)
@@ -114,6 +120,20 @@ def _find_stale_lock(lock: Mapping[str, Any], project: Mapping[str, Any], name: 
     if missing:
         title = f"{LOCK_FILE} is older than {PROJECT_FILE}: it does not have {', '.join(missing)}"
         yield make_unlockable_problem(title, LOCK_FILE, "", "", Suggestion("uv lock", "in the folder, writes it again"))
+
+
+def _list_local_folders(lock: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
+    for package in lock.get("package", ()):
+        source = package.get("source", {})
+        path = source.get("editable") or source.get("directory")
+        if path and ".." not in Path(path).parts and not Path(path).is_absolute() and (folder / path).is_dir():
+            yield str(package.get("name")), str(path)
+
+
+def list_import_folders(given: LockInput, folder: Path) -> list[str]:
+    """Return where the project's own packages are below its folder, for PYTHONPATH."""
+    found = (f"{path}/src" if (folder / path / "src").is_dir() else path for path in given.local_folders.values())
+    return [str(Path(path)) for path in found]
 
 
 def _list_own_indexes(settings: Mapping[str, Any]) -> Iterator[str]:

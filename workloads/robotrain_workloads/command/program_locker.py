@@ -46,7 +46,7 @@ def lock_program(job: Job, say: Say) -> LockedProgram | None:
     if question is None:
         return _find_shipped(job)
     given, choice = question
-    notes = tuple(_find_notes(given, choice))
+    notes = tuple(_find_notes(job, given, choice))
     raise_if_any(given.problems)
     stored = _read_stored(_make_key(job, given, choice))
     if stored is None:
@@ -99,11 +99,18 @@ def _find_code_folder(job: Job) -> Path | None:
     return next((path for path in paths if path.is_absolute() and path.is_dir()), None)
 
 
-def _find_notes(given: LockInput, choice: PythonChoice) -> Iterator[Problem]:
+def _find_notes(job: Job, given: LockInput, choice: PythonChoice) -> Iterator[Problem]:
     if choice.origin == "default" and not given.uv_lock:
         title = f"the program runs with Python {choice.version}: nothing says which it needs"
         way = Suggestion(f"{lock_target.PYTHON_FLAG} VERSION", "or a .python-version beside the code")
         yield make_problem("python-assumed", title, "", "", "", way, stage=Stage.CHECK, severity="note")
+    folder = _find_code_folder(job)
+    paths = lock_inputs.list_import_folders(given, folder) if folder else []
+    if paths and paths != ["."] and "PYTHONPATH" not in str(dict(job.parameters).get("environ")):
+        title = "the project's own packages are not installed: they are part of the code"
+        why = "The program imports them if it is told where they are."
+        way = Suggestion(f"--set-env PYTHONPATH={os.pathsep.join(paths)}")
+        yield make_problem("project-not-installed", title, "", "", why, way, stage=Stage.CHECK, severity="note")
 
 
 @contextmanager
@@ -126,6 +133,8 @@ def _make_lock(given: LockInput, target: Target, *, allow_builds: bool) -> Locke
     packages, problems = uv_resolution.resolve_packages(given, target)
     entries, size = [], 0
     for package in sorted(packages, key=lambda one: one.name):
+        if package.place == "directory" and package.name in given.local_folders:
+            continue  # it is part of the code
         found = _choose_files(package, given, target, allow_builds)
         if isinstance(found, Problem):
             problems.append(found)
@@ -144,9 +153,10 @@ def _make_lock(given: LockInput, target: Target, *, allow_builds: bool) -> Locke
 def _make_program(
     given: LockInput, target: Target, entries: Sequence[str], size: int, *, allow_builds: bool
 ) -> LockedProgram:
-    head = [f"# {len(entries)} packages of {given.origin} for {target.description}: {size} bytes"]
+    packages = f"{len(entries)} package{'s' * (len(entries) != 1)}"
+    head = [f"# {packages} of {given.origin} for {target.description}: {size} bytes"]
     lock = "\n".join([*head, *([] if allow_builds else [WHEELS_ONLY]), *entries]) + "\n"
-    summary = f"{len(entries)} packages, Python {target.python}"
+    summary = f"{packages}, Python {target.python}"
     return LockedProgram(lock=lock, python=target.python, origin=given.origin, summary=summary)
 
 
@@ -213,7 +223,8 @@ def _make_key(job: Job, given: LockInput, choice: PythonChoice) -> str:
         with suppress(OSError):
             digest.update(Path(path).read_bytes())
     lists = [[[str(one.requirement), *one.hashes] for one in part] for part in (given.requirements, given.constraints)]
-    wanted = [given.origin, *lists, sorted(given.own_indexes), choice.version, bool(job["allow_builds"])]
+    project = [sorted(given.own_indexes), sorted(given.local_folders)]
+    wanted = [given.origin, *lists, *project, choice.version, bool(job["allow_builds"])]
     facts = [FORMAT, *wanted, settings]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()
