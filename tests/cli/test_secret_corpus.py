@@ -104,6 +104,14 @@ def test_every_place_refuses_a_third_of_the_shapes(robotrain, platform, flag):
         check_place(robotrain, platform, flag, secret)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", SETTINGS)
+@pytest.mark.parametrize("name", ["API_TOKEN=", ""])
+def test_a_secret_in_place_of_its_reference_is_refused(robotrain, platform, name):
+    for secret in SHAPES.values():
+        check_place(robotrain, platform, "--secret", f"{name}{secret}")
+
+
 @pytest.mark.parametrize("platform", SETTINGS)
 def test_no_trainer_argument_holds_a_secret(robotrain, platform):
     secrets = list(SHAPES.values())

@@ -10,6 +10,7 @@ from osmo_stand_in import platform, pool
 from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain_osmo.client import service
 from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.spec.environment import parse_secret
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoUpload
 
 HF = OsmoCredential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
@@ -100,6 +101,13 @@ def test_missing_key_of_a_credential_shows_the_existing_keys(osmo):
     refusal = submit_refused(make_plan(credentials=(HF,)))
     assert "It has 'token'." in refusal
     assert "--hf-credential hf_token:KEY" in refusal
+
+
+def test_missing_key_of_a_programs_secret_is_answered_with_its_own_option(osmo):
+    osmo.credentials["team"] = {"token": "x"}
+    refusal = submit_refused(make_plan(credentials=(parse_secret("WANDB_API_KEY", "team"),)))
+    assert "--secret WANDB_API_KEY" in refusal
+    assert "--secret NAME=team:KEY" in refusal
 
 
 @pytest.mark.parametrize("times", [1, None])
