@@ -215,3 +215,15 @@ def test_load_pairs_takes_objects_of_texts_alone(text):
     with pytest.raises(ValueError):
         load_pairs(text)
     assert load_pairs(None) == load_pairs("") == {}
+
+
+def test_explain_hides_secrets_and_nothing_else(explain, monkeypatch):
+    token = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5"
+    for given in (f'{{"A": "{token}"}}', f'{{"A": "{token}"', f"A={token}"):
+        monkeypatch.setenv("ROBOTRAIN_SECRETS", given)
+        row = explain("brew", "--set", 'secrets={"HF_TOKEN": "hub"}', name="secrets")
+        assert row["value"] == '{"HF_TOKEN": "hub"}'
+        assert token not in json.dumps(row)
+    monkeypatch.setenv("ROBOTRAIN_SECRETS", '{"WANDB_API_KEY": "other"}')
+    row = explain("brew", "--secret", "HF_TOKEN=hub", name="secrets")
+    assert row["overrode"][0]["value"] == '{"WANDB_API_KEY": "other"}'

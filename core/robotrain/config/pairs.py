@@ -62,9 +62,12 @@ def format_pairs(pairs: Mapping[str, str]) -> str:
 
 def hide_secret_values(text: str) -> str:
     """Return the text of a parameter with pairs as it is shown: redacted name by name, because the names of variables
-    that hold secrets are none.
+    that hold secrets are none. A malformed text is redacted as a whole.
     """
-    return format_pairs({name: redact(value) for name, value in load_pairs(text).items()})
+    try:
+        return format_pairs({name: redact(value) for name, value in load_pairs(text).items()})
+    except ValueError:
+        return redact(text)
 
 
 def _format_table(value: object) -> str:

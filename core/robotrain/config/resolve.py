@@ -287,12 +287,9 @@ def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dic
     declared = (resolution.workload.parameters, type(resolution.settings))
     pairs = {one.name for group in declared for one in get_parameters(group) if one.param.pairs}
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
-        shown = redact(resolved[name]) if isinstance(resolved[name], str) else resolved[name]
-        if name in pairs and resolved[name]:
-            from robotrain.config.pairs import hide_secret_values  # costs start-up
-
-            shown = hide_secret_values(resolved[name])
-        rows.append((name, shown, value.origin, value.overrode, {}))
+        shown = resolved[name]
+        text = _redact_value(shown, name in pairs) if isinstance(shown, str) else shown
+        rows.append((name, text, value.origin, value.overrode, {}))
     for option in split_options(resolution.trainer_args, workload):
         for index, one in enumerate(option.arguments):
             named = {} if index else {"option": option.name}
@@ -302,8 +299,20 @@ def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dic
             "name": name,
             "value": value,
             "origin": str(origin),
-            "overrode": [{"value": redact(str(lost.value)), "origin": str(lost.origin)} for lost in overrode],
+            "overrode": [
+                {"value": _redact_value(str(lost.value), name in pairs), "origin": str(lost.origin)}
+                for lost in overrode
+            ],
             **named,
         }
         for name, value, origin, overrode, named in rows
     ]
+
+
+def _redact_value(text: str, is_pairs: bool) -> str:
+    """Return a value as it is shown; of one with pairs, what the names say of their values does not count."""
+    if not is_pairs:
+        return redact(text)
+    from robotrain.config.pairs import hide_secret_values  # costs start-up
+
+    return hide_secret_values(text)
