@@ -280,6 +280,29 @@ def test_the_projects_own_packages_are_part_of_the_code(lock, tmp_path):
     assert lock(code=project, python_version="3.11", environ='{"PYTHONPATH": "src"}').notes == ()
 
 
+DAMAGED = [
+    {"pyproject.toml": "[project]\ndependencies = 3\n"},
+    {"pyproject.toml": "[project]\ndependencies = ['a']\nrequires-python = 3\n"},
+    {"pyproject.toml": "[project\n"},
+    {"pyproject.toml": "project = 3\ntool = 4\n"},
+    {"uv.lock": "package = 3\n"},
+    {"uv.lock": "not toml"},
+    {"uv.lock": "version = 1\n[[package]]\nname = 3\n"},
+    {"uv.lock": "version = 1\n", "pyproject.toml": "project = 'a'\n"},
+]
+
+
+@pytest.mark.parametrize("code", DAMAGED)
+def test_a_damaged_list_of_packages_is_told(lock, code):
+    (problem,) = refused(lock, code=code)
+    assert problem.code in ("requirements-unreadable", "requirement-invalid", "lock-failed")
+
+
+@pytest.mark.parametrize("line", ["-r /etc/hostname", "-r ../id_rsa", "-c https://example.com/limits.txt"])
+def test_only_lists_of_packages_are_read_beside_a_requirements_file(lock, line):
+    assert [one.code for one in refused(lock, f"{line}\n")] == ["not-lockable"]
+
+
 UNKNOWN_PROJECTS = [
     '[project]\nname = "mine"\ndynamic = ["dependencies"]\n',
     '[project]\nname = "mine"\ndependencies = ["a"]\n[tool.uv.sources]\na = {index = "theirs"}\n',

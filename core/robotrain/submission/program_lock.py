@@ -11,8 +11,9 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import Problem, Rejected, Stage, make_problem
 from robotrain.redaction import holds_secret
+from robotrain.submission.pin import explain_error
 from robotrain.submission.prepare import PreparedJob, make_secret_problem
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def lock_program(
         locked: LockedProgram | None = locker.lock_program(prepared.job, say)
     except Rejected as rejected:
         return prepared, list(rejected.problems)
+    except Exception as error:  # whatever a plugin raises
+        title = f"workload {prepared.job.workload} failed to lock the packages of the program"
+        return prepared, [make_problem("plugin-failed", title, "", "", explain_error(error), stage=Stage.PREFLIGHT)]
     if locked is None:
         return prepared, []
     if holds_secret(locked.lock):
@@ -88,7 +92,7 @@ def add_known_lock(prepared: PreparedJob) -> PreparedJob:
         return prepared
     try:
         locked = locker.find_locked(prepared.job)
-    except Rejected:  # what locks it says why
+    except Exception:  # what locks it says why
         return prepared
     return _with_lock(prepared, locked) if locked else prepared
 

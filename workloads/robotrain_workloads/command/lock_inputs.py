@@ -21,6 +21,7 @@ LOCK_FILE, PROJECT_FILE, VERSION_FILE = "uv.lock", "pyproject.toml", ".python-ve
 INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host")
 IGNORED_OPTIONS = ("--require-hashes", "--prefer-binary", "--only-binary", "--no-binary")
 """Options that say how files are chosen, which is decided here."""
+LIST_SUFFIXES = (".txt", ".in")
 OPTION = re.compile(r"(--?[a-z][a-z-]*)(?:[=\s]\s*)?(.*)")
 HASH = re.compile(r"\s--hash[=\s]\s*(sha256:[0-9a-f]{64})")
 NO_CONFIG_WAY = Suggestion("uv lock   in the folder: robotrain takes uv.lock as it is", "it knows [tool.uv]")
@@ -73,6 +74,14 @@ def read_project(folder: Path) -> LockInput | None:
 
     Raise Rejected if one cannot be read.
     """
+    try:
+        return _read_project(folder)
+    except (AttributeError, TypeError, ValueError) as error:  # a table where a list is due, for example
+        title = f"{LOCK_FILE} or {PROJECT_FILE} is not what uv or a build tool writes"
+        raise Rejected([make_usage_problem("requirements-unreadable", title, "", f"{error}.", str(folder))]) from error
+
+
+def _read_project(folder: Path) -> LockInput | None:
     project_file = folder / PROJECT_FILE
     if (folder / LOCK_FILE).is_file():
         content = _read_file(folder / LOCK_FILE)
@@ -186,11 +195,16 @@ def _read_requirements(path: Path, found: LockInput, into: list[GivenRequirement
         option = OPTION.fullmatch(line)
         if option is None:
             _add_requirement(line, where, found, into)
-        elif option[1] in ("-r", "--requirement", "-c", "--constraint") and "://" not in option[2]:
+        elif option[1] in ("-r", "--requirement", "-c", "--constraint") and _is_list_beside(option[2]):
             is_constraint = option[1] in ("-c", "--constraint")
             _read_requirements(path.parent / option[2], found, found.constraints if is_constraint else into, above)
         elif option[1] not in IGNORED_OPTIONS:
             found.problems.append(_make_option_problem(option[1], line, where))
+
+
+def _is_list_beside(name: str) -> bool:
+    """Return whether the name is that of a list of packages near the file; the lines of others are not shown."""
+    return "://" not in name and not Path(name).is_absolute() and Path(name).suffix in LIST_SUFFIXES
 
 
 def _make_option_problem(option: str, line: str, where: str) -> Problem:

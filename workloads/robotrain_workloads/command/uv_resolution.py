@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,8 @@ def _compile_requirements(given: LockInput, target: Target, place: Path) -> tupl
         code, output, errors = run_uv(("pip", "compile", str(sources), *options, *more))
         if not code:
             break
+        if excluded and "--excludes" in errors:  # an older uv: the others will be named next time
+            break
         unusable = {one or other for one, other in UNUSABLE.findall(errors)} - {*excluded}
         if not unusable or len(excluded) >= MAX_EXCLUDED:
             problems.append(_make_failure(f"the packages of {given.origin} cannot be resolved", errors, given))
@@ -170,17 +172,16 @@ def make_wheel_problem(name: str, given: LockInput, target: Target) -> Problem:
 
 def _make_failure(title: str, errors: str, given: LockInput) -> Problem:
     """Return the problem that uv explains."""
+    if re.search(r"unexpected argument|invalid value '(?:pylock|x86_64)", errors):
+        title, way = f"{title}: this uv is too old", Suggestion("uv self update", "or pip install --upgrade uv")
+        return make_problem("lock-failed", title, given.origin, "", "", way, stage=Stage.PREFLIGHT)
     lines = [line.strip() for line in errors.splitlines()]
     text = " ".join(re.sub(r"^(?:error|cause):\s*", "", line) for line in lines if line)
-    why, fault = redact(text, max_length=MAX_REASON), uv_program.classify_uv_error(errors)
-    way = Suggestion("robotrain doctor", "checks what this machine can reach") if fault == "network" else ""
-    ways = [way] if way else [Suggestion("--no-install", "installs nothing: the image has the packages")]
-    problem = make_problem("lock-failed", title, given.origin, "", why, *ways, stage=Stage.PREFLIGHT)
-    if fault == "network":
-        import dataclasses
-
-        return dataclasses.replace(problem, transient=True)
-    return problem
+    why, is_transient = redact(text, max_length=MAX_REASON), uv_program.classify_uv_error(errors) == "network"
+    install = Suggestion("--no-install", "installs nothing: the image has the packages")
+    way = Suggestion("robotrain doctor", "checks what this machine can reach") if is_transient else install
+    problem = make_problem("lock-failed", title, given.origin, "", why, way, stage=Stage.PREFLIGHT)
+    return replace(problem, transient=is_transient)
 
 
 def run_uv(arguments: Sequence[str]) -> tuple[int, str, str]:
