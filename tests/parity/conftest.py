@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from parity_cells import names_read
-from parity_command import AFTER, platform_words
+from parity_command import AFTER, LAUNCHED, platform_words
 from parity_document import Arrived, read_arrived
 
 Given = Mapping[str, str | None] | None
@@ -73,7 +73,7 @@ def render_job(robotrain: Any, root: tuple[str, ...]) -> Callable[..., Arrived]:
     def run(
         platform: str, *words: str, given: Mapping[str, str | None] | None = None, after: tuple[str, ...] = ()
     ) -> Arrived:
-        command = after or AFTER.get(words[0] if words else "", ())
+        command = after or (LAUNCHED if "--launcher" in (given or ()) else AFTER.get(words[0] if words else "", ()))
         tail = ("--", *command) if command else ()
         answer = robotrain(*root, "render", *words, *platform_words(platform, given), "--json", *tail)
         assert answer.exit_code == 0, answer.stderr

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 PLACE = "https://account1.blob.core.windows.net/train/runs"
 UNTRAINED = {"--builtin-policy": "", "--policy-repo-id": None}
 ROLLED = {"--env": "pusht"}
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 SAVED = {"--checkpoints": "checkpoints/{step}"}
 ROLLOUT = ("env_steps", "starts", "success_reward", "success_threshold", "record_video", "env_workers")
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
@@ -29,6 +31,9 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("isaac-train", "entry"): {"--code": "/data/training"},
     ("command", "checkpoint_complete"): SAVED,
     ("command", "resume_in_place"): SAVED,
+    ("command", "resume_args"): SAVED,
+    ("command", "step_pattern"): {"--metric": "loss=loss (.*)"},
+    **{("command", name): {"--requirements": str(REQUIREMENTS)} for name in ("python_version", "allow_builds")},
     **{
         ("rosbag-act-train", name): {"--image-topics": "/camera"}
         for name in ("pretrained_backbone_weights", "backbone_file")
@@ -36,6 +41,12 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
 }
 """What some do nothing without."""
 VALUES = {
+    "requirements": str(REQUIREMENTS),
+    "python_version": "3.12",
+    "environ": "MODE=fast",
+    "metrics": "loss=loss=(.*)",
+    "step_pattern": "step (.*)",
+    "resume_args": '["--resume", "{resume}"]',
     "checkpoints": "saved/{step}",
     "checkpoint_complete": "rename",
     "policy_type": "diffusion",
@@ -78,7 +89,18 @@ LENIENT = ("pass_unknown", "trust_remote_code")
 """Those that only change what is refused: of the options after `--`, or of the code that a policy runs."""
 
 
-ALONE = ("shell", "publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_coeff", "reward_model")
+ALONE = (
+    "shell",
+    "install",
+    "shipped_environment",
+    "launcher",
+    "publish_url",
+    "keep",
+    "builtin_policy",
+    "device",
+    "temporal_ensemble_coeff",
+    "reward_model",
+)
 """Those that cannot be given with some others."""
 
 

@@ -31,8 +31,10 @@ LEAST: Mapping[str, Mapping[str, str]] = {
     "isaac-validate": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},
 }
 """By workload, the sources of a job that says as little as it can."""
-AFTER: Mapping[str, tuple[str, ...]] = {"command": ("python",)}
+AFTER: Mapping[str, tuple[str, ...]] = {"command": ("/opt/train",)}
 """By workload, what such a job has to say after `--`."""
+LAUNCHED = ("python", "/opt/train.py")
+"""What stands there in place of it if `--launcher` does."""
 NEEDED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("osmo", "registered_model"): {"--tracking-uri": "https://mlflow.example"},
 }
