@@ -353,12 +353,12 @@ def test_token_in_place_of_a_name_is_not_repeated(token: str) -> None:
 def test_secret_is_a_name_in_a_vault_or_an_address(text: str, vault, address) -> None:
     given = {"hf_credential": text, "key_vault": vault}
     assert find_codes(job(HUB), **given) == set()
-    assert job_settings.find_hub_token_address(job(HUB), settings(**given)) == (address or text)
+    assert job_settings.list_credential_addresses(job(HUB), settings(**given)) == {"huggingface": address or text}
 
 
 def test_vault_of_another_cloud(monkeypatch) -> None:
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")
-    found = job_settings.find_hub_token_address(job(HUB), settings(**IN_VAULT))
+    found = job_settings.list_credential_addresses(job(HUB), settings(**IN_VAULT))["huggingface"]
     assert found == "https://kv-robots.vault.usgovcloudapi.net/secrets/hf-token"
 
 

@@ -50,8 +50,8 @@ def test_a_build_of_pytorch_says_nothing_about_an_environment_that_is_given(robo
 def test_settings_are_described_and_start_with_their_flags() -> None:
     declared = {parameter.flag: parameter for parameter in get_parameters(LocalPlatform.settings)}
     assert list(declared)[:4] == ["--environment", "--runs-dir", "--tracking-uri", "--torch-backend"]
-    assert list(declared)[4:7] == ["--blob-credential-file", "--hub-token-file", "--secret"]
-    assert list(declared)[7:] == ["--cache-gib", "--download-mib"]
+    assert list(declared)[4:8] == ["--blob-credential-file", "--hub-token-file", "--git-token-file", "--secret"]
+    assert list(declared)[8:] == ["--cache-gib", "--download-mib"]
     assert all(parameter.param.help for parameter in declared.values())
     assert "MLFLOW_TRACKING_URI" not in declared["--tracking-uri"].env
 

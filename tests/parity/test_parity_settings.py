@@ -24,6 +24,7 @@ PLUGIN_FOLDER = Path(__file__).with_name("container_plugins")
 CODE = {"-d": None, "isaac-train": "", "--training-path": str(PLUGIN_FOLDER), "--entry": "parity_stranger/kinds.py"}
 """A small folder of this machine, in place of the usual job."""
 FOLDER = {"--policy-path": "/data/policy"}
+REPOSITORY = {"-d": None, "isaac-train": "", "--code": "git+https://example.org/lab/policy@main"}
 SECRET = {"--hf-credential": "hf-token", "--key-vault": "vault-1"}
 
 AZURE = {
@@ -51,6 +52,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "torch_backend": Change("cpu"),
         "blob_credential_file": Change("/keys/blob"),
         "hub_token_file": Change("/keys/hub"),
+        "git_token_file": Change("/keys/git"),
         "secrets": Change("API_TOKEN=/keys/api"),
         "cache_gib": Change("50"),
         "download_mib": Change("64"),
@@ -71,6 +73,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "hf_credential": Change("hub"),
         "wandb_credential": Change("wandb_team", {"--wandb": ""}),
         "blob_credential": Change("blobs"),
+        "git_credential": Change("git_token", REPOSITORY),
         "secrets": Change("API_TOKEN=team:api"),
         "delivery": Change("dataset", CODE),
         "code_dataset": Change("robots/code", {**CODE, "--storage-account": "account1"}),
@@ -97,6 +100,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "output_mode": Change("rw_mount"),
         "datastore": Change("robots"),
         "hf_credential": Change("other-token", SECRET),
+        "git_credential": Change("git-token", {**REPOSITORY, "--key-vault": "vault-1"}),
         "secrets": Change("API_TOKEN=api", {"--key-vault": "vault-1"}),
         "key_vault": Change("vault-2", SECRET),
     },

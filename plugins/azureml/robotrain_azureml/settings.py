@@ -98,6 +98,15 @@ class AzureMLSettings(AzureSettings):
             bare_value="hf-token",
         ),
     ] = None
+    git_credential: Annotated[
+        str | None,
+        Param(
+            help="secret of a key vault that holds a token of the git host, as for --hf-credential; used if the job's "
+            "code is in a repository",
+            metavar="NAME",
+            bare_value="git-token",
+        ),
+    ] = None
     secrets: Annotated[
         str | None,
         Param(
@@ -111,7 +120,7 @@ class AzureMLSettings(AzureSettings):
     key_vault: Annotated[
         str | None,
         Param(
-            help="key vault of --hf-credential and --secret",
+            help="key vault of --hf-credential, --git-credential and --secret",
             terraform="key_vault_name.value",
             terraform_optional=True,
             metavar="NAME",

@@ -28,7 +28,11 @@ def render_plan(
 ) -> plan.Plan:
     """Return the plan: the process, the job document and the payload."""
     folder = Path(settings.runs_dir or files.get_state_folder() / "local") / run
-    credentials = {"blob_url": settings.blob_credential_file, "huggingface": settings.hub_token_file}  # paths only
+    credentials = {  # paths only
+        "blob_url": settings.blob_credential_file,
+        "huggingface": settings.hub_token_file,
+        "git": settings.git_token_file,
+    }
     placement = Placement(
         work=str(folder),
         cache=str(files.get_cache_folder()),
@@ -39,6 +43,7 @@ def render_plan(
         secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
+        ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
         mounts=tuple(_make_code_mount(source, folder) for source in spec.list_code_folders(job)),
     )
     process = spec.ProcessSpec(

@@ -61,6 +61,10 @@ class LocalSettings:
     hub_token_file: Annotated[str | None, Param(help="file with a Hugging Face token", metavar="FILE", path=True)] = (
         None
     )
+    git_token_file: Annotated[
+        str | None,
+        Param(help="file with a token of the git host, for code in a private repository", metavar="FILE", path=True),
+    ] = None
     secrets: Annotated[
         str | None,
         Param(
@@ -78,7 +82,7 @@ class LocalSettings:
     download_mib: Annotated[int, Param(help="memory for downloads, in MiB", ge=16)] = 128
 
     def __post_init__(self) -> None:
-        for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file"):
+        for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file", "git_token_file"):
             if value := getattr(self, name):
                 object.__setattr__(self, name, _make_absolute_path(value))
         uri = self.tracking_uri or NO_TRACKING

@@ -214,10 +214,8 @@ def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
     from robotrain.submission import program_lock
 
     plan, job = rendered.plan, rendered.plan.job
-    texts = (
-        f"{source.role} {source.kind} {redact_if_secret(source.uri)}{f' ({commit})' if (commit := format_commit(source)) else ''}"
-        for source in job.sources
-    )
+    commits = {source: f" ({commit})" for source in job.sources if (commit := format_commit(source))}
+    texts = (f"{one.role} {one.kind} {redact_if_secret(one.uri)}{commits.get(one, '')}" for one in job.sources)
     size = format_size(sum(map(len, plan.files.values())))
     locked = program_lock.describe_lock(rendered.values)
     rows = [

@@ -18,7 +18,6 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job, job_settings, submission_spec
 from robotrain_azureml.spec.command_job import EXPRESSION_START
-from robotrain_azureml.spec.render import HUB_CREDENTIAL_FLAG
 
 VARIABLE_FLAGS = {
     "BLOB_URLS": ("--blob-url", "--dataset-asset azureml:NAME:VERSION"),
@@ -304,7 +303,7 @@ VAULT_FLAG = "--key-vault"
 
 def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Check the names of secrets, also of those that the job does not need: the value may be the secret itself."""
-    problems = [*_check_hub_secret(settings)]
+    problems = [one for credential in job_settings.CREDENTIALS.values() for one in _check_token(credential, settings)]
     if settings.secrets:
         from robotrain.cluster.secrets import check_secrets  # costs start-up
 
@@ -316,7 +315,10 @@ def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         problems += check_secrets(settings.secrets, parse_reference, "SECRET", own)
     yield from problems
     named = {
-        HUB_CREDENTIAL_FLAG: settings.hf_credential if job_settings.has_hub_source(job) else None,
+        **{
+            job_settings.CREDENTIALS[kind].flag: text
+            for kind, text in job_settings.list_needed_credentials(job, settings).items()
+        },
         **{f"{SECRET_FLAG} {name}": text for name, text in load_pairs(settings.secrets).items()},
     }
     flags = [flag for flag, text in named.items() if text and not text.startswith("https:")]
@@ -324,20 +326,18 @@ def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         yield from _check_vault(flags[0], settings.key_vault or "")
 
 
-def _check_hub_secret(settings: AzureMLSettings) -> Iterator[Problem]:
-    text, vault = settings.hf_credential, settings.key_vault or ""
+def _check_token(credential: job_settings.Credential, settings: AzureMLSettings) -> Iterator[Problem]:
+    """Check the name of the secret with a token."""
+    text, vault, flag = credential.get_value(settings), settings.key_vault or "", credential.flag
     if not text:
         return
     try:
         job_settings.make_secret_address(text, vault)
     except job_settings.SecretNameError as error:
-        title = f"the value of {HUB_CREDENTIAL_FLAG} is not the name or the URL of a key vault's secret"
-        fixes = (
-            f"{HUB_CREDENTIAL_FLAG} hf-token {VAULT_FLAG} NAME",
-            f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}",
-        )
+        title = f"the value of {flag} is not the name or the URL of a key vault's secret"
+        fixes = (f"{flag} {credential.name} {VAULT_FLAG} NAME", f"{flag} {job_settings.SECRET_FORM}")
         code, given = "azureml-secret-invalid", ""  # the value may be the secret itself
-        yield make_problem(code, title, HUB_CREDENTIAL_FLAG, given, str(error), *fixes, stage=Stage.PARSE)
+        yield make_problem(code, title, flag, given, str(error), *fixes, stage=Stage.PARSE)
 
 
 def _check_vault(flag: str, vault: str) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from robotrain.cluster import checks
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
@@ -158,16 +159,38 @@ class SecretNameError(ValueError):
     """An invalid name of a secret. The message does not repeat it."""
 
 
-def has_hub_source(job: Job) -> bool:
-    """Return whether the job reads data from the Hub, which may be private."""
-    return any(source.kind == "huggingface" for source in job.sources)
+class Credential(NamedTuple):
+    """A token that sources of a kind may need, in a key vault."""
+
+    flag: str
+    name: str
+    """The usual name of its secret."""
+    what: str
+    """What it is, in words."""
+
+    def get_value(self, settings: AzureMLSettings) -> str:
+        """Return the name or URL of its secret; empty if none is set."""
+        return getattr(settings, self.flag[2:].replace("-", "_")) or ""
 
 
-def find_hub_token_address(job: Job, settings: AzureMLSettings) -> str:
-    """Return the URL of the Hub token's secret; empty if none is set or needed. Raises SecretNameError."""
-    if not settings.hf_credential or not has_hub_source(job):
-        return ""
-    return make_secret_address(settings.hf_credential, settings.key_vault or "")
+CREDENTIALS = {
+    "huggingface": Credential("--hf-credential", "hf-token", "your Hugging Face token"),
+    "git": Credential("--git-credential", "git-token", "a token of the git host"),
+}
+"""By the kind of sources that may be private."""
+
+
+def list_needed_credentials(job: Job, settings: AzureMLSettings) -> dict[str, str]:
+    """Return the names or URLs of the secrets with tokens that the job's sources need, by kind."""
+    kinds = {source.kind for source in job.sources}
+    values = {kind: credential.get_value(settings) for kind, credential in CREDENTIALS.items() if kind in kinds}
+    return {kind: text for kind, text in values.items() if text}
+
+
+def list_credential_addresses(job: Job, settings: AzureMLSettings) -> dict[str, str]:
+    """Return the URLs of the secrets with tokens that the job's sources need, by kind. Raises SecretNameError."""
+    needed = list_needed_credentials(job, settings)
+    return {kind: make_secret_address(text, settings.key_vault or "") for kind, text in needed.items()}
 
 
 def list_secret_addresses(settings: AzureMLSettings) -> dict[str, str]:

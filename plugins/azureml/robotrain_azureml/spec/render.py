@@ -23,8 +23,7 @@ SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
 """Variables that Azure ML sets: the tracking run, and the job's name, which is the same for each attempt."""
 SECRET_PLUGINS = {"secrets.key_vault": "robotrain_sources.fetching.key_vault"}
 """The container plugin that reads the secrets of key vaults, as a job document names it."""
-HUB_CREDENTIAL_FLAG = "--hf-credential"
-CREDENTIAL_OPTIONS = {"huggingface": f"{HUB_CREDENTIAL_FLAG} NAME"}
+CREDENTIAL_OPTIONS = {kind: f"{one.flag} NAME" for kind, one in job_settings.CREDENTIALS.items()}
 
 
 def find_container_plugins(job: Job, settings: AzureMLSettings) -> Mapping[str, str]:
@@ -87,8 +86,9 @@ def render_plan(
 
 def list_secrets(job: Job, settings: AzureMLSettings) -> Iterator[KeyVaultSecret]:
     """Yield the secrets of key vaults that a job reads."""
-    if token := job_settings.find_hub_token_address(job, settings):
-        yield KeyVaultSecret(uri=token, flag=HUB_CREDENTIAL_FLAG, what="your Hugging Face token")
+    for kind, uri in job_settings.list_credential_addresses(job, settings).items():
+        credential = job_settings.CREDENTIALS[kind]
+        yield KeyVaultSecret(uri=uri, flag=credential.flag, what=credential.what)
     for name, uri in job_settings.list_secret_addresses(settings).items():
         yield KeyVaultSecret(uri=uri, flag=f"{SECRET_FLAG} {name}", what=f"the value of {name}")
 
@@ -120,7 +120,7 @@ def make_submission_spec(
 
 def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput]) -> Placement:
     """Return the machine as the job document describes it."""
-    profile, token = job.profile.outputs, job_settings.find_hub_token_address(job, settings)
+    profile = job.profile.outputs
     output = f"${{AZURE_ML_OUTPUT_{profile.folder}}}"  # a variable that Azure ML sets
     return Placement(
         work=f"{settings.work_dir}/{run}",
@@ -132,7 +132,7 @@ def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequen
         kept_as=spec_inputs.make_output_uri(settings.datastore, f"${{{SUBMISSION_VARIABLE}}}", profile.folder),
         left=output if profile.resumable and settings.output_mode == "rw_mount" else "",
         mounts=tuple(item.mount for item in inputs),
-        credentials={"huggingface": token} if token else {},
+        credentials=job_settings.list_credential_addresses(job, settings),
         secrets=job_settings.list_secret_addresses(settings),
         promised=make_compat_variables(job),
         ways=CREDENTIAL_OPTIONS,

@@ -153,7 +153,11 @@ def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
 
 def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check the names of credentials, and that none is needed both as variables and as files."""
-    names = {"--hf-credential": settings.hf_credential, "--blob-credential": settings.blob_credential}
+    names = {
+        "--hf-credential": settings.hf_credential,
+        "--blob-credential": settings.blob_credential,
+        "--git-credential": settings.git_credential,
+    }
     if environment.is_wandb_enabled(job):
         names["--wandb-credential"] = settings.wandb_credential
     guard, expected = GUARD._replace(code="osmo-credential-invalid"), "the name of an OSMO credential"
@@ -173,12 +177,13 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
         yield from invalid
         return
     credentials = environment.collect_credentials(job, settings)
-    files = {credential.name for credential in credentials if credential.flag == "--blob-credential"}
+    files = {one.name: one.flag for one in credentials if one.flag in environment.CREDENTIAL_FOLDERS}
     for credential in credentials:
-        if credential.flag != "--blob-credential" and credential.name in files:
-            title = f"{credential.flag} and --blob-credential name the same credential"
-            why = "OSMO provides a credential as environment variables or as files, not both."
-            fix, given = "--blob-credential NAME", credential.name
+        other = files.get(credential.name, credential.flag)
+        if other != credential.flag:
+            title = f"{credential.flag} and {other} name the same credential"
+            why = "OSMO provides a credential as environment variables or as files of one folder."
+            fix, given = f"{other} NAME", credential.name
             yield make_unsupported_problem("osmo-credential-twice", title, credential.flag, given, why, fix)
 
 

@@ -38,8 +38,11 @@ def find_container_plugins(job: Job, settings: OsmoSettings) -> Mapping[str, str
 
 
 CREDENTIAL_FORM = "NAME[:KEY]"
-CREDENTIAL_FOLDER = "/opt/robotrain/credentials"
-"""Folder of a credential that the container reads as files, one for each key."""
+CREDENTIAL_FOLDERS = {
+    "--blob-credential": "/opt/robotrain/credentials",
+    "--git-credential": "/opt/robotrain/git-credentials",
+}
+"""Folders of credentials that the container reads as files, one for each key, by the option that names them."""
 _KEY_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
@@ -58,6 +61,7 @@ CREDENTIAL_USES = {
     "--hf-credential": CredentialUse("hf_token", "your Hugging Face token", "HF_TOKEN"),
     "--wandb-credential": CredentialUse("wandb_api_key", "your Weights & Biases key", "WANDB_API_KEY"),
     "--blob-credential": CredentialUse("access_key", "an account key, a SAS or a token of the storage account", ""),
+    "--git-credential": CredentialUse("git_token", "a token of the git host", ""),
 }
 """By the option that names the credential."""
 
@@ -93,11 +97,12 @@ def parse_credential(text: str, flag: str) -> OsmoCredential:
 
 def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[OsmoCredential, ...]:
     """Return the credentials that a job needs. Raise CredentialError if a name is invalid."""
-    reads_hub = any(source.kind == "huggingface" for source in job.sources)  # a repository may be private
+    kinds = {source.kind for source in job.sources}  # what they name may be private
     names = {
-        "--hf-credential": settings.hf_credential if reads_hub else None,
+        "--hf-credential": settings.hf_credential if "huggingface" in kinds else None,
         "--wandb-credential": settings.wandb_credential if is_wandb_enabled(job) else None,
         "--blob-credential": settings.blob_credential,
+        "--git-credential": settings.git_credential if "git" in kinds else None,
     }
     named = tuple(parse_credential(text, flag) for flag, text in names.items() if text)
     return (*named, *(parse_secret(*pair) for pair in load_pairs(settings.secrets).items()))
@@ -120,7 +125,7 @@ def make_credential_references(credentials: Iterable[OsmoCredential]) -> dict[st
         if variable := get_credential_use(credential.flag).variable:
             references.setdefault(credential.name, {})[variable] = credential.key
         else:
-            references[credential.name] = CREDENTIAL_FOLDER
+            references[credential.name] = CREDENTIAL_FOLDERS[credential.flag]
     return references
 
 

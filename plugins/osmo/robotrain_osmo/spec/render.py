@@ -114,6 +114,7 @@ CREDENTIAL_OPTIONS = {
     "huggingface": "--hf-credential NAME",
     "blob_url": "--blob-credential NAME",
     "wandb": "--wandb-credential NAME",
+    "git": "--git-credential NAME",
 }
 
 
@@ -263,12 +264,16 @@ class TaskBuilder:
             place, origin = f"{self.work}/{CODE_MEMBER}", "the code in the workflow"
             mounts.insert(0, Mount(role=self.code.role, uri=self.code.uri, folder=place, origin=origin))
         credentials = {item.flag: item for item in environment.collect_credentials(self.job, self.settings)}
-        blob = credentials.get("--blob-credential")
+        files = {
+            kind: f"{environment.CREDENTIAL_FOLDERS[flag]}/{credentials[flag].key}"
+            for kind, flag in (("blob_url", "--blob-credential"), ("git", "--git-credential"))
+            if flag in credentials
+        }
         return Placement(
             work=self.work,
             cache=f"{self.settings.work_dir}/cache",
             tracking_uri=environment.get_tracking_uri(self.settings),
-            credentials={"blob_url": f"{environment.CREDENTIAL_FOLDER}/{blob.key}"} if blob else {},
+            credentials=files,
             secrets={
                 name: f"${{{environment.SECRET_VARIABLE.format(name)}}}" for name in load_pairs(self.settings.secrets)
             },
