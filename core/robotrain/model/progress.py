@@ -1,5 +1,6 @@
 """Progress of a run, computed from the events in its log."""
 
+import dataclasses
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -67,6 +68,10 @@ class Progress:
     _validation_name: str | None = None
 
     def __post_init__(self) -> None:
+        self.update_names()
+
+    def update_names(self) -> None:
+        """Find the names of the main and the validation metric again, for metrics that are declared by a pattern."""
         self._main_name = self.main_metric.name if self.main_metric else None
         self._validation_name = self.validation_metric.name if self.validation_metric else None
 
@@ -103,14 +108,29 @@ class Progress:
     @property
     def main_metric(self) -> Metric | None:
         """The metric that shows the progress: the loss or another curve, or else the headline score."""
-        losses = (metric for metric in self.declared_metrics if metric.kind in ("loss", "curve"))
-        headlines = (m for m in self.declared_metrics if m.kind == "score" and m.headline and not m.share)
-        return next(losses, None) or next(headlines, None)
+        losses = [metric for metric in self.declared_metrics if metric.kind in ("loss", "curve")]
+        headlines = [m for m in self.declared_metrics if m.kind == "score" and m.headline and not m.share]
+        return self._find_metric(losses) or self._find_metric(headlines, only_with_values=self._names_are_open)
+
+    @property
+    def _names_are_open(self) -> bool:
+        """Whether the program names its metrics as it likes."""
+        return any(metric.pattern and metric.kind in ("loss", "curve") for metric in self.declared_metrics)
 
     @property
     def validation_metric(self) -> Metric | None:
         """The metric of the validation loss."""
-        return next((metric for metric in self.declared_metrics if metric.kind == "validation"), None)
+        return self._find_metric(metric for metric in self.declared_metrics if metric.kind == "validation")
+
+    def _find_metric(self, metrics: Iterable[Metric], only_with_values: bool = False) -> Metric | None:
+        """Return the first metric; one that is declared by a pattern, under its name, as soon as the run has it."""
+        for metric in metrics:
+            if metric.pattern:
+                if name := next((name for name in self.series if re.fullmatch(metric.name, name)), None):
+                    return dataclasses.replace(metric, name=name)
+            elif not only_with_values or metric.name in self.series:
+                return metric
+        return None
 
     @property
     def losses(self) -> list[Point]:
@@ -200,8 +220,11 @@ class Progress:
         """Update the progress with the values of metrics at a step."""
         self.began = at if self.began is None else self.began
         self.metrics.update(values)
+        count = len(self.series)
         for name, value in values.items():
             self.series[name].add(step, value)
+        if len(self.series) != count:
+            self.update_names()
         if self._validation_name in values:
             self.validation_step = step
         if unit == "episode":
@@ -274,7 +297,7 @@ class Progress:
             f"{self.unit} {self.step}{share}",
             *filter(None, (self.newest_value_text, self.score_text, self.validation_text)),
         ]
-        if not self.declared_metrics:
+        if not self.declared_metrics or (self._names_are_open and not self.main_metric and not self.evaluated):
             parts += [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:MAX_UNDECLARED_METRICS]]
         if self.rate:
             parts.append(f"{self.rate_text} {self.unit}s/s")
@@ -371,12 +394,17 @@ class Progress:
 def read_newest_progress(lines: Iterable[str], declared: Sequence[Metric]) -> Progress:
     """Return only the newest step and main metric, parsing no more of a log, or of its end, than they need."""
     progress = Progress(declared)
-    main = progress.main_metric.name if progress.main_metric else ""
+    main = progress.main_metric
+    shown = [main] if main else [metric for metric in declared if metric.kind in ("loss", "curve")]
+
+    def is_shown(name: str) -> bool:
+        return any(re.fullmatch(one.name, name) if one.pattern else one.name == name for one in shown)
+
     records: list[event.EventRecord] = []
     for line in reversed(list(lines)):
         if line.startswith(event.PREFIX) and (record := event.parse_event(line)):
             records.append(record)
-            if isinstance(record.event, event.Metrics) and main in record.event.values:
+            if isinstance(record.event, event.Metrics) and any(map(is_shown, record.event.values)):
                 break
     for record in reversed(records):
         progress.add_event(record)

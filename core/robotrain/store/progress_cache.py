@@ -253,6 +253,7 @@ def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
         for field in dataclasses.fields(progress):
             if field.name not in _DERIVED:
                 setattr(progress, field.name, _parse_field(field.name, data["progress"][field.name]))
+        progress.update_names()
         return progress, offset
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None

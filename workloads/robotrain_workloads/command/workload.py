@@ -34,6 +34,51 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job)
 
 
+START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
+USUAL_METRICS = (
+    Metric(
+        name=r"(?i)(?:(?:train|training|epoch)[/_. ])*(?:total[/_. ])?loss(?:[/_. ](?:train|training|total))?",
+        pattern=True,
+        kind="loss",
+        label="loss",
+        brief="loss",
+        better="lower",
+    ),
+    Metric(
+        name=rf"{START}(?:ep_rew_mean|(?:mean_|episode_|episodic_|total_)*(?:reward|return)(?:_mean)?)",
+        pattern=True,
+        kind="curve",
+        label="reward",
+        brief="reward",
+        better="higher",
+    ),
+    Metric(
+        name=rf"(?i)(?!(?:.*[/_. ])?{VALIDATION}(?:[/_. ]|$))(?:.*[/_. ])?loss(?:[/_. ].*)?",
+        pattern=True,
+        kind="loss",
+        label="loss",
+        brief="loss",
+        better="lower",
+    ),
+    Metric(
+        name=rf"{START}(?:accuracy|acc|success|success_rate)",
+        pattern=True,
+        kind="curve",
+        label="accuracy",
+        brief="accuracy",
+        better="higher",
+    ),
+    Metric(
+        name=rf"(?i)(?:.*[/_. ])?{VALIDATION}[/_. ](?:.*[/_. ])?loss|loss[/_. ]{VALIDATION}",
+        pattern=True,
+        kind="validation",
+        label="validation loss",
+        brief="val",
+        better="lower",
+    ),
+)
+"""What programs usually call the metrics that show their progress, the first one that a run has."""
+
 COMMAND = Workload(
     name="command",
     summary="run a training program of your own",
@@ -51,7 +96,7 @@ COMMAND = Workload(
         resources=Resources(),
         outputs=OutputProfile(noun="training"),
         metrics=(
-            Metric(name=r"(?:.*[/_.])?loss", pattern=True, kind="loss", label="loss", brief="loss", better="lower"),
+            *USUAL_METRICS,
             Metric(
                 name="success_rate",
                 kind="score",
