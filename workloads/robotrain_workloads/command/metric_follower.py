@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -22,6 +23,8 @@ WALK_SHARE = 50
 """How many times as long as a look for new files took, the next one waits: outputs may have very many files."""
 MAX_ROWS = 20_000
 """Of a file, between two looks at the others."""
+EVALUATION = re.compile(r"(?i)(?:.*[_. -])?(?:val|valid|validation|eval|evaluation|test)(?:[_. -].*)?")
+"""The name of a folder with metrics of an evaluation."""
 LOG, REPORT = "log", "report"
 
 
@@ -97,30 +100,31 @@ class MetricFollower:
     def _find_files(self, *, is_start: bool = False) -> None:
         """Look for files of metrics. What is there at the start is of an earlier attempt, and not sent again."""
         began = time.monotonic()
+        found: dict[Path, type[EventFile | MetricsFile]] = {}
         for folder, _, names in os.walk(self._outputs):
             for name in names:
-                kind = EventFile if fnmatch.fnmatchcase(name, EVENT_FILES) else MetricsFile
-                if kind is MetricsFile and name != METRICS_FILE:
-                    continue
-                path = Path(folder, name)
-                with suppress(OSError):
-                    if path not in self._files:
-                        self._files[path] = kind(path, path.stat().st_size if is_start else 0)
+                if fnmatch.fnmatchcase(name, EVENT_FILES):
+                    found[Path(folder, name)] = EventFile
+                elif name == METRICS_FILE:
+                    found[Path(folder, name)] = MetricsFile
+        for path in sorted(found.keys() - self._files.keys(), key=_rank_file):
+            with suppress(OSError):
+                self._files[path] = found[path](path, path.stat().st_size if is_start else 0)
         took = time.monotonic() - began
         self._walk_at = self._clock() + max(WALK_SECONDS, WALK_SHARE * took)
 
     def _read_file(self, path: Path) -> bool:
-        """Take rows of a file, not too many at once; return whether there were any."""
-        taken = 0
+        """Take rows of a file, not too many at once; return whether there may be more."""
+        taken, begun = 0, self._rows.pop(path, None)
         with suppress(OSError):
-            rows = self._rows.pop(path, None) or self._files[path].read_new()
+            rows = begun or self._files[path].read_new()
             for row in islice(rows, MAX_ROWS):
                 taken += 1
                 source = type(self._files[path]), path.parent
                 self._sender.add(source, row._replace(values=self._name_values(source, row.values)))
             if taken == MAX_ROWS:
                 self._rows[path] = rows
-        return taken > 0
+        return taken == MAX_ROWS or begun is not None
 
     def _name_values(self, source: tuple[type, Path], values: Mapping[str, float]) -> dict[str, float]:
         """Return the values by name; the name of the folder tells apart what a file in another one has too."""
@@ -133,6 +137,11 @@ class MetricFollower:
 
     def _warn(self, text: str) -> None:
         self._emit(Note(level="warning", text=text))
+
+
+def _rank_file(path: Path) -> tuple[bool, Path]:
+    """Return the order of files that are found together: the first has the plain names, so training comes first."""
+    return EVALUATION.fullmatch(path.parent.name) is not None, path
 
 
 def _format_option(name: str) -> str:

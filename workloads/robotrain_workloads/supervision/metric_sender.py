@@ -39,8 +39,7 @@ class MetricSender:
             self._total = row.total
         values = {name: value for name, value in row.values.items() if self.claim(name, source) == source}
         if values or not row.values:
-            earlier = self._rows.pop(row.step, {})  # the row that was added last is the last one
-            self._rows[row.step] = {**earlier, **values}
+            self._rows.setdefault(row.step, {}).update(values)
 
     def flush(self, *, is_last: bool = False) -> None:
         """Send what may be sent now; at the end at least the last value of each name."""
@@ -57,7 +56,7 @@ class MetricSender:
 
     def _choose(self, count: int) -> list[int]:
         """Return the steps of at most `count` rows, evenly, and of those with the last value of a name."""
-        steps = list(self._rows)
+        steps = sorted(self._rows)  # sources that are read one after another tell of the same steps
         if len(steps) <= count:
             return steps
         newest = {name: step for step in steps for name in self._rows[step]}
