@@ -375,7 +375,8 @@ class Progress:
                 version = f"{happened.name}, version {happened.version}{uri}"
                 return f"{what} registered as {version}{f'; {note}' if note else ''}"
             case event.Evaluated():
-                count = "1 episode" if happened.episodes == 1 else f"{happened.episodes} episodes"
+                episodes = f"{happened.episodes} episodes" if happened.episodes else "the policy is"
+                count = "1 episode" if happened.episodes == 1 else episodes
                 result = scores.format_scores_with_conditions(happened, declared)
                 verdict = "; below the required score" if happened.passed is False else ""
                 return f"{count} evaluated" + (f": {result}" if result else "") + verdict

@@ -18,6 +18,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, emit_event
 from robotrain_runtime.contract.files import read_limited_file
 
+from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.evaluation import result_files
 
@@ -30,7 +31,6 @@ NAME = re.compile(r"[\w./ -]{1,200}", re.ASCII)
 MAX_TEXT = 300
 KEYS = frozenset({"scores", "episodes", "passed", "conditions", "step"})
 SCORE_KEYS = frozenset({"value", "unit", "better", "low", "high"})
-STEP = "{step}"
 
 
 class ResultsFollower:
@@ -194,12 +194,12 @@ def find_policy_step(policy: str) -> int:
 def link_results(spec: ProgramSpec, pattern: str) -> Path:
     """Return a folder with what a program wrote except its checkpoints, as hard links."""
     outputs, folder = Path(spec.outputs), Path(spec.outputs).with_name(RESULTS_FOLDER)
-    parts = (re.escape(part).replace(r"\*", ".*").replace(re.escape(STEP), r"\d+") for part in pattern.split("/"))
-    saved = re.compile(f"{'/'.join(parts)}(/.*)?", re.DOTALL)
+    saved = {path for path, _ in CheckpointPattern(pattern).find_checkpoints(outputs)}
     with result_files.fill_folder(folder) as partial:
         for path in sorted(outputs.rglob("*")):
-            name = path.relative_to(outputs).as_posix()
-            if path.is_file() and not path.is_symlink() and not saved.fullmatch(name):
+            relative = path.relative_to(outputs)
+            name, above = relative.as_posix(), {folder.as_posix() for folder in relative.parents}
+            if path.is_file() and not path.is_symlink() and not saved & {name, *above}:
                 (partial / name).parent.mkdir(parents=True, exist_ok=True)
                 link_file(path, partial / name)
     return folder

@@ -117,6 +117,7 @@ COMMAND = Workload(
     template=__name__,
     program_locker="robotrain_workloads.command.program_locker",
     runs_own_command=True,
+    own_parameters=True,
     get_option_name=lambda argument: "",
     check=check_job,
 )
