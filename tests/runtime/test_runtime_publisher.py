@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.checkpoints.recovery import EarlierAttempts
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Note, Published, Track
+from robotrain_runtime.contract.event import (
+    Checkpoint,
+    Delivered,
+    Discarded,
+    Evaluated,
+    Note,
+    Published,
+    Track,
+    make_record,
+)
 from robotrain_runtime.contract.failure import Cancelled, PermanentError
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import publisher
@@ -328,3 +337,90 @@ def test_missing_or_empty_results_are_reported(publishing, save_results, there, 
     made = publishing(FakeDestination())
     made.add(save_results)
     assert made.drain(StopSignal()) == [f"the results folder could not be sealed: {why.format(save_results.results)}"]
+
+
+def discard(made, *events: Checkpoint) -> None:
+    for one in events:
+        made.add_record(make_record(Discarded(step=one.step, path=one.path)))
+
+
+def wait_until(condition) -> None:
+    until = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_discarded_checkpoint_is_removed_once_it_is_published_everywhere(publishing, save_checkpoint):
+    let = threading.Event()
+    slow = FakeDestination(lambda sealed, is_cancelled: let.wait(WAIT_SECONDS), name="/mnt/slow")
+    quick = FakeDestination(name="/mnt/quick")
+    made, saved = publishing(slow, quick), [save_checkpoint(step) for step in (20, 40, 60)]
+    for one in saved:
+        made.add(one)
+    wait_until(lambda: len(quick.came) == 3)
+    discard(made, *saved[:2])
+    time.sleep(0.1)
+    assert all(Path(one.path).is_dir() for one in saved)
+    let.set()
+    assert made.drain(StopSignal()) == []
+    assert slow.came == ["000020", "000040", "000060"]
+    wait_until(lambda: [Path(one.path).is_dir() for one in saved] == [False, False, True])
+
+
+def test_a_discarded_checkpoint_stays_while_a_newer_one_is_not_sealed(publishing, save_checkpoint, monkeypatch):
+    let, seal = threading.Event(), checkpoint.seal_checkpoint
+
+    def seal_slowly(folder, **named):
+        if folder.name == "000040":
+            let.wait(WAIT_SECONDS)
+        return seal(folder, **named)
+
+    monkeypatch.setattr(checkpoint, "seal_checkpoint", seal_slowly)
+    place = FakeDestination()
+    made, saved = publishing(place), [save_checkpoint(step) for step in (20, 40)]
+    for one in saved:
+        made.add(one)
+    wait_until(lambda: place.came == ["000020"])
+    discard(made, saved[0])
+    time.sleep(0.1)
+    assert Path(saved[0].path).is_dir()
+    let.set()
+    wait_until(lambda: not Path(saved[0].path).exists())
+    assert made.drain(StopSignal()) == []
+
+
+def test_an_optional_destination_that_fails_does_not_hold_discarded_checkpoints(publishing, save_checkpoint):
+    def fail(sealed, is_cancelled):
+        raise OSError("no answer")
+
+    made = publishing(FakeDestination(fail, is_required=False), FakeDestination(name="/mnt/other"))
+    saved = [save_checkpoint(step) for step in (20, 40)]
+    for one in saved:
+        made.add(one)
+    wait_until(lambda: made._queues[0][1].failures and made.is_complete)
+    discard(made, saved[0])
+    wait_until(lambda: not Path(saved[0].path).exists())
+    made.drain(StopSignal())
+
+
+def test_a_checkpoint_that_is_saved_again_is_published_as_it_is_now(publishing, save_checkpoint, tmp_path):
+    let, found = threading.Event(), []
+
+    def act(sealed, is_cancelled):
+        let.wait(WAIT_SECONDS)
+        if why := checkpoint.validate_checkpoint(sealed.folder):
+            raise PermanentError(why)
+        if sealed.manifest.digest != checkpoint.read_manifest(sealed.folder).digest:
+            raise PermanentError("it is another one")
+        found.append((sealed.folder / "weights").read_text())
+
+    made, saved = publishing(FakeDestination(act)), save_checkpoint(20)
+    made.add(saved)
+    wait_until(lambda: made.is_complete)
+    (Path(saved.path) / "weights").write_text("again")
+    made.add(saved)
+    wait_until(lambda: made.is_complete)
+    let.set()
+    assert made.drain(StopSignal()) == []
+    assert found == ["again"]

@@ -1,0 +1,223 @@
+"""A program after an interruption: what it continues from, and what it finds in its outputs."""
+
+import dataclasses
+import json
+import os
+import sys
+
+import pytest
+from program_checkpoints import FollowedProgram
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_workloads.command import container, launcher, program_spec
+from robotrain_workloads.command.parameters import CommandParameters
+
+FOLDERS = "checkpoints/{step}"
+RESUME_ARGS = '["--resume", "{resume}"]'
+JOB = "0" * 64
+
+
+@pytest.fixture
+def make_document(tmp_path):
+    def make(words=("train", "--out={outputs}"), sources=(), **values) -> JobDocument:
+        return JobDocument(
+            schema=1,
+            run="r",
+            job=JOB,
+            workload="command",
+            platform="here",
+            halves={"workload.command": container.__name__},
+            parameters=dataclasses.asdict(CommandParameters(**values)),
+            placement=Placement(work=str(tmp_path), cache=str(tmp_path)),
+            sources=tuple(sources),
+            trainer_args=words,
+        )
+
+    return make
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Save checkpoints of the run, each with its place: of a folder, or of one file."""
+
+    def save(*steps: int, is_file: bool = False, parent=tmp_path / "outputs/checkpoints"):
+        for step in steps:
+            folder = parent / f"{step:06}"
+            folder.mkdir(parents=True)
+            (folder / "model.pt").write_text(str(step))
+            path = f"checkpoints/{step}" + "/model.pt" * is_file
+            (folder / "robotrain-program.json").write_text(json.dumps({"path": path, "is_file": is_file}))
+            checkpoint.seal_checkpoint(folder, step=step, run="r", job=JOB)
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def start(tmp_path):
+    """The arguments of the program, what it continues from in its environment, and the notes of the run."""
+
+    def start(document: JobDocument, data=()):
+        command = container.work(document, dict(data), tmp_path)
+        spec = program_spec.parse_spec(command.environ[program_spec.SPEC_VARIABLE])
+        return list(spec.arguments), spec.environ.get("ROBOTRAIN_RESUME"), [note.text for note in command.notes]
+
+    return start
+
+
+def test_resume_args_are_added_only_after_an_interruption(make_document, start, save, tmp_path):
+    document = make_document(checkpoints=FOLDERS, resume_args=RESUME_ARGS)
+    first = ["train", f"--out={tmp_path}/outputs/files"]
+    assert start(document) == (first, None, [])
+    folder = save(10, 20)
+    arguments, variable, notes = start(document)
+    assert (arguments, variable) == ([*first, "--resume", str(folder)], str(folder))
+    assert notes == ["an earlier attempt was interrupted: resuming from step 20"]
+
+
+def test_a_torn_checkpoint_is_not_what_a_program_continues_from(make_document, start, save, tmp_path):
+    newest = save(10, 20)
+    (newest / "model.pt").write_text("torn")
+    arguments, _, notes = start(make_document(checkpoints=FOLDERS, resume_args=RESUME_ARGS))
+    assert arguments[-1] == str(newest.with_name("000010"))
+    assert "kept as 000020.torn-1" in notes[0]
+
+
+def test_a_checkpoint_of_one_file_is_given_as_the_file(make_document, start, save):
+    folder = save(10, is_file=True)
+    arguments, variable, _ = start(make_document(checkpoints="{step}/model.pt", resume_args=RESUME_ARGS))
+    assert arguments[-1] == variable == str(folder / "model.pt")
+
+
+def test_a_given_checkpoint_is_what_the_first_attempt_continues_from(make_document, start, save, tmp_path):
+    given = save(30, parent=tmp_path / "other")
+    source = JobSource(role="resume", kind="local_path", uri=str(given))
+    document = make_document(checkpoints=FOLDERS, resume_args=RESUME_ARGS, sources=[source])
+    assert start(document, {source: given}.items())[0][-1] == str(given)
+    own = save(40)
+    assert start(document, {source: given}.items())[0][-1] == str(own)
+
+
+def test_a_program_that_starts_over_is_warned_about_once(make_document, start, save):
+    save(10)
+    arguments, variable, notes = start(make_document(checkpoints=FOLDERS))
+    assert (arguments[0], "--resume" in arguments, variable[-6:]) == ("train", False, "000010")
+    assert len(notes) == 1
+    assert "--resume-args" in notes[0]
+    assert "--resume-in-place" in notes[0]
+
+
+def test_a_script_reads_the_checkpoint_from_its_environment(make_document, start, save):
+    save(10)
+    arguments, variable, notes = start(make_document(("go $ROBOTRAIN_RESUME {a}",), shell=True, checkpoints=FOLDERS))
+    assert arguments == ["bash", "-c", "go $ROBOTRAIN_RESUME {a}"]
+    assert (variable[-6:], len(notes)) == ("000010", 1)
+
+
+def test_a_checkpoint_that_continues_in_place_is_named_by_its_place(make_document, start, save, tmp_path):
+    save(10)
+    _, variable, _ = start(make_document(checkpoints=FOLDERS, resume_in_place=True))
+    assert variable == f"{tmp_path}/outputs/files/checkpoints/10"
+
+
+def test_a_foreign_checkpoint_has_a_place_if_its_name_is_of_the_pattern(make_document, tmp_path):
+    for name, places in (("checkpoint-500", 0), ("best", 1)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.pt").touch()
+        source = JobSource(role="resume", kind="local_path", uri=str(tmp_path / name))
+        document = make_document(checkpoints="checkpoint-{step}", resume_in_place=True, sources=[source])
+        assert len(list(container.inspect(document, {source: tmp_path / name}))) == places
+
+
+CONTINUED = {"resume_args": RESUME_ARGS, "checkpoints": FOLDERS}
+
+
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """A program that was killed after its checkpoint of step 10, and in the middle of that of step 20."""
+
+    def make(resume="000010", **values) -> FollowedProgram:
+        program = FollowedProgram(tmp_path, **values)
+        program.write("log.txt")
+        program.write("checkpoints/10/model.pt")
+        program.wait(9)
+        program.seal()
+        program.write("checkpoints/20/model.pt")
+        program.events.clear()
+        folder = str(program.kept / resume) if resume else ""
+        program.spec = dataclasses.replace(program.spec, resume=folder)
+        program.prepare_again(monkeypatch)
+        program.start()
+        return program
+
+    return make
+
+
+def list_outputs(program: FollowedProgram) -> list[str]:
+    files = (path for path in program.outputs.rglob("*") if path.is_file())
+    return sorted(path.relative_to(program.outputs).as_posix() for path in files)
+
+
+def test_an_incomplete_checkpoint_is_set_aside_and_the_rest_stays(interrupted):
+    program = interrupted(**CONTINUED)
+    assert list_outputs(program) == ["checkpoints/.20.incomplete-1/model.pt", "checkpoints/10/model.pt", "log.txt"]
+    assert len(program.warnings) == 1
+    program.wait(40)
+    assert program.steps == []  # neither the torn one, nor once more what the run has
+    program.write("checkpoints/20/model.pt")
+    program.wait(9)
+    assert program.steps == [20]
+
+
+def test_a_marked_checkpoint_of_an_earlier_attempt_is_not_lost(interrupted):
+    program = interrupted(**CONTINUED, checkpoint_complete="marker:model.pt")
+    assert "checkpoints/20/model.pt" in list_outputs(program)
+    program.wait(1)
+    assert program.steps == [20]
+
+
+@pytest.mark.parametrize(("resume", "values"), [("000010", {"checkpoints": FOLDERS}), ("", CONTINUED)])
+def test_a_program_that_starts_over_finds_no_files_of_the_attempt_before(interrupted, resume, values):
+    program = interrupted(resume, **values)
+    assert list_outputs(program) == []
+    assert (program.outputs.with_name("files.attempt-1") / "checkpoints/20/model.pt").is_file()
+    assert len(program.warnings) == 1
+
+
+def test_the_last_checkpoint_is_put_back_in_place_of_what_was_changed(interrupted, monkeypatch):
+    program = interrupted(checkpoints=FOLDERS, resume_in_place=True)
+    assert list_outputs(program) == ["checkpoints/.20.incomplete-1/model.pt", "checkpoints/10/model.pt", "log.txt"]
+    os.unlink(program.outputs / "checkpoints/10/model.pt")
+    program.prepare_again(monkeypatch)
+    assert "checkpoints/10/model.pt" in list_outputs(program)
+
+
+def test_the_last_checkpoint_is_put_back_on_another_machine(tmp_path, save, monkeypatch):
+    program = FollowedProgram(tmp_path, checkpoints=FOLDERS, resume_in_place=True)
+    program.spec = dataclasses.replace(program.spec, resume=str(save(10)))
+    program.prepare_again(monkeypatch)
+    assert (list_outputs(program), program.warnings) == (["checkpoints/10/model.pt"], [])
+    program.start()
+    program.wait(9)
+    assert program.steps == []
+
+
+@pytest.mark.parametrize(
+    ("words", "behind"),
+    [
+        (["python", "train.py", "-m", "x"], ["train.py", "-m", "x"]),
+        (["/opt/v/bin/python3.11", "-u", "-m", "lab.train", "--lr", "1"], ["--module", "lab.train", "--lr", "1"]),
+    ],
+)
+def test_torchrun_starts_a_python_command_once_for_each_gpu(make_document, start, words, behind):
+    arguments, _, _ = start(make_document(tuple(words), launcher="torchrun", num_gpus=4))
+    assert arguments == [words[0], "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=4", *behind]
+
+
+def test_torchrun_without_pytorch_is_told_as_such(tmp_path):
+    clean = {"PATH": os.environ["PATH"], "PYTHONNOUSERSITE": "1"}
+    why = launcher.explain_missing_torch(sys.executable, clean)
+    assert "PyTorch" in why
+    (tmp_path / "torch.py").touch()
+    assert launcher.explain_missing_torch(sys.executable, {**clean, "PYTHONPATH": str(tmp_path)}) == ""
+    assert launcher.explain_missing_torch("/no/python", clean) == ""

@@ -1,0 +1,374 @@
+"""Checkpoints of a program of the user's own: when one is complete, what the run keeps of it, and what is an error."""
+
+import json
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from program_checkpoints import FollowedProgram
+from robotrain_runtime.contract.event import Checkpoint
+from robotrain_workloads.command import program_checkpoint
+from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern, describe_files
+
+FOLDERS, FILES = "checkpoints/{step}", "model_{step}.pth"
+
+
+def read_kept(folder: Path) -> dict[str, str]:
+    """The files of a checkpoint of the run, without robotrain's own."""
+    files = (
+        path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != program_checkpoint.PLACE_FILE
+    )
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+
+
+@pytest.fixture
+def follow(tmp_path):
+    return lambda **values: FollowedProgram(tmp_path, **values)
+
+
+TIMING = [
+    # pattern, rule, actions, the steps that are complete after each: a file is written, a number of seconds passes
+    (FOLDERS, "quiet:5", ["checkpoints/1/a", 3, "checkpoints/1/b", 4, 3], [[], [], [], [], [1]]),
+    (FILES, "quiet:5", ["model_1.pth", 3, "model_1.pth", 4, 3], [[], [], [], [], [1]]),
+    (FILES, "quiet:0", ["model_1.pth", 1], [[], [1]]),
+    (FOLDERS, "rename", ["checkpoints/1/a", 1], [[], [1]]),
+    (FILES, "rename", ["model_1.pth", 1, "model_1.pth", 9, 30], [[], [1], [1], [1], [1, 1]]),
+    (FOLDERS, "marker:done", ["checkpoints/1/a", 99, "checkpoints/1/done", 1], [[], [], [], [1]]),
+    (FOLDERS, "marker:done", ["checkpoints/1/done", "checkpoints/1/a", 9, 30], [[], [], [], [1]]),
+    (FOLDERS, "marker:a/done", ["checkpoints/1/done", 99, "checkpoints/1/a/done", 1], [[], [], [], [1]]),
+    (FILES, "marker:.done", ["model_1.pth", 99, "model_1.pth.done", 1], [[], [], [], [1]]),
+    (FILES, "marker:.done", ["model_1.pth.done", 99, "model_1.pth", 9, 30], [[], [], [], [], [1]]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "rule", "actions", "complete"), TIMING)
+def test_a_checkpoint_is_complete_by_its_rule(follow, pattern, rule, actions, complete):
+    program = follow(checkpoints=pattern, checkpoint_complete=rule)
+    for action, steps in zip(actions, complete, strict=True):
+        program.write(action) if isinstance(action, str) else program.wait(action)
+        assert program.steps == steps, action
+
+
+def test_a_checkpoint_of_the_run_has_the_same_files_and_says_their_place(follow):
+    program = follow(checkpoints="runs/*/{step}", checkpoint_complete="rename")
+    written = program.write("runs/a/20/weights/model", "w")
+    program.write("runs/a/20/state", "s")
+    program.wait(1)
+    folder = program.kept / "000020"
+    assert read_kept(folder) == {"state": "s", "weights/model": "w"}
+    assert (folder / "weights/model").samefile(written)
+    assert program_checkpoint.read_place(folder) == program_checkpoint.Place("runs/a/20", False)
+    assert program_checkpoint.get_resume_path(folder, None) == folder
+
+
+def test_a_checkpoint_of_one_file_is_that_file_to_continue_from(follow):
+    program = follow(checkpoints=FILES, checkpoint_complete="rename")
+    program.write("model_7.pth", "w")
+    program.wait(1)
+    assert program_checkpoint.get_resume_path(program.kept / "000007", FILES) == program.kept / "000007/model_7.pth"
+
+
+def test_files_are_copied_where_links_are_not_possible(follow, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    program = follow(checkpoints=FILES, checkpoint_complete="rename")
+    written = program.write("model_7.pth", "w")
+    program.wait(1)
+    assert read_kept(program.kept / "000007") == {"model_7.pth": "w"}
+    program.seal()
+    assert program_checkpoint.is_kept(written, program.kept / "000007")
+
+
+def test_a_checkpoint_that_is_written_again_is_reported_again(follow):
+    program = follow(checkpoints=FOLDERS)
+    program.write("checkpoints/1/model", "first")
+    program.wait(7)
+    program.write("checkpoints/1/model", "again")  # which changes the run's too: they share their bytes
+    program.wait(4)
+    assert program.steps == [1]
+    program.wait(3)
+    assert program.steps == [1, 1]
+    assert read_kept(program.kept / "000001") == {"model": "again"}
+
+
+def test_one_of_many_kept_checkpoints_that_changes_in_place_is_noticed_at_the_end(follow):
+    program = follow(checkpoints=FOLDERS, checkpoint_complete="rename")
+    for step in range(1, 9):
+        program.write(f"checkpoints/{step}/model")
+    program.wait(1)
+    program.write("checkpoints/3/model", "again")
+    program.end()
+    assert program.steps == [*range(1, 9), 3]
+
+
+def test_what_the_program_removes_is_discarded_but_never_the_newest(follow):
+    program = follow(checkpoints=FOLDERS, checkpoint_complete="rename")
+    for step in (10, 20):
+        program.write(f"checkpoints/{step}/model")
+        program.wait(1)
+    shutil.rmtree(program.outputs / "checkpoints/10")
+    shutil.rmtree(program.outputs / "checkpoints/20")
+    program.wait(2)
+    assert program.discarded == [10]
+    program.write("checkpoints/30/model")
+    program.wait(1)
+    assert (program.steps, program.discarded, program.end()) == ([10, 20, 30], [10, 20], [])
+
+
+def test_a_checkpoint_that_is_removed_or_changed_while_it_is_linked_is_not_reported(follow, monkeypatch):
+    program, link = follow(checkpoints=FOLDERS, checkpoint_complete="rename"), os.link
+
+    def change(source, copy):
+        program.write("checkpoints/1/b", "longer")
+        link(source, copy)
+
+    def remove(source, copy):
+        shutil.rmtree(program.outputs / "checkpoints", ignore_errors=True)
+        link(source, copy)
+
+    for disturb in (change, remove):
+        program.write("checkpoints/1/a")
+        program.write("checkpoints/1/b")
+        monkeypatch.setattr(os, "link", disturb)
+        program.wait(1)
+        monkeypatch.setattr(os, "link", link)
+        assert (program.steps, program.warnings) == ([], [])
+        assert list(program.kept.iterdir()) == []
+    program.write("checkpoints/1/a")
+    program.wait(40)
+    assert program.steps == [1]
+
+
+def test_a_full_disk_is_told_and_tried_again(follow, monkeypatch):
+    program = follow(checkpoints=FILES, checkpoint_complete="rename")
+    monkeypatch.setattr(program_checkpoint, "keep_checkpoint", _raise_full)
+    program.write("model_1.pth")
+    program.wait(3)
+    why = f"the checkpoint {program.outputs / 'model_1.pth'} cannot be kept: No space left on device"
+    assert program.warnings == [why]
+    assert program.end() == [why]
+    monkeypatch.undo()
+    assert (program.end(), program.steps) == ([], [1])
+
+
+def _raise_full(*arguments):
+    raise OSError(28, "No space left on device")
+
+
+def test_links_hidden_names_and_numbers_in_longer_ones_are_no_checkpoints(follow):
+    program = follow(checkpoints=FOLDERS, checkpoint_complete="rename")
+    program.write("checkpoints/20/model")
+    for name in (".30/model", "30.tmp/model", "x30/model"):
+        program.write(f"checkpoints/{name}")
+    (program.outputs / "checkpoints/99").symlink_to("20")
+    (program.outputs / "checkpoints/40").mkdir()
+    program.wait(2)
+    assert program.steps == [20]
+
+
+def test_steps_that_go_back_are_kept_with_a_warning(follow):
+    program = follow(checkpoints="*/{step}", checkpoint_complete="rename")
+    for path in ("a/20/m", "b/10/m", "c/5/m"):
+        program.write(path)
+        program.wait(1)
+    assert program.steps == [20, 10, 5]
+    assert len(program.warnings) == 1
+
+
+def test_of_two_checkpoints_of_a_step_the_later_one_counts(follow):
+    program = follow(checkpoints="*/{step}", checkpoint_complete="rename")
+    for name in ("a", "b"):
+        program.write(f"{name}/20/m", name)
+        program.wait(1)
+    assert read_kept(program.kept / "000020") == {"m": "b"}
+    assert "are of step 20" in program.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "is_stopped", "steps"),
+    [
+        (0, False, [1]),
+        (1, False, []),
+        (-9, False, []),
+        (0, True, [1]),
+        (143, True, [1]),
+        (-15, True, []),
+        (-9, True, []),
+    ],
+)
+def test_what_a_program_saves_last_counts_if_it_ended_itself(follow, exit_code, is_stopped, steps):
+    program = follow(checkpoints=FOLDERS)
+    program.write("checkpoints/1/model")
+    program.end(exit_code, is_stopped)
+    assert (program.steps, len(program.warnings)) == (steps, 0 if steps else 1)
+
+
+def test_a_marked_checkpoint_counts_however_the_program_ended(follow):
+    program = follow(checkpoints=FOLDERS, checkpoint_complete="marker:done")
+    program.write("checkpoints/1/done")
+    program.end(-9)
+    assert program.steps == [1]
+
+
+def test_a_program_reports_its_checkpoints_itself(follow):
+    program = follow()
+    (program.outputs / "last").symlink_to(program.write("saved/20/model").parent)
+    (program.outputs.parent / "elsewhere").write_text("x")
+    reports = [("files/last", 20), ("elsewhere", 30), ("missing", 40)]
+    with Path(program.spec.work, "program-report.jsonl").open("w") as file:
+        file.write('{"event": "metrics", "step": 1, "values": {}}\n{"event": "checkpoint", "step": "x"}\n')
+        for name, step in reports:
+            path = str(program.outputs.parent / name)
+            file.write(json.dumps({"event": "checkpoint", "path": path, "step": step}) + "\n")
+    program.wait(1)
+    assert (program.steps, len(program.warnings)) == ([20, 30], 1)
+    places = [program_checkpoint.read_place(program.kept / name) for name in ("000020", "000030")]
+    assert places == [program_checkpoint.Place("saved/20", False), program_checkpoint.Place("", True)]
+    assert program.end() == []
+
+
+def test_without_a_pattern_all_outputs_are_the_one_checkpoint(follow):
+    program = follow()
+    program.start(step=300)
+    program.write("model/weights", "w")
+    program.write("log.txt", "l")
+    program.wait(3)
+    assert (program.steps, program.end(), program.steps) == ([], [], [300])
+    assert read_kept(program.kept / "000300") == {"log.txt": "l", "model/weights": "w"}
+
+
+def test_an_evaluation_and_a_failed_program_leave_no_checkpoint(follow):
+    program = follow(results="results.json")
+    program.write("results.json")
+    assert (program.end(), program.steps) == ([], [])
+    program.spec = program.spec.__class__(**{**vars(program.spec), "values": {**program.spec.values, "results": None}})
+    program.start()
+    assert (program.end(1), program.steps) == ([], [])
+
+
+def test_a_program_without_outputs_is_warned_about(follow):
+    program = follow()
+    assert (program.end(), program.steps) == ([], [])
+    assert "no files" in program.warnings[0]
+
+
+def test_a_pattern_that_matched_nothing_is_an_error_with_what_is_there(follow):
+    program = follow(checkpoints=FOLDERS)
+    for step in (100, 200):
+        program.write(f"run-2026-11/ckpt_{step}/model-00001-of-2.bin")
+    (why,) = program.end()
+    assert "run-2026-11/ckpt_100/model-00001-of-2.bin" in why
+    assert why.endswith("--checkpoints '*/ckpt_{step}'")
+
+
+def test_a_pattern_for_files_without_numbers_is_not_invented(tmp_path):
+    (tmp_path / "model.pt").touch()
+    assert describe_files(tmp_path) == ("it has model.pt", "")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths", "found"),
+    [
+        ("models/model_epoch_{step}.pth", ["models/model_epoch_20.pth", "models/model_epoch_20.pth.tmp"], {20}),
+        ("epoch=*-step={step}.ckpt", ["epoch=3-step=400.ckpt", "last.ckpt"], {400}),
+        ("**/{step}", ["5", "a/10", "a/b/20", ".c/30", "a/.tmp/40"], {5, 10, 20}),
+        ("*{step}", ["a7", "12", ".12"], {7, 12}),
+        ("{step}/model/best", ["9/model/best", "8/model/other"], {9}),
+        ("a.b/{step}", ["axb/1", "a.b/2"], {2}),
+        ("{step}", ["0020", "1" * 20, "٣"], {20}),
+    ],
+)
+def test_a_pattern_finds_its_steps(tmp_path, pattern, paths, found):
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    steps = [step for _, step in CheckpointPattern(pattern).find_checkpoints(tmp_path)]
+    assert (set(steps), len(steps)) == (found, len(found))
+
+
+def test_only_folders_along_the_pattern_are_listed(follow, monkeypatch):
+    program = follow(checkpoints="run/*/saved/{step}", checkpoint_complete="rename")
+    for path in ("run/a/saved/1/m", "run/a/frames/1/m", "videos/1/m"):
+        program.write(path)
+    listed, scandir = [], os.scandir
+
+    def record(path):
+        listed.append(os.path.relpath(path, program.outputs))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", record)
+    program.follower.read_new()
+    assert set(listed) <= {"run", "run/a/saved", "run/a/saved/1", "../checkpoints"}
+
+
+class Writer:
+    """A program that saves, changes and removes checkpoints in small steps, as its rule promises."""
+
+    def __init__(self, program: FollowedProgram, rule: str, chance: random.Random) -> None:
+        self._program, self._rule, self._chance = program, rule, chance
+        self.pending: list[tuple[str, ...]] = []
+        self._version = 0
+
+    def act(self) -> None:
+        """Do the next small step, or begin another checkpoint."""
+        if not self.pending:
+            self._version += 1
+            self.pending = list(self._plan(self._chance.randrange(1, 4)))
+        kind, *arguments = self.pending.pop(0)
+        outputs = self._program.outputs
+        if kind == "write":
+            self._program.write(*arguments)
+        elif kind == "remove":
+            shutil.rmtree(outputs / arguments[0], ignore_errors=True)
+        elif kind == "unmark":
+            (outputs / arguments[0]).unlink(missing_ok=True)
+        else:
+            (outputs / arguments[0]).rename(outputs / arguments[1])
+
+    def _plan(self, step: int):
+        path, text = f"checkpoints/{step}", str(self._version)
+        if self._chance.random() < 0.3:
+            yield "remove", path
+            return
+        names = [f"part{number}" for number in range(3)]
+        if self._rule == "rename":
+            yield from (("write", f".new/{name}", text) for name in names)
+            yield from (("remove", path), ("rename", ".new", path))
+            return
+        if self._rule.startswith("marker"):
+            yield "unmark", f"{path}/done"
+        yield from (("write", f"{path}/{name}", text) for name in names)
+        if self._rule.startswith("marker"):
+            yield "write", f"{path}/done", text
+
+
+@pytest.mark.parametrize("rule", ["rename", "marker:done", "quiet:5"])
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_reported_complete_is_whole(follow, monkeypatch, rule, seed):
+    program, chance, link = follow(checkpoints=FOLDERS, checkpoint_complete=rule), random.Random(seed), os.link
+    writer = Writer(program, rule, chance)
+
+    def link_while_written(source, copy):
+        if chance.random() < 0.15:
+            writer.act()
+        link(source, copy)
+
+    def check(event):
+        program.events.append(event)
+        if isinstance(event, Checkpoint):
+            found = read_kept(program.kept / f"{event.step:06}")
+            assert {name for name in found if name != "done"} == {"part0", "part1", "part2"}
+            assert len(set(found.values())) == 1, "files of two saves"
+
+    monkeypatch.setattr(os, "link", link_while_written)
+    (program.outputs / "checkpoints").mkdir()
+    program.start(send=check)
+    for _ in range(150):
+        writer.act()
+        is_busy = rule == "quiet:5" and writer.pending
+        program.wait(1 if is_busy else chance.choice([1, 1, 1, 7]))
+    assert len(program.steps) > 5
