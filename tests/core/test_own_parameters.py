@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from fake_engine import set_run_state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plugin_sources import make_workload
@@ -16,7 +17,7 @@ WORKLOAD = make_workload(
     "mine",
     'num_gpus: Annotated[int, Param(help="how many", gt=0)] = 1',
     'remark: Annotated[str | None, Param(help="a remark")] = None',
-    roles='{"dataset": Role()}',
+    roles='{"dataset": Role(), "resume": Role()}',
     container_plugin='"mine_work"',
     runs_own_command="True",
     own_parameters="True",
@@ -155,7 +156,7 @@ def test_name_that_cannot_be_is_refused_in_each_way(refused, name, why):
         (("--param", "lr=1", "--param", "lr=2"), "--param gives lr twice"),
         (("--param", "lr=1", "--set", "lr=2"), "--param lr and --set lr contradict each other"),
         (("--param", "lr=1", "--set", "params.lr=2"), "--param lr and --set params.lr contradict each other"),
-        (("--set", "lr=2"), "there is no key 'lr'"),
+        (("--set", "lr=2"), "use   --set params.lr=2 (a new parameter of your own)"),
         (("--param", "api_token=s3cr3tvalue99"), "--param api_token contains what looks like a secret"),
         (("--param", "lr=hf_aB3dE5gH7jK9mN1pQ3sT5"), "--param lr contains what looks like a secret"),
     ],
@@ -173,13 +174,14 @@ def test_malformed_values_are_refused(refused, words, says):
         ("{lr: [1]}", "params.lr must be a single value, not a sequence"),
         ("{lr: 1, lr: 2}", "is repeated"),
         ("[lr]", "params must be a mapping"),
+        ("{}\nparameters: {lr: 1}", "Parameters of your own stand below `params:`"),
     ],
 )
 def test_malformed_table_is_refused_with_its_line(refused, params, says):
     Path("job.yaml").write_text(f"workload: mine\nparams: {params}\n")
     text = refused("job.yaml")
     assert says in text
-    assert "job.yaml:2" in text
+    assert "job.yaml:2" in text or "job.yaml:3" in text
 
 
 def test_workload_that_takes_none_refuses_them(robotrain, refused):
@@ -260,6 +262,18 @@ def test_plan_of_a_run_is_sent_again_without_them_declared(robotrain):
     assert again.exit_code == 0, again.stderr
     stored = plans.read_stored_plan(again.stdout.strip())
     assert dict(stored.plan.job.parameters)["lr"] == "1"
+
+
+def test_resumed_run_keeps_them(robotrain, fake_platform):
+    words = ("submit", "mine", "--platform", "fake", "--param", "lr=1", "--param", "text=", *COMMAND)
+    run = robotrain(*words).stdout.strip()
+    set_run_state(fake_platform, run, state="failed", checkpoints=[4])
+    for sets, expected in (((), ("1", "")), (("--set", "lr=2", "--set", "text=x"), ("2", "x"))):
+        answer = robotrain("resume", run, *sets)
+        assert answer.exit_code == 0, answer.stderr
+        job = plans.read_stored_plan(answer.stdout.strip()).plan.job
+        assert (job["lr"], job["text"]) == expected
+        set_run_state(fake_platform, answer.stdout.strip(), state="failed")
 
 
 def test_steps_of_a_pipeline_have_their_own(robotrain):

@@ -11,7 +11,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain.config import pairs
 from robotrain.config.coerce import ValueTable, find_field
 from robotrain.config.managed_options import replace_managed_option
-from robotrain.config.own_parameters import extend_for_request, list_own_names
+from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
@@ -266,6 +266,8 @@ class _OverrideParser:
                 ways = tuple(Suggestion(f"{self.flag}{name}=…") for name in fitting)
         elif options := self._find_options(key, value):
             ways = options
+        elif self.workload.own_parameters and not ways and re.fullmatch(NAME_PATTERN, key):
+            ways = (Suggestion(f"{self.flag}params.{key}={shown}", "a new parameter of your own"),)
         self.add_problem(code, title, key, ways, why)
 
     def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:

@@ -103,7 +103,9 @@ def resolve_job(
     problems = [
         *(problem for given in (file, config, *request.variables, project) if given for problem in given.problems),
         *own_problems,
-        *_find_unknown_fields([in_file], workload.parameters, f"workload {workload.name}"),
+        *_find_unknown_fields(
+            [in_file], workload.parameters, f"workload {workload.name}", takes=workload.own_parameters
+        ),
         *_find_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
         *(_check_project(project, workload, platform) if project else ()),
         *inputs.problems,
@@ -168,8 +170,12 @@ def _check_project(project: Project, workload: Workload, platform: Platform) -> 
 
 
 def _find_unknown_fields(
-    tables: Sequence[Mapping[str, Value]], declared: type, owner: str, file: str = "job"
+    tables: Sequence[Mapping[str, Value]], declared: type, owner: str, file: str = "job", own: bool = False
 ) -> Iterator[Problem]:
+    """Yield a problem for each name that is not declared.
+
+    :param own: whether the job may have parameters of the user's own, in a table of the file beside this one.
+    """
     known = [parameter.name for parameter in get_parameters(declared)]
     for table in tables:
         for name, value in table.items():
@@ -179,6 +185,7 @@ def _find_unknown_fields(
                     stage=Stage.PARSE,
                     title=f"{owner} has no setting {redact(name)!r}",
                     where=value.origin.where,
+                    why="Parameters of your own stand below `params:`." if own else "",
                     suggestions=suggest_name(find_field(name, declared) or name, known),
                 )
 

@@ -124,6 +124,7 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
     return dataclasses.replace(
         training,
         parameters={**shared, **_name_job(training, name, EVALUATE), **wanted.parameters},
+        params={},
         defaults=_label_job(training, EVALUATE),
         settings={**training.settings, **wanted.settings.get(EVALUATE, {})},
         sources=(*(one for one in training.sources if one.role in roles), policy),
