@@ -103,9 +103,7 @@ def resolve_job(
     problems = [
         *(problem for given in (file, config, *request.variables, project) if given for problem in given.problems),
         *own_problems,
-        *_find_unknown_fields(
-            [in_file], workload.parameters, f"workload {workload.name}", takes=workload.own_parameters
-        ),
+        *_find_unknown_fields([in_file], workload.parameters, f"workload {workload.name}", own=workload.own_parameters),
         *_find_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
         *(_check_project(project, workload, platform) if project else ()),
         *inputs.problems,
