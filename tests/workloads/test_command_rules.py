@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from robotrain_workloads.command import placeholders
 
 DATA = ("--dataset-path", str(Path(__file__).parents[2] / "examples/pusht-mini/dataset"))
 TWO = (*DATA, "--dataset-path", "/data/others")
@@ -98,3 +99,9 @@ def test_arguments_after_dashes_replace_the_whole_command(robotrain, tmp_path):
     answer = robotrain("explain", str(job), "--platform", "local", "--json", "--", "echo", "--c")
     values = [row["value"] for row in answer.json["values"] if row["name"] == "trainer_args"]
     assert values == ["echo", "--c"]
+
+
+@pytest.mark.parametrize("name", placeholders.NAMES)
+def test_parameter_of_the_users_own_cannot_be_called_as_a_placeholder(robotrain, name):
+    answer = robotrain("explain", "command", "--platform", "local", "--param", f"{name}=1", "--", "true")
+    assert (answer.exit_code, "own-parameter-invalid" in answer.stderr) == (2, True)

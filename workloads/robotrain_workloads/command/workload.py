@@ -118,6 +118,7 @@ COMMAND = Workload(
     program_locker="robotrain_workloads.command.program_locker",
     runs_own_command=True,
     own_parameters=True,
+    reserved_names=("datasets", "outputs", "run"),
     get_option_name=lambda argument: "",
     check=check_job,
 )
