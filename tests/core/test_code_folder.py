@@ -75,3 +75,18 @@ def test_ten_gigabytes_are_refused_within_a_second(tmp_path: Path) -> None:
     content = code_folder.scan_folder(tmp_path)
     assert time.perf_counter() - start < 1.0
     assert (content.is_too_large, content.find_heaviest()) == (True, "src/data/")
+
+
+def test_the_copy_that_was_pinned_is_sent_although_the_folder_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "code"
+    write(folder, "train.py")
+    staged = code_folder.stage_folder(folder)
+    pin = code_folder.load_or_compute_pin(staged, lambda: "folder:1")
+    (folder / "train.py").write_text("changed")
+    assert code_folder.stage_folder(folder, pin) == staged
+    assert (staged / "train.py").read_text() == "x"
+    assert (code_folder.stage_folder(folder) / "train.py").read_text() == "changed"
+    assert (code_folder.stage_folder(folder, "folder:2") / "train.py").read_text() == "changed"

@@ -9,8 +9,8 @@ def test_a_program_may_write_to_its_copy_of_a_folder_that_is_mounted_read_only(t
     code, folder = tmp_path / "code", tmp_path / "work" / "program"
     (code / "src").mkdir(parents=True)
     (code / "src" / "train.py").write_text("print(1)\n")
-    (code / "run.sh").write_text("echo\n")
-    (code / "run.sh").chmod(0o555)
+    (code / "run.sh").write_text("#!/bin/sh\n")
+    (code / "run.sh").chmod(0o444)
     (code / "link.py").symlink_to("src/train.py")
     for path in (code / "src" / "train.py", code / "src", code):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -21,7 +21,7 @@ def test_a_program_may_write_to_its_copy_of_a_folder_that_is_mounted_read_only(t
         "src/train.py": 0o600,
     }
     (folder / "run.sh").write_text("changed\n")
-    assert (code / "run.sh").read_text() == "echo\n"
+    assert (code / "run.sh").read_text() == "#!/bin/sh\n"
 
 
 def test_what_an_earlier_attempt_left_stays(tmp_path: Path) -> None:

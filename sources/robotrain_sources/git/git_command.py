@@ -25,6 +25,7 @@ OPTIONS = {
     "protocol.https.allow": "always",
     "protocol.http.allow": "always",  # which the parser of addresses allows for this machine only
 }
+NO_CONFIGURATION = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_ATTR_NOSYSTEM": "1"}
 _REPOSITORY_VARIABLES = r"GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX|NAMESPACE|COMMON_DIR|CONFIG(?:_.*)?|TRACE.*|ASKPASS"
 _REPOSITORY_VARIABLES += r"|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|SHALLOW_FILE|GRAFT_FILE|TEMPLATE_DIR"
 _REPOSITORY_VARIABLES += r"|REPLACE_REF_BASE|EXEC_PATH|EXTERNAL_DIFF|PROXY_COMMAND|SSH.*|ALLOW_PROTOCOL)|SSH_ASKPASS"
@@ -98,7 +99,9 @@ def make_command(
         "GIT_CEILING_DIRECTORIES": str(folder.parent),
         "GIT_HTTP_LOW_SPEED_LIMIT": "100",
         "GIT_HTTP_LOW_SPEED_TIME": "30",
-        **({} if home else {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_ATTR_NOSYSTEM": "1"}),
+        **({} if home else {**NO_CONFIGURATION, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}),
+        # named, a repository may belong to another user, as in a cache that a network disk has
+        **({"GIT_DIR": str(folder)} if (folder / "HEAD").is_file() else {}),
     }
     return [*command, *arguments], {**kept, **own, **(_make_token_environ(folder, token) if token else {})}
 

@@ -19,7 +19,14 @@ def provide_folder(folder: Path, code: str) -> None:
             scratch.mkdir()
             return
         shutil.copytree(code, scratch, symlinks=True)
-        for parent, folders, files in os.walk(scratch):
-            for path in [parent, *(os.path.join(parent, name) for name in (*folders, *files))]:
+        for parent, _, files in os.walk(scratch):
+            os.chmod(parent, os.stat(parent).st_mode | 0o700)
+            for path in (os.path.join(parent, name) for name in files):
                 if not os.path.islink(path):
-                    os.chmod(path, os.stat(path).st_mode | (0o700 if os.path.isdir(path) else 0o600))
+                    os.chmod(path, os.stat(path).st_mode | (0o700 if _is_script(path) else 0o600))
+
+
+def _is_script(path: str) -> bool:
+    """Return whether a file names its interpreter: not every platform brings it as a program that can be started."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"#!"
