@@ -115,6 +115,10 @@ def test_a_pattern_of_exponential_time_is_given_up_and_others_are_read():
         assert [row.values for row in reader.read_lines([b"a" * 60 + b"! loss=1"])] == [{"loss": 1.0}]
 
 
+def keep(sent):
+    return lambda record: sent.append(record.event)
+
+
 @pytest.fixture
 def sent():
     """The events that were sent."""
@@ -128,15 +132,26 @@ def clock():
 
 
 def test_a_short_program_keeps_all_values(sent, clock):
-    sender = MetricSender(sent.append, clock)
+    sender = MetricSender(keep(sent), clock)
     for step in range(metric_sender.BURST):
         sender.add("log", MetricRow(step, {"loss": 1.0}, 500))
     sender.flush()
     assert [(one.step, one.total) for one in sent] == [(step, 500) for step in range(metric_sender.BURST)]
 
 
+def test_values_are_of_the_time_when_they_were_measured(clock):
+    records = []
+    sender = MetricSender(records.append, clock)
+    now = time.time()
+    for step, at in enumerate((now, 12.5, now + 1e6)):
+        sender.add("log", MetricRow(step, {"loss": 1.0}, time=at))
+    sender.flush()
+    assert records[0].time == now
+    assert all(now <= one.time <= time.time() for one in records)
+
+
 def test_a_thousand_values_a_second_are_two_events_a_second(sent, clock):
-    sender, seconds = MetricSender(sent.append, clock), 60
+    sender, seconds = MetricSender(keep(sent), clock), 60
     for step in range(1, 1000 * seconds + 1):
         sender.add("log", MetricRow(step, {"loss": 1.0 / step, "lr": 0.1}))
         if step % 250 == 0:
@@ -149,7 +164,7 @@ def test_a_thousand_values_a_second_are_two_events_a_second(sent, clock):
 
 
 def test_the_last_value_of_a_rare_name_is_sent(sent, clock):
-    sender = MetricSender(sent.append, clock)
+    sender = MetricSender(keep(sent), clock)
     for step in range(5000):
         sender.add("log", MetricRow(step, {"loss": 1.0, **({"val_loss": float(step)} if step in (100, 203) else {})}))
     sender.flush(is_last=True)
@@ -158,7 +173,7 @@ def test_the_last_value_of_a_rare_name_is_sent(sent, clock):
 
 
 def test_one_value_of_two_sources_is_sent_once(sent, clock):
-    sender = MetricSender(sent.append, clock)
+    sender = MetricSender(keep(sent), clock)
     sender.add("log", MetricRow(1, {"loss": 1.0}))
     sender.add("file", MetricRow(1, {"loss": 1.0, "lr": 2.0}))
     sender.flush()
@@ -166,7 +181,7 @@ def test_one_value_of_two_sources_is_sent_once(sent, clock):
 
 
 def test_steps_of_sources_that_are_read_one_after_another_are_in_order(sent, clock):
-    sender = MetricSender(sent.append, clock)
+    sender = MetricSender(keep(sent), clock)
     for step in range(1, 6):
         sender.add("log", MetricRow(step, {"loss": 1.0}))
     for step in (2, 7):
@@ -182,7 +197,7 @@ def test_steps_of_sources_that_are_read_one_after_another_are_in_order(sent, clo
         ({"global_step": 3, "epoch": 1, "loss": 0.5}, (3, {"epoch": 1.0, "loss": 0.5})),
         ({"epoch": 2.0, "train": {"loss": 1, "acc": {"top1": 2}}}, (2, {"train/loss": 1.0, "train/acc/top1": 2.0})),
         ({"loss": 0.5}, (1, {"loss": 0.5})),
-        ({"step": "x", "loss (mean)": 0.5, "timestamp": 9.0}, (1, {"loss _mean_": 0.5})),
+        ({"step": "x", "loss (mean)": 0.5, "timestamp": 9.0, "x": False}, (1, {"loss _mean_": 0.5})),
         ({"step": 1, "loss": 10**400}, (1, {"loss": math.inf})),
         ({"step": 1, "done": True, "name": "x", "none": None, "list": [1]}, None),
         ([1, 2], None),
@@ -234,7 +249,7 @@ def follow(tmp_path, sent, clock):
         places = {"outputs": tmp_path / "outputs", "report": tmp_path / "report.jsonl"}
         given = iter([list(lines)])
         take = lambda: next(given, [])  # noqa: E731
-        return MetricFollower(**places, reader=reader, take_lines=take, emit=sent.append, clock=clock)
+        return MetricFollower(**places, reader=reader, take_lines=take, emit=keep(sent), clock=clock)
 
     return make
 

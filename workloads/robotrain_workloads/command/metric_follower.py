@@ -9,12 +9,13 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from robotrain_runtime.contract.event import Event, Note, emit_event
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import EventRecord, Note
 
 from robotrain_workloads.command import metric_patterns
 from robotrain_workloads.command.metric_patterns import LineReader, SlowPattern
 from robotrain_workloads.supervision.event_files import EVENT_FILES, EventFile
-from robotrain_workloads.supervision.json_lines import METRICS_FILE, JsonLines, MetricsFile, list_numbers
+from robotrain_workloads.supervision.json_lines import METRICS_FILE, JsonLines, MetricsFile, get_time, list_numbers
 from robotrain_workloads.supervision.metric_row import MetricRow, clean_name, parse_step
 from robotrain_workloads.supervision.metric_sender import MetricSender
 
@@ -28,6 +29,11 @@ EVALUATION = re.compile(r"(?i)(?:.*[_. -])?(?:val|valid|validation|eval|evaluati
 LOG, REPORT = "log", "report"
 
 
+def emit_record(record: EventRecord) -> None:
+    """Send an event of an earlier time."""
+    event.emit_line(event.format_event(record.event, record.time))
+
+
 class MetricFollower:
     """Sends the metrics of a program as events. What is wrong with them is said, and never fails a run."""
 
@@ -38,7 +44,7 @@ class MetricFollower:
         report: Path,
         reader: LineReader | None = None,
         take_lines: Callable[[], list[bytes]] = list,
-        emit: Callable[[Event], object] = emit_event,
+        emit: Callable[[EventRecord], object] = emit_record,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outputs, self._report = outputs, JsonLines(report)
@@ -136,7 +142,7 @@ class MetricFollower:
         return named
 
     def _warn(self, text: str) -> None:
-        self._emit(Note(level="warning", text=text))
+        self._emit(event.make_record(Note(level="warning", text=text)))
 
 
 def _rank_file(path: Path) -> tuple[bool, Path]:
@@ -153,4 +159,5 @@ def _parse_report(found: dict[str, object]) -> MetricRow | None:
     step, values, total = parse_step(found.get("step")), found.get("values"), parse_step(found.get("total"))
     if step is None or found.get("event") not in ("metrics", "progress"):
         return None
-    return MetricRow(step, dict(list_numbers(values)) if isinstance(values, dict) else {}, total)
+    numbers = dict(list_numbers(values)) if isinstance(values, dict) else {}
+    return MetricRow(step, numbers, total, get_time(found))

@@ -77,7 +77,7 @@ def _parse_event(record: bytes) -> MetricRow | None:
         return None
     found = ((value.tag, _get_scalar(value)) for value in event.summary.value)
     values = {tag: number for tag, number in found if number is not None}
-    return MetricRow(event.step, values) if values else None
+    return MetricRow(event.step, values, time=event.wall_time) if values else None
 
 
 def _get_scalar(value: Any) -> float | None:

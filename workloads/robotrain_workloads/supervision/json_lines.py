@@ -10,7 +10,7 @@ from robotrain_workloads.supervision.metric_row import MetricRow, clean_name, pa
 METRICS_FILE = "metrics.jsonl"
 STEP_KEYS = ("step", "global_step", "iteration", "epoch")
 """What counts steps, of several the first; the others are metrics."""
-TIME_KEYS = frozenset({"time", "timestamp", "wall_time", "_timestamp"})
+TIME_KEYS = ("time", "timestamp", "wall_time", "_timestamp")
 MAX_BLOCK_BYTES = 1 << 22
 
 
@@ -61,7 +61,13 @@ class MetricsFile:
             key, step = next(((name, step) for name, step in counted if step is not None), ("", self._count))
             values = dict(list_numbers({name: value for name, value in found.items() if name != key}))
             if values:
-                yield MetricRow(step, values)
+                yield MetricRow(step, values, time=get_time(found))
+
+
+def get_time(found: dict[str, Any]) -> float:
+    """Return when an object was written, in seconds; 0 if it does not say."""
+    times = (found.get(name) for name in TIME_KEYS)
+    return next((_to_float(one) for one in times if isinstance(one, int | float)), 0.0)
 
 
 def list_numbers(found: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

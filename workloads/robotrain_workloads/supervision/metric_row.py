@@ -18,6 +18,8 @@ class MetricRow(NamedTuple):
     values: Mapping[str, float]
     total: int | None = None
     """The last step, if it is known."""
+    time: float = 0.0
+    """When they were measured, in seconds since 1970; 0 if unknown."""
 
 
 def parse_step(value: Any) -> int | None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from robotrain_runtime.contract.event import Metrics
+from robotrain_runtime.contract.event import EventRecord, Metrics
 
 from robotrain_workloads.supervision.metric_row import MetricRow
 
@@ -19,10 +19,12 @@ class MetricSender:
     A name belongs to the first source that has it: one value is not sent twice because it stands in two files.
     """
 
-    def __init__(self, emit: Callable[[Metrics], object], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, emit: Callable[[EventRecord], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._emit, self._clock = emit, clock
+        self._began = time.time()
         self._owners: dict[str, object] = {}
         self._rows: dict[int, dict[str, float]] = {}
+        self._times: dict[int, float] = {}
         self._total: int | None = None
         self.last_step: int | None = None
         """The step of the row that was added last; None before the first."""
@@ -40,6 +42,8 @@ class MetricSender:
         values = {name: value for name, value in row.values.items() if self.claim(name, source) == source}
         if values or not row.values:
             self._rows.setdefault(row.step, {}).update(values)
+            now = time.time()
+            self._times[row.step] = row.time if self._began <= row.time <= now else now
 
     def flush(self, *, is_last: bool = False) -> None:
         """Send what may be sent now; at the end at least the last value of each name."""
@@ -50,9 +54,10 @@ class MetricSender:
             return
         kept = self._choose(max(1, int(self._allowed)))
         for step in kept:
-            self._emit(Metrics(values=self._rows[step], step=step, total=self._total))
+            sent = Metrics(values=self._rows[step], step=step, total=self._total)
+            self._emit(EventRecord(self._times[step], sent))
         self._allowed = max(0.0, self._allowed - len(kept))
-        self._rows = {}
+        self._rows, self._times = {}, {}
 
     def _choose(self, count: int) -> list[int]:
         """Return the steps of at most `count` rows, evenly, and of those with the last value of a name."""
