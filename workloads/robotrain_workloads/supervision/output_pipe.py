@@ -2,12 +2,15 @@
 
 import os
 import threading
+import time
 from collections import deque
 from typing import IO
 
 MAX_LINE_BYTES = 1 << 16
 """What is kept of a line: one of any length costs no more memory."""
 PIECE_BYTES = 1 << 16
+SMALL_BYTES, PAUSE_SECONDS = 1 << 12, 0.005
+"""After a piece this small, so long a pause costs nobody time: of a thousand lines a second several come together."""
 KEPT_BYTES = 4 << 20
 """Of lines that nobody took yet. A program that prints faster than they are read is not slowed down by that."""
 
@@ -70,4 +73,6 @@ def forward_output(pipe: IO[bytes], lines: OutputLines, to: int = 1) -> None:
         except OSError:  # nobody reads it any more; the program goes on
             to = os.open(os.devnull, os.O_WRONLY)
         lines.add(splitter.feed(piece))
+        if len(piece) < SMALL_BYTES:
+            time.sleep(PAUSE_SECONDS)
     lines.add(splitter.flush())
