@@ -68,8 +68,8 @@ FOREIGN_OPTIONS = (
     ),
     ForeignOption(
         "-e --envs --env-file --env-var --env-vars --environment-variables --export --secrets",
-        "Variables of this machine's environment are not part of a job; a secret stays where it is stored.",
-        (Suggestion("--secret NAME=REFERENCE", "a stored secret as a variable of the program"),),
+        "Variables of this machine's environment are not part of a job; --secret NAME=REFERENCE gives its program one "
+        "from where secrets are stored.",
         is_dispensable=False,
     ),
     ForeignOption("-J --run-name", "", (Suggestion("--name NAME", "what robotrain's commands call the run"),)),
