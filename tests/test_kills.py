@@ -1,4 +1,4 @@
-"""A few of the kills of bench/kills.py and bench/pipeline_kills.py, at random moments: nothing is lost or doubled."""
+"""A few of the kills of bench/*kills.py, at random moments: nothing is lost or doubled."""
 
 import subprocess
 import sys
@@ -24,6 +24,14 @@ def test_a_submit_that_is_killed_at_a_random_moment_and_repeated_leaves_one_run(
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split() == f"{platform} {kills} kills, 0 lost, 0 doubled".split()
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_and_resumed_has_the_result_of_one_without_kills() -> None:
+    words = [sys.executable, str(ROOT / "bench/command_kills.py"), "--kills", "10", "--seed", "2"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split() == ["command", *["10", "kills,", "0", "lost,", "0", "doubled"]]
 
 
 @pytest.mark.slow

@@ -1,0 +1,256 @@
+"""Trainings of a user's own program that are killed at random moments and resumed: none is lost, no step is done twice.
+
+    ./uvw run python bench/command_kills.py [--kills 100] [--seed 1]
+
+The program computes a chain of digests, a link a step, and saves it in several files, slowly. What is killed is in
+turn the program, its supervisor, the runtime (all by SIGKILL), the program by SIGTERM, and the run by `robotrain
+cancel`. Lost: a sealed checkpoint that is damaged, a run that does not resume from the last one, or another result
+than without kills. Doubled: a process that outlives its run. Exits 1 when a training is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from kills import Commands, Target
+from robotrain.store import files
+from robotrain_local import process
+from robotrain_runtime.contract import checkpoint
+
+STEPS = 80
+SAVED = 10
+"""Steps between checkpoints."""
+SECONDS = 3.0
+"""Within how many seconds after its submit a run is killed."""
+KILLS_OF_ONE = 5
+"""How often a training is killed, before it may end."""
+WAIT_SECONDS = 90.0
+PROGRAM = """
+import hashlib, json, os, signal, sys, time
+
+outputs, how, steps, saved = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+stopped = []
+signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+chain, first = "", 1
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        for letter in text:
+            file.write(letter)
+            file.flush()
+            time.sleep(0.0005)
+
+def read(path):
+    if os.path.isdir(path):
+        parts = [json.load(open(f"{path}/{name}")) for name in ("chain.json", "step.json")]
+    else:
+        parts = json.load(open(path))
+    assert hashlib.sha256(json.dumps(parts[0]).encode()).hexdigest() == parts[1]["digest"], "torn"
+    return parts[0], parts[1]["step"]
+
+def save(step):
+    about = {"step": step, "digest": hashlib.sha256(json.dumps(chain).encode()).hexdigest()}
+    if how == "rename":
+        write(f"{outputs}/new", json.dumps([chain, about]))
+        os.makedirs(f"{outputs}/models", exist_ok=True)
+        os.replace(f"{outputs}/new", f"{outputs}/models/model_{step}.json")
+        if os.path.exists(old := f"{outputs}/models/model_{step - 2 * saved}.json"):
+            os.unlink(old)
+        return
+    write(f"{outputs}/checkpoints/{step}/step.json", json.dumps(about))
+    write(f"{outputs}/checkpoints/{step}/chain.json", json.dumps(chain))
+    if how == "marker:done":
+        write(f"{outputs}/checkpoints/{step}/done", "x")
+
+if len(sys.argv) > 5:
+    chain, first = read(sys.argv[5])
+    first += 1
+for step in range(first, steps + 1):
+    chain = hashlib.sha256(f"{chain}{step}".encode()).hexdigest()
+    time.sleep(0.01)
+    if step % saved == 0 or step == steps or stopped:
+        save(step)
+    if stopped:
+        sys.exit(143)
+"""
+FORMS = (
+    ("rename", "models/model_{step}.json"),
+    ("marker:done", "checkpoints/{step}"),
+    ("quiet:1", "checkpoints/{step}"),
+)
+TARGETS = {
+    "program": "train.py",
+    "supervisor": "robotrain_workloads.command.supervisor",
+    "runtime": "robotrain_runtime",
+    "program by SIGTERM": "train.py",
+    "cancel": "",
+}
+
+
+def compute_result() -> str:
+    """Return the last link of the chain."""
+    chain = ""
+    for step in range(1, STEPS + 1):
+        chain = hashlib.sha256(f"{chain}{step}".encode()).hexdigest()
+    return chain
+
+
+class Training:
+    """A training that is killed and resumed until it has ended."""
+
+    def __init__(self, commands: Commands, folder: Path, rule: str, pattern: str) -> None:
+        self._commands, self._folder = commands, folder
+        (folder / "cache").symlink_to(files.get_cache_folder())
+        (folder / "code").mkdir()
+        (folder / "code/train.py").write_text(PROGRAM)
+        options = ("--code", str(folder / "code"), "--tracking-uri", "none", "--checkpoints", pattern)
+        rules = ("--checkpoint-complete", rule, "--resume-args", '["{resume}"]')
+        program = (sys.executable, "train.py", "{outputs}", rule, str(STEPS), str(SAVED))
+        self._start = ("submit", "command", "--platform", "local", *options, *rules, "--", *program)
+
+    def type_words(self, *words: str) -> None:
+        """Run a command. Raise AssertionError with its output if it fails."""
+        if self._commands.run(Target(words, {}, list, lambda run: ""), self._folder):
+            raise AssertionError((self._folder / "output").read_text())
+
+    def begin(self) -> str:
+        """Submit it, or resume its last run where that was killed; return the command."""
+        runs = self._list_runs()
+        words = self._start
+        if runs:
+            words = ("resume" if self.find_sealed(runs[-1]) else "resubmit", runs[-1].name)
+        self.type_words(*words)
+        return words[0]
+
+    def find_sealed(self, run: Path) -> list[int]:
+        """Return the steps of the sealed checkpoints of a run, newest first."""
+        found = checkpoint.list_checkpoints(run / "outputs/checkpoints")
+        return [step for step, folder in found if checkpoint.read_manifest(folder)]
+
+    def kill(self, what: str) -> bool:
+        """Kill a part of the last run, all of the runtime if the part has not begun; return whether it still ran."""
+        run = self._list_runs()[-1]
+        if (run / "exit.json").exists():
+            return False
+        if what == "cancel":
+            self.type_words("cancel", run.name)
+            return True
+        number = signal.SIGTERM if what.endswith("SIGTERM") else signal.SIGKILL
+        for sign in (TARGETS[what], TARGETS["runtime"]):
+            if found := [pid for pid, line in self._list_processes(run) if sign in line]:
+                process.send_signal(found[:1], number)
+                return True
+        return False
+
+    def wait(self) -> str:
+        """Wait until the last run has ended; return its state."""
+        run, until = self._list_runs()[-1], time.monotonic() + WAIT_SECONDS
+        while not (run / "exit.json").exists():
+            assert time.monotonic() < until, f"{run} does not end"
+            time.sleep(0.02)
+        with contextlib.suppress(OSError):
+            return str(json.loads((run / "outcome.json").read_text())["state"])
+        return "killed"
+
+    def find_losses(self) -> Iterator[str]:
+        """Yield what is wrong with the sealed checkpoints of the last run, and with what it resumed from."""
+        runs = self._list_runs()
+        for step in self.find_sealed(runs[-1]):
+            if why := checkpoint.validate_checkpoint(runs[-1] / f"outputs/checkpoints/{step:06}"):
+                yield why
+        if len(runs) > 1 and (sealed := self.find_sealed(runs[-2])):
+            sources = json.loads((runs[-1] / "job.json").read_text())["sources"]
+            resumed = [Path(one["uri"]).name for one in sources if one["role"] == "resume"]
+            if resumed != [f"{sealed[0]:06}"]:
+                yield f"{runs[-1]} resumed from {resumed}, not from {sealed[0]}"
+
+    def find_doubles(self) -> Iterator[str]:
+        """Yield the processes that outlive the last run."""
+        run = self._list_runs()[-1]
+        yield from (f"{run}: {pid} {line}" for pid, line in self._list_processes(run))
+
+    def read_result(self) -> str:
+        """Return the last link that the last run saved."""
+        folder = self._list_runs()[-1] / f"outputs/checkpoints/{STEPS:06}"
+        for file in folder.glob("[cm]*.json"):
+            found = json.loads(file.read_text())
+            return str(found if isinstance(found, str) else found[0])
+        return ""
+
+    def _list_runs(self) -> list[Path]:
+        return sorted((self._folder / "state/local").glob("command-*"), key=lambda path: path.stat().st_ctime_ns)
+
+    def _list_processes(self, run: Path) -> list[tuple[int, str]]:
+        """Return the processes of a run, without the local supervisor, which outlives them all."""
+        with contextlib.suppress(OSError):
+            supervisor = process.parse_process(json.loads((run / "supervisor.json").read_text()))
+            if supervisor is not None:
+                found = ((pid, _read_command(pid)) for pid in process.list_run_processes(supervisor))
+                return [(pid, line) for pid, line in found if line and "robotrain_local.supervisor" not in line]
+        return []
+
+
+def _read_command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def kill_trainings(kills: int, seed: int, top: Path) -> tuple[list[str], list[str]]:
+    """Kill trainings; return what was lost, and what was doubled."""
+    moments, killed, resumed = random.Random(f"command {seed}"), 0, 0
+    lost: list[str] = []
+    doubled: list[str] = []
+    targets, forms = itertools.cycle(TARGETS), itertools.cycle(FORMS)
+    with contextlib.closing(Commands("local", top / "site")) as commands:
+        while killed < kills:
+            (folder := Path(tempfile.mkdtemp(dir=top))).mkdir(exist_ok=True)
+            training, times, state = Training(commands, folder, *next(forms)), 0, ""
+            while state != "succeeded":
+                resumed += training.begin() == "resume"
+                lost += [why for why in training.find_losses() if "resumed" in why]
+                if times < KILLS_OF_ONE and killed < kills:
+                    time.sleep(moments.uniform(0.0, SECONDS))
+                    is_killed = training.kill(next(targets))
+                    times, killed = times + is_killed, killed + is_killed
+                state = training.wait()
+                lost += training.find_losses()
+                doubled += training.find_doubles()
+            if training.read_result() != compute_result():
+                lost.append(f"{folder}: another result")
+            print(f"{killed} kills, {resumed} resumed", file=sys.stderr, flush=True)
+    if not resumed:
+        lost.append("no kill left a checkpoint to resume from")
+    return lost, doubled
+
+
+def main() -> int:
+    """Kill trainings."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as top:
+        os.environ["ROBOTRAIN_STATE"] = top
+        lost, doubled = kill_trainings(given.kills, given.seed, Path(top))
+    for why in (*lost, *doubled):
+        print(why, file=sys.stderr)
+    print(f"command {given.kills} kills, {len(lost)} lost, {len(doubled)} doubled")
+    return int(bool(lost or doubled))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
