@@ -22,6 +22,7 @@ REFUSED = [
     ("", "true {seed}", "placeholder-empty", "--seed N"),
     ("", "true {output}", "placeholder-unknown", "{outputs}"),
     ("", "true {size}", "placeholder-unknown", "--param size=VALUE"),
+    ("--param outputs=/x", "true {outputs}", "own-parameter-invalid", "--param my_outputs=VALUE"),
     ("--shell", "echo a", "command-invalid", "-- 'SCRIPT'"),
     ("--launcher torchrun", "./train.sh", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
     ("--checkpoints saved", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),
