@@ -11,7 +11,7 @@ import pytest
         ("report a --too x", "`robotrain report` has no option --too", "--to x"),
         ("rename --n", "`robotrain rename` has no option --n", "robotrain rename --help"),
         ("--vresion", "`robotrain` has no option --vresion", "--version"),
-        ("resume --step 3", "`robotrain resume` has no option --step", "--steps 3"),
+        ("resume --stpes 3", "`robotrain resume` has no option --stpes", "--steps 3"),
         (
             "resubmit mine --lr",
             "`robotrain resubmit` has no option --lr",
