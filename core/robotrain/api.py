@@ -1,7 +1,7 @@
 """The Python API: submit, render, explain and runs, with a `Run` for each submitted run.
 
 Values have the names of the options, with `_` for `-`: parameters of the workload, settings of the platform, and
-sources (a list for several).
+sources (a list for several). `params` is a mapping of parameters of your own, for a workload that takes them.
 """
 
 import itertools
