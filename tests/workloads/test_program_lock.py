@@ -105,8 +105,9 @@ def test_resubmit_keeps_the_packages_unless_they_are_locked_again(robotrain, wor
     assert rows["program_lock"]["value"].startswith("1 package")
     other_python = robotrain("resubmit", run, "--set", "python_version=3.12").stdout.strip()
     assert "moves==2.0" in read_lock(other_python)
-    again = robotrain("resubmit", run, "--repin", "--new").stdout.strip()
-    assert "moves==2.0" in read_lock(again)
+    answer = robotrain("resubmit", run, "--repin", "--new")
+    assert "moves==2.0" in read_lock(answer.stdout.strip())
+    assert "program_lock: requirements.txt: 1 package" in answer.stderr
 
 
 def test_other_packages_make_another_plan_of_the_same_job(robotrain, words, newer_moves, tmp_path):

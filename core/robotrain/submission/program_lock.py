@@ -116,6 +116,11 @@ def describe_lock(values: Iterable[Mapping[str, Any]]) -> str:
     return f"{found['origin']}: {found['value']}" if found else ""
 
 
+def remove_row(values: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Return values of a job without that of the lock."""
+    return tuple(row for row in values if row["name"] != LOCK_ROW)
+
+
 def _find_row(values: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return next((row for row in values if row["name"] == LOCK_ROW), None)
 
@@ -142,5 +147,5 @@ def _with_lock(prepared: PreparedJob, locked: LockedProgram) -> PreparedJob:
 
 def _with_values(prepared: PreparedJob, lock: str, python: str, row: Mapping[str, Any] | None) -> PreparedJob:
     job = dataclasses.replace(prepared.job, program_lock=lock, program_python=python)
-    values = [one for one in prepared.values if one["name"] != LOCK_ROW]
-    return dataclasses.replace(prepared.with_job(job), values=(*values, *([row] if row else ())))
+    rows = (*remove_row(prepared.values), *([row] if row else ()))
+    return dataclasses.replace(prepared.with_job(job), values=rows)

@@ -58,6 +58,7 @@ def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
         plan=dataclasses.replace(
             stored.plan, job=dataclasses.replace(job, sources=sources, program_lock="", program_python="")
         ),
+        values=program_lock.remove_row(stored.values),
     )
 
 
@@ -150,6 +151,8 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Worklo
     ]
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
         found += _compare_values({role: _format_sources(before, role)}, {role: _format_sources(now, role)})
+    locks = (program_lock.describe_lock(values) for values in (stored.values, after.values))
+    found += _compare_values(*({program_lock.LOCK_ROW: text} for text in locks))
     gone, new = compare_options(before.trainer_args, now.trainer_args, workload)
     if gone or new:
         found.append(("trainer_args", shlex.join(gone), shlex.join(new)))

@@ -45,7 +45,8 @@ class ProgramEnvironment:
             return
         self._required = plugin_loader.get_program_environment(self._document, Path(self._placement.work))
         if self._required is not None:
-            self._build = BackgroundBuild(self._required, self._placement, self._relay, self._stop)
+            lease = self._lease.acquire  # at once: the wait comes after the data
+            self._build = BackgroundBuild(self._required, self._placement, self._relay, self._stop, lease)
             self._build.start()
 
     def wait(self) -> None:
@@ -74,6 +75,9 @@ def temporary_lock(document: JobDocument) -> Iterator[PythonEnvironment | None]:
     """Yield the environment of a job's program, with its lock in a temporary folder; None for none."""
     if plugin_loader.get_program_python(document):
         yield PythonEnvironment(lock=NO_LOCK, python="", gib=0)
+        return
+    if not plugin_loader.load_workload_plugin(document).RUNS_PROGRAM:
+        yield None
         return
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
         yield plugin_loader.get_program_environment(document, Path(folder))

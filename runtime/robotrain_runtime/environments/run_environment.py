@@ -41,7 +41,7 @@ class BackgroundBuild:
         placement: Placement,
         relay: EventRelay,
         stop: StopSignal,
-        on_ready: Callable[[Path], None] = lambda built: None,
+        on_ready: Callable[[Path], object],
     ) -> None:
         self.failure: Exception | None = None
         """Why the build failed, or what else in the background did."""
