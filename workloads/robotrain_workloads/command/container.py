@@ -8,6 +8,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import publish_url
@@ -72,6 +73,9 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     resume = attempts.find_resume_point(document, data, own, outputs)
     values = list_values(document, data, outputs, resume.path)
     code = next((folder for source, folder in data.items() if source.role == "code"), None)
+    given, secrets = load_pairs(str(document.parameters["environ"] or "")), document.placement.secrets
+    text = "--set-env {0} has no effect: --secret {0} gives the program its value"
+    hidden = tuple(Note(level="warning", text=text.format(name)) for name in given if name in secrets)
     spec = ProgramSpec(
         arguments=make_arguments(document, values),
         folder=str(work / program_spec.PROGRAM_FOLDER),
@@ -80,7 +84,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         outputs=str(outputs),
         checkpoints=str(own),
         environ={
-            **load_pairs(str(document.parameters["environ"] or "")),
+            **{name: value for name, value in given.items() if name not in secrets},
             **placeholders.make_variables(values, parameters.list_own(document.parameters)),
         },
         values=dict(document.parameters),
@@ -89,7 +93,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     return WorkCommand(
         arguments=("-m", SUPERVISOR),
         environ={program_spec.SPEC_VARIABLE: spec.to_json()},
-        notes=resume.notes,
+        notes=(*resume.notes, *hidden),
         joins_tracking=program_packages.has_mlflow(document),
     )
 
