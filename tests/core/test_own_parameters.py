@@ -205,6 +205,11 @@ def test_saved_job_has_them_apart(robotrain, parameters):
     assert (found["lr"], found["note_2"]) == ("1e-4", "yes")
 
 
+def test_new_job_file_shows_where_they_stand(robotrain, tmp_path):
+    assert robotrain("init", "--workload", "mine", tmp_path / "new").exit_code == 0
+    assert "# params:\n#   NAME: VALUE\n" in (tmp_path / "new/job.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("job", "fits"),
     [

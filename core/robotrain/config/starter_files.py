@@ -27,6 +27,7 @@ JOB_FILE, PIPELINE_FILE = "job.yaml", "pipeline.yaml"
 JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE = "job.schema.json", "pipeline.schema.json"
 SCHEMA_LINE = "# yaml-language-server: $schema={}"
 MAX_WIDTH = 120
+OWN_PARAMETERS = ("# Parameters of your own, each {NAME} in the command:", "# params:", "#   NAME: VALUE")
 
 
 class JobTemplate(NamedTuple):
@@ -76,6 +77,7 @@ def format_job_file(
         [f"workload: {workload.name} # {workload.summary}"],
         list(_format_sources(workload, template.inputs, kinds)),
         list(_format_parameters(workload, values)),
+        [*OWN_PARAMETERS] if workload.own_parameters else [],
         list(_format_arguments(workload)),
     ]
     return _join_blocks(blocks)
