@@ -1,0 +1,158 @@
+"""What the program's environment can import, found without starting its Python, and what it gets of robotrain's."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.event import Note
+from robotrain_workloads.command import container, mlflow_variables, supervisor
+from robotrain_workloads.command.program_packages import ProgramPackages, find_python
+
+OWN = "3.15.0"
+RUN = {"MLFLOW_TRACKING_URI": "sqlite:////runs.db", "MLFLOW_EXPERIMENT_ID": "1", "MLFLOW_RUN_ID": "abc"}
+
+
+def make_python(prefix: Path, *packages: str, **versions: str) -> Path:
+    """Make an environment whose packages are folders: `make_python(prefix, "torch", mlflow="3.1.0")`."""
+    site = prefix / "lib/python3.11/site-packages"
+    for name in (*packages, *versions):
+        (site / name).mkdir(parents=True)
+    for name, version in versions.items():
+        (site / name / "version.py").write_text(f'import re\n\nVERSION: str = "{version}"\n')
+    python = prefix / "bin/python"
+    python.parent.mkdir(parents=True)
+    python.touch(mode=0o755)
+    return python
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The events that were sent."""
+    found = []
+    monkeypatch.setattr(mlflow_variables, "emit_event", found.append)
+    monkeypatch.setattr(metadata, "version", lambda name: OWN)
+    return found
+
+
+def test_the_interpreter_of_a_program_is_found(tmp_path):
+    first, second = make_python(tmp_path / "one"), make_python(tmp_path / "two")
+    accelerate = second.with_name("accelerate")
+    accelerate.touch(mode=0o755)
+    path = str(first.parent)
+    assert find_python("python", path, tmp_path) == find_python("accelerate", path, tmp_path) == first
+    assert find_python("two/bin/python", path, tmp_path) == find_python(str(accelerate), path, tmp_path) == second
+    assert find_python("bash", str(tmp_path), tmp_path) is None
+
+
+def test_packages_of_environments(tmp_path):
+    base = make_python(tmp_path / "base", "mlflow")
+    venv = make_python(tmp_path / "venv", "torch")
+    (site,) = (tmp_path / "venv/lib").glob("python3*/site-packages")
+    (site / "editable-1.0.dist-info").mkdir()
+    config = tmp_path / "venv/pyvenv.cfg"
+    config.write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
+    found = ProgramPackages(venv)
+    assert [found.has(name) for name in ("torch", "editable", "mlflow")] == [True, True, False]
+    config.write_text(f"home = {base.parent}\ninclude-system-site-packages = true\n")
+    assert ProgramPackages(venv).has("mlflow")
+    linked = tmp_path / "bin/python"
+    linked.parent.mkdir()
+    linked.symlink_to(base)
+    assert ProgramPackages(linked).has("mlflow")
+    assert not ProgramPackages(None).has("mlflow")
+
+
+def test_a_program_joins_the_run_of_its_job(tmp_path, sent):
+    packages = ProgramPackages(make_python(tmp_path, "sqlalchemy", mlflow="3.15.9"))
+    environ = {**RUN, "MLFLOW_EXPERIMENT_NAME": "of-the-platform", "WANDB_MODE": "offline"}
+    assert mlflow_variables.set_variables(environ, packages) == {**RUN, "WANDB_MODE": "offline"}
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "packages", "versions", "expected"),
+    [
+        ("sqlite:////runs.db", ["sqlalchemy"], {"mlflow": "2.9.2"}, "its MLflow is 2.9.2"),
+        ("sqlite:////runs.db", [], {"mlflow": "3.15.0"}, "no sqlalchemy"),
+        ("azureml://eastus.example/mlflow", [], {"mlflow": "3.15.0"}, "no azureml-mlflow"),
+    ],
+)
+def test_a_program_that_cannot_write_to_the_run_is_told_nothing_of_it(
+    tmp_path, sent, uri, packages, versions, expected
+):
+    found = ProgramPackages(make_python(tmp_path, *packages, **versions))
+    environ = {**RUN, "MLFLOW_TRACKING_URI": uri, "HOME": "/h"}
+    assert mlflow_variables.set_variables(environ, found) == {"HOME": "/h"}
+    (note,) = sent
+    assert isinstance(note, Note)
+    assert expected in note.text
+
+
+def test_a_server_takes_any_version(tmp_path, sent):
+    found = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
+    environ = {**RUN, "MLFLOW_TRACKING_URI": "https://mlflow.example.com"}
+    assert mlflow_variables.set_variables(environ, found) == environ
+    assert sent == []
+
+
+def test_an_address_with_a_password_is_not_shown(tmp_path, sent, monkeypatch):
+    def fail(uri):
+        raise OSError("no answer")
+
+    monkeypatch.setattr(mlflow_variables.tracking_address, "resolve_address", fail)
+    found = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
+    environ = {**RUN, "MLFLOW_TRACKING_URI": "https://me:hunter2@mlflow.example.com"}
+    assert mlflow_variables.set_variables(environ, found) == {}
+    assert "hunter2" not in sent[0].text
+
+
+@pytest.fixture
+def make_document(tmp_path):
+    """Make a document: `make_document("python", lock="mlflow==3.1")`."""
+
+    def make(program: str, lock: str = "", **parameters) -> JobDocument:
+        values = {"num_gpus": 1, "seed": 7, "shell": False, "lr": "1e-4", **parameters}
+        values |= dict.fromkeys(("experiment_name", "job_name", "register_checkpoint"))
+        return JobDocument(
+            schema=1,
+            run="r",
+            job="",
+            platform="local",
+            workload="command",
+            trainer_args=(program, "train.py"),
+            parameters={"system_metrics": True, **values},
+            sources=(),
+            halves={},
+            program_lock=lock,
+            placement=Placement(work=str(tmp_path), cache=str(tmp_path)),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("lock", "expected"), [("mlflow==3.1 \\\n", True), ("mlflow-skinny==3\n", True), ("x==1\n", False)]
+)
+def test_only_a_program_with_mlflow_waits_for_the_run(make_document, lock, expected):
+    names = set(container.tracked(make_document("python", lock)).params)
+    prefix = "job." if expected else ""  # MLflow refuses another text for a parameter that it has: 0.0001
+    assert {f"{prefix}{name}" for name in ("command", "lr", "num_gpus", "seed")} == names
+
+
+def test_a_program_without_robotrain_imports_the_report_alone(tmp_path):
+    environ = supervisor.add_report_package({"PATH": os.environ["PATH"]}, ProgramPackages(None), tmp_path)
+    code = "from robotrain_runtime import report; report.metrics(1, loss=2)\ntry:\n import robotrain_runtime.contract\n"
+    code += "except ImportError: print('alone')"
+    command = [sys.executable, "-S", "-c", code]
+    environ["ROBOTRAIN_REPORT"] = str(tmp_path / "report.jsonl")
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "alone\n"
+    assert json.loads((tmp_path / "report.jsonl").read_text())["values"] == {"loss": 2.0}
+    assert "PYTHONPATH" not in supervisor.add_report_package(
+        {}, ProgramPackages(make_python(tmp_path / "its", "robotrain_runtime")), tmp_path
+    )
