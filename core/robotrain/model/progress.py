@@ -15,6 +15,8 @@ from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.series import Point, Series
 from robotrain.model.workload_profile import Metric
 
+SHORTEST_SECONDS = 0.02
+"""Steps that were reported closer together were reported late, and tell no rate."""
 MAX_UNDECLARED_METRICS = 2
 """How many metrics a line shows if the workload declares none."""
 
@@ -275,9 +277,9 @@ class Progress:
         if self._first_measurement is None or self.step is None or self.step == self._first_measurement[1]:
             return None
         took = self._newest_time - self._first_measurement[0]
-        if self.unit == "episode" and took < 1:  # parallel episodes that ended together
+        if took < (1 if self.unit == "episode" else SHORTEST_SECONDS):  # parallel episodes that ended together
             return None
-        return (self.step - self._first_measurement[1]) / max(1e-9, took)
+        return (self.step - self._first_measurement[1]) / took
 
     @property
     def seconds_left(self) -> float | None:

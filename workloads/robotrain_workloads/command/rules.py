@@ -173,22 +173,22 @@ def check_metrics(job: "Job") -> Iterator[Problem]:
             why = f"It may have letters, digits, spaces and _ - . : /, at most {LONGEST_NAME}."
             way = Suggestion(f"--metric '{clean_name(name) or 'loss'}=REGEX'")
             yield make_usage_problem("metric-invalid", title, "--metric", why, redact(name), (way,))
-        yield from _check_pattern("--metric", text, metric_patterns.compile_metric, f"{name}={LOSS_PATTERN}")
+        yield from _check_pattern("--metric", text, metric_patterns.compile_metric, f"{name}=", LOSS_PATTERN)
     if job["step_pattern"]:
-        yield from _check_pattern("--step", job["step_pattern"], metric_patterns.compile_step, STEP_PATTERN)
+        yield from _check_pattern("--step", job["step_pattern"], metric_patterns.compile_step, "", STEP_PATTERN)
 
 
 LOSS_PATTERN, STEP_PATTERN = "loss[=: ]+([0-9.eE+-]+)", "step[=: ]+([0-9]+)"
 """Examples for suggestions."""
 
 
-def _check_pattern(flag: str, text: str, check: Callable[[str], object], example: str) -> Iterator[Problem]:
+def _check_pattern(flag: str, text: str, check: Callable[[str], object], name: str, example: str) -> Iterator[Problem]:
     try:
         check(text)
     except ValueError as error:
         title, why = f"{flag} cannot find a number", f"{str(error)[:1].upper()}{str(error)[1:]}."
-        ways = (Suggestion(f"{flag} '{example}'"),)
-        yield make_usage_problem("metric-invalid", title, flag, why, redact(text), ways)
+        ways = (Suggestion(f"{flag} '{name}{example}'"),)
+        yield make_usage_problem("metric-invalid", title, flag, why, redact(f"{name}{text}"), ways)
 
 
 def check_results(job: "Job") -> Iterator[Problem]:
