@@ -128,3 +128,43 @@ def test_results_of_a_training_are_without_its_checkpoints(tmp_path):
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {*names} - {
         "checkpoints/10/model.pt"
     }
+
+
+TRAIN = """
+workload: command
+parameters: {shell: true, checkpoints: "saved/{step}", checkpoint_complete: rename}
+run: ['cd "$ROBOTRAIN_OUTPUTS"; mkdir -p saved part; echo 7 >part/weights.bin; mv part saved/7']
+"""
+EVALUATE = """
+workload: command
+parameters: {results: scores.json}
+params: {passed: "true"}
+sources: {code: [{local_path: program}]}
+run: [bash, evaluate.sh, "{policy}", "{outputs}", "{passed}"]
+"""
+SCRIPT = """echo '{"scores": {"return": '$(cat "$1"/*.bin)'}, "passed": '$3'}' >"$2/scores.json"
+"""
+PIPELINE = """
+name: own
+steps:
+  train: {job: train.yaml}
+  evaluate:
+    job: evaluate.yaml
+    sources: {policy: [{from: train}]}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("passed", [True, False])
+def test_pipeline_of_two_own_programs_trains_and_evaluates(robotrain, monkeypatch, tmp_path, passed):
+    monkeypatch.chdir(tmp_path)
+    Path("program").mkdir()
+    Path("program/evaluate.sh").write_text(SCRIPT)
+    for name, text in (("train", TRAIN), ("evaluate", EVALUATE), ("pipeline", PIPELINE)):
+        Path(f"{name}.yaml").write_text(text)
+    untracked = [word for step in ("train", "evaluate") for word in ("--set", f"{step}.tracking_uri=none")]
+    line = ("--platform", "local", *untracked, "--set", f"evaluate.passed={json.dumps(passed)}", "--wait")
+    answer = robotrain("pipeline", "submit", "pipeline.yaml", *line)
+    assert answer.exit_code == (0 if passed else 5), answer.stderr + answer.stdout
+    evaluated = next(filter(None, (run.evaluated() for run in api.runs())))
+    assert (evaluated.scores["return"], evaluated.step, evaluated.passed) == (7, 7, passed)

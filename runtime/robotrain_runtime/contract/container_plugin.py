@@ -108,6 +108,8 @@ class ContainerContext:
     """By source kind, how a user gives access (`Placement.ways`)."""
     tracking_environ: Mapping[str, str] = field(default_factory=dict)
     """Variables for programs that use a tracking address which MLflow alone does not know."""
+    takes_any_policy: bool = False
+    """As in `WorkloadContainerPlugin`."""
     needed_files: Mapping[JobSource, Sequence[str]] = field(default_factory=dict)
     """By source, patterns of the files that are fetched (`WorkloadContainerPlugin.needed_files`); of others all."""
 
@@ -328,6 +330,8 @@ class WorkloadContainerPlugin:
     """Whether the work starts a program of the user's, in an environment of its own: `Placement.environment` and
     `torch_backend` are then about that one, and the run's environment is always the locked one.
     """
+    TAKES_ANY_POLICY: bool = False
+    """Whether a policy may be any files; else it has `config.json` and `model.safetensors`."""
     DESCRIBED: Mapping[str, Sequence[str]] = {}
     """By role, the paths of the few small files that describe a source."""
     MODEL_TAGS: Mapping[str, Sequence[str]] = {}

@@ -23,6 +23,7 @@ from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.secret_store import STORE_PREFIX, SecretStorePlugin
 
 TRACKING_PREFIX = "tracking."
+POLICY_ROLES = ("policy", "init_policy")
 
 Interface = TypeVar("Interface")
 
@@ -164,4 +165,16 @@ def make_container_context(
         download_mib=placement.download_mib,
         credential_hints=placement.ways,
         tracking_environ=make_tracking_environ(document),
+        takes_any_policy=_takes_any_policy(document),
     )
+
+
+def _takes_any_policy(document: JobDocument) -> bool:
+    """Return whether a policy of the job may be any files."""
+    if all(source.role not in POLICY_ROLES for source in document.sources):
+        return False
+    module = document.halves.get(f"workload.{document.workload}", "")
+    try:
+        return bool(module) and load_container_plugin(module, WorkloadContainerPlugin).TAKES_ANY_POLICY
+    except ImportError:  # told as such by whoever needs it
+        return False

@@ -28,16 +28,18 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
         yield f"{folder} is not a folder: use the folder of the {noun}."
     elif not os.access(folder, os.R_OK | os.X_OK):
         yield f"The folder {folder} cannot be read by the user that runs the job."
-    elif (part := folder_content.find_used_part(folder, source.role)) is None:
+    elif not folder_content.has_used_part(folder, source.role, place.takes_any_policy):
         yield folder_content.explain_no_policy(folder)
     elif source.pin and source.role != CODE_ROLE:
+        part = folder_content.find_used_part(folder, source.role)
         yield from _yield_problem(lambda: folder_content.check_pin_quickly(part, source.pin))
 
 
 def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
     """Yield what is wrong with an uploaded copy that the platform mounted: it must be what was pinned."""
     folder = Path(source.uri)
-    if (part := folder_content.find_used_part(folder, source.role)) is None:
+    part = folder_content.find_used_part(folder, source.role)
+    if not folder_content.has_used_part(folder, source.role, place.takes_any_policy):
         yield folder_content.explain_no_policy(folder).partition("\n")[0]
     elif source.pin:
 
@@ -52,7 +54,7 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     """Return the folder itself; of a policy the folder of the model. Raise OSError if it cannot be used."""
     for problem in preflight(source, place):
         raise OSError(problem.rstrip(".").replace(".\n", ": use "))
-    part = folder_content.find_used_part(Path(source.uri), source.role) or Path(source.uri)
+    part = folder_content.find_used_part(Path(source.uri), source.role)
     if problem := folder_content.find_corruption(part, source.role):
         raise OSError(problem)
     return part

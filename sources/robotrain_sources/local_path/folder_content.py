@@ -177,10 +177,17 @@ ADAPTER_CONFIG = "adapter_config.json"
 MODEL_FOLDER = "pretrained_model"
 
 
-def find_used_part(folder: Path, role: str) -> Path | None:
-    """Return the part of `folder` that a role uses: all of it, of a policy the model; None if there is no model."""
-    if role not in POLICY_ROLES:
-        return folder
+def find_used_part(folder: Path, role: str) -> Path:
+    """Return the part of `folder` that a role uses: all of it, of a policy the model if it is one of LeRobot's form."""
+    return (_find_model(folder) or folder) if role in POLICY_ROLES else folder
+
+
+def has_used_part(folder: Path, role: str, takes_any_policy: bool) -> bool:
+    """Return whether `folder` has what a role uses."""
+    return role not in POLICY_ROLES or takes_any_policy or _find_model(folder) is not None
+
+
+def _find_model(folder: Path) -> Path | None:
     manifest = checkpoint.read_manifest(folder)
     parts = (folder, folder / MODEL_FOLDER, *([folder / manifest.model] if manifest else []))
     return next((part for part in parts if not _list_missing_files(part)), None)
@@ -195,7 +202,7 @@ def explain_no_policy(folder: Path) -> str:
     sentence = f"{part} contains no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
     parents = (folder, folder / "checkpoints", folder / "outputs" / "checkpoints")  # of a training
     below = (path for parent in parents for _, path in checkpoint.list_checkpoints(parent))  # the newest first
-    policy = next((path for path in below if find_used_part(path, "policy")), None)
+    policy = next((path for path in below if _find_model(path)), None)
     return f"{sentence}\n--policy-path {policy}" if policy else sentence
 
 

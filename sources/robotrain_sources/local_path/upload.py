@@ -78,7 +78,7 @@ def select_uploaded_part(plan: Plan, path: str) -> Path:
     given = [source for source in plan.job.sources if source.uri == path]
     if [source.role for source in given] == ["code"] and folder.is_dir():
         return code_folder.stage_folder(folder, given[0].pin)
-    return (len(given) == 1 and folder_content.find_used_part(folder, given[0].role)) or folder
+    return folder_content.find_used_part(folder, given[0].role) if len(given) == 1 else folder
 
 
 def find_upload_problems(plan: Plan, upload: LocalUpload, platform: str) -> list[Problem]:

@@ -41,7 +41,8 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     plugins = filter(None, environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
     modules = [importlib.import_module(plugin).__name__ for plugin in plugins]
     to = ("--to", str(folder / RunArtifact.kind / found.run))
-    options = ("--role", source.role, *to, *cache)
+    form = ("--policy", "any") if place.takes_any_policy else ()
+    options = ("--role", source.role, *form, *to, *cache)
     return program.run_program(place, RUN_FETCH, found.run, found.path, *options, environ=environ, modules=modules)
 
 

@@ -45,6 +45,8 @@ UNKNOWN_SIZE = -1
 
 
 CHECKPOINT_ROLE = "checkpoint"
+ANY_POLICY = "any"
+"""A policy that may be any files."""
 COMPANIONS = ("agent.yaml", "env.yaml")
 """Files that a checkpoint cannot be used without: they hold its activation, normalizer and clipping."""
 COMPANION_FOLDERS = ("params", "config", "")
@@ -65,14 +67,19 @@ class ArtifactListing:
         self._client = client
         self._run = run
 
-    def find_policy(self, path: str) -> Mapping[str, Artifact]:
-        """Return the artifacts of the policy at `path`, or in the model folder there, by their names below it."""
+    def find_policy(self, path: str, may_be_any: bool) -> Mapping[str, Artifact]:
+        """Return the artifacts of the policy at `path`, or in the model folder there, by their names below it.
+
+        :param may_be_any: it may be any files.
+        """
         found = self._list_below(path)
         if not found:
             raise self.explain_empty(path)
         for part in ("", f"{MODEL_FOLDER}/"):
             if all(f"{part}{name}" in found for name in POLICY_FILES):
                 return {name.removeprefix(part): file for name, file in found.items() if name.startswith(part)}
+        if may_be_any:
+            return found
         raise self.explain_no_policy(path)
 
     def find_checkpoint(self, path: str) -> Mapping[str, Artifact]:
@@ -148,8 +155,11 @@ def _make_artifact(item: Any) -> Artifact:
 class RunArtifactFetcher:
     """Fetches a policy or checkpoint of one run."""
 
-    def __init__(self, mlflow: Any, address: str, run: str, shown_address: str, role: str) -> None:
-        self._role = role
+    def __init__(
+        self, mlflow: Any, address: str, run: str, shown_address: str, role: str, may_be_any: bool = False
+    ) -> None:
+        """Fetch for a role; of a policy that may be any files, whatever is there."""
+        self._role, self._may_be_any = role, may_be_any
         self._mlflow = mlflow
         self._address = address
         self._run = run
@@ -174,9 +184,9 @@ class RunArtifactFetcher:
         if self._role == CHECKPOINT_ROLE:
             artifacts = listing.find_checkpoint(path)
         elif local_folder := fetch_program.find_local_folder(root):
-            return _find_local_policy(local_folder, path, listing), tags
+            return _find_local_policy(local_folder, path, listing, self._may_be_any), tags
         else:
-            artifacts = listing.find_policy(path)
+            artifacts = listing.find_policy(path, self._may_be_any)
         key = f"{self._address} {root} {sorted(artifacts.items())}"
         target = to / hashlib.sha256(key.encode()).hexdigest()[:16]
         return fetch_program.fill_cache_folder(target, lambda folder: self._fetch_files(folder, artifacts)), tags
@@ -195,13 +205,13 @@ class RunArtifactFetcher:
                 os.replace(file, folder / name)
 
 
-def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:
+def _find_local_policy(root: Path, path: str, listing: ArtifactListing, may_be_any: bool) -> Path:
     if not root.is_dir():
         raise errors.FetchError(f"the artifacts of the run are in {root}, and that folder does not exist")
     if not (root / path).is_dir():
         raise listing.explain_empty(path)
     part = folder_content.find_used_part(root / path, "policy")
-    if part is None:
+    if not folder_content.has_used_part(root / path, "policy", may_be_any):
         raise listing.explain_no_policy(path)
     if why := folder_content.find_corruption(part, "policy"):
         raise errors.FetchError(why)
@@ -210,7 +220,7 @@ def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:
 
 def main() -> None:
     """Run the command line."""
-    options = fetch_program.parse_arguments("run", "path", "--role")
+    options = fetch_program.parse_arguments("run", "path", "--role", "--policy")
 
     def fetch(uri: str) -> tuple[Path, Mapping[str, str]]:
         mlflow = tracking_address.import_mlflow(uri)
@@ -218,7 +228,8 @@ def main() -> None:
             address = tracking_address.resolve_address(uri)
         except tracking_address.AddressUnavailable as error:
             raise errors.FetchError(str(error)) from error
-        fetcher = RunArtifactFetcher(mlflow, address, options.run, redact_address(uri), options.role)
+        shown, may_be_any = redact_address(uri), options.policy == ANY_POLICY
+        fetcher = RunArtifactFetcher(mlflow, address, options.run, shown, options.role, may_be_any)
         return fetcher.fetch_into(options.path, options.to)
 
     fetch_program.fetch_with_mlflow(fetch, options.cache, f"{options.path} of the run {options.run}", "MLflow")

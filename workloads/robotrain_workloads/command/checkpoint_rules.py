@@ -61,7 +61,7 @@ def check_resume(job: "Job") -> Iterator[Problem]:
         why = f"The script reads ${parameters.RESUME_VARIABLE}, which is empty or missing before an interruption."
         ways = (suggest_leaving_out(RESUME_ARGS),)
         yield make_usage_problem("resume-args-invalid", title, RESUME_ARGS, why, suggestions=ways)
-    elif words and placeholders.RESUME not in placeholders.list_names(words):
+    elif words and not job["resume_in_place"] and placeholders.RESUME not in placeholders.list_names(words):
         title = f"{RESUME_ARGS} does not say which checkpoint"
         why = "{resume} stands for it. A program that finds it itself needs --resume-in-place."
         yield make_usage_problem(

@@ -28,6 +28,7 @@ from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
 RUNS_PROGRAM = True
+TAKES_ANY_POLICY = True
 SUPERVISOR = "robotrain_workloads.command.supervisor"
 JOB_PREFIX = "job."
 """Before the names of the job's parameters, where the program may log parameters of the same name to MLflow."""
