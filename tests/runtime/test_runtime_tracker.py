@@ -87,6 +87,8 @@ def answering(tmp_path):
 
 def test_requests_to_tracking_are_answered(answering):
     assert answering.wait_for_run(never_halted) == "the-run"
+    ids = {"MLFLOW_EXPERIMENT_ID": "1", "MLFLOW_RUN_ID": "the-run"}
+    assert answering.run_environ == {"MLFLOW_TRACKING_URI": "http://tracking.example", **ids}
     assert [answering.send_request(ARTIFACT_REQUEST, {"folder": name}, never_halted)["to"] for name in "abc"] == [
         "a",
         "b",

@@ -78,7 +78,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         "PRETEND_WORK": str(work),
         "PRETEND_STEP": str(good[0] if good else 0),
     }
-    return WorkCommand(arguments=("-c", str(document.parameters["program"])), environ=environ, notes=notes)
+    arguments, joins = ("-c", str(document.parameters["program"])), bool(document.parameters.get("joins"))
+    return WorkCommand(arguments=arguments, environ=environ, notes=notes, joins_tracking=joins)
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:
