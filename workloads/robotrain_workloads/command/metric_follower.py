@@ -12,8 +12,7 @@ from pathlib import Path
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import EventRecord, Note
 
-from robotrain_workloads.command import metric_patterns
-from robotrain_workloads.command.metric_patterns import LineReader, SlowPattern
+from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.supervision.event_files import EVENT_FILES, EventFile
 from robotrain_workloads.supervision.json_lines import METRICS_FILE, JsonLines, MetricsFile, get_time, list_numbers
 from robotrain_workloads.supervision.metric_row import MetricRow, clean_name, parse_step
@@ -48,7 +47,7 @@ class MetricFollower:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outputs, self._report = outputs, JsonLines(report)
-        self._reader, self._take_lines, self._emit, self._clock = reader, take_lines, emit, clock
+        self.reader, self._take_lines, self._emit, self._clock = reader, take_lines, emit, clock
         self._sender = MetricSender(emit, clock)
         for name in reader.names if reader else ():
             self._sender.claim(name, LOG)
@@ -81,21 +80,19 @@ class MetricFollower:
             while self._read_file(path):
                 self._sender.flush(is_last=True)
         self._sender.flush(is_last=True)
-        if self._reader and exit_code == 0:
-            for name in self._reader.unmatched:
+        if self.reader and exit_code == 0:
+            for name in self.reader.unmatched:
                 self._warn(f"no line of the program's output has a number for {_format_option(name)}")
         yield from ()
 
     def _read_lines(self) -> None:
-        if self._reader is None:
+        if self.reader is None:
             return
-        try:
-            with metric_patterns.limit_cpu_time():
-                for row in self._reader.read_lines(self._take_lines()):
-                    self._sender.add(LOG, row)
-        except SlowPattern as slow:
+        for row in self.reader.read_lines(self._take_lines()):
+            self._sender.add(LOG, row)
+        while self.reader.slow:
             text = "takes too long with a line of the program's output, and is not read any more"
-            self._warn(f"{_format_option(str(slow))} {text}")
+            self._warn(f"{_format_option(self.reader.slow.pop())} {text}")
 
     def _read_report(self) -> None:
         with suppress(OSError):
@@ -114,8 +111,9 @@ class MetricFollower:
                 elif name == METRICS_FILE:
                     found[Path(folder, name)] = MetricsFile
         for path in sorted(found.keys() - self._files.keys(), key=_rank_file):
-            with suppress(OSError):
-                self._files[path] = found[path](path, path.stat().st_size if is_start else 0)
+            if path.is_file():  # a pipe of that name would be waited for
+                with suppress(OSError):
+                    self._files[path] = found[path](path, path.stat().st_size if is_start else 0)
         took = time.monotonic() - began
         self._walk_at = self._clock() + max(WALK_SECONDS, WALK_SHARE * took)
 

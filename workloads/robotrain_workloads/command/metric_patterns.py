@@ -39,10 +39,6 @@ def _compile(text: str) -> re.Pattern[str]:
         raise ValueError(f"it is no regular expression: {error}") from None
 
 
-class SlowPattern(Exception):
-    """A regular expression takes too long. The argument is the name of its metric, empty for the step."""
-
-
 class LineReader:
     """Finds metrics in lines. Without an expression for the step, the values of each name are counted."""
 
@@ -52,6 +48,9 @@ class LineReader:
         self._counts = dict.fromkeys(metrics, 0)
         self._at: tuple[int, int | None] | None = None
         self._tried = ""
+        self.max_cpu_seconds = MAX_CPU_SECONDS
+        self.slow: list[str] = []
+        """The names whose expression took too long; the step's is empty."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,28 +63,36 @@ class LineReader:
         names = [name for name in self._metrics if not self._counts[name]]
         return names if self._step is None or self._at else [*names, ""]
 
-    def read_lines(self, lines: Iterable[bytes]) -> Iterator[MetricRow]:
-        """Yield the values in the lines, in their order. Raise SlowPattern, once for an expression."""
-        for raw in lines:
-            line = raw.decode("utf-8", "replace")
-            if "\x1b" in line:
-                line = ESCAPE.sub("", line)
+    def read_lines(self, lines: Iterable[bytes]) -> list[MetricRow]:
+        """Return the values in the lines, in their order. Only for the main thread.
+
+        An expression that takes too long joins `slow`, and is not read any further.
+        """
+        rows: list[MetricRow] = []
+        rest = iter(lines)
+        while self._metrics or self._step:
             try:
-                rows = self._read_line(line)
+                with _limit_cpu_time(self.max_cpu_seconds):
+                    for raw in rest:
+                        line = raw.decode("utf-8", "replace")
+                        rows += self._read_line(ESCAPE.sub("", line) if "\x1b" in line else line)
+                return rows
             except _TimeUp:
+                self.slow.append(self._tried)
                 if self._metrics.pop(self._tried, None) is None:
                     self._step = None
-                raise SlowPattern(self._tried) from None
-            yield from rows
+        return rows
 
     def _read_line(self, line: str) -> list[MetricRow]:
+        """Return the rows of a line; one without values tells of the step alone."""
+        rows: dict[tuple[int, int | None], dict[str, float]] = {}
         if self._step is not None:
             self._tried = ""
             if match := self._step.search(line):
                 numbers = [parse_step(text) for text in match.groups()]
                 if numbers[0] is not None:
                     self._at = numbers[0], (numbers[1] if len(numbers) > 1 else None)
-        rows: dict[tuple[int, int | None], dict[str, float]] = {}
+                    rows[self._at] = {}
         for name, pattern in self._metrics.items():
             self._tried = name
             if (match := pattern.search(line)) and (value := _parse_value(match)) is not None:
@@ -109,8 +116,8 @@ class _TimeUp(Exception):
 
 
 @contextmanager
-def limit_cpu_time(seconds: float = MAX_CPU_SECONDS) -> Iterator[None]:
-    """Interrupt a LineReader inside the block after so much time of the processor. Only for the main thread.
+def _limit_cpu_time(seconds: float) -> Iterator[None]:
+    """Raise _TimeUp inside the block after so much time of the processor.
 
     Python looks for signals while it matches: this ends an expression that takes exponential time, too.
     """
