@@ -29,12 +29,14 @@ from robotrain.store import files
 from robotrain_local import process
 from robotrain_runtime.contract import checkpoint
 
-STEPS = 80
+STEPS = 200
 SAVED = 10
 """Steps between checkpoints."""
-SECONDS = 3.0
+SECONDS = 3.5
 """Within how many seconds after its submit a run is killed."""
-KILLS_OF_ONE = 5
+KILLS_OF_ONE = 8
+MOST_RUNS = 30
+"""How many runs of one training end in vain before it counts as lost."""
 """How often a training is killed, before it may end."""
 WAIT_SECONDS = 90.0
 PROGRAM = """
@@ -173,8 +175,8 @@ class Training:
                 yield why
         if len(runs) > 1 and (sealed := self.find_sealed(runs[-2])):
             sources = json.loads((runs[-1] / "job.json").read_text())["sources"]
-            resumed = [Path(one["uri"]).name for one in sources if one["role"] == "resume"]
-            if resumed != [f"{sealed[0]:06}"]:
+            resumed = [int(Path(one["uri"]).name) for one in sources if one["role"] == "resume"]
+            if not resumed or resumed[0] < sealed[0]:  # a newer one may be complete, and not sealed yet
                 yield f"{runs[-1]} resumed from {resumed}, not from {sealed[0]}"
 
     def find_doubles(self) -> Iterator[str]:
@@ -218,8 +220,8 @@ def kill_trainings(kills: int, seed: int, top: Path) -> tuple[list[str], list[st
     with contextlib.closing(Commands("local", top / "site")) as commands:
         while killed < kills:
             (folder := Path(tempfile.mkdtemp(dir=top))).mkdir(exist_ok=True)
-            training, times, state = Training(commands, folder, *next(forms)), 0, ""
-            while state != "succeeded":
+            training, times, state, left = Training(commands, folder, *next(forms)), 0, "", MOST_RUNS
+            while state != "succeeded" and (left := left - 1):
                 resumed += training.begin() == "resume"
                 lost += [why for why in training.find_losses() if "resumed" in why]
                 if times < KILLS_OF_ONE and killed < kills:

@@ -351,9 +351,14 @@ def rosbag_python() -> Path:
 
 
 @pytest.fixture(scope="session")
-def isaac_environments() -> None:
+def supervision_environment() -> None:
+    """Build the environment that runs beside a program that robotrain did not write."""
+    build_environment("robotrain_workloads.supervision.environment")
+
+
+@pytest.fixture(scope="session")
+def isaac_environments(supervision_environment) -> None:
     """Build the environments that run beside Isaac Lab."""
-    build_environment("robotrain_workloads.isaac.installation")
     build_environment("robotrain_workloads.isaac_export.container")
 
 

@@ -85,6 +85,7 @@ def test_a_torn_checkpoint_is_not_what_a_program_continues_from(make_document, s
 
 def test_a_checkpoint_of_one_file_is_given_as_the_file(make_document, start, save):
     folder = save(10, is_file=True)
+    (folder / ".robotrain-checkpoint-0.tmp").touch()  # of a runtime that was killed
     arguments, variable, _ = start(make_document(checkpoints="{step}/model.pt", resume_args=RESUME_ARGS))
     assert arguments[-1] == variable == str(folder / "model.pt")
 
@@ -160,7 +161,7 @@ def list_outputs(program: FollowedProgram) -> list[str]:
 
 def test_an_incomplete_checkpoint_is_set_aside_and_the_rest_stays(interrupted):
     program = interrupted(**CONTINUED)
-    assert list_outputs(program) == ["checkpoints/.20.incomplete-1/model.pt", "checkpoints/10/model.pt", "log.txt"]
+    assert list_outputs(program) == ["checkpoints/.20.unused-1/model.pt", "checkpoints/10/model.pt", "log.txt"]
     assert len(program.warnings) == 1
     program.wait(40)
     assert program.steps == []  # neither the torn one, nor once more what the run has
@@ -169,8 +170,14 @@ def test_an_incomplete_checkpoint_is_set_aside_and_the_rest_stays(interrupted):
     assert program.steps == [20]
 
 
-def test_a_marked_checkpoint_of_an_earlier_attempt_is_not_lost(interrupted):
+def test_a_newer_checkpoint_is_not_in_the_way_of_a_program_that_continues_from_a_given_one(interrupted):
     program = interrupted(**CONTINUED, checkpoint_complete="marker:model.pt")
+    assert "checkpoints/20/model.pt" not in list_outputs(program)
+    assert "is newer" in program.warnings[0]
+
+
+def test_a_marked_checkpoint_of_an_earlier_attempt_counts_for_a_program_that_looks_itself(interrupted):
+    program = interrupted(checkpoints=FOLDERS, resume_in_place=True, checkpoint_complete="marker:model.pt")
     assert "checkpoints/20/model.pt" in list_outputs(program)
     program.wait(1)
     assert program.steps == [20]
@@ -186,7 +193,7 @@ def test_a_program_that_starts_over_finds_no_files_of_the_attempt_before(interru
 
 def test_the_last_checkpoint_is_put_back_in_place_of_what_was_changed(interrupted, monkeypatch):
     program = interrupted(checkpoints=FOLDERS, resume_in_place=True)
-    assert list_outputs(program) == ["checkpoints/.20.incomplete-1/model.pt", "checkpoints/10/model.pt", "log.txt"]
+    assert list_outputs(program) == ["checkpoints/.20.unused-1/model.pt", "checkpoints/10/model.pt", "log.txt"]
     os.unlink(program.outputs / "checkpoints/10/model.pt")
     program.prepare_again(monkeypatch)
     assert "checkpoints/10/model.pt" in list_outputs(program)
@@ -200,6 +207,15 @@ def test_the_last_checkpoint_is_put_back_on_another_machine(tmp_path, save, monk
     program.start()
     program.wait(9)
     assert program.steps == []
+
+
+def test_a_checkpoint_of_another_run_does_not_change_with_the_one_that_is_put_back(tmp_path, save, monkeypatch):
+    program = FollowedProgram(tmp_path, checkpoints=FOLDERS, resume_in_place=True)
+    given = save(10, parent=tmp_path / "other")
+    program.spec = dataclasses.replace(program.spec, resume=str(given))
+    program.prepare_again(monkeypatch)
+    program.write("checkpoints/10/model.pt", "changed")
+    assert checkpoint.validate_checkpoint(given) == ""
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ WAKE_SIGNAL = signal.SIGURG  # ignored by default
 GRACE_VARIABLE = "ROBOTRAIN_GRACE_SECONDS"
 """The environment variable for the seconds that a program has to save its work after a stop."""
 
+SECOND_SECONDS = 1.0
+"""How long a program may take to end after a second stop signal."""
 STOPPED_STATUS = 128 + signal.SIGTERM
 """The exit code of a program that ends because it was stopped."""
 PR_SET_PDEATHSIG = 1
@@ -101,13 +103,23 @@ def stop_process(process: "subprocess.Popen[Any]", grace_seconds: float, stop: S
 
 
 def wait_or_kill(process: "subprocess.Popen[Any]", seconds: float, stop: StopSignal | None = None) -> None:
-    """Wait until a process has ended; kill it as in `stop_process`."""
+    """Wait until a process has ended; kill it as in `stop_process`.
+
+    At another signal it is asked once more, so that it can kill the processes that it passes signals on to.
+    """
     try:
         with stop.interruptible() if stop else nullcontext():
             process.wait(seconds)
-    except (subprocess.TimeoutExpired, StopRequested):
-        process.kill()
-        process.wait()
+        return
+    except StopRequested:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(min(seconds, SECOND_SECONDS))
+            return
+    except subprocess.TimeoutExpired:
+        pass
+    process.kill()
+    process.wait()
 
 
 def signal_group(leader: int, number: int) -> bool:

@@ -66,14 +66,13 @@ def prepare_outputs(spec: ProgramSpec) -> None:
         ways = "" if spec.resume or pattern else "; --checkpoints PATTERN keeps its work"
         _send_warning(f"{why}what was in {{outputs}} is now in {moved}{ways}")
     elif is_repeated and pattern:
-        rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
-        for path, step in list(CheckpointPattern(pattern).find_checkpoints(outputs)):
-            _set_incomplete_aside(outputs / path, Path(spec.checkpoints, f"{step:06}"), rule)
+        _set_unused_aside(spec, pattern)
     outputs.mkdir(parents=True, exist_ok=True)
     if spec.resume and spec.values["resume_in_place"]:
         folder = Path(spec.resume)
         if place := program_checkpoint.find_place(folder, pattern):
-            program_checkpoint.restore_checkpoint(folder, place, outputs)
+            is_own = folder.is_relative_to(spec.checkpoints)  # others may be of another run, or in the cache
+            program_checkpoint.restore_checkpoint(folder, place, outputs, is_linked=is_own)
         else:
             _send_warning(f"{folder} is not put back: it was not saved below {{outputs}}")
 
@@ -86,14 +85,26 @@ def _move_outputs(outputs: Path) -> Path:
     return moved
 
 
-def _set_incomplete_aside(path: Path, kept: Path, rule: CompletionRule) -> None:
-    """Rename a checkpoint that a killed program may not have completed, so that neither it nor robotrain uses it."""
-    if program_checkpoint.is_kept(path, kept):
-        return
-    signature = program_checkpoint.read_signature(path)
-    if rule.kind == "quiet" or not signature or not rule.is_complete(path, signature, quiet=0.0, is_new=True):
-        moved = program_checkpoint.move_aside(path, "incomplete")
-        _send_warning(f"{path} was not complete when the attempt before ended: it is kept as {moved.name}, not used")
+def _set_unused_aside(spec: ProgramSpec, pattern: str) -> None:
+    """Rename the checkpoints in the outputs that nobody may take for whole, or that the program is about to save again.
+
+    A killed program may not have completed those that the run does not have.
+    """
+    outputs, last = Path(spec.outputs), Path(spec.resume).name
+    rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
+    last_step = int(last) if last.isdecimal() else -1
+    for name, step in list(CheckpointPattern(pattern).find_checkpoints(outputs)):
+        path, why = outputs / name, ""
+        signature = program_checkpoint.read_signature(path)
+        is_whole = rule.kind != "quiet" and rule.is_complete(path, signature, quiet=0.0, is_new=True)
+        if program_checkpoint.is_kept(path, Path(spec.checkpoints, f"{step:06}")):
+            continue
+        if not signature or not is_whole:
+            why = "was not complete when the attempt before ended"
+        elif step > last_step and not spec.values["resume_in_place"]:
+            why = f"is newer than the checkpoint that the program continues from, of step {last_step}"
+        if why:
+            _send_warning(f"{path} {why}: it is kept as {program_checkpoint.move_aside(path).name}, not used")
 
 
 def _send_warning(text: str) -> None:

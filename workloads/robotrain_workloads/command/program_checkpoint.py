@@ -20,6 +20,8 @@ from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
 PLACE_FILE = "robotrain-program.json"
 """Says where the program had saved a checkpoint, in the checkpoint's folder."""
 OWN_FILES = (PLACE_FILE, MANIFEST)
+OWN_SCRATCH = f".{Path(MANIFEST).stem}-"
+"""What the name of a manifest begins with that a killed runtime left."""
 MAX_PLACE_BYTES = 1 << 16
 
 Signature = dict[str, tuple[int, int, int]]
@@ -58,7 +60,7 @@ def read_signature(path: Path) -> Signature:
                     name = f"{within}/{entry.name}" if within else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(name)
-                    elif entry.is_file() and name not in OWN_FILES:
+                    elif entry.is_file() and name not in OWN_FILES and not name.startswith(OWN_SCRATCH):
                         found[name] = _get_facts(entry.stat())
     except OSError:
         return {}
@@ -143,32 +145,30 @@ def is_kept(path: Path, target: Path) -> bool:
     }
 
 
-def restore_checkpoint(folder: Path, place: Place, outputs: Path) -> Path | None:
-    """Put a checkpoint of the run back at its place; return where something else that was there is now.
+def restore_checkpoint(folder: Path, place: Place, outputs: Path, *, is_linked: bool) -> None:
+    """Put a checkpoint back at its place; what is there and is another one is set aside. Raise OSError.
 
-    Raise OSError.
+    :param is_linked: whether the program may share the files with it, which it may change.
     """
-    target, moved = outputs / place.path, None
+    target, names = outputs / place.path, list_files(folder)
+    provide = _link_file if is_linked else shutil.copy2
     if is_kept(target, folder):
-        return None
+        return
     if os.path.lexists(target):
-        moved = move_aside(target, "incomplete")
+        move_aside(target)
     with make_atomically(target, key="restore") as scratch:
-        names = list_files(folder)
         if place.is_file:
-            _link_file(folder / names[0], scratch)
-        else:
-            scratch.mkdir()
-            for name in names:
-                (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-                _link_file(folder / name, scratch / name)
-    return moved
+            provide(folder / names[0], scratch)
+            return
+        for name in names:
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            provide(folder / name, scratch / name)
 
 
-def move_aside(path: Path, word: str) -> Path:
-    """Rename a file or folder to `.NAME.WORD-N`, which no pattern finds; return the new path. Raise OSError."""
+def move_aside(path: Path) -> Path:
+    """Rename a file or folder to `.NAME.unused-N`, which no pattern finds; return the new path. Raise OSError."""
     number = 1
-    while os.path.lexists(target := path.with_name(f".{path.name}.{word}-{number}")):
+    while os.path.lexists(target := path.with_name(f".{path.name}.unused-{number}")):
         number += 1
     path.rename(target)
     return target
