@@ -305,6 +305,20 @@ def test_a_large_file_is_read_in_parts_without_loss(follow, tmp_path, sent, cloc
     assert [one.step for one in sent] == list(range(10))
 
 
+def test_a_file_that_cannot_be_read_is_named_once_and_the_others_are_read(follow, tmp_path, sent, clock, monkeypatch):
+    monkeypatch.setattr(event_files, "_parse_event", lambda data: MetricRow(int(data), {}))
+    follower = follow()
+    write_metrics(tmp_path / "outputs", {"step": 1, "loss": 1})
+    (tmp_path / "outputs/events.out.tfevents.1").write_bytes(make_record_bytes(b"?"))
+    for _ in range(3):
+        clock.now += 5
+        follower.read_new()
+    list(follower.finish(0, is_stopped=False))
+    (note,) = [one.text for one in sent if isinstance(one, Note)]
+    assert "events.out.tfevents.1" in note
+    assert [one.values for one in sent if isinstance(one, Metrics)] == [{"loss": 1.0}]
+
+
 def test_expressions_that_found_nothing_are_named(follow, sent):
     list(follow({"loss": LOSS, "acc": r"acc (\d)"}, [b"loss=3"], r"step (\d)").finish(0, is_stopped=False))
     notes = [one.text for one in sent if isinstance(one, Note)]

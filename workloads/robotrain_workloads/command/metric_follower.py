@@ -11,6 +11,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import EventRecord, Note
+from robotrain_runtime.contract.failure import describe_error
 
 from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.supervision.event_files import EVENT_FILES, EventFile
@@ -53,6 +54,7 @@ class MetricFollower:
             self._sender.claim(name, LOG)
         self._files: dict[Path, EventFile | MetricsFile] = {}
         self._rows: dict[Path, Iterator[MetricRow]] = {}
+        self._damaged: set[Path] = set()
         self._walk_at = 0.0
         self._find_files(is_start=True)
 
@@ -77,7 +79,7 @@ class MetricFollower:
         self._read_report()
         self._find_files()
         for path in self._files:
-            while self._read_file(path):
+            while self._read_file(path) and not is_stopped:  # a stop leaves little time, which checkpoints need
                 self._sender.flush(is_last=True)
         self._sender.flush(is_last=True)
         if self.reader and exit_code == 0:
@@ -119,15 +121,23 @@ class MetricFollower:
 
     def _read_file(self, path: Path) -> bool:
         """Take rows of a file, not too many at once; return whether there may be more."""
+        if path in self._damaged:
+            return False
         taken, begun = 0, self._rows.pop(path, None)
-        with suppress(OSError):
+        try:
             rows = begun or self._files[path].read_new()
             for row in islice(rows, MAX_ROWS):
                 taken += 1
                 source = type(self._files[path]), path.parent
                 self._sender.add(source, row._replace(values=self._name_values(source, row.values)))
-            if taken == MAX_ROWS:
-                self._rows[path] = rows
+        except OSError:  # removed, or for a while not there
+            return False
+        except Exception as error:  # whatever is in a file of the program is not worth its run
+            self._damaged.add(path)
+            self._warn(f"the metrics in {path} are not read any more: {describe_error(error)}")
+            return False
+        if taken == MAX_ROWS:
+            self._rows[path] = rows
         return taken == MAX_ROWS or begun is not None
 
     def _name_values(self, source: tuple[type, Path], values: Mapping[str, float]) -> dict[str, float]:
