@@ -303,6 +303,23 @@ def test_only_lists_of_packages_are_read_beside_a_requirements_file(lock, line):
     assert [one.code for one in refused(lock, f"{line}\n")] == ["not-lockable"]
 
 
+def test_a_workspace_without_a_project_of_its_own_has_the_packages_of_its_members(lock):
+    member = (
+        '[[package]]\nname = "a"\nversion = "1"\nsource = { virtual = "a" }\ndependencies = [{ name = "fast" }]\n\n'
+    )
+    content = 'version = 1\nrevision = 3\nrequires-python = ">=3.11"\n\n[manifest]\nmembers = ["a"]\n\n' + member
+    content += make_entry("fast", "1.0", FAST_WHEELS[0])
+    code = {"uv.lock": content, "pyproject.toml": "[tool.uv.workspace]\nmembers = ['a']\n"}
+    assert list(pins(lock(code=code, python_version="3.11").lock)) == ["fast"]
+
+
+def test_the_name_of_a_project_brings_no_settings_of_uv(lock, monkeypatch):
+    monkeypatch.setattr(program_locker.uv_resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    name = json.dumps('a"\n[tool.uv]\ncache-dir = "/tmp/theirs')
+    (problem,) = refused(lock, code={"uv.lock": "version = 1\n", "pyproject.toml": f"[project]\nname = {name}\n"})
+    assert problem.code == "requirements-unreadable"
+
+
 UNKNOWN_PROJECTS = [
     '[project]\nname = "mine"\ndynamic = ["dependencies"]\n',
     '[project]\nname = "mine"\ndependencies = ["a"]\n[tool.uv.sources]\na = {index = "theirs"}\n',

@@ -21,6 +21,7 @@ LOCK_FILE, PROJECT_FILE, VERSION_FILE = "uv.lock", "pyproject.toml", ".python-ve
 INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host")
 IGNORED_OPTIONS = ("--require-hashes", "--prefer-binary", "--only-binary", "--no-binary")
 """Options that say how files are chosen, which is decided here."""
+PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 LIST_SUFFIXES = (".txt", ".in")
 OPTION = re.compile(r"(--?[a-z][a-z-]*)(?:[=\s]\s*)?(.*)")
 HASH = re.compile(r"\s--hash[=\s]\s*(sha256:[0-9a-f]{64})")
@@ -88,6 +89,8 @@ def _read_project(folder: Path) -> LockInput | None:
         lock = _parse_toml(content, LOCK_FILE)
         data = _parse_toml(_read_file(project_file), PROJECT_FILE) if project_file.is_file() else {}
         name, requires = str(data.get("project", {}).get("name", "")), str(lock.get("requires-python", ""))
+        if name and not PROJECT_NAME.fullmatch(name):  # it is written into a file that uv reads
+            raise ValueError("the name of the project is not valid")
         indexes = frozenset(_list_own_indexes(data.get("tool", {}).get("uv", {})))
         return LockInput(
             origin=LOCK_FILE,

@@ -35,6 +35,8 @@ UNUSABLE = re.compile(
     r"Wheels are required for `([^`]+)`|Because (?:all versions of )?([\w.-]+)\S* has no usable wheels"
 )
 NO_CONFIG = {"NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+NO_PROJECT = "[tool.uv.workspace]\nmembers = []\n"
+"""The pyproject.toml of a workspace whose root is no project: uv then takes all members of its lock."""
 Say = Callable[[str], None]
 
 
@@ -68,7 +70,8 @@ def resolve_packages(given: LockInput, target: Target) -> tuple[list[ResolvedPac
 def _export_lock(given: LockInput, target: Target, place: Path) -> list[ResolvedPackage]:
     """Return the packages of a uv.lock, which uv reads beside a project of the same name that has no settings."""
     (place / LOCK_FILE).write_bytes(given.uv_lock)
-    (place / PROJECT_FILE).write_text(f'[project]\nname = "{given.project or "unnamed"}"\nversion = "0"\n')
+    named = f'[project]\nname = "{given.project}"\nversion = "0"\n'
+    (place / PROJECT_FILE).write_text(named if given.project else NO_PROJECT, encoding="utf-8")
     command = ("export", "--project", str(place), "--frozen", "--no-dev", "--no-emit-workspace", "--no-header", "-q")
     texts = []
     for form in ("pylock.toml", "requirements.txt"):
