@@ -216,7 +216,9 @@ def test_isaac_example_renders_on_every_platform(robotrain, platform):
 
 def test_unknown_example_is_answered_with_the_examples(robotrain):
     answer = robotrain("init", "--example", "pusht-mni")
-    answer.check(2, "isaac-cartpole, pusht-bags, pusht-mini", "robotrain init --example pusht-mini")
+    answer.check(
+        2, "gr00t-n1.5, gr00t-n1.7, isaac-cartpole,", "pusht-bags, pusht-mini", "robotrain init --example pusht-mini"
+    )
     assert robotrain("init", "--example", "pusht-mini", "--pipeline").exit_code == 2
     assert list(Path().iterdir()) == []
 

@@ -112,6 +112,55 @@ def test_a_line_of_a_script_becomes_a_robotrain_line_that_renders(translate: Any
     assert answer.json["command"] == ["robotrain", *expected], answer.stderr
 
 
+VLA = "submit-osmo-lerobot-vla-fine-tuning.sh"
+SHA = "2fc962b973bccdd5d8ce4f67cc63b264d6886495"
+VLA_LINES = {
+    f"{VLA} --base-model nvidia/GR00T-N1.5-3B --data-config arm --blob-url {BLOB} --azure-upload --max-steps 2000 "
+    "-i r.azurecr.io/gr00t:n1.5 -j mine --platform gpu_a -w vla/groot-train.yaml": (
+        f"submit gr00t-n1.5/job.yaml --platform osmo --param data_config=arm --blob-url {BLOB} "
+        "--register-checkpoint gr00t-n1.5-3b --param max_steps=2000 --image r.azurecr.io/gr00t:n1.5 --name mine "
+        "--gpu-platform gpu_a"
+    ),
+    f"VLA_VERSION=1.7 {VLA} --data-config arm --blob-url {BLOB} --azure-upload --azureml-model-name arm-policy "
+    f"--batch-size 8 --save-steps 50 --dataloader-workers 2 --embodiment-tag x --base-model-revision {SHA}": (
+        f"submit gr00t-n1.7/job.yaml --platform osmo --blob-url {BLOB} --register-checkpoint arm-policy "
+        "--param batch_size=8 --param save_steps=50 --param dataloader_workers=2 --param embodiment_tag=x "
+        f"--policy-repo-id nvidia/GR00T-N1.7-3B@{SHA}"
+    ),
+    f"{VLA} --config-preview --vla-version 1.7 --blob-url {BLOB} --base-model me/gr00t --base-model-revision {SHA}": (
+        f"explain gr00t-n1.7/job.yaml --platform osmo --blob-url {BLOB} --policy-repo-id me/gr00t@{SHA}"
+    ),
+}
+
+
+@pytest.mark.parametrize("line", VLA_LINES)
+def test_a_line_of_the_script_for_gr00t_becomes_one_of_the_recipe(translate: Any, monkeypatch: Any, line: str) -> None:
+    monkeypatch.chdir(ROOT / "examples/recipes")
+    answer = translate("from-script", *shlex.split(line))
+    assert answer.json["command"] == ["robotrain", *shlex.split(VLA_LINES[line])], answer.stderr
+
+
+def test_what_the_recipe_for_gr00t_does_not_do_is_answered_by_name(
+    robotrain: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)  # without the recipe, whose job file is then that of the package
+    monkeypatch.setenv("OSMO_POOL", "gp")
+    line = f"HF_TOKEN=x {VLA} --data-config arm --blob-url {BLOB} --acr-registry acr --acr-model-repo models/x --resume"
+    answer = robotrain("from-script", "--json", "--", *line.split(), "--groot-ref", SHA, "--data-config-file", "a.py")
+    assert set(answer.json["left_out"]) == {
+        "--acr-registry",
+        "--resume",
+        "--groot-ref",
+        "--data-config-file",
+        "HF_TOKEN",
+    }
+    assert "oras push" in answer.json["left_out"]["--acr-registry"]
+    assert "--example gr00t-n1.5" in answer.json["notes"]["job.yaml"]
+    assert "Isaac-GR00T" in answer.json["notes"]["--image"]
+    refused = robotrain("from-script", "--json", "--", VLA, "--run-id-override", "x", "--base-model", "me/x")
+    assert {one["where"] for one in refused.json["problems"]} == {"--run-id-override", "--base-model"}
+
+
 def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
     line = "EDITOR=vi submit-osmo-lerobot-eval.sh -d u/d --policy-repo-id u/p --record-video --mlflow-enable"
     answer = translate("from-script", *line.split())
@@ -186,7 +235,7 @@ def test_a_difference_is_noted_where_there_is_one(translate: Any, name: str, not
         ("submit-osmo-lerobot-trainin.sh -d u/d", "command-unknown", "submit-osmo-lerobot-training"),
         ("submit-azureml-training.sh --tsk x", "option-unknown", "use   --task"),
         ("submit-azureml-training.sh --task", "flag-without-value", "--task"),
-        ("submit-osmo-lerobot-vla-fine-tuning.sh", "script-not-translated", "GR00T"),
+        ("submit-osmo-proxy-job.sh", "script-not-translated", "--platform osmo"),
     ],
 )
 def test_a_line_that_is_not_known_is_refused(robotrain: Any, line: str, code: str, fact: str) -> None:
@@ -214,15 +263,23 @@ def test_a_secret_does_not_travel(robotrain: Any, line: str) -> None:
 SCRIPTS = [script for script in load_scripts().values() if script.command]
 
 
+def get_workload(script: ReferenceScript) -> str:
+    """The workload of a script's jobs; of a recipe, that of its job file."""
+    if script.command[0] == "submit" and script.command[1:]:
+        return "command" if script.command[1].endswith(".yaml") else script.command[1]
+    return "lerobot-train"
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_every_option_of_the_table_exists_and_those_of_the_script_are_answered(
-    robotrain: Any, script: ReferenceScript
+    robotrain: Any, monkeypatch: Any, script: ReferenceScript
 ) -> None:
+    monkeypatch.chdir(ROOT / "examples/recipes")
     command = [word for word in script.command if word != "--skip-wait"]
     shown = robotrain(*command, "--platform", script.platform, "--help").stdout
     shown += robotrain("submit", "isaac-smoke-test", "--platform", script.platform, "--help").stdout
     known = set(re.findall(r"(?<![\w-])--?[a-zA-Z][a-z0-9-]*", shown))
-    workload = command[1] if command[0] == "submit" and command[1:] else "lerobot-train"
+    workload = get_workload(script)
     plugins = Plugins("none")
     chosen = [plugins.platform(script.platform), plugins.workload(workload)]
     answered = {*train_eval.ANSWERS, *(flag for one in chosen for flag in one.option_hints)}
@@ -258,12 +315,15 @@ READ_ELSEWHERE = {
 }
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+@pytest.mark.parametrize(
+    "script",
+    [one for one in SCRIPTS if get_workload(one) != "command"],  # a recipe's own parameters are no variables
+    ids=lambda script: script.name,
+)
 def test_every_variable_of_a_script_has_an_effect_or_a_hint(script: ReferenceScript) -> None:
     plugins = Plugins("none")
     platform = plugins.platform(script.platform)
-    named = script.command[1] if script.command[0] == "submit" and len(script.command) > 1 else "lerobot-train"
-    workloads = [plugins.workload(named)]
+    workloads = [plugins.workload(get_workload(script))]
     workloads += [plugins.workload("lerobot-eval")] if script.command[0] == "pipeline" else []
     declared = [platform.settings, *(one.parameters for one in workloads)]
     known = {name for one in declared for parameter in get_parameters(one) for name in parameter.env}

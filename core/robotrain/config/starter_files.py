@@ -237,4 +237,4 @@ def _quote(text: str) -> str:
 
 def replace_example_paths(content: bytes, name: str, folder: str) -> bytes:
     """Return a file of an example with the commands in it for the folder that it is copied to."""
-    return content.replace(f"examples/{name}/".encode(), f"{folder}/".encode())
+    return re.sub(rb"examples/(?:[a-z]+/)?" + re.escape(f"{name}/".encode()), lambda _: f"{folder}/".encode(), content)

@@ -21,6 +21,8 @@ from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, m
 
 ROBOTRAIN_API = 1
 TABLE_FILE = Path(__file__).with_name("scripts.toml")
+JOB_FILE_SUFFIX = ".yaml"
+EXAMPLES_FOLDER = Path(__file__).parents[1] / "examples"
 Entry = str | Mapping[str, str]
 EXAMPLE = "robotrain from-script -- submit-osmo-lerobot-training.sh -d OWNER/NAME --training-steps 1000"
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
@@ -100,14 +102,14 @@ def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, Referenc
     for option in script.options:
         if option.name in script.defaults:
             given.setdefault(option.name, (option, [script.defaults[option.name]]))
-    command, flags = ["robotrain", *script.command], list[str]()
+    command, flags, beginnings = ["robotrain", *script.command], list[str](), list[list[str]]()
     for name, (option, texts) in given.items():
         for text in texts if option.metavar.endswith("...") else texts[-1:]:
             words, reason = _translate_option(option, text, given)
             if words and value_holds_secret(text):
                 words, reason = [], f"{REFUSED}{SECRET_REASON}"
             if words[:1] == ["$"]:
-                command[: len(words) - 1] = words[1:]
+                beginnings.append(words[1:])
             else:
                 flags += words
             if reason.startswith(REFUSED):
@@ -116,8 +118,17 @@ def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, Referenc
                 left_out[name] = reason
             if words and (found := _find_note(option.entry, text)):
                 notes[name] = found
+    for begin in sorted(beginnings, key=len, reverse=True):
+        command[: len(begin)] = begin
     notes |= {flag: text for flag, text in script.needed.items() if flag not in flags}
-    return TranslatedLine((*command, "--platform", script.platform, *flags), left_out, notes, refused), script
+    line_words = (*command, "--platform", script.platform, *flags)
+    return TranslatedLine(line_words, left_out, notes, refused, _find_stand_ins(command)), script
+
+
+def _find_stand_ins(command: Sequence[str]) -> dict[str, str]:
+    """Return the job file of an example that the command names and this folder does not have, with where it is."""
+    files = [word for word in command if word.endswith(JOB_FILE_SUFFIX) and not Path(word).exists()]
+    return {word: str(EXAMPLES_FOLDER / word) for word in files}
 
 
 def _find_script(line: Sequence[str]) -> tuple[int, ReferenceScript]:
@@ -248,7 +259,7 @@ def _drop_foreign_options(line: TranslatedLine, script: ReferenceScript, ctx: ty
         foreign = SUBMIT_OPTIONS[: None if command[0] == "explain" else 2]
         reason = f"`robotrain {command[0]}` does not take it"
         dropped = {flag: reason for flag, _ in flags if flag in foreign}
-    elif command != script.command:
+    elif command != script.command and not command[1].endswith(JOB_FILE_SUFFIX):
         plugins = get_plugins(ctx)
         workload, platform = plugins.workload(command[1]), plugins.platform(script.platform)
         known = {*list_flags(workload.parameters), *list_flags(platform.settings), *SUBMIT_OPTIONS, "--help"}
@@ -280,7 +291,7 @@ def load_scripts() -> Mapping[str, ReferenceScript]:
             defaults=one.get("defaults", {}),
             forwarded=tuple(_read_options(table["forwarded"].get(one.get("platform"), {}))),
             forwards_unknown=one.get("forwards_unknown", False),
-            needed=table["needed"].get(one.get("platform"), {}),
+            needed={**table["needed"].get(one.get("platform"), {}), **one.get("needed", {})},
             without=one.get("without", ""),
         )
     return found
