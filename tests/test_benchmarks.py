@@ -97,6 +97,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "pipeline_plan": ["--quick"],
     "plan_size": ["--quick"],
     "replay": ["--pairs", "1", "--episodes", "1"],
+    "command_metrics": ["--quick"],
     "command_values": ["--quick"],
     "option_check": ["--quick"],
     "rollout": ["--pairs", "1", "--episodes", "1", "--steps", "5", "--only", "state"],
