@@ -2,8 +2,8 @@
 
     ./uvw run python bench/command_metrics.py [--seconds 20] [--quick] [--json]
 
-A thousand lines a second, each with a step and two metrics that `--metric` and `--step` find; and the same program, whose
-output nobody asked to read. What a program that ends at once costs is left out.
+A thousand lines a second, each with a step and two metrics that `--metric` and `--step` find; and the same program,
+whose output nobody asked to read. What a program that ends at once costs is left out.
 """
 
 import argparse
