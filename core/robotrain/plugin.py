@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.capabilities import Capabilities
     from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
     from robotrain.model.job import Job
+    from robotrain.model.locked_program import LockedProgram
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan, make_job_document
     from robotrain.model.platform import Platform, PlatformDefault
@@ -55,6 +56,7 @@ __all__ = [
     "Job",
     "JobDocument",
     "JobSource",
+    "LockedProgram",
     "Metric",
     "Mount",
     "NotSubmitted",
@@ -115,6 +117,7 @@ _MODULES = {
     "robotrain.model.capabilities": "Capabilities",
     "robotrain.model.health": "HealthCheck HealthFix HealthResult report_failure report_ok report_warning",
     "robotrain.model.job": "Job",
+    "robotrain.model.locked_program": "LockedProgram",
     "robotrain.model.pipeline": "PipelineStep SweepSpec",
     "robotrain.model.plan": "Payload Plan make_job_document",
     "robotrain.model.platform": "Platform PlatformDefault",

@@ -23,8 +23,8 @@ EVENTS_OF_THE_RUNTIME = {
 PUBLIC_NAMES = {
     "robotrain.plugin": """
     ANY API_VERSION YES Capabilities Checkpoint ClusterPlatform Container Dimension HealthCheck HealthFix HealthResult
-    Job JobDocument JobSource Metric Mount NotSubmitted Output OutputProfile Param Payload Pinning PipelineStep
-    Placement Plan Platform PlatformDefault Problem Reference Registered Rejected Resources Role RoleFlag
+    Job JobDocument JobSource LockedProgram Metric Mount NotSubmitted Output OutputProfile Param Payload Pinning
+    PipelineStep Placement Plan Platform PlatformDefault Problem Reference Registered Rejected Resources Role RoleFlag
     RunFolderPlatform RunGone RunRecord RunState Source SourceError SourceKind SourceNotFound SourceUnreachable Stage
     Status StepStatus Suggestion Support SweepSpec Unanswered Workload WorkloadProfile check_secrets holds_secret hook
     load_pairs make_job_document no not_yet parse_pairs redact report_failure report_ok report_warning

@@ -23,6 +23,14 @@ REFUSED = [
     ("", "true {output}", "placeholder-unknown", "{outputs}"),
     ("", "true {size}", "placeholder-unknown", "--param size=VALUE"),
     ("--param outputs=/x", "true {outputs}", "own-parameter-invalid", "--param my_outputs=VALUE"),
+    ("--requirements r.txt --no-install", "true", "environment-conflict", "leave out --no-install"),
+    (
+        "--shipped-environment lerobot-train --python-version 3.11",
+        "true",
+        "environment-conflict",
+        "leave out --python-version",
+    ),
+    ("--allow-builds", "true", "environment-conflict", "--requirements FILE"),
     ("--shell", "echo a", "command-invalid", "-- 'SCRIPT'"),
     ("--metric loss=loss", "true", "metric-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
     (("--metric", "loss=loss (.+"), "true", "metric-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
@@ -96,6 +104,13 @@ def test_what_robotrain_does_not_know_is_left_to_the_program(find_problems, opti
 def test_a_source_that_the_command_does_not_use_is_named(find_problems, options, command):
     answer = find_problems(options, command)[1]
     assert (answer.exit_code, "[placeholder-unused]" in answer.stderr) == (0, True)
+
+
+@pytest.mark.parametrize(("options", "is_told"), [("", True), ("--no-install", False), ("--requirements r.txt", False)])
+def test_code_of_a_repository_says_nothing_about_packages(find_problems, options, is_told):
+    code = ("--code", f"git+https://example.com/lab/code@{'0' * 40}")
+    answer = find_problems((*code, *options.split()), "python train.py")[1]
+    assert (answer.exit_code, "[packages-unknown]" in answer.stderr) == (0, is_told), answer.stderr
 
 
 def test_arguments_after_dashes_replace_the_whole_command(robotrain, tmp_path):

@@ -173,7 +173,7 @@ class Workload:
     """
     program_locker: str = ""
     """The module that locks the packages of the user's own program, which has an environment of its own beside the
-    run's: `lock_program(job, say)` returns a `robotrain.model.locked_program.LockedProgram`, or None if the job has
+    run's: `lock_program(job, say)` returns a `LockedProgram`, or None if the job has
     nothing to lock, and `find_locked(job)` one that was made before, without the network. They raise Rejected; `say`
     shows a line of progress. `PARAMETERS` are the parameters that it depends on, beside the code.
     """
