@@ -94,7 +94,7 @@ def test_job_that_cannot_be_pinned_ends_before_it(ask, tmp_path, monkeypatch):
     assert not (tmp_path / "log").exists()
 
 
-def refuse_pins(prepared, attempt, pinning):
+def refuse_pins(prepared, *others):
     return prepared, [make_problem("pin-unknown", "the revision cannot be resolved", stage=Stage.PREFLIGHT)]
 
 

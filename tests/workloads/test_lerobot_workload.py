@@ -13,7 +13,8 @@ FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
     *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
-    *("from_script", "translated_line", "refusals"),
+    *("from_script", "translated_line", "refusals", "checkpoint_rules", "environ_rules", "package_rules"),
+    *("program_locker", "lock_inputs", "lock_target", "uv_resolution"),
 )
 ENVIRONMENT_SIDE = {
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
@@ -34,7 +35,11 @@ ENVIRONMENT_SIDE = {
     },
 }
 """What is imported by folders whose programs have an environment of their own; `robotrain bags` has an extra."""
-CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in SUBMIT_SIDE]
+CONTAINER_SIDE = [
+    path
+    for path in sorted(FOLDER.rglob("*.py"))
+    if path.stem not in SUBMIT_SIDE and path != FOLDER / "own_code.py"  # lerobot/own_code.py is another
+]
 
 
 def test_documented_versions_are_those_of_the_lock():
