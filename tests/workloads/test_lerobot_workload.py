@@ -14,6 +14,7 @@ SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
     *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
     *("from_script", "translated_line", "refusals", "checkpoint_rules", "environ_rules", "package_rules"),
+    "code_rules",
     *("program_locker", "lock_inputs", "lock_target", "uv_resolution"),
 )
 ENVIRONMENT_SIDE = {
@@ -35,11 +36,7 @@ ENVIRONMENT_SIDE = {
     },
 }
 """What is imported by folders whose programs have an environment of their own; `robotrain bags` has an extra."""
-CONTAINER_SIDE = [
-    path
-    for path in sorted(FOLDER.rglob("*.py"))
-    if path.stem not in SUBMIT_SIDE and path != FOLDER / "own_code.py"  # lerobot/own_code.py is another
-]
+CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in SUBMIT_SIDE]
 
 
 def test_documented_versions_are_those_of_the_lock():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain_workloads import own_code
+    from robotrain_workloads import code_rules
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.command import checkpoint_rules, environ_rules, package_rules, rules
 
@@ -30,7 +30,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_results(job)
     yield from package_rules.check_environment(job)
     yield from environ_rules.check_environ(job)
-    yield from own_code.check_code(job)
+    yield from code_rules.check_code(job)
     yield from rules.check_metrics(job)
     yield from shared_rules.check_publish_url(job)
 

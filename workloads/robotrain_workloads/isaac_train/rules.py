@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_choosing, suggest_leaving_out
 from robotrain.redaction import redact
 
-from robotrain_workloads import own_code
+from robotrain_workloads import code_rules
+from robotrain_workloads.code_rules import CODE_FLAG
 from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG
 from robotrain_workloads.isaac_train import parameters
-from robotrain_workloads.own_code import CODE_FLAG
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -83,7 +83,7 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
 
 def check_training_folder(job: "Job") -> Iterator[Problem]:
     """Name the user's program before it is sent; require it, and refuse secrets, links and options without effect."""
-    source, entry = own_code.find_code(job), str(job["entry"])
+    source, entry = code_rules.find_code(job), str(job["entry"])
     if source is None:
         if entry != parameters.ENTRY:
             fixes = (suggest_leaving_out("--entry"), Suggestion(f"{CODE_FLAG} FOLDER"))
@@ -97,13 +97,13 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
             flag = f"--{name.replace('_', '-')}"
             title, why = f"{flag} has no effect with {CODE_FLAG}", "It is for Isaac Lab's own scripts."
             yield make_usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])))
-    yield from own_code.check_code(job, CODE_FLAG, lambda content: _check_entry(content.files, entry, source.uri))
+    yield from code_rules.check_code(job, CODE_FLAG, lambda content: _check_entry(content.files, entry, source.uri))
 
 
 def _check_entry(files: Collection[str], entry: str, folder: str) -> Iterator[Problem]:
     """Require the program among the files that are sent."""
     if entry not in files:
-        where = ", ".join([path for path in files if path.endswith(".sh")][: own_code.MAX_NAMES])
+        where = ", ".join([path for path in files if path.endswith(".sh")][: code_rules.MAX_NAMES])
         why = f"It has {where}." if where else "It has no program ending in .sh, or an ignore file names it."
         fixes = (Suggestion("--entry FILE", "another program of the folder"),)
         title = f"the training folder has no {entry}"
