@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from program_checkpoints import FollowedProgram
 from robotrain_runtime.contract.event import Checkpoint
-from robotrain_workloads.command import program_checkpoint
+from robotrain_workloads.command import checkpoint_follower, program_checkpoint
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern, describe_files
 
 FOLDERS, FILES = "checkpoints/{step}", "model_{step}.pth"
@@ -303,6 +303,22 @@ def test_only_folders_along_the_pattern_are_listed(follow, monkeypatch):
     monkeypatch.setattr(os, "scandir", record)
     program.follower.read_new()
     assert set(listed) <= {"run", "run/a/saved", "run/a/saved/1", "../checkpoints"}
+
+
+def test_a_look_that_costs_much_is_taken_less_often(follow, monkeypatch):
+    program, costs = follow(checkpoints=FOLDERS, checkpoint_complete="quiet:5"), iter(range(10**6))
+    monkeypatch.setattr(checkpoint_follower.time, "thread_time", lambda: 0.099 * next(costs))  # the seconds of a look
+    looks, find = [], CheckpointPattern.find_checkpoints
+
+    def count(self, outputs):
+        looks.append(program.now)
+        return find(self, outputs)
+
+    monkeypatch.setattr(CheckpointPattern, "find_checkpoints", count)
+    program.write("checkpoints/1/model")
+    program.wait(16)
+    assert looks == [1.0, 6.0, 11.0, 16.0]
+    assert program.steps == [1]
 
 
 class Writer:
