@@ -61,7 +61,11 @@ class TestCommand(WorkloadKit):
     workload = "command"
     job = ("--checkpoints", "{step}", *PROGRAM)
     changed: ClassVar = {"checkpoint_complete": "rename", "checkpoints": "saved/{step}"}
-    tells = ()
+    tells = ("metrics", "checkpoint")
+
+    @pytest.fixture(params=[pytest.param(("--metric", "loss=loss=([0-9.]+)"), marks=pytest.mark.slow)])
+    def runs(self, request, supervision_environment) -> Sequence[str]:
+        return (*request.param, *self.job)
 
 
 class TestIsaacTrain(WorkloadKit):

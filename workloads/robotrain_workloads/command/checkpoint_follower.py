@@ -153,7 +153,12 @@ class CheckpointFollower:
         self._scan_checkpoints(0.0, is_last=True, is_trusted=is_trusted)
         for saved in self._saved.values():
             if saved.signature != saved.kept and saved.path not in self._failures:
-                text = f"the checkpoint {saved.path} was not complete when the program ended: it is not used"
+                way = (
+                    f"; it ended with {exit_code}, not 0: --checkpoint-complete marker:FILE says more"
+                    if is_stopped
+                    else ""
+                )
+                text = f"the checkpoint {saved.path} was not complete when the program ended: it is not used{way}"
                 self._warn_once(text, text)
         yield from self._failures.values()
         if exit_code or is_stopped or self._failures or self._list_kept():
