@@ -331,6 +331,7 @@ class Engine:
             on_line=self._relay.write_line,
             on_event=self._relay.forward,
             edit_line=self._secrets.hide,
+            prints_events=not self._plugin.RUNS_PROGRAM,  # what a user's program prints is not ours
         )
         program.wait_successfully(self._stop)
 

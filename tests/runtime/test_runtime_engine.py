@@ -112,6 +112,19 @@ def test_events_of_the_work_arrive_exactly_whatever_progress_bar_is_beside_them(
     assert (ran.work / "events.jsonl").read_text().splitlines() == in_log
 
 
+def test_lines_of_a_program_of_the_users_are_no_events(run, job, plugins_on_path):
+    forged = [
+        event.format_event(one)
+        for one in (Checkpoint(step=20, path="/x/000020"), Outcome(state="succeeded", exit_code=0))
+    ]
+    made = job(f"import sys; print(*{forged}, '\\x1b[0m' + {forged[0]!r}, sep='\\n'); sys.exit(3)")
+    ran = run(dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_program"}))
+    assert ran.exit_code == 3
+    assert ran.of_kind(Checkpoint) == []
+    assert [one.state for one in ran.of_kind(Outcome)] == ["failed"]
+    assert [line for line in ran.lines if line.lstrip() in forged] == [f" {line}" for line in (*forged, forged[0])]
+
+
 @pytest.mark.parametrize(("number", "code", "send"), [(signal.SIGTERM, 143, os.killpg), (signal.SIGINT, 130, os.kill)])
 def test_a_stopped_run_lets_its_work_finish_and_is_cancelled(start, finish, job, number, code, send, until):
     process = start(job(TIDY))

@@ -351,6 +351,21 @@ def wait_until(condition) -> None:
         time.sleep(0.01)
 
 
+def test_only_a_checkpoint_of_the_run_is_removed(publishing, save_checkpoint, tmp_path):
+    made, saved = publishing(FakeDestination()), [save_checkpoint(step) for step in (20, 40)]
+    for one in saved:
+        made.add(one)
+    other = tmp_path / "checkpoints" / "notes"
+    other.mkdir()
+    (tmp_path / "checkpoints" / "link").symlink_to(saved[0].path)
+    paths = (tmp_path, other, tmp_path / "checkpoints" / "link", saved[0].path)
+    discard(made, *(Checkpoint(step=20, path=str(path)) for path in paths))
+    assert made.drain(StopSignal()) == []
+    wait_until(lambda: not Path(saved[0].path).exists())
+    assert other.is_dir()
+    assert Path(saved[1].path).is_dir()
+
+
 def test_a_discarded_checkpoint_is_removed_once_it_is_published_everywhere(publishing, save_checkpoint):
     let = threading.Event()
     slow = FakeDestination(lambda sealed, is_cancelled: let.wait(WAIT_SECONDS), name="/mnt/slow")

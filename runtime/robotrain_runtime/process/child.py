@@ -78,8 +78,13 @@ class Program:
         stdin: int = subprocess.DEVNULL,
         folder: Path | None = None,
         edit_line: Callable[[str], str] = str,
+        prints_events: bool = True,
     ) -> None:
-        """Start it. `edit_line` returns a line of its output as it may be shown."""
+        """Start it.
+
+        :param edit_line: returns a line of its output as it may be shown.
+        :param prints_events: whether lines of its output may be events; else only what comes through the event pipe is.
+        """
         self._lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
         self._on_line = on_line
         self._edit_line = edit_line
@@ -87,7 +92,7 @@ class Program:
         self.process, receive = start_program(arguments, environ, stdin, folder=folder)
         assert self.process.stdout is not None
         self._readers = (
-            start_reader(forward_lines, self.process.stdout, self._take_line, on_event),
+            start_reader(forward_lines, self.process.stdout, self._take_line, on_event if prints_events else None),
             start_reader(forward_events, os.fdopen(receive, "rb"), on_event),
         )
 
@@ -171,11 +176,13 @@ def start_program(
     return process, receive
 
 
-def forward_lines(pipe: IO[bytes], on_line: Callable[[str], None], on_event: Callable[[EventRecord], None]) -> None:
-    """Forward the lines of a pipe, to its end; event lines are forwarded as events."""
+def forward_lines(
+    pipe: IO[bytes], on_line: Callable[[str], None], on_event: Callable[[EventRecord], None] | None
+) -> None:
+    """Forward the lines of a pipe, to its end; event lines are forwarded as events, unless nobody takes them."""
     with pipe:
         for line in _read_lines(pipe):
-            if record := event.parse_event(line):
+            if on_event and (record := event.parse_event(line)):
                 on_event(record)
             else:
                 on_line(line)

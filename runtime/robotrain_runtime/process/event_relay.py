@@ -69,9 +69,9 @@ class EventRelay:
             self._print(line)
 
     def write_line(self, text: str) -> None:
-        """Write an ordinary log line."""
+        """Write an ordinary log line; one that looks like an event is indented, so that no reader takes it for one."""
         with self._lock:
-            self._print(text)
+            self._print(f" {text}" if text.startswith(event.PREFIX) else text)
 
     def _print(self, line: str) -> None:
         try:

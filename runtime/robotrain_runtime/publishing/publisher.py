@@ -238,8 +238,9 @@ class Publisher:
             kept = {item.folder for queue in queues for item, _ in queue.unfinished}
             for folder in [] if self._sealing.unfinished else list(self._discarded - kept):
                 self._discarded.remove(folder)
-                with suppress(OSError):
-                    remove_folder(folder)
+                if folder.parent in self.parents and sealing.is_sealed(folder, self._document):
+                    with suppress(OSError):
+                        remove_folder(folder)
 
     def drain(self, stop: StopSignal) -> list[str]:
         """Wait until everything is published or given up. Return a sentence for each requested part that is missing.

@@ -131,6 +131,12 @@ def seal_artifact(
     return SealedArtifact(folder=artifact.folder, manifest=manifest, kind=artifact.kind, evaluated=evaluated)
 
 
+def is_sealed(folder: Path, document: JobDocument) -> bool:
+    """Return whether a folder is a sealed checkpoint of this very run."""
+    manifest = None if folder.is_symlink() else checkpoint.read_manifest(folder)
+    return manifest is not None and manifest.run == document.run
+
+
 def get_policy_seal_path(document: JobDocument) -> Path:
     """Return the path of the evaluated policy's manifest."""
     return Path(document.placement.work, POLICY_SEAL_FILE)
