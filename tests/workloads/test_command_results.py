@@ -43,6 +43,7 @@ def test_file_with_scores_makes_an_evaluation(evaluate, robotrain, tmp_path):
     assert evaluated.scores["tracking_error_low"] == 3.5
     assert SHOWN in robotrain("status").stdout
     assert "82%" in robotrain("runs").stdout
+    assert "no checkpoint" not in robotrain("outputs").stderr
     assert [one.name for one in run.outputs() if one.uri == evaluated.results] == ["outputs/files"]
 
 

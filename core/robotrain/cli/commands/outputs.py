@@ -57,7 +57,8 @@ def outputs(
         # an empty list would look like success
         raise Rejected([Problem(code="outputs-missing", stage=Stage.SUBMIT, title=title, why=why, suggestions=ways)])
     chosen = _select_outputs(available, checkpoint, record)
-    if record.makes == "checkpoints" and not any(output.kind == "checkpoint" for output in available):
+    has_checkpoint = any(output.kind == "checkpoint" for output in available)
+    if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
         why = _explain_no_outputs(platform.status(record.reference))
         print_message(f"there is no checkpoint among them: {why}")
     downloaded = download_outputs(chosen, platform, record, to) if to else {}
@@ -73,6 +74,13 @@ def outputs(
         print_message(f"  robotrain outputs --to FOLDER {record.run}    download them")
     else:
         print_result("\n".join(str(path) for path in downloaded.values()))
+
+
+def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
+    """Return whether a run reported scores: a program of the user's own may evaluate, and save no checkpoint."""
+    from robotrain.store import progress_cache  # costs start-up
+
+    return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0].evaluated is not None
 
 
 def _select_outputs(available: Sequence[Output], checkpoint: str, record: RunRecord) -> list[Output]:
