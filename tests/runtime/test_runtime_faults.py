@@ -59,6 +59,21 @@ def test_an_exit_status_tells_whose_fault_it_was(code, lines, out_of_memory, fau
     assert failure.classify_exit(code, failure.explain_exit(code, lines), lines, out_of_memory) == fault
 
 
+@pytest.mark.parametrize(
+    ("code", "lines", "reason"),
+    [
+        (-signal.SIGKILL, ["step 3 loss 0.1"], "SIGKILL"),
+        (128 + signal.SIGKILL, ["val error 0.3", "step 3 loss 0.1"], "SIGKILL"),
+        (128 + signal.SIGSEGV, ["step 3 loss 0.1"], "SIGSEGV"),
+        (128 + signal.SIGSEGV, ["Fatal Python error: Segmentation fault", "step"], "Fatal Python error"),
+        (128 + signal.SIGINT, ["interrupted"], "interrupted"),
+        (255, ["the disk is full"], "the disk is full"),
+    ],
+)
+def test_program_that_a_signal_ended_is_not_explained_by_its_last_line(code, lines, reason):
+    assert reason in failure.explain_exit(code, lines)
+
+
 def test_of_several_processes_the_one_that_failed_is_heard_not_their_launcher():
     lines = [f"[rank1]: {TRACEBACK}", "[rank1]: torch.OutOfMemoryError: CUDA out of memory.", TRACEBACK, ELASTIC]
     why = failure.explain_exit(1, lines)

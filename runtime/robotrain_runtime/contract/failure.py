@@ -106,11 +106,19 @@ LAUNCHER_EXCEPTIONS = r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExit
 """Exceptions of a launcher whose child process failed; the child's own exception says why."""
 
 
+CRASH_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+"""Signals of a program that did something impossible."""
+
+
 def explain_exit(code: int, lines: Sequence[str]) -> str:
-    """Return the reason of an exit status (negative for a signal, as in subprocess), from the output's last lines."""
-    if code < 0:
-        hint = "; on Linux the most common reason is that memory ran out" if -code == signal.SIGKILL else ""
-        return f"the program was ended by signal {-code} ({get_signal_name(-code)}){hint}"
+    """Return the reason of an exit status (negative for a signal, as in subprocess), from the output's last lines.
+
+    A shell or a supervisor ends with 128 + the signal that ended its program, and such a program often says nothing.
+    """
+    number = code - 128 if code > 128 else -code
+    if code < 0 or number == signal.SIGKILL or (number in CRASH_SIGNALS and not _find_error(strip_rank_prefixes(lines))):
+        hint = "; on Linux the most common reason is that memory ran out" if number == signal.SIGKILL else ""
+        return f"the program was ended by signal {number} ({get_signal_name(number)}){hint}"
     return explain_output(lines).removeprefix("error: ") or f"the program ended with exit code {code} and no output"
 
 
@@ -120,6 +128,11 @@ def explain_output(lines: Sequence[str]) -> str:
     A launcher's exception counts only if none of its processes raised one.
     """
     output = strip_rank_prefixes(lines)
+    return _find_error(output) or (output[-1] if output else "")
+
+
+def _find_error(output: Sequence[str]) -> str:
+    """Return the exception or the line of `output` that says what is wrong; empty if there is none."""
     exceptions = [
         exception
         for index, line in enumerate(output)
@@ -128,7 +141,7 @@ def explain_output(lines: Sequence[str]) -> str:
     if exceptions:
         own = [line for line in exceptions if not re.match(LAUNCHER_EXCEPTIONS, line)]
         return (own or exceptions)[-1]
-    return next((line for line in reversed(output) if re.search(r"(?i)\berror\b", line)), output[-1] if output else "")
+    return next((line for line in reversed(output) if re.search(r"(?i)\berror\b", line)), "")
 
 
 def strip_rank_prefixes(lines: Sequence[str]) -> list[str]:
