@@ -298,6 +298,12 @@ def test_stream_shows_the_log_and_ends_like_wait(robotrain, fake_platform, job_w
         assert "step 1 to 3: train/loss 1 → 0.3333" in answer.stdout
 
 
+def test_resume_to_more_steps_names_the_parameter_that_counts_them(robotrain, fake_platform):
+    line = ("--param", "max_steps=9", "--param", "lr=1", "--", "true", "{max_steps}", "{lr}")
+    run = robotrain("submit", "command", "--platform", "fake", *line).stdout.strip()
+    robotrain("resume", run, "--steps", "20").check(2, "[set-unknown-key]", "use   --set max_steps=20")
+
+
 def test_resume_skips_a_damaged_checkpoint(tmp_path):
     found = []
     for step in (2, 4):

@@ -26,6 +26,9 @@ def render(robotrain):
         (GOOD + "parameters:\n  batch_size: some\n", "job.yaml:5", "whole number"),
         (GOOD + "platforms:\n  local:\n    enviroment: x\n", "job.yaml:6", "environment"),
         (GOOD + "trainer_args: --x\n", "job.yaml:4", "must be a list"),
+        (GOOD + "run: a 'b c' {d}\n", "job.yaml:4", 'use   run: ["a", "b c", "{d}"]'),
+        (GOOD + "batch_size: 3\n", "job.yaml:4", "values of the workload below parameters"),
+        ("sources:\n  dataset:\n    - path: x\n", "job.yaml:3", "use   local_path"),
         (GOOD + "trainer_args:\n  - --steps=5\n", "job.yaml:5", "--training-steps"),
         (GOOD + "parameters:\n  steps: 10\n", "job.yaml:5", "use   training_steps"),
         ("sources:\n  dataset:\n    - blob: x\n", "job.yaml:3", "blob_url"),
@@ -63,6 +66,11 @@ def test_a_file_that_is_not_there(robotrain):
     answer = robotrain("render", "--platform", "local", "missing.yaml")
     assert answer.exit_code == 2
     assert "missing.yaml" in answer.stderr
+
+
+def test_a_parameter_at_the_top_is_not_taken_for_another_key(render):
+    (problem,) = render(GOOD + "resume_args: [--resume]\n").json["problems"]
+    assert (problem["code"], problem["instead"]) == ("job-file-unknown-key", [])
 
 
 def test_settings_of_another_platform_do_no_harm(render):

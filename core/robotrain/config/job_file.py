@@ -32,6 +32,8 @@ SCHEMA_KEY = "$schema"
 """A key by which editors find the schema; not part of the job."""
 
 JOB_KEYS = ("workload", "config", "sources", "parameters", "params", *ARGUMENT_KEYS, "platforms")
+PLACES = " Inputs stand below sources, values of the workload below parameters, settings below platforms: NAME."
+"""Where the values of a job stand."""
 FOREIGN_KEYS = {
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
@@ -214,7 +216,7 @@ class JobReader:
         for key, node in given.items():
             if node.kind == "sequence":
                 return tuple(self._read_items(key, node))
-            self.add_problem(node, f"{key} must be a list with one argument per item")
+            self.add_problem(node, f"{key} must be a list with one argument per item", _suggest_list(key, node))
         return None
 
     def _read_items(self, key: str, node: YamlNode) -> Iterator[Value]:
@@ -231,9 +233,10 @@ class JobReader:
             self.add_problem(node, f"{what} must be plain text, not a {node.kind}")
         return node.text
 
-    def add_problem(self, node: YamlNode, title: str) -> None:
+    def add_problem(self, node: YamlNode, title: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report what is wrong with a node."""
-        self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, self.format_place(node.line)))
+        place = self.format_place(node.line)
+        self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, place, suggestions=suggestions))
 
     def add_unreadable(self, reason: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report that the file cannot be read."""
@@ -254,20 +257,37 @@ class JobReader:
             return (Suggestion("FILE", "one of those that are here"), *ways)
         return ways or (Suggestion("robotrain init …", f"writes a {self.kind} file"),)
 
+    @staticmethod
+    def _suggest_key(text: str, known: Iterable[str]) -> tuple[Suggestion, ...]:
+        """Return the key that is probably misspelt; a parameter that stands at the top resembles some key by chance."""
+        return tuple(near for near in suggest_name(text, known) if is_misspelling(text, near.text))
+
     def add_unknown_key(self, key: YamlNode, what: str, known: Iterable[str]) -> None:
         """Report an unknown key, except `$schema`, which is for editors."""
         if what == self.title and key.text == SCHEMA_KEY:
             return
         why, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if what == self.title else ("", "")
+        places = PLACES if "parameters" in known else ""
         self.problems.append(
             _make_problem(
                 f"{self.kind}-file-unknown-key",
                 f"{what} has no key {redact(key.text)!r}",
                 self.format_place(key.line),
-                why=why or f"Known: {', '.join(known)}.",
-                suggestions=(Suggestion(suggestion),) if suggestion else suggest_name(key.text, known),
+                why=why or f"Known: {', '.join(known)}.{places}",
+                suggestions=(Suggestion(suggestion),) if suggestion else self._suggest_key(key.text, known),
             )
         )
+
+
+def _suggest_list(key: str, node: YamlNode) -> tuple[Suggestion, ...]:
+    """Return the list for a line that was written as one text."""
+    import json  # costs start-up
+
+    try:
+        words = shlex.split(node.text) if node.kind == "scalar" else []
+    except ValueError:
+        words = []
+    return (Suggestion(redact(f"{key}: {json.dumps(words, ensure_ascii=False)}")),) if words else ()
 
 
 def _make_problem(

@@ -370,4 +370,5 @@ def _make_usage_problem(
 def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str) -> Problem:
     title = f"there is no {what} {redact(name)!r}"
     why = f"Known: {', '.join(known)}."
-    return make_problem("job-file-unknown-key", title, where, "", why, *suggest_name(name, known), stage=Stage.PARSE)
+    ways = suggest_name(name, known) or tuple(Suggestion(one) for one in known if one.endswith(f"_{name}"))
+    return make_problem("job-file-unknown-key", title, where, "", why, *ways, stage=Stage.PARSE)

@@ -104,6 +104,8 @@ def resume(
 
         return pipeline.resume_pipeline(ctx, record, ctx.params)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
+    if steps:
+        _require_training_steps(ctx, run, str(training_steps))
     stored, prepared = _prepare_again_from_record(ctx, run, [*(set or []), *steps], repin)
     if resume_from:
         checkpoint: Any = resume.parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
@@ -126,6 +128,26 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> "Ru
         way = Suggestion("robotrain pipeline submit PIPELINE.yaml --set STEP.KEY=VALUE", "submits it with other values")
         raise Rejected([make_usage_problem("plan-fixed", title, given[0], suggestions=[way])])
     return record
+
+
+def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
+    """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
+    import shlex
+
+    from robotrain_runtime.contract.parameter import get_parameters
+
+    from robotrain.store import name_index
+    from robotrain.submission import resubmit
+
+    job = resubmit.read_plan_to_repeat(name_index.find_run(run)).plan.job
+    declared = {one.name for one in get_parameters(get_plugins(ctx).workload(job.workload).parameters)}
+    names = [name for name, _ in job.parameters]
+    if "training_steps" in declared.union(names):
+        return
+    counting = [name for name in names if any(word in name for word in ("steps", "iterations", "epochs"))]
+    ways = tuple(Suggestion(f"--set {name}={shlex.quote(value)}") for name in counting or ["NAME"])
+    title, why = f"{job.workload} has no training_steps", "--set changes a parameter of the run by its name."
+    raise Rejected([make_usage_problem("set-unknown-key", title, "--training-steps", why, value, ways)])
 
 
 def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], repin: bool) -> tuple[Any, Any]:
