@@ -32,6 +32,7 @@ REFUSED = [
     ),
     ("--allow-builds", "true", "environment-conflict", "--requirements FILE"),
     ("--shell", "echo a", "command-invalid", "-- 'SCRIPT'"),
+    ("", "--steps 10", "command-invalid", "-- PROGRAM ARGUMENTS"),
     ("--metric loss=loss", "true", "metric-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
     (("--metric", "loss=loss (.+"), "true", "metric-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
     (("--metric", "loss (train)=(.+)"), "true", "metric-invalid", "--metric 'loss _train_=REGEX'"),
@@ -111,6 +112,13 @@ def test_code_of_a_repository_says_nothing_about_packages(find_problems, options
     code = ("--code", f"git+https://example.com/lab/code@{'0' * 40}")
     answer = find_problems((*code, *options.split()), "python train.py")[1]
     assert (answer.exit_code, "[packages-unknown]" in answer.stderr) == (0, is_told), answer.stderr
+
+
+@pytest.mark.parametrize(("options", "is_told"), [("", True), ("--no-install", False)])
+def test_environment_of_a_package_manager_would_be_a_second_one(find_problems, options, is_told):
+    answer = find_problems(("--code", ".", *options.split()), "uv run train.py")[1]
+    assert (answer.exit_code, "[packages-twice]" in answer.stderr) == (0, is_told), answer.stderr
+    assert ("-- python train.py …" in answer.stderr) == is_told
 
 
 def test_arguments_after_dashes_replace_the_whole_command(robotrain, tmp_path):

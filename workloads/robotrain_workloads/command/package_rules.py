@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 LOCAL_KIND = "local_path"
 """The source kind of code whose files are on this machine."""
 NO_INSTALL, SHIPPED, REQUIREMENTS = "--no-install", "--shipped-environment", "--requirements"
+RUNNERS = ("uv", "poetry", "pdm", "pipenv", "pixi", "hatch")
+"""Package managers whose `run` builds an environment first."""
 FLAGS = {
     "shipped_environment": SHIPPED,
     "requirements": REQUIREMENTS,
@@ -42,6 +44,19 @@ def check_environment(job: "Job") -> Iterator[Problem]:
         yield make_problem(
             "packages-unknown", title, where, given_text, why, *ways, stage=Stage.CHECK, severity="warning"
         )
+
+
+def check_runner(job: "Job") -> Iterator[Problem]:
+    """Warn of a command that a package manager would run in an environment of its own."""
+    words = job.trainer_args
+    if tuple(words[1:2]) != ("run",) or words[0] not in RUNNERS or not job["install"]:
+        return
+    title = f"{words[0]} run would start the program in an environment of its own"
+    why = f"The job installs the packages itself, as they are locked, and its image may have no {words[0]}."
+    program = next(iter(words[2:]), "")
+    start = f"python {redact(program)} …" if program.endswith(".py") else "PROGRAM ARGUMENTS"
+    ways = (Suggestion(f"-- {start}"), Suggestion(NO_INSTALL, f"if the image has {words[0]} and the packages"))
+    yield make_problem("packages-twice", title, "--", "", why, *ways, stage=Stage.CHECK, severity="warning")
 
 
 def _make_conflict(flag: str, when: str, why: str, ways: tuple[Suggestion, ...]) -> Problem:

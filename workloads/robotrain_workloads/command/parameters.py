@@ -104,7 +104,7 @@ class CommandParameters:
         str | None,
         Param(
             help="a metric that the program prints: its name, and a regular expression with a group around the number;"
-            " one named `step` is its step; repeatable",
+            " a group `(?P<step>…)` is its step",
             flag="--metric",
             pairs=True,
             metavar="NAME=REGEX",

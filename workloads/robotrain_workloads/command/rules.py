@@ -31,6 +31,11 @@ def check_command(job: "Job") -> Iterator[Problem]:
             suggestions=(Suggestion("-- PROGRAM ARGUMENTS", "or `run:` in job.yaml"),),
         )
         return
+    if words[0].startswith("-") and not job["shell"]:
+        title = "the command begins with an option, and not with a program"
+        why = "Arguments after -- are the whole command; they replace that of a job file or an earlier run."
+        ways = (Suggestion("-- PROGRAM ARGUMENTS"), Suggestion("--param NAME=VALUE", "one value of the command"))
+        yield make_usage_problem("command-invalid", title, "--", why, redact(words[0]), ways)
     if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
         yield make_usage_problem("command-invalid", "an argument of the command has a character that no process takes")
     if job["shell"] and len(words) != 1:
@@ -76,9 +81,10 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
     unused = [role for role, names in USED_BY.items() if counts[role] and not {*names} & {*used}]
     unused += [name for name in own if name not in used]
     if unused:
-        title = f"the command does not use the {' and the '.join(unused)} of the job"
+        nouns = [f"parameter {name}" if name in own else name for name in unused]
+        title = f"the command does not use {' and '.join(nouns)} of the job"
         variables = placeholders.make_variables(dict.fromkeys(unused, ""), own)
-        why = f"The program can read it from the environment: {', '.join(variables)}."
+        why = f"The program may read {', '.join(variables)} from its environment."
         placed = [Suggestion(f"-- … {{{name}}}") for name in unused]
         yield make_problem("placeholder-unused", title, "--", "", why, *placed, stage=Stage.CHECK, severity="warning")
 

@@ -29,6 +29,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from checkpoint_rules.check_resume(job)
     yield from rules.check_results(job)
     yield from package_rules.check_environment(job)
+    yield from package_rules.check_runner(job)
     yield from environ_rules.check_environ(job)
     yield from code_rules.check_code(job)
     yield from rules.check_metrics(job)
