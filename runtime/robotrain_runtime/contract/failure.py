@@ -116,7 +116,11 @@ def explain_exit(code: int, lines: Sequence[str]) -> str:
     A shell or a supervisor ends with 128 + the signal that ended its program, and such a program often says nothing.
     """
     number = code - 128 if code > 128 else -code
-    if code < 0 or number == signal.SIGKILL or (number in CRASH_SIGNALS and not _find_error(strip_rank_prefixes(lines))):
+    if (
+        code < 0
+        or number == signal.SIGKILL
+        or (number in CRASH_SIGNALS and not _find_error(strip_rank_prefixes(lines)))
+    ):
         hint = "; on Linux the most common reason is that memory ran out" if number == signal.SIGKILL else ""
         return f"the program was ended by signal {number} ({get_signal_name(number)}){hint}"
     return explain_output(lines).removeprefix("error: ") or f"the program ended with exit code {code} and no output"
