@@ -14,7 +14,7 @@ given = read_options("launch_finetune", sys.argv[1:])
 path = Path(given["modality_config_path"])
 sys.path.append(str(path.parent))
 importlib.import_module(path.stem)
-assert given["embodiment_tag"] in MODALITY_CONFIGS
+assert given["embodiment_tag"].lower() in MODALITY_CONFIGS
 assert Path(given["dataset_path"], "meta/info.json").is_file()
 assert Path(given["base_model_path"], "config.json").is_file()
 out, pause = Path(given["output_dir"]), float(os.environ.get("STAND_IN_PAUSE", "0"))
