@@ -13,6 +13,8 @@ from robotrain_runtime.contract import claim, event
 from robotrain_runtime.contract.event import Event, EventRecord, Metrics, Note
 
 WATCHED_METRIC = "loss"
+QUOTED = "> "
+"""Before an ordinary line that begins like an event. No space alone: who passes logs on may strip it."""
 
 
 class EventRelay:
@@ -69,9 +71,9 @@ class EventRelay:
             self._print(line)
 
     def write_line(self, text: str) -> None:
-        """Write an ordinary log line; one that looks like an event is indented, so that no reader takes it for one."""
+        """Write an ordinary log line; one that looks like an event is quoted, so that no reader takes it for one."""
         with self._lock:
-            self._print(f" {text}" if text.startswith(event.PREFIX) else text)
+            self._print(f"{QUOTED}{text}" if text.startswith(event.PREFIX) else text)
 
     def _print(self, line: str) -> None:
         try:
