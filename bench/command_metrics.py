@@ -59,7 +59,7 @@ def measure_share(seconds: float, **values: Any) -> float:
                 checkpoints=f"{work}/checkpoints",
                 values=given,
             )
-            environ = {**os.environ, program_spec.SPEC_VARIABLE: spec.to_json()}
+            environ = {**os.environ, program_spec.SPEC_VARIABLE: str(spec.save())}
             command = [sys.executable, "-c", FOLLOW]
             done = subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode:

@@ -59,7 +59,7 @@ def start(tmp_path):
 
     def start(document: JobDocument, data=()):
         command = container.work(document, dict(data), tmp_path)
-        spec = program_spec.parse_spec(command.environ[program_spec.SPEC_VARIABLE])
+        spec = program_spec.read_spec(command.environ[program_spec.SPEC_VARIABLE])
         return list(spec.arguments), spec.environ.get("ROBOTRAIN_RESUME"), [note.text for note in command.notes]
 
     return start

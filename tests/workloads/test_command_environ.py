@@ -78,6 +78,6 @@ def test_a_variable_that_is_a_secret_too_is_the_secret_and_the_log_says_so(tmp_p
         trainer_args=("true",),
     )
     command = container.work(document, {}, tmp_path)
-    spec = program_spec.parse_spec(command.environ[program_spec.SPEC_VARIABLE])
+    spec = program_spec.read_spec(command.environ[program_spec.SPEC_VARIABLE])
     assert ("API_TOKEN" in spec.environ, spec.environ["OTHER"]) == (False, "x")
     assert ["--set-env API_TOKEN has no effect" in note.text for note in command.notes] == [True]

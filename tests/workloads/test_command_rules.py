@@ -55,6 +55,10 @@ REFUSED = [
     ("", "python train.py", "program-missing", "--code ."),
     ("", "./train.py", "program-missing", "--code ."),
     ("--code .", "python -u trian.py", "program-missing", "train.py"),
+    ("", f"true {'x' * (1 << 17)}", "command-invalid", "--code FOLDER"),
+    (("--param", f"text={'x' * 70_000}"), "true {text}{text}", "command-invalid", "--code FOLDER"),
+    (("--param", f"text={'é' * 70_000}"), "true", "command-invalid", "--code FOLDER"),
+    (("--param", "text=a\udcffb"), "true {text}", "value-invalid", ""),
     ("", "true --api-key=sk-0123456789abcdef0123456789abcdef", "secret-in-job", ""),
 ]
 
@@ -93,6 +97,13 @@ ACCEPTED = [
     ("--code .", "python train.py"),
     ("--code .", "./train.py"),
 ]
+
+
+def test_of_many_unused_parameters_some_are_named(find_problems):
+    answer = find_problems([word for number in range(300) for word in ("--param", f"p{number}=x")], "true")[1]
+    assert answer.exit_code == 0
+    assert "parameter p4 and 295 more of the job" in answer.stderr
+    assert "p5" not in answer.stderr
 
 
 @pytest.mark.parametrize(("options", "command"), ACCEPTED)

@@ -64,10 +64,29 @@ def test_values_reach_the_program_unchanged(arrive, tmp_path, start):
     for document in arrive({"workload": "command", "params": params, "run": [*run, *literal]}):
         work = tmp_path / "work"
         command = container.work(document, {}, work)
-        assert supervisor.run_program(program_spec.parse_spec(command.environ[program_spec.SPEC_VARIABLE])) == 0
+        assert supervisor.run_program(program_spec.read_spec(command.environ[program_spec.SPEC_VARIABLE])) == 0
         arguments, environ = json.loads(seen.read_text())
         assert arguments == [*accepted, *(f"<{value}>" for value in accepted), *literal]
         assert [environ[f"ROBOTRAIN_PARAM_{name}"] for name in params] == accepted
+
+
+def test_long_values_reach_the_program(tmp_path):
+    seen, values = tmp_path / "seen.json", {f"p{number}": str(number) * 100_000 for number in range(5)}
+    document = JobDocument(
+        schema=1,
+        run="r",
+        job="",
+        workload="command",
+        platform="local",
+        halves={},
+        parameters=dataclasses.asdict(CommandParameters()) | values,
+        placement=Placement(work=str(tmp_path / "work"), cache=""),
+        trainer_args=(sys.executable, "-c", SHOW, str(seen), *(f"{{{name}}}" for name in values)),
+    )
+    command = container.work(document, {}, tmp_path / "work")
+    assert all(len(value) < 1 << 17 for value in command.environ.values())
+    assert supervisor.run_program(program_spec.read_spec(command.environ[program_spec.SPEC_VARIABLE])) == 0
+    assert json.loads(seen.read_text())[0] == [*values.values()]
 
 
 @pytest.mark.slow
@@ -91,5 +110,5 @@ def test_paths_reach_the_program_unchanged(tmp_path):
             trainer_args=("echo", "{dataset}", "a={dataset}"),
         )
         command = container.work(document, {source: Path(source.uri)}, tmp_path)
-        spec = program_spec.parse_spec(command.environ[program_spec.SPEC_VARIABLE])
+        spec = program_spec.read_spec(command.environ[program_spec.SPEC_VARIABLE])
         assert spec.arguments == ("echo", source.uri, f"a={source.uri}")

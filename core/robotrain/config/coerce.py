@@ -247,6 +247,8 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
         return make_problem("secret-in-job", title, where, text, why, way, stage=Stage.RESOLVE)
     elif any(ord(one) < 0x20 and one not in "\n\t" for one in text):
         title = f"{parameter.flag} contains control characters"
+    elif any("\ud800" <= one <= "\udfff" for one in text):
+        title = f"{parameter.flag} is not valid Unicode, which tracking refuses"
     elif (parameter.param.table and not has_pairs(text)) or (parameter.param.pairs and not _is_object(text)):
         return make_invalid_value_problem(parameter, value)
     else:

@@ -93,7 +93,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     )
     return WorkCommand(
         arguments=("-m", SUPERVISOR),
-        environ={program_spec.SPEC_VARIABLE: spec.to_json()},
+        environ={program_spec.SPEC_VARIABLE: str(spec.save())},
         notes=(*resume.notes, *hidden),
         joins_tracking=program_packages.has_mlflow(document),
     )

@@ -40,6 +40,11 @@ def fill_arguments(arguments: Iterable[str], values: Mapping[str, Value]) -> Ite
             yield PLACEHOLDER.sub(lambda found: _get_text(found, values), argument)
 
 
+def fill_known(argument: str, values: Mapping[str, str]) -> str:
+    """Return an argument with the values that are known in place of their placeholders."""
+    return PLACEHOLDER.sub(lambda found: values.get(found["name"], found[0]), argument)
+
+
 def _get_text(match: re.Match[str], values: Mapping[str, Value]) -> str:
     if match["escaped"]:
         return f"{{{match['escaped']}}}"

@@ -1,12 +1,17 @@
-"""What the supervisor needs to know of a program, in an environment variable that no other process has."""
+"""What the supervisor needs to know of a program, in a file: a variable of an environment holds 128 KiB at most."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from robotrain_runtime.contract.files import write_atomically
 
 SPEC_VARIABLE = "ROBOTRAIN_PROGRAM"
-"""The environment variable of the supervisor."""
+"""The environment variable of the supervisor with the file."""
+SPEC_FILE = "program.json"
+"""The file, below the run's folder."""
 OUTPUTS_FOLDER = "files"
 """What `{outputs}` stands for, below the run's outputs."""
 PROGRAM_FOLDER = "program"
@@ -38,12 +43,15 @@ class ProgramSpec:
     resume: str = ""
     """The folder of the checkpoint that it could continue from; empty for none."""
 
-    def to_json(self) -> str:
-        """Return it as one text."""
-        return json.dumps(dataclasses.asdict(self))
+    def save(self) -> Path:
+        """Write it to the run's folder, and return the file. Raise OSError."""
+        file = Path(self.work, SPEC_FILE)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, json.dumps(dataclasses.asdict(self)).encode(), mode=0o600)
+        return file
 
 
-def parse_spec(text: str) -> ProgramSpec:
-    """Return what `ProgramSpec.to_json` returned."""
-    data = json.loads(text)
+def read_spec(file: str | Path) -> ProgramSpec:
+    """Return what `ProgramSpec.save` wrote. Raise OSError."""
+    data = json.loads(Path(file).read_bytes())
     return ProgramSpec(**{**data, "arguments": tuple(data["arguments"])})

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
 """Options of Python without a value, before the script."""
 MAX_NAMES = 5
+MAX_ARGUMENT_BYTES = (128 << 10) - 1
+"""What Linux gives a process in one argument, or in one variable with its name."""
 
 
 def check_command(job: "Job") -> Iterator[Problem]:
@@ -38,6 +40,10 @@ def check_command(job: "Job") -> Iterator[Problem]:
         yield make_usage_problem("command-invalid", title, "--", why, redact(words[0]), ways)
     if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
         yield make_usage_problem("command-invalid", "an argument of the command has a character that no process takes")
+    if too_large := _find_too_large(job):
+        title = f"{too_large} is larger than {MAX_ARGUMENT_BYTES + 1 >> 10} KiB, which no process takes"
+        way = Suggestion("--code FOLDER", "with a file of it, which the program reads")
+        yield make_usage_problem("command-invalid", title, "--", suggestions=(way,))
     if job["shell"] and len(words) != 1:
         title = f"--shell takes the script as one argument, and {len(words)} are given"
         why = "bash reads only the first; quote the whole script."
@@ -51,6 +57,20 @@ def check_command(job: "Job") -> Iterator[Problem]:
             given = redact(" ".join(words[:2]))
             ways = (Suggestion("-- python SCRIPT ARGUMENTS"), suggest_leaving_out("--launcher"))
             yield make_usage_problem("launcher-invalid", title, "--launcher", str(error), given, ways)
+
+
+def _find_too_large(job: "Job") -> str:
+    """Return what of the command or of its own parameters a process cannot be given; empty for none."""
+    given = dict(job.parameters)
+    own = {name: parameters.format_value(given[name]) for name in parameters.list_own(given)}
+    for name, value in own.items():
+        if len(f"{placeholders.OWN_VARIABLE}{name}={value}".encode(errors="replace")) > MAX_ARGUMENT_BYTES:
+            return f"the parameter {name}"
+    for number, word in enumerate(job.trainer_args, 1):
+        filled = word if job["shell"] else placeholders.fill_known(word, own)
+        if len(filled.encode(errors="replace")) > MAX_ARGUMENT_BYTES:
+            return f"argument {number} of the command"
+    return ""
 
 
 def _has_surrogate(text: str) -> bool:
@@ -81,9 +101,10 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
     unused = [role for role, names in USED_BY.items() if counts[role] and not {*names} & {*used}]
     unused += [name for name in own if name not in used]
     if unused:
+        more, unused = len(unused) - MAX_NAMES, unused[:MAX_NAMES]
         nouns = [f"parameter {name}" if name in own else name for name in unused]
-        title = f"the command does not use {' and '.join(nouns)} of the job"
-        variables = placeholders.make_variables(dict.fromkeys(unused, ""), own)
+        title = f"the command does not use {' and '.join(nouns)}{f' and {more} more' if more > 0 else ''} of the job"
+        variables = [*placeholders.make_variables(dict.fromkeys(unused, ""), own), *(["…"] if more > 0 else [])]
         why = f"The program may read {', '.join(variables)} from its environment."
         placed = [Suggestion(f"-- … {{{name}}}") for name in unused]
         yield make_problem("placeholder-unused", title, "--", "", why, *placed, stage=Stage.CHECK, severity="warning")

@@ -150,7 +150,7 @@ def run_program(spec: ProgramSpec) -> int:
 
 def main() -> int:
     """Run the program that the environment describes; return its exit code."""
-    return run_program(program_spec.parse_spec(os.environ[program_spec.SPEC_VARIABLE]))
+    return run_program(program_spec.read_spec(os.environ[program_spec.SPEC_VARIABLE]))
 
 
 if __name__ == "__main__":
