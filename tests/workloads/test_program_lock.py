@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pretend_index
 import pytest
+from fake_engine import set_run_state
 from robotrain.store import plans
 from robotrain_runtime.contract import document
 from robotrain_runtime.environments import uv_program
@@ -120,6 +121,17 @@ def test_other_packages_make_another_plan_of_the_same_job(robotrain, words, newe
     assert first.exit_code == 0
     digests = {plans.read_plan_folder(tmp_path / name).plan.digest for name in ("first", "second")}
     assert len(digests) == 2
+
+
+def test_a_running_job_is_the_same_only_with_the_same_packages(robotrain, words, fake_platform, newer_moves, tmp_path):
+    line = ["command", "--platform", "fake", *words[5:], "--json", "--", "true"]  # without code
+    first = robotrain("submit", *line).json
+    set_run_state(fake_platform, first["run"], "running")
+    assert robotrain("submit", *line).json["new"] is False
+    newer_moves()
+    (tmp_path / "code/requirements.txt").write_text("moves>1\n")
+    other = robotrain("submit", *line).json
+    assert (other["new"], other["job"]) == (True, first["job"])
 
 
 STEP = {"workload": "command", "run": ["python", "train.py"]}
