@@ -114,7 +114,7 @@ class Training:
     """A training that is killed and resumed until it has ended."""
 
     def __init__(self, commands: Commands, folder: Path, rule: str, pattern: str) -> None:
-        self._commands, self._folder = commands, folder
+        self._commands, self._folder, self.rule = commands, folder, rule
         (folder / "cache").symlink_to(files.get_cache_folder())
         (folder / "code").mkdir()
         (folder / "code/train.py").write_text(PROGRAM)
@@ -185,12 +185,21 @@ class Training:
         yield from (f"{run}: {pid} {line}" for pid, line in self._list_processes(run))
 
     def read_result(self) -> str:
-        """Return the last link that the last run saved."""
-        folder = self._list_runs()[-1] / f"outputs/checkpoints/{STEPS:06}"
-        for file in folder.glob("[cm]*.json"):
-            found = json.loads(file.read_text())
-            return str(found if isinstance(found, str) else found[0])
+        """Return the last link that was saved: by the last run, or by one that was killed at its very end."""
+        for run in reversed(self._list_runs()):
+            for file in (run / f"outputs/checkpoints/{STEPS:06}").glob("[cm]*.json"):
+                found = json.loads(file.read_text())
+                return str(found if isinstance(found, str) else found[0])
         return ""
+
+    def describe_runs(self) -> str:
+        """Return how each run ended, and which checkpoints it sealed."""
+        described = []
+        for run in self._list_runs():
+            with contextlib.suppress(OSError):
+                outcome = json.loads((run / "outcome.json").read_text())
+                described.append(f"{outcome['state']} ({outcome['reason']}) {self.find_sealed(run)}")
+        return "\n  ".join(described)
 
     def _list_runs(self) -> list[Path]:
         return sorted((self._folder / "state/local").glob("command-*"), key=lambda path: path.stat().st_ctime_ns)
@@ -232,7 +241,7 @@ def kill_trainings(kills: int, seed: int, top: Path) -> tuple[list[str], list[st
                 lost += training.find_losses()
                 doubled += training.find_doubles()
             if training.read_result() != compute_result():
-                lost.append(f"{folder}: another result")
+                lost.append(f"{training.rule}: another result\n  {training.describe_runs()}")
             print(f"{killed} kills, {resumed} resumed", file=sys.stderr, flush=True)
     if not resumed:
         lost.append("no kill left a checkpoint to resume from")

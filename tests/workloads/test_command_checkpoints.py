@@ -1,5 +1,6 @@
 """Checkpoints of a program of the user's own: when one is complete, what the run keeps of it, and what is an error."""
 
+import dataclasses
 import json
 import os
 import random
@@ -245,7 +246,7 @@ def test_an_evaluation_and_a_failed_program_leave_no_checkpoint(follow):
     program = follow(results="results.json")
     program.write("results.json")
     assert (program.end(), program.steps) == ([], [])
-    program.spec = program.spec.__class__(**{**vars(program.spec), "values": {**program.spec.values, "results": None}})
+    program.spec = dataclasses.replace(program.spec, values={**program.spec.values, "results": None})
     program.start()
     assert (program.end(1), program.steps) == ([], [])
 
@@ -263,6 +264,14 @@ def test_a_pattern_that_matched_nothing_is_an_error_with_what_is_there(follow):
     (why,) = program.end()
     assert "run-2026-11/ckpt_100/model-00001-of-2.bin" in why
     assert why.endswith("--checkpoints '*/ckpt_{step}'")
+
+
+def test_a_program_that_had_nothing_left_to_do_has_not_failed(follow):
+    program = follow(checkpoints=FOLDERS)
+    program.spec = dataclasses.replace(program.spec, resume="/data/run/000200")
+    program.start()
+    assert program.end() == []
+    assert "no checkpoint after" in program.warnings[0]
 
 
 def test_a_pattern_for_files_without_numbers_is_not_invented(tmp_path):

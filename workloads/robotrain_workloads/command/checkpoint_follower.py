@@ -112,7 +112,7 @@ class CheckpointFollower:
         self._text = str(spec.values["checkpoints"] or "")
         self._pattern = CheckpointPattern(self._text) if self._text else None
         self._rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
-        self._has_results = bool(spec.values["results"])
+        self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
@@ -163,7 +163,10 @@ class CheckpointFollower:
         yield from self._failures.values()
         if exit_code or is_stopped or self._failures or self._list_kept():
             return
-        if self._pattern:
+        if self._pattern and self._is_resumed:
+            text = "the program saved no checkpoint after the one that it continued from"
+            self._warn_once(text, text)
+        elif self._pattern:
             there, guess = checkpoint_pattern.describe_files(self._outputs)
             way = f": --checkpoints '{guess}'" if guess and guess != self._text else ""
             yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {there}{way}"
