@@ -64,6 +64,13 @@ def test_packages_of_environments(tmp_path):
     linked.parent.mkdir()
     linked.symlink_to(base)
     assert ProgramPackages(linked).has("mlflow")
+    shim = tmp_path / "shims/python"
+    shim.parent.mkdir()
+    shim.write_text(f"#!/bin/sh\necho {base}\n")
+    shim.chmod(0o755)
+    assert ProgramPackages(shim).has("mlflow")
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    assert not ProgramPackages(shim).has("mlflow")
     assert not ProgramPackages(None).has("mlflow")
 
 

@@ -1,8 +1,9 @@
-"""What Python packages a program can import, found on the disk: no Python of the program is started."""
+"""What Python packages a program can import, found on the disk."""
 
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from robotrain_runtime.contract.document import JobDocument
 PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 LOCKED_MLFLOW = re.compile(r"^mlflow(?:-skinny)?==", re.MULTILINE)
 VERSION = re.compile(r"^VERSION\s*(?::\s*\w+\s*)?=\s*[\"']([^\"']+)", re.MULTILINE)
+ASK_SECONDS = 5.0
 PLACES = ("lib/python3*/site-packages", "lib/python3*/dist-packages", "lib64/python3*/site-packages")
 
 
@@ -34,6 +36,7 @@ def find_python(program: str, path: str, folder: Path) -> Path | None:
 
 def list_package_folders(python: Path) -> Iterator[Path]:
     """Yield the folders of the packages that an interpreter imports."""
+    python = _find_behind_script(python)
     prefix = python.absolute().parent.parent
     prefixes = [prefix]
     try:
@@ -47,6 +50,19 @@ def list_package_folders(python: Path) -> Iterator[Path]:
     for place in dict.fromkeys(prefixes):
         for pattern in PLACES:
             yield from sorted(place.glob(pattern))
+
+
+def _find_behind_script(python: Path) -> Path:
+    """Return the interpreter that a script of that name starts, such as a shim of pyenv: only such a one is asked."""
+    try:
+        with python.open("rb") as file:
+            if file.read(2) != b"#!":
+                return python
+        command = [str(python), "-I", "-S", "-c", "import sys; print(sys.executable)"]
+        answer = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=ASK_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return python
+    return Path(answer.stdout.strip() or python)
 
 
 class ProgramPackages:
