@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from robotrain.plugins import calls
 from robotrain_runtime.contract.checkpoint import CheckpointManifest, seal_checkpoint
-from robotrain_runtime.contract.container_plugin import ContainerContext, TargetInspection
+from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import PermanentError
+from robotrain_runtime.contract.target import TargetInspection
 
 ROOT = Path(__file__).parents[1]
 OF_EXAMPLES = [*sorted((ROOT / "examples").glob("*/*.md")), *sorted((ROOT / "examples/plugins").glob("*/*.md"))]

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         ArtifactTarget,
         BatchFetch,
         BatchFetcher,
-        CheckpointMark,
         ContainerContext,
         DataPreparation,
         GpuRequirement,
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
         PythonEnvironment,
         SourceContainerPlugin,
         SurveyedSource,
-        TargetContainerPlugin,
-        TargetInspection,
-        TargetWriter,
         TrackingContainerPlugin,
         TrackingSpec,
         WorkCommand,
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.failure import Cancelled, Finding, JobFailed, PermanentError
     from robotrain_runtime.contract.parameter import Param, load_pairs
     from robotrain_runtime.contract.secret_store import SecretStorePlugin
+    from robotrain_runtime.contract.target import CheckpointMark, TargetContainerPlugin, TargetInspection, TargetWriter
     from robotrain_runtime.contract.verdict import Verdict, emit_verdict
     from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
 
@@ -82,15 +79,16 @@ __all__ = [
 
 _MODULES = {
     "robotrain_runtime.contract.checkpoint": "CheckpointManifest",
-    "robotrain_runtime.contract.container_plugin": "ArtifactTarget BatchFetch BatchFetcher CheckpointMark"
+    "robotrain_runtime.contract.container_plugin": "ArtifactTarget BatchFetch BatchFetcher"
     " ContainerContext DataPreparation GpuRequirement ModelRegistry PublishingSpec PythonEnvironment"
-    " SourceContainerPlugin SurveyedSource TargetContainerPlugin TargetInspection TargetWriter"
+    " SourceContainerPlugin SurveyedSource"
     " TrackingContainerPlugin TrackingSpec WorkCommand WorkloadContainerPlugin",
     "robotrain_runtime.contract.document": "JobDocument JobSource",
     "robotrain_runtime.contract.event": "Checkpoint Download Metrics Note emit_event",
     "robotrain_runtime.contract.failure": "Cancelled Finding JobFailed PermanentError",
     "robotrain_runtime.contract.parameter": "Param load_pairs",
     "robotrain_runtime.contract.secret_store": "SecretStorePlugin",
+    "robotrain_runtime.contract.target": "CheckpointMark TargetContainerPlugin TargetInspection TargetWriter",
     "robotrain_runtime.contract.verdict": "Verdict emit_verdict",
     "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
 }

@@ -14,8 +14,9 @@ from azure_stand_in import CLIENT, Fault, front
 from azure_stand_in.keys import KEY
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
-from robotrain_runtime.contract.container_plugin import CheckpointMark, ContainerContext, TargetInspection
+from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import Cancelled, PermanentError
+from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
 from robotrain_sources.blob_url import target
 
 pytestmark = pytest.mark.slow

@@ -17,12 +17,11 @@ from robotrain_runtime.contract.container_plugin import (
     ContainerContext,
     PythonEnvironment,
     SourceContainerPlugin,
-    TargetContainerPlugin,
-    TargetInspection,
 )
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.contract.target import TargetContainerPlugin, TargetInspection
 
 from robotrain.check import publish_targets
 from robotrain.model.source import Source, SourceError, SourceKind

@@ -8,15 +8,10 @@ from pathlib import Path
 
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract import plugin_loader
-from robotrain_runtime.contract.container_plugin import (
-    ArtifactTarget,
-    ContainerContext,
-    PythonEnvironment,
-    TargetContainerPlugin,
-    TargetInspection,
-)
+from robotrain_runtime.contract.container_plugin import ArtifactTarget, ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import Finding, make_finding
+from robotrain_runtime.contract.target import TargetContainerPlugin, TargetInspection
 
 TARGET_PREFIX = "target."
 

@@ -5,10 +5,9 @@ from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
-from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
-from robotrain_runtime.contract.failure import CancelCheck, Finding
+from robotrain_runtime.contract.failure import Finding
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
@@ -261,65 +260,6 @@ class ArtifactTarget:
     """Returns whether the run may save a checkpoint of a step; None if unknown."""
     suggestion: str = ""
     """What to type for another place."""
-
-
-@lazy_dataclass(frozen=True, kw_only=True)
-class CheckpointMark:
-    """The origin of a checkpoint at a target; `submission` and `tracking` are as in its manifest."""
-
-    name: str
-    """The last part of its address."""
-    submission: str = ""
-    tracking: str = ""
-
-
-@lazy_dataclass(frozen=True, kw_only=True)
-class TargetInspection:
-    """The inspection of a target."""
-
-    problems: tuple[str, ...] = ()
-    """Why it cannot be written to, one sentence each."""
-    runs: Mapping[int, str] = field(default_factory=dict)
-    """The run of each complete checkpoint there, by step."""
-    marks: Mapping[int, CheckpointMark] = field(default_factory=dict)
-    """The origin of each complete checkpoint, by step, if it has one."""
-
-
-class TargetWriter(Protocol):
-    """A writer to one address. Errors are retried; their message is a sentence for the user.
-
-    A method raises PermanentError if a retry would not help, and Cancelled once `halted()` is true.
-    """
-
-    def write(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
-        """Copy a sealed folder below the address, under its name, its manifest last. Return False if it is there."""
-
-    def trim(self, run: str, keep: int, halted: CancelCheck) -> tuple[str, ...]:
-        """Remove all but the last `keep` checkpoints of `run`; return their names."""
-
-    def close(self) -> None:
-        """End everything that is still running."""
-
-
-class TargetContainerPlugin:
-    """A source kind that can also be written to: a module with these names."""
-
-    ENVIRONMENT: PythonEnvironment
-    """Where it works."""
-    SOURCE: str = ""
-    """The container plugin that fetches what was written, as `ADDRESS/NAME`; without it no run continues from there."""
-
-    def normalize(self, address: str) -> str:
-        """Return the address in its normal form, without a slash at its end; empty for one of another kind."""
-        raise NotImplementedError
-
-    def inspect(self, address: str, place: ContainerContext) -> TargetInspection:
-        """Return quickly whether one may write there, and what is there. Without a `place.python`, ask nobody."""
-        return TargetInspection()
-
-    def open(self, address: str, place: ContainerContext) -> TargetWriter:
-        """Return what writes there. Raise OSError with a sentence."""
-        raise NotImplementedError
 
 
 class WorkloadContainerPlugin:

@@ -8,12 +8,7 @@ from pathlib import Path
 from robotrain_runtime.checkpoints import atomic_copy, targets
 from robotrain_runtime.checkpoints.recovery import EarlierAttempts
 from robotrain_runtime.contract import document, plugin_loader
-from robotrain_runtime.contract.container_plugin import (
-    ArtifactTarget,
-    PublishingSpec,
-    TargetWriter,
-    WorkloadContainerPlugin,
-)
+from robotrain_runtime.contract.container_plugin import ArtifactTarget, PublishingSpec, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Published, Registered
 from robotrain_runtime.contract.failure import (
@@ -25,6 +20,7 @@ from robotrain_runtime.contract.failure import (
     describe_error,
 )
 from robotrain_runtime.contract.plugin_loader import make_container_context
+from robotrain_runtime.contract.target import TargetWriter
 from robotrain_runtime.environments import environment
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
-from robotrain_runtime.contract.container_plugin import CheckpointMark, ContainerContext, TargetInspection
+from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
 from robotrain_runtime.process.helper_process import HelperProcess
 
 from robotrain_sources.blob_url import reference

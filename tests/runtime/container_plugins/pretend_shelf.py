@@ -6,13 +6,9 @@ from pathlib import Path
 import pretend_work
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract.checkpoint import CheckpointManifest, list_checkpoints, read_manifest
-from robotrain_runtime.contract.container_plugin import (
-    CheckpointMark,
-    ContainerContext,
-    PythonEnvironment,
-    TargetInspection,
-)
+from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.failure import CancelCheck
+from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
 
 SOURCE = "pretend_source"
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)

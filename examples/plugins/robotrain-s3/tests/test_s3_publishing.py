@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest, read_manifest, seal_checkpoint
-from robotrain_runtime.contract.container_plugin import (
-    CheckpointMark,
-    ContainerContext,
-    TargetContainerPlugin,
-    TargetInspection,
-)
+from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import PermanentError
+from robotrain_runtime.contract.target import CheckpointMark, TargetContainerPlugin, TargetInspection
 
 from robotrain_s3 import target
 from robotrain_s3.batch_fetch import deliver
