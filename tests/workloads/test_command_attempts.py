@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import sys
 
 import pytest
@@ -214,8 +215,15 @@ def test_a_checkpoint_of_another_run_does_not_change_with_the_one_that_is_put_ba
     given = save(10, parent=tmp_path / "other")
     program.spec = dataclasses.replace(program.spec, resume=str(given))
     program.prepare_again(monkeypatch)
+    program.start()
+    program.wait(9)
+    assert program.steps == []  # it is not this run's
     program.write("checkpoints/10/model.pt", "changed")
     assert checkpoint.validate_checkpoint(given) == ""
+    program.write("checkpoints/20/model.pt")
+    shutil.rmtree(program.outputs / "checkpoints/10")
+    program.wait(9)
+    assert (program.steps, program.discarded) == ([20], [])
 
 
 @pytest.mark.parametrize(

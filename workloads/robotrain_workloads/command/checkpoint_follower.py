@@ -120,14 +120,18 @@ class CheckpointFollower:
         self._failures: dict[Path, str] = {}
         """By path, why a checkpoint cannot be kept."""
         self._warned: set[str] = set()
+        is_restored = spec.resume and spec.values["resume_in_place"]
+        place = program_checkpoint.find_place(Path(spec.resume), self._text) if is_restored else None
+        self._restored = self._outputs / place.path if place else None
+        """Where a checkpoint, maybe of another run, was put back."""
         self._next_scan = self._scanned_at = self._clock()
         self._turn = 0
         self._adopt_kept()
 
     def _adopt_kept(self) -> None:
-        """Know the checkpoints of an earlier attempt, so that they are not reported again."""
+        """Know the checkpoints of an earlier attempt, and what was put back, so that they are not reported again."""
         for path, step in self._find_checkpoints():
-            if program_checkpoint.is_kept(path, self._get_target(step)):
+            if path == self._restored or program_checkpoint.is_kept(path, self._get_target(step)):
                 signature = program_checkpoint.read_signature(path)
                 saved = self._saved[path] = SavedCheckpoint(step, path, signature, kept=signature)
                 saved.top = saved.read_top()
@@ -275,7 +279,8 @@ class CheckpointFollower:
         for step in sorted(self._removed):
             if step < max(kept | self._removed):
                 self._removed.remove(step)
-                self._send(Discarded(step=step, path=str(self._get_target(step))))
+                if (folder := self._get_target(step)).is_dir():  # not one that was put back
+                    self._send(Discarded(step=step, path=str(folder)))
 
     def _list_kept(self) -> list[int]:
         """Return the steps of the run's checkpoints, also of earlier attempts."""
