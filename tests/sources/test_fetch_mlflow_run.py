@@ -99,9 +99,9 @@ def served(
 def fetch(training_python, tmp_path):
     """`fetch(uri, run, path)` returns the folder of artifacts; `fetch.lines`: what was logged."""
 
-    def fetch(uri: str, run: str, path: str, role: Any = "policy") -> Path:
+    def fetch(uri: str, run: str, path: str, role: Any = "policy", **facts: bool) -> Path:
         place = ContainerContext(
-            cache=tmp_path / "cache", python=training_python, tracking_uri=uri, log_line=fetch.lines.append
+            cache=tmp_path / "cache", python=training_python, tracking_uri=uri, log_line=fetch.lines.append, **facts
         )
         return container.fetch(make_source(run, path, role), place)
 
@@ -183,6 +183,12 @@ def test_a_policy_whose_weights_are_cut_leaves_nothing_complete_in_the_cache(ser
 def test_missing_artifacts_are_reported_with_those_that_exist(tracked_run, fetch, path, role, why):
     with pytest.raises(OSError, match=why):
         fetch(*tracked_run, path, role)
+
+
+def test_a_policy_of_any_files_is_fetched_for_a_workload_that_takes_them(tracked_run, fetch):
+    files = read_tree(fetch(*tracked_run, "plots", takes_any_policy=True))
+    files.pop("fetched.json", None)
+    assert files == {"loss.png": b"png"}
 
 
 def test_an_unknown_run_is_reported_with_the_address(tracked_run, fetch):

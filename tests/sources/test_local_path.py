@@ -103,6 +103,20 @@ def test_a_policy_without_weights_is_told_as_that(run: Path) -> None:
         fetch_policy(run / "checkpoints/000400")
 
 
+def test_a_policy_of_any_files_is_used_as_it_lies_for_a_workload_that_takes_them(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints/7"
+    folder.mkdir(parents=True)
+    (folder / "state.pt").write_text("weights")
+    checkpoint.seal_checkpoint(folder, step=7, run="command-1a2b3c4d-1", job="1a2b3c4d")
+    pin, place = resolve_pin(folder), ContainerContext(cache=folder, takes_any_policy=True)
+    assert "contains no policy" in run_preflight(folder, pin=pin)[0]
+    assert list(container.preflight(source(folder, pin=pin), place)) == []
+    assert container.fetch(source(folder, pin=pin), place) == folder
+    (folder / "state.pt").write_text("changed")
+    with pytest.raises(OSError, match="changed since it was pinned"):
+        container.fetch(source(folder, pin=pin), place)
+
+
 def test_an_adapter_is_told_as_that(run: Path) -> None:
     folder = run / "checkpoints/000400" / MODEL
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
