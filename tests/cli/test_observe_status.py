@@ -141,6 +141,23 @@ def test_option_that_the_trainer_refused_is_suggested_to_change(scripted, robotr
     assert "VALUE in place of 20" in robotrain("status").stdout
 
 
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        ("the program ./train.sh cannot be started: Permission denied", ""),
+        ("train.py: error: argument --seed: invalid int value: 'x'", ""),  # the program's own option
+        ("it has ckpt/9.pt (--checkpoints ckpt/{step}.pt)", " --set checkpoints='ckpt/{step}.pt'"),
+    ],
+)
+def test_options_of_a_program_of_the_user_are_not_those_of_its_job(scripted, robotrain, reason, change):
+    outcome = Outcome(state="failed", exit_code=1, reason=reason, fault="configuration")
+    scripted.run("train-1", outcome, state="failed", reason=reason)
+    values = {"./train.sh": ["", ""], "--seed": ["x", ""], "checkpoints": ["{step}", ""]}
+    records.write_record(dataclasses.replace(records.read_record("train-1"), values=values, workload="command"))
+    others = robotrain("status", "--json").json["next"][1:]
+    assert others == [f"robotrain resubmit train-1{change}"] * bool(change)
+
+
 def test_reason_is_printed_once_and_in_full(scripted, robotrain):
     full = ("the Hub says 401. Instead: --token NAME", "no room is left. Give it more")
     notes = [Note(level="error", text=text) for text in full]

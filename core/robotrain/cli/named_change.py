@@ -60,6 +60,8 @@ def find_named_change(record: RunRecord, texts: Sequence[str]) -> NamedChange | 
         sets = [words for words in dict.fromkeys(found) if not words.startswith("-- ")]
         options = [words.removeprefix("-- ") for words in dict.fromkeys(found) if words.startswith("-- ")]
         return NamedChange(" ".join([*sets, *["--"] * bool(options), *options]))
+    if _runs_own_command(record):  # the options that it names are those of the user's program
+        return None
     text = " ".join(texts)
     if by_rules := _find_rule_change(record, text, parameters):
         return by_rules
@@ -71,6 +73,17 @@ def find_named_change(record: RunRecord, texts: Sequence[str]) -> NamedChange | 
         if parameter := parameters.get(flag):
             return NamedChange(f"--set {parameter.name}={VALUE}", _get_current(record, parameter))
     return None
+
+
+def _runs_own_command(record: RunRecord) -> bool:
+    """Return whether the arguments after `--` are a whole command of the user's."""
+    from robotrain.plugins import manager
+    from robotrain.plugins.failures import PluginError
+
+    try:
+        return manager.get_plugins().workload(record.workload).runs_own_command
+    except PluginError:
+        return False
 
 
 def _find_rule_change(record: RunRecord, reason: str, parameters: dict[str, Parameter]) -> NamedChange | None:
