@@ -215,6 +215,23 @@ def test_a_marked_checkpoint_counts_however_the_program_ended(follow):
     assert program.steps == [1]
 
 
+@pytest.mark.parametrize(
+    ("rule", "writes", "steps"),
+    [
+        ("quiet:30", ["1/a", "2/a", "3/a"], [1, 2]),
+        ("quiet:30", ["1/a", "2/a", "1/b"], []),  # still written to, beside the second
+        ("marker:done", ["1/a", "2/a"], []),
+    ],
+)
+def test_only_the_newest_checkpoint_of_a_killed_program_is_doubted(follow, rule, writes, steps):
+    program = follow(checkpoints=FOLDERS, checkpoint_complete=rule)
+    for path in writes:
+        program.write(f"checkpoints/{path}")
+        program.wait(2)
+    program.end(-9)
+    assert program.steps == steps
+
+
 def test_a_program_reports_its_checkpoints_itself(follow):
     program = follow()
     (program.outputs / "last").symlink_to(program.write("saved/20/model").parent)
@@ -263,7 +280,7 @@ def test_a_pattern_that_matched_nothing_is_an_error_with_what_is_there(follow):
         program.write(f"run-2026-11/ckpt_{step}/model-00001-of-2.bin")
     (why,) = program.end()
     assert "run-2026-11/ckpt_100/model-00001-of-2.bin" in why
-    assert why.endswith("--checkpoints '*/ckpt_{step}'")
+    assert why.endswith("(--checkpoints */ckpt_{step})")
 
 
 def test_a_program_that_had_nothing_left_to_do_has_not_failed(follow):

@@ -172,7 +172,7 @@ class CheckpointFollower:
             self._warn_once(text, text)
         elif self._pattern:
             there, guess = checkpoint_pattern.describe_files(self._outputs)
-            way = f": --checkpoints '{guess}'" if guess and guess != self._text else ""
+            way = f" (--checkpoints {guess})" if guess and guess != self._text else ""
             yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {there}{way}"
         elif not self._has_results:
             self._keep_outputs()
@@ -182,7 +182,10 @@ class CheckpointFollower:
         saved = SavedCheckpoint(self._get_step() or 0, self._outputs)
         saved.signature = program_checkpoint.read_signature(self._outputs)
         if not saved.signature:
-            text = "the program wrote no files to {outputs}: the run has nothing to publish or to continue from"
+            text = (
+                "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS:"
+                " the run has nothing to publish or to continue from"
+            )
             self._warn_once(text, text)
         else:
             self._keep_checkpoint(saved)
@@ -211,7 +214,8 @@ class CheckpointFollower:
             if not saved.signature or saved.signature == saved.kept:
                 saved.top = top
                 continue
-            if is_trusted or self._rule.is_complete(path, saved.signature, saved.quiet, is_new):
+            is_complete = self._rule.is_complete(path, saved.signature, saved.quiet, is_new)
+            if is_trusted or is_complete or (is_last and self._is_followed(saved)):
                 self._keep_checkpoint(saved)
             if saved.signature:
                 saved.top = top
@@ -220,6 +224,15 @@ class CheckpointFollower:
             if (gone := self._saved.pop(path)).kept is not None:
                 self._removed.add(gone.step)
         self._discard_removed()
+
+    def _is_followed(self, saved: SavedCheckpoint) -> bool:
+        """Return whether the program, which has ended, began a later checkpoint after the last change of this one.
+
+        Nobody writes to it any more, so that there is nothing to wait for.
+        """
+        last = max(one[1] for one in saved.signature.values())
+        later = [one.signature for one in self._saved.values() if one.step > saved.step and one.signature]
+        return self._rule.kind == "quiet" and any(min(one[1] for one in files.values()) > last for files in later)
 
     def _read_reports(self) -> None:
         """Take the checkpoints that the program reported since."""
