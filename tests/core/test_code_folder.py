@@ -35,6 +35,22 @@ def test_a_folder_that_its_repository_ignores_was_asked_for_by_name(tmp_path: Pa
     assert list(code_folder.scan_folder(tmp_path / "outputs/exp").files) == ["a.pt", "train.py"]
 
 
+def test_lines_that_are_no_patterns_are_passed_over_as_by_git(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    write(tmp_path, "train.py", "a.pt", "b.pt")
+    (tmp_path / ".gitignore").write_text("!\n*.pt\n[z-a]\n[[:x:]]\n\\\n!b.pt\n")
+    assert list(code_folder.scan_folder(tmp_path).files) == ["b.pt", "train.py"]
+    assert not recwarn
+
+
+def test_folders_that_are_nested_too_deeply_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1500):
+        os.mkdir("d")
+        os.chdir("d")
+    with pytest.raises(OSError, match="nested too deeply"):
+        code_folder.scan_folder(tmp_path)
+
+
 def test_excludes_of_the_user_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))

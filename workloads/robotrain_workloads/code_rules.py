@@ -54,8 +54,9 @@ def check_code(
         fix = _suggest_ignoring(folder, f"/{content.secrets[0]}", f"what {ignore} names stays here")
         yield make_usage_problem("code-secret", title, flag, why, folder, (fix,))
     if content.links:
-        title, why = "the folder of code has links out of it or to folders", f"{_join_names(content.links)}."
-        fix = _suggest_ignoring(folder, f"/{content.links[0]}", f"links that {ignore} names are left out")
+        title = "the folder of code has links out of it or to folders, or special files"
+        why = f"{_join_names(content.links)}."
+        fix = _suggest_ignoring(folder, f"/{content.links[0]}", f"what {ignore} names stays here")
         yield make_usage_problem("code-links", title, flag, why, folder, (fix,))
 
 

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ def scan_folder(folder: Path) -> CodeContent:
     """Return the content of a folder; of one with too many files only the first ones. Raise OSError."""
     content, root = CodeContent(), os.path.realpath(folder)
     above, ignored = _read_ignore_files_above(root)
-    for count, (path, entry) in enumerate(_list_entries(root, "", above, ignored)):
+    for count, (path, entry) in enumerate(_refuse_depth(_list_entries(root, "", above, ignored))):
         content.names[path[: path.rfind("/") + 1]] += 1
         if len(content.files) >= MAX_FILES or count >= MAX_NAMES:
             content.is_complete = False
@@ -111,6 +112,13 @@ def scan_folder(folder: Path) -> CodeContent:
             content.files[path] = real
             content.sizes[path] = entry.stat().st_size
     return content
+
+
+def _refuse_depth(entries: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    try:
+        yield from entries
+    except RecursionError:
+        raise OSError(errno.ENAMETOOLONG, "Folders are nested too deeply") from None
 
 
 IgnoreRules = tuple[tuple[str, Any], ...]
@@ -144,10 +152,21 @@ def find_repository_root(folder: str) -> Path:
 
 
 def _add_rules(ignored: IgnoreRules, above: str, file: str) -> IgnoreRules:
+    with open(file, encoding="utf-8", errors="replace") as lines:
+        return (*ignored, (above, _parse_rules(lines.readlines())))
+
+
+def _parse_rules(lines: list[str]) -> Any:
+    """Return the rules of an ignore file, without lines that are no pattern, such as `!` alone, as git does."""
     from pathspec import GitIgnoreSpec  # costs start-up
 
-    with open(file, encoding="utf-8", errors="replace") as lines:
-        return (*ignored, (above, GitIgnoreSpec.from_lines(lines)))
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of expressions that a pattern becomes
+            return GitIgnoreSpec.from_lines(lines)
+    except (ValueError, re.error):
+        if len(lines) > 1:
+            return sum((_parse_rules([line]) for line in lines), GitIgnoreSpec([]))
+        return GitIgnoreSpec([])
 
 
 def _is_ignored(path: str, ignored: IgnoreRules) -> bool:
