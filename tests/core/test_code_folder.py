@@ -1,6 +1,8 @@
 """The files of a code folder that are sent: what ignore files name, and how much of a large folder is looked at."""
 
+import inspect
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -42,13 +44,15 @@ def test_lines_that_are_no_patterns_are_passed_over_as_by_git(tmp_path: Path, re
     assert not recwarn
 
 
-def test_folders_that_are_nested_too_deeply_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for _ in range(1500):
-        os.mkdir("d")
-        os.chdir("d")
-    with pytest.raises(OSError, match="nested too deeply"):
-        code_folder.scan_folder(tmp_path)
+def test_folders_that_are_nested_too_deeply_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "/".join("d" * 300)).mkdir(parents=True)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 200)
+    try:
+        with pytest.raises(OSError, match="nested too deeply"):
+            code_folder.scan_folder(tmp_path)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_excludes_of_the_user_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
