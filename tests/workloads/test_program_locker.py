@@ -324,6 +324,7 @@ UNKNOWN_PROJECTS = [
     '[project]\nname = "mine"\ndynamic = ["dependencies"]\n',
     '[project]\nname = "mine"\ndependencies = ["a"]\n[tool.uv.sources]\na = {index = "theirs"}\n',
     '[project]\nname = "mine"\ndependencies = ["a"]\n[[tool.uv.index]]\nurl = "https://theirs.example"\n',
+    '[project]\nname = "mine"\ndependencies = ["a"]\n[tool.uv]\nextra-index-url = ["https://theirs.example"]\n',
     '[project]\nname = "mine"\ndependencies = ["a @ git+https://example.com/a"]\n',
     '[tool.poetry.dependencies]\na = "*"\n',
 ]

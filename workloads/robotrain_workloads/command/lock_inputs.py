@@ -18,9 +18,15 @@ from robotrain_runtime.contract.files import read_limited_file
 REQUIREMENTS_FLAG = "--requirements"
 MAX_FILE = 32 << 20
 LOCK_FILE, PROJECT_FILE, VERSION_FILE = "uv.lock", "pyproject.toml", ".python-version"
+LIST_OPTIONS = ("-r", "--requirement", "-c", "--constraint")
 INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host")
 IGNORED_OPTIONS = ("--require-hashes", "--prefer-binary", "--only-binary", "--no-binary")
 """Options that say how files are chosen, which is decided here."""
+PROJECT_SETTINGS = (
+    *("sources", "index", "index-url", "extra-index-url", "find-links", "no-index"),
+    *("constraint-dependencies", "override-dependencies"),
+)
+"""What a project tells uv about where packages come from, and which."""
 PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 LIST_SUFFIXES = (".txt", ".in")
 OPTION = re.compile(r"(--?[a-z][a-z-]*)(?:[=\s]\s*)?(.*)")
@@ -174,9 +180,7 @@ def _find_project_problems(data: Mapping[str, Any], project: Mapping[str, Any]) 
         title, why = "the dependencies are dynamic", "Only a build of the project tells them, which never runs here."
         yield make_unlockable_problem(title, PROJECT_FILE, "", why, NO_CONFIG_WAY)
     settings = data.get("tool", {}).get("uv", {})
-    used = [
-        name for name in ("sources", "index", "constraint-dependencies", "override-dependencies") if name in settings
-    ]
+    used = [name for name in PROJECT_SETTINGS if name in settings]
     if used:
         title = f"[tool.uv] says with {', '.join(used)} where packages come from"
         why = "A file of a project does not choose what robotrain asks from this machine."
@@ -198,8 +202,8 @@ def _read_requirements(path: Path, found: LockInput, into: list[GivenRequirement
         option = OPTION.fullmatch(line)
         if option is None:
             _add_requirement(line, where, found, into)
-        elif option[1] in ("-r", "--requirement", "-c", "--constraint") and _is_list_beside(option[2]):
-            is_constraint = option[1] in ("-c", "--constraint")
+        elif option[1] in LIST_OPTIONS and _is_list_beside(option[2]):
+            is_constraint = option[1] in LIST_OPTIONS[2:]
             _read_requirements(path.parent / option[2], found, found.constraints if is_constraint else into, above)
         elif option[1] not in IGNORED_OPTIONS:
             found.problems.append(_make_option_problem(option[1], line, where))
@@ -217,6 +221,10 @@ def _make_option_problem(option: str, line: str, where: str) -> Problem:
         title = f"{option} in a requirements file is not used"
         why = "A file of a project does not choose which index this machine asks."
         way = Suggestion(f"leave {option} out", "or write the index into your own uv.toml")
+        return make_unlockable_problem(title, where, line, why, way)
+    if option in LIST_OPTIONS:
+        title, why = f"{option} names no list of packages beside the file", "It is a path, and ends in .txt or .in."
+        way = Suggestion(f"leave {option} out of the file", "and write the packages into it")
         return make_unlockable_problem(title, where, line, why, way)
     title = f"{option} in a requirements file is not supported"
     return make_unlockable_problem(title, where, line, "", Suggestion(f"leave {option} out of the file"))
