@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 from robotrain_runtime.contract import document, event
-from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkCommand, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
@@ -111,7 +111,7 @@ class WorkloadKit(ImportTests):
         def collect(document: JobDocument) -> list[Any]:
             work = Path(document.placement.work)
             return [
-                container_plugin.work(document, data, work),
+                _read_files(container_plugin.work(document, data, work), work),
                 container_plugin.environment(document),
                 container_plugin.tracked(document),
                 [*container_plugin.inspect(document, data)],
@@ -274,6 +274,13 @@ def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[
     values, found = coerce_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
     problems = [one.title for one in found if one.where == parameter.flag]
     return (None if problems else getattr(values, parameter.name)), problems
+
+
+def _read_files(command: WorkCommand, folder: Path) -> WorkCommand:
+    """Return the command with the content of a file of the run's folder in place of a variable that names it."""
+    paths = {name: Path(value) for name, value in command.environ.items() if value.startswith(f"{folder}/")}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()}
+    return replace(command, environ={**command.environ, **texts})
 
 
 def _list_invalid_values(parameter: Parameter) -> Iterator[str]:
