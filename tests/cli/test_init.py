@@ -68,6 +68,17 @@ def test_suggested_next_line_works(robotrain, dataset_folder):
     assert robotrain(*(word for word in words if word != "--wait"), "--dry-run").exit_code == 0
 
 
+def test_job_of_a_program_of_the_user_has_its_folder_as_code(robotrain):
+    Path("train.py").touch()
+    answer = robotrain("init", "--workload", "command")
+    answer.check(0, "found code .: has train.py", "next: add the command to job.yaml, then robotrain submit job.yaml")
+    job = load_valid_yaml("job.yaml", "job.schema.json")
+    assert job == {"workload": "command", "sources": {"code": [{"local_path": "."}]}}
+    text = Path("job.yaml").read_text().replace("# run:\n#   - PROGRAM", "run: [python, train.py]")
+    Path("job.yaml").write_text(text)
+    assert robotrain("explain", "job.yaml", "--platform", "local").exit_code == 0
+
+
 def test_further_datasets_are_comments(robotrain, tool_folders, pusht):
     shutil.copytree(CAMERAS, "deep/er/camera")
     cached = tool_folders / "HF_LEROBOT_HOME"

@@ -136,7 +136,7 @@ def _add_comment(line: str, text: str) -> Iterator[str]:
         yield whole
         return
     begin = f"{line[: len(line) - len(line.lstrip())]}# "
-    yield from textwrap.wrap(text, MAX_WIDTH, initial_indent=begin, subsequent_indent=begin)
+    yield from textwrap.wrap(text, MAX_WIDTH, initial_indent=begin, subsequent_indent=begin, break_on_hyphens=False)
     yield line
 
 

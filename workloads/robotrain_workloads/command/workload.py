@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.workload import Role, Workload
+from robotrain.model.workload import FoundInput, Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
@@ -146,8 +146,14 @@ COMMAND = Workload(
 
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
 EXAMPLES = {name: Path(__file__).parents[1] / "examples" / name for name in RECIPES}
-PARAMETERS = {"checkpoints": None, "seed": None, "register_checkpoint": None}
+PARAMETERS = {"requirements": None, "checkpoints": None, "resume_args": None, "results": None}
 """What `robotrain init` shows of the parameters."""
+
+
+def find_inputs(folder: Path) -> Iterator[FoundInput]:
+    """Yield the folder itself as the code, if it has a program."""
+    if programs := sorted(path.name for path in folder.glob("*.py")):
+        yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
 
 
 @hook

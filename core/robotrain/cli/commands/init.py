@@ -210,7 +210,8 @@ def make_files(
         },
         "examples": sorted(template.examples),
         "missing": [
-            role for role, one in workload.roles.items() if one.required and role not in roles and existing is None
+            *(role for role, one in workload.roles.items() if one.required and role not in roles and existing is None),
+            *(["command"] if workload.runs_own_command and existing is None else []),
         ],
     }
 
