@@ -188,6 +188,18 @@ def test_links_out_of_an_archive_are_left_out(
     assert "etc" in capfd.readouterr().out
 
 
+def test_no_link_is_made_below_a_link(
+    host: GitHost, commit: str, get: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_command, "find_git", lambda: "")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    host.archive = pack({"p/a.py": b"1", "p/up": str(outside), "p/up/deep/evil": "/etc"}, commit)
+    with pytest.raises(FetchError, match="below the link 'up"):
+        get(f"@{commit}")
+    assert not list(outside.iterdir())
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

@@ -8,7 +8,7 @@ import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
@@ -71,6 +71,8 @@ def _write_file(path: Path, content: IO[bytes], mode: int) -> None:
 
 def _make_links(folder: Path, links: Mapping[str, str]) -> None:
     for path, text in links.items():
+        if any(str(parent) in links for parent in PurePosixPath(path).parents):  # it would be made where that one leads
+            raise FetchError(f"the archive has an entry below the link {str(PurePosixPath(path).parent)!r}", "data")
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).symlink_to(text)
     root = os.path.realpath(folder)
