@@ -53,7 +53,7 @@ KIND = SourceKind(
     title="OSMO datasets",
     form=FORM,
     example="pusht",
-    help="A LeRobot dataset in an OSMO bucket (default bucket: --dataset-bucket).",
+    help="A dataset in an OSMO bucket (default bucket: --dataset-bucket).",
     roles={
         "dataset": RoleFlag(DATASET_FLAG, env=("OSMO_DATASET_NAME",)),
         "code": RoleFlag(

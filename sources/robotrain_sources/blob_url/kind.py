@@ -36,9 +36,7 @@ KIND = SourceKind(
     example="https://account.blob.core.windows.net/datasets/pusht",
     help="A folder in Azure Storage: every blob below the prefix.",
     roles={
-        "dataset": RoleFlag(
-            "--blob-url", env=("BLOB_URLS",), help="A LeRobot dataset in Azure Storage: all below the prefix."
-        ),
+        "dataset": RoleFlag("--blob-url", env=("BLOB_URLS",), help="A dataset in Azure Storage: all below the prefix."),
         "policy": RoleFlag(
             "--policy-url", repeatable=False, help="A policy in Azure Storage to go on from, or to evaluate."
         ),

@@ -140,7 +140,7 @@ KIND = SourceKind(
     schemes=("azureml",),
     form=ASSET_FORM,
     example="azureml:pusht-episodes:3",
-    help="A LeRobot dataset registered as an Azure ML data asset, mounted by the platform.",
+    help="A dataset registered as an Azure ML data asset, mounted by the platform.",
     roles={"dataset": RoleFlag("--dataset-asset", env=("DATASET_ASSETS",))},
     recognizes=lambda text: bool(re.match(ASSET_HINT, text)),
     parse=lambda text, base: parse_data_asset(text),

@@ -47,7 +47,7 @@ KIND = SourceKind(
             repeatable=False,
             exclusive=True,
             combine_hint="--dataset-id NAME",
-            help="A LeRobot dataset of the Hugging Face Hub.",
+            help="A dataset of the Hugging Face Hub.",
         ),
         "policy": RoleFlag(
             "--policy-repo-id",

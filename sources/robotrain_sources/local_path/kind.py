@@ -59,7 +59,7 @@ KIND = SourceKind(
     example="/data/episodes",
     help="A folder of the machine that runs the job.",
     roles={
-        "dataset": RoleFlag("--dataset-path", help="A LeRobot dataset in a folder of the machine that runs the job."),
+        "dataset": RoleFlag("--dataset-path", help="A dataset in a folder of the machine that runs the job."),
         "policy": RoleFlag(
             "--policy-path",
             repeatable=False,
