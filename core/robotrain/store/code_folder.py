@@ -34,8 +34,8 @@ MAX_BYTES, LARGE_BYTES = 100_000_000, 20_000_000
 """Code of more bytes is refused, or warned of."""
 MAX_NAMES = 100_000
 """Names that are looked at, ignored ones included: a folder that an ignore file names counts as one."""
-MAX_STAGED = 4
-"""Staged copies of one folder that are kept."""
+MIN_STAGED, MAX_STAGED, MAX_STAGED_BYTES = 4, 64, 200_000_000
+"""The staged copies of one folder that are kept in any case; those that runs had, while they need no more space."""
 
 
 class CodeTooLarge(OSError):
@@ -225,12 +225,29 @@ def stage_folder(folder: Path, pin: str = "") -> Path:
     except OSError:
         if not target.is_dir():  # else another command staged it meanwhile
             raise
-    others = [one for one in parent.iterdir() if one != target and not one.name.startswith(".")]
-    for old in sorted(others, key=lambda one: one.stat().st_mtime)[: 1 - MAX_STAGED]:
+    _remove_old_copies(parent, target)
+    return target
+
+
+def _remove_old_copies(parent: Path, newest: Path) -> None:
+    """Remove the oldest copies of a folder. Those that were pinned are kept for longer: runs are repeated with them."""
+    others = [one for one in parent.iterdir() if one != newest and not one.name.startswith(".")]
+    size = 0
+    for count, old in enumerate(sorted(others, key=lambda one: one.stat().st_mtime, reverse=True), 2):
+        size += _read_pinned_size(old)
+        if count <= MIN_STAGED or (count <= MAX_STAGED and size <= MAX_STAGED_BYTES):
+            continue
         shutil.rmtree(old, ignore_errors=True)
         for kept in (_get_pin_file(old), get_difference_file(old)):
             kept.unlink(missing_ok=True)
-    return target
+
+
+def _read_pinned_size(staged: Path) -> int:
+    """Return the bytes of a copy by its pin, `folder:…:BYTES`; more than are kept if it was not pinned."""
+    try:
+        return int(_get_pin_file(staged).read_text(encoding="ascii").rpartition(":")[2])
+    except (OSError, ValueError):
+        return MAX_STAGED_BYTES + 1
 
 
 def _find_pinned_copy(parent: Path, pin: str) -> Path | None:

@@ -208,7 +208,11 @@ def explain_lost_pin(source: Source, role: str, pin: str) -> str:
     if part is None:
         return f"There is no {'policy' if role in folder_content.POLICY_ROLES else 'folder'} at {source} any more."
     with _convert_os_errors():
-        return check_pin(part, pin)
+        if role != "code":
+            return check_pin(part, pin)
+        pinned = parse_pin(pin)
+        difference = folder_content.describe_difference(pinned, compute_folder_digest(part)) if pinned else ""
+        return f"{source} changed, and no copy of it as it was is kept: {difference}." if difference else ""
 
 
 def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:
