@@ -131,6 +131,19 @@ def test_one_mistake_is_one_problem_with_its_place_and_suggestion(robotrain, wor
     assert [one["text"] for one in problem["instead"]] == ([way] if way else [])
 
 
+@pytest.mark.parametrize(
+    ("option", "code", "way"),
+    [
+        (("--lr", "1e-4"), "option-elsewhere", "--param lr=1e-4"),  # of other workloads
+        (("--layers-per-block", "3"), "option-unknown", "--param layers_per_block=3"),
+    ],
+)
+def test_option_of_a_program_of_the_user_is_a_parameter_of_the_job(robotrain, option, code, way):
+    answer = robotrain("explain", "command", *LOCAL, *option, "--json", "--", "true")
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], problem["instead"][0]["text"]) == (code, way)
+
+
 @pytest.mark.parametrize("words", [(), ("--platform", "")])
 def test_platform_of_the_environment_is_used(robotrain, monkeypatch, words):
     monkeypatch.setenv("ROBOTRAIN_PLATFORM", "plain")

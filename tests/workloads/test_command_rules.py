@@ -33,6 +33,7 @@ REFUSED = [
     ("--allow-builds", "true", "environment-conflict", "--requirements FILE"),
     ("--shell", "echo a", "command-invalid", "-- 'SCRIPT'"),
     ("", "--steps 10", "command-invalid", "-- PROGRAM ARGUMENTS"),
+    ("", "'python train.py'", "command-invalid", "-- python train.py"),
     ("--metric loss=loss", "true", "metric-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
     (("--metric", "loss=loss (.+"), "true", "metric-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
     (("--metric", "loss (train)=(.+)"), "true", "metric-invalid", "--metric 'loss _train_=REGEX'"),

@@ -9,6 +9,7 @@ from robotrain.cli.choice import Choice, is_job_file, load_or_none, read_given_p
 from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
+from robotrain.config.own_parameters import NAME_PATTERN
 from robotrain.config.provenance import PARAM_FLAG
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import find_nearest_name
@@ -46,6 +47,7 @@ def make_unknown_option_problem(
         given.explain_program,
         given.explain_spelling,
         given.explain_other_command,
+        given.explain_own_parameter,
     )
     if found := next(filter(None, (explain() for explain in ways_to_explain)), None):
         return found
@@ -126,8 +128,27 @@ class _UnknownOption:
             for family, name in owners
         )
         is_letter = len(self.flag) == 2  # it may be meant for any option that begins with it
-        ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *others]
+        if all(family == "workload" for family, _ in owners) and (own := self._format_own_parameter()):
+            ways: list[Suggestion | str] = [own]
+        else:
+            ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *others]
         return self.make_problem("option-elsewhere", title, "", ways)
+
+    def _format_own_parameter(self) -> str:
+        """Return the option as a parameter of the user's own; empty where a job has none."""
+        name = self.flag.lstrip("-").replace("-", "_")
+        if not self.workload or not self.workload.own_parameters or not re.fullmatch(NAME_PATTERN, name):
+            return ""
+        text = f"{name}={self.value or 'VALUE'}"
+        return format_option(PARAM_FLAG, text, self.options)
+
+    def explain_own_parameter(self) -> Problem | None:
+        """Explain an option that the user's program may have."""
+        if not (own := self._format_own_parameter()):
+            return None
+        name = self.flag.lstrip("-").replace("-", "_")
+        why = f"Arguments of the program stand after --; {{{name}}} there is the value."
+        return self.make_problem("option-unknown", f"there is no option {self.flag}", why, [own])
 
     def explain_foreign(self) -> Problem | None:
         """Explain an option of other tools."""

@@ -1,6 +1,6 @@
 """Rules of `command` for a resolved job, on the submit side."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,8 @@ def check_command(job: "Job") -> Iterator[Problem]:
             suggestions=(Suggestion("-- PROGRAM ARGUMENTS", "or `run:` in job.yaml"),),
         )
         return
-    if words[0].startswith("-") and not job["shell"]:
-        title = "the command begins with an option, and not with a program"
-        why = "Arguments after -- are the whole command; they replace that of a job file or an earlier run."
-        ways = (Suggestion("-- PROGRAM ARGUMENTS"), Suggestion("--param NAME=VALUE", "one value of the command"))
-        yield make_usage_problem("command-invalid", title, "--", why, redact(words[0]), ways)
+    if not job["shell"]:
+        yield from _check_program(words)
     if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
         yield make_usage_problem("command-invalid", "an argument of the command has a character that no process takes")
     if too_large := _find_too_large(job):
@@ -57,6 +54,19 @@ def check_command(job: "Job") -> Iterator[Problem]:
             given = redact(" ".join(words[:2]))
             ways = (Suggestion("-- python SCRIPT ARGUMENTS"), suggest_leaving_out("--launcher"))
             yield make_usage_problem("launcher-invalid", title, "--launcher", str(error), given, ways)
+
+
+def _check_program(words: Sequence[str]) -> Iterator[Problem]:
+    """Require that a command begins with a program."""
+    if len(words) == 1 and len(words[0].split()) > 1:
+        title, why = "the command is one argument with spaces", "No shell splits it: it is taken for a program's name."
+        ways = (Suggestion(f"-- {redact(words[0])}"), Suggestion("--shell", "runs it with `bash -c`"))
+        yield make_usage_problem("command-invalid", title, "--", why, redact(words[0]), ways)
+    if words[0].startswith("-"):
+        title = "the command begins with an option, and not with a program"
+        why = "Arguments after -- are the whole command; they replace that of a job file or an earlier run."
+        ways = (Suggestion("-- PROGRAM ARGUMENTS"), Suggestion("--param NAME=VALUE", "one value of the command"))
+        yield make_usage_problem("command-invalid", title, "--", why, redact(words[0]), ways)
 
 
 def _find_too_large(job: "Job") -> str:
