@@ -249,6 +249,35 @@ def test_a_program_reports_its_checkpoints_itself(follow):
     assert program.end() == []
 
 
+def test_a_report_of_no_path_ends_nothing(follow):
+    program = follow()
+    with Path(program.spec.work, "program-report.jsonl").open("w") as file:
+        for path in (None, 1, ["a"], "/a\0b", "\ud800"):
+            file.write(json.dumps({"event": "checkpoint", "path": path, "step": 3}) + "\n")
+    program.wait(1)
+    assert (program.steps, len(program.warnings)) == ([], 1)
+
+
+def test_what_a_link_in_a_checkpoint_leads_out_to_is_copied(follow, tmp_path):
+    (tmp_path / "dataset").write_text("d")
+    program = follow(checkpoints=FOLDERS, checkpoint_complete="rename")
+    model = program.write("checkpoints/10/model")
+    program.write("checkpoints/20/step")
+    (program.outputs / "checkpoints/20/stats").symlink_to(tmp_path / "dataset")
+    (program.outputs / "checkpoints/20/base").symlink_to(model)
+    program.wait(1)
+    kept = program.kept / "000020"
+    assert read_kept(kept) == {"base": "x", "stats": "d", "step": "x"}
+    assert [(kept / "stats").samefile(tmp_path / "dataset"), (kept / "base").samefile(model)] == [False, True]
+
+
+def test_a_file_without_a_unicode_name_is_named(follow):
+    program = follow(checkpoints=FOLDERS, checkpoint_complete="rename")
+    program.write("checkpoints/20/\udcff")
+    program.wait(1)
+    assert "not valid Unicode: '\\udcff'" in program.end()[0]
+
+
 def test_without_a_pattern_all_outputs_are_the_one_checkpoint(follow):
     program = follow()
     program.start(step=300)

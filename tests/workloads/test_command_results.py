@@ -78,6 +78,8 @@ MALFORMED = [
     ('{"scores": {"a": 1}, "success": 1}', "it has 'success'"),
     ("[" * 100_000, "nested too deeply"),
     (b"\xff", "not UTF-8"),
+    (f'{{"scores": {{"a": {"9" * 5000}}}}}', "a number of too many digits"),
+    ('{"scores": {"../a": 1}}', "the name of a score"),
 ]
 
 

@@ -37,6 +37,7 @@ REFUSED = [
     ("--metric loss=loss", "true", "metric-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
     (("--metric", "loss=loss (.+"), "true", "metric-invalid", "--metric 'loss=loss[=: ]+([0-9.eE+-]+)'"),
     (("--metric", "loss (train)=(.+)"), "true", "metric-invalid", "--metric 'loss _train_=REGEX'"),
+    (("--metric", "/train//loss=(.+)"), "true", "metric-invalid", "--metric 'train/loss=REGEX'"),
     ("--step step", "true", "metric-invalid", "--step 'step[=: ]+([0-9]+)'"),
     ("--launcher torchrun", "./train.sh", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
     ("--checkpoints saved", "true", "checkpoints-invalid", "--checkpoints 'checkpoints/{step}'"),

@@ -243,7 +243,11 @@ class CheckpointFollower:
             step = parse_step(report.get("step"))
             if report.get("event") != "checkpoint" or step is None:
                 continue
-            path = Path(os.path.realpath(self._start / str(report.get("path"))))
+            try:
+                path = Path(os.path.realpath(self._start / report["path"]))
+            except (KeyError, TypeError, ValueError):  # whoever writes the file by hand may write anything
+                self._warn_once("report", f"the program reported a checkpoint of step {step} without a path of files")
+                continue
             saved = self._saved.setdefault(path, SavedCheckpoint(step, path))
             saved.step, saved.is_reported = step, True
             saved.signature, saved.top = program_checkpoint.read_signature(path), saved.read_top()

@@ -4,6 +4,7 @@ The files are hard links where that is possible, so that they take no more space
 a checkpoint belongs below `{outputs}`, is read from there.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -76,12 +77,20 @@ def keep_checkpoint(path: Path, signature: Signature, target: Path, place: Place
 
     Raise ChangedMeanwhile if the files are not those of the signature any more, OSError if they cannot be kept.
     """
+    near = os.path.realpath(path.parent)
     with make_atomically(target, replace=True, key="save") as scratch:
         scratch.mkdir()
         for name in signature:
             source, copy = (path if place.is_file else path / name), scratch / name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            _link_file(source, copy)
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise OSError(errno.EILSEQ, f"the name of a file is not valid Unicode: {name!r}") from None
+            if source.is_symlink() and not Path(os.path.realpath(source)).is_relative_to(near):
+                _copy_file(source, copy)  # it is not the program's to keep, such as a file of a dataset
+            else:
+                _link_file(source, copy)
         body = {"path": place.path, "is_file": place.is_file}
         (scratch / PLACE_FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
         if read_signature(path) != signature:
@@ -96,7 +105,14 @@ def _link_file(source: Path, copy: Path) -> None:
         except FileNotFoundError:
             raise
         except OSError:  # another device, or one without links
-            shutil.copy2(source, copy)
+            _copy_file(source, copy)
+    except FileNotFoundError:
+        raise ChangedMeanwhile from None
+
+
+def _copy_file(source: Path, copy: Path) -> None:
+    try:
+        shutil.copy2(source, copy)
     except FileNotFoundError:
         raise ChangedMeanwhile from None
 

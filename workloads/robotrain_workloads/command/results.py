@@ -21,6 +21,7 @@ from robotrain_runtime.contract.files import read_limited_file
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.supervision.metric_row import is_clean_name
 
 RESULTS_FOLDER = "results"
 """The results without the checkpoints that stand beside them, below the run's outputs."""
@@ -58,7 +59,8 @@ class ResultsFollower:
             yield f"the program ended with 0 and left no results: {self._name} is not in {{outputs}}{beside}"
             return
         except (OSError, ValueError) as error:
-            yield f"the results in {self._name} cannot be read: {error}"
+            why = getattr(error, "strerror", None) or error
+            yield f"the results in {self._name} cannot be read: {why}"
             return
         if left_out:
             text = f"{self._name} has scores without a finite value, which are left out: {', '.join(left_out)}"
@@ -95,8 +97,8 @@ def parse_results(content: bytes) -> tuple[dict[str, Any], list[str]]:
     better: dict[str, str] = {}
     left_out = []
     for name, score in given.items():
-        if not NAME.fullmatch(name):
-            raise ValueError("the name of a score is not of letters, digits, spaces and _ . / -")
+        if not NAME.fullmatch(name) or not is_clean_name(name):
+            raise ValueError("the name of a score is not of letters, digits, spaces and _ . / -, as a relative path is")
         described = score if isinstance(score, dict) else {"value": score}
         _require_known(described, SCORE_KEYS, f"the score {name}")
         value = _read_number(described, "value", name)
@@ -136,6 +138,8 @@ def _load_object(content: bytes) -> dict[str, Any]:
         raise ValueError("it is not UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"it is no JSON: {error.msg} in line {error.lineno}") from None
+    except ValueError:
+        raise ValueError("it has a number of too many digits") from None
     if not isinstance(data, dict):
         raise ValueError("it is no JSON object")
     return data

@@ -6,6 +6,7 @@ and a stop on, and turns what the program leaves into events.
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,7 +136,11 @@ def run_program(spec: ProgramSpec) -> int:
 
     waiting = GroupFollower(group, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
     forwarder = child.start_reader(forward_output, group.output, lines) if group.output else None
-    waiting.run(read)
+    try:
+        waiting.run(read)
+    except BaseException:
+        group.send(signal.SIGKILL)  # nobody follows it any more
+        raise
     if forwarder:
         forwarder.join(LAST_OUTPUT_SECONDS)
     code = waiting.exit_code

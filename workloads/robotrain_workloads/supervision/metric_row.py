@@ -32,8 +32,9 @@ def parse_step(value: Any) -> int | None:
 
 
 def clean_name(name: str) -> str:
-    """Return the name of a metric as MLflow allows it."""
-    return _NOT_ALLOWED.sub("_", name).strip()[:LONGEST_NAME]
+    """Return the name of a metric as MLflow allows it: of certain letters, and a path without `..` and `//`."""
+    cleaned = _NOT_ALLOWED.sub("_", name).strip()[:LONGEST_NAME]
+    return "/".join(part for part in cleaned.split("/") if part not in ("", ".", ".."))
 
 
 def is_clean_name(name: str) -> bool:
