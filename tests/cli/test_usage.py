@@ -131,6 +131,13 @@ def test_one_mistake_is_one_problem_with_its_place_and_suggestion(robotrain, wor
     assert [one["text"] for one in problem["instead"]] == ([way] if way else [])
 
 
+def test_input_of_other_workloads_names_them(robotrain):
+    answer = robotrain("render", *LOCAL, *X, "--code", ".", "--json")
+    (problem,) = answer.json["problems"]
+    assert problem["code"] == "option-elsewhere"
+    assert "robotrain submit command …" in [one["text"] for one in problem["instead"]]
+
+
 @pytest.mark.parametrize(
     ("option", "code", "way"),
     [

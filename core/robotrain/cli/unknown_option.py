@@ -241,7 +241,13 @@ def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterato
             yield "platform", name
     for name, workload in plugins.workloads().items():
         is_own = flag == PARAM_FLAG and workload.own_parameters
-        if name != choice.workload and (is_own or flag in list_flags(workload.parameters)):
+        inputs = (
+            kind.roles[role]
+            for kind in plugins.source_kinds().values()
+            for role in workload.roles.keys() & kind.roles.keys()
+        )
+        is_input = any(flag in (one.flag, *one.aliases) for one in inputs)
+        if name != choice.workload and (is_own or is_input or flag in list_flags(workload.parameters)):
             yield "workload", name
 
 
