@@ -61,7 +61,9 @@ REFUSED = [
     (("--param", f"text={'x' * 70_000}"), "true {text}{text}", "command-invalid", "--code FOLDER"),
     (("--param", f"text={'é' * 70_000}"), "true", "command-invalid", "--code FOLDER"),
     (("--param", "text=a\udcffb"), "true {text}", "value-invalid", ""),
-    ("", "true --api-key=sk-0123456789abcdef0123456789abcdef", "secret-in-job", ""),
+    ("", "true --api-key=sk-0123456789abcdef0123456789abcdef", "secret-in-job", "--secret NAME=REFERENCE"),
+    ("--param api_key=0123456789abcdef0123", "true {api_key}", "secret-in-job", "--secret NAME=REFERENCE"),
+    (("--param", f"x=hf_{'aB3dE5gH7j' * 3}"), "true {x}", "secret-in-job", "--secret NAME=REFERENCE"),
 ]
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from robotrain_runtime.contract.parameter import Param, get_parameters
 
 from robotrain.config import pairs
-from robotrain.config.provenance import PARAM_FLAG, Origin, Value
+from robotrain.config.provenance import PARAM_FLAG, SECRET_WAY, Origin, Value
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import ARGUMENT_KEYS
@@ -117,7 +117,8 @@ def _find_problems(request: Request, workload: Workload, platform: Platform) -> 
                 yield make_problem("own-parameter-invalid", title, where, name, reason, *ways, stage=Stage.RESOLVE)
             elif value_holds_secret(f"{name}={value.value}") and not value_holds_secret(str(value.value)):
                 title, why = f"{PARAM_FLAG} {name} contains what looks like a secret", "Jobs are stored unencrypted."
-                yield make_problem("secret-in-job", title, where, f"{name}={value.value}", why, stage=Stage.RESOLVE)
+                given_text = f"{name}={value.value}"
+                yield make_problem("secret-in-job", title, where, given_text, why, SECRET_WAY, stage=Stage.RESOLVE)
 
 
 def explain_refusal(name: str, workload: Workload, platform: Platform | None) -> str:
@@ -142,7 +143,9 @@ def explain_refusal(name: str, workload: Workload, platform: Platform | None) ->
 def _extend_class(declared: type, names: tuple[str, ...]) -> type:
     fields: list[tuple[str, Any, Any]] = []
     for name in names:
-        param = Param(help="a parameter of your own", flag=f"{PARAM_FLAG} {name}", allow_empty=True)
+        param = Param(
+            help="a parameter of your own", flag=f"{PARAM_FLAG} {name}", allow_empty=True, instead_of_secret=SECRET_WAY
+        )
         fields.append((name, Annotated[str | None, param], dataclasses.field(default=None)))
     get_parameters(declared)  # completes a class whose fields are made when something asks for them
     extended = dataclasses.make_dataclass(declared.__name__, fields, bases=(declared,), frozen=True, kw_only=True)

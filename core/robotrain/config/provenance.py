@@ -49,6 +49,8 @@ FLAG_NAME, CALL_NAME = Origin("flag", "--name"), Origin("call", "name")
 """The origins of a parameter with the name of the run."""
 PARAM_FLAG = "--param"
 """The option of a parameter of the user's own."""
+SECRET_WAY = "--secret NAME=REFERENCE"
+"""What to type for a secret of a program of the user's."""
 PLATFORM_LAYER, PIPELINE_LAYER = "platform", "pipeline"
 DEFAULT_LAYERS = ("default", PLATFORM_LAYER)
 """The layers of values that the user did not give."""

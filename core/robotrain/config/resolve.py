@@ -18,6 +18,7 @@ from robotrain.config.provenance import (
     FLAG_NAME,
     FOLDER_LAYERS,
     PIPELINE_LAYER,
+    SECRET_WAY,
     Origin,
     Value,
 )
@@ -231,6 +232,7 @@ def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: J
 def _find_secrets(of_file: Sequence[Value], merged: Sequence[Value], workload: Workload) -> Iterator[Problem]:
     """Yield a problem for each secret among the arguments, also those of the job file that others replace."""
     reported = list[Value]()
+    ways = (Suggestion(SECRET_WAY, "the program reads it from its environment"),) if workload.runs_own_command else ()
     for arguments in (of_file, merged):
         texts = [str(argument.value) for argument in arguments]
         found = [index for index in find_secret_arguments(texts) if arguments[index] not in reported]
@@ -243,6 +245,7 @@ def _find_secrets(of_file: Sequence[Value], merged: Sequence[Value], workload: W
                 where=arguments[index].origin.where,
                 given=redact_argument(texts, index),
                 why="Jobs are stored in plans and records unencrypted.",
+                suggestions=ways,
             )
 
 
