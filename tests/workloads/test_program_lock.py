@@ -46,7 +46,7 @@ def newer_moves(shelf):
 @pytest.fixture
 def uv_runs(monkeypatch):
     """Return how often uv was asked."""
-    from robotrain_workloads.command import uv_resolution
+    from robotrain_workloads.command_lock import uv_resolution
 
     calls = []
     original = uv_resolution.run_uv

@@ -11,8 +11,8 @@ from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.environments import torch_build, uv_program
-from robotrain_workloads.command import lock_target, program_locker
-from robotrain_workloads.command.lock_target import Target
+from robotrain_workloads.command_lock import lock_target, program_locker
+from robotrain_workloads.command_lock.lock_target import Target
 
 pytestmark = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 PASSWORD = "aVerySecretWord1"

@@ -136,7 +136,7 @@ COMMAND = Workload(
     ),
     option_hints=OPTION_HINTS,
     template=__name__,
-    program_locker="robotrain_workloads.command.program_locker",
+    program_locker="robotrain_workloads.command_lock.program_locker",
     runs_own_command=True,
     own_parameters=True,
     reserved_names=("datasets", "outputs", "run"),

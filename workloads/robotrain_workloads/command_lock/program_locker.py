@@ -22,10 +22,10 @@ from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain_runtime.environments import uv_program
 
-from robotrain_workloads.command import lock_inputs, lock_target, uv_resolution
-from robotrain_workloads.command.lock_inputs import LockInput
-from robotrain_workloads.command.lock_target import PythonChoice, Target
-from robotrain_workloads.command.uv_resolution import ResolvedPackage, Say
+from robotrain_workloads.command_lock import lock_inputs, lock_target, uv_resolution
+from robotrain_workloads.command_lock.lock_inputs import LockInput
+from robotrain_workloads.command_lock.lock_target import PythonChoice, Target
+from robotrain_workloads.command_lock.uv_resolution import ResolvedPackage, Say
 
 PARAMETERS = ("requirements", "install", "python_version", "allow_builds", "shipped_environment")
 """The parameters that decide what is locked, beside the code."""

@@ -23,8 +23,8 @@ from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import uv_program
 from robotrain_runtime.process.stop import StopSignal
 
-from robotrain_workloads.command.lock_inputs import LOCK_FILE, PROJECT_FILE, LockInput, make_unlockable_problem
-from robotrain_workloads.command.lock_target import UV_PLATFORM, Target
+from robotrain_workloads.command_lock.lock_inputs import LOCK_FILE, PROJECT_FILE, LockInput, make_unlockable_problem
+from robotrain_workloads.command_lock.lock_target import UV_PLATFORM, Target
 
 UV_SECONDS = 600
 MAX_REASON = 900
