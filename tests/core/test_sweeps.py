@@ -8,6 +8,7 @@ import pytest
 from robotrain.cli.app import app
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.store import records
+from robotrain.sweeps import results
 
 ROOT = Path(__file__).parents[2]
 JOB = ROOT / "examples/pusht-mini/job.yaml"
@@ -73,6 +74,13 @@ def test_each_combination_is_a_run_and_their_results_a_table(sweep, instant_plat
     found = robotrain("status", run, "--json").json["sweep"]
     assert (found["metric"], found["best"]["trial"], len(found["trials"])) == ("val/loss", "trial-4", 6)
     assert found["groups"][1]["mean"] == pytest.approx(0.02)
+
+
+def test_sweep_whose_trials_report_no_metric_says_which_are_missing(sweep, robotrain, monkeypatch):
+    assert sweep("--over", "seed=1..2", "--wait").exit_code == 0
+    assert "no trial reported" not in robotrain("status").stdout
+    monkeypatch.setattr(results, "find_metric", lambda plan, scores: None)
+    assert "no trial reported val/loss or train/loss" in robotrain("status").stdout
 
 
 def test_a_failed_trial_stops_no_other_and_sets_the_exit_code(sweep, instant_platform):

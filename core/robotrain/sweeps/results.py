@@ -66,6 +66,8 @@ class SweepResults:
     """Of several seeds: the best trial of the group with the best mean."""
     model: str = ""
     """The model that the job names for its policy."""
+    missing: tuple[str, ...] = ()
+    """The metrics that would compare the trials, if some have succeeded and none reported one of them."""
 
 
 def make_register_command(run: str, results: SweepResults) -> str:
@@ -100,7 +102,9 @@ def read_results(run: str) -> SweepResults | None:
     )
     groups = _group_trials(plan.over, trials)
     best = _find_best(trials, groups, better)
-    return SweepResults(plan.over, name, better, trials, groups, best, plan.model)
+    is_scoreless = not name and any(trial.state == "succeeded" for trial in trials)
+    missing = tuple(one for one, _ in plan.metrics) if is_scoreless else ()
+    return SweepResults(plan.over, name, better, trials, groups, best, plan.model, missing)
 
 
 def find_metric(plan: SweepPlan, scores: Sequence[Mapping[str, float]]) -> tuple[str, str] | None:

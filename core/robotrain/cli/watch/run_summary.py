@@ -201,6 +201,8 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
         values = format_point(best.values)
         yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)}"
         yield f"{'':<11} {results.make_register_command(record.run, found)}"
+    if found.missing:
+        yield f"{'best':<11} unknown: no trial reported {' or '.join(found.missing)}; name the metric with the sweep"
 
 
 def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
