@@ -3,6 +3,7 @@
 import pytest
 from fake_engine import set_run_state
 from robotrain.cli import output
+from robotrain.cli.commands import diff
 from robotrain.store import records
 
 
@@ -52,6 +53,12 @@ def test_diff_shows_a_source_once_and_cuts_its_pin(robotrain, fake_platform, pus
     pin = records.read_record(first).values["dataset"][0].partition(" @ ")[2]
     assert f" as of {pin}" in row["values"][0]
     assert max(map(len, robotrain("diff", first, other).stdout.splitlines())) < 250
+
+
+@pytest.mark.parametrize("end", ["", ", /data as of folder:2", " (commit 0081ba2da4dc)"])
+def test_long_pin_is_cut_whatever_follows_it(end):
+    pin = "folder:" + "0a1b2c3d" * 8
+    assert diff.LONG_PIN.sub(r"\1…", f"/code as of {pin}{end}") == f"/code as of {pin[:20]}…{end}"
 
 
 def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit_plain, robotrain):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from robotrain.report.collect import RunFacts
     from robotrain.report.comparison import DifferingRow
 
-LONG_PIN = re.compile(r"(?<= as of )(\S{20})\S{5,}?(?=, |$)")
+LONG_PIN = re.compile(r"(?<= as of )(\S{20})\S{5,}?(?=, | \(|$)")
 """A pin that is cut on the terminal; `--json` has all of it."""
 ComparedRuns = Annotated[
     list[str] | None,
