@@ -110,6 +110,11 @@ def test_of_many_unused_parameters_some_are_named(find_problems):
     assert "p5" not in answer.stderr
 
 
+def test_a_number_among_the_resume_args_is_named(find_problems):
+    answer = find_problems(("--resume-args", '["--resume", "{resume}", "--steps", 100]'), "true")[1]
+    assert "Here 100 is no text: write it in quotes." in answer.stderr
+
+
 @pytest.mark.parametrize(("options", "command"), ACCEPTED)
 def test_what_robotrain_does_not_know_is_left_to_the_program(find_problems, options, command):
     answer = find_problems(options, command)[1]

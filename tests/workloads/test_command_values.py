@@ -14,7 +14,8 @@ import pytest
 import yaml
 from odd_values import make_values
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
-from robotrain_workloads.command import container, placeholders, program_spec, supervisor
+from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_workloads.command import container, parameters, placeholders, program_spec, supervisor
 from robotrain_workloads.command.parameters import CommandParameters
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
@@ -68,6 +69,25 @@ def test_values_reach_the_program_unchanged(arrive, tmp_path, start):
         arguments, environ = json.loads(seen.read_text())
         assert arguments == [*accepted, *(f"<{value}>" for value in accepted), *literal]
         assert [environ[f"ROBOTRAIN_PARAM_{name}"] for name in params] == accepted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, COUNT, PER_JOB))
+def test_variables_and_expressions_arrive_unchanged(arrive, start):
+    values = [value for value in VALUES[start : start + PER_JOB] if not CONTROL.search(value)]
+    literal = [value for value in values if not placeholders.PLACEHOLDER.search(value)]
+    environ = {f"V{number}": value for number, value in enumerate(values)}
+    metrics = {f"m{number}": f"{re.escape(value)}(.)" for number, value in enumerate(values)}
+    given = {
+        "environ": environ,
+        "metrics": metrics,
+        "checkpoints": "a/{step}",
+        "resume_args": json.dumps([*literal, "{resume}"]),
+    }
+    for document in arrive({"workload": "command", "run": ["true"], "parameters": given}):
+        arrived = document.parameters
+        assert [load_pairs(arrived[name]) for name in ("environ", "metrics")] == [environ, metrics]
+        assert parameters.parse_resume_args(arrived["resume_args"]) == (*literal, "{resume}")
 
 
 def test_long_values_reach_the_program(tmp_path):

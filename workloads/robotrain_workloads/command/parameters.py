@@ -153,8 +153,10 @@ def parse_resume_args(text: object) -> tuple[str, ...]:
         words = json.loads(str(text)) if text is not None else []
     except (RecursionError, json.JSONDecodeError):
         words = None
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+    if not isinstance(words, list):
         raise ValueError("it is no JSON list of texts")
+    if other := [word for word in words if not isinstance(word, str)]:
+        raise ValueError(f"{json.dumps(other[0])} is no text: write it in quotes")
     return tuple(words)
 
 
