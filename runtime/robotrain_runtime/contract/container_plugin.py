@@ -268,7 +268,8 @@ class WorkloadContainerPlugin:
     ENVIRONMENT: PythonEnvironment
     RUNS_PROGRAM: bool = False
     """Whether the work starts a program of the user's, in an environment of its own: `Placement.environment` and
-    `torch_backend` are then about that one, and the run's environment is always the locked one.
+    `torch_backend` are then about that one, and the run's environment is always the locked one. What the work prints is
+    never an event: it sends its own with `emit_event`.
     """
     TAKES_ANY_POLICY: bool = False
     """Whether a policy may be any files; else it has `config.json` and `model.safetensors`."""
