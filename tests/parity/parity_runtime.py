@@ -47,13 +47,20 @@ def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> d
         {source: policy if source.role == "policy" else folder for source in job.sources} for folder in (data, old)
     )
     return {
-        "command": half.work(job, there, work),
+        "command": _read_named_files(half.work(job, there, work), work),
         "tracked": half.tracked(job),
         "registered": half.publishing(job, there),
         "published": [(target.to, target.keep_last) for target in half.targets(job, there)],
         "GPUs": half.gpus(job),
         "compared": list(half.compare(job, before)),
     }
+
+
+def _read_named_files(command: Any, work: Path) -> Any:
+    """A command with the content of the files below the run's folder that its variables name."""
+    named = {name: Path(value) for name, value in command.environ.items() if value.startswith(str(work))}
+    contents = {name: path.read_text() for name, path in named.items() if path.is_file()}
+    return replace(command, environ={**command.environ, **contents})
 
 
 def prepare_data(read_arrived: JobDocument, data: Path) -> DataPreparation | None:
