@@ -179,7 +179,7 @@ def _is_ignored(path: str, ignored: IgnoreRules) -> bool:
 def _list_entries(
     folder: str, parent_path: str, above: str, ignored: IgnoreRules
 ) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
-    """Yield path and entry of everything below a folder, without an entry where it is ignored."""
+    """Yield path and entry of everything below a folder, without an entry for folders and for what is ignored."""
     with os.scandir(folder) as entries:
         shown = (entry for entry in entries if not entry.name.startswith(".") and entry.name != "__pycache__")
         ordered = sorted(islice(shown, MAX_NAMES + 1), key=lambda entry: os.fsencode(entry.name))
@@ -191,6 +191,7 @@ def _list_entries(
         if _is_ignored(f"{above}{path}/" if is_folder else f"{above}{path}", ignored):
             yield path, None
         elif is_folder:
+            yield path, None  # it counts, even if it is empty
             yield from _list_entries(entry.path, f"{path}/", above, ignored)
         else:
             yield path, entry
