@@ -1,5 +1,7 @@
 """Parameters of `command`. A job may have more, of its user's own (`Workload.own_parameters`)."""
 
+from __future__ import annotations  # evaluated for the jobs of this workload alone
+
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -167,6 +169,6 @@ def is_continued(values: Mapping[str, Any], arguments: Sequence[str]) -> bool:
     return values["resume_args"] is not None or bool(values["resume_in_place"])
 
 
-def format_value(value: "Scalar") -> str:
+def format_value(value: Scalar) -> str:
     """Return a parameter's value as text: the very text that its user gave."""
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)

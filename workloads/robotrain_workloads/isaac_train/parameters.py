@@ -1,5 +1,7 @@
 """Parameters of `isaac-train`, and options of Isaac Lab's scripts that robotrain sets itself. Names: contract, A.3."""
 
+from __future__ import annotations  # evaluated for the jobs of this workload alone
+
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -104,7 +106,7 @@ class IsaacTrainParameters:
     system_metrics: SystemMetrics = True
 
 
-def make_script(backend: str) -> "Script":
+def make_script(backend: str) -> Script:
     """Return the training script of a backend."""
     from robotrain_workloads.isaac.script_options import NEW_TRAIN_OPTIONS, TRAIN_OPTIONS, Script
 

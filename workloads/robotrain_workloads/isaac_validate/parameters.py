@@ -1,5 +1,7 @@
 """Parameters of `isaac-validate`. Names: contract, A.6."""
 
+from __future__ import annotations  # evaluated for the jobs of this workload alone
+
 from collections.abc import Mapping
 from typing import Annotated, Any
 

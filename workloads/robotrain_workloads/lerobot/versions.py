@@ -180,7 +180,7 @@ def get_data_package(version: LeRobotVersion, lock: str) -> str:
 
 def list_type_names(section: str) -> tuple[str, ...]:
     """Return the names of `policies` or `reward_models` that any version has."""
-    return tuple(sorted({name for version in list_versions() for name in _read_types(version.folder, section)}))
+    return tuple(sorted({name for version in list_versions() for name in _read_index(version.folder)[section]}))
 
 
 def get_installed_name() -> str:
@@ -206,9 +206,14 @@ def _read_network_options(folder: Path) -> Mapping[str, Mapping[str, Sequence[st
 
 
 @functools.cache
-def _read_types(folder: Path, section: str) -> Mapping[str, ModelType]:
+def _read_index(folder: Path) -> dict[str, Any]:
     index: dict[str, Any] = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
-    return {name: _make_type(fields) for name, fields in index[section].items()}
+    return index
+
+
+@functools.cache
+def _read_types(folder: Path, section: str) -> Mapping[str, ModelType]:
+    return {name: _make_type(fields) for name, fields in _read_index(folder)[section].items()}
 
 
 def _make_type(fields: Mapping[str, Any]) -> ModelType:
