@@ -1,5 +1,7 @@
 """Parameters of `lerobot-eval`, and LeRobot options that robotrain sets itself. Names: contract, A.8, A.9."""
 
+from __future__ import annotations  # evaluated for the jobs of this workload alone
+
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
