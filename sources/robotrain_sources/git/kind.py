@@ -3,14 +3,11 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote
 
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
 
-from robotrain_sources.git import reference
-from robotrain_sources.local_path.kind import parse_folder
 from robotrain_sources.role_flags import CODE
 
 _HINT = r"(?i)\s*(?:git\+|(?:ssh|git)://|git@)"
@@ -23,6 +20,11 @@ def recognizes(text: str) -> bool:
 
 def parse_source(text: str, base: Path) -> Source:
     """Return the repository that `text` addresses, or a folder if it is no address. Raise SourceError."""
+    from urllib.parse import unquote
+
+    from robotrain_sources.git import reference  # costs start-up, as the next
+    from robotrain_sources.local_path.kind import parse_folder
+
     if not recognizes(text) and "://" not in text:
         return parse_folder(text, base)
     repository = reference.parse_repository(text)
@@ -32,9 +34,9 @@ def parse_source(text: str, base: Path) -> Source:
 
 
 KIND = SourceKind(
-    name=reference.GitRepository.kind,
+    name="git",
     title="repositories of git",
-    form=reference.FORM,
+    form="git+https://HOST/OWNER/REPO@COMMIT",
     example="git+https://example.org/lab/policy@3f2c1d0e9b8a7f6e5d4c3b2a1908f7e6d5c4b3a2",
     help="A repository of git, which the job fetches: at a commit, a branch or a tag, perhaps with #subdirectory=PATH.",
     roles={"code": CODE},
