@@ -39,7 +39,7 @@ for step in range(iterations):
         value = Summary.Value(tag=f"Episode_Reward/term_{number}", simple_value=1.0 / (step + 1))
         writer.add_event(Event(wall_time=step, step=step, summary=Summary(value=[value])))
 writer.close()
-from robotrain_workloads.isaac import process_group
+from robotrain_workloads.supervision import process_group
 from robotrain_workloads.isaac_train import supervisor
 report = {"event": "began", "folder": str(folder), "first": 0, "total": iterations, "rollouts": 1}
 (folder / supervisor.REPORT_FILE).write_text(json.dumps(report) + "\\n")
