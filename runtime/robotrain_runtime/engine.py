@@ -372,5 +372,5 @@ CODE_TAGS = {"commit": "mlflow.source.git.commit", "dirty": "mlflow.source.git.d
 
 def _list_code_tags(document: JobDocument) -> dict[str, str]:
     """Return the tags of the tracking run that say which commit the user's code is."""
-    tags = (tag.partition("=") for source in document.sources if source.role == "code" for tag in source.tags)
-    return {CODE_TAGS[name]: value for name, _, value in tags if name in CODE_TAGS}
+    code = (source for source in document.sources if source.role == "code")
+    return {CODE_TAGS[name]: value for one in code for name, value in one.tag_values.items() if name in CODE_TAGS}

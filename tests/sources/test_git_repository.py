@@ -11,7 +11,7 @@ from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachabl
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.git import archive, fetch, git_command, pin
 from robotrain_sources.git.kind import KIND
-from robotrain_sources.git.reference import parse_repository
+from robotrain_sources.git.reference import FORM, GitRepository, parse_repository
 
 BASE = Path("/work")
 FILES = {"train.py": "print(1)\n", "src/util.py": "x = 1\n", "run.sh": "echo\n"}
@@ -246,3 +246,7 @@ def test_a_token_answers_its_own_host_alone(tmp_path: Path) -> None:
     asked = ("Password for 'https://x-access-token@example.org': ", "Password for 'https://x-access-token@evil.org': ")
     answers = [subprocess.check_output([environ["GIT_ASKPASS"], text], env=environ) for text in asked]
     assert answers == [f"{TOKEN}\n".encode(), b""]
+
+
+def test_the_kind_and_its_parser_name_the_same_form():
+    assert (KIND.form, KIND.name) == (FORM, GitRepository.kind)

@@ -16,7 +16,7 @@ def make_tags(commit: str, is_dirty: bool | None) -> tuple[str, ...]:
 
 def parse_tags(source: JobSource) -> Mapping[str, str]:
     """Return the tags of a source of code; none for another source."""
-    return {name: value for name, _, value in (tag.partition("=") for tag in source.tags if source.role == CODE_ROLE)}
+    return source.tag_values if source.role == CODE_ROLE else {}
 
 
 def is_dirty(source: JobSource) -> bool | None:

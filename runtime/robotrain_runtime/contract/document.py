@@ -41,6 +41,11 @@ class JobSource:
     """Whether the workload's container plugin added it (`implied_sources`), not the user: it follows from the rest."""
 
     @property
+    def tag_values(self) -> dict[str, str]:
+        """Its tags by name."""
+        return {name: value for name, _, value in (tag.partition("=") for tag in self.tags)}
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """What it is whatever its pin: role, kind and address."""
         return self.role, self.kind, self.uri

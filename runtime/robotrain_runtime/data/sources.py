@@ -138,9 +138,8 @@ def record_tags(document: JobDocument, source: JobSource, folder: Path) -> None:
     Raise JobFailed.
     """
     if _load_reader(document, source) is None:
-        tags = dict(tag.split("=", 1) for tag in source.tags)
         with convert_os_errors():
-            model_lineage.write_policy_lineage(Path(document.placement.cache), folder, {}, tags)
+            model_lineage.write_policy_lineage(Path(document.placement.cache), folder, {}, source.tag_values)
 
 
 def fetch_from_mount(document: JobDocument, source: JobSource, folder: Path, context: ContainerContext) -> Path:

@@ -11,10 +11,10 @@ from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_workloads.command import program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_follower import CompletionRule
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
-from robotrain_workloads.command.parameters import is_continued
+from robotrain_workloads.command.parameters import RESUME_LINE, is_continued
 from robotrain_workloads.command.program_spec import ProgramSpec
 
-KEEP_WORK = """--resume-args '["--resume", "{resume}"]', or --resume-in-place, continues from it"""
+KEEP_WORK = f"{RESUME_LINE}, or --resume-in-place, continues from it"
 
 
 class ResumePoint(NamedTuple):

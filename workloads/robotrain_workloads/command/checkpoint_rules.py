@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 RESUME_ARGS = "--resume-args"
-USUAL_WAY = Suggestion("""--resume-args '["--resume", "{resume}"]'""", "these arguments are added then")
+USUAL_WAY = Suggestion(parameters.RESUME_LINE, "these arguments are added then")
 IN_PLACE_WAY = Suggestion("--resume-in-place", "the program looks below {outputs} itself")
 
 

@@ -34,7 +34,6 @@ JOB_PREFIX = "job."
 """Before the names of the job's parameters, where the program may log parameters of the same name to MLflow."""
 LONGEST_COMMAND = 500
 """Characters of a command that tracking shows."""
-RESUME_LINE = """--resume-args '["--resume", "{resume}"]'"""
 targets = publish_url.list_targets
 
 
@@ -65,7 +64,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     given = [folder for source, folder in data.items() if source.role == "resume"]
     for folder in given if document.parameters["resume_in_place"] else ():
         if program_checkpoint.find_place(folder, pattern) is None:
-            yield f"{folder} does not say where the checkpoint belongs below {{outputs}}, as {pattern}\n{RESUME_LINE}"
+            why = f"{folder} does not say where the checkpoint belongs below {{outputs}}, as {pattern}"
+            yield f"{why}\n{parameters.RESUME_LINE}"
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?")
+PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 MODULE = "torch.distributed.run"
 IGNORED_OPTION = "-u"
 """The one option of Python that torchrun's workers have anyway."""
@@ -12,12 +12,17 @@ FIND_TORCH = "import importlib.util, sys; sys.exit(importlib.util.find_spec('tor
 FIND_SECONDS = 60.0
 
 
+def is_python(program: str) -> bool:
+    """Return whether the first word of a command is a Python, by its name."""
+    return PYTHON.fullmatch(program.rpartition("/")[2]) is not None
+
+
 def find_program(words: Sequence[str]) -> list[str]:
     """Return the words behind `python`: a script, or `-m` and a module, and their arguments.
 
     Raise ValueError, which says why torchrun cannot start them.
     """
-    if not words or not PYTHON.fullmatch(words[0]):
+    if not words or not is_python(words[0]):
         raise ValueError("It starts a script, or `-m MODULE`, once for each GPU.")
     program = list(words[1:])
     while program and program[0] == IGNORED_OPTION:

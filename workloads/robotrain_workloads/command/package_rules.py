@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, make_usage_problem, suggest_leaving_out
 from robotrain.redaction import redact
 
+from robotrain_workloads import code_rules
+
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
@@ -26,7 +28,7 @@ def check_environment(job: "Job") -> Iterator[Problem]:
     """Require that one thing at most says which packages the program has, and that each option has an effect."""
     values = dict(job.parameters)
     given = [flag for name, flag in FLAGS.items() if values[name]]
-    code = next((source for source in job.sources if source.role == "code"), None)
+    code = code_rules.find_code(job)
     if given and not values["install"]:
         ways = (suggest_leaving_out(NO_INSTALL), suggest_leaving_out(*given))
         yield _make_conflict(given[0], f"with {NO_INSTALL}", "", ways)

@@ -13,6 +13,8 @@ from robotrain_workloads.parameters import NAME_HELP, NAME_PATTERN, CheckpointsU
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Scalar
 
+RESUME_LINE = """--resume-args '["--resume", "{resume}"]'"""
+"""What most programs continue with, for messages."""
 QUIET = "quiet:30"
 RESUME_VARIABLE = "ROBOTRAIN_RESUME"
 """The environment variable of the checkpoint to continue from."""

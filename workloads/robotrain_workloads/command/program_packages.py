@@ -10,7 +10,8 @@ from pathlib import Path
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobDocument
 
-PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
+from robotrain_workloads.command.launcher import is_python
+
 LOCKED_MLFLOW = re.compile(r"^mlflow(?:-skinny)?==", re.MULTILINE)
 VERSION = re.compile(r"^VERSION\s*(?::\s*\w+\s*)?=\s*[\"']([^\"']+)", re.MULTILINE)
 ASK_SECONDS = 5.0
@@ -25,11 +26,11 @@ def find_python(program: str, path: str, folder: Path) -> Path | None:
     """
     if "/" in program:
         given = folder / program
-        if PYTHON.fullmatch(given.name):
+        if is_python(program):
             return given if given.is_file() else None
         if (beside := given.with_name("python")).is_file():  # of a script that was installed with it
             return beside
-    names = [program] if PYTHON.fullmatch(program) else ["python", "python3"]
+    names = [program] if is_python(program) else ["python", "python3"]
     found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
     return Path(found) if found else None
 

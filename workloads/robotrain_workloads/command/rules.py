@@ -9,6 +9,7 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain_runtime.contract.parameter import load_pairs
 
+from robotrain_workloads import code_rules
 from robotrain_workloads.command import launcher, parameters, placeholders
 from robotrain_workloads.supervision.metric_row import LONGEST_NAME, clean_name, is_clean_name
 
@@ -99,11 +100,8 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
         if name not in (*placeholders.NAMES, *own):
             yield _make_unknown_problem(name, own)
         elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
-            title, why = (
-                "{resume} has a value only after an interruption",
-                "--resume-args are added to the command then.",
-            )
-            way = Suggestion("""--resume-args '["--resume", "{resume}"]'""")
+            title = "{resume} has a value only after an interruption"
+            why, way = "--resume-args are added to the command then.", Suggestion(parameters.RESUME_LINE)
             yield make_usage_problem("placeholder-empty", title, "--", why, f"{{{name}}}", (way,))
         elif empty := _explain_empty(name, job, counts):
             yield make_usage_problem("placeholder-empty", empty[0], "--", "", f"{{{name}}}", (Suggestion(empty[1]),))
@@ -170,17 +168,15 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
     Only the program, or the script of a Python, is looked at, and only where its place is known from here.
     """
     name = _find_program_file(job)
-    code = next((source for source in job.sources if source.role == "code"), None)
+    code = code_rules.find_code(job)
     if not name or PurePosixPath(name).is_absolute():
         return
     if code is None:
         if Path(name).is_file():
             title = f"the command names {redact(name)} of this folder, and the job has no code"
             why = "The program starts in a folder of the job, with the files of --code alone."
-            ways = (
-                (Suggestion("--code ."),) if ".." not in PurePosixPath(name).parts else (Suggestion("--code FOLDER"),)
-            )
-            yield make_usage_problem("program-missing", title, "--", why, redact(name), ways)
+            way = Suggestion("--code FOLDER" if ".." in PurePosixPath(name).parts else "--code .")
+            yield make_usage_problem("program-missing", title, "--", why, redact(name), (way,))
     elif code.kind == "local_path" and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
         title = f"the code has no {redact(name)}, which the command names"
         found = sorted(path.name for path in Path(code.uri).glob(f"*{PurePosixPath(name).suffix or '.py'}"))
@@ -194,7 +190,7 @@ def _find_program_file(job: "Job") -> str:
     words = job.trainer_args
     if job["shell"] or not words:
         return ""
-    if launcher.PYTHON.fullmatch(words[0]):
+    if launcher.is_python(words[0]):
         script = next((word for word in words[1:] if word not in PYTHON_SWITCHES), "")
         return "" if script.startswith("-") or placeholders.list_names([script]) else script
     return words[0] if "/" in words[0] and not placeholders.list_names(words[:1]) else ""

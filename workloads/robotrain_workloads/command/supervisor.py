@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.process import child
@@ -28,13 +29,18 @@ from robotrain_workloads.supervision.output_pipe import OutputLines, forward_out
 from robotrain_workloads.supervision.process_group import GroupFollower
 from robotrain_workloads.supervision.program_folder import provide_folder
 
-PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
-"""The interpreter of the environment that the program runs in; not set for that of the image, or of this machine."""
 POLICY_VARIABLE = f"ROBOTRAIN_{placeholders.POLICY.upper()}"
 """The folder of the policy."""
 REPORT_VARIABLE = "ROBOTRAIN_REPORT"
 """The file that `robotrain_runtime.report` writes to."""
-OWN_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "UV", PYTHON_VARIABLE, EVENTS_DESCRIPTOR, program_spec.SPEC_VARIABLE)
+OWN_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONSAFEPATH",
+    "UV",
+    PROGRAM_PYTHON_VARIABLE,
+    EVENTS_DESCRIPTOR,
+    program_spec.SPEC_VARIABLE,
+)
 """Variables of the supervisor, by which the program would import robotrain's packages in place of its own."""
 NOT_FOUND = 127
 """The exit code of a program that is not there, as in a shell."""
@@ -60,7 +66,7 @@ class Follower(Protocol):
 def make_environ(spec: ProgramSpec) -> dict[str, str]:
     """Return the environment variables of the program: those of the machine, without robotrain's own packages."""
     kept = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
-    if python := os.environ.get(PYTHON_VARIABLE):
+    if python := os.environ.get(PROGRAM_PYTHON_VARIABLE):
         scripts = Path(python).parent
         kept |= {"VIRTUAL_ENV": str(scripts.parent), "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}"}
     report = str(Path(spec.work, program_spec.REPORT_FILE))
@@ -88,9 +94,9 @@ def describe_missing_program(name: str, path: str) -> str:
     return f"error: the program {name} is not in the environment of the job{there}"
 
 
-def make_followers(spec: ProgramSpec, lines: OutputLines) -> list[Follower]:
-    """Return what follows a program. `lines` are those of its output."""
-    report, outputs, reader = Path(spec.work, program_spec.REPORT_FILE), Path(spec.outputs), make_line_reader(spec)
+def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | None) -> list[Follower]:
+    """Return what follows a program. `lines` are those of its output, in which `reader` finds metrics."""
+    report, outputs = Path(spec.work, program_spec.REPORT_FILE), Path(spec.outputs)
     metrics = MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=lines.take_lines)
     followers: list[Follower] = [metrics, CheckpointFollower(spec, lambda: metrics.last_step)]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
@@ -117,10 +123,10 @@ def run_program(spec: ProgramSpec) -> int:
     if spec.values["launcher"] and (why := launcher.explain_missing_torch(spec.arguments[0], environ)):
         print(f"error: {why}", flush=True)
         return NOT_FOUND
-    lines = OutputLines()
-    followers = make_followers(spec, lines)
+    lines, reader = OutputLines(), make_line_reader(spec)
+    followers = make_followers(spec, lines, reader)
+    is_read = reader is not None  # else the program writes to the log itself, which costs nothing
     try:
-        is_read = make_line_reader(spec) is not None  # else the program writes to the log itself, which costs nothing
         group = ChildGroup(spec.arguments, environ=environ, folder=Path(spec.folder), has_pipe=is_read)
     except FileNotFoundError:
         print(describe_missing_program(spec.arguments[0], environ.get("PATH", os.defpath)), flush=True)

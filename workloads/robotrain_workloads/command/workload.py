@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from robotrain.model.workload import FoundInput, Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, Resources, WorkloadProfile
@@ -37,47 +37,25 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 
 START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
+
+
+def _make_usual(
+    name: str, kind: Literal["loss", "curve", "validation"], label: str, better: Literal["lower", "higher"], brief: str
+) -> Metric:
+    return Metric(name=name, pattern=True, kind=kind, label=label, brief=brief, better=better)
+
+
+TRAINING_LOSS = r"(?i)(?:(?:train|training|epoch)[/_. ])*(?:total[/_. ])?loss(?:[/_. ](?:train|training|total))?"
+REWARD = rf"{START}(?:ep_rew_mean|(?:mean_|episode_|episodic_|total_)*(?:reward|return)(?:_mean)?)"
+OTHER_LOSS = rf"(?i)(?!(?:.*[/_. ])?{VALIDATION}(?:[/_. ]|$))(?:.*[/_. ])?loss(?:[/_. ].*)?"
+ACCURACY = rf"{START}(?:accuracy|acc|success|success_rate)"
+VALIDATION_LOSS = rf"(?i)(?:.*[/_. ])?{VALIDATION}[/_. ](?:.*[/_. ])?loss|loss[/_. ]{VALIDATION}"
 USUAL_METRICS = (
-    Metric(
-        name=r"(?i)(?:(?:train|training|epoch)[/_. ])*(?:total[/_. ])?loss(?:[/_. ](?:train|training|total))?",
-        pattern=True,
-        kind="loss",
-        label="loss",
-        brief="loss",
-        better="lower",
-    ),
-    Metric(
-        name=rf"{START}(?:ep_rew_mean|(?:mean_|episode_|episodic_|total_)*(?:reward|return)(?:_mean)?)",
-        pattern=True,
-        kind="curve",
-        label="reward",
-        brief="reward",
-        better="higher",
-    ),
-    Metric(
-        name=rf"(?i)(?!(?:.*[/_. ])?{VALIDATION}(?:[/_. ]|$))(?:.*[/_. ])?loss(?:[/_. ].*)?",
-        pattern=True,
-        kind="loss",
-        label="loss",
-        brief="loss",
-        better="lower",
-    ),
-    Metric(
-        name=rf"{START}(?:accuracy|acc|success|success_rate)",
-        pattern=True,
-        kind="curve",
-        label="accuracy",
-        brief="accuracy",
-        better="higher",
-    ),
-    Metric(
-        name=rf"(?i)(?:.*[/_. ])?{VALIDATION}[/_. ](?:.*[/_. ])?loss|loss[/_. ]{VALIDATION}",
-        pattern=True,
-        kind="validation",
-        label="validation loss",
-        brief="val",
-        better="lower",
-    ),
+    _make_usual(TRAINING_LOSS, "loss", "loss", "lower", "loss"),
+    _make_usual(REWARD, "curve", "reward", "higher", "reward"),
+    _make_usual(OTHER_LOSS, "loss", "loss", "lower", "loss"),
+    _make_usual(ACCURACY, "curve", "accuracy", "higher", "accuracy"),
+    _make_usual(VALIDATION_LOSS, "validation", "validation loss", "lower", "val"),
 )
 """What programs usually call the metrics that show their progress, the first one that a run has."""
 

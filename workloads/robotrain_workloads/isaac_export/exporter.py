@@ -26,7 +26,8 @@ from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER,
 from robotrain_workloads.isaac_export import container, onnx_worker
 from robotrain_workloads.isaac_export.container import CheckpointFiles
 from robotrain_workloads.isaac_export.image import convert
-from robotrain_workloads.supervision.process_group import POLL_SECONDS, ReportReader
+from robotrain_workloads.supervision.json_lines import ReportReader
+from robotrain_workloads.supervision.process_group import POLL_SECONDS
 
 PLAYER = Path(__file__).parent / "image" / "play.py"
 CLOSE_SECONDS = 10.0

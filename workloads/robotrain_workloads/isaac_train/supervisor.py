@@ -19,7 +19,8 @@ from robotrain_runtime.process.stop import ChildGroup
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
 from robotrain_workloads.supervision.event_files import EventFileReader
-from robotrain_workloads.supervision.process_group import GroupFollower, ReportReader
+from robotrain_workloads.supervision.json_lines import ReportReader
+from robotrain_workloads.supervision.process_group import GroupFollower
 
 LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
 NOTHING_LEFT = 4

@@ -24,7 +24,8 @@ from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac_validate import container
 from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
-from robotrain_workloads.supervision.process_group import GroupFollower, ReportReader
+from robotrain_workloads.supervision.json_lines import ReportReader
+from robotrain_workloads.supervision.process_group import GroupFollower
 
 VALIDATOR = Path(__file__).parent / "image" / "validator.py"
 VIDEO = Path("videos") / "all.mp4"

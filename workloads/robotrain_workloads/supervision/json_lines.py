@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,16 @@ TIME_KEYS = ("time", "timestamp", "wall_time", "_timestamp")
 MAX_BLOCK_BYTES = 1 << 22
 
 
-class JsonLines:
-    """Reads the new lines of a file; one that is not complete is read later, one that is no object is left out."""
+class NewLines:
+    """Reads the new lines of a file; one that is not complete is read later."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
-        self.path = path
+        self._path = path
         self._offset = offset
 
-    def read_new(self) -> Iterator[dict[str, Any]]:
-        """Yield the new objects. Raise OSError."""
-        with self.path.open("rb") as file:
+    def read_new(self) -> Iterator[bytes]:
+        """Yield the new lines, without their ends. Raise OSError."""
+        with self._path.open("rb") as file:
             if file.seek(0, 2) < self._offset:  # written anew
                 self._offset = 0
             file.seek(self._offset)
@@ -33,17 +34,36 @@ class JsonLines:
                     return
                 self._offset += len(whole) + 1 if end else len(rest)  # a longer line is none of metrics
                 file.seek(self._offset)
-                yield from _parse_objects(whole)
+                yield from whole.split(b"\n") if end else ()
 
 
-def _parse_objects(lines: bytes) -> Iterator[dict[str, Any]]:
-    for line in lines.split(b"\n"):
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            yield found
+class JsonLines:
+    """Reads the new objects of a file; a line that is none is left out."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._lines = NewLines(path, offset)
+
+    def read_new(self) -> Iterator[dict[str, Any]]:
+        """Yield the new objects. Raise OSError."""
+        for line in self._lines.read_new():
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict):
+                yield found
+
+
+class ReportReader:
+    """Reads what a program of robotrain's reports, which has objects alone; there may be no file yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = NewLines(path)
+
+    def read_new(self) -> Iterator[dict[str, Any]]:
+        """Yield the new reports. Raise ValueError for a line that is none."""
+        with suppress(FileNotFoundError):
+            yield from map(json.loads, self._lines.read_new())
 
 
 class MetricsFile:

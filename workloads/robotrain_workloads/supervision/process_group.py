@@ -1,10 +1,7 @@
-"""The processes of a program that robotrain did not write, followed to their end, and the file that it reports to."""
+"""The processes of a program that robotrain did not write, followed to their end."""
 
-import json
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup, StopForwarder
 
@@ -43,23 +40,3 @@ class GroupFollower:
     def exit_code(self) -> int:
         """The exit code of the program, negative for a signal; 143 after a stop."""
         return STOPPED_STATUS if self.is_stopped else self._group.exit_code or 0
-
-
-class ReportReader:
-    """Reads the reports that were added since, a line of JSON each."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def read_new(self) -> Iterator[dict[str, Any]]:
-        """Yield the new reports whose line is complete."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                content = file.read()
-        except FileNotFoundError:
-            return
-        complete = content[: content.rfind(b"\n") + 1]
-        self._offset += len(complete)
-        yield from map(json.loads, complete.decode().splitlines())
