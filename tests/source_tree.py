@@ -19,6 +19,7 @@ PACKAGES: Mapping[str, str] = {
     "robotrain_azure": "plugins/azure/robotrain_azure",
     "robotrain_osmo": "plugins/osmo/robotrain_osmo",
     "robotrain_azureml": "plugins/azureml/robotrain_azureml",
+    "robotrain_slurm": "plugins/slurm/robotrain_slurm",
 }
 """Each package of the product, with its folder."""
 VAGUE = """

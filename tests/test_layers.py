@@ -38,6 +38,7 @@ RUNTIME_MODULES = {
     "robotrain_azure": {"checkpoints.model_lineage", "environments.environment", "preflight", "process.stop"},
     "robotrain_osmo": set(),
     "robotrain_azureml": {"checkpoints.model_lineage"},
+    "robotrain_slurm": {"process.stop"},
 }
 """What each package uses of the runtime beside its contract and its plugin interface."""
 ROSBAG_EXTRA = {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL"}
@@ -62,6 +63,7 @@ DEPENDENCIES = {
     "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
     "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},
     "robotrain_azureml": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml", "azure"},
+    "robotrain_slurm": {"robotrain", "robotrain_runtime"},
 }
 """What each package may import: what its distribution declares."""
 TESTING_DEPENDENCIES = {"pytest", "hypothesis"}

@@ -1,0 +1,66 @@
+"""The commands of Slurm: how they are called, and when they fail."""
+
+import os
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.external_command import CommandStartError, run_command
+from robotrain_runtime.contract import child_python
+
+SECONDS = 30.0
+SETTINGS_PREFIX = "SBATCH_"
+"""Variables that change what sbatch sends: robotrain has them as settings, so that the plan is what runs."""
+AWAY_SIGNS = (
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Connection refused",
+    "Zero Bytes were transmitted",
+    "Transport endpoint is not connected",
+)
+
+
+class SlurmRefused(Exception):
+    """A command of Slurm ended with an error: nothing was done, or its text says what was."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+
+
+class SlurmAway(Rejected):
+    """Slurm's controller does not answer; whether it acted is not known. This may pass."""
+
+    def __init__(self, why: str, stage: Stage = Stage.SUBMIT) -> None:
+        ping = Suggestion("scontrol ping", "shows whether it answers")
+        title = "the controller of Slurm does not answer"
+        problem = make_problem("slurm-away", title, "", "", why, ping, stage=stage)
+        super().__init__([problem], transient=True)
+
+
+def run_slurm(command: str, *arguments: str, folder: str | None = None, seconds: float = SECONDS) -> str:
+    """Return what a command of Slurm prints. Raise SlurmRefused, SlurmAway, or Rejected where it is not installed.
+
+    :param folder: the folder in which it starts.
+    """
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIX)}
+    environ |= {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+    try:
+        place = folder or child_python.NEUTRAL_FOLDER
+        result = run_command(command, *arguments, seconds=seconds, env=environ, cwd=place)
+    except CommandStartError as error:
+        raise Rejected([make_missing_command_problem(command, str(error))]) from None
+    text = " ".join(result.stderr.split()) or " ".join(result.stdout.split())
+    if result.timed_out:
+        raise SlurmAway(f"`{command}` was not done within {seconds:g} seconds.")
+    if result.exit_code and any(sign in text for sign in AWAY_SIGNS):
+        raise SlurmAway(f"{text.rstrip('.')}.")
+    if result.exit_code:
+        raise SlurmRefused(text, result.exit_code)
+    return result.stdout
+
+
+def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SUBMIT) -> Problem:
+    """Return the problem of a machine without Slurm's commands."""
+    there = Suggestion("ssh LOGIN-NODE", "and submit there")
+    title = f"`{command}` of Slurm cannot be started here"
+    return make_problem("slurm-not-here", title, "", "", why, there, stage=stage)

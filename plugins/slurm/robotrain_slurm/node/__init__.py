@@ -1,0 +1,1 @@
+"""What runs on a node, with the standard library and the runtime only."""

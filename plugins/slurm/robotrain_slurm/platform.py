@@ -1,0 +1,70 @@
+"""The Slurm platform: what it supports, and the functions that implement it, imported when they are called."""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+from collections.abc import Iterable, Mapping
+
+from robotrain.cluster.platform import ClusterPlatform
+from robotrain.model.capabilities import Capabilities
+from robotrain.model.platform import Platform, lazy_method
+from robotrain.model.support import ANY, YES, Support, no
+from robotrain.plugins.hookspecs import hook
+
+from robotrain_slurm.settings import SlurmSettings
+
+NODE_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
+"""Roles that the node fetches or writes with a source kind's container plugin, which is sent with the job."""
+FEATURES = "publish_folder multi_gpu mixed_precision several_datasets wandb stream_logs cancel"
+CAPABILITIES = Capabilities(
+    sources={
+        **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
+        **{("policy", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
+        **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
+        **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
+        **{("code", kind): YES for kind in ("local_path", "git")},
+        **{(role, ANY): YES for role in NODE_ROLES},
+    },
+    workloads={ANY: YES},
+    features={
+        **dict.fromkeys(FEATURES.split(), YES),
+        "tracking": Support("yes", "With --tracking-uri."),
+        "register_model": Support("yes", "With --tracking-uri."),
+        "runs_here": no("It runs on a node of the cluster.", "--platform local"),
+        "native_dag": no("not yet"),
+        "native_sweep": no("not yet"),
+    },
+    required_settings={"tracking": "tracking_uri", "register_model": "tracking_uri"},
+)
+OPTION_HINTS: Mapping[str, str] = {}
+
+
+class SlurmPlatform(ClusterPlatform):
+    """Runs a job as a batch job, in a run folder that every node sees."""
+
+    name = "slurm"
+    summary = "a Slurm cluster, as a batch job"
+    settings: type = SlurmSettings
+    capabilities = CAPABILITIES
+    option_hints = OPTION_HINTS
+    engine = "Slurm"
+    cancel_seconds = 180.0  # a checkpoint is saved first
+    force_cancel_command = "scancel {}"
+
+    container_plugins = lazy_method("robotrain_slurm.spec.render:find_container_plugins")
+    render = lazy_method("robotrain_slurm.spec.render:render_plan")
+    submit = lazy_method("robotrain_slurm.submit.submit:submit_plan")
+    find = lazy_method("robotrain_slurm.submit.submit:find_run")
+    status = lazy_method("robotrain_slurm.observe.status:query_status")
+    has_ended = lazy_method("robotrain_slurm.observe.status:has_ended")
+    logs = lazy_method("robotrain_slurm.observe.run_files:read_logs")
+    events_file = lazy_method("robotrain_slurm.observe.run_files:find_events_file")
+    request_cancel = lazy_method("robotrain_slurm.observe.run_files:request_cancel")
+    outputs = lazy_method("robotrain_slurm.observe.run_files:list_outputs")
+    download = lazy_method("robotrain_slurm.observe.run_files:download_output")
+    describe_reference = lazy_method("robotrain_slurm.observe.run_files:describe_reference")
+
+
+@hook
+def robotrain_platforms() -> Iterable[Platform]:
+    """Return this platform."""
+    return (SlurmPlatform(),)

@@ -1,0 +1,1 @@
+"""What is sent: the options, script and plan of a batch job."""

@@ -1,0 +1,143 @@
+"""Render a job to the plan of a batch job. Pure, except for where the user's folders are."""
+
+import getpass
+import hashlib
+import os
+from collections.abc import Mapping
+
+from robotrain.cluster.spec import make_python_search
+from robotrain.model import plan
+from robotrain.model.job import Job
+from robotrain.model.plan import Payload, Plan
+from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
+from robotrain_runtime.contract.parameter import load_pairs
+
+from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec import script
+from robotrain_slurm.spec.options import Option, list_options
+from robotrain_slurm.spec.submission_spec import (
+    DOCUMENT_FILE,
+    PAYLOAD_FILE,
+    SCRIPT_FILE,
+    SEARCH_FILE,
+    SUBMISSION,
+    SUBMISSION_FILE,
+    BatchJob,
+    SlurmSpec,
+)
+
+OUTPUT_FILE = "slurm.txt"
+"""In the run folder: what the batch script prints itself."""
+CODE_FOLDER = "code"
+"""The run's copy of the user's folder of code."""
+TOKEN_LENGTH = 16
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+CONTAINER_PLUGINS = {"platform.slurm": script.BATCH_MODULE}
+
+
+def find_container_plugins(job: Job, settings: SlurmSettings) -> Mapping[str, str]:
+    """Return the program of the node, which is packed with the runtime."""
+    return CONTAINER_PLUGINS
+
+
+def render_plan(
+    job: Job, settings: SlurmSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+) -> Plan:
+    """Return the plan: the batch script, the job document and the payload."""
+    folder = os.path.join(settings.runs_dir, run)
+    document = render_document(job, settings, run, folder, container_plugins)
+    text, batch_job = render_batch_job(job, settings, run, folder, document, payload)
+    spec = SlurmSpec(run=run, folder=folder, jobs=(batch_job,), continuation=settings.continuation)
+    return Plan(
+        platform="slurm",
+        run=run,
+        job=job,
+        spec=SCRIPT_FILE,
+        files={
+            SCRIPT_FILE: text.encode(),
+            SUBMISSION_FILE: SUBMISSION.dump(spec),
+            DOCUMENT_FILE: document,
+            SEARCH_FILE: make_python_search(job.profile.container.interpreters).encode(),
+            PAYLOAD_FILE: payload.archive,
+        },
+        shown=(SCRIPT_FILE, DOCUMENT_FILE),
+    )
+
+
+def render_document(
+    job: Job, settings: SlurmSettings, run: str, folder: str, container_plugins: Mapping[str, str]
+) -> bytes:
+    """Return the job document of a job that works in `folder`."""
+    document = plan.make_job_document(
+        job,
+        run=run,
+        platform="slurm",
+        container_plugins=container_plugins,
+        placement=make_placement(job, settings, folder),
+    )
+    return format_document(document).encode()
+
+
+def make_placement(job: Job, settings: SlurmSettings, folder: str) -> Placement:
+    """Return where a job works, and what it finds there."""
+    credentials = {  # paths only
+        "blob_url": settings.blob_credential_file,
+        "huggingface": settings.hub_token_file,
+        "git": settings.git_token_file,
+    }
+    return Placement(
+        work=folder,
+        cache=settings.cache_dir,
+        tracking_uri=settings.tracking_uri or "",
+        environment=settings.environment,
+        torch_backend=settings.torch_backend,
+        credentials={kind: file for kind, file in credentials.items() if file},
+        secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
+        download_mib=settings.download_mib,
+        cache_gib=settings.cache_gib,
+        ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
+        mounts=tuple(_make_code_mount(source, folder) for source in list_code_folders(job)),
+    )
+
+
+def list_code_folders(job: Job) -> list[JobSource]:
+    """Return the folders of code on this machine that a run has a copy of."""
+    return [source for source in job.sources if (source.role, source.kind) == ("code", "local_path")]
+
+
+def _make_code_mount(source: JobSource, folder: str) -> Mount:
+    place = os.path.join(folder, CODE_FOLDER)
+    return Mount(role=source.role, uri=source.uri, folder=place, origin=f"the run's copy of {source.uri}")
+
+
+def render_batch_job(
+    job: Job, settings: SlurmSettings, name: str, folder: str, document: bytes, payload: Payload
+) -> tuple[str, BatchJob]:
+    """Return the batch script of a job, and how it is submitted.
+
+    :param name: its name in Slurm.
+    """
+    options = list_script_options(job, settings, name, folder)
+    content = repr([options, hashlib.sha256(document).hexdigest(), payload.digest])
+    token = hashlib.sha256(content.encode()).hexdigest()[:TOKEN_LENGTH]
+    comment = f"robotrain:{name}:{token}"
+    text = script.make_script([*options, ("comment", comment)])
+    return text, BatchJob(name=name, script=SCRIPT_FILE, comment=comment, folder=folder)
+
+
+def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: str) -> list[Option]:
+    """Return all options of the script but the comment."""
+    home, user = os.path.expanduser("~"), getpass.getuser()
+    environ = {"PATH": PATH, "HOME": home, "USER": user, "LOGNAME": user, "LANG": "C.UTF-8"}
+    return [
+        ("job-name", name),
+        *list_options(job, settings),
+        ("nodes", "1"),
+        ("ntasks", "1"),
+        ("chdir", folder),
+        ("output", os.path.join(folder, OUTPUT_FILE).replace("%", "%%")),
+        ("open-mode", "append"),
+        ("export", ",".join(f"{variable}={value}" for variable, value in environ.items())),
+        ("signal", f"B:TERM@{settings.stop_seconds}"),
+        ("requeue" if settings.continuation == "requeue" else "no-requeue", None),
+    ]

@@ -1,0 +1,23 @@
+"""The batch script: its options, and a body in which no value of the user stands."""
+
+from collections.abc import Iterable, Sequence
+
+from robotrain_slurm.spec.options import Option, format_option
+from robotrain_slurm.spec.submission_spec import SEARCH_FILE
+
+BATCH_MODULE = "robotrain_slurm.node.batch"
+BODY = """\
+export PYTHONPATH="$PWD/{payload}" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
+exec /bin/sh "{search}" -m {module}
+"""
+
+
+def make_script(options: Iterable[Option], prologue: Sequence[str] = (), root: str = ".") -> str:
+    """Return a batch script, which becomes the program of the node.
+
+    :param prologue: lines of the shell, from the user's own configuration.
+    :param root: the folder with the payload, from the folder that the job starts in.
+    """
+    lines = ["#!/bin/bash", *map(format_option, options), *prologue]
+    body = BODY.format(payload=f"{root}/payload", search=f"{root}/{SEARCH_FILE}", module=BATCH_MODULE)
+    return "\n".join(lines) + "\n" + body.replace("/./", "/").replace('"./', '"')

@@ -1,0 +1,52 @@
+"""The submission spec, `slurm.json` in a plan: the batch jobs of a run, and what finds them in Slurm again."""
+
+from typing import Literal
+
+from robotrain.cluster.spec import SubmissionSpecFile
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+
+SUBMISSION_FILE = "slurm.json"
+SCRIPT_FILE = "job.sbatch"
+DOCUMENT_FILE = "job.json"
+PAYLOAD_FILE = "payload.zip"
+SEARCH_FILE = "find-python.sh"
+SCHEMA = 1
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class BatchJob:
+    """A job of Slurm: one batch script."""
+
+    name: str
+    """Its name in Slurm: the run, or RUN-STEP."""
+    script: str
+    """Its script in the plan."""
+    comment: str
+    """Its comment in Slurm: `robotrain:NAME:TOKEN`, of which the token stands for what is sent."""
+    folder: str
+    """Its run folder; empty if it has none that this machine sees."""
+    step: str = ""
+    """The step of a pipeline that it is."""
+    needs: tuple[str, ...] = ()
+    """The names of the jobs that must succeed before."""
+    trials: tuple[str, ...] = ()
+    """The names of the trials, of a job array."""
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class SlurmSpec:
+    """How a run is submitted."""
+
+    run: str
+    folder: str
+    """The run folder; empty if it is on the node only."""
+    jobs: tuple[BatchJob, ...]
+    """Each comes after those that it needs."""
+    storage: Literal["shared", "node"] = "shared"
+    continuation: Literal["requeue", "node", "login", "never"] = "requeue"
+    staged: bool = False
+    """Whether this machine fetches what the job needs before it is sent."""
+    schema: int = SCHEMA
+
+
+SUBMISSION = SubmissionSpecFile(SlurmSpec, SUBMISSION_FILE, SCHEMA, "Slurm")
