@@ -7,8 +7,10 @@ from robotrain.external_command import CommandStartError, run_command
 from robotrain_runtime.contract import child_python
 
 SECONDS = 30.0
-SETTINGS_PREFIX = "SBATCH_"
-"""Variables that change what sbatch sends: robotrain has them as settings, so that the plan is what runs."""
+REMOVED_PREFIXES = ("SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
+"""Variables that change what a command does: those of sbatch are settings of robotrain, so that the plan is what runs;
+those of others hide jobs (SQUEUE_PARTITION).
+"""
 AWAY_SIGNS = (
     "Unable to contact slurm controller",
     "Socket timed out",
@@ -42,7 +44,7 @@ def run_slurm(command: str, *arguments: str, folder: str | None = None, seconds:
 
     :param folder: the folder in which it starts.
     """
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIX)}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED_PREFIXES)}
     environ |= {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
     try:
         place = folder or child_python.NEUTRAL_FOLDER

@@ -1,11 +1,14 @@
-"""The queue of Slurm, as `squeue` prints it."""
+"""The queue of Slurm, as `squeue` prints it: jobs that wait, run or ended a few minutes ago."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.client.commands import run_slurm
 
-FORMAT = "%i|%T|%r|%S|%N|%j|%k"
+FORMAT = "%i|%A|%T|%r|%S|%e|%N|%E|%j|%k"
+"""These letters have the same meaning in all versions of Slurm; `--json` has not."""
+EMPTY_VALUES = ("", "None", "(null)", "N/A", "NULL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,32 +23,65 @@ class QueuedJob:
     """In Slurm's words: `PENDING`."""
     reason: str
     """Why it waits or ended, in Slurm's words; empty for none."""
+    number: str = ""
+    """Its SLURM_JOB_ID: that of an element of an array is its own."""
     start: float | None = None
     """When it started, or is expected to."""
+    end: float | None = None
+    """When it ended, or its time is up."""
     nodes: str = ""
+    dependency: str = ""
+    """What it waits for: `afterok:12(unfulfilled)`."""
+    exit_code: int | None = None
+    """Only sacct tells it."""
+
+    @property
+    def array(self) -> str:
+        """The number that sbatch printed: that of the whole array."""
+        return self.id.partition("_")[0]
+
+    @property
+    def task(self) -> str:
+        """The index of an element of an array; empty for another job."""
+        return self.id.partition("_")[2]
 
 
-def query_queue(names: Iterable[str] = ()) -> list[QueuedJob]:
-    """Return this user's jobs that Slurm knows, ended ones too, or those of these names. Raise SlurmAway, Rejected."""
+def query_queue(names: Iterable[str] = (), user: str = "") -> list[QueuedJob]:
+    """Return the jobs that Slurm knows, ended ones too, an element of an array each; or those of these names.
+
+    Raise SlurmAway, Rejected.
+
+    :param user: another user than this one, by name or number.
+    """
     chosen = ",".join(names)
     filters = [f"--name={chosen}"] if chosen else []
-    try:
-        text = run_slurm("squeue", "--me", "--noheader", "--states=all", "--array", f"--format={FORMAT}", *filters)
-    except SlurmRefused as refusal:
-        if "Invalid job id" in refusal.text:
-            return []
-        raise
-    return [_parse_line(line) for line in text.splitlines() if line.count("|") >= FORMAT.count("|")]
+    who = f"--user={user or os.getuid()}"
+    answer = run_slurm("squeue", "--all", "--array", "--noheader", "--states=all", who, f"--format={FORMAT}", *filters)
+    separators = FORMAT.count("|")
+    return [_parse_line(line) for line in answer.splitlines() if line.count("|") >= separators]
 
 
 def _parse_line(line: str) -> QueuedJob:
-    number, state, reason, start, nodes, name, comment = line.split("|", FORMAT.count("|"))
+    values = [_clear_empty(value) for value in line.split("|", FORMAT.count("|"))]
+    number, own, state, reason, start, end, nodes, dependency, name, comment = values
     return QueuedJob(
-        id=number.strip(),
+        id=number,
+        number=own,
         name=name,
-        comment=comment.strip(),
+        comment=comment,
         state=state,
-        reason="" if reason == "None" else reason,
-        start=float(start) if start.isdigit() else None,
+        reason=reason,
+        start=parse_seconds(start),
+        end=parse_seconds(end),
         nodes=nodes,
+        dependency=dependency,
     )
+
+
+def _clear_empty(value: str) -> str:
+    return "" if value.strip() in EMPTY_VALUES else value.strip()
+
+
+def parse_seconds(text: str) -> float | None:
+    """Return a time of Slurm, which `run_slurm` asks for in seconds; None for words such as `Unknown`."""
+    return float(text) if text.isdecimal() else None
