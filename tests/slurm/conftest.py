@@ -1,0 +1,51 @@
+"""The lab: a real Slurm, where it is installed."""
+
+from collections.abc import Iterator
+
+import pytest
+from lab import SlurmLab, SlurmUnavailable
+
+
+@pytest.fixture(scope="session")
+def running_lab(tmp_path_factory) -> Iterator[SlurmLab]:
+    """Slurm's daemons, for all tests of this process."""
+    yield from start_lab(tmp_path_factory)
+
+
+@pytest.fixture
+def lab(running_lab, monkeypatch) -> Iterator[SlurmLab]:
+    """The lab, for the commands of this test; afterwards it has no jobs, and two idle nodes."""
+    monkeypatch.setenv("SLURM_CONF", str(running_lab.configuration))
+    yield running_lab
+    running_lab.reset()
+
+
+@pytest.fixture
+def make_lab(tmp_path_factory, monkeypatch) -> Iterator[object]:
+    """Start a lab of this test's own: `make_lab(MinJobAge="2")`, with lines of slurm.conf that differ."""
+    started = []
+
+    def make(**settings: str) -> SlurmLab:
+        started.append(start_lab(tmp_path_factory, **settings))
+        lab = next(started[-1])
+        monkeypatch.setenv("SLURM_CONF", str(lab.configuration))
+        return lab
+
+    yield make
+    for one in started:
+        next(one, None)
+
+
+def start_lab(tmp_path_factory, **settings: str) -> Iterator[SlurmLab]:
+    """Start a lab, and end it and all its jobs afterwards. Skip the test where there is no Slurm."""
+    try:
+        lab = SlurmLab(tmp_path_factory.mktemp("lab"), settings)
+    except SlurmUnavailable as error:
+        pytest.skip(str(error))
+    try:
+        lab.start()
+        yield lab
+    except SlurmUnavailable as error:
+        pytest.skip(f"Slurm does not start on this machine: {error}")
+    finally:
+        lab.close()
