@@ -1,4 +1,4 @@
-"""Command line of the runtime: `python -m robotrain_runtime run|register|environment`."""
+"""Command line of the runtime: `python -m robotrain_runtime run|fetch|register|environment`."""
 
 import argparse
 import dataclasses
@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.environments import environment, environment_check
-from robotrain_runtime.process.stop import StopRequested, StopSignal
+from robotrain_runtime.process.stop import STOPPED_STATUS, StopRequested, StopSignal
 
 MLFLOW_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
 CLAIM_CHECK_SECONDS = 1.0
@@ -66,6 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--log", type=Path, metavar="FILE", help="append the output to FILE")
     run.add_argument("--set", action="append", metavar="NAME=VALUE", help="a value of a trial of a sweep")
     run.set_defaults(act=_run_job)
+    fetch = commands.add_parser("fetch", help="fetch what a job needs into its cache, and do none of its work")
+    fetch.add_argument("job", type=Path, metavar="JOB.json")
+    fetch.add_argument("--to", type=Path, metavar="FOLDER", help="the run's folder: write where the data is")
+    fetch.set_defaults(act=_fetch_job)
     register = commands.add_parser("register", help="register the result of an ended run as a version of a model")
     register.add_argument("job", type=Path, metavar="JOB.json")
     register.add_argument("name", metavar="MODEL")
@@ -113,6 +118,27 @@ def _run_job(options: argparse.Namespace) -> int:
         return engine.run_job(job_document).exit_code
     except OSError as error:
         return _report_error(f"the run's folder {job_document.placement.work} cannot be used: {error}")
+
+
+def _fetch_job(options: argparse.Namespace) -> int:
+    from robotrain_runtime import engine
+    from robotrain_runtime.data import staged
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="robotrain-") as work:
+            job_document = _read_document(options.job)
+            present = tuple(one for one in job_document.placement.mounts if Path(one.folder).is_dir())
+            placement = dataclasses.replace(job_document.placement, work=work, mounts=present)
+            mounts = engine.fetch_job(dataclasses.replace(job_document, placement=placement))
+        if options.to:
+            staged.write_staged(options.to, mounts)
+    except StopRequested:
+        return STOPPED_STATUS
+    except JobFailed as failed:
+        return _report_error(failed.reason, failed.exit_code)
+    except OSError as error:
+        return _report_error(str(error), EXIT_FAILED)
+    return 0
 
 
 def _register_model(options: argparse.Namespace) -> int:

@@ -27,7 +27,9 @@ from robotrain_runtime.contract.failure import (
     PermanentError,
 )
 from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.data import staged
 from robotrain_runtime.data.run_data import RunData
+from robotrain_runtime.data.staged import StagedMount
 from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.environments.program_environment import ProgramEnvironment
 from robotrain_runtime.environments.run_environment import BackgroundBuild
@@ -63,22 +65,38 @@ def run_job(document: JobDocument) -> Outcome:
     for file in (OUTCOME_FILE, failure.STOP_REASON_FILE):  # of an earlier attempt
         (work / file).unlink(missing_ok=True)
     earlier = recovery.read_earlier_attempts(work)
-    with (
-        EventRelay(work / recovery.EVENTS_FILE) as relay,
-        StopSignal() as stop,
-        CacheLease(Path(document.placement.cache)) as lease,
-    ):
-        services = RunServices(relay=relay, stop=stop, lease=lease)
+    with _open_services(document) as services:
         outcome = _run_to_outcome(document, services, earlier)
         if services.tracker is not None:
             services.tracker.close(outcome)
-        relay.write_record(event.make_record(outcome))
+        services.relay.write_record(event.make_record(outcome))
         try:
             content = json.dumps(dataclasses.asdict(outcome), indent=1) + "\n"
             write_atomically(work / OUTCOME_FILE, content.encode())
         except OSError as error:
-            relay.write_line(f"{OUTCOME_FILE} could not be written: {error}")
+            services.relay.write_line(f"{OUTCOME_FILE} could not be written: {error}")
     return outcome
+
+
+def fetch_job(document: JobDocument) -> list[StagedMount]:
+    """Fetch what the work needs into the cache, and return where the data is; nothing else of the job is done.
+
+    Publish targets are only inspected. Events are written below the document's work folder. Raise JobFailed, OSError or
+    StopRequested.
+    """
+    earlier = recovery.read_earlier_attempts(Path(document.placement.work))
+    with _open_services(document) as services:
+        return Engine(document, services, earlier, does_work=False).fetch()
+
+
+@contextmanager
+def _open_services(document: JobDocument) -> Iterator[RunServices]:
+    with (
+        EventRelay(Path(document.placement.work, recovery.EVENTS_FILE)) as relay,
+        StopSignal() as stop,
+        CacheLease(Path(document.placement.cache)) as lease,
+    ):
+        yield RunServices(relay=relay, stop=stop, lease=lease)
 
 
 def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recovery.EarlierAttempts) -> Outcome:
@@ -91,7 +109,7 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
         if document.registers:
             services.relay.emit(handover.register_step(document, services.stop, services.relay.write_line))
             return Outcome(state="succeeded", exit_code=0)
-        return Engine(document, services, earlier).run()
+        return Engine(staged.add_staged_mounts(document), services, earlier).run()
     except StopRequested:
         fault = failure.read_stop_reason(Path(document.placement.work))
         why = {"stopped": "", "preempted": ": its machine was preempted"}.get(fault, f": it was {fault}")
@@ -112,7 +130,16 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
 class Engine:
     """The stages of one run. Each raises JobFailed or StopRequested."""
 
-    def __init__(self, document: JobDocument, services: RunServices, earlier: recovery.EarlierAttempts) -> None:
+    def __init__(
+        self,
+        document: JobDocument,
+        services: RunServices,
+        earlier: recovery.EarlierAttempts,
+        *,
+        does_work: bool = True,
+    ) -> None:
+        """Make the engine of a run; one that does no work only fetches for another machine that does."""
+        self._does_work = does_work
         self._document, self._placement = document, document.placement
         self._services, self._earlier = services, earlier
         self._relay, self._stop, self._lease = services.relay, services.stop, services.lease
@@ -136,9 +163,20 @@ class Engine:
 
     def run(self) -> Outcome:
         """Run all stages."""
+        with self._reported_failures(), closing(self._warm_up):
+            return self._run_stages()
+
+    def fetch(self) -> list[StagedMount]:
+        """Run the stages before the work; return where the sources are."""
+        with self._reported_failures():
+            _, data, _ = self._prepare_inputs()
+            return self._data.list_staged(data)
+
+    @contextmanager
+    def _reported_failures(self) -> Iterator[None]:
+        """Raise a failure in the background in place of the StopRequested that it caused."""
         try:
-            with closing(self._warm_up):
-                return self._run_stages()
+            yield
         except StopRequested:
             if self._stop.number is None and (reason := self._background.failure or self._program.failure):
                 raise reason from None
@@ -212,11 +250,13 @@ class Engine:
             unread = self._secrets.read_here()
             start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
             start = (lambda: None) if unread else start
-            found, inspected, described = collect_findings(self._document, batches, self._stop, start, get_python)
+            found, inspected, described = collect_findings(
+                self._document, batches, self._stop, start, get_python, runs_here=self._does_work
+            )
             if not (findings := [*unread, *found]):
                 with self._stop.interruptible():
                     findings = self._secrets.read_stores(get_python)
-            if not findings:
+            if not findings and self._does_work:
                 self._described = self._keep_descriptions(described)
                 self._recoverable = recovery.find_recoverable(self._document, inspected)
                 uri = self._placement.tracking_uri
@@ -250,7 +290,7 @@ class Engine:
         """Start tracking, and what gets ready for the work, while the data is still on its way."""
         self._preflight_done.wait()  # which finds the tracking run of an earlier attempt
         self._program.start()
-        if not self._tracking_started and self._lease.acquire(built):
+        if self._does_work and not self._tracking_started and self._lease.acquire(built):
             self._tracking_started = True
             python, command = environment.get_python(built), None
             if self._described is not None:

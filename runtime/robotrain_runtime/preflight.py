@@ -74,15 +74,22 @@ RENDER_AGAIN = (
 LogFunction = Callable[[str], None]
 
 
-def run_preflight(document: JobDocument, log_line: LogFunction = lambda line: None) -> list[Finding]:
+def run_preflight(
+    document: JobDocument, log_line: LogFunction = lambda line: None, *, runs_here: bool = True
+) -> list[Finding]:
     """Return every reason why the job would fail on this machine, before it is submitted.
 
     If the job needs an environment to read its data and it does not exist, it is built, which takes some seconds.
+
+    runs_here: False if this machine only fetches for the one that does the work.
     """
     stop = StopSignal()  # never entered: signals belong to the caller
     python = functools.partial(_build_python, Path(document.placement.cache), log_line, stop)
     with contextlib.closing(SourceBatches(document, stop, lambda line: None, python)) as batches:
-        return [*WorkSecrets(document).read_here(), *collect_findings(document, batches, stop).findings]
+        return [
+            *WorkSecrets(document).read_here(),
+            *collect_findings(document, batches, stop, runs_here=runs_here).findings,
+        ]
 
 
 def preflight_remotely(
@@ -149,11 +156,13 @@ def collect_findings(
     stop: StopSignal,
     start_build: Callable[[], None] = lambda: None,
     get_writer_python: Callable[[PythonEnvironment], Path] | None = None,
+    runs_here: bool = True,
 ) -> PreflightResult:
     """Find every reason why the run would fail: first from this machine, then from services. Raise StopRequested.
 
     start_build: called between the two, if nothing rules the run out yet, to start the slow environment build.
     get_writer_python: returns the interpreter that publish targets are inspected with; None to only parse addresses.
+    runs_here: whether the work runs on this machine, which then needs the job's GPUs.
     """
     inspected: list[InspectedTarget] = []
     try:
@@ -168,7 +177,8 @@ def collect_findings(
         with program_environment.temporary_lock(document) as required:
             findings += environment_check.find_environment_problems(required, placement) if required else ()
         blocked = list(_check_other_environments(document))
-        machine = DeadlineFuture(lambda: list(hardware.find_gpu_problems(workload.gpus(document), document.placement)))
+        gpus = workload.gpus(document) if runs_here else None
+        machine = DeadlineFuture(lambda: list(hardware.find_gpu_problems(gpus, document.placement)))
         if not findings and not blocked:
             start_build()
         needs_environment = plugin_loader.load_tracking_plugin(document) is not None

@@ -14,6 +14,7 @@ from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.data import sources
 from robotrain_runtime.data.sources import SourceBatches
+from robotrain_runtime.data.staged import StagedMount
 from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheLease
@@ -74,9 +75,24 @@ class RunData:
 
     def get_preparation(self, data: Mapping[JobSource, Path]) -> DataPreparation | None:
         """Return what the workload prepares from the data before the work; None for nothing."""
-        surveys = self.batches.surveys
-        digests = {source: surveys[source].digest if source in surveys else source.pin for source in data}
-        return self._plugin.prepare(self._document, data, digests)
+        return self._plugin.prepare(self._document, data, {source: self._get_digest(source) for source in data})
+
+    def list_staged(self, data: Mapping[JobSource, Path]) -> list[StagedMount]:
+        """Return the sources that are in the cache now, for a run that uses them as they are."""
+        cache = Path(os.path.abspath(self._cache))
+        return [
+            StagedMount(role=source.role, uri=source.uri, folder=str(data[source]), digest=self._get_digest(source))
+            for source in document.list_fetched_sources(self._document)
+            if cache in data[source].parents
+        ]
+
+    def _get_digest(self, source: JobSource) -> str:
+        """Return what identifies the content of a source; empty if unknown."""
+        mount = document.find_mount(self._document, source)
+        if isinstance(mount, StagedMount):
+            return mount.digest
+        survey = self.batches.surveys.get(source)
+        return survey.digest if survey else source.pin
 
     def prepare(self, preparation: DataPreparation, python: Path) -> tuple[Path, bool]:
         """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""
@@ -145,7 +161,10 @@ class RunData:
             folder = self.batches.mounted[source]  # as preflight found it
             context = make_container_context(self._document, None, log_line)
             with failure.convert_os_errors(), self._stop.interruptible():
-                return sources.fetch_from_mount(self._document, source, folder, context)
+                found = sources.fetch_from_mount(self._document, source, folder, context)
+            if not self._lease.acquire(found):
+                raise JobFailed(f"{found} was removed after the run had begun")
+            return found
         plugin = plugin_loader.load_source_plugin(self._document, source)
         source_python = self.build_python(plugin.ENVIRONMENT) if plugin.ENVIRONMENT else python()
         context = make_container_context(self._document, source_python, log_line)

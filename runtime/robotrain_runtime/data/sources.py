@@ -22,6 +22,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Mount
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import Finding, convert_os_errors, make_finding
 from robotrain_runtime.contract.plugin_loader import make_container_context
+from robotrain_runtime.data.staged import StagedMount
 from robotrain_runtime.process.stop import StopSignal
 
 
@@ -112,6 +113,8 @@ def inspect_mount(
     except contract_document.UnsetVariable as name:
         title = f"{name} is not set: it should name the folder of {origin}"
         return None, [Finding(code="mount-missing", title=title, given=source.uri)]
+    if isinstance(mount, StagedMount):
+        return outer, []
     try:
         described = plugin_loader.load_workload_plugin(document).DESCRIBED
         folders = _find_data_folders(outer, (*described.get(source.role, ()), MANIFEST))
@@ -144,7 +147,8 @@ def record_tags(document: JobDocument, source: JobSource, folder: Path) -> None:
 
 def fetch_from_mount(document: JobDocument, source: JobSource, folder: Path, context: ContainerContext) -> Path:
     """Return the part of a mounted folder that its plugin uses; the pin was checked before. Raise OSError."""
-    plugin = _load_reader(document, source)
+    is_staged = isinstance(contract_document.find_mount(document, source), StagedMount)
+    plugin = None if is_staged else _load_reader(document, source)
     return plugin.fetch(replace(source, uri=str(folder), pin=""), context) if plugin else folder
 
 

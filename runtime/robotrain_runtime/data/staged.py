@@ -1,0 +1,47 @@
+"""Data that was fetched before the job was sent, for a node without a network: `staged.json` in the run's folder.
+
+It says which folder of the shared cache has each source. The run then uses them as they are, and asks no service.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from robotrain_runtime.contract.document import JobDocument, Mount, collect_fields, convert_json
+from robotrain_runtime.contract.files import read_limited_file, write_atomically
+
+STAGED_FILE = "staged.json"
+MAX_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedMount(Mount):
+    """A source that was fetched into the cache before the job was sent."""
+
+    digest: str = ""
+    """Identifies its content and its names; empty if unknown."""
+
+
+def write_staged(folder: Path, mounts: Iterable[StagedMount]) -> None:
+    """Write where the sources of a run are. Raise OSError."""
+    content = json.dumps({"mounts": list(mounts)}, indent=1, sort_keys=True, default=collect_fields)
+    write_atomically(folder / STAGED_FILE, f"{content}\n".encode())
+
+
+def add_staged_mounts(document: JobDocument) -> JobDocument:
+    """Return the document with the mounts that the run's folder lists. Raise ValueError, OSError.
+
+    What is no longer in the cache is left out: the run fetches it like any other source.
+    """
+    try:
+        data = json.loads(read_limited_file(Path(document.placement.work, STAGED_FILE), MAX_BYTES))
+    except FileNotFoundError:
+        return document
+    errors: list[str] = []
+    known = convert_json(tuple[StagedMount, ...], data.get("mounts"), "mounts", errors)
+    if errors:
+        raise ValueError(f"{STAGED_FILE} is damaged: {'; '.join(errors)}")
+    present = tuple(mount for mount in known if Path(mount.folder).is_dir())
+    mounts = (*document.placement.mounts, *present)
+    return replace(document, placement=replace(document.placement, mounts=mounts))
