@@ -62,7 +62,7 @@ def query_queue(names: Iterable[str] = (), user: str = "") -> list[QueuedJob]:
 
 
 def _parse_line(line: str) -> QueuedJob:
-    values = [_clear_empty(value) for value in line.split("|", FORMAT.count("|"))]
+    values = [clear_empty(value) for value in line.split("|", FORMAT.count("|"))]
     number, own, state, reason, start, end, nodes, dependency, name, comment = values
     return QueuedJob(
         id=number,
@@ -78,7 +78,8 @@ def _parse_line(line: str) -> QueuedJob:
     )
 
 
-def _clear_empty(value: str) -> str:
+def clear_empty(value: str) -> str:
+    """Return a value of Slurm; empty for one of its words for none."""
     return "" if value.strip() in EMPTY_VALUES else value.strip()
 
 

@@ -1,0 +1,45 @@
+"""The accounting database of Slurm, as `sacct` prints it: it knows jobs long after the queue has forgotten them."""
+
+from collections.abc import Iterable
+
+from robotrain.errors import Rejected
+
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.client.queue import QueuedJob, clear_empty, parse_seconds
+
+FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode", "Reason", "Start", "End", "NodeList", "JobName", "Comment")
+SECONDS = 10.0
+
+
+def query_accounting(jobs: Iterable[str]) -> dict[str, QueuedJob] | None:
+    """Return jobs by their id; of one that was requeued, its last start.
+
+    None if the cluster has no accounting, its database is away, or this machine has no sacct.
+
+    :param jobs: their numbers, as sbatch printed them.
+    """
+    try:
+        which = f"--jobs={','.join(jobs)}", f"--format={','.join(FIELDS)}"
+        answer = run_slurm("sacct", "--noheader", "--parsable2", "--allocations", *which, seconds=SECONDS)
+    except (SlurmRefused, Rejected):
+        return None
+    lines = (line.split("|", len(FIELDS) - 1) for line in answer.splitlines())
+    found = [_make_job(dict(zip(FIELDS, line, strict=True))) for line in lines if len(line) == len(FIELDS)]
+    return {job.id: job for job in found}
+
+
+def _make_job(row: dict[str, str]) -> QueuedJob:
+    values = {name: clear_empty(value) for name, value in row.items()}
+    code, _, signal = values["ExitCode"].partition(":")
+    return QueuedJob(
+        id=values["JobID"],
+        number=values["JobIDRaw"],
+        name=values["JobName"],
+        comment=values["Comment"],
+        state=values["State"],
+        reason=values["Reason"],
+        start=parse_seconds(values["Start"]),
+        end=parse_seconds(values["End"]),
+        nodes=values["NodeList"],
+        exit_code=(int(code) or (128 + int(signal) if int(signal or 0) else 0)) if code.isdecimal() else None,
+    )

@@ -1,0 +1,159 @@
+"""The states and reasons of Slurm in words: why a job waits, and why it ended.
+
+Slurm's own word follows in brackets, to be looked up or told to an administrator. One that is not known here is shown
+as Slurm prints it.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+
+from robotrain.cluster import reasons
+
+from robotrain_slurm.client.queue import QueuedJob
+
+RELEASE = "`scontrol release {job}` lets it start"
+TRY_AGAIN = reasons.RETRY_HINT
+
+WAITING_REASONS: Mapping[str, str] = {
+    "": "Slurm has not looked for a place yet",
+    "WaitingForScheduling": "Slurm has not looked for a place yet",
+    "Priority": "jobs of higher priority are before it",
+    "Resources": "no node has free what it asks for",
+    "Dependency": "{dependency} must end before",
+    "DependencyNeverSatisfied": "it never starts, because {dependency} did not succeed: cancel it",
+    "BeginTime": "it starts later",
+    "JobHeldUser": f"it is held: {RELEASE}",
+    "JobHeldAdmin": "an administrator holds it: ask them to release it",
+    "JobHoldMaxRequeue": f"it was requeued so often that Slurm holds it: {RELEASE}",
+    "launch failed requeued held": f"it could not be started, and is held: {RELEASE}",
+    "job requeued in held state": f"it was requeued and is held: {RELEASE}",
+    "JobArrayTaskLimit": "as many of its trials run as may at a time",
+    "Licenses": "a license that it asks for is in use",
+    "Prolog": "the cluster prepares its node",
+    "Cleaning": "its node is cleaned up after its last start",
+    "Reservation": "the reservation that it asks for has not begun",
+    "ReservationDeleted": "the reservation that it asks for was deleted: submit without it",
+    "ReqNodeNotAvail": "nodes that it may use are down, drained or reserved",
+    "NodeDown": "a node that it asks for is down",
+    "FrontEndDown": "the cluster is not ready to start jobs",
+    "PartitionDown": "its partition starts no jobs at present",
+    "PartitionInactive": "its partition is inactive: use another --partition",
+    "PartitionTimeLimit": "its time limit is above that of its partition: it starts only with a smaller --time",
+    "PartitionNodeLimit": "its partition does not allow what it asks for, or its nodes are down",
+    "PartitionConfig": "its partition does not allow what it asks for: use another --partition",
+    "MaxMemPerLimit": "it asks for more memory than its partition allows: use a smaller --memory",
+    "BadConstraints": "no node has what it asks for: it never starts; cancel it",
+    "AccountNotAllowed": "its partition does not accept its account: use another --account or --partition",
+    "InvalidAccount": "its account does not exist, or is not yours: use another --account",
+    "AccountingPolicy": "a limit of its account is reached",
+    "QOSNotAllowed": "its partition or account does not accept its QOS: use another --qos",
+    "InvalidQOS": "its QOS does not exist, or is not yours: use another --qos",
+    "QOSUsageThreshold": "its account has used too much for its QOS: use another --qos",
+    "BurstBufferResources": "the burst buffer is full",
+    "BurstBufferStageIn": "its burst buffer is being filled",
+    "BurstBufferOperation": "the burst buffer failed: ask an administrator",
+    "PowerNotAvail": "the cluster has no more electric power at present",
+    "PowerReserved": "the cluster's electric power is reserved",
+    "DeadLine": "it cannot end before its deadline",
+    "SystemFailure": "Slurm failed: ask an administrator",
+}
+"""Why a pending job waits, by Slurm's reason. `{job}` is its number, `{dependency}` the jobs that it waits for."""
+SELF_EXPLANATORY = ("BeginTime", "Dependency", "Priority", "WaitingForScheduling")
+"""Reasons that say no more than the words."""
+
+LIMIT = re.compile(
+    r"(?P<owner>QOS|Assoc(?:iation)?|)(?P<kind>Grp|Max|Min|Job|Resource|Time)(?P<what>[A-Za-z]*?)"
+    r"(?P<time>(?:Run)?Minutes)?(?P<per>Per(?:Job|Node|User|Account))?(?:Limit|NotSatisfied)?"
+)
+"""A reason about a limit: Slurm has about two hundred, such as QOSMaxGRESPerUser and AssocGrpCPUMinutesLimit."""
+OWNERS = {"QOS": "its QOS", "Assoc": "its account", "Association": "its account", "": "its QOS"}
+AMOUNTS = {
+    "bb": "burst buffers", "billing": "billing units", "cpu": "CPU cores", "energy": "energy", "gres": "GPUs",
+    "job": "jobs", "jobs": "jobs", "submitjob": "jobs", "submitjobs": "jobs", "license": "licenses", "mem": "memory",
+    "memory": "memory", "node": "nodes", "wall": "time", "wallduration": "time",
+}  # fmt: skip
+PERSONS = {"PerUser": "a user ", "PerAccount": "an account "}
+
+END_REASONS: Mapping[str, str] = {
+    "BOOT_FAIL": f"its node could not be started: {TRY_AGAIN}",
+    "CANCELLED": "it was cancelled in Slurm",
+    "DEADLINE": "it reached its deadline",
+    "FAILED": "its batch script failed",
+    "LAUNCH_FAILED": "Slurm could not start it on its node",
+    "NODE_FAIL": f"its node failed: {TRY_AGAIN}",
+    "OUT_OF_MEMORY": "memory ran out: use more --memory, a smaller --batch-size or fewer --num-workers",
+    "PREEMPTED": f"a job of higher priority took its place: {TRY_AGAIN}",
+    "RECONFIG_FAIL": f"its node could not be set up: {TRY_AGAIN}",
+    "REVOKED": "another cluster of the federation started it",
+    "TIMEOUT": "it reached its time limit: use more --time, or `robotrain resume` from its last checkpoint",
+}
+"""Why a job ended, by its state."""
+FAILURE_REASONS: Mapping[str, str] = {
+    "BadConstraints": "no node has what it asks for",
+    "JobLaunchFailure": "Slurm could not start it: its folder or its batch script cannot be read on the node",
+    "NodeDown": END_REASONS["NODE_FAIL"],
+    "OutOfMemory": END_REASONS["OUT_OF_MEMORY"],
+    "DependencyNeverSatisfied": "the job that it waited for did not succeed",
+    "SystemFailure": f"Slurm failed, not the job: {TRY_AGAIN}",
+    "TimeLimit": END_REASONS["TIMEOUT"],
+    "InactiveLimit": "Slurm ended it because it was inactive",
+}
+"""Why a job ended, by Slurm's reason, which tells more than its state."""
+
+
+def explain_waiting(job: QueuedJob) -> str:
+    """Return why a pending job waits, and when it is expected to start if Slurm knows."""
+    word, _, details = job.reason.partition(",")
+    known = WAITING_REASONS.get(word) or WAITING_REASONS.get(word.replace("_", " ")) or _explain_limit(word)
+    awaited = re.findall(r"\d+(?:_(?:\d+|\*))?", job.dependency)
+    dependency = f"{'jobs' if awaited[1:] else 'job'} {', '.join(awaited)}" if awaited else "another job"
+    shown = reasons.redact_text(job.reason)
+    text = known.format(job=job.id, dependency=dependency) if known else f"Slurm says {shown}"
+    if known and word and (details or word not in SELF_EXPLANATORY):
+        text += f" ({shown})"
+    return text + _format_start(job.start)
+
+
+def _explain_limit(word: str) -> str:
+    """Return a sentence about a limit of a QOS or an account; empty for another reason."""
+    match = LIMIT.fullmatch(word)
+    if match is None or not (match["owner"] or match["per"]):
+        return ""
+    owner, what, per = OWNERS[match["owner"]], AMOUNTS.get(match["what"].lower(), ""), match["per"]
+    if match["time"]:
+        return f"the budget of {owner} is used up"
+    if match["kind"] == "Min":
+        return f"it asks for less than {owner} requires"
+    if per in ("PerJob", "PerNode"):
+        return f"it asks for more {what or 'than'} than {owner} allows".replace("than than", "than")
+    if not what:
+        return f"a limit of {owner} is reached"
+    return f"{owner} allows {PERSONS.get(per or '', '')}no more {what} at a time"
+
+
+START_STEP_SECONDS = 600.0
+"""An expected start is shown in such steps, so that the text rarely changes."""
+SOON_SECONDS = 60.0
+
+
+def _format_start(start: float | None) -> str:
+    """Return when a job is expected to start, in local time; empty if that is not known or in a minute."""
+    if start is None or start < time.time() + SOON_SECONDS:
+        return ""
+    rounded = time.localtime(-(-start // START_STEP_SECONDS) * START_STEP_SECONDS)
+    is_today = rounded[:3] == time.localtime()[:3]
+    return "; expected start " + time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", rounded)
+
+
+def explain_end(job: QueuedJob) -> str:
+    """Return why a job ended that did not succeed."""
+    state = job.state.partition(" ")[0]
+    code = job.exit_code
+    if state == "CANCELLED" and (who := re.search(r" by (\S+)", job.state)):
+        return f"user {who[1]} cancelled it in Slurm"
+    if state == "FAILED" and code and not FAILURE_REASONS.get(job.reason):
+        return reasons.EXIT_REASONS.get(code, f"it ended with exit code {code}")
+    text = FAILURE_REASONS.get(job.reason) or END_REASONS.get(state, "")
+    word = state if job.reason in ("", "NonZeroExitCode") else f"{state}, {job.reason}"
+    return f"{text or 'Slurm ended it'} ({reasons.redact_text(word)})"
