@@ -180,6 +180,25 @@ def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collectio
     return [SpacePoint({axis.name: _draw_value(axis, source, integers) for axis in axes}) for _ in range(count)]
 
 
+def list_trial_values(space: Mapping[str, Dimension], sampler: str, count: int, seed: int) -> list[dict[str, Scalar]]:
+    """Return the values of each trial: the combinations of a grid, or `count` random ones; equal calls, equal ones."""
+    if sampler == "grid":
+        chosen = itertools.product(*(one.choices for one in space.values()))
+        return [dict(zip(space, one, strict=True)) for one in chosen]
+    axes = [
+        Axis(name, tuple(map(str, one.choices)), "log" if one.log else "uniform", str(one.low), str(one.high))
+        for name, one in space.items()
+    ]
+    drawn = draw_points(axes, count, seed, {name for name, one in space.items() if one.integer})
+    return [{name: _parse_value(space[name], text) for name, text in point.values.items()} for point in drawn]
+
+
+def _parse_value(dimension: Dimension, text: str) -> Scalar:
+    if dimension.choices:
+        return next(one for one in dimension.choices if str(one) == text)
+    return int(text) if dimension.integer else float(text)
+
+
 def _draw_value(axis: Axis, source: random.Random, integers: Collection[str]) -> str:
     if not axis.is_range:
         return source.choice(axis.values)

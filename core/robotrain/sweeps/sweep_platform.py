@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,10 +28,10 @@ from robotrain.pipelines.progress import (
 )
 from robotrain.store import records
 from robotrain.sweeps.results import read_results
-from robotrain.sweeps.space import Axis, SweepPlan, draw_points, dump_sweep, fit_values, parse_sweep
+from robotrain.sweeps.space import SweepPlan, dump_sweep, fit_values, list_trial_values, parse_sweep
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import Dimension, Scalar
+    from robotrain_runtime.contract.document import Scalar
     from robotrain_runtime.contract.event import Registered
 
     from robotrain.model.job import Job
@@ -151,7 +150,7 @@ class NativeSweepPlatform(NativePlatform):
         known = progress.steps if progress else {}
         values = {name: dict(state.values) for name, state in known.items() if state.values}
         others = [step.name for step in plan.steps if step.name not in values]
-        rest = _list_rest(sweep, list(values.values()), len(others))
+        rest = _list_rest(plan, sweep, values)
         if len(rest) != len(others) or any(name in plan.finished for name in others):
             title = f"the values of trials of {plan.resumes} are unknown: their logs cannot be read"
             way = Suggestion(f"robotrain resubmit {plan.resumes}", "runs all trials again")
@@ -216,21 +215,9 @@ class NativeSweepPlatform(NativePlatform):
         state.scores = {one: scores[one] for one, _ in sweep.metrics if one in scores}
 
 
-def _list_rest(sweep: SweepPlan, known: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Scalar]]:
-    """Return the combinations of a grid that are not known yet; `count` drawn ones of a random sweep."""
+def _list_rest(plan: PipelinePlan, sweep: SweepPlan, known: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Scalar]]:
+    """Return values for the trials whose values are not known, by trial: of a grid, the combinations that are left."""
+    chosen = list_trial_values(sweep.space, sweep.sampler, len(plan.steps), sweep.sampler_seed)
     if sweep.sampler == "grid":
-        chosen = itertools.product(*(one.choices for one in sweep.space.values()))
-        return [point for one in chosen if (point := dict(zip(sweep.space, one, strict=True))) not in known]
-    axes = [
-        Axis(name, tuple(map(str, one.choices)), "log" if one.log else "uniform", str(one.low), str(one.high))
-        for name, one in sweep.space.items()
-    ]
-    integers = {name for name, one in sweep.space.items() if one.integer}
-    drawn = draw_points(axes, count, sweep.sampler_seed, integers)
-    return [{name: _parse_value(sweep.space[name], text) for name, text in point.values.items()} for point in drawn]
-
-
-def _parse_value(dimension: Dimension, text: str) -> Scalar:
-    if dimension.choices:
-        return next(one for one in dimension.choices if str(one) == text)
-    return int(text) if dimension.integer else float(text)
+        return [point for point in chosen if point not in known.values()]
+    return [point for step, point in zip(plan.steps, chosen, strict=True) if step.name not in known]
