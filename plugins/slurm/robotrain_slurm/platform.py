@@ -14,7 +14,7 @@ from robotrain_slurm.settings import SlurmSettings
 
 NODE_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
 """Roles that the node fetches or writes with a source kind's container plugin, which is sent with the job."""
-FEATURES = "publish_folder multi_gpu mixed_precision several_datasets wandb stream_logs cancel"
+FEATURES = "publish_folder multi_gpu mixed_precision several_datasets wandb stream_logs cancel native_dag native_sweep"
 CAPABILITIES = Capabilities(
     sources={
         **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
@@ -30,8 +30,6 @@ CAPABILITIES = Capabilities(
         "tracking": Support("yes", "With --tracking-uri."),
         "register_model": Support("yes", "With --tracking-uri."),
         "runs_here": no("It runs on a node of the cluster.", "--platform local"),
-        "native_dag": no("not yet"),
-        "native_sweep": no("not yet"),
     },
     required_settings={"tracking": "tracking_uri", "register_model": "tracking_uri"},
 )
@@ -52,6 +50,10 @@ class SlurmPlatform(ClusterPlatform):
 
     container_plugins = lazy_method("robotrain_slurm.spec.render:find_container_plugins")
     render = lazy_method("robotrain_slurm.spec.render:render_plan")
+    render_pipeline = lazy_method("robotrain_slurm.spec.pipeline:render_pipeline")
+    choose_registration_settings = lazy_method("robotrain_slurm.spec.pipeline:choose_registration_settings")
+    render_sweep = lazy_method("robotrain_slurm.spec.sweep:render_sweep")
+    find_sweep_obstacle = lazy_method("robotrain_slurm.spec.sweep:find_sweep_obstacle")
     submit = lazy_method("robotrain_slurm.submit.submit:submit_plan")
     find = lazy_method("robotrain_slurm.submit.submit:find_run")
     status = lazy_method("robotrain_slurm.observe.status:query_status")

@@ -3,7 +3,9 @@
 import getpass
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from robotrain.cluster.spec import make_python_search
 from robotrain.model import plan
@@ -46,7 +48,10 @@ def render_plan(
     """Return the plan: the batch script, the job document and the payload."""
     folder = os.path.join(settings.runs_dir, run)
     document = render_document(job, settings, run, folder, container_plugins)
-    text, batch_job = render_batch_job(job, settings, run, folder, document, payload)
+    options = list_script_options(job, settings, run, folder)
+    comment = make_comment(run, make_token(options, document, payload.digest))
+    text = script.make_script([*options, ("comment", comment)])
+    batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder)
     spec = SlurmSpec(run=run, folder=folder, jobs=(batch_job,), continuation=settings.continuation)
     return Plan(
         platform="slurm",
@@ -65,17 +70,31 @@ def render_plan(
 
 
 def render_document(
-    job: Job, settings: SlurmSettings, run: str, folder: str, container_plugins: Mapping[str, str]
+    job: Job,
+    settings: SlurmSettings,
+    run: str,
+    folder: str,
+    container_plugins: Mapping[str, str],
+    *,
+    mounts: Sequence[Mount] = (),
+    handover: str = "",
+    **parts: Any,
 ) -> bytes:
-    """Return the job document of a job that works in `folder`."""
+    """Return the job document of a job that works in `folder`.
+
+    :param mounts: what it reads beside its own code: outputs of earlier steps.
+    :param handover: the folder that later steps read; empty for none.
+    :param parts: other fields of the document, such as `registers`.
+    """
+    placement = make_placement(job, settings, folder)
     document = plan.make_job_document(
         job,
         run=run,
         platform="slurm",
         container_plugins=container_plugins,
-        placement=make_placement(job, settings, folder),
+        placement=replace(placement, mounts=(*placement.mounts, *mounts), handover=handover),
     )
-    return format_document(document).encode()
+    return format_document(replace(document, **parts)).encode()
 
 
 def make_placement(job: Job, settings: SlurmSettings, folder: str) -> Placement:
@@ -110,19 +129,14 @@ def _make_code_mount(source: JobSource, folder: str) -> Mount:
     return Mount(role=source.role, uri=source.uri, folder=place, origin=f"the run's copy of {source.uri}")
 
 
-def render_batch_job(
-    job: Job, settings: SlurmSettings, name: str, folder: str, document: bytes, payload: Payload
-) -> tuple[str, BatchJob]:
-    """Return the batch script of a job, and how it is submitted.
+def make_token(*sent: object) -> str:
+    """Return what tells a plan from every other one of the same run: a digest of what is sent."""
+    return hashlib.sha256(repr(sent).encode()).hexdigest()[:TOKEN_LENGTH]
 
-    :param name: its name in Slurm.
-    """
-    options = list_script_options(job, settings, name, folder)
-    content = repr([options, hashlib.sha256(document).hexdigest(), payload.digest])
-    token = hashlib.sha256(content.encode()).hexdigest()[:TOKEN_LENGTH]
-    comment = f"robotrain:{name}:{token}"
-    text = script.make_script([*options, ("comment", comment)])
-    return text, BatchJob(name=name, script=SCRIPT_FILE, comment=comment, folder=folder)
+
+def make_comment(name: str, token: str) -> str:
+    """Return the comment by which a job is found in Slurm again."""
+    return f"robotrain:{name}:{token}"
 
 
 def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: str) -> list[Option]:

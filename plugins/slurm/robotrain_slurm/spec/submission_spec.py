@@ -10,6 +10,12 @@ SCRIPT_FILE = "job.sbatch"
 DOCUMENT_FILE = "job.json"
 PAYLOAD_FILE = "payload.zip"
 SEARCH_FILE = "find-python.sh"
+STEPS_FOLDER = "steps"
+"""In the run folder and the plan of a pipeline: a folder for each step, by its name."""
+TRIALS_FOLDER = "trials"
+"""In the run folder and the plan of a sweep: a folder for each trial, by its number in the array, from 1."""
+JOBS_KEY, TRIALS_KEY = "jobs", "trials"
+"""Keys of references: of a pipeline, `STEP=NUMBER` of all steps, between spaces; of a sweep, how many trials it has."""
 SCHEMA = 1
 
 
@@ -47,6 +53,11 @@ class SlurmSpec:
     staged: bool = False
     """Whether this machine fetches what the job needs before it is sent."""
     schema: int = SCHEMA
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether its jobs are steps, even if there is only one."""
+        return bool(self.jobs[0].step)
 
 
 SUBMISSION = SubmissionSpecFile(SlurmSpec, SUBMISSION_FILE, SCHEMA, "Slurm")

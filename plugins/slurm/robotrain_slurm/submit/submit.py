@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -14,10 +13,19 @@ from robotrain.store import code_folder
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.files import make_atomically
 
-from robotrain_slurm.client.commands import SlurmAway, SlurmRefused, run_slurm
+from robotrain_slurm.client.commands import SlurmAway, SlurmRefused
 from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.spec.render import CODE_FOLDER, list_code_folders
-from robotrain_slurm.spec.submission_spec import PAYLOAD_FILE, SUBMISSION, BatchJob, SlurmSpec
+from robotrain_slurm.spec.submission_spec import (
+    PAYLOAD_FILE,
+    SUBMISSION,
+    TRIALS_FOLDER,
+    TRIALS_KEY,
+    BatchJob,
+    SlurmSpec,
+)
+from robotrain_slurm.submit import step_jobs
+from robotrain_slurm.submit.sbatch import send_job
 
 REFUSED_REASONS = ("BadConstraints",)
 """Reasons of a job that sbatch refused, and that Slurm has a record of all the same."""
@@ -26,32 +34,38 @@ REFUSED_REASONS = ("BadConstraints",)
 def submit_plan(plan: Plan) -> Reference:
     """Send the plan, once. Raise Rejected when Slurm refused it, Unanswered when that is not known."""
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
-    create_run_folder(plan, spec)
-    (job,) = spec.jobs
+    is_new = create_run_folder(plan, spec)
     try:
-        number = send_job(job, Path(spec.folder))
+        if spec.is_pipeline:
+            return step_jobs.send_steps(spec, is_new)
+        return make_reference(spec, send_job(spec.jobs[0], Path(spec.folder)))
     except SlurmRefused as refusal:
-        if found := find_run(plan):
+        if not spec.is_pipeline and (found := find_run(plan)):
             return found
         shutil.rmtree(spec.folder, ignore_errors=True)
-        title = "Slurm refused the job"
-        raise Rejected([make_problem("slurm-refused", title, "", "", refusal.text)]) from None
+        title, why = "Slurm refused the job", refusal.text
+        if spec.is_pipeline:
+            title = "Slurm refused a step of the pipeline; no step has begun, and none is left in the queue"
+        raise Rejected([make_problem("slurm-refused", title, "", "", why)]) from None
     except SlurmAway as away:
         raise Unanswered(away.problems) from None
-    return make_reference(spec, number)
 
 
-def create_run_folder(plan: Plan, spec: SlurmSpec) -> None:
-    """Create the run folder with the plan's files, its unpacked payload and its code. Raise Rejected."""
+def create_run_folder(plan: Plan, spec: SlurmSpec) -> bool:
+    """Create the run folder with the plan's files, its unpacked payload and its code; return whether it is new.
+
+    Raise Rejected.
+    """
     folder = Path(spec.folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        run_folder.create_run_folder(plan, folder, PAYLOAD_FILE)
+        is_new = run_folder.create_run_folder(plan, folder, PAYLOAD_FILE)
         for source in list_code_folders(plan.job):
             if not (folder / CODE_FOLDER).exists():
                 staged = code_folder.stage_folder(Path(source.uri), source.pin)
                 with make_atomically(folder / CODE_FOLDER) as copy:
                     shutil.copytree(staged, copy)
+        return is_new
     except OSError as error:
         why = f"{error.strerror or error}."
         title = "the run folder cannot be created"
@@ -59,22 +73,11 @@ def create_run_folder(plan: Plan, spec: SlurmSpec) -> None:
         raise Rejected([make_problem("slurm-folder-refused", title, "--runs-dir", spec.folder, why, fix)]) from None
 
 
-def send_job(job: BatchJob, root: Path, dependency: str = "") -> str:
-    """Send a batch job and return its number. Raise SlurmRefused, SlurmAway.
-
-    :param root: the run folder, with the script.
-    """
-    words = [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"] if dependency else []
-    answer = run_slurm("sbatch", "--parsable", *words, str(root / job.script), folder=str(root))
-    found = re.search(r"^(\d+)(?:;\S+)?\s*$", answer, re.MULTILINE)
-    if not found:
-        raise SlurmAway("sbatch did not print the number of the job.")
-    return found[1]
-
-
 def find_run(plan: Plan) -> Reference | None:
     """Return the run of a plan that an interrupted submit sent. Raise Rejected when Slurm does not answer."""
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
+    if spec.is_pipeline:
+        return step_jobs.find_steps(spec)
     (job,) = spec.jobs
     number = find_job(job, query_queue([job.name]))
     return make_reference(spec, number) if number else None
@@ -84,13 +87,16 @@ def find_job(job: BatchJob, queue: list[QueuedJob]) -> str:
     """Return the number of a job that Slurm has, or that has begun in its folder; empty for none."""
     for known in queue:
         if known.comment == job.comment and known.reason not in REFUSED_REASONS:
-            return known.id.partition("_")[0]
-    with contextlib.suppress(OSError):
-        owner = claim.find_owner(Path(job.folder))
-        return owner.name if owner else ""
+            return known.array
+    folders = [Path(job.folder, TRIALS_FOLDER, str(number + 1)) for number in range(len(job.trials))]
+    for folder in folders or [Path(job.folder)]:
+        with contextlib.suppress(OSError):
+            if owner := claim.find_owner(folder):
+                return owner.name.partition("_")[0]
     return ""
 
 
 def make_reference(spec: SlurmSpec, number: str) -> Reference:
     """Return what finds a run again."""
-    return {"run": spec.run, "folder": os.fspath(spec.folder), "job": number}
+    trials = {TRIALS_KEY: str(len(spec.jobs[0].trials))} if spec.jobs[0].trials else {}
+    return {"run": spec.run, "folder": os.fspath(spec.folder), "job": number, **trials}

@@ -1,0 +1,75 @@
+"""References of the steps of a pipeline and the trials of a sweep, as those of runs of their own."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from robotrain.errors import Rejected, make_problem
+from robotrain.model.run import STEP_KEY, Reference
+from robotrain.run_folder.status import require_run_folder
+from robotrain_runtime.contract.files import read_limited_file
+
+from robotrain_slurm.spec.submission_spec import (
+    JOBS_KEY,
+    STEPS_FOLDER,
+    SUBMISSION,
+    SUBMISSION_FILE,
+    TRIALS_FOLDER,
+    TRIALS_KEY,
+    SlurmSpec,
+)
+
+MAX_SPEC_BYTES = 16 << 20
+
+
+def is_whole(reference: Reference) -> bool:
+    """Return whether a reference is that of a pipeline or a sweep, and not of one of its parts."""
+    return STEP_KEY not in reference and (JOBS_KEY in reference or TRIALS_KEY in reference)
+
+
+def select_step(reference: Reference) -> Reference:
+    """Return the reference of a step or a trial as that of a run; any other one as it is. Raise RunGone, Rejected."""
+    name = reference.get(STEP_KEY, "")
+    if not name:
+        return reference
+    if JOBS_KEY in reference:
+        return _refer_to_step(reference, name)
+    found = _list_trials(reference)
+    if name not in found:
+        raise Rejected([make_problem("run-gone", f"{reference['run']} has no trial {name}")])
+    return found[name]
+
+
+def list_parts(reference: Reference) -> Mapping[str, Reference]:
+    """Return the steps of a pipeline or the trials of a sweep by name, each as a run. Raise RunGone, Rejected."""
+    if JOBS_KEY in reference:
+        return {name: _refer_to_step(reference, name) for name in _read_numbers(reference)}
+    return _list_trials(reference)
+
+
+def read_spec(reference: Reference) -> SlurmSpec:
+    """Return how a run was submitted. Raise RunGone, Rejected."""
+    file = require_run_folder(reference) / SUBMISSION_FILE
+    try:
+        return SUBMISSION.parse(read_limited_file(Path(file), MAX_SPEC_BYTES))
+    except (OSError, ValueError) as error:
+        raise Rejected([make_problem("run-gone", f"{file} cannot be read", "", "", f"{error}.")]) from None
+
+
+def _read_numbers(reference: Reference) -> dict[str, str]:
+    return {name: number for name, _, number in (one.partition("=") for one in reference[JOBS_KEY].split())}
+
+
+def _refer_to_step(reference: Reference, name: str) -> Reference:
+    folder = os.path.join(reference["folder"], STEPS_FOLDER, name)
+    return {"run": f"{reference['run']}-{name}", "folder": folder, "job": _read_numbers(reference).get(name, "")}
+
+
+def _list_trials(reference: Reference) -> dict[str, Reference]:
+    """Return the trials of a sweep. They all have the name of the sweep in Slurm."""
+    root, array = os.path.join(reference["folder"], TRIALS_FOLDER), reference["job"]
+    names = enumerate(read_spec(reference).jobs[0].trials, start=1)
+    return {
+        name: {"run": reference["run"], "folder": os.path.join(root, str(number)), "job": f"{array}_{number}"}
+        for number, name in names
+    }

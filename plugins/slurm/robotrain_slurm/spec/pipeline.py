@@ -1,0 +1,174 @@
+"""Render a pipeline to the plan of several batch jobs, of which each waits for those that it needs. Pure.
+
+A step has a folder of its own in the run folder, `steps/NAME`, and hands over through it. All steps have the same
+payload, at the top.
+"""
+
+import io
+import os
+import zipfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from robotrain.cluster.checks import make_unsupported_problem
+from robotrain.cluster.spec import make_python_search
+from robotrain.errors import Problem, Suggestion, raise_if_any
+from robotrain.model.job import Job
+from robotrain.model.pipeline import PipelineStep
+from robotrain.model.plan import Payload, Plan
+from robotrain.model.run import Reference
+
+from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec import render, script
+from robotrain_slurm.spec.options import Option
+from robotrain_slurm.spec.submission_spec import (
+    DOCUMENT_FILE,
+    PAYLOAD_FILE,
+    SCRIPT_FILE,
+    SEARCH_FILE,
+    STEPS_FOLDER,
+    SUBMISSION,
+    SUBMISSION_FILE,
+    BatchJob,
+    SlurmSpec,
+)
+
+HANDOVER_FOLDER = "handover"
+"""In the folder of a step: what later steps read."""
+REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
+"""What a step that registers a policy asks for, unless its user gives it something else."""
+_DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine sends each step as a run of its own")
+
+
+def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> Plan:
+    """Return the plan of a pipeline. Raise Rejected for what its steps cannot do as jobs that wait for each other."""
+    raise_if_any(list(_check_steps(steps)))
+    settings: SlurmSettings = steps[0].settings
+    root = os.path.join(settings.runs_dir, run)
+    folders = {name: _get_handover(reference["folder"], name) for name, reference in finished.items()}
+    folders |= {step.name: _get_handover(root, step.name) for step in steps}
+    rendered = [_render_step(step, run, root, folders) for step in steps]
+    payload = _merge_payloads(step.payload for step in steps)
+    token = render.make_token([(one.options, one.document) for one in rendered], payload.digest)
+    names = {step.name for step in steps}
+    jobs = tuple(one.make_job(token, names) for one in rendered)
+    spec = SlurmSpec(run=run, folder=root, jobs=jobs, continuation=settings.continuation)
+    interpreters = dict.fromkeys(name for step in steps for name in step.job.profile.container.interpreters)
+    scripts = {
+        one.script: script.make_script([*part.options, ("comment", one.comment)], root="../..").encode()
+        for part, one in zip(rendered, jobs, strict=True)
+    }
+    documents = {get_step_path(one.step.name, DOCUMENT_FILE): one.document for one in rendered}
+    return Plan(
+        platform="slurm",
+        run=run,
+        job=job,
+        spec=SUBMISSION_FILE,
+        files={
+            **scripts,
+            **documents,
+            SUBMISSION_FILE: SUBMISSION.dump(spec),
+            SEARCH_FILE: make_python_search([*interpreters]).encode(),
+            PAYLOAD_FILE: payload.archive,
+        },
+        shown=(*scripts, *documents),
+    )
+
+
+def get_step_path(name: str, file: str = "") -> str:
+    """Return where a plan, and the run folder, has a file of a step, or its folder."""
+    return os.path.join(STEPS_FOLDER, name, file).rstrip("/")
+
+
+def _get_handover(root: str, name: str) -> str:
+    return os.path.join(root, get_step_path(name, HANDOVER_FOLDER))
+
+
+def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
+    first = steps[0]
+    for step in steps:
+        settings: SlurmSettings = step.settings
+        if settings.continuation in ("node", "login"):
+            title = f"step {step.name}: later steps do not wait for a job that continues it"
+            why = "Slurm knows only the first job of a step. One that is requeued stays the same job."
+            flag, fix = "--continuation", "--continuation requeue"
+            yield make_unsupported_problem(
+                "slurm-step-continued", title, flag, settings.continuation, why, fix, _DRIVEN
+            )
+        if settings.storage == "node":
+            title = f"step {step.name}: steps hand over through a folder that every node sees"
+            fix = "--storage shared"
+            yield make_unsupported_problem("slurm-step-storage", title, "--storage", "node", "", fix, _DRIVEN)
+        if settings.runs_dir != first.settings.runs_dir:
+            title = f"the steps {first.name} and {step.name} have different values of --runs-dir"
+            why = "The steps are one run, which has one folder."
+            given = f"{first.settings.runs_dir}, {settings.runs_dir}"
+            fix = "the same folder for all steps"
+            yield make_unsupported_problem("slurm-steps-differ", title, "--runs-dir", given, why, fix, _DRIVEN)
+
+
+@dataclass(frozen=True)
+class _StepJob:
+    """A step with what is sent of it."""
+
+    step: PipelineStep
+    name: str
+    """Of its job in Slurm."""
+    folder: str
+    options: list[Option]
+    document: bytes
+
+    def make_job(self, token: str, names: Collection[str]) -> BatchJob:
+        """Return its batch job. `names`: the steps of this run, without those that an earlier one finished."""
+        return BatchJob(
+            name=self.name,
+            script=get_step_path(self.step.name, SCRIPT_FILE),
+            comment=render.make_comment(self.name, token),
+            folder=self.folder,
+            step=self.step.name,
+            needs=tuple(name for name in self.step.needs if name in names),
+        )
+
+
+def _render_step(step: PipelineStep, run: str, root: str, handovers: Mapping[str, str]) -> _StepJob:
+    """Return a step. `handovers`: by step, the folder of its output."""
+    name, folder = f"{run}-{step.name}", os.path.join(root, get_step_path(step.name))
+    document = render.render_document(
+        step.job,
+        step.settings,
+        name,
+        folder,
+        step.container_plugins,
+        mounts=[replace(one, origin=f"step {one.uri}") for one in step.list_mounts(handovers)],
+        handover=handovers[step.name] if step.hands_over else "",
+        registers=step.registers,
+    )
+    options = render.list_script_options(step.job, step.settings, name, folder)
+    return _StepJob(step, name, folder, options, document)
+
+
+def _merge_payloads(payloads: Iterable[Payload]) -> Payload:
+    """Return one payload with the files of all: of one installation, equal paths are equal files."""
+    different = [*dict.fromkeys(payloads)]
+    if len(different) == 1:
+        return different[0]
+    content: dict[str, bytes] = {}
+    for payload in different:
+        with zipfile.ZipFile(io.BytesIO(payload.archive)) as packed:
+            content |= {name: packed.read(name) for name in packed.namelist()}
+    return Payload.from_files(dict(sorted(content.items())))
+
+
+def choose_registration_settings(
+    job: Job, settings: SlurmSettings, own: Collection[str]
+) -> tuple[SlurmSettings, Iterable[Problem]]:
+    """Return the settings of a step that registers a policy: no GPU, few cores, little memory, no program's secrets."""
+    changes: dict[str, Any] = {
+        "gpus": 0,
+        "gpu_type": None,
+        "cpus": REGISTER_CPUS,
+        "memory": REGISTER_MEMORY,
+        "secrets": None,
+    }
+    return replace(settings, **{name: value for name, value in changes.items() if name not in own}), ()
