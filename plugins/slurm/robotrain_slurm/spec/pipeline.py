@@ -24,6 +24,7 @@ from robotrain_slurm.spec import render, script
 from robotrain_slurm.spec.options import Option
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
+    HANDOVER_FOLDER,
     PAYLOAD_FILE,
     SCRIPT_FILE,
     SEARCH_FILE,
@@ -34,8 +35,6 @@ from robotrain_slurm.spec.submission_spec import (
     SlurmSpec,
 )
 
-HANDOVER_FOLDER = "handover"
-"""In the folder of a step: what later steps read."""
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
 """What a step that registers a policy asks for, unless its user gives it something else."""
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine sends each step as a run of its own")
