@@ -1,9 +1,16 @@
-"""The lab: a real Slurm, where it is installed."""
+"""The lab, a real Slurm where it is installed; and the stand-in, its commands alone."""
 
 from collections.abc import Iterator
 
 import pytest
 from lab import SlurmLab, SlurmUnavailable
+from slurm_stand_in import SlurmStandIn
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
+    """Slurm's commands on the PATH, which record jobs and run none."""
+    return SlurmStandIn(tmp_path / "slurm", monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,97 @@
+"""The world of the conformance kit on the stand-in."""
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from robotrain.plugin import RunState
+from robotrain.testing import World
+from slurm_stand_in import SlurmStandIn
+
+
+class Cut(BaseException):
+    """Ends a submit."""
+
+
+class SlurmWorld(World):
+    """The native states are those of squeue and one that only sacct prints, with the user who cancelled."""
+
+    native_states: Mapping[str, RunState] = {
+        **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"), "running"),
+        **dict.fromkeys(
+            ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"), "pending"
+        ),
+        "COMPLETED": "succeeded",
+        **dict.fromkeys(("FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"), "failed"),
+        **dict.fromkeys(("CANCELLED", "CANCELLED by 1000"), "cancelled"),
+        **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"), "lost"),
+    }
+    needs: Mapping[str, tuple[str, ...]] = {"tracking": ("--tracking-uri", "http://mlflow.lab:5000")}
+
+    def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
+        self.runs = folder / "runs"
+        self.options = ("--runs-dir", str(self.runs), "--cache-dir", str(folder / "cache"))
+        self.slurm = SlurmStandIn(folder / "slurm", patched)
+        self._patched = patched
+
+    def count_runs(self, run: str) -> int:
+        """Count the jobs of a run; of a pipeline, those of the step that has most."""
+        jobs = {job["array"]: job for job in self.slurm.read_jobs() if job["reason"] != "BadConstraints"}
+        folder = self.runs / run
+        names = [
+            one["name"] for one in jobs.values() if one["name"] == run or Path(one["folder"]).is_relative_to(folder)
+        ]
+        return max(Counter(names).values(), default=0)
+
+    def set_native_state(self, reference: Mapping[str, str], native_state: str) -> None:
+        self.slurm.set_state(reference["job"], native_state)
+
+    def write_log(self, reference: Mapping[str, str], *lines: str) -> None:
+        with Path(reference["folder"], "log.txt").open("a") as log:
+            log.writelines(f"{line}\n" for line in lines)
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """The controller does not answer."""
+        self.slurm.configure(away=True)
+        yield
+        self.slurm.configure(away=False)
+
+    def interruptions(self) -> Iterator[AbstractContextManager[object]]:
+        """After the folder was created; before and after Slurm has the job."""
+        yield self._after_rename()
+        yield from (self._around_call(is_called) for is_called in (False, True))
+
+    @contextlib.contextmanager
+    def _after_rename(self) -> Iterator[None]:
+        rename = os.rename
+
+        def cut_off(path: Path, to: Path, **more: int) -> None:
+            rename(path, to, **more)
+            if Path(to).is_relative_to(self.runs):
+                raise Cut
+
+        with self._patched.context() as patched:
+            patched.setattr(os, "rename", cut_off)
+            yield
+
+    @contextlib.contextmanager
+    def _around_call(self, is_called: bool) -> Iterator[None]:
+        from robotrain_slurm.client import commands
+
+        run = commands.run_command
+
+        def cut_off(command: str, *words: str, **more: object) -> object:
+            if command != "sbatch":
+                return run(command, *words, **more)
+            if is_called:
+                run(command, *words, **more)
+            raise Cut
+
+        with self._patched.context() as patched:
+            patched.setattr(commands, "run_command", cut_off)
+            yield

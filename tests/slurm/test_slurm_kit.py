@@ -1,0 +1,14 @@
+"""The conformance kit of platforms on Slurm."""
+
+import pytest
+from robotrain.testing import PlatformKit
+from slurm_world import SlurmWorld
+
+
+class TestSlurm(PlatformKit):
+    platform = "slurm"
+    public_only = False
+
+    @pytest.fixture
+    def world(self, tmp_path, monkeypatch):
+        return SlurmWorld(tmp_path / "cluster", monkeypatch)
