@@ -3,7 +3,7 @@
 import getpass
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from robotrain.cluster.spec import make_python_search
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
-from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
+from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document, parse_document
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import SlurmSettings
@@ -24,6 +24,7 @@ from robotrain_slurm.spec.submission_spec import (
     SEARCH_FILE,
     SUBMISSION,
     SUBMISSION_FILE,
+    TRIALS_FOLDER,
     BatchJob,
     SlurmSpec,
 )
@@ -76,17 +77,19 @@ def render_document(
     folder: str,
     container_plugins: Mapping[str, str],
     *,
+    code_folder: str = "",
     mounts: Sequence[Mount] = (),
     handover: str = "",
     **parts: Any,
 ) -> bytes:
     """Return the job document of a job that works in `folder`.
 
-    :param mounts: what it reads beside its own code: outputs of earlier steps.
+    :param code_folder: the run's copy of the user's code, if it is not below `folder`.
+    :param mounts: what it reads beside the code: outputs of earlier steps.
     :param handover: the folder that later steps read; empty for none.
     :param parts: other fields of the document, such as `registers`.
     """
-    placement = make_placement(job, settings, folder)
+    placement = make_placement(job, settings, folder, code_folder or os.path.join(folder, CODE_FOLDER))
     document = plan.make_job_document(
         job,
         run=run,
@@ -97,7 +100,7 @@ def render_document(
     return format_document(replace(document, **parts)).encode()
 
 
-def make_placement(job: Job, settings: SlurmSettings, folder: str) -> Placement:
+def make_placement(job: Job, settings: SlurmSettings, folder: str, code_folder: str) -> Placement:
     """Return where a job works, and what it finds there."""
     credentials = {  # paths only
         "blob_url": settings.blob_credential_file,
@@ -115,18 +118,25 @@ def make_placement(job: Job, settings: SlurmSettings, folder: str) -> Placement:
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
         ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
-        mounts=tuple(_make_code_mount(source, folder) for source in list_code_folders(job)),
+        mounts=tuple(
+            Mount(role="code", uri=source.uri, folder=code_folder, origin=f"the run's copy of {source.uri}")
+            for source in job.sources
+            if _is_code_folder(source)
+        ),
     )
 
 
-def list_code_folders(job: Job) -> list[JobSource]:
-    """Return the folders of code on this machine that a run has a copy of."""
-    return [source for source in job.sources if (source.role, source.kind) == ("code", "local_path")]
+def _is_code_folder(source: JobSource) -> bool:
+    return (source.role, source.kind) == ("code", "local_path")
 
 
-def _make_code_mount(source: JobSource, folder: str) -> Mount:
-    place = os.path.join(folder, CODE_FOLDER)
-    return Mount(role=source.role, uri=source.uri, folder=place, origin=f"the run's copy of {source.uri}")
+def list_code_copies(files: Mapping[str, bytes], jobs: Iterable[BatchJob]) -> Iterator[tuple[JobSource, str]]:
+    """Yield the folders of code on this machine that a run has a copy of, each with the folder of the copy."""
+    for job in jobs:
+        folder = os.path.join(TRIALS_FOLDER, "1") if job.trials else os.path.dirname(job.script)  # trials share it
+        document = parse_document(files[os.path.join(folder, DOCUMENT_FILE)].decode())
+        sources = {source.uri: source for source in document.sources if _is_code_folder(source)}
+        yield from ((sources[one.uri], one.folder) for one in document.placement.mounts if one.uri in sources)
 
 
 def make_token(*sent: object) -> str:

@@ -86,7 +86,13 @@ def _render_documents(sweep: SweepSpec, run: str, folder: str) -> dict[str, byte
         own = replace(first, parameters=tuple({**parameters, **fit_values(values, parameters)}.items()))
         place = os.path.join(folder, get_trial_path(number))
         found[get_trial_path(number, DOCUMENT_FILE)] = render.render_document(
-            own, sweep.settings, f"{run}-{trial}", place, sweep.container_plugins, space=sweep.space
+            own,
+            sweep.settings,
+            f"{run}-{trial}",
+            place,
+            sweep.container_plugins,
+            code_folder=os.path.join(folder, render.CODE_FOLDER),
+            space=sweep.space,
         )
     return found
 

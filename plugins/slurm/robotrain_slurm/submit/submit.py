@@ -15,7 +15,7 @@ from robotrain_runtime.contract.files import make_atomically
 
 from robotrain_slurm.client.commands import SlurmAway, SlurmRefused
 from robotrain_slurm.client.queue import QueuedJob, query_queue
-from robotrain_slurm.spec.render import CODE_FOLDER, list_code_folders
+from robotrain_slurm.spec.render import list_code_copies
 from robotrain_slurm.spec.submission_spec import (
     PAYLOAD_FILE,
     SUBMISSION,
@@ -60,10 +60,10 @@ def create_run_folder(plan: Plan, spec: SlurmSpec) -> bool:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         is_new = run_folder.create_run_folder(plan, folder, PAYLOAD_FILE)
-        for source in list_code_folders(plan.job):
-            if not (folder / CODE_FOLDER).exists():
+        for source, place in list_code_copies(plan.files, spec.jobs):
+            if not Path(place).exists():
                 staged = code_folder.stage_folder(Path(source.uri), source.pin)
-                with make_atomically(folder / CODE_FOLDER) as copy:
+                with make_atomically(Path(place)) as copy:
                     shutil.copytree(staged, copy)
         return is_new
     except OSError as error:
