@@ -1,23 +1,62 @@
-"""The program that the batch script becomes: it runs the runtime, and passes signals on to it alone."""
+"""The program that a batch script becomes: it runs the runtime, and continues the run when its time is up."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from types import FrameType
 
-from robotrain_slurm.node import trial
+from robotrain_runtime.contract import claim
+from robotrain_runtime.process.stop import GRACE_VARIABLE
 
-DOCUMENT, LOG = "job.json", "log.txt"
+from robotrain_slurm.node import attempts, continuation, trial
+
+DOCUMENT, LOG, SPEC = "job.json", "log.txt", "slurm.json"
+SAVE_SHARE = 0.75
+"""The share of the time between Slurm's signal and the time limit in which the work saves a checkpoint."""
+
+
+class RuntimeProcess:
+    """The runtime, as a child process. The first SIGTERM is passed on to it alone."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_stopped = False
+        signal.signal(signal.SIGTERM, self._handle_stop)
+
+    def run(self, job: str, options: Iterable[str], grace_seconds: float) -> int:
+        """Run the job of the current folder; return the exit code of the runtime, negative for a signal."""
+        arguments = ["run", DOCUMENT, "--once", job, "--log", LOG, *options]
+        environ = {GRACE_VARIABLE: f"{grace_seconds:g}", **os.environ}
+        command = [sys.executable, "-m", "robotrain_runtime", *arguments]
+        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environ)
+        if self._is_stopped:  # requested before the child existed
+            self._child.terminate()
+        return self._child.wait()
+
+    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
+        if not self._is_stopped and self._child:
+            self._child.terminate()
+        self._is_stopped = True
 
 
 def main() -> int:
     """Run the job of the current folder, or that of a trial below it. Return its exit code."""
+    runtime, number = RuntimeProcess(), trial.get_job_name()
+    spec = Path(os.environ["PYTHONPATH"].partition(os.pathsep)[0]).parent / SPEC
+    job = continuation.read_node_job(spec, os.environ["SLURM_JOB_NAME"])
     trial.enter_trial()
-    arguments = ["run", DOCUMENT, "--once", trial.get_job_name(), "--log", LOG]
-    arguments += trial.list_trial_options(Path(DOCUMENT))
-    child = subprocess.Popen([sys.executable, "-m", "robotrain_runtime", *arguments], stdin=subprocess.DEVNULL)
-    signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGTERM))
-    code = child.wait()
+    folder = Path.cwd()
+    owner, following = claim.find_owner(folder), continuation.read_continuation(folder, number)
+    if following or (owner and owner.name != number):
+        print(f"nothing to do: the job {following or (owner and owner.name)} does the work of this run", flush=True)
+        return 0
+    attempt = attempts.begin_attempt(folder, number)
+    code = runtime.run(number, trial.list_trial_options(Path(DOCUMENT)), job.stop_seconds * SAVE_SHARE)
+    if (owner := claim.find_owner(folder)) and owner.name == number:
+        continuation.finish_attempt(job, folder, attempt, code)
     return code if code >= 0 else 128 - code
 
 

@@ -32,7 +32,6 @@ from robotrain_slurm.spec.submission_spec import (
     SUBMISSION,
     SUBMISSION_FILE,
     BatchJob,
-    SlurmSpec,
 )
 
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
@@ -52,7 +51,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     token = render.make_token([(one.options, one.document) for one in rendered], payload.digest)
     names = {step.name for step in steps}
     jobs = tuple(one.make_job(token, names) for one in rendered)
-    spec = SlurmSpec(run=run, folder=root, jobs=jobs, continuation=settings.continuation)
+    spec = render.make_spec(settings, run, root, jobs)
     interpreters = dict.fromkeys(name for step in steps for name in step.job.profile.container.interpreters)
     scripts = {
         one.script: script.make_script([*part.options, ("comment", one.comment)], root="../..").encode()

@@ -53,7 +53,7 @@ def render_plan(
     comment = make_comment(run, make_token(options, document, payload.digest))
     text = script.make_script([*options, ("comment", comment)])
     batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder)
-    spec = SlurmSpec(run=run, folder=folder, jobs=(batch_job,), continuation=settings.continuation)
+    spec = make_spec(settings, run, folder, (batch_job,))
     return Plan(
         platform="slurm",
         run=run,
@@ -67,6 +67,17 @@ def render_plan(
             PAYLOAD_FILE: payload.archive,
         },
         shown=(SCRIPT_FILE, DOCUMENT_FILE),
+    )
+
+
+def make_spec(settings: SlurmSettings, run: str, folder: str, jobs: tuple[BatchJob, ...]) -> SlurmSpec:
+    """Return how a run of these batch jobs is submitted."""
+    return SlurmSpec(
+        run=run,
+        folder=folder,
+        jobs=jobs,
+        continuation=settings.continuation,
+        stop_seconds=settings.stop_seconds,
     )
 
 

@@ -52,6 +52,8 @@ class SlurmSpec:
     """Each comes after those that it needs."""
     storage: Literal["shared", "node"] = "shared"
     continuation: Literal["requeue", "node", "login", "never"] = "requeue"
+    stop_seconds: int = 120
+    """The seconds before the time limit in which a checkpoint is saved."""
     staged: bool = False
     """Whether this machine fetches what the job needs before it is sent."""
     schema: int = SCHEMA

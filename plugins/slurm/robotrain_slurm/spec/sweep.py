@@ -26,7 +26,6 @@ from robotrain_slurm.spec.submission_spec import (
     SUBMISSION_FILE,
     TRIALS_FOLDER,
     BatchJob,
-    SlurmSpec,
 )
 
 
@@ -54,7 +53,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     options = _list_array_options(sweep, run, folder)
     comment = render.make_comment(run, render.make_token(options, documents, sweep.payload.digest))
     batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, trials=sweep.trials)
-    spec = SlurmSpec(run=run, folder=folder, jobs=(batch_job,), continuation=settings.continuation)
+    spec = render.make_spec(settings, run, folder, (batch_job,))
     interpreters = sweep.jobs[0].profile.container.interpreters
     return Plan(
         platform="slurm",

@@ -1,0 +1,162 @@
+"""The attempts at a run: each start of its batch job on a node, as `attempts.jsonl` in the run folder records it.
+
+An attempt writes a line when it begins, and others when it has ended; the last one counts. What a killed attempt did
+not write is missing, and a torn line is skipped.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.failure import EXIT_RETRY
+from robotrain_runtime.contract.files import write_atomically
+
+ATTEMPTS_FILE = "attempts.jsonl"
+EVENTS_FILE = "events.jsonl"
+OUTCOME_FILE = "outcome.json"
+MAX_OUTCOME_BYTES = 1 << 20
+
+
+class AttemptProgress(NamedTuple):
+    """How far a run has come."""
+
+    step: int = 0
+    """The highest step that the work has reported; 0 for none."""
+    checkpoint: int = 0
+    """The step of the last checkpoint; 0 for none."""
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """How an attempt ended, and what continues the run."""
+
+    state: str
+    """`succeeded`, `failed`, `cancelled` (it was stopped), or `killed`: the runtime left no outcome."""
+    exit_code: int
+    step: int = 0
+    checkpoint: int = 0
+    continued_by: str = ""
+    """`slurm`: Slurm by itself; `requeue`: Slurm, which was asked; `node`, `login`: a new job, sent from there; empty:
+    nothing.
+    """
+    why: str = ""
+    """A sentence: why it is continued so, or why it is not."""
+    time: float = 0.0
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether another attempt may do better."""
+        return self.state in ("cancelled", "killed") or self.exit_code == EXIT_RETRY
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A start of a batch job. Times are seconds since the epoch."""
+
+    job: str
+    """Its number; that of an element of an array is `12_3`."""
+    restart: int
+    """How often Slurm had requeued the job before."""
+    node: str
+    began: float
+    step: int = 0
+    """The highest step that earlier attempts had reached."""
+    checkpoint: int = 0
+    end: AttemptEnd | None = None
+    """None while it runs, or if it was killed together with its batch program."""
+
+
+def begin_attempt(folder: Path, job: str) -> Attempt:
+    """Record that this process begins to work as a job. Raise OSError."""
+    environ = os.environ
+    progress = read_progress(folder)
+    (folder / OUTCOME_FILE).unlink(missing_ok=True)  # of an earlier attempt
+    attempt = Attempt(
+        job=job,
+        restart=int(environ.get("SLURM_RESTART_COUNT") or 0),
+        node=environ.get("SLURMD_NODENAME") or os.uname().nodename,
+        began=time.time(),
+        step=progress.step,
+        checkpoint=progress.checkpoint,
+    )
+    fields = {name: value for name, value in asdict(attempt).items() if name != "end"}
+    _append_line(folder, {"event": "began", **fields})
+    return attempt
+
+
+def end_attempt(folder: Path, attempt: Attempt, end: AttemptEnd) -> None:
+    """Record how an attempt ended. Raise OSError."""
+    key = {"job": attempt.job, "restart": attempt.restart}
+    _append_line(folder, {"event": "ended", **key, **asdict(end), "time": time.time()})
+
+
+def _append_line(folder: Path, line: dict[str, Any]) -> None:
+    handle = os.open(folder / ATTEMPTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(handle, f"\n{json.dumps(line)}\n".encode())  # a torn line may stand before it
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_attempts(folder: Path) -> list[Attempt]:
+    """Return the attempts that began in a run folder, in their order. Raise OSError."""
+    attempts: dict[tuple[str, int], Attempt] = {}
+    for line in _read_lines(folder / ATTEMPTS_FILE):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            values = json.loads(line)
+            event, key = values.pop("event"), (values["job"], values["restart"])
+            if event == "began":
+                attempts[key] = Attempt(**values)
+            elif key in attempts:
+                fields = {name: value for name, value in values.items() if name not in ("job", "restart")}
+                attempts[key] = replace(attempts[key], end=AttemptEnd(**fields))
+    return list(attempts.values())
+
+
+def _read_lines(path: Path) -> Iterator[str]:
+    with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as file:
+        yield from file
+
+
+STEP_PATTERN = re.compile(r'"event": "(metrics|checkpoint)".*"step": (\d+)')
+
+
+def read_progress(folder: Path) -> AttemptProgress:
+    """Return how far the attempts at a run have come, by their events. Raise OSError."""
+    step = checkpoint = 0
+    for line in _read_lines(folder / EVENTS_FILE):
+        if found := STEP_PATTERN.search(line):
+            if found[1] == "checkpoint":
+                checkpoint = max(checkpoint, int(found[2]))
+            else:
+                step = max(step, int(found[2]))
+    return AttemptProgress(step, checkpoint)
+
+
+def has_later_start(folder: Path, attempt: Attempt) -> bool:
+    """Return whether the job of an attempt was started again meanwhile, after Slurm lost its node. Raise OSError."""
+    return any(other.job == attempt.job and other.restart > attempt.restart for other in read_attempts(folder))
+
+
+def describe_end(folder: Path, code: int) -> AttemptEnd:
+    """Return how the attempt ended whose runtime has just exited. Raise OSError.
+
+    :param code: its exit code, negative for a signal.
+    """
+    state, progress = "killed", read_progress(folder)
+    with suppress(OSError, ValueError, KeyError, TypeError), (folder / OUTCOME_FILE).open("rb") as file:
+        state = str(json.loads(file.read(MAX_OUTCOME_BYTES))["state"])
+    return AttemptEnd(state, code if code >= 0 else 128 - code, progress.step, progress.checkpoint)
+
+
+def record_failure(folder: Path, exit_code: int, reason: str) -> None:
+    """Record that a run which was stopped has failed. Raise OSError."""
+    outcome = {"state": "failed", "exit_code": exit_code, "reason": reason, "fault": "configuration"}
+    write_atomically(folder / OUTCOME_FILE, json.dumps(outcome, indent=1).encode())

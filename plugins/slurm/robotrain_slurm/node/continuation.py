@@ -1,0 +1,239 @@
+"""What continues a run whose attempt has ended: one table, and the acts of its ways.
+
+A job that is sent again is sent once: the file `continued.JOB` in the run folder, JOB being the number of the job that
+ended, is created before; it gets the number of the new job afterwards. Whoever finds it without that number looks for
+the new job by its comment, which ends with JOB.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.files import write_atomically, write_new_file
+
+from robotrain_slurm.node import attempts, commands
+from robotrain_slurm.node.attempts import Attempt, AttemptEnd
+from robotrain_slurm.node.commands import CommandRefused, ControllerAway
+
+CONTINUED_PREFIX = "continued."
+MAX_SPEC_BYTES = 1 << 22
+WAYS = {
+    "requeue": ("requeue", "node", "login"),
+    "node": ("node", "login"),
+    "login": ("login",),
+    "never": (),
+}
+"""The ways of each setting `--continuation`: the next one is taken where Slurm refuses one."""
+PATIENCE_SECONDS = 600.0
+"""How long a node tries while Slurm's controller is away; it is Slurm that ends a job whose time is up."""
+RETRY_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class NodeJob:
+    """A batch job as the submission spec has it."""
+
+    name: str
+    script: str
+    """Its path below `root`."""
+    comment: str
+    root: Path
+    """The run folder with the script."""
+    ways: tuple[str, ...] = ()
+    """What may continue it, as in WAYS."""
+    stop_seconds: int = 120
+
+
+def read_node_job(spec: Path, name: str) -> NodeJob:
+    """Return the job of a name in a submission spec. Raise OSError, ValueError, KeyError."""
+    values = json.loads(spec.read_text(encoding="utf-8"))
+    job = next((job for job in values["jobs"] if job["name"] == name), None)
+    if job is None:
+        raise ValueError(f"{spec} has no job {name}")
+    is_alone = not job["step"] and not job["trials"]  # for others Slurm knows the first job only
+    return NodeJob(
+        name=name,
+        script=job["script"],
+        comment=job["comment"],
+        root=spec.parent,
+        ways=tuple(way for way in WAYS[values["continuation"]] if way == "requeue" or is_alone),
+        stop_seconds=values["stop_seconds"],
+    )
+
+
+class Decision(NamedTuple):
+    """What continues a run."""
+
+    way: str
+    """`requeue`, `node` or `login`, as in WAYS; `slurm`, which starts the job again by itself; empty for nothing."""
+    why: str
+
+
+def decide(
+    attempt: Attempt, end: AttemptEnd, fate: str, ways: Sequence[str], *, cancelled: bool, superseded: bool
+) -> Decision:
+    """Return what continues a run after an attempt, by the first rule that applies.
+
+    :param fate: what Slurm does with the job, as `find_fate` says; empty if that is not known.
+    :param ways: what may continue the job.
+    :param cancelled: whether the user cancelled the run.
+    :param superseded: whether the job was started a second time while this attempt lived on.
+    """
+    has_progress = end.step > attempt.step or end.checkpoint > attempt.checkpoint
+    rules = (
+        (superseded, "", "a later start of the job has taken the run over"),
+        (end.state == "succeeded", "", "the run is done"),
+        (cancelled, "", "the run was cancelled"),
+        (fate == "requeued", "slurm", "Slurm starts the job again"),
+        (not end.may_pass, "", "the run failed, and would fail again"),
+        (fate == "cancelled", "", "the job was cancelled in Slurm"),
+        (not has_progress, "", NO_PROGRESS),
+        (not ways, "", "the job has --continuation never"),
+    )
+    for applies, way, why in rules:
+        if applies:
+            return Decision(way, why)
+    return Decision(ways[0], FATES.get(fate) or STATES[end.state])
+
+
+NO_PROGRESS = (
+    "the job ended without a new step or checkpoint, so it was not started again: it needs a longer time limit (--time)"
+)
+FATES = {"timeout": "its time was up", "preempted": "it was preempted"}
+STATES = {
+    "cancelled": "it was told to stop, as before its time is up",
+    "failed": "it failed for a reason that may pass",
+    "killed": "its program was killed",
+}
+
+
+def finish_attempt(job: NodeJob, folder: Path, attempt: Attempt, code: int) -> None:
+    """Decide what continues a run after an attempt, record that, and do it.
+
+    :param code: the exit code of the runtime, negative for a signal.
+    """
+    end = attempts.describe_end(folder, code)
+    fate = "" if end.state == "succeeded" else _ask_fate(attempt, PATIENCE_SECONDS if end.may_pass else 0.0)
+    cancelled = (folder / claim.CANCELLED_FILE).exists()
+    superseded = attempts.has_later_start(folder, attempt)
+    way, why = decide(attempt, end, fate, job.ways, cancelled=cancelled, superseded=superseded)
+    if superseded:
+        return
+    attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=why))
+    if why == NO_PROGRESS:
+        attempts.record_failure(folder, end.exit_code, why)
+    if way in WAYS:
+        chosen, refusals = continue_run(job, folder, attempt)
+        if chosen != way:
+            why = f"{why}; {refusals}"
+            attempts.end_attempt(folder, attempt, replace(end, continued_by=chosen, why=why))
+    print(f"{SENTENCES.get(way, 'nothing continues the run')}: {why}", flush=True)
+
+
+SENTENCES = {
+    "requeue": "the job is requeued",
+    "slurm": "the job starts again",
+    "node": "the job was sent again",
+    "login": "the job is sent again from the login node, by its driver or by `robotrain status`",
+}
+
+
+def _ask_fate(attempt: Attempt, patience: float) -> str:
+    """Return what Slurm does with the job; empty if it does not say so in time."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return commands.find_fate(attempt.job, attempt.restart)
+        except CommandRefused:
+            return ""
+        except ControllerAway:
+            if time.monotonic() >= until:
+                return ""
+        time.sleep(RETRY_SECONDS)
+
+
+def continue_run(job: NodeJob, folder: Path, attempt: Attempt) -> tuple[str, str]:
+    """Continue a run in the first way that Slurm accepts. Return that way, and why not in another.
+
+    :param folder: of the run, where the attempt worked.
+    """
+    refusals: list[str] = []
+    until = time.monotonic() + PATIENCE_SECONDS
+    for way in job.ways:
+        while way != "login":
+            try:
+                if way == "requeue":
+                    _requeue(attempt)
+                else:
+                    send_again(job, folder, attempt.job)
+                return way, "; ".join(refusals)
+            except CommandRefused as refusal:
+                refusals.append(str(refusal))
+                break
+            except ControllerAway as away:
+                if time.monotonic() > until:
+                    return job.ways[-1], str(away)
+            time.sleep(RETRY_SECONDS)
+    return "login" if "login" in job.ways else "", "; ".join(refusals)
+
+
+def _requeue(attempt: Attempt) -> None:
+    try:
+        commands.requeue_job(attempt.job)
+    except CommandRefused:
+        if commands.find_fate(attempt.job, attempt.restart) != "requeued":  # by an earlier try, whose answer was lost
+            raise
+
+
+def send_again(job: NodeJob, folder: Path, ended: str) -> str:
+    """Send the script of a job that has ended once more, exactly once; return the number of the new job.
+
+    Only one process at a time may call it for a job. Raise CommandRefused, ControllerAway, OSError.
+
+    :param folder: of the run.
+    :param ended: the number of the job that ended.
+    """
+    intent, comment = folder / f"{CONTINUED_PREFIX}{ended}", f"{job.comment}:{ended}"
+    try:
+        write_new_file(intent, b"")
+        number = ""
+    except FileExistsError:
+        number = read_continuation(folder, ended) or commands.find_job(job.name, comment)
+    if not number:
+        _release_claim(folder, ended)
+        try:
+            number = commands.send_script(job.root / job.script, comment)
+        except CommandRefused:
+            intent.unlink()
+            raise
+    write_atomically(intent, number.encode())
+    return number
+
+
+def _release_claim(folder: Path, ended: str) -> None:
+    """Let the next job claim the run: the one that ended keeps its claim under another name."""
+    owner = claim.find_owner(folder)
+    if owner and owner.name == ended:
+        link = folder / claim.CLAIM_LINK
+        link.rename(link.with_name(f"{claim.CLAIM_LINK}.{ended}"))
+
+
+def read_continuation(folder: Path, ended: str) -> str:
+    """Return the number of the job that continues one that ended; empty for none, or if it is not known yet."""
+    with suppress(OSError):
+        return (folder / f"{CONTINUED_PREFIX}{ended}").read_text().strip()
+    return ""
+
+
+def find_last_job(folder: Path, first: str) -> str:
+    """Return the number of the last job of a run that began with the job `first`."""
+    seen = {first}
+    while (following := read_continuation(folder, first)) and following not in seen:
+        seen.add(following)
+        first = following
+    return first
