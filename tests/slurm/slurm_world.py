@@ -36,6 +36,7 @@ class SlurmWorld(World):
         self.runs = folder / "runs"
         self.options = ("--runs-dir", str(self.runs), "--cache-dir", str(folder / "cache"))
         self.slurm = SlurmStandIn(folder / "slurm", patched)
+        self.slurm.add_node("gpu-1", "batch", gres="gpu:a100:8", cpus=64, memory=500_000)
         self._patched = patched
 
     def count_runs(self, run: str) -> int:

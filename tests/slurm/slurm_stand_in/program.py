@@ -214,7 +214,7 @@ def run_scancel(engine: Engine, words: list[str]) -> str:
     for job in chosen:
         if not cluster.is_active(job["state"]) or (states and job["state"] not in states):
             continue
-        if signal and job["state"] != "RUNNING":
+        if signal and job["state"] == "PENDING":
             continue
         if signal:
             job["signals"].append(signal)
