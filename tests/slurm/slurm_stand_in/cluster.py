@@ -26,7 +26,10 @@ CLUSTER = {
     },
 }
 """Two nodes, as in the lab. `accounts` and `qos` are enforced where there are any."""
-ACTIVE_STATES = ("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "COMPLETING", "STOPPED", "REQUEUED", "SIGNALING")
+ENDED_STATES = (
+    *("COMPLETED", "FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "CANCELLED"),
+    *("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"),
+)
 FAILED = "Batch job submission failed: "
 
 
@@ -149,7 +152,7 @@ def find_default(cluster: dict) -> str:
 
 def is_active(state: str) -> bool:
     """Return whether a job in this state can be cancelled."""
-    return state in ACTIVE_STATES
+    return state.partition(" ")[0] not in ENDED_STATES
 
 
 def get_user_name() -> str:

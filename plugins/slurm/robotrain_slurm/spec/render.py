@@ -1,6 +1,5 @@
 """Render a job to the plan of a batch job. Pure, except for where the user's folders are."""
 
-import getpass
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +34,8 @@ CODE_FOLDER = "code"
 """The run's copy of the user's folder of code."""
 TOKEN_LENGTH = 16
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+EXPORT = f"PATH={PATH},LANG=C.UTF-8,HOME,USER,LOGNAME"
+"""The environment of a job. sbatch takes the last three from who submits, so that a plan is the same for everyone."""
 CONTAINER_PLUGINS = {"platform.slurm": script.BATCH_MODULE}
 
 
@@ -162,8 +163,6 @@ def make_comment(name: str, token: str) -> str:
 
 def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: str) -> list[Option]:
     """Return all options of the script but the comment."""
-    home, user = os.path.expanduser("~"), getpass.getuser()
-    environ = {"PATH": PATH, "HOME": home, "USER": user, "LOGNAME": user, "LANG": "C.UTF-8"}
     return [
         ("job-name", name),
         *list_options(job, settings),
@@ -172,7 +171,7 @@ def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: st
         ("chdir", folder),
         ("output", os.path.join(folder, OUTPUT_FILE).replace("%", "%%")),
         ("open-mode", "append"),
-        ("export", ",".join(f"{variable}={value}" for variable, value in environ.items())),
+        ("export", EXPORT),
         ("signal", f"B:TERM@{settings.stop_seconds}"),
         ("requeue" if settings.continuation == "requeue" else "no-requeue", None),
     ]

@@ -76,6 +76,9 @@ def create_run_folder(plan: Plan, spec: SlurmSpec) -> bool:
 def find_run(plan: Plan) -> Reference | None:
     """Return the run of a plan that an interrupted submit sent. Raise Rejected when Slurm does not answer."""
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
+    folder = Path(spec.folder)
+    if folder.is_dir() and not run_folder.has_plan_files(plan, folder):
+        return None
     if spec.is_pipeline:
         return step_jobs.find_steps(spec)
     (job,) = spec.jobs
