@@ -29,25 +29,44 @@ MAX_LINE = 1 << 20
 """A longer line is read in parts."""
 
 
-def read_log_lines(path: Path, has_ended: Callable[[], bool], tail: int | None = None, start: int = 0) -> Iterator[str]:
-    """Yield the lines of a log until `has_ended` and all is read; an incomplete line is waited for.
+class LogReader:
+    """A reader of a log that is being written.
 
     :param tail: begin with so many of the present lines.
     :param start: the offset to begin at, without `tail`.
     """
-    rest, at = b"", start if tail is None else _find_tail_start(path, tail)
+
+    def __init__(self, path: Path, tail: int | None = None, start: int = 0) -> None:
+        self._path, self._rest = path, b""
+        self._at = start if tail is None else _find_tail_start(path, tail)
+
+    def read_lines(self) -> Iterator[str]:
+        """Yield the new lines that are complete."""
+        while chunk := _read_chunk(self._path, self._at):
+            self._at += len(chunk)
+            *whole, self._rest = (self._rest + chunk).split(b"\n")
+            yield from map(_decode_line, whole)
+            if len(self._rest) > MAX_LINE:
+                yield from self.read_rest()
+
+    def read_rest(self) -> Iterator[str]:
+        """Yield the last line if it is incomplete."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            yield _decode_line(rest)
+
+
+def read_log_lines(path: Path, has_ended: Callable[[], bool], tail: int | None = None, start: int = 0) -> Iterator[str]:
+    """Yield the lines of a log until `has_ended` and all is read; an incomplete line is waited for.
+
+    `tail` and `start` are those of `LogReader`.
+    """
+    reader = LogReader(path, tail, start)
     while True:
         ended = has_ended()  # before reading, so that the last lines are read
-        while chunk := _read_chunk(path, at):
-            at += len(chunk)
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from map(_decode_line, whole)
-            if len(rest) > MAX_LINE:
-                yield _decode_line(rest)
-                rest = b""
+        yield from reader.read_lines()
         if ended:
-            if rest:
-                yield _decode_line(rest)
+            yield from reader.read_rest()
             return
         time.sleep(POLL_SECONDS)
 
