@@ -12,11 +12,12 @@ from pathlib import Path
 from robotrain.errors import Suggestion
 from robotrain.model.amounts import format_size
 from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
+from robotrain.run_folder.ended_run import REMOVED_SUFFIX
 from robotrain.store import files, records
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import GIB
 
-from robotrain_local import observe, outputs, spec
+from robotrain_local import observe, spec
 from robotrain_local.preflight import MIN_FREE_GIB
 
 DATABASE = "mlflow.db"
@@ -48,9 +49,7 @@ def check_run_folders() -> Iterator[HealthResult]:
     else:
         yield report_ok(f"{top} ({format_size(free)} free)")
     yield from _find_unrecorded_runs(top)
-    scratch = [
-        path for ending in ("part", outputs.REMOVED_SUFFIX[1:]) for path in top.glob(f".*.{ending}") if _is_old(path)
-    ]
+    scratch = [path for ending in ("part", REMOVED_SUFFIX[1:]) for path in top.glob(f".*.{ending}") if _is_old(path)]
     if scratch:
         count = f"{len(scratch)} folder{'' if len(scratch) == 1 else 's'} of interrupted commands"
         fix = HealthFix(f"remove {count} in {top}", partial(_remove_folders, scratch))

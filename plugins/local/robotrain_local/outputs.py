@@ -1,26 +1,12 @@
-"""Outputs of a finished run: register its model or remove its folder.
+"""Outputs of a finished run: copy them, register its model, or remove its folder."""
 
-Removing a run keeps tracked, registered and published checkpoints, and an `--output-dir` outside the folder.
-"""
-
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
-from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import log, outputs
-from robotrain_runtime.contract import child_python, failure
+from robotrain.run_folder import ended_run, outputs
 from robotrain_runtime.contract.event import Registered
-from robotrain_runtime.machine import disk_cache
 
 from robotrain_local import observe, spec
-from robotrain_local.render import DOCUMENT_FILE
-
-REGISTER_COMMAND = "register"
 
 
 def download_output(reference: Reference, output: Output, to: Path) -> None:
@@ -33,48 +19,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
     Raise RunGone, or Rejected if the registration fails.
     """
-    folder = observe.find_run_folder(reference)
-    arguments = [REGISTER_COMMAND, DOCUMENT_FILE, name, *(() if step is None else ("--step", str(step)))]
-    # the run's bundled runtime fits its plugins and lock, but one of an earlier version cannot register
-    bundled = _run_runtime(folder, [REGISTER_COMMAND, "--help"], bundled=True).returncode == 0
-    completed = _run_runtime(folder, arguments, bundled)
-    if completed.returncode:
-        _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")
-        why = message.strip() if found else failure.explain_output(completed.stderr.splitlines())
-        why = why or f"It ended with exit code {completed.returncode}."
-        raise Rejected([_make_registration_problem(folder, name, step, why)])
-    try:
-        return Registered(**json.loads(completed.stdout.splitlines()[-1]))
-    except (ValueError, IndexError, TypeError):
-        why = "The runtime did not report the version."
-        raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
-
-
-def _run_runtime(folder: Path, arguments: list[str], bundled: bool) -> "subprocess.CompletedProcess[str]":
-    """Run the runtime that was sent with the run if `bundled` is set, else the installed one."""
-    environ = {name: value for name, value in os.environ.items() if name not in spec.EXCLUDED_VARIABLES}
-    return subprocess.run(
-        child_python.make_module_command("robotrain_runtime", *arguments),
-        cwd=folder,
-        env=environ | ({"PYTHONPATH": str(folder / spec.PAYLOAD_FOLDER)} if bundled else {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def _make_registration_problem(folder: Path, name: str, step: int | None, why: str) -> Problem:
-    evaluated = log.read_evaluation(folder)
-    last = "the policy that it evaluated" if evaluated else "its last checkpoint"
-    which = last if step is None or evaluated else f"the checkpoint of step {step}"
-    title = f"{which} could not be registered as {name}"
-    reason = "\n".join(redact(line, max_length=MAX_SENTENCE) for line in why.splitlines())
-    shown = Suggestion(f"robotrain outputs {folder.name}", "shows what it left")
-    return make_problem("not-registered", title, "", folder.name, reason, shown)
-
-
-REMOVED_SUFFIX = ".gone"
+    return ended_run.register_model(observe.find_run_folder(reference), name, step)
 
 
 def remove_run(reference: Reference, dry_run: bool = False) -> int:
@@ -84,19 +29,4 @@ def remove_run(reference: Reference, dry_run: bool = False) -> int:
         run = spec.read_spec(folder).run
     except (OSError, ValueError):
         run = ""
-    if run != folder.name:  # a record may name any folder
-        remove = Suggestion(f"rm -r {folder}", "if you know that it is not needed")
-        why = f"It has no {spec.SPEC_FILE} of a run of this name."
-        title = f"{folder} is not a run's folder; it was kept"
-        raise Rejected([make_problem("not-a-run-folder", title, "", "", why, remove)])
-    status = observe.read_status(folder)
-    if not status.finished:
-        cancel = Suggestion(f"robotrain cancel {folder.name}", "stops it")
-        title = f"{folder.name} is {status.state}; its folder was kept"
-        raise Rejected([make_problem("run-goes-on", title, "", "", status.reason, cancel)])
-    freed = disk_cache.measure_folder(folder).reclaimable
-    if not dry_run:
-        removed = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
-        os.rename(folder, removed)  # atomic: a partly removed run is never visible under its name
-        shutil.rmtree(removed)
-    return freed
+    return ended_run.remove_run_folder(folder, run, spec.SPEC_FILE, observe.read_status(folder), dry_run)
