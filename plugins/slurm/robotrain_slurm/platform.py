@@ -45,7 +45,7 @@ class SlurmPlatform(ClusterPlatform):
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
     engine = "Slurm"
-    cancel_seconds = 180.0  # a checkpoint is saved first
+    cancel_seconds = 60.0  # after it had the time to save a checkpoint: Slurm's own KillWait is 30
     force_cancel_command = "scancel {}"
 
     container_plugins = lazy_method("robotrain_slurm.spec.render:find_container_plugins")
@@ -57,15 +57,18 @@ class SlurmPlatform(ClusterPlatform):
     submit = lazy_method("robotrain_slurm.submit.submit:submit_plan")
     find = lazy_method("robotrain_slurm.submit.submit:find_run")
     status = lazy_method("robotrain_slurm.observe.pipeline_status:query_status")
+    list_statuses = lazy_method("robotrain_slurm.observe.pipeline_status:list_statuses")
     has_ended = lazy_method("robotrain_slurm.observe.pipeline_status:has_ended")
     list_steps = lazy_method("robotrain_slurm.observe.pipeline_status:list_steps")
     query_pipeline = lazy_method("robotrain_slurm.observe.pipeline_status:query_pipeline")
     has_step_output = lazy_method("robotrain_slurm.observe.run_files:has_step_output")
-    logs = lazy_method("robotrain_slurm.observe.run_files:read_logs")
+    logs = lazy_method("robotrain_slurm.observe.logs:read_logs")
     events_file = lazy_method("robotrain_slurm.observe.run_files:find_events_file")
-    request_cancel = lazy_method("robotrain_slurm.observe.run_files:request_cancel")
+    request_cancel = lazy_method("robotrain_slurm.observe.cancel:request_cancel")
     outputs = lazy_method("robotrain_slurm.observe.run_files:list_outputs")
     download = lazy_method("robotrain_slurm.observe.run_files:download_output")
+    register = lazy_method("robotrain_slurm.observe.run_files:register_model")
+    remove_outputs = lazy_method("robotrain_slurm.observe.run_files:remove_run")
     describe_reference = lazy_method("robotrain_slurm.observe.run_files:describe_reference")
 
 

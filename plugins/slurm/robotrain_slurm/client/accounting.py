@@ -11,8 +11,8 @@ FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode", "Reason", "Start", "End", "N
 SECONDS = 10.0
 
 
-def query_accounting(jobs: Iterable[str]) -> dict[str, QueuedJob] | None:
-    """Return jobs by their id; of one that was requeued, its last start.
+def query_accounting(jobs: Iterable[str]) -> list[QueuedJob] | None:
+    """Return jobs; of one that was requeued, its last start.
 
     None if the cluster has no accounting, its database is away, or this machine has no sacct.
 
@@ -24,8 +24,7 @@ def query_accounting(jobs: Iterable[str]) -> dict[str, QueuedJob] | None:
     except (SlurmRefused, Rejected):
         return None
     lines = (line.split("|", len(FIELDS) - 1) for line in answer.splitlines())
-    found = [_make_job(dict(zip(FIELDS, line, strict=True))) for line in lines if len(line) == len(FIELDS)]
-    return {job.id: job for job in found}
+    return [_make_job(dict(zip(FIELDS, line, strict=True))) for line in lines if len(line) == len(FIELDS)]
 
 
 def _make_job(row: dict[str, str]) -> QueuedJob:

@@ -1,6 +1,6 @@
 """The status of a pipeline or a sweep, whose parts are jobs of Slurm: one squeue answers for all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robotrain.model.run import Reference, Status, StepStatus
@@ -25,6 +25,13 @@ def query_status(reference: Reference) -> Status:
 def has_ended(reference: Reference) -> bool:
     """Return whether a run has ended. Raise RunGone, Rejected."""
     return query_status(reference).finished
+
+
+def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
+    """Return the status of each run, all by one request. None for one whose folder is gone. Raise Rejected."""
+    here = [one for one in references if not is_whole(one) and Path(one["folder"]).is_dir()]
+    jobs = status.query_jobs(here, all_names=True)
+    return [status.make_status(one, jobs) if one in here else None for one in references]
 
 
 def list_steps(reference: Reference) -> list[StepStatus]:

@@ -102,8 +102,13 @@ FAILURE_REASONS: Mapping[str, str] = {
 """Why a job ended, by Slurm's reason, which tells more than its state."""
 
 
-def explain_waiting(job: QueuedJob) -> str:
-    """Return why a pending job waits, and when it is expected to start if Slurm knows."""
+def explain_waiting(job: QueuedJob, has_begun: bool = False) -> str:
+    """Return why a pending job waits, and when it is expected to start if Slurm knows.
+
+    :param has_begun: it was started before, so that Slurm starts it again.
+    """
+    if job.state == "CONFIGURING":
+        return f"its node {job.nodes} is being prepared"
     word, _, details = job.reason.partition(",")
     known = WAITING_REASONS.get(word) or WAITING_REASONS.get(word.replace("_", " ")) or _explain_limit(word)
     awaited = re.findall(r"\d+(?:_(?:\d+|\*))?", job.dependency)
@@ -112,7 +117,9 @@ def explain_waiting(job: QueuedJob) -> str:
     text = known.format(job=job.id, dependency=dependency) if known else f"Slurm says {shown}"
     if known and word and (details or word not in SELF_EXPLANATORY):
         text += f" ({shown})"
-    return text + _format_start(job.start)
+    if has_begun:
+        text = "it waits to start again" + (f": {text}" if word != "BeginTime" else "")
+    return text + _format_start(job.start, is_exact=word == "BeginTime")
 
 
 def _explain_limit(word: str) -> str:
@@ -133,27 +140,65 @@ def _explain_limit(word: str) -> str:
 
 
 START_STEP_SECONDS = 600.0
-"""An expected start is shown in such steps, so that the text rarely changes."""
-SOON_SECONDS = 60.0
+"""An estimated start is shown in such steps, so that the text rarely changes."""
 
 
-def _format_start(start: float | None) -> str:
-    """Return when a job is expected to start, in local time; empty if that is not known or in a minute."""
-    if start is None or start < time.time() + SOON_SECONDS:
+def _format_start(start: float | None, is_exact: bool) -> str:
+    """Return when a job is expected to start, in local time; empty if that is not known, or past."""
+    if start is None or start < time.time():
         return ""
-    rounded = time.localtime(-(-start // START_STEP_SECONDS) * START_STEP_SECONDS)
+    step = 60.0 if is_exact else START_STEP_SECONDS
+    rounded = time.localtime(-(-start // step) * step)
     is_today = rounded[:3] == time.localtime()[:3]
     return "; expected start " + time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", rounded)
 
 
+RUNNING_REASONS: Mapping[str, str] = {
+    "COMPLETING": "Slurm is ending its job",
+    "RESIZING": "Slurm is changing its resources",
+    "STAGE_OUT": "Slurm is copying what it left",
+    "STOPPED": "Slurm has stopped it, on {nodes}",
+    "SUSPENDED": "Slurm has suspended it, on {nodes}",
+}
+
+
+def explain_running(job: QueuedJob, attempts: int) -> str:
+    """Return where a job runs, or what Slurm does with it.
+
+    :param attempts: how often it has begun.
+    """
+    if known := RUNNING_REASONS.get(job.state):
+        return known.format(nodes=job.nodes)
+    if job.state not in ("RUNNING", "SIGNALING"):
+        return f"Slurm says {reasons.redact_text(job.state)}"
+    return f"on {job.nodes}" + (f", for the {_format_ordinal(attempts)} time" if attempts > 1 else "")
+
+
+def _format_ordinal(number: int) -> str:
+    words = {2: "second", 3: "third"}
+    return words.get(number, f"{number}th")
+
+
+OUTSIDE_ENDS = ("CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
+
+
+def explain_outside_end(job: QueuedJob) -> str:
+    """Return why Slurm ended a job; empty for one that ended by itself."""
+    return explain_end(job) if job.state.startswith(OUTSIDE_ENDS) else ""
+
+
 def explain_end(job: QueuedJob) -> str:
     """Return why a job ended that did not succeed."""
-    state = job.state.partition(" ")[0]
-    code = job.exit_code
+    state, code = job.state.partition(" ")[0], job.exit_code
     if state == "CANCELLED" and (who := re.search(r" by (\S+)", job.state)):
         return f"user {who[1]} cancelled it in Slurm"
-    if state == "FAILED" and code and not FAILURE_REASONS.get(job.reason):
+    if state == "FAILED" and code and job.reason not in FAILURE_REASONS:
         return reasons.EXIT_REASONS.get(code, f"it ended with exit code {code}")
-    text = FAILURE_REASONS.get(job.reason) or END_REASONS.get(state, "")
-    word = state if job.reason in ("", "NonZeroExitCode") else f"{state}, {job.reason}"
-    return f"{text or 'Slurm ended it'} ({reasons.redact_text(word)})"
+    text = FAILURE_REASONS.get(job.reason) or END_REASONS.get(state, "Slurm ended it")
+    word = state if job.reason in ("", "NonZeroExitCode") or state == "CANCELLED" else f"{state}, {job.reason}"
+    return f"{text} ({reasons.redact_text(word)})"
+
+
+def append_batch_message(sentence: str, message: str) -> str:
+    """Return why a job ended, with what its batch script printed last."""
+    return f"{sentence}: {reasons.redact_text(message)}" if message else sentence

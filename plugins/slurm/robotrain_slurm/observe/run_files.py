@@ -1,44 +1,23 @@
-"""What a run leaves in its folder: log, events, outputs; and how it is cancelled."""
+"""What a run leaves in its folder: events, outputs; and what is done with them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from robotrain.model.run import Output, Reference
+from robotrain.errors import Rejected
+from robotrain.model.run import Output, Reference, RunGone
 from robotrain.run_folder import log
-from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.observe.pipeline_status import query_status
 from robotrain_slurm.observe.status import find_folder
-from robotrain_slurm.observe.step_references import is_whole, list_parts, select_step
-from robotrain_slurm.spec.submission_spec import HANDOVER_FOLDER, JOBS_KEY, TRIALS_KEY
-
-
-def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-    """Yield the lines of the log. Raise RunGone."""
-    file = find_folder(select_step(reference)) / log.LOG_FILE
-    return log.read_log_lines(file, lambda: not follow or query_status(reference).finished, tail)
+from robotrain_slurm.observe.step_references import read_spec, select_step
+from robotrain_slurm.spec.submission_spec import HANDOVER_FOLDER, JOBS_KEY, SUBMISSION_FILE
 
 
 def find_events_file(reference: Reference) -> Path | None:
     """Return the events file in the run folder, once it is there. Raise RunGone."""
     return log.find_events_file(find_folder(select_step(reference)))
-
-
-def request_cancel(reference: Reference) -> str:
-    """Ask for the end of a run, which saves a checkpoint. Return why Slurm refused; else empty."""
-    find_folder(reference)
-    parts = [*list_parts(reference).values()] if is_whole(reference) else [select_step(reference)]
-    for part in parts:
-        Path(part["folder"], claim.CANCELLED_FILE).touch()  # first: a job that begins now looks for it
-    jobs = [reference["job"]] if TRIALS_KEY in reference and is_whole(reference) else [part["job"] for part in parts]
-    try:
-        run_slurm("scancel", "--state=PENDING", *jobs)
-        run_slurm("scancel", "--batch", "--signal=TERM", *jobs)
-    except SlurmRefused as refusal:
-        return refusal.text
-    return ""
 
 
 def list_outputs(reference: Reference) -> Iterable[Output]:
@@ -53,6 +32,30 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     from robotrain.run_folder import outputs  # costs start-up
 
     outputs.download_output(output, to)
+
+
+def register_model(reference: Reference, name: str, step: int | None) -> Registered:
+    """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
+
+    Raise RunGone, or Rejected if the registration fails.
+    """
+    from robotrain.run_folder import ended_run  # costs start-up
+
+    return ended_run.register_model(find_folder(select_step(reference)), name, step)
+
+
+def remove_run(reference: Reference, dry_run: bool = False) -> int:
+    """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone, Rejected if it stays."""
+    from robotrain.run_folder import ended_run
+
+    try:
+        run = read_spec(reference).run
+    except RunGone:
+        raise
+    except Rejected:  # it has none
+        run = ""
+    folder, status = find_folder(reference), query_status(reference)
+    return ended_run.remove_run_folder(folder, run, SUBMISSION_FILE, status, dry_run)
 
 
 def has_step_output(reference: Reference) -> bool:

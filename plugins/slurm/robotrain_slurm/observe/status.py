@@ -1,34 +1,72 @@
-"""The status of a run: what it recorded itself, and what Slurm says of its job."""
+"""The status of a run: what Slurm says of its job, and what the run itself recorded, which counts more."""
 
-from collections.abc import Collection, Iterable, Mapping
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from robotrain.model.run import Reference, RunState, Status
+from robotrain.errors import Rejected
+from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
 from robotrain.run_folder import status as run_folder
 
+from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.queue import QueuedJob, query_queue
+from robotrain_slurm.observe import reasons
+from robotrain_slurm.observe.own_record import OwnRecord, load_engine_end, read_own_record, save_engine_end
 
+HELD_STATES = ("REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 STATES: Mapping[str, RunState] = {
-    **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "pending"),
-    **dict.fromkeys(("FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"), "failed"),
-    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"), "lost"),
+    **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", *HELD_STATES), "pending"),
+    **dict.fromkeys(("FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "LAUNCH_FAILED"), "failed"),
+    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "RECONFIG_FAIL", "REVOKED"), "lost"),
     **{"COMPLETED": "succeeded", "CANCELLED": "cancelled"},
 }
 """The meaning of Slurm's states; with any other state the run is still running."""
+FORGOTTEN = "Slurm no longer knows its job, and it left no outcome"
 
 
 def query_status(reference: Reference) -> Status:
-    """Return the status of a run. Raise RunGone, Rejected.
+    """Return the status of a run. Raise RunGone, or Rejected when only Slurm can tell and does not answer.
 
     :param reference: not that of a whole pipeline or sweep; of one of its parts as `select_step` returns it.
     """
-    find_folder(reference)
-    return make_status(reference, query_jobs([reference]))
+    own = read_own_record(find_folder(reference))
+    try:
+        jobs = [] if own.is_settled else query_jobs([reference])
+    except Rejected:
+        if not own.has_recorded_end:
+            raise
+        jobs = []
+    return make_status(reference, jobs)
 
 
-def query_jobs(references: Collection[Reference]) -> list[QueuedJob]:
-    """Return what Slurm knows of the jobs of these runs, asked once. Raise SlurmAway, Rejected."""
-    return query_queue(sorted({one["run"] for one in references}))
+def query_jobs(references: Collection[Reference], all_names: bool = False) -> list[QueuedJob]:
+    """Return what Slurm knows of the jobs of these runs, by one request, and one more for those it has forgotten.
+
+    Raise SlurmAway, Rejected.
+
+    :param all_names: ask for all jobs of this user, rather than for a long list of names.
+    """
+    users = {find_other_user(Path(reference["folder"])) for reference in references} or {""}
+    names = [] if all_names else sorted({reference["run"] for reference in references})
+    queue = [job for user in users for job in query_queue(names, user)]
+    known = {(job.name, job.task) for job in queue}
+    forgotten = [one for one in references if (one["run"], _get_task(one)) not in known]
+    return [*queue, *_find_forgotten_jobs(forgotten)]
+
+
+def _find_forgotten_jobs(references: Iterable[Reference]) -> Iterator[QueuedJob]:
+    """Yield jobs that are no longer in the queue: as they were last seen there, or as accounting knows them."""
+    unseen: dict[str, None] = {}
+    for reference in references:
+        own = read_own_record(Path(reference["folder"]))
+        if seen := load_engine_end(own):
+            yield seen
+        elif not own.explains_end:
+            unseen |= dict.fromkeys(own.list_jobs(reference["job"]))
+    if unseen:
+        yield from query_accounting(unseen) or ()
 
 
 def make_status(reference: Reference, jobs: Iterable[QueuedJob]) -> Status:
@@ -36,16 +74,110 @@ def make_status(reference: Reference, jobs: Iterable[QueuedJob]) -> Status:
 
     :param jobs: what Slurm knows, as `query_jobs` returns it; jobs of other runs too.
     """
-    known = [job for job in jobs if job.id == reference["job"]]
-    state = f"{known[0].state} ({known[0].reason})" if known else ""
-    return run_folder.get_run_status(find_folder(reference), state, STATES, "Slurm")
-
-
-def has_ended(reference: Reference) -> bool:
-    """Return whether a run has ended."""
-    return query_status(reference).finished
+    own = read_own_record(find_folder(reference))
+    job = find_job(reference, own, jobs)
+    if job and is_active(job) and not own.is_settled:
+        return _make_active_status(own, job)
+    if job:
+        save_engine_end(own.folder, job)
+    return _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
 
 
 def find_folder(reference: Reference) -> Path:
     """Return the run folder. Raise RunGone if it does not exist."""
     return run_folder.require_run_folder(reference)
+
+
+def find_other_user(folder: Path) -> str:
+    """Return the number of the user whose run folder it is; empty for this one."""
+    owner = folder.stat().st_uid
+    return "" if owner == os.getuid() else str(owner)
+
+
+def is_active(job: QueuedJob) -> bool:
+    """Return whether a job waits or runs."""
+    return get_state(job) not in FINAL_STATES
+
+
+def get_state(job: QueuedJob) -> RunState:
+    """Return the state of a job as that of a run."""
+    return STATES.get(job.state.partition(" ")[0], "running")
+
+
+def find_job(reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob]) -> QueuedJob | None:
+    """Return the job that stands for a run: of several, which continue each other, the one that works on it.
+
+    None if Slurm no longer knows one.
+    """
+    run, working = reference["run"], own.owner.name if own.owner else ""
+    numbers = own.list_jobs(reference["job"])
+    same = (job for job in jobs if (job.name, job.task) == (run, _get_task(reference)))
+    known = [job for job in same if job.id in numbers or is_continuation(job, run)]
+    is_working = {job.id: working in (job.id, job.number) for job in known}
+    return max(known, key=lambda job: (is_active(job), is_working[job.id], int(job.number or 0)), default=None)
+
+
+def is_continuation(job: QueuedJob, run: str) -> bool:
+    """Return whether a job was sent for a run, and not refused after Slurm recorded it."""
+    return job.comment.startswith(f"robotrain:{run}:") and (job.state, job.reason) != ("FAILED", "BadConstraints")
+
+
+def _get_task(reference: Reference) -> str:
+    """Return the index of a trial in its array; empty for another run."""
+    return reference["job"].partition("_")[2]
+
+
+def _make_active_status(own: OwnRecord, job: QueuedJob) -> Status:
+    state = get_state(job)
+    if own.is_cancelled:
+        reason = "it is being cancelled"
+    elif state == "pending":
+        reason = reasons.explain_waiting(job, has_begun=bool(own.attempts))
+    else:
+        reason = reasons.explain_running(job, len(own.attempts))
+    return Status(state=state, reason=reason, started=own.started_at or (job.start if state == "running" else None))
+
+
+def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
+    """Return the status of a run that recorded its outcome, with the reason of Slurm where that tells more."""
+    outcome, why = own.final_outcome, ""
+    assert outcome
+    if not own.is_settled:
+        why = (reasons.explain_outside_end(job) if job else "") or (
+            own.why_not_continued if outcome.state == "cancelled" else ""
+        )
+    reason = ": ".join(filter(None, (outcome.reason, why)))
+    if outcome.state == "cancelled":
+        reason += _describe_survivors(own)
+    return Status(state=outcome.state, reason=reason, exit_code=outcome.exit_code, started=own.started_at, ended=own.ended_at)
+
+
+def _make_ended_status(own: OwnRecord, job: QueuedJob | None) -> Status:
+    """Return the status of a run that recorded no outcome."""
+    state: RunState = "cancelled" if own.is_cancelled else get_state(job) if job else "lost"
+    reason = ""
+    if state != "succeeded":
+        reason = _explain_end(own, job) + _describe_survivors(own)
+    return Status(
+        state=state,
+        reason=reason,
+        exit_code=job.exit_code if job else None,
+        started=own.started_at or (job.start if job and job.nodes else None),
+        ended=(job.end if job else None) or own.ended_at,
+    )
+
+
+def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
+    """Return why a run ended that recorded no outcome."""
+    if own.is_cancelled:
+        return "" if not own.attempts else "it was stopped before it reported a result"
+    if job is None:
+        return FORGOTTEN
+    message = own.read_batch_message() if get_state(job) == "failed" else ""
+    return reasons.append_batch_message(reasons.explain_end(job), message)
+
+
+def _describe_survivors(own: OwnRecord) -> str:
+    from robotrain.run_folder import outputs  # costs start-up
+
+    return "".join(f". {sentence}" for sentence in outputs.describe_surviving_checkpoints(own.folder))

@@ -1,0 +1,83 @@
+"""How a run is cancelled: a waiting job at once, a running one after it has saved a checkpoint."""
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from robotrain.errors import Rejected, make_problem
+from robotrain.model.run import Reference
+from robotrain_runtime.contract import claim
+
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.client.queue import QueuedJob
+from robotrain_slurm.observe.own_record import read_own_record
+from robotrain_slurm.observe.status import find_folder, find_job, is_active, query_jobs
+from robotrain_slurm.observe.step_references import is_whole, list_parts, select_step
+
+SAVE_SECONDS = 150.0
+"""How long a run may take to save a checkpoint, before it is ended for good."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
+RUNNING_STATES = ("RUNNING", "SIGNALING", "RESIZING")
+ENDING_STATE = "COMPLETING"
+OVER = ("Invalid job id", "already completing or completed")
+"""What Slurm answers about a job that has just ended."""
+
+
+def request_cancel(reference: Reference) -> str:
+    """End a run or its parts, after the time to save a checkpoint for good. Return why Slurm refused; else empty.
+
+    Raise RunGone, or Rejected when Slurm does not answer: the run then ends with its next start.
+    """
+    find_folder(reference)
+    parts = [*list_parts(reference).values()] if is_whole(reference) else [select_step(reference)]
+    for part in parts:
+        _mark_cancelled(Path(part["folder"]))  # first: a job that begins now looks for it
+    signalled = set[str]()
+    until, pause = time.monotonic() + SAVE_SECONDS, FIRST_PAUSE
+    while jobs := _list_active_jobs(parts):
+        is_over = time.monotonic() > until
+        waiting = [job.id for job in jobs if job.state == "PENDING"]
+        running = [job.id for job in jobs if job.state in RUNNING_STATES and not is_over]
+        rest = [job.id for job in jobs if job.id not in waiting + running]
+        refusals = [
+            _scancel("--state=PENDING", jobs=waiting),  # not one that has begun meanwhile
+            _scancel("--batch", "--signal=TERM", jobs=[job for job in running if job not in signalled]),
+            _scancel(jobs=rest),
+        ]
+        signalled.update(running)
+        if refused := next(filter(None, refusals), ""):
+            return refused
+        if not waiting and not running:
+            return ""
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+    return ""
+
+
+def _mark_cancelled(folder: Path) -> None:
+    try:
+        (folder / claim.CANCELLED_FILE).touch()
+    except OSError as error:
+        title = f"{folder.name} cannot be cancelled by you"
+        raise Rejected([make_problem("cancel-refused", title, "", str(folder), f"{error.strerror}.")]) from None
+
+
+def _list_active_jobs(parts: Collection[Reference]) -> list[QueuedJob]:
+    """Return the jobs that must still be ended. Raise SlurmAway, Rejected."""
+    queue, found = query_jobs(parts), []
+    for part in parts:
+        own = read_own_record(Path(part["folder"]))
+        job = None if own.is_settled else find_job(part, own, queue)
+        found += [job] if job and is_active(job) and job.state != ENDING_STATE else []
+    return found
+
+
+def _scancel(*options: str, jobs: Collection[str]) -> str:
+    """End or signal jobs; return why Slurm refused, but not because one has just ended."""
+    try:
+        if jobs:
+            run_slurm("scancel", *options, *jobs)
+    except SlurmRefused as refusal:
+        if not any(sign in refusal.text for sign in OVER):
+            return refusal.text
+    return ""
