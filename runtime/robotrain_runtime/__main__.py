@@ -122,16 +122,17 @@ def _run_job(options: argparse.Namespace) -> int:
 
 def _fetch_job(options: argparse.Namespace) -> int:
     from robotrain_runtime import engine
-    from robotrain_runtime.data import staged
+    from robotrain_runtime.contract import staged_data
 
     try:
         with tempfile.TemporaryDirectory(prefix="robotrain-") as work:
             job_document = _read_document(options.job)
-            present = tuple(one for one in job_document.placement.mounts if Path(one.folder).is_dir())
-            placement = dataclasses.replace(job_document.placement, work=work, mounts=present)
-            mounts = engine.fetch_job(dataclasses.replace(job_document, placement=placement))
+            mounts = job_document.placement.mounts
+            mounts = tuple(one for one in mounts if Path(one.folder).is_dir() or not Path(one.uri).is_absolute())
+            placement = dataclasses.replace(job_document.placement, work=work, mounts=mounts)
+            staged = engine.fetch_job(dataclasses.replace(job_document, placement=placement))
         if options.to:
-            staged.write_staged(options.to, mounts)
+            staged_data.write_staged(options.to, staged)
     except StopRequested:
         return STOPPED_STATUS
     except JobFailed as failed:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from robotrain_runtime.checkpoints import recovery
 from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
-from robotrain_runtime.contract import document, event, failure, plugin_loader
+from robotrain_runtime.contract import document, event, failure, plugin_loader, staged_data
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
@@ -27,9 +27,8 @@ from robotrain_runtime.contract.failure import (
     PermanentError,
 )
 from robotrain_runtime.contract.files import write_atomically
-from robotrain_runtime.data import staged
+from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.data.run_data import RunData
-from robotrain_runtime.data.staged import StagedMount
 from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.environments.program_environment import ProgramEnvironment
 from robotrain_runtime.environments.run_environment import BackgroundBuild
@@ -109,7 +108,7 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
         if document.registers:
             services.relay.emit(handover.register_step(document, services.stop, services.relay.write_line))
             return Outcome(state="succeeded", exit_code=0)
-        return Engine(staged.add_staged_mounts(document), services, earlier).run()
+        return Engine(staged_data.add_staged_mounts(document), services, earlier).run()
     except StopRequested:
         fault = failure.read_stop_reason(Path(document.placement.work))
         why = {"stopped": "", "preempted": ": its machine was preempted"}.get(fault, f": it was {fault}")
@@ -169,8 +168,21 @@ class Engine:
     def fetch(self) -> list[StagedMount]:
         """Run the stages before the work; return where the sources are."""
         with self._reported_failures():
+            if self._document.registers or self._data.lists_later_mounts:
+                return self._fetch_independently()
             _, data, _ = self._prepare_inputs()
             return self._data.list_staged(data)
+
+    def _fetch_independently(self) -> list[StagedMount]:
+        """Fetch what does not depend on sources that the platform mounts later, such as those of an earlier step."""
+        with closing(self._program), closing(self._background):
+            self._background.start()
+            self._program.start()
+            with self._run_stage("data"):
+                staged = self._data.fetch_unmounted(self._wait_for_python)
+            self._wait_for_python()
+            self._program.wait()
+        return staged
 
     @contextmanager
     def _reported_failures(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract import document, event
+from robotrain_runtime.contract.document import Mount
 
 pytestmark = pytest.mark.slow  # real runs, a second each
 
@@ -58,6 +59,10 @@ def stage(fetch):
     return wait
 
 
+def read_staged(tmp_path):
+    return json.loads((tmp_path / "work/staged.json").read_text())["mounts"]
+
+
 def cut_network(tmp_path):
     """Let the carrier fail whenever something starts it."""
     plugins = tmp_path / "plugins"
@@ -71,7 +76,7 @@ def test_staged_job_asks_no_service(stage, run, job, tmp_path):
     made = job(SHOW, carried=["a", "b"])
     lines, errors = stage(made)
     assert (lines, errors) == ([], "")
-    staged = json.loads((tmp_path / "work/staged.json").read_text())["mounts"]
+    staged = read_staged(tmp_path)
     assert [(one["uri"], one["digest"]) for one in staged] == [("a", "digest-of-a"), ("b", "digest-of-b")]
     ran = run(made, **cut_network(tmp_path))
     assert ran.exit_code == 0, ran.lines
@@ -90,6 +95,19 @@ def test_merge_is_staged_as_well(stage, run, job, tmp_path):
     ran = run(made, **cut_network(tmp_path))
     assert ran.exit_code == 0, ran.lines
     assert ran.ordinary == ["['a+b', 'a+b']"]
+
+
+def test_source_that_is_mounted_later_is_left_to_the_run(stage, run, job, tmp_path):
+    later = tmp_path / "earlier-step"
+    mount = Mount(role="dataset", uri="train", folder=str(later))
+    made = job(SHOW, sources=["train"], carried=["a"], mounts=(mount,))
+    assert stage(made) == ([], "")
+    assert [one["uri"] for one in read_staged(tmp_path)] == ["a"]
+    later.mkdir()
+    (later / "numbers.txt").write_text("later")
+    ran = run(made, **cut_network(tmp_path))
+    assert ran.exit_code == 0, ran.lines
+    assert ran.ordinary[-1] == "['later', 'a']"
 
 
 def test_staging_needs_no_gpu_of_this_machine(stage, job):

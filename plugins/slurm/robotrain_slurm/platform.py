@@ -54,6 +54,8 @@ class SlurmPlatform(ClusterPlatform):
     choose_registration_settings = lazy_method("robotrain_slurm.spec.pipeline:choose_registration_settings")
     render_sweep = lazy_method("robotrain_slurm.spec.sweep:render_sweep")
     find_sweep_obstacle = lazy_method("robotrain_slurm.spec.sweep:find_sweep_obstacle")
+    can_prepare = True
+    prepare = lazy_method("robotrain_slurm.submit.staging:prepare_plan")
     submit = lazy_method("robotrain_slurm.submit.submit:submit_plan")
     find = lazy_method("robotrain_slurm.submit.submit:find_run")
     status = lazy_method("robotrain_slurm.observe.pipeline_status:query_status")

@@ -39,6 +39,9 @@ class SlurmSettings:
     storage: Annotated[
         Literal["shared", "node"], Param(help="shared: every node sees the folders; node: each node has its own")
     ] = "shared"
+    stage: Annotated[
+        bool, Param(help="fetch what the job needs on this machine first, for nodes without a network")
+    ] = False
     continuation: Annotated[
         Literal["requeue", "node", "login", "never"],
         Param(help="how a job goes on whose time is up: requeued, or sent again by the node or by this machine"),

@@ -12,9 +12,9 @@ from robotrain_runtime.contract.container_plugin import DataPreparation, PythonE
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
+from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.data import sources
 from robotrain_runtime.data.sources import SourceBatches
-from robotrain_runtime.data.staged import StagedMount
 from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheLease
@@ -58,6 +58,22 @@ class RunData:
             raise JobFailed(sentences, EXIT_PREFLIGHT, "data")
         return data
 
+    @property
+    def lists_later_mounts(self) -> bool:
+        """Whether the platform mounts a source later: its folder does not exist yet."""
+        return not all(Path(mount.folder).is_dir() for mount in self._document.placement.mounts)
+
+    def fetch_unmounted(self, python: Callable[[], Path]) -> list[StagedMount]:
+        """Fetch the sources that are not mounted, whatever the others are. Raise JobFailed or StopRequested."""
+        if self._document.registers:
+            return []
+        placement = replace(self._document.placement, mounts=())
+        document_part = replace(
+            self._document, sources=document.list_fetched_sources(self._document), placement=placement
+        )
+        other = RunData(document_part, self._relay, self._stop, self._lease)
+        return other.list_staged(other._survey_and_fetch(python))
+
     def fetch_extra(self, source: JobSource, plugin: str, python: Callable[[], Path]) -> Path:
         """Return the folder of a source that is not in the document. `plugin` is its container plugin's module.
 
@@ -66,12 +82,7 @@ class RunData:
         halves = {**self._document.halves, f"source.{source.kind}": plugin}
         placement = replace(self._document.placement, mounts=())
         document = replace(self._document, sources=(source,), halves=halves, placement=placement)
-        other = RunData(document, self._relay, self._stop, self._lease)
-        with closing(other.batches) as batches:
-            for survey in batches.survey().values():
-                if survey.problems:
-                    raise JobFailed("; ".join(survey.problems).replace("\n", ": "), fault=survey.fault)
-            return other._fetch_all(python)[source]
+        return RunData(document, self._relay, self._stop, self._lease)._survey_and_fetch(python)[source]
 
     def get_preparation(self, data: Mapping[JobSource, Path]) -> DataPreparation | None:
         """Return what the workload prepares from the data before the work; None for nothing."""
@@ -129,6 +140,13 @@ class RunData:
         )
         with failure.convert_os_errors():
             return self._make_leased(prepare), is_cached
+
+    def _survey_and_fetch(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
+        with closing(self.batches) as batches:
+            for survey in batches.survey().values():
+                if survey.problems:
+                    raise JobFailed("; ".join(survey.problems).replace("\n", ": "), fault=survey.fault)
+            return self._fetch_all(python)
 
     def _fetch_all(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
         """Return the folder of each source, in order, after the survey."""

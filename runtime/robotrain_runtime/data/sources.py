@@ -22,7 +22,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Mount
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import Finding, convert_os_errors, make_finding
 from robotrain_runtime.contract.plugin_loader import make_container_context
-from robotrain_runtime.data.staged import StagedMount
+from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.process.stop import StopSignal
 
 

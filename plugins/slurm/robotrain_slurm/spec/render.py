@@ -79,6 +79,7 @@ def make_spec(settings: SlurmSettings, run: str, folder: str, jobs: tuple[BatchJ
         jobs=jobs,
         continuation=settings.continuation,
         stop_seconds=settings.stop_seconds,
+        staged=settings.stage,
     )
 
 

@@ -24,7 +24,7 @@ from robotrain_slurm.spec.submission_spec import (
     BatchJob,
     SlurmSpec,
 )
-from robotrain_slurm.submit import step_jobs
+from robotrain_slurm.submit import staging, step_jobs
 from robotrain_slurm.submit.sbatch import send_job
 
 REFUSED_REASONS = ("BadConstraints",)
@@ -34,7 +34,9 @@ REFUSED_REASONS = ("BadConstraints",)
 def submit_plan(plan: Plan) -> Reference:
     """Send the plan, once. Raise Rejected when Slurm refused it, Unanswered when that is not known."""
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
+    staged = staging.fetch_inputs(plan) if spec.staged else {}
     is_new = create_run_folder(plan, spec)
+    staging.write_staged_files(Path(spec.folder), staged)
     try:
         if spec.is_pipeline:
             return step_jobs.send_steps(spec, is_new)

@@ -35,13 +35,19 @@ def add_staged_mounts(document: JobDocument) -> JobDocument:
     What is no longer in the cache is left out: the run fetches it like any other source.
     """
     try:
-        data = json.loads(read_limited_file(Path(document.placement.work, STAGED_FILE), MAX_BYTES))
+        content = read_limited_file(Path(document.placement.work, STAGED_FILE), MAX_BYTES)
     except FileNotFoundError:
         return document
-    errors: list[str] = []
-    known = convert_json(tuple[StagedMount, ...], data.get("mounts"), "mounts", errors)
-    if errors:
-        raise ValueError(f"{STAGED_FILE} is damaged: {'; '.join(errors)}")
-    present = tuple(mount for mount in known if Path(mount.folder).is_dir())
+    present = tuple(mount for mount in parse_staged(content) if Path(mount.folder).is_dir())
     mounts = (*document.placement.mounts, *present)
     return replace(document, placement=replace(document.placement, mounts=mounts))
+
+
+def parse_staged(content: bytes) -> tuple[StagedMount, ...]:
+    """Return the mounts in a file that `write_staged` wrote. Raise ValueError."""
+    errors: list[str] = []
+    data = json.loads(content)
+    mounts = convert_json(tuple[StagedMount, ...], data.get("mounts"), "mounts", errors)
+    if errors:
+        raise ValueError(f"{STAGED_FILE} is damaged: {'; '.join(errors)}")
+    return tuple(mounts)

@@ -1,0 +1,110 @@
+"""With `--stage`, this machine fetches what the job needs before it is sent."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+from planned_jobs import job
+from robotrain.errors import NotSubmitted, Rejected
+from robotrain.model.plan import Payload
+from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec.submission_spec import SUBMISSION_FILE
+from robotrain_slurm.submit import staging
+
+RUNTIME = """
+import json, os, pathlib, signal, sys, time
+words = sys.argv[1:]
+assert words[0] == "fetch" and words[2] == "--to", words
+to = pathlib.Path(words[3])
+placement = json.loads(pathlib.Path(words[1]).read_text())["placement"]
+assert str(to) not in placement["work"]
+{acts}
+mount = {{"role": "dataset", "uri": "https://a.blob.core.windows.net/c/p?sig=SECRET", "folder": "/cache/data/1"}}
+(to / "staged.json").write_text(json.dumps({{"mounts": [mount]}}))
+"""
+EVENT = """
+def send(kind, /, **values):
+    print("::robotrain:: " + json.dumps({"event": kind, "time": 1, **values}), flush=True)
+"""
+
+
+@pytest.fixture
+def make_plan(tmp_path):
+    """Render a staged job whose payload has a runtime that does as told."""
+
+    def make(acts="pass"):
+        program = EVENT + RUNTIME.format(acts=acts)
+        runtime = {"__init__.py": b"", "__main__.py": program.encode()}
+        payload = Payload.from_files({f"robotrain_runtime/{name}": text for name, text in runtime.items()})
+        settings = SlurmSettings(runs_dir=str(tmp_path / "runs"), cache_dir=str(tmp_path / "cache"), stage=True)
+        return SlurmPlatform().render(job(), settings, "a-1", payload, {})
+
+    return make
+
+
+def test_plan_says_that_the_job_is_staged(make_plan):
+    assert json.loads(make_plan().files[SUBMISSION_FILE])["staged"] is True
+
+
+def test_runtime_of_the_payload_fetches_and_the_run_folder_gets_the_list(make_plan, tmp_path):
+    staged = staging.fetch_inputs(make_plan())
+    assert [*staged] == ["job.json"]
+    staging.write_staged_files(tmp_path, staged)
+    assert json.loads((tmp_path / "staged.json").read_text())["mounts"][0]["folder"] == "/cache/data/1"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_assets_only_shows_each_source_without_its_secret(make_plan, tmp_path):
+    (line,) = SlurmPlatform().prepare(make_plan())
+    assert line.endswith("/c/p?<redacted> /cache/data/1")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_progress_is_told(make_plan, capfd):
+    acts = """
+send("stage", name="data", state="started")
+send("note", level="warning", text="slow disk")
+print("fetching 3 files")
+"""
+    staging.fetch_inputs(make_plan(acts))
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == ["fetching the data …", "slow disk", "fetching 3 files"]
+
+
+@pytest.mark.parametrize(
+    ("acts", "why"),
+    [
+        ('send("note", level="error", text="It is far away."); sys.exit(4)', "It is far away."),
+        ('print("error: no uv?sig=SECRET", file=sys.stderr); sys.exit(1)', "no uv"),
+        ("os.kill(os.getpid(), 9)", "The process ended with -9"),
+    ],
+)
+def test_failure_says_why_without_secrets(make_plan, acts, why):
+    with pytest.raises(Rejected) as failed:
+        staging.fetch_inputs(make_plan(acts))
+    (problem,) = failed.value.problems
+    assert problem.code == "slurm-not-staged"
+    assert why in problem.why
+    assert "SECRET" not in problem.why
+
+
+def test_ctrl_c_ends_the_fetch_before_anything_was_sent(make_plan, tmp_path):
+    mark = tmp_path / "pid"
+    plan = make_plan(f'open({str(mark)!r}, "w").write(str(os.getpid())); time.sleep(60)')
+
+    def interrupt():
+        while not (mark.exists() and mark.read_text()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(NotSubmitted):
+        staging.fetch_inputs(plan)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
