@@ -7,7 +7,8 @@ import sys
 import time
 
 import pytest
-from robotrain_runtime.process.stop import ChildGroup, StopForwarder, stop_process, wait_or_kill
+from robotrain_runtime.process import stop
+from robotrain_runtime.process.stop import ChildGroup, StopForwarder, StopSignal, stop_process, wait_or_kill
 
 SLEEP = "import time; time.sleep(60)"
 IGNORE = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
@@ -63,7 +64,8 @@ def test_first_signal_reaches_what_a_child_started(forwarder, tmp_path):
 
 
 @pytest.mark.parametrize("end", ["second signal", "time limit", "earlier time limit"])
-def test_group_that_ignores_the_first_signal_is_killed(forwarder, tmp_path, end):
+def test_group_that_ignores_the_first_signal_is_killed(forwarder, tmp_path, end, monkeypatch):
+    monkeypatch.setattr(stop, "ONE_STOP_SECONDS", 0.01)
     ready = tmp_path / "ready"
     group = ChildGroup([sys.executable, "-c", IGNORE.replace("print(flush=True)", f"open({str(ready)!r}, 'x')")])
     forwarder.groups.append(group)
@@ -80,3 +82,18 @@ def test_group_that_ignores_the_first_signal_is_killed(forwarder, tmp_path, end)
         forwarder.limit_time(0.0)
     wait_for_end(group, forwarder)
     assert group.exit_code == -signal.SIGKILL
+
+
+def test_signals_to_all_processes_of_a_job_are_one_stop(forwarder):
+    """An engine signals every process at once, and the one above passes its signal on."""
+    group = ChildGroup([sys.executable, "-c", "import time; time.sleep(60)"])
+    with StopSignal() as signals:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.count == 1
+    for _ in range(3):
+        forwarder._handle_signal(signal.SIGTERM, None)
+    forwarder.groups.append(group)
+    forwarder.kill_overdue()
+    assert group.is_running(), "the grace period has not been cut short"
+    group.send(signal.SIGKILL)

@@ -22,6 +22,10 @@ GRACE_VARIABLE = "ROBOTRAIN_GRACE_SECONDS"
 
 SECOND_SECONDS = 1.0
 """How long a program may take to end after a second stop signal."""
+ONE_STOP_SECONDS = 1.0
+"""Signals within so many seconds of the first one are the same stop: an engine may signal every process of a job, and
+those that pass the signal on do so as well.
+"""
 STOPPED_STATUS = 128 + signal.SIGTERM
 """The exit code of a program that ends because it was stopped."""
 PR_SET_PDEATHSIG = 1
@@ -35,12 +39,13 @@ class StopRequested(Exception):
 class StopSignal:
     """The stop signals of the process while entered: `interruptible` blocks raise StopRequested.
 
-    `number` is the first signal, `count` how many arrived.
+    `number` is the first signal, `count` how many stops were requested.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.count = 0
+        self._first_at = 0.0
         self._pending = False
         self._armed = False
         self._interrupted = False
@@ -77,7 +82,11 @@ class StopSignal:
         signal.pthread_kill(threading.main_thread().ident or 0, WAKE_SIGNAL)
 
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
-        self.number = self.number or number
+        now = time.monotonic()
+        if self.number is None:
+            self.number, self._first_at = number, now
+        elif now < self._first_at + ONE_STOP_SECONDS:
+            return
         self.count += 1
         self._mark_pending()
 
@@ -200,6 +209,7 @@ class StopForwarder:
         self.is_requested = False
         self._grace_seconds = grace_seconds
         self._kill_at = float("inf")
+        self._first_at = 0.0
         for number in SIGNALS:
             signal.signal(number, self._handle_signal)
 
@@ -213,10 +223,13 @@ class StopForwarder:
             self._send(signal.SIGKILL)
 
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
-        self.limit_time(0.0 if self.is_requested else self._grace_seconds)
+        now = time.monotonic()
         if not self.is_requested:
-            self.is_requested = True
+            self.is_requested, self._first_at = True, now
+            self.limit_time(self._grace_seconds)
             self._send(signal.SIGTERM)
+        elif now >= self._first_at + ONE_STOP_SECONDS:
+            self.limit_time(0.0)
 
     def _send(self, number: int) -> None:
         for group in self.groups:

@@ -1,4 +1,4 @@
-"""The program that counts: `python -m counting.program SETTINGS`, of which one that is stopped saves and ends with 143."""
+"""The program that counts: `python -m counting.program SETTINGS`. One that is stopped saves and ends with 143."""
 
 import json
 import os
