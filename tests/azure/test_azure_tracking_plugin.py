@@ -58,6 +58,7 @@ def test_a_tracking_plugin_without_findings_is_no_error(check_plugin):
     assert check_plugin("return ()") == ([], ["pretended.txt"])
 
 
+@pytest.mark.slow
 def test_a_tracking_plugin_that_hangs_is_ended(check_plugin, monkeypatch, tmp_path):
     monkeypatch.setattr(preflight, "PLUGIN_SECONDS", 3.0)  # a busy machine needs a second to start it
     (found,), _ = check_plugin(

@@ -136,6 +136,7 @@ def test_unreachable_host_is_a_passing_failure(workspace, host, what, monkeypatc
     assert what in finding.why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 503])
 def test_passing_error_is_retried(workspace, status):
     workspace.manager.faults.append(Fault("GET", status=status, code="Busy", times=1))

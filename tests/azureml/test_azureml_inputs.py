@@ -87,6 +87,7 @@ def test_folders_that_are_not_pinned_are_never_written_over_by_an_equal_job(azur
     assert {at: azureml.store.get(azureml.container, f"{at.strip('/')}/a").decode() for at in seen} == seen
 
 
+@pytest.mark.slow
 def test_data_of_a_registry_and_of_a_workspace_named_by_its_place_reaches_the_job(azureml):
     azureml.data("shared", 3, "shared/3", registry="robots")
     azureml.data("own", 1, "own/1")

@@ -169,6 +169,7 @@ def test_following_asks_for_no_byte_twice(run, monkeypatch):
     assert sorted({int(one.removeprefix("bytes=").rstrip("-")) for one in asked}) == [0, 101, 106, 112]
 
 
+@pytest.mark.slow
 def test_a_network_that_is_away_for_a_while_ends_no_following(run):
     run.set_native_state("Running").say("1")
     run.azure.fault("/details", where="history", status=503, times=2)

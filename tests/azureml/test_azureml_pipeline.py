@@ -230,6 +230,7 @@ def submit(pipeline_words, robotrain, workspace):
     return submit
 
 
+@pytest.mark.slow
 def test_each_step_has_the_tags_of_a_model_that_its_workload_reads(pipeline_words, submit, workspace):
     workspace.store.put(workspace.container, {"models/walker/model_9.pt": b"weights"})
     workspace.model("walker", 2, "models/walker")

@@ -20,6 +20,7 @@ def make_upload_plan(azureml, folder, pinned=True):
     return make_submittable_plan(azureml, JobSource(role="dataset", kind="local_path", uri=str(folder), pin=digest))
 
 
+@pytest.mark.slow
 def test_the_environment_comes_first_then_folders_and_no_job(azureml, folder):
     wanted = make_upload_plan(azureml, folder)
     lines = AzureMLPlatform().prepare(wanted)

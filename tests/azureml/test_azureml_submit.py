@@ -265,6 +265,7 @@ PREBUILT = "registry.example/team/rosbag-act-train:1"
 TOPICS = ("--environment-state-topic", "/keypoints", "--action-topic", "/action")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "image"), [((), PUBLIC), (("--image", PREBUILT), PREBUILT)])
 def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(observing, robotrain, name_workspace, words, image):
     observing.kubernetes("k8s-robots")

@@ -252,6 +252,7 @@ def unanswered_plan(azureml, monkeypatch):
     return wanted, submit.read_job_name(wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "status"), [("GET .*/environments/", 403), (JOB, 400), (JOB, 409)])
 def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attempt(azureml, monkeypatch, call, status):
     """The first request may still be done: another name would be another job."""
@@ -310,6 +311,7 @@ def test_damaged_note_is_reported_with_a_suggestion(azureml, content):
     assert azureml.calls == []
 
 
+@pytest.mark.slow
 def test_a_token_that_ended_is_asked_for_anew_once(azureml):
     wanted = make_submittable_plan(azureml)
     azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken", times=1)

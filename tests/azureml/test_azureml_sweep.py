@@ -144,6 +144,7 @@ def test_the_objective_is_logged_by_every_trial(render):
     assert job["objective"]["primary_metric"] == "train/loss"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "why"),
     [

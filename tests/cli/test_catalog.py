@@ -61,6 +61,7 @@ def test_failure_of_a_plugin_is_one_line_without_secrets(robotrain, install):
     assert "pass-w0rd" not in line
 
 
+@pytest.mark.slow
 def test_hanging_import_does_not_hang_the_list(robotrain, install, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
     install("acme", {"platform.slow": "acme_stuck"}, acme_stuck="import time\ntime.sleep(60)")

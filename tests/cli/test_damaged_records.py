@@ -108,6 +108,7 @@ def test_damaged_record_hides_no_other_run(robotrain, runs, name):
     robotrain("status", "train-2").check(1, "[record-broken]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ODD_FIELDS)
 def test_malformed_field_hides_no_other_run_and_is_printed_escaped(robotrain, runs, field):
     path = records.get_run_folder("train-2") / records.RECORD_FILE
@@ -122,6 +123,7 @@ def test_malformed_field_hides_no_other_run_and_is_printed_escaped(robotrain, ru
                 assert "train-3" in answer.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["started", "ended", "reason", "exit_code", "state"])
 def test_malformed_field_of_a_final_status_hides_no_run(robotrain, runs, field):
     path = records.get_run_folder("train-2") / records.FINAL_STATUS_FILE

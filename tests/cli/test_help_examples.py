@@ -75,6 +75,7 @@ def test_every_example_of_help_is_understood(robotrain, example_files):
     assert [example for example in found if not is_understood(robotrain, example)] == []
 
 
+@pytest.mark.slow
 def test_every_command_of_the_documents_is_understood(robotrain, example_files):
     found = list(examples_of_documents(DOCUMENTS))
     assert len(found) > 25

@@ -71,6 +71,7 @@ def import_traces(tmp_path):
 WITHOUT_UV = [("doctor",), pytest.param(("submit", "--dry-run", *JOB), marks=pytest.mark.slow)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", WITHOUT_UV)
 def test_no_child_process_imports_a_module_of_the_folder(
     uncounted_cache, robotrain, import_traces, monkeypatch, tmp_path, words

@@ -291,6 +291,7 @@ def test_a_declaration_that_fails_is_a_failure_of_its_plugin(install, robotrain,
     answer.check(1, "[plugin-failed]", member, "ZeroDivisionError", "robotrain-arm")
 
 
+@pytest.mark.slow
 def test_a_resubmitted_run_keeps_its_pins_until_it_is_pinned_again(submit, hub):
     answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm")
     run, first = answer.stdout.strip(), get_commit(hub, "org/vlm")

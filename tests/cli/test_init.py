@@ -295,6 +295,7 @@ def list_examples(robotrain):
 PIPELINES = ("submit", "render", "explain", "train-eval")
 
 
+@pytest.mark.slow
 def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, dataset_folder, pusht):
     Path("my-dataset").symlink_to(pusht)
     assert robotrain("init", "--pipeline").exit_code == 0

@@ -72,6 +72,7 @@ def test_a_platform_that_takes_no_folders_offers_none(
     assert suggest(robotrain, "me/cups") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("revision", "found"), [("", True), ("@main", True), ("@" + "a" * 40, True), ("@" + "b" * 40, False)]
 )

@@ -333,6 +333,7 @@ def test_hanging_log_does_not_delay_the_end(scripted, robotrain, monkeypatch):
     robotrain("wait").check(0, "warning: the log of train-1 did not end")
 
 
+@pytest.mark.slow
 def test_notification_of_the_plugin_guide_writes_its_table(robotrain, install, scripted, run_later, tmp_path):
     (source,) = re.findall(r"table of ended runs:\n\n```python\n(.*?)```", GUIDE, re.DOTALL)
     table = tmp_path / "runs.csv"

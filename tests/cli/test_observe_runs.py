@@ -113,6 +113,7 @@ def test_misspelt_state_or_another_word_for_one_is_answered_with_the_state(robot
     assert [way["text"] for way in problem["instead"]] == [f"--state {state}" for state in meant]
 
 
+@pytest.mark.slow
 def test_hanging_platform_delays_only_its_own_runs(scripted, robotrain, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "2")
     hanging = [scripted.run(f"stuck-{number}", platform="other") for number in range(12)]

@@ -51,6 +51,7 @@ def open_terminal(scripted, command, tmp_path):
         one.close()
 
 
+@pytest.mark.slow
 def test_watch_redraws_in_place(scripted, open_terminal):
     run = scripted.run(NAME, *LEFT, started=1e9)
     watching = open_terminal("watch")
@@ -74,6 +75,7 @@ def test_watch_redraws_in_place(scripted, open_terminal):
     assert f"robotrain outputs {NAME}" in everything
 
 
+@pytest.mark.slow
 def test_watch_continues_from_the_file_of_events(scripted, open_terminal):
     run = scripted.run(NAME, "a log without any event", started=1e9)
     run.log(*LEFT, file="events.jsonl")

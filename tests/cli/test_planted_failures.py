@@ -31,6 +31,7 @@ def check_verdicts(verdicts: list[Verdict]) -> None:
     assert len(by_kind["works"]) >= LEAST_RIGHT * len(complete), wrong
 
 
+@pytest.mark.slow
 def test_first_suggestions_of_a_sample_are_lines_that_work(world):
     check_verdicts([world.judge(failure) for failure in [*read_failures()][::SAMPLE]])
 

@@ -93,6 +93,7 @@ def test_scalar_of_a_job_file_stays_as_it_is_written(parameters):
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n\t"), max_size=60)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TEXTS.filter(lambda text: not value_holds_secret(f"a={text}")))
 def test_any_text_arrives_unchanged(parameters, text):

@@ -30,6 +30,7 @@ from robotrain_runtime.contract import files
 from test_crashes import AUDIT
 
 
+@pytest.mark.slow
 def test_a_pipeline_without_a_driver_is_not_started_again(submit_pipeline, robotrain, engine, tmp_path):
     """Its steps may still run: the same command says how it goes on."""
     run = submit_pipeline()
@@ -256,6 +257,7 @@ def forget(engine: Path, folder: Path) -> None:
             shutil.rmtree(records.get_run_folder(name))
 
 
+@pytest.mark.slow
 def test_a_driver_starts_although_its_lock_is_looked_at_meanwhile(engine):
     records.get_run_folder("shift-1").mkdir(parents=True)
     path = records.get_run_folder("shift-1") / progress.DRIVER_FILE
@@ -269,6 +271,7 @@ def test_a_driver_starts_although_its_lock_is_looked_at_meanwhile(engine):
                 assert not is_mine_too
 
 
+@pytest.mark.slow
 def test_a_driver_that_ends_because_another_has_the_lock_is_no_failure(engine, monkeypatch):
     """The other one was started by an interrupted submit, and has not begun yet."""
     records.get_run_folder("shift-1").mkdir(parents=True)

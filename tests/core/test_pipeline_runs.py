@@ -200,6 +200,7 @@ def test_from_python_a_pipeline_is_a_run_with_steps(engine, submit_pipeline, tmp
     assert again.status().state == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_step_that_its_platform_has_not_started_is_pending(engine, submit_pipeline, robotrain):
     run = submit_pipeline()
     wait_for(run, "train", "running")

@@ -69,6 +69,7 @@ def record(run: str = "lerobot-train-0a1b2c3d-1") -> RunRecord:
     )
 
 
+@pytest.mark.slow
 def test_rule_that_hangs_is_named_and_other_rules_are_enforced(robotrain, install, short_limit):
     install("acme-slow", {"slow": "acme_slow"}, acme_slow=make_rule("time.sleep(60)"))
     install("acme-quick", {"quick": "acme_quick"}, acme_quick=make_rule("yield no('acme-gpus')"))
@@ -80,6 +81,7 @@ def test_rule_that_hangs_is_named_and_other_rules_are_enforced(robotrain, instal
     assert "ROBOTRAIN_HOOK_SECONDS=30" in answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["time.sleep(60)", "raise OSError('the list of rules is gone')", "sys.exit(0)"])
 def test_problems_before_a_failure_of_a_rule_count(robotrain, install, short_limit, then):
     rule = make_rule(f"yield no('acme-first')\n{then}\nyield no('acme-second')")
@@ -98,6 +100,7 @@ def test_rule_that_never_ends_is_cut_off(robotrain, install):
     assert answer.stderr.count("rule acme-gpus says no") == 100
 
 
+@pytest.mark.slow
 def test_site_plugin_whose_import_hangs_is_named(robotrain, install, short_limit):
     install("acme", {"acme": "acme_import"}, acme_import="import time\ntime.sleep(60)")
     answer = robotrain(*RENDER)
@@ -153,6 +156,7 @@ def test_ctrl_c_while_a_rule_hangs_ends_the_command(start, install, tmp_path):
     assert stderr.strip() == "interrupted"
 
 
+@pytest.mark.slow
 def test_strict_mode_stops_on_a_failing_rule_and_reports_everything(robotrain, install, plain_platform, short_limit):
     install("acme-slow", {"slow": "acme_slow"}, acme_slow=make_rule("time.sleep(60)"))
     install("acme-quick", {"quick": "acme_quick"}, acme_quick=make_rule("yield no('acme-gpus')"))
@@ -175,6 +179,7 @@ def test_notification_has_the_change_and_the_status(install, tmp_path):
     assert words.read_text() == "a-1 sent None\na-1 ended out of memory\n"
 
 
+@pytest.mark.slow
 def test_notification_that_hangs_is_named_and_not_called_again(install, short_limit, tmp_path):
     calls = tmp_path / "calls.txt"
     body = f"with open({str(calls)!r}, 'a') as file:\n    file.write('x')\ntime.sleep(60)"

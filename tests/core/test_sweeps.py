@@ -266,6 +266,7 @@ def test_a_report_has_the_trials_and_the_best_one(sweep, robotrain):
     assert f"robotrain register {progress.read_progress(run).steps['trial-3'].run} MODEL" in page
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs the extra optuna")
 def test_tpe_chooses_by_earlier_results(sweep, instant_platform):
     answer = sweep(

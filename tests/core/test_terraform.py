@@ -196,6 +196,7 @@ def test_a_command_that_cannot_be_started_is_a_warning(explain_cloud, terraform)
     assert "`terraform` could not be started. The interpreter in the first line of " in explain_cloud.stderr
 
 
+@pytest.mark.slow
 def test_time_limit_stops_terraform_and_all_its_processes(explain_cloud, terraform, monkeypatch):
     monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.3)
     late = terraform.folder / "late"

@@ -66,6 +66,7 @@ def test_render_asks_nobody(ask, tmp_path):
     assert not (tmp_path / "log").exists()
 
 
+@pytest.mark.slow
 def test_platform_that_runs_here_leaves_it_to_the_run_unless_nothing_is_sent(ask, tmp_path):
     assert ask("--answer=refuse", "--pitch=h", platform="local").exit_code == 4
     log = tmp_path / "log"
@@ -182,6 +183,7 @@ def test_verdict_of_a_checker_that_failed_is_not_kept(ask, tmp_path):
     assert len(log.read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_checker_that_hangs_is_ended_with_its_children(ask, monkeypatch, tmp_path):
     monkeypatch.setenv("ROBOTRAIN_CHECKER_SECONDS", "1.5")
     pids = tmp_path / "pids"
@@ -193,6 +195,7 @@ def test_checker_that_hangs_is_ended_with_its_children(ask, monkeypatch, tmp_pat
         assert is_gone(int(pid))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "sent"),
     [

@@ -26,6 +26,7 @@ def test_pending_run_has_no_lines(runs: Runs, tail: int | None) -> None:
     assert list(runs.local.logs({"folder": str(runs.folder / "runs" / "tiny-1")}, follow=False, tail=tail)) == []
 
 
+@pytest.mark.slow
 def test_following_reads_all_lines_and_ends(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     lines = list(runs.local.logs(reference, follow=True))
@@ -61,6 +62,7 @@ def test_each_line_is_read_once_and_complete(tmp_path: Path, contents: list[byte
     assert list(log.read_log_lines(path, has_ended)) == lines
 
 
+@pytest.mark.slow
 def test_log_and_events_of_an_ended_run(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     runs.wait_for_end(reference)
@@ -76,6 +78,7 @@ def test_log_and_events_of_an_ended_run(runs: Runs) -> None:
     assert events.read_text().splitlines() == [line for line in whole if event.parse_event(line)]
 
 
+@pytest.mark.slow
 def test_following_from_the_last_lines_continues_to_the_end(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     wait_for(lambda: "line 5" in runs.local.logs(reference, follow=False))
@@ -112,6 +115,7 @@ def test_tail_of_a_large_log_is_read_from_its_end(tmp_path: Path, monkeypatch: p
     assert min(read) >= 50_000_000_000 - 2 * log.CHUNK_SIZE
 
 
+@pytest.mark.slow
 def test_status_does_not_read_a_large_log(runs: Runs) -> None:
     reference = runs.submit("print('ready'); import time; time.sleep(600)")
     runs.wait_until_ready(reference)

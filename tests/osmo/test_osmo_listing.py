@@ -70,6 +70,7 @@ def test_a_list_and_a_query_agree(status, osmo, workflows):
         assert (listed.started, listed.ended) == (single.started, single.ended)
 
 
+@pytest.mark.slow
 def test_reason_of_a_failure_is_queried_once(robotrain, osmo, workflows):
     failed, _ = workflows("FAILED", "RUNNING")
     failed.set_status("FAILED", exit_code=137)

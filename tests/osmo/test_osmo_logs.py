@@ -71,6 +71,7 @@ def follow_log(run, act, tail=None):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "form"), [("workflow logs", "broken"), ("workflow query", "refused")])
 def test_broken_stream_continues_and_shows_each_line_once(run, call, form):
     run.osmo.fail(call, form, times=2)

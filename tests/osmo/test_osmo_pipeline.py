@@ -113,6 +113,7 @@ def make_large_steps(count: int, kib: int, **given: Any) -> list[PipelineStep]:
     return [step(f"s{index}", job(), packed=payload(kib << 10), settings=given) for index in range(count)]
 
 
+@pytest.mark.slow
 def test_twenty_steps_are_one_workflow(osmo):
     made = plan(make_large_steps(20, 170, pool="default"))
     sent, expanded = made.files["workflow.yaml"], sum(len(one["files"][0]["contents"]) for one in tasks(made).values())

@@ -105,6 +105,7 @@ def test_step_over_its_time_limit_says_so(osmo, reference):
     assert "step train failed: it reached its time limit (exit code 124)" in OSMO.status(reference).reason
 
 
+@pytest.mark.slow
 def test_the_log_of_a_step_has_no_line_of_another(osmo, reference):
     for step, text in (("train", "loss 1"), ("evaluate", "rollout 1"), ("train", "loss 2")):
         osmo.set_state(reference["workflow"], task=step, task_status="RUNNING")

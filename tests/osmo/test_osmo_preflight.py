@@ -116,6 +116,7 @@ def test_missing_command_is_reported_once(osmo, folder_upload):
     assert list_codes(problems) == [("osmo-command-missing", "error")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "code", "severity", "fact"),
     [

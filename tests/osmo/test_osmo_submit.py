@@ -110,6 +110,7 @@ def test_missing_key_of_a_programs_secret_is_answered_with_its_own_option(osmo):
     assert "--secret NAME=team:KEY" in refusal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, None])
 def test_render_timeout_is_retried_once(osmo, capsys, times):
     osmo.fail("workflow submit", "sandbox", times=times)

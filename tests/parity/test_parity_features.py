@@ -47,6 +47,7 @@ def jobs(feature: str) -> Iterator[tuple[str, ...]]:
                 yield (workload, *(word for pair in options.items() for word in pair if word))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", cells("features", taken=True, where=has_job))
 def test_supported_feature_can_be_used(render_job, cell: Cell) -> None:
     (feature,) = cell.what

@@ -22,6 +22,7 @@ def read_event_lines(work: Path) -> list[str]:
     return (work / "events.jsonl").read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(start, run, job, tmp_path, kill, until):
     to = tmp_path / "mirror"
     made = job(make_training_program(60, 20, 0.01), publish={"to": str(to)})

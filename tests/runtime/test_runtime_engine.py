@@ -149,6 +149,7 @@ def test_work_that_will_not_end_is_killed_after_the_grace(start, finish, job, un
     assert 0.3 <= time.monotonic() - began < 50  # of the 60 s that its work would go on
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job, until):
     process = start(job(STUBBORN))
     until(process, "ready")
@@ -160,6 +161,7 @@ def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job, until):
     assert time.monotonic() - began < 50
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_when_nobody_reads_its_log_any_more(start, job, tmp_path, until):
     process = start(job("import time; print('ready', flush=True); time.sleep(1)\nfor n in range(99): print('x' * 999)"))
     until(process, "ready")

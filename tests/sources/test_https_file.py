@@ -50,6 +50,7 @@ def test_a_file_that_is_not_there_is_a_mistake_in_the_job(hub: Any) -> None:
     assert refused(uri) == (f"there is no file at {uri}", "configuration")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "why", "fault"),
     [

@@ -297,6 +297,7 @@ def test_equal_requests_are_sent_once(hub):
     assert list_paths(hub) == ["/api/datasets/u/d"]
 
 
+@pytest.mark.slow
 def test_who_works_offline_hears_how_to_do_without_the_hub():
     code = (
         "from pathlib import Path\n"

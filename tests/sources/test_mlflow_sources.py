@@ -86,6 +86,7 @@ def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, write
     assert sorted(path.name for path in files.iterdir()) == ["sub"]  # nothing of the one that was killed
 
 
+@pytest.mark.slow
 def test_of_two_that_ask_at_once_one_fetches_and_the_other_waits(tmp_path, writer):
     first = writer()
     wait_for(tmp_path / "half")

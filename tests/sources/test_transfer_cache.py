@@ -85,6 +85,7 @@ def wait_for(condition) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_the_same_data_is_fetched_once_wherever_it_is_named(shelves, deliver, cache):
     uri = shelves.put("pusht", SMALL)
     first = deliver(uri, uri, described=["meta/info.json", "meta/none.json"])

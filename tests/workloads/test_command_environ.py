@@ -33,6 +33,7 @@ def test_variable_that_is_a_secret_or_robotrains_own_is_refused(robotrain, given
         assert problem["instead"][0]["text"] == "--secret NAME=REFERENCE"
 
 
+@pytest.mark.slow
 def test_variables_reach_the_program_as_they_are_given(robotrain, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = {"A": "x,y {run} $HOME 'q'", "PYTHONPATH": "src", "COMMIT": "796ca8d87360913c47e9f75e17c11d63f7805048"}

@@ -47,6 +47,7 @@ def test_file_with_scores_makes_an_evaluation(evaluate, robotrain, tmp_path):
     assert [one.name for one in run.outputs() if one.uri == evaluated.results] == ["outputs/files"]
 
 
+@pytest.mark.slow
 def test_policy_that_does_not_pass_fails_the_run(evaluate):
     answer, run = evaluate({**FILE, "passed": False})
     assert answer.exit_code == 5
@@ -107,6 +108,7 @@ def test_description_in_the_file_counts_in_views():
     assert format_scores(plain, COMMAND.profile.metrics) == "a 1  b 2"
 
 
+@pytest.mark.slow
 def test_results_are_compared_with_unit_and_direction(evaluate, robotrain, tmp_path):
     evaluate(FILE)
     evaluate({**FILE, "scores": {**SCORES, "tracking_error": {"value": 2, "unit": "mm", "better": "lower"}}})

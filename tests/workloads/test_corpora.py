@@ -56,6 +56,7 @@ def test_the_corpora_are_as_large_as_they_should_be() -> None:
     assert not any(map(is_good, broken))
 
 
+@pytest.mark.slow
 def test_good_jobs_are_not_refused(judged) -> None:
     assert not find_wrong(judged, read_lines(GOOD)[::TENTH])
 

@@ -32,6 +32,7 @@ def find_modules(path: Path) -> Iterator[str]:
             yield from [] if TRACKED.fullmatch(node.value) else [node.value]
 
 
+@pytest.mark.slow
 def test_every_module_of_lerobot_that_is_imported_is_checked() -> None:
     named = {module: path for path in FOLDER.rglob("*.py") for module in find_modules(path)}
     assert {module: path for module, path in named.items() if module not in CALLS} == {}

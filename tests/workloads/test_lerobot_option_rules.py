@@ -89,6 +89,7 @@ def find_problems(kind: str, *words: str, **options: Any) -> list[Any]:
     return list(option_rules.find_problems(words, model, given.pop("settings"), **given))
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(CONDITIONS)
 def test_evaluator_agrees_with_python(text: str) -> None:

@@ -98,6 +98,7 @@ def ask(site: Path) -> Any:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_version_that_is_one_more_folder_runs_on_every_platform(ask: Any, site: Path, platform: str) -> None:
     place = ["--platform", platform, *PLATFORMS[platform]]

@@ -184,6 +184,7 @@ def test_code_that_the_files_of_a_policy_name_is_refused_with_its_commit(robotra
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy_type", "option", "names"),
     [

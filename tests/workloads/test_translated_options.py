@@ -210,6 +210,7 @@ def option_sets(draw: Any) -> list[str]:
     return [f"--policy.type={kind}", *(f"--{name}={draw(make_value(scalars[name]))}" for name in names)]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=option_sets())
 def test_any_options_are_refused_or_mean_the_same(translate: Any, train_options: Any, words: list[str]) -> None:
