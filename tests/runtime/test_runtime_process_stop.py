@@ -97,3 +97,4 @@ def test_signals_to_all_processes_of_a_job_are_one_stop(forwarder):
     forwarder.kill_overdue()
     assert group.is_running(), "the grace period has not been cut short"
     group.send(signal.SIGKILL)
+    wait_for_end(group, forwarder)
