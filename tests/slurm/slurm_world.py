@@ -82,17 +82,15 @@ class SlurmWorld(World):
 
     @contextlib.contextmanager
     def _around_call(self, is_called: bool) -> Iterator[None]:
-        from robotrain_slurm.client import commands
+        from robotrain_slurm.submit import sbatch
 
-        run = commands.run_command
+        run = sbatch.run_sbatch
 
-        def cut_off(command: str, *words: str, **more: object) -> object:
-            if command != "sbatch":
-                return run(command, *words, **more)
+        def cut_off(*arguments: object) -> object:
             if is_called:
-                run(command, *words, **more)
+                run(*arguments)
             raise Cut
 
         with self._patched.context() as patched:
-            patched.setattr(commands, "run_command", cut_off)
+            patched.setattr(sbatch, "run_sbatch", cut_off)
             yield

@@ -1,12 +1,15 @@
 """Rules of `--secret NAME=REFERENCE` that platforms share: which variables may be secrets, and what is a reference."""
 
+import os
 import re
-from collections.abc import Callable, Collection, Iterator
+import shlex
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain.cluster.settings import SECRET_FLAG
-from robotrain.errors import Problem, Stage, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.secret_rules import looks_like_secret
 
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -67,3 +70,16 @@ def _check_reference(
         title = f"the value of {SECRET_FLAG} {name} does not say where the secret is"
         fix = f"{SECRET_FLAG} NAME={form}"  # not the name: `API_KEY=` in a suggestion would hide what follows
         yield make_problem("secret-reference-invalid", title, f"{SECRET_FLAG} {name}", "", why, fix, stage=Stage.PARSE)
+
+
+def check_secret_files(secrets: Mapping[str, str]) -> Iterator[Problem]:
+    """Check that no other user may read a file with a secret; that it can be read is the runtime's check."""
+    for name, file in secrets.items():
+        try:
+            mode = stat.S_IMODE(os.stat(file).st_mode)
+        except OSError:
+            continue
+        if mode & 0o077:
+            title, why = f"others may read the file of the secret {name}", f"Its mode is {mode:o}."
+            command = Suggestion(f"chmod 600 {shlex.quote(file)}")
+            yield make_problem("secret-exposed", title, SECRET_FLAG, file, why, command, stage=Stage.PREFLIGHT)

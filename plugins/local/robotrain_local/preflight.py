@@ -2,15 +2,14 @@
 
 import dataclasses
 import os
-import shlex
 import shutil
-import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from robotrain.cluster.checks import make_preflight_problem
+from robotrain.cluster.secrets import check_secret_files
 from robotrain.errors import Problem, Suggestion
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import Plan
@@ -56,19 +55,6 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
         why = f"{free:.2f} GiB are free; a run that fills the disk loses its last checkpoint."
         larger = Suggestion("--runs-dir FOLDER", "on a larger disk")
         yield make_preflight_problem("run-folder-full", title, "--runs-dir", given, why, larger)
-
-
-def check_secret_files(secrets: Mapping[str, str]) -> Iterator[Problem]:
-    """Check that no other user may read a file with a secret; that it can be read is the runtime's check."""
-    for name, file in secrets.items():
-        try:
-            mode = stat.S_IMODE(os.stat(file).st_mode)
-        except OSError:
-            continue
-        if mode & 0o077:
-            title, why = f"others may read the file of the secret {name}", f"Its mode is {mode:o}."
-            command = Suggestion(f"chmod 600 {shlex.quote(file)}")
-            yield make_preflight_problem("secret-exposed", title, "--secret", file, why, command)
 
 
 def pin_source(source: JobSource, settings: LocalSettings) -> str:

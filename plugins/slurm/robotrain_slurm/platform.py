@@ -56,6 +56,7 @@ class SlurmPlatform(ClusterPlatform):
     find_sweep_obstacle = lazy_method("robotrain_slurm.spec.sweep:find_sweep_obstacle")
     can_prepare = True
     prepare = lazy_method("robotrain_slurm.submit.staging:prepare_plan")
+    list_checks = lazy_method("robotrain_slurm.preflight.checks:list_checks")
     submit = lazy_method("robotrain_slurm.submit.submit:submit_plan")
     find = lazy_method("robotrain_slurm.submit.submit:find_run")
     status = lazy_method("robotrain_slurm.observe.pipeline_status:query_status")

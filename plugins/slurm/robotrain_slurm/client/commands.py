@@ -44,11 +44,9 @@ def run_slurm(command: str, *arguments: str, folder: str | None = None, seconds:
 
     :param folder: the folder in which it starts.
     """
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED_PREFIXES)}
-    environ |= {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
     try:
         place = folder or child_python.NEUTRAL_FOLDER
-        result = run_command(command, *arguments, seconds=seconds, env=environ, cwd=place)
+        result = run_command(command, *arguments, seconds=seconds, env=make_environment(), cwd=place)
     except CommandStartError as error:
         raise Rejected([make_missing_command_problem(command, str(error))]) from None
     text = " ".join(result.stderr.split()) or " ".join(result.stdout.split())
@@ -59,6 +57,12 @@ def run_slurm(command: str, *arguments: str, folder: str | None = None, seconds:
     if result.exit_code:
         raise SlurmRefused(text, result.exit_code)
     return result.stdout
+
+
+def make_environment() -> dict[str, str]:
+    """Return the variables of a command of Slurm."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED_PREFIXES)}
+    return environ | {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
 
 
 def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SUBMIT) -> Problem:

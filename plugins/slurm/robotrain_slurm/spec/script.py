@@ -1,5 +1,6 @@
 """The batch script: its options, and a body in which no value of the user stands."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from robotrain_slurm.spec.options import Option, format_option
@@ -21,3 +22,13 @@ def make_script(options: Iterable[Option], prologue: Sequence[str] = (), root: s
     lines = ["#!/bin/bash", *map(format_option, options), *prologue]
     body = BODY.format(payload=f"{root}/payload", search=f"{root}/{SEARCH_FILE}", module=BATCH_MODULE)
     return "\n".join(lines) + "\n" + body.replace("/./", "/").replace('"./', '"')
+
+
+def read_options(script: str) -> dict[str, str | None]:
+    """Return the options of a batch script by their long names; None for a flag."""
+    found: dict[str, str | None] = {}
+    for line in script.splitlines():
+        if line.startswith("#SBATCH --"):
+            name, equals, value = shlex.split(line.removeprefix("#SBATCH --"))[0].partition("=")
+            found[name] = value if equals else None
+    return found

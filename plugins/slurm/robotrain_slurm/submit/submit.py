@@ -1,34 +1,29 @@
 """Submit a plan: create the run folder, and send its batch jobs, each exactly once."""
 
 import contextlib
+import dataclasses
 import os
-import shutil
+import time
 from pathlib import Path
 
-from robotrain.errors import Rejected, Stage, Unanswered, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain.run_folder import status as run_folder
-from robotrain.store import code_folder
+from robotrain.run_folder.status import has_plan_files
 from robotrain_runtime.contract import claim
-from robotrain_runtime.contract.files import make_atomically
 
-from robotrain_slurm.client.commands import SlurmAway, SlurmRefused
+from robotrain_slurm.client.commands import SlurmAway
+from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.client.queue import QueuedJob, query_queue
-from robotrain_slurm.spec.render import list_code_copies
-from robotrain_slurm.spec.submission_spec import (
-    PAYLOAD_FILE,
-    SUBMISSION,
-    TRIALS_FOLDER,
-    TRIALS_KEY,
-    BatchJob,
-    SlurmSpec,
-)
-from robotrain_slurm.submit import staging, step_jobs
-from robotrain_slurm.submit.sbatch import send_job
+from robotrain_slurm.spec.script import read_options
+from robotrain_slurm.spec.submission_spec import SUBMISSION, TRIALS_FOLDER, TRIALS_KEY, BatchJob, SlurmSpec
+from robotrain_slurm.submit import sbatch, staging, step_jobs
+from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_folder
 
 REFUSED_REASONS = ("BadConstraints",)
 """Reasons of a job that sbatch refused, and that Slurm has a record of all the same."""
+SETTLE_SECONDS = 2.0
+"""Slurm lists a job so long after it took it over from an sbatch that heard no answer."""
 
 
 def submit_plan(plan: Plan) -> Reference:
@@ -40,52 +35,50 @@ def submit_plan(plan: Plan) -> Reference:
     try:
         if spec.is_pipeline:
             return step_jobs.send_steps(spec, is_new)
-        return make_reference(spec, send_job(spec.jobs[0], Path(spec.folder)))
-    except SlurmRefused as refusal:
-        if not spec.is_pipeline and (found := find_run(plan)):
-            return found
-        shutil.rmtree(spec.folder, ignore_errors=True)
-        title, why = "Slurm refused the job", refusal.text
-        if spec.is_pipeline:
-            title = "Slurm refused a step of the pipeline; no step has begun, and none is left in the queue"
-        raise Rejected([make_problem("slurm-refused", title, "", "", why)]) from None
+        return make_reference(spec, sbatch.send_job(spec.jobs[0], Path(spec.folder)))
+    except sbatch.JobRefused as refusal:
+        discard_run_folder(spec)
+        raise Rejected([_make_refused_problem(plan, refusal)]) from None
     except SlurmAway as away:
+        with contextlib.suppress(Rejected):
+            if found := find_run(plan):
+                return found
         raise Unanswered(away.problems) from None
 
 
-def create_run_folder(plan: Plan, spec: SlurmSpec) -> bool:
-    """Create the run folder with the plan's files, its unpacked payload and its code; return whether it is new.
-
-    Raise Rejected.
-    """
-    folder = Path(spec.folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        is_new = run_folder.create_run_folder(plan, folder, PAYLOAD_FILE)
-        for source, place in list_code_copies(plan.files, spec.jobs):
-            if not Path(place).exists():
-                staged = code_folder.stage_folder(Path(source.uri), source.pin)
-                with make_atomically(Path(place)) as copy:
-                    shutil.copytree(staged, copy)
-        return is_new
-    except OSError as error:
-        why = f"{error.strerror or error}."
-        title = "the run folder cannot be created"
-        fix = "--runs-dir FOLDER"
-        raise Rejected([make_problem("slurm-folder-refused", title, "--runs-dir", spec.folder, why, fix)]) from None
+def _make_refused_problem(plan: Plan, refusal: sbatch.JobRefused) -> Problem:
+    job = refusal.job
+    problem = explain_refusal(refusal.text, read_options(plan.files[job.script].decode()))
+    if not job.step:
+        return problem
+    title = f"{problem.title} of the step {job.step}; no step has begun, and none is left in the queue"
+    return dataclasses.replace(problem, title=title)
 
 
 def find_run(plan: Plan) -> Reference | None:
-    """Return the run of a plan that an interrupted submit sent. Raise Rejected when Slurm does not answer."""
+    """Return the run of a plan that an interrupted submit sent; None if Slurm has no job of it.
+
+    Raise Rejected when Slurm does not answer, Unanswered while an sbatch of it is at work.
+    """
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
-    folder = Path(spec.folder)
-    if folder.is_dir() and not run_folder.has_plan_files(plan, folder):
+    root = Path(spec.folder)
+    sbatch.wait_for_sbatch(root, spec.jobs)
+    if not has_plan_files(plan, root):
         return None
     if spec.is_pipeline:
         return step_jobs.find_steps(spec)
     (job,) = spec.jobs
-    number = find_job(job, query_queue([job.name]))
+    answer = sbatch.read_answer(root, job)
+    number = _ask_for_job(job) if sbatch.is_unsure(answer) else sbatch.find_number(answer)
     return make_reference(spec, number) if number else None
+
+
+def _ask_for_job(job: BatchJob) -> str:
+    """Return the number of a job that Slurm has now or in a moment; empty if it has none. Raise Rejected."""
+    if number := find_job(job, query_queue([job.name])):
+        return number
+    time.sleep(SETTLE_SECONDS)
+    return find_job(job, query_queue([job.name]))
 
 
 def find_job(job: BatchJob, queue: list[QueuedJob]) -> str:

@@ -1,0 +1,156 @@
+"""The partitions of a cluster and their nodes, as one call of `sinfo` prints them."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from robotrain.errors import Rejected, make_problem
+from robotrain.redaction import redact
+
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+
+FORMAT = "%R|%P|%a|%l|%g|%T|%D|%c|%m|%N|%G|%f"
+"""Fields that sinfo has had since version 2: name, default, availability, limit, groups, and a group of like nodes."""
+UNUSABLE_STATES = frozenset("down drained draining drain drng fail failing error inval unknown future".split())  # noqa: SIM905
+"""States of nodes that start no job until an administrator acts."""
+STATE_MARKS = "*~#!%$@^-+"
+"""Slurm adds one to a state: the node does not answer, saves power, or waits for a reboot."""
+MINUTES_OF_DAY = 1440
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeGroup:
+    """Nodes of a partition that have the same resources and state."""
+
+    names: str
+    """As Slurm writes them: `gpu[01-16]`."""
+    count: int
+    state: str
+    cpus: int
+    memory: int
+    """In MiB."""
+    features: frozenset[str] = frozenset()
+    gpus: tuple[tuple[str, int], ...] = ()
+    """Types and counts of a node's GPUs; the type is empty if the cluster names none."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it starts jobs, now or later."""
+        return self.state not in UNUSABLE_STATES
+
+    def count_gpus(self, kind: str = "") -> int:
+        """Return how many GPUs a node has, of one type or of all."""
+        return sum(count for name, count in self.gpus if not kind or name == kind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """A partition."""
+
+    name: str
+    is_default: bool
+    state: str
+    """`up`, `down` (jobs wait), `drain` or `inact` (jobs are refused)."""
+    max_minutes: float | None
+    """The limit of a job's time; None for no limit."""
+    groups: str = "all"
+    """The groups of users that may use it, separated by commas."""
+    nodes: tuple[NodeGroup, ...] = ()
+
+
+def query_partitions() -> list[Partition]:
+    """Return all partitions, hidden ones too. Raise Rejected when Slurm is not here or does not answer."""
+    try:
+        text = run_slurm("sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}")
+    except SlurmRefused as refusal:
+        why = f"sinfo says: {redact(refusal.text, max_length=400).rstrip('.')}."
+        raise Rejected(
+            [make_problem("slurm-partitions-unlisted", "Slurm does not list its partitions", why=why)]
+        ) from None
+    return parse_partitions(text.splitlines())
+
+
+def parse_partitions(lines: Iterable[str]) -> list[Partition]:
+    """Return the partitions in the lines of sinfo; other lines are left out."""
+    found: dict[str, Partition] = {}
+    nodes: dict[str, list[NodeGroup]] = {}
+    for line in lines:
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) != FORMAT.count("|") + 1:
+            continue
+        name, marked, state, limit, groups, *about_nodes = fields
+        found[name] = Partition(
+            name=name,
+            is_default=marked.endswith("*") and not name.endswith("*"),
+            state=state.lower(),
+            max_minutes=parse_minutes(limit),
+            groups=groups,
+        )
+        if group := _parse_nodes(*about_nodes):
+            nodes.setdefault(name, []).append(group)
+    return [_add_nodes(partition, nodes.get(name, [])) for name, partition in found.items()]
+
+
+def _add_nodes(partition: Partition, nodes: list[NodeGroup]) -> Partition:
+    return Partition(**{**vars(partition), "nodes": tuple(nodes)})
+
+
+def _parse_nodes(
+    state: str, count: str, cpus: str, memory: str, names: str, gres: str, features: str
+) -> NodeGroup | None:
+    """Return a group of nodes; None for a partition without nodes."""
+    numbers = [int(found[0]) if (found := re.match(r"\d+", text)) else 0 for text in (count, cpus, memory)]
+    if not numbers[0]:
+        return None
+    return NodeGroup(
+        names=names,
+        count=numbers[0],
+        state=state.rstrip(STATE_MARKS).lower(),
+        cpus=numbers[1],
+        memory=numbers[2],
+        features=frozenset(features.split(",")) - {"", "(null)"},
+        gpus=tuple(parse_gpus(gres)),
+    )
+
+
+GPUS = r"(?:^|,)\s*(?:gres/)?gpu(?:[:=](?!\d+(?![\w.-]))(?P<kind>[^:=,()]+))?(?:[:=](?P<count>\d+))?"
+
+
+def parse_gpus(gres: str) -> list[tuple[str, int]]:
+    """Return types and counts of the GPUs in a list of generic resources: `gpu:a100:4(S:0-1),gpu:2,nvme:1`."""
+    return [(found["kind"] or "", int(found["count"] or 1)) for found in re.finditer(GPUS, gres)]
+
+
+def parse_minutes(text: str) -> float | None:
+    """Return the minutes of a time as Slurm writes and reads it: `90`, `1:30:00`, `2-12`; None for no limit."""
+    days, dash, rest = text.rpartition("-")
+    parts = rest.split(":")
+    if not all(part.isdigit() for part in (*parts, *([days] if dash else []))) or len(parts) > 3:
+        return None
+    numbers = [int(part) for part in parts]
+    if dash:  # days-hours[:minutes[:seconds]]
+        hours, minutes, seconds = (*numbers, 0, 0)[:3]
+        return int(days) * MINUTES_OF_DAY + hours * 60 + minutes + seconds / 60
+    if len(numbers) == 3:
+        return numbers[0] * 60 + numbers[1] + numbers[2] / 60
+    return numbers[0] + (numbers[1] / 60 if len(numbers) == 2 else 0)
+
+
+def format_minutes(minutes: float) -> str:
+    """Return a time as `--time` accepts it: `90m`, `4h`, `2d`."""
+    whole = int(minutes)
+    for unit, length in (("d", MINUTES_OF_DAY), ("h", 60)):
+        if whole and whole % length == 0:
+            return f"{whole // length}{unit}"
+    return f"{whole}m"
+
+
+def select_partitions(partitions: Iterable[Partition], wanted: str | None) -> list[Partition]:
+    """Return the partitions that an option names, separated by commas, or else the default one."""
+    names = [name.strip() for name in (wanted or "").split(",") if name.strip()]
+    return [one for one in partitions if (one.name in names if names else one.is_default)]
+
+
+def list_features(partitions: Iterable[Partition]) -> list[str]:
+    """Return the features that nodes have, for `--constraint`."""
+    return sorted({feature for one in partitions for nodes in one.nodes for feature in nodes.features})

@@ -1,0 +1,57 @@
+"""The preflight checks of a plan: of the cluster, in one question, and of the folders and files that nodes need."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from robotrain.cluster.checks import make_preflight_problem
+from robotrain.cluster.platform import PreflightCheck
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.plan import Plan
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument
+
+from robotrain_slurm.client.cluster import query_partitions
+from robotrain_slurm.preflight import folders
+from robotrain_slurm.preflight.resources import JobRequest, find_request_problems
+from robotrain_slurm.spec.script import read_options
+from robotrain_slurm.spec.submission_spec import DOCUMENT_FILE, SUBMISSION, SlurmSpec
+
+COMMAND = "sbatch"
+
+
+def list_checks(plan: Plan) -> list[PreflightCheck]:
+    """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
+    spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
+    jobs = [document.parse_document(content.decode()) for content in list_documents(plan)]
+    return [
+        partial(check_cluster, plan, spec, jobs),
+        partial(folders.check_run_folder, spec, plan),
+        partial(folders.check_files, jobs, bool(spec.folder)),
+    ]
+
+
+def list_documents(plan: Plan) -> list[bytes]:
+    """Return the job documents of a plan: of its job, or of each of its steps."""
+    return [content for path, content in plan.files.items() if path.rpartition("/")[2] == DOCUMENT_FILE]
+
+
+def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> Iterator[Problem]:
+    """Check what the jobs ask for against the partitions and nodes of the cluster, and that it answers."""
+    if not shutil.which(COMMAND):
+        title = "this machine does not send jobs to Slurm"
+        there = Suggestion("ssh LOGIN-NODE", "and the same command on a login node of the cluster")
+        here = Suggestion("--platform local", "runs the job on this machine")
+        yield make_preflight_problem("slurm-not-here", title, "", "", f"`{COMMAND}` is not on PATH.", there, here)
+        return
+    try:
+        partitions = query_partitions()
+    except Rejected as rejected:
+        yield from (replace(problem, stage=Stage.PREFLIGHT) for problem in rejected.problems)
+        return
+    for job in spec.jobs:
+        options = read_options(plan.files[job.script].decode())
+        yield from find_request_problems(JobRequest.parse(options, plan.job), partitions)
+    yield from folders.find_unshared_folders(spec, jobs, partitions, os.uname().nodename)

@@ -1,0 +1,99 @@
+"""The folders and files of a run: there is space to write to, the nodes see them, and secrets are closed to others."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from robotrain.cluster.checks import make_preflight_problem
+from robotrain.cluster.secrets import check_secret_files
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.model.plan import Plan
+from robotrain.run_folder.status import has_plan_files
+from robotrain.store import files
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.machine.disk_cache import GIB, find_existing_parent
+
+from robotrain_slurm.client.cluster import Partition
+from robotrain_slurm.spec.submission_spec import SlurmSpec
+from robotrain_slurm.submit.run_folder import (
+    ELSEWHERE,
+    find_owner,
+    format_user,
+    is_sent,
+    make_existing_folder_problem,
+)
+
+MIN_FREE_GIB = 1.0
+LOCAL_FILESYSTEMS = frozenset("ext2 ext3 ext4 xfs btrfs f2fs tmpfs ramfs overlay".split())  # noqa: SIM905
+"""Types that other machines see only if this one exports them."""
+LOCAL_NAMES = ("localhost", "")
+CREDENTIAL_FLAGS = {
+    "blob_url": "--blob-credential-file",
+    "huggingface": "--hub-token-file",
+    "git": "--git-token-file",
+}
+
+
+def check_run_folder(spec: SlurmSpec, plan: Plan) -> Iterator[Problem]:
+    """Check that the run folder can be created: nothing else is there, and there is space that you may write to."""
+    if not spec.folder:
+        return
+    folder = Path(spec.folder)
+    if os.path.lexists(folder):
+        with suppress(OSError):  # of another user
+            if has_plan_files(plan, folder) and not is_sent(spec):  # of an interrupted submit
+                return
+        yield make_existing_folder_problem(folder, Stage.PREFLIGHT)
+        return
+    yield from check_writable(folder.parent, "--runs-dir")
+
+
+def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
+    """Check that a folder can be created or written to, and that there is some space."""
+    above, elsewhere = find_existing_parent(folder), ELSEWHERE._replace(text=f"{flag} FOLDER")
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        title = f"the folder of {flag} is not writable"
+        owner = format_user(find_owner(above))
+        why = f"{above} belongs to {owner}." if above.is_dir() else f"{above} is not a folder."
+        yield make_preflight_problem("slurm-folder-refused", title, flag, str(folder), why, elsewhere)
+    elif (free := shutil.disk_usage(above).free / GIB) < MIN_FREE_GIB:
+        title, why = f"there is too little disk space in the folder of {flag}", f"{free:.2f} GiB are free."
+        yield make_preflight_problem("slurm-folder-full", title, flag, str(folder), why, elsewhere)
+
+
+def check_files(jobs: Sequence[JobDocument], is_shared: bool) -> Iterator[Problem]:
+    """Check the cache, and the files with secrets and credentials."""
+    for job in jobs[:1]:  # the steps of a pipeline have the same placement
+        if is_shared:
+            yield from check_writable(Path(job.placement.cache), "--cache-dir")
+        yield from check_secret_files(job.placement.secrets)
+
+
+def find_unshared_folders(
+    spec: SlurmSpec, jobs: Sequence[JobDocument], partitions: Sequence[Partition], host: str
+) -> Iterator[Problem]:
+    """Warn of folders and files on a disk of this machine, which other nodes hardly see.
+
+    :param host: the name of this machine.
+    """
+    nodes = {group.names for one in partitions for group in one.nodes}
+    if not spec.folder or nodes <= {*LOCAL_NAMES, host.partition(".")[0], host}:
+        return
+    needed = {"--runs-dir": os.path.dirname(spec.folder)}
+    for job in jobs:
+        needed["--cache-dir"] = job.placement.cache
+        needed |= {CREDENTIAL_FLAGS[kind]: file for kind, file in job.placement.credentials.items() if file}
+        needed |= {f"--secret {name}": file for name, file in job.placement.secrets.items()}
+        needed |= {f"the {source.role}": source.uri for source in job.sources if source.kind == "local_path"}
+    local = {flag: path for flag, path in needed.items() if files.get_filesystem(Path(path)) in LOCAL_FILESYSTEMS}
+    if not local:
+        return
+    flag, path = next(iter(local.items()))
+    title = f"the nodes may not see the files of {', '.join(local)}"
+    why = f"{path} is on a disk of this machine ({files.get_filesystem(Path(path))}), and the nodes are others."
+    shared = "a disk that this machine and all nodes share; if this one is shared, all is well"
+    moved = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", shared)
+    without = Suggestion("--storage node", "a run works in a folder of its node and publishes what it makes")
+    yield make_preflight_problem("slurm-disk-local", title, flag, path, why, moved, without, severity="warning")

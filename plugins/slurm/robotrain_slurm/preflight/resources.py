@@ -1,0 +1,221 @@
+"""What a job asks for, compared with the partitions and nodes of the cluster. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from robotrain.cluster.checks import make_preflight_problem, suggest_names
+from robotrain.errors import Problem, Severity, Suggestion
+from robotrain.model.job import GPUS_PARAMETER, Job
+
+from robotrain_slurm.client.cluster import (
+    NodeGroup,
+    Partition,
+    format_minutes,
+    list_features,
+    parse_gpus,
+    parse_minutes,
+    select_partitions,
+)
+from robotrain_slurm.client.failures import LIST_FEATURES, LIST_PARTITIONS
+
+GPU_OPTIONS = ("gres", "gpus", "gpus-per-node")
+MIB = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
+REFUSED_STATES = ("drain", "inact", "inactive")
+"""States of a partition that refuses jobs; one that is `down` lets them wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """What a batch job asks for."""
+
+    partition: str = ""
+    """Its partitions, separated by commas; empty for the default one."""
+    qos: str = ""
+    minutes: float | None = None
+    time: str = ""
+    constraint: str = ""
+    gpus: int = 0
+    gpu_type: str = ""
+    cpus: int = 0
+    memory: str = ""
+    mib: int = 0
+    trains_on_gpus: bool = False
+    """Whether it asks for as many GPUs as it trains on."""
+    has_device: bool = False
+    """Whether its workload lets the user choose the device."""
+
+    @classmethod
+    def parse(cls, options: Mapping[str, str | None], job: Job) -> "JobRequest":
+        """Return what a batch script asks for by its options."""
+        given = {name: value or "" for name, value in options.items()}
+        gpus = [one for name in GPU_OPTIONS for one in parse_gpus(_name_gpus(name, given.get(name, "")))]
+        count = sum(number for _, number in gpus)
+        size = re.fullmatch(r"(\d+)([KMGT]?)B?", given.get("mem", "").upper())
+        return cls(
+            partition=given.get("partition", ""),
+            qos=given.get("qos", ""),
+            minutes=parse_minutes(given["time"]) if given.get("time") else None,
+            time=given.get("time", ""),
+            constraint=given.get("constraint", ""),
+            gpus=count,
+            gpu_type=next((kind for kind, _ in gpus if kind), ""),
+            cpus=int(given["cpus-per-task"]) if given.get("cpus-per-task", "").isdigit() else 0,
+            memory=given.get("mem", ""),
+            mib=int(int(size[1]) * MIB[size[2] or "M"]) if size else 0,
+            trains_on_gpus=count == job.training_gpus,
+            has_device="device" in dict(job.parameters),
+        )
+
+    def fits(self, nodes: NodeGroup) -> bool:
+        """Return whether a node has as much as the job asks for."""
+        has_gpus = nodes.count_gpus(self.gpu_type) >= self.gpus
+        return has_gpus and nodes.cpus >= self.cpus and nodes.memory >= self.mib
+
+
+def _name_gpus(option: str, value: str) -> str:
+    """Return the value of an option about GPUs as that of `--gres`."""
+    return value if option == "gres" else ",".join(f"gpu:{one}" for one in value.split(",") if one)
+
+
+def find_request_problems(request: JobRequest, partitions: Sequence[Partition]) -> Iterator[Problem]:
+    """Yield why Slurm would refuse a job, or never start it."""
+    names = [name.strip() for name in request.partition.split(",") if name.strip()]
+    known = {one.name for one in partitions}
+    for name in names:
+        if name not in known:
+            title = f"the cluster has no partition {name}"
+            usable = [one.name for one in partitions if one.state == "up"]
+            fixes = suggest_names("--partition {}", name, usable, LIST_PARTITIONS)
+            yield make_preflight_problem("slurm-partition-unknown", title, "--partition", request.partition, "", *fixes)
+    chosen = select_partitions(partitions, request.partition)
+    if not chosen:  # a site's submit plugin may choose one
+        return
+    yield from _check_state(chosen, partitions)
+    yield from _check_time(request, chosen, partitions)
+    yield from _check_constraint(request, partitions)
+    yield from _check_nodes(request, chosen, partitions)
+
+
+def _describe(chosen: Sequence[Partition]) -> str:
+    """Return `the partition gpu`, or `the partitions gpu, debug`."""
+    return f"the partition{'s' if len(chosen) > 1 else ''} {', '.join(one.name for one in chosen)}"
+
+
+def _suggest_partitions(others: Iterable[Partition], remark: str = "") -> list[Suggestion]:
+    return [Suggestion(f"--partition {one.name}", remark) for one in others if one.state == "up"][:3]
+
+
+def _check_state(chosen: Sequence[Partition], partitions: Sequence[Partition]) -> Iterator[Problem]:
+    """Check that a partition takes jobs, and that a node of it is there to start them."""
+    given = ",".join(one.name for one in chosen)
+    others = _suggest_partitions(one for one in partitions if one not in chosen)
+    if all(one.state != "up" for one in chosen):
+        is_refused = all(one.state in REFUSED_STATES for one in chosen)
+        title = f"{_describe(chosen)} {'takes no jobs' if is_refused else 'starts no jobs'} now"
+        why = f"Its state is {chosen[0].state.upper()}, which an administrator has set."
+        severity: Severity = "error" if is_refused else "warning"
+        yield make_preflight_problem(
+            "slurm-partition-closed", title, "--partition", given, why, *others, severity=severity
+        )
+        return
+    nodes = [group for one in chosen for group in one.nodes]
+    if not any(group.is_usable for group in nodes):
+        title = f"no node of {_describe(chosen)} is up: the job will wait"
+        states = ", ".join(sorted({group.state for group in nodes}))
+        why = f"Its nodes are {states}." if nodes else "It has no nodes."
+        yield make_preflight_problem("slurm-nodes-down", title, "--partition", given, why, *others, severity="warning")
+
+
+def _check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition]) -> Iterator[Problem]:
+    """Check the time limit: above that of its partitions, a job is refused, or waits for ever."""
+    minutes = request.minutes
+    limits = [one.max_minutes for one in chosen if one.max_minutes is not None]
+    if minutes is None or len(limits) < len(chosen) or minutes <= max(limits):
+        return
+    limit = format_minutes(max(limits))
+    title = f"the time limit is above that of {_describe(chosen)}, which is {limit}"
+    others = [one for one in partitions if one.max_minutes is None or one.max_minutes >= minutes]
+    fits = Suggestion(f"--time {limit}", "a run goes on in another job when its time is up")
+    why = f"The quality of service {request.qos} may allow it." if request.qos else "The job would never start."
+    severity: Severity = "warning" if request.qos else "error"
+    fixes = (fits, *_suggest_partitions(others))
+    yield make_preflight_problem("slurm-time-refused", title, "--time", request.time, why, *fixes, severity=severity)
+
+
+def _check_constraint(request: JobRequest, partitions: Sequence[Partition]) -> Iterator[Problem]:
+    """Check that each feature of the constraint exists."""
+    known = list_features(partitions)
+    for name in dict.fromkeys(re.findall(r"[^\s&|,\[\]()*!]+", re.sub(r"\*\d+", "", request.constraint))):
+        if name not in known:
+            title = f"no node of the cluster has the feature {name}"
+            fixes = suggest_names("--constraint {}", name, known, LIST_FEATURES)
+            fixes = fixes if known else (Suggestion("leave out --constraint", "nodes have no features here"),)
+            yield make_preflight_problem(
+                "slurm-constraint-unknown", title, "--constraint", request.constraint, "", *fixes
+            )
+
+
+def _check_nodes(
+    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition]
+) -> Iterator[Problem]:
+    """Check that a node has so many GPUs, cores and so much memory, and that one has all of that."""
+    nodes = [group for one in chosen for group in one.nodes]
+    if not nodes or any(request.fits(group) for group in nodes):
+        return
+    others = [one for one in partitions if one not in chosen and any(request.fits(group) for group in one.nodes)]
+    problems = [
+        *_check_gpus(request, chosen, partitions, others),
+        *_check_amount(request, chosen, others, "--cpus", max(group.cpus for group in nodes)),
+        *_check_amount(request, chosen, others, "--memory", max(group.memory for group in nodes)),
+    ]
+    if not problems:
+        title = f"no node of {_describe(chosen)} has all that the job asks for at once"
+        asked = {"GPUs": request.gpus, "cores": request.cpus, "MiB of memory": request.mib}
+        why = f"It asks for {' and '.join(f'{value} {what}' for what, value in asked.items() if value)}."
+        listed = Suggestion("sinfo --format='%P %c %m %G'", "lists cores, MiB and GPUs of the nodes")
+        fixes = (*_suggest_partitions(others), listed)
+        problems = [make_preflight_problem("slurm-resources-missing", title, "", "", why, *fixes)]
+    yield from problems
+
+
+def _check_gpus(
+    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition], others: Sequence[Partition]
+) -> Iterator[Problem]:
+    """Check the GPUs: that there are any, their type, and their number."""
+    nodes = [group for one in chosen for group in one.nodes]
+    most = max(group.count_gpus(request.gpu_type) for group in nodes)
+    if request.gpus <= most:
+        return
+    everywhere = [group for one in partitions for group in one.nodes]
+    kinds = sorted({kind for group in everywhere for kind, _ in group.gpus if kind})
+    on_cpu = Suggestion("--gpus 0 --device cpu" if request.has_device else "--gpus 0", "computes on CPUs, slowly")
+    asked, fixes = f"{request.gpus} GPU{'s' if request.gpus > 1 else ''}", _suggest_partitions(others)
+    flag, given = "--gpus", str(request.gpus)
+    if not any(group.count_gpus() for group in everywhere):
+        title, fixes = "the cluster has no GPUs", [on_cpu]
+    elif request.gpu_type and request.gpu_type not in kinds:
+        title, flag, given = f"the cluster has no GPUs of the type {request.gpu_type}", "--gpu-type", request.gpu_type
+        fixes = [*suggest_names("--gpu-type {}", request.gpu_type, kinds, "sinfo --format='%P %G'")]
+    elif not most:
+        what = f"{request.gpu_type} GPUs" if request.gpu_type else "GPUs"
+        title, fixes = f"no node of {_describe(chosen)} has {what}", [*fixes, on_cpu]
+    else:
+        title = f"no node of {_describe(chosen)} has {asked}: at most {most}"
+        name = f"--{GPUS_PARAMETER.replace('_', '-')}" if request.trains_on_gpus else "--gpus"
+        fixes = [Suggestion(f"{name} {most}", "a run uses one node"), *fixes]
+    yield make_preflight_problem("slurm-gpus-missing", title, flag, given, "", *fixes)
+
+
+def _check_amount(
+    request: JobRequest, chosen: Sequence[Partition], others: Sequence[Partition], flag: str, most: int
+) -> Iterator[Problem]:
+    """Check the cores, or the memory in MiB, against those of the largest node."""
+    wanted, given = (request.cpus, str(request.cpus)) if flag == "--cpus" else (request.mib, request.memory)
+    if wanted > most:
+        what, value = ("CPU cores", str(most)) if flag == "--cpus" else ("memory", f"{most}M")
+        title = (
+            f"no node of {_describe(chosen)} has so {'many' if flag == '--cpus' else 'much'} {what}: at most {value}"
+        )
+        fixes = (Suggestion(f"{flag} {value}"), *_suggest_partitions(others))
+        yield make_preflight_problem("slurm-resources-missing", title, flag, given, "", *fixes)

@@ -1,0 +1,96 @@
+"""The run folder of a submit: created as a whole, taken over from an interrupted one, or refused."""
+
+import errno
+import os
+import pwd
+import shlex
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.model.plan import Plan
+from robotrain.run_folder import status as run_folder
+from robotrain.store import code_folder
+from robotrain_runtime.contract.files import make_atomically, remove_folder
+
+from robotrain_slurm.spec.render import list_code_copies
+from robotrain_slurm.spec.submission_spec import PAYLOAD_FILE, SlurmSpec
+from robotrain_slurm.submit.sbatch import find_number, read_answer
+from robotrain_slurm.submit.step_jobs import SENT_FILE
+
+ELSEWHERE = Suggestion("--runs-dir FOLDER", "a folder that you may write to, and that all nodes see")
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def create_run_folder(plan: Plan, spec: SlurmSpec) -> bool:
+    """Create the run folder with the plan's files, its unpacked payload and its code; return whether it is new.
+
+    Raise Rejected, also if the run in it was sent already.
+    """
+    folder = Path(spec.folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        is_new = run_folder.create_run_folder(plan, folder, PAYLOAD_FILE)
+        for source, place in list_code_copies(plan.files, spec.jobs):
+            if not Path(place).exists():
+                staged = code_folder.stage_folder(Path(source.uri), source.pin)
+                with make_atomically(Path(place)) as copy:
+                    shutil.copytree(staged, copy)
+    except OSError as error:
+        if os.path.lexists(folder):
+            raise Rejected([make_existing_folder_problem(folder, Stage.SUBMIT)]) from None
+        raise Rejected([_make_refused_problem(error, folder)]) from None
+    if not is_new and is_sent(spec):
+        raise Rejected([make_existing_folder_problem(folder, Stage.SUBMIT)])
+    return is_new
+
+
+def is_sent(spec: SlurmSpec) -> bool:
+    """Return whether all jobs of the run folder were sent. Raise OSError."""
+    root = Path(spec.folder)
+    if spec.is_pipeline:
+        return (root / SENT_FILE).exists()
+    return all(find_number(read_answer(root, job)) for job in spec.jobs)
+
+
+def discard_run_folder(spec: SlurmSpec) -> None:
+    """Remove the folder of a run that Slurm refused."""
+    with suppress(OSError):
+        remove_folder(Path(spec.folder))
+
+
+def make_existing_folder_problem(folder: Path, stage: Stage) -> Problem:
+    """Return the problem of a run folder with another run in it."""
+    owner, me = find_owner(folder), os.geteuid()
+    is_mine = owner == me
+    why = "A run of this name was submitted before." if is_mine else f"It belongs to {format_user(owner)}."
+    name = Suggestion("--name NAME", "another name for this run")
+    remove = Suggestion(f"rm -r {shlex.quote(str(folder))}", "if you do not need that run") if is_mine else ""
+    title = "the run folder exists, with another run in it"
+    return make_problem("slurm-folder-exists", title, "--runs-dir", str(folder), why, name, remove, stage=stage)
+
+
+def _make_refused_problem(error: OSError, folder: Path) -> Problem:
+    why = f"{error.strerror or error}."
+    if error.errno in FULL:
+        title = "there is no space left for the run folder, or your quota is used up"
+        return make_problem("slurm-folder-full", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
+    title = "the run folder cannot be created"
+    return make_problem("slurm-folder-refused", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
+
+
+def find_owner(path: Path) -> int:
+    """Return the number of the user whom a file belongs to; -1 if that is not known."""
+    try:
+        return os.lstat(path).st_uid
+    except OSError:
+        return -1
+
+
+def format_user(number: int) -> str:
+    """Return the name of a user."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except (KeyError, OverflowError):
+        return "another user"
