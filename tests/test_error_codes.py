@@ -14,18 +14,22 @@ KNOWN = errors.load_error_codes(PACKAGES)
 CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 
 
-FAILURES = source_tree.ROOT / "plugins/osmo/robotrain_osmo/client/failures.toml"
+TABLES = {
+    "failure": source_tree.ROOT / "plugins/osmo/robotrain_osmo/client/failures.toml",
+    "refusal": source_tree.ROOT / "plugins/slurm/robotrain_slurm/client/refusals.toml",
+}
+"""What commands of OSMO and Slurm print, and the codes that it has."""
 
 
 def reported_codes() -> set[str]:
-    """The literals that are given as `code` to what makes problems and findings, and the codes of OSMO's failures."""
+    """The literals that are given as `code` to what makes problems and findings, and the codes of the tables."""
     modules = [module for module in source_tree.read_modules() if ".testing" not in module.name]
     positions: dict[str, set[int]] = defaultdict(set)
     for module in modules:
         for one in module.definitions:
             if "code" in one.parameters and not one.name.endswith("Error"):
                 positions[one.name].add(one.parameters.index("code"))
-    tabled = {failure["code"] for failure in tomllib.loads(FAILURES.read_text())["failure"]}
+    tabled = {row["code"] for key, file in TABLES.items() for row in tomllib.loads(file.read_text())[key]}
     calls = (call for module in modules for call in module.calls if call.name in positions)
     return tabled | {
         code for call in calls for code in literal_codes(call, positions[call.name]) if CODE.fullmatch(code)
@@ -45,7 +49,8 @@ def test_every_reported_code_is_described():
 
 
 def test_every_described_code_is_reported():
-    text = "\n".join([FAILURES.read_text(), *(module.text for module in source_tree.read_modules())])
+    tables = (file.read_text() for file in TABLES.values())
+    text = "\n".join([*tables, *(module.text for module in source_tree.read_modules())])
     unused = {code for code in KNOWN if code.islower() and code not in text}
     assert {code for code in unused if not code.startswith("project-file-")} == set()
 

@@ -38,7 +38,8 @@ RUNTIME_MODULES = {
     "robotrain_azure": {"checkpoints.model_lineage", "environments.environment", "preflight", "process.stop"},
     "robotrain_osmo": set(),
     "robotrain_azureml": {"checkpoints.model_lineage"},
-    "robotrain_slurm": {"process.stop"},
+    # The login node has the disk of the run.
+    "robotrain_slurm": {"machine.disk_cache", "process.stop"},
 }
 """What each package uses of the runtime beside its contract and its plugin interface."""
 ROSBAG_EXTRA = {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL"}
