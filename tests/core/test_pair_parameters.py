@@ -16,6 +16,20 @@ WORKLOAD = make_workload(
     container_plugin='"brew_work"',
 )
 SETTING = 'secrets: Annotated[str | None, Param(help="secrets of the job", flag="--secret", pairs=True)] = None'
+OPTIONS = """
+    options: Annotated[
+        str | None,
+        Param(help="options of the engine", flag="--option", metavar="NAME[=VALUE]", pairs=True, bare_names=True,
+              lookup="engine_variables:find_options"),
+    ] = None
+"""
+VARIABLES = """
+import json, os
+
+def find_options():
+    text = os.environ.get("ENGINE_COLOUR")
+    return (json.dumps({"colour": text, "size": "small"}), "ENGINE_COLOUR") if text else None
+"""
 AWKWARD = [
     "a,b",
     "k=v=w",
@@ -32,9 +46,9 @@ AWKWARD = [
 @pytest.fixture(autouse=True)
 def brew(install):
     install("acme-brew", {"workload.brew": "brew_work"}, brew_work=WORKLOAD)
-    source = PLATFORM.replace("    replicas: Annotated", f"    {SETTING}\n    replicas: Annotated")
+    source = PLATFORM.replace("    replicas: Annotated", f"    {SETTING}{OPTIONS}    replicas: Annotated")
     source = source.replace('lerobot-train": YES', 'brew": YES')
-    install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source)
+    install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source, engine_variables=VARIABLES)
 
 
 @pytest.fixture
@@ -227,3 +241,35 @@ def test_explain_hides_secrets_and_nothing_else(explain, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_SECRETS", '{"WANDB_API_KEY": "other"}')
     row = explain("brew", "--secret", "HF_TOKEN=hub", name="secrets")
     assert row["overrode"][0]["value"] == '{"WANDB_API_KEY": "other"}'
+
+
+@pytest.fixture
+def engine_options(robotrain, monkeypatch):
+    """The values of a setting with bare names and a lookup, and where `explain` says that they are from."""
+    monkeypatch.setenv("ENGINE_COLOUR", "red")
+
+    def run(*words):
+        answer = robotrain("explain", "brew", "--platform", "plain", "--json", *words)
+        assert answer.exit_code == 0, answer.stderr
+        row = next(row for row in answer.json["values"] if row["name"] == "options")
+        return load_pairs(row["value"]), row["origin"]
+
+    return run
+
+
+def test_bare_name_has_an_empty_value(engine_options):
+    given, origin = engine_options("--option", "fast", "--option", "size=big", "--option", "colour=")
+    assert (given, origin) == ({"colour": "", "size": "big", "fast": ""}, "flag --option")
+
+
+def test_lookup_of_pairs_is_the_weakest_layer(engine_options, monkeypatch):
+    assert engine_options() == ({"colour": "red", "size": "small"}, "looked up ENGINE_COLOUR")
+    assert engine_options("--option", "size=big")[0] == {"colour": "red", "size": "big"}
+    monkeypatch.delenv("ENGINE_COLOUR")
+    assert engine_options("--option", "size=big")[0] == {"size": "big"}
+
+
+def test_name_without_value_is_refused_where_a_value_is_needed(robotrain):
+    answer = robotrain("render", "brew", "--platform", "plain", "--set-env", "A")
+    assert answer.exit_code == 2
+    assert "--set-env takes NAME=VALUE" in answer.stderr

@@ -33,7 +33,8 @@ def collect_values(option_values: dict[str, Any], options: ComposedOptions, pref
                 from robotrain.config import pairs
 
                 origin = Origin("flag", parameter.flag)
-                table = pairs.make_table(parameter.flag, parameter.metavar, texts, origin)
+                form, bare_names = parameter.metavar, parameter.param.bare_names
+                table = pairs.make_table(parameter.flag, form, texts, origin, bare_names=bare_names)
                 collected[parameter.name] = Value(table, origin)
         elif value is not None and not is_flag(value, options):
             collected[parameter.name] = Value(value, Origin("flag", parameter.flag))

@@ -89,7 +89,9 @@ class LayerStack:
         found = {}
         for parameter in parameters:
             name = parameter.name
-            values = given.get(name) or ([fallbacks[name]] if name in fallbacks else [])
+            values = given.get(name, [])
+            if name in fallbacks and (not values or parameter.param.pairs):
+                values = [*values, fallbacks[name]]
             below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
             if parameter.param.pairs:
                 from robotrain.config import pairs  # costs start-up
@@ -106,10 +108,12 @@ class LayerStack:
             yield from self._request.terraform.problems()
 
     def _find_fallbacks(self, parameters: Sequence[Parameter], given: Collection[str]) -> dict[str, Value]:
-        """Return the Terraform outputs and lookups for the parameters that are not `given`, by name."""
+        """Return the Terraform outputs and lookups for the parameters that are not `given`, and lookups for all pairs,
+        by name.
+        """
         if self._request.complete:
             return {}
-        missing = [parameter for parameter in parameters if parameter.name not in given]
+        missing = [parameter for parameter in parameters if parameter.name not in given or parameter.param.pairs]
         optional = {p.name for p in missing if p.param.terraform_optional or p.param.optional_with in given}
         found, layer = {}, self._request.terraform
         for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):

@@ -13,16 +13,17 @@ from robotrain.redaction import redact
 from robotrain.secret_rules import looks_like_secret
 
 
-def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin) -> ValueTable:
+def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin, *, bare_names: bool = False) -> ValueTable:
     """Return the table that texts `NAME=VALUE` give, with the problems of those that are malformed or repeated.
 
     :param form: what help shows for such a text.
+    :param bare_names: whether a name alone has an empty value.
     """
     entries: dict[str, Value] = {}
     problems = []
     for text in texts:
         name, equals, value = text.partition("=")
-        if equals and name.strip() and name not in entries:
+        if (equals or bare_names) and name.strip() and name not in entries:
             entries[name] = Value(value, origin)
             continue
         title = f"{flag} takes {form}: a name, `=` and a value"

@@ -26,7 +26,8 @@ class Param(NamedTuple):
     terraform_optional: whether Terraform is not read for this value alone. optional_with: the field that makes it so.
     needed_with: fields without which a value from Terraform or the lookup is ignored.
     table: several `NAME=VALUE,NAME=VALUE`, in files a table. json: the text may be JSON, in files a list or mapping.
-    pairs: the option is given once for each `NAME=VALUE`, in files a table; see `load_pairs`.
+    pairs: the option is given once for each `NAME=VALUE`, in files a table; see `load_pairs`. Its lookup is the weakest
+    layer, which the others add names to.
     foreign_flag: a flag that other tools use for this, and that means something else here.
     """
 
@@ -72,6 +73,8 @@ class Param(NamedTuple):
     """What to type in place of a value that is a secret: `--secret NAME=REFERENCE`."""
     choice_notes: tuple[tuple[str, str], ...] = ()
     """The choices, each with a line about it, which help lists below the options: for more than fit into a metavar."""
+    bare_names: bool = False
+    """Of pairs: a name without `=` is one with an empty value."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)
