@@ -34,7 +34,8 @@ class SlurmWorld(World):
 
     def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
         self.runs = folder / "runs"
-        self.options = ("--runs-dir", str(self.runs), "--cache-dir", str(folder / "cache"))
+        size = ("--gpus", "0", "--cpus", "1", "--memory", "1G")  # of the lab's nodes
+        self.options = ("--runs-dir", str(self.runs), "--cache-dir", str(folder / "cache"), *size)
         self.slurm = SlurmStandIn(folder / "slurm", patched)
         self.slurm.add_node("gpu-1", "batch", gres="gpu:a100:8", cpus=64, memory=500_000)
         self._patched = patched

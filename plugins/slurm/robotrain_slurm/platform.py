@@ -10,7 +10,8 @@ from robotrain.model.platform import Platform, lazy_method
 from robotrain.model.support import ANY, YES, Support, no
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
+from robotrain_slurm.spec.managed_options import SAME_NAMES, list_managed_options
 
 NODE_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
 """Roles that the node fetches or writes with a source kind's container plugin, which is sent with the job."""
@@ -32,8 +33,33 @@ CAPABILITIES = Capabilities(
         "runs_here": no("It runs on a node of the cluster.", "--platform local"),
     },
     required_settings={"tracking": "tracking_uri", "register_model": "tracking_uri"},
+    disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )
-OPTION_HINTS: Mapping[str, str] = {}
+_HINTS = {
+    "--gres --gpu": "use --gpus N, and --gpu-type TYPE",
+    "--mem-per-cpu --mem-per-gpu --cpus-per-gpu --reservation --nodelist --exclusive --hold --begin --mail-type"
+    " --mail-user --licenses --nice --hint --wckey --switches --deadline": "use --sbatch NAME=VALUE",
+    "--cpu --num-cpus": "use --cpus N",
+    "--storage-account --storage-container": "only for clouds: nodes read folders of a disk that they share",
+    "--disk --disk-size": "not needed: a run takes what it needs of --runs-dir and --cache-dir",
+    "--timeout --time-limit --walltime --exec-timeout": "use --time TIME",
+    "--pool --compute --instance-type --gpu-platform": "use --partition NAME",
+    "--use-local-osmo": "only for OSMO: jobs are sent with the command `sbatch`",
+    "--priority": "use --qos NAME",
+    "--slurm": "each option has its own setting, such as --partition; any other: --sbatch NAME=VALUE",
+    "--modules": "use --module NAME",
+    "--folder --cache-folder": "use --runs-dir FOLDER and --cache-dir FOLDER",
+    "--environment-name --environment-version": "use --environment PATH, or --container pyxis --image IMAGE",
+    "--hf-token --hf-credential": "a job never contains a token: use --hub-token-file FILE",
+    "--blob-credential": "use --blob-credential-file FILE",
+    "--mlflow-tracking-uri": "use --tracking-uri URI",
+    "--tag --tags --label --labels": "use --note TEXT",
+    "--dataset-root DATASET_ROOT": "not needed: a dataset of the shared disk is read in place",
+}
+OPTION_HINTS: Mapping[str, str] = {
+    **{f"--{name}": substitute for name, substitute in list_managed_options().items() if name not in SAME_NAMES},
+    **{option: hint for options, hint in _HINTS.items() for option in options.split()},
+}
 
 
 class SlurmPlatform(ClusterPlatform):
@@ -48,6 +74,8 @@ class SlurmPlatform(ClusterPlatform):
     cancel_seconds = 60.0  # after it had the time to save a checkpoint: Slurm's own KillWait is 30
     force_cancel_command = "scancel {}"
 
+    derive_defaults = lazy_method("robotrain_slurm.spec.options:derive_defaults")
+    check = lazy_method("robotrain_slurm.spec.check_job:check_job")
     container_plugins = lazy_method("robotrain_slurm.spec.render:find_container_plugins")
     render = lazy_method("robotrain_slurm.spec.render:render_plan")
     render_pipeline = lazy_method("robotrain_slurm.spec.pipeline:render_pipeline")

@@ -149,7 +149,9 @@ def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
     reason = ": ".join(filter(None, (outcome.reason, why)))
     if outcome.state == "cancelled":
         reason += _describe_survivors(own)
-    return Status(state=outcome.state, reason=reason, exit_code=outcome.exit_code, started=own.started_at, ended=own.ended_at)
+    return Status(
+        state=outcome.state, reason=reason, exit_code=outcome.exit_code, started=own.started_at, ended=own.ended_at
+    )
 
 
 def _make_ended_status(own: OwnRecord, job: QueuedJob | None) -> Status:

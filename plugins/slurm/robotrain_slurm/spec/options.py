@@ -1,34 +1,184 @@
-"""The options of sbatch for a job, as its script has them."""
+"""The options of sbatch for a job, as its batch script has them, with their defaults."""
 
-from collections.abc import Iterator
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
-from robotrain.model.job import Job
+from robotrain.cluster.checks import QuantityError
+from robotrain.model.job import GPUS_PARAMETER, Job
+from robotrain.model.platform import PlatformDefault
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec import managed_options, variables
 
 Option = tuple[str, str | None]
 """The long name of an option of sbatch without dashes, and its value; None for a flag."""
 
+FLAGS = (
+    *("contiguous", "exclusive", "hold", "ignore-pbs", "no-kill"),
+    *("overcommit", "oversubscribe", "reboot", "spread-job", "use-min-nodes"),
+)
+"""Options of sbatch that `true` and `false`, as files write them, switch on and off."""
+MEMORY_OPTIONS = ("mem-per-cpu", "mem-per-gpu")
+"""Options of which one takes the place of `mem`: sbatch refuses both."""
+CORES_OPTION = "cpus-per-gpu"
+"""The option that takes the place of `cpus-per-task`."""
+NO_MEMORY = "none"
+"""The value of --memory for which the partition's own default counts."""
+
 
 def list_options(job: Job, settings: SlurmSettings) -> Iterator[Option]:
-    """Yield the options that the settings ask for, in their order."""
+    """Yield the options that the settings ask for, in their order. Raise QuantityError."""
+    filled, others = fill_settings(job, settings), collect_other_options(settings)
     for name in ("partition", "account", "qos", "constraint", "exclude"):
-        if value := getattr(settings, name):
+        if value := getattr(filled, name):
             yield name, value
-    if settings.time:
-        yield "time", settings.time
-    gpus = job.training_gpus if settings.gpus is None else settings.gpus
-    if gpus:
-        yield "gres", ":".join(filter(None, ("gpu", settings.gpu_type, str(gpus))))
-    if settings.cpus:
-        yield "cpus-per-task", str(settings.cpus)
-    if settings.memory:
-        yield "mem", settings.memory
-    yield from load_pairs(settings.sbatch).items()
+    yield "time", format_time(parse_time(filled.time or ""))
+    gpus = ":".join(filter(None, ("gpu", filled.gpu_type, str(filled.gpus)))) if filled.gpus else ""
+    if resources := ",".join(filter(None, (gpus, others.pop("gres", None)))):
+        yield "gres", resources
+    if CORES_OPTION not in others:
+        yield "cpus-per-task", str(filled.cpus)
+    if filled.memory != NO_MEMORY and not any(name in others for name in MEMORY_OPTIONS):
+        yield "mem", format_memory(parse_memory(filled.memory or ""))
+    yield from others.items()
+
+
+def collect_other_options(settings: SlurmSettings) -> dict[str, str | None]:
+    """Return the options of --sbatch by name, and below them those of variables that have an effect."""
+    given = load_pairs(settings.sbatch)
+    named = {
+        option: value
+        for name, value in given.items()
+        if variables.is_variable(name)
+        and (option := variables.get_option_name(name))
+        and not managed_options.find_substitute(option)
+    }
+    named |= {name: value for name, value in given.items() if not variables.is_variable(name)}
+    return {name: _read_value(name, value) for name, value in named.items() if not _is_off(name, value)}
+
+
+def _read_value(name: str, text: str) -> str | None:
+    is_on = name in FLAGS and re.fullmatch(r"(?i)true|yes|on|[1-9]\d*", text, re.ASCII)
+    return None if is_on or not text else text
+
+
+def _is_off(name: str, text: str) -> bool:
+    return name in FLAGS and text.lower() in ("false", "no", "off", "0")
 
 
 def format_option(option: Option) -> str:
-    """Return the line of a batch script for an option."""
+    """Return the line of a batch script for an option, as sbatch reads it: it takes words, with quotes, backslashes
+    and comments as in a shell, and expands nothing. The value has no control character.
+    """
     name, value = option
-    return f"#SBATCH --{name}" if value is None else f"#SBATCH --{name}={value}"
+    if value is None:
+        return f"#SBATCH --{name}"
+    if re.search(r"[\s\\'\"#]", value) or not value.isascii():
+        value = '"' + re.sub(r'([\\"])', r"\\\1", value) + '"'
+    return f"#SBATCH --{name}={value}"
+
+
+_TIME_FORMS = (
+    r"(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?",
+    r"(\d{1,4})-(\d{1,2})(?::(\d{1,2}))?(?::(\d{1,2}))?",
+    r"()(?:(\d{1,6}):(?=\d+:))?(\d{1,8})(?::(\d{1,2}))?",
+)
+"""Days, hours, minutes and seconds: robotrain's form, and Slurm's with and without days."""
+MINUTE, HOUR, DAY = 60, 3600, 86400
+_TIME_WHY = "A time is a number with d, h, m or s, or as Slurm writes it: minutes, HOURS:MINUTES:SECONDS, DAYS-HOURS."
+
+
+def parse_time(text: str) -> int | None:
+    """Return the seconds of `4h`, `1d12h`, `90m`, or of Slurm's `90` (minutes), `90:00`, `4:00:00`, `1-12`, `1-12:30`;
+    None for no limit (`0`, `UNLIMITED`). Raise QuantityError.
+    """
+    if re.fullmatch(r"(?i)0|unlimited|infinite", text):
+        return None
+    match = next(filter(None, (re.fullmatch(form, text, re.ASCII) for form in _TIME_FORMS)), None)
+    if not match:
+        raise QuantityError(_TIME_WHY, "4h")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    total = days * DAY + hours * HOUR + minutes * MINUTE + seconds
+    if total < MINUTE:
+        raise QuantityError("Slurm counts in minutes: it is at least one.", "1m")
+    return total
+
+
+def format_time(seconds: int | None) -> str:
+    """Return a time limit as Slurm writes it: `0-04:00:00`."""
+    if seconds is None:
+        return "UNLIMITED"
+    days, rest = divmod(seconds, DAY)
+    return f"{days}-{rest // HOUR:02}:{rest % HOUR // MINUTE:02}:{rest % MINUTE:02}"
+
+
+_MEMORY_UNITS = {"K": 2**-10, "M": 1, "G": 2**10, "T": 2**20}
+
+
+def parse_memory(text: str) -> int:
+    """Return the MiB of `48G`, `48Gi`, `1.5T`, or of Slurm's `49152` (MiB); 0 for all memory of the node. Raise
+    QuantityError.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([KMGT]?)(?:i?B|i)?", text, re.ASCII)
+    if not match:
+        near = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", text.lower(), re.ASCII)
+        fix = f"{near[1]}{near[2].upper()}" if near else "48G"
+        raise QuantityError("A size is a number with K, M, G or T; 0 is all memory of the node.", fix)
+    size = float(match[1]) * _MEMORY_UNITS[match[2] or "M"]
+    if 0 < size < 1:
+        raise QuantityError("Slurm counts in mebibytes: it is at least one.", "1M")
+    return int(size)
+
+
+def format_memory(size: int) -> str:
+    """Return MiB as Slurm writes them: `48G`."""
+    return f"{size >> 10}G" if size and size % 1024 == 0 else f"{size}M" if size else "0"
+
+
+MAX_STOP_SECONDS = 120
+
+
+def choose_stop_seconds(job: Job, settings: SlurmSettings) -> int:
+    """Return how long before the time limit Slurm sends its signal, in seconds. Raise QuantityError."""
+    if settings.stop_seconds is not None:
+        return settings.stop_seconds
+    limit = parse_time(fill_settings(job, settings).time or "")
+    return MAX_STOP_SECONDS if limit is None else min(MAX_STOP_SECONDS, limit // 3)
+
+
+def count_gpus(job: Job) -> int:
+    """Return the GPUs that a job uses: those that it trains on; else one, unless it computes on the CPU."""
+    parameters = dict(job.parameters)
+    if parameters.get("device") == "cpu":
+        return 0
+    return job.training_gpus if GPUS_PARAMETER in parameters else 1
+
+
+def fill_settings(job: Job, settings: SlurmSettings) -> SlurmSettings:
+    """Return the settings with what the workload usually needs in place of those that are not set."""
+    declared = _get_declared_resources(job)
+    return replace(settings, **{name: value for name, value in declared.items() if getattr(settings, name) is None})
+
+
+def derive_defaults(job: Job, settings: SlurmSettings) -> Mapping[str, PlatformDefault]:
+    """Return the settings' defaults for a job, by name; the caller ignores those that are set."""
+    declared = {name: str(value) for name, value in _get_declared_resources(job).items()}
+    defaults = {name: PlatformDefault(value, f"for {job.workload}") for name, value in declared.items()}
+    with contextlib.suppress(QuantityError):  # `check` reports it
+        seconds = choose_stop_seconds(job, settings)
+        defaults["stop_seconds"] = PlatformDefault(str(seconds), "at most a third of the time limit")
+    return defaults
+
+
+def _get_declared_resources(job: Job) -> dict[str, Any]:
+    declared = job.profile.resources
+    return {
+        "time": declared.time_limit,
+        "gpus": count_gpus(job),
+        "cpus": declared.cpu,
+        "memory": declared.memory,
+    }

@@ -21,7 +21,8 @@ from robotrain.model.run import Reference
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import render, script
-from robotrain_slurm.spec.options import Option
+from robotrain_slurm.spec.options import Option, choose_stop_seconds
+from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
     HANDOVER_FOLDER,
@@ -48,13 +49,14 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     folders |= {step.name: _get_handover(root, step.name) for step in steps}
     rendered = [_render_step(step, run, root, folders) for step in steps]
     payload = _merge_payloads(step.payload for step in steps)
-    token = render.make_token([(one.options, one.document) for one in rendered], payload.digest)
+    token = render.make_token([(one.options, one.prologue, one.document) for one in rendered], payload.digest)
     names = {step.name for step in steps}
     jobs = tuple(one.make_job(token, names) for one in rendered)
-    spec = render.make_spec(settings, run, root, jobs)
+    stop_seconds = min(choose_stop_seconds(step.job, step.settings) for step in steps)
+    spec = render.make_spec(settings, run, root, jobs, stop_seconds)
     interpreters = dict.fromkeys(name for step in steps for name in step.job.profile.container.interpreters)
     scripts = {
-        one.script: script.make_script([*part.options, ("comment", one.comment)], root="../..").encode()
+        one.script: script.make_script([*part.options, ("comment", one.comment)], part.prologue, "../..").encode()
         for part, one in zip(rendered, jobs, strict=True)
     }
     documents = {get_step_path(one.step.name, DOCUMENT_FILE): one.document for one in rendered}
@@ -115,6 +117,7 @@ class _StepJob:
     """Of its job in Slurm."""
     folder: str
     options: list[Option]
+    prologue: Sequence[str]
     document: bytes
 
     def make_job(self, token: str, names: Collection[str]) -> BatchJob:
@@ -143,7 +146,7 @@ def _render_step(step: PipelineStep, run: str, root: str, handovers: Mapping[str
         registers=step.registers,
     )
     options = render.list_script_options(step.job, step.settings, name, folder)
-    return _StepJob(step, name, folder, options, document)
+    return _StepJob(step, name, folder, options, read_prologue(step.settings), document)
 
 
 def _merge_payloads(payloads: Iterable[Payload]) -> Payload:

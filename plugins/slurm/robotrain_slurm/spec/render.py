@@ -13,9 +13,10 @@ from robotrain.model.plan import Payload, Plan
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document, parse_document
 from robotrain_runtime.contract.parameter import load_pairs
 
-from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
 from robotrain_slurm.spec import script
-from robotrain_slurm.spec.options import Option, list_options
+from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
+from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
     PAYLOAD_FILE,
@@ -50,11 +51,11 @@ def render_plan(
     """Return the plan: the batch script, the job document and the payload."""
     folder = os.path.join(settings.runs_dir, run)
     document = render_document(job, settings, run, folder, container_plugins)
-    options = list_script_options(job, settings, run, folder)
-    comment = make_comment(run, make_token(options, document, payload.digest))
-    text = script.make_script([*options, ("comment", comment)])
+    options, prologue = list_script_options(job, settings, run, folder), read_prologue(settings)
+    comment = make_comment(run, make_token(options, prologue, document, payload.digest))
+    text = script.make_script([*options, ("comment", comment)], prologue)
     batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder)
-    spec = make_spec(settings, run, folder, (batch_job,))
+    spec = make_spec(settings, run, folder, (batch_job,), choose_stop_seconds(job, settings))
     return Plan(
         platform="slurm",
         run=run,
@@ -71,14 +72,16 @@ def render_plan(
     )
 
 
-def make_spec(settings: SlurmSettings, run: str, folder: str, jobs: tuple[BatchJob, ...]) -> SlurmSpec:
-    """Return how a run of these batch jobs is submitted."""
+def make_spec(
+    settings: SlurmSettings, run: str, folder: str, jobs: tuple[BatchJob, ...], stop_seconds: int
+) -> SlurmSpec:
+    """Return how a run of these batch jobs is submitted. `stop_seconds`: how long each has to save a checkpoint."""
     return SlurmSpec(
         run=run,
         folder=folder,
         jobs=jobs,
         continuation=settings.continuation,
-        stop_seconds=settings.stop_seconds,
+        stop_seconds=stop_seconds,
         staged=settings.stage,
     )
 
@@ -123,7 +126,7 @@ def make_placement(job: Job, settings: SlurmSettings, folder: str, code_folder: 
     return Placement(
         work=folder,
         cache=settings.cache_dir,
-        tracking_uri=settings.tracking_uri or "",
+        tracking_uri="" if settings.tracking_uri == NO_TRACKING else settings.tracking_uri or "",
         environment=settings.environment,
         torch_backend=settings.torch_backend,
         credentials={kind: file for kind, file in credentials.items() if file},
@@ -173,6 +176,6 @@ def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: st
         ("output", os.path.join(folder, OUTPUT_FILE).replace("%", "%%")),
         ("open-mode", "append"),
         ("export", EXPORT),
-        ("signal", f"B:TERM@{settings.stop_seconds}"),
+        ("signal", f"B:TERM@{choose_stop_seconds(job, settings)}"),
         ("requeue" if settings.continuation == "requeue" else "no-requeue", None),
     ]

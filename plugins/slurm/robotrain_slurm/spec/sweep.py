@@ -16,7 +16,8 @@ from robotrain.sweeps.space import fit_values, list_trial_values
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import render, script
-from robotrain_slurm.spec.options import Option, list_options
+from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
+from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
     PAYLOAD_FILE,
@@ -50,10 +51,11 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     settings: SlurmSettings = sweep.settings
     folder = os.path.join(settings.runs_dir, run)
     documents = _render_documents(sweep, run, folder)
-    options = _list_array_options(sweep, run, folder)
-    comment = render.make_comment(run, render.make_token(options, documents, sweep.payload.digest))
+    options, prologue = _list_array_options(sweep, run, folder), read_prologue(settings)
+    comment = render.make_comment(run, render.make_token(options, prologue, documents, sweep.payload.digest))
     batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, trials=sweep.trials)
-    spec = render.make_spec(settings, run, folder, (batch_job,))
+    stop_seconds = choose_stop_seconds(sweep.jobs[0], settings)
+    spec = render.make_spec(settings, run, folder, (batch_job,), stop_seconds)
     interpreters = sweep.jobs[0].profile.container.interpreters
     return Plan(
         platform="slurm",
@@ -61,7 +63,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
         job=job,
         spec=SCRIPT_FILE,
         files={
-            SCRIPT_FILE: script.make_script([*options, ("comment", comment)]).encode(),
+            SCRIPT_FILE: script.make_script([*options, ("comment", comment)], prologue).encode(),
             SUBMISSION_FILE: SUBMISSION.dump(spec),
             **documents,
             SEARCH_FILE: make_python_search(interpreters).encode(),

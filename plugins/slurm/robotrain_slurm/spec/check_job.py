@@ -1,0 +1,291 @@
+"""Rules of Slurm on a job. Pure, except that the prologue is read."""
+
+import os
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from robotrain.cluster import checks
+from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_leaving_out
+from robotrain.model.job import Job
+from robotrain.redaction import redact
+from robotrain.secret_rules import value_holds_secret
+from robotrain_runtime.contract.parameter import load_pairs
+
+from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
+from robotrain_slurm.spec import managed_options, options, prologue, variables
+
+SBATCH_FLAG, TRACKING_FLAG = "--sbatch", "--tracking-uri"
+PUBLISH_PARAMETER = "publish_url"
+TORCH_BACKENDS = r"auto|cpu|xpu|cu[0-9]{2,3}|rocm[0-9]+(\.[0-9]+){1,2}"
+_CONTROL = r"[\x00-\x1f\x7f]"
+
+
+def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Check everything that Slurm would refuse or misread, and settings that have no effect."""
+    problems = [
+        *check_other_options(settings),
+        *check_quantities(job, settings),
+        *check_texts(settings),
+        *check_container(job, settings),
+        *check_prologue(settings),
+        *check_publishing(job, settings),
+        *check_staging(settings),
+        *check_tracking_uri(settings),
+        *check_environment(settings),
+        *check_secret_files(settings),
+    ]
+    yield from problems
+    if not select_errors(problems):
+        yield from check_gpus(job, settings)
+
+
+def _make_invalid_value_problem(flag: str, given: str, expected: str, why: str, *fixes: str) -> Problem:
+    title = f"the value of {flag} is not {expected}"
+    return make_problem("slurm-value-invalid", title, flag, given, why, *fixes, stage=Stage.PARSE)
+
+
+def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
+    """Check the options of --sbatch, and name the variables that have no effect."""
+    given = load_pairs(settings.sbatch)
+    names = [name for name in given if not variables.is_variable(name)]
+    for name in names:
+        yield from _check_option_name(name, given[name])
+    for name in given:
+        if variables.is_variable(name):
+            yield from _check_variable(name)
+    taken = {
+        **dict.fromkeys(options.MEMORY_OPTIONS, ("--memory", settings.memory)),
+        options.CORES_OPTION: ("--cpus", settings.cpus),
+    }
+    for name, (flag, value) in taken.items():
+        if name in names and value not in (None, options.NO_MEMORY):
+            title, why = f"{SBATCH_FLAG} {name} and {flag} ask for the same", "Slurm takes one of them."
+            fixes = (f"{SBATCH_FLAG} {name}={given[name]}", f"{flag} {value}")
+            yield make_unsupported_problem("options-conflict", title, flag, str(value), why, *fixes)
+
+
+def _check_option_name(name: str, value: str) -> Iterator[Problem]:
+    bare = name.lstrip("-")
+    shown = f"{name}={value}" if value else name
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+        title = "a name of --sbatch is not the long name of an option of sbatch"
+        why = "It has lowercase letters, digits and dashes, and begins with a letter."
+        fix = f"{SBATCH_FLAG} {bare}" if re.fullmatch(r"[a-z][a-z0-9-]+", bare) else f"{SBATCH_FLAG} NAME=VALUE"
+        yield make_problem("slurm-option-invalid", title, SBATCH_FLAG, shown, why, fix, stage=Stage.PARSE)
+    elif managed_options.find_substitute(name):
+        yield _make_managed_option_problem(f"robotrain sets the option {name} of sbatch", name, shown)
+    elif option := managed_options.find_abbreviated(name):
+        yield _make_managed_option_problem(f"sbatch reads {name} as {option}, which robotrain sets", option, shown)
+    elif name == "gres" and re.search(r"(?:^|[,/:])gpu(?:$|[,:=])", value):
+        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", shown)
+    elif re.search(_CONTROL, value):
+        title, why = (
+            f"the value of {SBATCH_FLAG} {name} has a control character",
+            "An option is one line of the script.",
+        )
+        yield make_problem("slurm-option-invalid", title, SBATCH_FLAG, shown, why, stage=Stage.PARSE)
+
+
+def _make_managed_option_problem(title: str, option: str, shown: str) -> Problem:
+    substitute = managed_options.find_substitute(option)
+    ways = _list_ways(substitute) or (suggest_leaving_out(SBATCH_FLAG),)
+    why = f"{substitute[0].upper()}{substitute[1:]}."
+    return make_problem("slurm-option-managed", title, SBATCH_FLAG, shown, why, *ways, stage=Stage.PARSE)
+
+
+def _list_ways(substitute: str) -> tuple[str, ...]:
+    """Return the options and commands that a sentence names."""
+    return tuple(re.findall(r"(?<=`)[a-z][^`]+(?=`)|--[a-z-]+(?: [A-Z]+(?:=[A-Z]+)?)?(?![^`]*`)", substitute))
+
+
+def _check_variable(name: str) -> Iterator[Problem]:
+    option = variables.get_option_name(name)
+    substitute = managed_options.find_substitute(option)
+    if option and not substitute:
+        return
+    if option:
+        title, why = f"{name} has no effect", f"robotrain sets the option {option} of sbatch: {substitute}."
+        ways = _list_ways(substitute)
+    else:
+        title, why = f"{name} has no effect", "robotrain does not know which option of sbatch it stands for."
+        ways = (f"{SBATCH_FLAG} NAME=VALUE",)
+    yield make_warning("slurm-variable-unused", title, name, "", why, *ways, severity="note")
+
+
+def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Check the time limit, the memory and the time for the last checkpoint."""
+    limit = None
+    for flag, text in (("--time", settings.time), ("--memory", settings.memory)):
+        try:
+            if flag == "--time":
+                limit = options.parse_time(options.fill_settings(job, settings).time or "")
+            elif text not in (None, options.NO_MEMORY):
+                options.parse_memory(text or "")
+        except QuantityError as error:
+            fix = error.suggestion and f"{flag} {error.suggestion}"
+            yield _make_invalid_value_problem(flag, text or "", "one for Slurm", str(error), fix)
+    if limit and settings.stop_seconds and settings.stop_seconds >= limit:
+        flag = "--stop-seconds"
+        title = f"a job of {limit} seconds would stop as it starts"
+        why = "It is stopped so many seconds before its time limit."
+        fixes = (f"{flag} {max(10, limit // 3)}", "--time 4h")
+        yield make_unsupported_problem("slurm-stop-too-early", title, flag, str(settings.stop_seconds), why, *fixes)
+
+
+def check_texts(settings: SlurmSettings) -> Iterator[Problem]:
+    """Check that names and folders are one line, and that Slurm takes the folders as they are."""
+    for name in ("partition", "account", "qos", "constraint", "exclude"):
+        if (text := getattr(settings, name)) and re.search(_CONTROL, text):
+            yield _make_invalid_value_problem(f"--{name}", text, "one line", "An option is one line of the script.")
+    for flag, text in (("--runs-dir", settings.runs_dir), ("--cache-dir", settings.cache_dir)):
+        if re.search(rf"{_CONTROL}|\\", text):
+            why = "Slurm reads a backslash in the name of a file as the end of what it replaces in it."
+            yield _make_invalid_value_problem(flag, text, "a folder for Slurm", why)
+
+
+def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Check the container image, and that there is a container for it."""
+    if settings.image and not settings.container:
+        title = "--image has no effect without --container"
+        why = "The job runs in a Python environment of the node."
+        fixes = ("--container pyxis", "--container apptainer")
+        yield make_unsupported_problem("slurm-image-unused", title, "--image", settings.image, why, *fixes)
+    elif settings.container:
+        yield from _check_image(job, settings)
+
+
+IMAGE_FILE = r"(?:/|~/).+\.(?:sif|sqsh|sqfs|simg)"
+"""An image that is a file on the shared disk."""
+
+
+def _check_image(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    image = settings.image or job.profile.container.image
+    if re.fullmatch(IMAGE_FILE, image) and not re.search(_CONTROL, image):
+        return
+    reference, expected = checks.parse_image_reference(image), "an image with a tag or a digest, or a file of one"
+    if not reference:
+        fix = f"--image {job.profile.container.image}"
+        why = f"{checks.IMAGE_FORM} A file is /PATH.sif or /PATH.sqsh."
+        yield _make_invalid_value_problem("--image", image, expected, why, fix)
+    elif not (reference.tag or reference.digest):
+        why = "Without a tag or a digest the image may change at any time."
+        yield _make_invalid_value_problem("--image", image, expected, why, f"--image {image}:TAG")
+
+
+def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
+    """Check the names of modules and the file of the prologue, which goes into the plan."""
+    for name in prologue.list_modules(settings):
+        if not re.fullmatch(prologue.MODULE_NAME, name, re.ASCII):
+            why = "It has letters, digits and `_.+/@=-`, and begins with a letter or a digit."
+            yield _make_invalid_value_problem("--module", name, "the name of a module", why, "--module cuda/12.4")
+            return
+    path = settings.prologue or ""
+    try:
+        lines = prologue.read_prologue(settings)
+    except prologue.PrologueError as error:
+        yield _make_invalid_value_problem("--prologue", path, "a file that a batch script begins with", str(error))
+    except OSError as error:
+        why = f"{error.strerror or error}."
+        yield _make_invalid_value_problem("--prologue", path, "a file that can be read", why)
+    else:
+        if any(map(value_holds_secret, lines)):
+            title = "--prologue contains what looks like a secret"
+            why = "Its lines stand in the plan and in records, unencrypted."
+            fix = Suggestion("--secret NAME=FILE", "gives the program a variable, from a file that only you may read")
+            yield make_problem("secret-in-job", title, "--prologue", path, why, fix, stage=Stage.RESOLVE)
+
+
+def check_publishing(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Check that what a run leaves on the disk of a node is published."""
+    values, outputs = dict(job.parameters), job.profile.outputs
+    if settings.storage != "node" or values.get(PUBLISH_PARAMETER) or PUBLISH_PARAMETER not in values:
+        return
+    why = "--storage node: a node's folder is not seen from here, and the next start may be on another node."
+    fixes = ("--publish-url URL", "--storage shared")
+    is_own_program = any(source.role == "code" for source in job.sources)
+    if outputs.resumable and not values.get(outputs.register_parameter) and not is_own_program:
+        title, flag = f"no checkpoint of this {outputs.noun} would be kept", "--publish-url"
+        yield make_missing_value_problem("slurm-nothing-kept", title, flag, "", why, *fixes)
+    else:
+        title = f"what this {outputs.noun} leaves on the node is not kept"
+        yield make_warning("slurm-nothing-kept", title, "--publish-url", "", why, *fixes)
+
+
+def check_staging(settings: SlurmSettings) -> Iterator[Problem]:
+    """Check that what this machine fetches reaches the node."""
+    if settings.stage and settings.storage == "node":
+        title = "--stage needs a disk that this machine and the nodes share"
+        why = "It fetches data and environment to the cache, --cache-dir."
+        fixes = ("--storage shared", suggest_leaving_out("--stage"))
+        yield make_unsupported_problem("options-conflict", title, "--stage", "", why, *fixes)
+
+
+def check_tracking_uri(settings: SlurmSettings) -> Iterator[Problem]:
+    """Check that a node can open the tracking URI, and that it carries no user, query or fragment."""
+    uri = settings.tracking_uri or NO_TRACKING
+    if uri == NO_TRACKING:
+        return
+    expected = "the URI of an MLflow server"
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        yield _make_invalid_value_problem(TRACKING_FLAG, uri, expected, "MLflow cannot open it.")
+        return
+    if not parts.scheme and uri != "databricks":
+        why = "MLflow no longer stores runs in plain folders."
+        yield _make_invalid_value_problem(
+            TRACKING_FLAG, uri, expected, why, f"--tracking-uri sqlite:///{uri}/mlflow.db"
+        )
+    elif parts.scheme == "sqlite" and settings.storage == "node":
+        why = "--storage node: a file on the disk of a node is not kept."
+        yield _make_invalid_value_problem(TRACKING_FLAG, uri, expected, why, "--tracking-uri https://HOST")
+    elif "@" in parts.netloc or parts.query or parts.fragment:
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        title, why = f"{TRACKING_FLAG} contains a user, a query or a fragment", "The plan and the record would have it."
+        fix = f"{TRACKING_FLAG} {bare}"
+        yield make_problem("secret-in-address", title, TRACKING_FLAG, uri, why, fix, stage=Stage.PARSE)
+
+
+def check_environment(settings: SlurmSettings) -> Iterator[Problem]:
+    """Check the build of PyTorch, and that an environment is built for it."""
+    flag, backend = "--torch-backend", settings.torch_backend
+    if not backend:
+        return
+    if not re.fullmatch(TORCH_BACKENDS, backend):
+        title = f"the value of {flag} is not a build of PyTorch"
+        why = "The builds are auto, cpu, xpu, and CUDA or ROCm with a version, such as cu126 or rocm6.4."
+        yield make_problem("torch-backend-unknown", title, flag, backend, why, f"{flag} auto", stage=Stage.PARSE)
+    elif settings.environment:
+        title = f"{flag} has no effect with --environment"
+        why = f"The run uses the PyTorch of {redact(settings.environment)}; nothing is built."
+        yield make_problem(
+            "torch-backend-unused", title, flag, backend, why, suggest_leaving_out(flag), stage=Stage.PARSE
+        )
+
+
+def check_secret_files(settings: SlurmSettings) -> Iterator[Problem]:
+    """Check that secrets are files."""
+    if settings.secrets:
+        from robotrain.cluster.secrets import check_secrets  # costs start-up
+
+        yield from check_secrets(settings.secrets, _parse_secret_file, "/PATH", ("SLURM_", "SBATCH_"))
+
+
+def _parse_secret_file(name: str, file: str) -> None:
+    if not os.path.isabs(os.path.expanduser(file)) or not file.startswith(("/", "~/")) or "\0" in file:
+        raise ValueError("It is the absolute path of a file that holds the secret.")
+
+
+def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Warn of fewer GPUs than the job trains on: there are clusters whose nodes have GPUs that nobody asks for."""
+    needed, asked = options.count_gpus(job), options.fill_settings(job, settings).gpus or 0
+    if asked < needed:
+        title = f"the job uses {needed} GPU{'s' if needed > 1 else ''}, but asks Slurm for {asked}"
+        why = "It fails unless the node gives all its GPUs to every job."
+        fixes = (f"--gpus {needed}", "--device cpu" if "device" in dict(job.parameters) else "")
+        yield make_warning("slurm-gpus-too-few", title, "--gpus", str(asked), why, *fixes)
+    elif not asked and settings.gpu_type:
+        title = "--gpu-type has no effect: the job asks for no GPU"
+        yield make_warning("slurm-gpu-type-unused", title, "--gpu-type", settings.gpu_type, "", "--gpus 1")
