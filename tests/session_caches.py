@@ -19,7 +19,7 @@ DECLARATIONS = ("source", "workload")
 FAULTLESS_PLATFORMS = {f"robotrain-{name}" for name in ("plain", "fake", "dag", "cloud")}
 """Platforms of tests with which nothing is wrong."""
 OURS = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
-OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}
+OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml", "slurm")}
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -54,6 +54,7 @@ def test_there_is_one_distribution_for_each_part():
         "robotrain-osmo",
         "robotrain-azureml",
         "robotrain-runtime",
+        "robotrain-slurm",
         "robotrain-sources",
         "robotrain-workloads",
     }

@@ -148,7 +148,7 @@ def test_only_tests_import_the_kits():
             assert not any(f"{name}.".startswith("robotrain.testing.") for name in module.imports), module.name
 
 
-@pytest.mark.parametrize("name", ["osmo", "azureml", "azure ml", "robotrain_local", "--platform local"])
+@pytest.mark.parametrize("name", ["osmo", "azureml", "azure ml", "slurm", "robotrain_local", "--platform local"])
 def test_core_names_no_platform(name):
     assert [
         module.name for module in MODULES if package_of(module) == "robotrain" and name in module.text.lower()

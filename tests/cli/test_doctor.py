@@ -193,13 +193,13 @@ def test_clock_behind_the_newest_run_is_named(checks):
 
 
 def test_broken_plugin_fails_only_for_its_own_platform(robotrain, install):
-    install("acme-slurm", {"platform.slurm": "acme_slurm"}, version="0.3", acme_slurm="import slurm_sdk_gone")
+    install("acme-grid", {"platform.grid": "acme_grid"}, version="0.3", acme_grid="import grid_sdk_gone")
     answer = robotrain("doctor")
     assert answer.exit_code == 0
-    assert "platform slurm (acme-slurm 0.3) failed to load" in answer.stdout
-    assert "No module named 'slurm_sdk_gone'" in answer.stdout
+    assert "platform grid (acme-grid 0.3) failed to load" in answer.stdout
+    assert "No module named 'grid_sdk_gone'" in answer.stdout
     assert robotrain("doctor", "--platform", "local").exit_code == 0
-    robotrain("doctor", "--platform", "slurm").check(4, "a submit to slurm would fail")
+    robotrain("doctor", "--platform", "grid").check(4, "a submit to grid would fail")
 
 
 def test_checks_of_plugins_are_run(robotrain, install):
@@ -319,10 +319,10 @@ def test_plugin_with_a_wrong_check_is_named(checks, install):
 
 
 def test_plugin_with_a_malformed_declaration_is_named(checks, install):
-    declared = "from robotrain.plugin import Platform, hook\n\nclass Slurm(Platform):\n    name = 'slurm'\n"
-    source = f"{declared}    settings = None\n\n@hook\ndef robotrain_platforms():\n    return [Slurm()]\n"
-    install("acme-slurm", {"platform.slurm": "acme_slurm"}, acme_slurm=source)
-    (finding,) = [one for one in checks()["plugins"]["findings"] if "acme-slurm" in one["says"]]
+    declared = "from robotrain.plugin import Platform, hook\n\nclass Grid(Platform):\n    name = 'grid'\n"
+    source = f"{declared}    settings = None\n\n@hook\ndef robotrain_platforms():\n    return [Grid()]\n"
+    install("acme-grid", {"platform.grid": "acme_grid"}, acme_grid=source)
+    (finding,) = [one for one in checks()["plugins"]["findings"] if "acme-grid" in one["says"]]
     assert "its `settings` is of the type NoneType" in finding["says"]
 
 

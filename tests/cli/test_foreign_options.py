@@ -40,8 +40,8 @@ LINES = {
     f"{TRAIN} -y": ("no confirmation", []),
     f"{TRAIN} --env HF_HOME=/x": ("environment are not part of a job", []),
     f"{TRAIN} --array 0-9": ("sweep", ["robotrain sweep … --over NAME=VALUE,VALUE"]),
-    f"{TRAIN} --partition gpu": ("no platform for Slurm", []),
-    "submit --dataset-path x --platform slurm": ("brings no platform for slurm", None),
+    f"{TRAIN} --gres gpu:1": ("platform with a batch scheduler", []),
+    "submit --dataset-path x --platform skypilot": ("brings no platform for skypilot", None),
     f"{TRAIN} --num-cpu 2": ("", []),
     f"{TRAIN} --lerning-rate 1e-5": ("", ["--learning-rate 1e-5"]),
     f"{TRAIN} --save-frequency 5": ("", ["--save-freq 5"]),
@@ -82,7 +82,7 @@ def test_option_of_other_tools_is_answered_with_its_equal_or_the_reason(robotrai
 
 
 def test_option_without_which_the_job_is_the_same_is_left_out(robotrain):
-    for flag in ("--detach", "--partition"):
+    for flag in ("--detach", "--gres"):
         (problem,) = robotrain("submit", "--platform", "local", "--dataset-path", "x", flag, "--json").json["problems"]
         assert problem["instead"] == [{"text": f"leave out {flag}", "remark": "", "replaces": flag}]
     (problem,) = robotrain("submit", "--platform", "local", "--dataset-path", "x", "--nodes", "--json").json["problems"]

@@ -221,7 +221,7 @@ def test_placeholder_of_the_documents_is_no_platform(robotrain, plain_platform, 
 
 
 def test_unknown_platform_is_answered_with_how_to_install_one(robotrain, plain_platform):
-    (problem,) = robotrain("explain", "--platform", "slurm", "--dataset-path", "x", "--json").json["problems"]
+    (problem,) = robotrain("explain", "--platform", "skypilot", "--dataset-path", "x", "--json").json["problems"]
     assert "installed: " in problem["title"]
     assert any("install" in way["text"] and "PACKAGE" in way["text"] for way in problem["instead"])
 

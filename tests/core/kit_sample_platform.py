@@ -40,7 +40,7 @@ class Settings:
 
 def engine() -> Path:
     folder = Path(os.environ["SAMPLE_ENGINE"])
-    if not folder.is_dir() or "SLURM_JWT" in os.environ:  # as commands of an engine fail with a token that is none
+    if not folder.is_dir() or "NGC_API_KEY" in os.environ:  # as commands of an engine fail with a token that is none
         raise ConnectionError("the engine does not answer")
     return folder
 

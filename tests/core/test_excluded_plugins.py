@@ -24,20 +24,20 @@ def go():
 @pytest.fixture
 def broken_distribution(install):
     """A distribution with two names, both broken."""
-    install("acme_slurm", {"platform.slurm": "acme_slurm", "source.pet": "acme_slurm"}, acme_slurm="1/0")
+    install("acme_grid", {"platform.grid": "acme_grid", "source.pet": "acme_grid"}, acme_grid="1/0")
 
 
 @pytest.mark.parametrize(
     ("names", "env", "gone"),
     [
-        (["acme_slurm"], "", ["platform.slurm", "source.pet"]),
-        (["acme-slurm"], "", ["platform.slurm", "source.pet"]),
-        (["Acme.Slurm"], "", ["platform.slurm", "source.pet"]),
-        (["platform.slurm"], "", ["platform.slurm"]),
+        (["acme_grid"], "", ["platform.grid", "source.pet"]),
+        (["acme-grid"], "", ["platform.grid", "source.pet"]),
+        (["Acme.Grid"], "", ["platform.grid", "source.pet"]),
+        (["platform.grid"], "", ["platform.grid"]),
         (
-            ["platform.slurm", "platform.local"],
+            ["platform.grid", "platform.local"],
             "source.pet, source.run",
-            ["platform.slurm", "source.pet", "source.run", "platform.local"],
+            ["platform.grid", "source.pet", "source.run", "platform.local"],
         ),
     ],
     ids=["distribution", "its normalized name", "another spelling", "claim", "several, also of the environment"],
@@ -45,7 +45,7 @@ def broken_distribution(install):
 def test_exclusion_by_distribution_or_claim(robotrain, broken_distribution, monkeypatch, names, env, gone):
     monkeypatch.setenv("ROBOTRAIN_WITHOUT", env)
     listed = robotrain(*(word for name in names for word in ("--without", name)), "plugins").stdout
-    known = ("platform.slurm", "source.pet", "source.run", "platform.local")
+    known = ("platform.grid", "source.pet", "source.run", "platform.local")
     assert [name for name in known if name not in listed] == sorted(gone, key=known.index)
 
 
@@ -73,7 +73,7 @@ def test_option_of_an_excluded_source_kind_is_explained(robotrain, name):
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("acme-slum", "acme_slurm"), ("platform.slrum", "platform.slurm"), ("slrm", "platform.slurm"), ("qqq", "")],
+    [("acme-gird", "acme_grid"), ("platform.gird", "platform.grid"), ("grd", "platform.grid"), ("qqq", "")],
 )
 def test_unknown_name_is_rejected_with_the_nearest(robotrain, broken_distribution, name, nearest):
     answer = robotrain("--without", name, "render", "--platform", "local", *JOB)
@@ -89,7 +89,7 @@ def test_every_unknown_name_is_reported(robotrain, broken_distribution):
 
 
 def test_without_after_the_command_is_moved_before_it(robotrain, broken_distribution):
-    answer = robotrain("render", "--platform", "local", *JOB, "--without", "acme-slurm")
+    answer = robotrain("render", "--platform", "local", *JOB, "--without", "acme-grid")
     assert answer.exit_code == 2
     assert "use   robotrain --without" in answer.stderr
 

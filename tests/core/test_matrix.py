@@ -112,12 +112,12 @@ def test_a_narrow_terminal_gets_several_tables(plain_platform):
     plugins = Plugins()
     made = matrix.make_matrix(plugins.platforms(), plugins.source_kinds(), plugins.workloads())
     wide = commands_platforms.format_matrix(made, None)
-    assert wide.splitlines()[0].split() == ["azureml", "local", "osmo", "plain"]
+    assert wide.splitlines()[0].split() == ["azureml", "local", "osmo", "plain", "slurm"]
     narrow = commands_platforms.format_matrix(made, 64)
     assert max(map(measure_width, narrow.splitlines())) <= 64
     heads = [line.split() for line in narrow.splitlines() if "azureml" in line or "osmo" in line.split()]
     assert heads == [["azureml", "local"], ["osmo", "plain"]]
-    assert narrow.count("dataset from data_asset") == 2
+    assert narrow.count("dataset from data_asset") == 3
     assert narrow.count("dataset from blob_url") == 1, "all are alike in it"
 
 

@@ -9,8 +9,9 @@ ON: Mapping[str, Mapping[str, str]] = {
     "local": {},
     "osmo": {"--pool": "gpu-pool", "--storage-account": "account1", **WORKSPACE},
     "azureml": {"--compute": "k8s-a", **WORKSPACE},
+    "slurm": {"--tracking-uri": "https://mlflow.example"},
 }
-"""By platform, the options that it asks for, whatever the job."""
+"""By platform, the options that it asks for, whatever the job; some features need tracking, which Azure has by itself."""
 PLATFORMS = tuple(ON)
 DATASET = ("-d", "lerobot/pusht")
 """One that every platform takes, for jobs that are about something else."""

@@ -34,7 +34,7 @@ def read_arrived(shown: Mapping[str, Any]) -> Arrived:
     return Arrived(shown["run"], shown["digest"], texts[shown["spec"]], found)
 
 
-def _on_local(texts: Mapping[str, str]) -> str:
+def _in_run_folder(texts: Mapping[str, str]) -> str:
     return texts["job.json"]
 
 
@@ -76,7 +76,8 @@ def _on_azureml(texts: Mapping[str, str]) -> str:
 
 
 READERS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
-    "local": _on_local,
+    "local": _in_run_folder,
     "osmo": _on_osmo,
     "azureml": _on_azureml,
+    "slurm": _in_run_folder,
 }

@@ -11,6 +11,7 @@ from parity_document import Arrived
 from robotrain_runtime.contract.document import JobDocument
 
 A_PLATFORMS_OWN = ("platform", "placement")
+OWN_PLUGINS = ("tracking.", "platform.")
 PLATFORM_SETTINGS = {
     platform: {flag[2:].replace("-", "_"): value for flag, value in options.items()} for platform, options in ON.items()
 }
@@ -49,9 +50,12 @@ NUMBERS = {"learning_rate": 3e-4, "success_reward": 0.95, "success_threshold": 0
 
 
 def shared_part(document: JobDocument) -> dict[str, Any]:
-    """Without what a platform says of itself: where it is, and what knows its tracking."""
+    """Without what a platform says of itself: where it is, what knows its tracking, and its own program on a node."""
     values = {name: value for name, value in dataclasses.asdict(document).items() if name not in A_PLATFORMS_OWN}
-    return {**values, "halves": {name: half for name, half in document.halves.items() if "tracking." not in name}}
+    return {
+        **values,
+        "halves": {name: half for name, half in document.halves.items() if not name.startswith(OWN_PLUGINS)},
+    }
 
 
 @pytest.fixture(params=[TRAINING, EVALUATION], ids=["training", "evaluation"])

@@ -44,19 +44,21 @@ CONTAINER = {
     "cache_gib": Change("50"),
     "download_mib": Change("64"),
 }
+RUN_FOLDER = {
+    "environment": Change("/envs/train"),
+    "runs_dir": Change("/runs"),
+    "tracking_uri": Change("https://mlflow.example"),
+    "torch_backend": Change("cpu"),
+    "blob_credential_file": Change("/keys/blob"),
+    "hub_token_file": Change("/keys/hub"),
+    "git_token_file": Change("/keys/git"),
+    "secrets": Change("API_TOKEN=/keys/api"),
+    "cache_gib": Change("50"),
+    "download_mib": Change("64"),
+}
+"""Of every platform whose runs are folders that this machine sees."""
 CHANGES: Mapping[str, Mapping[str, Change]] = {
-    "local": {
-        "environment": Change("/envs/train"),
-        "runs_dir": Change("/runs"),
-        "tracking_uri": Change("https://mlflow.example"),
-        "torch_backend": Change("cpu"),
-        "blob_credential_file": Change("/keys/blob"),
-        "hub_token_file": Change("/keys/hub"),
-        "git_token_file": Change("/keys/git"),
-        "secrets": Change("API_TOKEN=/keys/api"),
-        "cache_gib": Change("50"),
-        "download_mib": Change("64"),
-    },
+    "local": RUN_FOLDER,
     "osmo": {
         **AZURE,
         **CONTAINER,
@@ -103,6 +105,26 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "git_credential": Change("git-token", {**REPOSITORY, "--key-vault": "vault-1"}),
         "secrets": Change("API_TOKEN=api", {"--key-vault": "vault-1"}),
         "key_vault": Change("vault-2", SECRET),
+    },
+    "slurm": {
+        **RUN_FOLDER,
+        "tracking_uri": Change("none"),
+        "partition": Change("gpu"),
+        "account": Change("robots"),
+        "qos": Change("long"),
+        "time": Change("6h"),
+        "gpus": Change("2"),
+        "gpu_type": Change("a100"),
+        "cpus": Change("4"),
+        "memory": Change("32G"),
+        "constraint": Change("a100|h100"),
+        "exclude": Change("n3"),
+        "sbatch": Change("nice=10"),
+        "cache_dir": Change("/cache"),
+        "storage": Change("node"),
+        "stage": Change(""),
+        "continuation": Change("never"),
+        "stop_seconds": Change("60"),
     },
 }
 

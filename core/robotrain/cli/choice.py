@@ -28,7 +28,7 @@ PLACEHOLDERS = ("PLATFORM", "NAME")
 """What stands for the name of a platform in help and documents."""
 ENGINES = (
     *("airflow", "argo", "aws", "docker", "gcp", "k8s", "kubeflow", "kubernetes", "lsf", "modal", "pbs", "ray"),
-    *("runpod", "sagemaker", "skypilot", "slurm", "ssh", "torchx", "vertex"),
+    *("runpod", "sagemaker", "skypilot", "ssh", "torchx", "vertex"),
 )
 """Names of engines, clouds and tools, none of which is a kind of machine."""
 

@@ -94,7 +94,7 @@ FOREIGN_OPTIONS = (
     ForeignOption(
         "--partition --qos --gres --nodelist --constraint --exclusive --mem-per-cpu --mem-per-gpu --reservation"
         " --scheduler --sbatch",
-        "robotrain has no platform for Slurm; a plugin can bring one.",
+        "Only a platform with a batch scheduler has options of sbatch; `robotrain platforms` shows the platforms.",
     ),
     ForeignOption(
         "--cloud --region --zone --use-spot --spot --cluster --infra --down --autostop --idle-minutes-to-autostop"

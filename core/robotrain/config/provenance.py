@@ -16,7 +16,7 @@ class Origin(NamedTuple):
     implied or default.
     """
     where: str = ""
-    """`--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`, `slurm: why it gives this value`."""
+    """`--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`, `acme: why it gives this value`."""
 
     def __str__(self) -> str:
         """Return layer and place; only the place if it begins with the layer."""

@@ -57,7 +57,7 @@ class Claim(NamedTuple):
 
     @property
     def dotted(self) -> str:
-        """Return the entry point's name, such as `platform.slurm`."""
+        """Return the entry point's name, such as `platform.acme`."""
         return ".".join(filter(None, (self.family, self.name)))
 
     @property

@@ -74,7 +74,7 @@ SECRET_NAMES = (
 """Variables of secrets that no engine signs in with: one that it reads would break the engine's own commands."""
 ENGINE_SECRET_NAMES = (
     *("AZURE_CLIENT_SECRET", "AZURE_STORAGE_KEY", "AZURE_STORAGE_CONNECTION_STRING", "AWS_SECRET_ACCESS_KEY"),
-    *("AWS_SESSION_TOKEN", "NGC_API_KEY", "SLURM_JWT"),
+    *("AWS_SESSION_TOKEN", "NGC_API_KEY"),
 )
 """Variables that an engine may sign in with: they are set only while a plan is rendered, which asks no engine."""
 TypedText = tuple[str, str]
@@ -192,7 +192,7 @@ class RenderTests(PlatformTestBase):
     ) -> Iterator[str]:
         """A plan is stored, shown and sent: it holds the name of a secret at most."""
         own = re.sub(r"\W", "_", bench.name).upper()
-        own_names = (f"{own}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY"))
+        own_names = (f"{own}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "JWT"))
         for name in (*SECRET_NAMES, *ENGINE_SECRET_NAMES, *own_names):
             monkeypatch.setenv(name, CANARY)
         plan = bench.render_plan()

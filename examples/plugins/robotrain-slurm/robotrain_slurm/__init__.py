@@ -1,1 +1,0 @@
-"""Where it runs: a Slurm cluster."""

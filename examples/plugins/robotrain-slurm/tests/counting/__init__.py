@@ -1,1 +1,0 @@
-"""A workload of the tests: it counts, and needs nothing but Python."""
