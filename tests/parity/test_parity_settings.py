@@ -20,6 +20,8 @@ class Change(NamedTuple):
 IDENTITY = "11111111-2222-4333-8444-555555555555"
 IMAGE = "registry.example/robots/train:2"
 STORED = {"-d": None, "--dataset-name": "pusht"}
+PROLOGUE = Path(__file__).with_name("requirements.txt")
+"""Any file of lines for a shell."""
 PLUGIN_FOLDER = Path(__file__).with_name("container_plugins")
 CODE = {"-d": None, "isaac-train": "", "--training-path": str(PLUGIN_FOLDER), "--entry": "parity_stranger/kinds.py"}
 """A small folder of this machine, in place of the usual job."""
@@ -120,8 +122,12 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "constraint": Change("a100|h100"),
         "exclude": Change("n3"),
         "sbatch": Change("nice=10"),
+        "modules": Change("cuda"),
+        "prologue": Change(str(PROLOGUE)),
+        "container": Change("apptainer", {"--container": "pyxis", "--image": IMAGE}),
+        "image": Change(IMAGE, {"--container": "pyxis", "--image": "registry.example/robots/train:1"}),
         "cache_dir": Change("/cache"),
-        "storage": Change("node"),
+        "storage": Change("node", {"--publish-url": "https://account1.blob.core.windows.net/train/runs"}),
         "stage": Change(""),
         "continuation": Change("never"),
         "stop_seconds": Change("60"),
