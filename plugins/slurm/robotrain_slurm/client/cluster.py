@@ -1,17 +1,17 @@
 """The partitions of a cluster and their nodes, as one call of `sinfo` prints them."""
 
+import contextlib
+import grp
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from robotrain.errors import Rejected, make_problem
-from robotrain.redaction import redact
-
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.client.commands import run_slurm
 
 FORMAT = "%R|%P|%a|%l|%g|%T|%D|%c|%m|%N|%G|%f"
 """Fields that sinfo has had since version 2: name, default, availability, limit, groups, and a group of like nodes."""
-UNUSABLE_STATES = frozenset("down drained draining drain drng fail failing error inval unknown future".split())  # noqa: SIM905
+UNUSABLE_STATES = frozenset("down drained draining drain drng fail failing error inval future".split())  # noqa: SIM905
 """States of nodes that start no job until an administrator acts."""
 STATE_MARKS = "*~#!%$@^-+"
 """Slurm adds one to a state: the node does not answer, saves power, or waits for a reboot."""
@@ -59,14 +59,8 @@ class Partition:
 
 
 def query_partitions() -> list[Partition]:
-    """Return all partitions, hidden ones too. Raise Rejected when Slurm is not here or does not answer."""
-    try:
-        text = run_slurm("sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}")
-    except SlurmRefused as refusal:
-        why = f"sinfo says: {redact(refusal.text, max_length=400).rstrip('.')}."
-        raise Rejected(
-            [make_problem("slurm-partitions-unlisted", "Slurm does not list its partitions", why=why)]
-        ) from None
+    """Return all partitions, hidden ones too. Raise SlurmRefused, Rejected."""
+    text = run_slurm("sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}")
     return parse_partitions(text.splitlines())
 
 
@@ -149,6 +143,18 @@ def select_partitions(partitions: Iterable[Partition], wanted: str | None) -> li
     """Return the partitions that an option names, separated by commas, or else the default one."""
     names = [name.strip() for name in (wanted or "").split(",") if name.strip()]
     return [one for one in partitions if (one.name in names if names else one.is_default)]
+
+
+def list_open_partitions(partitions: Iterable[Partition]) -> list[Partition]:
+    """Return the partitions that take jobs of this user's groups."""
+    mine = {"all", *_list_groups()}
+    return [one for one in partitions if one.state == "up" and mine & {*one.groups.split(",")}]
+
+
+def _list_groups() -> Iterator[str]:
+    for number in os.getgroups():
+        with contextlib.suppress(KeyError):
+            yield grp.getgrgid(number).gr_name
 
 
 def list_features(partitions: Iterable[Partition]) -> list[str]:

@@ -48,13 +48,14 @@ def load_refusals() -> tuple[Refusal, ...]:
     return tuple(Refusal(**row) for row in rows)
 
 
-def explain_refusal(text: str, options: Options) -> Problem:
+def explain_refusal(text: str, options: Options, command: str = "sbatch") -> Problem:
     """Return the problem of a job that sbatch refused. Slurm is asked for the names that exist.
 
     :param text: what sbatch printed, with the lines of a site's own submit plugin.
     :param options: those of the batch script.
+    :param command: another command, such as `sinfo`, that failed.
     """
-    why = f"sbatch says: {quote_message(text) or 'nothing'}."
+    why = f"{command} says: {quote_message(text) or 'nothing'}."
     for kind in load_refusals():
         if match := re.search(kind.pattern, text):
             given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
@@ -62,12 +63,14 @@ def explain_refusal(text: str, options: Options) -> Problem:
             fixes = kind.suggestions or tuple(suggest_existing(kind.code, kind.where, given, options))
             problem = make_problem(kind.code, kind.title, kind.where, given, why, *fixes)
             return replace(problem, transient=kind.transient)
+    if command != "sbatch":
+        return make_problem("slurm-failed", f"{command} failed", "", "", why)
     return make_problem("slurm-refused", "Slurm refused the job", "", "", why)
 
 
 def quote_message(text: str) -> str:
-    """Return what sbatch printed in one redacted line, without what every message has."""
-    lines = re.sub(r"(?m)^sbatch: (?:error: )?(?:Batch job submission failed: )?", "", text).splitlines()
+    """Return what a command printed in one redacted line, without what every message has."""
+    lines = re.split(r"\n|(?:^|(?<=\s))s\w+: (?:error: )?", text.replace("Batch job submission failed: ", ""))
     sentences = dict.fromkeys(line.strip().rstrip(".") for line in lines if line.strip())
     return redact("; ".join(sentences), max_length=MAX_TEXT_LENGTH)
 
@@ -85,7 +88,7 @@ def suggest_existing(code: str, flag: str, given: str, options: Options) -> Iter
         yield Suggestion(LIST_ACCOUNTS if flag in ("--account", "--qos") else LIST_PARTITIONS, "lists what exists")
         return
     if flag == "--partition":
-        usable = [one.name for one in partitions if one.name != given and one.state == "up"]
+        usable = [one.name for one in cluster.list_open_partitions(partitions) if one.name != given]
         yield from suggest_names(template, given, usable, LIST_PARTITIONS)
     elif flag == "--constraint":
         yield from suggest_names(template, given, cluster.list_features(partitions), LIST_FEATURES)

@@ -14,10 +14,13 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_slurm.client.cluster import query_partitions
+from robotrain_slurm.client.commands import SlurmRefused
+from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.preflight import folders
 from robotrain_slurm.preflight.resources import JobRequest, find_request_problems
 from robotrain_slurm.spec.script import read_options
-from robotrain_slurm.spec.submission_spec import DOCUMENT_FILE, SUBMISSION, SlurmSpec
+from robotrain_slurm.spec.submission_spec import SUBMISSION, SlurmSpec
+from robotrain_slurm.submit.staging import list_documents
 
 COMMAND = "sbatch"
 
@@ -25,17 +28,12 @@ COMMAND = "sbatch"
 def list_checks(plan: Plan) -> list[PreflightCheck]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
-    jobs = [document.parse_document(content.decode()) for content in list_documents(plan)]
+    jobs = [document.parse_document(plan.files[path].decode()) for path in list_documents(plan)]
     return [
         partial(check_cluster, plan, spec, jobs),
         partial(folders.check_run_folder, spec, plan),
         partial(folders.check_files, jobs, bool(spec.folder)),
     ]
-
-
-def list_documents(plan: Plan) -> list[bytes]:
-    """Return the job documents of a plan: of its job, or of each of its steps."""
-    return [content for path, content in plan.files.items() if path.rpartition("/")[2] == DOCUMENT_FILE]
 
 
 def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> Iterator[Problem]:
@@ -48,8 +46,13 @@ def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> I
         return
     try:
         partitions = query_partitions()
-    except Rejected as rejected:
-        yield from (replace(problem, stage=Stage.PREFLIGHT) for problem in rejected.problems)
+    except SlurmRefused as refusal:
+        yield replace(explain_refusal(refusal.text, {}, "sinfo"), stage=Stage.PREFLIGHT)
+        return
+    except Rejected as rejected:  # it is away
+        later = Suggestion("the same command", "later; nothing was sent")
+        for problem in rejected.problems:
+            yield replace(problem, stage=Stage.PREFLIGHT, suggestions=(later, *problem.suggestions))
         return
     for job in spec.jobs:
         options = read_options(plan.files[job.script].decode())

@@ -86,7 +86,9 @@ def find_unshared_folders(
         needed["--cache-dir"] = job.placement.cache
         needed |= {CREDENTIAL_FLAGS[kind]: file for kind, file in job.placement.credentials.items() if file}
         needed |= {f"--secret {name}": file for name, file in job.placement.secrets.items()}
-        needed |= {f"the {source.role}": source.uri for source in job.sources if source.kind == "local_path"}
+        copied = {(mount.role, mount.uri) for mount in job.placement.mounts}
+        own = [one for one in job.sources if one.kind == "local_path" and (one.role, one.uri) not in copied]
+        needed |= {f"the {source.role}": source.uri for source in own}
     local = {flag: path for flag, path in needed.items() if files.get_filesystem(Path(path)) in LOCAL_FILESYSTEMS}
     if not local:
         return

@@ -13,6 +13,7 @@ from robotrain_slurm.client.cluster import (
     Partition,
     format_minutes,
     list_features,
+    list_open_partitions,
     parse_gpus,
     parse_minutes,
     select_partitions,
@@ -67,6 +68,10 @@ class JobRequest:
             has_device="device" in dict(job.parameters),
         )
 
+    def can_start(self, partition: Partition) -> bool:
+        """Return whether a node of the partition is up and has as much as the job asks for."""
+        return any(group.is_usable and self.fits(group) for group in partition.nodes)
+
     def fits(self, nodes: NodeGroup) -> bool:
         """Return whether a node has as much as the job asks for."""
         has_gpus = nodes.count_gpus(self.gpu_type) >= self.gpus
@@ -85,13 +90,13 @@ def find_request_problems(request: JobRequest, partitions: Sequence[Partition]) 
     for name in names:
         if name not in known:
             title = f"the cluster has no partition {name}"
-            usable = [one.name for one in partitions if one.state == "up"]
+            usable = [one.name for one in list_open_partitions(partitions)]
             fixes = suggest_names("--partition {}", name, usable, LIST_PARTITIONS)
             yield make_preflight_problem("slurm-partition-unknown", title, "--partition", request.partition, "", *fixes)
     chosen = select_partitions(partitions, request.partition)
-    if not chosen:  # a site's submit plugin may choose one
+    if not chosen or not known.issuperset(names):  # without a default one, a site's submit plugin may choose
         return
-    yield from _check_state(chosen, partitions)
+    yield from _check_state(request, chosen, partitions)
     yield from _check_time(request, chosen, partitions)
     yield from _check_constraint(request, partitions)
     yield from _check_nodes(request, chosen, partitions)
@@ -103,13 +108,15 @@ def _describe(chosen: Sequence[Partition]) -> str:
 
 
 def _suggest_partitions(others: Iterable[Partition], remark: str = "") -> list[Suggestion]:
-    return [Suggestion(f"--partition {one.name}", remark) for one in others if one.state == "up"][:3]
+    return [Suggestion(f"--partition {one.name}", remark) for one in list_open_partitions(others)][:3]
 
 
-def _check_state(chosen: Sequence[Partition], partitions: Sequence[Partition]) -> Iterator[Problem]:
+def _check_state(
+    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition]
+) -> Iterator[Problem]:
     """Check that a partition takes jobs, and that a node of it is there to start them."""
     given = ",".join(one.name for one in chosen)
-    others = _suggest_partitions(one for one in partitions if one not in chosen)
+    others = _suggest_partitions(one for one in partitions if one not in chosen and request.can_start(one))
     if all(one.state != "up" for one in chosen):
         is_refused = all(one.state in REFUSED_STATES for one in chosen)
         title = f"{_describe(chosen)} {'takes no jobs' if is_refused else 'starts no jobs'} now"
