@@ -37,6 +37,8 @@ from robotrain_slurm.spec.submission_spec import (
 
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
 """What a step that registers a policy asks for, unless its user gives it something else."""
+RUN_SETTINGS = {"runs_dir": "--runs-dir", "continuation": "--continuation"}
+"""Settings that a run has once, with their options."""
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine sends each step as a run of its own")
 
 
@@ -49,7 +51,8 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     folders |= {step.name: _get_handover(root, step.name) for step in steps}
     rendered = [_render_step(step, run, root, folders) for step in steps]
     payload = _merge_payloads(step.payload for step in steps)
-    token = render.make_token([(one.options, one.prologue, one.document) for one in rendered], payload.digest)
+    content = [(one.step.needs, one.options, one.prologue, one.document) for one in rendered]
+    token = render.make_token(content, payload.digest)
     names = {step.name for step in steps}
     jobs = tuple(one.make_job(token, names) for one in rendered)
     stop_seconds = min(choose_stop_seconds(step.job, step.settings) for step in steps)
@@ -100,12 +103,13 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             title = f"step {step.name}: steps hand over through a folder that every node sees"
             fix = "--storage shared"
             yield make_unsupported_problem("slurm-step-storage", title, "--storage", "node", "", fix, _DRIVEN)
-        if settings.runs_dir != first.settings.runs_dir:
-            title = f"the steps {first.name} and {step.name} have different values of --runs-dir"
-            why = "The steps are one run, which has one folder."
-            given = f"{first.settings.runs_dir}, {settings.runs_dir}"
-            fix = "the same folder for all steps"
-            yield make_unsupported_problem("slurm-steps-differ", title, "--runs-dir", given, why, fix, _DRIVEN)
+        for name, flag in RUN_SETTINGS.items():
+            one, other = getattr(first.settings, name), getattr(settings, name)
+            if one != other:
+                title = f"the steps {first.name} and {step.name} have different values of {flag}"
+                why, fix = "The steps are one run, which has it once.", "the same value for all steps"
+                given = f"{one}, {other}"
+                yield make_unsupported_problem("slurm-steps-differ", title, flag, given, why, fix, _DRIVEN)
 
 
 @dataclass(frozen=True)
