@@ -1,0 +1,79 @@
+"""Pipelines and sweeps without a command line: their steps, trials and plans."""
+
+from pathlib import Path
+from typing import Any
+
+from planned_jobs import PLUGIN_MODULES, evaluation, job, source
+from robotrain.model.job import Job
+from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.plan import Payload, Plan
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import Dimension, JobDocument
+from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.settings import SlurmSettings
+
+RUN = "train-eval-aa4c8800-1"
+SWEEP = "sweep-bb4c8800-1"
+WHOLE = Job(workload="train-eval", parameters=())
+PAYLOAD = Payload.from_files({"robotrain_runtime/__main__.py": b"print('here')"})
+SLURM = SlurmPlatform()
+
+
+def settings(runs: Path, **given: Any) -> SlurmSettings:
+    return SlurmSettings(**{"runs_dir": str(runs), "tracking_uri": "https://mlflow.example"} | given)
+
+
+def step(runs: Path, name: str, of: Job, *needs: str, packed: Payload = PAYLOAD, **more: Any) -> PipelineStep:
+    """A step; what it takes from others are sources of its job."""
+    own = settings(runs, **more.pop("settings", {}))
+    takes = {one.uri: "policy" for one in of.sources if one.kind == "step"}
+    return PipelineStep(
+        name=name,
+        needs=tuple(dict.fromkeys((*takes, *needs))),
+        job=of,
+        settings=SLURM.choose_registration_settings(of, own, ())[0] if more.get("registers") else own,
+        payload=packed,
+        container_plugins=PLUGIN_MODULES,
+        takes=takes,
+        **more,
+    )
+
+
+def make_steps(runs: Path, **given: Any) -> list[PipelineStep]:
+    """A training, the evaluation of its policy, and its registration."""
+    return [
+        step(runs, "train", job(), hands_over=True, **given),
+        step(runs, "evaluate", evaluation(source("step", "train", "policy")), hands_over=True, **given),
+        step(runs, "register", evaluation(source("step", "evaluate", "policy")), registers="pusher", **given),
+    ]
+
+
+def make_pipeline(runs: Path, steps: list[PipelineStep] | None = None, finished: Any = None) -> Plan:
+    return SLURM.render_pipeline(steps or make_steps(runs), WHOLE, RUN, finished or {})
+
+
+def make_sweep_spec(runs: Path, count: int = 3, **given: Any) -> SweepSpec:
+    """A grid of seeds, unless more is given."""
+    own = settings(runs, **given.pop("settings", {}))
+    values: dict[str, Any] = {
+        "jobs": (job(),),
+        "trials": tuple(f"trial-{number + 1}" for number in range(count)),
+        "space": {"seed": Dimension(choices=tuple(range(count)))},
+        "sampler": "grid",
+    }
+    compared: dict[str, Any] = {"metric": "loss", "better": "lower"}
+    return SweepSpec(settings=own, payload=PAYLOAD, container_plugins=PLUGIN_MODULES, **compared, **values | given)
+
+
+def make_sweep(runs: Path, count: int = 3, **given: Any) -> Plan:
+    return SLURM.render_sweep(make_sweep_spec(runs, count, **given), WHOLE, SWEEP)
+
+
+def read_document(plan: Plan, path: str) -> JobDocument:
+    return document.parse_document(plan.files[f"{path}/job.json"].decode())
+
+
+def read_options(plan: Plan, path: str) -> list[str]:
+    """The options of a batch script, in their order, without dashes."""
+    lines = plan.files[path].decode().splitlines()
+    return [line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH ")]

@@ -1,0 +1,277 @@
+"""A pipeline is several batch jobs that wait for each other, and all of them are sent or none."""
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from planned_jobs import evaluation, job, source
+from robotrain.errors import Rejected
+from robotrain.model.plan import Payload
+from robotrain.model.run import STEP_KEY
+from robotrain_slurm.client import commands
+from slurm_pipelines import RUN, SLURM, make_pipeline, make_steps, read_document, read_options, settings, step
+from slurm_stand_in import SlurmStandIn
+
+NAMES = [f"{RUN}-train", f"{RUN}-evaluate", f"{RUN}-register"]
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
+    stand_in = SlurmStandIn(tmp_path / "slurm", monkeypatch)
+    stand_in.cluster["nodes"]["n1"]["gres"] = "gpu:4"
+    stand_in.configure()
+    return stand_in
+
+
+@pytest.fixture
+def runs(tmp_path) -> Path:
+    return tmp_path / "runs"
+
+
+class Cut(BaseException):
+    """Ends a submit, as a kill does."""
+
+
+@contextlib.contextmanager
+def cut_at_call(patched: pytest.MonkeyPatch, number: int, is_done: bool) -> Iterator[None]:
+    """End the submit before or after a call of Slurm's commands, counted from 0."""
+    run, seen = commands.run_command, Counter[str]()
+
+    def call(*words: str, **more: object) -> object:
+        seen["calls"] += 1
+        if seen["calls"] <= number:
+            return run(*words, **more)
+        if is_done:
+            run(*words, **more)
+        raise Cut
+
+    with patched.context() as inside:
+        inside.setattr(commands, "run_command", call)
+        yield
+
+
+def test_each_step_is_a_job_that_reads_earlier_folders(runs):
+    made = make_pipeline(runs)
+    root = runs / RUN
+    spec = json.loads(made.files["slurm.json"])
+    assert [[one["name"], one["needs"]] for one in spec["jobs"]] == [
+        [NAMES[0], []],
+        [NAMES[1], ["train"]],
+        [NAMES[2], ["evaluate"]],
+    ]
+    (token,) = {one["comment"].rpartition(":")[2] for one in spec["jobs"]}
+    assert f"comment=robotrain:{NAMES[1]}:{token}" in read_options(made, "steps/evaluate/job.sbatch")
+    assert f"chdir={root}/steps/evaluate" in read_options(made, "steps/evaluate/job.sbatch")
+    evaluate, register = read_document(made, "steps/evaluate"), read_document(made, "steps/register")
+    assert [one.folder for one in evaluate.placement.mounts] == [f"{root}/steps/train/handover/policy"]
+    assert [evaluate.placement.work, evaluate.placement.handover] == [
+        f"{root}/steps/evaluate",
+        f"{root}/steps/evaluate/handover",
+    ]
+    assert [register.registers, register.placement.handover] == ["pusher", ""]
+    assert [path for path in made.files if path.endswith(".zip")] == ["payload.zip"]
+
+
+def test_registration_has_no_gpu_and_little_memory(runs):
+    steps = make_steps(runs, settings={"gpu_type": "a100", "secrets": '{"API_TOKEN": "/team/token"}'})
+    made = make_pipeline(runs, steps)
+    options = read_options(made, "steps/register/job.sbatch")
+    assert {"mem=8G", "cpus-per-task=2"} <= {*options}
+    assert not [one for one in options if one.startswith(("gres", "gpus"))]
+    assert not read_document(made, "steps/register").placement.secrets
+    own = SLURM.choose_registration_settings(job(), settings(runs, memory="64G"), {"memory"})[0]
+    assert own.memory == "64G"
+
+
+def test_steps_share_one_payload(runs):
+    other = Payload.from_files({"robotrain_runtime/__main__.py": b"print('here')", "more.py": b""})
+    made = make_pipeline(runs, [step(runs, "train", job()), step(runs, "again", job(), "train", packed=other)])
+    assert (
+        made.files["payload.zip"]
+        == Payload.from_files({"more.py": b"", "robotrain_runtime/__main__.py": b"print('here')"}).archive
+    )
+
+
+def test_finished_step_is_read_from_its_earlier_run(runs):
+    finished = {"train": {"run": "old", "folder": "/data/old", "jobs": "train=7", "step": "train"}}
+    made = make_pipeline(runs, make_steps(runs)[1:], finished)
+    (mount,) = read_document(made, "steps/evaluate").placement.mounts
+    assert mount.folder == "/data/old/steps/train/handover/policy"
+    assert json.loads(made.files["slurm.json"])["jobs"][0]["needs"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "codes"),
+    [
+        ({"continuation": "node"}, ["slurm-step-continued"] * 3),
+        ({"continuation": "login"}, ["slurm-step-continued"] * 3),
+        ({"storage": "node"}, ["slurm-step-storage"] * 3),
+    ],
+)
+def test_steps_that_later_ones_cannot_wait_for_are_refused(runs, given, codes):
+    with pytest.raises(Rejected) as rejected:
+        make_pipeline(runs, make_steps(runs, settings=given))
+    assert [problem.code for problem in rejected.value.problems] == codes
+    assert all("at_most" in problem.suggestions[-1].text for problem in rejected.value.problems)
+
+
+def test_steps_that_differ_in_what_a_run_has_once_are_refused(runs):
+    with pytest.raises(Rejected) as rejected:
+        make_pipeline(runs, [step(runs, "train", job()), step(runs / "other", "more", job())])
+    (problem,) = rejected.value.problems
+    assert (problem.code, problem.where) == ("slurm-steps-differ", "--runs-dir")
+
+
+def test_first_steps_wait_until_all_are_sent(slurm, runs):
+    reference = SLURM.submit(make_pipeline(runs))
+    train, evaluate, register = (slurm.read_job(str(number)) for number in (1, 2, 3))
+    assert reference["jobs"] == "train=1 evaluate=2 register=3"
+    assert "hold" in train["options"]
+    assert train["reason"] == "None"
+    assert [evaluate["options"]["dependency"], register["options"]["dependency"]] == ["afterok:1", "afterok:2"]
+    assert all(one["options"]["kill-on-invalid-dep"] == "yes" for one in (evaluate, register))
+    assert [call[0] for call in slurm.read_calls()] == ["sbatch", "sbatch", "sbatch", "scontrol"]
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(4), ids=["train", "evaluate", "register", "release"])
+def test_interrupted_submit_is_continued(slurm, runs, monkeypatch, number, is_done):
+    made = make_pipeline(runs)
+    with cut_at_call(monkeypatch, number, is_done), pytest.raises(Cut):
+        SLURM.submit(made)
+    can_begin = {one["name"] for one in slurm.read_jobs() if one["reason"] == "None"}
+    assert can_begin == ({NAMES[0]} if (number, is_done) == (3, True) else set())
+    reference = SLURM.find(made) or SLURM.submit(made)
+    found = slurm.read_jobs()
+    assert [one["name"] for one in found] == NAMES
+    assert [one["reason"] for one in found] == ["None", "Dependency", "Dependency"]
+    assert [one["options"].get("dependency") for one in found] == [None, "afterok:1", "afterok:2"]
+    assert reference["jobs"] == "train=1 evaluate=2 register=3"
+    assert SLURM.find(made) == reference
+    assert len(slurm.read_jobs()) == 3
+
+
+def test_pipeline_that_slurm_has_forgotten_is_not_sent_again(slurm, runs, monkeypatch):
+    """A dependency on a forgotten job counts as satisfied: a step that is sent again would start."""
+    made = make_pipeline(runs)
+    with cut_at_call(monkeypatch, 3, is_done=True), pytest.raises(Cut):
+        SLURM.submit(made)
+    for number in "123":
+        slurm.forget(number)
+    assert SLURM.find(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert not slurm.read_jobs()
+
+
+def test_step_of_another_plan_is_not_waited_for(slurm, runs, monkeypatch):
+    """An equal step of another plan of this run waits for another training."""
+    other = make_pipeline(runs, [step(runs, "train", job(seed=7), hands_over=True), *make_steps(runs)[1:]])
+    with cut_at_call(monkeypatch, 3, is_done=False), pytest.raises(Cut):
+        SLURM.submit(other)
+    (runs / RUN).rename(runs / "elsewhere")
+    made = make_pipeline(runs)
+    assert SLURM.find(made) is None
+    assert SLURM.submit(made)["jobs"] == "train=4 evaluate=5 register=6"
+    assert slurm.read_job("5")["options"]["dependency"] == "afterok:4"
+
+
+def test_step_whose_predecessor_is_not_in_the_queue_is_sent_again(slurm, runs, monkeypatch):
+    made = make_pipeline(runs)
+    with cut_at_call(monkeypatch, 2, is_done=False), pytest.raises(Cut):
+        SLURM.submit(made)
+    slurm.set_state("1", "CANCELLED")
+    assert SLURM.submit(made)["jobs"] == "train=3 evaluate=4 register=5"
+    assert slurm.read_job("4")["options"]["dependency"] == "afterok:3"
+
+
+def test_refusal_of_a_later_step_leaves_nothing(slurm, runs):
+    steps = make_steps(runs)
+    steps[2] = step(
+        runs,
+        "register",
+        evaluation(source("step", "evaluate", "policy")),
+        registers="pusher",
+        settings={"partition": "secret"},
+    )
+    made = make_pipeline(runs, steps)
+    with pytest.raises(Rejected) as rejected:
+        SLURM.submit(made)
+    assert "none is left in the queue" in rejected.value.problems[0].title
+    assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
+    assert not (runs / RUN).exists()
+    assert SLURM.find(made) is None
+
+
+def test_one_squeue_tells_the_steps(slurm, runs):
+    reference = SLURM.submit(make_pipeline(runs))
+    slurm.clear_calls()
+    status, steps = SLURM.query_pipeline(reference)
+    assert [call[0] for call in slurm.read_calls()] == ["squeue"]
+    assert (status.state, [one.state for one in steps]) == ("pending", ["pending", "waiting", "waiting"])
+    begin_step(runs, "train", "1")
+    slurm.set_state("1", "RUNNING")
+    status, steps = SLURM.query_pipeline(reference)
+    assert (status.state, [one.state for one in steps]) == ("running", ["running", "waiting", "waiting"])
+    assert SLURM.status({**reference, STEP_KEY: "train"}).state == "running"
+
+
+def begin_step(runs: Path, name: str, number: str) -> None:
+    """What a node writes when a step begins."""
+    (runs / RUN / "steps" / name / "taken").symlink_to(f"{number}:token:1")
+
+
+def end_step(runs: Path, name: str, **outcome: object) -> None:
+    (runs / RUN / "steps" / name / "outcome.json").write_text(json.dumps(outcome))
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_steps_after_a_failed_one_are_skipped(slurm, runs, is_forgotten):
+    reference = SLURM.submit(make_pipeline(runs))
+    begin_step(runs, "train", "1")
+    end_step(runs, "train", state="failed", exit_code=1, reason="loss is nan")
+    slurm.set_state("1", "FAILED", "NonZeroExitCode")
+    for number in "23":
+        slurm.set_state(number, "CANCELLED", "DependencyNeverSatisfied")
+    SLURM.query_pipeline(reference)
+    for number in "123" if is_forgotten else "":
+        slurm.forget(number)
+    status, steps = SLURM.query_pipeline(reference)
+    assert [one.state for one in steps] == ["failed", "skipped", "skipped"]
+    assert [one.reason for one in steps[1:]] == ["step train failed", "step evaluate skipped"]
+    assert status.state == "failed"
+    assert "step train failed" in status.reason
+    assert "loss is nan" in status.reason
+
+
+def test_requeued_step_has_not_failed(slurm, runs):
+    reference = SLURM.submit(make_pipeline(runs))
+    begin_step(runs, "train", "1")
+    end_step(runs, "train", state="cancelled", exit_code=143, reason="the run was stopped")
+    slurm.set_state("1", "PENDING", "BeginTime")
+    status, steps = SLURM.query_pipeline(reference)
+    assert not status.finished
+    assert [one.state for one in steps] == ["pending", "waiting", "waiting"]
+
+
+def test_cancel_ends_all_steps(slurm, runs):
+    reference = SLURM.submit(make_pipeline(runs))
+    SLURM.cancel(reference)
+    assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
+    status, steps = SLURM.query_pipeline(reference)
+    assert (status.state, {one.state for one in steps}) == ("cancelled", {"skipped"})
+    assert all((runs / RUN / "steps" / name / "cancelled").exists() for name in ("train", "evaluate", "register"))
+
+
+def test_step_has_its_own_log_and_output(slurm, runs):
+    reference = SLURM.submit(make_pipeline(runs))
+    train = {**reference, STEP_KEY: "train"}
+    (runs / RUN / "steps/train/log.txt").write_text("hello\n")
+    assert [*SLURM.logs(train, False)] == ["hello"]
+    assert not SLURM.has_step_output(train)
+    handover = runs / RUN / "steps/train/handover"
+    handover.mkdir()
+    (handover / "step.json").write_text("{}")
+    assert SLURM.has_step_output(train)
+    assert [one.name for one in SLURM.outputs(train)] == ["log.txt", "job.json"]
