@@ -3,8 +3,9 @@
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planned_jobs import evaluation, job, source
@@ -12,6 +13,7 @@ from robotrain.errors import Rejected
 from robotrain.model.plan import Payload
 from robotrain.model.run import STEP_KEY
 from robotrain_slurm.client import commands
+from robotrain_slurm.submit import sbatch
 from slurm_pipelines import RUN, SLURM, make_pipeline, make_steps, read_document, read_options, settings, step
 from slurm_stand_in import SlurmStandIn
 
@@ -23,6 +25,7 @@ def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
     stand_in = SlurmStandIn(tmp_path / "slurm", monkeypatch)
     stand_in.cluster["nodes"]["n1"]["gres"] = "gpu:4"
     stand_in.configure()
+    monkeypatch.setattr(sbatch, "SETTLE_SECONDS", 0.0)
     return stand_in
 
 
@@ -38,18 +41,22 @@ class Cut(BaseException):
 @contextlib.contextmanager
 def cut_at_call(patched: pytest.MonkeyPatch, number: int, is_done: bool) -> Iterator[None]:
     """End the submit before or after a call of Slurm's commands, counted from 0."""
-    run, seen = commands.run_command, Counter[str]()
+    seen = Counter[str]()
 
-    def call(*words: str, **more: object) -> object:
-        seen["calls"] += 1
-        if seen["calls"] <= number:
-            return run(*words, **more)
-        if is_done:
-            run(*words, **more)
-        raise Cut
+    def count(run: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*words: Any, **more: Any) -> Any:
+            seen["calls"] += 1
+            if seen["calls"] <= number:
+                return run(*words, **more)
+            if is_done:
+                run(*words, **more)
+            raise Cut
+
+        return call
 
     with patched.context() as inside:
-        inside.setattr(commands, "run_command", call)
+        inside.setattr(commands, "run_command", count(commands.run_command))
+        inside.setattr(sbatch, "run_sbatch", count(sbatch.run_sbatch))
         yield
 
 

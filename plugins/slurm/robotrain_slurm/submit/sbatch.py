@@ -24,6 +24,8 @@ from robotrain_slurm.spec.submission_spec import BatchJob
 PATIENCE_SECONDS = 180.0
 """sbatch tries again for two minutes where the queue is full."""
 QUIET_SECONDS = 5.0
+SETTLE_SECONDS = 2.0
+"""Slurm lists a job so long after it took it over from an sbatch that heard no answer."""
 MAX_ANSWER_BYTES = 1 << 16
 NUMBER = r"(?m)^(\d+)(?:;\S+)?\s*$"
 UNSURE_SIGNS = r"timed out|(?:send|receive|shutdown) failure|Zero Bytes|not connected|reset by peer|auth_verify"

@@ -8,16 +8,17 @@ Before they are released, their numbers are recorded in the run folder: Slurm fo
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from robotrain.model.run import Reference
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.queue import QueuedJob, query_queue
+from robotrain_slurm.client.queue import query_queue
 from robotrain_slurm.spec.submission_spec import JOBS_KEY, BatchJob, SlurmSpec
-from robotrain_slurm.submit.sbatch import send_job
+from robotrain_slurm.submit import sbatch
 
 SENT_FILE = "sent.json"
 """In the run folder, once all steps are sent: the number of each step's job."""
@@ -33,14 +34,15 @@ def send_steps(spec: SlurmSpec, is_new: bool) -> Reference:
     :param is_new: whether the run folder was just created, so that nothing was sent before.
     """
     root = Path(spec.folder)
-    numbers = {} if is_new else _find_waiting_jobs(spec.jobs, query_queue(job.name for job in spec.jobs))
+    numbers = {} if is_new else _find_waiting_jobs(spec)
     try:
         for job in spec.jobs:
             if job.step not in numbers:
-                numbers[job.step] = send_job(job, root, *_make_dependency(job, numbers))
+                numbers[job.step] = sbatch.send_job(job, root, *_make_dependency(job, numbers))
     except SlurmRefused:
-        if numbers:
-            run_slurm("scancel", *numbers.values())
+        with contextlib.suppress(SlurmRefused):
+            if numbers:
+                run_slurm("scancel", *numbers.values())
         raise
     write_atomically(root / SENT_FILE, json.dumps(numbers).encode())
     _release(numbers[job.step] for job in spec.jobs if not job.needs)
@@ -62,8 +64,19 @@ def find_steps(spec: SlurmSpec) -> Reference | None:
     return make_pipeline_reference(spec, numbers)
 
 
-def _find_waiting_jobs(jobs: Iterable[BatchJob], queue: Iterable[QueuedJob]) -> dict[str, str]:
-    """Return the numbers of those jobs of this plan, by step, that wait for the right ones. None of them has begun."""
+def _find_waiting_jobs(spec: SlurmSpec) -> dict[str, str]:
+    """Return the numbers of those jobs, by step, that an interrupted submit sent. None of them has begun."""
+    found = _select_waiting_jobs(spec.jobs)
+    answers = (sbatch.read_answer(Path(spec.folder), job) for job in spec.jobs if job.step not in found)
+    if any(map(sbatch.is_unsure, answers)):
+        time.sleep(sbatch.SETTLE_SECONDS)
+        found = _select_waiting_jobs(spec.jobs)
+    return found
+
+
+def _select_waiting_jobs(jobs: Collection[BatchJob]) -> dict[str, str]:
+    """Return the numbers of the jobs, by step, that wait in the queue for the right ones."""
+    queue = query_queue(job.name for job in jobs)
     found: dict[str, str] = {}
     for job in jobs:
         needed = {found.get(name, "") for name in job.needs}

@@ -22,8 +22,6 @@ from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_fol
 
 REFUSED_REASONS = ("BadConstraints",)
 """Reasons of a job that sbatch refused, and that Slurm has a record of all the same."""
-SETTLE_SECONDS = 2.0
-"""Slurm lists a job so long after it took it over from an sbatch that heard no answer."""
 
 
 def submit_plan(plan: Plan) -> Reference:
@@ -77,7 +75,7 @@ def _ask_for_job(job: BatchJob) -> str:
     """Return the number of a job that Slurm has now or in a moment; empty if it has none. Raise Rejected."""
     if number := find_job(job, query_queue([job.name])):
         return number
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(sbatch.SETTLE_SECONDS)
     return find_job(job, query_queue([job.name]))
 
 
