@@ -20,7 +20,8 @@ SLURM = SlurmPlatform()
 
 
 def settings(runs: Path, **given: Any) -> SlurmSettings:
-    return SlurmSettings(**{"runs_dir": str(runs), "tracking_uri": "https://mlflow.example"} | given)
+    fixed = {"runs_dir": str(runs), "tracking_uri": "https://mlflow.example", "cpus": 1, "memory": "1G"}
+    return SlurmSettings(**fixed | given)
 
 
 def step(runs: Path, name: str, of: Job, *needs: str, packed: Payload = PAYLOAD, **more: Any) -> PipelineStep:

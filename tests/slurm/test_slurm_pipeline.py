@@ -83,14 +83,16 @@ def test_each_step_is_a_job_that_reads_earlier_folders(runs):
 
 
 def test_registration_has_no_gpu_and_little_memory(runs):
-    steps = make_steps(runs, settings={"gpu_type": "a100", "secrets": '{"API_TOKEN": "/team/token"}'})
+    large = {"gpu_type": "a100", "cpus": 16, "memory": "128G", "secrets": '{"API_TOKEN": "/team/token"}'}
+    steps = make_steps(runs, settings=large)
     made = make_pipeline(runs, steps)
     options = read_options(made, "steps/register/job.sbatch")
     assert {"mem=8G", "cpus-per-task=2"} <= {*options}
     assert not [one for one in options if one.startswith(("gres", "gpus"))]
     assert not read_document(made, "steps/register").placement.secrets
-    own = SLURM.choose_registration_settings(job(), settings(runs, memory="64G"), {"memory"})[0]
-    assert own.memory == "64G"
+    for given, own, expected in [("64G", {"memory"}, "64G"), ("4G", (), "4G"), ("0", (), "8G"), ("none", (), "none")]:
+        chosen, _ = SLURM.choose_registration_settings(job(), settings(runs, memory=given), own)
+        assert chosen.memory == expected
 
 
 def test_steps_share_one_payload(runs):

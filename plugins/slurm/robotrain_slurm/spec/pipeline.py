@@ -21,7 +21,7 @@ from robotrain.model.run import Reference
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import render, script
-from robotrain_slurm.spec.options import Option, choose_stop_seconds
+from robotrain_slurm.spec.options import NO_MEMORY, Option, choose_stop_seconds, fill_settings, parse_memory
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
@@ -36,7 +36,7 @@ from robotrain_slurm.spec.submission_spec import (
 )
 
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
-"""What a step that registers a policy asks for, unless its user gives it something else."""
+"""What a step that registers a policy has at most, unless its user gives it more."""
 RUN_SETTINGS = {"runs_dir": "--runs-dir", "continuation": "--continuation"}
 """Settings that a run has once, with their options."""
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine sends each step as a run of its own")
@@ -169,11 +169,13 @@ def choose_registration_settings(
     job: Job, settings: SlurmSettings, own: Collection[str]
 ) -> tuple[SlurmSettings, Iterable[Problem]]:
     """Return the settings of a step that registers a policy: no GPU, few cores, little memory, no program's secrets."""
-    changes: dict[str, Any] = {
-        "gpus": 0,
-        "gpu_type": None,
-        "cpus": REGISTER_CPUS,
-        "memory": REGISTER_MEMORY,
-        "secrets": None,
-    }
+    filled = fill_settings(job, settings)
+    changes: dict[str, Any] = {"gpus": 0, "gpu_type": None, "cpus": min(filled.cpus or 0, REGISTER_CPUS)}
+    if filled.memory != NO_MEMORY and "memory" not in own:
+        changes["memory"] = min(filled.memory or "", REGISTER_MEMORY, key=_measure_memory)
+    changes["secrets"] = None
     return replace(settings, **{name: value for name, value in changes.items() if name not in own}), ()
+
+
+def _measure_memory(text: str) -> float:
+    return parse_memory(text) or float("inf")  # 0 is all memory of the node
