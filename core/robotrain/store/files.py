@@ -193,17 +193,28 @@ MOUNTS_FILE = Path("/proc/self/mounts")
 
 def get_filesystem(path: Path) -> str:
     """Return the type of the file system at `path`, such as `ext4`; empty if unknown."""
+    return _find_mount(path)[1]
+
+
+def get_mount_options(path: Path) -> frozenset[str]:
+    """Return the options that the file system at `path` is mounted with; empty if unknown."""
+    return frozenset(filter(None, _find_mount(path)[2].split(",")))
+
+
+def _find_mount(path: Path) -> tuple[str, str, str]:
+    """Return mount point, type and options; all empty if unknown."""
+    unknown = ("", "", "")
     try:
         lines = MOUNTS_FILE.read_text(errors="replace").splitlines()
     except OSError:  # for example macOS
-        return ""
+        return unknown
     unescape = functools.partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
-    mounts = ((unescape(point), kind) for _, point, kind, *_ in (line.split(" ") for line in lines))
+    mounts = ((unescape(point), kind, options) for _, point, kind, options, *_ in (line.split(" ") for line in lines))
     from robotrain_runtime.machine.disk_cache import find_existing_parent
 
     place = os.path.realpath(find_existing_parent(path))
-    points = [(point, kind) for point, kind in mounts if f"{place}/".startswith(f"{point.rstrip('/')}/")]
-    return max(reversed(points), key=lambda pair: len(pair[0]))[1] if points else ""  # the last mount is on top
+    points = [mount for mount in mounts if f"{place}/".startswith(f"{mount[0].rstrip('/')}/")]
+    return max(reversed(points), key=lambda mount: len(mount[0]), default=unknown)  # the last mount is on top
 
 
 def is_network_filesystem(kind: str) -> bool:

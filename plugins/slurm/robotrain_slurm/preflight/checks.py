@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import PreflightCheck
@@ -17,6 +18,7 @@ from robotrain_slurm.client.cluster import query_partitions
 from robotrain_slurm.client.commands import SlurmRefused
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.preflight import folders
+from robotrain_slurm.preflight.locks import check_locks
 from robotrain_slurm.preflight.resources import JobRequest, find_request_problems
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, SlurmSpec
@@ -33,6 +35,7 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
         partial(check_cluster, plan, spec, jobs),
         partial(folders.check_run_folder, spec, plan),
         partial(folders.check_files, jobs, bool(spec.folder)),
+        partial(check_locks, Path(jobs[0].placement.cache)),
     ]
 
 

@@ -15,6 +15,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
 from robotrain_slurm.spec import managed_options, options, prologue, variables
+from robotrain_slurm.spec.check_staging import check_staging
 
 SBATCH_FLAG, TRACKING_FLAG = "--sbatch", "--tracking-uri"
 PUBLISH_PARAMETER = "publish_url"
@@ -31,7 +32,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         *check_container(job, settings),
         *check_prologue(settings),
         *check_publishing(job, settings),
-        *check_staging(settings),
+        *check_staging(job, settings),
         *check_tracking_uri(settings),
         *check_environment(settings),
         *check_secret_files(settings),
@@ -211,15 +212,6 @@ def check_publishing(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     else:
         title = f"what this {outputs.noun} leaves on the node is not kept"
         yield make_warning("slurm-nothing-kept", title, "--publish-url", "", why, *fixes)
-
-
-def check_staging(settings: SlurmSettings) -> Iterator[Problem]:
-    """Check that what this machine fetches reaches the node."""
-    if settings.stage and settings.storage == "node":
-        title = "--stage needs a disk that this machine and the nodes share"
-        why = "It fetches data and environment to the cache, --cache-dir."
-        fixes = ("--storage shared", suggest_leaving_out("--stage"))
-        yield make_unsupported_problem("options-conflict", title, "--stage", "", why, *fixes)
 
 
 def check_tracking_uri(settings: SlurmSettings) -> Iterator[Problem]:
