@@ -7,7 +7,7 @@ from robotrain.external_command import CommandStartError, run_command
 from robotrain_runtime.contract import child_python
 
 SECONDS = 30.0
-REMOVED_PREFIXES = ("SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
+REMOVED_PREFIXES = ("SBATCH_", "SLURM_HINT", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
 """Variables that change what a command does: those of sbatch are settings of robotrain, so that the plan is what runs;
 those of others hide jobs (SQUEUE_PARTITION).
 """

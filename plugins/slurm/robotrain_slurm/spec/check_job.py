@@ -51,8 +51,9 @@ def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
     """Check the options of --sbatch, and name the variables that have no effect."""
     given = load_pairs(settings.sbatch)
     names = [name for name in given if not variables.is_variable(name)]
+    replaced = SBATCH_FLAG if len(names) == 1 else ""
     for name in names:
-        yield from _check_option_name(name, given[name])
+        yield from _check_option(name, given[name], replaced)
     for name in given:
         if variables.is_variable(name):
             yield from _check_variable(name)
@@ -67,7 +68,8 @@ def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
             yield make_unsupported_problem("options-conflict", title, flag, str(value), why, *fixes)
 
 
-def _check_option_name(name: str, value: str) -> Iterator[Problem]:
+def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
+    """Check an option. `replaced`: what a suggestion takes the place of."""
     bare = name.lstrip("-")
     shown = f"{name}={value}" if value else name
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
@@ -76,11 +78,13 @@ def _check_option_name(name: str, value: str) -> Iterator[Problem]:
         fix = f"{SBATCH_FLAG} {bare}" if re.fullmatch(r"[a-z][a-z0-9-]+", bare) else f"{SBATCH_FLAG} NAME=VALUE"
         yield make_problem("slurm-option-invalid", title, SBATCH_FLAG, shown, why, fix, stage=Stage.PARSE)
     elif managed_options.find_substitute(name):
-        yield _make_managed_option_problem(f"robotrain sets the option {name} of sbatch", name, shown)
+        yield _make_managed_option_problem(f"robotrain sets the option {name} of sbatch", name, shown, replaced)
     elif option := managed_options.find_abbreviated(name):
-        yield _make_managed_option_problem(f"sbatch reads {name} as {option}, which robotrain sets", option, shown)
+        yield _make_managed_option_problem(
+            f"sbatch reads {name} as {option}, which robotrain sets", option, shown, replaced
+        )
     elif name == "gres" and re.search(r"(?:^|[,/:])gpu(?:$|[,:=])", value):
-        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", shown)
+        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", shown, replaced)
     elif re.search(_CONTROL, value):
         title, why = (
             f"the value of {SBATCH_FLAG} {name} has a control character",
@@ -89,9 +93,11 @@ def _check_option_name(name: str, value: str) -> Iterator[Problem]:
         yield make_problem("slurm-option-invalid", title, SBATCH_FLAG, shown, why, stage=Stage.PARSE)
 
 
-def _make_managed_option_problem(title: str, option: str, shown: str) -> Problem:
+def _make_managed_option_problem(title: str, option: str, shown: str, replaced: str) -> Problem:
     substitute = managed_options.find_substitute(option)
-    ways = _list_ways(substitute) or (suggest_leaving_out(SBATCH_FLAG),)
+    ways = [Suggestion(text, replaces=replaced) for text in _list_ways(substitute)] or [
+        suggest_leaving_out(SBATCH_FLAG)
+    ]
     why = f"{substitute[0].upper()}{substitute[1:]}."
     return make_problem("slurm-option-managed", title, SBATCH_FLAG, shown, why, *ways, stage=Stage.PARSE)
 
@@ -206,11 +212,14 @@ def check_publishing(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     why = "--storage node: a node's folder is not seen from here, and the next start may be on another node."
     fixes = ("--publish-url URL", "--storage shared")
     is_own_program = any(source.role == "code" for source in job.sources)
-    if outputs.resumable and not values.get(outputs.register_parameter) and not is_own_program:
+    is_registered = bool(values.get(outputs.register_parameter))
+    if outputs.resumable and not is_registered and not is_own_program:
         title, flag = f"no checkpoint of this {outputs.noun} would be kept", "--publish-url"
         yield make_missing_value_problem("slurm-nothing-kept", title, flag, "", why, *fixes)
     else:
         title = f"what this {outputs.noun} leaves on the node is not kept"
+        if is_registered:
+            title = "only the last checkpoint is kept: a job that goes on starts over"
         yield make_warning("slurm-nothing-kept", title, "--publish-url", "", why, *fixes)
 
 

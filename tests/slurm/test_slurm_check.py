@@ -1,0 +1,174 @@
+"""The problems of a job on Slurm: found together, before anything is sent."""
+
+import json
+
+import pytest
+from planned_jobs import blobs, evaluation, job, source
+from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec import managed_options
+from robotrain_slurm.spec.check_job import check_job
+
+TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
+URL = "https://account1.blob.core.windows.net/runs/a"
+
+
+def find_problems(of, settings):
+    return list(check_job(of, SlurmSettings(**settings)))
+
+
+def sbatch(**given):
+    return {
+        "sbatch": json.dumps(
+            {name.replace("_", "-") if name.islower() else name: value for name, value in given.items()}
+        )
+    }
+
+
+ACCEPTED = [
+    (job(), {}),
+    (evaluation(), {}),
+    *((job(), {"time": time}) for time in ("4h", "1d12h", "90", "1-12:00:00", "UNLIMITED")),
+    *((job(), {"memory": size}) for size in ("48G", "1.5Ti", "500", "0", "none")),
+    (job(), sbatch(reservation="robots, \"a\" 'b' #1", exclusive="", gres="nvme:100", comment_2="x")),
+    (job(), {"memory": "none"} | sbatch(mem_per_gpu="32G")),
+    (job(), {"runs_dir": "/a b/50%/é", "partition": "gpu,spare", "constraint": "(a|b)&c", "exclude": "n[1-3]"}),
+    (job(), {"modules": "cuda/12.4, gcc/13.2+x"}),
+    (job(), {"container": "pyxis"}),
+    (job(), {"container": "apptainer", "image": "/images/robots.sif"}),
+    (job(), {"container": "pyxis", "image": "nvcr.io/nvidia/pytorch:24.05-py3"}),
+    (job(publish_url=URL), {"storage": "node"}),
+    *((job(), {"tracking_uri": uri}) for uri in ("none", "https://mlflow.lab", "sqlite:////shared/m.db", "databricks")),
+    (job(), {"torch_backend": "cu126"}),
+    (job(), {"secrets": '{"API_KEY": "~/key"}'}),
+    (job(num_gpus=2), {"gpus": 4}),
+    (job(device="cpu"), {"gpus": 0}),
+]
+
+# the job, its settings, the code and the option of its only problem
+REFUSED = [
+    *((job(), {"time": time}, "slurm-value-invalid", "--time") for time in ("4x", "1:2:3:4", "30s", "١h")),
+    *((job(), {"memory": size}, "slurm-value-invalid", "--memory") for size in ("48gi", "big", "-1")),
+    *((job(), {name: "a\nb"}, "slurm-value-invalid", f"--{name}") for name in ("partition", "account", "exclude")),
+    *((job(), {"runs_dir": path}, "slurm-value-invalid", "--runs-dir") for path in ("/a\nb", "/a\\b")),
+    *(
+        (job(), sbatch(**{name: "1"}), "slurm-option-managed", "--sbatch")
+        for name in ("nodes", "ntasks", "job-name", "array", "dependency", "comment", "export", "mem", "time", "wait")
+    ),
+    *((job(), sbatch(**{name: "1"}), "slurm-option-managed", "--sbatch") for name in ("job-n", "nod", "p", "reque")),
+    *((job(), sbatch(gres=gres), "slurm-option-managed", "--sbatch") for gres in ("gpu", "gpu:2", "nvme:1,gpu:a100:2")),
+    *((job(), sbatch(**{name: "1"}), "slurm-option-invalid", "--sbatch") for name in ("--hold", "Hold", "a b", "1st")),
+    (job(), sbatch(reservation="a\nb"), "slurm-option-invalid", "--sbatch"),
+    (job(), {"memory": "8G"} | sbatch(mem_per_gpu="32G"), "options-conflict", "--memory"),
+    (job(), {"cpus": 4} | sbatch(cpus_per_gpu="8"), "options-conflict", "--cpus"),
+    (job(), {"time": "5m", "stop_seconds": 300}, "slurm-stop-too-early", "--stop-seconds"),
+    (job(), {"image": "ubuntu:24.04"}, "slurm-image-unused", "--image"),
+    *((job(), {"container": "pyxis", "image": one}, "slurm-value-invalid", "--image") for one in ("ubuntu", "A B:1")),
+    *((job(), {"modules": name}, "slurm-value-invalid", "--module") for name in ("a b", "a;rm", "-x", "a,,b", "$(id)")),
+    (job(), {"prologue": "/nowhere/prologue.sh"}, "slurm-value-invalid", "--prologue"),
+    (job(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
+    (job(publish_url=URL), {"storage": "node", "stage": True}, "options-conflict", "--stage"),
+    (
+        job(publish_url=URL),
+        {"storage": "node", "tracking_uri": "sqlite:////m.db"},
+        "slurm-value-invalid",
+        "--tracking-uri",
+    ),
+    *((job(), {"tracking_uri": uri}, "slurm-value-invalid", "--tracking-uri") for uri in ("/mlruns", "http://[::1")),
+    (job(), {"tracking_uri": "https://me:word@mlflow.lab"}, "secret-in-address", "--tracking-uri"),
+    (job(), {"torch_backend": "cuda"}, "torch-backend-unknown", "--torch-backend"),
+    (job(), {"torch_backend": "cpu", "environment": "/env"}, "torch-backend-unused", "--torch-backend"),
+    (job(), {"secrets": '{"SLURM_JWT": "/key"}'}, "secret-variable-invalid", "--secret"),
+    (job(), {"secrets": '{"API_KEY": "key"}'}, "secret-reference-invalid", "--secret API_KEY"),
+    (job(), {"secrets": json.dumps({"API_KEY": TOKEN})}, "secret-reference-invalid", "--secret API_KEY"),
+]
+
+WARNED = [
+    (job(num_gpus=2), {"gpus": 1}, "slurm-gpus-too-few", "--gpus"),
+    (job(device="cpu"), {"gpu_type": "a100"}, "slurm-gpu-type-unused", "--gpu-type"),
+    (job(register_checkpoint="m"), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
+    (evaluation(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
+    (
+        job(*blobs(), source("git", "https://host/x", "code")),
+        {"storage": "node"},
+        "slurm-nothing-kept",
+        "--publish-url",
+    ),
+    (job(), sbatch(SBATCH_EXPORT="NONE"), "slurm-variable-unused", "SBATCH_EXPORT"),
+    (job(), sbatch(SBATCH_SITE="1"), "slurm-variable-unused", "SBATCH_SITE"),
+]
+
+
+@pytest.mark.parametrize(("of", "settings"), ACCEPTED)
+def test_valid_job_has_no_problem(of, settings):
+    assert find_problems(of, settings) == []
+
+
+@pytest.mark.parametrize(("of", "settings", "code", "flag"), REFUSED)
+def test_error_names_the_option_and_not_a_secret(of, settings, code, flag):
+    (problem,) = find_problems(of, settings)
+    assert (problem.code, problem.where, problem.severity) == (code, flag, "error")
+    assert TOKEN not in repr(problem)
+    assert "word" not in problem.given
+
+
+@pytest.mark.parametrize(("of", "settings", "code", "flag"), WARNED)
+def test_warning_names_the_option(of, settings, code, flag):
+    (problem,) = find_problems(of, settings)
+    assert (problem.code, problem.where) == (code, flag.replace("_", "-") if flag[0] == "-" else flag)
+    assert problem.severity in ("warning", "note")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [
+        ("mem", ["--memory SIZE"]),
+        ("gpus-per-node", ["--gpus N", "--gpu-type TYPE"]),
+        ("nodes", ["--gpus N"]),
+        ("job-n", ["--name NAME"]),
+        ("array", ["robotrain sweep"]),
+        ("export", ["--module NAME", "--prologue FILE", "--secret NAME=FILE"]),
+        ("clusters", ["leave out --sbatch"]),
+    ],
+)
+def test_managed_option_is_refused_with_the_one_to_use(name, suggested):
+    (problem,) = find_problems(job(), sbatch(**{name: "1"}))
+    assert [one.text for one in problem.suggestions] == suggested
+
+
+def test_every_managed_option_says_what_to_use():
+    for name, substitute in managed_options.list_managed_options().items():
+        assert find_problems(job(), sbatch(**{name: "1"}))[0].why.lower().startswith(substitute.lower())
+
+
+def test_all_problems_are_found_at_once():
+    settings = {
+        "time": "x",
+        "memory": "x",
+        "image": "a",
+        "storage": "node",
+        "stage": True,
+        **sbatch(nodes="2", mem="1"),
+    }
+    assert len(find_problems(job(), settings)) == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"export A=1\n", ""),
+        (b"# a comment\nsource /opt/site.sh\n", ""),
+        (b"#SBATCH --nodes=2\n", "slurm-value-invalid"),
+        (b"true\n#PBS -l nodes=2\n", "slurm-value-invalid"),
+        (b"a\r\nb\r\n", "slurm-value-invalid"),
+        (b"a\0b\n", "slurm-value-invalid"),
+        (b"\xff\xfe\n", "slurm-value-invalid"),
+        (b"x" * (1 << 17), "slurm-value-invalid"),
+        (f"export HF_TOKEN={TOKEN}\n".encode(), "secret-in-job"),
+    ],
+)
+def test_prologue_is_what_a_batch_script_can_begin_with(tmp_path, content, code):
+    path = tmp_path / "prologue.sh"
+    path.write_bytes(content)
+    problems = find_problems(job(), {"prologue": str(path)})
+    assert [problem.code for problem in problems] == ([code] if code else [])
+    assert TOKEN not in repr(problems)
