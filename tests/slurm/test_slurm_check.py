@@ -66,7 +66,6 @@ REFUSED = [
     *((job(), {"modules": name}, "slurm-value-invalid", "--module") for name in ("a b", "a;rm", "-x", "a,,b", "$(id)")),
     (job(), {"prologue": "/nowhere/prologue.sh"}, "slurm-value-invalid", "--prologue"),
     (job(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
-    (job(publish_url=URL), {"storage": "node", "stage": True}, "options-conflict", "--stage"),
     (
         job(publish_url=URL),
         {"storage": "node", "tracking_uri": "sqlite:////m.db"},
