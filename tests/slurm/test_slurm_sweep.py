@@ -106,6 +106,14 @@ def test_sweep_is_one_sbatch(slurm, runs):
     assert [call[0] for call in slurm.read_calls()] == ["squeue"]
 
 
+@pytest.mark.parametrize(("size", "most"), [(1001, None), (4, None), (3, 2), (0, 0)])
+def test_array_above_the_limit_of_the_cluster_is_refused(slurm, runs, size, most):
+    slurm.configure(array_size=size)
+    found = [one for one in SLURM.preflight(make_sweep(runs)) if one.severity == "error"]
+    assert [one.code for one in found] == ([] if most is None else ["slurm-array-too-large"])
+    assert most is None or f"at most {most} trials" in found[0].title
+
+
 def begin_trial(runs: Path, number: int, **outcome: object) -> None:
     """What a node writes when a trial begins, and when it ends."""
     folder = runs / SWEEP / "trials" / str(number)

@@ -16,6 +16,7 @@ CLUSTER = {
     "enforces_limits": False,
     "refusal": "Invalid partition name specified",
     "first_job": 1,
+    "array_size": 1001,
     "partitions": {
         "batch": {"nodes": ["n1", "n2"], "minutes": None, "default": True, "state": "up"},
         "short": {"nodes": ["n1", "n2"], "minutes": 2, "default": False, "state": "up"},

@@ -230,6 +230,8 @@ def run_scontrol(engine: Engine, words: list[str]) -> str:
     action, ids = rest[0] if rest else "", rest[-1]
     if action == "ping":
         return f"Slurmctld(primary) at {engine.cluster['name']} is UP"
+    if rest == ["show", "config"]:
+        return f"MaxArraySize            = {engine.cluster['array_size']}"
     if action not in ("requeue", "hold", "release", "show") or (action == "show" and rest[1] != "job"):
         raise Failure(f"this stand-in does not know scontrol {' '.join(rest)}", 99)
     if not (jobs := engine.find_jobs(ids)):

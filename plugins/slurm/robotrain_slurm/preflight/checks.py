@@ -18,11 +18,11 @@ from robotrain_slurm.client.cluster import query_partitions
 from robotrain_slurm.client.commands import SlurmRefused
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.preflight import folders
+from robotrain_slurm.preflight.array_size import check_array_size
 from robotrain_slurm.preflight.locks import check_locks
 from robotrain_slurm.preflight.resources import JobRequest, find_request_problems
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, SlurmSpec
-from robotrain_slurm.submit.staging import list_documents
 
 COMMAND = "sbatch"
 
@@ -30,12 +30,14 @@ COMMAND = "sbatch"
 def list_checks(plan: Plan) -> list[PreflightCheck]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
-    jobs = [document.parse_document(plan.files[path].decode()) for path in list_documents(plan)]
+    first = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
+    jobs = [document.parse_document(plan.files[path].decode()) for path in first]
     return [
         partial(check_cluster, plan, spec, jobs),
         partial(folders.check_run_folder, spec, plan),
         partial(folders.check_files, jobs, bool(spec.folder)),
         partial(check_locks, Path(jobs[0].placement.cache)),
+        *([partial(check_array_size, spec)] if any(job.trials for job in spec.jobs) else []),
     ]
 
 

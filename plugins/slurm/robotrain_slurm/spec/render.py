@@ -24,7 +24,6 @@ from robotrain_slurm.spec.submission_spec import (
     SEARCH_FILE,
     SUBMISSION,
     SUBMISSION_FILE,
-    TRIALS_FOLDER,
     BatchJob,
     SlurmSpec,
 )
@@ -149,8 +148,7 @@ def _is_code_folder(source: JobSource) -> bool:
 def list_code_copies(files: Mapping[str, bytes], jobs: Iterable[BatchJob]) -> Iterator[tuple[JobSource, str]]:
     """Yield the folders of code on this machine that a run has a copy of, each with the folder of the copy."""
     for job in jobs:
-        folder = os.path.join(TRIALS_FOLDER, "1") if job.trials else os.path.dirname(job.script)  # trials share it
-        document = parse_document(files[os.path.join(folder, DOCUMENT_FILE)].decode())
+        document = parse_document(files[job.documents[0]].decode())  # trials share the code
         sources = {source.uri: source for source in document.sources if _is_code_folder(source)}
         yield from ((sources[one.uri], one.folder) for one in document.placement.mounts if one.uri in sources)
 

@@ -1,5 +1,6 @@
 """The submission spec, `slurm.json` in a plan: the batch jobs of a run, and what finds them in Slurm again."""
 
+import os
 from typing import Literal
 
 from robotrain.cluster.spec import SubmissionSpecFile
@@ -39,6 +40,13 @@ class BatchJob:
     """The names of the jobs that must succeed before."""
     trials: tuple[str, ...] = ()
     """The names of the trials, of a job array."""
+
+    @property
+    def documents(self) -> list[str]:
+        """The paths of its job documents in the plan: of an array, one for each trial, in their order."""
+        root = os.path.dirname(self.script)
+        folders = [os.path.join(root, TRIALS_FOLDER, str(number + 1)) for number in range(len(self.trials))]
+        return [os.path.join(folder, DOCUMENT_FILE) for folder in folders or [root]]
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

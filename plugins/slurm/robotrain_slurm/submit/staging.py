@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 from robotrain.cluster.outputs import print_progress
-from robotrain.errors import NotSubmitted, Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import redact
@@ -24,7 +24,7 @@ from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.contract.staged_data import STAGED_FILE, parse_staged
 from robotrain_runtime.process.stop import stop_process
 
-from robotrain_slurm.spec.submission_spec import DOCUMENT_FILE, PAYLOAD_FILE
+from robotrain_slurm.spec.submission_spec import DOCUMENT_FILE, PAYLOAD_FILE, SUBMISSION
 
 STOP_SECONDS = 30.0
 PROGRESS_SECONDS = 5.0
@@ -42,21 +42,18 @@ StagedFiles = Mapping[str, bytes]
 def fetch_inputs(plan: Plan) -> StagedFiles:
     """Fetch what each job of a plan needs. Raise Rejected if that fails, NotSubmitted after Ctrl-C."""
     staged: dict[str, bytes] = {}
+    jobs = SUBMISSION.load(plan, Stage.SUBMIT).jobs
     with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
         payload = Path(temporary, "payload")
         zipfile.ZipFile(BytesIO(plan.files[PAYLOAD_FILE])).extractall(payload)
-        for number, path in enumerate(list_documents(plan)):
+        for number, job in enumerate(jobs):
             folder = Path(temporary, str(number))
             folder.mkdir()
-            (folder / DOCUMENT_FILE).write_bytes(plan.files[path])
+            (folder / DOCUMENT_FILE).write_bytes(plan.files[job.documents[0]])
             _run_fetch(folder, payload)
-            staged[path] = (folder / STAGED_FILE).read_bytes()
+            content = (folder / STAGED_FILE).read_bytes()
+            staged |= dict.fromkeys(job.documents, content)  # trials have the same inputs
     return staged
-
-
-def list_documents(plan: Plan) -> list[str]:
-    """Return the paths of a plan's job documents: each is where its job's folder is in the run folder."""
-    return [path for path in plan.files if path.rpartition("/")[2] == DOCUMENT_FILE]
 
 
 def write_staged_files(folder: Path, staged: StagedFiles) -> None:
