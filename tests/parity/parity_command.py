@@ -11,7 +11,7 @@ ON: Mapping[str, Mapping[str, str]] = {
     "azureml": {"--compute": "k8s-a", **WORKSPACE},
     "slurm": {"--tracking-uri": "https://mlflow.example"},
 }
-"""By platform, the options that it asks for, whatever the job; some features need tracking, which Azure has by itself."""
+"""By platform, the options that it asks for, whatever the job. Some features need tracking, which Azure has."""
 PLATFORMS = tuple(ON)
 DATASET = ("-d", "lerobot/pusht")
 """One that every platform takes, for jobs that are about something else."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from accounting import AccountingLab
 from lab import SlurmLab, SlurmUnavailable
 from slurm_stand_in import SlurmStandIn
 
@@ -43,10 +44,18 @@ def make_lab(tmp_path_factory, monkeypatch) -> Iterator[object]:
         next(one, None)
 
 
-def start_lab(tmp_path_factory, **settings: str) -> Iterator[SlurmLab]:
+@pytest.fixture
+def lab_with_accounting(tmp_path_factory, monkeypatch) -> Iterator[AccountingLab]:
+    """A lab of this test's own, with slurmdbd and MariaDB; a controller forgets jobs two seconds after their end."""
+    for lab in start_lab(tmp_path_factory, AccountingLab, MinJobAge="2"):
+        monkeypatch.setenv("SLURM_CONF", str(lab.configuration))
+        yield lab
+
+
+def start_lab(tmp_path_factory, kind: type[SlurmLab] = SlurmLab, **settings: str) -> Iterator[SlurmLab]:
     """Start a lab, and end it and all its jobs afterwards. Skip the test where there is no Slurm."""
     try:
-        lab = SlurmLab(tmp_path_factory.mktemp("lab"), settings)
+        lab = kind(tmp_path_factory.mktemp("lab"), settings)
     except SlurmUnavailable as error:
         pytest.skip(str(error))
     try:

@@ -37,6 +37,7 @@ SETTINGS = {
     "PreemptType": "preempt/partition_prio",
     "PreemptMode": "REQUEUE",
     "KillWait": "30",
+    "MessageTimeout": "5",
     "MinJobAge": "300",
     "SlurmdTimeout": "300",
 }
@@ -86,10 +87,14 @@ class SlurmLab:
                 "munged", "--foreground", "--force", f"--key-file={key}", f"--seed-file={self.folder}/seed", *files
             )
             wait_until((self.folder / "munge.socket").exists, "munged")
+            self.start_accounting()
             self.start_controller()
             for node in NODES:
                 self.start_node(node)
             wait_until(self._is_idle, "two idle nodes")
+
+    def start_accounting(self) -> None:
+        """Start what the controller writes its accounting to: nothing."""
 
     def start_controller(self, *options: str) -> None:
         """Start slurmctld; `-c` forgets all jobs."""
@@ -240,6 +245,13 @@ class SlurmLab:
 def find_program(name: str) -> str:
     """Return the path of a program, which may be an administrator's; empty for none."""
     return shutil.which(name, path=SEARCHED) or ""
+
+
+def find_free_port() -> int:
+    """Return a port that no process listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def find_free_ports() -> tuple[int, int, int]:

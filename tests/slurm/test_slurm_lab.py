@@ -64,6 +64,18 @@ def test_job_is_forgotten_after_the_age_that_a_test_asks_for(make_lab, tmp_path)
     wait_until(lambda: "Invalid job id" in lab.run("scontrol", "show", "job", job), "Slurm to forget the job")
 
 
+def test_accounting_knows_a_job_that_the_controller_forgot(lab_with_accounting, tmp_path):
+    lab = lab_with_accounting
+    job = submit(lab, tmp_path, "exit 3", "--comment=ours")
+    wait_until(lambda: "Invalid job id" in lab.run("scontrol", "show", "job", job), "Slurm to forget the job")
+    line = lab.run("sacct", "--noheader", "--parsable2", "--allocations", "--format=State,ExitCode", f"--jobs={job}")
+    assert line == "FAILED|3:0"
+    lab.stop("slurmdbd")
+    assert "Problem talking to the database" in lab.run("sacct", f"--jobs={job}")
+    lab.start_accounting()
+    wait_until(lambda: "FAILED" in lab.run("sacct", f"--jobs={job}"), "slurmdbd to come back")
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_of_a_lab_is_left_when_its_process_ends(lab, tmp_path, end):
     """Two labs run at once here. A killed one cannot end the processes of its jobs."""
