@@ -1,11 +1,11 @@
 """Submits that are killed (SIGKILL) at random moments and repeated: each leaves one run, which its record names.
 
-    ./uvw run python bench/kills.py [local osmo azureml dag-pipeline …] [--kills 100] [--seed 1]
+    ./uvw run python bench/kills.py [local osmo azureml slurm dag-pipeline …] [--kills 100] [--seed 1]
 
 The local platform runs a program that adds a line to a file; OSMO and Azure ML are the stand-ins of the tests, dag a
-platform of theirs. `-pipeline` submits a pipeline that the engine runs as one submission. A moment is
-random within the time that a whole submit takes; a submit that has ended before is not counted. Exits 1 when a run is
-lost or doubled.
+platform of theirs, Slurm a real one of two nodes, where it is installed. `-pipeline` submits a pipeline that the engine
+runs as one submission. A moment is random within the time that a whole submit takes; a submit that has ended before is
+not counted. Exits 1 when a run is lost or doubled.
 """
 
 from __future__ import annotations  # the stand-ins are imported when their folder is known
@@ -208,13 +208,54 @@ def azureml(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Targ
         yield begin
 
 
+@contextlib.contextmanager
+def slurm(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target]]:
+    """A real Slurm, whose jobs wait for ever: they are on hold, or the first step is."""
+    sys.path.insert(0, str(TESTS / "slurm"))
+    from lab import SlurmLab
+
+    lab = SlurmLab(top / "lab")
+    (code := top / "code").mkdir()
+    (code / "main.py").write_text("print('done')\n")
+
+    def begin(folder: Path) -> Target:
+        folders = {"runs_dir": str(folder / "runs"), "cache_dir": str(folder / "cache")}
+        small = ("--cpus", "1", "--memory", "1G", "--gpus", "0", "--sbatch", "hold")
+        places = ("--runs-dir", folders["runs_dir"], "--cache-dir", folders["cache_dir"])
+        words: Sequence[str] = ("submit", "command", "--platform", "slurm", "--code", str(code), *small, *places)
+        words = (*words, "--", "python3", "main.py")
+        if pipeline:
+            least = {"cpus": "1", "memory": "1G", "gpus": "0", "sbatch": '{"begin": "now+1day"}'}
+            words = submit_pipeline(folder, "slurm", f"{{local_path: {DATASET}}}", **folders, **least)
+
+        def list_runs() -> list[str]:
+            time.sleep(0.05)  # a killed submit may have left an sbatch at work
+            told = lab.run("squeue", "--noheader", "--states=all", "--format=%i|%Z").splitlines()
+            jobs = [job for job, _, place in (line.partition("|") for line in told) if place.startswith(f"{folder}/")]
+            return [" ".join(sorted(jobs, key=int))] if pipeline and len(jobs) == 3 else jobs
+
+        def get_name(run: Mapping[str, str]) -> str:
+            return " ".join(one.partition("=")[2] for one in run["jobs"].split()) if pipeline else run["job"]
+
+        environ = {"SLURM_CONF": str(lab.configuration), "ROBOTRAIN_TRACKING_URI": "http://mlflow.example"}
+        return Target(words, environ, list_runs, get_name)
+
+    try:
+        lab.start()
+        yield begin
+    finally:
+        lab.close()
+
+
 PLATFORMS: Mapping[str, Callable[[Path], AbstractContextManager[Callable[[Path], Target]]]] = {
     "local": local,
     "osmo": osmo,
     "azureml": azureml,
+    "slurm": slurm,
     "dag-pipeline": dag_platform,
     "osmo-pipeline": partial(osmo, pipeline=True),
     "azureml-pipeline": partial(azureml, pipeline=True),
+    "slurm-pipeline": partial(slurm, pipeline=True),
 }
 
 
