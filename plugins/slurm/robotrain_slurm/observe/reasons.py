@@ -22,7 +22,6 @@ WAITING_REASONS: Mapping[str, str] = {
     "Resources": "no node has free what it asks for",
     "Dependency": "{dependency} must end before",
     "DependencyNeverSatisfied": "it never starts, because {dependency} did not succeed: cancel it",
-    "BeginTime": "it starts later",
     "JobHeldUser": f"it is held: {RELEASE}",
     "JobHeldAdmin": "an administrator holds it: ask them to release it",
     "JobHoldMaxRequeue": f"it was requeued so often that Slurm holds it: {RELEASE}",
@@ -59,7 +58,7 @@ WAITING_REASONS: Mapping[str, str] = {
     "SystemFailure": "Slurm failed: ask an administrator",
 }
 """Why a pending job waits, by Slurm's reason. `{job}` is its number, `{dependency}` the jobs that it waits for."""
-SELF_EXPLANATORY = ("BeginTime", "Dependency", "Priority", "WaitingForScheduling")
+SELF_EXPLANATORY = ("Dependency", "Priority", "WaitingForScheduling")
 """Reasons that say no more than the words."""
 
 LIMIT = re.compile(
@@ -89,9 +88,10 @@ END_REASONS: Mapping[str, str] = {
     "TIMEOUT": "it reached its time limit: use more --time, or `robotrain resume` from its last checkpoint",
 }
 """Why a job ended, by its state."""
+LAUNCH_FAILURE = "JobLaunchFailure"
 FAILURE_REASONS: Mapping[str, str] = {
     "BadConstraints": "no node has what it asks for",
-    "JobLaunchFailure": "Slurm could not start it: its folder or its batch script cannot be read on the node",
+    LAUNCH_FAILURE: "Slurm could not start it: its folder or its batch script cannot be read on the node",
     "NodeDown": END_REASONS["NODE_FAIL"],
     "OutOfMemory": END_REASONS["OUT_OF_MEMORY"],
     "DependencyNeverSatisfied": "the job that it waited for did not succeed",
@@ -110,6 +110,8 @@ def explain_waiting(job: QueuedJob, has_begun: bool = False) -> str:
     if job.state == "CONFIGURING":
         return f"its node {job.nodes} is being prepared"
     word, _, details = job.reason.partition(",")
+    if word == "BeginTime":
+        return f"it starts {'again ' * has_begun}{_format_start(job.start, MINUTE, 'at') or 'soon'}"
     known = WAITING_REASONS.get(word) or WAITING_REASONS.get(word.replace("_", " ")) or _explain_limit(word)
     awaited = re.findall(r"\d+(?:_(?:\d+|\*))?", job.dependency)
     dependency = f"{'jobs' if awaited[1:] else 'job'} {', '.join(awaited)}" if awaited else "another job"
@@ -118,8 +120,9 @@ def explain_waiting(job: QueuedJob, has_begun: bool = False) -> str:
     if known and word and (details or word not in SELF_EXPLANATORY):
         text += f" ({shown})"
     if has_begun:
-        text = "it waits to start again" + (f": {text}" if word != "BeginTime" else "")
-    return text + _format_start(job.start, is_exact=word == "BeginTime")
+        text = f"it waits to start again: {text}"
+    start = _format_start(job.start, START_STEP_SECONDS, "expected start")
+    return f"{text}; {start}" if start else text
 
 
 def _explain_limit(word: str) -> str:
@@ -139,18 +142,18 @@ def _explain_limit(word: str) -> str:
     return f"{owner} allows {PERSONS.get(per or '', '')}no more {what} at a time"
 
 
+MINUTE = 60.0
 START_STEP_SECONDS = 600.0
 """An estimated start is shown in such steps, so that the text rarely changes."""
 
 
-def _format_start(start: float | None, is_exact: bool) -> str:
-    """Return when a job is expected to start, in local time; empty if that is not known, or past."""
+def _format_start(start: float | None, step: float, before: str) -> str:
+    """Return when a job starts, in local time, after a word or two; empty if that is not known, or past."""
     if start is None or start < time.time():
         return ""
-    step = 60.0 if is_exact else START_STEP_SECONDS
     rounded = time.localtime(-(-start // step) * step)
     is_today = rounded[:3] == time.localtime()[:3]
-    return "; expected start " + time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", rounded)
+    return f"{before} {time.strftime('%H:%M' if is_today else '%Y-%m-%d %H:%M', rounded)}"
 
 
 RUNNING_REASONS: Mapping[str, str] = {
@@ -187,9 +190,14 @@ def explain_outside_end(job: QueuedJob) -> str:
     return explain_end(job) if job.state.startswith(OUTSIDE_ENDS) else ""
 
 
-def explain_end(job: QueuedJob) -> str:
-    """Return why a job ended that did not succeed."""
+def explain_end(job: QueuedJob, has_begun: bool = True) -> str:
+    """Return why a job ended that did not succeed.
+
+    :param has_begun: whether the program of the batch script has begun.
+    """
     state, code = job.state.partition(" ")[0], job.exit_code
+    if job.reason == LAUNCH_FAILURE and has_begun:  # what Slurm says of a batch script that is killed, too
+        return f"its program was killed on its node ({state}, {job.reason})"
     if state == "CANCELLED" and (who := re.search(r" by (\S+)", job.state)):
         return f"user {who[1]} cancelled it in Slurm"
     if state == "FAILED" and code and job.reason not in FAILURE_REASONS:

@@ -140,18 +140,18 @@ def _make_active_status(own: OwnRecord, job: QueuedJob) -> Status:
 
 def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
     """Return the status of a run that recorded its outcome, with the reason of Slurm where that tells more."""
-    outcome, why = own.final_outcome, ""
+    outcome = own.final_outcome
     assert outcome
-    if not own.is_settled:
-        why = (reasons.explain_outside_end(job) if job else "") or (
-            own.why_not_continued if outcome.state == "cancelled" else ""
-        )
-    reason = ": ".join(filter(None, (outcome.reason, why)))
+    reason, outside = outcome.reason, reasons.explain_outside_end(job) if job and not own.is_settled else ""
+    if outside:
+        reason += f": {outside}"
+    elif outcome.state == "cancelled" and not own.is_cancelled:
+        why = own.why_not_continued
+        reason += " by Slurm, as when its time is up" + (f"; {why}" if why else "")
     if outcome.state == "cancelled":
         reason += _describe_survivors(own)
-    return Status(
-        state=outcome.state, reason=reason, exit_code=outcome.exit_code, started=own.started_at, ended=own.ended_at
-    )
+    code, started, ended = outcome.exit_code, own.started_at, own.ended_at
+    return Status(state=outcome.state, reason=reason, exit_code=code, started=started, ended=ended)
 
 
 def _make_ended_status(own: OwnRecord, job: QueuedJob | None) -> Status:
@@ -176,7 +176,7 @@ def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
     if job is None:
         return FORGOTTEN
     message = own.read_batch_message() if get_state(job) == "failed" else ""
-    return reasons.append_batch_message(reasons.explain_end(job), message)
+    return reasons.append_batch_message(reasons.explain_end(job, has_begun=bool(own.attempts)), message)
 
 
 def _describe_survivors(own: OwnRecord) -> str:
