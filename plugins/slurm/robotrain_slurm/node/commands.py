@@ -96,3 +96,10 @@ def find_job(name: str, comment: str) -> str:
         if found == comment and reason not in REFUSED_REASONS:
             return number
     return ""
+
+
+def find_active_jobs(name: str) -> list[str]:
+    """Return the numbers of the jobs of a name that wait or run. Raise CommandRefused, ControllerAway."""
+    return run_command(
+        "squeue", "--noheader", "--all", f"--user={os.getuid()}", f"--name={name}", "--format=%A"
+    ).split()

@@ -130,9 +130,10 @@ def finish_attempt(job: NodeJob, folder: Path, attempt: Attempt, code: int) -> N
     if way in WAYS:
         chosen, refusals = continue_run(job, folder, attempt)
         if chosen != way:
-            why = f"{why}; {refusals}"
-            attempts.end_attempt(folder, attempt, replace(end, continued_by=chosen, why=why))
-    print(f"{SENTENCES.get(way, 'nothing continues the run')}: {why}", flush=True)
+            way, why = chosen, f"{why}; {refusals}"
+            attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=why))
+    if end.state != "succeeded":
+        print(f"{SENTENCES.get(way, 'nothing continues the run')}: {why}", flush=True)
 
 
 SENTENCES = {

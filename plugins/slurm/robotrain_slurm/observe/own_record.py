@@ -74,6 +74,12 @@ class OwnRecord:
         return end.why if end and not end.continued_by else ""
 
     @property
+    def why_continued(self) -> str:
+        """Why the last attempt is to be continued, as it recorded it; empty if unknown."""
+        end = self.attempts[-1].end if self.attempts else None
+        return end.why if end else ""
+
+    @property
     def explains_end(self) -> bool:
         """Whether the run recorded why it ended, so that Slurm need not be asked."""
         outcome = self.final_outcome

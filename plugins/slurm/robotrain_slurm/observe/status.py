@@ -14,6 +14,7 @@ from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.observe import reasons
 from robotrain_slurm.observe.own_record import OwnRecord, load_engine_end, read_own_record, save_engine_end
+from robotrain_slurm.submit import continuation_driver
 
 HELD_STATES = ("REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 STATES: Mapping[str, RunState] = {
@@ -23,6 +24,7 @@ STATES: Mapping[str, RunState] = {
     **{"COMPLETED": "succeeded", "CANCELLED": "cancelled"},
 }
 """The meaning of Slurm's states; with any other state the run is still running."""
+WAITS_FOR_DRIVER = "this machine will send its next job"
 FORGOTTEN = "Slurm no longer knows its job, and it left no outcome"
 
 
@@ -38,7 +40,12 @@ def query_status(reference: Reference) -> Status:
         if not own.has_recorded_end:
             raise
         jobs = []
-    return make_status(reference, jobs)
+    status = make_status(reference, jobs)
+    if not status.finished and (
+        status.reason.startswith(WAITS_FOR_DRIVER) or continuation_driver.was_started(own.folder)
+    ):
+        continuation_driver.start_driver(own.folder)
+    return status
 
 
 def query_jobs(references: Collection[Reference], all_names: bool = False) -> list[QueuedJob]:
@@ -78,6 +85,8 @@ def make_status(reference: Reference, jobs: Iterable[QueuedJob]) -> Status:
     job = find_job(reference, own, jobs)
     if job and is_active(job) and not own.is_settled:
         return _make_active_status(own, job)
+    if continuation_driver.is_waiting(own.folder, own.attempts, get_state(job) if job else ""):
+        return Status(state="pending", reason=f"{WAITS_FOR_DRIVER}: {own.why_continued}", started=own.started_at)
     if job:
         save_engine_end(own.folder, job)
     return _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)

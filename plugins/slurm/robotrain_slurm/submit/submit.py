@@ -17,7 +17,7 @@ from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, TRIALS_FOLDER, TRIALS_KEY, BatchJob, SlurmSpec
-from robotrain_slurm.submit import sbatch, staging, step_jobs
+from robotrain_slurm.submit import continuation_driver, sbatch, staging, step_jobs
 from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_folder
 
 REFUSED_REASONS = ("BadConstraints",)
@@ -33,7 +33,7 @@ def submit_plan(plan: Plan) -> Reference:
     try:
         if spec.is_pipeline:
             return step_jobs.send_steps(spec, is_new)
-        return make_reference(spec, sbatch.send_job(spec.jobs[0], Path(spec.folder)))
+        number = sbatch.send_job(spec.jobs[0], Path(spec.folder))
     except sbatch.JobRefused as refusal:
         discard_run_folder(spec)
         raise Rejected([_make_refused_problem(plan, refusal)]) from None
@@ -42,6 +42,9 @@ def submit_plan(plan: Plan) -> Reference:
             if found := find_run(plan):
                 return found
         raise Unanswered(away.problems) from None
+    if spec.continuation == "login":
+        continuation_driver.start_driver(Path(spec.folder))
+    return make_reference(spec, number)
 
 
 def _make_refused_problem(plan: Plan, refusal: sbatch.JobRefused) -> Problem:
