@@ -1,0 +1,231 @@
+"""What continues a run whose attempt has ended, and that a job which is sent again is sent once."""
+
+import json
+import os
+
+import pytest
+from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.failure import EXIT_RETRY
+from robotrain_slurm.node import attempts, commands, continuation
+from robotrain_slurm.node.attempts import Attempt, AttemptEnd
+from robotrain_slurm.node.commands import CommandRefused, ControllerAway
+from robotrain_slurm.node.continuation import NodeJob
+from robotrain_slurm.submit import continuation_driver
+
+STOPPED = AttemptEnd("cancelled", 143, step=30, checkpoint=30)
+KILLED = AttemptEnd("killed", 137, step=30, checkpoint=20)
+FAILED = AttemptEnd("failed", 1, step=30, checkpoint=30)
+NETWORK = AttemptEnd("failed", EXIT_RETRY, step=30, checkpoint=30)
+DONE = AttemptEnd("succeeded", 0, step=30, checkpoint=30)
+IDLE = AttemptEnd("cancelled", 143, step=10, checkpoint=10)
+SAVED = AttemptEnd("cancelled", 143, step=10, checkpoint=12)
+REQUEUE, NODE, LOGIN, NEVER = (continuation.WAYS[way] for way in ("requeue", "node", "login", "never"))
+TABLE = [
+    # how the attempt ended, what Slurm does with its job, the setting, who interfered: what continues the run
+    (STOPPED, "running", REQUEUE, "", "requeue"),
+    (STOPPED, "running", NODE, "", "node"),
+    (STOPPED, "running", LOGIN, "", "login"),
+    (STOPPED, "running", NEVER, "", ""),
+    (STOPPED, "timeout", REQUEUE, "", "requeue"),
+    (STOPPED, "preempted", REQUEUE, "", "requeue"),
+    (STOPPED, "preempted", NODE, "", "node"),
+    (STOPPED, "", REQUEUE, "", "requeue"),
+    (STOPPED, "requeued", NODE, "", "slurm"),
+    (STOPPED, "requeued", NEVER, "", "slurm"),
+    (STOPPED, "cancelled", REQUEUE, "", ""),
+    (STOPPED, "running", REQUEUE, "cancelled", ""),
+    (STOPPED, "requeued", REQUEUE, "cancelled", ""),
+    (STOPPED, "requeued", REQUEUE, "superseded", ""),
+    (IDLE, "running", REQUEUE, "", ""),
+    (IDLE, "requeued", REQUEUE, "", "slurm"),
+    (SAVED, "running", REQUEUE, "", "requeue"),
+    (KILLED, "running", REQUEUE, "", "requeue"),
+    (KILLED, "cancelled", REQUEUE, "", ""),
+    (NETWORK, "running", NODE, "", "node"),
+    (FAILED, "running", REQUEUE, "", ""),
+    (FAILED, "timeout", REQUEUE, "", ""),
+    (FAILED, "requeued", REQUEUE, "", "slurm"),
+    (DONE, "running", REQUEUE, "", ""),
+    (DONE, "", REQUEUE, "", ""),
+]
+
+
+@pytest.mark.parametrize(("end", "fate", "ways", "interference", "expected"), TABLE)
+def test_what_continues_a_run(end, fate, ways, interference, expected):
+    attempt = Attempt(job="7", restart=0, node="n1", began=0.0, step=10, checkpoint=10)
+    cancelled, superseded = interference == "cancelled", interference == "superseded"
+    way, why = continuation.decide(attempt, end, fate, ways, cancelled=cancelled, superseded=superseded)
+    assert way == expected
+    assert why
+
+
+STATES = [  # as Slurm 22.05 printed them, from the batch job itself after SIGTERM
+    ("JobState=RUNNING Reason=None Requeue=1 Restarts=0 EndTime=2026-11-24T03:38:46 PreemptTime=None", 0, "running"),
+    (
+        "JobState=COMPLETING Reason=None Requeue=1 Restarts=0 EndTime=2026-11-24T03:34:36 PreemptTime=None",
+        0,
+        "cancelled",
+    ),
+    ("JobState=COMPLETING Reason=None Requeue=1 Restarts=1 EndTime=Unknown PreemptTime=None", 0, "requeued"),
+    ("JobState=RUNNING Reason=None Requeue=1 Restarts=1 EndTime=Unknown PreemptTime=None", 1, "running"),
+    ("JobState=PENDING Reason=BeginTime Requeue=1 Restarts=1 EndTime=Unknown PreemptTime=None", 1, "requeued"),
+    ("JobState=COMPLETING Reason=TimeLimit Requeue=1 Restarts=0 PreemptTime=None", 0, "timeout"),
+    ("JobState=COMPLETING Reason=None Requeue=1 Restarts=0 PreemptTime=2026-11-24T03:35:59", 0, "preempted"),
+]
+
+
+@pytest.mark.parametrize(("answer", "restart", "fate"), STATES)
+def test_fate_of_a_job_whose_processes_are_told_to_end(monkeypatch, answer, restart, fate):
+    monkeypatch.setattr(commands, "run_command", lambda *words: f"JobId=7 JobName=run UserId=me(1) {answer} Power=\n")
+    assert commands.find_fate("7", restart) == fate
+
+
+@pytest.fixture
+def job(tmp_path, slurm) -> NodeJob:
+    """A job of one run, whose first start has ended."""
+    (tmp_path / "job.sbatch").write_text(
+        "#!/bin/bash\n#SBATCH --job-name=run-1\n#SBATCH --comment=robotrain:run-1:0123\n#SBATCH --time=0-00:10:00\n"
+    )
+    folder = {"step": "", "trials": [], "folder": str(tmp_path)}
+    spec = {"jobs": [{"name": "run-1", "script": "job.sbatch", "comment": "robotrain:run-1:0123", **folder}]}
+    (tmp_path / "slurm.json").write_text(json.dumps({**spec, "continuation": "requeue", "stop_seconds": 60}))
+    first = commands.run_command("sbatch", "--parsable", str(tmp_path / "job.sbatch")).strip()
+    slurm.set_state(first, "RUNNING")
+    os.symlink(f"{first}:token:17", tmp_path / claim.CLAIM_LINK)
+    return continuation.read_node_job(tmp_path / "slurm.json", "run-1")
+
+
+def test_job_is_sent_again_once(job, tmp_path, slurm):
+    assert [continuation.send_again(job, tmp_path, "1") for _ in range(3)] == ["2", "2", "2"]
+    assert [one["comment"] for one in slurm.read_jobs()] == ["robotrain:run-1:0123", "robotrain:run-1:0123:1"]
+    assert slurm.read_job("2")["name"] == "run-1"
+    assert claim.find_owner(tmp_path) is None, "the next job claims the run"
+    assert continuation.find_last_job(tmp_path, "1") == "2"
+
+
+@pytest.mark.parametrize("moment", ["before sbatch", "after sbatch"])
+def test_job_is_sent_once_though_its_sender_was_killed(job, tmp_path, slurm, monkeypatch, moment):
+    def be_killed(*words):
+        if moment == "after sbatch":
+            send(*words)
+        raise KeyboardInterrupt
+
+    send = commands.send_script
+    with monkeypatch.context() as patched:
+        patched.setattr(commands, "send_script", be_killed)
+        with pytest.raises(KeyboardInterrupt):
+            continuation.send_again(job, tmp_path, "1")
+    assert continuation.read_continuation(tmp_path, "1") == ""
+    assert continuation.send_again(job, tmp_path, "1") == "2"
+    assert len(slurm.read_jobs()) == 2
+
+
+def test_job_whose_answer_was_lost_is_found(job, tmp_path, slurm):
+    slurm.set_mood("times out")
+    with pytest.raises(ControllerAway):
+        continuation.send_again(job, tmp_path, "1")
+    assert continuation.send_again(job, tmp_path, "1") == "2"
+    assert len(slurm.read_jobs()) == 2
+
+
+def test_ways_are_tried_in_turn(job, tmp_path, slurm, monkeypatch):
+    attempt = Attempt(job="1", restart=0, node="n1", began=0.0)
+    refuse = CommandRefused("Requested operation is presently disabled for job 1")
+    monkeypatch.setattr(commands, "requeue_job", raise_(refuse))
+    assert continuation.continue_run(job, tmp_path, attempt) == ("node", str(refuse))
+    assert continuation.read_continuation(tmp_path, "1") == "2"
+    (tmp_path / "continued.1").unlink()
+    monkeypatch.setattr(commands, "send_script", raise_(CommandRefused("Access denied")))
+    assert continuation.continue_run(job, tmp_path, attempt) == ("login", f"{refuse}; Access denied")
+    assert not (tmp_path / "continued.1").exists(), "whoever sends it next begins anew"
+
+
+def test_controller_that_comes_back_in_time_requeues_the_job(job, tmp_path, monkeypatch):
+    tries = []
+
+    def requeue(number):
+        tries.append(number)
+        if len(tries) < 3:
+            raise ControllerAway("Unable to contact slurm controller")
+
+    monkeypatch.setattr(commands, "requeue_job", requeue)
+    monkeypatch.setattr(continuation, "RETRY_SECONDS", 0.0)
+    attempt = Attempt(job="1", restart=0, node="n1", began=0.0)
+    assert continuation.continue_run(job, tmp_path, attempt) == ("requeue", "")
+    monkeypatch.setattr(continuation, "PATIENCE_SECONDS", 0.0)
+    del tries[:]
+    assert continuation.continue_run(job, tmp_path, attempt)[0] == "login"
+
+
+def raise_(error):
+    def fail(*arguments):
+        raise error
+
+    return fail
+
+
+def test_step_of_a_pipeline_is_only_requeued(job, tmp_path):
+    values = json.loads((tmp_path / "slurm.json").read_text())
+    values["jobs"][0]["step"] = "train"
+    (tmp_path / "slurm.json").write_text(json.dumps(values))
+    assert continuation.read_node_job(tmp_path / "slurm.json", "run-1").ways == ("requeue",)
+
+
+def test_attempts_are_read_past_a_torn_line(tmp_path, monkeypatch):
+    events = (
+        '{"event": "metrics", "values": {"step": 90}, "step": 7}',
+        '{"event": "checkpoint", "step": 5, "path": "5"}',
+    )
+    (tmp_path / "events.jsonl").write_text("\n".join(events))
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    first = attempts.begin_attempt(tmp_path, "12_3")
+    assert (first.job, first.restart, first.step, first.checkpoint) == ("12_3", 1, 7, 5)
+    attempts.end_attempt(tmp_path, first, STOPPED)
+    with (tmp_path / attempts.ATTEMPTS_FILE).open("a") as file:
+        file.write('{"event": "ended", "job": "12_3", "res')
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    second = attempts.begin_attempt(tmp_path, "12_3")
+    known = attempts.read_attempts(tmp_path)
+    assert [one.restart for one in known] == [1, 2]
+    assert known[0].end.state == "cancelled"
+    assert known[1].end is None
+    assert attempts.has_later_start(tmp_path, first)
+    assert not attempts.has_later_start(tmp_path, second)
+
+
+def test_run_that_was_stopped_without_progress_has_failed(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "find_fate", lambda *facts: "running")
+    attempt = attempts.begin_attempt(tmp_path, "1")
+    (tmp_path / "outcome.json").write_text('{"state": "cancelled", "exit_code": 143}')
+    continuation.finish_attempt(job, tmp_path, attempt, 143)
+    outcome = json.loads((tmp_path / "outcome.json").read_text())
+    assert (outcome["state"], outcome["exit_code"]) == ("failed", 143)
+    assert "--time" in outcome["reason"]
+    assert attempts.read_attempts(tmp_path)[-1].end.continued_by == ""
+
+
+WAITING = [
+    # what the last attempt left, what Slurm says of its job, whether its next job is known: whether a driver is needed
+    ("login", "failed", "", True),
+    ("login", "failed", "2", False),
+    ("login", "cancelled", "", False),
+    ("login", "running", "", False),
+    ("login", "", "", True),
+    ("node", "failed", "", True),
+    ("node", "running", "", False),
+    ("requeue", "failed", "", True),
+    ("requeue", "pending", "", False),
+    ("requeue", "", "", False),
+    ("slurm", "failed", "", False),
+    ("", "failed", "", False),
+]
+
+
+@pytest.mark.parametrize(("way", "state", "following", "expected"), WAITING)
+def test_when_a_run_waits_for_the_driver(tmp_path, way, state, following, expected):
+    (tmp_path / "continued.1").write_text(following)
+    end = AttemptEnd("cancelled", 143, continued_by=way)
+    known = [Attempt(job="1", restart=0, node="n1", began=0.0, end=end)]
+    assert continuation_driver.is_waiting(tmp_path, known, state) == expected
+    (tmp_path / claim.CANCELLED_FILE).touch()
+    assert not continuation_driver.is_waiting(tmp_path, known, state)
