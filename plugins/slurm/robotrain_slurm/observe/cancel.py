@@ -10,7 +10,7 @@ from robotrain_runtime.contract import claim
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob
-from robotrain_slurm.observe.own_record import read_own_record
+from robotrain_slurm.observe.own_record import OwnRecord, read_own_record
 from robotrain_slurm.observe.status import find_folder, find_job, is_active, query_jobs
 from robotrain_slurm.observe.step_references import is_whole, list_parts, select_step
 
@@ -18,7 +18,6 @@ SAVE_SECONDS = 150.0
 """How long a run may take to save a checkpoint, before it is ended for good."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
 RUNNING_STATES = ("RUNNING", "SIGNALING", "RESIZING")
-ENDING_STATE = "COMPLETING"
 OVER = ("Invalid job id", "already completing or completed")
 """What Slurm answers about a job that has just ended."""
 
@@ -67,9 +66,15 @@ def _list_active_jobs(parts: Collection[Reference]) -> list[QueuedJob]:
     queue, found = query_jobs(parts), []
     for part in parts:
         own = read_own_record(Path(part["folder"]))
-        job = None if own.is_settled else find_job(part, own, queue)
-        found += [job] if job and is_active(job) and job.state != ENDING_STATE else []
+        job = find_job(part, own, queue)
+        if job and is_active(job) and not _is_ending(job, own):
+            found.append(job)
     return found
+
+
+def _is_ending(job: QueuedJob, own: OwnRecord) -> bool:
+    """Return whether a job ends by itself. One that was requeued has the outcome of its earlier start."""
+    return job.state == "COMPLETING" or (job.state in RUNNING_STATES and own.is_settled)
 
 
 def _scancel(*options: str, jobs: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from robotrain.cluster import reasons
 from robotrain_slurm.client.queue import QueuedJob
 
 RELEASE = "`scontrol release {job}` lets it start"
-TRY_AGAIN = reasons.RETRY_HINT
+TRY_AGAIN = "try `robotrain resume`, or `robotrain resubmit` if it left no checkpoint"
 
 WAITING_REASONS: Mapping[str, str] = {
     "": "Slurm has not looked for a place yet",
@@ -121,7 +121,8 @@ def explain_waiting(job: QueuedJob, has_begun: bool = False) -> str:
         text += f" ({shown})"
     if has_begun:
         text = f"it waits to start again: {text}"
-    start = _format_start(job.start, START_STEP_SECONDS, "expected start")
+    is_held = "held" in job.reason.lower() or "Hold" in job.reason
+    start = "" if is_held else _format_start(job.start, START_STEP_SECONDS, "expected start")
     return f"{text}; {start}" if start else text
 
 
