@@ -50,5 +50,5 @@ class DocumentTests:
         assert values.keys() == defaults.keys()
         del defaults["--image"]  # told in words
         assert [
-            flag for flag, value in defaults.items() if value is not None and f"`{value}`" not in values[flag]
+            flag for flag, value in defaults.items() if value not in (None, False) and f"`{value}`" not in values[flag]
         ] == []

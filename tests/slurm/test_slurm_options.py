@@ -9,6 +9,7 @@ from planned_jobs import evaluation, job
 from robotrain.cluster.checks import QuantityError
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import options
+from robotrain_slurm.spec.script import read_options
 from slurm_stand_in.options import read_script_words
 
 SPECIAL = " \"'\\#%$`!&|;<>(){}[]*?~^=,:@/+-._aZ0éß漢🚀\u00a0\u2028\u0085"
@@ -151,7 +152,9 @@ def test_defaults_are_explained():
 def test_any_value_is_one_word_for_sbatch():
     for text in make_texts():
         line = options.format_option(("comment", text))
-        assert read_script_words(f"#!/bin/bash\n{line}\n#SBATCH --hold\ntrue\n") == [f"--comment={text}", "--hold"]
+        script = f"#!/bin/bash\n{line}\n#SBATCH --hold\ntrue\n"
+        assert read_script_words(script) == [f"--comment={text}", "--hold"]
+        assert read_options(script) == {"comment": text, "hold": None}
     assert options.format_option(("hold", None)) == "#SBATCH --hold"
     assert options.format_option(("partition", "gpu,spare")) == "#SBATCH --partition=gpu,spare"
 

@@ -1,0 +1,54 @@
+"""docs/slurm.md: its commands render (tests/pages types them), and it lists every setting."""
+
+import re
+from pathlib import Path
+
+import pytest
+import robotrain_slurm
+import tomllib
+from planned_jobs import evaluation, job
+from platform_document import DocumentTests, PlatformDocument
+from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec import options
+
+PLACES = {"PARTITION": "batch", "ACCOUNT": "robots", "USER": "me", "RUN": "arm"}
+DOCUMENT = PlatformDocument("slurm", PLACES)
+SUBMITS = [line for line in DOCUMENT.commands if line.startswith("robotrain submit")]
+
+
+class TestDocument(DocumentTests):
+    document, settings = DOCUMENT, SlurmSettings
+
+
+@pytest.mark.parametrize("line", SUBMITS)
+def test_every_submit_of_the_document_renders(line, robotrain):
+    words = [word for word in DOCUMENT.typed(line) if word not in ("--wait", "--assets-only")]
+    answer = robotrain("render", *words[1:])
+    assert answer.exit_code == 0, answer.stderr
+    assert "#SBATCH --time=" in answer.stdout
+
+
+def test_first_settings_are_settings(robotrain):
+    text = DOCUMENT.first_settings()
+    for name, value in PLACES.items():
+        text = text.replace(name, value)
+    assert tomllib.loads(text)["platform"] == "slurm"
+    Path("robotrain.toml").write_text(text)
+    answer = robotrain("render", "-d", "lerobot/pusht")
+    assert answer.exit_code == 0, answer.stderr
+    assert "#SBATCH --partition=batch\n#SBATCH --account=robots\n" in answer.stdout
+    assert "#SBATCH --chdir=/scratch/me/robotrain-runs/" in answer.stdout
+
+
+def test_defaults_of_the_table_are_those_of_the_workloads():
+    table = DOCUMENT.part("## Arguments")
+    for flag, name in {"--time": "time", "--cpus": "cpus", "--memory": "memory"}.items():
+        row = next(line for line in table.splitlines() if line.startswith(f"| `{flag}`"))
+        for of in (job(), evaluation()):
+            value = options.derive_defaults(of, SlurmSettings())[name].value.removesuffix("i")
+            assert f"`{value}`" in row.split("|")[2]
+
+
+def test_codes_and_flags_of_the_troubleshooting_exist():
+    known = set(re.findall(r"^\[([a-z-]+)\]", Path(robotrain_slurm.__path__[0], "error_codes.toml").read_text(), re.M))
+    assert set(re.findall(r"`(slurm-[a-z-]+)`", DOCUMENT.text)) <= known
