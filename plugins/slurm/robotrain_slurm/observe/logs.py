@@ -18,6 +18,7 @@ from robotrain_slurm.spec.render import OUTPUT_FILE
 
 PREFIX = "[slurm] "
 """Of lines that the log of the run does not have: the batch script's, and why the run waits."""
+SLURM_LINE = f"{PREFIX}slurmstepd"
 QUERY_SECONDS = 5.0
 """Between two looks at Slurm: each costs its controller a request."""
 END_QUERY_SECONDS = 1.0
@@ -31,21 +32,18 @@ def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> It
 
 
 def read_present_lines(folder: Path, tail: int | None) -> Iterator[str]:
-    """Yield the lines that are there, or the last ones."""
-    main = LogReader(folder / log.LOG_FILE, tail)
-    lines = chain(main.read_lines(), main.read_rest())
-    batch = LogReader(folder / OUTPUT_FILE, tail)
-    before = (PREFIX + line for line in chain(batch.read_lines(), batch.read_rest()))
-    if tail is None:
-        return chain(before, lines)
-    return iter(deque(chain(before, lines), maxlen=tail))
+    """Yield the lines that are there, or the last ones. What Slurm adds when it ends a job comes last."""
+    main, batch = LogReader(folder / log.LOG_FILE, tail), LogReader(folder / OUTPUT_FILE, tail)
+    printed = [PREFIX + line for line in chain(batch.read_lines(), batch.read_rest())]
+    after = [line for line in printed if line.startswith(SLURM_LINE)]
+    before = [line for line in printed if line not in after]
+    lines = chain(before, main.read_lines(), main.read_rest(), after)
+    return lines if tail is None else iter(deque(lines, maxlen=tail))
 
 
 def follow_log(reference: Reference, folder: Path, tail: int | None) -> Iterator[str]:
     """Yield the lines until the run ends, over all its attempts, and why it waits before each."""
-    main, batch = LogReader(folder / log.LOG_FILE, 0), LogReader(folder / OUTPUT_FILE, 0)
-    if tail != 0:
-        main, batch = LogReader(folder / log.LOG_FILE, tail), LogReader(folder / OUTPUT_FILE, tail)
+    main, batch = LogReader(folder / log.LOG_FILE, tail), LogReader(folder / OUTPUT_FILE, tail)
     present = chain((PREFIX + line for line in batch.read_lines()), main.read_lines())
     yield from present if tail is None else deque(present, maxlen=tail)
     watcher = _StatusWatcher(reference, folder)

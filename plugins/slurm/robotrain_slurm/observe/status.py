@@ -181,11 +181,10 @@ def _make_ended_status(own: OwnRecord, job: QueuedJob | None) -> Status:
 def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
     """Return why a run ended that recorded no outcome."""
     if own.is_cancelled:
-        return "" if not own.attempts else "it was stopped before it reported a result"
-    if job is None:
-        return FORGOTTEN
-    message = own.read_batch_message() if get_state(job) == "failed" else ""
-    return reasons.append_batch_message(reasons.explain_end(job, has_begun=bool(own.attempts)), message)
+        return "it was stopped before it reported a result" if own.attempts else ""
+    why = reasons.explain_end(job, has_begun=bool(own.attempts)) if job else FORGOTTEN
+    has_failed = job is None or get_state(job) == "failed"
+    return reasons.append_batch_message(why, own.read_batch_message() if has_failed else "")
 
 
 def _describe_survivors(own: OwnRecord) -> str:
