@@ -7,7 +7,7 @@ from robotrain.errors import Rejected
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob, clear_empty, parse_seconds
 
-FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode", "Reason", "Start", "End", "NodeList", "JobName", "Comment")
+FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode", "Start", "End", "NodeList", "JobName", "Comment")
 SECONDS = 10.0
 
 
@@ -36,7 +36,7 @@ def _make_job(row: dict[str, str]) -> QueuedJob:
         name=values["JobName"],
         comment=values["Comment"],
         state=values["State"],
-        reason=values["Reason"],
+        reason="",  # that of sacct is why it waited once
         start=parse_seconds(values["Start"]),
         end=parse_seconds(values["End"]),
         nodes=values["NodeList"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from robotrain_slurm.node.attempts import Attempt
 
 BATCH_TEXT_BYTES = 1 << 14
-NOISE = ("slurmstepd:", "srun:")
+NOISE = ("slurmstepd", "srun:")
 """Starts of lines of Slurm itself, which say no more than the state of the job."""
+MEMORY_KILL = r"(?i)^slurmstepd.*(?:oom[-_ ]kill|exceeded (?:job |step )?memory limit)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +107,26 @@ class OwnRecord:
 
     def read_batch_message(self) -> str:
         """Return what the batch script printed last, if that was before the runtime began; else empty."""
-        path = self.folder / OUTPUT_FILE
-        if self.attempts and (end := self.attempts[-1].end) is None:
+        if self.attempts and self.attempts[-1].end is None:
             return ""
-        with suppress(OSError):
-            if self.attempts and end and path.stat().st_mtime < end.time:
-                return ""
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - BATCH_TEXT_BYTES))
+        printed = [line for line in self._read_batch_lines(self.ended_at or 0.0) if not line.startswith(NOISE)]
+        return printed[-1].removeprefix("error: ") if printed else ""
+
+    def has_memory_kill(self) -> bool:
+        """Return whether Slurm printed that the job used more memory than it had, which its state may not say."""
+        since = self.attempts[-1].began if self.attempts else 0.0
+        return any(re.search(MEMORY_KILL, line) for line in self._read_batch_lines(since))
+
+    def _read_batch_lines(self, since: float) -> list[str]:
+        """Return the last lines of the batch script and of Slurm; none if they are older than a time."""
+        path = self.folder / OUTPUT_FILE
+        with suppress(OSError), path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_mtime >= since:
+                file.seek(max(0, status.st_size - BATCH_TEXT_BYTES))
                 lines = file.read(BATCH_TEXT_BYTES).decode(errors="replace").splitlines()
-            told = [line.strip() for line in lines if line.strip() and not line.startswith(NOISE)]
-            return told[-1].removeprefix("error: ") if told else ""
-        return ""
+                return [line.strip() for line in lines if line.strip()]
+        return []
 
 
 def read_own_record(folder: Path) -> OwnRecord:

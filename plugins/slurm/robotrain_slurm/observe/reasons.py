@@ -4,7 +4,9 @@ Slurm's own word follows in brackets, to be looked up or told to an administrato
 as Slurm prints it.
 """
 
+import pwd
 import re
+import signal
 import time
 from collections.abc import Mapping
 
@@ -89,6 +91,8 @@ END_REASONS: Mapping[str, str] = {
 }
 """Why a job ended, by its state."""
 LAUNCH_FAILURE = "JobLaunchFailure"
+KILLED_CODE = 128 + signal.SIGKILL
+KILLED = "its program was killed on its node: unless somebody did that, memory ran out"
 FAILURE_REASONS: Mapping[str, str] = {
     "BadConstraints": "no node has what it asks for",
     LAUNCH_FAILURE: "Slurm could not start it: its folder or its batch script cannot be read on the node",
@@ -197,15 +201,23 @@ def explain_end(job: QueuedJob, has_begun: bool = True) -> str:
     :param has_begun: whether the program of the batch script has begun.
     """
     state, code = job.state.partition(" ")[0], job.exit_code
-    if job.reason == LAUNCH_FAILURE and has_begun:  # what Slurm says of a batch script that is killed, too
-        return f"its program was killed on its node ({state}, {job.reason})"
+    if state == "FAILED" and ((job.reason == LAUNCH_FAILURE and has_begun) or code == KILLED_CODE):
+        return KILLED  # Slurm says that it could not be launched, too
     if state == "CANCELLED" and (who := re.search(r" by (\S+)", job.state)):
-        return f"user {who[1]} cancelled it in Slurm"
+        return f"{_find_user_name(who[1])} cancelled it in Slurm"
     if state == "FAILED" and code and job.reason not in FAILURE_REASONS:
         return reasons.EXIT_REASONS.get(code, f"it ended with exit code {code}")
     text = FAILURE_REASONS.get(job.reason) or END_REASONS.get(state, "Slurm ended it")
     word = state if job.reason in ("", "NonZeroExitCode") or state == "CANCELLED" else f"{state}, {job.reason}"
     return f"{text} ({reasons.redact_text(word)})"
+
+
+def _find_user_name(number: str) -> str:
+    """Return the name of a user, whom Slurm knows by number."""
+    try:
+        return pwd.getpwuid(int(number)).pw_name
+    except (KeyError, ValueError):
+        return f"user {number}"
 
 
 def append_batch_message(sentence: str, message: str) -> str:

@@ -182,8 +182,10 @@ def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
     """Return why a run ended that recorded no outcome."""
     if own.is_cancelled:
         return "it was stopped before it reported a result" if own.attempts else ""
-    why = reasons.explain_end(job, has_begun=bool(own.attempts)) if job else FORGOTTEN
     has_failed = job is None or get_state(job) == "failed"
+    if has_failed and own.has_memory_kill():
+        return reasons.END_REASONS["OUT_OF_MEMORY"]
+    why = reasons.explain_end(job, has_begun=bool(own.attempts)) if job else FORGOTTEN
     return reasons.append_batch_message(why, own.read_batch_message() if has_failed else "")
 
 
