@@ -2,12 +2,16 @@
 
 import contextlib
 import grp
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from robotrain.cluster.checks import QuantityError
+
 from robotrain_slurm.client.commands import run_slurm
+from robotrain_slurm.spec.options import DAY, HOUR, MINUTE, parse_time
 
 FORMAT = "%R|%P|%a|%l|%g|%T|%D|%c|%m|%N|%G|%f"
 """Fields that sinfo has had since version 2: name, default, availability, limit, groups, and a group of like nodes."""
@@ -15,7 +19,6 @@ UNUSABLE_STATES = frozenset("down drained draining drain drng fail failing error
 """States of nodes that start no job until an administrator acts."""
 STATE_MARKS = "*~#!%$@^-+"
 """Slurm adds one to a state: the node does not answer, saves power, or waits for a reboot."""
-MINUTES_OF_DAY = 1440
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +54,8 @@ class Partition:
     is_default: bool
     state: str
     """`up`, `down` (jobs wait), `drain` or `inact` (jobs are refused)."""
-    max_minutes: float | None
-    """The limit of a job's time; None for no limit."""
+    limit: float
+    """The longest time limit of a job in seconds; infinity for none."""
     groups: str = "all"
     """The groups of users that may use it, separated by commas."""
     nodes: tuple[NodeGroup, ...] = ()
@@ -77,7 +80,7 @@ def parse_partitions(lines: Iterable[str]) -> list[Partition]:
             name=name,
             is_default=marked.endswith("*") and not name.endswith("*"),
             state=state.lower(),
-            max_minutes=parse_minutes(limit),
+            limit=read_limit(limit),
             groups=groups,
         )
         if group := _parse_nodes(*about_nodes):
@@ -115,28 +118,21 @@ def parse_gpus(gres: str) -> list[tuple[str, int]]:
     return [(found["kind"] or "", int(found["count"] or 1)) for found in re.finditer(GPUS, gres)]
 
 
-def parse_minutes(text: str) -> float | None:
-    """Return the minutes of a time as Slurm writes and reads it: `90`, `1:30:00`, `2-12`; None for no limit."""
-    days, dash, rest = text.rpartition("-")
-    parts = rest.split(":")
-    if not all(part.isdigit() for part in (*parts, *([days] if dash else []))) or len(parts) > 3:
-        return None
-    numbers = [int(part) for part in parts]
-    if dash:  # days-hours[:minutes[:seconds]]
-        hours, minutes, seconds = (*numbers, 0, 0)[:3]
-        return int(days) * MINUTES_OF_DAY + hours * 60 + minutes + seconds / 60
-    if len(numbers) == 3:
-        return numbers[0] * 60 + numbers[1] + numbers[2] / 60
-    return numbers[0] + (numbers[1] / 60 if len(numbers) == 2 else 0)
+def read_limit(text: str) -> float:
+    """Return the seconds of a limit of sinfo: `1-00:00:00`, `30:00`, `infinite`."""
+    try:
+        seconds = parse_time(text)
+    except QuantityError:
+        return math.inf
+    return math.inf if seconds is None else seconds
 
 
-def format_minutes(minutes: float) -> str:
-    """Return a time as `--time` accepts it: `90m`, `4h`, `2d`."""
-    whole = int(minutes)
-    for unit, length in (("d", MINUTES_OF_DAY), ("h", 60)):
-        if whole and whole % length == 0:
-            return f"{whole // length}{unit}"
-    return f"{whole}m"
+def format_limit(seconds: float) -> str:
+    """Return a time as `--time` accepts it: `2d`, `4h`, `90m`."""
+    for unit, length in (("d", DAY), ("h", HOUR)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds // length:g}{unit}"
+    return f"{seconds // MINUTE:g}m"
 
 
 def select_partitions(partitions: Iterable[Partition], wanted: str | None) -> list[Partition]:

@@ -2,6 +2,7 @@
 
 import functools
 import getpass
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -94,8 +95,8 @@ def suggest_existing(code: str, flag: str, given: str, options: Options) -> Iter
         yield from suggest_names(template, given, cluster.list_features(partitions), LIST_FEATURES)
     elif flag == "--time":
         for one in cluster.select_partitions(partitions, options.get("partition")):
-            if one.max_minutes is not None:
-                yield Suggestion(f"--time {cluster.format_minutes(one.max_minutes)}", f"the limit of {one.name}")
+            if one.limit < math.inf:
+                yield Suggestion(f"--time {cluster.format_limit(one.limit)}", f"the limit of {one.name}")
 
 
 def list_associations() -> tuple[Sequence[str], Sequence[str]]:

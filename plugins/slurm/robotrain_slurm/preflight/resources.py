@@ -1,27 +1,28 @@
 """What a job asks for, compared with the partitions and nodes of the cluster. Pure."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from robotrain.cluster.checks import make_preflight_problem, suggest_names
+from robotrain.cluster.checks import QuantityError, make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Suggestion
 from robotrain.model.job import GPUS_PARAMETER, Job
 
 from robotrain_slurm.client.cluster import (
     NodeGroup,
     Partition,
-    format_minutes,
+    format_limit,
     list_features,
     list_open_partitions,
     parse_gpus,
-    parse_minutes,
+    read_limit,
     select_partitions,
 )
 from robotrain_slurm.client.failures import LIST_FEATURES, LIST_PARTITIONS
+from robotrain_slurm.spec.options import parse_memory
 
 GPU_OPTIONS = ("gres", "gpus", "gpus-per-node")
-MIB = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 REFUSED_STATES = ("drain", "inact", "inactive")
 """States of a partition that refuses jobs; one that is `down` lets them wait."""
 
@@ -33,8 +34,8 @@ class JobRequest:
     partition: str = ""
     """Its partitions, separated by commas; empty for the default one."""
     qos: str = ""
-    minutes: float | None = None
-    time: str = ""
+    seconds: float = 0.0
+    """Its time limit; infinity for none, 0 if the partition's own counts."""
     constraint: str = ""
     gpus: int = 0
     gpu_type: str = ""
@@ -52,18 +53,16 @@ class JobRequest:
         given = {name: value or "" for name, value in options.items()}
         gpus = [one for name in GPU_OPTIONS for one in parse_gpus(_name_gpus(name, given.get(name, "")))]
         count = sum(number for _, number in gpus)
-        size = re.fullmatch(r"(\d+)([KMGT]?)B?", given.get("mem", "").upper())
         return cls(
             partition=given.get("partition", ""),
             qos=given.get("qos", ""),
-            minutes=parse_minutes(given["time"]) if given.get("time") else None,
-            time=given.get("time", ""),
+            seconds=read_limit(given["time"]) if given.get("time") else 0.0,
             constraint=given.get("constraint", ""),
             gpus=count,
             gpu_type=next((kind for kind, _ in gpus if kind), ""),
             cpus=int(given["cpus-per-task"]) if given.get("cpus-per-task", "").isdigit() else 0,
             memory=given.get("mem", ""),
-            mib=int(int(size[1]) * MIB[size[2] or "M"]) if size else 0,
+            mib=_read_memory(given.get("mem", "")),
             trains_on_gpus=count == job.training_gpus,
             has_device="device" in dict(job.parameters),
         )
@@ -76,6 +75,14 @@ class JobRequest:
         """Return whether a node has as much as the job asks for."""
         has_gpus = nodes.count_gpus(self.gpu_type) >= self.gpus
         return has_gpus and nodes.cpus >= self.cpus and nodes.memory >= self.mib
+
+
+def _read_memory(text: str) -> int:
+    """Return the MiB of a size; 0 if sbatch may read it otherwise, as in a script that was edited."""
+    try:
+        return parse_memory(text)
+    except QuantityError:
+        return 0
 
 
 def _name_gpus(option: str, value: str) -> str:
@@ -136,18 +143,17 @@ def _check_state(
 
 def _check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition]) -> Iterator[Problem]:
     """Check the time limit: above that of its partitions, a job is refused, or waits for ever."""
-    minutes = request.minutes
-    limits = [one.max_minutes for one in chosen if one.max_minutes is not None]
-    if minutes is None or len(limits) < len(chosen) or minutes <= max(limits):
+    limit = max(one.limit for one in chosen)
+    if request.seconds <= limit:
         return
-    limit = format_minutes(max(limits))
-    title = f"the time limit is above that of {_describe(chosen)}, which is {limit}"
-    others = [one for one in partitions if one.max_minutes is None or one.max_minutes >= minutes]
-    fits = Suggestion(f"--time {limit}", "a run goes on in another job when its time is up")
+    title = f"the time limit is above that of {_describe(chosen)}, which is {format_limit(limit)}"
+    others = [one for one in partitions if one.limit >= request.seconds and request.can_start(one)]
+    given = "UNLIMITED" if math.isinf(request.seconds) else format_limit(request.seconds)
+    fits = Suggestion(f"--time {format_limit(limit)}", "a run goes on in another job when its time is up")
     why = f"The quality of service {request.qos} may allow it." if request.qos else "The job would never start."
     severity: Severity = "warning" if request.qos else "error"
     fixes = (fits, *_suggest_partitions(others))
-    yield make_preflight_problem("slurm-time-refused", title, "--time", request.time, why, *fixes, severity=severity)
+    yield make_preflight_problem("slurm-time-refused", title, "--time", given, why, *fixes, severity=severity)
 
 
 def _check_constraint(request: JobRequest, partitions: Sequence[Partition]) -> Iterator[Problem]:

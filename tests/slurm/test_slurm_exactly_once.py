@@ -1,0 +1,255 @@
+"""A plan is sent exactly once, whatever interrupts the submit, and a job that Slurm refused was not sent."""
+
+import fcntl
+import json
+import subprocess
+import sys
+
+import pytest
+from lab import find_program
+from planned_jobs import job
+from robotrain.errors import Rejected, Stage, Unanswered
+from robotrain.model.plan import Payload
+from robotrain_runtime.contract import claim
+from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec.submission_spec import SUBMISSION
+from robotrain_slurm.submit import sbatch
+from robotrain_slurm.submit.run_folder import create_run_folder
+from source_tree import ROOT
+
+PAYLOAD = Payload.from_files({"robotrain_runtime/__init__.py": b""})
+PLATFORM = SlurmPlatform()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(sbatch, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(sbatch, "PATIENCE_SECONDS", 0.2)
+
+
+@pytest.fixture
+def make_plan(tmp_path):
+    def make(**settings):
+        folders = {"runs_dir": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
+        small = {"cpus": 1, "memory": "1G", "gpus": 0}
+        return PLATFORM.render(job(), SlurmSettings(**folders | small | settings), "a-1", PAYLOAD, {})
+
+    return make
+
+
+@pytest.fixture
+def plan(make_plan):
+    return make_plan()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "runs/a-1"
+
+
+@pytest.fixture
+def interrupted(plan, folder):
+    """A submit that was interrupted when its folder was there."""
+    create_run_folder(plan, SUBMISSION.load(plan, Stage.SUBMIT))
+    return folder / "sbatch-a-1.txt"
+
+
+def list_sent(slurm):
+    return [one["id"] for one in slurm.read_jobs() if one["reason"] != "BadConstraints"]
+
+
+def test_number_of_the_job_is_in_the_run_folder(slurm, plan, folder):
+    reference = PLATFORM.submit(plan)
+    assert reference == {"run": "a-1", "folder": str(folder), "job": "1"}
+    assert (folder / "sbatch-a-1.txt").read_text() == "1\n"
+    assert [call[0] for call in slurm.read_calls()] == ["sbatch"]
+    slurm.forget("1")
+    slurm.clear_calls()
+    assert PLATFORM.find(plan) == reference
+    assert slurm.read_calls() == [], "Slurm need not be asked, and need not remember"
+
+
+def test_number_of_another_cluster_is_read(slurm, plan):
+    slurm.configure(parsable_with_cluster=True)
+    assert PLATFORM.submit(plan)["job"] == "1"
+
+
+def test_nothing_was_sent_before_sbatch_began(slurm, plan, interrupted):
+    assert PLATFORM.find(plan) is None
+    assert slurm.read_calls() == []
+    assert PLATFORM.submit(plan)["job"] == "1"
+    assert list_sent(slurm) == ["1"]
+
+
+def test_job_without_an_answer_is_found_by_its_comment(slurm, plan, interrupted, make_plan):
+    interrupted.touch()
+    assert PLATFORM.find(plan) is None
+    number = sbatch.send_job(SUBMISSION.load(plan, Stage.SUBMIT).jobs[0], interrupted.parent)
+    interrupted.write_text("")
+    assert PLATFORM.find(plan)["job"] == number
+
+
+def test_job_of_another_plan_with_the_same_name_is_not_taken(slurm, plan, make_plan, folder, tmp_path):
+    PLATFORM.submit(make_plan(cpus=2))
+    folder.rename(tmp_path / "other")
+    create_run_folder(plan, SUBMISSION.load(plan, Stage.SUBMIT))
+    (folder / "sbatch-a-1.txt").touch()
+    assert PLATFORM.find(plan) is None
+    assert PLATFORM.submit(plan)["job"] == "2"
+
+
+def test_job_that_slurm_has_forgotten_is_found_by_its_claim(slurm, plan, interrupted):
+    interrupted.touch()
+    claim.take_claim(interrupted.parent, "77")
+    assert PLATFORM.find(plan)["job"] == "77"
+
+
+def test_refused_job_leaves_nothing_and_can_be_corrected(slurm, plan, folder):
+    slurm.set_mood("refuses")
+    with pytest.raises(Rejected) as refused:
+        PLATFORM.submit(plan)
+    assert refused.value.problems[0].code == "slurm-partition-unknown"
+    assert [*folder.parent.iterdir()] == []
+    assert PLATFORM.find(plan) is None
+    assert PLATFORM.submit(plan)["job"] == "1"
+
+
+def test_job_that_slurm_refuses_after_recording_it_was_not_sent(slurm, plan, folder, interrupted):
+    for _ in range(2):
+        slurm.set_mood("records and refuses")
+        with pytest.raises(Rejected) as refused:
+            PLATFORM.submit(plan)
+        assert refused.value.problems[0].code == "slurm-resources-missing"
+    assert len(slurm.read_jobs()) == 2
+    create_run_folder(plan, SUBMISSION.load(plan, Stage.SUBMIT))
+    interrupted.touch()
+    assert PLATFORM.find(plan) is None
+    assert PLATFORM.submit(plan)["job"] == "3"
+
+
+def test_job_that_slurm_took_though_sbatch_timed_out_is_found(slurm, plan):
+    slurm.set_mood("times out")
+    assert PLATFORM.submit(plan)["job"] == "1"
+    assert list_sent(slurm) == ["1"]
+
+
+def test_timeout_without_a_job_is_not_taken_for_a_refusal(slurm, plan, folder):
+    slurm.set_mood("times out early")
+    with pytest.raises(Unanswered, match="Socket timed out"):
+        PLATFORM.submit(plan)
+    assert folder.is_dir(), "the repeated command needs it"
+    slurm.configure(away=True)
+    with pytest.raises(Rejected) as away:
+        PLATFORM.find(plan)
+    assert away.value.transient
+    slurm.configure(away=False)
+    assert PLATFORM.find(plan) is None
+    assert PLATFORM.submit(plan)["job"] == "1"
+
+
+def test_controller_that_took_nothing_is_passing_and_leaves_nothing(slurm, plan, folder):
+    slurm.configure(away=True)
+    with pytest.raises(Rejected) as away:
+        PLATFORM.submit(plan)
+    assert (away.value.transient, away.value.problems[0].code) == (True, "slurm-away")
+    assert not folder.exists()
+    slurm.configure(away=False)
+    assert PLATFORM.submit(plan)["job"] == "1"
+
+
+def test_full_queue_loses_nothing(slurm, plan):
+    slurm.configure(refusal="Job violates accounting/QOS policy (QOSMaxSubmitJobPerUserLimit)")
+    slurm.set_mood("refuses")
+    with pytest.raises(Rejected) as full:
+        PLATFORM.submit(plan)
+    assert (full.value.transient, full.value.problems[0].code) == (True, "slurm-too-many-jobs")
+    assert PLATFORM.submit(plan)["job"] == "1"
+
+
+def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted):
+    with interrupted.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for attempt in (PLATFORM.find, PLATFORM.submit):
+            with pytest.raises(Unanswered, match="still at work"):
+                attempt(plan)
+    assert PLATFORM.find(plan) is None
+
+
+def test_sbatch_that_hangs_is_ended_and_its_job_found(slurm, plan, monkeypatch):
+    monkeypatch.setattr(sbatch, "QUIET_SECONDS", 0.5)
+    slurm.set_mood("hangs")
+    assert PLATFORM.submit(plan)["job"] == "1"
+
+
+def test_folder_of_a_run_that_was_sent_is_refused(slurm, plan):
+    PLATFORM.submit(plan)
+    with pytest.raises(Rejected) as twice:  # from another state folder
+        PLATFORM.submit(plan)
+    assert twice.value.problems[0].code == "slurm-folder-exists"
+    assert list_sent(slurm) == ["1"]
+
+
+def test_folder_with_other_content_is_not_touched(slurm, plan, folder):
+    folder.mkdir(parents=True)
+    (folder / "mine").touch()
+    with pytest.raises(Rejected) as refused:
+        PLATFORM.submit(plan)
+    assert refused.value.problems[0].code == "slurm-folder-exists"
+    assert [one.name for one in folder.iterdir()] == ["mine"]
+    assert PLATFORM.find(plan) is None
+
+
+def test_folder_that_cannot_be_created_is_refused(slurm, tmp_path, make_plan):
+    (tmp_path / "file").touch()
+    with pytest.raises(Rejected) as refused:
+        PLATFORM.submit(make_plan(runs_dir=str(tmp_path / "file/runs")))
+    assert refused.value.problems[0].code == "slurm-folder-refused"
+
+
+def test_quota_that_is_used_up_is_named(slurm, plan, monkeypatch):
+    def fail(*words):
+        raise OSError(122, "Disk quota exceeded")
+
+    monkeypatch.setattr("robotrain.run_folder.status.create_run_folder", fail)
+    with pytest.raises(Rejected) as refused:
+        PLATFORM.submit(plan)
+    assert refused.value.problems[0].code == "slurm-folder-full"
+
+
+def test_variables_of_sbatch_do_not_change_what_is_sent(slurm, plan, monkeypatch):
+    monkeypatch.setenv("SBATCH_PARTITION", "short")
+    PLATFORM.submit(plan)
+    assert slurm.read_job("1")["partition"] == "batch"
+
+
+@pytest.mark.slow
+def test_submits_that_are_killed_leave_one_job_each_in_slurm():
+    if not find_program("slurmctld"):
+        pytest.skip("no Slurm on this machine")
+    words = [sys.executable, str(ROOT / "bench/kills.py"), "slurm", "--kills", "30", "--seed", "2"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split() == ["slurm", "30", "kills,", "0", "lost,", "0", "doubled"]
+
+
+@pytest.mark.slow
+def test_job_that_a_frozen_controller_takes_later_is_found(lab, plan, folder, monkeypatch):
+    monkeypatch.setattr(sbatch, "SETTLE_SECONDS", 2.0)
+    with lab.frozen("slurmctld"), pytest.raises(Unanswered, match="timed out"):
+        PLATFORM.submit(plan)
+    number = PLATFORM.find(plan)["job"]
+    assert lab.run("squeue", "--noheader", "--states=all", "--format=%i", "--name=a-1").split() == [number]
+
+
+@pytest.mark.slow
+def test_real_slurm_records_what_it_refuses(lab, make_plan):
+    plan = make_plan(sbatch=json.dumps({"tmp": "10T"}))
+    for _ in range(2):
+        with pytest.raises(Rejected) as refused:
+            PLATFORM.submit(plan)
+        assert refused.value.problems[0].code == "slurm-resources-missing"
+    assert (
+        lab.run("squeue", "--noheader", "--states=all", "--format=%r", "--name=a-1").split() == ["BadConstraints"] * 2
+    )
+    assert PLATFORM.find(plan) is None
