@@ -249,7 +249,6 @@ def test_real_slurm_records_what_it_refuses(lab, make_plan):
         with pytest.raises(Rejected) as refused:
             PLATFORM.submit(plan)
         assert refused.value.problems[0].code == "slurm-resources-missing"
-    assert (
-        lab.run("squeue", "--noheader", "--states=all", "--format=%r", "--name=a-1").split() == ["BadConstraints"] * 2
-    )
+    reasons = lab.run("squeue", "--noheader", "--states=all", "--format=%r", "--name=a-1").split()
+    assert reasons.count("BadConstraints") == 2
     assert PLATFORM.find(plan) is None
