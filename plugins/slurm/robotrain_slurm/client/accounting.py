@@ -1,5 +1,6 @@
 """The accounting database of Slurm, as `sacct` prints it: it knows jobs long after the queue has forgotten them."""
 
+import signal
 from collections.abc import Iterable
 
 from robotrain.errors import Rejected
@@ -29,7 +30,6 @@ def query_accounting(jobs: Iterable[str]) -> list[QueuedJob] | None:
 
 def _make_job(row: dict[str, str]) -> QueuedJob:
     values = {name: clear_empty(value) for name, value in row.items()}
-    code, _, signal = values["ExitCode"].partition(":")
     return QueuedJob(
         id=values["JobID"],
         number=values["JobIDRaw"],
@@ -40,5 +40,15 @@ def _make_job(row: dict[str, str]) -> QueuedJob:
         start=parse_seconds(values["Start"]),
         end=parse_seconds(values["End"]),
         nodes=values["NodeList"],
-        exit_code=(int(code) or (128 + int(signal) if int(signal or 0) else 0)) if code.isdecimal() else None,
+        exit_code=_parse_exit_code(values["ExitCode"]),
     )
+
+
+def _parse_exit_code(text: str) -> int | None:
+    """Return the exit code of `CODE:SIGNAL`, as a shell tells it; None for 0:125, which is no signal."""
+    code, _, number = text.partition(":")
+    if not (code.isdecimal() and number.isdecimal()):
+        return None
+    if int(code) or not int(number):
+        return int(code)
+    return 128 + int(number) if int(number) < signal.NSIG else None

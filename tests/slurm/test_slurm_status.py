@@ -1,0 +1,291 @@
+"""The status of a run: its own record counts first, then the queue of Slurm, what was seen of it, its accounting."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from robotrain.errors import Rejected
+from robotrain.model.run import RunGone
+from robotrain_slurm.client.commands import SlurmAway
+from robotrain_slurm.client.queue import QueuedJob
+from robotrain_slurm.observe import logs, pipeline_status, status
+
+RUN, JOB = "count-1", "12"
+COMMENT = f"robotrain:{RUN}:aa"
+
+
+class Engine:
+    """What Slurm knows, and what it is asked."""
+
+    def __init__(self) -> None:
+        self.jobs: list[QueuedJob] = []
+        self.accounts: list[QueuedJob] | None = None
+        self.is_away = False
+        self.asked: list[str] = []
+
+    def set_job(self, state, reason="", number=JOB, name=RUN, **values):
+        job = QueuedJob(
+            id=number, number=number, name=name, comment=f"robotrain:{name}:aa", state=state, reason=reason, **values
+        )
+        self.jobs = [other for other in self.jobs if other.id != number] + [job]
+        return job
+
+    def query_queue(self, names=(), user=""):
+        self.asked.append("squeue")
+        if self.is_away:
+            raise SlurmAway("Unable to contact slurm controller.")
+        return self.jobs
+
+    def query_accounting(self, numbers):
+        self.asked.append("sacct")
+        found = [job for job in self.accounts or () if job.id in numbers]
+        return None if self.accounts is None else found
+
+
+@pytest.fixture
+def engine(monkeypatch) -> Engine:
+    engine = Engine()
+    monkeypatch.setattr(status, "query_queue", engine.query_queue)
+    monkeypatch.setattr(status, "query_accounting", engine.query_accounting)
+    return engine
+
+
+class RunFolder:
+    """A run folder, as node and runtime leave it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reference = {"run": path.name, "folder": str(path), "job": JOB}
+        path.mkdir()
+
+    def begin(self, restart=0, job=JOB, began=1000.0):
+        (self.path / "taken").unlink(missing_ok=True)
+        (self.path / "taken").symlink_to(f"{job}:token:1")
+        (self.path / "outcome.json").unlink(missing_ok=True)
+        self._write({"event": "began", "job": job, "restart": restart, "node": "n1", "began": began})
+
+    def end(self, state, continued_by="", why="", restart=0, job=JOB, at=2000.0, outcome="", code=143):
+        reason = outcome or "the run was stopped"
+        (self.path / "outcome.json").write_text(json.dumps({"state": state, "exit_code": code, "reason": reason}))
+        ended = {"event": "ended", "job": job, "restart": restart, "state": state, "exit_code": code, "time": at}
+        self._write(ended | {"continued_by": continued_by, "why": why})
+
+    def _write(self, line):
+        with (self.path / "attempts.jsonl").open("a") as file:
+            file.write(f"\n{json.dumps(line)}\n")
+
+
+@pytest.fixture
+def run(tmp_path) -> RunFolder:
+    return RunFolder(tmp_path / RUN)
+
+
+def test_waiting_run_says_why(engine, run):
+    engine.set_job("PENDING", "Priority")
+    found = status.query_status(run.reference)
+    assert (found.state, found.started) == ("pending", None)
+    assert "higher priority" in found.reason
+    assert engine.asked == ["squeue"]
+
+
+def test_run_that_slurm_starts_again_has_not_ended(engine, run):
+    run.begin()
+    engine.set_job("RUNNING", nodes="n1")
+    assert status.query_status(run.reference).reason == "on n1"
+    run.end("cancelled", "requeue", "its time was up")
+    for state in ("RUNNING", "COMPLETING", "REQUEUED"):
+        engine.set_job(state, nodes="n1")
+        assert not status.query_status(run.reference).finished, state
+    engine.set_job("PENDING", "BeginTime", start=time.time() + 100)
+    found = status.query_status(run.reference)
+    assert (found.state, found.started) == ("pending", 1000.0)
+    assert found.reason.startswith("it starts again at ")
+    run.begin(restart=1)
+    engine.set_job("RUNNING", nodes="n2")
+    assert status.query_status(run.reference).reason == "on n2, for the second time"
+
+
+def test_run_that_another_job_continues_has_not_ended(engine, run):
+    run.begin()
+    run.end("cancelled", "node", "its time was up")
+    (run.path / f"continued.{JOB}").write_text("15")
+    (run.path / "taken").rename(run.path / f"taken.{JOB}")
+    engine.set_job("COMPLETED")
+    engine.set_job("PENDING", "Resources", number="15")
+    assert status.query_status(run.reference).state == "pending"
+    engine.set_job("FAILED", "BadConstraints", number="16")
+    assert status.query_status(run.reference).state == "pending"
+    run.begin(job="15", began=3000.0)
+    run.end("succeeded", job="15", at=4000.0, code=0)
+    engine.jobs = []
+    found = status.query_status(run.reference)
+    assert (found.state, found.exit_code, found.started, found.ended) == ("succeeded", 0, 1000.0, 4000.0)
+
+
+def test_job_of_another_run_counts_for_nothing(engine, run):
+    engine.set_job("RUNNING", name="count-2")
+    engine.set_job("PENDING", number="13", name=RUN)
+    engine.jobs[-1] = QueuedJob(id="13", number="13", name=RUN, comment="", state="RUNNING", reason="")
+    assert status.query_status(run.reference).state == "lost"
+
+
+def test_outcome_of_an_earlier_start_is_not_the_end(engine, run):
+    """Slurm requeued the job, and its next start failed before the runtime began."""
+    run.begin()
+    run.end("cancelled", "slurm", "Slurm starts the job again")
+    (run.path / "slurm.txt").write_text("slurmstepd-n1: error: *** JOB 12 ***\nerror: no Python\nslurmstepd: done\n")
+    engine.set_job("FAILED", "NonZeroExitCode")
+    found = status.query_status(run.reference)
+    assert found.state == "failed"
+    assert found.reason.endswith(": no Python")
+
+
+def test_run_that_ended_by_its_own_record_is_told_while_slurm_is_away(engine, run):
+    run.begin()
+    engine.is_away = True
+    with pytest.raises(Rejected) as caught:
+        status.query_status(run.reference)
+    assert caught.value.transient
+    run.end("failed", outcome="the data is gone", code=1)
+    found = status.query_status(run.reference)
+    assert (found.state, found.reason, found.exit_code) == ("failed", "the data is gone", 1)
+
+
+def test_settled_run_asks_slurm_nothing(engine, run):
+    run.begin()
+    run.end("succeeded", code=0)
+    assert status.query_status(run.reference).state == "succeeded"
+    (run.path / "cancelled").touch()
+    run.end("cancelled")
+    found = status.query_status(run.reference)
+    assert (found.state, found.reason, engine.asked) == ("cancelled", "the run was stopped", [])
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "expected", "fact"),
+    [
+        ("NODE_FAIL", "NodeDown", "lost", "its node failed"),
+        ("OUT_OF_MEMORY", "OutOfMemory", "failed", "memory ran out"),
+        ("TIMEOUT", "TimeLimit", "failed", "time limit"),
+        ("CANCELLED", "Priority", "cancelled", "cancelled in Slurm"),
+        ("PREEMPTED", "", "lost", "higher priority"),
+    ],
+)
+def test_end_is_kept_when_slurm_forgets_it(engine, run, state, reason, expected, fact):
+    run.begin()
+    engine.set_job(state, reason, start=900.0, end=1100.0, nodes="n1")
+    first = status.query_status(run.reference)
+    assert (first.state, first.ended) == (expected, 1100.0)
+    assert fact in first.reason
+    engine.jobs = []
+    assert status.query_status(run.reference) == first
+    assert "sacct" not in engine.asked
+
+
+def test_end_that_nobody_saw_is_told_by_accounting(engine, run):
+    run.begin()
+    engine.accounts = [engine.set_job("NODE_FAIL", start=900.0, end=1100.0)]
+    engine.jobs = []
+    found = status.query_status(run.reference)
+    assert (found.state, engine.asked) == ("lost", ["squeue", "sacct"])
+    assert "node failed" in found.reason
+
+
+def test_number_that_slurm_gave_another_job_is_not_the_run(engine, run):
+    """Slurm may begin its numbers again."""
+    engine.accounts = [engine.set_job("COMPLETED", name="other")]
+    engine.jobs = []
+    assert status.query_status(run.reference).state == "lost"
+
+
+def test_run_without_any_trace_is_lost(engine, run):
+    (run.path / "slurm.txt").write_text("error: no Python\n")
+    found = status.query_status(run.reference)
+    assert (found.state, found.exit_code) == ("lost", None)
+    assert found.reason.endswith(": no Python")
+
+
+def test_own_reason_is_told_with_that_of_slurm(engine, run):
+    run.begin()
+    run.end("failed", outcome="the training was killed", code=1)
+    engine.set_job("OUT_OF_MEMORY", "OutOfMemory")
+    found = status.query_status(run.reference)
+    assert found.reason.startswith("the training was killed: memory ran out")
+    run.end("cancelled", why="the job has --continuation never")
+    engine.set_job("FAILED", "NonZeroExitCode")
+    told = status.query_status(run.reference).reason
+    assert told == "the run was stopped by Slurm, as when its time is up; the job has --continuation never"
+
+
+def test_memory_kill_that_slurm_calls_a_failure_is_told(engine, run):
+    run.begin()
+    (run.path / "slurm.txt").write_text("slurmstepd-n1: error: Exceeded job memory limit\n")
+    engine.set_job("FAILED", "JobLaunchFailure")
+    assert "--memory" in status.query_status(run.reference).reason
+
+
+def test_run_of_another_user_is_found(engine, run, monkeypatch):
+    users = []
+    monkeypatch.setattr(status, "query_queue", lambda names, user: users.append(user) or engine.jobs)
+    engine.set_job("RUNNING", nodes="n1")
+    monkeypatch.setattr(os, "getuid", lambda: run.path.stat().st_uid + 1)
+    assert status.query_status(run.reference).state == "running"
+    assert users == [str(run.path.stat().st_uid)]
+
+
+def test_missing_folder_is_told(engine, tmp_path):
+    with pytest.raises(RunGone):
+        status.query_status({"run": RUN, "folder": str(tmp_path / "gone"), "job": JOB})
+
+
+def test_fifty_runs_cost_one_question(engine, tmp_path):
+    runs = [RunFolder(tmp_path / f"count-{number}") for number in range(50)]
+    for number, one in enumerate(runs):
+        one.reference["job"] = str(number + 1)
+        engine.set_job("PENDING", "Priority", number=str(number + 1), name=one.path.name)
+    gone = {"run": "count-99", "folder": str(tmp_path / "gone"), "job": "99"}
+    found = pipeline_status.list_statuses([*(one.reference for one in runs), gone])
+    assert [one and one.state for one in found] == ["pending"] * 50 + [None]
+    assert engine.asked == ["squeue"]
+    engine.jobs = engine.jobs[1:]
+    pipeline_status.list_statuses([one.reference for one in runs])
+    assert engine.asked[1:] == ["squeue", "sacct"]
+
+
+def test_log_is_followed_over_a_requeue(engine, run, monkeypatch):
+    monkeypatch.setattr(logs, "QUERY_SECONDS", 0.0)
+    monkeypatch.setattr(logs.log, "POLL_SECONDS", 0.0)
+    engine.set_job("PENDING", "Resources")
+    lines = logs.read_logs(run.reference, follow=True)
+    assert next(lines) == "[slurm] waiting: no node has free what it asks for (Resources)"
+    engine.set_job("PENDING", "Priority")
+    assert "higher priority" in next(lines)
+    (run.path / "slurm.txt").write_text("loading cuda\n")
+    assert next(lines) == "[slurm] loading cuda"
+    run.begin()
+    engine.set_job("RUNNING", nodes="n1")
+    (run.path / "log.txt").write_text("one\n")
+    assert next(lines) == "one"
+    run.end("cancelled", "requeue", "its time was up")
+    engine.set_job("PENDING", "BeginTime")
+    assert next(lines) == "[slurm] waiting: it starts again soon"
+    run.begin(restart=1)
+    engine.set_job("RUNNING", nodes="n1")
+    engine.is_away = True
+    with (run.path / "log.txt").open("a") as file:
+        file.write("two\nlast")
+    assert next(lines) == "two"
+    engine.is_away = False
+    run.end("succeeded", code=0)
+    assert [*lines] == ["last"]
+
+
+def test_log_of_a_run_that_never_began_is_that_of_its_batch_script(engine, run):
+    (run.path / "slurm.txt").write_text("loading cuda\nslurmstepd: error: *** JOB 12 CANCELLED ***\n")
+    told = ["[slurm] loading cuda", "[slurm] slurmstepd: error: *** JOB 12 CANCELLED ***"]
+    assert [*logs.read_logs(run.reference, follow=False)] == told
+    (run.path / "log.txt").write_text("one\ntwo\n")
+    assert [*logs.read_logs(run.reference, follow=False)] == [told[0], "one", "two", told[1]]
+    assert [*logs.read_logs(run.reference, follow=False, tail=2)] == ["two", told[1]]
