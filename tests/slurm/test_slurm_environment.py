@@ -23,7 +23,8 @@ def submit(lab, robotrain, monkeypatch, tmp_path):
 
     def submit(node):
         folders = ("--runs-dir", tmp_path / "runs", "--cache-dir", tmp_path / "cache", "--new", "--json")
-        options = ("--gpus", 0, "--sbatch", f"nodelist={node}", "--continuation", "never")
+        resources = ("--gpus", 0, "--cpus", 1, "--memory", "1G", "--sbatch", f"nodelist={node}")
+        options = (*resources, "--continuation", "never")
         command = ("--", "python3", "-c", "print('done')")
         answer = robotrain("submit", "command", "--platform", "slurm", *folders, *options, *command)
         answer.check(0)

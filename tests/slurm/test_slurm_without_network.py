@@ -46,7 +46,7 @@ def submit(lab, hub, robotrain, monkeypatch, tmp_path):
 
     def submit(*options):
         folders = ("--runs-dir", tmp_path / "runs", "--cache-dir", tmp_path / "cache")
-        sources = ("--dataset-repo-id", "lab/words", "--code", code, "--gpus", 0)
+        sources = ("--dataset-repo-id", "lab/words", "--code", code, "--gpus", 0, "--cpus", 1, "--memory", "1G")
         packages = ("--requirements", code / "requirements.txt")
         command = ("python3", "program.py", "{dataset}", "{outputs}", hub.port)
         return robotrain(

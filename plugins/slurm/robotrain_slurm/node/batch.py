@@ -12,8 +12,11 @@ from robotrain_runtime.contract import claim
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_slurm.node import attempts, continuation, trial
+from robotrain_slurm.node.container import make_container_command, stop_contained
+from robotrain_slurm.node.continuation import NodeJob
 
-DOCUMENT, LOG, SPEC = "job.json", "log.txt", "slurm.json"
+DOCUMENT, LOG, SPEC, SEARCH_FILE = "job.json", "log.txt", "slurm.json", "find-python.sh"
+PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONUNBUFFERED")
 SAVE_SHARE = 0.75
 """The share of the time between Slurm's signal and the time limit in which the work saves a checkpoint."""
 
@@ -23,23 +26,35 @@ class RuntimeProcess:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self._contained = ""
         self._is_stopped = False
         signal.signal(signal.SIGTERM, self._handle_stop)
 
-    def run(self, job: str, options: Iterable[str], grace_seconds: float) -> int:
+    def run(self, number: str, options: Iterable[str], job: NodeJob) -> int:
         """Run the job of the current folder; return the exit code of the runtime, negative for a signal."""
-        arguments = ["run", DOCUMENT, "--once", job, "--log", LOG, *options]
-        environ = {GRACE_VARIABLE: f"{grace_seconds:g}", **os.environ}
-        command = [sys.executable, "-m", "robotrain_runtime", *arguments]
-        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environ)
+        arguments = ["-m", "robotrain_runtime", "run", DOCUMENT, "--once", number, "--log", LOG, *options]
+        own = {GRACE_VARIABLE: f"{job.stop_seconds * SAVE_SHARE:g}"}
+        command = [sys.executable, *arguments]
+        if job.container.get("tool"):
+            own |= {name: os.environ[name] for name in PYTHON_VARIABLES}
+            program = ["/bin/sh", str(job.root / SEARCH_FILE), *arguments]
+            command = make_container_command(job.container, os.getcwd(), program, own)
+            self._contained = number
+        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**own, **os.environ})
         if self._is_stopped:  # requested before the child existed
-            self._child.terminate()
+            self._stop()
         return self._child.wait()
 
     def _handle_stop(self, number: int, frame: FrameType | None) -> None:
-        if not self._is_stopped and self._child:
-            self._child.terminate()
+        if not self._is_stopped:
+            self._stop()
         self._is_stopped = True
+
+    def _stop(self) -> None:
+        if self._contained and stop_contained(Path.cwd(), self._contained):
+            return
+        if self._child:
+            self._child.terminate()
 
 
 def main() -> int:
@@ -54,7 +69,7 @@ def main() -> int:
         print(f"nothing to do: the job {following or (owner and owner.name)} does the work of this run", flush=True)
         return 0
     attempt = attempts.begin_attempt(folder, number)
-    code = runtime.run(number, trial.list_trial_options(Path(DOCUMENT)), job.stop_seconds * SAVE_SHARE)
+    code = runtime.run(number, trial.list_trial_options(Path(DOCUMENT)), job)
     if (owner := claim.find_owner(folder)) and owner.name == number:
         continuation.finish_attempt(job, folder, attempt, code)
     return code if code >= 0 else 128 - code

@@ -7,11 +7,11 @@ the new job by its comment, which ends with JOB.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.files import write_atomically, write_new_file
@@ -47,6 +47,8 @@ class NodeJob:
     ways: tuple[str, ...] = ()
     """What may continue it, as in WAYS."""
     stop_seconds: int = 120
+    container: Mapping[str, Any] = field(default_factory=dict)
+    """As `JobContainer`; without a tool the program runs on the node itself."""
 
 
 def read_node_job(spec: Path, name: str) -> NodeJob:
@@ -63,6 +65,7 @@ def read_node_job(spec: Path, name: str) -> NodeJob:
         root=spec.parent,
         ways=tuple(way for way in WAYS[values["continuation"]] if way == "requeue" or is_alone),
         stop_seconds=values["stop_seconds"],
+        container=job.get("container") or {},
     )
 
 

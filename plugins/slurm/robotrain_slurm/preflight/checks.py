@@ -19,6 +19,7 @@ from robotrain_slurm.client.commands import SlurmRefused
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.preflight import folders
 from robotrain_slurm.preflight.array_size import check_array_size
+from robotrain_slurm.preflight.container import check_containers
 from robotrain_slurm.preflight.locks import check_locks
 from robotrain_slurm.preflight.resources import JobRequest, find_request_problems
 from robotrain_slurm.spec.script import read_options
@@ -36,6 +37,7 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
         partial(check_cluster, plan, spec, jobs),
         partial(folders.check_run_folder, spec, plan),
         partial(folders.check_files, jobs, bool(spec.folder)),
+        partial(check_containers, spec),
         partial(check_locks, Path(jobs[0].placement.cache)),
         *([partial(check_array_size, spec)] if any(job.trials for job in spec.jobs) else []),
     ]

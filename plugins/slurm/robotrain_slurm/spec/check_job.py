@@ -16,6 +16,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
 from robotrain_slurm.spec import managed_options, options, prologue, variables
 from robotrain_slurm.spec.check_staging import check_staging
+from robotrain_slurm.spec.container import check_mounts
 
 SBATCH_FLAG, TRACKING_FLAG = "--sbatch", "--tracking-uri"
 PUBLISH_PARAMETER = "publish_url"
@@ -30,6 +31,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         *check_quantities(job, settings),
         *check_texts(settings),
         *check_container(job, settings),
+        *check_mounts(job, settings),
         *check_prologue(settings),
         *check_publishing(job, settings),
         *check_staging(job, settings),

@@ -21,6 +21,7 @@ from robotrain.model.run import Reference
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import render, script
+from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import NO_MEMORY, Option, choose_stop_seconds, fill_settings, parse_memory
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
@@ -33,6 +34,7 @@ from robotrain_slurm.spec.submission_spec import (
     SUBMISSION,
     SUBMISSION_FILE,
     BatchJob,
+    JobContainer,
 )
 
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
@@ -51,7 +53,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     folders |= {step.name: _get_handover(root, step.name) for step in steps}
     rendered = [_render_step(step, run, root, folders) for step in steps]
     payload = _merge_payloads(step.payload for step in steps)
-    content = [(one.step.needs, one.options, one.prologue, one.document) for one in rendered]
+    content = [(one.step.needs, one.options, one.prologue, one.document, one.container) for one in rendered]
     token = render.make_token(content, payload.digest)
     names = {step.name for step in steps}
     jobs = tuple(one.make_job(token, names) for one in rendered)
@@ -123,6 +125,7 @@ class _StepJob:
     options: list[Option]
     prologue: Sequence[str]
     document: bytes
+    container: JobContainer
 
     def make_job(self, token: str, names: Collection[str]) -> BatchJob:
         """Return its batch job. `names`: the steps of this run, without those that an earlier one finished."""
@@ -133,6 +136,7 @@ class _StepJob:
             folder=self.folder,
             step=self.step.name,
             needs=tuple(name for name in self.step.needs if name in names),
+            container=self.container,
         )
 
 
@@ -150,7 +154,8 @@ def _render_step(step: PipelineStep, run: str, root: str, handovers: Mapping[str
         registers=step.registers,
     )
     options = render.list_script_options(step.job, step.settings, name, folder)
-    return _StepJob(step, name, folder, options, read_prologue(step.settings), document)
+    container = make_container(step.job, step.settings, root, document)
+    return _StepJob(step, name, folder, options, read_prologue(step.settings), document, container)
 
 
 def _merge_payloads(payloads: Iterable[Payload]) -> Payload:

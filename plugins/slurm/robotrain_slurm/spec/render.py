@@ -15,6 +15,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
 from robotrain_slurm.spec import script
+from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
@@ -51,9 +52,10 @@ def render_plan(
     folder = os.path.join(settings.runs_dir, run)
     document = render_document(job, settings, run, folder, container_plugins)
     options, prologue = list_script_options(job, settings, run, folder), read_prologue(settings)
-    comment = make_comment(run, make_token(options, prologue, document, payload.digest))
+    container = make_container(job, settings, folder, document)
+    comment = make_comment(run, make_token(options, prologue, document, payload.digest, container))
     text = script.make_script([*options, ("comment", comment)], prologue)
-    batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder)
+    batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, container=container)
     spec = make_spec(settings, run, folder, (batch_job,), choose_stop_seconds(job, settings))
     return Plan(
         platform="slurm",
@@ -67,7 +69,7 @@ def render_plan(
             SEARCH_FILE: make_python_search(job.profile.container.interpreters).encode(),
             PAYLOAD_FILE: payload.archive,
         },
-        shown=(SCRIPT_FILE, DOCUMENT_FILE),
+        shown=(SCRIPT_FILE, DOCUMENT_FILE, *((SUBMISSION_FILE,) if container.tool else ())),
     )
 
 

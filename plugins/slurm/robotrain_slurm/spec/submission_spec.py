@@ -23,6 +23,19 @@ SCHEMA = 1
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
+class JobContainer:
+    """The container that a job's program runs in; that of a job without one has no tool."""
+
+    tool: Literal["", "pyxis", "apptainer"] = ""
+    image: str = ""
+    """As the tool names it."""
+    mounts: tuple[str, ...] = ()
+    """The files and folders of the node that are mounted under the same path; those that do not exist are left out."""
+    folders: tuple[str, ...] = ()
+    """Folders that are mounted, too, and are created if they do not exist."""
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
 class BatchJob:
     """A job of Slurm: one batch script."""
 
@@ -40,6 +53,7 @@ class BatchJob:
     """The names of the jobs that must succeed before."""
     trials: tuple[str, ...] = ()
     """The names of the trials, of a job array."""
+    container: JobContainer = JobContainer()
 
     @property
     def documents(self) -> list[str]:

@@ -16,6 +16,7 @@ from robotrain.sweeps.space import fit_values, list_trial_values
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import render, script
+from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
@@ -52,8 +53,16 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     folder = os.path.join(settings.runs_dir, run)
     documents = _render_documents(sweep, run, folder)
     options, prologue = _list_array_options(sweep, run, folder), read_prologue(settings)
-    comment = render.make_comment(run, render.make_token(options, prologue, documents, sweep.payload.digest))
-    batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, trials=sweep.trials)
+    container = make_container(sweep.jobs[0], settings, folder, documents[get_trial_path(1, DOCUMENT_FILE)])
+    token = render.make_token(options, prologue, documents, sweep.payload.digest, container)
+    batch_job = BatchJob(
+        name=run,
+        script=SCRIPT_FILE,
+        comment=(comment := render.make_comment(run, token)),
+        folder=folder,
+        trials=sweep.trials,
+        container=container,
+    )
     stop_seconds = choose_stop_seconds(sweep.jobs[0], settings)
     spec = render.make_spec(settings, run, folder, (batch_job,), stop_seconds)
     interpreters = sweep.jobs[0].profile.container.interpreters
