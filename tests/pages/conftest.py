@@ -17,6 +17,7 @@ from osmo_stand_in import OsmoStandIn
 from osmo_stand_in.config import platform, pool
 from osmo_stand_in.fixtures import osmo
 from page_session import DECLARED, ROOT, Page, Shell
+from slurm_stand_in import SlurmStandIn
 
 __all__ = ["azureml", "azureml_session", "nobody", "osmo", "tenant_session"]
 
@@ -79,6 +80,20 @@ def osmo_service(osmo: OsmoStandIn) -> Environ:
 
 
 @pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlurmStandIn:
+    """Slurm's commands, of a cluster with GPUs."""
+    stand_in = SlurmStandIn(tmp_path / "slurm", monkeypatch)
+    stand_in.add_node("gpu-1", "batch", gres="gpu:a100:8", cpus=64, memory=500_000)
+    return stand_in
+
+
+@pytest.fixture
+def slurm_cluster(slurm: SlurmStandIn) -> Environ:
+    """What leads a program to that cluster."""
+    return {"PATH": str(slurm.folder / "bin")}
+
+
+@pytest.fixture
 def trains(training_python: Path) -> Environ:
     """The environments of jobs are built; one core for each training."""
     return {"OMP_NUM_THREADS": "1", "TRAINING_PYTHON": str(training_python)}
@@ -90,8 +105,10 @@ def open_shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
     with ExitStack() as opened:
 
         def start(page: Page) -> Shell:
-            found = {name: value for use in page.uses for name, value in request.getfixturevalue(use).items()}
-            first = [found.pop("PATH", "").partition(os.pathsep)[0], Path(sys.executable).parent]
+            environs = [request.getfixturevalue(use) for use in page.uses]
+            found = {name: value for environ in environs for name, value in environ.items() if name != "PATH"}
+            commands = [environ.get("PATH", "").partition(os.pathsep)[0] for environ in environs]
+            first = [*commands, Path(sys.executable).parent]
             path = os.pathsep.join([*map(str, filter(None, first)), PATH])
             folder, cache = tmp_path / "reader", tmp_path / "cache"
             folder.mkdir()

@@ -6,7 +6,7 @@ import pytest
 from page_session import BLOCK, DECLARED, ROOT, read_pages, run_page
 
 PAGES = read_pages()
-ELSEWHERE = ("docs/osmo.md", "docs/azureml.md", "docs/install.md", "docs/first-policy.md")
+ELSEWHERE = ("docs/slurm.md", "docs/osmo.md", "docs/azureml.md", "docs/install.md", "docs/first-policy.md")
 QUICK = [name for name, page in PAGES.items() if "trains" not in page.uses and name not in ELSEWHERE]
 
 

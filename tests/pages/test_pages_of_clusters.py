@@ -1,7 +1,9 @@
-"""docs/osmo.md and docs/azureml.md as their readers type them: what is submitted, the stand-ins take."""
+"""The pages of clusters as their readers type them: what is submitted, the stand-ins take."""
 
 import hashlib
 import json
+import threading
+from pathlib import Path
 
 import pytest
 from azure_stand_in.ml.job import Job
@@ -68,3 +70,31 @@ def test_the_page_of_azure_ml(open_shell, azureml):
     azureml.here.runner = run
     run_page(page, open_shell(page))
     assert len(azureml.jobs) > 10
+
+
+def test_the_page_of_slurm(open_shell, slurm):
+    page, ended, closing = PAGES["docs/slurm.md"], set(), threading.Event()
+
+    def end_jobs() -> None:
+        """Every job succeeds at once, with a checkpoint."""
+        while not closing.wait(0.1):
+            for job in slurm.read_jobs():
+                folder = Path(job["folder"])
+                if job["number"] not in ended and folder.is_dir():
+                    ended.add(job["number"])
+                    for name, content in make_checkpoint("outputs/checkpoints", folder.name).items():
+                        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                        (folder / name).write_bytes(content)
+                    (folder / "events.jsonl").write_text("".join(f"{event.format_event(one)}\n" for one in EVENTS))
+                    (folder / "log.txt").write_text("step 20\n")
+                    (folder / "outcome.json").write_text('{"state": "succeeded", "exit_code": 0}')
+                    slurm.set_state(job["number"], "COMPLETED")
+
+    thread = threading.Thread(target=end_jobs)
+    thread.start()
+    try:
+        run_page(page, open_shell(page))
+    finally:
+        closing.set()
+        thread.join()
+    assert len(ended) > 8
