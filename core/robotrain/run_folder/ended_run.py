@@ -26,15 +26,18 @@ OTHER_TRACKING = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_
 """Environment variables of this user's other projects."""
 
 
-def register_model(folder: Path, name: str, step: int | None) -> Registered:
+def register_model(folder: Path, name: str, step: int | None, payload: Path | None = None) -> Registered:
     """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
 
     Raise Rejected if the registration fails.
+
+    :param payload: the folder of the run's payload, if it is not below `folder`.
     """
+    payload = payload or folder / PAYLOAD_FOLDER
     arguments = [REGISTER_COMMAND, log.JOB_FILE, name, *(() if step is None else ("--step", str(step)))]
     # the run's bundled runtime fits its plugins and lock, but one of an earlier version cannot register
-    bundled = _run_runtime(folder, [REGISTER_COMMAND, "--help"], bundled=True).returncode == 0
-    completed = _run_runtime(folder, arguments, bundled)
+    bundled = _run_runtime(folder, [REGISTER_COMMAND, "--help"], payload).returncode == 0
+    completed = _run_runtime(folder, arguments, payload if bundled else None)
     if completed.returncode:
         _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")
         why = message.strip() if found else failure.explain_output(completed.stderr.splitlines())
@@ -47,13 +50,13 @@ def register_model(folder: Path, name: str, step: int | None) -> Registered:
         raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
 
 
-def _run_runtime(folder: Path, arguments: list[str], bundled: bool) -> subprocess.CompletedProcess[str]:
-    """Run the runtime that was sent with the run if `bundled` is set, else the installed one."""
+def _run_runtime(folder: Path, arguments: list[str], payload: Path | None) -> subprocess.CompletedProcess[str]:
+    """Run the runtime that was sent with the run, in `payload`, or else the installed one."""
     environ = {name: value for name, value in os.environ.items() if name not in OTHER_TRACKING}
     return subprocess.run(
         child_python.make_module_command("robotrain_runtime", *arguments),
         cwd=folder,
-        env=environ | ({"PYTHONPATH": str(folder / PAYLOAD_FOLDER)} if bundled else {}),
+        env=environ | ({"PYTHONPATH": str(payload)} if payload else {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 from robotrain.errors import Rejected
 from robotrain.model.run import Output, Reference, RunGone
 from robotrain.run_folder import log
+from robotrain.run_folder.status import PAYLOAD_FOLDER
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
@@ -41,7 +42,8 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     """
     from robotrain.run_folder import ended_run  # costs start-up
 
-    return ended_run.register_model(find_folder(select_step(reference)), name, step)
+    payload = find_folder(reference) / PAYLOAD_FOLDER
+    return ended_run.register_model(find_folder(select_step(reference)), name, step, payload)
 
 
 def remove_run(reference: Reference, dry_run: bool = False) -> int:

@@ -39,7 +39,7 @@ from robotrain_slurm.spec.submission_spec import (
 
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
 """What a step that registers a policy has at most, unless its user gives it more."""
-RUN_SETTINGS = {"runs_dir": "--runs-dir", "continuation": "--continuation"}
+RUN_SETTINGS = {"runs_dir": "--runs-dir", "continuation": "--continuation", "stage": "--stage"}
 """Settings that a run has once, with their options."""
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine sends each step as a run of its own")
 
@@ -91,27 +91,23 @@ def _get_handover(root: str, name: str) -> str:
 
 
 def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
-    first = steps[0]
-    for step in steps:
-        settings: SlurmSettings = step.settings
-        if settings.continuation in ("node", "login"):
-            title = f"step {step.name}: later steps do not wait for a job that continues it"
-            why = "Slurm knows only the first job of a step. One that is requeued stays the same job."
-            flag, fix = "--continuation", "--continuation requeue"
-            yield make_unsupported_problem(
-                "slurm-step-continued", title, flag, settings.continuation, why, fix, _DRIVEN
-            )
-        if settings.storage == "node":
-            title = f"step {step.name}: steps hand over through a folder that every node sees"
-            fix = "--storage shared"
-            yield make_unsupported_problem("slurm-step-storage", title, "--storage", "node", "", fix, _DRIVEN)
-        for name, flag in RUN_SETTINGS.items():
-            one, other = getattr(first.settings, name), getattr(settings, name)
-            if one != other:
-                title = f"the steps {first.name} and {step.name} have different values of {flag}"
-                why, fix = "The steps are one run, which has it once.", "the same value for all steps"
-                given = f"{one}, {other}"
-                yield make_unsupported_problem("slurm-steps-differ", title, flag, given, why, fix, _DRIVEN)
+    """Yield each problem once, for the first step that has it."""
+    all_settings: list[SlurmSettings] = [step.settings for step in steps]
+    if ways := [one.continuation for one in all_settings if one.continuation in ("node", "login")]:
+        title = "later steps do not wait for a job that continues a step"
+        why = "Slurm knows only the first job of a step. One that is requeued stays the same job."
+        flag, fix = "--continuation", "--continuation requeue"
+        yield make_unsupported_problem("slurm-step-continued", title, flag, ways[0], why, fix, _DRIVEN)
+    if any(one.storage == "node" for one in all_settings):
+        title, fix = "steps hand over through a folder that every node sees", "--storage shared"
+        yield make_unsupported_problem("slurm-step-storage", title, "--storage", "node", "", fix, _DRIVEN)
+    for name, flag in RUN_SETTINGS.items():
+        values = {getattr(one, name): step.name for one, step in zip(all_settings, steps, strict=True)}
+        if len(values) > 1:
+            title = f"the steps {' and '.join([*values.values()][:2])} have different values of {flag}"
+            why, fix = "The steps are one run, which has it once.", "the same value for all steps"
+            given = ", ".join(map(str, values))
+            yield make_unsupported_problem("slurm-steps-differ", title, flag, given, why, fix, _DRIVEN)
 
 
 @dataclass(frozen=True)
