@@ -80,7 +80,7 @@ def test_a_sweep_has_the_name_of_its_job_unless_it_is_named(run, sweep):
 def test_this_machine_need_not_stay_on(sweep):
     answer = sweep(*GRID, "--at-most", "2", "--native-only", "--dry-run")
     assert (answer.exit_code, "this machine" in answer.stderr) == (0, False)
-    assert "dag (grid) chooses learning_rate, seed when a trial begins" in answer.stderr
+    assert "dag chooses learning_rate, seed (grid)" in answer.stderr
 
 
 def test_the_engine_chooses_random_values(sweep):

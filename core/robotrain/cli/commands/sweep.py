@@ -224,8 +224,9 @@ def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
     rows = list_point_rows(prepared)
     if len(rows) == 1:
         names = ", ".join(prepared.sweep["over"])
-        who = f"{prepared.platform.name} ({request.sampler})" if prepared.is_native else request.sampler
-        return f"{line}\n  {who} chooses {names} when a trial begins"
+        if prepared.is_native:
+            return f"{line}\n  {prepared.platform.name} chooses {names} ({request.sampler})"
+        return f"{line}\n  {request.sampler} chooses {names} when a trial begins"
     more = f"\n… and {len(rows) - 1 - MAX_SHOWN} more" if len(rows) - 1 > MAX_SHOWN else ""
     return f"{line}\n{format_table(rows[: MAX_SHOWN + 1])}{more}"
 

@@ -97,5 +97,7 @@ def find_unshared_folders(
     why = f"{path} is on a disk of this machine ({files.get_filesystem(Path(path))}), and the nodes are others."
     shared = "a disk that this machine and all nodes share; if this one is shared, all is well"
     moved = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", shared)
-    without = Suggestion("--storage node", "a run works in a folder of its node and publishes what it makes")
+    alone = not (spec.is_pipeline or spec.jobs[0].trials)
+    other = "a run works in a folder of its node and publishes what it makes"
+    without = Suggestion("--storage node", other) if alone else ""
     yield make_preflight_problem("slurm-disk-local", title, flag, path, why, moved, without, severity="warning")
