@@ -287,6 +287,8 @@ def read_stored_plan(run: str) -> RenderedPlan:
 
 def find_stored_plan(run: str) -> RenderedPlan | None:
     """Return the plan that a run was submitted with; None if it is missing or damaged."""
+    if not (get_plan_folder(run) / MANIFEST_FILE).exists():  # as at each first submit: to read one costs start-up
+        return None
     try:
         return read_stored_plan(run)
     except Rejected:

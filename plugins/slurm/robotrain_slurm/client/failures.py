@@ -5,12 +5,13 @@ import getpass
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.redaction import redact
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_slurm.client import cluster
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
@@ -26,7 +27,7 @@ MAX_TEXT_LENGTH = 400
 QUERY_SECONDS = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Refusal:
     """A kind of refusal: how it is recognised, and the parts of its problem."""
 

@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from robotrain.cluster.checks import QuantityError, make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Suggestion
 from robotrain.model.job import GPUS_PARAMETER, Job
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_slurm.client.cluster import (
     NodeGroup,
@@ -27,7 +27,7 @@ REFUSED_STATES = ("drain", "inact", "inactive")
 """States of a partition that refuses jobs; one that is `down` lets them wait."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """What a batch job asks for."""
 
