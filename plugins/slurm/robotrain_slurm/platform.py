@@ -100,7 +100,7 @@ class SlurmPlatform(ClusterPlatform):
     download = lazy_method("robotrain_slurm.observe.run_files:download_output")
     register = lazy_method("robotrain_slurm.observe.run_files:register_model")
     remove_outputs = lazy_method("robotrain_slurm.observe.run_files:remove_run")
-    describe_reference = lazy_method("robotrain_slurm.observe.run_files:describe_reference")
+    describe_reference = lazy_method("robotrain_slurm.observe.step_references:describe_reference")
 
 
 @hook

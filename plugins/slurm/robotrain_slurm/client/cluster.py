@@ -15,6 +15,8 @@ from robotrain_slurm.spec.options import DAY, HOUR, MINUTE, parse_time
 
 FORMAT = "%R|%P|%a|%l|%g|%T|%D|%c|%m|%N|%G|%f"
 """Fields that sinfo has had since version 2: name, default, availability, limit, groups, and a group of like nodes."""
+LIST_PARTITIONS = "sinfo --summarize"
+LIST_FEATURES = "sinfo --format='%P %f'"
 UNUSABLE_STATES = frozenset("down drained draining drain drng fail failing error inval future".split())  # noqa: SIM905
 """States of nodes that start no job until an administrator acts."""
 STATE_MARKS = "*~#!%$@^-+"

@@ -20,8 +20,6 @@ Options = Mapping[str, str | None]
 """The options of a batch script by their long names; None for a flag."""
 OPTIONS_OF_FLAGS = {"--memory": "mem", "--cpus": "cpus-per-task", "--gpus": "gres"}
 """Options of sbatch that robotrain calls otherwise."""
-LIST_PARTITIONS = "sinfo --summarize"
-LIST_FEATURES = "sinfo --format='%P %f'"
 LIST_ACCOUNTS = "sacctmgr show associations user=$USER format=account,partition,qos"
 MAX_TEXT_LENGTH = 400
 QUERY_SECONDS = 10.0
@@ -87,13 +85,15 @@ def suggest_existing(code: str, flag: str, given: str, options: Options) -> Iter
             return
         partitions = cluster.query_partitions()
     except (Rejected, SlurmRefused):
-        yield Suggestion(LIST_ACCOUNTS if flag in ("--account", "--qos") else LIST_PARTITIONS, "lists what exists")
+        yield Suggestion(
+            LIST_ACCOUNTS if flag in ("--account", "--qos") else cluster.LIST_PARTITIONS, "lists what exists"
+        )
         return
     if flag == "--partition":
         usable = [one.name for one in cluster.list_open_partitions(partitions) if one.name != given]
-        yield from suggest_names(template, given, usable, LIST_PARTITIONS)
+        yield from suggest_names(template, given, usable, cluster.LIST_PARTITIONS)
     elif flag == "--constraint":
-        yield from suggest_names(template, given, cluster.list_features(partitions), LIST_FEATURES)
+        yield from suggest_names(template, given, cluster.list_features(partitions), cluster.LIST_FEATURES)
     elif flag == "--time":
         for one in cluster.select_partitions(partitions, options.get("partition")):
             if one.limit < math.inf:

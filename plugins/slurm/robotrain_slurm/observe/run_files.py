@@ -1,6 +1,6 @@
 """What a run leaves in its folder: events, outputs; and what is done with them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from robotrain.errors import Rejected
@@ -13,7 +13,7 @@ from robotrain_runtime.contract.step_output import STEP_FILE
 from robotrain_slurm.observe.pipeline_status import query_status
 from robotrain_slurm.observe.status import find_folder
 from robotrain_slurm.observe.step_references import read_spec, select_step
-from robotrain_slurm.spec.submission_spec import HANDOVER_FOLDER, JOBS_KEY, SUBMISSION_FILE
+from robotrain_slurm.spec.submission_spec import HANDOVER_FOLDER, SUBMISSION_FILE
 
 
 def find_events_file(reference: Reference) -> Path | None:
@@ -63,9 +63,3 @@ def remove_run(reference: Reference, dry_run: bool = False) -> int:
 def has_step_output(reference: Reference) -> bool:
     """Return whether a later pipeline can read what a step handed over."""
     return Path(select_step(reference)["folder"], HANDOVER_FOLDER, STEP_FILE).is_file()
-
-
-def describe_reference(reference: Reference) -> Mapping[str, str]:
-    """Return the number of the job in Slurm."""
-    shown = {name: reference.get(name, "") for name in ("job", JOBS_KEY)}
-    return {name: text for name, text in shown.items() if text}

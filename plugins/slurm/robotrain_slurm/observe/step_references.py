@@ -73,3 +73,9 @@ def _list_trials(reference: Reference) -> dict[str, Reference]:
         name: {"run": reference["run"], "folder": os.path.join(root, str(number)), "job": f"{array}_{number}"}
         for number, name in names
     }
+
+
+def describe_reference(reference: Reference) -> Mapping[str, str]:
+    """Return the number of the job in Slurm."""
+    shown = {name: reference.get(name, "") for name in ("job", JOBS_KEY)}
+    return {name: text for name, text in shown.items() if text}

@@ -10,6 +10,8 @@ from robotrain.model.job import GPUS_PARAMETER, Job
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_slurm.client.cluster import (
+    LIST_FEATURES,
+    LIST_PARTITIONS,
     NodeGroup,
     Partition,
     format_limit,
@@ -19,7 +21,6 @@ from robotrain_slurm.client.cluster import (
     read_limit,
     select_partitions,
 )
-from robotrain_slurm.client.failures import LIST_FEATURES, LIST_PARTITIONS
 from robotrain_slurm.spec.options import parse_memory
 
 GPU_OPTIONS = ("gres", "gpus", "gpus-per-node")

@@ -18,7 +18,6 @@ from robotrain.errors import Problem, Rejected, Suggestion, Unanswered, make_pro
 from robotrain_runtime.contract.files import lock_file, read_limited_file, sync_folder
 
 from robotrain_slurm.client.commands import SlurmAway, SlurmRefused, make_environment, make_missing_command_problem
-from robotrain_slurm.client.failures import quote_message
 from robotrain_slurm.spec.submission_spec import BatchJob
 
 PATIENCE_SECONDS = 180.0
@@ -78,6 +77,8 @@ def send_job(job: BatchJob, root: Path, *options: str) -> str:
     if number := find_number(answer):
         return number
     if code is None or is_unsure(answer):
+        from robotrain_slurm.client.failures import quote_message  # costs start-up
+
         raise SlurmAway(f"{quote_message(answer) or 'sbatch ended without an answer'}.")
     raise JobRefused(job, answer, code)
 

@@ -13,11 +13,10 @@ from robotrain.run_folder.status import has_plan_files
 from robotrain_runtime.contract import claim
 
 from robotrain_slurm.client.commands import SlurmAway
-from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, TRIALS_FOLDER, TRIALS_KEY, BatchJob, SlurmSpec
-from robotrain_slurm.submit import continuation_driver, sbatch, staging, step_jobs
+from robotrain_slurm.submit import sbatch, step_jobs
 from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_folder
 
 REFUSED_REASONS = ("BadConstraints",)
@@ -27,9 +26,14 @@ REFUSED_REASONS = ("BadConstraints",)
 def submit_plan(plan: Plan) -> Reference:
     """Send the plan, once. Raise Rejected when Slurm refused it, Unanswered when that is not known."""
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
-    staged = staging.fetch_inputs(plan) if spec.staged else {}
-    is_new = create_run_folder(plan, spec)
-    staging.write_staged_files(Path(spec.folder), staged)
+    if spec.staged:
+        from robotrain_slurm.submit import staging  # costs start-up
+
+        staged = staging.fetch_inputs(plan)
+        is_new = create_run_folder(plan, spec)
+        staging.write_staged_files(Path(spec.folder), staged)
+    else:
+        is_new = create_run_folder(plan, spec)
     try:
         if spec.is_pipeline:
             return step_jobs.send_steps(spec, is_new)
@@ -42,12 +46,21 @@ def submit_plan(plan: Plan) -> Reference:
             if found := find_run(plan):
                 return found
         raise Unanswered(away.problems) from None
+    return _follow_job(spec, number)
+
+
+def _follow_job(spec: SlurmSpec, number: str) -> Reference:
+    """Return the reference of a job that was sent, after what continues it on this machine was started."""
     if spec.continuation == "login":
+        from robotrain_slurm.submit import continuation_driver  # costs start-up
+
         continuation_driver.start_driver(Path(spec.folder))
     return make_reference(spec, number)
 
 
 def _make_refused_problem(plan: Plan, refusal: sbatch.JobRefused) -> Problem:
+    from robotrain_slurm.client.failures import explain_refusal  # costs start-up
+
     job = refusal.job
     problem = explain_refusal(refusal.text, read_options(plan.files[job.script].decode()))
     if not job.step:
@@ -71,7 +84,7 @@ def find_run(plan: Plan) -> Reference | None:
     (job,) = spec.jobs
     answer = sbatch.read_answer(root, job)
     number = _ask_for_job(job) if sbatch.is_unsure(answer) else sbatch.find_number(answer)
-    return make_reference(spec, number) if number else None
+    return _follow_job(spec, number) if number else None
 
 
 def _ask_for_job(job: BatchJob) -> str:
