@@ -88,7 +88,8 @@ def job(tmp_path, slurm) -> NodeJob:
     )
     folder = {"step": "", "trials": [], "folder": str(tmp_path)}
     spec = {"jobs": [{"name": "run-1", "script": "job.sbatch", "comment": "robotrain:run-1:0123", **folder}]}
-    (tmp_path / "slurm.json").write_text(json.dumps({**spec, "continuation": "requeue", "stop_seconds": 60}))
+    values = {**spec, "run": "run-1", "folder": str(tmp_path), "continuation": "requeue", "stop_seconds": 60}
+    (tmp_path / "slurm.json").write_text(json.dumps(values))
     first = commands.run_command("sbatch", "--parsable", str(tmp_path / "job.sbatch")).strip()
     slurm.set_state(first, "RUNNING")
     os.symlink(f"{first}:token:17", tmp_path / claim.CLAIM_LINK)
@@ -164,6 +165,18 @@ def raise_(error):
     return fail
 
 
+def test_failure_of_a_start_without_progress_keeps_its_reason(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "find_fate", lambda *facts: "running")
+    attempt = attempts.begin_attempt(tmp_path, "1")
+    outcome = '{"state": "failed", "exit_code": 75, "reason": "packages could not be fetched", "fault": "network"}'
+    (tmp_path / "outcome.json").write_text(outcome)
+    continuation.finish_attempt(job, tmp_path, attempt, EXIT_RETRY)
+    assert (tmp_path / "outcome.json").read_text() == outcome
+    end = attempts.read_attempts(tmp_path)[-1].end
+    assert end.continued_by == ""
+    assert "--time" not in end.why
+
+
 def test_step_of_a_pipeline_is_only_requeued(job, tmp_path):
     values = json.loads((tmp_path / "slurm.json").read_text())
     values["jobs"][0]["step"] = "train"
@@ -229,3 +242,15 @@ def test_when_a_run_waits_for_the_driver(tmp_path, way, state, following, expect
     assert continuation_driver.is_waiting(tmp_path, known, state) == expected
     (tmp_path / claim.CANCELLED_FILE).touch()
     assert not continuation_driver.is_waiting(tmp_path, known, state)
+
+
+def test_job_whose_batch_script_fails_when_it_starts_again_is_not_requeued_for_ever(job, tmp_path, slurm, monkeypatch):
+    attempt = attempts.begin_attempt(tmp_path, "1")
+    attempts.end_attempt(tmp_path, attempt, AttemptEnd("cancelled", 143, continued_by="requeue"))
+    slurm.set_state("1", "FAILED", "NonZeroExitCode", restarts=1)
+    monkeypatch.setattr(commands, "requeue_job", raise_(AssertionError("it was requeued before")))
+    continuation_driver.drive_run(tmp_path)
+    known = attempts.read_attempts(tmp_path)
+    assert known[-1].end.continued_by == ""
+    assert json.loads((tmp_path / "outcome.json").read_text())["state"] == "failed"
+    assert not continuation_driver.is_waiting(tmp_path, known, "failed")

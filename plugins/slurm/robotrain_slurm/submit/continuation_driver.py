@@ -36,6 +36,7 @@ QUEUE_SECONDS = 30.0
 """Seconds between two questions whether Slurm still has a job of the run."""
 REFUSED_SECONDS = 60.0
 """Seconds until a job is sent again that Slurm refused: a limit on jobs may have been reached."""
+ENDED_EARLY = "Slurm started the job again, and its batch script ended before the run began"
 
 
 def start_driver(folder: Path) -> None:
@@ -107,8 +108,7 @@ class ContinuationDriver:
         try:
             if last.end.continued_by == "requeue":
                 with suppress(CommandRefused):
-                    commands.requeue_job(last.job)
-                    return QUEUE_SECONDS
+                    return self._requeue(last)
             number = continuation.send_again(self._job, self._folder, last.job)
         except ControllerAway as away:
             _print_line(f"{away}: tried again")
@@ -120,6 +120,17 @@ class ContinuationDriver:
                 attempts.end_attempt(self._folder, last, replace(last.end, continued_by="login", why=why))
             return REFUSED_SECONDS
         _print_line(f"job {number} continues job {last.job}")
+        return QUEUE_SECONDS
+
+    def _requeue(self, last: Attempt) -> float:
+        """Requeue the job that Slurm ended instead, or give up one that ended again before the run began."""
+        if commands.find_fate(last.job, last.restart) != "requeued":
+            commands.requeue_job(last.job)
+        elif last.end and not commands.find_active_jobs(self._job.name):
+            _print_line(ENDED_EARLY)
+            attempts.end_attempt(self._folder, last, replace(last.end, continued_by="", why=ENDED_EARLY))
+            attempts.record_failure(self._folder, last.end.exit_code, ENDED_EARLY)
+            return 0.0
         return QUEUE_SECONDS
 
     def _sleep(self, seconds: float, last: Attempt | None) -> None:
