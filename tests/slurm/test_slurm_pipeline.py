@@ -207,7 +207,10 @@ def test_refusal_of_a_later_step_leaves_nothing(slurm, runs):
     made = make_pipeline(runs, steps)
     with pytest.raises(Rejected) as rejected:
         SLURM.submit(made)
-    assert "none is left in the queue" in rejected.value.problems[0].title
+    (problem,) = rejected.value.problems
+    assert problem.code == "slurm-partition-unknown"
+    assert problem.title.startswith("step register: ")
+    assert "none is left in the queue" in problem.title
     assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
     assert not (runs / RUN).exists()
     assert SLURM.find(made) is None
@@ -271,6 +274,16 @@ def test_cancel_ends_all_steps(slurm, runs):
     status, steps = SLURM.query_pipeline(reference)
     assert (status.state, {one.state for one in steps}) == ("cancelled", {"skipped"})
     assert all((runs / RUN / "steps" / name / "cancelled").exists() for name in ("train", "evaluate", "register"))
+
+
+def test_cancel_leaves_the_result_of_a_step_that_succeeded(slurm, runs):
+    reference = SLURM.submit(make_pipeline(runs))
+    begin_step(runs, "train", "1")
+    end_step(runs, "train", state="succeeded", exit_code=0, reason="")
+    slurm.set_state("1", "COMPLETED")
+    SLURM.cancel(reference)
+    status, steps = SLURM.query_pipeline(reference)
+    assert (status.state, [one.state for one in steps]) == ("cancelled", ["succeeded", "skipped", "skipped"])
 
 
 def test_step_has_its_own_log_and_output(slurm, runs):

@@ -65,7 +65,7 @@ def _make_refused_problem(plan: Plan, refusal: sbatch.JobRefused) -> Problem:
     problem = explain_refusal(refusal.text, read_options(plan.files[job.script].decode()))
     if not job.step:
         return problem
-    title = f"{problem.title} of the step {job.step}; no step has begun, and none is left in the queue"
+    title = f"step {job.step}: {problem.title}; no step has begun, and none is left in the queue"
     return dataclasses.replace(problem, title=title)
 
 
