@@ -9,7 +9,8 @@ from planned_jobs import evaluation, job
 from robotrain.cluster.checks import QuantityError
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import options
-from robotrain_slurm.spec.script import read_options
+from robotrain_slurm.spec.render import EXPORT
+from robotrain_slurm.spec.script import make_script, read_options
 from slurm_stand_in.options import read_script_words
 
 SPECIAL = " \"'\\#%$`!&|;<>(){}[]*?~^=,:@/+-._aZ0éß漢🚀\u00a0\u2028\u0085"
@@ -187,3 +188,19 @@ def test_real_sbatch_takes_times_and_sizes(lab, tmp_path, text, limit):
     script = tmp_path / "job.sbatch"
     script.write_text("\n".join(lines))
     assert lab.run("squeue", "--noheader", f"--jobs={submit_script(script)}", "--format=%l %C %m") == f"{limit} 1 1.50G"
+
+
+@pytest.mark.slow
+def test_job_has_the_variables_that_its_script_lists(lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOGIN_SHELL_VARIABLE", "1")
+    answer = tmp_path / "variables"
+    given = [("time", "1"), ("mem", "100M"), ("wait", None), ("export", EXPORT), ("output", "/dev/null")]
+    print_names = f"env -0 | cut -z -d= -f1 >{answer}"
+    text = make_script(given, ["export FROM_PROLOGUE=1", print_names, "exit 0"])
+    script = tmp_path / "job.sbatch"
+    script.write_text(text)
+    submit_script(script)
+    names = {name for name in answer.read_text().split("\0") if name and not name.startswith("SLURM")}
+    assert names - {"SHELL", "HOSTNAME", "TMPDIR", "_"} == {
+        *("PATH", "LANG", "HOME", "USER", "LOGNAME", "PWD", "FROM_PROLOGUE")
+    }

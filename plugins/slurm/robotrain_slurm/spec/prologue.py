@@ -14,9 +14,9 @@ from robotrain_slurm.settings import SlurmSettings
 MODULE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+/@=-]*"
 MAX_BYTES = 1 << 16
 _LOAD = """\
-type module >/dev/null 2>&1 || . /etc/profile >/dev/null 2>&1
+. /etc/profile >/dev/null 2>&1
 module load {} || exit 1"""
-"""A batch script is no login shell: on many clusters only /etc/profile defines `module`."""
+"""On most clusters /etc/profile sets up `module`."""
 _DIRECTIVE = r"#(?:SBATCH|SLURM|PBS|BSUB)"
 
 

@@ -7,6 +7,18 @@ from robotrain_slurm.spec.options import Option, format_option
 from robotrain_slurm.spec.submission_spec import SEARCH_FILE
 
 BATCH_MODULE = "robotrain_slurm.node.batch"
+CLEAN_ENVIRONMENT = """\
+for name in $(compgen -e); do
+    case $name in
+        PATH | LANG | HOME | USER | LOGNAME | SHELL | PWD | HOSTNAME | TMPDIR | XDG_RUNTIME_DIR | KRB5CCNAME) ;;
+        SLURM* | SPANK* | *_VISIBLE_DEVICES | GPU_DEVICE_ORDINAL | ZE_AFFINITY_MASK) ;;
+        *) unset -v "$name" 2>/dev/null ;;
+    esac
+done
+"""
+"""With a list in --export, Slurm starts a login shell on the node and adds its variables: they would differ by user and
+node. What stays is the list, and what Slurm and the cluster set for a job.
+"""
 BODY = """\
 export PYTHONPATH="$PWD/{payload}" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
 exec /bin/sh "{search}" -m {module}
@@ -19,7 +31,7 @@ def make_script(options: Iterable[Option], prologue: Sequence[str] = (), root: s
     :param prologue: lines of the shell, from the user's own configuration.
     :param root: the folder with the payload, from the folder that the job starts in.
     """
-    lines = ["#!/bin/bash", *map(format_option, options), *prologue]
+    lines = ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
     body = BODY.format(payload=f"{root}/payload", search=f"{root}/{SEARCH_FILE}", module=BATCH_MODULE)
     return "\n".join(lines) + "\n" + body.replace("/./", "/").replace('"./', '"')
 
