@@ -1,0 +1,181 @@
+"""A training on a real Slurm that is cut again and again, and the same one left alone: they end with equal weights.
+
+    ./uvw run python bench/slurm_cuts.py [--cuts 10] [--quick] [--seed 1]
+
+ACT on examples/pusht-mini, on two nodes of this machine. A cut is in turn: the time limit, SIGKILL of the runtime,
+`scontrol requeue`, and a node that is declared down while its processes live on. It comes a random moment after the
+first step that no earlier attempt had done. Exits 1 when a file of the last checkpoint differs by a bit, when a cut did
+not lead to another attempt, or when Slurm has another job of the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from robotrain_runtime.contract import checkpoint, claim
+from robotrain_slurm.node import attempts
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests/slurm"))
+
+from lab import NODES, SlurmLab, wait_until  # noqa: E402
+
+STEPS_OF_A_CUT = 80
+"""Steps of the training for each cut: an attempt does fewer of them before it is cut."""
+SAVE_FREQ = 20
+MOMENT_SECONDS = 2.0
+"""Within how many seconds after a new step a cut comes."""
+WAIT_SECONDS = 180.0
+COMPARED = ("pretrained_model/model.safetensors", "training_state/*")
+"""Files of a checkpoint that a cut must not change: weights, optimizer, schedule, random state."""
+JOB = ("--device", "cpu", "--cpus", "1", "--memory", "3000M", "--time", "15m", "--continuation", "requeue")
+
+
+class CutTraining:
+    """A training that is cut while it runs."""
+
+    def __init__(self, lab: SlurmLab, folder: Path, job: str, seed: int) -> None:
+        self._lab, self._folder, self.job = lab, folder, job
+        self._random = random.Random(seed)
+        self.kinds: dict[str, Callable[[], None]] = {
+            "limit": self._reach_limit,
+            "kill": self._kill_runtime,
+            "requeue": self._requeue,
+            "node": self._lose_node,
+        }
+
+    def cut(self, kind: str) -> None:
+        """Cut the training once it has advanced, and wait until it goes on. Raise SlurmUnavailable if it does not."""
+        before = attempts.read_attempts(self._folder)
+        wait_until(lambda: self._has_advanced(before[-1]), f"a step after {before[-1].step}", WAIT_SECONDS)
+        time.sleep(self._random.uniform(0.0, MOMENT_SECONDS))
+        self.kinds[kind]()
+        wait_until(lambda: len(self._read_attempts()) > len(before), f"an attempt after the {kind}", WAIT_SECONDS)
+        self._repair()
+
+    def _read_attempts(self) -> list[attempts.Attempt]:
+        return attempts.read_attempts(self._folder)
+
+    def _has_advanced(self, attempt: attempts.Attempt) -> bool:
+        return attempts.read_progress(self._folder).step > attempt.step
+
+    def _reach_limit(self) -> None:
+        """Let its time be up: Slurm signals the batch script, a minute or less before the limit."""
+        self._lab.run("scontrol", "update", f"jobid={self.job}", "TimeLimit=1")
+
+    def _kill_runtime(self) -> None:
+        owner = claim.find_owner(self._folder)
+        assert owner
+        os.killpg(owner.process, signal.SIGKILL)
+
+    def _requeue(self) -> None:
+        self._lab.run("scontrol", "requeue", self.job)
+
+    def _lose_node(self) -> None:
+        node = self._read_attempts()[-1].node
+        self._lab.stop(node)
+        self._lab.set_down(node)
+
+    def _repair(self) -> None:
+        """Give the job its time limit again, and Slurm its nodes."""
+        self._lab.run("scontrol", "update", f"jobid={self.job}", "TimeLimit=15")
+        for node in NODES:
+            if "down" in self._lab.run("sinfo", "--noheader", f"--nodes={node}", "--format=%T"):
+                with contextlib.suppress(KeyError):
+                    self._lab.stop(node)
+                self._lab.start_node(node)
+                self._lab.resume(node)
+
+
+def submit(lab: SlurmLab, top: Path, steps: int) -> Path:
+    """Submit the training; return its run folder."""
+    words = [sys.executable, "-m", "robotrain", "submit", str(ROOT / "examples/pusht-mini/job.yaml"), *JOB]
+    words += ["--platform", "slurm", "--runs-dir", str(top / "runs"), "--new", "--json"]
+    words += ["--training-steps", str(steps), "--save-freq", str(SAVE_FREQ), "--log-freq", "1", "--batch-size", "8"]
+    environ = lab.environment | {"ROBOTRAIN_STATE": str(top / "state")}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return top / "runs" / json.loads(done.stdout)["run"]
+
+
+def wait_for_end(folder: Path, steps: int) -> Path:
+    """Wait until a run has ended; return its last checkpoint. Raise SlurmUnavailable."""
+    outcome = folder / attempts.OUTCOME_FILE
+
+    def has_ended() -> bool:
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(outcome.read_text())["state"] != "cancelled"
+        return False
+
+    wait_until(has_ended, f"the end of {folder.name}", WAIT_SECONDS + steps)
+    found = checkpoint.find_last_complete(next(folder.glob("**/checkpoints")))
+    assert found, f"{folder.name} left no complete checkpoint"
+    assert found[0] == steps, f"{folder.name} ended at step {found[0]}: {outcome.read_text()}"
+    return found[1]
+
+
+def list_differences(first: Path, second: Path) -> Iterator[str]:
+    """Yield the compared files of two checkpoints that are not equal."""
+    names = {str(file.relative_to(top)) for top in (first, second) for part in COMPARED for file in top.glob(part)}
+    assert names
+    for name in sorted(names):
+        if not (first / name).exists() or (first / name).read_bytes() != (second / name).read_bytes():
+            yield name
+
+
+def cut_training(top: Path, cuts: int, seed: int) -> list[str]:
+    """Train twice, once with cuts; return what is wrong."""
+    steps, problems = cuts * STEPS_OF_A_CUT, []
+    lab = SlurmLab(top / "lab")
+    try:
+        lab.start()
+        alone, cut = submit(lab, top, steps), submit(lab, top, steps)
+        wait_until(lambda: bool(attempts.read_attempts(cut)), "the first attempt", WAIT_SECONDS)
+        training = CutTraining(lab, cut, attempts.read_attempts(cut)[0].job, seed)
+        for number, kind in zip(range(1, cuts + 1), itertools.cycle(training.kinds)):
+            training.cut(kind)
+            step = attempts.read_attempts(cut)[-1].step
+            print(f"cut {number:2}: {kind:8} after step {step}", flush=True)
+        checkpoints = [wait_for_end(run, steps) for run in (alone, cut)]
+        problems += [f"{name} differs" for name in list_differences(*checkpoints)]
+        jobs = Counter(lab.run("squeue", "--noheader", "--states=all", "--format=%j").split())
+        problems += [f"{run.name} has {jobs[run.name]} jobs" for run in (alone, cut) if jobs[run.name] != 1]
+        made = attempts.read_attempts(cut)
+        kinds = Counter(one.end.continued_by or one.end.state if one.end else "lost" for one in made)
+        print(f"{len(made)} attempts ({', '.join(f'{count} {kind}' for kind, count in kinds.items())}), {steps} steps")
+    finally:
+        lab.close()
+    return problems
+
+
+def main() -> int:
+    """Cut a training."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cuts", type=int, default=10)
+    parser.add_argument("--quick", action="store_true", help="three cuts")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as top:
+        problems = cut_training(Path(top), 3 if given.quick else given.cuts, given.seed)
+    for problem in problems:
+        print(problem)
+    print("the weights are equal, bit by bit" if not problems else "FAILED")
+    return int(bool(problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
