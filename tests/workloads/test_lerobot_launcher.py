@@ -138,3 +138,21 @@ def test_a_reward_model_that_resumes_is_given_the_statistics_of_its_data():
     meta = types.SimpleNamespace(stats="of the data")
     assert trainer.make_reward_pre_post_processors("sarm", dataset_meta=meta) == "of the data"
     assert trainer.make_reward_pre_post_processors("sarm", dataset_meta=meta, dataset_stats="given") == "given"
+
+
+def test_order_of_the_data_is_not_set_back_to_the_first_epoch():
+    """LeRobot's sampler starts at the epoch of the checkpoint; accelerate tells it the first one of this process."""
+
+    class Sampler:
+        epoch = 3
+
+        def set_epoch(self, epoch):
+            self.epoch = epoch
+
+    trainer = types.ModuleType("trainer")
+    launcher.keep_data_order(trainer)
+    trainer.EpisodeAwareSampler = Sampler
+    launcher.keep_data_order(trainer)
+    sampler = Sampler()
+    sampler.set_epoch(0)
+    assert sampler.epoch == 3

@@ -37,6 +37,7 @@ from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 PROCESSOR_FACTORY = "make_pre_post_processors"
 REWARD_PROCESSOR_FACTORY = "make_reward_pre_post_processors"
 POLICY_FACTORY = "make_policy"
+SAMPLER = "EpisodeAwareSampler"
 UNLOADED_WEIGHTS = re.compile(r"ould not load state dict|without loading pretrained weights")
 """What LeRobot's pi policies print where the others raise an error."""
 STATISTICS_OPTIONS = ("dataset_stats", "stats")
@@ -135,6 +136,20 @@ def keep_statistics(trainer: ModuleType) -> None:
         if (meta := options.get("dataset_meta")) is not None:
             options.setdefault("dataset_stats", meta.stats)
         return original(*arguments, **options)
+
+
+def keep_data_order(trainer: ModuleType) -> None:
+    """Let a training that resumes read its data in the order that it would have had without the interruption.
+
+    LeRobot's sampler goes on at the right epoch and counts epochs by itself; accelerate counts those of this process,
+    and would set the sampler back to the first one.
+    """
+    if (sampler := getattr(trainer, SAMPLER, None)) is not None:
+        sampler.set_epoch = _keep_epoch
+
+
+def _keep_epoch(sampler: object, epoch: int) -> None:
+    pass
 
 
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
@@ -273,6 +288,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         rename_statistics(module, json.loads(renames))
     require_loaded_weights(module)
     keep_statistics(module)
+    keep_data_order(module)
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
