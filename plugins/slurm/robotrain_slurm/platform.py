@@ -3,6 +3,7 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from robotrain.cluster.platform import ClusterPlatform
 from robotrain.model.capabilities import Capabilities
@@ -12,6 +13,9 @@ from robotrain.plugins.hookspecs import hook
 
 from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
 from robotrain_slurm.spec.managed_options import SAME_NAMES, list_managed_options
+
+if TYPE_CHECKING:
+    from robotrain.model.health import HealthCheck
 
 NODE_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
 """Roles that the node fetches or writes with a source kind's container plugin, which is sent with the job."""
@@ -107,3 +111,11 @@ class SlurmPlatform(ClusterPlatform):
 def robotrain_platforms() -> Iterable[Platform]:
     """Return this platform."""
     return (SlurmPlatform(),)
+
+
+@hook
+def robotrain_health() -> Iterable[HealthCheck]:
+    """Return the health checks of `robotrain doctor`."""
+    from robotrain_slurm import doctor
+
+    return doctor.list_health_checks()

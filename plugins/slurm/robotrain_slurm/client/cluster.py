@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from robotrain.cluster.checks import QuantityError
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain_slurm.client.commands import run_slurm
+from robotrain_slurm.client.commands import SECONDS, run_slurm
 from robotrain_slurm.spec.options import DAY, HOUR, MINUTE, parse_time
 
 FORMAT = "%R|%P|%a|%l|%g|%T|%D|%c|%m|%N|%G|%f"
@@ -63,9 +63,9 @@ class Partition:
     nodes: tuple[NodeGroup, ...] = ()
 
 
-def query_partitions() -> list[Partition]:
+def query_partitions(seconds: float = SECONDS) -> list[Partition]:
     """Return all partitions, hidden ones too. Raise SlurmRefused, Rejected."""
-    text = run_slurm("sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}")
+    text = run_slurm("sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
     return parse_partitions(text.splitlines())
 
 

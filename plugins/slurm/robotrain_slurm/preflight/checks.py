@@ -65,4 +65,6 @@ def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> I
     for job in spec.jobs:
         options = read_options(plan.files[job.script].decode())
         yield from find_request_problems(JobRequest.parse(options, plan.job), partitions)
-    yield from folders.find_unshared_folders(spec, jobs, partitions, os.uname().nodename)
+    needed, host = folders.list_needed_files(spec, jobs), os.uname().nodename
+    is_alone = not (spec.is_pipeline or spec.jobs[0].trials)
+    yield from folders.find_unshared_files(needed, partitions, host, is_alone=is_alone)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -71,16 +71,10 @@ def check_files(jobs: Sequence[JobDocument], is_shared: bool) -> Iterator[Proble
         yield from check_secret_files(job.placement.secrets)
 
 
-def find_unshared_folders(
-    spec: SlurmSpec, jobs: Sequence[JobDocument], partitions: Sequence[Partition], host: str
-) -> Iterator[Problem]:
-    """Warn of folders and files on a disk of this machine, which other nodes hardly see.
-
-    :param host: the name of this machine.
-    """
-    nodes = {group.names for one in partitions for group in one.nodes}
-    if not spec.folder or nodes <= {*LOCAL_NAMES, host.partition(".")[0], host}:
-        return
+def list_needed_files(spec: SlurmSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:
+    """Return the folders and files that the nodes need, by the option or role that they are of."""
+    if not spec.folder:
+        return {}
     needed = {"--runs-dir": os.path.dirname(spec.folder)}
     for job in jobs:
         needed["--cache-dir"] = job.placement.cache
@@ -89,15 +83,26 @@ def find_unshared_folders(
         copied = {(mount.role, mount.uri) for mount in job.placement.mounts}
         own = [one for one in job.sources if one.kind == "local_path" and (one.role, one.uri) not in copied]
         needed |= {f"the {source.role}": source.uri for source in own}
+    return needed
+
+
+def find_unshared_files(
+    needed: Mapping[str, str], partitions: Sequence[Partition], host: str, *, is_alone: bool = True
+) -> Iterator[Problem]:
+    """Warn of folders and files on a disk of this machine, which other nodes hardly see.
+
+    :param host: the name of this machine.
+    :param is_alone: whether the run is neither a pipeline nor a sweep, which need a shared disk.
+    """
+    nodes = {group.names for one in partitions for group in one.nodes}
     local = {flag: path for flag, path in needed.items() if files.get_filesystem(Path(path)) in LOCAL_FILESYSTEMS}
-    if not local:
+    if not local or nodes <= {*LOCAL_NAMES, host.partition(".")[0], host}:
         return
     flag, path = next(iter(local.items()))
     title = f"the nodes may not see the files of {', '.join(local)}"
     why = f"{path} is on a disk of this machine ({files.get_filesystem(Path(path))}), and the nodes are others."
     shared = "a disk that this machine and all nodes share; if this one is shared, all is well"
     moved = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", shared)
-    alone = not (spec.is_pipeline or spec.jobs[0].trials)
     other = "a run works in a folder of its node and publishes what it makes"
-    without = Suggestion("--storage node", other) if alone else ""
+    without = Suggestion("--storage node", other) if is_alone else ""
     yield make_preflight_problem("slurm-disk-local", title, flag, path, why, moved, without, severity="warning")
