@@ -49,7 +49,7 @@ def check_options(options: dict, cluster: dict) -> None:
         "time": r"\d+|\d+(:\d\d){1,2}|\d+-\d+(:\d\d){0,2}|infinite|unlimited",
         "time-min": r"\d+|\d+(:\d\d){1,2}|\d+-\d+(:\d\d){0,2}",
         "mem": r"\d+(\.\d+)?[kKmMgGtT]?[bB]?",
-        "signal": r"([RB]{1,2}:)?(SIG)?([A-Z0-9]+)(@\d+)?",
+        "signal": r"([RB]{1,2}:)?(SIG)?(HUP|INT|QUIT|ABRT|KILL|ALRM|TERM|USR[12]|URG|CONT|STOP|XCPU|\d+)(@\d+)?",
     }
     for name, form in forms.items():
         if name in options and not re.fullmatch(form, options[name]):
@@ -151,9 +151,9 @@ def find_default(cluster: dict) -> str:
     return next((name for name, one in cluster["partitions"].items() if one["default"]), "")
 
 
-def is_active(state: str) -> bool:
-    """Return whether a job in this state can be cancelled."""
-    return state.partition(" ")[0] not in ENDED_STATES
+def is_ended(state: str) -> bool:
+    """Return whether a job in this state has ended."""
+    return state.partition(" ")[0] in ENDED_STATES
 
 
 def get_user_name() -> str:
@@ -181,11 +181,19 @@ def format_jobs(jobs: list[dict], pattern: str, each_element: bool) -> list[str]
             if job["array"] in waiting:
                 continue
             waiting.add(job["array"])
-            left = [str(one["task"]) for one in jobs if one["array"] == job["array"] and one["state"] == "PENDING"]
-            limit = job["options"]["array"].partition("%")[2]
-            job = {**job, "id": f"{job['array']}_[{','.join(left)}{'%' + limit if limit else ''}]"}
+            left = [one["task"] for one in jobs if one["array"] == job["array"] and one["state"] == "PENDING"]
+            _, sign, limit = job["options"]["array"].partition("%")
+            tasks = f"{join_ranges(left)}{sign}{limit}"
+            job = {**job, "task": tasks, "id": f"{job['array']}_[{tasks}]"}
         lines.append(fill(pattern, lambda letter, job=job: get_job_value(job, letter)))
     return lines
+
+
+def join_ranges(numbers: list[int]) -> str:
+    """Return numbers in order as `1-3,5`."""
+    starts = [one for one in numbers if one - 1 not in numbers]
+    ends = [one for one in numbers if one + 1 not in numbers]
+    return ",".join(str(one) if one == last else f"{one}-{last}" for one, last in zip(starts, ends, strict=True))
 
 
 def fill(pattern: str, get_value) -> str:

@@ -21,6 +21,13 @@ ENVIRONMENT = {
 AWAY = "Unable to contact slurm controller (connect failure)"
 LOST = "Socket timed out on send/recv operation"
 SUBMISSION = "Batch job submission failed: "
+NO_SHEBANG = """\
+sbatch: error: This does not look like a batch script.  The first
+sbatch: error: line must start with #! followed by the path to an interpreter.
+sbatch: error: For instance: #!/bin/sh"""
+DOS_LINES = """\
+sbatch: error: Batch script contains DOS line breaks (\\r\\n)
+sbatch: error: instead of expected UNIX line breaks (\\n)."""
 
 
 class Failure(Exception):
@@ -79,7 +86,7 @@ def run_sbatch(engine: Engine, words: list[str]) -> str:
     text = f"#!/bin/sh\n{options['wrap']}\n" if "wrap" in options else read_script(script, rest)
     in_script, unknown = parse_words("sbatch", read_script_words(text))
     if unknown:
-        raise Failure(f"sbatch: error: Invalid directive found in batch script: {unknown[0]}")
+        raise Failure(f"sbatch: error: Invalid directive found in batch script: {unknown[0]}", 255)
     environment = {name: os.environ[variable] for variable, name in ENVIRONMENT.items() if variable in os.environ}
     options = in_script | environment | options
     mood = engine.take_mood()
@@ -92,7 +99,7 @@ def run_sbatch(engine: Engine, words: list[str]) -> str:
     except cluster.Unfit as unfit:
         if unfit.recorded:
             make_jobs(engine, options, script, state="FAILED", reason="BadConstraints")
-        raise Failure("".join(f"sbatch: error: {line}\n" for line in str(unfit).splitlines()), unfit.code) from None
+        raise Failure("\n".join(f"sbatch: error: {line}" for line in str(unfit).splitlines()), unfit.code) from None
     if mood == "records and refuses":
         make_jobs(engine, options, script, state="FAILED", reason="BadConstraints")
         raise Failure(f"sbatch: error: {SUBMISSION}Requested node configuration is not available")
@@ -116,12 +123,9 @@ def read_script(script: Path | None, rest: list[str]) -> str:
     if not text:
         raise Failure("sbatch: error: Batch script is empty!")
     if not text.startswith("#!"):
-        lines = "This does not look like a batch script.  The first", "line must start with #! followed by the path"
-        raise Failure(f"sbatch: error: {lines[0]}\nsbatch: error: {lines[1]} to an interpreter.")
+        raise Failure(NO_SHEBANG)
     if "\r\n" in text:
-        raise Failure("sbatch: error: Batch script contains DOS line breaks (\\r\\n)")
-    if "\0" in text:
-        raise Failure("sbatch: error: The SLURM controller does not allow scripts that contain a NULL character '\\0'.")
+        raise Failure(DOS_LINES)
     return text
 
 
@@ -155,11 +159,28 @@ def make_jobs(engine: Engine, options: dict, script: Path | None, state: str = "
             "restarts": 0,
             "signals": [],
         }
-        if array and (dependency := options.get("dependency")):
-            job["dependency"] = ",".join(f"{part}(unfulfilled)" for part in dependency.split(","))
-            job["reason"] = "Dependency"
+        if "dependency" in options:
+            job |= find_dependency(engine, options)
         engine.write(job)
     return array
+
+
+def find_dependency(engine: Engine, options: dict) -> dict:
+    """Return what a job waits for, and why. A job that Slurm does not know, or no longer, is not waited for."""
+    parts, reason = [], "None"
+    for part in options["dependency"].split(","):
+        kind, _, ids = part.partition(":")
+        for job in engine.find_jobs(ids.partition("+")[0].replace(":", ",")):
+            state = job["state"].partition(" ")[0]
+            if not cluster.is_ended(state):
+                parts.append(f"{kind}:{job['id']}(unfulfilled)")
+                reason = "Dependency" if reason == "None" else reason
+            elif kind in ("afterok", "aftercorr") and state != "COMPLETED":
+                parts.append(f"{kind}:{job['id']}(failed)")
+                reason = "DependencyNeverSatisfied"
+    ends = reason == "DependencyNeverSatisfied" and options.get("kill-on-invalid-dep") == "yes"
+    ended = {"state": "CANCELLED", "end": time.time()} if ends else {}
+    return {"dependency": ",".join(parts), "reason": reason} | ended if parts else {}
 
 
 def run_squeue(engine: Engine, words: list[str]) -> str:
@@ -212,7 +233,7 @@ def run_scancel(engine: Engine, words: list[str]) -> str:
     if signal and not re.fullmatch(r"(SIG)?(TERM|KILL|INT|USR1|USR2|STOP|CONT|HUP|\d+)", signal):
         raise Failure(f"Unknown job signal: {signal}")
     for job in chosen:
-        if not cluster.is_active(job["state"]) or (states and job["state"] not in states):
+        if cluster.is_ended(job["state"]) or (states and job["state"] not in states):
             continue
         if signal and job["state"] == "PENDING":
             continue
