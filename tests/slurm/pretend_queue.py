@@ -18,10 +18,9 @@ class PretendQueue:
         self.is_away = False
         self.asked: list[str] = []
 
-    def set_job(self, state, reason="", number=JOB, name=RUN, **values):
-        job = QueuedJob(
-            id=number, number=number, name=name, comment=f"robotrain:{name}:aa", state=state, reason=reason, **values
-        )
+    def set_job(self, state, reason="", number=JOB, name=RUN, continues="", **values):
+        comment = f"robotrain:{name}:aa{':' * bool(continues)}{continues}"
+        job = QueuedJob(id=number, number=number, name=name, comment=comment, state=state, reason=reason, **values)
         self.jobs = [other for other in self.jobs if other.id != number] + [job]
         return job
 

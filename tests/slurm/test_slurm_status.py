@@ -55,15 +55,22 @@ def test_run_that_another_job_continues_has_not_ended(engine, run):
     (run.path / f"continued.{JOB}").write_text("15")
     (run.path / "taken").rename(run.path / f"taken.{JOB}")
     engine.set_job("COMPLETED")
-    engine.set_job("PENDING", "Resources", number="15")
+    engine.set_job("PENDING", "Resources", number="15", continues=JOB)
     assert status.query_status(run.reference).state == "pending"
-    engine.set_job("FAILED", "BadConstraints", number="16")
+    engine.set_job("FAILED", "BadConstraints", number="16", continues=JOB)
     assert status.query_status(run.reference).state == "pending"
     run.begin(job="15", began=3000.0)
     run.end("succeeded", job="15", at=4000.0, code=0)
     engine.jobs = []
     found = status.query_status(run.reference)
     assert (found.state, found.exit_code, found.started, found.ended) == ("succeeded", 0, 1000.0, 4000.0)
+
+
+def test_job_of_a_run_of_the_same_name_in_another_folder_counts_for_nothing(engine, run):
+    engine.set_job("PENDING", "Priority")
+    engine.set_job("RUNNING", number="13")
+    engine.set_job("RUNNING", number="14", continues="13")
+    assert status.query_status(run.reference).state == "pending"
 
 
 def test_job_of_another_run_counts_for_nothing(engine, run):

@@ -121,14 +121,20 @@ def find_job(reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob]) ->
     run, working = reference["run"], own.owner.name if own.owner else ""
     numbers = own.list_jobs(reference["job"])
     same = (job for job in jobs if (job.name, job.task) == (run, _get_task(reference)))
-    known = [job for job in same if job.id in numbers or is_continuation(job, run)]
+    known = [job for job in same if job.id in numbers or is_continuation(job, run, numbers)]
     is_working = {job.id: working in (job.id, job.number) for job in known}
     return max(known, key=lambda job: (is_active(job), is_working[job.id], int(job.number or 0)), default=None)
 
 
-def is_continuation(job: QueuedJob, run: str) -> bool:
-    """Return whether a job was sent for a run, and not refused after Slurm recorded it."""
-    return job.comment.startswith(f"robotrain:{run}:") and (job.state, job.reason) != ("FAILED", "BadConstraints")
+def is_continuation(job: QueuedJob, run: str, numbers: Collection[str]) -> bool:
+    """Return whether a job continues one of a run's jobs, and was not refused after Slurm recorded it.
+
+    A run of the same name in another folder has jobs of the same name, and other numbers.
+
+    :param numbers: of the jobs that worked on the run.
+    """
+    is_next = job.comment.startswith(f"robotrain:{run}:") and job.comment.rpartition(":")[2] in numbers
+    return is_next and (job.state, job.reason) != ("FAILED", "BadConstraints")
 
 
 def _get_task(reference: Reference) -> str:
