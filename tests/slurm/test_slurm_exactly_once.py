@@ -10,7 +10,7 @@ from lab import find_program
 from planned_jobs import job
 from robotrain.errors import Rejected, Stage, Unanswered
 from robotrain.model.plan import Payload
-from robotrain_runtime.contract import claim
+from robotrain_slurm.node import attempts
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.submission_spec import SUBMISSION
@@ -82,6 +82,13 @@ def test_nothing_was_sent_before_sbatch_began(slurm, plan, interrupted):
     assert list_sent(slurm) == ["1"]
 
 
+def test_two_submits_of_a_plan_at_once_send_one_job(slurm, plan, interrupted):
+    """With state folders of their own, as on two laptops, no lock of a name keeps them apart."""
+    (one,) = SUBMISSION.load(plan, Stage.SUBMIT).jobs
+    assert [sbatch.send_job(one, interrupted.parent) for _ in range(2)] == ["1", "1"]
+    assert list_sent(slurm) == ["1"]
+
+
 def test_job_without_an_answer_is_found_by_its_comment(slurm, plan, interrupted, make_plan):
     interrupted.touch()
     assert PLATFORM.find(plan) is None
@@ -99,10 +106,12 @@ def test_job_of_another_plan_with_the_same_name_is_not_taken(slurm, plan, make_p
     assert PLATFORM.submit(plan)["job"] == "2"
 
 
-def test_job_that_slurm_has_forgotten_is_found_by_its_claim(slurm, plan, interrupted):
+def test_job_that_slurm_has_forgotten_is_found_by_its_attempts(slurm, plan, interrupted, monkeypatch):
     interrupted.touch()
-    claim.take_claim(interrupted.parent, "77")
-    assert PLATFORM.find(plan)["job"] == "77"
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
+    attempts.begin_attempt(interrupted.parent, "77")
+    attempts.begin_attempt(interrupted.parent, "78")
+    assert PLATFORM.find(plan)["job"] == "77", "whichever of its jobs has claimed the run"
 
 
 def test_refused_job_leaves_nothing_and_can_be_corrected(slurm, plan, folder):

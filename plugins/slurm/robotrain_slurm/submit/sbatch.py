@@ -65,13 +65,20 @@ class JobRefused(SlurmRefused):
         self.job = job
 
 
-def send_job(job: BatchJob, root: Path, *options: str) -> str:
+def send_job(job: BatchJob, root: Path, *options: str, gone: str = "") -> str:
     """Send a batch job and return its number. Raise JobRefused, SlurmAway, Rejected, Unanswered, OSError.
 
     :param root: the run folder, with the script.
     :param options: those of sbatch that only this submit knows, such as `--dependency`.
+    :param gone: the number of an earlier job, which is no longer in the queue.
     """
     with _open_answer(root, job) as file:
+        number = find_number(read_answer(root, job))
+        if number and number != gone:  # another submit sent it meanwhile
+            return number
+        file.truncate(0)
+        os.fsync(file.fileno())
+        sync_folder(root)
         code = run_sbatch([*options, str(root / job.script)], root, file)
         answer = read_answer(root, job) or ""
     if number := find_number(answer):
@@ -85,14 +92,11 @@ def send_job(job: BatchJob, root: Path, *options: str) -> str:
 
 @contextlib.contextmanager
 def _open_answer(root: Path, job: BatchJob) -> Iterator[IO[bytes]]:
-    """Yield the file for the answer, empty and locked; sbatch inherits the lock. Raise Unanswered if another has it."""
+    """Yield the file for the answer, locked; sbatch inherits the lock. Raise Unanswered if another has it."""
     with get_answer_file(root, job).open("ab") as file:
         with contextlib.suppress(OSError):  # a file system without locks
             if not lock_file(file.fileno()):
                 raise Unanswered([_make_busy_problem(job)])
-        file.truncate(0)
-        os.fsync(file.fileno())
-        sync_folder(root)
         yield file
 
 

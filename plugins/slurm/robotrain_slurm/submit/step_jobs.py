@@ -34,11 +34,13 @@ def send_steps(spec: SlurmSpec, is_new: bool) -> Reference:
     :param is_new: whether the run folder was just created, so that nothing was sent before.
     """
     root = Path(spec.folder)
+    gone = {} if is_new else {job.step: sbatch.find_number(sbatch.read_answer(root, job)) for job in spec.jobs}
     numbers = {} if is_new else _find_waiting_jobs(spec)
     try:
         for job in spec.jobs:
             if job.step not in numbers:
-                numbers[job.step] = sbatch.send_job(job, root, *_make_dependency(job, numbers))
+                options = _make_dependency(job, numbers)
+                numbers[job.step] = sbatch.send_job(job, root, *options, gone=gone.get(job.step, ""))
     except SlurmRefused:
         with contextlib.suppress(SlurmRefused):
             if numbers:

@@ -10,7 +10,6 @@ from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.run_folder.status import has_plan_files
-from robotrain_runtime.contract import claim
 
 from robotrain_slurm.client.commands import SlurmAway
 from robotrain_slurm.client.queue import QueuedJob, query_queue
@@ -97,14 +96,16 @@ def _ask_for_job(job: BatchJob) -> str:
 
 def find_job(job: BatchJob, queue: list[QueuedJob]) -> str:
     """Return the number of a job that Slurm has, or that has begun in its folder; empty for none."""
-    for known in queue:
-        if known.comment == job.comment and known.reason not in REFUSED_REASONS:
-            return known.array
+    from robotrain_slurm.node import attempts  # costs start-up
+
+    for one in queue:
+        if one.comment == job.comment and one.reason not in REFUSED_REASONS:
+            return one.array
     folders = [Path(job.folder, TRIALS_FOLDER, str(number + 1)) for number in range(len(job.trials))]
     for folder in folders or [Path(job.folder)]:
         with contextlib.suppress(OSError):
-            if owner := claim.find_owner(folder):
-                return owner.name.partition("_")[0]
+            if known := attempts.read_attempts(folder):
+                return known[0].job.partition("_")[0]
     return ""
 
 
