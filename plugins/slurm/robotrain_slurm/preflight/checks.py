@@ -10,6 +10,7 @@ from pathlib import Path
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
@@ -21,8 +22,9 @@ from robotrain_slurm.preflight.array_size import check_array_size
 from robotrain_slurm.preflight.container import check_containers
 from robotrain_slurm.preflight.locks import check_locks
 from robotrain_slurm.preflight.resources import JobRequest, find_request_problems
+from robotrain_slurm.spec.node_script import MAX_SCRIPT_BYTES
 from robotrain_slurm.spec.script import read_options
-from robotrain_slurm.spec.submission_spec import SUBMISSION, SlurmSpec
+from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, SUBMISSION, SlurmSpec
 
 COMMAND = "sbatch"
 
@@ -35,11 +37,20 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
     return [
         partial(check_cluster, plan, spec, jobs),
         partial(folders.check_run_folder, spec, plan),
-        partial(folders.check_files, jobs, bool(spec.folder)),
+        partial(folders.check_files, jobs, spec.storage == "shared"),
         partial(check_containers, spec),
-        partial(check_locks, Path(jobs[0].placement.cache)),
+        partial(check_locks, Path(jobs[0].placement.cache)) if spec.storage == "shared" else partial(check_size, plan),
         *([partial(check_array_size, spec)] if any(job.trials for job in spec.jobs) else []),
     ]
+
+
+def check_size(plan: Plan) -> Iterator[Problem]:
+    """Check that Slurm takes a script that carries its plan."""
+    if (size := len(plan.files[SCRIPT_FILE])) > MAX_SCRIPT_BYTES:
+        title = f"the batch script is larger than Slurm takes: {format_size(size)} of {format_size(MAX_SCRIPT_BYTES)}"
+        why = "With --storage node it carries the job's document and code."
+        shared = "--storage shared"
+        yield make_preflight_problem("slurm-script-large", title, "--storage", "node", why, shared)
 
 
 def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> Iterator[Problem]:

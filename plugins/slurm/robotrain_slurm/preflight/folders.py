@@ -73,7 +73,7 @@ def check_files(jobs: Sequence[JobDocument], is_shared: bool) -> Iterator[Proble
 
 def list_needed_files(spec: SlurmSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:
     """Return the folders and files that the nodes need, by the option or role that they are of."""
-    if not spec.folder:
+    if spec.storage == "node":
         return {}
     needed = {"--runs-dir": os.path.dirname(spec.folder)}
     for job in jobs:

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.document import JobSource, Mount, Placement, for
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
-from robotrain_slurm.spec import script
+from robotrain_slurm.spec import node_script, script
 from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
 from robotrain_slurm.spec.prologue import read_prologue
@@ -53,22 +53,23 @@ def render_plan(
     document = render_document(job, settings, run, folder, container_plugins)
     options, prologue = list_script_options(job, settings, run, folder), read_prologue(settings)
     container = make_container(job, settings, folder, document)
-    comment = make_comment(run, make_token(options, prologue, document, payload.digest, container))
-    text = script.make_script([*options, ("comment", comment)], prologue)
+    token = make_token(options, prologue, document, payload.digest, container)
+    comment = make_comment(run, token)
+    search = make_python_search(job.profile.container.interpreters)
     batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, container=container)
     spec = make_spec(settings, run, folder, (batch_job,), choose_stop_seconds(job, settings))
+    files = {SUBMISSION_FILE: SUBMISSION.dump(spec), DOCUMENT_FILE: document, SEARCH_FILE: search.encode()}
+    if settings.storage == "node":
+        carried = {**files, **node_script.unpack_payload(payload.archive)}
+        text = node_script.make_node_script([*options, ("comment", comment)], prologue, token, search, carried)
+    else:
+        text = script.make_script([*options, ("comment", comment)], prologue)
     return Plan(
         platform="slurm",
         run=run,
         job=job,
         spec=SCRIPT_FILE,
-        files={
-            SCRIPT_FILE: text.encode(),
-            SUBMISSION_FILE: SUBMISSION.dump(spec),
-            DOCUMENT_FILE: document,
-            SEARCH_FILE: make_python_search(job.profile.container.interpreters).encode(),
-            PAYLOAD_FILE: payload.archive,
-        },
+        files={SCRIPT_FILE: text.encode(), **files, PAYLOAD_FILE: payload.archive},
         shown=(SCRIPT_FILE, DOCUMENT_FILE, *((SUBMISSION_FILE,) if container.tool else ())),
     )
 
@@ -81,6 +82,7 @@ def make_spec(
         run=run,
         folder=folder,
         jobs=jobs,
+        storage=settings.storage,
         continuation=settings.continuation,
         stop_seconds=stop_seconds,
         staged=settings.stage,
@@ -134,6 +136,7 @@ def make_placement(job: Job, settings: SlurmSettings, folder: str, code_folder: 
         secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
+        submission=node_script.SUBMISSION_VARIABLE if settings.storage == "node" else "",
         ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
         mounts=tuple(
             Mount(role="code", uri=source.uri, folder=code_folder, origin=f"the run's copy of {source.uri}")
@@ -167,13 +170,16 @@ def make_comment(name: str, token: str) -> str:
 
 def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: str) -> list[Option]:
     """Return all options of the script but the comment."""
+    start, output = folder, os.path.join(folder, OUTPUT_FILE)
+    if settings.storage == "node":
+        start, output = node_script.START_FOLDER, os.path.join(node_script.START_FOLDER, f"{name}.txt")
     return [
         ("job-name", name),
         *list_options(job, settings),
         ("nodes", "1"),
         ("ntasks", "1"),
-        ("chdir", folder),
-        ("output", os.path.join(folder, OUTPUT_FILE).replace("%", "%%")),
+        ("chdir", start),
+        ("output", output.replace("%", "%%")),
         ("open-mode", "append"),
         ("export", EXPORT),
         ("signal", f"B:TERM@{choose_stop_seconds(job, settings)}"),

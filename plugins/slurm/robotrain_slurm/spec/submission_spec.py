@@ -69,7 +69,7 @@ class SlurmSpec:
 
     run: str
     folder: str
-    """The run folder; empty if it is on the node only."""
+    """The run folder. With `storage` node, the node has another one at this path, and this one is the plan's alone."""
     jobs: tuple[BatchJob, ...]
     """Each comes after those that it needs."""
     storage: Literal["shared", "node"] = "shared"
