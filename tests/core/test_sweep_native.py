@@ -8,7 +8,9 @@ from fake_engine import set_run_state
 from robotrain.pipelines import driven_platform, driver
 from robotrain.store import records
 from robotrain.store.plans import read_stored_plan
+from robotrain.sweeps.space import list_trial_values
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.event import Metrics, Track
 
 JOB = Path(__file__).parents[2] / "examples/pusht-mini/job.yaml"
@@ -193,8 +195,9 @@ def test_resume_draws_the_values_that_no_trial_had(sweep, reach, resume_rest, ro
     steps = json.loads(read_stored_plan(again).plan.files["pipeline.json"])["steps"]
     drawn = [(one["parameters"]["learning_rate"], one["parameters"]["seed"]) for one in steps]
     assert drawn[0] == (1e-4, 2)
-    assert all(1e-5 <= rate <= 1e-2 and seed in (2, 4) for rate, seed in drawn)
-    assert len(set(drawn)) == 3
+    space = {"learning_rate": Dimension(low=1e-5, high=1e-2, log=True), "seed": Dimension(choices=(2, 4))}
+    values = list_trial_values(space, "random", 3, 0)
+    assert drawn[1:] == [(one["learning_rate"], one["seed"]) for one in values[1:]], "those of its place"
 
 
 def test_a_trial_with_unknown_values_is_not_trained_twice(run, reach, robotrain, dag_platform):
