@@ -1,0 +1,174 @@
+"""Status, log and cancellation of runs on a real Slurm, as a user sees them."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from counting_runs import CountingRuns, find_processes
+from lab import SlurmLab, wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def make_runs(tmp_path) -> Iterator[object]:
+    made = []
+
+    def make(lab: SlurmLab) -> CountingRuns:
+        made.append(CountingRuns(tmp_path, lab))
+        return made[-1]
+
+    yield make
+    for runs in made:
+        runs.close()
+
+
+@pytest.fixture
+def runs(lab, make_runs) -> CountingRuns:
+    return make_runs(lab)
+
+
+def block_nodes(lab: SlurmLab) -> str:
+    """Occupy both nodes for a while; return the job."""
+    words = ("--nodes=2", "--exclusive", "--time=10", "--output=/dev/null", "--wrap=sleep 600")
+    job = lab.run("sbatch", "--parsable", *words)
+    lab.wait_for_state(job, "RUNNING")
+    return job
+
+
+def test_waiting_run_says_why_and_leaves_the_queue_when_cancelled(runs, lab):
+    blocker = block_nodes(lab)
+    folder = runs.submit(3)
+    job = runs.find_job(folder)
+    wait_until(lambda: "no node has free" in runs.read_status(folder)["reason"], "Slurm's reason")
+    wait_until(lambda: "; expected start " in runs.read_status(folder)["reason"], "the expected start", 60)
+    follower = runs.start("logs", "-f", folder.name)
+    for command, fact in (("uhold", "scontrol release"), ("release", "no node has free")):
+        lab.run("scontrol", command, job)
+        wait_until(lambda fact=fact: fact in runs.read_status(folder)["reason"], f"the reason after {command}")
+    assert runs.run("cancel", folder.name)[0] == 0
+    assert lab.get_state(job).startswith("CANCELLED")
+    assert runs.read_status(folder)["state"] == "cancelled"
+    output = follower.communicate(timeout=30)[0]
+    assert "[slurm] waiting: no node has free what it asks for (Resources)" in output
+    lab.run("scancel", blocker)
+
+
+def test_requeued_run_goes_on_and_saves_a_checkpoint_when_cancelled(runs, lab):
+    folder = runs.submit(3000, "--save-freq", 1000)
+    job = runs.find_job(folder)
+    runs.wait_for_number(folder)
+    assert runs.read_status(folder)["reason"].startswith("on n")
+    followers = [runs.start("wait", folder.name), runs.start("logs", "-f", folder.name)]
+    lab.run("scontrol", "requeue", job)
+    seen = set()
+    while (found := runs.read_status(folder))["state"] != "pending":
+        seen.add(found["state"])
+    assert seen <= {"running"}
+    assert "it starts again" in found["reason"]
+    assert [follower.poll() for follower in followers] == [None, None]
+    lab.start_now(job)
+    wait_until(lambda: "for the second time" in runs.read_status(folder)["reason"], "the second start")
+    runs.wait_for_number(folder, found["step"] + 5)
+    code, output = runs.run("cancel", folder.name)
+    assert code == 0, output
+    found = runs.read_status(folder)
+    assert (found["state"], found["checkpoint_step"]) == ("cancelled", found["step"]), "nothing of the work is lost"
+    assert followers[0].wait(timeout=30) == 5
+    assert "[slurm] waiting: it starts again" in followers[1].communicate(timeout=30)[0]
+
+
+def test_run_that_waits_to_start_again_is_cancelled(runs, lab):
+    folder = runs.submit(3000)
+    job = runs.find_job(folder)
+    runs.wait_for_number(folder)
+    lab.run("scontrol", "requeuehold", job)
+    wait_until(lambda: "scontrol release" in runs.read_status(folder)["reason"], "the job to be held")
+    assert runs.run("cancel", folder.name)[0] == 0
+    assert lab.get_state(job).startswith("CANCELLED")
+
+
+def test_suspended_run_is_cancelled(runs, lab):
+    folder = runs.submit(3000)
+    runs.wait_for_number(folder)
+    lab.run("scontrol", "suspend", runs.find_job(folder))
+    wait_until(lambda: "suspended" in runs.read_status(folder)["reason"], "the job to be suspended")
+    assert runs.run("cancel", folder.name)[0] == 0
+    assert runs.read_status(folder)["state"] == "cancelled"
+
+
+def test_batch_script_that_fails_says_why(runs, lab, tmp_path):
+    prologue = tmp_path / "prologue.sh"
+    prologue.write_text("echo no licence is left >&2\nexit 3\n")
+    folder = runs.submit(3, "--prologue", prologue)
+    assert runs.run("wait", folder.name)[0] == 5
+    found = runs.read_status(folder)
+    assert (found["state"], found["reason"].endswith(": no licence is left")) == ("failed", True)
+    assert runs.run("logs", folder.name)[1] == "[slurm] no licence is left\n"
+
+
+def test_run_without_an_end_of_its_own_is_told_after_slurm_forgot_it(make_lab, make_runs):
+    lab = make_lab(MinJobAge="2")
+    runs = make_runs(lab)
+    seen, unseen = (runs.submit(3000, "--continuation", "never", "--new") for _ in range(2))
+    runs.wait_for_number(seen, 15)
+    runs.wait_for_number(unseen, 15)
+    for folder in (seen, unseen):
+        kill_all(folder)
+    wait_until(lambda: runs.read_status(seen)["state"] == "failed", "the end of the job")
+    first = runs.read_status(seen)
+    assert "killed on its node" in first["reason"]
+    assert "Its last complete checkpoint, of step 10," in first["reason"]
+    wait_until(lambda: "Invalid job id" in lab.run("scontrol", "show", "job", "1"), "Slurm to forget the job", 120)
+    assert runs.read_status(seen) == first
+    found = runs.read_status(unseen)
+    assert (found["state"], "no longer knows its job" in found["reason"]) == ("lost", True)
+
+
+def kill_all(folder) -> None:
+    """Kill batch script and runtime at once, as a machine does without memory: nothing is recorded."""
+    processes = find_processes(folder)
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+
+
+def test_memory_that_ran_out_is_told(make_lab, make_runs):
+    lab = make_lab(
+        JobAcctGatherType="jobacct_gather/linux", JobAcctGatherFrequency="1", JobAcctGatherParams="OverMemoryKill"
+    )
+    runs = make_runs(lab)
+    code = "import time; x = bytearray(600 << 20); time.sleep(60)"
+    folder = runs.submit(0, "--memory", "300M", "--", "python3", "-c", code, workload="command")
+    assert runs.run("wait", folder.name)[0] == 5
+    assert "memory" in runs.read_status(folder)["reason"]
+
+
+def test_end_that_nobody_saw_is_told_by_accounting(lab_with_accounting, make_runs):
+    lab = lab_with_accounting
+    runs = make_runs(lab)
+    words = ("--continuation", "never", "--new")
+    frozen = runs.submit(3000, *words, "--time", "1m", "--stop-seconds", "10", "--sbatch", "nodelist=n1")
+    lost = runs.submit(3000, *words, "--sbatch", "nodelist=n2")
+    for folder in (frozen, lost):
+        runs.wait_for_number(folder)
+    for process in find_processes(frozen):
+        os.kill(process, signal.SIGSTOP)
+    jobs = [runs.find_job(folder) for folder in (frozen, lost)]
+    for process in find_processes(lost):
+        os.kill(process, signal.SIGSTOP)
+    lab.set_down("n2")
+    for job in jobs:
+        wait_until(lambda job=job: "Invalid job id" in lab.get_state(job), f"Slurm to forget job {job}", 240)
+    assert [runs.read_status(folder)["state"] for folder in (frozen, lost)] == ["failed", "lost"]
+    assert "time limit" in runs.read_status(frozen)["reason"]
+    assert "its node failed" in runs.read_status(lost)["reason"]
+    assert read_accounts(lab, jobs) == ["TIMEOUT", "NODE_FAIL"]
+
+
+def read_accounts(lab: SlurmLab, jobs: list[str]) -> list[str]:
+    words = ("sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={','.join(jobs)}")
+    return subprocess.run(words, env=lab.environment, capture_output=True, text=True, check=True).stdout.split()
