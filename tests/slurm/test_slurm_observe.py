@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -45,14 +46,15 @@ def test_waiting_run_says_why_and_leaves_the_queue_when_cancelled(runs, lab):
     wait_until(lambda: "no node has free" in runs.read_status(folder)["reason"], "Slurm's reason")
     wait_until(lambda: "; expected start " in runs.read_status(folder)["reason"], "the expected start", 60)
     follower = runs.start("logs", "-f", folder.name)
+    assert follower.stdout
+    assert "[slurm] waiting: no node has free what it asks for (Resources)" in follower.stdout.readline()
     for command, fact in (("uhold", "scontrol release"), ("release", "no node has free")):
         lab.run("scontrol", command, job)
         wait_until(lambda fact=fact: fact in runs.read_status(folder)["reason"], f"the reason after {command}")
     assert runs.run("cancel", folder.name)[0] == 0
     assert lab.get_state(job).startswith("CANCELLED")
     assert runs.read_status(folder)["state"] == "cancelled"
-    output = follower.communicate(timeout=30)[0]
-    assert "[slurm] waiting: no node has free what it asks for (Resources)" in output
+    assert follower.wait(timeout=30) == 0
     lab.run("scancel", blocker)
 
 
@@ -142,7 +144,9 @@ def test_memory_that_ran_out_is_told(make_lab, make_runs):
     )
     runs = make_runs(lab)
     code = "import time; x = bytearray(600 << 20); time.sleep(60)"
-    folder = runs.submit(0, "--memory", "300M", "--", "python3", "-c", code, workload="command")
+    folder = runs.submit(
+        0, "--memory", "300M", "--environment", sys.prefix, "--", "python3", "-c", code, workload="command"
+    )
     assert runs.run("wait", folder.name)[0] == 5
     assert "memory" in runs.read_status(folder)["reason"]
 
@@ -155,18 +159,19 @@ def test_end_that_nobody_saw_is_told_by_accounting(lab_with_accounting, make_run
     lost = runs.submit(3000, *words, "--sbatch", "nodelist=n2")
     for folder in (frozen, lost):
         runs.wait_for_number(folder)
+    jobs = [runs.find_job(folder) for folder in (frozen, lost)]
+    runtime = int(os.readlink(frozen / "taken").rpartition(":")[2])
     for process in find_processes(frozen):
         os.kill(process, signal.SIGSTOP)
-    jobs = [runs.find_job(folder) for folder in (frozen, lost)]
-    for process in find_processes(lost):
-        os.kill(process, signal.SIGSTOP)
+    os.kill(runtime, signal.SIGKILL)  # its batch script sees that once Slurm wakes it, when its time is up
+    lab.stop("n2")
     lab.set_down("n2")
     for job in jobs:
         wait_until(lambda job=job: "Invalid job id" in lab.get_state(job), f"Slurm to forget job {job}", 240)
-    assert [runs.read_status(folder)["state"] for folder in (frozen, lost)] == ["failed", "lost"]
+    assert read_accounts(lab, jobs) == ["TIMEOUT", "NODE_FAIL"]
     assert "time limit" in runs.read_status(frozen)["reason"]
     assert "its node failed" in runs.read_status(lost)["reason"]
-    assert read_accounts(lab, jobs) == ["TIMEOUT", "NODE_FAIL"]
+    assert [runs.read_status(folder)["state"] for folder in (frozen, lost)] == ["failed", "lost"]
 
 
 def read_accounts(lab: SlurmLab, jobs: list[str]) -> list[str]:

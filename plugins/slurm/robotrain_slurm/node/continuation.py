@@ -101,6 +101,7 @@ def decide(
         (not end.may_pass, "", "the run failed, and would fail again"),
         (fate == "cancelled", "", "the job was cancelled in Slurm"),
         (not has_progress and end.state == "failed", "", "the run failed before a new step or checkpoint"),
+        (not has_progress and end.state == "killed", "", "its program was killed before a new step or checkpoint"),
         (not has_progress, "", NO_PROGRESS),
         (not ways, "", "the job has --continuation never"),
     )
