@@ -58,6 +58,7 @@ REFUSED = [
     *((job(), sbatch(gres=gres), "slurm-option-managed", "--sbatch") for gres in ("gpu", "gpu:2", "nvme:1,gpu:a100:2")),
     *((job(), sbatch(**{name: "1"}), "slurm-option-invalid", "--sbatch") for name in ("--hold", "Hold", "a b", "1st")),
     (job(), sbatch(reservation="a\nb"), "slurm-option-invalid", "--sbatch"),
+    (job(), sbatch(SBATCH_WCKEY="a\n#SBATCH --wrap=x"), "slurm-option-invalid", "SBATCH_WCKEY"),
     (job(), {"memory": "8G"} | sbatch(mem_per_gpu="32G"), "options-conflict", "--memory"),
     (job(), {"cpus": 4} | sbatch(cpus_per_gpu="8"), "options-conflict", "--cpus"),
     (job(), {"time": "5m", "stop_seconds": 300}, "slurm-stop-too-early", "--stop-seconds"),

@@ -58,7 +58,7 @@ def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
         yield from _check_option(name, given[name], replaced)
     for name in given:
         if variables.is_variable(name):
-            yield from _check_variable(name)
+            yield from _check_variable(name, given[name])
     taken = {
         **dict.fromkeys(options.MEMORY_OPTIONS, ("--memory", settings.memory)),
         options.CORES_OPTION: ("--cpus", settings.cpus),
@@ -88,11 +88,12 @@ def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
     elif name == "gres" and re.search(r"(?:^|[,/:])gpu(?:$|[,:=])", value):
         yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", shown, replaced)
     elif re.search(_CONTROL, value):
-        title, why = (
-            f"the value of {SBATCH_FLAG} {name} has a control character",
-            "An option is one line of the script.",
-        )
-        yield make_problem("slurm-option-invalid", title, SBATCH_FLAG, shown, why, stage=Stage.PARSE)
+        yield _make_control_problem(f"{SBATCH_FLAG} {name}", SBATCH_FLAG, shown)
+
+
+def _make_control_problem(what: str, where: str, shown: str) -> Problem:
+    title, why = f"the value of {what} has a control character", "An option is one line of the script."
+    return make_problem("slurm-option-invalid", title, where, shown, why, stage=Stage.PARSE)
 
 
 def _make_managed_option_problem(title: str, option: str, shown: str, replaced: str) -> Problem:
@@ -109,10 +110,12 @@ def _list_ways(substitute: str) -> tuple[str, ...]:
     return tuple(re.findall(r"(?<=`)[a-z][^`]+(?=`)|--[a-z-]+(?: [A-Z]+(?:=[A-Z]+)?)?(?![^`]*`)", substitute))
 
 
-def _check_variable(name: str) -> Iterator[Problem]:
+def _check_variable(name: str, value: str) -> Iterator[Problem]:
     option = variables.get_option_name(name)
     substitute = managed_options.find_substitute(option)
     if option and not substitute:
+        if re.search(_CONTROL, value):
+            yield _make_control_problem(name, name, value)
         return
     if option:
         title, why = f"{name} has no effect", f"robotrain sets the option {option} of sbatch: {substitute}."
