@@ -1,0 +1,44 @@
+"""`robotrain doctor` looks for Slurm's commands here, and asks the cluster only with `--online`."""
+
+import pytest
+from robotrain_slurm import doctor
+
+
+@pytest.fixture
+def configured(monkeypatch, tmp_path):
+    monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv("ROBOTRAIN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_version_is_shown_without_asking_the_controller(slurm, configured):
+    slurm.configure(away=True)
+    assert [(one.state, one.text) for one in doctor.check_commands()] == [("ok", "slurm 22.05.8")]
+
+
+def test_machine_without_slurm_matters_only_to_its_users(monkeypatch, configured):
+    monkeypatch.setenv("PATH", "/nowhere")
+    (result,) = doctor.check_commands()
+    assert (result.state, result.required) == ("warn", True)
+    assert [*doctor.check_cluster()] == []
+
+
+def test_folder_that_cannot_be_used_is_a_failure(slurm, configured, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(tmp_path / "file/runs"))
+    assert [one.state for one in doctor.check_commands()] == ["ok", "fail"]
+
+
+def test_cluster_shows_its_partitions_and_disks_that_nodes_may_not_see(slurm, configured):
+    slurm.add_node("n3", "batch", gres="gpu:a100:4")
+    slurm.add_partition("late", "n1", state="down")
+    cluster, disks = doctor.check_cluster()
+    assert cluster.text == ("partitions: batch (3 nodes up, the default, a100), short (2 nodes up), late (0 nodes up)")
+    assert (disks.state, "--runs-dir" in disks.text) == ("warn", True)
+
+
+def test_controller_that_is_away_is_a_failure(slurm, configured):
+    slurm.configure(away=True)
+    (result,) = doctor.check_cluster()
+    assert result.state == "fail"
+    assert "does not answer" in result.text
