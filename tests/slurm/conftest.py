@@ -1,5 +1,6 @@
 """The lab, a real Slurm where it is installed; and the stand-in, its commands alone."""
 
+import getpass
 from collections.abc import Iterator
 
 import pytest
@@ -48,6 +49,22 @@ def make_lab(tmp_path_factory, monkeypatch) -> Iterator[object]:
 def lab_with_accounting(tmp_path_factory, monkeypatch) -> Iterator[AccountingLab]:
     """A lab of this test's own, with slurmdbd and MariaDB; a controller forgets jobs two seconds after their end."""
     for lab in start_lab(tmp_path_factory, AccountingLab, MinJobAge="2"):
+        monkeypatch.setenv("SLURM_CONF", str(lab.configuration))
+        yield lab
+
+
+@pytest.fixture
+def lab_with_limits(tmp_path_factory, monkeypatch) -> Iterator[AccountingLab]:
+    """A lab of this test's own that enforces its accounts, robots, and its qualities of service: tiny takes one job."""
+    for lab in start_lab(tmp_path_factory, AccountingLab, AccountingStorageEnforce="associations,limits,qos"):
+        user = getpass.getuser()
+        for words in (
+            "add account robots",
+            "add qos tiny",
+            "modify qos tiny set MaxSubmitJobsPerUser=1 MaxWall=10 Flags=DenyOnLimit",
+            f"add user {user} account=robots qos=normal,tiny",
+        ):
+            lab.run("sacctmgr", "-i", *words.split())
         monkeypatch.setenv("SLURM_CONF", str(lab.configuration))
         yield lab
 

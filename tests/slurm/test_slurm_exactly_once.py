@@ -261,3 +261,25 @@ def test_real_slurm_records_what_it_refuses(lab, make_plan):
     reasons = lab.run("squeue", "--noheader", "--states=all", "--format=%r", "--name=a-1").split()
     assert reasons.count("BadConstraints") == 2
     assert PLATFORM.find(plan) is None
+
+
+@pytest.mark.slow
+def test_real_accounts_and_limits_are_named(lab_with_limits, make_plan, tmp_path):
+    given = {"account": "robots", "qos": "tiny", "sbatch": '{"hold": ""}', "time": "5m"}
+    refused = {
+        "slurm-time-refused": {"time": "30m"},
+        "slurm-account-refused": {"account": "robot"},
+        "slurm-qos-refused": {"qos": "tinny"},
+        "slurm-too-many-jobs": {},
+    }
+    found = {}
+    for number, changed in enumerate(refused.values()):
+        if not changed:
+            assert PLATFORM.submit(make_plan(**given))["job"]
+        with pytest.raises(Rejected) as refusal:
+            PLATFORM.submit(make_plan(runs_dir=str(tmp_path / str(number)), **given | changed))
+        (problem,) = refusal.value.problems
+        found[problem.code] = problem.suggestions[0].text
+    assert [*found] == [*refused]
+    assert found["slurm-account-refused"] == "--account robots"
+    assert found["slurm-qos-refused"] == "--qos tiny"

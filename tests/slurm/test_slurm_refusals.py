@@ -49,7 +49,7 @@ REFUSALS = [
     (f"{FAILED}Requested time limit is invalid (missing or exceeds some limit)", {"time": "0-02:00:00"},
      "slurm-time-refused", "--time", "0-02:00:00", "--time 1h"),
     (f"sbatch: error: QOSMaxWallDurationPerJobLimit\n{POLICY}", {"partition": "long", "time": "9-00:00:00"},
-     "slurm-time-refused", "--time", "9-00:00:00", "--time 7d"),
+     "slurm-time-refused", "--time", "9-00:00:00", "sacctmgr show qos format=name,maxwall"),
     (f"sbatch: error: Memory specification can not be satisfied\n{FAILED}Requested node configuration is not available",
      {"mem": "64G"}, "slurm-resources-missing", "--memory", "64G", "sinfo --format='%P %m'"),
     (f"{FAILED}Memory required by task is not available", {"mem": "6G"},
