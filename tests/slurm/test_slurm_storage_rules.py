@@ -1,11 +1,13 @@
 """Rules on where files are, what the node can reach, and whether other nodes see the locks of a disk."""
 
 import pytest
-from planned_jobs import job
+from planned_jobs import job, source
 from robotrain.store import files
 from robotrain_slurm.preflight.locks import check_locks
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.check_job import check_job
+
+URL = "https://a.blob.core.windows.net/c/p"
 
 
 def list_codes(settings, **given):
@@ -25,13 +27,31 @@ def test_staging_without_contradictions_has_no_problems():
         ({"tracking_uri": "http://mlflow.lab:5000"}, {}, ("slurm-stage-writes", "--tracking-uri", "warning")),
         (
             {},
-            {"publish_url": "https://a.blob.core.windows.net/c/p"},
+            {"publish_url": URL},
             ("slurm-stage-writes", "--publish-url", "warning"),
         ),
     ],
 )
 def test_staging_says_what_it_cannot_do(settings, given, expected):
     assert expected in list_codes(SlurmSettings(stage=True, **settings), **given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sources", "expected"),
+    [
+        ({"continuation": "login"}, (), ("options-conflict", "--continuation", "error")),
+        ({"continuation": "node"}, (), ("options-conflict", "--continuation", "error")),
+        ({}, (source("local_path", "/home/a/code", "code"),), ("slurm-folder-on-node", "", "error")),
+        ({}, (source("local_path", "/data/pusht"),), ("slurm-folder-on-node", "", "warning")),
+    ],
+)
+def test_what_the_node_would_look_for_in_vain_is_reported(settings, sources, expected):
+    problems = check_job(job(*sources, publish_url=URL), SlurmSettings(storage="node", **settings))
+    assert expected in [(problem.code, problem.where, problem.severity) for problem in problems]
+
+
+def test_staging_warns_of_weights_and_biases():
+    assert ("slurm-stage-writes", "--wandb", "warning") in list_codes(SlurmSettings(stage=True), wandb=True)
 
 
 @pytest.mark.parametrize(

@@ -57,18 +57,14 @@ def read_node_job(spec: Path, name: str) -> NodeJob:
     job = next((job for job in values["jobs"] if job["name"] == name), None)
     if job is None:
         raise ValueError(f"{spec} has no job {name}")
-    is_seen = values.get("storage", "shared") == "shared"  # by the driver on the login node
     is_alone = not job["step"] and not job["trials"]  # for others Slurm knows the first job only
+    is_seen = values.get("storage", "shared") == "shared"  # on the login node: which job continues it
     return NodeJob(
         name=name,
         script=job["script"],
         comment=job["comment"],
         root=spec.parent,
-        ways=tuple(
-            way
-            for way in WAYS[values["continuation"]]
-            if way == "requeue" or (is_alone and (is_seen or way != "login"))
-        ),
+        ways=tuple(way for way in WAYS[values["continuation"]] if way == "requeue" or (is_alone and is_seen)),
         stop_seconds=values["stop_seconds"],
         container=job.get("container") or {},
     )

@@ -15,6 +15,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
 from robotrain_slurm.spec import managed_options, options, prologue, variables
+from robotrain_slurm.spec.check_node_storage import check_node_storage
 from robotrain_slurm.spec.check_staging import check_staging
 from robotrain_slurm.spec.container import check_mounts
 
@@ -35,6 +36,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         *check_prologue(settings),
         *check_publishing(job, settings),
         *check_staging(job, settings),
+        *check_node_storage(job, settings),
         *check_tracking_uri(settings),
         *check_environment(settings),
         *check_secret_files(settings),

@@ -27,6 +27,8 @@ def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         fix = "--torch-backend cu126"
         yield make_unsupported_problem("slurm-stage-backend", title, "--torch-backend", "auto", why, fix)
     services = {PUBLISH_FLAG: str(dict(job.parameters).get(CHECKPOINT_PARAMETER) or "")}
+    if dict(job.parameters).get("wandb"):
+        services["--wandb"] = "https://api.wandb.ai"
     services["--tracking-uri"] = settings.tracking_uri or ""
     for flag, address in services.items():
         if is_address(address) and not address.startswith("sqlite:"):
