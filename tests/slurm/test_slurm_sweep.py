@@ -101,8 +101,10 @@ def test_sweep_is_one_sbatch(slurm, runs):
     assert [one["id"] for one in slurm.read_jobs()] == ["1_1", "1_2", "1_3"]
     assert SLURM.find(made) == reference
     slurm.clear_calls()
+    slurm.set_state("1", "PENDING", "Priority")
     status, trials = SLURM.query_pipeline(reference)
     assert (status.state, trials) == ("pending", [])
+    assert "priority" in status.reason
     assert [call[0] for call in slurm.read_calls()] == ["squeue"]
 
 

@@ -1,6 +1,7 @@
 """The status of a pipeline or a sweep, whose parts are jobs of Slurm: one squeue answers for all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from robotrain.model.run import Reference, Status, StepStatus
@@ -45,16 +46,22 @@ def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     jobs = status.query_jobs([*parts.values()])
     known = {job.id: job for job in jobs}
     needs = {job.step: job.needs for job in read_spec(reference).jobs}
+    statuses = {name: status.make_status(part, jobs) for name, part in parts.items()}
     states: dict[str, StepState] = {}
     for name, part in parts.items():
-        states[name] = _judge_part(part, status.make_status(part, jobs), known.get(part["job"]))
+        states[name] = _judge_part(part, statuses[name], known.get(part["job"]))
         blocker = next((one for one in needs.get(name, ()) if states[one].state in STOPPED_STATES), "")
         if blocker and not _has_begun(part):
             states[name] = StepState(state="skipped", reason=f"step {blocker} {states[blocker].state}")
     whole = PipelineProgress(steps=states, folder="").compute_status(reference["run"], has_driver=True)
+    if whole.state == "pending" and not whole.reason:  # no trial has begun: all of them wait for the same
+        whole = replace(whole, reason=next((one.reason for one in statuses.values() if one.reason), ""))
     is_sweep = not any(needs)
     listed = {name: one for name, one in states.items() if not (is_sweep and one.state == "waiting")}
-    return whole, _make_step_statuses(listed)
+    return whole, [
+        StepStatus(name=name, state=one.shown_state, reason=one.reason, started=one.started, ended=one.ended)
+        for name, one in listed.items()
+    ]
 
 
 def _judge_part(part: Reference, known: Status, job: QueuedJob | None) -> StepState:
@@ -77,10 +84,3 @@ def _judge_part(part: Reference, known: Status, job: QueuedJob | None) -> StepSt
 
 def _has_begun(part: Reference) -> bool:
     return claim.find_owner(Path(part["folder"])) is not None
-
-
-def _make_step_statuses(states: Mapping[str, StepState]) -> list[StepStatus]:
-    return [
-        StepStatus(name=name, state=one.shown_state, reason=one.reason, started=one.started, ended=one.ended)
-        for name, one in states.items()
-    ]
