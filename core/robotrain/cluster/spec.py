@@ -155,21 +155,26 @@ for python in INTERPRETERS; do
     test "$found" || found=none
     tried="$tried $python ($found)"
 done
-echo "error: the image has no Python 3.10 or newer with its whole library: use another --image. Tried:$tried" >&2
+echo "error: PLACE has no Python 3.10 or newer with its whole library: FIX. Tried:$tried" >&2
 exit 127
 """
 _PROBE = "import sys; print(sys.version.split()[0]); assert sys.version_info >= (3, 10); import bz2, ssl, zipfile"
 
 
-def make_python_search(interpreters: Sequence[str] = ()) -> str:
+def make_python_search(
+    interpreters: Sequence[str] = (), place: str = "the image", fix: str = "use another --image"
+) -> str:
     """Return the program for `/bin/sh` that becomes the image's Python, which gets its arguments.
 
     It holds no template syntax and no value of the user. If there is no Python, it says which ones it tried.
 
     :param interpreters: those of the workload's container.
+    :param place: what it says has no Python.
+    :param fix: what to do about that.
     """
     tried = " ".join((*NAMES, *interpreters, *USUAL_PATHS))
-    return _SEARCH.replace("INTERPRETERS", tried).replace("PROBE", _PROBE)
+    parts = {"INTERPRETERS": tried, "PROBE": _PROBE, "PLACE": place, "FIX": fix}
+    return functools.reduce(lambda text, part: text.replace(*part), parts.items(), _SEARCH)
 
 
 _PROGRAM = """\

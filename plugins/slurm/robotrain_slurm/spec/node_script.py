@@ -8,8 +8,8 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from robotrain_slurm.spec.options import Option, format_option
-from robotrain_slurm.spec.script import BATCH_MODULE
+from robotrain_slurm.spec.options import Option
+from robotrain_slurm.spec.script import BATCH_MODULE, begin_script
 from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, SUBMISSION_FILE
 
 SUBMISSION_VARIABLE = "ROBOTRAIN_SUBMISSION"
@@ -51,7 +51,7 @@ def make_node_script(
     :param search: the program that finds a Python.
     :param files: by their paths in the run folder: the spec, the document and the payload, unpacked.
     """
-    lines = ["#!/bin/bash", *map(format_option, options), *prologue, BODY.format(token=token).rstrip("\n")]
+    lines = [*begin_script(options, prologue), BODY.format(token=token).rstrip("\n")]
     lines += [f"{SEARCH}{line}" for line in search.splitlines()]
     lines += [f"{PROGRAM}{line}" for line in UNPACK.splitlines()]
     lines += _pack_files(files)

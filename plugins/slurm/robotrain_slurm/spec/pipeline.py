@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain.cluster.checks import make_unsupported_problem
-from robotrain.cluster.spec import make_python_search
 from robotrain.errors import Problem, Suggestion, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
@@ -74,7 +73,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
             **scripts,
             **documents,
             SUBMISSION_FILE: SUBMISSION.dump(spec),
-            SEARCH_FILE: make_python_search([*interpreters]).encode(),
+            SEARCH_FILE: script.make_python_search(interpreters).encode(),
             PAYLOAD_FILE: payload.archive,
         },
         shown=(*scripts, *documents),

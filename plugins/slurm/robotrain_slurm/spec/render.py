@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from robotrain.cluster.spec import make_python_search
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
@@ -55,7 +54,7 @@ def render_plan(
     container = make_container(job, settings, folder, document)
     token = make_token(options, prologue, document, payload.digest, container)
     comment = make_comment(run, token)
-    search = make_python_search(job.profile.container.interpreters)
+    search = script.make_python_search(job.profile.container.interpreters)
     batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, container=container)
     spec = make_spec(settings, run, folder, (batch_job,), choose_stop_seconds(job, settings))
     files = {SUBMISSION_FILE: SUBMISSION.dump(spec), DOCUMENT_FILE: document, SEARCH_FILE: search.encode()}

@@ -3,6 +3,8 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
+from robotrain.cluster import spec
+
 from robotrain_slurm.spec.options import Option, format_option
 from robotrain_slurm.spec.submission_spec import SEARCH_FILE
 
@@ -25,13 +27,24 @@ exec /bin/sh "{search}" -m {module}
 """
 
 
+def make_python_search(interpreters: Iterable[str]) -> str:
+    """Return the program that looks for a Python on the node, or in the image of a container."""
+    fix = "use --module NAME for one, or another --image with --container"
+    return spec.make_python_search([*interpreters], "this node or image", fix)
+
+
+def begin_script(options: Iterable[Option], prologue: Sequence[str]) -> list[str]:
+    """Return the lines of a batch script before its body."""
+    return ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
+
+
 def make_script(options: Iterable[Option], prologue: Sequence[str] = (), root: str = ".") -> str:
     """Return a batch script, which becomes the program of the node.
 
     :param prologue: lines of the shell, from the user's own configuration.
     :param root: the folder with the payload, from the folder that the job starts in.
     """
-    lines = ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
+    lines = begin_script(options, prologue)
     body = BODY.format(payload=f"{root}/payload", search=f"{root}/{SEARCH_FILE}", module=BATCH_MODULE)
     return "\n".join(lines) + "\n" + body.replace("/./", "/").replace('"./', '"')
 

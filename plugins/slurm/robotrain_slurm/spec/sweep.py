@@ -7,7 +7,6 @@ its job document.
 import os
 from dataclasses import replace
 
-from robotrain.cluster.spec import make_python_search
 from robotrain.errors import Rejected, Stage, make_problem
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
@@ -75,7 +74,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
             SCRIPT_FILE: script.make_script([*options, ("comment", comment)], prologue).encode(),
             SUBMISSION_FILE: SUBMISSION.dump(spec),
             **documents,
-            SEARCH_FILE: make_python_search(interpreters).encode(),
+            SEARCH_FILE: script.make_python_search(interpreters).encode(),
             PAYLOAD_FILE: sweep.payload.archive,
         },
         shown=(SCRIPT_FILE, *[*documents][:1]),
