@@ -48,13 +48,13 @@ class CountingRuns:
         output = process.communicate(timeout=SECONDS)[0]
         return process.returncode, output
 
-    def submit(self, count: int, *words: object, workload: str = "count") -> Path:
+    def submit(self, count: int, *words: object) -> Path:
         """Submit a run that counts ten numbers a second; return its run folder."""
         before = {*self.folder.glob("runs/*")}
         folders = ("--runs-dir", self.folder / "runs", "--cache-dir", self.folder / "cache")
-        numbers = ("--count", count, "--pause", "0.1") if workload == "count" else ()
+        numbers = ("--count", count, "--pause", "0.1")
         resources = [word for name, value in RESOURCES.items() if name not in words for word in (name, value)]
-        code, output = self.run("submit", workload, "--platform", "slurm", *folders, *resources, *numbers, *words)
+        code, output = self.run("submit", "count", "--platform", "slurm", *folders, *resources, *numbers, *words)
         assert code == 0, output
         (made,) = {*self.folder.glob("runs/*")} - before
         return made

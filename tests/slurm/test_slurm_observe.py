@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -138,40 +137,37 @@ def kill_all(folder) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def test_memory_that_ran_out_is_told(make_lab, make_runs):
+def test_memory_that_ran_out_is_told(make_lab, make_runs, tmp_path):
     lab = make_lab(
         JobAcctGatherType="jobacct_gather/linux", JobAcctGatherFrequency="1", JobAcctGatherParams="OverMemoryKill"
     )
     runs = make_runs(lab)
-    code = "import time; x = bytearray(600 << 20); time.sleep(60)"
-    folder = runs.submit(
-        0, "--memory", "300M", "--environment", sys.prefix, "--", "python3", "-c", code, workload="command"
-    )
+    prologue = tmp_path / "prologue.sh"
+    prologue.write_text("python3 -c 'import time; x = bytearray(600 << 20); time.sleep(60)'\n")
+    folder = runs.submit(3, "--memory", "300M", "--prologue", prologue)
     assert runs.run("wait", folder.name)[0] == 5
-    assert "memory" in runs.read_status(folder)["reason"]
+    found = runs.read_status(folder)
+    assert (found["state"], "memory ran out" in found["reason"]) == ("failed", True)
 
 
-def test_end_that_nobody_saw_is_told_by_accounting(lab_with_accounting, make_runs):
+def test_end_that_nobody_saw_is_told_by_accounting(lab_with_accounting, make_runs, tmp_path):
     lab = lab_with_accounting
     runs = make_runs(lab)
-    words = ("--continuation", "never", "--new")
-    frozen = runs.submit(3000, *words, "--time", "1m", "--stop-seconds", "10", "--sbatch", "nodelist=n1")
-    lost = runs.submit(3000, *words, "--sbatch", "nodelist=n2")
-    for folder in (frozen, lost):
-        runs.wait_for_number(folder)
-    jobs = [runs.find_job(folder) for folder in (frozen, lost)]
-    runtime = int(os.readlink(frozen / "taken").rpartition(":")[2])
-    for process in find_processes(frozen):
-        os.kill(process, signal.SIGSTOP)
-    os.kill(runtime, signal.SIGKILL)  # its batch script sees that once Slurm wakes it, when its time is up
+    prologue = tmp_path / "prologue.sh"
+    prologue.write_text("trap '' TERM\nsleep 300\n")
+    slow = runs.submit(3, "--time", "1m", "--stop-seconds", "10", "--prologue", prologue, "--sbatch", "nodelist=n1")
+    lost = runs.submit(3000, "--continuation", "never", "--sbatch", "nodelist=n2")
+    runs.wait_for_number(lost)
+    jobs = [runs.find_job(folder) for folder in (slow, lost)]
     lab.stop("n2")
     lab.set_down("n2")
     for job in jobs:
         wait_until(lambda job=job: "Invalid job id" in lab.get_state(job), f"Slurm to forget job {job}", 240)
     assert read_accounts(lab, jobs) == ["TIMEOUT", "NODE_FAIL"]
-    assert "time limit" in runs.read_status(frozen)["reason"]
-    assert "its node failed" in runs.read_status(lost)["reason"]
-    assert [runs.read_status(folder)["state"] for folder in (frozen, lost)] == ["failed", "lost"]
+    found = [runs.read_status(folder) for folder in (slow, lost)]
+    assert [one["state"] for one in found] == ["failed", "lost"]
+    assert "time limit" in found[0]["reason"]
+    assert "its node failed" in found[1]["reason"]
 
 
 def read_accounts(lab: SlurmLab, jobs: list[str]) -> list[str]:
