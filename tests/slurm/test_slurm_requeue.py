@@ -192,15 +192,15 @@ def test_two_requeues_in_a_row_by_an_administrator(submit, lab):
 
 
 def test_job_that_is_preempted_goes_on_later(submit, lab, tmp_path):
-    run = submit("--partition", "spare", "--save-freq", 1000, "--pause", 0.5, "--cpus", 2)
-    run.wait_for_step(3)
+    run = submit("--partition", "spare", "--save-freq", 1000, "--pause", 0.2, "--count", 450, "--cpus", 2)
+    run.wait_for_step()
     (tmp_path / "other.sh").write_text("#!/bin/sh\nsleep 3\n")
     for _ in range(2):  # a job on each node
         lab.run("sbatch", "--exclusive", "--output=/dev/null", str(tmp_path / "other.sh"))
     wait_until(lambda: run.attempts[0].end is not None, "the end of the first attempt", 90)
     end = run.attempts[0].end
     assert end.continued_by == "slurm"
-    assert end.checkpoint == end.step >= 3
+    assert end.checkpoint == end.step >= FIRST
     run.wait_for_attempt(2)
     assert run.attempts[1].checkpoint == end.checkpoint
     run.assert_whole(2)
@@ -228,11 +228,10 @@ def test_node_sends_the_job_again_where_requeueing_is_forbidden(submit, lab, set
     stop_before_limit(lab, run)
     run.wait_for_attempt(2)
     assert run.list_jobs() == [first, run.job]
-    lab.run("scontrol", "update", f"jobid={first}", "Requeue=1")
-    lab.run("scontrol", "requeue", first)  # by mistake: it does nothing
+    again = lab.run("sbatch", "--parsable", str(run.folder / "job.sbatch"))  # by mistake: it does nothing
     run.assert_whole(2)
-    lab.wait_for_state(first, "COMPLETED")
-    assert "nothing to do" in (run.folder / "slurm.txt").read_text()
+    lab.wait_for_state(again, "COMPLETED")
+    assert "nothing to do: the job" in (run.folder / "slurm.txt").read_text()
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
