@@ -31,9 +31,9 @@ from robotrain_slurm.node import attempts
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests/slurm"))
 
-from lab import NODES, SlurmLab, wait_until  # noqa: E402
+from lab import SlurmLab, wait_until  # noqa: E402
 
-STEPS_OF_A_CUT = 80
+STEPS_OF_A_CUT = 40
 """Steps of the training for each cut: an attempt does fewer of them before it is cut."""
 SAVE_FREQ = 20
 MOMENT_SECONDS = 2.0
@@ -52,6 +52,7 @@ class CutTraining:
     def __init__(self, lab: SlurmLab, folder: Path, job: str, seed: int) -> None:
         self._lab, self._folder, self.job = lab, folder, job
         self._random = random.Random(seed)
+        self._lost_node = ""
         self.kinds: dict[str, Callable[[], None]] = {
             "limit": self._reach_limit,
             "kill": self._kill_runtime,
@@ -87,19 +88,17 @@ class CutTraining:
         self._lab.run("scontrol", "requeue", self.job)
 
     def _lose_node(self) -> None:
-        node = self._read_attempts()[-1].node
-        self._lab.stop(node)
-        self._lab.set_down(node)
+        self._lost_node = self._read_attempts()[-1].node
+        self._lab.stop(self._lost_node)
+        self._lab.set_down(self._lost_node)
 
     def _repair(self) -> None:
-        """Give the job its time limit again, and Slurm its nodes."""
+        """Give the job its time limit again, and Slurm its node."""
         self._lab.run("scontrol", "update", f"jobid={self.job}", "TimeLimit=15")
-        for node in NODES:
-            if "down" in self._lab.run("sinfo", "--noheader", f"--nodes={node}", "--format=%T"):
-                with contextlib.suppress(KeyError):
-                    self._lab.stop(node)
-                self._lab.start_node(node)
-                self._lab.resume(node)
+        if self._lost_node:
+            self._lab.start_node(self._lost_node)
+            self._lab.resume(self._lost_node)
+            self._lost_node = ""
 
 
 def submit(lab: SlurmLab, top: Path, steps: int) -> Path:
@@ -145,7 +144,9 @@ def cut_training(top: Path, cuts: int, seed: int) -> list[str]:
     lab = SlurmLab(top / "lab")
     try:
         lab.start()
-        alone, cut = submit(lab, top, steps), submit(lab, top, steps)
+        alone = submit(lab, top, steps)
+        wait_for_end(alone, steps)
+        cut = submit(lab, top, steps)
         wait_until(lambda: bool(attempts.read_attempts(cut)), "the first attempt", WAIT_SECONDS)
         training = CutTraining(lab, cut, attempts.read_attempts(cut)[0].job, seed)
         for number, kind in zip(range(1, cuts + 1), itertools.cycle(training.kinds)):

@@ -18,6 +18,8 @@ FAILED = AttemptEnd("failed", 1, step=30, checkpoint=30)
 NETWORK = AttemptEnd("failed", EXIT_RETRY, step=30, checkpoint=30)
 DONE = AttemptEnd("succeeded", 0, step=30, checkpoint=30)
 IDLE = AttemptEnd("cancelled", 143, step=10, checkpoint=10)
+RESTORED = AttemptEnd("cancelled", 143, step=0, checkpoint=40, restored=40)
+FETCHED = AttemptEnd("cancelled", 143, step=41, checkpoint=41, restored=40)
 SAVED = AttemptEnd("cancelled", 143, step=10, checkpoint=12)
 REQUEUE, NODE, LOGIN, NEVER = (continuation.WAYS[way] for way in ("requeue", "node", "login", "never"))
 TABLE = [
@@ -39,6 +41,8 @@ TABLE = [
     (IDLE, "running", REQUEUE, "", ""),
     (IDLE, "requeued", REQUEUE, "", "slurm"),
     (SAVED, "running", REQUEUE, "", "requeue"),
+    (RESTORED, "running", REQUEUE, "", ""),
+    (FETCHED, "running", REQUEUE, "", "requeue"),
     (KILLED, "running", REQUEUE, "", "requeue"),
     (KILLED, "cancelled", REQUEUE, "", ""),
     (NETWORK, "running", NODE, "", "node"),
@@ -88,7 +92,14 @@ def job(tmp_path, slurm) -> NodeJob:
     )
     folder = {"step": "", "trials": [], "folder": str(tmp_path)}
     spec = {"jobs": [{"name": "run-1", "script": "job.sbatch", "comment": "robotrain:run-1:0123", **folder}]}
-    values = {**spec, "run": "run-1", "folder": str(tmp_path), "continuation": "requeue", "stop_seconds": 60}
+    values = {
+        **spec,
+        "run": "run-1",
+        "folder": str(tmp_path),
+        "continuation": "requeue",
+        "stop_seconds": 60,
+        "storage": "shared",
+    }
     (tmp_path / "slurm.json").write_text(json.dumps(values))
     first = commands.run_command("sbatch", "--parsable", str(tmp_path / "job.sbatch")).strip()
     slurm.set_state(first, "RUNNING")

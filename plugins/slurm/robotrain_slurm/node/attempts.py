@@ -30,6 +30,8 @@ class AttemptProgress(NamedTuple):
     """The highest step that the work has reported; 0 for none."""
     checkpoint: int = 0
     """The step of the last checkpoint; 0 for none."""
+    restored: int = 0
+    """The step of the last checkpoint when the work began last, which may be one that was fetched from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class AttemptEnd:
     why: str = ""
     """A sentence: why it is continued so, or why it is not."""
     time: float = 0.0
+    restored: int = 0
+    """The step that the attempt went on from; 0 for none, or if it did not get so far."""
 
     @property
     def may_pass(self) -> bool:
@@ -72,15 +76,19 @@ class Attempt:
     """None while it runs, or if it was killed together with its batch program."""
 
 
+def get_restart_count() -> int:
+    """Return how often Slurm has started the job of this process again."""
+    return int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+
+
 def begin_attempt(folder: Path, job: str) -> Attempt:
     """Record that this process begins to work as a job. Raise OSError."""
-    environ = os.environ
     progress = read_progress(folder)
     (folder / OUTCOME_FILE).unlink(missing_ok=True)  # of an earlier attempt
     attempt = Attempt(
         job=job,
-        restart=int(environ.get("SLURM_RESTART_COUNT") or 0),
-        node=environ.get("SLURMD_NODENAME") or os.uname().nodename,
+        restart=get_restart_count(),
+        node=os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
         began=time.time(),
         step=progress.step,
         checkpoint=progress.checkpoint,
@@ -126,18 +134,21 @@ def _read_lines(path: Path) -> Iterator[str]:
 
 
 STEP_PATTERN = re.compile(r'"event": "(metrics|checkpoint)".*"step": (\d+)')
+WORK_PATTERN = re.compile(r'"event": "stage".*"name": "work", "state": "started"')
 
 
 def read_progress(folder: Path) -> AttemptProgress:
     """Return how far the attempts at a run have come, by their events. Raise OSError."""
-    step = checkpoint = 0
+    step = checkpoint = restored = 0
     for line in _read_lines(folder / EVENTS_FILE):
         if found := STEP_PATTERN.search(line):
             if found[1] == "checkpoint":
                 checkpoint = max(checkpoint, int(found[2]))
             else:
                 step = max(step, int(found[2]))
-    return AttemptProgress(step, checkpoint)
+        elif WORK_PATTERN.search(line):
+            restored = checkpoint
+    return AttemptProgress(step, checkpoint, restored)
 
 
 def has_later_start(folder: Path, attempt: Attempt) -> bool:
@@ -145,15 +156,21 @@ def has_later_start(folder: Path, attempt: Attempt) -> bool:
     return any(other.job == attempt.job and other.restart > attempt.restart for other in read_attempts(folder))
 
 
+def read_outcome_state(folder: Path) -> str:
+    """Return the state of the outcome that the runtime left; empty for none."""
+    with suppress(OSError, ValueError, KeyError, TypeError), (folder / OUTCOME_FILE).open("rb") as file:
+        return str(json.loads(file.read(MAX_OUTCOME_BYTES))["state"])
+    return ""
+
+
 def describe_end(folder: Path, code: int) -> AttemptEnd:
     """Return how the attempt ended whose runtime has just exited. Raise OSError.
 
     :param code: its exit code, negative for a signal.
     """
-    state, progress = "killed", read_progress(folder)
-    with suppress(OSError, ValueError, KeyError, TypeError), (folder / OUTCOME_FILE).open("rb") as file:
-        state = str(json.loads(file.read(MAX_OUTCOME_BYTES))["state"])
-    return AttemptEnd(state, code if code >= 0 else 128 - code, progress.step, progress.checkpoint)
+    state, progress = read_outcome_state(folder) or "killed", read_progress(folder)
+    exit_code = code if code >= 0 else 128 - code
+    return AttemptEnd(state, exit_code, progress.step, progress.checkpoint, restored=progress.restored)
 
 
 def record_failure(folder: Path, exit_code: int, reason: str) -> None:

@@ -5,18 +5,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from robotrain_runtime.contract import claim
+from robotrain_runtime.process import stop
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
-from robotrain_slurm.node import attempts, continuation, trial
+from robotrain_slurm.node import attempts, commands, continuation, trial
+from robotrain_slurm.node.commands import CommandRefused, ControllerAway
 from robotrain_slurm.node.container import make_container_command, stop_contained
 from robotrain_slurm.node.continuation import NodeJob
 
 DOCUMENT, LOG, SPEC, SEARCH_FILE = "job.json", "log.txt", "slurm.json", "find-python.sh"
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONUNBUFFERED")
+LOST_CHECK_SECONDS = 30.0
+"""Seconds between two questions whether Slurm has started the job again; it waits two minutes before it does."""
 SAVE_SHARE = 0.75
 """The share of the time between Slurm's signal and the time limit in which the work saves a checkpoint."""
 
@@ -43,7 +48,22 @@ class RuntimeProcess:
         self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**own, **os.environ})
         if self._is_stopped:  # requested before the child existed
             self._stop()
-        return self._child.wait()
+        return self._child.wait() if job.is_shared else self._wait_while_current(self._child, number)
+
+    def _wait_while_current(self, child: "subprocess.Popen[bytes]", number: str) -> int:
+        """Wait for the end of the runtime; end it once Slurm, which has lost this node, starts the job elsewhere.
+
+        The claim of a folder that only this node sees does not tell. Return its exit code.
+        """
+        restart = attempts.get_restart_count()
+        while True:
+            try:
+                return child.wait(LOST_CHECK_SECONDS)
+            except subprocess.TimeoutExpired:
+                with suppress(CommandRefused, ControllerAway):
+                    if commands.find_fate(number, restart) == "requeued" and not self._is_stopped:
+                        print("Slurm started this job again elsewhere: it ends here without saving", flush=True)
+                        stop.signal_group(child.pid, signal.SIGKILL)
 
     def _handle_stop(self, number: int, frame: FrameType | None) -> None:
         if not self._is_stopped:
@@ -64,15 +84,23 @@ def main() -> int:
     job = continuation.read_node_job(spec, os.environ["SLURM_JOB_NAME"])
     trial.enter_trial()
     folder = Path.cwd()
-    owner, following = claim.find_owner(folder), continuation.read_continuation(folder, number)
-    if following or (owner and owner.name != number):
-        print(f"nothing to do: the job {following or (owner and owner.name)} does the work of this run", flush=True)
+    if reason := find_idle_reason(folder, number):
+        print(f"nothing to do: {reason}", flush=True)
         return 0
     attempt = attempts.begin_attempt(folder, number)
     code = runtime.run(number, trial.list_trial_options(Path(DOCUMENT)), job)
     if (owner := claim.find_owner(folder)) and owner.name == number:
         continuation.finish_attempt(job, folder, attempt, code)
     return code if code >= 0 else 128 - code
+
+
+def find_idle_reason(folder: Path, number: str) -> str:
+    """Return why there is nothing to do for a job; empty if it may work."""
+    owner, following = claim.find_owner(folder), continuation.read_continuation(folder, number)
+    if following or (owner and owner.name != number):
+        return f"the job {following or (owner and owner.name)} does the work of this run"
+    is_done = attempts.read_outcome_state(folder) == "succeeded"  # and Slurm lost its node before it heard of that
+    return "the run is done" if is_done else ""
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ class NodeJob:
     ways: tuple[str, ...] = ()
     """What may continue it, as in WAYS."""
     stop_seconds: int = 120
+    is_shared: bool = True
+    """Whether every node sees the run folder."""
     container: Mapping[str, Any] = field(default_factory=dict)
     """As `JobContainer`; without a tool the program runs on the node itself."""
 
@@ -58,14 +60,15 @@ def read_node_job(spec: Path, name: str) -> NodeJob:
     if job is None:
         raise ValueError(f"{spec} has no job {name}")
     is_alone = not job["step"] and not job["trials"]  # for others Slurm knows the first job only
-    is_seen = values.get("storage", "shared") == "shared"  # on the login node: which job continues it
+    is_shared = values.get("storage", "shared") == "shared"  # the login node sees which job continues it
     return NodeJob(
         name=name,
         script=job["script"],
         comment=job["comment"],
         root=spec.parent,
-        ways=tuple(way for way in WAYS[values["continuation"]] if way == "requeue" or (is_alone and is_seen)),
+        ways=tuple(way for way in WAYS[values["continuation"]] if way == "requeue" or (is_alone and is_shared)),
         stop_seconds=values["stop_seconds"],
+        is_shared=is_shared,
         container=job.get("container") or {},
     )
 
@@ -88,7 +91,8 @@ def decide(
     :param cancelled: whether the user cancelled the run.
     :param superseded: whether the job was started a second time while this attempt lived on.
     """
-    has_progress = end.step > attempt.step or end.checkpoint > attempt.checkpoint
+    before, saved = max(attempt.step, end.restored), max(attempt.checkpoint, end.restored)
+    has_progress = end.step > before or end.checkpoint > saved
     rules = (
         (superseded, "", "a later start of the job has taken the run over"),
         (end.state == "succeeded", "", "the run is done"),
