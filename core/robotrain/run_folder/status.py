@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -93,12 +94,10 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
 
     :param payload: the path of the payload in the plan.
     """
-    import zipfile  # costs start-up
-
     try:
         with make_atomically(folder) as part:
             plans.write_plan_files(plan, part)
-            zipfile.ZipFile(io.BytesIO(plan.files[payload])).extractall(part / PAYLOAD_FOLDER)
+            _unpack_payload(plan.files[payload], part / PAYLOAD_FOLDER)
         return True
     except OSError as error:
         if not folder.is_dir():
@@ -106,6 +105,23 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
         if not has_plan_files(plan, folder):
             raise FileExistsError(f"{folder} already exists with another content") from error
         return False
+
+
+def _unpack_payload(archive: bytes, folder: Path) -> None:
+    """Write the files of a payload, in half the time that `extractall` takes. Raise OSError."""
+    import zipfile  # costs start-up
+
+    made: set[str] = set()
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        for path in packed.namelist():
+            above, _, name = path.rpartition("/")
+            if path.startswith("/") or ".." in path.split("/"):
+                raise OSError(errno.EINVAL, "the payload has a path that leads out of it", path)
+            if above not in made:
+                (folder / above).mkdir(parents=True, exist_ok=True)
+                made.add(above)
+            if name:
+                (folder / path).write_bytes(packed.read(path))
 
 
 def has_plan_files(plan: Plan, folder: Path) -> bool:

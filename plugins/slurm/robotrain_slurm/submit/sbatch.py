@@ -76,8 +76,9 @@ def send_job(job: BatchJob, root: Path, *options: str, gone: str = "") -> str:
         number = find_number(read_answer(root, job))
         if number and number != gone:  # another submit sent it meanwhile
             return number
-        file.truncate(0)
-        os.fsync(file.fileno())
+        if os.fstat(file.fileno()).st_size:  # of a job that was refused, or is gone
+            file.truncate(0)
+            os.fsync(file.fileno())
         sync_folder(root)
         code = run_sbatch([*options, str(root / job.script)], root, file)
         answer = read_answer(root, job) or ""
