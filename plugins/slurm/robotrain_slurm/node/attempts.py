@@ -20,6 +20,7 @@ from robotrain_runtime.contract.files import write_atomically
 ATTEMPTS_FILE = "attempts.jsonl"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"
+LOG_FILE = "log.txt"
 MAX_OUTCOME_BYTES = 1 << 20
 
 

@@ -18,7 +18,7 @@ from robotrain_slurm.node.commands import CommandRefused, ControllerAway
 from robotrain_slurm.node.container import make_container_command, stop_contained
 from robotrain_slurm.node.continuation import NodeJob
 
-DOCUMENT, LOG, SPEC, SEARCH_FILE = "job.json", "log.txt", "slurm.json", "find-python.sh"
+DOCUMENT, SPEC, SEARCH_FILE = "job.json", "slurm.json", "find-python.sh"
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONUNBUFFERED")
 LOST_CHECK_SECONDS = 30.0
 """Seconds between two questions whether Slurm has started the job again; it waits two minutes before it does."""
@@ -37,7 +37,7 @@ class RuntimeProcess:
 
     def run(self, number: str, options: Iterable[str], job: NodeJob) -> int:
         """Run the job of the current folder; return the exit code of the runtime, negative for a signal."""
-        arguments = ["-m", "robotrain_runtime", "run", DOCUMENT, "--once", number, "--log", LOG, *options]
+        arguments = ["-m", "robotrain_runtime", "run", DOCUMENT, "--once", number, "--log", attempts.LOG_FILE, *options]
         own = {GRACE_VARIABLE: f"{job.stop_seconds * SAVE_SHARE:g}"}
         command = [sys.executable, *arguments]
         if job.container.get("tool"):

@@ -142,16 +142,23 @@ def finish_attempt(job: NodeJob, folder: Path, attempt: Attempt, code: int) -> N
         if chosen != way:
             way, why = chosen, f"{why}; {refusals}"
             attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=why))
-    if end.state != "succeeded":
-        print(f"{SENTENCES.get(way, 'nothing continues the run')}: {why}", flush=True)
+    if end.state != "succeeded" and not cancelled:
+        _log_decision(folder, way, why)
 
 
 SENTENCES = {
-    "requeue": "the job is requeued",
-    "slurm": "the job starts again",
-    "node": "the job was sent again",
-    "login": "the job is sent again from the login node, by its driver or by `robotrain status`",
+    "requeue": "the job is requeued: ",
+    "slurm": "",
+    "node": "the job was sent again: ",
+    "login": "the job is sent again from the login node, by its driver or by `robotrain status`: ",
+    "": "nothing continues the run: ",
 }
+
+
+def _log_decision(folder: Path, way: str, why: str) -> None:
+    """Tell what continues the run where its lines are, not in the output of the batch script, which users see apart."""
+    with suppress(OSError), (folder / attempts.LOG_FILE).open("a") as log:
+        log.write(f"[slurm] {SENTENCES[way]}{why}\n")
 
 
 def _ask_fate(attempt: Attempt, patience: float) -> str:
