@@ -277,7 +277,8 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_
 def main() -> None:
     """Start a lab in the folder that is given, until Ctrl-C or SIGTERM."""
     lab = SlurmLab(Path(sys.argv[1]).absolute())
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job ignores SIGINT
+        signal.signal(number, signal.default_int_handler)
     try:
         lab.start()
         print(f"export SLURM_CONF={lab.configuration}", flush=True)

@@ -95,12 +95,15 @@ def test_line_is_refused_as_by_slurm(both, line):
 
 @pytest.mark.slow
 def test_lines_are_accepted_as_by_slurm(both, lab):
+    numbers, listed = [], []
     for line in ACCEPTED:
         real, ours = both(line)
         assert (real[0], ours[0]) == (0, 0), line
+        numbers += [(real[1].strip(), ours[1].strip())] * line.startswith("sbatch")
         is_number = [answer[1].strip().isdigit() for answer in (real, ours)]
         assert is_number == [line.startswith("sbatch")] * 2, line
-    listed = both(f"squeue --array --noheader --states=all --sort=i --format={COLUMNS}")
+    for own in zip(*numbers, strict=True):
+        listed.append(both(f"squeue --noheader --states=all --jobs={','.join(own)} --format={COLUMNS}")[len(listed)])
     real, ours = (sorted(answer[1].splitlines()) for answer in listed)
     assert ours == real
 
