@@ -1,6 +1,7 @@
 """Answers of squeue and sacct: those of 22.05 are recorded from the lab, those of others follow their documentation."""
 
 import pytest
+from robotrain.errors import Rejected
 from robotrain_slurm.client import accounting, queue
 from robotrain_slurm.client.commands import SlurmAway, SlurmRefused
 
@@ -58,6 +59,14 @@ def test_queue_of_an_earlier_version_is_parsed(monkeypatch):
     first, second = queue.query_queue()
     assert (first.dependency, first.comment, first.end, first.nodes) == ("", "", None, "n1")
     assert (second.dependency, second.comment, second.start, second.nodes) == ("", "", None, "")
+
+
+def test_queue_that_cannot_be_read_is_a_problem_that_may_pass(monkeypatch):
+    answer(monkeypatch, queue, SlurmRefused("squeue: error: Munge encode failed: Failed to access munge.socket", 1))
+    with pytest.raises(Rejected) as failed:
+        queue.query_queue(["count-1"])
+    assert failed.value.problems[0].code == "slurm-authentication"
+    assert failed.value.transient
 
 
 def test_accounts_are_parsed(monkeypatch):

@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from robotrain_slurm.client.commands import run_slurm
+from robotrain.errors import Rejected
+
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 
 FORMAT = "%i|%A|%T|%r|%S|%e|%N|%E|%j|%k"
 """These letters have the same meaning in all versions of Slurm; `--json` has not."""
@@ -56,7 +58,13 @@ def query_queue(names: Iterable[str] = (), user: str = "") -> list[QueuedJob]:
     chosen = ",".join(names)
     filters = [f"--name={chosen}"] if chosen else []
     who = f"--user={user or os.getuid()}"
-    answer = run_slurm("squeue", "--all", "--array", "--noheader", "--states=all", who, f"--format={FORMAT}", *filters)
+    words = ("--all", "--array", "--noheader", "--states=all", who, f"--format={FORMAT}", *filters)
+    try:
+        answer = run_slurm("squeue", *words)
+    except SlurmRefused as refusal:
+        from robotrain_slurm.client.failures import explain_refusal  # costs start-up
+
+        raise Rejected([explain_refusal(refusal.text, {}, "squeue")], transient=True) from None
     separators = FORMAT.count("|")
     return [_parse_line(line) for line in answer.splitlines() if line.count("|") >= separators]
 
