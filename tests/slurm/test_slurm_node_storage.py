@@ -86,6 +86,10 @@ def test_job_works_on_its_node_and_publishes(submit, robotrain, tmp_path):
     assert sorted(path.name for path in (tmp_path / "published").iterdir() if path.is_dir()) == ["000010", "000020"]
     code, output = robotrain("status", run)
     assert (code, "succeeded" in output) == (0, True)
+    code, output = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", run)
+    assert code == 0, output
+    (copy,) = (tmp_path / "best").rglob("numbers")
+    assert len(read_numbers(copy.parent)) == 20
 
 
 def test_requeued_job_goes_on_from_what_it_published_on_another_node(submit, robotrain, apart, tmp_path):

@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 
-from robotrain.errors import Rejected, Suggestion, make_problem
+from robotrain.errors import Rejected, make_problem
 from robotrain.model.run import Reference, RunGone
 from robotrain.run_folder import log
 
@@ -74,8 +74,7 @@ def _run_step(job: str, command: list[str]) -> Iterator[str]:
 
 def make_published_error(reference: Reference) -> Rejected:
     """Return the error for what needs the files of a run: they are where it published them."""
-    run = reference["run"]
-    title = f"the files of {run} are on the disk of its node, and where it published them"
+    title = f"the files of {reference['run']} are on the disk of its node, and where it published them"
     why = "It has --storage node: this machine does not see its folder."
-    job = Suggestion(f"robotrain explain --run {run}", "shows where it publishes (publish_url)")
-    return Rejected([make_problem("slurm-files-on-node", title, "", "", why, job)])
+    ways = ("--register-checkpoint MODEL", f"robotrain outputs {reference['run']}")
+    return Rejected([make_problem("slurm-files-on-node", title, "", "", why, *ways)])

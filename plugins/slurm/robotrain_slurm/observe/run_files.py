@@ -10,6 +10,7 @@ from robotrain.run_folder.status import PAYLOAD_FOLDER
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
+from robotrain_slurm.observe.node_files import is_on_node, make_published_error
 from robotrain_slurm.observe.pipeline_status import query_status
 from robotrain_slurm.observe.status import find_folder
 from robotrain_slurm.observe.step_references import read_spec, select_step
@@ -25,6 +26,10 @@ def list_outputs(reference: Reference) -> Iterable[Output]:
     """Return the complete checkpoints, then other files. Raise RunGone."""
     from robotrain.run_folder import outputs  # costs start-up
 
+    if is_on_node(reference):
+        from robotrain_slurm.observe import published  # costs start-up
+
+        return published.list_published(reference)
     return outputs.list_outputs(find_folder(select_step(reference)))
 
 
@@ -32,7 +37,12 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     """Copy one output atomically. Raise Rejected."""
     from robotrain.run_folder import outputs  # costs start-up
 
-    outputs.download_output(output, to)
+    if is_on_node(reference):
+        from robotrain_slurm.observe import published  # costs start-up
+
+        published.download_published(reference, output, to)
+    else:
+        outputs.download_output(output, to)
 
 
 def register_model(reference: Reference, name: str, step: int | None) -> Registered:
@@ -42,6 +52,8 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     """
     from robotrain.run_folder import ended_run  # costs start-up
 
+    if is_on_node(reference):
+        raise make_published_error(reference)
     payload = find_folder(reference) / PAYLOAD_FOLDER
     return ended_run.register_model(find_folder(select_step(reference)), name, step, payload)
 
