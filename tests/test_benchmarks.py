@@ -103,6 +103,8 @@ SMALLEST: dict[str, Sequence[str]] = {
     "rollout": ["--pairs", "1", "--episodes", "1", "--steps", "5", "--only", "state"],
     "rosbag": ["--quick"],
     "rosbag_policy": ["--episodes", "2", "--steps", "2"],
+    "slurm_cuts": ["--cuts", "1"],
+    "slurm_submit": ["--pairs", "1"],
     "startup": ["--pairs", "1"],
     "structure": [],
     "sweep": ["--trials", "1", "--steps", "2"],
