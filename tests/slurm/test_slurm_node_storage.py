@@ -121,3 +121,27 @@ def test_cancelled_job_saves_and_publishes_and_is_not_requeued(submit, robotrain
     assert code == 0, output
     assert [path for path in (tmp_path / "published").iterdir() if path.is_dir()]
     assert apart.run("squeue", "--noheader", f"--name={run}") == ""
+
+
+def test_process_on_a_lost_node_ends_when_slurm_starts_the_job_elsewhere(submit, robotrain, apart, tmp_path):
+    """Its batch program asks Slurm: there is no folder in which the new process could claim the run."""
+    run = submit("--count", 1000, "--pause", 0.2, "--save-freq", 10)
+    wait_until(lambda: (tmp_path / "published/000010").exists(), "the first checkpoint", seconds=60)
+    node = apart.run("squeue", "--noheader", "--format=%N", f"--name={run}")
+    orphan = int(os.readlink(tmp_path / "disks" / node / "runs" / run / "taken").rpartition(":")[2])
+    apart.stop(node)
+    apart.set_down(node)
+    wait_until(lambda: len(find_logs(tmp_path, run)) == 2, "the second start", seconds=60)
+    wait_until(lambda: not is_running(orphan), "the process on the lost node to end", seconds=60)
+    code, output = robotrain("cancel", run)
+    assert code == 0, output
+    newest = max(path for path in (tmp_path / "published").iterdir() if path.name.isdecimal())
+    numbers = [int(number) for number, *_ in read_numbers(newest)]
+    assert numbers == [*range(1, len(numbers) + 1)]
+
+
+def is_running(process):
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
