@@ -6,7 +6,7 @@ import os
 import pytest
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.failure import EXIT_RETRY
-from robotrain_slurm.node import attempts, commands, continuation
+from robotrain_slurm.node import attempts, batch, commands, continuation
 from robotrain_slurm.node.attempts import Attempt, AttemptEnd
 from robotrain_slurm.node.commands import CommandRefused, ControllerAway
 from robotrain_slurm.node.continuation import NodeJob
@@ -265,3 +265,15 @@ def test_job_whose_batch_script_fails_when_it_starts_again_is_not_requeued_for_e
     assert known[-1].end.continued_by == ""
     assert json.loads((tmp_path / "outcome.json").read_text())["state"] == "failed"
     assert not continuation_driver.is_waiting(tmp_path, known, "failed")
+
+
+def test_start_that_has_nothing_to_do(job, tmp_path):
+    """Slurm may start a job again that was done when its node was lost."""
+    assert batch.find_idle_reason(tmp_path, "1") == ""
+    assert "the job 1" in batch.find_idle_reason(tmp_path, "8")
+    (tmp_path / "outcome.json").write_text('{"state": "cancelled"}')
+    assert batch.find_idle_reason(tmp_path, "1") == ""
+    (tmp_path / "outcome.json").write_text('{"state": "succeeded"}')
+    assert batch.find_idle_reason(tmp_path, "1") == "the run is done"
+    (tmp_path / "continued.1").write_text("2")
+    assert "the job 2" in batch.find_idle_reason(tmp_path, "1")

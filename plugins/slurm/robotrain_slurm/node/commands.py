@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 SECONDS = 30.0
+OTHER_FOLDERS = ("/opt/slurm/bin", "/usr/local/slurm/bin")
+"""Where clusters install Slurm's commands outside the PATH of a job."""
 AWAY_SIGNS = (
     "Unable to contact slurm controller",
     "Socket timed out",
@@ -28,6 +30,7 @@ class ControllerAway(Exception):
 def run_command(command: str, *arguments: str, folder: Path | None = None) -> str:
     """Return what a command of Slurm prints. Raise CommandRefused, ControllerAway."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("SBATCH_", "SQUEUE_"))}
+    environ["PATH"] = os.pathsep.join((environ.get("PATH", os.defpath), *OTHER_FOLDERS))
     try:
         done = subprocess.run(
             [command, *arguments],
