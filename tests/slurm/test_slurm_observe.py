@@ -94,8 +94,14 @@ def test_run_that_waits_to_start_again_is_cancelled(runs, lab):
 def test_suspended_run_is_cancelled(runs, lab):
     folder = runs.submit(3000)
     runs.wait_for_number(folder)
-    lab.run("scontrol", "suspend", runs.find_job(folder))
-    wait_until(lambda: "suspended" in runs.read_status(folder)["reason"], "the job to be suspended")
+    job = runs.find_job(folder)
+
+    def is_suspended() -> bool:
+        lab.run("scontrol", "suspend", job)  # Slurm may refuse it for a moment
+        return lab.get_state(job).startswith("SUSPENDED")
+
+    wait_until(is_suspended, "the job to be suspended")
+    assert "suspended" in runs.read_status(folder)["reason"]
     assert runs.run("cancel", folder.name)[0] == 0
     assert runs.read_status(folder)["state"] == "cancelled"
 
