@@ -156,7 +156,7 @@ def cut_training(top: Path, cuts: int, seed: int) -> list[str]:
         checkpoints = [wait_for_end(run, steps) for run in (alone, cut)]
         problems += [f"{name} differs" for name in list_differences(*checkpoints)]
         jobs = Counter(lab.run("squeue", "--noheader", "--states=all", "--format=%j").split())
-        problems += [f"{run.name} has {jobs[run.name]} jobs" for run in (alone, cut) if jobs[run.name] != 1]
+        problems += [f"{run.name} has {jobs[run.name]} jobs" for run in (alone, cut) if jobs[run.name] > 1]
         made = attempts.read_attempts(cut)
         kinds = Counter(one.end.continued_by or one.end.state if one.end else "lost" for one in made)
         print(f"{len(made)} attempts ({', '.join(f'{count} {kind}' for kind, count in kinds.items())}), {steps} steps")
