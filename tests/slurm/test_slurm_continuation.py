@@ -112,7 +112,7 @@ def test_job_is_sent_again_once(job, tmp_path, slurm):
     assert [one["comment"] for one in slurm.read_jobs()] == ["robotrain:run-1:0123", "robotrain:run-1:0123:1"]
     assert slurm.read_job("2")["name"] == "run-1"
     assert claim.find_owner(tmp_path) is None, "the next job claims the run"
-    assert continuation.find_last_job(tmp_path, "1") == "2"
+    assert continuation.read_continuation(tmp_path, "1") == "2"
 
 
 @pytest.mark.parametrize("moment", ["before sbatch", "after sbatch"])

@@ -97,6 +97,13 @@ def test_job_without_an_answer_is_found_by_its_comment(slurm, plan, interrupted,
     assert PLATFORM.find(plan)["job"] == number
 
 
+def test_job_that_waits_for_drained_nodes_was_sent(slurm, plan, interrupted):
+    number = sbatch.send_job(SUBMISSION.load(plan, Stage.SUBMIT).jobs[0], interrupted.parent)
+    interrupted.write_text("")
+    slurm.set_state(number, "PENDING", "BadConstraints")
+    assert PLATFORM.find(plan)["job"] == number
+
+
 def test_job_of_another_plan_with_the_same_name_is_not_taken(slurm, plan, make_plan, folder, tmp_path):
     PLATFORM.submit(make_plan(cpus=2))
     folder.rename(tmp_path / "other")

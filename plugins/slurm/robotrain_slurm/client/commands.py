@@ -6,18 +6,13 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.external_command import CommandStartError, run_command
 from robotrain_runtime.contract import child_python
 
+from robotrain_slurm.node.commands import AWAY_SIGNS
+
 SECONDS = 30.0
 REMOVED_PREFIXES = ("SBATCH_", "SLURM_HINT", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
 """Variables that change what a command does: those of sbatch are settings of robotrain, so that the plan is what runs;
 those of others hide jobs (SQUEUE_PARTITION).
 """
-AWAY_SIGNS = (
-    "Unable to contact slurm controller",
-    "Socket timed out",
-    "Connection refused",
-    "Zero Bytes were transmitted",
-    "Transport endpoint is not connected",
-)
 
 
 class SlurmRefused(Exception):

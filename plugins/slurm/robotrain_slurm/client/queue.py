@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from robotrain.errors import Rejected
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.node.commands import REFUSED_END
 
 FORMAT = "%i|%A|%T|%r|%S|%e|%N|%E|%j|%k"
 """These letters have the same meaning in all versions of Slurm; `--json` has not."""
@@ -46,6 +47,11 @@ class QueuedJob:
     def task(self) -> str:
         """The index of an element of an array; empty for another job."""
         return self.id.partition("_")[2]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether sbatch refused it after Slurm had recorded it. One that waits may have the same reason."""
+        return (self.state, self.reason) == REFUSED_END
 
 
 def query_queue(names: Iterable[str] = (), user: str = "") -> list[QueuedJob]:

@@ -15,8 +15,8 @@ AWAY_SIGNS = (
     "Zero Bytes were transmitted",
     "Transport endpoint is not connected",
 )
-REFUSED_REASONS = ("BadConstraints",)
-"""Reasons of a job that sbatch refused, and that Slurm has a record of all the same."""
+REFUSED_END = ("FAILED", "BadConstraints")
+"""State and reason of a job that sbatch refused, and that Slurm has a record of all the same."""
 
 
 class CommandRefused(Exception):
@@ -94,9 +94,9 @@ def send_script(script: Path, comment: str) -> str:
 def find_job(name: str, comment: str) -> str:
     """Return the number of the job with a comment; empty for none. Raise CommandRefused, ControllerAway."""
     who = (f"--user={os.getuid()}", f"--name={name}", "--states=all", "--all")
-    for line in run_command("squeue", "--noheader", *who, "--format=%A|%r|%k").splitlines():
-        number, reason, found = line.strip().split("|", 2)
-        if found == comment and reason not in REFUSED_REASONS:
+    for line in run_command("squeue", "--noheader", *who, "--format=%A|%T|%r|%k").splitlines():
+        number, state, reason, found = line.strip().split("|", 3)
+        if found == comment and (state, reason) != REFUSED_END:
             return number
     return ""
 

@@ -21,7 +21,6 @@ from robotrain_slurm.node.attempts import Attempt, AttemptEnd
 from robotrain_slurm.node.commands import CommandRefused, ControllerAway
 
 CONTINUED_PREFIX = "continued."
-MAX_SPEC_BYTES = 1 << 22
 WAYS = {
     "requeue": ("requeue", "node", "login"),
     "node": ("node", "login"),
@@ -246,12 +245,3 @@ def read_continuation(folder: Path, ended: str) -> str:
     with suppress(OSError):
         return (folder / f"{CONTINUED_PREFIX}{ended}").read_text().strip()
     return ""
-
-
-def find_last_job(folder: Path, first: str) -> str:
-    """Return the number of the last job of a run that began with the job `first`."""
-    seen = {first}
-    while (following := read_continuation(folder, first)) and following not in seen:
-        seen.add(following)
-        first = following
-    return first

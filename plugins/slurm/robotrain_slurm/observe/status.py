@@ -134,7 +134,7 @@ def is_continuation(job: QueuedJob, run: str, numbers: Collection[str]) -> bool:
     :param numbers: of the jobs that worked on the run.
     """
     is_next = job.comment.startswith(f"robotrain:{run}:") and job.comment.rpartition(":")[2] in numbers
-    return is_next and (job.state, job.reason) != ("FAILED", "BadConstraints")
+    return is_next and not job.is_refused
 
 
 def _get_task(reference: Reference) -> str:

@@ -18,9 +18,6 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION, TRIALS_FOLDER, TRIA
 from robotrain_slurm.submit import sbatch, step_jobs
 from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_folder
 
-REFUSED_REASONS = ("BadConstraints",)
-"""Reasons of a job that sbatch refused, and that Slurm has a record of all the same."""
-
 
 def submit_plan(plan: Plan) -> Reference:
     """Send the plan, once. Raise Rejected when Slurm refused it, Unanswered when that is not known."""
@@ -99,7 +96,7 @@ def find_job(job: BatchJob, queue: list[QueuedJob]) -> str:
     from robotrain_slurm.node import attempts  # costs start-up
 
     for one in queue:
-        if one.comment == job.comment and one.reason not in REFUSED_REASONS:
+        if one.comment == job.comment and not one.is_refused:
             return one.array
     folders = [Path(job.folder, TRIALS_FOLDER, str(number + 1)) for number in range(len(job.trials))]
     for folder in folders or [Path(job.folder)]:
