@@ -9,8 +9,9 @@ from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.model.support import ANY, YES, no
 from robotrain.plugins.hookspecs import hook
+from robotrain.run_folder.settings import NO_TRACKING
 
-from robotrain_local.settings import NO_TRACKING, LocalSettings
+from robotrain_local.settings import LocalSettings
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck

@@ -1,23 +1,22 @@
 """Render a job to the plan of a process, and check its settings. Pure, except for where robotrain's folders are."""
 
-import functools
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
+from robotrain.errors import Problem
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
+from robotrain.run_folder import settings_rules
+from robotrain.run_folder.settings import NO_TRACKING, SQLITE_SCHEME
 from robotrain.store import files
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_local import spec
-from robotrain_local.settings import NO_TRACKING, SQLITE_SCHEME, LocalSettings
+from robotrain_local.settings import LocalSettings
 
 DOCUMENT_FILE = "job.json"
 TRAINER_GRACE_SECONDS = 30
@@ -87,72 +86,8 @@ def get_tracking_uri(settings: LocalSettings) -> str:
     return settings.tracking_uri or f"{SQLITE_SCHEME}{files.get_state_folder() / 'mlflow.db'}"
 
 
-def _parse_secret_file(name: str, file: str) -> None:
-    """Raise ValueError if a text is not the absolute path of a file."""
-    if not file.startswith(("/", "~/")) or "\0" in file:
-        raise ValueError("It is the absolute path of a file that holds the secret.")
-
-
-TRACKING_FLAG = "--tracking-uri"
-_make_problem = functools.partial(make_problem, stage=Stage.PARSE)
-
-
 def check_settings(job: Job, settings: LocalSettings) -> Iterator[Problem]:
     """Check the tracking URI, the PyTorch build and the secrets."""
-    yield from check_tracking_uri(settings.tracking_uri or "")
-    yield from check_torch_backend(settings)
-    if settings.secrets:
-        from robotrain.cluster.secrets import check_secrets  # costs start-up
-
-        yield from check_secrets(settings.secrets, _parse_secret_file, "/PATH")
-
-
-def check_tracking_uri(address: str) -> Iterator[Problem]:
-    """Check that the URI is valid and carries no user, query or fragment. Secrets in it are redacted."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        title = "the tracking URI is not a valid URL"
-        yield _make_problem("tracking-address-malformed", title, TRACKING_FLAG, address, "MLflow cannot open it.")
-        return
-    if address and address != NO_TRACKING and not parts.scheme:
-        why = "MLflow no longer stores runs in plain folders."
-        sqlite = Suggestion(f"--tracking-uri sqlite:///{address}/mlflow.db")
-        title = "the tracking URI is a folder"
-        yield _make_problem("tracking-address-a-folder", title, TRACKING_FLAG, address, why, sqlite)
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-        title = "the tracking URI must not contain a user, a query or a fragment"
-        why = "The plan and the run's record would contain it."
-        safe = Suggestion(f"--tracking-uri {bare}", "with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD set")
-        yield _make_problem("secret-in-address", title, TRACKING_FLAG, address, why, safe)
-
-
-TORCH_BACKEND_FLAG = "--torch-backend"
-TORCH_BACKEND_PATTERN = r"auto|cpu|xpu|cu[0-9]{2,3}|rocm[0-9]+(\.[0-9]+){1,2}"
-
-
-def check_torch_backend(settings: LocalSettings) -> Iterator[Problem]:
-    """Check that the build exists and that an environment will be built."""
-    if not (backend := settings.torch_backend):
-        return
-    if not re.fullmatch(TORCH_BACKEND_PATTERN, backend):
-        yield _make_problem(
-            "torch-backend-unknown",
-            f"the value of {TORCH_BACKEND_FLAG} is not a build of PyTorch",
-            TORCH_BACKEND_FLAG,
-            backend,
-            "The builds are auto, cpu, xpu, and CUDA or ROCm with a version, such as cu126 or rocm6.4.",
-            Suggestion(f"{TORCH_BACKEND_FLAG} auto", "fits this machine's driver"),
-            Suggestion(f"{TORCH_BACKEND_FLAG} cpu", "no GPU"),
-        )
-    elif settings.environment:
-        yield _make_problem(
-            "torch-backend-unused",
-            f"{TORCH_BACKEND_FLAG} has no effect with --environment",
-            TORCH_BACKEND_FLAG,
-            backend,
-            f"The run uses the PyTorch of {settings.environment}; nothing is built.",
-            suggest_leaving_out(TORCH_BACKEND_FLAG),
-            suggest_leaving_out("--environment", remark="builds the locked environment with this PyTorch"),
-        )
+    yield from settings_rules.check_tracking_uri(settings.tracking_uri or "")
+    yield from settings_rules.check_torch_backend(settings.torch_backend, settings.environment)
+    yield from settings_rules.check_secrets(settings.secrets)

@@ -1,14 +1,10 @@
 """Settings of the local platform."""
 
-import os
-import re
 from typing import Annotated
 
+from robotrain.run_folder.settings import make_absolute_path, make_absolute_uri
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
-
-SQLITE_SCHEME = "sqlite:///"
-NO_TRACKING = "none"
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -84,14 +80,6 @@ class LocalSettings:
     def __post_init__(self) -> None:
         for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file", "git_token_file"):
             if value := getattr(self, name):
-                object.__setattr__(self, name, _make_absolute_path(value))
-        uri = self.tracking_uri or NO_TRACKING
-        if uri.startswith(SQLITE_SCHEME):
-            path = _make_absolute_path(uri.removeprefix(SQLITE_SCHEME))
-            object.__setattr__(self, "tracking_uri", SQLITE_SCHEME + path)
-        elif uri != NO_TRACKING and not re.match(r"[a-z][a-z0-9+.-]*:|databricks$", uri):
-            object.__setattr__(self, "tracking_uri", _make_absolute_path(uri))
-
-
-def _make_absolute_path(text: str) -> str:
-    return os.path.abspath(os.path.expanduser(text))
+                object.__setattr__(self, name, make_absolute_path(value))
+        if self.tracking_uri:
+            object.__setattr__(self, "tracking_uri", make_absolute_uri(self.tracking_uri))

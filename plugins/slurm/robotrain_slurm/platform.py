@@ -10,8 +10,9 @@ from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.model.support import ANY, YES, Support, no
 from robotrain.plugins.hookspecs import hook
+from robotrain.run_folder.settings import NO_TRACKING
 
-from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
+from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.managed_options import SAME_NAMES, list_managed_options
 
 if TYPE_CHECKING:

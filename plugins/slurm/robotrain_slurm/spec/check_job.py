@@ -1,27 +1,25 @@
 """Rules of Slurm on a job. Pure, except that the prologue is read."""
 
-import os
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_leaving_out
 from robotrain.model.job import Job
-from robotrain.redaction import redact
+from robotrain.run_folder import settings_rules
+from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain.secret_rules import value_holds_secret
 from robotrain_runtime.contract.parameter import load_pairs
 
-from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
+from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options, options, prologue, variables
 from robotrain_slurm.spec.check_node_storage import check_node_storage
 from robotrain_slurm.spec.check_staging import check_staging
 from robotrain_slurm.spec.container import check_mounts
 
-SBATCH_FLAG, TRACKING_FLAG = "--sbatch", "--tracking-uri"
+SBATCH_FLAG = "--sbatch"
 PUBLISH_PARAMETER = "publish_url"
-TORCH_BACKENDS = r"auto|cpu|xpu|cu[0-9]{2,3}|rocm[0-9]+(\.[0-9]+){1,2}"
 _CONTROL = r"[\x00-\x1f\x7f]"
 
 
@@ -38,8 +36,8 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         *check_staging(job, settings),
         *check_node_storage(job, settings),
         *check_tracking_uri(settings),
-        *check_environment(settings),
-        *check_secret_files(settings),
+        *settings_rules.check_torch_backend(settings.torch_backend, settings.environment),
+        *settings_rules.check_secrets(settings.secrets, ("SLURM_", "SBATCH_")),
     ]
     yield from problems
     if not select_errors(problems):
@@ -231,59 +229,14 @@ def check_publishing(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
 
 
 def check_tracking_uri(settings: SlurmSettings) -> Iterator[Problem]:
-    """Check that a node can open the tracking URI, and that it carries no user, query or fragment."""
-    uri = settings.tracking_uri or NO_TRACKING
-    if uri == NO_TRACKING:
-        return
-    expected = "the URI of an MLflow server"
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        yield _make_invalid_value_problem(TRACKING_FLAG, uri, expected, "MLflow cannot open it.")
-        return
-    if not parts.scheme and uri != "databricks":
-        why = "MLflow no longer stores runs in plain folders."
-        yield _make_invalid_value_problem(
-            TRACKING_FLAG, uri, expected, why, f"--tracking-uri sqlite:///{uri}/mlflow.db"
-        )
-    elif parts.scheme == "sqlite" and settings.storage == "node":
+    """Check that a node can open the tracking URI, and that it carries no secret."""
+    uri = settings.tracking_uri or ""
+    if uri.startswith(SQLITE_SCHEME) and settings.storage == "node":
         why = "--storage node: a file on the disk of a node is not kept."
-        yield _make_invalid_value_problem(TRACKING_FLAG, uri, expected, why, "--tracking-uri https://HOST")
-    elif "@" in parts.netloc or parts.query or parts.fragment:
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-        title, why = f"{TRACKING_FLAG} contains a user, a query or a fragment", "The plan and the record would have it."
-        fix = f"{TRACKING_FLAG} {bare}"
-        yield make_problem("secret-in-address", title, TRACKING_FLAG, uri, why, fix, stage=Stage.PARSE)
-
-
-def check_environment(settings: SlurmSettings) -> Iterator[Problem]:
-    """Check the build of PyTorch, and that an environment is built for it."""
-    flag, backend = "--torch-backend", settings.torch_backend
-    if not backend:
-        return
-    if not re.fullmatch(TORCH_BACKENDS, backend):
-        title = f"the value of {flag} is not a build of PyTorch"
-        why = "The builds are auto, cpu, xpu, and CUDA or ROCm with a version, such as cu126 or rocm6.4."
-        yield make_problem("torch-backend-unknown", title, flag, backend, why, f"{flag} auto", stage=Stage.PARSE)
-    elif settings.environment:
-        title = f"{flag} has no effect with --environment"
-        why = f"The run uses the PyTorch of {redact(settings.environment)}; nothing is built."
-        yield make_problem(
-            "torch-backend-unused", title, flag, backend, why, suggest_leaving_out(flag), stage=Stage.PARSE
-        )
-
-
-def check_secret_files(settings: SlurmSettings) -> Iterator[Problem]:
-    """Check that secrets are files."""
-    if settings.secrets:
-        from robotrain.cluster.secrets import check_secrets  # costs start-up
-
-        yield from check_secrets(settings.secrets, _parse_secret_file, "/PATH", ("SLURM_", "SBATCH_"))
-
-
-def _parse_secret_file(name: str, file: str) -> None:
-    if not os.path.isabs(os.path.expanduser(file)) or not file.startswith(("/", "~/")) or "\0" in file:
-        raise ValueError("It is the absolute path of a file that holds the secret.")
+        fix = f"{settings_rules.TRACKING_FLAG} https://HOST"
+        yield _make_invalid_value_problem(settings_rules.TRACKING_FLAG, uri, "the URI of an MLflow server", why, fix)
+    else:
+        yield from settings_rules.check_tracking_uri(uri)
 
 
 def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:

@@ -8,9 +8,10 @@ from robotrain.check.publish_targets import CHECKPOINT_PARAMETER
 from robotrain.cluster.checks import make_unsupported_problem
 from robotrain.errors import Problem
 from robotrain.model.job import Job
+from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain_runtime.contract.document import JobDocument, parse_document
 
-from robotrain_slurm.settings import SQLITE_SCHEME, SlurmSettings
+from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.submission_spec import JobContainer
 
 _REFERENCE = r"(?P<name>[^@]*?)(?P<tag>:[^/:@]+)?(?P<digest>@.+)?"

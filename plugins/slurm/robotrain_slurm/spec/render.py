@@ -9,10 +9,11 @@ from typing import Any
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
+from robotrain.run_folder.settings import NO_TRACKING
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document, parse_document
 from robotrain_runtime.contract.parameter import load_pairs
 
-from robotrain_slurm.settings import NO_TRACKING, SlurmSettings
+from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import node_script, script
 from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
