@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import pytest
 from robotrain_runtime.contract import claim
@@ -260,11 +261,29 @@ def test_job_whose_batch_script_fails_when_it_starts_again_is_not_requeued_for_e
     attempts.end_attempt(tmp_path, attempt, AttemptEnd("cancelled", 143, continued_by="requeue"))
     slurm.set_state("1", "FAILED", "NonZeroExitCode", restarts=1)
     monkeypatch.setattr(commands, "requeue_job", raise_(AssertionError("it was requeued before")))
+    monkeypatch.setattr(continuation_driver, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(continuation_driver, "POLL_SECONDS", 0.1)
     continuation_driver.drive_run(tmp_path)
     known = attempts.read_attempts(tmp_path)
     assert known[-1].end.continued_by == ""
     assert json.loads((tmp_path / "outcome.json").read_text())["state"] == "failed"
     assert not continuation_driver.is_waiting(tmp_path, known, "failed")
+
+
+def test_requeued_job_that_slurm_shows_a_moment_later_is_not_given_up(job, tmp_path, slurm, monkeypatch):
+    """Between the end of its batch script and its requeue Slurm shows a job as failed, or not at all."""
+    attempt = attempts.begin_attempt(tmp_path, "1")
+    attempts.end_attempt(tmp_path, attempt, AttemptEnd("cancelled", 143, continued_by="requeue"))
+    slurm.set_state("1", "FAILED", "NonZeroExitCode", restarts=1)
+    answers = iter([[], [], ["1"]])
+    monkeypatch.setattr(commands, "find_active_jobs", lambda name: next(answers, ["1"]))
+    monkeypatch.setattr(commands, "requeue_job", raise_(AssertionError("Slurm requeues it")))
+    monkeypatch.setattr(continuation_driver, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(continuation_driver, "QUEUE_SECONDS", 0.1)
+    threading.Timer(1.0, (tmp_path / claim.CANCELLED_FILE).touch).start()  # ends the driver
+    continuation_driver.drive_run(tmp_path)
+    assert attempts.read_attempts(tmp_path)[-1].end.continued_by == "requeue"
+    assert not (tmp_path / "outcome.json").exists()
 
 
 def test_start_that_has_nothing_to_do(job, tmp_path):

@@ -36,6 +36,8 @@ QUEUE_SECONDS = 30.0
 """Seconds between two questions whether Slurm still has a job of the run."""
 REFUSED_SECONDS = 60.0
 """Seconds until a job is sent again that Slurm refused: a limit on jobs may have been reached."""
+SETTLE_SECONDS = 15.0
+"""How long Slurm must have no job of a run that was requeued: it tells none for a moment between end and requeue."""
 ENDED_EARLY = "Slurm started the job again, and its batch script ended before the run began"
 
 
@@ -107,6 +109,8 @@ class ContinuationDriver:
         assert last.end
         try:
             if last.end.continued_by == "requeue":
+                if not self._stays_ended(last):
+                    return POLL_SECONDS
                 with suppress(CommandRefused):
                     return self._requeue(last)
             number = continuation.send_again(self._job, self._folder, last.job)
@@ -126,12 +130,21 @@ class ContinuationDriver:
         """Requeue the job that Slurm ended instead, or give up one that ended again before the run began."""
         if commands.find_fate(last.job, last.restart) != "requeued":
             commands.requeue_job(last.job)
-        elif last.end and not commands.find_active_jobs(self._job.name):
+        elif last.end:
             _print_line(ENDED_EARLY)
             attempts.end_attempt(self._folder, last, replace(last.end, continued_by="", why=ENDED_EARLY))
             attempts.record_failure(self._folder, last.end.exit_code, ENDED_EARLY)
             return 0.0
         return QUEUE_SECONDS
+
+    def _stays_ended(self, last: Attempt) -> bool:
+        """Return whether no job of the run comes for a while after its last attempt."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < until:
+            if (self._folder / claim.CANCELLED_FILE).exists() or self._has_job() or self._read_last() != last:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
 
     def _sleep(self, seconds: float, last: Attempt | None) -> None:
         """Wait, until another attempt begins or ends."""
