@@ -158,6 +158,23 @@ def test_options_of_a_program_of_the_user_are_not_those_of_its_job(scripted, rob
     assert others == [f"robotrain resubmit train-1{change}"] * bool(change)
 
 
+def test_progress_of_a_run_that_waits_for_its_next_start_has_no_time_left(scripted, robotrain):
+    steps = [Metrics(step=step, total=100, values={}) for step in (10, 20)]
+    waits = {"state": "pending", "reason": "it waits to start again", "started": 1e9}
+    scripted.run("train-1", StageEvent(name="work", state="started"), *steps, **waits)
+    shown = robotrain("status").stdout
+    assert "step 20/100" in shown
+    assert " left" not in shown
+    assert "running for" not in shown
+
+
+def test_run_that_starts_again_is_at_the_step_of_its_checkpoint(scripted, robotrain):
+    again = StageEvent(name="work", state="started")
+    scripted.run("train-1", *LEFT, again, state="running", started=1e9)
+    shown = [line.strip() for line in robotrain("status").stdout.splitlines()]
+    assert "step 400/2000" in shown
+
+
 def test_reason_is_printed_once_and_in_full(scripted, robotrain):
     full = ("the Hub says 401. Instead: --token NAME", "no room is left. Give it more")
     notes = [Note(level="error", text=text) for text in full]

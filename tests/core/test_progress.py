@@ -161,6 +161,13 @@ def test_work_that_begins_again_goes_on_from_its_checkpoint():
     assert known.losses == [(10, 0.1), (20, 0.05), (25, 0.08), (35, 2 / 35)]
 
 
+def test_a_start_that_has_not_measured_yet_is_at_its_checkpoint():
+    first = [StageEvent(name="work", state="started"), at_step(40), Checkpoint(step=42, path="/runs/x/000042")]
+    known = read_events(*first, StageEvent(name="work", state="started"))
+    assert known.step is None
+    assert known.format_line() == "step 42/100"
+
+
 def test_a_run_that_has_ended_has_no_time_left():
     known = read_events(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
     assert "left" in known.format_line()

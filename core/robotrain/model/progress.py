@@ -289,11 +289,13 @@ class Progress:
         return (self.total - self.step) / self.rate
 
     def format_line(self, ended: bool = False) -> str:
-        """Return the progress as one line; without the time left if the run has ended."""
+        """Return the progress as one line; without the time left if the run has ended, or waits."""
         if self.step is None:
             if self.stage == "data":
                 return self._format_download(ended)
-            return f"{self.unit} 0/{self.total}" if self.stage == "work" and self.total else self.stage
+            if self.stage == "work" and self.total:  # a start continues from a checkpoint
+                return f"{self.unit} {self.checkpoint_step or 0}/{self.total}"
+            return self.stage
         share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
         parts = [
             f"{self.unit} {self.step}{share}",

@@ -109,16 +109,19 @@ def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iter
     from robotrain.model import scores
     from robotrain.model.amounts import format_duration
 
-    if known.step is not None:
-        yield known.format_line(ended=now.finished)
+    is_running = now.state == "running"
+    if known.step is not None or (is_running and known.stage == "work" and known.total):
+        yield known.format_line(ended=not is_running)
     elif known.evaluated:
         yield known.score_text
-    elif known.stage and not record.steps:
+    elif known.stage and not record.steps and (is_running or now.finished):
         yield f"{'ended' if now.finished else 'is'} in stage {known.format_line(ended=now.finished)}"
     if known.evaluated and (within := scores.format_conditions(known.evaluated)):
         yield f"under: {within}"
     if now.started and now.finished and now.ended:
         yield f"ran {format_duration(now.ended - now.started)}, ended {_format_time(now.ended)}"
+    elif now.started and not now.finished and not is_running:  # it waits for its next start
+        yield f"started {_format_time(now.started)}"
     elif now.started and not now.finished:
         yield f"running for {format_duration(time.time() - now.started)}"
     else:

@@ -159,13 +159,18 @@ def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     if run.record.steps:  # each step has its own
         yield from _draw_steps(run, canvas, only_running=True)
     elif run.progress.step is not None:
-        yield [f"  {_format_progress_bar(run.progress, run.is_over, canvas)}"]
+        yield [f"  {_format_progress_bar(run.progress, not _is_running(run), canvas)}"]
     elif run.progress.download is not None and not run.is_over:
         yield [f"  {run.progress.format_line()}"]
 
 
 def _draw_one_line(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
-    yield [*_draw_name(run), f"  {run.progress.format_line(ended=run.is_over)}"]
+    yield [*_draw_name(run), f"  {run.progress.format_line(ended=not _is_running(run))}"]
+
+
+def _is_running(run: FollowedRun) -> bool:
+    """Return whether a run neither has ended nor waits for its next start."""
+    return not run.is_over and run.status.state != "pending"
 
 
 def _draw_name(run: FollowedRun) -> list[str | tuple[str, str]]:
@@ -175,7 +180,7 @@ def _draw_name(run: FollowedRun) -> list[str | tuple[str, str]]:
 
 
 def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
-    """Return the bar, and of steps, rate and time left what fits beside it."""
+    """Return the bar, and of steps, rate and time left (unless it is over, or waits) what fits beside it."""
     assert known.step is not None
     if not known.total:
         return f"{known.unit} {known.step}"
