@@ -87,7 +87,7 @@ def make_status(reference: Reference, jobs: Iterable[QueuedJob]) -> Status:
         return _make_active_status(own, job)
     if continuation_driver.is_waiting(own.folder, own.attempts, get_state(job) if job else ""):
         return Status(state="pending", reason=f"{WAITS_FOR_DRIVER}: {own.why_continued}", started=own.started_at)
-    if job:
+    if job and not is_active(job):  # one that has recorded its outcome may still be ending
         save_engine_end(own.folder, job)
     return _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
 
