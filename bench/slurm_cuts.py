@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import random
@@ -33,8 +32,11 @@ sys.path.insert(0, str(ROOT / "tests/slurm"))
 
 from lab import SlurmLab, wait_until  # noqa: E402
 
-STEPS_OF_A_CUT = 40
-"""Steps of the training for each cut: an attempt does fewer of them before it is cut."""
+STEPS_OF_A_CUT, STEPS_OF_A_LIMIT = 60, 450
+"""Steps of the training for each cut: an attempt does fewer of them before it is cut. Every 30 seconds Slurm looks for
+jobs whose time is up.
+"""
+KINDS = ("limit", "kill", "requeue", "node")
 SAVE_FREQ = 20
 MOMENT_SECONDS = 2.0
 """Within how many seconds after a new step a cut comes."""
@@ -140,7 +142,8 @@ def list_differences(first: Path, second: Path) -> Iterator[str]:
 
 def cut_training(top: Path, cuts: int, seed: int) -> list[str]:
     """Train twice, once with cuts; return what is wrong."""
-    steps, problems = cuts * STEPS_OF_A_CUT, []
+    kinds, problems = [KINDS[number % len(KINDS)] for number in range(cuts)], []
+    steps = sum(STEPS_OF_A_LIMIT if kind == "limit" else STEPS_OF_A_CUT for kind in kinds)
     lab = SlurmLab(top / "lab")
     try:
         lab.start()
@@ -149,7 +152,7 @@ def cut_training(top: Path, cuts: int, seed: int) -> list[str]:
         cut = submit(lab, top, steps)
         wait_until(lambda: bool(attempts.read_attempts(cut)), "the first attempt", WAIT_SECONDS)
         training = CutTraining(lab, cut, attempts.read_attempts(cut)[0].job, seed)
-        for number, kind in zip(range(1, cuts + 1), itertools.cycle(training.kinds)):
+        for number, kind in enumerate(kinds, start=1):
             training.cut(kind)
             step = attempts.read_attempts(cut)[-1].step
             print(f"cut {number:2}: {kind:8} after step {step}", flush=True)
@@ -158,8 +161,8 @@ def cut_training(top: Path, cuts: int, seed: int) -> list[str]:
         jobs = Counter(lab.run("squeue", "--noheader", "--states=all", "--format=%j").split())
         problems += [f"{run.name} has {jobs[run.name]} jobs" for run in (alone, cut) if jobs[run.name] > 1]
         made = attempts.read_attempts(cut)
-        kinds = Counter(one.end.continued_by or one.end.state if one.end else "lost" for one in made)
-        print(f"{len(made)} attempts ({', '.join(f'{count} {kind}' for kind, count in kinds.items())}), {steps} steps")
+        ways = Counter(one.end.continued_by or one.end.state if one.end else "lost" for one in made)
+        print(f"{len(made)} attempts ({', '.join(f'{count} {kind}' for kind, count in ways.items())}), {steps} steps")
     finally:
         lab.close()
     return problems
