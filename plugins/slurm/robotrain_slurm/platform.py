@@ -13,7 +13,7 @@ from robotrain.plugins.hookspecs import hook
 from robotrain.run_folder.settings import NO_TRACKING
 
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec.managed_options import SAME_NAMES, list_managed_options
+from robotrain_slurm.spec.managed_options import ONE_NODE, SAME_NAMES, list_managed_options
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
@@ -40,10 +40,24 @@ CAPABILITIES = Capabilities(
     required_settings={"tracking": "tracking_uri", "register_model": "tracking_uri"},
     disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )
+_OTHER_OPTIONS = (
+    "mem-per-cpu mem-per-gpu cpus-per-gpu reservation nodelist begin mail-type mail-user licenses nice hint wckey"
+    " switches deadline"
+)
 _HINTS = {
+    **{f"--{name}": f"use --sbatch {name}=VALUE" for name in _OTHER_OPTIONS.split()},
+    "--exclusive": "use --sbatch exclusive",
+    "--hold -H": "use --sbatch hold",
+    "-w": "use --sbatch nodelist=VALUE",
+    "-p": "use --partition NAME",
+    "-A": "use --account NAME",
+    "-q": "use --qos NAME",
+    "-t": "use --time TIME",
+    "-c": "use --cpus N",
+    "-C": "use --constraint FEATURES",
+    "-x": "use --exclude NODES",
+    "-N -n": ONE_NODE,
     "--gres --gpu": "use --gpus N, and --gpu-type TYPE",
-    "--mem-per-cpu --mem-per-gpu --cpus-per-gpu --reservation --nodelist --exclusive --hold --begin --mail-type"
-    " --mail-user --licenses --nice --hint --wckey --switches --deadline": "use --sbatch NAME=VALUE",
     "--cpu --num-cpus": "use --cpus N",
     "--storage-account --storage-container": "only for clouds: nodes read folders of a disk that they share",
     "--disk --disk-size": "not needed: a run takes what it needs of --runs-dir and --cache-dir",
