@@ -296,3 +296,12 @@ def test_start_that_has_nothing_to_do(job, tmp_path):
     assert batch.find_idle_reason(tmp_path, "1") == "the run is done"
     (tmp_path / "continued.1").write_text("2")
     assert "the job 2" in batch.find_idle_reason(tmp_path, "1")
+
+
+def test_driver_of_another_users_run_is_not_started(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("robotrain.background.start_module", lambda *words: started.append(words))
+    continuation_driver.start_driver(tmp_path)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    continuation_driver.start_driver(tmp_path)
+    assert len(started) == 1

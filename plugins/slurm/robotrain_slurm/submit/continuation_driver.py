@@ -42,12 +42,15 @@ ENDED_EARLY = "Slurm started the job again, and its batch script ended before th
 
 
 def start_driver(folder: Path) -> None:
-    """Start the driver of a run in a session of its own, unless one is alive or this machine cannot start it."""
+    """Start the driver of a run in a session of its own, unless one is alive or this machine cannot start it.
+
+    The run of another user is theirs to continue.
+    """
     from robotrain import background  # costs start-up
     from robotrain.store.files import PRIVATE_FILE
 
     with suppress(OSError):
-        if is_locked(folder / LOCK_FILE):
+        if folder.stat().st_uid != os.getuid() or is_locked(folder / LOCK_FILE):
             return
         background.start_module(MODULE, str(folder), folder / LOG_FILE, os.environ, PRIVATE_FILE)
 
