@@ -156,10 +156,6 @@ class SlurmLab:
         wait_until(is_there, f"job {job} to be {' or '.join(states)}", seconds)
         return found
 
-    def start_now(self, job: str) -> None:
-        """Let a requeued job start at once, rather than after the delay of a requeue."""
-        self.run("scontrol", "update", f"jobid={job}", "StartTime=now")
-
     def reset(self) -> None:
         """End all jobs and repair what a test broke. Raise SlurmUnavailable."""
         for name, process in list(self._daemons.items()):

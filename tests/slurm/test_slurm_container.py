@@ -106,7 +106,6 @@ def test_requeued_job_goes_on_in_its_container(submit, lab, robotrain):
     job = lab.run("squeue", "--noheader", "--format=%i", f"--name={folder.name}")
     lab.run("scancel", "--batch", "--signal=TERM", job)  # as Slurm does before the time limit
     wait_until(lambda: lab.get_state(job).startswith("PENDING"), "the requeue", seconds=60)
-    lab.start_now(job)
     code, output = robotrain("wait", folder.name)
     assert code == 0, output
     assert read_steps(folder) == [*range(1, 41)]

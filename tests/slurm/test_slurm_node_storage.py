@@ -101,7 +101,6 @@ def test_requeued_job_goes_on_from_what_it_published_on_another_node(submit, rob
     apart.run("scancel", "--batch", "--signal=TERM", job)  # as Slurm does before the time limit
     wait_until(lambda: apart.get_state(job).startswith("PENDING"), "the requeue", seconds=60)
     apart.run("scontrol", "update", f"jobid={job}", "ReqNodeList=n2")
-    apart.start_now(job)
     code, output = robotrain("wait", run)
     assert code == 0, output
     numbers = read_numbers(tmp_path / "published/000060")

@@ -70,7 +70,6 @@ def test_requeued_run_goes_on_and_saves_a_checkpoint_when_cancelled(runs, lab):
     assert seen <= {"running"}
     assert "it starts again" in found["reason"]
     assert [follower.poll() for follower in followers] == [None, None]
-    lab.start_now(job)
     wait_until(lambda: "for the second time" in runs.read_status(folder)["reason"], "the second start")
     runs.wait_for_number(folder, found["step"] + 5)
     code, output = runs.run("cancel", folder.name)
