@@ -54,6 +54,19 @@ def test_script_unpacks_its_plan_and_becomes_the_program_of_the_node(make_plan, 
     assert json.loads(plan.files["job.json"])["placement"]["submission"] == "ROBOTRAIN_SUBMISSION"
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives a folder to another user")
+def test_script_runs_nothing_in_a_folder_of_another_user(make_plan, tmp_path):
+    folder, script = tmp_path / "it's $HOME `here`/a-1", tmp_path / "slurm_script"
+    folder.mkdir(parents=True)
+    os.chown(folder, 54321, -1)
+    script.write_bytes(make_plan().files[SCRIPT_FILE])
+    environ = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(["/bin/bash", script], cwd="/tmp", env=environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "--runs-dir" in done.stderr
+    assert [*folder.iterdir()] == []
+
+
 def test_script_is_the_same_each_time_and_holds_nothing_like_a_secret(make_plan):
     noise = os.urandom(200_000)
     text = make_plan(noise).files[SCRIPT_FILE]

@@ -33,6 +33,8 @@ with open(script, "rb") as lines:
 with zipfile.ZipFile(io.BytesIO(packed)) as archive:
     folder = json.loads(archive.read("{SUBMISSION_FILE}"))["folder"]
     os.makedirs(folder, exist_ok=True)
+    if os.stat(folder).st_uid != os.getuid():
+        sys.exit(f"error: {{folder}} belongs to another user of this node: use another --runs-dir")
     archive.extractall(folder)
 shutil.copyfile(script, os.path.join(folder, "{SCRIPT_FILE}"))
 os.chdir(folder)
