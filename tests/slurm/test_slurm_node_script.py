@@ -77,5 +77,5 @@ def test_script_is_the_same_each_time_and_holds_nothing_like_a_secret(make_plan)
 def test_script_that_slurm_would_not_take_is_refused(make_plan):
     assert [*check_size(make_plan())] == []
     (problem,) = check_size(make_plan(os.urandom(2_200_000)))
-    assert problem.code == "slurm-script-large"
+    assert problem.code == "slurm-script-too-large"
     assert "MB" in problem.title

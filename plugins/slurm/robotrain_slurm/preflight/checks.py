@@ -50,7 +50,7 @@ def check_size(plan: Plan) -> Iterator[Problem]:
         title = f"the batch script is larger than Slurm takes: {format_size(size)} of {format_size(MAX_SCRIPT_BYTES)}"
         why = "With --storage node it carries the job's document and code."
         shared = "--storage shared"
-        yield make_preflight_problem("slurm-script-large", title, "--storage", "node", why, shared)
+        yield make_preflight_problem("slurm-script-too-large", title, "--storage", "node", why, shared)
 
 
 def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> Iterator[Problem]:

@@ -150,7 +150,7 @@ def _check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Se
     title = f"the time limit is above that of {_describe(chosen)}, which is {format_limit(limit)}"
     others = [one for one in partitions if one.limit >= request.seconds and request.can_start(one)]
     given = "UNLIMITED" if math.isinf(request.seconds) else format_limit(request.seconds)
-    fits = Suggestion(f"--time {format_limit(limit)}", "a run goes on in another job when its time is up")
+    fits = Suggestion(f"--time {format_limit(limit)}", "the longest there")
     why = f"The quality of service {request.qos} may allow it." if request.qos else "The job would never start."
     severity: Severity = "warning" if request.qos else "error"
     fixes = (fits, *_suggest_partitions(others))

@@ -65,10 +65,10 @@ def make_existing_folder_problem(folder: Path, stage: Stage) -> Problem:
     owner, me = find_owner(folder), os.geteuid()
     is_mine = owner == me
     why = "A run of this name was submitted before." if is_mine else f"It belongs to {format_user(owner)}."
-    name = Suggestion("--name NAME", "another name for this run")
+    another = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
     remove = Suggestion(f"rm -r {shlex.quote(str(folder))}", "if you do not need that run") if is_mine else ""
     title = "the run folder exists, with another run in it"
-    return make_problem("slurm-folder-exists", title, "--runs-dir", str(folder), why, name, remove, stage=stage)
+    return make_problem("slurm-folder-exists", title, "--runs-dir", str(folder), why, another, remove, stage=stage)
 
 
 def _make_refused_problem(error: OSError, folder: Path) -> Problem:
