@@ -195,6 +195,20 @@ def test_nodes_that_are_this_machine_see_its_disks(slurm, make_plan):
     assert preflight(make_plan()) == []
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("job.sbatch", b"--mem=1G", b'--mem="1G'),
+        ("slurm.json", b'"job.sbatch"', b'"../job.sbatch"'),
+        ("job.json", b"{", b""),
+    ],
+)
+def test_plan_that_somebody_broke_is_damaged(slurm, make_plan, file, old, new):
+    plan = make_plan()
+    broken = dataclasses.replace(plan, files={**plan.files, file: plan.files[file].replace(old, new, 1)})
+    assert [problem.code for problem in preflight(broken)] == ["plan-damaged"]
+
+
 def test_run_folder_of_another_run_is_refused(slurm, shared_disks, make_plan, tmp_path):
     submit_plan(make_plan())
     for plan in (make_plan(), make_plan(cpus=2)):

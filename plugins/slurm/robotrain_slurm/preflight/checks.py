@@ -33,7 +33,13 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
     first = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
-    jobs = [document.parse_document(plan.files[path].decode()) for path in first]
+    try:
+        jobs = [document.parse_document(plan.files[path].decode()) for path in first]
+        for job in spec.jobs:
+            read_options(plan.files[job.script].decode())
+    except (LookupError, ValueError) as error:
+        why = f"A batch script or a job document of it cannot be read: {error}."
+        raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, why)]) from None
     return [
         partial(check_cluster, plan, spec, jobs),
         partial(folders.check_run_folder, spec, plan),
