@@ -27,7 +27,8 @@ def check_node_storage(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         title = f"the {source.role} is a folder of this machine, and the node has another disk"
         if source.role == "code":
             why = "With --storage node only the job itself is sent."
-            yield make_unsupported_problem("slurm-folder-on-node", title, "", source.uri, why, "--code URL", SHARED)
+            fixes = ("--code git+https://HOST/OWNER/REPO", SHARED)
+            yield make_unsupported_problem("slurm-folder-on-node", title, "", source.uri, why, *fixes)
         else:
             why = "The job fails unless each node has the same folder at this path."
             yield make_warning("slurm-folder-on-node", title, "", source.uri, why, "an address", SHARED)
