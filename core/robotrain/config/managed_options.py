@@ -55,7 +55,7 @@ def find_misplaced_args(
             why, texts = replace_managed_option(name, value, workload)
             ways = [_place_option(text, name, request, workload, platform) for text in texts]
             yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, *ways, why=why)
-        elif name in hints and name not in own:
+        elif name in hints and name not in own and name.startswith("--"):  # a trainer may have any short option
             where = workload.name if name in workload.option_hints else platform.name
             title = f"{name} is not an option of {workload.program} or of {where}"
             yield _make_argument_problem("misplaced", title, argument, why=hints[name])
