@@ -119,6 +119,12 @@ def test_warning_names_the_option(of, settings, code, flag):
     assert problem.severity in ("warning", "note")
 
 
+@pytest.mark.parametrize(("count", "asked", "fewer"), [(2, 1, "--num-gpus 1"), (1, 0, "--device cpu")])
+def test_job_with_too_few_gpus_may_use_fewer(count, asked, fewer):
+    (problem,) = find_problems(job(num_gpus=count), {"gpus": asked})
+    assert [one.text for one in problem.suggestions] == [f"--gpus {count}", fewer]
+
+
 @pytest.mark.parametrize(
     ("name", "suggested"),
     [

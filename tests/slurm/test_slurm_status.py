@@ -236,5 +236,13 @@ def test_log_of_a_run_that_never_began_is_that_of_its_batch_script(engine, run):
     told = ["[slurm] loading cuda", "[slurm] slurmstepd: error: *** JOB 12 CANCELLED ***"]
     assert [*logs.read_logs(run.reference, follow=False)] == told
     (run.path / "log.txt").write_text("one\ntwo\n")
+    os.utime(run.path / "log.txt", (1000, 1000))
     assert [*logs.read_logs(run.reference, follow=False)] == [told[0], "one", "two", told[1]]
     assert [*logs.read_logs(run.reference, follow=False, tail=2)] == ["two", told[1]]
+
+
+def test_what_slurm_added_to_an_earlier_start_is_not_the_end_of_the_log(engine, run):
+    (run.path / "slurm.txt").write_text("slurmstepd: error: *** JOB 12 CANCELLED ***\n")
+    os.utime(run.path / "slurm.txt", (1000, 1000))
+    (run.path / "log.txt").write_text("succeeded\n")
+    assert [*logs.read_logs(run.reference, follow=False)][-1] == "succeeded"

@@ -133,6 +133,7 @@ def test_trials_are_told_apart(slurm, runs):
     status, trials = SLURM.query_pipeline(reference)
     assert [(one.name, one.state) for one in trials] == [("trial-1", "failed"), ("trial-2", "running")]
     assert not status.finished
+    assert "trial-2" not in status.reason  # where a trial runs is told beside it
     assert SLURM.status({**reference, STEP_KEY: "trial-2"}).state == "running"
     (runs / SWEEP / "trials/2/log.txt").write_text("hello\n")
     assert [*SLURM.logs({**reference, STEP_KEY: "trial-2"}, False)] == ["hello"]

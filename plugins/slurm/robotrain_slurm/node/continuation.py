@@ -115,7 +115,7 @@ NO_PROGRESS = (
 )
 FATES = {"timeout": "its time was up", "preempted": "it was preempted"}
 STATES = {
-    "cancelled": "it was told to stop, as before its time is up",
+    "cancelled": "it was told to stop, as it is shortly before its time limit",
     "failed": "it failed for a reason that may pass",
     "killed": "its program was killed",
 }
@@ -150,7 +150,7 @@ SENTENCES = {
     "slurm": "",
     "node": "the job was sent again: ",
     "login": "the job is sent again from the login node, by its driver or by `robotrain status`: ",
-    "": "nothing continues the run: ",
+    "": "the run does not go on: ",
 }
 
 

@@ -35,13 +35,25 @@ def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> It
 
 
 def read_present_lines(folder: Path, tail: int | None) -> Iterator[str]:
-    """Yield the lines that are there, or the last ones. What Slurm adds when it ends a job comes last."""
+    """Yield the lines that are there, or the last ones.
+
+    What Slurm adds when it ends a job comes last, unless the run went on since.
+    """
     main, batch = LogReader(folder / log.LOG_FILE, tail), LogReader(folder / OUTPUT_FILE, tail)
     printed = [PREFIX + line for line in chain(batch.read_lines(), batch.read_rest())]
-    after = [line for line in printed if line.startswith(SLURM_LINE)]
+    went_on = get_modified(folder / log.LOG_FILE) > get_modified(folder / OUTPUT_FILE)
+    after = [line for line in printed if line.startswith(SLURM_LINE) and not went_on]
     before = [line for line in printed if line not in after]
     lines = chain(before, main.read_lines(), main.read_rest(), after)
     return lines if tail is None else iter(deque(lines, maxlen=tail))
+
+
+def get_modified(file: Path) -> float:
+    """Return when a file was modified; 0 if there is none."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def follow_log(reference: Reference, folder: Path, tail: int | None) -> Iterator[str]:

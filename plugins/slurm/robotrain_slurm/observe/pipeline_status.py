@@ -53,7 +53,8 @@ def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
         blocker = next((one for one in needs.get(name, ()) if states[one].state in STOPPED_STATES), "")
         if blocker and not _has_begun(part):
             states[name] = StepState(state="skipped", reason=f"step {blocker} {states[blocker].state}")
-    whole = PipelineProgress(steps=states, folder="").compute_status(reference["run"], has_driver=True)
+    waiting = {name: replace(one, reason="") if one.shown_state == "running" else one for name, one in states.items()}
+    whole = PipelineProgress(steps=waiting, folder="").compute_status(reference["run"], has_driver=True)
     if whole.state == "pending" and not whole.reason:  # no trial has begun: all of them wait for the same
         whole = replace(whole, reason=next((one.reason for one in statuses.values() if one.reason), ""))
     is_sweep = not any(needs)

@@ -244,9 +244,9 @@ def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     needed, asked = options.count_gpus(job), options.fill_settings(job, settings).gpus or 0
     if asked < needed:
         title = f"the job uses {needed} GPU{'s' if needed > 1 else ''}, but asks Slurm for {asked}"
-        why = "It fails unless the node gives all its GPUs to every job."
-        fixes = (f"--gpus {needed}", "--device cpu" if "device" in dict(job.parameters) else "")
-        yield make_warning("slurm-gpus-too-few", title, "--gpus", str(asked), why, *fixes)
+        why = "It fails if it needs them, unless the node gives all its GPUs to every job."
+        fewer = f"--num-gpus {asked}" if asked else "--device cpu" if "device" in dict(job.parameters) else ""
+        yield make_warning("slurm-gpus-too-few", title, "--gpus", str(asked), why, f"--gpus {needed}", fewer)
     elif not asked and settings.gpu_type:
         title = "--gpu-type has no effect: the job asks for no GPU"
         yield make_warning("slurm-gpu-type-unused", title, "--gpu-type", settings.gpu_type, "", "--gpus 1")
