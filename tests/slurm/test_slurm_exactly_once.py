@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 
@@ -61,7 +62,7 @@ def list_sent(slurm):
 
 def test_number_of_the_job_is_in_the_run_folder(slurm, plan, folder):
     reference = PLATFORM.submit(plan)
-    assert reference == {"run": "a-1", "folder": str(folder), "job": "1"}
+    assert reference == {"run": "a-1", "folder": str(folder), "job": "1", "conf": os.environ.get("SLURM_CONF", "")}
     assert (folder / "sbatch-a-1.txt").read_text() == "1\n"
     assert [call[0] for call in slurm.read_calls()] == ["sbatch"]
     slurm.forget("1")

@@ -156,6 +156,16 @@ def test_run_without_any_trace_is_lost(engine, run):
     assert found.reason.endswith(": no Python")
 
 
+def test_run_of_another_cluster_is_not_lost(engine, run, monkeypatch):
+    reference = {**run.reference, "conf": "/etc/slurm-a/slurm.conf"}
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm-b/slurm.conf")
+    with pytest.raises(Rejected, match="another cluster"):
+        status.query_status(reference)
+    assert pipeline_status.list_statuses([reference]) == [None]
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm-a/slurm.conf")
+    assert status.query_status(reference).state == "lost"
+
+
 def test_own_reason_is_told_with_that_of_slurm(engine, run):
     run.begin()
     run.end("failed", outcome="the training was killed", code=1)

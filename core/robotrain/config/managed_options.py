@@ -42,8 +42,7 @@ def find_misplaced_args(
     own = dict.fromkeys(request.flags, "robotrain")
     own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
     own |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
-    long_hints = {name: hint for name, hint in platform.option_hints.items() if name.startswith("--")}
-    hints = {**long_hints, **workload.option_hints}  # a letter of another tool's may be one of the program's
+    hints = {**platform.option_hints, **workload.option_hints}
     for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
         name, equals, value = str(argument.value).partition("=")
         if not equals and following is not None and not str(following.value).startswith("--"):

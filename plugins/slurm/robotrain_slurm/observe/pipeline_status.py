@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from robotrain.errors import Rejected
 from robotrain.model.run import Reference, Status, StepStatus
 from robotrain.pipelines.progress import PipelineProgress, StepState
 from robotrain_runtime.contract import claim
@@ -32,7 +33,14 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
     """Return the status of each run, all by one request. None for one whose folder is gone. Raise Rejected."""
     here = [one for one in references if not is_whole(one) and Path(one["folder"]).is_dir()]
     jobs = status.query_jobs(here, all_names=True)
-    return [status.make_status(one, jobs) if one in here else None for one in references]
+    return [_make_listed_status(one, jobs) if one in here else None for one in references]
+
+
+def _make_listed_status(reference: Reference, jobs: Sequence[QueuedJob]) -> Status | None:
+    try:
+        return status.make_status(reference, jobs)
+    except Rejected:  # asked alone, it says why
+        return None
 
 
 def list_steps(reference: Reference) -> list[StepStatus]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, make_problem
 from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
 from robotrain.run_folder import status as run_folder
 
@@ -14,6 +15,7 @@ from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.observe import reasons
 from robotrain_slurm.observe.own_record import OwnRecord, load_engine_end, read_own_record, save_engine_end
+from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, CLUSTER_VARIABLE
 from robotrain_slurm.submit import continuation_driver
 
 HELD_STATES = ("REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
@@ -87,9 +89,22 @@ def make_status(reference: Reference, jobs: Iterable[QueuedJob]) -> Status:
         return _make_active_status(own, job)
     if continuation_driver.is_waiting(own.folder, own.attempts, get_state(job) if job else ""):
         return Status(state="pending", reason=f"{WAITS_FOR_DRIVER}: {own.why_continued}", started=own.started_at)
+    if job is None and not own.final_outcome and not own.is_cancelled:
+        _check_cluster(reference)
     if job and not is_active(job):  # one that has recorded its outcome may still be ending
         save_engine_end(own.folder, job)
     return _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
+
+
+def _check_cluster(reference: Reference) -> None:
+    """Raise Rejected if a job that Slurm does not know may be one of another cluster."""
+    sent, here = reference.get(CLUSTER_KEY, ""), os.environ.get(CLUSTER_VARIABLE, "")
+    if CLUSTER_KEY in reference and sent != here:
+        title = f"Slurm does not know job {reference['job']}, which may be on another cluster"
+        why = f"It was sent with {CLUSTER_VARIABLE}={sent or '(not set)'}; here it is {here or '(not set)'}."
+        prefix = f"{CLUSTER_VARIABLE}={shlex.quote(sent)}" if sent else f"env -u {CLUSTER_VARIABLE}"
+        same = f"{prefix} robotrain status {reference['run']}"
+        raise Rejected([make_problem("slurm-other-cluster", title, "", "", why, same)])
 
 
 def find_folder(reference: Reference) -> Path:

@@ -10,6 +10,7 @@ from robotrain.run_folder.status import require_run_folder
 from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_slurm.spec.submission_spec import (
+    CLUSTER_KEY,
     JOBS_KEY,
     STEPS_FOLDER,
     SUBMISSION,
@@ -62,7 +63,12 @@ def _read_numbers(reference: Reference) -> dict[str, str]:
 
 def _refer_to_step(reference: Reference, name: str) -> Reference:
     folder = os.path.join(reference["folder"], STEPS_FOLDER, name)
-    return {"run": f"{reference['run']}-{name}", "folder": folder, "job": _read_numbers(reference).get(name, "")}
+    part = {"run": f"{reference['run']}-{name}", "folder": folder, "job": _read_numbers(reference).get(name, "")}
+    return {**_get_cluster(reference), **part}
+
+
+def _get_cluster(reference: Reference) -> Mapping[str, str]:
+    return {CLUSTER_KEY: reference[CLUSTER_KEY]} if CLUSTER_KEY in reference else {}
 
 
 def _list_trials(reference: Reference) -> dict[str, Reference]:
@@ -70,7 +76,12 @@ def _list_trials(reference: Reference) -> dict[str, Reference]:
     root, array = os.path.join(reference["folder"], TRIALS_FOLDER), reference["job"]
     names = enumerate(read_spec(reference).jobs[0].trials, start=1)
     return {
-        name: {"run": reference["run"], "folder": os.path.join(root, str(number)), "job": f"{array}_{number}"}
+        name: {
+            **_get_cluster(reference),
+            "run": reference["run"],
+            "folder": os.path.join(root, str(number)),
+            "job": f"{array}_{number}",
+        }
         for number, name in names
     }
 

@@ -19,7 +19,7 @@ _SUBSTITUTES = {
     "export export-file get-user-env": "use --module NAME or --prologue FILE; for a secret --secret NAME=FILE",
     "signal": "use --stop-seconds N",
     "requeue no-requeue": "use --continuation requeue, or never",
-    "container-image container-mounts container-name": "use --container pyxis --image IMAGE",
+    "container container-id container-image container-mounts container-name": "use --container pyxis --image IMAGE",
     "wait": "use `robotrain submit --wait`",
     "test-only": "use `robotrain submit --dry-run`",
     "wrap": "use `robotrain submit command`",

@@ -183,5 +183,5 @@ def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: st
         ("open-mode", "append"),
         ("export", EXPORT),
         ("signal", f"B:TERM@{choose_stop_seconds(job, settings)}"),
-        ("requeue" if settings.continuation == "requeue" else "no-requeue", None),
+        ("no-requeue" if settings.continuation == "never" else "requeue", None),
     ]

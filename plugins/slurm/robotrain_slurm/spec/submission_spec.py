@@ -18,6 +18,8 @@ HANDOVER_FOLDER = "handover"
 TRIALS_FOLDER = "trials"
 """In the run folder and the plan of a sweep: a folder for each trial, by its number in the array, from 1."""
 JOBS_KEY, TRIALS_KEY = "jobs", "trials"
+CLUSTER_KEY, CLUSTER_VARIABLE = "conf", "SLURM_CONF"
+"""Of a reference: the variable that chooses the cluster, as it was at the submit."""
 """Keys of references: of a pipeline, `STEP=NUMBER` of all steps, between spaces; of a sweep, how many trials it has."""
 SCHEMA = 1
 

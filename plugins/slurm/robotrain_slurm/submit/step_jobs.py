@@ -7,6 +7,7 @@ Before they are released, their numbers are recorded in the run folder: Slurm fo
 
 import contextlib
 import json
+import os
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -17,7 +18,7 @@ from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import query_queue
-from robotrain_slurm.spec.submission_spec import JOBS_KEY, BatchJob, SlurmSpec
+from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, CLUSTER_VARIABLE, JOBS_KEY, BatchJob, SlurmSpec
 from robotrain_slurm.submit import sbatch
 
 SENT_FILE = "sent.json"
@@ -105,4 +106,5 @@ def _release(numbers: Iterable[str]) -> None:
 def make_pipeline_reference(spec: SlurmSpec, numbers: Mapping[str, str]) -> Reference:
     """Return what finds a pipeline again."""
     jobs = " ".join(f"{step}={number}" for step, number in numbers.items())
-    return {"run": spec.run, "folder": spec.folder, JOBS_KEY: jobs}
+    cluster = os.environ.get(CLUSTER_VARIABLE, "")
+    return {"run": spec.run, "folder": spec.folder, JOBS_KEY: jobs, CLUSTER_KEY: cluster}

@@ -14,7 +14,15 @@ from robotrain.run_folder.status import has_plan_files
 from robotrain_slurm.client.commands import SlurmAway
 from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.spec.script import read_options
-from robotrain_slurm.spec.submission_spec import SUBMISSION, TRIALS_FOLDER, TRIALS_KEY, BatchJob, SlurmSpec
+from robotrain_slurm.spec.submission_spec import (
+    CLUSTER_KEY,
+    CLUSTER_VARIABLE,
+    SUBMISSION,
+    TRIALS_FOLDER,
+    TRIALS_KEY,
+    BatchJob,
+    SlurmSpec,
+)
 from robotrain_slurm.submit import sbatch, step_jobs
 from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_folder
 
@@ -109,4 +117,5 @@ def find_job(job: BatchJob, queue: list[QueuedJob]) -> str:
 def make_reference(spec: SlurmSpec, number: str) -> Reference:
     """Return what finds a run again."""
     trials = {TRIALS_KEY: str(len(spec.jobs[0].trials))} if spec.jobs[0].trials else {}
-    return {"run": spec.run, "folder": os.fspath(spec.folder), "job": number, **trials}
+    cluster = {CLUSTER_KEY: os.environ.get(CLUSTER_VARIABLE, "")}
+    return {"run": spec.run, "folder": os.fspath(spec.folder), "job": number, **trials, **cluster}
