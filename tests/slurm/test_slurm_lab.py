@@ -34,7 +34,7 @@ def test_job_of_the_spare_partition_makes_room(lab, tmp_path):
     spare = submit(lab, tmp_path, "sleep 100", "--partition=spare", "--requeue", "--nodelist=n1", "--exclusive")
     lab.wait_for_state(spare, "RUNNING")
     job = submit(lab, tmp_path, "sleep 100", "--nodelist=n1", "--exclusive")
-    lab.wait_for_state(job, "RUNNING")
+    lab.wait_for_state(job, "RUNNING", seconds=120)  # after the grace time of the other one
     assert lab.wait_for_state(spare, "PENDING").startswith("PENDING (")
 
 

@@ -99,7 +99,7 @@ def test_suspended_run_is_cancelled(runs, lab):
         lab.run("scontrol", "suspend", job)  # Slurm may refuse it for a moment
         return lab.get_state(job).startswith("SUSPENDED")
 
-    wait_until(is_suspended, "the job to be suspended")
+    wait_until(is_suspended, "the job to be suspended", seconds=120)
     assert "suspended" in runs.read_status(folder)["reason"]
     assert runs.run("cancel", folder.name)[0] == 0
     assert runs.read_status(folder)["state"] == "cancelled"
