@@ -203,7 +203,8 @@ class SlurmLab:
         wait_until(lambda: not self.run("squeue", "--noheader"), "jobs to end")
 
     def _is_idle(self) -> bool:
-        return self.run("sinfo", "--noheader", "--partition=batch", "--format=%T %D") == "idle 2"
+        is_idle = self.run("sinfo", "--noheader", "--partition=batch", "--format=%T %D") == "idle 2"
+        return is_idle and not self.run("squeue", "--noheader")
 
     def _configure(self) -> str:
         """Return a slurm.conf with ports that are free now."""
