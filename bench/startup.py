@@ -70,6 +70,7 @@ def list_figures() -> list[Figure]:
         "local": [str(ROOT / "examples/pusht-mini/job.yaml"), "--platform", "local"],
         "osmo": ["--platform", "osmo", "--pool", "p", "--tracking-uri", "none", *blobs],
         "azureml": ["--platform", "azureml", "--compute", "cc", *workspace, *blobs],
+        "slurm": ["--platform", "slurm", "--partition", "gpu", *blobs],
     }
     return [
         Figure("--version", [ROBOTRAIN, "--version"], "python -c pass", 3.0),
