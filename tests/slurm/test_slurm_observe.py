@@ -91,7 +91,7 @@ def test_run_that_waits_to_start_again_is_cancelled(runs, lab):
 
 
 def test_suspended_run_is_cancelled(runs, lab):
-    folder = runs.submit(3000)
+    folder = runs.submit(2000)  # another name than the run of the test before, which Slurm still lists
     runs.wait_for_number(folder)
     job = runs.find_job(folder)
 
@@ -99,7 +99,7 @@ def test_suspended_run_is_cancelled(runs, lab):
         lab.run("scontrol", "suspend", job)  # Slurm may refuse it for a moment
         return lab.get_state(job).startswith("SUSPENDED")
 
-    wait_until(is_suspended, "the job to be suspended", seconds=120)
+    wait_until(is_suspended, "the job to be suspended")
     assert "suspended" in runs.read_status(folder)["reason"]
     assert runs.run("cancel", folder.name)[0] == 0
     assert runs.read_status(folder)["state"] == "cancelled"
